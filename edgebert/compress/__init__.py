@@ -1,0 +1,7 @@
+"""Workstation half: data, training, distillation, pruning, quantization. Needs the `export` extra."""
+
+import logging
+
+# torchao, which neural-compressor brings, complains at import about GPU kernels that a CPU build never has.
+logging.getLogger("torchao").setLevel(logging.ERROR)
+logging.getLogger("torch.utils._pytree").setLevel(logging.ERROR)

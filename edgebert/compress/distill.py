@@ -1,0 +1,152 @@
+"""Distil a teacher into a student: the losses wired to the models, and the stage."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from edgebert.compress import arch, checkpoint, losses
+from edgebert.compress.data import TaskData, encode_rows
+from edgebert.compress.report import StageReport
+from edgebert.compress.run import Run
+from edgebert.compress.student import make_student
+from edgebert.compress.train import Training, has_bf16, train
+from edgebert.recipe import DistillLoss, DistillSettings, TrainSettings, settings_dict
+
+VERSION = 1
+PROJECTION = "edgebert_hidden_projection"
+
+
+def distill(teacher: Path, data: TaskData, settings: DistillSettings, run: Run, out: Path) -> StageReport:
+    """Make a student of chosen teacher layers and train it to agree with the teacher.
+
+    Args:
+        teacher: Folder of the fine-tuned model.
+        data: Labelled examples; unlabelled ones are learnt from through the teacher alone.
+        settings: The recipe's `[distill]` table.
+        run: Task, metric, seed and token limit of the export.
+        out: Folder for the student.
+
+    Returns:
+        The stage's arguments and the validation metric reached.
+
+    Raises:
+        SettingsError: Layers or a width that cannot be made of this teacher.
+    """
+    teacher_model = checkpoint.load_model(teacher, run.task, data.label_names)
+    student = make_student(teacher_model, settings.layers, settings.hidden_size)
+    return train_student(student, teacher, settings.layers, data, settings, settings.loss, run, out, "distill")
+
+
+def train_student(  # noqa: PLR0913
+    student: Any,  # noqa: ANN401
+    teacher: Path,
+    layers: Sequence[int],
+    data: TaskData,
+    settings: TrainSettings,
+    weights: DistillLoss,
+    run: Run,
+    out: Path,
+    stage: str,
+) -> StageReport:
+    """Train a student whose layers stand for the named teacher layers, and save it."""
+    tokenizer = checkpoint.load_tokenizer(teacher)
+    encoder = run.encoder(tokenizer, out)
+    objective = Objective(checkpoint.load_model(teacher, run.task, data.label_names), student, layers, weights)
+    training = Training(
+        title=stage,
+        train=encode_rows([*data.train, *data.unlabelled], encoder, data.label_values),
+        validation=encode_rows(data.validation, encoder, data.label_values),
+        settings=settings,
+        metric=run.metric,
+        seed=run.seed,
+        folder=out / "checkpoints",
+        pad_id=tokenizer.pad_token_id,
+    )
+    metrics = train(student, training, objective)
+    objective.detach(student)
+    checkpoint.save_model(student, tokenizer, out)
+    return StageReport(stage, settings_dict(settings), metrics)
+
+
+class Objective:
+    """The weighted sum of distillation losses for one teacher and one student."""
+
+    def __init__(self, teacher: Any, student: Any, layers: Sequence[int], weights: DistillLoss) -> None:  # noqa: ANN401
+        """Freeze the teacher, and give the student a projection where its width differs."""
+        self.teacher = teacher.eval().requires_grad_(False)
+        self.layers = list(layers)
+        self.weights = weights
+        self._states: dict[str, Tensor] = {}
+        self._hooks: list[Any] = []
+        if weights.hidden and student.config.hidden_size != teacher.config.hidden_size:
+            torch.manual_seed(0)
+            student.add_module(PROJECTION, nn.Linear(student.config.hidden_size, teacher.config.hidden_size))
+        if weights.relation:
+            self._record("teacher", arch.encoder_layers(teacher)[self.layers[-1]])
+            self._record("student", arch.encoder_layers(student)[-1])
+
+    def __call__(self, student: Any, batch: dict[str, Tensor]) -> tuple[Tensor, Any]:  # noqa: ANN401
+        """Loss of one batch and the student's outputs."""
+        inputs = {name: value for name, value in batch.items() if name != "labels"}
+        deep = bool(self.weights.hidden)
+        device = inputs["input_ids"].device
+        with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=has_bf16()):
+            teacher_outputs = self.teacher.to(device)(**inputs, output_hidden_states=deep)
+        student_outputs = student(**inputs, output_hidden_states=deep)
+        loss = self._logit_losses(student_outputs.logits, teacher_outputs.logits, batch["labels"])
+        if deep:
+            loss = loss + self.weights.hidden * self._hidden_loss(student, student_outputs, teacher_outputs, inputs)
+        if self.weights.relation:
+            loss = loss + self.weights.relation * self._relation_loss(inputs["attention_mask"])
+        return loss, student_outputs
+
+    def detach(self, student: Any) -> None:  # noqa: ANN401
+        """Take hooks and projection off the student again."""
+        for hook in self._hooks:
+            hook.remove()
+        if hasattr(student, PROJECTION):
+            delattr(student, PROJECTION)
+
+    def _logit_losses(self, student_logits: Tensor, teacher_logits: Tensor, labels: Tensor) -> Tensor:
+        loss = student_logits.new_zeros(())
+        if self.weights.soft:
+            soft = losses.soft_target(student_logits, teacher_logits, self.weights.temperature)
+            loss = loss + self.weights.soft * soft
+        if self.weights.hard and bool((labels >= 0).any()):
+            loss = loss + self.weights.hard * functional.cross_entropy(student_logits, labels, ignore_index=-100)
+        return loss
+
+    def _hidden_loss(self, student: Any, ours: Any, theirs: Any, inputs: dict[str, Tensor]) -> Tensor:  # noqa: ANN401
+        projection = getattr(getattr(student, "module", student), PROJECTION, None)
+        # Index 0 is the embedding output; layer i's output stands at i + 1.
+        pairs = [(0, 0)] + [(at + 1, layer + 1) for at, layer in enumerate(self.layers)]
+        terms = []
+        for at, layer in pairs:
+            hidden = ours.hidden_states[at]
+            hidden = hidden if projection is None else projection(hidden.float())
+            terms.append(losses.hidden_state(hidden, theirs.hidden_states[layer], inputs["attention_mask"]))
+        return torch.stack(terms).mean()
+
+    def _relation_loss(self, attention_mask: Tensor) -> Tensor:
+        terms = []
+        for name in ("query", "key", "value"):
+            ours, theirs = self._states[f"student.{name}"], self._states[f"teacher.{name}"]
+            heads = losses.relation_heads(ours.shape[-1], theirs.shape[-1], self.teacher.config.num_attention_heads)
+            terms.append(losses.relation(ours, theirs, attention_mask, heads))
+        return torch.stack(terms).mean()
+
+    def _record(self, whose: str, layer: nn.Module) -> None:
+        parts = arch.layer_parts(layer)
+        for name in ("query", "key", "value"):
+            key = f"{whose}.{name}"
+
+            def keep(module: nn.Module, inputs: Any, output: Tensor, key: str = key) -> None:  # noqa: ANN401
+                self._states[key] = output
+
+            self._hooks.append(getattr(parts, name).register_forward_hook(keep))

@@ -1,0 +1,100 @@
+"""Prune heads and feed-forward neurons: choose, cut for real, save a model that is smaller."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from edgebert.compress import arch, checkpoint
+from edgebert.compress.data import TaskData, encode_rows
+from edgebert.compress.importance import Importance, measure_importance
+from edgebert.compress.masks import Masks
+from edgebert.compress.report import StageReport
+from edgebert.compress.run import Run
+from edgebert.compress.student import cut_linear
+from edgebert.recipe import PruneSettings, settings_dict
+
+VERSION = 1
+
+
+def prune(source: Path, data: TaskData, settings: PruneSettings, run: Run, out: Path) -> StageReport:
+    """Remove the least important heads and neurons, across all layers, and save the smaller model.
+
+    Args:
+        source: Folder of the model to prune.
+        data: Labelled examples to measure importance on.
+        settings: The recipe's `[prune]` table.
+        run: Task, metric, seed and token limit of the export.
+        out: Folder for the pruned model, not yet recovered by training.
+
+    Returns:
+        The stage's arguments, and the heads and neurons that each layer has left.
+    """
+    tokenizer = checkpoint.load_tokenizer(source)
+    model = checkpoint.load_model(source, run.task, data.label_names)
+    rows = encode_rows(data.train, run.encoder(tokenizer, out), data.label_values)
+    scores = measure_importance(
+        model, rows, settings.importance, settings.samples, run.seed, tokenizer.pad_token_id
+    )
+    masks = choose(scores, settings.head_sparsity, settings.ffn_sparsity, settings.ffn_multiple)
+    cut(model, masks)
+    checkpoint.save_model(model, tokenizer, out)
+    shapes = arch.layer_shapes(model)
+    left = {"heads": [shape.heads for shape in shapes], "ffn": [shape.ffn for shape in shapes]}
+    arguments = {name: value for name, value in settings_dict(settings).items() if name not in ("recover", "loss")}
+    return StageReport("prune", arguments, left)
+
+
+def choose(scores: Importance, head_sparsity: float, ffn_sparsity: float, ffn_multiple: int = 32) -> Masks:
+    """Masks that keep the most important parts of the whole model; a layer keeps at least one of each.
+
+    Args:
+        scores: Importance of every head and neuron.
+        head_sparsity: Share of all heads to remove.
+        ffn_sparsity: Share of all neurons to remove.
+        ffn_multiple: Neurons kept in a layer are rounded to a multiple of this, which matrix kernels like.
+    """
+    heads = _keep_counts(scores.heads, head_sparsity, 1)
+    ffn = _keep_counts(scores.ffn, ffn_sparsity, ffn_multiple)
+    return Masks(
+        [_top(score, count) for score, count in zip(scores.heads, heads, strict=True)],
+        [_top(score, count) for score, count in zip(scores.ffn, ffn, strict=True)],
+    )
+
+
+def cut(model: Any, masks: Masks) -> None:  # noqa: ANN401
+    """Replace every matrix by the smaller one that the masks leave; the output stays that of the masked model."""
+    for layer, heads, ffn in zip(arch.encoder_layers(model), masks.heads, masks.ffn, strict=True):
+        parts = arch.layer_parts(layer)
+        size = parts.attention.attention_head_size
+        rows = (heads[0].nonzero().flatten()[:, None] * size + torch.arange(size)).flatten()
+        neurons = ffn[0].nonzero().flatten()
+        hidden = torch.arange(parts.query.in_features)
+        for name in ("query", "key", "value"):
+            setattr(parts.attention, name, cut_linear(getattr(parts, name), rows, hidden))
+        parts.attention_output_owner.dense = cut_linear(parts.attention_output, hidden, rows)
+        parts.ffn_in_owner.dense = cut_linear(parts.ffn_in, neurons, hidden)
+        parts.ffn_out_owner.dense = cut_linear(parts.ffn_out, hidden, neurons)
+    arch.note_shapes(model)
+
+
+def _keep_counts(scores: list[Tensor], sparsity: float, multiple: int) -> list[int]:
+    everything = torch.cat(scores)
+    keep = max(1, round(len(everything) * (1 - sparsity)))
+    kept = torch.zeros_like(everything, dtype=torch.bool)
+    kept[torch.topk(everything, keep).indices] = True
+    counts = []
+    for part in torch.split(kept, [len(score) for score in scores]):
+        step = min(multiple, len(part))
+        rounded = round(int(part.sum()) / step) * step
+        counts.append(min(len(part), max(step, rounded)))
+    return counts
+
+
+def _top(score: Tensor, count: int) -> Tensor:
+    mask = torch.zeros(1, len(score))
+    mask[0, torch.topk(score, count).indices] = 1.0
+    return mask

@@ -1,0 +1,15 @@
+"""What a stage says of itself: its arguments and what it reached. The manifest keeps every one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class StageReport:
+    """Report of one stage; holds nothing that differs between two runs of the same work (no times, no paths)."""
+
+    stage: str
+    arguments: dict[str, Any]
+    metrics: dict[str, Any] = field(default_factory=dict)

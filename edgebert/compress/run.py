@@ -1,0 +1,25 @@
+"""What every stage of one export shares: task, metric, seed and token limit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edgebert.runtime.encode import TextEncoder
+
+
+@dataclass(frozen=True)
+class Run:
+    """One export's constants."""
+
+    task: str
+    metric: str
+    seed: int
+    max_length: int
+
+    def encoder(self, tokenizer: Any, folder: Path) -> TextEncoder:  # noqa: ANN401
+        """The device's own encoder over a checkpoint's tokenizer, written to `folder/tokenizer.json`."""
+        folder.mkdir(parents=True, exist_ok=True)
+        tokenizer.backend_tokenizer.save(str(folder / "tokenizer.json"))
+        return TextEncoder(folder / "tokenizer.json", self.max_length)

@@ -1,0 +1,236 @@
+"""The one training loop: transformers' Trainer with length-grouped batches, early stopping and exact resume."""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Sampler
+from tqdm.auto import tqdm
+from transformers import EarlyStoppingCallback, Trainer, TrainerCallback, TrainingArguments
+from transformers.trainer_callback import PrinterCallback
+from transformers.trainer_utils import get_last_checkpoint
+
+from edgebert.compress.data import EncodedRows, pad_batch
+from edgebert.compress.metrics import score
+from edgebert.recipe import TrainSettings
+
+LossFunction = Callable[[Any, dict[str, Tensor]], tuple[Tensor, Any]]
+
+
+@dataclass(frozen=True)
+class Training:
+    """What a training run needs besides the model: data, settings, metric, seed and where its checkpoints lie."""
+
+    title: str
+    train: EncodedRows
+    validation: EncodedRows
+    settings: TrainSettings
+    metric: str
+    seed: int
+    folder: Path
+    pad_id: int = 0
+
+
+def train(model: Any, training: Training, loss: LossFunction | None = None) -> dict[str, float]:  # noqa: ANN401
+    """Train in place and leave the model with the weights of its best evaluation.
+
+    Continues from the last checkpoint in the folder, with the same result as an uninterrupted run. Under
+    `torchrun` or `accelerate launch` the batch is shared out over the processes.
+
+    Args:
+        model: The model to train.
+        training: Data, settings and place.
+        loss: Maps model and batch to (loss, outputs); None for the model's own loss.
+
+    Returns:
+        Steps done, and the validation metric of the weights that were kept.
+    """
+    settings = training.settings
+    callbacks: list[TrainerCallback] = [_ProgressBar(training.title, training.metric)]
+    if settings.patience:
+        callbacks.append(EarlyStoppingCallback(early_stopping_patience=settings.patience))
+    trainer = _Trainer(
+        model=model,
+        args=_arguments(training),
+        train_dataset=training.train,
+        eval_dataset=training.validation,
+        data_collator=lambda items: pad_batch(items, training.pad_id),
+        compute_metrics=lambda prediction: _metrics(prediction, training.metric),
+        callbacks=callbacks,
+    )
+    trainer.remove_callback(PrinterCallback)
+    trainer.loss_function = loss
+    last = get_last_checkpoint(str(training.folder)) if training.folder.is_dir() else None
+    trainer.train(resume_from_checkpoint=last)
+    best = trainer.state.best_metric
+    return {"steps": float(trainer.state.global_step), f"validation_{training.metric}": round(float(best or 0.0), 6)}
+
+
+def has_bf16() -> bool:
+    """Whether this machine multiplies bfloat16 in hardware."""
+    if torch.cuda.is_available():
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    try:
+        flags = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:
+        return False
+    return any(flag in flags for flag in ("avx512_bf16", "amx_bf16", " bf16 "))
+
+
+def world_size() -> int:
+    """Processes that train together (1 unless started by torchrun or accelerate)."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+class LengthGroupedSampler(Sampler[int]):
+    """Order that puts texts of like length into one batch, drawn from seed and epoch alone, so a resume repeats it."""
+
+    def __init__(self, lengths: list[int], batch_size: int, seed: int, batches_per_pool: int = 50) -> None:
+        """Keep the lengths in tokens; texts are sorted inside pools of `batches_per_pool` batches."""
+        self.lengths = np.asarray(lengths)
+        self.batch_size = batch_size
+        self.pool = batch_size * batches_per_pool
+        self.seed = seed
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch whose order is drawn next."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        """Number of texts."""
+        return len(self.lengths)
+
+    def __iter__(self) -> Iterator[int]:
+        """Indices in the order of this epoch."""
+        random = np.random.default_rng((self.seed, self.epoch))
+        order = random.permutation(len(self.lengths))
+        batches: list[Any] = []
+        for start in range(0, len(order), self.pool):
+            pool = order[start : start + self.pool]
+            pool = pool[np.argsort(self.lengths[pool], kind="stable")]
+            batches += [pool[at : at + self.batch_size] for at in range(0, len(pool), self.batch_size)]
+        # The short last batch stays last: every process must see batches of one size until then.
+        short = [batch for batch in batches if len(batch) < self.batch_size]
+        full = [batch for batch in batches if len(batch) == self.batch_size]
+        random.shuffle(full)  # type: ignore[arg-type]
+        return iter([int(index) for batch in full + short for index in batch])
+
+
+class _Trainer(Trainer):  # type: ignore[misc]
+    """Trainer with a loss function of our choosing and our resumable batch order."""
+
+    loss_function: LossFunction | None = None
+
+    def compute_loss(  # noqa: D102
+        self,
+        model: Any,  # noqa: ANN401
+        inputs: dict[str, Tensor],
+        return_outputs: bool = False,
+        num_items_in_batch: Tensor | int | None = None,
+    ) -> Any:  # noqa: ANN401
+        if self.loss_function is None or not model.training:
+            outputs = model(**inputs)
+            loss = outputs.loss
+        else:
+            loss, outputs = self.loss_function(model, inputs)
+        return (loss, outputs) if return_outputs else loss
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int]:  # noqa: ANN401
+        rows = self.train_dataset.rows
+        together = self.args.train_batch_size * max(1, self.args.world_size)
+        return LengthGroupedSampler([len(row.ids) for row in rows], together, self.args.seed)
+
+
+class _ProgressBar(TrainerCallback):  # type: ignore[misc]
+    """Progress on stderr: stage, steps, time left, last loss and metric."""
+
+    def __init__(self, title: str, metric: str) -> None:
+        self.title = title
+        self.key = f"eval_{metric}"
+        self.bar: Any = None
+        self.shown: dict[str, str] = {}
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ANN401, D102
+        if state.is_world_process_zero:
+            interval = 0.2 if sys.stderr.isatty() else 15.0
+            self.bar = tqdm(
+                total=state.max_steps, initial=state.global_step, desc=self.title, mininterval=interval, unit="step"
+            )
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ANN401, D102
+        if self.bar is not None:
+            self.bar.update(state.global_step - self.bar.n)
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:  # noqa: ANN401, D102
+        logs = logs or {}
+        if "loss" in logs:
+            self.shown["loss"] = f"{float(logs['loss']):.3f}"
+        if self.key in logs:
+            self.shown[self.key.removeprefix("eval_")] = f"{float(logs[self.key]):.4f}"
+        if self.bar is not None:
+            self.bar.set_postfix(self.shown, refresh=False)
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ANN401, D102
+        if self.bar is not None:
+            self.bar.close()
+
+
+def _arguments(training: Training) -> TrainingArguments:
+    settings = training.settings
+    processes = world_size()
+    steps_per_epoch = math.ceil(len(training.train) / settings.batch_size)
+    total = max(1, math.ceil(steps_per_epoch * settings.epochs))
+    every = max(1, min(total, math.ceil(steps_per_epoch / settings.evaluations_per_epoch)))
+    return TrainingArguments(
+        output_dir=str(training.folder),
+        max_steps=total,
+        per_device_train_batch_size=max(1, settings.batch_size // processes),
+        per_device_eval_batch_size=64,
+        learning_rate=settings.learning_rate,
+        lr_scheduler_type="linear",
+        warmup_steps=math.ceil(total * settings.warmup_share),
+        weight_decay=settings.weight_decay,
+        max_grad_norm=settings.max_grad_norm,
+        bf16=settings.precision == "bf16" or (settings.precision == "auto" and has_bf16()),
+        optim="adamw_torch_fused",
+        seed=training.seed,
+        data_seed=training.seed,
+        eval_strategy="steps",
+        eval_steps=every,
+        save_strategy="steps",
+        save_steps=every,
+        save_total_limit=1,
+        load_best_model_at_end=True,
+        metric_for_best_model=training.metric,
+        greater_is_better=True,
+        logging_steps=50,
+        use_cpu=not torch.cuda.is_available(),
+        ddp_backend=_ddp_backend(processes),
+        ddp_find_unused_parameters=processes > 1,
+        disable_tqdm=True,
+        report_to="none",
+        remove_unused_columns=False,
+        dataloader_pin_memory=torch.cuda.is_available(),
+        label_names=["labels"],
+    )
+
+
+def _metrics(prediction: Any, metric: str) -> dict[str, float]:  # noqa: ANN401
+    logits = prediction.predictions[0] if isinstance(prediction.predictions, tuple) else prediction.predictions
+    return {metric: score(metric, prediction.label_ids, np.argmax(logits, axis=-1))}
+
+
+def _ddp_backend(processes: int) -> str | None:
+    if processes == 1:
+        return None
+    return "nccl" if torch.cuda.is_available() else "gloo"

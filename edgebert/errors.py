@@ -1,0 +1,64 @@
+"""The error tree.
+
+EdgeBertError
+├── InputError                 what was given cannot be used; the command line exits with 2
+│   ├── SettingsError          a recipe, profile or suite: unknown key, wrong type, impossible value
+│   ├── DataError              a data file: missing, empty, malformed, unknown label
+│   ├── CheckpointError        a model folder: incomplete, unsupported, pickled weights
+│   ├── BundleError            a bundle: missing, truncated or altered file, unknown format
+│   ├── TextError              a text handed to the runtime
+│   ├── MissingDependencyError a package that an extra would have installed
+│   └── DiskError              the output folder cannot be written, or its disk is full
+└── RunError                   the work itself failed; the command line exits with 1
+    └── ParityError            an exported graph disagrees with the model it came from
+
+Every message is one line: the fact, the value, the remedy.
+"""
+
+
+class EdgeBertError(Exception):
+    """Base of every error that EdgeBERT raises on purpose."""
+
+    exit_code = 1
+
+
+class InputError(EdgeBertError):
+    """What was given cannot be used."""
+
+    exit_code = 2
+
+
+class SettingsError(InputError):
+    """A recipe, profile or suite holds an unknown key, a wrong type or an impossible value."""
+
+
+class DataError(InputError):
+    """A data file is missing, empty or malformed, or holds a label that is not known."""
+
+
+class CheckpointError(InputError):
+    """A model folder is incomplete, unsupported, or carries pickled weights only."""
+
+
+class BundleError(InputError):
+    """A bundle has a missing, truncated or altered file, or a format that is not known."""
+
+
+class TextError(InputError):
+    """A text given to the runtime is not one that it can classify."""
+
+
+class MissingDependencyError(InputError):
+    """A package is not installed; the message names the extra that brings it."""
+
+
+class RunError(EdgeBertError):
+    """The work itself failed."""
+
+
+class ParityError(RunError):
+    """An exported graph disagrees with the PyTorch model it was made from."""
+
+
+class DiskError(InputError):
+    """The output folder cannot be written, or its disk is full."""

@@ -1,0 +1,1 @@
+"""Workstation half: ONNX and OpenVINO export, graph rewrites, parity check. Needs the `export` extra."""

@@ -1,0 +1,184 @@
+"""An export recipe: which checkpoint, which data, which stages. TOML in, frozen dataclasses out."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from edgebert.errors import SettingsError
+from edgebert.settings import fill, read_toml, within
+
+
+@dataclass(frozen=True)
+class ModelSettings:
+    """Where the checkpoint comes from: a folder, a hub id, or `package:NAME` for an installed model package."""
+
+    source: str
+    licence: str = ""
+
+
+@dataclass(frozen=True)
+class DataSettings:
+    """The data files, relative to the data folder, and the columns that hold text and label."""
+
+    train: str = ""
+    validation: str = ""
+    test: str = ""
+    unlabelled: tuple[str, ...] = ()
+    text: str = "text"
+    text_pair: str = ""
+    label: str = "label"
+    label_names: dict[str, str] = field(default_factory=dict)
+    max_length: int = within(128, 8, 512)
+    limit: int = within(0, 0)
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """What every training stage has: AdamW with warm-up and linear decay, early stopping on the metric."""
+
+    epochs: float = within(3.0, 0.01, 1000)
+    learning_rate: float = within(4e-5, 1e-8, 1.0)
+    batch_size: int = within(32, 1)
+    warmup_share: float = within(0.06, 0.0, 1.0)
+    weight_decay: float = within(0.01, 0.0, 1.0)
+    max_grad_norm: float = within(1.0, 0.0)
+    evaluations_per_epoch: int = within(1, 1)
+    patience: int = within(0, 0)
+    precision: Literal["auto", "bf16", "fp32"] = "auto"
+
+
+@dataclass(frozen=True)
+class FinetuneSettings(TrainSettings):
+    """Fine-tuning of the teacher; `when` says what happens to a checkpoint that already has the task's head."""
+
+    when: Literal["needed", "always", "never"] = "needed"
+
+
+@dataclass(frozen=True)
+class DistillLoss:
+    """Weights of the distillation losses; a weight of 0 leaves the loss out."""
+
+    hard: float = within(0.0, 0.0)
+    soft: float = within(1.0, 0.0)
+    hidden: float = within(1.0, 0.0)
+    relation: float = within(0.0, 0.0)
+    temperature: float = within(2.0, 0.05, 100.0)
+
+    def __post_init__(self) -> None:
+        """Refuse a loss of nothing."""
+        if not (self.hard or self.soft or self.hidden or self.relation):
+            raise ValueError("every loss weight is 0; give at least one of hard, soft, hidden, relation")
+
+
+@dataclass(frozen=True)
+class DistillSettings(TrainSettings):
+    """A student of chosen teacher layers, trained to agree with the teacher."""
+
+    layers: tuple[int, ...] = (0, 2, 5)
+    hidden_size: int = within(0, 0)
+    loss: DistillLoss = field(default_factory=DistillLoss)
+
+    def __post_init__(self) -> None:
+        """Refuse layers that are not in rising order."""
+        if not self.layers or list(self.layers) != sorted(set(self.layers)) or self.layers[0] < 0:
+            raise ValueError(f"layers {list(self.layers)}: expected teacher layers counted from 0 in rising order")
+
+
+@dataclass(frozen=True)
+class PruneSettings:
+    """Heads and feed-forward neurons to remove, and the training that recovers from it."""
+
+    head_sparsity: float = within(0.25, 0.0, 0.95)
+    ffn_sparsity: float = within(0.25, 0.0, 0.95)
+    importance: Literal["first-order", "fisher"] = "fisher"
+    samples: int = within(2048, 8)
+    ffn_multiple: int = within(32, 1)
+    recover: TrainSettings = field(default_factory=lambda: TrainSettings(epochs=1.0))
+    loss: DistillLoss = field(default_factory=DistillLoss)
+
+
+@dataclass(frozen=True)
+class QuantizeSettings:
+    """INT8: how activations are quantized, and what is spared; "profile" leaves the choice to the profile."""
+
+    format: Literal["profile", "dynamic", "static", "none"] = "profile"
+    embeddings: Literal["int8", "fp32"] = "int8"
+    samples: int = within(256, 8)
+    max_drop: float = within(1.0, 0.0, 1.0)
+
+
+@dataclass(frozen=True)
+class ExportSettings:
+    """What the bundle holds, and the graph it is written with."""
+
+    formats: tuple[Literal["onnx", "openvino"], ...] = ("onnx",)
+    graph: Literal["fast", "plain"] = "fast"
+    parity_samples: int = within(64, 1)
+    stages: bool = True
+    baseline: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse a bundle without a graph that the runtime opens by default."""
+        if not self.formats:
+            raise ValueError("formats is empty; name at least one of onnx, openvino")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One export: task, checkpoint, data and stages; a stage whose table is absent is left out."""
+
+    name: str
+    task: Literal["text-classification"]
+    model: ModelSettings
+    profile: str = "x86-avx512-vnni"
+    seed: int = within(7, 0, 2**31)
+    metric: Literal["accuracy", "f1", "macro_f1"] = "accuracy"
+    data: DataSettings = field(default_factory=DataSettings)
+    finetune: FinetuneSettings | None = None
+    distill: DistillSettings | None = None
+    prune: PruneSettings | None = None
+    quantize: QuantizeSettings = field(default_factory=QuantizeSettings)
+    export: ExportSettings = field(default_factory=ExportSettings)
+
+
+def read_recipe(path: Path, overrides: tuple[str, ...] = ()) -> Recipe:
+    """Read a recipe file, with `key=value` overrides (dotted keys, TOML values) laid over it.
+
+    Raises:
+        SettingsError: The file or an override holds an unknown key, a wrong type or an impossible value.
+    """
+    table = read_toml(path)
+    for override in overrides:
+        _override(table, override)
+    recipe = fill(Recipe, table, str(path))
+    trains = recipe.finetune or recipe.distill or recipe.prune
+    if trains and not (recipe.data.train and recipe.data.validation):
+        raise SettingsError(f"{path}: training stages need 'data.train' and 'data.validation'; name both files")
+    return recipe
+
+
+def settings_dict(settings: Any) -> dict[str, Any]:  # noqa: ANN401
+    """Plain dictionary of a settings dataclass, fit for JSON."""
+    plain: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(settings)))
+    return plain
+
+
+def _override(table: dict[str, Any], override: str) -> None:
+    key, equals, value = override.partition("=")
+    if not equals or not key:
+        raise SettingsError(f"--set {override!r}: expected key=value, for example --set finetune.epochs=1")
+    try:
+        parsed = tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        parsed = value
+    *parents, last = key.split(".")
+    for parent in parents:
+        table = table.setdefault(parent, {})
+        if not isinstance(table, dict):
+            raise SettingsError(f"--set {override!r}: '{parent}' is a value, not a table")
+    table[last] = parsed

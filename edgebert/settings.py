@@ -1,0 +1,112 @@
+"""Strict reading of TOML tables into frozen dataclasses (recipes, profiles, suites). Standard library only."""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+import types
+import typing
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from edgebert.errors import SettingsError
+
+Settings = TypeVar("Settings")
+
+
+def within(default: Any, low: float | None = None, high: float | None = None) -> Any:  # noqa: ANN401
+    """Declare a numeric field with a default and the closed range that it must lie in."""
+    return dataclasses.field(default=default, metadata={"low": low, "high": high})
+
+
+def required_within(low: float | None = None, high: float | None = None) -> Any:  # noqa: ANN401
+    """Declare a numeric field that must be given, and the closed range that it must lie in."""
+    return dataclasses.field(metadata={"low": low, "high": high})
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Parse a TOML file.
+
+    Raises:
+        SettingsError: The file is missing, unreadable or not TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise SettingsError(f"{path}: no such file; give the path of a TOML file") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: cannot be read ({error})") from None
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{path}: not valid TOML: {error}") from None
+
+
+def fill(cls: type[Settings], table: dict[str, Any], source: str, prefix: str = "") -> Settings:
+    """Make a frozen dataclass from a TOML table.
+
+    Args:
+        cls: The dataclass; fields are scalars, tuples, dicts of strings, `Literal`s or further dataclasses.
+        table: The parsed TOML table.
+        source: The file's name, for messages.
+        prefix: The dotted key of this table inside the file.
+
+    Raises:
+        SettingsError: An unknown key, a missing key, a wrong type or a value out of range.
+    """
+    fields = {field.name: field for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    hints = typing.get_type_hints(cls)
+    for key in table:
+        if key not in fields:
+            allowed = ", ".join(sorted(fields))
+            raise SettingsError(f"{source}: unknown key '{prefix}{key}'; allowed here: {allowed}")
+    values = {}
+    for name, field in fields.items():
+        if name in table:
+            key = f"{prefix}{name}"
+            values[name] = _value(hints[name], table[name], source, key)
+            _check_range(field, values[name], source, key)
+        elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
+            raise SettingsError(f"{source}: key '{prefix}{name}' is missing; it has no default")
+    try:
+        return cls(**values)
+    except ValueError as error:
+        raise SettingsError(f"{source}: {prefix.rstrip('.') or 'file'}: {error}") from None
+
+
+def _value(hint: Any, value: Any, source: str, key: str) -> Any:  # noqa: ANN401
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (typing.Union, types.UnionType):
+        return _value(next(arg for arg in args if arg is not type(None)), value, source, key)
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+        _expect(isinstance(value, dict), source, key, value, "a table")
+        return fill(hint, value, source, prefix=f"{key}.")
+    if origin is Literal:
+        _expect(value in args, source, key, value, "one of " + ", ".join(repr(arg) for arg in args))
+        return value
+    if origin is tuple:
+        _expect(isinstance(value, list), source, key, value, f"a list of {args[0].__name__}")
+        return tuple(_value(args[0], item, source, f"{key}[{i}]") for i, item in enumerate(value))
+    if origin is dict:
+        _expect(isinstance(value, dict), source, key, value, "a table")
+        return {name: _value(args[1], item, source, f"{key}.{name}") for name, item in value.items()}
+    return _scalar(hint, value, source, key)
+
+
+def _scalar(hint: type, value: Any, source: str, key: str) -> Any:  # noqa: ANN401
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    right = isinstance(value, hint) and not (hint is not bool and isinstance(value, bool))
+    _expect(right, source, key, value, f"a {hint.__name__}")
+    return value
+
+
+def _expect(holds: bool, source: str, key: str, value: Any, expected: str) -> None:  # noqa: ANN401
+    if not holds:
+        raise SettingsError(f"{source}: '{key}' is {value!r}; expected {expected}")
+
+
+def _check_range(field: dataclasses.Field[Any], value: Any, source: str, key: str) -> None:  # noqa: ANN401
+    low, high = field.metadata.get("low"), field.metadata.get("high")
+    for item in value if isinstance(value, tuple) else (value,):
+        if (low is not None and item < low) or (high is not None and item > high) or item != item:
+            bounds = f"at least {low}" if high is None else f"between {low} and {high}"
+            raise SettingsError(f"{source}: '{key}' is {value!r}; expected a value {bounds}")

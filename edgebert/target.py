@@ -1,0 +1,87 @@
+"""A hardware profile: what is known of a target machine, and what follows for the export. Standard library only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Literal
+
+from edgebert.errors import SettingsError
+from edgebert.settings import fill, read_toml, required_within, within
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """Figures of the whole device; peaks are theoretical, a multiply and its add counted as two operations."""
+
+    cores: int = required_within(1)
+    clock_ghz: float = required_within(0.01)
+    features: tuple[str, ...] = field()
+    memory_gb: float = required_within(0.01)
+    memory_bandwidth_gb_s: float = required_within(0.01)
+    peak_fp32_gflops: float = required_within(0.01)
+    peak_int8_gops: float = required_within(0.01)
+    peak_fp16_gflops: float | None = within(None)
+    power_w: float | None = within(None)
+
+
+@dataclass(frozen=True)
+class ExportChoice:
+    """What follows from the hardware: weights' precision, quantization form, runtime, threads, lengths."""
+
+    precision: Literal["int8", "fp16", "fp32"]
+    format: Literal["dynamic", "static"]
+    weight_type: Literal["int8", "uint8"]
+    activation_type: Literal["int8", "uint8"]
+    per_channel: bool
+    reduce_range: bool
+    runtime: Literal["onnxruntime", "openvino"]
+    provider: str
+    intra_op_threads: int = required_within(1)
+    length_buckets: tuple[int, ...] = field()
+
+
+@dataclass(frozen=True)
+class Target:
+    """One machine to export for, as its profile describes it."""
+
+    name: str
+    summary: str
+    machine: Literal["x86_64", "aarch64"]
+    hardware: Hardware
+    sources: dict[str, str]
+    export: ExportChoice
+    notes: dict[str, str]
+
+    def __post_init__(self) -> None:
+        """Refuse a figure without a source, and buckets out of order."""
+        known = {key for key, value in vars(self.hardware).items() if value is not None} - {"features"}
+        missing = known - set(self.sources)
+        if missing:
+            raise ValueError(f"[sources] says nothing of {', '.join(sorted(missing))}; say where each comes from")
+        buckets = self.export.length_buckets
+        if not buckets or list(buckets) != sorted(set(buckets)):
+            raise ValueError(f"export.length_buckets {list(buckets)}: expected rising token lengths")
+
+
+def profile_names() -> list[str]:
+    """Names of the profiles that ship with EdgeBERT."""
+    folder = resources.files("edgebert.profiles")
+    return sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml"))
+
+
+def read_target(name_or_path: str) -> Target:
+    """Read a shipped profile by its name, or a profile of your own by its path.
+
+    Raises:
+        SettingsError: No profile of that name, or the file does not describe a target.
+    """
+    if name_or_path.endswith(".toml"):
+        return fill(Target, read_toml(Path(name_or_path)), name_or_path)
+    if name_or_path not in profile_names():
+        raise SettingsError(
+            f"unknown profile '{name_or_path}'; shipped: {', '.join(profile_names())}; or give a path ending in .toml"
+        )
+    with resources.as_file(resources.files("edgebert.profiles") / f"{name_or_path}.toml") as path:
+        return fill(Target, read_toml(path), path.name)
