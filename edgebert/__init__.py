@@ -1,0 +1,64 @@
+"""EdgeBERT: BERT task models on small hardware.
+
+`load(path)` opens a bundle; the model it gives is called with text.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgebert.errors import (
+    BundleError,
+    CheckpointError,
+    DataError,
+    DiskError,
+    EdgeBertError,
+    InputError,
+    MissingDependencyError,
+    ParityError,
+    RunError,
+    SettingsError,
+    TextError,
+)
+
+if TYPE_CHECKING:
+    from edgebert.runtime.classifier import TextClassifier
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "BundleError",
+    "CheckpointError",
+    "DataError",
+    "DiskError",
+    "EdgeBertError",
+    "InputError",
+    "MissingDependencyError",
+    "ParityError",
+    "RunError",
+    "SettingsError",
+    "TextError",
+    "__version__",
+    "load",
+]
+
+
+def load(
+    path: str | Path, *, runtime: str | None = None, threads: int | None = None, verify: bool = True
+) -> TextClassifier:
+    """Open a bundle.
+
+    Args:
+        path: The bundle's folder.
+        runtime: `onnxruntime` or `openvino`; the bundle's own choice if not given.
+        threads: Threads inside one prediction; the profile's number, at most the cores here, if not given.
+        verify: Whether to check every file's hash first.
+
+    Raises:
+        BundleError: A file is missing, truncated or altered, or the bundle has no graph for that runtime.
+        MissingDependencyError: The runtime is not installed.
+    """
+    from edgebert.runtime.load import load_bundle
+
+    return load_bundle(Path(path), runtime, threads, verify)

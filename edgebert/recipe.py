@@ -109,7 +109,6 @@ class QuantizeSettings:
     format: Literal["profile", "dynamic", "static", "none"] = "profile"
     embeddings: Literal["int8", "fp32"] = "int8"
     samples: int = within(256, 8)
-    max_drop: float = within(1.0, 0.0, 1.0)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from transformers.trainer_callback import PrinterCallback
 from transformers.trainer_utils import get_last_checkpoint
 
 from edgebert.compress.data import EncodedRows, pad_batch
+from edgebert.compress.distributed import world_size
 from edgebert.compress.metrics import score
 from edgebert.recipe import TrainSettings
 
@@ -84,11 +84,6 @@ def has_bf16() -> bool:
     except OSError:
         return False
     return any(flag in flags for flag in ("avx512_bf16", "amx_bf16", " bf16 "))
-
-
-def world_size() -> int:
-    """Processes that train together (1 unless started by torchrun or accelerate)."""
-    return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 class LengthGroupedSampler(Sampler[int]):

@@ -23,10 +23,10 @@ class InferenceClassifier(nn.Module):
     *Shape*: every input (batch, length), int64; logits (batch, labels), float32.
     """
 
-    def __init__(self, model: Any, segments: int) -> None:  # noqa: ANN401
-        """Take over the weights of a task model, pruned or not."""
+    def __init__(self, model: Any, segments: int, max_length: int) -> None:  # noqa: ANN401
+        """Take over the weights of a task model, pruned or not, and the positions of `max_length` tokens."""
         super().__init__()
-        self.embeddings = _Embeddings(arch.embeddings(model), segments)
+        self.embeddings = _Embeddings(arch.embeddings(model), segments, max_length)
         layers = [arch.layer_parts(layer) for layer in arch.encoder_layers(model)]
         self.layers = nn.ModuleList(_Layer(parts) for parts in layers[:-1])
         self.last = _LastLayer(layers[-1])
@@ -45,10 +45,10 @@ class InferenceClassifier(nn.Module):
 
 
 class _Embeddings(nn.Module):
-    def __init__(self, source: Any, segments: int) -> None:  # noqa: ANN401
+    def __init__(self, source: Any, segments: int, max_length: int) -> None:  # noqa: ANN401
         super().__init__()
         self.words = source.word_embeddings
-        positions = source.position_embeddings.weight.detach().clone()
+        positions = source.position_embeddings.weight.detach()[:max_length].clone()
         types = source.token_type_embeddings.weight.detach()
         self.positions = nn.Parameter(positions + types[0] if segments == 1 else positions)
         self.types = source.token_type_embeddings if segments > 1 else None

@@ -1,0 +1,165 @@
+"""The artifact contract: a folder of files and the manifest that describes them. Standard library only."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from edgebert.errors import BundleError, DiskError
+
+FORMAT = "edgebert-bundle"
+FORMAT_VERSION = 1
+MANIFEST = "manifest.json"
+REQUIRED = (
+    "name",
+    "task",
+    "labels",
+    "inputs",
+    "outputs",
+    "segments",
+    "max_length",
+    "precision",
+    "runtime",
+    "profile",
+    "files",
+    "layers",
+    "stages",
+    "metrics",
+    "data",
+    "tools",
+    "base_model",
+)
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+def folder_sha256(folder: Path, names: list[str] | None = None) -> str:
+    """SHA-256 over the names and contents of a folder's files (all of them, or the named ones that exist)."""
+    paths = [folder / name for name in names] if names else sorted(folder.rglob("*"))
+    digest = hashlib.sha256()
+    for path in paths:
+        if path.is_file():
+            digest.update(f"{path.relative_to(folder).as_posix()}\0{file_sha256(path)}\n".encode())
+    return digest.hexdigest()
+
+
+def list_files(folder: Path) -> list[dict[str, Any]]:
+    """Path, hash and size of every file of a bundle but the manifest, and but bundles inside it."""
+    nested = [path.parent for path in folder.rglob(MANIFEST) if path.parent != folder]
+    entries = []
+    for path in sorted(folder.rglob("*")):
+        inside = any(parent in path.parents for parent in nested)
+        if path.is_file() and path != folder / MANIFEST and not inside:
+            name = path.relative_to(folder).as_posix()
+            entries.append({"path": name, "sha256": file_sha256(path), "bytes": path.stat().st_size})
+    return entries
+
+
+def write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
+    """Complete a manifest with format and file list, and write it last of all files."""
+    whole = {"format": FORMAT, "format_version": FORMAT_VERSION, **manifest, "files": list_files(folder)}
+    text = json.dumps(whole, indent=2, ensure_ascii=False) + "\n"
+    (folder / MANIFEST).write_text(text, encoding="utf-8")
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """Read and check a bundle's manifest.
+
+    Raises:
+        BundleError: Not a bundle, a damaged manifest, or a format of another version.
+    """
+    path = folder / MANIFEST
+    if not path.is_file():
+        raise BundleError(f"{folder}: no {MANIFEST}; give the folder that `edgebert export` wrote")
+    try:
+        manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise BundleError(f"{path}: damaged ({error}); export the bundle again or copy it again") from None
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+        raise BundleError(f"{path}: not an EdgeBERT manifest; give the folder that `edgebert export` wrote")
+    if manifest.get("format_version") != FORMAT_VERSION:
+        raise BundleError(
+            f"{path}: format version {manifest.get('format_version')}; this EdgeBERT reads version {FORMAT_VERSION}"
+        )
+    missing = [key for key in REQUIRED if key not in manifest]
+    if missing:
+        raise BundleError(f"{path}: damaged, no {', '.join(missing)}; export the bundle again or copy it again")
+    return manifest
+
+
+def check_files(folder: Path, manifest: dict[str, Any], hashes: bool = True) -> None:
+    """Check every file against the manifest: there, whole, and (where asked) unaltered.
+
+    Raises:
+        BundleError: Names the first file that is not as it was written.
+    """
+    for entry in manifest["files"]:
+        path = folder / entry["path"]
+        if not path.is_file():
+            raise BundleError(f"{path}: missing from the bundle; copy the whole folder again")
+        size = path.stat().st_size
+        if size != entry["bytes"]:
+            raise BundleError(f"{path}: {size} bytes, expected {entry['bytes']}; truncated or altered, copy it again")
+        if hashes and file_sha256(path) != entry["sha256"]:
+            raise BundleError(f"{path}: altered, its SHA-256 is not the manifest's; copy the bundle again")
+
+
+def bundle_hash(folder: Path) -> str:
+    """Hash of the whole bundle: the manifest's, which lists the hash of every other file."""
+    return file_sha256(folder / MANIFEST)
+
+
+@contextmanager
+def replacing(folder: Path) -> Iterator[Path]:
+    """Give a temporary folder beside `folder`, and put it in its place when the block has ended well.
+
+    Raises:
+        DiskError: The place cannot be written, or the disk is full; what stood there before is untouched.
+    """
+    temporary = folder.with_name(f".{folder.name}.partial-{os.getpid()}")
+    with disk_errors(folder):
+        temporary.mkdir(parents=True)
+    try:
+        with disk_errors(folder):
+            yield temporary
+            _swap(temporary, folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextmanager
+def disk_errors(place: Path) -> Iterator[None]:
+    """Turn the operating system's write errors into a `DiskError` that names the place."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise DiskError(f"{place}: no space left on the disk; free some or give another --out") from None
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
+            raise DiskError(f"{place}: cannot be written ({error.strerror}); give another --out") from None
+        raise
+
+
+def _swap(new: Path, place: Path) -> None:
+    old = place.with_name(f".{place.name}.old-{os.getpid()}")
+    with contextlib.suppress(FileNotFoundError):
+        place.rename(old)
+    try:
+        new.rename(place)
+    except OSError:
+        with contextlib.suppress(FileNotFoundError):
+            old.rename(place)
+        raise
+    shutil.rmtree(old, ignore_errors=True)

@@ -1,0 +1,151 @@
+"""The command line: reads arguments, calls one function, writes its answer to stdout and everything else to stderr."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from edgebert import __version__
+from edgebert.errors import EdgeBertError
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; the exit code is 0 when done, 1 when the run failed, 2 for wrong use or bad input."""
+    parser = _parser()
+    arguments = parser.parse_args(argv)
+    if arguments.command is None:
+        parser.print_help(sys.stderr)
+        return 2
+    try:
+        return _run(arguments)
+    except EdgeBertError as error:
+        if arguments.debug:
+            raise
+        sys.stderr.write(f"edgebert: {error}\n")
+        return error.exit_code
+    except KeyboardInterrupt:
+        sys.stderr.write("edgebert: interrupted; finished work is kept, the same command continues it\n")
+        return 1
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 1
+    except Exception as error:
+        if arguments.debug:
+            raise
+        first = (str(error).strip().splitlines() or [""])[0]
+        sys.stderr.write(f"edgebert: failed: {type(error).__name__}: {first} (--debug shows where)\n")
+        return 1
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    """Import the command's module only now: the device must not need the workstation's packages."""
+    import importlib
+
+    module = importlib.import_module(f"edgebert.commands.{arguments.command}")
+    code: int = module.run(arguments)
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="edgebert",
+        description="Make a BERT task model run on small hardware: compress, export, predict, measure.",
+        epilog="Exit codes: 0 done, 1 the run failed, 2 wrong use or bad input.",
+    )
+    parser.add_argument("--version", action="version", version=f"edgebert {__version__}")
+    parser.set_defaults(debug=False, json=False)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--json", action="store_true", help="write one JSON document to stdout, nothing else")
+    common.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    for add in (_export, _predict, _evaluate, _bench, _inspect, _verify, _profiles, _doctor):
+        add(commands, common)
+    return parser
+
+
+Commands = "argparse._SubParsersAction[argparse.ArgumentParser]"
+
+
+def _add(commands: Commands, common: argparse.ArgumentParser, name: str, about: str, example: str) -> argparse.ArgumentParser:  # type: ignore[valid-type]
+    command: argparse.ArgumentParser = commands.add_parser(  # type: ignore[attr-defined]
+        name,
+        parents=[common],
+        help=about,
+        description=about[0].upper() + about[1:] + ".",
+        epilog=f"Example: {example}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    return command
+
+
+def _export(commands: Commands, common: argparse.ArgumentParser) -> None:  # type: ignore[valid-type]
+    example = "edgebert export export/sst2.toml --data-dir data --out build/sst2 --set finetune.epochs=1"
+    command = _add(commands, common, "export", "run a recipe: checkpoint and data in, bundle out", example)
+    command.add_argument("recipe", metavar="RECIPE.toml", help="what to build; recipes lie in export/")
+    command.add_argument("--model", help="checkpoint folder, package:NAME or hub id, in place of the recipe's")
+    command.add_argument("--data-dir", help="what the recipe's data paths are relative to (default: its folder)")
+    command.add_argument("--profile", help="hardware profile, by name or path, in place of the recipe's")
+    command.add_argument("--out", help="the bundle's folder (default: build/NAME)")
+    command.add_argument("--work", help="folder of finished stages, from which a run continues (default: OUT.work)")
+    command.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="override a recipe key; may be repeated"
+    )
+
+
+def _predict(commands: Commands, common: argparse.ArgumentParser) -> None:  # type: ignore[valid-type]
+    example = 'edgebert predict build/sst2 "a charming and often affecting journey"'
+    command = _add(commands, common, "predict", "classify texts", example)
+    command.add_argument("bundle", metavar="BUNDLE", help="the bundle's folder")
+    command.add_argument("text", metavar="TEXT", nargs="*", help="texts; without any, one a line is read from stdin")
+    command.add_argument("--text-pair", help="second text, for bundles that compare pairs")
+    command.add_argument("--input", help="file of texts (.jsonl with the key text, .tsv, .csv, .txt, or .gz of one)")
+    _runtime(command)
+
+
+def _evaluate(commands: Commands, common: argparse.ArgumentParser) -> None:  # type: ignore[valid-type]
+    example = "edgebert evaluate build/sst2 --data data/sst2/test.tsv"
+    command = _add(commands, common, "evaluate", "score a bundle on labelled text", example)
+    command.add_argument("bundle", metavar="BUNDLE", help="the bundle's folder")
+    command.add_argument("--data", required=True, help="labelled file, with the columns that the bundle was made from")
+    _runtime(command)
+
+
+def _bench(commands: Commands, common: argparse.ArgumentParser) -> None:  # type: ignore[valid-type]
+    example = "edgebert bench build/sst2 --data data/sst2/dev.tsv --stages --out build/bench"
+    command = _add(commands, common, "bench", "measure bundles beside their full-precision baseline", example)
+    command.add_argument("bundle", metavar="BUNDLE", nargs="+", help="bundle folders")
+    command.add_argument("--data", help="text of natural lengths; labelled, it gives quality too")
+    command.add_argument("--suite", help="what to measure: a TOML file (bench/suites/), or the default suite")
+    command.add_argument("--baseline", help="full-precision bundle (default: BUNDLE/baseline or BUNDLE.stages/0-baseline)")
+    command.add_argument("--stages", action="store_true", help="measure the bundles of BUNDLE.stages too: the waterfall")
+    command.add_argument("--target", default="local", choices=["local"], help="where to run (default: local)")
+    command.add_argument("--out", help="folder for result.json and raw samples (default: BUNDLE.bench)")
+
+
+def _inspect(commands: Commands, common: argparse.ArgumentParser) -> None:  # type: ignore[valid-type]
+    command = _add(commands, common, "inspect", "tell what a bundle is and how it was made", "edgebert inspect build/sst2")
+    command.add_argument("bundle", metavar="BUNDLE", help="the bundle's folder")
+
+
+def _verify(commands: Commands, common: argparse.ArgumentParser) -> None:  # type: ignore[valid-type]
+    command = _add(commands, common, "verify", "check every file of a bundle", "edgebert verify build/sst2")
+    command.add_argument("bundle", metavar="BUNDLE", help="the bundle's folder")
+
+
+def _profiles(commands: Commands, common: argparse.ArgumentParser) -> None:  # type: ignore[valid-type]
+    command = _add(commands, common, "profiles", "list hardware profiles, or show one", "edgebert profiles raspberry-pi-5")
+    command.add_argument("name", nargs="?", help="a profile's name or path")
+
+
+def _doctor(commands: Commands, common: argparse.ArgumentParser) -> None:  # type: ignore[valid-type]
+    _add(commands, common, "doctor", "tell what is installed, what is missing, and what this machine can do", "edgebert doctor")
+
+
+def _runtime(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--runtime", choices=["onnxruntime", "openvino"], help="default: the bundle's own choice")
+    command.add_argument("--threads", type=int, help="threads inside one prediction (default: the profile's)")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

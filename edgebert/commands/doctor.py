@@ -1,0 +1,56 @@
+"""`edgebert doctor`: what is installed, what is missing, what this machine can do."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+
+from edgebert.commands.output import table, write, write_json
+from edgebert.measure.environment import environment
+from edgebert.target import profile_names, read_target
+
+PACKAGES = {
+    "device": ("numpy", "onnxruntime", "tokenizers"),
+    "edgebert[openvino]": ("openvino",),
+    "edgebert[export]": (
+        *("torch", "transformers", "accelerate", "optimum", "onnx", "onnxscript", "nncf", "neural-compressor"),
+        "scikit-learn",
+    ),
+}
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Report; the exit code is 0 even where something is missing."""
+    packages = [(extra, name, _version(name)) for extra, names in PACKAGES.items() for name in names]
+    machine = environment()
+    fitting = _fitting(machine)
+    if arguments.json:
+        rows = [{"package": name, "version": version, "from": extra} for extra, name, version in packages]
+        write_json({"packages": rows, "environment": machine, "profiles": fitting})
+        return 0
+    rows = [(name, version or "missing", "" if version else f"pip install {extra.replace('device', 'edgebert')}")
+            for extra, name, version in packages]
+    write(table(("package", "version", "remedy"), rows) + "\n")
+    shown = ("cpu", "cores", "memory_mb", "os", "python")
+    write(table(("machine", "value"), [(key, machine[key]) for key in shown]))
+    write(f"\nprofiles that this machine's instruction set covers: {', '.join(fitting) or 'none'}")
+    return 0
+
+
+def _fitting(machine: dict[str, object]) -> list[str]:
+    flags = machine["flags"]
+    assert isinstance(flags, list)  # noqa: S101
+    fitting = []
+    for name in profile_names():
+        target = read_target(name)
+        cpu = target.export.provider == "CPUExecutionProvider"
+        if cpu and target.machine == machine["machine"] and set(target.hardware.features) <= set(flags):
+            fitting.append(name)
+    return fitting
+
+
+def _version(name: str) -> str | None:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None

@@ -1,0 +1,82 @@
+"""`edgebert export`: a recipe in, a bundle out."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+from pathlib import Path
+
+from edgebert.bundle import read_manifest
+from edgebert.commands.output import note, table, write, write_json
+from edgebert.errors import MissingDependencyError
+from edgebert.recipe import read_recipe
+from edgebert.target import read_target
+
+NEEDED = ("torch", "transformers", "accelerate", "optimum", "onnx", "onnxscript", "sklearn", "tqdm")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Build a bundle and say what every stage gave."""
+    recipe_path = Path(arguments.recipe)
+    recipe = read_recipe(recipe_path, tuple(arguments.set))
+    target = read_target(arguments.profile or recipe.profile)
+    missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
+    if missing:
+        raise MissingDependencyError(f"{', '.join(missing)} not installed; pip install edgebert[export]")
+    from edgebert.compress import distributed
+    from edgebert.pipeline import Built, build
+
+    out = Path(arguments.out or f"build/{recipe.name}")
+    work = Path(arguments.work) if arguments.work else out.with_name(out.name + ".work")
+    data_dir = Path(arguments.data_dir) if arguments.data_dir else recipe_path.parent
+    note(f"exporting {recipe.name} for {target.name}; finished stages are kept in {work}")
+    built: Built = build(recipe, target, arguments.model or recipe.model.source, data_dir, out, work)
+    if distributed.is_main():
+        _report(built, arguments.json)
+    return 0
+
+
+def _report(built: object, as_json: bool) -> None:
+    from edgebert.pipeline import Built
+
+    assert isinstance(built, Built)  # noqa: S101
+    manifest = read_manifest(built.out)
+    if as_json:
+        write_json(
+            {
+                "bundle": str(built.out),
+                "bundle_hash": built.bundle_hash,
+                "stage_bundles": [str(path) for path in built.stage_bundles],
+                "metrics": manifest["metrics"],
+                "stages": [
+                    {"stage": done.report.stage, "cached": done.cached, "seconds": round(done.seconds, 1)}
+                    | {"metrics": done.report.metrics}
+                    for done in built.done
+                ],
+            }
+        )
+        return
+    rows = [
+        (done.report.stage, "kept" if done.cached else f"{done.seconds:.0f} s", _figures(done.report.metrics))
+        for done in built.done
+    ]
+    write(table(("stage", "took", "gave"), rows))
+    for split, quality in manifest["metrics"].items():
+        write(
+            f"{split} {quality['metric']}: {quality['value']:.4f} "
+            f"(95% {quality['ci_low']:.4f} to {quality['ci_high']:.4f}, {quality['n']} texts)"
+        )
+    write(f"bundle: {built.out} (hash {built.bundle_hash[:16]})")
+    write(f'try it: edgebert predict {built.out} "your text"')
+
+
+def _figures(metrics: dict[str, object]) -> str:
+    parts = []
+    for key, value in metrics.items():
+        if key == "quality" and isinstance(value, dict):
+            parts += [f"{split} {quality['metric']} {quality['value']:.4f}" for split, quality in value.items()]
+        elif key in ("parity", "agreement") and isinstance(value, dict):
+            parts.append(f"logits within {value['max_difference']:.1e}, {value['agreement']:.1%} same label")
+        elif not isinstance(value, dict):
+            parts.append(f"{key} {value:g}" if isinstance(value, float) else f"{key} {value}")
+    return ", ".join(parts)

@@ -1,0 +1,39 @@
+"""`edgebert inspect`: what a bundle is and how it was made."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from edgebert.bundle import bundle_hash, read_manifest
+from edgebert.commands.output import table, write, write_json
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the manifest, as a page or as JSON."""
+    folder = Path(arguments.bundle)
+    manifest = read_manifest(folder)
+    if arguments.json:
+        write_json({"bundle_hash": bundle_hash(folder), **manifest})
+        return 0
+    layers = ", ".join(f"{layer['heads']}x{layer['ffn']}" for layer in manifest["layers"])
+    facts = [
+        ("name", manifest["name"]),
+        ("task", f"{manifest['task']}, {len(manifest['labels'])} labels: {', '.join(manifest['labels'][:8])}"),
+        ("precision", manifest["precision"]),
+        ("layers", f"{layers} (heads x neurons)"),
+        ("longest input", f"{manifest['max_length']} tokens, {manifest['segments']} text(s)"),
+        ("runtime", f"{manifest['runtime']['default']} of {', '.join(manifest['runtime']['graphs'])}"),
+        ("profile", f"{manifest['profile']['name']}: {manifest['profile']['summary']}"),
+        ("base model", f"{manifest['base_model']['source']} ({manifest['base_model']['licence'] or 'licence not stated'})"),
+        ("stages", " > ".join(stage["stage"] for stage in manifest["stages"])),
+        ("hash", bundle_hash(folder)),
+    ]
+    facts += [
+        (f"{split} {quality['metric']}", f"{quality['value']:.4f} ({quality['n']} texts)")
+        for split, quality in manifest["metrics"].items()
+    ]
+    write(table(("what", "is"), facts))
+    write("")
+    write(table(("file", "MB"), [(entry["path"], f"{entry['bytes'] / 1e6:.2f}") for entry in manifest["files"]]))
+    return 0

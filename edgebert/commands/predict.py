@@ -1,0 +1,54 @@
+"""`edgebert predict`: texts in, labels out."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+import edgebert
+from edgebert.commands.output import write, write_json
+from edgebert.errors import InputError
+from edgebert.examples import Columns, read_examples
+from edgebert.runtime.classifier import Text
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Classify the texts given, a file's, or stdin's, one answer a line."""
+    if arguments.text and arguments.input:
+        raise InputError("both TEXT and --input are given; give one of them")
+    if arguments.text_pair is not None and len(arguments.text) != 1:
+        raise InputError(f"--text-pair goes with exactly one TEXT; {len(arguments.text)} given")
+    model = edgebert.load(arguments.bundle, runtime=arguments.runtime, threads=arguments.threads)
+    texts = list(_texts(arguments, model.manifest))
+    answers = model(texts)
+    if arguments.json:
+        write_json([{"text": text, **asdict(answer)} for text, answer in zip(texts, answers, strict=True)])
+        return 0
+    for text, answer in zip(texts, answers, strict=True):
+        shown = text if isinstance(text, str) else " | ".join(text)
+        cut = "\t(cut short)" if answer.truncated else ""
+        write(f"{answer.label}\t{answer.score:.4f}\t{shown if len(shown) <= 200 else shown[:200] + '…'}{cut}")
+    return 0
+
+
+def _texts(arguments: argparse.Namespace, manifest: dict[str, object]) -> Iterator[Text]:
+    if arguments.input:
+        pair = "text_pair" if manifest["segments"] == 2 else ""
+        for example in read_examples(Path(arguments.input), Columns("text", pair, "")):
+            yield example.text if example.text_pair is None else (example.text, example.text_pair)
+    elif arguments.text_pair is not None:
+        yield arguments.text[0], arguments.text_pair
+    elif arguments.text:
+        yield from arguments.text
+    else:
+        yield from _stdin()
+
+
+def _stdin() -> Iterator[str]:
+    for line in sys.stdin:
+        text = line.rstrip("\n")
+        if text.strip():
+            yield text

@@ -1,0 +1,39 @@
+"""`edgebert profiles`: the hardware profiles that ship, or one of them in full."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict
+
+from edgebert.commands.output import table, write, write_json
+from edgebert.target import Target, profile_names, read_target
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """List every profile, or show one with the source of each figure."""
+    targets = [read_target(arguments.name)] if arguments.name else [read_target(name) for name in profile_names()]
+    if arguments.json:
+        write_json([asdict(target) for target in targets])
+    elif arguments.name:
+        _show(targets[0])
+    else:
+        write(table(("profile", "machine", "weights", "hardware"), [_row(target) for target in targets]))
+    return 0
+
+
+def _row(target: Target) -> tuple[str, str, str, str]:
+    return target.name, target.machine, target.export.precision, target.summary
+
+
+def _show(target: Target) -> None:
+    write(f"{target.name}: {target.summary}\n")
+    hardware = {key: value for key, value in asdict(target.hardware).items() if value is not None}
+    rows = [(key, _plain(value), target.sources.get(key, "")) for key, value in hardware.items()]
+    write(table(("hardware", "value", "source"), rows) + "\n")
+    write(table(("export", "value"), [(key, _plain(value)) for key, value in asdict(target.export).items()]))
+    for note in target.notes.values():
+        write("\n" + note.strip())
+
+
+def _plain(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

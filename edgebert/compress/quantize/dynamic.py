@@ -1,0 +1,51 @@
+"""Dynamic INT8 by ONNX Runtime: INT8 weights, activations quantized as they come. The only file that calls it."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import onnx
+from onnxruntime.quantization import QuantType, quantize_dynamic
+
+from edgebert.compress.quantize.graph import constants, producers
+from edgebert.target import ExportChoice
+
+TYPES = {"int8": QuantType.QInt8, "uint8": QuantType.QUInt8}
+
+
+def quantize_weights(graph: Path, choice: ExportChoice, out: Path) -> None:
+    """Quantize every matrix product with a constant side, but the classification head.
+
+    Args:
+        graph: FP32 ONNX graph.
+        choice: The profile's weight type, granularity and range.
+        out: File for the INT8 graph.
+    """
+    logging.getLogger().addFilter(_no_preprocessing_hint)
+    try:
+        quantize_dynamic(
+            str(graph),
+            str(out),
+            per_channel=choice.per_channel,
+            reduce_range=choice.reduce_range,
+            weight_type=TYPES[choice.weight_type],
+            op_types_to_quantize=["MatMul"],
+            nodes_to_exclude=[head_matmul(onnx.load(graph))],
+            extra_options={"MatMulConstBOnly": True, "DefaultTensorType": onnx.TensorProto.FLOAT},
+        )
+    finally:
+        logging.getLogger().removeFilter(_no_preprocessing_hint)
+
+
+def head_matmul(model: onnx.ModelProto) -> str:
+    """Name of the classification head's matrix product: a few hundred weights that decide the label stay FP32."""
+    made_by, known = producers(model), constants(model)
+    node = made_by[model.graph.output[0].name]
+    while node.op_type not in ("MatMul", "Gemm"):
+        node = next(made_by[name] for name in node.input if name not in known and name in made_by)
+    return str(node.name)
+
+
+def _no_preprocessing_hint(record: logging.LogRecord) -> bool:
+    return "pre-processing" not in record.getMessage()

@@ -1,0 +1,54 @@
+"""Small tools over ONNX graphs that the quantizers share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import numpy_helper
+
+
+def constants(model: onnx.ModelProto) -> dict[str, onnx.TensorProto]:
+    """Initializers by name."""
+    return {tensor.name: tensor for tensor in model.graph.initializer}
+
+
+def producers(model: onnx.ModelProto) -> dict[str, onnx.NodeProto]:
+    """The node that makes each value."""
+    return {output: node for node in model.graph.node for output in node.output}
+
+
+def array(tensor: onnx.TensorProto) -> NDArray[Any]:
+    """A tensor's values."""
+    values: NDArray[Any] = numpy_helper.to_array(tensor)
+    return values
+
+
+def add_constant(model: onnx.ModelProto, name: str, values: NDArray[Any]) -> str:
+    """Add an initializer."""
+    model.graph.initializer.append(numpy_helper.from_array(np.ascontiguousarray(values), name))
+    return name
+
+
+def drop_unused(model: onnx.ModelProto) -> None:
+    """Remove nodes whose results nobody reads, then initializers that nobody reads."""
+    outputs = {output.name for output in model.graph.output}
+    while True:
+        read = {name for node in model.graph.node for name in node.input} | outputs
+        kept = [node for node in model.graph.node if any(name in read for name in node.output)]
+        if len(kept) == len(model.graph.node):
+            break
+        replace_nodes(model, kept)
+    tensors = [tensor for tensor in model.graph.initializer if tensor.name in read]
+    del model.graph.initializer[:]
+    model.graph.initializer.extend(tensors)
+    del model.graph.value_info[:]
+
+
+def replace_nodes(model: onnx.ModelProto, nodes: list[onnx.NodeProto]) -> None:
+    """Give the graph this list of nodes, in order."""
+    nodes = [onnx.NodeProto.FromString(node.SerializeToString()) for node in nodes]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)

@@ -1,0 +1,126 @@
+"""Put a bundle together: graphs, tokenizer, config, model card, manifest."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from edgebert import __version__, bundle
+from edgebert.compress import arch
+from edgebert.compress.data import TaskData
+from edgebert.compress.report import StageReport
+from edgebert.errors import RunError
+from edgebert.exporters.card import model_card
+from edgebert.exporters.graphs import GRAPH, GraphJob, copy_graphs, write_openvino
+from edgebert.recipe import Recipe, settings_dict
+from edgebert.target import Target
+
+TOOLS = ("torch", "transformers", "onnx", "onnxruntime", "openvino", "nncf", "neural-compressor", "tokenizers", "numpy")
+
+
+@dataclass(frozen=True)
+class BundleParts:
+    """What a manifest tells besides the stages: recipe, hardware, origin, data, model, precision."""
+
+    recipe: Recipe
+    target: Target
+    source: str
+    source_hash: str
+    data: TaskData
+    job: GraphJob
+    precision: str
+
+
+def write_bundle(
+    parts: BundleParts, graph: Path, reports: Sequence[StageReport], out: Path, baseline: Path | None = None
+) -> None:
+    """Write a bundle folder, whole or not at all.
+
+    Args:
+        parts: What the manifest tells.
+        graph: Folder of the graph stage that the bundle ships.
+        reports: Every stage that led to it, the graph's own last.
+        out: The bundle's folder; replaced if it exists.
+        baseline: A full-precision bundle to put inside as `baseline/`.
+
+    Raises:
+        DiskError: The folder cannot be written.
+        RunError: `out` is a folder that holds something else than a bundle.
+    """
+    if out.exists() and any(out.iterdir()) and not (out / bundle.MANIFEST).is_file():
+        raise RunError(f"{out}: exists and is not a bundle; move it away or give another --out")
+    with bundle.replacing(out) as folder:
+        copy_graphs(graph, folder)
+        if "openvino" in parts.recipe.export.formats and not (folder / "openvino").is_dir():
+            write_openvino(folder / GRAPH, folder / "openvino")
+        shutil.copyfile(parts.job.model / "tokenizer.json", folder / "tokenizer.json")
+        config = _config(parts)
+        (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+        manifest = _manifest(parts, folder, reports)
+        (folder / "README.md").write_text(model_card(manifest), encoding="utf-8")
+        if baseline is not None:
+            shutil.copytree(baseline, folder / "baseline")
+        bundle.write_manifest(folder, manifest)
+
+
+def _config(parts: BundleParts) -> dict[str, Any]:
+    config: dict[str, Any] = json.loads((parts.job.model / "config.json").read_text(encoding="utf-8"))
+    labels = parts.data.label_names
+    config["id2label"] = {str(index): label for index, label in enumerate(labels)}
+    config["label2id"] = {label: index for index, label in enumerate(labels)}
+    return {key: value for key, value in config.items() if key != "_name_or_path"}
+
+
+def _manifest(parts: BundleParts, folder: Path, reports: Sequence[StageReport]) -> dict[str, Any]:
+    recipe, last = parts.recipe, reports[-1]
+    graphs = {"onnxruntime": GRAPH} if "onnx" in recipe.export.formats else {}
+    if (folder / "openvino").is_dir():
+        graphs["openvino"] = "openvino/model.xml"
+    preferred = parts.target.export.runtime
+    shapes = arch.layer_shapes(parts.job.load())
+    plain = last.arguments.get("kind") == "plain"
+    return {
+        "edgebert": __version__,
+        "name": recipe.name,
+        "task": recipe.task,
+        "labels": parts.data.label_names,
+        "inputs": last.arguments["inputs"],
+        "outputs": ["logits"],
+        "segments": parts.job.segments,
+        "max_length": recipe.data.max_length,
+        "precision": "fp32" if parts.precision == "none" else f"int8-{parts.precision}",
+        "runtime": {
+            "default": preferred if preferred in graphs else next(iter(graphs)),
+            "graphs": graphs,
+            "default_fusions": plain,
+        },
+        "profile": settings_dict(parts.target),
+        "layers": [asdict(shape) for shape in shapes],
+        "stages": [asdict(report) for report in reports],
+        "metrics": last.metrics["quality"],
+        "data": {
+            "columns": {"text": recipe.data.text, "text_pair": recipe.data.text_pair, "label": recipe.data.label},
+            "label_values": parts.data.label_values,
+            "metric": recipe.metric,
+            "files": parts.data.fingerprints,
+        },
+        "tools": {name: version for name in TOOLS if (version := _version(name))},
+        "base_model": {"source": _portable(parts.source), "licence": recipe.model.licence, "sha256": parts.source_hash},
+    }
+
+
+def _portable(source: str) -> str:
+    """A source as another machine can read it: a local folder's name, not its path."""
+    return source if source.startswith("package:") or not Path(source).is_dir() else Path(source).resolve().name
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None

@@ -1,0 +1,60 @@
+"""The model card of a bundle, written from its manifest alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def model_card(manifest: dict[str, Any]) -> str:
+    """Markdown with what the bundle is, how good it was, where it came from, and how to call it."""
+    base = manifest["base_model"]
+    lines = [
+        f"# {manifest['name']}",
+        "",
+        f"{manifest['task']}, {manifest['precision']}, made by EdgeBERT {manifest['edgebert']} "
+        f"for {manifest['profile']['summary']}.",
+        "",
+        "```python",
+        "import edgebert",
+        'model = edgebert.load("path/of/this/folder")',
+        'print(model("your text"))',
+        "```",
+        "",
+        f"- Labels: {', '.join(manifest['labels'])}",
+        f"- Longest input: {manifest['max_length']} tokens; longer text is cut, and the prediction says so",
+        f"- Layers: {_layers(manifest['layers'])}",
+        f"- Base model: {base['source']}, licence {base['licence'] or 'not stated in the recipe'}",
+        "",
+        "## Quality",
+        "",
+        *_quality(manifest["metrics"]),
+        "",
+        "## How it was made",
+        "",
+        *[f"{number}. {_stage(stage)}" for number, stage in enumerate(manifest["stages"], 1)],
+        "",
+        "Data: "
+        + "; ".join(f"{file['split']} `{file['file']}` ({file['sha256'][:12]})" for file in manifest["data"]["files"]),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _layers(layers: list[dict[str, int]]) -> str:
+    return ", ".join(f"{layer['heads']} heads x {layer['ffn']} neurons" for layer in layers)
+
+
+def _quality(metrics: dict[str, Any]) -> list[str]:
+    if not metrics:
+        return ["Not measured: the recipe names no labelled held-out file."]
+    rows = ["| split | metric | value | 95% interval | texts |", "|---|---|---|---|---|"]
+    for split, quality in metrics.items():
+        interval = f"{quality['ci_low']:.4f} to {quality['ci_high']:.4f}"
+        rows.append(f"| {split} | {quality['metric']} | {quality['value']:.4f} | {interval} | {quality['n']} |")
+    return rows
+
+
+def _stage(stage: dict[str, Any]) -> str:
+    shown = {key: value for key, value in stage["metrics"].items() if not isinstance(value, dict)}
+    figures = ", ".join(f"{key} {value}" for key, value in shown.items())
+    return f"{stage['stage']}" + (f": {figures}" if figures else "")

@@ -1,0 +1,58 @@
+"""The machine that a measurement was taken on, as far as it can be read without rights."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+from pathlib import Path
+from typing import Any
+
+PACKAGES = ("edgebert", "numpy", "onnxruntime", "openvino", "tokenizers")
+
+
+def environment() -> dict[str, Any]:
+    """CPU, flags, cores, governor, memory, operating system and versions; None for what cannot be read."""
+    cpuinfo = _cpuinfo()
+    flags = cpuinfo.get("flags") or cpuinfo.get("Features") or ""
+    return {
+        "cpu": cpuinfo.get("model name") or cpuinfo.get("Model") or platform.processor() or platform.machine(),
+        "family_model": "/".join(cpuinfo.get(key, "?") for key in ("cpu family", "model")),
+        "machine": platform.machine(),
+        "flags": sorted(flags.split()),
+        "cores": len(os.sched_getaffinity(0)),
+        "governor": _read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
+        "memory_mb": _memory_mb(),
+        "os": f"{platform.system()} {platform.release()}",
+        "python": platform.python_version(),
+        "versions": {name: version for name in PACKAGES if (version := _version(name))},
+        "gpu": None,
+        "throttled": None,
+        "load_average": list(os.getloadavg()),
+    }
+
+
+def _cpuinfo() -> dict[str, str]:
+    """First processor's entry of /proc/cpuinfo."""
+    text = _read("/proc/cpuinfo") or ""
+    pairs = (line.partition(":") for line in text.split("\n\n")[0].splitlines())
+    return {key.strip(): value.strip() for key, _, value in pairs}
+
+
+def _memory_mb() -> int | None:
+    text = _read("/proc/meminfo")
+    return int(text.split()[1]) // 1024 if text and text.startswith("MemTotal") else None
+
+
+def _read(path: str) -> str | None:
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except OSError:
+        return None
+
+
+def _version(name: str) -> str | None:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None

@@ -1,0 +1,234 @@
+"""The straight line from a recipe to a bundle."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from edgebert import bundle
+from edgebert.exporters.assemble import BundleParts, write_bundle
+from edgebert.compress import checkpoint, distributed
+from edgebert.compress.data import TaskData, read_task_data
+from edgebert.compress.distill import VERSION as DISTILL_VERSION
+from edgebert.compress.distill import distill
+from edgebert.compress.finetune import VERSION as FINETUNE_VERSION
+from edgebert.compress.finetune import finetune
+from edgebert.exporters.graphs import VERSION as GRAPH_VERSION
+from edgebert.exporters.graphs import GraphJob, quantized_graph, training_graph
+from edgebert.compress.prune import VERSION as PRUNE_VERSION
+from edgebert.compress.prune import prune
+from edgebert.compress.recover import recover
+from edgebert.compress.report import StageReport
+from edgebert.compress.run import Run
+from edgebert.errors import DataError, SettingsError
+from edgebert.recipe import Recipe, settings_dict
+from edgebert.target import Target
+from edgebert.workdir import Done, Workdir, model_hash
+
+
+@dataclass(frozen=True)
+class Step:
+    """A model in the chain: the stage that made it, its folder, and the reports of every stage up to it."""
+
+    name: str
+    folder: Path
+    reports: tuple[StageReport, ...]
+
+
+@dataclass(frozen=True)
+class Built:
+    """What an export gave: the bundle, bundles of the stages before it, and what every stage took."""
+
+    out: Path
+    stage_bundles: tuple[Path, ...]
+    bundle_hash: str
+    done: tuple[Done, ...]
+
+
+def build(recipe: Recipe, target: Target, source: str, data_dir: Path, out: Path, work: Path) -> Built:
+    """Run every stage that a recipe names, and write the bundle.
+
+    Args:
+        recipe: What to do.
+        target: The hardware to do it for.
+        source: The checkpoint: a folder, `package:NAME` or a hub id.
+        data_dir: What the recipe's data paths are relative to.
+        out: The bundle's folder.
+        work: Folder of finished stages; a second run continues from it.
+
+    Raises:
+        EdgeBertError: Bad input (exit code 2) or a stage that failed (exit code 1); no half-written bundle is left.
+    """
+    check_writable(out)
+    check_writable(work)
+    return _Build(recipe, target, source, data_dir, out, Workdir(work)).run()
+
+
+def check_writable(folder: Path) -> None:
+    """Find out before hours of work whether a place can be written.
+
+    Raises:
+        DiskError: It cannot.
+    """
+    with bundle.disk_errors(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        probe = folder.with_name(f".{folder.name}.probe")
+        probe.write_bytes(b"edgebert")
+        probe.unlink()
+
+
+class _Build:
+    """State of one export on its way down the line."""
+
+    def __init__(
+        self, recipe: Recipe, target: Target, source: str, data_dir: Path, out: Path, workdir: Workdir
+    ) -> None:
+        self.recipe, self.target, self.out, self.workdir = recipe, target, out, workdir
+        self.source = source
+        self.checkpoint = checkpoint.resolve(source)
+        checkpoint.check_folder(self.checkpoint)
+        tokenizer = checkpoint.load_tokenizer(self.checkpoint)
+        self.head = checkpoint.head_labels(self.checkpoint)
+        self.run_constants = Run(recipe.task, recipe.metric, recipe.seed, recipe.data.max_length)
+        keep = self.head if recipe.finetune is None or recipe.finetune.when != "always" else None
+        self.data = _data(recipe, data_dir, keep)
+        self.done: list[Done] = []
+        self.tokenizer = tokenizer
+
+    def run(self) -> Built:
+        teacher = self._teacher()
+        chain = self._compressed(teacher)
+        precision = quantization(self.recipe, self.target)
+        last = chain[-1]
+        fast = self._graph(last, self.recipe.export.graph)
+        final = fast if precision == "none" else self._quantized(last, fast, precision)
+        stages = self._stage_bundles(teacher, chain, skip_last=precision == "none")
+        baseline = stages[0] if self.recipe.export.baseline and stages else None
+        self._write(self.out, last, final, precision, baseline)
+        return Built(self.out, tuple(stages), bundle.bundle_hash(self.out), tuple(self.done))
+
+    def _stage(self, name: str, version: int, inputs: dict[str, Any], action: Any, trains: bool = False) -> Done:  # noqa: ANN401
+        constants = {"run": asdict(self.run_constants), "labels": self.data.label_names}
+        done = self.workdir.run(name, version, {**constants, **inputs}, action, trains)
+        self.done.append(done)
+        return done
+
+    def _teacher(self) -> Step:
+        settings = self.recipe.finetune
+        has_head = self.head is not None and len(self.head) == len(self.data.label_names)
+        if settings is None or settings.when == "never" or (settings.when == "needed" and has_head):
+            if not has_head:
+                raise SettingsError(
+                    f"{self.source}: the checkpoint has no head for {len(self.data.label_names)} labels; "
+                    "add a [finetune] table to the recipe, or give a fine-tuned checkpoint"
+                )
+            return Step("given", self.checkpoint, ())
+        inputs = {"model": model_hash(self.checkpoint), "settings": settings_dict(settings), "data": self._data_key()}
+        action = partial(finetune, self.checkpoint, self.data, settings, self.run_constants)
+        done = self._stage("finetune", FINETUNE_VERSION, inputs, action, trains=True)
+        return Step("finetune", done.folder, (done.report,))
+
+    def _compressed(self, teacher: Step) -> list[Step]:
+        """Teacher, distilled student, pruned and recovered student: those that the recipe names."""
+        chain = [teacher]
+        layers: tuple[int, ...] | None = None
+        if self.recipe.distill:
+            settings = self.recipe.distill
+            layers = settings.layers
+            inputs = {"teacher": model_hash(teacher.folder), "settings": settings_dict(settings), **self._data_inputs()}
+            action = partial(distill, teacher.folder, self.data, settings, self.run_constants)
+            chain.append(self._step(chain[-1], self._stage("distill", DISTILL_VERSION, inputs, action, trains=True)))
+        if self.recipe.prune:
+            chain.append(self._pruned(teacher, chain[-1], layers))
+        return chain
+
+    def _pruned(self, teacher: Step, source: Step, layers: tuple[int, ...] | None) -> Step:
+        assert self.recipe.prune is not None  # noqa: S101
+        settings = self.recipe.prune
+        arguments = settings_dict(settings)
+        inputs = {"model": model_hash(source.folder), "settings": arguments, **self._data_inputs()}
+        cut = self._stage(
+            "prune", PRUNE_VERSION, inputs, partial(prune, source.folder, self.data, settings, self.run_constants)
+        )
+        inputs = {"model": model_hash(cut.folder), "teacher": model_hash(teacher.folder), "settings": arguments}
+        inputs |= {"layers": layers, **self._data_inputs()}
+        action = partial(recover, cut.folder, teacher.folder, layers, self.data, settings, self.run_constants)
+        recovered = self._stage("recover", PRUNE_VERSION, inputs, action, trains=True)
+        return self._step(self._step(source, cut), recovered)
+
+    def _graph(self, step: Step, kind: str) -> Done:
+        job = self._job(step)
+        inputs = {"model": model_hash(step.folder), "kind": kind, "segments": job.segments, **self._data_inputs()}
+        inputs["parity"] = self.recipe.export.parity_samples
+        return self._stage("graph", GRAPH_VERSION, inputs, partial(training_graph, job, kind))
+
+    def _quantized(self, step: Step, graph: Done, precision: str) -> Done:
+        job = self._job(step)
+        inputs = {"model": model_hash(step.folder), "settings": settings_dict(self.recipe.quantize)}
+        inputs |= {"profile": settings_dict(self.target.export), "formats": list(self.recipe.export.formats)}
+        inputs |= {"graph": bundle.folder_sha256(graph.folder, ["model.onnx"]), "format": precision}
+        action = partial(quantized_graph, job, graph.folder, self.recipe.quantize, precision, self.target.export)
+        return self._stage("quantize", GRAPH_VERSION, {**inputs, **self._data_inputs()}, action)
+
+    def _stage_bundles(self, teacher: Step, chain: list[Step], skip_last: bool) -> list[Path]:
+        """Full-precision bundles of the baseline and of every stage, for `edgebert bench --stages`."""
+        if not (self.recipe.export.stages or self.recipe.export.baseline):
+            return []
+        root = self.out.with_name(self.out.name + ".stages")
+        steps = [("0-baseline", teacher, "plain"), ("1-graph", teacher, "fast")]
+        names = {"distill": "2-distill", "recover": "3-prune"}
+        steps += [(names[step.name], step, "fast") for step in chain[1:]]
+        if not self.recipe.export.stages:
+            steps = steps[:1]
+        elif skip_last:
+            steps = steps[:-1] if len(steps) > 1 else steps
+        for name, step, kind in steps:
+            self._write(root / name, step, self._graph(step, kind), "none", None)
+        return [root / name for name, _, _ in steps]
+
+    def _write(self, out: Path, step: Step, graph: Done, precision: str, baseline: Path | None) -> None:
+        reports = (*step.reports, graph.report)
+        parts = BundleParts(
+            self.recipe, self.target, self.source, model_hash(self.checkpoint), self.data, self._job(step), precision
+        )
+        if distributed.is_main():
+            write_bundle(parts, graph.folder, reports, out, baseline)
+
+    def _job(self, step: Step) -> GraphJob:
+        return GraphJob(step.folder, self.data, self.run_constants, self.recipe.export)
+
+    def _step(self, before: Step, done: Done) -> Step:
+        return Step(done.report.stage, done.folder, (*before.reports, done.report))
+
+    def _data_key(self) -> list[Any]:
+        return [self.data.fingerprints, settings_dict(self.recipe.data)]
+
+    def _data_inputs(self) -> dict[str, Any]:
+        return {"data": self._data_key()}
+
+
+def quantization(recipe: Recipe, target: Target) -> str:
+    """`dynamic`, `static` or `none`: what the recipe says, else what the profile says.
+
+    Raises:
+        SettingsError: The profile asks for FP16, which is not written yet.
+    """
+    if recipe.quantize.format != "profile":
+        return recipe.quantize.format
+    if target.export.precision == "fp16":
+        raise SettingsError(
+            f"profile {target.name} asks for FP16 weights, which this version does not write; "
+            "set quantize.format to static, dynamic or none"
+        )
+    return "none" if target.export.precision == "fp32" else target.export.format
+
+
+def _data(recipe: Recipe, data_dir: Path, head: list[str] | None) -> TaskData:
+    if not data_dir.is_dir():
+        raise DataError(f"{data_dir}: no such data folder; give --data-dir")
+    data = read_task_data(recipe.data, data_dir, head)
+    if not (data.train or data.validation or data.unlabelled):
+        raise SettingsError("[data] names no file; parity and calibration need some text: name train or unlabelled")
+    return data

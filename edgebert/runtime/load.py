@@ -1,0 +1,46 @@
+"""Open a bundle: manifest, hashes, tokenizer, session, task."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from edgebert.bundle import check_files, read_manifest
+from edgebert.errors import BundleError, InputError
+from edgebert.runtime.classifier import TextClassifier
+from edgebert.runtime.encode import TextEncoder
+from edgebert.runtime.session import OnnxSession, OpenVinoSession, Session
+
+
+def load_bundle(path: Path, runtime: str | None, threads: int | None, verify: bool) -> TextClassifier:
+    """Open a bundle; see `edgebert.load`."""
+    manifest = read_manifest(path)
+    check_files(path, manifest, hashes=verify)
+    if manifest["task"] != "text-classification":
+        raise BundleError(f"{path}: task {manifest['task']!r} is not known here; this EdgeBERT runs text-classification")
+    if threads is not None and threads < 1:
+        raise InputError(f"threads is {threads}; give 1 or more")
+    encoder = TextEncoder(path / "tokenizer.json", manifest["max_length"])
+    return TextClassifier(manifest, encoder, open_session(path, manifest, runtime, threads))
+
+
+def open_session(path: Path, manifest: dict[str, Any], runtime: str | None, threads: int | None) -> Session:
+    """Session of a bundle's graph for a runtime.
+
+    Raises:
+        BundleError: The bundle has no graph for it.
+        MissingDependencyError: It is not installed.
+    """
+    runtime = runtime or manifest["runtime"]["default"]
+    graphs = manifest["runtime"]["graphs"]
+    if runtime not in graphs:
+        raise BundleError(f"{path}: no graph for runtime {runtime!r}; this bundle has {', '.join(graphs)}")
+    choice = manifest["profile"]["export"]
+    threads = threads or min(choice["intra_op_threads"], len(os.sched_getaffinity(0)))
+    graph = path / graphs[runtime]
+    if runtime == "openvino":
+        buckets = [length for length in choice["length_buckets"] if length < manifest["max_length"]]
+        return OpenVinoSession(graph, threads, [*buckets, manifest["max_length"]])
+    fuse_everything = manifest["runtime"].get("default_fusions", False)
+    return OnnxSession(graph, threads, choice["provider"], fuse_everything)

@@ -1,0 +1,87 @@
+"""A content-addressed folder of finished stages: what was done is not done again, what was cut off goes on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from edgebert.bundle import disk_errors, folder_sha256
+from edgebert.compress import distributed
+from edgebert.compress.report import StageReport
+
+REPORT = "stage-report.json"
+CHECKPOINTS = "checkpoints"
+MODEL_FILES = ["config.json", "model.safetensors", "tokenizer.json"]
+
+
+@dataclass(frozen=True)
+class Done:
+    """A finished stage: its folder, its report, and whether it had been done before."""
+
+    folder: Path
+    report: StageReport
+    cached: bool
+    seconds: float
+
+
+class Workdir:
+    """Runs stages under a key of everything that their result depends on."""
+
+    def __init__(self, root: Path) -> None:
+        """Use (and, when a stage first runs, make) the folder `root`."""
+        self.root = root
+
+    def run(
+        self,
+        stage: str,
+        version: int,
+        inputs: dict[str, Any],
+        action: Callable[[Path], StageReport],
+        trains: bool = False,
+    ) -> Done:
+        """Do a stage, or take its result from an earlier run.
+
+        The action writes into a `.partial` folder, which is renamed when it is whole; a training stage finds its
+        checkpoints there again after a kill.
+
+        Args:
+            stage: The stage's name.
+            version: The stage's code version, raised when its result would change.
+            inputs: Everything else its result depends on, fit for JSON.
+            action: Writes the result into the folder it is given.
+            trains: Whether all processes of a distributed run take part; else the first works and the others wait.
+        """
+        key = hashlib.sha256(json.dumps([stage, version, inputs], sort_keys=True).encode()).hexdigest()
+        folder = self.root / f"{stage}-{key[:16]}"
+        distributed.wait()
+        started = time.monotonic()
+        cached = (folder / REPORT).is_file()
+        distributed.wait()
+        if not cached and (trains or distributed.is_main()):
+            self._work(folder, action)
+        distributed.wait()
+        report = StageReport(**json.loads((folder / REPORT).read_text(encoding="utf-8")))
+        return Done(folder, report, cached, time.monotonic() - started)
+
+    def _work(self, folder: Path, action: Callable[[Path], StageReport]) -> None:
+        partial = folder.with_name(folder.name + ".partial")
+        with disk_errors(self.root):
+            partial.mkdir(parents=True, exist_ok=True)
+            report = action(partial)
+            distributed.wait()
+            if distributed.is_main():
+                shutil.rmtree(partial / CHECKPOINTS, ignore_errors=True)
+                text = json.dumps(asdict(report), indent=2, ensure_ascii=False) + "\n"
+                (partial / REPORT).write_text(text, encoding="utf-8")
+                partial.rename(folder)
+
+
+def model_hash(folder: Path) -> str:
+    """Hash of a model folder's weights, config and tokenizer."""
+    return folder_sha256(folder, MODEL_FILES)
