@@ -152,6 +152,19 @@ def disk_errors(place: Path) -> Iterator[None]:
         raise
 
 
+def check_writable(folder: Path) -> None:
+    """Find out before hours of work whether a place can be written.
+
+    Raises:
+        DiskError: It cannot.
+    """
+    with disk_errors(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        probe = folder.with_name(f".{folder.name}.probe")
+        probe.write_bytes(b"edgebert")
+        probe.unlink()
+
+
 def _swap(new: Path, place: Path) -> None:
     old = place.with_name(f".{place.name}.old-{os.getpid()}")
     with contextlib.suppress(FileNotFoundError):

@@ -5,9 +5,13 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from edgebert import __version__
 from edgebert.errors import EdgeBertError
+
+if TYPE_CHECKING:
+    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -64,11 +68,10 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-Commands = "argparse._SubParsersAction[argparse.ArgumentParser]"
-
-
-def _add(commands: Commands, common: argparse.ArgumentParser, name: str, about: str, example: str) -> argparse.ArgumentParser:  # type: ignore[valid-type]
-    command: argparse.ArgumentParser = commands.add_parser(  # type: ignore[attr-defined]
+def _add(
+    commands: Commands, common: argparse.ArgumentParser, name: str, about: str, example: str
+) -> argparse.ArgumentParser:
+    command: argparse.ArgumentParser = commands.add_parser(
         name,
         parents=[common],
         help=about,
@@ -79,7 +82,7 @@ def _add(commands: Commands, common: argparse.ArgumentParser, name: str, about: 
     return command
 
 
-def _export(commands: Commands, common: argparse.ArgumentParser) -> None:  # type: ignore[valid-type]
+def _export(commands: Commands, common: argparse.ArgumentParser) -> None:
     example = "edgebert export export/sst2.toml --data-dir data --out build/sst2 --set finetune.epochs=1"
     command = _add(commands, common, "export", "run a recipe: checkpoint and data in, bundle out", example)
     command.add_argument("recipe", metavar="RECIPE.toml", help="what to build; recipes lie in export/")
@@ -93,7 +96,7 @@ def _export(commands: Commands, common: argparse.ArgumentParser) -> None:  # typ
     )
 
 
-def _predict(commands: Commands, common: argparse.ArgumentParser) -> None:  # type: ignore[valid-type]
+def _predict(commands: Commands, common: argparse.ArgumentParser) -> None:
     example = 'edgebert predict build/sst2 "a charming and often affecting journey"'
     command = _add(commands, common, "predict", "classify texts", example)
     command.add_argument("bundle", metavar="BUNDLE", help="the bundle's folder")
@@ -103,7 +106,7 @@ def _predict(commands: Commands, common: argparse.ArgumentParser) -> None:  # ty
     _runtime(command)
 
 
-def _evaluate(commands: Commands, common: argparse.ArgumentParser) -> None:  # type: ignore[valid-type]
+def _evaluate(commands: Commands, common: argparse.ArgumentParser) -> None:
     example = "edgebert evaluate build/sst2 --data data/sst2/test.tsv"
     command = _add(commands, common, "evaluate", "score a bundle on labelled text", example)
     command.add_argument("bundle", metavar="BUNDLE", help="the bundle's folder")
@@ -111,35 +114,49 @@ def _evaluate(commands: Commands, common: argparse.ArgumentParser) -> None:  # t
     _runtime(command)
 
 
-def _bench(commands: Commands, common: argparse.ArgumentParser) -> None:  # type: ignore[valid-type]
+def _bench(commands: Commands, common: argparse.ArgumentParser) -> None:
     example = "edgebert bench build/sst2 --data data/sst2/dev.tsv --stages --out build/bench"
     command = _add(commands, common, "bench", "measure bundles beside their full-precision baseline", example)
     command.add_argument("bundle", metavar="BUNDLE", nargs="+", help="bundle folders")
     command.add_argument("--data", help="text of natural lengths; labelled, it gives quality too")
     command.add_argument("--suite", help="what to measure: a TOML file (bench/suites/), or the default suite")
-    command.add_argument("--baseline", help="full-precision bundle (default: BUNDLE/baseline or BUNDLE.stages/0-baseline)")
-    command.add_argument("--stages", action="store_true", help="measure the bundles of BUNDLE.stages too: the waterfall")
+    command.add_argument(
+        "--baseline", help="full-precision bundle (default: BUNDLE/baseline or BUNDLE.stages/0-baseline)"
+    )
+    command.add_argument(
+        "--stages", action="store_true", help="measure the bundles of BUNDLE.stages too: the waterfall"
+    )
     command.add_argument("--target", default="local", choices=["local"], help="where to run (default: local)")
     command.add_argument("--out", help="folder for result.json and raw samples (default: BUNDLE.bench)")
 
 
-def _inspect(commands: Commands, common: argparse.ArgumentParser) -> None:  # type: ignore[valid-type]
-    command = _add(commands, common, "inspect", "tell what a bundle is and how it was made", "edgebert inspect build/sst2")
+def _inspect(commands: Commands, common: argparse.ArgumentParser) -> None:
+    command = _add(
+        commands, common, "inspect", "tell what a bundle is and how it was made", "edgebert inspect build/sst2"
+    )
     command.add_argument("bundle", metavar="BUNDLE", help="the bundle's folder")
 
 
-def _verify(commands: Commands, common: argparse.ArgumentParser) -> None:  # type: ignore[valid-type]
+def _verify(commands: Commands, common: argparse.ArgumentParser) -> None:
     command = _add(commands, common, "verify", "check every file of a bundle", "edgebert verify build/sst2")
     command.add_argument("bundle", metavar="BUNDLE", help="the bundle's folder")
 
 
-def _profiles(commands: Commands, common: argparse.ArgumentParser) -> None:  # type: ignore[valid-type]
-    command = _add(commands, common, "profiles", "list hardware profiles, or show one", "edgebert profiles raspberry-pi-5")
+def _profiles(commands: Commands, common: argparse.ArgumentParser) -> None:
+    command = _add(
+        commands, common, "profiles", "list hardware profiles, or show one", "edgebert profiles raspberry-pi-5"
+    )
     command.add_argument("name", nargs="?", help="a profile's name or path")
 
 
-def _doctor(commands: Commands, common: argparse.ArgumentParser) -> None:  # type: ignore[valid-type]
-    _add(commands, common, "doctor", "tell what is installed, what is missing, and what this machine can do", "edgebert doctor")
+def _doctor(commands: Commands, common: argparse.ArgumentParser) -> None:
+    _add(
+        commands,
+        common,
+        "doctor",
+        "tell what is installed, what is missing, and what this machine can do",
+        "edgebert doctor",
+    )
 
 
 def _runtime(command: argparse.ArgumentParser) -> None:

@@ -137,7 +137,8 @@ def _table(path: Path, rows: Iterator[tuple[int, list[str]]], columns: Columns) 
     for number, row in rows:
         if len(row) != len(header):
             raise DataError(
-                f"{path}: line {number}: {len(row)} columns in {_short(row)}; expected {len(header)}: {', '.join(header)}"
+                f"{path}: line {number}: {len(row)} columns in {_short(row)}; "
+                f"expected {len(header)}: {', '.join(header)}"
             )
         yield _example({name: row[at] for name, at in positions.items()}, columns, number)
 

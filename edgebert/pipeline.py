@@ -8,21 +8,21 @@ from pathlib import Path
 from typing import Any
 
 from edgebert import bundle
-from edgebert.exporters.assemble import BundleParts, write_bundle
 from edgebert.compress import checkpoint, distributed
 from edgebert.compress.data import TaskData, read_task_data
 from edgebert.compress.distill import VERSION as DISTILL_VERSION
 from edgebert.compress.distill import distill
 from edgebert.compress.finetune import VERSION as FINETUNE_VERSION
 from edgebert.compress.finetune import finetune
-from edgebert.exporters.graphs import VERSION as GRAPH_VERSION
-from edgebert.exporters.graphs import GraphJob, quantized_graph, training_graph
 from edgebert.compress.prune import VERSION as PRUNE_VERSION
 from edgebert.compress.prune import prune
 from edgebert.compress.recover import recover
 from edgebert.compress.report import StageReport
 from edgebert.compress.run import Run
 from edgebert.errors import DataError, SettingsError
+from edgebert.exporters.assemble import BundleParts, write_bundle
+from edgebert.exporters.graphs import VERSION as GRAPH_VERSION
+from edgebert.exporters.graphs import GraphJob, quantized_graph, training_graph
 from edgebert.recipe import Recipe, settings_dict
 from edgebert.target import Target
 from edgebert.workdir import Done, Workdir, model_hash
@@ -61,22 +61,9 @@ def build(recipe: Recipe, target: Target, source: str, data_dir: Path, out: Path
     Raises:
         EdgeBertError: Bad input (exit code 2) or a stage that failed (exit code 1); no half-written bundle is left.
     """
-    check_writable(out)
-    check_writable(work)
+    bundle.check_writable(out)
+    bundle.check_writable(work)
     return _Build(recipe, target, source, data_dir, out, Workdir(work)).run()
-
-
-def check_writable(folder: Path) -> None:
-    """Find out before hours of work whether a place can be written.
-
-    Raises:
-        DiskError: It cannot.
-    """
-    with bundle.disk_errors(folder):
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        probe = folder.with_name(f".{folder.name}.probe")
-        probe.write_bytes(b"edgebert")
-        probe.unlink()
 
 
 class _Build:
@@ -145,7 +132,7 @@ class _Build:
         return chain
 
     def _pruned(self, teacher: Step, source: Step, layers: tuple[int, ...] | None) -> Step:
-        assert self.recipe.prune is not None  # noqa: S101
+        assert self.recipe.prune is not None
         settings = self.recipe.prune
         arguments = settings_dict(settings)
         inputs = {"model": model_hash(source.folder), "settings": arguments, **self._data_inputs()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Literal
@@ -15,9 +15,9 @@ from edgebert.settings import fill, read_toml, required_within, within
 class Hardware:
     """Figures of the whole device; peaks are theoretical, a multiply and its add counted as two operations."""
 
+    features: tuple[str, ...]
     cores: int = required_within(1)
     clock_ghz: float = required_within(0.01)
-    features: tuple[str, ...] = field()
     memory_gb: float = required_within(0.01)
     memory_bandwidth_gb_s: float = required_within(0.01)
     peak_fp32_gflops: float = required_within(0.01)
@@ -38,8 +38,8 @@ class ExportChoice:
     reduce_range: bool
     runtime: Literal["onnxruntime", "openvino"]
     provider: str
+    length_buckets: tuple[int, ...]
     intra_op_threads: int = required_within(1)
-    length_buckets: tuple[int, ...] = field()
 
 
 @dataclass(frozen=True)

@@ -25,12 +25,10 @@ def run(arguments: argparse.Namespace) -> int:
     machine = environment()
     fitting = _fitting(machine)
     if arguments.json:
-        rows = [{"package": name, "version": version, "from": extra} for extra, name, version in packages]
-        write_json({"packages": rows, "environment": machine, "profiles": fitting})
+        found = [{"package": name, "version": version, "from": extra} for extra, name, version in packages]
+        write_json({"packages": found, "environment": machine, "profiles": fitting})
         return 0
-    rows = [(name, version or "missing", "" if version else f"pip install {extra.replace('device', 'edgebert')}")
-            for extra, name, version in packages]
-    write(table(("package", "version", "remedy"), rows) + "\n")
+    write(table(("package", "version", "remedy"), [_row(*package) for package in packages]) + "\n")
     shown = ("cpu", "cores", "memory_mb", "os", "python")
     write(table(("machine", "value"), [(key, machine[key]) for key in shown]))
     write(f"\nprofiles that this machine's instruction set covers: {', '.join(fitting) or 'none'}")
@@ -39,7 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _fitting(machine: dict[str, object]) -> list[str]:
     flags = machine["flags"]
-    assert isinstance(flags, list)  # noqa: S101
+    assert isinstance(flags, list)
     fitting = []
     for name in profile_names():
         target = read_target(name)
@@ -47,6 +45,10 @@ def _fitting(machine: dict[str, object]) -> list[str]:
         if cpu and target.machine == machine["machine"] and set(target.hardware.features) <= set(flags):
             fitting.append(name)
     return fitting
+
+
+def _row(extra: str, name: str, version: str | None) -> tuple[str, str, str]:
+    return name, version or "missing", "" if version else f"pip install {extra.replace('device', 'edgebert')}"
 
 
 def _version(name: str) -> str | None:

@@ -39,7 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _report(built: object, as_json: bool) -> None:
     from edgebert.pipeline import Built
 
-    assert isinstance(built, Built)  # noqa: S101
+    assert isinstance(built, Built)
     manifest = read_manifest(built.out)
     if as_json:
         write_json(

@@ -25,7 +25,10 @@ def run(arguments: argparse.Namespace) -> int:
         ("longest input", f"{manifest['max_length']} tokens, {manifest['segments']} text(s)"),
         ("runtime", f"{manifest['runtime']['default']} of {', '.join(manifest['runtime']['graphs'])}"),
         ("profile", f"{manifest['profile']['name']}: {manifest['profile']['summary']}"),
-        ("base model", f"{manifest['base_model']['source']} ({manifest['base_model']['licence'] or 'licence not stated'})"),
+        (
+            "base model",
+            f"{manifest['base_model']['source']} ({manifest['base_model']['licence'] or 'licence not stated'})",
+        ),
         ("stages", " > ".join(stage["stage"] for stage in manifest["stages"])),
         ("hash", bundle_hash(folder)),
     ]

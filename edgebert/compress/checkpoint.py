@@ -125,7 +125,12 @@ def save_model(model: Any, tokenizer: Any, folder: Path) -> None:  # noqa: ANN40
 def _from_pretrained(folder: Path, config: Any, task: str) -> Any:  # noqa: ANN401
     model_class = tasks.model_class(task, config.model_type)
     return model_class.from_pretrained(
-        str(folder), config=config, dtype=torch.float32, attn_implementation=ATTENTION, ignore_mismatched_sizes=True, use_safetensors=True
+        str(folder),
+        config=config,
+        dtype=torch.float32,
+        attn_implementation=ATTENTION,
+        ignore_mismatched_sizes=True,
+        use_safetensors=True,
     )
 
 
@@ -135,8 +140,8 @@ def _check_weights(folder: Path) -> None:
     if not weights.is_file():
         if pickled:
             raise CheckpointError(
-                f"{folder}: weights only as pickle ({', '.join(pickled)}), which can run code when opened; convert them: "
-                "load with transformers where you trust the file, then model.save_pretrained(folder)"
+                f"{folder}: weights only as pickle ({', '.join(pickled)}), which can run code when opened; "
+                "to convert, load them with transformers where you trust the file, then model.save_pretrained(folder)"
             )
         raise CheckpointError(f"{folder}: no model.safetensors; save the weights with save_pretrained")
     try:

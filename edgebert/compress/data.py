@@ -125,8 +125,8 @@ def _labels(
             return [str(index) for index in range(len(head))], head
         if surplus:
             raise DataError(
-                f"{folder / settings.train}: labels {surplus[:5]} are not among the {len(head)} of the checkpoint's head "
-                f"({', '.join(head[:8])}); map them in [data.label_names], or set finetune.when = \"always\" for a new head"
+                f"{folder / settings.train}: labels {surplus[:5]} are not among the {len(head)} of the head "
+                f"({', '.join(head[:8])}); map them in [data.label_names], or set finetune.when to always"
             )
         return values, head
     values = list(names) if names else seen

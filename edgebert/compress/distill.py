@@ -43,7 +43,7 @@ def distill(teacher: Path, data: TaskData, settings: DistillSettings, run: Run, 
     return train_student(student, teacher, settings.layers, data, settings, settings.loss, run, out, "distill")
 
 
-def train_student(  # noqa: PLR0913
+def train_student(
     student: Any,  # noqa: ANN401
     teacher: Path,
     layers: Sequence[int],

@@ -24,7 +24,7 @@ class Importance:
     ffn: list[Tensor]
 
 
-def measure_importance(  # noqa: PLR0913
+def measure_importance(
     model: Any,  # noqa: ANN401
     rows: EncodedRows,
     method: Literal["first-order", "fisher"],
@@ -42,7 +42,10 @@ def measure_importance(  # noqa: PLR0913
     chosen = np.random.default_rng(seed).permutation(len(rows))[:samples]
     power = 1 if method == "first-order" else 2
     totals = ones(model)
-    heads, ffn = [torch.zeros_like(mask[0]) for mask in totals.heads], [torch.zeros_like(mask[0]) for mask in totals.ffn]
+    heads, ffn = (
+        [torch.zeros_like(mask[0]) for mask in totals.heads],
+        [torch.zeros_like(mask[0]) for mask in totals.ffn],
+    )
     starts = range(0, len(chosen), batch_size)
     for start in tqdm(starts, desc="importance", unit="batch", mininterval=0.2 if sys.stderr.isatty() else 15.0):
         batch = pad_batch([rows[int(at)] for at in chosen[start : start + batch_size]], pad_id)
@@ -50,7 +53,7 @@ def measure_importance(  # noqa: PLR0913
         labels = batch.pop("labels")
         with masked(model, masks):
             logits = model(**batch).logits
-        functional.cross_entropy(logits, labels, reduction="sum").backward()
+        torch.autograd.backward(functional.cross_entropy(logits, labels, reduction="sum"))
         for total, mask in zip([*heads, *ffn], [*masks.heads, *masks.ffn], strict=True):
             gradient = mask.grad
             if gradient is not None:

@@ -36,9 +36,7 @@ def prune(source: Path, data: TaskData, settings: PruneSettings, run: Run, out: 
     tokenizer = checkpoint.load_tokenizer(source)
     model = checkpoint.load_model(source, run.task, data.label_names)
     rows = encode_rows(data.train, run.encoder(tokenizer, out), data.label_values)
-    scores = measure_importance(
-        model, rows, settings.importance, settings.samples, run.seed, tokenizer.pad_token_id
-    )
+    scores = measure_importance(model, rows, settings.importance, settings.samples, run.seed, tokenizer.pad_token_id)
     masks = choose(scores, settings.head_sparsity, settings.ffn_sparsity, settings.ffn_multiple)
     cut(model, masks)
     checkpoint.save_model(model, tokenizer, out)

@@ -13,7 +13,7 @@ from edgebert.compress.run import Run
 from edgebert.recipe import PruneSettings
 
 
-def recover(  # noqa: PLR0913
+def recover(
     source: Path,
     teacher: Path,
     layers: Sequence[int] | None,

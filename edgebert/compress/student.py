@@ -51,7 +51,11 @@ def _narrow(model: Any, hidden_size: int) -> None:  # noqa: ANN401
     for layer in arch.encoder_layers(model):
         _narrow_layer(layer, kept, hidden_size // head_size, head_size, ffn)
     _narrow_ends(model, kept)
-    config.hidden_size, config.num_attention_heads, config.intermediate_size = hidden_size, hidden_size // head_size, ffn
+    config.hidden_size, config.num_attention_heads, config.intermediate_size = (
+        hidden_size,
+        hidden_size // head_size,
+        ffn,
+    )
     arch.note_shapes(model)
 
 

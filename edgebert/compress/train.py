@@ -117,7 +117,7 @@ class LengthGroupedSampler(Sampler[int]):
         # The short last batch stays last: every process must see batches of one size until then.
         short = [batch for batch in batches if len(batch) < self.batch_size]
         full = [batch for batch in batches if len(batch) == self.batch_size]
-        random.shuffle(full)  # type: ignore[arg-type]
+        random.shuffle(full)
         return iter([int(index) for batch in full + short for index in batch])
 
 
@@ -126,7 +126,7 @@ class _Trainer(Trainer):  # type: ignore[misc]
 
     loss_function: LossFunction | None = None
 
-    def compute_loss(  # noqa: D102
+    def compute_loss(
         self,
         model: Any,  # noqa: ANN401
         inputs: dict[str, Tensor],
@@ -155,18 +155,18 @@ class _ProgressBar(TrainerCallback):  # type: ignore[misc]
         self.bar: Any = None
         self.shown: dict[str, str] = {}
 
-    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ANN401, D102
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ANN401
         if state.is_world_process_zero:
             interval = 0.2 if sys.stderr.isatty() else 15.0
             self.bar = tqdm(
                 total=state.max_steps, initial=state.global_step, desc=self.title, mininterval=interval, unit="step"
             )
 
-    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ANN401, D102
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ANN401
         if self.bar is not None:
             self.bar.update(state.global_step - self.bar.n)
 
-    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:  # noqa: ANN401, D102
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:  # noqa: ANN401
         logs = logs or {}
         if "loss" in logs:
             self.shown["loss"] = f"{float(logs['loss']):.3f}"
@@ -175,7 +175,7 @@ class _ProgressBar(TrainerCallback):  # type: ignore[misc]
         if self.bar is not None:
             self.bar.set_postfix(self.shown, refresh=False)
 
-    def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ANN401, D102
+    def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ANN401
         if self.bar is not None:
             self.bar.close()
 

@@ -120,7 +120,8 @@ def _attend(query: Tensor, key: Tensor, value: Tensor, bias: Tensor, head_size: 
 
 def _heads(joined: Tensor, head_size: int) -> Tensor:
     """(batch, rows, width) to (batch, heads, rows, head size)."""
-    return joined.unflatten(-1, (joined.shape[-1] // head_size, head_size)).transpose(1, 2)
+    batch, rows, width = joined.shape
+    return joined.reshape(batch, rows, width // head_size, head_size).transpose(1, 2)
 
 
 def _joined(linears: list[nn.Linear]) -> nn.Linear:

@@ -10,6 +10,7 @@ import onnx
 import torch
 from torch import nn
 
+from edgebert.errors import RunError
 from edgebert.exporters import tasks
 from edgebert.exporters.inference import InferenceClassifier
 
@@ -66,6 +67,8 @@ def save_module(module: nn.Module, inputs: dict[str, Any], shapes: dict[str, Any
             output_names=["logits"],
             verbose=False,
         )
+    if program is None:
+        raise RunError("torch.onnx.export gave no graph; run with --debug for its messages")
     graph = program.model_proto
     strip(graph)
     onnx.save(graph, out)

@@ -62,5 +62,5 @@ def require_parity(parity: Parity, graph: str) -> None:
     if not parity.max_difference <= FP32_TOLERANCE:
         raise ParityError(
             f"{graph}: logits differ from PyTorch's by {parity.max_difference:.2e} on {parity.texts} texts, more than "
-            f"{FP32_TOLERANCE:.0e}; the graph is not exported. Try export.graph = \"plain\""
+            f'{FP32_TOLERANCE:.0e}; the graph is not exported. Try export.graph = "plain"'
         )

@@ -39,9 +39,9 @@ class TextClassifier:
         self._session = session
 
     @overload
-    def __call__(self, text: Text, *, batch_size: int = ...) -> Classification: ...
+    def __call__(self, text: Text, *, batch_size: int = ...) -> Classification: ...  # type: ignore[overload-overlap]
     @overload
-    def __call__(self, text: Sequence[Text], *, batch_size: int = ...) -> list[Classification]: ...
+    def __call__(self, text: list[Text], *, batch_size: int = ...) -> list[Classification]: ...  # type: ignore[overload-overlap]
     @overload
     def __call__(self, text: Iterable[Text], *, batch_size: int = ...) -> Iterator[Classification]: ...
 
@@ -57,9 +57,9 @@ class TextClassifier:
         Raises:
             TextError: Not a string, not valid Unicode, without a token, or a pair where the bundle takes single texts.
         """
-        if isinstance(text, str) or (isinstance(text, tuple) and len(text) == 2 and isinstance(text[0], str)):
+        if isinstance(text, str | tuple):
             return self._classify([text], 1)[0]
-        if isinstance(text, list | tuple):
+        if isinstance(text, list):
             return self._classify(text, batch_size)
         if isinstance(text, Iterable) and not isinstance(text, bytes | bytearray):
             return self._stream(iter(text), batch_size)
@@ -74,14 +74,20 @@ class TextClassifier:
         return self._session.run(padded_inputs(encoded, self._inputs))
 
     def _encode(self, text: Text) -> Encoded:
-        if isinstance(text, tuple) and len(text) == 2:
+        if isinstance(text, tuple):
+            if len(text) != 2:
+                raise TextError(
+                    f"a tuple of {len(text)} was given; a pair is (text, text_pair), several texts are a list"
+                )
             if self._segments == 1:
                 raise TextError("a pair of texts was given, but this bundle classifies single texts; join them first")
             return self._encoder.encode(*text)
         if self._segments == 2:
             shown = f"{text!r:.40}"
-            raise TextError(f"the single text {shown} was given, but this bundle compares pairs; give (text, text_pair)")
-        return self._encoder.encode(text)  # type: ignore[arg-type]  # the encoder refuses what is not a str
+            raise TextError(
+                f"the single text {shown} was given, but this bundle compares pairs; give (text, text_pair)"
+            )
+        return self._encoder.encode(text)
 
     def _classify(self, texts: Sequence[Text], batch_size: int) -> list[Classification]:
         encoded = [self._encode(text) for text in texts]

@@ -18,7 +18,9 @@ def load_bundle(path: Path, runtime: str | None, threads: int | None, verify: bo
     manifest = read_manifest(path)
     check_files(path, manifest, hashes=verify)
     if manifest["task"] != "text-classification":
-        raise BundleError(f"{path}: task {manifest['task']!r} is not known here; this EdgeBERT runs text-classification")
+        raise BundleError(
+            f"{path}: task {manifest['task']!r} is not known here; this EdgeBERT runs text-classification"
+        )
     if threads is not None and threads < 1:
         raise InputError(f"threads is {threads}; give 1 or more")
     encoder = TextEncoder(path / "tokenizer.json", manifest["max_length"])

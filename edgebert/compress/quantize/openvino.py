@@ -24,7 +24,5 @@ def quantize_openvino(graph: Path, rows: Sequence[Encoded], names: Sequence[str]
 
     logging.getLogger("nncf").setLevel(logging.ERROR)
     dataset = nncf.Dataset([padded_inputs([row], names) for row in rows])
-    quantized = nncf.quantize(
-        read_graph(graph), dataset, model_type=nncf.ModelType.TRANSFORMER, subset_size=len(rows)
-    )
+    quantized = nncf.quantize(read_graph(graph), dataset, model_type=nncf.ModelType.TRANSFORMER, subset_size=len(rows))
     save_ir(quantized, out)

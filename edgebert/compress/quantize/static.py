@@ -25,7 +25,7 @@ from edgebert.target import ExportChoice
 BATCH = 8
 
 
-def quantize_static(  # noqa: PLR0913
+def quantize_static(
     model: Any,  # noqa: ANN401
     rows: Sequence[Encoded],
     segments: int,
@@ -57,7 +57,8 @@ def quantize_static(  # noqa: PLR0913
 def fold_weights(model: onnx.ModelProto) -> None:
     """Store weights as INT8: run QuantizeLinear, Clip and Transpose on constants, and drop idle Clips, in place."""
     known, made_by = constants(model), producers(model)
-    nodes, renamed = [], {}
+    nodes: list[onnx.NodeProto] = []
+    renamed: dict[str, str] = {}
     for node in model.graph.node:
         node.input[:] = [renamed.get(name, name) for name in node.input]
         if node.op_type == "QuantizeLinear" and node.input[0] in known:

@@ -1,0 +1,41 @@
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+DEMO := build/demo
+export HF_HUB_OFFLINE ?= 1
+
+.PHONY: setup demo test lint typecheck bench clean
+
+setup: $(READY)  ## make .venv and install EdgeBERT with everything it takes to develop it
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet torch==2.13.0
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[export,openvino,demo,dev]'
+	touch $(READY)
+
+demo: setup  ## the whole chain on generated smart-home commands: fine-tune to measured INT8 bundle
+	$(BIN)/python -m edgebert.compress.demo_corpus build/demo-data
+	$(BIN)/edgebert export export/demo.toml --data-dir build/demo-data --out $(DEMO)
+	$(BIN)/edgebert bench $(DEMO) --data build/demo-data/test.jsonl --suite bench/suites/demo.toml --stages
+	@echo
+	@echo "The data is synthetic: these figures show that the chain works, nothing about real speech."
+	@echo "bundle:  $(DEMO)"
+	@echo "try it:  $(BIN)/edgebert predict $(DEMO) \"could you dim the lights in the kitchen a bit\""
+
+test: setup  ## every test
+	$(BIN)/python -m pytest
+
+lint: setup
+	$(BIN)/ruff check edgebert tests bench
+	$(BIN)/ruff format --check edgebert tests bench
+
+typecheck: setup
+	$(BIN)/mypy
+
+bench: setup  ## the recorded suite on the SST-2 bundle (export it first: see the README)
+	$(BIN)/edgebert bench build/sst2 --data ../shared/data/sst2/dev.tsv --suite bench/suites/standard.toml --stages
+
+clean:
+	rm -rf build $(VENV)

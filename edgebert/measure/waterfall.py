@@ -1,0 +1,27 @@
+"""What every stage gave: latency, size and quality from one stage bundle to the next."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from edgebert.measure.results import Case
+
+
+def waterfall(cases: Sequence[Case]) -> list[dict[str, Any]]:
+    """Rows from the baseline to the bundle, each with its gain over the row before.
+
+    Returns:
+        One row a variant measured single-stream at natural lengths: `p50_ms`, `faster` (times the row before),
+        `size_mb`, `smaller`, `quality`.
+    """
+    rows: list[dict[str, Any]] = []
+    chosen = [case for case in cases if case.scenario == "single_stream" and case.lengths == "natural"]
+    for case in chosen if len(chosen) > 2 else []:
+        row = {"variant": case.variant, "p50_ms": case.p50_ms, "size_mb": case.size_mb}
+        row["quality"] = case.quality["value"] if case.quality else None
+        if rows and case.p50_ms and case.size_mb:
+            row["faster"] = round(rows[-1]["p50_ms"] / case.p50_ms, 3)
+            row["smaller"] = round(rows[-1]["size_mb"] / case.size_mb, 3)
+        rows.append(row)
+    return rows

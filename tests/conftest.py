@@ -1,0 +1,148 @@
+"""Shared fixtures: a tiny BERT made from a seed, tiny data, and bundles built from them once a session."""
+
+import json
+import logging
+import os
+import random
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+logging.getLogger("torchao").setLevel(logging.ERROR)
+
+WORDS = (
+    ["good", "great", "fine", "lovely", "warm", "bad", "awful", "dull", "poor", "cold", "film", "play", "story", "song", "meal", "the", "a", "is", "was", "and", "very", "so"]
+)
+POSITIVE, NEGATIVE = WORDS[:5], WORDS[5:10]
+NEUTRAL = WORDS[10:]
+
+
+def sentence(random_: random.Random, positive: bool) -> str:
+    words = random_.choices(NEUTRAL, k=random_.randint(2, 12))
+    words.insert(random_.randrange(len(words) + 1), random_.choice(POSITIVE if positive else NEGATIVE))
+    return " ".join(words)
+
+
+def make_checkpoint(folder: Path, *, layers: int = 3, head: int = 0, seed: int = 0) -> Path:
+    """A BERT folder with random weights: 32 wide, 4 heads, 64 neurons; with a head of `head` labels if not 0."""
+    import torch
+    from tokenizers import BertWordPieceTokenizer
+    from transformers import BertConfig, BertForSequenceClassification, BertModel, BertTokenizerFast
+
+    folder.mkdir(parents=True, exist_ok=True)
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS, *letters, *(f"##{c}" for c in letters)]
+    (folder / "vocab.txt").write_text("\n".join(vocabulary) + "\n")
+    BertWordPieceTokenizer(str(folder / "vocab.txt"), lowercase=True)
+    BertTokenizerFast(vocab=str(folder / "vocab.txt")).save_pretrained(folder)
+    config = BertConfig(
+        vocab_size=len(vocabulary),
+        hidden_size=32,
+        num_hidden_layers=layers,
+        num_attention_heads=4,
+        intermediate_size=64,
+        max_position_embeddings=64,
+        num_labels=head or 2,
+        initializer_range=0.08,
+    )
+    torch.manual_seed(seed)
+    model = BertForSequenceClassification(config) if head else BertModel(config)
+    model.save_pretrained(folder)
+    return folder
+
+
+def write_tsv(path: Path, rows: int, seed: int) -> Path:
+    random_ = random.Random(seed)
+    lines = ["text\tlabel"]
+    for row in range(rows):
+        positive = row % 2 == 0
+        lines.append(f"{sentence(random_, positive)}\t{'pos' if positive else 'neg'}")
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Tiny BERT without a head."""
+    return make_checkpoint(tmp_path_factory.mktemp("checkpoint"))
+
+
+@pytest.fixture(scope="session")
+def classifier_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Tiny BERT with a head of two labels."""
+    return make_checkpoint(tmp_path_factory.mktemp("classifier"), head=2)
+
+
+@pytest.fixture(scope="session")
+def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """train.tsv (192 rows), validation.tsv (64), test.tsv (64): is a nice or a nasty word in the sentence?"""
+    folder = tmp_path_factory.mktemp("data")
+    for name, rows, seed in (("train", 192, 1), ("validation", 64, 2), ("test", 64, 3)):
+        write_tsv(folder / f"{name}.tsv", rows, seed)
+    return folder
+
+
+RECIPE = """
+name = "tiny"
+task = "text-classification"
+[model]
+source = "CHECKPOINT"
+[data]
+train = "train.tsv"
+validation = "validation.tsv"
+test = "test.tsv"
+max_length = 32
+[finetune]
+epochs = 4.0
+learning_rate = 2e-3
+batch_size = 8
+[distill]
+layers = [0, 2]
+epochs = 3.0
+learning_rate = 2e-3
+batch_size = 8
+[prune]
+ffn_multiple = 8
+samples = 64
+[prune.recover]
+epochs = 2.0
+learning_rate = 1e-3
+batch_size = 8
+[quantize]
+samples = 32
+[export]
+formats = ["onnx", "openvino"]
+"""
+
+
+@pytest.fixture(scope="session")
+def recipe_file(tmp_path_factory: pytest.TempPathFactory, checkpoint: Path) -> Path:
+    """A recipe of every stage for the tiny checkpoint."""
+    path = tmp_path_factory.mktemp("recipe") / "tiny.toml"
+    path.write_text(RECIPE.replace("CHECKPOINT", str(checkpoint)))
+    return path
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory, recipe_file: Path, data_dir: Path) -> Path:
+    """The bundle of the whole chain; treat it as read-only. Its stage bundles stand beside it."""
+    from edgebert.cli import main
+
+    out = tmp_path_factory.mktemp("built") / "tiny"
+    assert main(["export", str(recipe_file), "--data-dir", str(data_dir), "--out", str(out)]) == 0
+    return out
+
+
+@pytest.fixture
+def bundle_copy(built: Path, tmp_path: Path) -> Path:
+    """A bundle of your own to damage."""
+    import shutil
+
+    return Path(shutil.copytree(built, tmp_path / "bundle"))
+
+
+@pytest.fixture(scope="session")
+def manifest(built: Path) -> dict:
+    return json.loads((built / "manifest.json").read_text())

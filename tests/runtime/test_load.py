@@ -1,0 +1,140 @@
+"""Opening a bundle: the runtime asked for, the threads, and what is missing or damaged."""
+
+import json
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import edgebert
+from edgebert.bundle import write_manifest
+from edgebert.errors import BundleError, EdgeBertError, InputError, MissingDependencyError
+
+TEXTS = ["a good film", "the story was awful and cold", "warm meal and lovely play", "dull so poor a song"]
+
+
+def change(bundle: Path, **changes: Any) -> None:
+    """Rewrite the manifest with other values, its hashes right."""
+    manifest = json.loads((bundle / "manifest.json").read_text())
+    write_manifest(bundle, {**manifest, **changes})
+
+
+def refused(bundle: Path, kind: type[EdgeBertError] = BundleError, **options: Any) -> str:
+    with pytest.raises(kind) as caught:
+        edgebert.load(bundle, **options)
+    assert caught.value.exit_code == 2
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_both_runtimes_agree_on_labels_and_nearly_on_scores(built: Path) -> None:
+    onnx, openvino = (edgebert.load(built, runtime=name)(TEXTS) for name in ("onnxruntime", "openvino"))
+    assert [answer.label for answer in onnx] == [answer.label for answer in openvino]
+    assert {answer.label for answer in onnx} == {"pos", "neg"}
+    for one, other in zip(onnx, openvino, strict=True):
+        assert one.score == pytest.approx(other.score, abs=0.05)
+
+
+@pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
+@pytest.mark.parametrize("kind", [str, Path])
+def test_a_path_may_be_a_string_and_threads_do_not_change_the_answer(built: Path, runtime: str, kind: type) -> None:
+    one = edgebert.load(kind(built), runtime=runtime, threads=1)
+    two = edgebert.load(kind(built), runtime=runtime, threads=2)
+    assert one.logits(TEXTS) == pytest.approx(two.logits(TEXTS), abs=1e-4)
+
+
+def test_the_bundles_own_choice_is_the_default(bundle_copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    runtime = json.loads((bundle_copy / "manifest.json").read_text())["runtime"]
+    assert runtime["default"] == "onnxruntime"
+    change(bundle_copy, runtime={**runtime, "default": "openvino"})
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    assert "openvino" in refused(bundle_copy, MissingDependencyError)
+
+
+@pytest.mark.parametrize("runtime", ["tensorrt", "", "ONNXRuntime"])
+def test_an_unknown_runtime_is_told_with_those_of_the_bundle(built: Path, runtime: str) -> None:
+    message = refused(built, runtime=runtime)
+    assert repr(runtime) in message
+    assert "onnxruntime, openvino" in message
+
+
+def test_a_bundle_without_an_openvino_graph_says_what_it_has(built: Path) -> None:
+    baseline = built.with_name(built.name + ".stages") / "0-baseline"
+    assert refused(baseline, runtime="openvino") == (
+        f"{baseline}: no graph for runtime 'openvino'; this bundle has onnxruntime"
+    )
+
+
+@pytest.mark.parametrize(
+    ("module", "remedy"), [("openvino", r"pip install edgebert[openvino]"), ("onnxruntime", "pip install edgebert")]
+)
+def test_a_runtime_that_is_not_installed_names_what_brings_it(
+    built: Path, module: str, remedy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    message = refused(built, MissingDependencyError, runtime=module)
+    assert message == f"{module} is not installed; {remedy}"
+
+
+def test_a_provider_that_this_onnxruntime_lacks_is_told(bundle_copy: Path) -> None:
+    profile = json.loads((bundle_copy / "manifest.json").read_text())["profile"]
+    profile["export"]["provider"] = "MissingExecutionProvider"
+    change(bundle_copy, profile=profile)
+    message = refused(bundle_copy, MissingDependencyError)
+    assert "MissingExecutionProvider" in message
+    assert "CPUExecutionProvider" in message
+
+
+@pytest.mark.parametrize("threads", [0, -1])
+def test_less_than_one_thread_is_refused(built: Path, threads: int) -> None:
+    assert refused(built, InputError, threads=threads) == f"threads is {threads}; give 1 or more"
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "tokenizer.json", "openvino/model.xml", "openvino/model.bin"])
+@pytest.mark.parametrize("damage", ["missing", "truncated", "altered"])
+def test_a_damaged_file_is_named(bundle_copy: Path, name: str, damage: str) -> None:
+    path = bundle_copy / name
+    data = path.read_bytes()
+    path.unlink()
+    if damage != "missing":
+        path.write_bytes(data[:-1] if damage == "truncated" else data[:-1] + bytes([data[-1] ^ 1]))
+    assert refused(bundle_copy).startswith(f"{path}: ")
+
+
+@pytest.mark.parametrize(
+    ("name", "runtime"), [("model.onnx", "onnxruntime"), ("openvino/model.xml", "openvino"), ("tokenizer.json", None)]
+)
+def test_a_file_that_is_not_what_its_name_says_is_named(bundle_copy: Path, name: str, runtime: str | None) -> None:
+    (bundle_copy / name).write_text("no such thing")
+    change(bundle_copy)
+    assert refused(bundle_copy, runtime=runtime).startswith(f"{bundle_copy / name}: ")
+
+
+def test_without_verify_an_altered_file_is_not_looked_for(bundle_copy: Path) -> None:
+    card = bundle_copy / "README.md"
+    card.write_bytes(card.read_bytes()[:-1] + b"!")
+    assert "README.md" in refused(bundle_copy)
+    assert edgebert.load(bundle_copy, verify=False)("a good film").label == "pos"
+
+
+def test_a_task_of_another_version_is_told(bundle_copy: Path) -> None:
+    change(bundle_copy, task="translation")
+    assert "task 'translation' is not known here" in refused(bundle_copy)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"runtime": {}}, {"runtime": None}, {"profile": {}}, {"max_length": "long"}, {"labels": 2}, {"inputs": ["x"]}],
+)
+def test_a_manifest_whose_values_make_no_sense_is_damaged(bundle_copy: Path, changes: dict[str, Any]) -> None:
+    change(bundle_copy, **changes)
+    with pytest.raises(BundleError, match=r"manifest\.json"):
+        edgebert.load(bundle_copy)("a good film")
+
+
+def test_a_bundle_works_where_it_is_moved_to(built: Path, tmp_path: Path) -> None:
+    moved = Path(shutil.copytree(built, tmp_path / "ein Ordner mit ü"))
+    assert edgebert.load(moved)(TEXTS) == edgebert.load(built)(TEXTS)
+    assert edgebert.load(moved, runtime="openvino")(TEXTS) == edgebert.load(built, runtime="openvino")(TEXTS)

@@ -1,0 +1,237 @@
+"""The artifact contract: manifest and files, their checks, and a folder that is replaced whole or not at all."""
+
+import errno
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edgebert import bundle
+from edgebert.bundle import bundle_hash, check_files, check_writable, read_manifest, replacing, write_manifest
+from edgebert.cli import main
+from edgebert.errors import BundleError, DiskError
+
+KEYS = [
+    "format",
+    "format_version",
+    "edgebert",
+    "name",
+    "task",
+    "labels",
+    "inputs",
+    "outputs",
+    "segments",
+    "max_length",
+    "precision",
+    "runtime",
+    "profile",
+    "layers",
+    "stages",
+    "metrics",
+    "data",
+    "tools",
+    "base_model",
+    "files",
+]
+CONTENT = {key: key.upper() for key in KEYS if key not in ("format", "format_version", "files")}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A bundle made by hand, with a nested baseline."""
+    root = tmp_path / "mine"
+    for name, data in {"model.onnx": b"graph", "openvino/model.bin": b"weights", "README.md": b"card"}.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(data)
+    (root / "baseline" / "deep").mkdir(parents=True)
+    (root / "baseline" / "deep" / "model.onnx").write_bytes(b"fp32")
+    write_manifest(root / "baseline", CONTENT)
+    write_manifest(root, CONTENT)
+    return root
+
+
+def edit(folder: Path, **changes: Any) -> None:
+    path = folder / "manifest.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+def refused(folder: Path) -> str:
+    with pytest.raises(BundleError) as caught:
+        check_files(folder, read_manifest(folder))
+    assert caught.value.exit_code == 2
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_a_manifest_comes_back_as_it_was_written(folder: Path) -> None:
+    manifest = read_manifest(folder)
+    assert {key: manifest[key] for key in CONTENT} == CONTENT
+    assert (manifest["format"], manifest["format_version"]) == ("edgebert-bundle", 1)
+    check_files(folder, manifest)
+
+
+def test_files_are_listed_with_hash_and_size_but_not_the_nested_bundle(folder: Path) -> None:
+    files = {entry["path"]: (entry["sha256"], entry["bytes"]) for entry in read_manifest(folder)["files"]}
+    assert files == {
+        "README.md": (hashlib.sha256(b"card").hexdigest(), 4),
+        "model.onnx": (hashlib.sha256(b"graph").hexdigest(), 5),
+        "openvino/model.bin": (hashlib.sha256(b"weights").hexdigest(), 7),
+    }
+
+
+def test_the_bundles_hash_changes_with_any_file(folder: Path) -> None:
+    before = bundle_hash(folder)
+    (folder / "model.onnx").write_bytes(b"Graph")
+    write_manifest(folder, CONTENT)
+    assert bundle_hash(folder) != before
+    (folder / "model.onnx").write_bytes(b"graph")
+    write_manifest(folder, CONTENT)
+    assert bundle_hash(folder) == before
+
+
+def test_the_real_manifest_has_the_contracts_keys(built: Path) -> None:
+    for place in (built, built.with_name(built.name + ".stages") / "0-baseline"):
+        manifest = read_manifest(place)
+        assert list(manifest) == KEYS
+        assert set(bundle.REQUIRED) <= set(manifest)
+        check_files(place, manifest)
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "fact"),
+    [
+        ("model.onnx", None, "missing from the bundle"),
+        ("model.onnx", b"gra", "3 bytes, expected 5; truncated or altered"),
+        ("model.onnx", b"grapH", "altered, its SHA-256 is not the manifest's"),
+        ("openvino/model.bin", b"", "0 bytes, expected 7; truncated or altered"),
+    ],
+)
+def test_a_damaged_file_is_named(name: str, data: bytes | None, fact: str, folder: Path) -> None:
+    (folder / name).unlink()
+    if data is not None:
+        (folder / name).write_bytes(data)
+    assert refused(folder).startswith(f"{folder / name}: {fact}")
+
+
+def test_without_hashes_sizes_are_still_checked(folder: Path) -> None:
+    (folder / "model.onnx").write_bytes(b"grapH")
+    check_files(folder, read_manifest(folder), hashes=False)
+    (folder / "model.onnx").write_bytes(b"grap")
+    with pytest.raises(BundleError, match="4 bytes, expected 5"):
+        check_files(folder, read_manifest(folder), hashes=False)
+
+
+@pytest.mark.parametrize(
+    ("text", "fact"),
+    [
+        (b"{", "damaged ("),
+        (b"", "damaged ("),
+        (b"\xff\xfe", "damaged ("),
+        (b"[]", "not an EdgeBERT manifest"),
+        (b'{"format": "other"}', "not an EdgeBERT manifest"),
+        (b'{"format": "edgebert-bundle", "format_version": 2}', "format version 2; this EdgeBERT reads version 1"),
+        (b'{"format": "edgebert-bundle"}', "format version None; this EdgeBERT reads version 1"),
+        (b'{"format": "edgebert-bundle", "format_version": 1, "name": "x"}', "damaged, no task, labels, "),
+    ],
+)
+def test_a_damaged_manifest_is_named(text: bytes, fact: str, folder: Path) -> None:
+    (folder / "manifest.json").write_bytes(text)
+    assert refused(folder).startswith(f"{folder / 'manifest.json'}: {fact}")
+
+
+@pytest.mark.parametrize("files", [None, "model.onnx", [{"path": "model.onnx"}], ["model.onnx"]])
+def test_a_manifest_with_a_wrong_file_list_is_damaged(files: Any, folder: Path) -> None:
+    edit(folder, files=files)
+    assert refused(folder).startswith(f"{folder / 'manifest.json'}: damaged")
+
+
+@pytest.mark.parametrize("make", [lambda path: None, Path.mkdir, lambda path: path.write_text("x")])
+def test_what_is_no_bundle_is_told(make: Any, tmp_path: Path) -> None:
+    make(tmp_path / "no")
+    assert refused(tmp_path / "no") == (
+        f"{tmp_path / 'no'}: no manifest.json; give the folder that `edgebert export` wrote"
+    )
+
+
+def write_new(place: Path, error: BaseException | None = None) -> None:
+    with replacing(place) as temporary:
+        (temporary / "new.txt").write_text("new")
+        if error:
+            raise error
+
+
+def test_replacing_puts_the_new_folder_in_place_of_the_old_bundle(folder: Path, tmp_path: Path) -> None:
+    write_new(folder)
+    write_new(tmp_path / "deep" / "fresh")
+    assert [path.name for path in folder.iterdir()] == ["new.txt"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["deep", "mine"]
+    assert [path.name for path in (tmp_path / "deep").iterdir()] == ["fresh"]
+
+
+@pytest.mark.parametrize(
+    ("error", "raised"),
+    [
+        (ValueError("bad"), ValueError),
+        (KeyboardInterrupt(), KeyboardInterrupt),
+        (OSError(errno.ENOSPC, "No space left on device"), DiskError),
+        (OSError(errno.EDQUOT, "Quota exceeded"), DiskError),
+        (OSError(errno.EROFS, "Read-only file system"), DiskError),
+    ],
+)
+def test_a_block_that_fails_leaves_what_stood_there(
+    error: BaseException, raised: type[BaseException], folder: Path, tmp_path: Path
+) -> None:
+    before = bundle_hash(folder)
+    with pytest.raises(raised) as caught:
+        write_new(folder, error)
+    assert bundle_hash(folder) == before
+    check_files(folder, read_manifest(folder))
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+    if isinstance(caught.value, DiskError):
+        assert caught.value.exit_code == 2
+        assert str(caught.value).startswith(f"{folder}: ")
+        assert "--out" in str(caught.value)
+
+
+def test_a_full_disk_is_told_as_such(tmp_path: Path) -> None:
+    with pytest.raises(DiskError, match="no space left on the disk"):
+        write_new(tmp_path / "x", OSError(errno.ENOSPC, "No space left on device"))
+
+
+@pytest.mark.parametrize("act", [write_new, check_writable])
+def test_a_parent_that_is_a_file_is_told(act: Any, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(DiskError, match="cannot be written") as caught:
+        act(tmp_path / "file" / "bundle")
+    assert caught.value.exit_code == 2
+    assert (tmp_path / "file").read_text() == "x"
+
+
+def test_what_a_killed_run_of_the_same_process_number_left_is_no_hindrance(folder: Path, tmp_path: Path) -> None:
+    """Containers give the same process number every time."""
+    for left in (f".mine.partial-{os.getpid()}", f".mine.old-{os.getpid()}"):
+        (tmp_path / left).mkdir()
+        (tmp_path / left / "left.txt").write_text("left")
+    write_new(folder)
+    assert [path.name for path in folder.iterdir()] == ["new.txt"]
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
+@pytest.mark.parametrize("kind", ["folder", "file"])
+def test_an_out_that_is_not_a_bundle_is_refused_before_any_work(
+    kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Replacing it would delete what the user has there."""
+    pytest.importorskip("torch")
+    place = tmp_path / "precious"
+    mine = place / "mine.txt" if kind == "folder" else place
+    mine.parent.mkdir(exist_ok=True)
+    mine.write_text("keep")
+    recipe = tmp_path / "x.toml"
+    recipe.write_text('name = "x"\ntask = "text-classification"\n[model]\nsource = "no-such-folder"\n')
+    assert main(["export", str(recipe), "--out", str(place), "--work", str(tmp_path / "work")]) == 2
+    assert f"edgebert: {place}: " in capsys.readouterr().err
+    assert mine.read_text() == "keep"

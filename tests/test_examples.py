@@ -1,0 +1,179 @@
+"""Labelled text on disk: every format read as it is meant, every fault told with file, line, value and expectation."""
+
+import gzip
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from edgebert.errors import DataError
+from edgebert.examples import Columns, Example, fingerprint, read_examples
+
+BOM = b"\xef\xbb\xbf"
+PAIR = Columns("a", "b", "y")
+
+
+def write(folder: Path, name: str, content: bytes | str) -> Path:
+    data = content.encode() if isinstance(content, str) else content
+    path = folder / name
+    path.write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
+    return path
+
+
+def refused(path: Path, columns: Columns = Columns()) -> str:
+    with pytest.raises(DataError) as caught:
+        read_examples(path, columns)
+    assert caught.value.exit_code == 2
+    message = str(caught.value)
+    assert message.startswith(f"{path}: ")
+    assert "\n" not in message
+    return message.removeprefix(f"{path}: ")
+
+
+CONTENTS = {
+    "tsv": ('label\ttext\nneg\ta "stray quote\npos\t1, 2\n', [('a "stray quote', "neg", 2), ("1, 2", "pos", 3)]),
+    "csv": (
+        'text,label\n"one, ""two""",neg\n"three\nfour",pos\nfive,neg\n',
+        [('one, "two"', "neg", 2), ("three\nfour", "pos", 3), ("five", "neg", 5)],
+    ),
+    "jsonl": (
+        '{"text": "caf\\u00e9", "label": 0}\n\n{"label": "pos", "text": "b", "more": [1]}\n',
+        [("café", "0", 1), ("b", "pos", 3)],
+    ),
+    "txt": ('a,b\tc\n\n"d"\n', [("a,b\tc", None, 1), ('"d"', None, 3)]),
+}
+
+
+@pytest.mark.parametrize("kind", CONTENTS)
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+@pytest.mark.parametrize("bom", [b"", BOM], ids=["plain", "bom"])
+def test_every_format_gives_its_rows_with_their_lines(kind: str, suffix: str, bom: bytes, tmp_path: Path) -> None:
+    content, rows = CONTENTS[kind]
+    path = write(tmp_path, f"data.{kind}{suffix}", bom + content.encode())
+    assert read_examples(path, Columns()) == [Example(text, None, label, line) for text, label, line in rows]
+
+
+@pytest.mark.parametrize("kind", CONTENTS)
+def test_windows_line_ends_are_no_part_of_a_value(kind: str, tmp_path: Path) -> None:
+    content, rows = CONTENTS[kind]
+    path = write(tmp_path, f"data.{kind}", content.replace("\n", "\r\n"))
+    expected = [(text.replace("\n", "\r\n"), label, line) for text, label, line in rows]
+    assert [(row.text, row.label, row.line) for row in read_examples(path, Columns())] == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("p.tsv", "y\tb\ta\n1\ttwo\tone\n"),
+        ("p.csv", "b,y,a\ntwo,1,one\n"),
+        ("p.jsonl", '{"a": "one", "b": "two", "y": 1}\n'),
+    ],
+)
+def test_pairs_come_from_the_columns_that_are_named(name: str, content: str, tmp_path: Path) -> None:
+    (row,) = read_examples(write(tmp_path, name, content), PAIR)
+    assert (row.text, row.text_pair, row.label) == ("one", "two", "1")
+
+
+def test_the_last_line_needs_no_line_end_and_unasked_columns_may_be_missing(tmp_path: Path) -> None:
+    (row,) = read_examples(write(tmp_path, "p.tsv", "text\na b"), Columns(label=""))
+    assert row == Example("a b", None, None, 2)
+
+
+def test_a_unicode_line_separator_does_not_split_a_row(tmp_path: Path) -> None:
+    rows = read_examples(write(tmp_path, "p.tsv", "text\tlabel\na\u2028b\x0bc\x85d\tpos\n"), Columns())
+    assert [row.text for row in rows] == ["a\u2028b\x0bc\x85d"]
+
+
+@pytest.mark.parametrize("name", [f"data.{kind}{suffix}" for kind in CONTENTS for suffix in ("", ".gz")])
+@pytest.mark.parametrize("content", [b"", b"\n \r\n\t\n", BOM, BOM + b"\n"])
+def test_a_file_without_anything_is_told_as_empty(name: str, content: bytes, tmp_path: Path) -> None:
+    message = refused(write(tmp_path, name, content))
+    assert "is empty" in message or "holds no rows" in message
+    assert "expected a header and at least one row, or JSON lines" in message
+
+
+@pytest.mark.parametrize(("name", "header"), [("d.tsv", "text\tlabel\n"), ("d.csv", "text,label\r\n"), ("d.tsv", "\u00a0\n")])
+def test_a_header_alone_is_told(name: str, header: str, tmp_path: Path) -> None:
+    assert refused(write(tmp_path, name, header)).startswith("holds no rows; expected a header and at least one row")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("d.tsv", "sentence\tlabel\na\tb\n", "line 1: no column 'text'; the header has: sentence, label"),
+        ("d.csv", "text;label\na;b\n", "line 1: no column 'text'; the header has: text;label"),
+        ("d.csv", "text\na\n", "line 1: no column 'label'; the header has: text"),
+        ("d.jsonl", '{"text": "a"}\n', "line 1: no key 'label'; the row has: text"),
+        ("d.tsv", "text\tlabel\na\tb\na\tb\tc\n", "line 3: 3 columns in ['a', 'b', 'c']; expected 2: text, label"),
+        ("d.tsv", "text\tlabel\na b\n", "line 2: 1 columns in ['a b']; expected 2: text, label"),
+        ("d.csv", "text,label\n\nx,y\na,b,c\n", "line 4: 3 columns in ['a', 'b', 'c']; expected 2: text, label"),
+        ("d.csv", 'text,label\n"x\ny",y\na\n', "line 4: 1 columns in ['a']; expected 2: text, label"),
+        ("d.csv", 'text,label\nx,y\n"a,b\nc,d\n', "line 3: not valid CSV (unexpected end of data); check its quotes"),
+        ("d.csv", 'text,label\n"a"b,c\n', "line 2: not valid CSV (',' expected after '\"'); check its quotes"),
+        ("d.jsonl", '{"text": "a", "label": 1}\n{"text": \n', "line 2: not JSON (Expecting value): '{\"text\": '"),
+        ("d.jsonl", '["a", 1]\n', "line 1: '[\"a\", 1]' is not a JSON object; expected one a line"),
+        ("d.jsonl", '{"text": 5, "label": 1}\n', "line 1: 'text' is 5; expected a string"),
+        ("d.jsonl", '{"text": null, "label": 1}\n', "line 1: 'text' is None; expected a string"),
+        ("d.jsonl", '{"text": "a", "label": 0.5}\n', "line 1: 'label' is 0.5; expected a string"),
+        ("d.tsv", b"text\tlabel\na\tb\ncaf\xe9\tb\n", r"line 3: bytes b'\xe9\tb\n' are not UTF-8; convert the file to"),
+        ("d.tsv", "text\tlabel\na\tb\n".encode("utf-16"), "line 1: bytes b'\\xff\\xfet\\x00' are not UTF-8"),
+        ("d.xlsx", "x", "unknown data format '.xlsx'; expected .tsv, .csv, .jsonl, .txt, or .gz of one"),
+        ("d.parquet.gz", "x", "unknown data format '.parquet'; expected .tsv, .csv, .jsonl, .txt, or .gz of one"),
+        ("data", "x", "unknown data format ''; expected .tsv, .csv, .jsonl, .txt, or .gz of one"),
+    ],
+)
+def test_a_fault_is_told_with_line_value_and_expectation(
+    name: str, content: bytes | str, message: str, tmp_path: Path
+) -> None:
+    assert refused(write(tmp_path, name, content)).startswith(message)
+
+
+def test_a_row_without_text_keeps_its_label(tmp_path: Path) -> None:
+    rows = read_examples(write(tmp_path, "d.tsv", "text\tlabel\n\tpos\n"), Columns())
+    assert rows == [Example("", None, "pos", 2)]
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("d.jsonl", "[" * 100_000),
+        ("d.jsonl", '{"text": "a", "label": ' + "1" * 5000 + "}"),
+        ("d.csv", '"te\nxt",label\na,b\n'),
+    ],
+    ids=["nested", "huge-number", "header-of-two-lines"],
+)
+def test_hostile_content_is_one_line_too(name: str, content: str, tmp_path: Path) -> None:
+    assert refused(write(tmp_path, name, content)).startswith("line 1: ")
+
+
+def test_a_long_row_is_shown_short(tmp_path: Path) -> None:
+    message = refused(write(tmp_path, "d.tsv", "text\tlabel\n" + "word " * 10_000 + "\n"))
+    assert message.startswith("line 2: 1 columns in ['word word")
+    assert len(message) < 200
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [lambda data: data[:-10], lambda data: b"plain text", lambda data: data[:20] + bytes(8) + data[28:]],
+    ids=["truncated", "not-gzip", "altered"],
+)
+def test_a_damaged_gzip_file_is_told(damage: object, tmp_path: Path) -> None:
+    path = write(tmp_path, "d.tsv.gz", "text\tlabel\n" + "a\tb\n" * 500)
+    path.write_bytes(damage(path.read_bytes()))  # type: ignore[operator]
+    assert refused(path).startswith("not a whole gzip file (")
+
+
+def test_a_missing_file_and_a_folder_are_told(tmp_path: Path) -> None:
+    assert refused(tmp_path / "no.tsv") == "no such file; check the path and --data-dir"
+    (tmp_path / "folder.tsv").mkdir()
+    assert refused(tmp_path / "folder.tsv").startswith("cannot be read (")
+    with pytest.raises(DataError, match=r"no\.tsv: cannot be read .*--data-dir"):
+        fingerprint(tmp_path / "no.tsv")
+
+
+def test_the_fingerprint_is_of_the_bytes_on_disk(tmp_path: Path) -> None:
+    path = write(tmp_path, "d.tsv.gz", "text\tlabel\na\tb\n")
+    assert fingerprint(path) == hashlib.sha256(path.read_bytes()).hexdigest()
+    plain = write(tmp_path, "d.tsv", "text\tlabel\na\tb\n")
+    assert fingerprint(plain) == hashlib.sha256(b"text\tlabel\na\tb\n").hexdigest()
+    assert fingerprint(plain) != fingerprint(path)

@@ -1,0 +1,133 @@
+"""The whole chain on a tiny model: what comes out, and that a killed or repeated run gives the same bytes."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from edgebert.bundle import bundle_hash, check_files, read_manifest
+from edgebert.cli import main
+
+
+def export(recipe: Path, data: Path, out: Path, *more: str) -> int:
+    return main(["export", str(recipe), "--data-dir", str(data), "--out", str(out), *more])
+
+
+def test_every_stage_is_in_the_manifest_with_its_figures(built: Path) -> None:
+    manifest = read_manifest(built)
+    assert [stage["stage"] for stage in manifest["stages"]] == ["finetune", "distill", "prune", "recover", "quantize"]
+    assert manifest["metrics"]["test"]["n"] == 64
+    assert manifest["metrics"]["test"]["value"] > 0.8
+    assert manifest["metrics"]["test"]["ci_low"] <= manifest["metrics"]["test"]["value"]
+    assert manifest["precision"] == "int8-dynamic"
+    assert [file["rows"] for file in manifest["data"]["files"]] == [192, 64, 64]
+
+
+def test_pruned_shapes_are_smaller_and_told(built: Path) -> None:
+    layers = read_manifest(built)["layers"]
+    assert len(layers) == 2
+    assert sum(layer["heads"] for layer in layers) == 6
+    assert sum(layer["ffn"] for layer in layers) < 128
+
+
+def test_the_bundle_holds_no_path_of_this_machine(built: Path, data_dir: Path, checkpoint: Path) -> None:
+    check_files(built, read_manifest(built))
+    for path in built.rglob("*"):
+        if path.is_file():
+            content = path.read_bytes()
+            for place in (data_dir, checkpoint, built.parent, Path(__file__).parent.parent):
+                assert str(place).encode() not in content, f"{path.name} names {place}"
+
+
+def test_stage_bundles_stand_beside_the_bundle_and_load(built: Path) -> None:
+    import edgebert
+
+    root = built.with_name(built.name + ".stages")
+    assert sorted(path.name for path in root.iterdir()) == ["0-baseline", "1-graph", "2-distill", "3-prune"]
+    texts = ["a good film", "the story was awful and cold"]
+    plain, fast = (edgebert.load(root / name).logits(texts) for name in ("0-baseline", "1-graph"))
+    assert plain == pytest.approx(fast, abs=1e-4)
+
+
+def test_a_second_run_does_nothing_again_and_gives_the_same_hash(
+    built: Path, recipe_file: Path, data_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "again"
+    work = built.with_name(built.name + ".work")
+    assert export(recipe_file, data_dir, out, "--work", str(work), "--json") == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert all(stage["cached"] for stage in answer["stages"])
+    assert answer["bundle_hash"] == bundle_hash(built)
+
+
+def test_a_run_from_nothing_gives_the_same_hash(built: Path, recipe_file: Path, data_dir: Path, tmp_path: Path) -> None:
+    assert export(recipe_file, data_dir, tmp_path / "fresh") == 0
+    assert bundle_hash(tmp_path / "fresh") == bundle_hash(built)
+
+
+@pytest.mark.parametrize("stage", ["finetune", "distill", "recover", "quantize"])
+def test_a_run_killed_inside_a_stage_goes_on_to_the_same_hash(
+    stage: str, built: Path, recipe_file: Path, data_dir: Path, tmp_path: Path
+) -> None:
+    work = tmp_path / "killed.work"
+    shutil.copytree(built.with_name(built.name + ".work"), work)
+    order = ["finetune", "distill", "prune", "recover", "graph", "quantize"]
+    for later in order[order.index(stage) :]:
+        for folder in work.glob(f"{later}-*"):
+            shutil.rmtree(folder)
+    command = ["export", str(recipe_file), "--data-dir", str(data_dir), "--out", str(tmp_path / "killed")]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "edgebert.cli", *command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    deadline = time.monotonic() + 120
+    # Training is killed when it has left a checkpoint, the others as soon as they write.
+    pattern = f"{stage}-*.partial/**/trainer_state.json" if stage not in ("quantize",) else f"{stage}-*.partial"
+    while not list(work.glob(pattern)) and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.005)
+    assert process.poll() is None, "the run ended before it could be killed"
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (tmp_path / "killed").exists()
+    assert list(work.glob(f"{stage}-*.partial"))
+    assert export(recipe_file, data_dir, tmp_path / "killed") == 0
+    assert bundle_hash(tmp_path / "killed") == bundle_hash(built)
+
+
+def test_a_checkpoint_with_the_head_is_only_quantized(
+    classifier_checkpoint: Path, data_dir: Path, tmp_path: Path
+) -> None:
+    recipe = tmp_path / "quantize.toml"
+    recipe.write_text(
+        f'name = "q"\ntask = "text-classification"\n[model]\nsource = "{classifier_checkpoint}"\n'
+        '[data]\nunlabelled = ["text.txt"]\nmax_length = 32\n[export]\nstages = false\n'
+    )
+    (tmp_path / "text.txt").write_text("a good film\nthe story is dull\n" * 8)
+    assert export(recipe, tmp_path, tmp_path / "q") == 0
+    manifest = read_manifest(tmp_path / "q")
+    assert [stage["stage"] for stage in manifest["stages"]] == ["quantize"]
+    assert manifest["labels"] == ["LABEL_0", "LABEL_1"]
+    assert manifest["metrics"] == {}
+
+
+def test_static_int8_keeps_the_labels(recipe_file: Path, data_dir: Path, built: Path, tmp_path: Path) -> None:
+    work = built.with_name(built.name + ".work")
+    more = ("--work", str(work), "--set", "quantize.format=static", "--set", 'export.formats=["onnx"]')
+    assert export(recipe_file, data_dir, tmp_path / "static", *more) == 0
+    manifest = read_manifest(tmp_path / "static")
+    assert manifest["precision"] == "int8-static"
+    assert manifest["stages"][-1]["metrics"]["agreement"]["agreement"] >= 0.95
+
+
+def test_baseline_inside_the_bundle_where_asked(recipe_file: Path, data_dir: Path, built: Path, tmp_path: Path) -> None:
+    work = built.with_name(built.name + ".work")
+    more = ("--work", str(work), "--set", "export.baseline=true", "--set", "export.stages=false")
+    assert export(recipe_file, data_dir, tmp_path / "with", *more) == 0
+    assert main(["verify", str(tmp_path / "with")]) == 0
+    assert main(["verify", str(tmp_path / "with" / "baseline")]) == 0
+    assert read_manifest(tmp_path / "with" / "baseline")["precision"] == "fp32"

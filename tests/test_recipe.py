@@ -1,0 +1,156 @@
+"""Recipes: strict reading, --set overrides, and every shipped recipe bound to the code."""
+
+from pathlib import Path
+
+import pytest
+
+from edgebert.cli import main
+from edgebert.errors import SettingsError
+from edgebert.measure.suite import read_suite
+from edgebert.recipe import read_recipe, settings_dict
+from edgebert.target import profile_names, read_target
+
+ROOT = Path(__file__).parents[1]
+RECIPES = sorted((ROOT / "export").glob("*.toml"))
+SUITES = sorted((ROOT / "bench" / "suites").glob("*.toml"))
+MINIMAL = """
+name = "x"
+task = "text-classification"
+[model]
+source = "folder"
+"""
+
+
+@pytest.fixture
+def minimal(tmp_path: Path) -> Path:
+    path = tmp_path / "x.toml"
+    path.write_text(MINIMAL)
+    return path
+
+
+def refused(path: Path, *overrides: str) -> str:
+    with pytest.raises(SettingsError) as caught:
+        read_recipe(path, overrides)
+    assert caught.value.exit_code == 2
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_a_recipe_needs_a_name_a_task_and_a_model_only(minimal: Path) -> None:
+    recipe = read_recipe(minimal)
+    assert (recipe.name, recipe.task, recipe.model.source) == ("x", "text-classification", "folder")
+    assert (recipe.finetune, recipe.distill, recipe.prune) == (None, None, None)
+    assert recipe.quantize.format == "profile"
+    assert recipe.export.formats == ("onnx",)
+
+
+@pytest.mark.parametrize(
+    ("change", "parts"),
+    [
+        (("source =", "sauce ="), ["unknown key 'model.sauce'", "allowed here: licence, source"]),
+        (('name = "x"', ""), ["key 'name' is missing"]),
+        (("[model]\nsource", "model"), ["'model' is 'folder'", "a table"]),
+        (('"text-classification"', '"translation"'), ["'task' is 'translation'", "'text-classification'"]),
+    ],
+)
+def test_a_wrong_recipe_names_file_key_and_what_is_allowed(
+    change: tuple[str, str], parts: list[str], minimal: Path
+) -> None:
+    minimal.write_text(MINIMAL.replace(*change))
+    message = refused(minimal)
+    assert message.startswith(f"{minimal}: ")
+    for part in parts:
+        assert part in message
+
+
+@pytest.mark.parametrize(
+    ("override", "parts"),
+    [
+        ("data.max_length=7", ["'data.max_length' is 7", "between 8 and 512"]),
+        ("data.max_length=513", ["'data.max_length' is 513", "between 8 and 512"]),
+        ("seed=-1", ["'seed' is -1", "between 0 and 2147483648"]),
+        ("finetune.epochs=nan", ["'finetune.epochs' is nan", "between 0.01 and 1000"]),
+        ("finetune.epochs=many", ["'finetune.epochs' is 'many'", "float"]),
+        ("finetune.epochs=", ["'finetune.epochs' is ''", "float"]),
+        ("finetune.epoch=1", ["unknown key 'finetune.epoch'", "epochs"]),
+        ("prune.recover.precision=fp16", ["'prune.recover.precision' is 'fp16'", "'auto', 'bf16', 'fp32'"]),
+        ("prune.head_sparsity=1.0", ["'prune.head_sparsity' is 1.0", "between 0.0 and 0.95"]),
+        ("metric=bleu", ["'metric' is 'bleu'", "'accuracy', 'f1', 'macro_f1'"]),
+        ("distill.layers=[2, 1]", ["distill", "[2, 1]", "rising order"]),
+        ("distill.layers=[1, 1]", ["distill", "[1, 1]", "rising order"]),
+        ("distill.layers=[]", ["distill", "[]", "rising order"]),
+        ("distill.layers=[-1, 2]", ["distill", "[-1, 2]", "counted from 0"]),
+        ("distill.loss={soft = 0, hidden = 0}", ["distill.loss", "every loss weight is 0"]),
+        ("export.formats=[]", ["export", "formats is empty", "onnx, openvino"]),
+        ('export.formats=["tflite"]', ["'export.formats[0]' is 'tflite'", "'onnx', 'openvino'"]),
+    ],
+)
+def test_an_override_is_held_to_the_same_rules(override: str, parts: list[str], minimal: Path) -> None:
+    message = refused(minimal, override)
+    for part in (str(minimal), *parts):
+        assert part in message
+
+
+@pytest.mark.parametrize("override", ["seed", "=1", "", "name.first=x", "model.source.folder=x"])
+def test_a_malformed_override_is_told_as_it_was_given(override: str, minimal: Path) -> None:
+    assert refused(minimal, override).startswith(f"--set {override!r}: ")
+
+
+def test_overrides_reach_every_table_and_the_last_one_wins(minimal: Path) -> None:
+    overrides = ("seed=1", "seed=2", "data.text=sentence", "data.label_names.0=no", "quantize.format=none")
+    recipe = read_recipe(minimal, (*overrides, 'export.formats=["openvino"]', "model.source=a=b"))
+    assert (recipe.seed, recipe.data.text, recipe.data.label_names) == (2, "sentence", {"0": "no"})
+    assert (recipe.quantize.format, recipe.export.formats, recipe.model.source) == ("none", ("openvino",), "a=b")
+
+
+@pytest.mark.parametrize("stage", ["finetune", "distill", "prune"])
+def test_a_training_stage_needs_train_and_validation_data(stage: str, minimal: Path) -> None:
+    minimal.write_text(MINIMAL + f"[{stage}]\n")
+    assert "'data.train' and 'data.validation'" in refused(minimal)
+    assert "'data.train' and 'data.validation'" in refused(minimal, "data.train=a.tsv")
+    recipe = read_recipe(minimal, ("data.train=a.tsv", "data.validation=b.tsv"))
+    assert getattr(recipe, stage) is not None
+
+
+def test_a_wrong_override_ends_the_command_with_2_and_one_line(
+    minimal: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["export", str(minimal), "--set", "data.limit=-1"]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err == f"edgebert: {minimal}: 'data.limit' is -1; expected a value at least 0\n"
+
+
+def test_settings_as_a_dictionary_are_plain_json(minimal: Path) -> None:
+    plain = settings_dict(read_recipe(minimal))
+    assert plain["export"]["formats"] == ["onnx"]
+    assert plain["model"] == {"source": "folder", "licence": ""}
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_every_shipped_recipe_is_one_that_the_code_can_run(path: Path) -> None:
+    recipe = read_recipe(path)
+    assert recipe.name == path.stem
+    assert recipe.profile in profile_names()
+    if recipe.model.source.startswith("package:"):
+        assert recipe.model.licence, "a recipe that chooses the base model states its licence"
+    if recipe.distill:
+        assert list(recipe.distill.layers) == sorted(set(recipe.distill.layers))
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_every_shipped_recipe_has_a_quantization_for_its_profile(path: Path) -> None:
+    pytest.importorskip("torch")
+    from edgebert.pipeline import quantization
+
+    recipe = read_recipe(path)
+    assert quantization(recipe, read_target(recipe.profile)) in ("dynamic", "static", "none")
+
+
+def test_there_are_recipes_to_bind() -> None:
+    assert {"demo", "sst2"} <= {path.stem for path in RECIPES}
+
+
+@pytest.mark.parametrize("path", SUITES, ids=lambda path: path.stem)
+def test_every_shipped_suite_is_one_that_bench_can_run(path: Path) -> None:
+    assert read_suite(path).name == path.stem

@@ -1,0 +1,87 @@
+"""The two walls: what the device half may import, and what stays out of a process that predicts."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "edgebert"
+DEVICE = ["__init__", "errors", "bundle", "settings", "examples", "target", "cli", "runtime", "measure"]
+WORKSTATION = ["compress", "exporters", "pipeline", "workdir", "recipe"]
+HEAVY = ["torch", "transformers", "optimum", "onnx", "datasets", "huggingface_hub", "sklearn", "nncf", "accelerate"]
+
+
+def device_files() -> list[Path]:
+    files = [PACKAGE / f"{name}.py" for name in DEVICE if (PACKAGE / f"{name}.py").is_file()]
+    return files + [path for name in DEVICE if (PACKAGE / name).is_dir() for path in (PACKAGE / name).rglob("*.py")]
+
+
+def imported(path: Path) -> set[str]:
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+@pytest.mark.parametrize("path", device_files(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_device_half_never_imports_the_workstation_half(path: Path) -> None:
+    forbidden = [f"edgebert.{name}" for name in WORKSTATION] + HEAVY
+    crossing = [name for name in imported(path) if any(name == ban or name.startswith(f"{ban}.") for ban in forbidden)]
+    assert not crossing
+
+
+@pytest.mark.parametrize("module", ["bundle", "errors", "settings", "examples", "target"])
+def test_what_serves_both_halves_needs_only_the_standard_library(module: str) -> None:
+    outside = {name.split(".")[0] for name in imported(PACKAGE / f"{module}.py")} - set(sys.stdlib_module_names)
+    assert outside <= {"edgebert"}
+
+
+def modules_after(code: str) -> set[str]:
+    answer = subprocess.run(
+        [sys.executable, "-c", f"{code}\nimport sys; print('\\n'.join(sys.modules))"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return set(answer.stdout.split("\n"))
+
+
+def test_import_alone_loads_no_numpy() -> None:
+    assert not modules_after("import edgebert") & {"numpy", "onnxruntime", "tokenizers", *HEAVY}
+
+
+def test_a_prediction_loads_nothing_of_the_workstation(built: Path) -> None:
+    loaded = modules_after(f"import edgebert; edgebert.load({str(built)!r})('a good film')")
+    assert not loaded & set(HEAVY)
+    assert not {name for name in loaded if name.startswith(("edgebert.compress", "edgebert.exporters"))}
+    assert "onnxruntime" in loaded
+
+
+def test_the_command_line_predicts_without_the_workstation(built: Path) -> None:
+    code = f"from edgebert.cli import main; main(['predict', {str(built)!r}, 'a good film'])"
+    assert not modules_after(code) & set(HEAVY)
+
+
+def test_the_public_names_are_these() -> None:
+    import edgebert
+
+    assert sorted(edgebert.__all__) == sorted(
+        [
+            *("BundleError", "CheckpointError", "DataError", "DiskError", "EdgeBertError", "InputError"),
+            *("MissingDependencyError", "ParityError", "RunError", "SettingsError", "TextError"),
+            *("__version__", "load"),
+        ]
+    )
+    assert all(hasattr(edgebert, name) for name in edgebert.__all__)
+
+
+def test_no_file_and_no_function_outgrows_a_reader() -> None:
+    for path in PACKAGE.rglob("*.py"):
+        text = path.read_text()
+        assert text.count("\n") <= 400, f"{path.name} is longer than 400 lines"
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef):
+                assert node.end_lineno - node.lineno <= 60, f"{path.name}: {node.name} is longer than a screen"
