@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -22,7 +23,7 @@ from edgebert.compress.run import Run
 from edgebert.errors import DataError, SettingsError
 from edgebert.exporters.assemble import BundleParts, write_bundle
 from edgebert.exporters.graphs import VERSION as GRAPH_VERSION
-from edgebert.exporters.graphs import GraphJob, quantized_graph, training_graph
+from edgebert.exporters.graphs import GraphJob, full_precision_graph, quantized_graph
 from edgebert.recipe import Recipe, settings_dict
 from edgebert.target import Target
 from edgebert.workdir import Done, Workdir, model_hash
@@ -96,9 +97,17 @@ class _Build:
         self._write(self.out, last, final, precision, baseline)
         return Built(self.out, tuple(stages), bundle.bundle_hash(self.out), tuple(self.done))
 
-    def _stage(self, name: str, version: int, inputs: dict[str, Any], action: Any, trains: bool = False) -> Done:  # noqa: ANN401
+    def _stage(
+        self,
+        name: str,
+        version: int,
+        inputs: dict[str, Any],
+        action: Callable[[Path], StageReport],
+        trains: bool = False,
+        of: str = "",
+    ) -> Done:
         constants = {"run": asdict(self.run_constants), "labels": self.data.label_names}
-        done = self.workdir.run(name, version, {**constants, **inputs}, action, trains)
+        done = self.workdir.run(name, version, {**constants, **inputs}, action, trains, of)
         self.done.append(done)
         return done
 
@@ -111,7 +120,9 @@ class _Build:
                     f"{self.source}: the checkpoint has no head for {len(self.data.label_names)} labels; "
                     "add a [finetune] table to the recipe, or give a fine-tuned checkpoint"
                 )
-            return Step("given", self.checkpoint, ())
+            inputs = {"model": model_hash(self.checkpoint)}
+            action = partial(checkpoint.take_over, self.checkpoint, self.recipe.task, self.data.label_names)
+            return Step("checkpoint", self._stage("take-over", checkpoint.VERSION, inputs, action).folder, ())
         inputs = {"model": model_hash(self.checkpoint), "settings": settings_dict(settings), "data": self._data_key()}
         action = partial(finetune, self.checkpoint, self.data, settings, self.run_constants)
         done = self._stage("finetune", FINETUNE_VERSION, inputs, action, trains=True)
@@ -149,7 +160,9 @@ class _Build:
         job = self._job(step)
         inputs = {"model": model_hash(step.folder), "kind": kind, "segments": job.segments, **self._data_inputs()}
         inputs["parity"] = self.recipe.export.parity_samples
-        return self._stage("graph", GRAPH_VERSION, inputs, partial(training_graph, job, kind))
+        return self._stage(
+            "graph", GRAPH_VERSION, inputs, partial(full_precision_graph, job, kind), of=f"{step.name}, {kind}"
+        )
 
     def _quantized(self, step: Step, graph: Done, precision: str) -> Done:
         job = self._job(step)

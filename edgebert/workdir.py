@@ -24,6 +24,7 @@ MODEL_FILES = ["config.json", "model.safetensors", "tokenizer.json"]
 class Done:
     """A finished stage: its folder, its report, and whether it had been done before."""
 
+    title: str
     folder: Path
     report: StageReport
     cached: bool
@@ -44,6 +45,7 @@ class Workdir:
         inputs: dict[str, Any],
         action: Callable[[Path], StageReport],
         trains: bool = False,
+        of: str = "",
     ) -> Done:
         """Do a stage, or take its result from an earlier run.
 
@@ -56,6 +58,7 @@ class Workdir:
             inputs: Everything else its result depends on, fit for JSON.
             action: Writes the result into the folder it is given.
             trains: Whether all processes of a distributed run take part; else the first works and the others wait.
+            of: What the stage works on, for the summary.
         """
         key = hashlib.sha256(json.dumps([stage, version, inputs], sort_keys=True).encode()).hexdigest()
         folder = self.root / f"{stage}-{key[:16]}"
@@ -67,7 +70,7 @@ class Workdir:
             self._work(folder, action)
         distributed.wait()
         report = StageReport(**json.loads((folder / REPORT).read_text(encoding="utf-8")))
-        return Done(folder, report, cached, time.monotonic() - started)
+        return Done(f"{stage} of {of}" if of else stage, folder, report, cached, time.monotonic() - started)
 
     def _work(self, folder: Path, action: Callable[[Path], StageReport]) -> None:
         partial = folder.with_name(folder.name + ".partial")

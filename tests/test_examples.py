@@ -92,7 +92,9 @@ def test_a_file_without_anything_is_told_as_empty(name: str, content: bytes, tmp
     assert "expected a header and at least one row, or JSON lines" in message
 
 
-@pytest.mark.parametrize(("name", "header"), [("d.tsv", "text\tlabel\n"), ("d.csv", "text,label\r\n"), ("d.tsv", "\u00a0\n")])
+@pytest.mark.parametrize(
+    ("name", "header"), [("d.tsv", "text\tlabel\n"), ("d.csv", "text,label\r\n"), ("d.tsv", "\u00a0\n")]
+)
 def test_a_header_alone_is_told(name: str, header: str, tmp_path: Path) -> None:
     assert refused(write(tmp_path, name, header)).startswith("holds no rows; expected a header and at least one row")
 

@@ -49,7 +49,12 @@ def _report(built: object, as_json: bool) -> None:
                 "stage_bundles": [str(path) for path in built.stage_bundles],
                 "metrics": manifest["metrics"],
                 "stages": [
-                    {"stage": done.report.stage, "cached": done.cached, "seconds": round(done.seconds, 1)}
+                    {
+                        "stage": done.report.stage,
+                        "title": done.title,
+                        "cached": done.cached,
+                        "seconds": round(done.seconds, 1),
+                    }
                     | {"metrics": done.report.metrics}
                     for done in built.done
                 ],
@@ -57,7 +62,7 @@ def _report(built: object, as_json: bool) -> None:
         )
         return
     rows = [
-        (done.report.stage, "kept" if done.cached else f"{done.seconds:.0f} s", _figures(done.report.metrics))
+        (done.title, "kept" if done.cached else f"{done.seconds:.0f} s", _figures(done.report.metrics))
         for done in built.done
     ]
     write(table(("stage", "took", "gave"), rows))

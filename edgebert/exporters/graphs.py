@@ -67,7 +67,7 @@ class GraphJob:
         return self.encoded([examples[int(at)] for at in chosen])
 
 
-def training_graph(job: GraphJob, kind: str, out: Path) -> StageReport:
+def full_precision_graph(job: GraphJob, kind: str, out: Path) -> StageReport:
     """Full-precision ONNX graph of a model, `plain` as transformers defines it or `fast` for inference.
 
     Raises:

@@ -10,8 +10,8 @@ import onnx
 import torch
 from torch import nn
 
+from edgebert.compress import tasks
 from edgebert.errors import RunError
-from edgebert.exporters import tasks
 from edgebert.exporters.inference import InferenceClassifier
 
 OPSET = 20

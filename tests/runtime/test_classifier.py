@@ -111,7 +111,16 @@ def test_an_empty_list_is_answered_with_an_empty_one(model: TextClassifier) -> N
 @pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
 @pytest.mark.parametrize(
     "text",
-    ["good 🙂 film", "🙂", "go\u200dod", "go\x00od fi\x07lm", "e\u0301te\u0301", "電影很好", "\ufeffgood", "good" * 200],
+    [
+        "good 🙂 film",
+        "🙂",
+        "go\u200dod",
+        "go\x00od fi\x07lm",
+        "e\u0301te\u0301",
+        "電影很好",
+        "\ufeffgood",
+        "good" * 200,
+    ],
 )
 def test_emoji_control_characters_and_other_scripts_are_texts(built: Path, runtime: str, text: str) -> None:
     answer = edgebert.load(built, runtime=runtime)(text)

@@ -1,0 +1,280 @@
+"""The command line of the device half: answers on stdout, one line of error on stderr, exit codes 0, 1 and 2."""
+
+import io
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import edgebert
+from edgebert.cli import main
+from edgebert.errors import BundleError, InputError, SettingsError
+
+Run = Callable[..., tuple[int, str, str]]
+COMMANDS = ["export", "predict", "evaluate", "bench", "inspect", "verify", "profiles", "doctor"]
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs a command; gives its exit code, stdout and stderr."""
+
+    def command(*arguments: object) -> tuple[int, str, str]:
+        capsys.readouterr()
+        try:
+            code = main([str(argument) for argument in arguments])
+        except SystemExit as stopped:
+            code = int(stopped.code or 0)
+        return (code, *capsys.readouterr())
+
+    return command
+
+
+def refused(answer: tuple[int, str, str]) -> str:
+    code, out, err = answer
+    assert (code, out) == (2, "")
+    assert err.startswith("edgebert: ")
+    assert err.count("\n") == 1
+    assert err.endswith("\n")
+    return err.removeprefix("edgebert: ").rstrip("\n")
+
+
+def test_no_command_is_wrong_use_and_shows_the_help(run: Run) -> None:
+    code, out, err = run()
+    assert (code, out) == (2, "")
+    for command in COMMANDS:
+        assert f"    {command} " in err
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_help_of_every_command_has_an_example(command: str, run: Run) -> None:
+    code, out, err = run(command, "--help")
+    assert (code, err) == (0, "")
+    assert f"Example: edgebert {command}" in out
+    assert "--json" in out
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["fly"], ["predict"], ["evaluate", "x"], ["predict", "x", "--runtime", "y"], ["verify", "x", "--fast"]],
+)
+def test_wrong_use_ends_with_2_and_says_why(arguments: list[str], run: Run) -> None:
+    code, out, err = run(*arguments)
+    assert (code, out) == (2, "")
+    assert "error: " in err.splitlines()[-1]
+
+
+def test_version_is_the_packages(run: Run) -> None:
+    assert run("--version") == (0, f"edgebert {edgebert.__version__}\n", "")
+
+
+def test_predict_answers_one_line_a_text(built: Path, run: Run) -> None:
+    code, out, err = run("predict", built, "a good film", "the story was awful", "film " * 500)
+    assert (code, err) == (0, "")
+    rows = [line.split("\t") for line in out.splitlines()]
+    assert [(row[0], row[2]) for row in rows[:2]] == [("pos", "a good film"), ("neg", "the story was awful")]
+    assert 0.5 < float(rows[0][1]) <= 1
+    assert rows[2][2].endswith("…")
+    assert [len(row) for row in rows] == [3, 3, 4]
+    assert rows[2][3] == "(cut short)"
+
+
+def test_a_text_of_two_lines_is_answered_in_one(built: Path, run: Run) -> None:
+    code, out, _ = run("predict", built, "a good\nfilm\tis so\rgood")
+    assert code == 0
+    assert len(out.splitlines()) == 1
+    assert out.count("\t") == 2
+
+
+@pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
+def test_predict_as_json_is_only_json(built: Path, runtime: str, run: Run) -> None:
+    texts = ["a good film", "film " * 500 + "🙂"]
+    code, out, _ = run("predict", built, *texts, "--json", "--runtime", runtime, "--threads", 1)
+    assert code == 0
+    answers = json.loads(out)
+    assert [answer["text"] for answer in answers] == texts
+    assert [answer["truncated"] for answer in answers] == [False, True]
+    assert answers[0]["label"] == "pos"
+    assert answers[0]["score"] == answers[0]["scores"]["pos"]
+    assert sum(answers[0]["scores"].values()) == pytest.approx(1, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("in.txt", "a good film\n\nthe story was awful\n"),
+        ("in.jsonl", '{"text": "a good film"}\n{"text": "the story was awful", "id": 3}\n'),
+        ("in.tsv", "id\ttext\n1\ta good film\n2\tthe story was awful\n"),
+        ("in.csv", 'text\n"a good film"\nthe story was awful\n'),
+    ],
+)
+def test_predict_reads_a_file(name: str, content: str, built: Path, tmp_path: Path, run: Run) -> None:
+    (tmp_path / name).write_text(content)
+    code, out, _ = run("predict", built, "--input", tmp_path / name)
+    assert code == 0
+    assert [line.split("\t")[::2] for line in out.splitlines()] == [
+        ["pos", "a good film"],
+        ["neg", "the story was awful"],
+    ]
+
+
+def test_predict_reads_stdin(built: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("a good film\n\n  \nthe story was awful"))
+    code, out, _ = run("predict", built)
+    assert code == 0
+    assert [line.split("\t")[0] for line in out.splitlines()] == ["pos", "neg"]
+
+
+def test_stdin_that_is_not_utf8_is_bad_input(built: Path) -> None:
+    command = [sys.executable, "-m", "edgebert.cli", "predict", str(built)]
+    done = subprocess.run(command, input=b"a good film\ncaf\xe9\n", capture_output=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.count(b"\n") == 1
+    assert b"Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fact"),
+    [
+        (["a", "--text-pair", "b"], "this bundle classifies single texts"),
+        (["--text-pair", "b"], "--text-pair goes with exactly one TEXT; 0 given"),
+        (["a", "c", "--text-pair", "b"], "--text-pair goes with exactly one TEXT; 2 given"),
+        (["a", "--input", "x.txt"], "both TEXT and --input are given"),
+        (["--input", "x.txt", "--text-pair", "b"], "--text-pair goes with exactly one TEXT"),
+        (["--input", "no.txt"], "no.txt: no such file"),
+        (["--input", "x.pdf"], "unknown data format '.pdf'"),
+        (["a", "  "], "holds no token"),
+        (["a", "--threads", "0"], "threads is 0; give 1 or more"),
+    ],
+)
+def test_predict_refuses_what_it_cannot_answer(arguments: list[str], fact: str, built: Path, run: Run) -> None:
+    assert fact in refused(run("predict", built, *arguments))
+
+
+def test_evaluate_gives_the_manifests_own_figure(
+    built: Path, data_dir: Path, manifest: dict[str, Any], run: Run
+) -> None:
+    test = manifest["metrics"]["test"]
+    code, out, _ = run("evaluate", built, "--data", data_dir / "test.tsv", "--json")
+    assert code == 0
+    assert json.loads(out)["quality"] == pytest.approx(test)
+    code, out, _ = run("evaluate", built, "--data", data_dir / "test.tsv")
+    assert out.startswith(f"accuracy {test['value']:.4f} (95% {test['ci_low']:.4f} to {test['ci_high']:.4f}, 64 texts)")
+
+
+@pytest.mark.parametrize(
+    ("content", "fact"),
+    [
+        ("text\tlabel\na film\tpos\na song\tneutral\n", "line 3: unknown label 'neutral'; expected one of: neg, pos"),
+        ("text\na film\n", "line 1: no column 'label'"),
+        ("text\tlabel\na film\tpos\n \tneg\n", "line 3: "),
+    ],
+)
+def test_evaluate_names_the_line_of_a_fault(content: str, fact: str, built: Path, tmp_path: Path, run: Run) -> None:
+    path = tmp_path / "d.tsv"
+    path.write_text(content)
+    message = refused(run("evaluate", built, "--data", path))
+    assert str(path) in message
+    assert fact in message
+
+
+def test_inspect_and_verify_tell_the_same_hash(built: Path, manifest: dict[str, Any], run: Run) -> None:
+    _, inspected, _ = run("inspect", built, "--json")
+    _, verified, _ = run("verify", built, "--json")
+    assert json.loads(verified)["hash"] == json.loads(inspected)["bundle_hash"]
+    assert {key: json.loads(inspected)[key] for key in manifest} == manifest
+    code, page, err = run("inspect", built)
+    assert (code, err) == (0, "")
+    for shown in ("tiny", "text-classification, 2 labels: neg, pos", "int8-dynamic", json.loads(verified)["hash"]):
+        assert shown in page
+    assert all(entry["path"] in page for entry in manifest["files"])
+    code, line, _ = run("verify", built)
+    assert (code, line.count("\n")) == (0, 1)
+    assert f"{len(manifest['files'])} files whole and unaltered" in line
+
+
+@pytest.mark.parametrize(
+    "command", [["predict", "a good film"], ["verify"], ["evaluate", "--data", "x.tsv"], ["bench"]]
+)
+def test_a_damaged_bundle_is_one_line(command: list[str], bundle_copy: Path, built: Path, run: Run) -> None:
+    model = bundle_copy / "model.onnx"
+    model.write_bytes(model.read_bytes()[:-1] + b"!")
+    more = ["--baseline", built] if command == ["bench"] else []
+    assert refused(run(command[0], bundle_copy, *command[1:], *more)).startswith(f"{model}: altered")
+    with pytest.raises(BundleError):
+        main([command[0], str(bundle_copy), *command[1:], *map(str, more), "--debug"])
+
+
+@pytest.mark.parametrize("command", ["predict", "inspect", "verify", "bench"])
+def test_what_is_no_bundle_is_one_line(command: str, tmp_path: Path, run: Run) -> None:
+    assert "no manifest.json" in refused(run(command, tmp_path))
+
+
+def test_profiles_lists_them_and_shows_one_with_its_sources(run: Run) -> None:
+    code, listed, _ = run("profiles")
+    assert code == 0
+    names = [line.split()[0] for line in listed.splitlines()[2:]]
+    assert "raspberry-pi-5" in names
+    assert [target["name"] for target in json.loads(run("profiles", "--json")[1])] == names
+    (target,) = json.loads(run("profiles", "raspberry-pi-5", "--json")[1])
+    page = run("profiles", "raspberry-pi-5")[1]
+    assert all(source in page for source in target["sources"].values())
+    assert "unknown profile 'pi'" in refused(run("profiles", "pi"))
+    with pytest.raises(SettingsError):
+        main(["profiles", "pi", "--debug"])
+
+
+def test_doctor_tells_versions_and_fitting_profiles(run: Run) -> None:
+    import numpy as np
+
+    code, out, err = run("doctor", "--json")
+    assert (code, err) == (0, "")
+    document = json.loads(out)
+    assert {row["package"]: row["version"] for row in document["packages"]}["numpy"] == np.__version__
+    assert document["environment"]["cores"] >= 1
+    page = run("doctor")[1]
+    assert all(name in page for name in ("numpy", "onnxruntime", *document["profiles"]))
+
+
+SUITE = 'name = "tiny"\nrounds = 2\nsamples = 10\nwarmup = 1\nbatch_size = 8\n'
+
+
+def test_bench_measures_every_stage_beside_the_baseline(built: Path, data_dir: Path, tmp_path: Path, run: Run) -> None:
+    (tmp_path / "s.toml").write_text(SUITE)
+    arguments = ["--data", data_dir / "test.tsv", "--suite", tmp_path / "s.toml", "--stages", "--out", tmp_path / "out"]
+    code, out, err = run("bench", built, *arguments, "--json")
+    assert code == 0, err
+    document = json.loads(out)
+    assert document == json.loads((tmp_path / "out" / "result.json").read_text())
+    names = ["fp32", "1-graph", "2-distill", "3-prune", "bundle"]
+    assert [case["variant"] for case in document["cases"]] == names * 2
+    assert [case["scenario"] for case in document["cases"]] == ["single_stream"] * 5 + ["offline"] * 5
+    what = [f"{kind}, natural lengths: fp32 / {name}" for kind in ("p50", "offline time") for name in names[1:]]
+    assert [ratio["what"] for ratio in document["ratios"]] == what
+    assert all(0 < ratio["ci_low"] <= ratio["ci_high"] for ratio in document["ratios"])
+    assert [row["variant"] for row in document["waterfall"]] == names
+    assert document["environment"]["cpu"]
+    assert document["data"]["rows"] == 64
+    for case in document["cases"][:5]:
+        assert case["p50_ms"] <= case["p90_ms"] <= case["p99_ms"]
+        assert case["cold_start_ms"] > case["import_ms"] > 0
+        assert (case["samples"], case["quality"]["n"]) == (20, 64)
+        assert 10 < case["peak_rss_mb"] < 1000
+    recorded = json.loads((built / "manifest.json").read_text())["metrics"]["test"]["value"]
+    assert document["cases"][4]["quality"]["value"] == pytest.approx(recorded)
+    assert "natural lengths" in err
+
+
+def test_bench_of_the_folder_one_stands_in(
+    built: Path, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(built)
+    assert "nothing to run" in refused(run("bench", ".", "--out", tmp_path / "out"))
+
+
+def test_debug_raises_what_was_wrong(built: Path) -> None:
+    with pytest.raises(InputError, match="both TEXT and --input"):
+        main(["predict", str(built), "a", "--input", "x.txt", "--debug"])

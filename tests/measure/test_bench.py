@@ -1,0 +1,230 @@
+"""Bench: on a child that only pretends (rounds, ratios, what is on disk when one fails), and once on a real one."""
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edgebert.bundle import write_manifest
+from edgebert.errors import BundleError, InputError, RunError, SettingsError
+from edgebert.examples import Example
+from edgebert.measure.bench import Variant, Workload, bench, find_baseline, read_workload, stage_folders, variants_of
+from edgebert.measure.process import run_child
+from edgebert.measure.suite import Suite, read_suite
+
+SUITE = Suite(rounds=3, samples=10, warmup=1, batch_size=4)
+LATENCY_NS = {"fp32": 8_000_000, "1-graph": 4_000_000, "tiny": 1_000_000}
+RUNTIME = {"default": "onnxruntime", "graphs": {"onnxruntime": "model.onnx"}}
+
+
+def make_bundle(folder: Path, size: int = 100) -> Path:
+    folder.mkdir(parents=True)
+    (folder / "model.onnx").write_bytes(bytes(size))
+    keys = ("task", "inputs", "outputs", "segments", "max_length", "precision", "profile", "layers", "stages")
+    manifest: dict[str, Any] = {key: key for key in (*keys, "metrics", "tools", "base_model")}
+    columns = {"text": "text", "text_pair": "", "label": "label"}
+    data = {"columns": columns, "metric": "accuracy", "label_values": ["n", "p"]}
+    write_manifest(folder, {**manifest, "name": "x", "labels": ["no", "yes"], "runtime": RUNTIME, "data": data})
+    return folder
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Path:
+    """A bundle by hand, with its baseline and one stage bundle beside it."""
+    make_bundle(tmp_path / "tiny.stages" / "0-baseline", 4_000_000)
+    make_bundle(tmp_path / "tiny.stages" / "1-graph", 4_000_000)
+    return make_bundle(tmp_path / "tiny", 1_000_000)
+
+
+@pytest.fixture
+def variants(bundle: Path) -> list[Variant]:
+    return variants_of([bundle], find_baseline(bundle, None), True, SUITE)
+
+
+@pytest.fixture
+def workload() -> Workload:
+    return Workload([Example(f"text {at}", None, "p" if at % 2 else "n", at + 2) for at in range(40)], "d.tsv", "ab")
+
+
+class Child:
+    """Answers every job with invented figures; fails at the job of this number."""
+
+    def __init__(self, fails_at: int = 0) -> None:
+        self.jobs: list[dict[str, Any]] = []
+        self.fails_at = fails_at
+
+    def __call__(self, job: dict[str, Any]) -> dict[str, Any]:
+        self.jobs.append(job)
+        if len(self.jobs) == self.fails_at:
+            raise RunError(f"{job['bundle']}: {job['scenario']} failed: killed")
+        name = {"0-baseline": "fp32"}.get(Path(job["bundle"]).name, Path(job["bundle"]).name)
+        marks = {"start_ns": 0, "import_ns": 30_000_000, "load_ns": 50_000_000, "first_ns": 55_000_000}
+        marks |= {"cold_start_ns": 60_000_000, "end_rss": 80_000_000}
+        work = {
+            "single_stream": {"latencies_ns": [LATENCY_NS[name]] * job["samples"]},
+            "offline": {"texts": len(job.get("texts", [])), "total_ns": LATENCY_NS[name] * len(job.get("texts", []))},
+            "memory": {},
+            "quality": {"predicted": [0 if name == "tiny" else at % 2 for at in range(len(job.get("texts", [])))]},
+        }
+        return marks | work[job["scenario"]]
+
+
+def test_rounds_hold_every_variant_once_and_all_answer_the_same_texts(
+    variants: list[Variant], workload: Workload, tmp_path: Path
+) -> None:
+    child = Child()
+    bench(variants, workload, SUITE, tmp_path / "out", "", child=child)
+    orders = set()
+    for scenario, count in (("single_stream", 10), ("offline", 10)):
+        jobs = [job for job in child.jobs if job["scenario"] == scenario]
+        assert len(jobs) == 3 * 3
+        for at in (0, 3, 6):
+            names = [Path(job["bundle"]).name for job in jobs[at : at + 3]]
+            assert sorted(names) == ["0-baseline", "1-graph", "tiny"]
+            orders.add(tuple(names))
+        assert {tuple(job["texts"]) for job in jobs} == {tuple(jobs[0]["texts"])}
+        assert len(set(jobs[0]["texts"])) == count
+    assert len(orders) > 1
+    assert Counter(job["scenario"] for job in child.jobs) == {
+        "quality": 3,
+        "memory": 3,
+        "single_stream": 9,
+        "offline": 9,
+    }
+
+
+def test_figures_come_from_the_samples(variants: list[Variant], workload: Workload, tmp_path: Path) -> None:
+    lines: list[str] = []
+    result = bench(variants, workload, SUITE, tmp_path / "out", "edgebert bench", lines.append, Child())
+    assert [case.variant for case in result.cases] == ["fp32", "1-graph", "bundle"] * 2
+    last = result.cases[2]
+    assert (last.p50_ms, last.p90_ms, last.p99_ms, last.mean_ms) == (1.0, 1.0, 1.0, 1.0)
+    assert (last.throughput, last.samples, last.size_mb, last.peak_rss_mb) == (1000.0, 30, 1.0, 80.0)
+    assert (last.import_ms, last.load_ms, last.first_ms, last.cold_start_ms) == (30.0, 20.0, 5.0, 60.0)
+    assert [case.quality["value"] for case in result.cases[:3] if case.quality] == [1.0, 1.0, 0.5]
+    assert [case.throughput for case in result.cases[3:]] == [125.0, 250.0, 1000.0]
+    ratios = {ratio.what: (ratio.value, ratio.ci_low, ratio.ci_high) for ratio in result.ratios}
+    assert ratios == {
+        "p50, natural lengths: fp32 / 1-graph": (2.0, 2.0, 2.0),
+        "p50, natural lengths: fp32 / bundle": (8.0, 8.0, 8.0),
+        "offline time, natural lengths: fp32 / 1-graph": (2.0, 2.0, 2.0),
+        "offline time, natural lengths: fp32 / bundle": (8.0, 8.0, 8.0),
+    }
+    rows = [(row["variant"], row["p50_ms"], row.get("faster"), row.get("smaller")) for row in result.waterfall]
+    assert rows == [("fp32", 8.0, None, None), ("1-graph", 4.0, 2.0, 1.0), ("bundle", 1.0, 4.0, 4.0)]
+    assert lines[0].startswith("[1/24] fp32: quality")
+    assert lines[-1].startswith("[24/24] ")
+    document = json.loads((tmp_path / "out" / "result.json").read_text())
+    assert document == json.loads(json.dumps(result.as_dict()))
+    raw = json.loads((tmp_path / "out" / document["cases"][0]["raw"]).read_text())
+    assert [len(answer["latencies_ns"]) for answer in raw["rounds"]] == [10, 10, 10]
+
+
+@pytest.mark.parametrize(("fails_at", "cases"), [(16, 3), (24, 3), (7, 0)])
+def test_a_failed_process_leaves_the_cases_before_it_on_disk(
+    fails_at: int, cases: int, variants: list[Variant], workload: Workload, tmp_path: Path
+) -> None:
+    with pytest.raises(RunError, match="killed"):
+        bench(variants, workload, SUITE, tmp_path / "out", "", child=Child(fails_at))
+    path = tmp_path / "out" / "result.json"
+    found = json.loads(path.read_text())["cases"] if path.exists() else []
+    assert [case["variant"] for case in found] == ["fp32", "1-graph", "bundle"][:cases]
+
+
+def test_fixed_lengths_need_no_text_and_every_variant_gets_the_same_ids(
+    variants: list[Variant], tmp_path: Path
+) -> None:
+    child = Child()
+    result = bench(variants, None, Suite(rounds=2, samples=10, lengths=(16, 64)), tmp_path, "", child=child)
+    assert [case.lengths for case in result.cases] == ["16"] * 3 + ["64"] * 3
+    for length in (16, 64):
+        drawn = [job["ids"] for job in child.jobs if job["length"] == length]
+        assert {len(ids) for ids in drawn[0]} == {length}
+        assert all(ids == drawn[0] for ids in drawn)
+
+
+def test_bench_without_anything_to_run_is_refused(variants: list[Variant], tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="give --data FILE with texts, or a suite with fixed lengths"):
+        bench(variants, None, SUITE, tmp_path / "out", "", child=Child())
+
+
+def test_a_baseline_is_found_inside_or_beside_the_bundle_or_given(bundle: Path, tmp_path: Path) -> None:
+    beside = tmp_path / "tiny.stages" / "0-baseline"
+    assert find_baseline(bundle, None) == beside
+    assert find_baseline(bundle, str(beside)) == beside
+    assert find_baseline(beside.parent / ".." / "tiny", None).resolve() == beside
+    inside = make_bundle(bundle / "baseline")
+    assert find_baseline(bundle, None) == inside
+
+
+def test_what_is_not_there_is_told(bundle: Path, tmp_path: Path) -> None:
+    alone = make_bundle(tmp_path / "alone")
+    with pytest.raises(BundleError, match="no full-precision baseline at .*alone/baseline or .*or give --baseline"):
+        find_baseline(alone, None)
+    with pytest.raises(BundleError, match="no full-precision baseline at .*/nowhere;"):
+        find_baseline(bundle, str(tmp_path / "nowhere"))
+    with pytest.raises(BundleError, match="no stage bundles; export with export.stages = true"):
+        stage_folders(alone)
+
+
+def test_two_bundles_of_one_name_stay_apart(bundle: Path, tmp_path: Path) -> None:
+    other = make_bundle(tmp_path / "other" / "tiny")
+    make_bundle(tmp_path / "other" / "tiny.stages" / "1-graph")
+    variants = variants_of([bundle, other], find_baseline(bundle, None), True, SUITE)
+    assert len(variants) == 5
+    assert len({variant.name for variant in variants}) == 5
+
+
+def test_a_runtime_that_the_bundle_has_no_graph_for_is_told(bundle: Path) -> None:
+    with pytest.raises(BundleError, match="openvino"):
+        variants_of([bundle], find_baseline(bundle, None), False, Suite(runtimes=("openvino",)))
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ('scenarios = ["server"]', ["'scenarios[0]' is 'server'", "'single_stream', 'offline'"]),
+        ("scenarios = []", ["name at least one"]),
+        ("rounds = 1", ["'rounds' is 1", "at least 2"]),
+        ("samples = 9", ["'samples' is 9", "at least 10"]),
+        ("lengths = [2]", ["'lengths'", "between 3 and 512"]),
+        ("runs = 5", ["unknown key 'runs'", "rounds"]),
+    ],
+)
+def test_an_unsound_suite_is_refused(text: str, parts: list[str], tmp_path: Path) -> None:
+    (tmp_path / "s.toml").write_text(text)
+    with pytest.raises(SettingsError) as caught:
+        read_suite(tmp_path / "s.toml")
+    for part in ("s.toml", *parts):
+        assert part in str(caught.value)
+    assert read_suite(None) == Suite()
+
+
+def test_a_real_child_measures_what_an_application_would_see(built: Path, data_dir: Path) -> None:
+    manifest = json.loads((built / "manifest.json").read_text())
+    texts = read_workload(data_dir / "test.tsv", manifest).texts()[:5]
+    job = {"bundle": str(built), "runtime": "onnxruntime", "threads": 1, "scenario": "single_stream", "length": 0}
+    answer = run_child({**job, "warmup": 2, "samples": 12, "batch_size": 4, "texts": texts})
+    assert len(answer["latencies_ns"]) == 12
+    assert min(answer["latencies_ns"]) > 10_000
+    assert answer["start_ns"] < answer["import_ns"] < answer["load_ns"] < answer["first_ns"]
+    assert answer["cold_start_ns"] > answer["first_ns"] - answer["start_ns"]
+    assert 10e6 < answer["import_rss"] <= answer["load_rss"] <= answer["first_rss"] <= answer["end_rss"] < 1e9
+
+
+def test_a_child_that_fails_gives_one_line(built: Path, tmp_path: Path) -> None:
+    job = {"bundle": str(tmp_path / "none"), "runtime": "onnxruntime", "threads": 1, "scenario": "memory", "length": 0}
+    with pytest.raises(RunError) as caught:
+        run_child({**job, "warmup": 0, "samples": 10, "batch_size": 4, "texts": ["a"]})
+    assert "\n" not in str(caught.value)
+    assert str(caught.value).startswith(f"{tmp_path / 'none'}: memory failed: ")
+    assert "no manifest.json" in str(caught.value)
+
+
+def test_fixed_lengths_run_on_a_bundle_of_a_small_vocabulary(built: Path, tmp_path: Path) -> None:
+    suite = Suite(scenarios=("single_stream",), rounds=2, samples=10, warmup=0, lengths=(16,))
+    variants = variants_of([built], find_baseline(built, None), False, suite)
+    result = bench(variants, None, suite, tmp_path, "")
+    assert [case.samples for case in result.cases] == [20, 20]
