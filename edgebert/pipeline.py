@@ -120,13 +120,16 @@ class _Build:
                     f"{self.source}: the checkpoint has no head for {len(self.data.label_names)} labels; "
                     "add a [finetune] table to the recipe, or give a fine-tuned checkpoint"
                 )
-            inputs = {"model": model_hash(self.checkpoint)}
-            action = partial(checkpoint.take_over, self.checkpoint, self.recipe.task, self.data.label_names)
-            return Step("checkpoint", self._stage("take-over", checkpoint.VERSION, inputs, action).folder, ())
-        inputs = {"model": model_hash(self.checkpoint), "settings": settings_dict(settings), "data": self._data_key()}
+            return self._given()
+        inputs = {"model": model_hash(self.checkpoint), "settings": settings_dict(settings), **self._data_inputs()}
         action = partial(finetune, self.checkpoint, self.data, settings, self.run_constants)
         done = self._stage("finetune", FINETUNE_VERSION, inputs, action, trains=True)
         return Step("finetune", done.folder, (done.report,))
+
+    def _given(self) -> Step:
+        inputs = {"model": model_hash(self.checkpoint)}
+        action = partial(checkpoint.take_over, self.checkpoint, self.recipe.task, self.data.label_names)
+        return Step("checkpoint", self._stage("take-over", checkpoint.VERSION, inputs, action).folder, ())
 
     def _compressed(self, teacher: Step) -> list[Step]:
         """Teacher, distilled student, pruned and recovered student: those that the recipe names."""
@@ -202,11 +205,8 @@ class _Build:
     def _step(self, before: Step, done: Done) -> Step:
         return Step(done.report.stage, done.folder, (*before.reports, done.report))
 
-    def _data_key(self) -> list[Any]:
-        return [self.data.fingerprints, settings_dict(self.recipe.data)]
-
     def _data_inputs(self) -> dict[str, Any]:
-        return {"data": self._data_key()}
+        return {"data": [self.data.fingerprints, settings_dict(self.recipe.data)]}
 
 
 def quantization(recipe: Recipe, target: Target) -> str:

@@ -10,6 +10,7 @@ from edgebert.errors import DataError
 from edgebert.examples import Columns, Example, fingerprint, read_examples
 
 BOM = b"\xef\xbb\xbf"
+SINGLE = Columns()
 PAIR = Columns("a", "b", "y")
 
 
@@ -20,7 +21,7 @@ def write(folder: Path, name: str, content: bytes | str) -> Path:
     return path
 
 
-def refused(path: Path, columns: Columns = Columns()) -> str:
+def refused(path: Path, columns: Columns = SINGLE) -> str:
     with pytest.raises(DataError) as caught:
         read_examples(path, columns)
     assert caught.value.exit_code == 2

@@ -153,7 +153,7 @@ def test_a_file_that_is_not_toml_is_told(content: bytes, fact: str, tmp_path: Pa
 
 
 def test_a_missing_file_and_a_folder_are_told(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="no.toml: no such file"):
+    with pytest.raises(SettingsError, match=r"no\.toml: no such file"):
         read_toml(tmp_path / "no.toml")
     with pytest.raises(SettingsError, match="cannot be read"):
         read_toml(tmp_path)

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,11 +11,12 @@ from typing import Any
 
 import pytest
 
-import edgebert
 from edgebert.cli import main
-from edgebert.errors import BundleError, InputError, SettingsError
+from edgebert.errors import BundleError, SettingsError
 
 Run = Callable[..., tuple[int, str, str]]
+# Standard input as it is in a UTF-8 locale; in the C locale Python lets wrong bytes through as surrogates.
+STRICT = {**os.environ, "PYTHONIOENCODING": "utf-8:strict"}
 COMMANDS = ["export", "predict", "evaluate", "bench", "inspect", "verify", "profiles", "doctor"]
 
 
@@ -57,18 +59,14 @@ def test_the_help_of_every_command_has_an_example(command: str, run: Run) -> Non
     assert "--json" in out
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [["fly"], ["predict"], ["evaluate", "x"], ["predict", "x", "--runtime", "y"], ["verify", "x", "--fast"]],
-)
+WRONG = [["fly"], ["predict"], ["evaluate", "x"], ["predict", "x", "--runtime", "y"], ["verify", "x", "--fast"]]
+
+
+@pytest.mark.parametrize("arguments", WRONG)
 def test_wrong_use_ends_with_2_and_says_why(arguments: list[str], run: Run) -> None:
     code, out, err = run(*arguments)
     assert (code, out) == (2, "")
     assert "error: " in err.splitlines()[-1]
-
-
-def test_version_is_the_packages(run: Run) -> None:
-    assert run("--version") == (0, f"edgebert {edgebert.__version__}\n", "")
 
 
 def test_predict_answers_one_line_a_text(built: Path, run: Run) -> None:
@@ -102,15 +100,14 @@ def test_predict_as_json_is_only_json(built: Path, runtime: str, run: Run) -> No
     assert sum(answers[0]["scores"].values()) == pytest.approx(1, abs=1e-6)
 
 
-@pytest.mark.parametrize(
-    ("name", "content"),
-    [
-        ("in.txt", "a good film\n\nthe story was awful\n"),
-        ("in.jsonl", '{"text": "a good film"}\n{"text": "the story was awful", "id": 3}\n'),
-        ("in.tsv", "id\ttext\n1\ta good film\n2\tthe story was awful\n"),
-        ("in.csv", 'text\n"a good film"\nthe story was awful\n'),
-    ],
-)
+FILES = {
+    "in.txt": "a good film\n\nthe story was awful\n",
+    "in.jsonl": '{"text": "a good film"}\n{"text": "the story was awful", "id": 3}\n',
+    "in.tsv": "id\ttext\n1\ta good film\n2\tthe story was awful\n",
+}
+
+
+@pytest.mark.parametrize(("name", "content"), FILES.items())
 def test_predict_reads_a_file(name: str, content: str, built: Path, tmp_path: Path, run: Run) -> None:
     (tmp_path / name).write_text(content)
     code, out, _ = run("predict", built, "--input", tmp_path / name)
@@ -130,7 +127,7 @@ def test_predict_reads_stdin(built: Path, run: Run, monkeypatch: pytest.MonkeyPa
 
 def test_stdin_that_is_not_utf8_is_bad_input(built: Path) -> None:
     command = [sys.executable, "-m", "edgebert.cli", "predict", str(built)]
-    done = subprocess.run(command, input=b"a good film\ncaf\xe9\n", capture_output=True, check=False)
+    done = subprocess.run(command, input=b"a good film\ncaf\xe9\n", capture_output=True, env=STRICT, check=False)
     assert done.returncode == 2
     assert done.stderr.count(b"\n") == 1
     assert b"Traceback" not in done.stderr
@@ -143,7 +140,6 @@ def test_stdin_that_is_not_utf8_is_bad_input(built: Path) -> None:
         (["--text-pair", "b"], "--text-pair goes with exactly one TEXT; 0 given"),
         (["a", "c", "--text-pair", "b"], "--text-pair goes with exactly one TEXT; 2 given"),
         (["a", "--input", "x.txt"], "both TEXT and --input are given"),
-        (["--input", "x.txt", "--text-pair", "b"], "--text-pair goes with exactly one TEXT"),
         (["--input", "no.txt"], "no.txt: no such file"),
         (["--input", "x.pdf"], "unknown data format '.pdf'"),
         (["a", "  "], "holds no token"),
@@ -273,8 +269,3 @@ def test_bench_of_the_folder_one_stands_in(
 ) -> None:
     monkeypatch.chdir(built)
     assert "nothing to run" in refused(run("bench", ".", "--out", tmp_path / "out"))
-
-
-def test_debug_raises_what_was_wrong(built: Path) -> None:
-    with pytest.raises(InputError, match="both TEXT and --input"):
-        main(["predict", str(built), "a", "--input", "x.txt", "--debug"])
