@@ -126,8 +126,10 @@ def replacing(folder: Path) -> Iterator[Path]:
     """Give a temporary folder beside `folder`, and put it in its place when the block has ended well.
 
     Raises:
-        DiskError: The place cannot be written, or the disk is full; what stood there before is untouched.
+        DiskError: The place cannot be written, holds something else than a bundle, or the disk is full; what stood
+            there before is untouched.
     """
+    check_replaceable(folder)
     temporary = folder.with_name(f".{folder.name}.partial-{os.getpid()}")
     with disk_errors(folder):
         temporary.mkdir(parents=True)
@@ -163,6 +165,18 @@ def check_writable(folder: Path) -> None:
         probe = folder.with_name(f".{folder.name}.probe")
         probe.write_bytes(b"edgebert")
         probe.unlink()
+
+
+def check_replaceable(folder: Path) -> None:
+    """Refuse to write a bundle over something that is not one.
+
+    Raises:
+        DiskError: The place is a file, or a folder of other things.
+    """
+    if folder.is_dir() and (not any(folder.iterdir()) or (folder / MANIFEST).is_file()):
+        return
+    if folder.exists():
+        raise DiskError(f"{folder}: exists and is not a bundle; move it away or give another --out")
 
 
 def _swap(new: Path, place: Path) -> None:

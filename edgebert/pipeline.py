@@ -20,6 +20,7 @@ from edgebert.compress.prune import prune
 from edgebert.compress.recover import recover
 from edgebert.compress.report import StageReport
 from edgebert.compress.run import Run
+from edgebert.compress.student import check_layers
 from edgebert.errors import DataError, SettingsError
 from edgebert.exporters.assemble import BundleParts, write_bundle
 from edgebert.exporters.graphs import VERSION as GRAPH_VERSION
@@ -62,6 +63,7 @@ def build(recipe: Recipe, target: Target, source: str, data_dir: Path, out: Path
     Raises:
         EdgeBertError: Bad input (exit code 2) or a stage that failed (exit code 1); no half-written bundle is left.
     """
+    bundle.check_replaceable(out)
     bundle.check_writable(out)
     bundle.check_writable(work)
     return _Build(recipe, target, source, data_dir, out, Workdir(work)).run()
@@ -77,24 +79,25 @@ class _Build:
         self.source = source
         self.checkpoint = checkpoint.resolve(source)
         checkpoint.check_folder(self.checkpoint)
-        tokenizer = checkpoint.load_tokenizer(self.checkpoint)
+        checkpoint.load_tokenizer(self.checkpoint)
+        if recipe.distill:
+            check_layers(checkpoint.layer_count(self.checkpoint), recipe.distill.layers)
         self.head = checkpoint.head_labels(self.checkpoint)
         self.run_constants = Run(recipe.task, recipe.metric, recipe.seed, recipe.data.max_length)
         keep = self.head if recipe.finetune is None or recipe.finetune.when != "always" else None
         self.data = _data(recipe, data_dir, keep)
+        self.precision = quantization(recipe, target)
         self.done: list[Done] = []
-        self.tokenizer = tokenizer
 
     def run(self) -> Built:
         teacher = self._teacher()
         chain = self._compressed(teacher)
-        precision = quantization(self.recipe, self.target)
         last = chain[-1]
         fast = self._graph(last, self.recipe.export.graph)
-        final = fast if precision == "none" else self._quantized(last, fast, precision)
-        stages = self._stage_bundles(teacher, chain, skip_last=precision == "none")
+        final = fast if self.precision == "none" else self._quantized(last, fast)
+        stages = self._stage_bundles(teacher, chain, skip_last=self.precision == "none")
         baseline = stages[0] if self.recipe.export.baseline and stages else None
-        self._write(self.out, last, final, precision, baseline)
+        self._write(self.out, last, final, self.precision, baseline)
         return Built(self.out, tuple(stages), bundle.bundle_hash(self.out), tuple(self.done))
 
     def _stage(
@@ -167,12 +170,12 @@ class _Build:
             "graph", GRAPH_VERSION, inputs, partial(full_precision_graph, job, kind), of=f"{step.name}, {kind}"
         )
 
-    def _quantized(self, step: Step, graph: Done, precision: str) -> Done:
+    def _quantized(self, step: Step, graph: Done) -> Done:
         job = self._job(step)
         inputs = {"model": model_hash(step.folder), "settings": settings_dict(self.recipe.quantize)}
         inputs |= {"profile": settings_dict(self.target.export), "formats": list(self.recipe.export.formats)}
-        inputs |= {"graph": bundle.folder_sha256(graph.folder, ["model.onnx"]), "format": precision}
-        action = partial(quantized_graph, job, graph.folder, self.recipe.quantize, precision, self.target.export)
+        inputs |= {"graph": bundle.folder_sha256(graph.folder, ["model.onnx"]), "format": self.precision}
+        action = partial(quantized_graph, job, graph.folder, self.recipe.quantize, self.precision, self.target.export)
         return self._stage("quantize", GRAPH_VERSION, {**inputs, **self._data_inputs()}, action)
 
     def _stage_bundles(self, teacher: Step, chain: list[Step], skip_last: bool) -> list[Path]:

@@ -89,6 +89,11 @@ def head_labels(folder: Path) -> list[str] | None:
     return [names.get(str(index), f"LABEL_{index}") for index in range(count)]
 
 
+def layer_count(folder: Path) -> int:
+    """Encoder layers of a checkpoint."""
+    return int(json.loads((folder / "config.json").read_text(encoding="utf-8"))["num_hidden_layers"])
+
+
 def load_model(folder: Path, task: str, labels: list[str], seed: int = 0) -> Any:  # noqa: ANN401
     """Task model with float32 weights; a head that the checkpoint lacks is drawn from the seed.
 

@@ -21,9 +21,7 @@ def make_student(teacher: Any, layers: tuple[int, ...], hidden_size: int = 0) ->
     Raises:
         SettingsError: A layer that the teacher does not have, or a width that its heads do not divide.
     """
-    count = len(arch.encoder_layers(teacher))
-    if layers[-1] >= count:
-        raise SettingsError(f"distill.layers {list(layers)}: the teacher has {count} layers, counted 0 to {count - 1}")
+    check_layers(len(arch.encoder_layers(teacher)), layers)
     student = copy.deepcopy(teacher)
     encoder = student.bert.encoder
     encoder.layer = nn.ModuleList(encoder.layer[index] for index in layers)
@@ -34,6 +32,16 @@ def make_student(teacher: Any, layers: tuple[int, ...], hidden_size: int = 0) ->
     if hidden_size and hidden_size != teacher.config.hidden_size:
         _narrow(student, hidden_size)
     return student
+
+
+def check_layers(count: int, layers: tuple[int, ...]) -> None:
+    """Refuse layers that a teacher of `count` layers does not have.
+
+    Raises:
+        SettingsError: Says how many there are.
+    """
+    if layers[-1] >= count:
+        raise SettingsError(f"distill.layers {list(layers)}: the teacher has {count} layers, counted 0 to {count - 1}")
 
 
 def _narrow(model: Any, hidden_size: int) -> None:  # noqa: ANN401

@@ -14,7 +14,6 @@ from edgebert import __version__, bundle
 from edgebert.compress import arch
 from edgebert.compress.data import TaskData
 from edgebert.compress.report import StageReport
-from edgebert.errors import RunError
 from edgebert.exporters.card import model_card
 from edgebert.exporters.graphs import GRAPH, GraphJob, copy_graphs, write_openvino
 from edgebert.recipe import Recipe, settings_dict
@@ -50,10 +49,7 @@ def write_bundle(
 
     Raises:
         DiskError: The folder cannot be written.
-        RunError: `out` is a folder that holds something else than a bundle.
     """
-    if out.exists() and any(out.iterdir()) and not (out / bundle.MANIFEST).is_file():
-        raise RunError(f"{out}: exists and is not a bundle; move it away or give another --out")
     with bundle.replacing(out) as folder:
         copy_graphs(graph, folder)
         if "openvino" in parts.recipe.export.formats and not (folder / "openvino").is_dir():

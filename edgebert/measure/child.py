@@ -10,6 +10,7 @@ import gc
 import json
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgebert.measure.memory import peak_rss_bytes
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
 
     from edgebert.runtime.classifier import TextClassifier
 
-Run = "Callable[[int], Any]"
-
 
 def main() -> int:
     """Do the job on standard input."""
@@ -29,7 +28,7 @@ def main() -> int:
     from edgebert.runtime.load import load_bundle
 
     marks |= {"import_ns": time.monotonic_ns(), "import_rss": peak_rss_bytes()}
-    model = load_bundle(job["bundle"] and _path(job["bundle"]), job["runtime"], job["threads"], verify=False)
+    model = load_bundle(Path(job["bundle"]), job["runtime"], job["threads"], verify=False)
     marks |= {"load_ns": time.monotonic_ns(), "load_rss": peak_rss_bytes()}
     call = _call(model, job)
     call(0)
@@ -40,19 +39,12 @@ def main() -> int:
     return 0
 
 
-def _path(text: str) -> Any:  # noqa: ANN401
-    from pathlib import Path
-
-    return Path(text)
-
-
 def _call(model: TextClassifier, job: dict[str, Any]) -> Callable[[int], Any]:
     """What is timed: text to prediction, or, for a fixed length, token ids to logits."""
     if job["length"]:
         from edgebert.runtime.encode import Encoded
 
-        length = int(job["length"])
-        encoded = [Encoded(list(ids)[:length], [0] * length, False) for ids in job["ids"]]
+        encoded = [Encoded(ids, [0] * len(ids), False) for ids in job["ids"]]
         return lambda at: model.run_encoded([encoded[at % len(encoded)]])
     texts = _texts(job)
     return lambda at: model(texts[at % len(texts)])

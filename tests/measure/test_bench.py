@@ -159,6 +159,11 @@ def test_a_baseline_is_found_inside_or_beside_the_bundle_or_given(bundle: Path, 
     assert find_baseline(bundle, None) == inside
 
 
+def test_the_folder_one_stands_in_is_a_bundle_too(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(bundle)
+    assert find_baseline(Path("."), None).resolve() == bundle.with_name("tiny.stages") / "0-baseline"
+
+
 def test_what_is_not_there_is_told(bundle: Path, tmp_path: Path) -> None:
     alone = make_bundle(tmp_path / "alone")
     with pytest.raises(BundleError, match=r"no full-precision baseline at .*alone/baseline or .*or give --baseline"):

@@ -1,0 +1,105 @@
+"""`edgebert export` with input that cannot be used: one clear line, exit 2, nothing half-written."""
+
+import errno
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edgebert.cli import main
+
+
+def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """Exit code 2 and one line on stderr beside the notes; returns that line."""
+    assert main(["export", *arguments]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    lines = [line for line in captured.err.splitlines() if line.startswith("edgebert: ")]
+    assert len(lines) == 1
+    return lines[0]
+
+
+@pytest.mark.parametrize(
+    ("override", "says"),
+    [
+        ("finetune.epoch=1", "unknown key 'finetune.epoch'"),
+        ("finetune.epochs=-1", "'finetune.epochs' is -1"),
+        ("quantize.format=int4", "'quantize.format' is 'int4'; expected one of"),
+        ("task=ner", "'task' is 'ner'"),
+        ("distill.layers=[2,0]", "rising order"),
+        ("distill.layers=[0,7]", "the teacher has 3 layers"),
+        ("profile=toaster", "unknown profile 'toaster'; shipped: "),
+        ("profile=nvidia-t4", "asks for FP16"),
+        ("data.text=sentence", "no column 'sentence'"),
+        ("data.train=nothing.tsv", "nothing.tsv: no such file"),
+        ('data.train=""', "need 'data.train'"),
+        ("model.source=./nowhere", "no such model folder"),
+        ('data.label_names={ pos = "p" }', "unknown label 'neg'"),
+        ("export.formats=[]", "formats is empty"),
+    ],
+)
+def test_a_recipe_that_cannot_be_run(
+    override: str, says: str, recipe_file: Path, data_dir: Path, built: Path, tmp_path: Path, capsys: Any
+) -> None:
+    work = str(built.with_name(built.name + ".work"))
+    out = tmp_path / "out"
+    line = refused(
+        capsys, str(recipe_file), "--data-dir", str(data_dir), "--out", str(out), "--work", work, "--set", override
+    )
+    assert says in line
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_more_labels_in_the_data_than_in_the_head(
+    recipe_file: Path, data_dir: Path, classifier_checkpoint: Path, tmp_path: Path, capsys: Any
+) -> None:
+    data = Path(shutil.copytree(data_dir, tmp_path / "data"))
+    with (data / "train.tsv").open("a") as opened:
+        opened.write("a film\tmixed\n")
+    model, out = str(classifier_checkpoint), str(tmp_path / "o")
+    line = refused(capsys, str(recipe_file), "--data-dir", str(data), "--model", model, "--out", out)
+    assert "are not among the 2 of the head" in line
+    assert not (tmp_path / "o").exists()
+
+
+def test_an_out_that_cannot_be_written(recipe_file: Path, data_dir: Path, tmp_path: Path, capsys: Any) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    line = refused(capsys, str(recipe_file), "--data-dir", str(data_dir), "--out", str(tmp_path / "file" / "out"))
+    assert "cannot be written" in line
+
+
+def test_an_out_that_holds_something_else_is_left_alone(
+    recipe_file: Path, data_dir: Path, built: Path, tmp_path: Path, capsys: Any
+) -> None:
+    (tmp_path / "precious").mkdir()
+    (tmp_path / "precious" / "thesis.txt").write_text("years of work")
+    work = str(built.with_name(built.name + ".work"))
+    line = refused(
+        capsys, str(recipe_file), "--data-dir", str(data_dir), "--out", str(tmp_path / "precious"), "--work", work
+    )
+    assert "exists and is not a bundle" in line
+    assert (tmp_path / "precious" / "thesis.txt").read_text() == "years of work"
+
+
+def test_a_full_disk_leaves_no_bundle(
+    recipe_file: Path, data_dir: Path, built: Path, tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*arguments: Any, **named: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("edgebert.exporters.assemble.copy_graphs", full)
+    work = str(built.with_name(built.name + ".work"))
+    out = tmp_path / "out"
+    line = refused(capsys, str(recipe_file), "--data-dir", str(data_dir), "--out", str(out), "--work", work)
+    assert "no space left" in line
+    assert not out.exists()
+    assert [path.name for path in tmp_path.iterdir() if "partial" in path.name] == []
+
+
+def test_without_the_export_extra_the_extra_is_named(
+    recipe_file: Path, tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edgebert.commands.export.NEEDED", ("no_such_package",))
+    line = refused(capsys, str(recipe_file), "--out", str(tmp_path / "out"))
+    assert "pip install edgebert[export]" in line
