@@ -16,7 +16,7 @@ $(READY): pyproject.toml constraints.txt
 	touch $(READY)
 
 demo: setup  ## the whole chain on generated smart-home commands: fine-tune to measured INT8 bundle
-	$(BIN)/python -m edgebert.compress.demo_corpus build/demo-data
+	$(BIN)/python -m edgebert.demo.corpus build/demo-data
 	$(BIN)/edgebert export export/demo.toml --data-dir build/demo-data --out $(DEMO)
 	$(BIN)/edgebert bench $(DEMO) --data build/demo-data/test.jsonl --suite bench/suites/demo.toml --stages
 	@echo

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
 
-from edgebert.compress.demo_slots import phrases
+from edgebert.demo.slots import phrases
 
 
 @dataclass(frozen=True)

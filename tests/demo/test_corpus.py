@@ -14,10 +14,10 @@ from random import Random
 import pytest
 
 from edgebert.compress import demo_corpus
-from edgebert.compress.demo_corpus import OUT_OF_SCOPE_SHARE, UNSEEN, Utterance, generate, main, write_corpus
-from edgebert.compress.demo_grammar import INTENTS, OUT_OF_SCOPE, TEMPLATES, templates
-from edgebert.compress.demo_noise import Word, add_noise
-from edgebert.compress.demo_slots import (
+from edgebert.demo.corpus import OUT_OF_SCOPE_SHARE, UNSEEN, Utterance, generate, main, write_corpus
+from edgebert.demo.grammar import INTENTS, OUT_OF_SCOPE, TEMPLATES, templates
+from edgebert.demo.noise import Word, add_noise
+from edgebert.demo.slots import (
     FILLER_VALUES,
     POOLS,
     SLOT_VALUES,
@@ -316,7 +316,7 @@ def test_a_failed_write_leaves_only_the_old_file(tmp_path: Path, monkeypatch: py
 
 
 def test_command_line_writes_the_same_bytes_in_another_process(folder: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "edgebert.compress.demo_corpus", str(tmp_path)]
+    command = [sys.executable, "-m", "edgebert.demo.corpus", str(tmp_path)]
     environment = {**os.environ, "PYTHONHASHSEED": "123"}
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
     for split in SPLITS:

@@ -5,7 +5,7 @@ here empty, and a leading `!` marks an order, which may follow "could you". The 
 follows from its place in the list, so a new one goes at the end of its intent.
 """
 
-from edgebert.compress.demo_slots import phrases, select_pool
+from edgebert.demo.slots import phrases, select_pool
 
 OUT_OF_SCOPE = "out_of_scope"
 

@@ -15,9 +15,9 @@ from itertools import cycle, islice
 from pathlib import Path
 from random import Random
 
-from edgebert.compress.demo_grammar import ENDINGS, INTENTS, OPENINGS, ORDER_OPENINGS, OUT_OF_SCOPE, templates
-from edgebert.compress.demo_noise import Word, add_noise
-from edgebert.compress.demo_slots import SLOT_VALUES, held_out_values, values
+from edgebert.demo.grammar import ENDINGS, INTENTS, OPENINGS, ORDER_OPENINGS, OUT_OF_SCOPE, templates
+from edgebert.demo.noise import Word, add_noise
+from edgebert.demo.slots import SLOT_VALUES, held_out_values, values
 
 OUT_OF_SCOPE_SHARE = 0.1
 NOISE_SHARE = 0.3
@@ -132,7 +132,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: The arguments without the program name; those of the process if None.
     """
     parser = argparse.ArgumentParser(
-        prog="python -m edgebert.compress.demo_corpus",
+        prog="python -m edgebert.demo.corpus",
         description="Write the synthetic smart-home corpus of the demo as JSON lines.",
     )
     parser.add_argument("folder", type=Path, help="where the three files go; made if missing")
