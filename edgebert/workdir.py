@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -63,14 +64,17 @@ class Workdir:
         key = hashlib.sha256(json.dumps([stage, version, inputs], sort_keys=True).encode()).hexdigest()
         folder = self.root / f"{stage}-{key[:16]}"
         distributed.wait()
+        title = f"{stage} of {of}" if of else stage
         started = time.monotonic()
         cached = (folder / REPORT).is_file()
+        if distributed.is_main():
+            sys.stderr.write(f"{title}: {'done before, kept' if cached else 'running'}\n")
         distributed.wait()
         if not cached and (trains or distributed.is_main()):
             self._work(folder, action)
         distributed.wait()
         report = StageReport(**json.loads((folder / REPORT).read_text(encoding="utf-8")))
-        return Done(f"{stage} of {of}" if of else stage, folder, report, cached, time.monotonic() - started)
+        return Done(title, folder, report, cached, time.monotonic() - started)
 
     def _work(self, folder: Path, action: Callable[[Path], StageReport]) -> None:
         partial = folder.with_name(folder.name + ".partial")

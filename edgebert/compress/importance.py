@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -10,10 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
-from tqdm.auto import tqdm
 
 from edgebert.compress.data import EncodedRows, pad_batch
 from edgebert.compress.masks import masked, ones
+from edgebert.compress.progress import progress
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ def measure_importance(
         [torch.zeros_like(mask[0]) for mask in totals.ffn],
     )
     starts = range(0, len(chosen), batch_size)
-    for start in tqdm(starts, desc="importance", unit="batch", mininterval=0.2 if sys.stderr.isatty() else 15.0):
+    for start in progress(starts, desc="importance", unit="batch"):
         batch = pad_batch([rows[int(at)] for at in chosen[start : start + batch_size]], pad_id)
         masks = ones(model, rows=len(batch["labels"]), requires_grad=True)
         labels = batch.pop("labels")

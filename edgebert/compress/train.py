@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,6 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Sampler
-from tqdm.auto import tqdm
 from transformers import EarlyStoppingCallback, Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_callback import PrinterCallback
 from transformers.trainer_utils import get_last_checkpoint
@@ -21,6 +19,7 @@ from transformers.trainer_utils import get_last_checkpoint
 from edgebert.compress.data import EncodedRows, pad_batch
 from edgebert.compress.distributed import world_size
 from edgebert.compress.metrics import score
+from edgebert.compress.progress import progress
 from edgebert.recipe import TrainSettings
 
 LossFunction = Callable[[Any, dict[str, Tensor]], tuple[Tensor, Any]]
@@ -157,10 +156,7 @@ class _ProgressBar(TrainerCallback):  # type: ignore[misc]
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ANN401
         if state.is_world_process_zero:
-            interval = 0.2 if sys.stderr.isatty() else 15.0
-            self.bar = tqdm(
-                total=state.max_steps, initial=state.global_step, desc=self.title, mininterval=interval, unit="step"
-            )
+            self.bar = progress(desc=self.title, total=state.max_steps, initial=state.global_step, unit="step")
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ANN401
         if self.bar is not None:

@@ -54,8 +54,10 @@ def write_bundle(
         copy_graphs(graph, folder)
         if "openvino" in parts.recipe.export.formats and not (folder / "openvino").is_dir():
             write_openvino(folder / GRAPH, folder / "openvino")
-        shutil.copyfile(parts.job.model / "tokenizer.json", folder / "tokenizer.json")
-        config = _config(parts)
+        for name in ("tokenizer.json", "tokenizer_config.json"):
+            shutil.copyfile(parts.job.model / name, folder / name)
+        plain = reports[-1].arguments.get("kind") == "plain"
+        config = _config(parts, None if plain else parts.recipe.data.max_length)
         (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
         manifest = _manifest(parts, folder, reports)
         (folder / "README.md").write_text(model_card(manifest), encoding="utf-8")
@@ -64,11 +66,14 @@ def write_bundle(
         bundle.write_manifest(folder, manifest)
 
 
-def _config(parts: BundleParts) -> dict[str, Any]:
+def _config(parts: BundleParts, max_length: int | None) -> dict[str, Any]:
+    """The model's config, with the labels shown and the positions that the graph has."""
     config: dict[str, Any] = json.loads((parts.job.model / "config.json").read_text(encoding="utf-8"))
     labels = parts.data.label_names
     config["id2label"] = {str(index): label for index, label in enumerate(labels)}
     config["label2id"] = {label: index for index, label in enumerate(labels)}
+    if max_length is not None:
+        config["max_position_embeddings"] = max_length
     return {key: value for key, value in config.items() if key != "_name_or_path"}
 
 

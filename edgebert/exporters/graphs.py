@@ -12,6 +12,7 @@ import onnx
 
 from edgebert.compress import checkpoint
 from edgebert.compress.data import TaskData
+from edgebert.compress.progress import progress
 from edgebert.compress.quantize.dynamic import quantize_weights
 from edgebert.compress.quantize.embeddings import quantize_embeddings
 from edgebert.compress.report import StageReport
@@ -155,7 +156,8 @@ def _quality(job: GraphJob, session: Session, names: list[str]) -> dict[str, Any
     for split, examples in (("validation", job.data.validation), ("test", job.data.test)):
         if not examples:
             continue
-        logits = np.concatenate([session.run(padded_inputs([row], names)) for row in job.encoded(examples)])
+        rows = progress(job.encoded(examples), desc=f"score {split}", unit="text")
+        logits = np.concatenate([session.run(padded_inputs([row], names)) for row in rows])
         expected = np.array([numbers[str(example.label)] for example in examples])
         result[split] = measure_quality(job.run.metric, expected, logits.argmax(1)).as_dict()
     return result

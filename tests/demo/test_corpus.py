@@ -13,7 +13,7 @@ from random import Random
 
 import pytest
 
-from edgebert.compress import demo_corpus
+from edgebert.demo import corpus as demo_corpus
 from edgebert.demo.corpus import OUT_OF_SCOPE_SHARE, UNSEEN, Utterance, generate, main, write_corpus
 from edgebert.demo.grammar import INTENTS, OUT_OF_SCOPE, TEMPLATES, templates
 from edgebert.demo.noise import Word, add_noise

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,9 +12,9 @@ import numpy as np
 import onnx
 import torch
 from onnx import TensorProto
-from tqdm.auto import tqdm
 
 from edgebert.compress.data import pad_batch
+from edgebert.compress.progress import progress
 from edgebert.compress.quantize.graph import add_constant, array, constants, drop_unused, producers, replace_nodes
 from edgebert.exporters.inference import InferenceClassifier
 from edgebert.exporters.onnx import dynamic_shapes, input_names, save_module
@@ -114,7 +113,7 @@ def _calibrated(
         config = StaticQuantConfig(act_dtype=choice.activation_type, act_sym=choice.activation_type == "int8")
         prepared = prepare(captured, config)
         with torch.no_grad():
-            for batch in tqdm(batches, desc="calibrate", mininterval=0.2 if sys.stderr.isatty() else 15.0):
+            for batch in progress(batches, desc="calibrate", unit="batch"):
                 prepared(*batch.values())
         return convert(prepared)
 

@@ -1,0 +1,13 @@
+"""Progress on stderr: what, how far, time left. A line now and then where nobody watches a terminal."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from tqdm import tqdm
+
+
+def progress(items: Any = None, **settings: Any) -> Any:  # noqa: ANN401
+    """A tqdm bar over `items`, or one to be moved by hand, with tqdm's own settings."""
+    return tqdm(items, mininterval=0.2 if sys.stderr.isatty() else 15.0, dynamic_ncols=True, **settings)
