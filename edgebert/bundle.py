@@ -6,8 +6,8 @@ import contextlib
 import errno
 import hashlib
 import json
-import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -96,7 +96,27 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     missing = [key for key in REQUIRED if key not in manifest]
     if missing:
         raise BundleError(f"{path}: damaged, no {', '.join(missing)}; export the bundle again or copy it again")
+    if not _has_shape(manifest):
+        raise BundleError(f"{path}: damaged, its values make no sense; export the bundle again or copy it again")
     return manifest
+
+
+def _has_shape(manifest: dict[str, Any]) -> bool:
+    """Whether the values that the device relies on are of the kind that the format says."""
+    try:
+        files = all(
+            isinstance(entry["path"], str) and isinstance(entry["sha256"], str) and isinstance(entry["bytes"], int)
+            for entry in manifest["files"]
+        )
+        runtime, choice = manifest["runtime"], manifest["profile"]["export"]
+        graphs = isinstance(runtime["graphs"], dict) and runtime["default"] in runtime["graphs"]
+        threads, buckets = isinstance(choice["intra_op_threads"], int), isinstance(choice["length_buckets"], list)
+        lists = all(isinstance(manifest[key], list) for key in ("files", "labels", "inputs", "outputs", "layers"))
+        numbers = all(isinstance(manifest[key], int) for key in ("segments", "max_length"))
+        columns = isinstance(manifest["data"]["columns"], dict) and isinstance(choice["provider"], str)
+    except (KeyError, TypeError):
+        return False
+    return all((files, graphs, threads, buckets, lists, numbers, columns))
 
 
 def check_files(folder: Path, manifest: dict[str, Any], hashes: bool = True) -> None:
@@ -129,10 +149,12 @@ def replacing(folder: Path) -> Iterator[Path]:
         DiskError: The place cannot be written, holds something else than a bundle, or the disk is full; what stood
             there before is untouched.
     """
+    folder = folder.resolve()
     check_replaceable(folder)
-    temporary = folder.with_name(f".{folder.name}.partial-{os.getpid()}")
     with disk_errors(folder):
-        temporary.mkdir(parents=True)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.partial-", dir=folder.parent))
+        temporary.chmod(0o755)
     try:
         with disk_errors(folder):
             yield temporary
@@ -160,6 +182,7 @@ def check_writable(folder: Path) -> None:
     Raises:
         DiskError: It cannot.
     """
+    folder = folder.resolve()
     with disk_errors(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
         probe = folder.with_name(f".{folder.name}.probe")
@@ -180,7 +203,7 @@ def check_replaceable(folder: Path) -> None:
 
 
 def _swap(new: Path, place: Path) -> None:
-    old = place.with_name(f".{place.name}.old-{os.getpid()}")
+    old = new.with_name(f"{new.name}.old")
     with contextlib.suppress(FileNotFoundError):
         place.rename(old)
     try:

@@ -18,6 +18,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; the exit code is 0 when done, 1 when the run failed, 2 for wrong use or bad input."""
     parser = _parser()
     arguments = parser.parse_args(argv)
+    arguments.argv = list(sys.argv[1:] if argv is None else argv)
     if arguments.command is None:
         parser.print_help(sys.stderr)
         return 2

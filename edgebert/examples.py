@@ -132,20 +132,22 @@ def _csv_rows(path: Path, text: str) -> Iterator[tuple[int, list[str]]]:
 
 
 def _table(path: Path, rows: Iterator[tuple[int, list[str]]], columns: Columns) -> Iterator[Example]:
-    _, header = next(rows)
+    _, header = next(rows, (1, []))
+    if not header:
+        return
     positions = {name: _position(path, header, name) for name in vars(columns).values() if name}
     for number, row in rows:
         if len(row) != len(header):
             raise DataError(
                 f"{path}: line {number}: {len(row)} columns in {_short(row)}; "
-                f"expected {len(header)}: {', '.join(header)}"
+                f"expected {len(header)}: {_one_line(', '.join(header))}"
             )
-        yield _example({name: row[at] for name, at in positions.items()}, columns, number)
+        yield _example(path, {name: row[at] for name, at in positions.items()}, columns, number)
 
 
 def _position(path: Path, header: list[str], name: str) -> int:
     if name not in header:
-        raise DataError(f"{path}: line 1: no column '{name}'; the header has: {', '.join(header)}")
+        raise DataError(f"{path}: line 1: no column '{name}'; the header has: {_one_line(', '.join(header))}")
     return header.index(name)
 
 
@@ -153,21 +155,29 @@ def _jsonl(path: Path, text: str, columns: Columns) -> Iterator[Example]:
     for number, line in _lines(text):
         try:
             row = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise DataError(f"{path}: line {number}: not JSON ({error.msg}): {_short(line)}") from None
+        except (ValueError, RecursionError) as error:
+            reason = getattr(error, "msg", None) or str(error)[:80]
+            raise DataError(f"{path}: line {number}: not JSON ({reason}): {_short(line)}") from None
         if not isinstance(row, dict):
             raise DataError(f"{path}: line {number}: {_short(line)} is not a JSON object; expected one a line")
         for name in filter(None, vars(columns).values()):
             if name not in row:
                 raise DataError(f"{path}: line {number}: no key '{name}'; the row has: {', '.join(row)}")
-            if not isinstance(row[name], str) and not (name == columns.label and isinstance(row[name], int)):
+            if not isinstance(row[name], str) and not (name == columns.label and type(row[name]) is int):
                 raise DataError(f"{path}: line {number}: '{name}' is {row[name]!r}; expected a string")
-        yield _example({name: str(row[name]) for name in vars(columns).values() if name}, columns, number)
+        yield _example(path, {name: str(row[name]) for name in vars(columns).values() if name}, columns, number)
 
 
-def _example(values: dict[str, str], columns: Columns, line: int) -> Example:
+def _example(path: Path, values: dict[str, str], columns: Columns, line: int) -> Example:
+    for name in filter(None, (columns.text, columns.text_pair)):
+        if not values[name].strip():
+            raise DataError(f"{path}: line {line}: '{name}' is {values[name]!r}; expected a text that is not blank")
     pair = values[columns.text_pair] if columns.text_pair else None
     return Example(values[columns.text], pair, values[columns.label] if columns.label else None, line)
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())[:200]
 
 
 def _short(value: object, limit: int = 60) -> str:

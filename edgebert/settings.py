@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import tomllib
 import types
 import typing
@@ -83,12 +84,18 @@ def _value(hint: Any, value: Any, source: str, key: str) -> Any:  # noqa: ANN401
         _expect(value in args, source, key, value, "one of " + ", ".join(repr(arg) for arg in args))
         return value
     if origin is tuple:
-        _expect(isinstance(value, list), source, key, value, f"a list of {args[0].__name__}")
+        _expect(isinstance(value, list), source, key, value, f"a list of {_named(args[0])}")
         return tuple(_value(args[0], item, source, f"{key}[{i}]") for i, item in enumerate(value))
     if origin is dict:
         _expect(isinstance(value, dict), source, key, value, "a table")
         return {name: _value(args[1], item, source, f"{key}.{name}") for name, item in value.items()}
     return _scalar(hint, value, source, key)
+
+
+def _named(hint: Any) -> str:  # noqa: ANN401
+    if typing.get_origin(hint) is Literal:
+        return ", ".join(repr(arg) for arg in typing.get_args(hint))
+    return str(hint.__name__)
 
 
 def _scalar(hint: type, value: Any, source: str, key: str) -> Any:  # noqa: ANN401
@@ -107,6 +114,12 @@ def _expect(holds: bool, source: str, key: str, value: Any, expected: str) -> No
 def _check_range(field: dataclasses.Field[Any], value: Any, source: str, key: str) -> None:  # noqa: ANN401
     low, high = field.metadata.get("low"), field.metadata.get("high")
     for item in value if isinstance(value, tuple) else (value,):
-        if (low is not None and item < low) or (high is not None and item > high) or item != item:
-            bounds = f"at least {low}" if high is None else f"between {low} and {high}"
-            raise SettingsError(f"{source}: '{key}' is {value!r}; expected a value {bounds}")
+        endless = isinstance(item, float) and not math.isfinite(item)
+        if endless or (low is not None and item < low) or (high is not None and item > high):
+            raise SettingsError(f"{source}: '{key}' is {value!r}; expected a value {_bounds(low, high)}")
+
+
+def _bounds(low: float | None, high: float | None) -> str:
+    if high is not None:
+        return f"between {low} and {high}"
+    return "that is finite" if low is None else f"at least {low}"

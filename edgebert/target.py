@@ -22,8 +22,8 @@ class Hardware:
     memory_bandwidth_gb_s: float = required_within(0.01)
     peak_fp32_gflops: float = required_within(0.01)
     peak_int8_gops: float = required_within(0.01)
-    peak_fp16_gflops: float | None = within(None)
-    power_w: float | None = within(None)
+    peak_fp16_gflops: float | None = within(None, 0.01)
+    power_w: float | None = within(None, 0.01)
 
 
 @dataclass(frozen=True)

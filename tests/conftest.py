@@ -12,16 +12,14 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 logging.getLogger("torchao").setLevel(logging.ERROR)
 
-WORDS = (
-    ["good", "great", "fine", "lovely", "warm", "bad", "awful", "dull", "poor", "cold", "film", "play", "story", "song", "meal", "the", "a", "is", "was", "and", "very", "so"]
-)
-POSITIVE, NEGATIVE = WORDS[:5], WORDS[5:10]
-NEUTRAL = WORDS[10:]
+NICE, NASTY = ["good", "great", "fine", "lovely", "warm"], ["bad", "awful", "dull", "poor", "cold"]
+NEUTRAL = ["film", "play", "story", "song", "meal", "the", "a", "is", "was", "and", "very", "so"]
+WORDS = [*NICE, *NASTY, *NEUTRAL]
 
 
 def sentence(random_: random.Random, positive: bool) -> str:
     words = random_.choices(NEUTRAL, k=random_.randint(2, 12))
-    words.insert(random_.randrange(len(words) + 1), random_.choice(POSITIVE if positive else NEGATIVE))
+    words.insert(random_.randrange(len(words) + 1), random_.choice(NICE if positive else NASTY))
     return " ".join(words)
 
 

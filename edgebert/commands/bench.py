@@ -4,27 +4,27 @@ from __future__ import annotations
 
 import argparse
 import shlex
-import sys
 from pathlib import Path
 from typing import Any
 
 from edgebert.bundle import check_writable, read_manifest
 from edgebert.commands.output import note, table, write, write_json
-from edgebert.measure.bench import bench, find_baseline, read_workload, report_progress, variants_of
+from edgebert.measure.bench import bench, read_workload, report_progress
 from edgebert.measure.results import Case, Result
 from edgebert.measure.suite import read_suite
+from edgebert.measure.variants import find_baseline, variants_of
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Measure, write `result.json`, and show a table."""
-    bundles = [Path(folder) for folder in arguments.bundle]
+    bundles = [Path(folder).resolve() for folder in arguments.bundle]
     suite = read_suite(Path(arguments.suite) if arguments.suite else None)
     manifest = read_manifest(bundles[0])
     variants = variants_of(bundles, find_baseline(bundles[0], arguments.baseline), arguments.stages, suite)
     workload = read_workload(Path(arguments.data), manifest) if arguments.data else None
     out = Path(arguments.out) if arguments.out else bundles[0].with_name(bundles[0].name + ".bench")
     check_writable(out)
-    result = bench(variants, workload, suite, out, "edgebert " + shlex.join(sys.argv[1:]), report_progress)
+    result = bench(variants, workload, suite, out, "edgebert " + shlex.join(arguments.argv), report_progress)
     note(f"result: {out / 'result.json'}")
     if arguments.json:
         write_json(result.as_dict())

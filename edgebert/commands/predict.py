@@ -10,7 +10,7 @@ from pathlib import Path
 
 import edgebert
 from edgebert.commands.output import write, write_json
-from edgebert.errors import InputError
+from edgebert.errors import DataError, InputError
 from edgebert.examples import Columns, read_examples
 from edgebert.runtime.classifier import Text
 
@@ -28,7 +28,7 @@ def run(arguments: argparse.Namespace) -> int:
         write_json([{"text": text, **asdict(answer)} for text, answer in zip(texts, answers, strict=True)])
         return 0
     for text, answer in zip(texts, answers, strict=True):
-        shown = text if isinstance(text, str) else " | ".join(text)
+        shown = " ".join((text if isinstance(text, str) else " | ".join(text)).split())
         cut = "\t(cut short)" if answer.truncated else ""
         write(f"{answer.label}\t{answer.score:.4f}\t{shown if len(shown) <= 200 else shown[:200] + '…'}{cut}")
     return 0
@@ -48,7 +48,8 @@ def _texts(arguments: argparse.Namespace, manifest: dict[str, object]) -> Iterat
 
 
 def _stdin() -> Iterator[str]:
-    for line in sys.stdin:
-        text = line.rstrip("\n")
-        if text.strip():
-            yield text
+    try:
+        lines = sys.stdin.read().split("\n")
+    except UnicodeDecodeError as error:
+        raise DataError(f"standard input is not UTF-8 (byte {error.start}); convert it to UTF-8") from None
+    yield from (line for line in lines if line.strip())

@@ -87,7 +87,7 @@ def encode_rows(examples: Sequence[Example], encoder: TextEncoder, label_values:
         TextError: A text holds no token.
     """
     numbers = {value: index for index, value in enumerate(label_values)}
-    encoded = [encoder.encode(example.text, example.text_pair) for example in examples]
+    encoded = [encoder.encode_row(example) for example in examples]
     labels = [-100 if example.label is None else numbers[example.label] for example in examples]
     return EncodedRows(encoded, labels)
 

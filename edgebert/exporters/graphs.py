@@ -54,7 +54,7 @@ class GraphJob:
     def encoded(self, examples: list[Example]) -> list[Encoded]:
         """Examples as the device encodes them."""
         encoder = TextEncoder(self.model / "tokenizer.json", self.run.max_length)
-        return [encoder.encode(example.text, example.text_pair) for example in examples]
+        return [encoder.encode_row(example) for example in examples]
 
     def parity_rows(self) -> list[Encoded]:
         """Real sentences to compare graphs on."""

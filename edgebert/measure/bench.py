@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import sys
 from collections.abc import Callable, Sequence
@@ -11,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from edgebert.bundle import bundle_hash, check_files, read_manifest
-from edgebert.errors import BundleError, InputError
+from edgebert.bundle import bundle_hash
+from edgebert.errors import DataError, InputError
 from edgebert.examples import Columns, Example, fingerprint, read_examples
 from edgebert.measure.environment import environment
 from edgebert.measure.process import run_child
@@ -20,28 +21,11 @@ from edgebert.measure.quality import label_numbers, measure_quality
 from edgebert.measure.results import Case, Result, write_json
 from edgebert.measure.statistics import Samples, median_ratio, percentile_ms
 from edgebert.measure.suite import Suite
+from edgebert.measure.variants import Variant
 from edgebert.measure.waterfall import waterfall
 
 Child = Callable[[dict[str, Any]], dict[str, Any]]
 Progress = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class Variant:
-    """A bundle to measure on one runtime; the first one is the baseline."""
-
-    name: str
-    folder: Path
-    manifest: dict[str, Any]
-    runtime: str
-
-    @property
-    def size_mb(self) -> float:
-        """Size of the graph files that the runtime opens."""
-        graph = self.manifest["runtime"]["graphs"][self.runtime]
-        stem = graph.removesuffix(".xml")
-        paths = {graph} if stem == graph else {graph, f"{stem}.bin"}
-        return float(sum(entry["bytes"] for entry in self.manifest["files"] if entry["path"] in paths)) / 1e6
 
 
 @dataclass(frozen=True)
@@ -57,71 +41,20 @@ class Workload:
         return [row.text if row.text_pair is None else [row.text, row.text_pair] for row in self.examples]
 
 
-def variants_of(bundles: Sequence[Path], baseline: Path, stages: bool, suite: Suite) -> list[Variant]:
-    """The baseline, then (where asked) the stage bundles, then the bundles, on every runtime of the suite.
-
-    Raises:
-        BundleError: A folder is not a whole bundle.
-    """
-    folders = [("fp32", baseline)]
-    for folder in bundles:
-        if stages:
-            folders += [(path.name, path) for path in stage_folders(folder) if path.resolve() != baseline.resolve()]
-        folders.append(("bundle" if len(bundles) == 1 else folder.name, folder))
-    variants = []
-    for name, folder in folders:
-        manifest = read_manifest(folder)
-        check_files(folder, manifest)
-        graphs = manifest["runtime"]["graphs"]
-        wanted = [manifest["runtime"]["default"] if runtime == "default" else runtime for runtime in suite.runtimes]
-        for runtime in dict.fromkeys(["onnxruntime"] if name == "fp32" else wanted):
-            if runtime in graphs:
-                label = name if len(set(wanted)) == 1 or name == "fp32" else f"{name}@{runtime}"
-                variants.append(Variant(label, folder, manifest, runtime))
-    return variants
-
-
-def stage_folders(folder: Path) -> list[Path]:
-    """Bundles of the stages before a bundle, in order.
-
-    Raises:
-        BundleError: There are none.
-    """
-    root = folder.with_name(folder.name + ".stages")
-    found = sorted(path for path in root.glob("[0-9]-*") if path.is_dir())
-    if not found:
-        raise BundleError(f"{root}: no stage bundles; export with export.stages = true")
-    return found
-
-
-def find_baseline(folder: Path, given: str | None) -> Path:
-    """The full-precision bundle to compare with.
-
-    Raises:
-        BundleError: None is given, inside the bundle or beside it.
-    """
-    candidates = (
-        [Path(given)] if given else [folder / "baseline", folder.with_name(folder.name + ".stages") / "0-baseline"]
-    )
-    for candidate in candidates:
-        if candidate.is_dir():
-            return candidate
-    raise BundleError(
-        f"{folder}: no full-precision baseline at {' or '.join(map(str, candidates))}; "
-        "export with export.stages or export.baseline = true, or give --baseline"
-    )
-
-
 def read_workload(path: Path, manifest: dict[str, Any]) -> Workload:
-    """Read the texts of a data file, with labels where its columns are those of the bundle's data.
+    """Read the texts of a data file, and their labels where it has the label column of the bundle's data.
 
     Raises:
-        DataError: The file cannot be used.
+        DataError: The file cannot be used, or holds a text that makes no token.
     """
     columns = Columns(**manifest["data"]["columns"])
-    if path.name.removesuffix(".gz").endswith(".txt"):
-        columns = replace(columns, label="")
-    return Workload(read_examples(path, columns), path.name, fingerprint(path))
+    try:
+        examples = read_examples(path, columns)
+    except DataError as error:
+        if f"'{columns.label}'" not in str(error) or not columns.label:
+            raise
+        examples = read_examples(path, replace(columns, label=""))
+    return Workload(examples, path.name, fingerprint(path))
 
 
 def bench(
@@ -180,21 +113,28 @@ class _Bench:
         self.count = 0
 
     def all(self) -> None:
-        lengths: list[int] = [*([0] if self.workload else []), *self.suite.lengths]
+        lengths = self._lengths()
         offline = "offline" in self.suite.scenarios and self.workload is not None
+        single = "single_stream" in self.suite.scenarios
+        per_length = (self.suite.rounds + 1) * single
         self.total = len(self.variants) * (
-            len(lengths) * self.suite.rounds * ("single_stream" in self.suite.scenarios)
-            + self.suite.rounds * offline
-            + len(lengths)
-            + (self._labelled() is not None)
+            len(lengths) * per_length + self.suite.rounds * offline + (self._labelled() is not None)
         )
         quality = self._quality()
-        for length in lengths:
-            self._scenario(length, quality)
+        for length in lengths if single else []:
+            self._single_stream(length, quality)
         if offline:
             self._offline()
         self.result.waterfall = waterfall(self.result.cases)
         self.result.write(self.out)
+
+    def _lengths(self) -> list[int]:
+        """0 for the natural lengths of the texts, then the fixed ones."""
+        longest = min(variant.manifest["max_length"] for variant in self.variants)
+        too_long = [length for length in self.suite.lengths if length > longest]
+        if too_long:
+            raise InputError(f"suite lengths {too_long}: the bundles take at most {longest} tokens; leave them out")
+        return [*([0] if self.workload else []), *self.suite.lengths]
 
     def _labelled(self) -> Workload | None:
         return self.workload if self.workload and self.workload.examples[0].label is not None else None
@@ -210,47 +150,51 @@ class _Bench:
             qualities[variant.name] = measure_quality(metric, expected, np.array(answer["predicted"])).as_dict()
         return qualities
 
-    def _scenario(self, length: int, quality: dict[str, dict[str, Any]]) -> None:
-        """Latency in interleaved rounds, then memory, for natural lengths (0) or one fixed length."""
+    def _single_stream(self, length: int, quality: dict[str, dict[str, Any]]) -> None:
+        """Latency in interleaved rounds and memory, for natural lengths (0) or one fixed length."""
         memory = {variant.name: self._child(variant, "memory", length) for variant in self.variants}
-        if "single_stream" not in self.suite.scenarios:
-            return
-        rounds = self._rounds("single_stream", length)
-        for variant in self.variants:
+
+        def case_of(variant: Variant, answers: list[dict[str, Any]]) -> Case:
             case = self._case(variant, "single_stream", 1, length)
-            _fill_latency(case, rounds[variant.name])
-            _fill_start(case, rounds[variant.name])
+            _fill_latency(case, answers)
+            _fill_start(case, answers)
             case.peak_rss_mb = round(memory[variant.name]["end_rss"] / 1e6, 1)
             case.quality = quality.get(variant.name)
-            case.raw = self._keep_raw(case, rounds[variant.name], memory[variant.name])
-            self.result.cases.append(case)
-            self.result.write(self.out)
-        self._ratios(
-            "p50", length, {name: [_samples(answer) for answer in answers] for name, answers in rounds.items()}
-        )
+            case.raw = self._keep_raw(case, answers, memory[variant.name])
+            return case
+
+        rounds = self._rounds("single_stream", length, case_of)
+        samples = {name: [_samples(answer) for answer in answers] for name, answers in rounds.items()}
+        self._ratios("p50", length, samples)
 
     def _offline(self) -> None:
-        rounds = self._rounds("offline", 0)
-        for variant in self.variants:
+        def case_of(variant: Variant, answers: list[dict[str, Any]]) -> Case:
             case = self._case(variant, "offline", self.suite.batch_size, 0)
-            answers = rounds[variant.name]
             case.samples = sum(answer["texts"] for answer in answers)
-            case.throughput = round(
-                float(np.median([answer["texts"] / answer["total_ns"] * 1e9 for answer in answers])), 2
-            )
-            self.result.cases.append(case)
-            self.result.write(self.out)
+            rates = [answer["texts"] / answer["total_ns"] * 1e9 for answer in answers]
+            case.throughput = round(float(np.median(rates)), 2)
+            return case
+
+        rounds = self._rounds("offline", 0, case_of)
         times = {
             name: [np.array([float(answer["total_ns"])]) for answer in answers] for name, answers in rounds.items()
         }
         self._ratios("offline time", 0, times)
 
-    def _rounds(self, scenario: str, length: int) -> dict[str, list[dict[str, Any]]]:
-        """Every variant once a round, each in a fresh process, in an order drawn anew every round."""
+    def _rounds(
+        self, scenario: str, length: int, case_of: Callable[[Variant, list[dict[str, Any]]], Case]
+    ) -> dict[str, list[dict[str, Any]]]:
+        """Every variant once a round, each in a fresh process, in an order drawn anew every round.
+
+        The cases are brought up to date and written after every round, so that an interrupted run keeps its rounds.
+        """
         answers: dict[str, list[dict[str, Any]]] = {variant.name: [] for variant in self.variants}
+        before = list(self.result.cases)
         for _ in range(self.suite.rounds):
             for variant in self.random.sample(self.variants, len(self.variants)):
                 answers[variant.name].append(self._child(variant, scenario, length))
+            self.result.cases = before + [case_of(variant, answers[variant.name]) for variant in self.variants]
+            self.result.write(self.out)
         return answers
 
     def _child(self, variant: Variant, scenario: str, length: int, texts: list[Any] | None = None) -> dict[str, Any]:
@@ -268,7 +212,7 @@ class _Bench:
             "batch_size": self.suite.batch_size,
         }
         if length:
-            job["ids"] = _random_ids(length, self.suite.seed)
+            job["ids"] = _random_ids(length, _vocabulary_size(self.variants), self.suite.seed)
         else:
             job["texts"] = texts if texts is not None else self._sampled_texts(scenario)
         return self.child(job)
@@ -314,6 +258,10 @@ def _samples(answer: dict[str, Any]) -> Samples:
     return np.array(answer["latencies_ns"], dtype=np.float64)
 
 
+def _total(answer: dict[str, Any]) -> Samples:
+    return np.array([answer["total_ns"]], dtype=np.float64)
+
+
 def _fill_latency(case: Case, answers: list[dict[str, Any]]) -> None:
     rounds = [_samples(answer) for answer in answers]
     case.samples = sum(map(len, rounds))
@@ -331,9 +279,15 @@ def _fill_start(case: Case, answers: list[dict[str, Any]]) -> None:
     case.cold_start_ms = round(float(np.median([answer["cold_start_ns"] for answer in answers])) / 1e6, 2)
 
 
-def _random_ids(length: int, seed: int) -> list[list[int]]:
+def _vocabulary_size(variants: Sequence[Variant]) -> int:
+    """Word pieces that every variant knows."""
+    documents = (json.loads((variant.folder / "tokenizer.json").read_text(encoding="utf-8")) for variant in variants)
+    return min(len(document["model"]["vocab"]) for document in documents)
+
+
+def _random_ids(length: int, vocabulary: int, seed: int) -> list[list[int]]:
     """Sixteen texts of random word pieces of exactly this length."""
-    drawn = np.random.default_rng(seed).integers(1000, 5000, size=(16, length))
+    drawn = np.random.default_rng(seed).integers(0, vocabulary, size=(16, length))
     return [[int(value) for value in row] for row in drawn]
 
 

@@ -23,14 +23,13 @@ def run_child(job: dict[str, Any]) -> dict[str, Any]:
         RunError: The child failed; the message has its last line.
     """
     spawned_ns = time.monotonic_ns()
-    child = subprocess.run(
-        [sys.executable, "-m", "edgebert.measure.child"],
-        input=json.dumps(job),
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT_S,
-        check=False,
-    )
+    command = [sys.executable, "-m", "edgebert.measure.child"]
+    try:
+        child = subprocess.run(
+            command, input=json.dumps(job), capture_output=True, text=True, timeout=TIMEOUT_S, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise RunError(f"{job['bundle']}: {job['scenario']} took more than {TIMEOUT_S} s; give fewer samples") from None
     if child.returncode:
         last = (child.stderr.strip().splitlines() or [f"exit code {child.returncode}"])[-1]
         raise RunError(f"{job['bundle']}: {job['scenario']} failed: {last}")

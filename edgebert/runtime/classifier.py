@@ -9,7 +9,7 @@ from typing import Any, overload
 
 import numpy as np
 
-from edgebert.errors import TextError
+from edgebert.errors import InputError, TextError
 from edgebert.runtime.encode import Encoded, TextEncoder
 from edgebert.runtime.session import Ids, Logits, Session
 
@@ -55,8 +55,11 @@ class TextClassifier:
             batch_size: Texts run together where there are several.
 
         Raises:
+            InputError: `batch_size` is below 1.
             TextError: Not a string, not valid Unicode, without a token, or a pair where the bundle takes single texts.
         """
+        if batch_size < 1:
+            raise InputError(f"batch_size is {batch_size}; give 1 or more")
         if isinstance(text, str | tuple):
             return self._classify([text], 1)[0]
         if isinstance(text, list):
@@ -66,7 +69,13 @@ class TextClassifier:
         raise TextError(f"text is {type(text).__name__} {text!r:.40}; give a str, a pair, or an iterable of them")
 
     def logits(self, texts: Sequence[Text], batch_size: int = 32) -> Logits:
-        """Raw outputs of the head. *Shape*: (texts, labels)."""
+        """Raw outputs of the head. *Shape*: (texts, labels).
+
+        Raises:
+            TextError: A single string instead of a list, or a text that cannot be classified.
+        """
+        if isinstance(texts, str):
+            raise TextError(f"the str {texts!r:.40} was given; give a list of texts")
         return self._batched([self._encode(text) for text in texts], batch_size)
 
     def run_encoded(self, encoded: Sequence[Encoded]) -> Logits:
@@ -81,7 +90,7 @@ class TextClassifier:
                 )
             if self._segments == 1:
                 raise TextError("a pair of texts was given, but this bundle classifies single texts; join them first")
-            return self._encoder.encode(*text)
+            return self._encoder.encode_pair(*text)
         if self._segments == 2:
             shown = f"{text!r:.40}"
             raise TextError(

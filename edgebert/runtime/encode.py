@@ -8,6 +8,7 @@ from pathlib import Path
 from tokenizers import Tokenizer
 
 from edgebert.errors import BundleError, TextError
+from edgebert.examples import Example
 
 
 @dataclass(frozen=True)
@@ -36,15 +37,30 @@ class TextEncoder:
         self._tokenizer.enable_truncation(max_length)
         self.max_length = max_length
 
-    def encode(self, text: str, text_pair: str | None = None) -> Encoded:
-        """Encode one text, or a text and its pair.
+    def encode(self, text: str) -> Encoded:
+        """Encode one text.
 
         Raises:
             TextError: Not a string, not valid Unicode, or nothing in it that makes a token.
         """
         self._check(text, "text")
-        if text_pair is not None:
-            self._check(text_pair, "text pair")
+        return self._encoded(text, None)
+
+    def encode_pair(self, text: str, text_pair: str) -> Encoded:
+        """Encode a text and its pair.
+
+        Raises:
+            TextError: Either is not a string or not valid Unicode, or nothing in both makes a token.
+        """
+        self._check(text, "text")
+        self._check(text_pair, "text pair")
+        return self._encoded(text, text_pair)
+
+    def encode_row(self, row: Example) -> Encoded:
+        """Encode a row of a data file: its text, or its text and the pair."""
+        return self.encode(row.text) if row.text_pair is None else self.encode_pair(row.text, row.text_pair)
+
+    def _encoded(self, text: str, text_pair: str | None) -> Encoded:
         encoding = self._tokenizer.encode(text, text_pair)
         if all(encoding.special_tokens_mask):
             raise TextError(f"text {text[:40]!r} holds no token; give at least one word")

@@ -10,9 +10,10 @@ import pytest
 from edgebert.bundle import write_manifest
 from edgebert.errors import BundleError, InputError, RunError, SettingsError
 from edgebert.examples import Example
-from edgebert.measure.bench import Variant, Workload, bench, find_baseline, read_workload, stage_folders, variants_of
+from edgebert.measure.bench import Workload, bench, read_workload
 from edgebert.measure.process import run_child
 from edgebert.measure.suite import Suite, read_suite
+from edgebert.measure.variants import Variant, find_baseline, stage_folders, variants_of
 
 SUITE = Suite(rounds=3, samples=10, warmup=1, batch_size=4)
 LATENCY_NS = {"fp32": 8_000_000, "1-graph": 4_000_000, "tiny": 1_000_000}

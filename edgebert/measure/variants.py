@@ -1,0 +1,112 @@
+"""What is measured against what: the full-precision baseline, stage bundles, bundles; each on a runtime."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edgebert.bundle import check_files, read_manifest
+from edgebert.errors import BundleError
+from edgebert.measure.suite import Suite
+
+BASELINE = "fp32"
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A bundle to measure on one runtime; the first one of a bench is the baseline."""
+
+    name: str
+    folder: Path
+    manifest: dict[str, Any]
+    runtime: str
+
+    @property
+    def size_mb(self) -> float:
+        """Size of the graph files that the runtime opens."""
+        graph = self.manifest["runtime"]["graphs"][self.runtime]
+        stem = graph.removesuffix(".xml")
+        paths = {graph} if stem == graph else {graph, f"{stem}.bin"}
+        return float(sum(entry["bytes"] for entry in self.manifest["files"] if entry["path"] in paths)) / 1e6
+
+
+def variants_of(bundles: Sequence[Path], baseline: Path, stages: bool, suite: Suite) -> list[Variant]:
+    """The baseline, then (where asked) the stage bundles, then the bundles, on every runtime of the suite.
+
+    A stage bundle that lacks a runtime's graph is left out there; a bundle that was asked for is not.
+
+    Raises:
+        BundleError: A folder is not a whole bundle, or has no graph for a runtime that the suite names.
+    """
+    baseline = baseline.resolve()
+    variants = [_variant(BASELINE, baseline, "onnxruntime")]
+    names = _names([folder.resolve() for folder in bundles])
+    for folder, name in names.items():
+        prefix = "" if len(names) == 1 else f"{name}/"
+        for runtime in suite.runtimes:
+            suffix = "" if len(suite.runtimes) == 1 else f"@{runtime}"
+            staged = [path for path in stage_folders(folder) if path != baseline] if stages else []
+            for path in staged:
+                if runtime == "default" or runtime in read_manifest(path)["runtime"]["graphs"]:
+                    variants.append(_variant(f"{prefix}{path.name}{suffix}", path, runtime))
+            variants.append(_variant(f"{prefix or 'bundle'}{suffix}".replace("/@", "@").rstrip("/"), folder, runtime))
+    return variants
+
+
+def stage_folders(folder: Path) -> list[Path]:
+    """Bundles of the stages before a bundle, in order.
+
+    Raises:
+        BundleError: There are none.
+    """
+    root = _beside(folder)
+    found = sorted(path for path in root.glob("[0-9]-*") if path.is_dir())
+    if not found:
+        raise BundleError(f"{root}: no stage bundles; export with export.stages = true")
+    return found
+
+
+def find_baseline(folder: Path, given: str | None) -> Path:
+    """The full-precision bundle to compare with.
+
+    Raises:
+        BundleError: None is given, inside the bundle or beside it; or the one given is not full precision.
+    """
+    candidates = [Path(given)] if given else [folder / "baseline", _beside(folder) / "0-baseline"]
+    for candidate in candidates:
+        if candidate.is_dir():
+            precision = read_manifest(candidate)["precision"]
+            if precision != "fp32":
+                raise BundleError(f"{candidate}: a baseline is full precision, this is {precision}; give another")
+            return candidate
+    raise BundleError(
+        f"{folder}: no full-precision baseline at {' or '.join(map(str, candidates))}; "
+        "export with export.stages or export.baseline = true, or give --baseline"
+    )
+
+
+def _beside(folder: Path) -> Path:
+    folder = folder.resolve()
+    return folder.with_name(folder.name + ".stages")
+
+
+def _variant(name: str, folder: Path, runtime: str) -> Variant:
+    manifest = read_manifest(folder)
+    check_files(folder, manifest)
+    graphs = manifest["runtime"]["graphs"]
+    runtime = manifest["runtime"]["default"] if runtime == "default" else runtime
+    if runtime not in graphs:
+        raise BundleError(f"{folder}: no graph for runtime {runtime!r}; this bundle has {', '.join(graphs)}")
+    return Variant(name, folder, manifest, runtime)
+
+
+def _names(folders: list[Path]) -> dict[Path, str]:
+    """Shortest ends of the paths that tell the folders apart."""
+    unique = list(dict.fromkeys(folders))
+    for depth in range(1, 64):
+        names = ["/".join(folder.parts[-depth:]) for folder in unique]
+        if len(set(names)) == len(unique):
+            break
+    return dict(zip(unique, names, strict=True))
