@@ -7,7 +7,6 @@ import errno
 import hashlib
 import json
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -151,10 +150,11 @@ def replacing(folder: Path) -> Iterator[Path]:
     """
     folder = folder.resolve()
     check_replaceable(folder)
+    temporary = folder.with_name(f".{folder.name}.partial")
+    # What a killed run left under this name would stand in the way.
+    shutil.rmtree(temporary, ignore_errors=True)
     with disk_errors(folder):
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.partial-", dir=folder.parent))
-        temporary.chmod(0o755)
+        temporary.mkdir(parents=True)
     try:
         with disk_errors(folder):
             yield temporary
@@ -203,7 +203,8 @@ def check_replaceable(folder: Path) -> None:
 
 
 def _swap(new: Path, place: Path) -> None:
-    old = new.with_name(f"{new.name}.old")
+    old = place.with_name(f".{place.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
     with contextlib.suppress(FileNotFoundError):
         place.rename(old)
     try:

@@ -131,9 +131,10 @@ def test_a_fault_is_told_with_line_value_and_expectation(
     assert refused(write(tmp_path, name, content)).startswith(message)
 
 
-def test_a_row_without_text_keeps_its_label(tmp_path: Path) -> None:
-    rows = read_examples(write(tmp_path, "d.tsv", "text\tlabel\n\tpos\n"), Columns())
-    assert rows == [Example("", None, "pos", 2)]
+@pytest.mark.parametrize("blank", ["", "   "])
+def test_a_row_without_text_is_named(blank: str, tmp_path: Path) -> None:
+    message = refused(write(tmp_path, "d.tsv", f"text\tlabel\na\tneg\n{blank}\tpos\n"))
+    assert f"line 3: 'text' is {blank!r}; expected a text that is not blank" in message
 
 
 @pytest.mark.parametrize(
