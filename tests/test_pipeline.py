@@ -131,3 +131,52 @@ def test_baseline_inside_the_bundle_where_asked(recipe_file: Path, data_dir: Pat
     assert main(["verify", str(tmp_path / "with")]) == 0
     assert main(["verify", str(tmp_path / "with" / "baseline")]) == 0
     assert read_manifest(tmp_path / "with" / "baseline")["precision"] == "fp32"
+
+
+def test_the_plain_graph_can_be_quantized_too(recipe_file: Path, data_dir: Path, built: Path, tmp_path: Path) -> None:
+    work = built.with_name(built.name + ".work")
+    more = ("--work", str(work), "--set", "export.graph=plain", "--set", "export.stages=false")
+    assert export(recipe_file, data_dir, tmp_path / "plain", *more) == 0
+    manifest = read_manifest(tmp_path / "plain")
+    assert manifest["inputs"] == ["input_ids", "attention_mask", "token_type_ids"]
+    assert manifest["stages"][-1]["metrics"]["agreement"]["agreement"] >= 0.95
+
+
+PAIRS = """
+name = "pairs"
+task = "text-classification"
+[model]
+source = "CHECKPOINT"
+[data]
+train = "pairs.csv"
+validation = "pairs.csv"
+text = "first"
+text_pair = "second"
+label = "same"
+max_length = 24
+[finetune]
+epochs = 1.0
+learning_rate = 1e-3
+batch_size = 8
+[export]
+stages = false
+"""
+
+
+def test_pairs_of_texts_keep_their_segments(checkpoint: Path, tmp_path: Path) -> None:
+    import edgebert
+
+    rows = [("a good film", "a great film", "yes"), ("the story was dull", "a warm meal", "no")] * 12
+    lines = ["first,second,same", *(",".join(row) for row in rows)]
+    (tmp_path / "pairs.csv").write_text("\n".join(lines) + "\n")
+    (tmp_path / "pairs.toml").write_text(PAIRS.replace("CHECKPOINT", str(checkpoint)))
+    assert main(["export", str(tmp_path / "pairs.toml"), "--out", str(tmp_path / "pairs")]) == 0
+    model = edgebert.load(tmp_path / "pairs")
+    assert model.manifest["inputs"] == ["input_ids", "attention_mask", "token_type_ids"]
+    one = model(("a good film", "a great film"))
+    assert model([("a good film", "a great film"), ("a bad play", "a cold meal")])[0].label == one.label
+    for wrong in ("a single text", ("a", None), ("a", "b", "c")):
+        with pytest.raises(edgebert.TextError):
+            model(wrong)
+    assert main(["predict", str(tmp_path / "pairs"), "a good film", "--text-pair", "a great film"]) == 0
+    assert main(["evaluate", str(tmp_path / "pairs"), "--data", str(tmp_path / "pairs.csv")]) == 0

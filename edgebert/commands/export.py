@@ -27,6 +27,7 @@ def run(arguments: argparse.Namespace) -> int:
     from edgebert.pipeline import Built, build
 
     out = Path(arguments.out or f"build/{recipe.name}")
+    out = out if out.name else out.resolve()
     work = Path(arguments.work) if arguments.work else out.with_name(out.name + ".work")
     data_dir = Path(arguments.data_dir) if arguments.data_dir else recipe_path.parent
     note(f"exporting {recipe.name} for {target.name}; finished stages are kept in {work}")

@@ -79,6 +79,8 @@ def _config(parts: BundleParts, max_length: int | None) -> dict[str, Any]:
 
 def _manifest(parts: BundleParts, folder: Path, reports: Sequence[StageReport]) -> dict[str, Any]:
     recipe, last = parts.recipe, reports[-1]
+    # The recipe speaks for its own model, not for one that --model put in its place.
+    licence = recipe.model.licence if parts.source == recipe.model.source else ""
     graphs = {"onnxruntime": GRAPH} if "onnx" in recipe.export.formats else {}
     if (folder / "openvino").is_dir():
         graphs["openvino"] = "openvino/model.xml"
@@ -111,7 +113,7 @@ def _manifest(parts: BundleParts, folder: Path, reports: Sequence[StageReport]) 
             "files": parts.data.fingerprints,
         },
         "tools": {name: version for name in TOOLS if (version := _version(name))},
-        "base_model": {"source": _portable(parts.source), "licence": recipe.model.licence, "sha256": parts.source_hash},
+        "base_model": {"source": _portable(parts.source), "licence": licence, "sha256": parts.source_hash},
     }
 
 

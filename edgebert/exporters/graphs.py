@@ -18,7 +18,7 @@ from edgebert.compress.quantize.embeddings import quantize_embeddings
 from edgebert.compress.report import StageReport
 from edgebert.compress.run import Run
 from edgebert.examples import Example
-from edgebert.exporters.onnx import export_fast, export_plain, input_names
+from edgebert.exporters.onnx import export_fast, export_plain, graph_inputs
 from edgebert.exporters.parity import compare, reference_logits, require_parity
 from edgebert.measure.quality import measure_quality
 from edgebert.recipe import ExportSettings, QuantizeSettings, settings_dict
@@ -100,7 +100,7 @@ def quantized_graph(
         choice: The profile's types and granularity.
         out: Folder for `model.onnx` and `openvino/`.
     """
-    rows, parity_rows, names = job.calibration_rows(settings.samples), job.parity_rows(), input_names(job.segments)
+    rows, parity_rows = job.calibration_rows(settings.samples), job.parity_rows()
     reference = reference_logits(job.load(), parity_rows)
     metrics: dict[str, Any] = {}
     if form == "dynamic":
@@ -113,6 +113,7 @@ def quantized_graph(
         model = onnx.load(out / GRAPH)
         quantize_embeddings(model)
         onnx.save(model, out / GRAPH)
+    names = graph_inputs(out / GRAPH)
     session: Session = OnnxSession(out / GRAPH, 2, CPU)
     metrics["agreement"] = asdict(compare(reference, session, names, parity_rows))
     metrics["quality"] = _quality(job, session, names)
@@ -141,7 +142,7 @@ def _openvino(
 ) -> dict[str, Any]:
     from edgebert.compress.quantize.openvino import quantize_openvino
 
-    names = input_names(job.segments)
+    names = graph_inputs(graph / GRAPH)
     quantize_openvino(graph / GRAPH, rows, names, out / "openvino")
     session = OpenVinoSession(out / "openvino" / "model.xml", 2, list(choice.length_buckets))
     reference = reference_logits(job.load(), parity_rows)

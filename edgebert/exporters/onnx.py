@@ -46,6 +46,11 @@ def input_names(segments: int) -> list[str]:
     return ["input_ids", "attention_mask"] + (["token_type_ids"] if segments > 1 else [])
 
 
+def graph_inputs(graph: Path) -> list[str]:
+    """Names of a graph's inputs, in order."""
+    return [value.name for value in onnx.load(graph, load_external_data=False).graph.input]
+
+
 def dynamic_shapes(names: list[str], max_length: int) -> dict[str, dict[int, Any]]:
     """Free batch and length for every input."""
     batch = torch.export.Dim("batch", min=1, max=MOST_BATCH)
