@@ -188,7 +188,8 @@ def test_inspect_and_verify_tell_the_same_hash(built: Path, manifest: dict[str, 
 def test_a_damaged_bundle_is_one_line(command: str, bundle_copy: Path, built: Path, run: Run) -> None:
     model = bundle_copy / "model.onnx"
     model.write_bytes(model.read_bytes()[:-1] + b"!")
-    arguments = [command, str(bundle_copy), *(["--baseline", str(built)] if command == "bench" else [])]
+    baseline = str(built.with_name(built.name + ".stages") / "0-baseline")
+    arguments = [command, str(bundle_copy), *(["--baseline", baseline] if command == "bench" else [])]
     assert refused(run(*arguments)).startswith(f"{model}: altered")
     with pytest.raises(BundleError):
         main([*arguments, "--debug"])

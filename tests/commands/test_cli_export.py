@@ -35,7 +35,7 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
         ("data.train=nothing.tsv", "nothing.tsv: no such file"),
         ('data.train=""', "need 'data.train'"),
         ("model.source=./nowhere", "no such model folder"),
-        ('data.label_names={ pos = "p" }', "unknown label 'neg'"),
+        ('data.label_names={ pos = "p", bad = "b" }', "unknown label 'neg'"),
         ("export.formats=[]", "formats is empty"),
     ],
 )

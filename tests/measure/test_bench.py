@@ -23,8 +23,12 @@ RUNTIME = {"default": "onnxruntime", "graphs": {"onnxruntime": "model.onnx"}}
 def make_bundle(folder: Path, size: int = 100) -> Path:
     folder.mkdir(parents=True)
     (folder / "model.onnx").write_bytes(bytes(size))
-    keys = ("task", "inputs", "outputs", "segments", "max_length", "precision", "profile", "layers", "stages")
-    manifest: dict[str, Any] = {key: key for key in (*keys, "metrics", "tools", "base_model")}
+    (folder / "tokenizer.json").write_text(json.dumps({"model": {"vocab": {str(at): at for at in range(50)}}}))
+    manifest: dict[str, Any] = {key: key for key in ("task", "stages", "metrics", "tools", "base_model")}
+    manifest |= {"precision": "fp32" if "stages" in folder.parent.name or folder.name == "baseline" else "int8-dynamic"}
+    manifest |= {"inputs": ["input_ids"], "outputs": ["logits"], "layers": [], "segments": 1, "max_length": 64}
+    choice = {"intra_op_threads": 1, "length_buckets": [64], "provider": "CPUExecutionProvider"}
+    manifest |= {"profile": {"export": choice}}
     columns = {"text": "text", "text_pair": "", "label": "label"}
     data = {"columns": columns, "metric": "accuracy", "label_values": ["n", "p"]}
     write_manifest(folder, {**manifest, "name": "x", "labels": ["no", "yes"], "runtime": RUNTIME, "data": data})
@@ -123,7 +127,7 @@ def test_figures_come_from_the_samples(variants: list[Variant], workload: Worklo
     assert [len(answer["latencies_ns"]) for answer in raw["rounds"]] == [10, 10, 10]
 
 
-@pytest.mark.parametrize(("fails_at", "cases"), [(16, 3), (24, 3), (7, 0)])
+@pytest.mark.parametrize(("fails_at", "cases"), [(7, 0), (11, 3), (16, 3), (24, 6)])
 def test_a_failed_process_leaves_the_cases_before_it_on_disk(
     fails_at: int, cases: int, variants: list[Variant], workload: Workload, tmp_path: Path
 ) -> None:
@@ -131,7 +135,7 @@ def test_a_failed_process_leaves_the_cases_before_it_on_disk(
         bench(variants, workload, SUITE, tmp_path / "out", "", child=Child(fails_at))
     path = tmp_path / "out" / "result.json"
     found = json.loads(path.read_text())["cases"] if path.exists() else []
-    assert [case["variant"] for case in found] == ["fp32", "1-graph", "bundle"][:cases]
+    assert [case["variant"] for case in found] == (["fp32", "1-graph", "bundle"] * 2)[:cases]
 
 
 def test_fixed_lengths_need_no_text_and_every_variant_gets_the_same_ids(
@@ -143,7 +147,13 @@ def test_fixed_lengths_need_no_text_and_every_variant_gets_the_same_ids(
     for length in (16, 64):
         drawn = [job["ids"] for job in child.jobs if job["length"] == length]
         assert {len(ids) for ids in drawn[0]} == {length}
+        assert max(max(ids) for ids in drawn[0]) < 50
         assert all(ids == drawn[0] for ids in drawn)
+
+
+def test_lengths_that_the_bundles_do_not_take_are_refused(variants: list[Variant], tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"suite lengths \[65\]: the bundles take at most 64 tokens"):
+        bench(variants, None, Suite(rounds=2, lengths=(16, 65)), tmp_path / "out", "", child=Child())
 
 
 def test_bench_without_anything_to_run_is_refused(variants: list[Variant], tmp_path: Path) -> None:
