@@ -14,6 +14,10 @@ def read_graph(graph: Path) -> Any:  # noqa: ANN401
 
 
 def save_ir(model: Any, out: Path) -> None:  # noqa: ANN401
-    """Write `model.xml` and `model.bin` into a folder, weights as they are."""
+    """Write `model.xml` and `model.bin` into a folder, weights as they are, the same bytes for the same model."""
     out.mkdir(parents=True, exist_ok=True)
+    # OpenVINO names what it makes after a counter of the process; inputs and outputs keep the names of the graph.
+    for number, operator in enumerate(model.get_ordered_ops()):
+        if operator.get_type_name() not in ("Parameter", "Result"):
+            operator.set_friendly_name(f"{operator.get_type_name()}_{number}")
     openvino.save_model(model, str(out / "model.xml"), compress_to_fp16=False)
