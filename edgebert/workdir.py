@@ -71,17 +71,18 @@ class Workdir:
             sys.stderr.write(f"{title}: {'done before, kept' if cached else 'running'}\n")
         distributed.wait()
         if not cached and (trains or distributed.is_main()):
-            self._work(folder, action)
+            self._work(folder, action, trains)
         distributed.wait()
         report = StageReport(**json.loads((folder / REPORT).read_text(encoding="utf-8")))
         return Done(title, folder, report, cached, time.monotonic() - started)
 
-    def _work(self, folder: Path, action: Callable[[Path], StageReport]) -> None:
+    def _work(self, folder: Path, action: Callable[[Path], StageReport], trains: bool) -> None:
         partial = folder.with_name(folder.name + ".partial")
         with disk_errors(self.root):
             partial.mkdir(parents=True, exist_ok=True)
             report = action(partial)
-            distributed.wait()
+            if trains:
+                distributed.wait()
             if distributed.is_main():
                 shutil.rmtree(partial / CHECKPOINTS, ignore_errors=True)
                 text = json.dumps(asdict(report), indent=2, ensure_ascii=False) + "\n"
