@@ -63,9 +63,10 @@ def build(recipe: Recipe, target: Target, source: str, data_dir: Path, out: Path
     Raises:
         EdgeBertError: Bad input (exit code 2) or a stage that failed (exit code 1); no half-written bundle is left.
     """
-    bundle.check_replaceable(out)
-    bundle.check_writable(out)
-    bundle.check_writable(work)
+    if distributed.is_main():
+        bundle.check_replaceable(out)
+        bundle.check_writable(out)
+        bundle.check_writable(work)
     return _Build(recipe, target, source, data_dir, out, Workdir(work)).run()
 
 
@@ -201,6 +202,7 @@ class _Build:
         )
         if distributed.is_main():
             write_bundle(parts, graph.folder, reports, out, baseline)
+        distributed.wait()
 
     def _job(self, step: Step) -> GraphJob:
         return GraphJob(step.folder, self.data, self.run_constants, self.recipe.export)

@@ -13,7 +13,7 @@ import transformers
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
-from edgebert.compress import arch, tasks
+from edgebert.compress import arch, distributed, tasks
 from edgebert.compress.report import StageReport
 from edgebert.errors import CheckpointError
 
@@ -118,7 +118,9 @@ def load_model(folder: Path, task: str, labels: list[str], seed: int = 0) -> Any
 
 
 def save_model(model: Any, tokenizer: Any, folder: Path) -> None:  # noqa: ANN401
-    """Write weights, config and tokenizer as an ordinary Hugging Face folder."""
+    """Write weights, config and tokenizer as an ordinary Hugging Face folder; of several processes the first does."""
+    if not distributed.is_main():
+        return
     folder.mkdir(parents=True, exist_ok=True)
     model.config.architectures = [type(model).__name__]
     model.config.save_pretrained(folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,5 +22,9 @@ class Run:
     def encoder(self, tokenizer: Any, folder: Path) -> TextEncoder:  # noqa: ANN401
         """The device's own encoder over a checkpoint's tokenizer, written to `folder/tokenizer.json`."""
         folder.mkdir(parents=True, exist_ok=True)
-        tokenizer.backend_tokenizer.save(str(folder / "tokenizer.json"))
-        return TextEncoder(folder / "tokenizer.json", self.max_length)
+        path = folder / "tokenizer.json"
+        # Processes that train together all come here: each writes a file of its own and puts it in place whole.
+        own = folder / f"tokenizer.json.{os.getpid()}"
+        tokenizer.backend_tokenizer.save(str(own))
+        os.replace(own, path)
+        return TextEncoder(path, self.max_length)
