@@ -29,6 +29,8 @@ from edgebert.recipe import Recipe, settings_dict
 from edgebert.target import Target
 from edgebert.workdir import Done, Workdir, model_hash
 
+SPLITS = ("train", "validation", "test", "unlabelled")
+
 
 @dataclass(frozen=True)
 class Step:
@@ -125,7 +127,8 @@ class _Build:
                     "add a [finetune] table to the recipe, or give a fine-tuned checkpoint"
                 )
             return self._given()
-        inputs = {"model": model_hash(self.checkpoint), "settings": settings_dict(settings), **self._data_inputs()}
+        inputs = {"model": model_hash(self.checkpoint), "settings": settings_dict(settings)}
+        inputs |= self._data_inputs("train", "validation")
         action = partial(finetune, self.checkpoint, self.data, settings, self.run_constants)
         done = self._stage("finetune", FINETUNE_VERSION, inputs, action, trains=True)
         return Step("finetune", done.folder, (done.report,))
@@ -142,7 +145,8 @@ class _Build:
         if self.recipe.distill:
             settings = self.recipe.distill
             layers = settings.layers
-            inputs = {"teacher": model_hash(teacher.folder), "settings": settings_dict(settings), **self._data_inputs()}
+            inputs = {"teacher": model_hash(teacher.folder), "settings": settings_dict(settings)}
+            inputs |= self._data_inputs("train", "unlabelled", "validation")
             action = partial(distill, teacher.folder, self.data, settings, self.run_constants)
             chain.append(self._step(chain[-1], self._stage("distill", DISTILL_VERSION, inputs, action, trains=True)))
         if self.recipe.prune:
@@ -153,19 +157,19 @@ class _Build:
         assert self.recipe.prune is not None
         settings = self.recipe.prune
         arguments = settings_dict(settings)
-        inputs = {"model": model_hash(source.folder), "settings": arguments, **self._data_inputs()}
+        inputs = {"model": model_hash(source.folder), "settings": arguments, **self._data_inputs("train")}
         cut = self._stage(
             "prune", PRUNE_VERSION, inputs, partial(prune, source.folder, self.data, settings, self.run_constants)
         )
         inputs = {"model": model_hash(cut.folder), "teacher": model_hash(teacher.folder), "settings": arguments}
-        inputs |= {"layers": layers, **self._data_inputs()}
+        inputs |= {"layers": layers, **self._data_inputs("train", "unlabelled", "validation")}
         action = partial(recover, cut.folder, teacher.folder, layers, self.data, settings, self.run_constants)
         recovered = self._stage("recover", PRUNE_VERSION, inputs, action, trains=True)
         return self._step(self._step(source, cut), recovered)
 
     def _graph(self, step: Step, kind: str) -> Done:
         job = self._job(step)
-        inputs = {"model": model_hash(step.folder), "kind": kind, "segments": job.segments, **self._data_inputs()}
+        inputs = {"model": model_hash(step.folder), "kind": kind, "segments": job.segments, **self._data_inputs(*SPLITS)}
         inputs["parity"] = self.recipe.export.parity_samples
         return self._stage(
             "graph", GRAPH_VERSION, inputs, partial(full_precision_graph, job, kind), of=f"{step.name}, {kind}"
@@ -177,7 +181,7 @@ class _Build:
         inputs |= {"profile": settings_dict(self.target.export), "formats": list(self.recipe.export.formats)}
         inputs |= {"graph": bundle.folder_sha256(graph.folder, ["model.onnx"]), "format": self.precision}
         action = partial(quantized_graph, job, graph.folder, self.recipe.quantize, self.precision, self.target.export)
-        return self._stage("quantize", GRAPH_VERSION, {**inputs, **self._data_inputs()}, action)
+        return self._stage("quantize", GRAPH_VERSION, {**inputs, **self._data_inputs(*SPLITS)}, action)
 
     def _stage_bundles(self, teacher: Step, chain: list[Step], skip_last: bool) -> list[Path]:
         """Full-precision bundles of the baseline and of every stage, for `edgebert bench --stages`."""
@@ -210,8 +214,11 @@ class _Build:
     def _step(self, before: Step, done: Done) -> Step:
         return Step(done.report.stage, done.folder, (*before.reports, done.report))
 
-    def _data_inputs(self) -> dict[str, Any]:
-        return {"data": [self.data.fingerprints, settings_dict(self.recipe.data)]}
+    def _data_inputs(self, *splits: str) -> dict[str, Any]:
+        """What a stage's result depends on of the data: the files it reads, and how they are read."""
+        files = [entry for entry in self.data.fingerprints if entry["split"] in splits]
+        reading = {key: value for key, value in settings_dict(self.recipe.data).items() if key not in SPLITS}
+        return {"data": [files, reading]}
 
 
 def quantization(recipe: Recipe, target: Target) -> str:
