@@ -169,8 +169,8 @@ class _Build:
 
     def _graph(self, step: Step, kind: str) -> Done:
         job = self._job(step)
-        inputs = {"model": model_hash(step.folder), "kind": kind, "segments": job.segments, **self._data_inputs(*SPLITS)}
-        inputs["parity"] = self.recipe.export.parity_samples
+        inputs = {"model": model_hash(step.folder), "kind": kind, "segments": job.segments}
+        inputs |= {"parity": self.recipe.export.parity_samples, **self._data_inputs(*SPLITS)}
         return self._stage(
             "graph", GRAPH_VERSION, inputs, partial(full_precision_graph, job, kind), of=f"{step.name}, {kind}"
         )
