@@ -23,7 +23,7 @@ from edgebert.errors import (
 )
 
 if TYPE_CHECKING:
-    from edgebert.runtime.classifier import TextClassifier
+    from edgebert.runtime.model import Model
 
 __version__ = "0.1.0"
 
@@ -44,9 +44,7 @@ __all__ = [
 ]
 
 
-def load(
-    path: str | Path, *, runtime: str | None = None, threads: int | None = None, verify: bool = True
-) -> TextClassifier:
+def load(path: str | Path, *, runtime: str | None = None, threads: int | None = None, verify: bool = True) -> Model:
     """Open a bundle.
 
     Args:

@@ -25,6 +25,7 @@ REQUIRED = (
     "outputs",
     "segments",
     "max_length",
+    "head",
     "precision",
     "runtime",
     "profile",
@@ -111,11 +112,12 @@ def _has_shape(manifest: dict[str, Any]) -> bool:
         graphs = isinstance(runtime["graphs"], dict) and runtime["default"] in runtime["graphs"]
         threads, buckets = isinstance(choice["intra_op_threads"], int), isinstance(choice["length_buckets"], list)
         lists = all(isinstance(manifest[key], list) for key in ("files", "labels", "inputs", "outputs", "layers"))
+        head = isinstance(manifest["head"]["settings"], dict)
         numbers = all(isinstance(manifest[key], int) for key in ("segments", "max_length"))
         columns = isinstance(manifest["data"]["columns"], dict) and isinstance(choice["provider"], str)
     except (KeyError, TypeError):
         return False
-    return all((files, graphs, threads, buckets, lists, numbers, columns))
+    return all((files, graphs, threads, buckets, lists, head, numbers, columns))
 
 
 def check_files(folder: Path, manifest: dict[str, Any], hashes: bool = True) -> None:

@@ -99,10 +99,11 @@ def _export(commands: Commands, common: argparse.ArgumentParser) -> None:
 
 def _predict(commands: Commands, common: argparse.ArgumentParser) -> None:
     example = 'edgebert predict build/sst2 "a charming and often affecting journey"'
-    command = _add(commands, common, "predict", "classify texts", example)
+    command = _add(commands, common, "predict", "answer texts by a bundle's task", example)
     command.add_argument("bundle", metavar="BUNDLE", help="the bundle's folder")
     command.add_argument("text", metavar="TEXT", nargs="*", help="texts; without any, one a line is read from stdin")
     command.add_argument("--text-pair", help="second text, for bundles that compare pairs")
+    command.add_argument("--context", help="the text to find the answer in, for bundles that answer questions")
     command.add_argument("--input", help="file of texts (.jsonl with the key text, .tsv, .csv, .txt, or .gz of one)")
     _runtime(command)
 

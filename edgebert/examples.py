@@ -8,61 +8,110 @@ import hashlib
 import io
 import json
 import zlib
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Literal
 
 from edgebert.errors import DataError
 
 FORMATS = (".tsv", ".csv", ".jsonl", ".txt")
 
 
+Parse = Callable[[object], Any]
+
+
 @dataclass(frozen=True)
 class Columns:
-    """Names of the columns (or JSON keys) that hold the text, its pair and its label; "" where there is none."""
+    """Names of the columns (or JSON keys) that hold the text, its pair and its label; "" where there is none.
+
+    A table without a header names its columns by number, counted from "1"; `delimiter` is what its suffix says unless
+    it is given.
+    """
 
     text: str = "text"
     text_pair: str = ""
     label: str = "label"
+    header: bool = True
+    delimiter: Literal["suffix", "tab", "comma"] = "suffix"
 
 
 @dataclass(frozen=True)
 class Example:
-    """One row: a text, perhaps a second text, perhaps a label, and the line it stands in (counted from 1)."""
+    """One row: a text, perhaps a second text, perhaps what is right about it, and where it stands (lines from 1).
+
+    `label` is of the kind that the task reads: a class, several, a number, tags, answers. `words` are the words of a
+    text that came split into words; `text` is then the words joined by single spaces.
+    """
 
     text: str
     text_pair: str | None
-    label: str | None
+    label: Any
     line: int
+    source: str = field(default="", compare=False)
+    words: tuple[str, ...] = ()
+
+    @property
+    def place(self) -> str:
+        """File and line, for messages."""
+        return f"{self.source}: line {self.line}"
 
 
-def read_examples(path: Path, columns: Columns) -> list[Example]:
+def one_class(value: object) -> str:
+    """Read a class: a string, or in JSON an integer."""
+    if isinstance(value, str) or type(value) is int:
+        return str(value)
+    raise ValueError("a string")
+
+
+def read_examples(path: Path, columns: Columns, parse: Parse = one_class) -> list[Example]:
     """Read every row of a data file.
 
     Args:
         path: A `.tsv`, `.csv`, `.jsonl` or `.txt` (one text a line) file, or the `.gz` of one.
         columns: Which columns to take; a `.txt` file has only the text.
+        parse: Reads the label's cell or JSON value; raises ValueError with what was expected.
 
     Raises:
         DataError: Missing, empty, wrongly encoded, a column that is not there, or a row that does not parse;
             the message names file, line, value and what was expected.
     """
-    text = _decode(path, _read_bytes(path))
-    readers = {".tsv": _tsv, ".csv": _csv, ".jsonl": _jsonl, ".txt": _txt}
-    examples = list(readers[_format(path)](path, text, columns))
+    readers = {"tab": _tsv, "comma": _csv, ".tsv": _tsv, ".csv": _csv, ".jsonl": _jsonl, ".txt": _txt}
+    suffix = _format(path)
+    text = read_text(path)
+    table = suffix in (".tsv", ".csv") and columns.delimiter != "suffix"
+    read = readers[columns.delimiter if table else suffix]
+    examples = [_example(path, values, columns, number, parse) for number, values in read(path, text, columns)]
     if not examples:
         raise DataError(f"{path}: holds no rows; expected a header and at least one row, or JSON lines")
     return examples
 
 
+def read_text(path: Path) -> str:
+    """The text of a UTF-8 file, or of the `.gz` of one.
+
+    Raises:
+        DataError: Missing, empty, not whole, or not UTF-8.
+    """
+    return _decode(path, _read_bytes(path))
+
+
 def fingerprint(path: Path) -> str:
     """SHA-256 of the file as it lies on disk, in hexadecimal.
+
+    Of a folder, or of the `seq.in` that stands for one (`edgebert.slots`): of the names and contents of its files.
 
     Raises:
         DataError: The file cannot be read.
     """
+    folder = path.parent if path.name == "seq.in" else path
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        if not folder.is_dir():
+            return hashlib.sha256(path.read_bytes()).hexdigest()
+        digest = hashlib.sha256()
+        for file in sorted(entry for entry in folder.iterdir() if entry.is_file()):
+            digest.update(f"{file.name}\0{hashlib.sha256(file.read_bytes()).hexdigest()}\n".encode())
+        return digest.hexdigest()
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}); check the path and --data-dir") from None
 
@@ -75,7 +124,6 @@ def _format(path: Path) -> str:
 
 
 def _read_bytes(path: Path) -> bytes:
-    _format(path)
     try:
         data = path.read_bytes()
         return gzip.decompress(data) if path.suffix == ".gz" else data
@@ -98,24 +146,30 @@ def _decode(path: Path, data: bytes) -> str:
         raise DataError(f"{path}: line {line}: bytes {value!r} are not UTF-8; convert the file to UTF-8") from None
 
 
-def _lines(text: str) -> Iterator[tuple[int, str]]:
+def text_lines(text: str) -> Iterator[tuple[int, str]]:
+    """Lines with their numbers from 1, without their ends, blank ones included."""
     for number, line in enumerate(text.split("\n"), 1):
-        line = line.removesuffix("\r")
-        if line.strip():
-            yield number, line
+        yield number, line.removesuffix("\r")
 
 
-def _txt(path: Path, text: str, columns: Columns) -> Iterator[Example]:
+def _lines(text: str) -> Iterator[tuple[int, str]]:
+    return ((number, line) for number, line in text_lines(text) if line.strip())
+
+
+Values = Iterator[tuple[int, dict[str, Any]]]
+
+
+def _txt(path: Path, text: str, columns: Columns) -> Values:
     for number, line in _lines(text):
-        yield Example(line, None, None, number)
+        yield number, {columns.text: line}
 
 
-def _tsv(path: Path, text: str, columns: Columns) -> Iterator[Example]:
+def _tsv(path: Path, text: str, columns: Columns) -> Values:
     # Quotes are literal in TSV, as in GLUE and STS-B: a csv reader would swallow rows after a stray one.
     return _table(path, ((number, line.split("\t")) for number, line in _lines(text)), columns)
 
 
-def _csv(path: Path, text: str, columns: Columns) -> Iterator[Example]:
+def _csv(path: Path, text: str, columns: Columns) -> Values:
     return _table(path, _csv_rows(path, text), columns)
 
 
@@ -131,18 +185,39 @@ def _csv_rows(path: Path, text: str) -> Iterator[tuple[int, list[str]]]:
         raise DataError(f"{path}: line {last + 1}: not valid CSV ({error}); check its quotes") from None
 
 
-def _table(path: Path, rows: Iterator[tuple[int, list[str]]], columns: Columns) -> Iterator[Example]:
+def _named(columns: Columns) -> list[str]:
+    return [name for name in (columns.text, columns.text_pair, columns.label) if name]
+
+
+def _table(path: Path, rows: Iterator[tuple[int, list[str]]], columns: Columns) -> Values:
+    if not columns.header:
+        yield from _headless(path, rows, columns)
+        return
     _, header = next(rows, (1, []))
     if not header:
         return
-    positions = {name: _position(path, header, name) for name in vars(columns).values() if name}
+    positions = {name: _position(path, header, name) for name in _named(columns)}
     for number, row in rows:
         if len(row) != len(header):
             raise DataError(
                 f"{path}: line {number}: {len(row)} columns in {_short(row)}; "
                 f"expected {len(header)}: {_one_line(', '.join(header))}"
             )
-        yield _example(path, {name: row[at] for name, at in positions.items()}, columns, number)
+        yield number, {name: row[at] for name, at in positions.items()}
+
+
+def _headless(path: Path, rows: Iterator[tuple[int, list[str]]], columns: Columns) -> Values:
+    """Rows of a table whose columns go by number; surplus columns are passed over."""
+    names = _named(columns)
+    if not all(name.isdecimal() and int(name) for name in names):
+        raise DataError(f"{path}: read without a header, so columns go by number from 1; got {', '.join(names)}")
+    for number, row in rows:
+        short = [name for name in names if int(name) > len(row)]
+        if short:
+            raise DataError(
+                f"{path}: line {number}: {len(row)} columns in {_short(row)}; expected at least {max(map(int, names))}"
+            )
+        yield number, {name: row[int(name) - 1] for name in names}
 
 
 def _position(path: Path, header: list[str], name: str) -> int:
@@ -151,7 +226,22 @@ def _position(path: Path, header: list[str], name: str) -> int:
     return header.index(name)
 
 
-def _jsonl(path: Path, text: str, columns: Columns) -> Iterator[Example]:
+def _jsonl(path: Path, text: str, columns: Columns) -> Values:
+    for number, row in json_lines(path, text):
+        for name in _named(columns):
+            if name not in row:
+                raise DataError(f"{path}: line {number}: no key '{name}'; the row has: {', '.join(row)}")
+            if name != columns.label and not isinstance(row[name], str):
+                raise DataError(f"{path}: line {number}: '{name}' is {row[name]!r}; expected a string")
+        yield number, {name: row[name] for name in _named(columns)}
+
+
+def json_lines(path: Path, text: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Objects of a JSON Lines text with their line numbers.
+
+    Raises:
+        DataError: A line that is not a JSON object.
+    """
     for number, line in _lines(text):
         try:
             row = json.loads(line)
@@ -160,20 +250,21 @@ def _jsonl(path: Path, text: str, columns: Columns) -> Iterator[Example]:
             raise DataError(f"{path}: line {number}: not JSON ({reason}): {_short(line)}") from None
         if not isinstance(row, dict):
             raise DataError(f"{path}: line {number}: {_short(line)} is not a JSON object; expected one a line")
-        for name in filter(None, vars(columns).values()):
-            if name not in row:
-                raise DataError(f"{path}: line {number}: no key '{name}'; the row has: {', '.join(row)}")
-            if not isinstance(row[name], str) and not (name == columns.label and type(row[name]) is int):
-                raise DataError(f"{path}: line {number}: '{name}' is {row[name]!r}; expected a string")
-        yield _example(path, {name: str(row[name]) for name in vars(columns).values() if name}, columns, number)
+        yield number, row
 
 
-def _example(path: Path, values: dict[str, str], columns: Columns, line: int) -> Example:
+def _example(path: Path, values: dict[str, Any], columns: Columns, line: int, parse: Parse) -> Example:
     for name in filter(None, (columns.text, columns.text_pair)):
-        if not values[name].strip():
+        if name in values and not values[name].strip():
             raise DataError(f"{path}: line {line}: '{name}' is {values[name]!r}; expected a text that is not blank")
-    pair = values[columns.text_pair] if columns.text_pair else None
-    return Example(values[columns.text], pair, values[columns.label] if columns.label else None, line)
+    label = None
+    if columns.label in values:
+        try:
+            label = parse(values[columns.label])
+        except ValueError as error:
+            shown = _short(values[columns.label])
+            raise DataError(f"{path}: line {line}: '{columns.label}' is {shown}; expected {error}") from None
+    return Example(values[columns.text], values.get(columns.text_pair), label, line, str(path))
 
 
 def _one_line(text: str) -> str:

@@ -15,12 +15,12 @@ from edgebert.compress.distill import VERSION as DISTILL_VERSION
 from edgebert.compress.distill import distill
 from edgebert.compress.finetune import VERSION as FINETUNE_VERSION
 from edgebert.compress.finetune import finetune
+from edgebert.compress.fit import check_fit
 from edgebert.compress.prune import VERSION as PRUNE_VERSION
 from edgebert.compress.prune import prune
 from edgebert.compress.recover import recover
 from edgebert.compress.report import StageReport
 from edgebert.compress.run import Run
-from edgebert.compress.student import check_layers
 from edgebert.errors import DataError, SettingsError
 from edgebert.exporters.assemble import BundleParts, write_bundle
 from edgebert.exporters.graphs import VERSION as GRAPH_VERSION
@@ -83,8 +83,7 @@ class _Build:
         self.checkpoint = checkpoint.resolve(source)
         checkpoint.check_folder(self.checkpoint)
         checkpoint.load_tokenizer(self.checkpoint)
-        if recipe.distill:
-            check_layers(checkpoint.layer_count(self.checkpoint), recipe.distill.layers)
+        check_fit(self.checkpoint, recipe)
         self.head = checkpoint.head_labels(self.checkpoint)
         self.run_constants = Run(recipe.task, recipe.metric, recipe.seed, recipe.data.max_length)
         keep = self.head if recipe.finetune is None or recipe.finetune.when != "always" else None
@@ -112,18 +111,21 @@ class _Build:
         trains: bool = False,
         of: str = "",
     ) -> Done:
-        constants = {"run": asdict(self.run_constants), "labels": self.data.label_names}
+        constants = {"run": asdict(self.run_constants), "facts": self.data.facts()}
         done = self.workdir.run(name, version, {**constants, **inputs}, action, trains, of)
         self.done.append(done)
         return done
 
     def _teacher(self) -> Step:
         settings = self.recipe.finetune
-        has_head = self.head is not None and len(self.head) == len(self.data.label_names)
-        if settings is None or settings.when == "never" or (settings.when == "needed" and has_head):
+        labels = self.data.label_names
+        has_head = checkpoint.has_head(self.checkpoint, self.recipe.task, labels, self.data.labels.config)
+        enough = has_head and not getattr(self.data.half, "HEADLESS", False)
+        if settings is None or settings.when == "never" or (settings.when == "needed" and enough):
             if not has_head:
                 raise SettingsError(
-                    f"{self.source}: the checkpoint has no head for {len(self.data.label_names)} labels; "
+                    f"{self.source}: the checkpoint has no head for {self.recipe.task}"
+                    f"{f' with {len(labels)} labels' if labels else ''}; "
                     "add a [finetune] table to the recipe, or give a fine-tuned checkpoint"
                 )
             return self._given()
@@ -169,7 +171,7 @@ class _Build:
 
     def _graph(self, step: Step, kind: str) -> Done:
         job = self._job(step)
-        inputs = {"model": model_hash(step.folder), "kind": kind, "segments": job.segments}
+        inputs = {"model": model_hash(step.folder), "kind": kind, "segments": self.data.segments}
         inputs |= {"parity": self.recipe.export.parity_samples, **self._data_inputs(*SPLITS)}
         return self._stage(
             "graph", GRAPH_VERSION, inputs, partial(full_precision_graph, job, kind), of=f"{step.name}, {kind}"
@@ -240,7 +242,7 @@ def quantization(recipe: Recipe, target: Target) -> str:
 def _data(recipe: Recipe, data_dir: Path, head: list[str] | None) -> TaskData:
     if not data_dir.is_dir():
         raise DataError(f"{data_dir}: no such data folder; give --data-dir")
-    data = read_task_data(recipe.data, data_dir, head)
+    data = read_task_data(recipe, data_dir, head)
     if not (data.train or data.validation or data.unlabelled):
         raise SettingsError("[data] names no file; parity and calibration need some text: name train or unlabelled")
     return data

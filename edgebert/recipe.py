@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from edgebert.errors import SettingsError
+from edgebert.examples import Columns
+from edgebert.runtime.tasks import device_half
 from edgebert.settings import fill, read_toml, within
 
 
@@ -33,8 +35,14 @@ class DataSettings:
     text_pair: str = ""
     label: str = "label"
     label_names: dict[str, str] = field(default_factory=dict)
+    header: bool = True
+    delimiter: Literal["suffix", "tab", "comma"] = "suffix"
     max_length: int = within(128, 8, 512)
     limit: int = within(0, 0)
+
+    def columns(self) -> Columns:
+        """Which columns of the files to read."""
+        return Columns(self.text, self.text_pair, self.label, self.header, self.delimiter)
 
 
 @dataclass(frozen=True)
@@ -132,11 +140,12 @@ class Recipe:
     """One export: task, checkpoint, data and stages; a stage whose table is absent is left out."""
 
     name: str
-    task: Literal["text-classification"]
+    task: str
     model: ModelSettings
     profile: str = "x86-avx512-vnni"
     seed: int = within(7, 0, 2**31)
-    metric: Literal["accuracy", "f1", "macro_f1"] = "accuracy"
+    metric: str = ""
+    head: dict[str, Any] = field(default_factory=dict)
     data: DataSettings = field(default_factory=DataSettings)
     finetune: FinetuneSettings | None = None
     distill: DistillSettings | None = None
@@ -154,11 +163,24 @@ def read_recipe(path: Path, overrides: tuple[str, ...] = ()) -> Recipe:
     table = read_toml(path)
     for override in overrides:
         _override(table, override)
-    recipe = fill(Recipe, table, str(path))
+    recipe = _for_task(fill(Recipe, table, str(path)), str(path))
     trains = recipe.finetune or recipe.distill or recipe.prune
     if trains and not (recipe.data.train and recipe.data.validation):
         raise SettingsError(f"{path}: training stages need 'data.train' and 'data.validation'; name both files")
     return recipe
+
+
+def _for_task(recipe: Recipe, source: str) -> Recipe:
+    """Check task, metric and head settings against the task's own file; its first metric is the default."""
+    try:
+        half = device_half(recipe.task)
+    except ValueError as error:
+        raise SettingsError(f"{source}: 'task': {error}") from None
+    if recipe.metric and recipe.metric not in half.METRICS:
+        known = ", ".join(repr(name) for name in half.METRICS)
+        raise SettingsError(f"{source}: 'metric' is {recipe.metric!r}; expected one of {known} for {recipe.task}")
+    fill(half.Settings, recipe.head, source, "head.")
+    return dataclasses.replace(recipe, metric=recipe.metric or next(iter(half.METRICS)))
 
 
 def settings_dict(settings: Any) -> dict[str, Any]:  # noqa: ANN401

@@ -98,7 +98,9 @@ def _named(hint: Any) -> str:  # noqa: ANN401
     return str(hint.__name__)
 
 
-def _scalar(hint: type, value: Any, source: str, key: str) -> Any:  # noqa: ANN401
+def _scalar(hint: Any, value: Any, source: str, key: str) -> Any:  # noqa: ANN401
+    if hint is Any:
+        return value
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     right = isinstance(value, hint) and not (hint is not bool and isinstance(value, bool))

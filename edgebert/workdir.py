@@ -19,6 +19,8 @@ from edgebert.compress.report import StageReport
 REPORT = "stage-report.json"
 CHECKPOINTS = "checkpoints"
 MODEL_FILES = ["config.json", "model.safetensors", "tokenizer.json"]
+# What stands in the place of tokenizer.json in a folder that an older transformers saved.
+OLDER_TOKENIZER = ["vocab.txt", "vocab.json", "merges.txt", "tokenizer_config.json", "special_tokens_map.json"]
 
 
 @dataclass(frozen=True)
@@ -92,4 +94,5 @@ class Workdir:
 
 def model_hash(folder: Path) -> str:
     """Hash of a model folder's weights, config and tokenizer."""
-    return folder_sha256(folder, MODEL_FILES)
+    older = [] if (folder / "tokenizer.json").is_file() else OLDER_TOKENIZER
+    return folder_sha256(folder, [*MODEL_FILES, *older])

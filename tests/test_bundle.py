@@ -24,6 +24,8 @@ KEYS = [
     "outputs",
     "segments",
     "max_length",
+    "pad_id",
+    "head",
     "precision",
     "runtime",
     "profile",
@@ -37,7 +39,7 @@ KEYS = [
 ]
 CONTENT = {key: key.upper() for key in KEYS if key not in ("format", "format_version", "files")} | {
     **{key: ["one"] for key in ("labels", "inputs", "outputs", "layers")},
-    **{"segments": 1, "max_length": 8, "data": {"columns": {}}},
+    **{"segments": 1, "max_length": 8, "pad_id": 0, "head": {"settings": {}}, "data": {"columns": {}}},
     "runtime": {"default": "onnxruntime", "graphs": {"onnxruntime": "model.onnx"}},
     "profile": {"export": {"intra_op_threads": 1, "length_buckets": [8], "provider": "CPUExecutionProvider"}},
 }

@@ -2,7 +2,10 @@
 
 import gzip
 import hashlib
+import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -85,6 +88,95 @@ def test_a_unicode_line_separator_does_not_split_a_row(tmp_path: Path) -> None:
     assert [row.text for row in rows] == ["a\u2028b\x0bc\x85d"]
 
 
+NUMBERED = Columns("3", "4", "1", header=False)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "delimiter"),
+    [
+        ("p.tsv", '2.5\tid\ta "b\tc, d\n\n0\tid\te\tf\tmore\tand more\n', "suffix"),
+        ("p.csv.gz", '2.5\tid\ta "b\tc, d\n\n0\tid\te\tf\tmore\tand more\n', "tab"),
+        ("p.csv", '2.5,id,"a ""b","c, d"\n\n0,id,e,f,more,and more\n', "suffix"),
+        ("p.tsv", '2.5,id,"a ""b","c, d"\n\n0,id,e,f,more,and more\n', "comma"),
+    ],
+)
+def test_a_table_without_a_header_goes_by_column_numbers(
+    name: str, content: str, delimiter: Any, tmp_path: Path
+) -> None:
+    rows = read_examples(write(tmp_path, name, content), replace(NUMBERED, delimiter=delimiter))
+    assert rows == [Example('a "b', "c, d", "2.5", 1), Example("e", "f", "0", 3)]
+
+
+def test_a_delimiter_speaks_of_tables_only(tmp_path: Path) -> None:
+    columns = Columns(label="", delimiter="comma")
+    assert read_examples(write(tmp_path, "p.txt", "a,b\n"), columns) == [Example("a,b", None, None, 1)]
+    assert read_examples(write(tmp_path, "p.jsonl", '{"text": "a,b"}\n'), columns) == [Example("a,b", None, None, 1)]
+    assert read_examples(write(tmp_path, "p.tsv", "n,text\n1,a\n"), columns) == [Example("a", None, None, 2)]
+
+
+@pytest.mark.parametrize(
+    ("columns", "content", "message"),
+    [
+        (NUMBERED, "1\t2\t3\t4\n\n1\t2\t3\n", "line 3: 3 columns in ['1', '2', '3']; expected at least 4"),
+        (NUMBERED, "1\t2\t \t4\n", "line 1: '3' is ' '; expected a text that is not blank"),
+        (Columns(header=False), "a\tb\n", "read without a header, so columns go by number from 1; got text, label"),
+        (
+            Columns("0", header=False, label=""),
+            "a\tb\n",
+            "read without a header, so columns go by number from 1; got 0",
+        ),
+        (Columns("-1", header=False, label=""), "a\tb\n", "read without a header, so columns go by number from 1"),
+        (NUMBERED, "\n\n", "is empty; expected a header and at least one row"),
+    ],
+)
+def test_a_table_without_a_header_is_refused_with_the_line(
+    columns: Columns, content: str, message: str, tmp_path: Path
+) -> None:
+    assert refused(write(tmp_path, "d.tsv", content), columns).startswith(message)
+
+
+def score(value: object) -> float:
+    if isinstance(value, str | int | float) and not isinstance(value, bool):
+        return float(value)
+    raise ValueError("a number")
+
+
+def test_the_label_is_read_as_the_task_says(tmp_path: Path) -> None:
+    table = write(tmp_path, "d.tsv", "text\tlabel\na\t2.5\nb\t1e1\n")
+    assert [row.label for row in read_examples(table, SINGLE, score)] == [2.5, 10.0]
+    lines = write(tmp_path, "d.jsonl", '{"text": "a", "label": 3}\n{"text": "b", "label": "0.5"}\n')
+    assert [row.label for row in read_examples(lines, SINGLE, score)] == [3.0, 0.5]
+    assert [row.label for row in read_examples(lines, Columns(label=""), score)] == [None, None]
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [("[1]", "[1]"), ("null", "None"), ("true", "True"), ('"' + "x" * 99 + '"', "'" + "x" * 59 + "…")],
+)
+def test_a_label_that_does_not_read_is_told_with_its_line(value: str, shown: str, tmp_path: Path) -> None:
+    def never(value: object) -> float:
+        raise ValueError("a number from 0 to 5")
+
+    path = write(tmp_path, "d.jsonl", f'{{"text": "a", "label": {value}}}\n')
+    with pytest.raises(DataError) as caught:
+        read_examples(path, SINGLE, never)
+    assert str(caught.value) == f"{path}: line 1: 'label' is {shown}; expected a number from 0 to 5"
+
+
+@pytest.mark.parametrize("value", ["[1]", "null", "true", "0.5", '{"a": 1}'])
+def test_a_class_is_a_string_or_an_integer(value: str, tmp_path: Path) -> None:
+    message = refused(write(tmp_path, "d.jsonl", f'{{"text": "a", "label": {value}}}\n'))
+    assert message == f"line 1: 'label' is {json.loads(value)!r}; expected a string"
+
+
+def test_a_row_knows_its_place(tmp_path: Path) -> None:
+    path = write(tmp_path, "d.tsv", "text\tlabel\n\na b\tpos\n")
+    (row,) = read_examples(path, SINGLE)
+    assert (row.place, row.source, row.line, row.words) == (f"{path}: line 3", str(path), 3, ())
+    assert row == Example("a b", None, "pos", 3, "elsewhere.tsv")
+    assert row != Example("a b", None, "pos", 3, str(path), ("a", "b"))
+
+
 @pytest.mark.parametrize("name", [f"data.{kind}{suffix}" for kind in CONTENTS for suffix in ("", ".gz")])
 @pytest.mark.parametrize("content", [b"", b"\n \r\n\t\n", BOM, BOM + b"\n"])
 def test_a_file_without_anything_is_told_as_empty(name: str, content: bytes, tmp_path: Path) -> None:
@@ -121,6 +213,7 @@ def test_a_header_alone_is_told(name: str, header: str, tmp_path: Path) -> None:
         ("d.tsv", b"text\tlabel\na\tb\ncaf\xe9\tb\n", r"line 3: bytes b'\xe9\tb\n' are not UTF-8; convert the file to"),
         ("d.tsv", "text\tlabel\na\tb\n".encode("utf-16"), "line 1: bytes b'\\xff\\xfet\\x00' are not UTF-8"),
         ("d.xlsx", "x", "unknown data format '.xlsx'; expected .tsv, .csv, .jsonl, .txt, or .gz of one"),
+        ("d.xlsx", b"PK\x03\x04\xff", "unknown data format '.xlsx'; expected .tsv, .csv, .jsonl, .txt, or .gz of one"),
         ("d.parquet.gz", "x", "unknown data format '.parquet'; expected .tsv, .csv, .jsonl, .txt, or .gz of one"),
         ("data", "x", "unknown data format ''; expected .tsv, .csv, .jsonl, .txt, or .gz of one"),
     ],

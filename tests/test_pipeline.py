@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from edgebert.bundle import bundle_hash, check_files, read_manifest
@@ -51,8 +52,8 @@ def test_stage_bundles_stand_beside_the_bundle_and_load(built: Path) -> None:
     root = built.with_name(built.name + ".stages")
     assert sorted(path.name for path in root.iterdir()) == ["0-baseline", "1-graph", "2-distill", "3-prune"]
     texts = ["a good film", "the story was awful and cold"]
-    plain, fast = (edgebert.load(root / name).logits(texts) for name in ("0-baseline", "1-graph"))
-    assert plain == pytest.approx(fast, abs=1e-4)
+    plain, fast = ([row[0] for row in edgebert.load(root / name).raw(texts)] for name in ("0-baseline", "1-graph"))
+    assert np.array(plain) == pytest.approx(np.array(fast), abs=1e-4)
 
 
 def test_a_second_run_does_nothing_again_and_gives_the_same_hash(
@@ -163,7 +164,9 @@ stages = false
 """
 
 
-def test_pairs_of_texts_keep_their_segments(checkpoint: Path, tmp_path: Path) -> None:
+def test_pairs_of_texts_keep_their_segments(
+    checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     import edgebert
 
     rows = [("a good film", "a great film", "yes"), ("the story was dull", "a warm meal", "no")] * 12
@@ -178,5 +181,9 @@ def test_pairs_of_texts_keep_their_segments(checkpoint: Path, tmp_path: Path) ->
     for wrong in ("a single text", ("a", None), ("a", "b", "c")):
         with pytest.raises(edgebert.TextError):
             model(wrong)
-    assert main(["predict", str(tmp_path / "pairs"), "a good film", "--text-pair", "a great film"]) == 0
+    capsys.readouterr()
+    for option in ("--text-pair", "--context"):
+        assert main(["predict", str(tmp_path / "pairs"), "a good film", option, "a great film"]) == 0
+        assert capsys.readouterr().out == f"{one}\ta good film | a great film\n"
     assert main(["evaluate", str(tmp_path / "pairs"), "--data", str(tmp_path / "pairs.csv")]) == 0
+    assert "24 texts" in capsys.readouterr().out

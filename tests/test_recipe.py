@@ -6,8 +6,10 @@ import pytest
 
 from edgebert.cli import main
 from edgebert.errors import SettingsError
+from edgebert.examples import Columns
 from edgebert.measure.suite import read_suite
 from edgebert.recipe import read_recipe, settings_dict
+from edgebert.runtime.tasks import device_half, task_names
 from edgebert.target import profile_names, read_target
 
 ROOT = Path(__file__).parents[1]
@@ -42,6 +44,19 @@ def test_a_recipe_needs_a_name_a_task_and_a_model_only(minimal: Path) -> None:
     assert (recipe.finetune, recipe.distill, recipe.prune) == (None, None, None)
     assert recipe.quantize.format == "profile"
     assert recipe.export.formats == ("onnx",)
+    assert (recipe.metric, recipe.head) == ("accuracy", {})
+    assert recipe.data.columns() == Columns("text", "", "label", True, "suffix")
+
+
+def test_the_metric_is_the_one_that_is_named_else_the_first_of_the_task(minimal: Path) -> None:
+    assert read_recipe(minimal, ("metric=matthews",)).metric == "matthews"
+    for task in task_names():
+        assert read_recipe(minimal, (f"task={task}",)).metric == next(iter(device_half(task).METRICS))
+
+
+def test_a_table_without_a_header_is_asked_for_by_column_numbers(minimal: Path) -> None:
+    overrides = ("data.header=false", "data.delimiter=tab", 'data.text="6"', 'data.text_pair="7"', 'data.label="5"')
+    assert read_recipe(minimal, overrides).data.columns() == Columns("6", "7", "5", False, "tab")
 
 
 @pytest.mark.parametrize(
@@ -50,7 +65,13 @@ def test_a_recipe_needs_a_name_a_task_and_a_model_only(minimal: Path) -> None:
         (("source =", "sauce ="), ["unknown key 'model.sauce'", "allowed here: licence, source"]),
         (('name = "x"', ""), ["key 'name' is missing"]),
         (("[model]\nsource", "model"), ["'model' is 'folder'", "a table"]),
-        (('"text-classification"', '"translation"'), ["'task' is 'translation'", "'text-classification'"]),
+        (
+            ('"text-classification"', '"translation"'),
+            ["'task': task 'translation' is not known", "text-classification"],
+        ),
+        (('"text-classification"', '"text_classification"'), ["'task': task 'text_classification' is not known"]),
+        (("[model]", "[head]\nwidth = 3\n[model]"), ["unknown key 'head.width'"]),
+        (("[model]", "head = 3\n[model]"), ["'head' is 3; expected a table"]),
     ],
 )
 def test_a_wrong_recipe_names_file_key_and_what_is_allowed(
@@ -75,7 +96,11 @@ def test_a_wrong_recipe_names_file_key_and_what_is_allowed(
         ("finetune.epoch=1", ["unknown key 'finetune.epoch'", "epochs"]),
         ("prune.recover.precision=fp16", ["'prune.recover.precision' is 'fp16'", "'auto', 'bf16', 'fp32'"]),
         ("prune.head_sparsity=1.0", ["'prune.head_sparsity' is 1.0", "between 0.0 and 0.95"]),
-        ("metric=bleu", ["'metric' is 'bleu'", "'accuracy', 'f1', 'macro_f1'"]),
+        ("metric=bleu", ["'metric' is 'bleu'", "'accuracy', 'f1', 'macro_f1', 'matthews' for text-classification"]),
+        ("metric=spearman", ["'metric' is 'spearman'", "'accuracy', 'f1'", "for text-classification"]),
+        ("head.threshold=0.5", ["unknown key 'head.threshold'"]),
+        ("data.delimiter=semicolon", ["'data.delimiter' is 'semicolon'", "'suffix', 'tab', 'comma'"]),
+        ("data.header=1", ["'data.header' is 1", "bool"]),
         ("distill.layers=[2, 1]", ["distill", "[2, 1]", "rising order"]),
         ("distill.layers=[1, 1]", ["distill", "[1, 1]", "rising order"]),
         ("distill.layers=[]", ["distill", "[]", "rising order"]),

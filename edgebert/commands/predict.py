@@ -1,4 +1,4 @@
-"""`edgebert predict`: texts in, labels out."""
+"""`edgebert predict`: texts in, predictions out."""
 
 from __future__ import annotations
 
@@ -7,40 +7,46 @@ import sys
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import edgebert
 from edgebert.commands.output import write, write_json
 from edgebert.errors import DataError, InputError
 from edgebert.examples import Columns, read_examples
-from edgebert.runtime.classifier import Text
+from edgebert.runtime.model import Text
+from edgebert.runtime.tasks import device_half
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Classify the texts given, a file's, or stdin's, one answer a line."""
+    """Answer the texts given, a file's, or stdin's, one answer a line."""
     if arguments.text and arguments.input:
         raise InputError("both TEXT and --input are given; give one of them")
-    if arguments.text_pair is not None and len(arguments.text) != 1:
-        raise InputError(f"--text-pair goes with exactly one TEXT; {len(arguments.text)} given")
+    if arguments.text_pair is not None and arguments.context is not None:
+        raise InputError("both --text-pair and --context are given; they are two names of the second text, give one")
+    second = arguments.text_pair if arguments.context is None else arguments.context
+    if second is not None and len(arguments.text) != 1:
+        raise InputError(f"a second text goes with exactly one TEXT; {len(arguments.text)} given")
     model = edgebert.load(arguments.bundle, runtime=arguments.runtime, threads=arguments.threads)
-    texts = list(_texts(arguments, model.manifest))
+    texts = list(_texts(arguments, second, model.manifest))
     answers = model(texts)
     if arguments.json:
         write_json([{"text": text, **asdict(answer)} for text, answer in zip(texts, answers, strict=True)])
         return 0
     for text, answer in zip(texts, answers, strict=True):
         shown = " ".join((text if isinstance(text, str) else " | ".join(text)).split())
-        cut = "\t(cut short)" if answer.truncated else ""
-        write(f"{answer.label}\t{answer.score:.4f}\t{shown if len(shown) <= 200 else shown[:200] + '…'}{cut}")
+        cut = "\t(cut short)" if getattr(answer, "truncated", False) else ""
+        write(f"{answer}\t{shown if len(shown) <= 200 else shown[:200] + '…'}{cut}")
     return 0
 
 
-def _texts(arguments: argparse.Namespace, manifest: dict[str, object]) -> Iterator[Text]:
+def _texts(arguments: argparse.Namespace, second: str | None, manifest: dict[str, Any]) -> Iterator[Text]:
     if arguments.input:
-        pair = "text_pair" if manifest["segments"] == 2 else ""
-        for example in read_examples(Path(arguments.input), Columns("text", pair, "")):
+        first, pair = getattr(device_half(manifest["task"]), "KEYS", ("text", "text_pair"))
+        columns = Columns(first, pair if manifest["segments"] == 2 else "", "")
+        for example in read_examples(Path(arguments.input), columns):
             yield example.text if example.text_pair is None else (example.text, example.text_pair)
-    elif arguments.text_pair is not None:
-        yield arguments.text[0], arguments.text_pair
+    elif second is not None:
+        yield arguments.text[0], second
     elif arguments.text:
         yield from arguments.text
     else:

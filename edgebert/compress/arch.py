@@ -1,15 +1,21 @@
-"""Where BERT keeps its parts: the one place that knows Hugging Face's module and parameter names."""
+"""Read and write the parts of a model, whatever its family calls them (`compress.families` holds the names)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
-SUPPORTED = ("bert",)
+from edgebert.compress.families import FAMILIES, LAYER_CLASSES, Family, family_named
+
+SUPPORTED = tuple(FAMILIES)
 SHAPES_KEY = "edgebert_layer_shapes"
+INPUTS = ("input_ids", "attention_mask")
+SEGMENT_INPUT = "token_type_ids"
 
 
 @dataclass(frozen=True)
@@ -34,54 +40,150 @@ class LayerParts:
     ffn_activation: Any
     ffn_out: nn.Linear
     ffn_norm: nn.LayerNorm
-    ffn_out_owner: Any
-    ffn_in_owner: Any
-    attention_output_owner: Any
 
 
-def encoder_layers(model: nn.Module) -> list[nn.Module]:
+@dataclass(frozen=True)
+class EmbeddingParts:
+    """What turns token ids into the encoder's first rows.
+
+    `types` is None where a family has no segments, `projection` None where the tables are as wide as the encoder.
+    `padding_id` is given where positions are counted over tokens that are not padding, from this id plus 1.
+    """
+
+    words: nn.Embedding
+    positions: nn.Embedding
+    types: nn.Embedding | None
+    norm: nn.LayerNorm
+    projection: nn.Linear | None
+    padding_id: int | None
+
+
+@dataclass(frozen=True)
+class HeadParts:
+    """A head over the first row: a dense layer, its activation, and the layer that gives the outputs."""
+
+    dense: nn.Module
+    activation: Callable[[Tensor], Tensor]
+    out: nn.Linear
+
+
+def family_of(config: Any) -> Family:  # noqa: ANN401
+    """Family of a model's config.
+
+    Raises:
+        CheckpointError: It is not supported.
+    """
+    return family_named(config.model_type)
+
+
+def first_position(config: Any) -> int:  # noqa: ANN401
+    """Row of the position table that a text's first token takes."""
+    return int(config.pad_token_id) + 1 if family_of(config).skips_padding else 0
+
+
+def longest_input(config: Any) -> int:  # noqa: ANN401
+    """Tokens of the longest input that a model has positions for."""
+    return int(config.max_position_embeddings) - first_position(config)
+
+
+def input_names(config: Any) -> list[str]:  # noqa: ANN401
+    """What a model takes: token ids and mask, and the segments where it tells two of them apart."""
+    takes_segments = family_of(config).has_segments and config.type_vocab_size > 1
+    return [*INPUTS, SEGMENT_INPUT] if takes_segments else list(INPUTS)
+
+
+def ignore_segments(model: Any) -> None:  # noqa: ANN401
+    """Let a model that has no segments be called with `token_type_ids` too, without an effect."""
+    if SEGMENT_INPUT not in input_names(model.config):
+        model.register_forward_pre_hook(_without_segments, with_kwargs=True)
+
+
+def blank_padding(model: Any) -> None:  # noqa: ANN401
+    """Let the last token of a text see nothing beside it, alone or padded, where embeddings take in neighbours.
+
+    Beside the end of a text that is alone such a model puts zeros. The embedding of padding becomes the same.
+    """
+    if family_of(model.config).reads_neighbours:
+        with torch.no_grad():
+            embeddings(model).word_embeddings.weight[model.config.pad_token_id] = 0.0
+
+
+def encoder_layers(model: Any) -> list[nn.Module]:  # noqa: ANN401
     """Encoder layers of a task model, first to last."""
-    return list(_bert(model).encoder.layer)
+    return list(attrgetter(family_of(model.config).layers)(model.base_model))
 
 
-def embeddings(model: nn.Module) -> Any:  # noqa: ANN401
-    """Embedding block: word, position and segment tables and their LayerNorm."""
-    return _bert(model).embeddings
+def keep_layers(model: Any, layers: Sequence[int]) -> None:  # noqa: ANN401
+    """Drop every encoder layer but the named ones, counted from 0."""
+    all_layers = encoder_layers(model)
+    kept = [all_layers[index] for index in layers]
+    _set(model.base_model, family_of(model.config).layers, nn.ModuleList(kept))
+    for index, layer in enumerate(kept):
+        attention = layer_parts(layer).attention
+        if hasattr(attention, "layer_idx"):
+            attention.layer_idx = index
+    model.config.num_hidden_layers = len(kept)
+    note_shapes(model)
 
 
-def pooler(model: nn.Module) -> nn.Linear:
-    """Dense layer over the [CLS] row, in front of the head."""
-    dense: nn.Linear = _bert(model).pooler.dense
-    return dense
+def embeddings(model: Any) -> Any:  # noqa: ANN401
+    """Embedding block: word, position and, where there are any, segment tables, and their LayerNorm."""
+    return model.base_model.embeddings
 
 
-def classifier(model: nn.Module) -> nn.Linear:
-    """Classification head."""
-    head: nn.Linear = model.classifier  # type: ignore[assignment]
-    return head
-
-
-def layer_parts(layer: Any) -> LayerParts:  # noqa: ANN401
-    """Name the parts of one encoder layer."""
-    attention = layer.attention.self
-    return LayerParts(
-        attention=attention,
-        query=attention.query,
-        key=attention.key,
-        value=attention.value,
-        attention_output=layer.attention.output.dense,
-        attention_norm=layer.attention.output.LayerNorm,
-        ffn_in=layer.intermediate.dense,
-        ffn_activation=layer.intermediate.intermediate_act_fn,
-        ffn_out=layer.output.dense,
-        ffn_norm=layer.output.LayerNorm,
-        ffn_out_owner=layer.output,
-        ffn_in_owner=layer.intermediate,
-        attention_output_owner=layer.attention.output,
+def embedding_parts(model: Any) -> EmbeddingParts:  # noqa: ANN401
+    """Name the parts of the embeddings of a family with standard layers."""
+    block = embeddings(model)
+    return EmbeddingParts(
+        words=block.word_embeddings,
+        positions=block.position_embeddings,
+        types=getattr(block, "token_type_embeddings", None),
+        norm=block.LayerNorm,
+        projection=getattr(model.base_model, "embeddings_project", None),
+        padding_id=first_position(model.config) - 1 if family_of(model.config).skips_padding else None,
     )
 
 
-def layer_shapes(model: nn.Module) -> list[LayerShape]:
+def pooler(model: Any) -> Any:  # noqa: ANN401
+    """Dense layer over the [CLS] row inside the base model, or None where the model has none."""
+    return getattr(getattr(model.base_model, "pooler", None), "dense", None)
+
+
+def classifier(model: Any) -> Any:  # noqa: ANN401
+    """Classification head: a linear layer, or the block that RoBERTa and ELECTRA have over the first row."""
+    return model.classifier
+
+
+def sequence_head(model: Any) -> HeadParts:  # noqa: ANN401
+    """Parts of the head for sequence classification: from the first row to the logits."""
+    paths = family_of(model.config).sequence_head
+    out = attrgetter(paths.out)(model)
+    # MobileBERT's pooler may be no more than the row itself.
+    if not getattr(model.config, "classifier_activation", True):
+        return HeadParts(nn.Identity(), nn.Identity(), out)
+    return HeadParts(attrgetter(paths.dense)(model), paths.activation, out)
+
+
+def masked_lm_head(model: Any) -> nn.Module:  # noqa: ANN401
+    """Head for masked language modelling. *Shape*: (batch, rows, width) to (batch, rows, vocabulary)."""
+    modules = [attrgetter(path)(model) for path in family_of(model.config).masked_lm_head]
+    head: nn.Module = modules[0] if len(modules) == 1 else nn.Sequential(*modules)
+    return head
+
+
+def layer_parts(layer: nn.Module) -> LayerParts:
+    """Name the parts of one encoder layer."""
+    return LayerParts(**{name: attrgetter(path)(layer) for name, path in _paths(layer).items()})
+
+
+def set_parts(layer: nn.Module, **parts: nn.Module) -> None:
+    """Put other modules in the place of parts of one encoder layer, named as in `LayerParts`."""
+    paths = _paths(layer)
+    for name, module in parts.items():
+        _set(layer, paths[name], module)
+
+
+def layer_shapes(model: Any) -> list[LayerShape]:  # noqa: ANN401
     """Heads and feed-forward width of every layer as the model stands now."""
     shapes = []
     for parts in map(layer_parts, encoder_layers(model)):
@@ -90,32 +192,38 @@ def layer_shapes(model: nn.Module) -> list[LayerShape]:
     return shapes
 
 
-def resize_layers(model: nn.Module, shapes: Iterable[LayerShape]) -> None:
+def resize_layers(model: Any, shapes: Iterable[LayerShape]) -> None:  # noqa: ANN401
     """Give every layer the matrices of a pruned shape, uninitialised, and note the shapes in the config."""
-    shapes = list(shapes)
-    for layer, shape in zip(encoder_layers(model), shapes, strict=True):
+    for layer, shape in zip(encoder_layers(model), list(shapes), strict=True):
         parts = layer_parts(layer)
         width = shape.heads * parts.attention.attention_head_size
         hidden = parts.query.in_features
-        for name in ("query", "key", "value"):
-            setattr(parts.attention, name, nn.Linear(hidden, width))
-        parts.attention_output_owner.dense = nn.Linear(width, hidden)
-        parts.ffn_in_owner.dense = nn.Linear(hidden, shape.ffn)
-        parts.ffn_out_owner.dense = nn.Linear(shape.ffn, hidden)
+        set_parts(
+            layer,
+            query=nn.Linear(hidden, width),
+            key=nn.Linear(hidden, width),
+            value=nn.Linear(hidden, width),
+            attention_output=nn.Linear(width, hidden),
+            ffn_in=nn.Linear(hidden, shape.ffn),
+            ffn_out=nn.Linear(shape.ffn, hidden),
+        )
     note_shapes(model)
 
 
 def note_shapes(model: Any) -> None:  # noqa: ANN401
     """Write each layer's shape into the attributes and the config, so that the saved folder reloads."""
-    for layer in encoder_layers(model):
-        attention = layer_parts(layer).attention
-        attention.all_head_size = attention.query.out_features
-        attention.num_attention_heads = attention.query.out_features // attention.attention_head_size
-    shapes = layer_shapes(model)
-    uniform = LayerShape(model.config.num_attention_heads, model.config.intermediate_size)
-    if all(shape == uniform for shape in shapes):
-        return
-    setattr(model.config, SHAPES_KEY, [[shape.heads, shape.ffn] for shape in shapes])
+    config, shapes = model.config, layer_shapes(model)
+    for layer, shape in zip(encoder_layers(model), shapes, strict=True):
+        parts = layer_parts(layer)
+        attention = parts.attention
+        facts = {"num_attention_heads": shape.heads, "n_heads": shape.heads, "all_head_size": parts.query.out_features}
+        for name in filter(lambda name: hasattr(attention, name), facts):
+            setattr(attention, name, facts[name])
+    uniform = LayerShape(config.num_attention_heads, getattr(config, family_of(config).ffn_size))
+    if any(shape != uniform for shape in shapes):
+        setattr(config, SHAPES_KEY, [[shape.heads, shape.ffn] for shape in shapes])
+    elif hasattr(config, SHAPES_KEY):
+        delattr(config, SHAPES_KEY)
 
 
 def noted_shapes(config: Any) -> list[LayerShape] | None:  # noqa: ANN401
@@ -124,5 +232,14 @@ def noted_shapes(config: Any) -> list[LayerShape] | None:  # noqa: ANN401
     return None if noted is None else [LayerShape(heads, ffn) for heads, ffn in noted]
 
 
-def _bert(model: Any) -> Any:  # noqa: ANN401
-    return model.bert if hasattr(model, "bert") else model
+def _paths(layer: nn.Module) -> dict[str, str]:
+    return vars(LAYER_CLASSES[type(layer).__name__].layer)
+
+
+def _set(root: Any, path: str, module: nn.Module) -> None:  # noqa: ANN401
+    owner, _, name = path.rpartition(".")
+    setattr(attrgetter(owner)(root) if owner else root, name, module)
+
+
+def _without_segments(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    return args, {name: value for name, value in kwargs.items() if name != SEGMENT_INPUT}

@@ -5,7 +5,10 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import warnings
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -13,8 +16,10 @@ import transformers
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
-from edgebert.compress import arch, distributed, tasks
+from edgebert.compress import arch, distributed
+from edgebert.compress.families import CLASSIFIER_WEIGHTS, family_named
 from edgebert.compress.report import StageReport
+from edgebert.compress.tasks import workstation_half
 from edgebert.errors import CheckpointError
 
 transformers.utils.logging.set_verbosity_error()
@@ -24,6 +29,8 @@ transformers.utils.logging.disable_progress_bar()
 ATTENTION = "eager"
 VERSION = 1
 SPECIAL_TOKENS = ("cls_token", "sep_token", "pad_token")
+# What transformers 5 saves, and what older versions did.
+TOKENIZER_FILES = (("tokenizer.json",), ("vocab.txt",), ("vocab.json", "merges.txt"))
 
 
 def resolve(source: str) -> Path:
@@ -46,19 +53,26 @@ def check_folder(folder: Path) -> None:
     """Refuse a folder that is not a whole, safe, supported checkpoint.
 
     Raises:
-        CheckpointError: No config, no tokenizer, no safetensors weights, or a family that is not supported.
+        CheckpointError: No config, no tokenizer, no safetensors weights, or a model that is not supported.
     """
-    config = folder / "config.json"
-    if not config.is_file():
+    path = folder / "config.json"
+    if not path.is_file():
         raise CheckpointError(f"{folder}: no config.json; give a folder saved with save_pretrained")
     try:
-        family = json.loads(config.read_text(encoding="utf-8")).get("model_type")
+        config = json.loads(path.read_text(encoding="utf-8"))
+        family = config.get("model_type")
     except (ValueError, AttributeError):
-        raise CheckpointError(f"{config}: not a JSON object; save the model again with save_pretrained") from None
-    if family not in arch.SUPPORTED:
-        raise CheckpointError(f"{folder}: model family {family!r} is not supported; supported: {list(arch.SUPPORTED)}")
-    if not any((folder / name).is_file() for name in ("tokenizer.json", "vocab.txt")):
-        raise CheckpointError(f"{folder}: no tokenizer.json or vocab.txt; save the tokenizer into the same folder")
+        raise CheckpointError(f"{path}: not a JSON object; save the model again with save_pretrained") from None
+    try:
+        family_named(family)
+    except CheckpointError as error:
+        raise CheckpointError(f"{folder}: {error}") from None
+    _check_encoder(folder, config)
+    if not any(all((folder / name).is_file() for name in names) for names in TOKENIZER_FILES):
+        raise CheckpointError(
+            f"{folder}: no tokenizer.json, vocab.txt, or vocab.json with merges.txt; "
+            "save the tokenizer into the same folder"
+        )
     _check_weights(folder)
 
 
@@ -74,7 +88,7 @@ def load_tokenizer(folder: Path) -> Any:  # noqa: ANN401
         raise CheckpointError(f"{folder}: tokenizer cannot be read ({_first_line(error)})") from None
     missing = [name for name in SPECIAL_TOKENS if getattr(tokenizer, name, None) is None]
     if missing:
-        raise CheckpointError(f"{folder}: tokenizer has no {', '.join(missing)}; a BERT checkpoint needs all three")
+        raise CheckpointError(f"{folder}: tokenizer has no {', '.join(missing)}; an encoder needs all three")
     return tokenizer
 
 
@@ -82,38 +96,69 @@ def head_labels(folder: Path) -> list[str] | None:
     """Labels of the classification head that a checkpoint carries, in order, or None where it has none."""
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     with safe_open(folder / "model.safetensors", framework="pt") as weights:
-        if "classifier.weight" not in weights.keys():  # noqa: SIM118 - safe_open is not a mapping
+        head = next((name for name in CLASSIFIER_WEIGHTS if name in set(weights.keys())), None)
+        if head is None:
             return None
-        count = weights.get_slice("classifier.weight").get_shape()[0]
+        count = weights.get_slice(head).get_shape()[0]
     names = config.get("id2label", {})
     return [names.get(str(index), f"LABEL_{index}") for index in range(count)]
 
 
-def layer_count(folder: Path) -> int:
-    """Encoder layers of a checkpoint."""
-    return int(json.loads((folder / "config.json").read_text(encoding="utf-8"))["num_hidden_layers"])
+def has_head(folder: Path, task: str, labels: list[str], entries: Mapping[str, Any] = MappingProxyType({})) -> bool:
+    """Whether a checkpoint carries the task's head for these labels: its weights, their shapes, the kind of problem.
+
+    `entries` are those of the config that the head is made from beside the labels; where the checkpoint states them,
+    they must be the same.
+    """
+    stated = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    config, model_class = _for_task(folder, task, labels, entries)
+    if stated.get("problem_type") not in (None, config.problem_type):
+        return False
+    if any(stated.get(name, value) != value for name, value in entries.items()):
+        return False
+    with torch.device("meta"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = model_class.from_config(config)
+    encoder = {id(weight) for weight in model.base_model.parameters()}
+    head = {name: weight for name, weight in model.named_parameters() if id(weight) not in encoder}
+    with safe_open(folder / "model.safetensors", framework="pt") as weights:
+        # Checkpoints that came from TensorFlow have the older names of a LayerNorm's weights.
+        there = {
+            name.replace("Norm.gamma", "Norm.weight").replace("Norm.beta", "Norm.bias"): name
+            for name in weights.keys()  # noqa: SIM118 - safe_open is not a mapping
+        }
+        return all(name in there and weights.get_slice(there[name]).get_shape() == [*head[name].shape] for name in head)
 
 
-def load_model(folder: Path, task: str, labels: list[str], seed: int = 0) -> Any:  # noqa: ANN401
+def load_config(folder: Path) -> Any:  # noqa: ANN401
+    """The checkpoint's config, with the names that transformers gives its entries."""
+    return transformers.AutoConfig.from_pretrained(str(folder))
+
+
+def load_model(
+    folder: Path, task: str, labels: list[str], seed: int = 0, entries: Mapping[str, Any] = MappingProxyType({})
+) -> Any:  # noqa: ANN401
     """Task model with float32 weights; a head that the checkpoint lacks is drawn from the seed.
+
+    `entries` are put into the config; a folder that was saved with them has them already.
 
     Raises:
         CheckpointError: The weights do not fit the config.
     """
-    config = transformers.AutoConfig.from_pretrained(str(folder))
-    config.id2label = dict(enumerate(labels))
-    config.label2id = {label: index for index, label in enumerate(labels)}
-    config.problem_type = "single_label_classification"
+    config, model_class = _for_task(folder, task, labels, entries)
     torch.manual_seed(seed)
     shapes = arch.noted_shapes(config)
     try:
         if shapes is None:
-            return _from_pretrained(folder, config, task)
-        model = tasks.model_class(task, config.model_type).from_config(config, attn_implementation=ATTENTION)
-        arch.resize_layers(model, shapes)
-        model.load_state_dict(load_file(folder / "model.safetensors"))
+            model = _from_pretrained(folder, config, model_class)
+        else:
+            model = model_class.from_config(config, dtype=torch.float32, attn_implementation=ATTENTION)
+            arch.resize_layers(model, shapes)
+            _load_resized(folder, model)
     except (RuntimeError, KeyError, ValueError, OSError) as error:
         raise CheckpointError(f"{folder}: weights do not fit config.json ({_first_line(error)})") from None
+    arch.ignore_segments(model)
+    arch.blank_padding(model)
     return model
 
 
@@ -124,9 +169,7 @@ def save_model(model: Any, tokenizer: Any, folder: Path) -> None:  # noqa: ANN40
     folder.mkdir(parents=True, exist_ok=True)
     model.config.architectures = [type(model).__name__]
     model.config.save_pretrained(folder)
-    state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    state = {name: tensor for name, tensor in state.items() if tensor.dtype.is_floating_point}
-    save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
+    save_file(_weights(model), folder / "model.safetensors", metadata={"format": "pt"})
     tokenizer.save_pretrained(folder)
 
 
@@ -136,16 +179,74 @@ def take_over(source: Path, task: str, labels: list[str], out: Path) -> StageRep
     return StageReport("take-over", {})
 
 
-def _from_pretrained(folder: Path, config: Any, task: str) -> Any:  # noqa: ANN401
-    model_class = tasks.model_class(task, config.model_type)
-    return model_class.from_pretrained(
+def _for_task(folder: Path, task: str, labels: list[str], entries: Mapping[str, Any]) -> tuple[Any, Any]:
+    """A checkpoint's config with the labels, and the class that loads it; a task without labels sets `num_labels`."""
+    config = load_config(folder)
+    config.id2label = dict(enumerate(labels))
+    config.label2id = {label: index for index, label in enumerate(labels)}
+    for name, value in entries.items():
+        setattr(config, name, value)
+    return config, workstation_half(task).model_class(config)
+
+
+def _from_pretrained(folder: Path, config: Any, model_class: Any) -> Any:  # noqa: ANN401
+    model, loading = model_class.from_pretrained(
         str(folder),
         config=config,
         dtype=torch.float32,
         attn_implementation=ATTENTION,
         ignore_mismatched_sizes=True,
         use_safetensors=True,
+        output_loading_info=True,
     )
+    _require_encoder(folder, model, {*loading["missing_keys"], *(name for name, *_ in loading["mismatched_keys"])})
+    return model
+
+
+def _load_resized(folder: Path, model: Any) -> None:  # noqa: ANN401
+    """Load a pruned model's weights, under the base model's prefix or without it; another task's head is left out."""
+    own, prefix = model.state_dict(), f"{model.base_model_prefix}."
+    state: dict[str, torch.Tensor] = {}
+    for name, tensor in load_file(folder / "model.safetensors").items():
+        fitting = [known for known in (name, prefix + name, name.removeprefix(prefix)) if known in own]
+        if fitting and tensor.shape == own[fitting[0]].shape:
+            state[fitting[0]] = tensor
+    drawn = set(model.load_state_dict(state, strict=False).missing_keys)
+    _require_encoder(folder, model, drawn)
+
+
+def _require_encoder(folder: Path, model: Any, drawn: set[str]) -> None:  # noqa: ANN401
+    """Let a head be drawn from the seed, and the pooler in front of it; the encoder must be the checkpoint's own."""
+    base = "" if model.base_model is model else f"{model.base_model_prefix}."
+    lost = sorted(name for name in drawn if name.startswith(base) and not name.startswith(f"{base}pooler."))
+    if lost:
+        raise CheckpointError(
+            f"{folder}: model.safetensors has no {lost[0]} of the shape that config.json tells, nor {len(lost) - 1} "
+            "other tensors of the encoder; save config and weights together with save_pretrained"
+        )
+
+
+def _weights(model: Any) -> dict[str, torch.Tensor]:  # noqa: ANN401
+    """Floating-point weights by name; of several names for one weight (a tied decoder) the first."""
+    state: dict[str, torch.Tensor] = {}
+    seen: set[int] = set()
+    for name, tensor in model.state_dict().items():
+        if tensor.dtype.is_floating_point and tensor.data_ptr() not in seen:
+            seen.add(tensor.data_ptr())
+            state[name] = tensor.detach().cpu().contiguous()
+    return state
+
+
+def _check_encoder(folder: Path, config: dict[str, Any]) -> None:
+    """Refuse what transformers 5 would silently compute as something else."""
+    positions = config.get("position_embedding_type") or "absolute"
+    if positions != "absolute":
+        raise CheckpointError(
+            f"{folder}: position_embedding_type is {positions!r}, which transformers 5 no longer computes; "
+            "supported: 'absolute'"
+        )
+    if config.get("is_decoder"):
+        raise CheckpointError(f"{folder}: is_decoder is true in config.json; give an encoder")
 
 
 def _check_weights(folder: Path) -> None:
@@ -179,7 +280,7 @@ def _in_package(name: str) -> Path:
 def _from_hub(source: str) -> Path:
     from huggingface_hub import snapshot_download
 
-    patterns = ["config.json", "*.safetensors", "tokenizer*", "vocab*", "special_tokens_map.json"]
+    patterns = ["config.json", "*.safetensors", "tokenizer*", "vocab*", "merges.txt", "*_tokens*.json"]
     try:
         return Path(snapshot_download(source, allow_patterns=patterns))
     except Exception as error:  # noqa: BLE001 - network, authentication and name errors alike

@@ -2,101 +2,162 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from edgebert.compress.tasks import workstation_half
 from edgebert.errors import DataError
-from edgebert.examples import Columns, Example, fingerprint, read_examples
-from edgebert.recipe import DataSettings
+from edgebert.examples import Example, fingerprint, read_examples
+from edgebert.recipe import DataSettings, Recipe, settings_dict
 from edgebert.runtime.encode import Encoded, TextEncoder
+from edgebert.runtime.model import Task
+from edgebert.runtime.tasks import device_half
+from edgebert.settings import fill
+
+INPUTS = ("input_ids", "attention_mask", "token_type_ids")
+# Windows with their targets and the id of padding, to a batch.
+Collate = Callable[[Sequence[dict[str, Any]], int], dict[str, torch.Tensor]]
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Label values as they stand in the files, the names shown for them, and what else the device must know.
+
+    Both lists are in the order of the head's outputs; `extra` goes into the manifest's `head`, `config` into the
+    model's config, for what a head is made from beside the labels.
+    """
+
+    values: list[str]
+    names: list[str]
+    extra: dict[str, Any] = field(default_factory=dict)
+    config: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class TaskData:
-    """Examples of every split, the label values as they stand in the files, and each file's fingerprint."""
+    """Examples of every split, the labels, and each file's fingerprint."""
 
+    task: str
     train: list[Example]
     validation: list[Example]
     test: list[Example]
     unlabelled: list[Example]
-    label_values: list[str]
-    label_names: list[str]
+    labels: Labels
+    settings: dict[str, Any]
     fingerprints: list[dict[str, Any]]
 
+    @property
+    def label_names(self) -> list[str]:
+        """Names of the labels, in the order of the head's outputs."""
+        return self.labels.names
 
-def read_task_data(settings: DataSettings, folder: Path, head: list[str] | None = None) -> TaskData:
+    @property
+    def half(self) -> Any:  # noqa: ANN401
+        """The workstation half of the task, for these settings."""
+        return workstation_half(self.task, self.settings)
+
+    @property
+    def segments(self) -> int:
+        """Texts in one row: 2 where the data has pairs."""
+        examples = self.train or self.validation or self.unlabelled
+        return 2 if examples[0].text_pair is not None else 1
+
+    def facts(self, tuned: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """What the device half of the task needs of a manifest; `tuned` is what was chosen on validation."""
+        return {
+            "task": self.task,
+            "labels": self.labels.names,
+            "segments": self.segments,
+            "head": {"settings": self.settings, **self.labels.extra, **(tuned or {})},
+            "data": {"label_values": self.labels.values},
+        }
+
+    def device_task(self, encoder: TextEncoder) -> Task:
+        """The device half of the task, for these labels."""
+        task: Task = device_half(self.task).TASK(self.facts(), encoder)
+        return task
+
+
+def read_task_data(recipe: Recipe, folder: Path, head: list[str] | None = None) -> TaskData:
     """Read every file that a recipe names.
 
     Args:
-        settings: The recipe's `[data]` table.
-        folder: What its paths are relative to.
+        recipe: Names task and files.
+        folder: What their paths are relative to.
         head: Labels of the checkpoint's own head, where it has one that is to be kept.
 
     Raises:
         DataError: A file cannot be used, or holds a label that is not known.
     """
-    columns = Columns(settings.text, settings.text_pair, settings.label)
+    data, device = recipe.data, device_half(recipe.task)
+    settings = fill(device.Settings, recipe.head, recipe.name, "head.")
+    columns = data.columns()
     splits = {
-        name: read_examples(folder / getattr(settings, name), columns) if getattr(settings, name) else []
+        name: device.read(folder / getattr(data, name), columns, settings) if getattr(data, name) else []
         for name in ("train", "validation", "test")
     }
-    text_only = Columns(settings.text, settings.text_pair, "")
-    unlabelled = [row for name in settings.unlabelled for row in read_examples(folder / name, text_only)]
-    values, names = _labels(settings, splits, folder, head)
-    for split, rows in splits.items():
-        _check_labels(folder / getattr(settings, split), rows, values)
-    limit = settings.limit or None
+    text_only = replace(columns, label="")
+    unlabelled = [row for name in data.unlabelled for row in read_examples(folder / name, text_only)]
+    limit = data.limit or None
     return TaskData(
+        task=recipe.task,
         train=splits["train"][:limit],
         validation=splits["validation"],
         test=splits["test"],
         unlabelled=unlabelled[:limit],
-        label_values=values,
-        label_names=names,
-        fingerprints=_fingerprints(settings, folder, splits),
+        labels=workstation_half(recipe.task).read_labels(data, splits, folder, head, settings),
+        settings=settings_dict(settings),
+        fingerprints=_fingerprints(data, folder, splits),
     )
 
 
 class EncodedRows(Dataset[dict[str, Any]]):
-    """Encoded examples for a trainer; each item holds lists of ids, a batch is padded by `pad_batch`."""
+    """Encoded windows for a trainer; a batch is padded by `pad_batch`."""
 
-    def __init__(self, rows: Sequence[Encoded], labels: Sequence[int]) -> None:
-        """Keep encoded texts and their label numbers (-100 where a text has no label)."""
+    def __init__(self, rows: Sequence[Encoded], targets: Sequence[dict[str, Any]]) -> None:
+        """Keep encoded windows and what is to be learnt about each."""
         self.rows = rows
-        self.labels = labels
+        self.targets = targets
 
     def __len__(self) -> int:
-        """Number of texts."""
+        """Number of windows."""
         return len(self.rows)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        """One text's ids, segment ids and label number."""
+        """One window's ids, segment ids and targets."""
         row = self.rows[index]
-        return {"input_ids": row.ids, "token_type_ids": row.type_ids, "labels": self.labels[index]}
+        return {"input_ids": row.ids, "token_type_ids": row.type_ids, **self.targets[index]}
 
 
-def encode_rows(examples: Sequence[Example], encoder: TextEncoder, label_values: Sequence[str]) -> EncodedRows:
-    """Encode examples exactly as the device will.
+def encode_rows(examples: Sequence[Example], data: TaskData, encoder: TextEncoder) -> EncodedRows:
+    """Encode examples exactly as the device will, unless the task trains on something else.
 
     Raises:
         TextError: A text holds no token.
     """
-    numbers = {value: index for index, value in enumerate(label_values)}
-    encoded = [encoder.encode_row(example) for example in examples]
-    labels = [-100 if example.label is None else numbers[example.label] for example in examples]
-    return EncodedRows(encoded, labels)
+    task, half = data.device_task(encoder), data.half
+    own_windows = getattr(half, "training_windows", None)
+    rows: list[Encoded] = []
+    targets: list[dict[str, Any]] = []
+    for example in examples:
+        windows = own_windows(task, example) if own_windows else task.encode(task.given(example))
+        rows += windows
+        targets += half.targets(task, example, windows)
+    return EncodedRows(rows, targets)
 
 
 def pad_batch(items: Sequence[dict[str, Any]], pad_id: int = 0) -> dict[str, torch.Tensor]:
     """Pad a batch to its longest text.
 
     Returns:
-        `input_ids`, `attention_mask`, `token_type_ids`: *Shape* (batch, longest), int64; `labels`: *Shape* (batch,).
+        `input_ids`, `attention_mask`, `token_type_ids`: *Shape* (batch, longest), int64; every target: a list with one
+        number a token is padded with -100, numbers and arrays are stacked.
     """
     longest = max(len(item["input_ids"]) for item in items)
     shape = (len(items), longest)
@@ -107,40 +168,43 @@ def pad_batch(items: Sequence[dict[str, Any]], pad_id: int = 0) -> dict[str, tor
         ids[row, :length] = torch.tensor(item["input_ids"])
         types[row, :length] = torch.tensor(item["token_type_ids"])
         mask[row, :length] = 1
-    labels = torch.tensor([item["labels"] for item in items])
-    return {"input_ids": ids, "attention_mask": mask, "token_type_ids": types, "labels": labels}
+    batch = {"input_ids": ids, "attention_mask": mask, "token_type_ids": types}
+    return batch | {name: _stacked([item[name] for item in items], longest) for name in items[0] if name not in batch}
 
 
-def _labels(
-    settings: DataSettings, splits: dict[str, list[Example]], folder: Path, head: list[str] | None
-) -> tuple[list[str], list[str]]:
-    """Label values in the files and the names shown for them, in the order of the head's outputs."""
-    seen = sorted({row.label for row in splits["train"] if row.label is not None})
-    names = settings.label_names
-    if head is not None:
-        by_name = {name: value for value, name in names.items()}
-        values = [by_name.get(name, name) for name in head]
-        surplus = [value for value in seen if value not in values]
-        if surplus and sorted(seen) == [str(index) for index in range(len(seen))] and len(seen) <= len(head):
-            return [str(index) for index in range(len(head))], head
-        if surplus:
-            raise DataError(
-                f"{folder / settings.train}: labels {surplus[:5]} are not among the {len(head)} of the head "
-                f"({', '.join(head[:8])}); map them in [data.label_names], or set finetune.when to always"
-            )
-        return values, head
-    values = list(names) if names else seen
-    if len(values) == 1:
-        raise DataError(f"{folder / settings.train}: only one label, {values[0]!r}; expected at least two")
-    return values, [names.get(value, value) for value in values]
+def collator(half: Any) -> Collate:  # noqa: ANN401
+    """How a task makes a batch of windows and their targets: in its own way, or by `pad_batch`."""
+    collate: Collate = getattr(half, "collate", pad_batch)
+    return collate
 
 
-def _check_labels(path: Path, rows: list[Example], values: list[str]) -> None:
+def model_inputs(batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """What of a batch goes into the model; the rest are targets."""
+    return {name: batch[name] for name in INPUTS}
+
+
+def seen_labels(rows: Sequence[Example]) -> list[str]:
+    """Labels of the rows, sorted, each once."""
+    return sorted({row.label for row in rows if row.label is not None})
+
+
+def check_known(rows: Sequence[Example], values: Sequence[str]) -> None:
+    """Refuse a label that is not among the known ones.
+
+    Raises:
+        DataError: Names file, line and label.
+    """
     known = set(values)
     for row in rows:
         if row.label not in known:
             shown = ", ".join(values[:8]) + ("…" if len(values) > 8 else "")
-            raise DataError(f"{path}: line {row.line}: unknown label {row.label!r}; expected one of: {shown}")
+            raise DataError(f"{row.place}: unknown label {row.label!r}; expected one of: {shown}")
+
+
+def _stacked(values: list[Any], longest: int) -> torch.Tensor:
+    if isinstance(values[0], list):
+        return torch.tensor([value + [-100] * (longest - len(value)) for value in values])
+    return torch.from_numpy(np.stack(values)) if isinstance(values[0], np.ndarray) else torch.tensor(values)
 
 
 def _fingerprints(settings: DataSettings, folder: Path, splits: dict[str, list[Example]]) -> list[dict[str, Any]]:

@@ -8,14 +8,14 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from edgebert.compress import arch, checkpoint, losses
-from edgebert.compress.data import TaskData, encode_rows
+from edgebert.compress.data import TaskData, collator, encode_rows, model_inputs
 from edgebert.compress.report import StageReport
 from edgebert.compress.run import Run
 from edgebert.compress.student import make_student
 from edgebert.compress.train import Training, has_bf16, train
+from edgebert.compress.validation import Validation
 from edgebert.recipe import DistillLoss, DistillSettings, TrainSettings, settings_dict
 
 VERSION = 1
@@ -57,16 +57,18 @@ def train_student(
     """Train a student whose layers stand for the named teacher layers, and save it."""
     tokenizer = checkpoint.load_tokenizer(teacher)
     encoder = run.encoder(tokenizer, out)
-    objective = Objective(checkpoint.load_model(teacher, run.task, data.label_names), student, layers, weights)
+    teacher_model = checkpoint.load_model(teacher, run.task, data.label_names)
+    objective = Objective(teacher_model, student, layers, weights, data.half)
     training = Training(
         title=stage,
-        train=encode_rows([*data.train, *data.unlabelled], encoder, data.label_values),
-        validation=encode_rows(data.validation, encoder, data.label_values),
+        train=encode_rows([*data.train, *data.unlabelled], data, encoder),
+        validate=Validation(data.validation, data, encoder, run.metric, tokenizer.pad_token_id),
         settings=settings,
         metric=run.metric,
         seed=run.seed,
         folder=out / "checkpoints",
         pad_id=tokenizer.pad_token_id,
+        collate=collator(objective.half),
     )
     metrics = train(student, training, objective)
     objective.detach(student)
@@ -77,8 +79,19 @@ def train_student(
 class Objective:
     """The weighted sum of distillation losses for one teacher and one student."""
 
-    def __init__(self, teacher: Any, student: Any, layers: Sequence[int], weights: DistillLoss) -> None:  # noqa: ANN401
-        """Freeze the teacher, and give the student a projection where its width differs."""
+    def __init__(
+        self,
+        teacher: Any,  # noqa: ANN401
+        student: Any,  # noqa: ANN401
+        layers: Sequence[int],
+        weights: DistillLoss,
+        half: Any,  # noqa: ANN401
+    ) -> None:
+        """Freeze the teacher, and give the student a projection where its width differs.
+
+        `half` is the workstation half of the task.
+        """
+        self.half = half
         self.teacher = teacher.eval().requires_grad_(False)
         self.layers = list(layers)
         self.weights = weights
@@ -91,20 +104,20 @@ class Objective:
             self._record("teacher", arch.encoder_layers(teacher)[self.layers[-1]])
             self._record("student", arch.encoder_layers(student)[-1])
 
-    def __call__(self, student: Any, batch: dict[str, Tensor]) -> tuple[Tensor, Any]:  # noqa: ANN401
-        """Loss of one batch and the student's outputs."""
-        inputs = {name: value for name, value in batch.items() if name != "labels"}
+    def __call__(self, student: Any, batch: dict[str, Tensor]) -> Tensor:  # noqa: ANN401
+        """Loss of one batch."""
+        inputs = model_inputs(batch)
         deep = bool(self.weights.hidden)
         device = inputs["input_ids"].device
         with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=has_bf16()):
             teacher_outputs = self.teacher.to(device)(**inputs, output_hidden_states=deep)
         student_outputs = student(**inputs, output_hidden_states=deep)
-        loss = self._logit_losses(student_outputs.logits, teacher_outputs.logits, batch["labels"])
+        loss = self._output_losses(student_outputs, teacher_outputs, batch)
         if deep:
             loss = loss + self.weights.hidden * self._hidden_loss(student, student_outputs, teacher_outputs, inputs)
         if self.weights.relation:
             loss = loss + self.weights.relation * self._relation_loss(inputs["attention_mask"])
-        return loss, student_outputs
+        return loss
 
     def detach(self, student: Any) -> None:  # noqa: ANN401
         """Take hooks and projection off the student again."""
@@ -113,13 +126,13 @@ class Objective:
         if hasattr(student, PROJECTION):
             delattr(student, PROJECTION)
 
-    def _logit_losses(self, student_logits: Tensor, teacher_logits: Tensor, labels: Tensor) -> Tensor:
-        loss = student_logits.new_zeros(())
+    def _output_losses(self, student: Any, teacher: Any, batch: dict[str, Tensor]) -> Tensor:  # noqa: ANN401
+        ours, theirs = self.half.outputs(student), self.half.outputs(teacher)
+        loss: Tensor = ours[0].new_zeros(())
         if self.weights.soft:
-            soft = losses.soft_target(student_logits, teacher_logits, self.weights.temperature)
-            loss = loss + self.weights.soft * soft
-        if self.weights.hard and bool((labels >= 0).any()):
-            loss = loss + self.weights.hard * functional.cross_entropy(student_logits, labels, ignore_index=-100)
+            loss = loss + self.weights.soft * self.half.soft_loss(ours, theirs, batch, self.weights.temperature)
+        if self.weights.hard:
+            loss = loss + self.weights.hard * self.half.hard_loss(ours, batch)
         return loss
 
     def _hidden_loss(self, student: Any, ours: Any, theirs: Any, inputs: dict[str, Tensor]) -> Tensor:  # noqa: ANN401

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
+
+from torch import Tensor
 
 from edgebert.compress import checkpoint
-from edgebert.compress.data import TaskData, encode_rows
+from edgebert.compress.data import TaskData, collator, encode_rows, model_inputs
 from edgebert.compress.report import StageReport
 from edgebert.compress.run import Run
 from edgebert.compress.train import Training, train
+from edgebert.compress.validation import Validation
 from edgebert.recipe import FinetuneSettings, settings_dict
 
 VERSION = 1
 
 
 def finetune(source: Path, data: TaskData, settings: FinetuneSettings, run: Run, out: Path) -> StageReport:
-    """Train the whole model with the task's own loss (Devlin et al. 2019, arXiv:1810.04805, section 4.1).
+    """Train the whole model with the task's own loss.
 
     Args:
         source: Checkpoint folder; its head is kept where it fits the labels, else drawn from the seed.
@@ -28,18 +32,24 @@ def finetune(source: Path, data: TaskData, settings: FinetuneSettings, run: Run,
         The stage's arguments and the validation metric reached.
     """
     tokenizer = checkpoint.load_tokenizer(source)
-    model = checkpoint.load_model(source, run.task, data.label_names, run.seed)
-    encoder = run.encoder(tokenizer, out)
+    model = checkpoint.load_model(source, run.task, data.label_names, run.seed, data.labels.config)
+    encoder, half = run.encoder(tokenizer, out), data.half
     training = Training(
         title="fine-tune",
-        train=encode_rows(data.train, encoder, data.label_values),
-        validation=encode_rows(data.validation, encoder, data.label_values),
+        train=encode_rows(data.train, data, encoder),
+        validate=Validation(data.validation, data, encoder, run.metric, tokenizer.pad_token_id),
         settings=settings,
         metric=run.metric,
         seed=run.seed,
         folder=out / "checkpoints",
         pad_id=tokenizer.pad_token_id,
+        collate=collator(half),
     )
-    metrics = train(model, training)
+
+    def loss(model: Any, batch: dict[str, Tensor]) -> Tensor:  # noqa: ANN401
+        value: Tensor = half.hard_loss(half.outputs(model(**model_inputs(batch))), batch)
+        return value
+
+    metrics = train(model, training, loss)
     checkpoint.save_model(model, tokenizer, out)
     return StageReport("finetune", settings_dict(settings), metrics)

@@ -1,16 +1,15 @@
-"""Quality metrics during compression, from scikit-learn."""
+"""Quality metrics during compression, from scikit-learn and scipy."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from sklearn.metrics import accuracy_score, f1_score
+from scipy.stats import pearsonr, spearmanr
+from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef
 
 
 def score(metric: str, expected: Any, predicted: Any) -> float:  # noqa: ANN401
-    """Metric of predicted label numbers; `f1` takes label 1 as the positive class.
-
-    *Shape* of both: (texts,), integers.
+    """Metric of predictions in the form that the task compares, one a text; `f1` takes label 1 as positive.
 
     Raises:
         ValueError: The metric is not known.
@@ -21,4 +20,10 @@ def score(metric: str, expected: Any, predicted: Any) -> float:  # noqa: ANN401
         return float(f1_score(expected, predicted))
     if metric == "macro_f1":
         return float(f1_score(expected, predicted, average="macro"))
-    raise ValueError(f"unknown metric {metric!r}; known: accuracy, f1, macro_f1")
+    if metric == "matthews":
+        return float(matthews_corrcoef(expected, predicted))
+    if metric == "pearson":
+        return float(pearsonr(expected, predicted).statistic)
+    if metric == "spearman":
+        return float(spearmanr(expected, predicted).statistic)
+    raise ValueError(f"unknown metric {metric!r}")

@@ -10,11 +10,13 @@ from torch import Tensor
 
 from edgebert.compress import arch, checkpoint
 from edgebert.compress.data import TaskData, encode_rows
+from edgebert.compress.families import families_that
 from edgebert.compress.importance import Importance, measure_importance
 from edgebert.compress.masks import Masks
 from edgebert.compress.report import StageReport
 from edgebert.compress.run import Run
 from edgebert.compress.student import cut_linear
+from edgebert.errors import SettingsError
 from edgebert.recipe import PruneSettings, settings_dict
 
 VERSION = 1
@@ -32,11 +34,16 @@ def prune(source: Path, data: TaskData, settings: PruneSettings, run: Run, out: 
 
     Returns:
         The stage's arguments, and the heads and neurons that each layer has left.
+
+    Raises:
+        SettingsError: A family that cannot be pruned.
     """
     tokenizer = checkpoint.load_tokenizer(source)
     model = checkpoint.load_model(source, run.task, data.label_names)
-    rows = encode_rows(data.train, run.encoder(tokenizer, out), data.label_values)
-    scores = measure_importance(model, rows, settings.importance, settings.samples, run.seed, tokenizer.pad_token_id)
+    check_prunable(model.config)
+    rows = encode_rows(data.train, data, run.encoder(tokenizer, out))
+    pad_id = tokenizer.pad_token_id
+    scores = measure_importance(model, rows, settings.importance, settings.samples, run.seed, data.half, pad_id)
     masks = choose(scores, settings.head_sparsity, settings.ffn_sparsity, settings.ffn_multiple)
     cut(model, masks)
     checkpoint.save_model(model, tokenizer, out)
@@ -71,12 +78,29 @@ def cut(model: Any, masks: Masks) -> None:  # noqa: ANN401
         rows = (heads[0].nonzero().flatten()[:, None] * size + torch.arange(size)).flatten()
         neurons = ffn[0].nonzero().flatten()
         hidden = torch.arange(parts.query.in_features)
-        for name in ("query", "key", "value"):
-            setattr(parts.attention, name, cut_linear(getattr(parts, name), rows, hidden))
-        parts.attention_output_owner.dense = cut_linear(parts.attention_output, hidden, rows)
-        parts.ffn_in_owner.dense = cut_linear(parts.ffn_in, neurons, hidden)
-        parts.ffn_out_owner.dense = cut_linear(parts.ffn_out, hidden, neurons)
+        arch.set_parts(
+            layer,
+            query=cut_linear(parts.query, rows, hidden),
+            key=cut_linear(parts.key, rows, hidden),
+            value=cut_linear(parts.value, rows, hidden),
+            attention_output=cut_linear(parts.attention_output, hidden, rows),
+            ffn_in=cut_linear(parts.ffn_in, neurons, hidden),
+            ffn_out=cut_linear(parts.ffn_out, hidden, neurons),
+        )
     arch.note_shapes(model)
+
+
+def check_prunable(config: Any) -> None:  # noqa: ANN401
+    """Refuse a family whose layers are more than attention and one feed-forward block.
+
+    Raises:
+        SettingsError: Names it, and the families that can be pruned.
+    """
+    if not arch.family_of(config).standard_layers:
+        raise SettingsError(
+            f"[prune]: the layers of {config.model_type} models cannot be pruned, only those of "
+            f"{families_that(lambda family: family.standard_layers)}; leave the table out and keep fewer layers"
+        )
 
 
 def _keep_counts(scores: list[Tensor], sparsity: float, multiple: int) -> list[int]:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from edgebert.compress import arch
+from edgebert.compress.families import families_that
 from edgebert.errors import SettingsError
 
 
@@ -19,16 +20,13 @@ def make_student(teacher: Any, layers: tuple[int, ...], hidden_size: int = 0) ->
     (arXiv:1910.01108); the width keeps the dimensions, heads and neurons of largest weight.
 
     Raises:
-        SettingsError: A layer that the teacher does not have, or a width that its heads do not divide.
+        SettingsError: A layer that the teacher does not have, a width that its heads do not divide, or a width for a
+            family or a head that cannot be narrowed.
     """
     check_layers(len(arch.encoder_layers(teacher)), layers)
+    check_width(teacher.config, hidden_size)
     student = copy.deepcopy(teacher)
-    encoder = student.bert.encoder
-    encoder.layer = nn.ModuleList(encoder.layer[index] for index in layers)
-    for index, layer in enumerate(encoder.layer):
-        layer.attention.self.layer_idx = index
-    student.config.num_hidden_layers = len(layers)
-    arch.note_shapes(student)
+    arch.keep_layers(student, layers)
     if hidden_size and hidden_size != teacher.config.hidden_size:
         _narrow(student, hidden_size)
     return student
@@ -44,26 +42,40 @@ def check_layers(count: int, layers: tuple[int, ...]) -> None:
         raise SettingsError(f"distill.layers {list(layers)}: the teacher has {count} layers, counted 0 to {count - 1}")
 
 
-def _narrow(model: Any, hidden_size: int) -> None:  # noqa: ANN401
-    config = model.config
-    head_size = arch.layer_parts(arch.encoder_layers(model)[0]).attention.attention_head_size
+def check_width(config: Any, hidden_size: int) -> None:  # noqa: ANN401
+    """Refuse a width that a teacher of this config cannot be cut to; 0 keeps the teacher's.
+
+    Raises:
+        SettingsError: Says which families and widths there are.
+    """
+    if not hidden_size or hidden_size == config.hidden_size:
+        return
+    if not arch.family_of(config).narrows:
+        raise SettingsError(
+            f"distill.hidden_size is {hidden_size}: {config.model_type} models cannot be narrowed, only "
+            f"{families_that(lambda family: family.narrows)}; leave it out and keep fewer layers"
+        )
     if arch.noted_shapes(config) is not None:
         raise SettingsError("distill.hidden_size: the teacher is already pruned; narrow it before pruning")
+    head_size = config.hidden_size // config.num_attention_heads
     if hidden_size > config.hidden_size or hidden_size % head_size:
         raise SettingsError(
             f"distill.hidden_size is {hidden_size}; expected a multiple of the head size {head_size} "
             f"up to the teacher's {config.hidden_size}"
         )
-    kept = _largest(_dimension_weight(model), hidden_size)
+
+
+def _narrow(model: Any, hidden_size: int) -> None:  # noqa: ANN401
+    config = model.config
+    head_size = config.hidden_size // config.num_attention_heads
+    heads = hidden_size // head_size
     ffn = config.intermediate_size * hidden_size // config.hidden_size
+    kept = _largest(_dimension_weight(model), hidden_size)
     for layer in arch.encoder_layers(model):
-        _narrow_layer(layer, kept, hidden_size // head_size, head_size, ffn)
-    _narrow_ends(model, kept)
-    config.hidden_size, config.num_attention_heads, config.intermediate_size = (
-        hidden_size,
-        hidden_size // head_size,
-        ffn,
-    )
+        _narrow_layer(layer, kept, heads, head_size, ffn)
+    _narrow_embeddings(model, kept)
+    _narrow_head(model, kept)
+    config.hidden_size, config.num_attention_heads, config.intermediate_size = hidden_size, heads, ffn
     arch.note_shapes(model)
 
 
@@ -81,25 +93,57 @@ def _narrow_layer(layer: Any, kept: Tensor, heads: int, head_size: int, ffn: int
     kept_heads = _largest(head_norm.pow(2).sum((0, 2)), heads)
     rows = (kept_heads[:, None] * head_size + torch.arange(head_size)).flatten()
     neurons = _largest(parts.ffn_in.weight.detach().norm(dim=1) * parts.ffn_out.weight.detach().norm(dim=0), ffn)
-    for name in ("query", "key", "value"):
-        setattr(parts.attention, name, cut_linear(getattr(parts, name), rows, kept))
-    parts.attention_output_owner.dense = cut_linear(parts.attention_output, kept, rows)
-    parts.ffn_in_owner.dense = cut_linear(parts.ffn_in, neurons, kept)
-    parts.ffn_out_owner.dense = cut_linear(parts.ffn_out, kept, neurons)
-    parts.attention_output_owner.LayerNorm = _cut_norm(parts.attention_norm, kept)
-    parts.ffn_out_owner.LayerNorm = _cut_norm(parts.ffn_norm, kept)
+    arch.set_parts(
+        layer,
+        query=cut_linear(parts.query, rows, kept),
+        key=cut_linear(parts.key, rows, kept),
+        value=cut_linear(parts.value, rows, kept),
+        attention_output=cut_linear(parts.attention_output, kept, rows),
+        attention_norm=_cut_norm(parts.attention_norm, kept),
+        ffn_in=cut_linear(parts.ffn_in, neurons, kept),
+        ffn_out=cut_linear(parts.ffn_out, kept, neurons),
+        ffn_norm=_cut_norm(parts.ffn_norm, kept),
+    )
 
 
-def _narrow_ends(model: Any, kept: Tensor) -> None:  # noqa: ANN401
+def _narrow_embeddings(model: Any, kept: Tensor) -> None:  # noqa: ANN401
     embeddings = arch.embeddings(model)
     for name in ("word_embeddings", "position_embeddings", "token_type_embeddings"):
         table = getattr(embeddings, name)
         table.weight = nn.Parameter(table.weight.detach()[:, kept].clone())
         table.embedding_dim = len(kept)
     embeddings.LayerNorm = _cut_norm(embeddings.LayerNorm, kept)
-    model.bert.pooler.dense = cut_linear(arch.pooler(model), kept, kept)
-    head = arch.classifier(model)
-    model.classifier = cut_linear(head, torch.arange(head.out_features), kept)
+
+
+def _narrow_head(model: Any, kept: Tensor) -> None:  # noqa: ANN401
+    """Cut the pooler and what stands on the base model: linear layers over its rows, and BERT's head for masked words.
+
+    Raises:
+        SettingsError: A head of another kind.
+    """
+    if arch.pooler(model) is not None:
+        model.base_model.pooler.dense = cut_linear(arch.pooler(model), kept, kept)
+    if model.base_model is model:
+        return
+    for name, head in model.named_children():
+        if isinstance(head, nn.Linear):
+            setattr(model, name, cut_linear(head, torch.arange(head.out_features), kept))
+        elif type(head).__name__ == "BertOnlyMLMHead":
+            _narrow_masked_lm(model, kept)
+        elif head is not model.base_model and list(head.parameters()):
+            raise SettingsError(
+                f"distill.hidden_size: the head '{name}' ({type(head).__name__}) of {type(model).__name__} cannot be "
+                "narrowed; leave hidden_size out and keep fewer layers"
+            )
+
+
+def _narrow_masked_lm(model: Any, kept: Tensor) -> None:  # noqa: ANN401
+    transform, decoder = model.cls.predictions.transform, model.cls.predictions.decoder
+    transform.dense = cut_linear(transform.dense, kept, kept)
+    transform.LayerNorm = _cut_norm(transform.LayerNorm, kept)
+    tied, words = model.config.tie_word_embeddings, arch.embeddings(model).word_embeddings
+    decoder.weight = words.weight if tied else nn.Parameter(decoder.weight.detach()[:, kept].clone())
+    decoder.in_features = len(kept)
 
 
 def cut_linear(linear: nn.Linear, rows: Tensor, columns: Tensor) -> nn.Linear:

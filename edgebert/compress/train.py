@@ -16,30 +16,33 @@ from transformers import EarlyStoppingCallback, Trainer, TrainerCallback, Traini
 from transformers.trainer_callback import PrinterCallback
 from transformers.trainer_utils import get_last_checkpoint
 
-from edgebert.compress.data import EncodedRows, pad_batch
+from edgebert.compress.data import Collate, EncodedRows, pad_batch
 from edgebert.compress.distributed import world_size
-from edgebert.compress.metrics import score
 from edgebert.compress.progress import progress
 from edgebert.recipe import TrainSettings
 
-LossFunction = Callable[[Any, dict[str, Tensor]], tuple[Tensor, Any]]
+LossFunction = Callable[[Any, dict[str, Tensor]], Tensor]
 
 
 @dataclass(frozen=True)
 class Training:
-    """What a training run needs besides the model: data, settings, metric, seed and where its checkpoints lie."""
+    """What a training run needs besides the model: data, settings, metric, seed and where its checkpoints lie.
+
+    `validate` gives the metric of the model that it is handed, `collate` makes a batch of rows.
+    """
 
     title: str
     train: EncodedRows
-    validation: EncodedRows
+    validate: Callable[[Any], float]
     settings: TrainSettings
     metric: str
     seed: int
     folder: Path
     pad_id: int = 0
+    collate: Collate = pad_batch
 
 
-def train(model: Any, training: Training, loss: LossFunction | None = None) -> dict[str, float]:  # noqa: ANN401
+def train(model: Any, training: Training, loss: LossFunction) -> dict[str, float]:  # noqa: ANN401
     """Train in place and leave the model with the weights of its best evaluation.
 
     Continues from the last checkpoint in the folder, with the same result as an uninterrupted run. Under
@@ -48,7 +51,7 @@ def train(model: Any, training: Training, loss: LossFunction | None = None) -> d
     Args:
         model: The model to train.
         training: Data, settings and place.
-        loss: Maps model and batch to (loss, outputs); None for the model's own loss.
+        loss: Loss of a model on a batch.
 
     Returns:
         Steps done, and the validation metric of the weights that were kept.
@@ -61,13 +64,13 @@ def train(model: Any, training: Training, loss: LossFunction | None = None) -> d
         model=model,
         args=_arguments(training),
         train_dataset=training.train,
-        eval_dataset=training.validation,
-        data_collator=lambda items: pad_batch(items, training.pad_id),
-        compute_metrics=lambda prediction: _metrics(prediction, training.metric),
+        # Asked for by the Trainer; our evaluate() reads the rows that `validate` holds.
+        eval_dataset=training.train,
+        data_collator=lambda items: training.collate(items, training.pad_id),
         callbacks=callbacks,
     )
     trainer.remove_callback(PrinterCallback)
-    trainer.loss_function = loss
+    trainer.loss_function, trainer.training = loss, training
     last = get_last_checkpoint(str(training.folder)) if training.folder.is_dir() else None
     trainer.train(resume_from_checkpoint=last)
     best = trainer.state.best_metric
@@ -121,9 +124,11 @@ class LengthGroupedSampler(Sampler[int]):
 
 
 class _Trainer(Trainer):  # type: ignore[misc]
-    """Trainer with a loss function of our choosing and our resumable batch order."""
+    """Trainer with a loss function of our choosing, the task's own evaluation and our resumable batch order."""
 
-    loss_function: LossFunction | None = None
+    loss_function: LossFunction
+    training: Training
+    control: Any
 
     def compute_loss(
         self,
@@ -132,12 +137,19 @@ class _Trainer(Trainer):  # type: ignore[misc]
         return_outputs: bool = False,
         num_items_in_batch: Tensor | int | None = None,
     ) -> Any:  # noqa: ANN401
-        if self.loss_function is None or not model.training:
-            outputs = model(**inputs)
-            loss = outputs.loss
-        else:
-            loss, outputs = self.loss_function(model, inputs)
-        return (loss, outputs) if return_outputs else loss
+        loss = self.loss_function(model, inputs)
+        return (loss, None) if return_outputs else loss
+
+    def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:  # noqa: ANN401
+        # A data loader would draw its seed here; drawing it keeps dropout, and so every recorded run, as it was.
+        torch.empty((), dtype=torch.int64).random_()
+        # Every process scores all rows: the same figure everywhere, and no gathering of uneven outputs.
+        with self.compute_loss_context_manager():
+            figure = self.training.validate(self.accelerator.unwrap_model(self.model))
+        metrics = {f"eval_{self.training.metric}": figure}
+        self.log(metrics)
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        return metrics
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int]:  # noqa: ANN401
         rows = self.train_dataset.rows
@@ -186,7 +198,6 @@ def _arguments(training: Training) -> TrainingArguments:
         output_dir=str(training.folder),
         max_steps=total,
         per_device_train_batch_size=max(1, settings.batch_size // processes),
-        per_device_eval_batch_size=64,
         learning_rate=settings.learning_rate,
         lr_scheduler_type="linear",
         warmup_steps=math.ceil(total * settings.warmup_share),
@@ -212,13 +223,7 @@ def _arguments(training: Training) -> TrainingArguments:
         report_to="none",
         remove_unused_columns=False,
         dataloader_pin_memory=torch.cuda.is_available(),
-        label_names=["labels"],
     )
-
-
-def _metrics(prediction: Any, metric: str) -> dict[str, float]:  # noqa: ANN401
-    logits = prediction.predictions[0] if isinstance(prediction.predictions, tuple) else prediction.predictions
-    return {metric: score(metric, prediction.label_ids, np.argmax(logits, axis=-1))}
 
 
 def _ddp_backend(processes: int) -> str | None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from edgebert import __version__, bundle
-from edgebert.compress import arch
+from edgebert.compress import arch, checkpoint
 from edgebert.compress.data import TaskData
 from edgebert.compress.report import StageReport
 from edgebert.exporters.card import model_card
@@ -69,11 +69,12 @@ def write_bundle(
 def _config(parts: BundleParts, max_length: int | None) -> dict[str, Any]:
     """The model's config, with the labels shown and the positions that the graph has."""
     config: dict[str, Any] = json.loads((parts.job.model / "config.json").read_text(encoding="utf-8"))
-    labels = parts.data.label_names
-    config["id2label"] = {str(index): label for index, label in enumerate(labels)}
-    config["label2id"] = {label: index for index, label in enumerate(labels)}
+    # A task without labels keeps what its head was saved with: the map's length is the number of its outputs.
+    if labels := parts.data.label_names:
+        config["id2label"] = {str(index): label for index, label in enumerate(labels)}
+        config["label2id"] = {label: index for index, label in enumerate(labels)}
     if max_length is not None:
-        config["max_position_embeddings"] = max_length
+        config["max_position_embeddings"] = max_length + arch.first_position(checkpoint.load_config(parts.job.model))
     return {key: value for key, value in config.items() if key != "_name_or_path"}
 
 
@@ -93,9 +94,11 @@ def _manifest(parts: BundleParts, folder: Path, reports: Sequence[StageReport]) 
         "task": recipe.task,
         "labels": parts.data.label_names,
         "inputs": last.arguments["inputs"],
-        "outputs": ["logits"],
-        "segments": parts.job.segments,
+        "outputs": list(parts.job.task().OUTPUTS),
+        "segments": parts.data.segments,
         "max_length": recipe.data.max_length,
+        "pad_id": parts.job.pad_id,
+        "head": parts.data.facts(last.metrics["head"])["head"],
         "precision": "fp32" if parts.precision == "none" else f"int8-{parts.precision}",
         "runtime": {
             "default": preferred if preferred in graphs else next(iter(graphs)),
@@ -107,8 +110,8 @@ def _manifest(parts: BundleParts, folder: Path, reports: Sequence[StageReport]) 
         "stages": [asdict(report) for report in reports],
         "metrics": last.metrics["quality"],
         "data": {
-            "columns": {"text": recipe.data.text, "text_pair": recipe.data.text_pair, "label": recipe.data.label},
-            "label_values": parts.data.label_values,
+            "columns": asdict(recipe.data.columns()),
+            "label_values": parts.data.labels.values,
             "metric": recipe.metric,
             "files": parts.data.fingerprints,
         },

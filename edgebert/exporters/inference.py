@@ -1,8 +1,9 @@
-"""The BERT classifier rewritten for inference: the same function of its inputs, with less to compute.
+"""The encoder and its head rewritten for inference: the same function of its inputs, with less to compute.
 
 What differs from the training graph, all of it exact: the three projections of attention are one matrix product, with
-the score scale folded into the query rows; the segment table is folded into the positions where a task has one segment;
-the last layer is computed for the [CLS] row alone, the only row that the head reads; the mask becomes one addition.
+the score scale folded into the query rows; the segment table is folded into the positions where a task or a family has
+one segment; the last layer is computed for the [CLS] row alone where the head reads no other; the mask becomes one
+addition. For families of standard layers (`compress.families`), pruned or not.
 """
 
 from __future__ import annotations
@@ -11,55 +12,78 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from edgebert.compress import arch
 
 MASKED = -10000.0
 
 
-class InferenceClassifier(nn.Module):
-    """Classifier over input ids, attention mask and, for tasks of two segments, token types.
+class InferenceModel(nn.Module):
+    """Task model over input ids, attention mask and, for tasks of two segments, token types.
 
-    *Shape*: every input (batch, length), int64; logits (batch, labels), float32.
+    *Shape*: every input (batch, length), int64; outputs as the head gives them, float32.
     """
 
-    def __init__(self, model: Any, segments: int, max_length: int) -> None:  # noqa: ANN401
-        """Take over the weights of a task model, pruned or not, and the positions of `max_length` tokens."""
+    def __init__(self, model: Any, head: nn.Module, rows: str, segments: int, max_length: int) -> None:  # noqa: ANN401
+        """Take over the weights of a task model, pruned or not, and the positions of `max_length` tokens.
+
+        Args:
+            model: The task model, of a family with standard layers.
+            head: From the rows of the last layer and the mask to a tuple of outputs.
+            rows: "first" where the head reads the [CLS] row alone, else "all".
+            segments: Texts in one input, 1 or 2.
+            max_length: Longest input in tokens.
+        """
         super().__init__()
-        self.embeddings = _Embeddings(arch.embeddings(model), segments, max_length)
+        known = arch.input_names(model.config)
+        self.inputs = known if segments > 1 else [name for name in known if name != arch.SEGMENT_INPUT]
+        takes_segments = arch.SEGMENT_INPUT in self.inputs
+        self.embeddings = _Embeddings(arch.embedding_parts(model), takes_segments, max_length)
         layers = [arch.layer_parts(layer) for layer in arch.encoder_layers(model)]
         self.layers = nn.ModuleList(_Layer(parts) for parts in layers[:-1])
-        self.last = _LastLayer(layers[-1])
-        self.pooler = arch.pooler(model)
-        self.classifier = arch.classifier(model)
+        self.last = _FirstRowLayer(layers[-1]) if rows == "first" else _Layer(layers[-1])
+        self.head = head
 
-    def forward(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None) -> Tensor:
-        """Logits of a batch. *Shape*: (batch, labels)."""
+    def forward(
+        self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None
+    ) -> tuple[Tensor, ...]:
+        """Outputs of a batch."""
         bias = (1.0 - attention_mask.to(torch.float32))[:, None, None, :] * MASKED
         hidden = self.embeddings(input_ids, token_type_ids)
         for layer in self.layers:
             hidden = layer(hidden, bias)
-        pooled = torch.tanh(self.pooler(self.last(hidden, bias)))
-        logits: Tensor = self.classifier(pooled).squeeze(1)
-        return logits
+        outputs: tuple[Tensor, ...] = self.head(self.last(hidden, bias), attention_mask)
+        return outputs
 
 
 class _Embeddings(nn.Module):
-    def __init__(self, source: Any, segments: int, max_length: int) -> None:  # noqa: ANN401
+    def __init__(self, parts: arch.EmbeddingParts, takes_segments: bool, max_length: int) -> None:
         super().__init__()
-        self.words = source.word_embeddings
-        positions = source.position_embeddings.weight.detach()[:max_length].clone()
-        types = source.token_type_embeddings.weight.detach()
-        self.positions = nn.Parameter(positions + types[0] if segments == 1 else positions)
-        self.types = source.token_type_embeddings if segments > 1 else None
-        self.norm = source.LayerNorm
+        self.words = parts.words
+        self.padding_id = parts.padding_id
+        # Where positions skip padding, the first row kept is padding's own.
+        first, rows = (0, max_length) if parts.padding_id is None else (parts.padding_id, max_length + 1)
+        positions = parts.positions.weight.detach()[first : first + rows].clone()
+        folded = None if parts.types is None or takes_segments else parts.types.weight.detach()[0]
+        self.positions = nn.Parameter(positions if folded is None else positions + folded)
+        self.types = parts.types if takes_segments else None
+        self.norm, self.projection = parts.norm, parts.projection
 
     def forward(self, input_ids: Tensor, token_type_ids: Tensor | None) -> Tensor:
-        hidden = self.words(input_ids) + self.positions[: input_ids.shape[1]]
+        hidden: Tensor = self.words(input_ids) + self._positions(input_ids)
         if self.types is not None:
             hidden = hidden + self.types(token_type_ids)
-        normed: Tensor = self.norm(hidden)
-        return normed
+        hidden = self.norm(hidden)
+        if self.projection is not None:
+            hidden = self.projection(hidden)
+        return hidden
+
+    def _positions(self, input_ids: Tensor) -> Tensor:
+        if self.padding_id is None:
+            return self.positions[: input_ids.shape[1]]
+        is_token = (input_ids != self.padding_id).to(torch.int64)
+        return functional.embedding(torch.cumsum(is_token, dim=1) * is_token, self.positions)
 
 
 class _Layer(nn.Module):
@@ -78,7 +102,7 @@ class _Layer(nn.Module):
         return tail
 
 
-class _LastLayer(nn.Module):
+class _FirstRowLayer(nn.Module):
     """The last encoder layer for the [CLS] row alone: keys and values of every row, one query."""
 
     def __init__(self, parts: arch.LayerParts) -> None:

@@ -3,47 +3,92 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import onnx
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from edgebert.compress import tasks
+from edgebert.compress import arch, optimum_tables
 from edgebert.errors import RunError
-from edgebert.exporters.inference import InferenceClassifier
+from edgebert.exporters.inference import InferenceModel
 
 OPSET = 20
 MOST_BATCH = 4096
 
 
-def export_plain(model: Any, task: str, out: Path) -> list[str]:  # noqa: ANN401
+def export_plain(model: Any, half: Any, outputs: Sequence[str], out: Path) -> list[str]:  # noqa: ANN401
     """Write the model as transformers defines it: the full-precision baseline.
 
-    Returns:
-        Names of the graph's inputs.
-    """
-    names = ["input_ids", "attention_mask", "token_type_ids"]
-    _export(model.eval(), names, task, model.config, int(model.config.max_position_embeddings), out)
-    return names
-
-
-def export_fast(model: Any, task: str, segments: int, max_length: int, out: Path) -> list[str]:  # noqa: ANN401
-    """Write the model rewritten for inference (`exporters.inference`), with positions up to `max_length`.
+    Args:
+        model: The task model.
+        half: Workstation half of the task.
+        outputs: Names of the graph's outputs.
+        out: The `.onnx` file.
 
     Returns:
         Names of the graph's inputs.
     """
-    names = input_names(segments)
-    module = InferenceClassifier(model.eval(), segments, max_length).eval()
-    _export(module, names, task, model.config, max_length, out)
-    return names
+    module = PlainModel(model.eval(), half)
+    _export(module, outputs, model.config, arch.longest_input(model.config), out)
+    return module.inputs
 
 
-def input_names(segments: int) -> list[str]:
-    """Inputs of the rewritten graph for texts of one or two segments."""
-    return ["input_ids", "attention_mask"] + (["token_type_ids"] if segments > 1 else [])
+def can_rewrite(config: Any) -> bool:  # noqa: ANN401
+    """Whether models of this config have layers that `exporters.inference` can rewrite."""
+    return arch.family_of(config).standard_layers
+
+
+def fast_module(model: Any, half: Any, segments: int, max_length: int) -> InferenceModel | PlainModel:  # noqa: ANN401
+    """The model rewritten for inference (`exporters.inference`), with positions up to `max_length`.
+
+    A model that cannot be rewritten comes back as transformers defines it. `inputs` names what the module takes.
+    """
+    if not can_rewrite(model.config):
+        return PlainModel(model.eval(), half)
+    return InferenceModel(model.eval(), half.head(model), half.ROWS, segments, max_length).eval()
+
+
+def export_fast(
+    model: Any,  # noqa: ANN401
+    half: Any,  # noqa: ANN401
+    outputs: Sequence[str],
+    segments: int,
+    max_length: int,
+    out: Path,
+) -> list[str]:
+    """Write the model rewritten for inference; the arguments are those of `export_plain` and `fast_module`.
+
+    Returns:
+        Names of the graph's inputs.
+    """
+    module = fast_module(model, half, segments, max_length)
+    _export(module, outputs, model.config, max_length, out)
+    return module.inputs
+
+
+class PlainModel(nn.Module):
+    """A task model as transformers defines it, with the outputs that the device reads, in their order.
+
+    *Shape*: every input (batch, length), int64; outputs as the task has them, float32.
+    """
+
+    def __init__(self, model: Any, half: Any) -> None:  # noqa: ANN401
+        """Take a task model and the workstation half of its task."""
+        super().__init__()
+        self.model, self.task_half = model, half
+        self.inputs = arch.input_names(model.config)
+
+    def forward(
+        self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None
+    ) -> tuple[Tensor, ...]:
+        """Outputs of a batch."""
+        given = {"input_ids": input_ids, "attention_mask": attention_mask, "token_type_ids": token_type_ids}
+        result = self.model(**{name: given[name] for name in self.inputs})
+        outputs: tuple[Tensor, ...] = self.task_half.outputs(result)
+        return outputs
 
 
 def graph_inputs(graph: Path) -> list[str]:
@@ -58,7 +103,9 @@ def dynamic_shapes(names: list[str], max_length: int) -> dict[str, dict[int, Any
     return {name: {0: batch, 1: length} for name in names}
 
 
-def save_module(module: nn.Module, inputs: dict[str, Any], shapes: dict[str, Any], out: Path) -> None:
+def save_module(
+    module: nn.Module, inputs: dict[str, Any], outputs: Sequence[str], shapes: dict[str, Any], out: Path
+) -> None:
     """Trace a module and save the graph without a trace of this machine (paths, stack traces) in it."""
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
@@ -69,7 +116,7 @@ def save_module(module: nn.Module, inputs: dict[str, Any], shapes: dict[str, Any
             dynamic_shapes=tuple(shapes.values()),
             opset_version=OPSET,
             input_names=list(inputs),
-            output_names=["logits"],
+            output_names=list(outputs),
             verbose=False,
         )
     if program is None:
@@ -92,7 +139,13 @@ def strip(model: onnx.ModelProto) -> None:
         del item.metadata_props[:]
 
 
-def _export(module: nn.Module, names: list[str], task: str, config: Any, max_length: int, out: Path) -> None:  # noqa: ANN401
-    inputs = tasks.dummy_inputs(task, config, names)
+def _export(
+    module: InferenceModel | PlainModel,
+    outputs: Sequence[str],
+    config: Any,  # noqa: ANN401
+    max_length: int,
+    out: Path,
+) -> None:
+    inputs = optimum_tables.dummy_inputs(config, module.inputs)
     inputs["attention_mask"] = torch.ones_like(inputs["attention_mask"])
-    save_module(module, inputs, dynamic_shapes(names, max_length), out)
+    save_module(module, inputs, outputs, dynamic_shapes(module.inputs, max_length), out)

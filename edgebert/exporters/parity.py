@@ -2,65 +2,77 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import torch
 
-from edgebert.compress.data import pad_batch
 from edgebert.errors import ParityError
-from edgebert.runtime.classifier import padded_inputs
 from edgebert.runtime.encode import Encoded
-from edgebert.runtime.session import Logits, Session
+from edgebert.runtime.model import padded_inputs, split_batch
+from edgebert.runtime.session import Outputs, Session
 
 FP32_TOLERANCE = 1e-4
 
 
 @dataclass(frozen=True)
 class Parity:
-    """Largest difference of logits, and the share of texts that got the same label."""
+    """Largest difference of any output, and the share of windows whose likeliest labels are the same."""
 
     max_difference: float
     agreement: float
     texts: int
 
 
-def reference_logits(model: Any, rows: Sequence[Encoded], batch_size: int = 8) -> Logits:  # noqa: ANN401
-    """Logits of the PyTorch model, in batches padded as they come. *Shape*: (texts, labels)."""
-    model.eval()
-    parts = []
-    with torch.no_grad():
-        for start in range(0, len(rows), batch_size):
-            chunk = rows[start : start + batch_size]
-            items = [{"input_ids": row.ids, "token_type_ids": row.type_ids, "labels": 0} for row in chunk]
-            batch = {name: value for name, value in pad_batch(items).items() if name != "labels"}
-            parts.append(model(**batch).logits.float().numpy())
-    return np.concatenate(parts)
+def compare(
+    reference: Sequence[Outputs],
+    session: Session,
+    names: Sequence[str],
+    windows: Sequence[Encoded],
+    kinds: Mapping[str, bool],
+    pad_id: int = 0,
+) -> Parity:
+    """Run every window twice, alone and in padded batches of eight, and take the worse.
 
-
-def compare(reference: Logits, session: Session, names: Sequence[str], rows: Sequence[Encoded]) -> Parity:
-    """Run every text twice, alone and in padded batches of eight, and take the worse."""
+    Args:
+        reference: Outputs of the PyTorch model for every window.
+        session: The graph.
+        names: Its inputs.
+        windows: Real sentences.
+        kinds: The task's outputs, and whether each has a row a token.
+        pad_id: Token id of padding.
+    """
     parities = []
     for batch_size in (1, 8):
-        chunks = [rows[start : start + batch_size] for start in range(0, len(rows), batch_size)]
-        logits = np.concatenate([session.run(padded_inputs(chunk, names)) for chunk in chunks])
-        same = float((logits.argmax(1) == reference.argmax(1)).mean())
-        parities.append(Parity(float(np.abs(logits - reference).max()), same, len(rows)))
+        outputs: list[Outputs] = []
+        for start in range(0, len(windows), batch_size):
+            chunk = windows[start : start + batch_size]
+            outputs += split_batch(session.run(padded_inputs(chunk, names, pad_id)), chunk, kinds)
+        pairs = list(zip(outputs, reference, strict=True))
+        same = float(np.mean([_agree(ours, theirs) for ours, theirs in pairs]))
+        parities.append(Parity(max(_difference(ours, theirs) for ours, theirs in pairs), same, len(windows)))
     return Parity(
-        max(parity.max_difference for parity in parities), min(parity.agreement for parity in parities), len(rows)
+        max(parity.max_difference for parity in parities), min(parity.agreement for parity in parities), len(windows)
     )
+
+
+def _difference(ours: Outputs, theirs: Outputs) -> float:
+    return max(float(np.abs(a - b).max()) for a, b in zip(ours, theirs, strict=True))
+
+
+def _agree(ours: Outputs, theirs: Outputs) -> bool:
+    """Whether the largest figure of every row stands at the same place."""
+    return all(bool((a.argmax(-1) == b.argmax(-1)).all()) for a, b in zip(ours, theirs, strict=True))
 
 
 def require_parity(parity: Parity, graph: str) -> None:
     """Refuse a full-precision graph that differs.
 
     Raises:
-        ParityError: The logits differ by more than 1e-4.
+        ParityError: Its outputs differ by more than 1e-4.
     """
     if not parity.max_difference <= FP32_TOLERANCE:
         raise ParityError(
-            f"{graph}: logits differ from PyTorch's by {parity.max_difference:.2e} on {parity.texts} texts, more than "
+            f"{graph}: outputs differ from PyTorch's by {parity.max_difference:.2e} on {parity.texts} texts, more than "
             f'{FP32_TOLERANCE:.0e}; the graph is not exported. Try export.graph = "plain"'
         )

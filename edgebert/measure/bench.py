@@ -6,23 +6,24 @@ import json
 import random
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from edgebert.bundle import bundle_hash
-from edgebert.errors import DataError, InputError
-from edgebert.examples import Columns, Example, fingerprint, read_examples
+from edgebert.errors import InputError
+from edgebert.examples import Example, fingerprint
+from edgebert.measure.data import read_texts
 from edgebert.measure.environment import environment
 from edgebert.measure.process import run_child
-from edgebert.measure.quality import label_numbers, measure_quality
 from edgebert.measure.results import Case, Result, write_json
 from edgebert.measure.statistics import Samples, median_ratio, percentile_ms
 from edgebert.measure.suite import Suite
 from edgebert.measure.variants import Variant
 from edgebert.measure.waterfall import waterfall
+from edgebert.runtime.tasks import device_half
 
 Child = Callable[[dict[str, Any]], dict[str, Any]]
 Progress = Callable[[str], None]
@@ -30,31 +31,31 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Workload:
-    """The texts that every variant answers, where they came from, and their labels where there are any."""
+    """The inputs that every variant answers, where they came from, and what is right where that is known."""
 
     examples: list[Example]
-    source: str
+    path: Path
     sha256: str
+    inputs: list[Any]
 
-    def texts(self) -> list[Any]:
-        """Texts, or pairs of texts, fit for JSON."""
-        return [row.text if row.text_pair is None else [row.text, row.text_pair] for row in self.examples]
+    @property
+    def source(self) -> str:
+        """Name of the file."""
+        return self.path.name
 
 
 def read_workload(path: Path, manifest: dict[str, Any]) -> Workload:
-    """Read the texts of a data file, and their labels where it has the label column of the bundle's data.
+    """Read the inputs of a data file, and what is right about them where it has the label column of the bundle's data.
 
     Raises:
-        DataError: The file cannot be used, or holds a text that makes no token.
+        DataError: The file cannot be used, or holds a label that the bundle does not know.
     """
-    columns = Columns(**manifest["data"]["columns"])
-    try:
-        examples = read_examples(path, columns)
-    except DataError as error:
-        if f"'{columns.label}'" not in str(error) or not columns.label:
-            raise
-        examples = read_examples(path, replace(columns, label=""))
-    return Workload(examples, path.name, fingerprint(path))
+    examples = read_texts(path, manifest)
+    task = device_half(manifest["task"]).TASK(manifest, None)
+    if examples[0].label is not None:
+        for example in examples:
+            task.expected(example)
+    return Workload(examples, path, fingerprint(path), [_plain(task.given(example)) for example in examples])
 
 
 def bench(
@@ -141,13 +142,8 @@ class _Bench:
 
     def _quality(self) -> dict[str, dict[str, Any]]:
         workload, qualities = self._labelled(), {}
-        if workload is None:
-            return {}
-        for variant in self.variants:
-            expected = label_numbers(workload.examples, variant.manifest, workload.source)
-            answer = self._child(variant, "quality", 0, texts=workload.texts())
-            metric = variant.manifest["data"]["metric"]
-            qualities[variant.name] = measure_quality(metric, expected, np.array(answer["predicted"])).as_dict()
+        for variant in self.variants if workload else []:
+            qualities[variant.name] = self._child(variant, "quality", 0)["quality"]
         return qualities
 
     def _single_stream(self, length: int, quality: dict[str, dict[str, Any]]) -> None:
@@ -197,7 +193,7 @@ class _Bench:
             self.result.write(self.out)
         return answers
 
-    def _child(self, variant: Variant, scenario: str, length: int, texts: list[Any] | None = None) -> dict[str, Any]:
+    def _child(self, variant: Variant, scenario: str, length: int) -> dict[str, Any]:
         self.count += 1
         shown = f"{length} tokens" if length else "natural lengths"
         self.progress(f"[{self.count}/{self.total}] {variant.name}: {scenario}, {shown}")
@@ -214,13 +210,16 @@ class _Bench:
         if length:
             job["ids"] = _random_ids(length, _vocabulary_size(self.variants), self.suite.seed)
         else:
-            job["texts"] = texts if texts is not None else self._sampled_texts(scenario)
+            job["texts"] = self._sampled_texts(scenario)
+        if scenario == "quality":
+            assert self.workload is not None
+            job |= {"data": str(self.workload.path.resolve()), "metric": variant.manifest["data"]["metric"]}
         return self.child(job)
 
     def _sampled_texts(self, scenario: str) -> list[Any]:
         """The same seeded sample of texts for every variant and round."""
         assert self.workload is not None
-        texts = self.workload.texts()
+        texts = list(self.workload.inputs)
         random.Random(self.suite.seed).shuffle(texts)
         return texts[
             : max(self.suite.samples, 2 * self.suite.batch_size) if scenario == "offline" else self.suite.samples
@@ -252,6 +251,11 @@ class _Bench:
             title = f"{what}, {shown}: {base} / {variant.name}"
             self.result.ratios.append(median_ratio(title, samples[base], samples[variant.name], self.suite.seed))
         self.result.write(self.out)
+
+
+def _plain(given: Any) -> Any:  # noqa: ANN401
+    """An input as JSON carries it to the measured process: words go as their text, as an application would give it."""
+    return given if isinstance(given, str | tuple) else str(given)
 
 
 def _samples(answer: dict[str, Any]) -> Samples:

@@ -18,7 +18,7 @@ from edgebert.measure.memory import peak_rss_bytes
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from edgebert.runtime.classifier import TextClassifier
+    from edgebert.runtime.model import Model
 
 
 def main() -> int:
@@ -39,8 +39,8 @@ def main() -> int:
     return 0
 
 
-def _call(model: TextClassifier, job: dict[str, Any]) -> Callable[[int], Any]:
-    """What is timed: text to prediction, or, for a fixed length, token ids to logits."""
+def _call(model: Model, job: dict[str, Any]) -> Callable[[int], Any]:
+    """What is timed: text to prediction, or, for a fixed length, token ids to outputs."""
     if job["length"]:
         from edgebert.runtime.encode import Encoded
 
@@ -54,7 +54,7 @@ def _texts(job: dict[str, Any]) -> list[Any]:
     return [text if isinstance(text, str) else tuple(text) for text in job["texts"]]
 
 
-def _single_stream(model: TextClassifier, job: dict[str, Any], call: Callable[[int], Any]) -> dict[str, Any]:
+def _single_stream(model: Model, job: dict[str, Any], call: Callable[[int], Any]) -> dict[str, Any]:
     """One prediction after another. Returns every latency, in nanoseconds, in the order of the texts."""
     for at in range(job["warmup"]):
         call(at)
@@ -68,7 +68,7 @@ def _single_stream(model: TextClassifier, job: dict[str, Any], call: Callable[[i
     return {"latencies_ns": latencies_ns}
 
 
-def _offline(model: TextClassifier, job: dict[str, Any], call: Callable[[int], Any]) -> dict[str, Any]:
+def _offline(model: Model, job: dict[str, Any], call: Callable[[int], Any]) -> dict[str, Any]:
     """All texts at once, in batches of like length. Returns texts and nanoseconds."""
     texts = _texts(job)
     model(texts[: job["batch_size"] * 2], batch_size=job["batch_size"])
@@ -77,16 +77,19 @@ def _offline(model: TextClassifier, job: dict[str, Any], call: Callable[[int], A
     return {"texts": len(texts), "total_ns": time.perf_counter_ns() - begin}
 
 
-def _memory(model: TextClassifier, job: dict[str, Any], call: Callable[[int], Any]) -> dict[str, Any]:
+def _memory(model: Model, job: dict[str, Any], call: Callable[[int], Any]) -> dict[str, Any]:
     """Enough predictions to reach the steady state; the marks hold the peaks."""
     for at in range(job["samples"]):
         call(at)
     return {}
 
 
-def _quality(model: TextClassifier, job: dict[str, Any], call: Callable[[int], Any]) -> dict[str, Any]:
-    """Predicted label numbers, one text at a time, as the device would answer."""
-    return {"predicted": [int(model.logits([text]).argmax()) for text in _texts(job)]}
+def _quality(model: Model, job: dict[str, Any], call: Callable[[int], Any]) -> dict[str, Any]:
+    """The metric on a labelled file, one text at a time, as the device would answer."""
+    from edgebert.measure.data import read_rows
+    from edgebert.measure.quality import evaluate
+
+    return {"quality": evaluate(model, read_rows(Path(job["data"]), model.manifest), job["metric"]).as_dict()}
 
 
 if __name__ == "__main__":

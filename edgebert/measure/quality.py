@@ -1,19 +1,19 @@
-"""Quality on the device: predicted labels against expected ones, with an interval."""
+"""Quality on the device: predictions against what is right, with an interval."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from edgebert.errors import DataError
 from edgebert.examples import Example
+from edgebert.measure.metrics import Metric
+from edgebert.runtime.model import Model
+from edgebert.runtime.tasks import device_half
 
 RESAMPLES = 1000
-Labels = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -31,53 +31,30 @@ class Quality:
         return {name: round(value, 6) if isinstance(value, float) else value for name, value in asdict(self).items()}
 
 
-def measure_quality(metric: str, expected: Labels, predicted: Labels) -> Quality:
-    """Score predictions.
+def evaluate(model: Model, examples: Iterable[Example], metric: str) -> Quality:
+    """Score a model on rows of a data file, one text at a time, as a device answers.
 
-    *Shape* of both: (texts,). `f1` takes label 1 as the positive class. The interval is the percentile bootstrap's
-    (Efron 1979) over 1,000 resamples of the texts.
-    """
-    random = np.random.default_rng(0)
-    draws = [
-        score(metric, expected[chosen], predicted[chosen])
-        for chosen in random.integers(0, len(expected), size=(RESAMPLES, len(expected)))
-    ]
-    low, high = np.percentile(draws, [2.5, 97.5])
-    return Quality(metric, score(metric, expected, predicted), len(expected), float(low), float(high))
-
-
-def score(metric: str, expected: Labels, predicted: Labels) -> float:
-    """Accuracy, F1 of label 1, or the mean F1 over the labels that occur.
+    Dynamic INT8 scales activations by the whole batch, so a text's batchmates would be heard in its answer.
 
     Raises:
-        ValueError: The metric is not known.
+        DataError: A row whose label the bundle does not know.
     """
-    if metric == "accuracy":
-        return float((expected == predicted).mean())
-    if metric == "f1":
-        return _f1(expected == 1, predicted == 1)
-    if metric == "macro_f1":
-        labels = np.union1d(expected, predicted)
-        return float(np.mean([_f1(expected == label, predicted == label) for label in labels]))
-    raise ValueError(f"unknown metric {metric!r}; known: accuracy, f1, macro_f1")
-
-
-def label_numbers(examples: Sequence[Example], manifest: dict[str, Any], source: str) -> Labels:
-    """Numbers of the expected labels, given as the training data wrote them or as the bundle names them.
-
-    Raises:
-        DataError: A label that the bundle does not know; the message names file, line and value.
-    """
-    numbers = {name: index for index, name in enumerate(manifest["labels"])}
-    numbers |= {value: index for index, value in enumerate(manifest["data"].get("label_values", []))}
+    task = model.task
+    expected, predicted = [], []
     for example in examples:
-        if example.label not in numbers:
-            known = ", ".join(manifest["labels"][:8])
-            raise DataError(f"{source}: line {example.line}: unknown label {example.label!r}; expected one of: {known}")
-    return np.array([numbers[str(example.label)] for example in examples])
+        expected.append(task.expected(example))
+        predicted.append(task.predicted(model(task.given(example))))
+    chosen = device_half(model.manifest["task"]).METRICS[metric]
+    return measure_quality(metric, chosen, expected, predicted)
 
 
-def _f1(expected: NDArray[np.bool_], predicted: NDArray[np.bool_]) -> float:
-    found = int((expected & predicted).sum())
-    total = int(expected.sum()) + int(predicted.sum())
-    return 2 * found / total if total else 0.0
+def measure_quality(name: str, metric: Metric, expected: Sequence[Any], predicted: Sequence[Any]) -> Quality:
+    """Score predictions, one a text, in the form that the task's metrics compare.
+
+    The interval is the percentile bootstrap's (Efron 1979) over 1,000 resamples of the texts.
+    """
+    table = metric.table(expected, predicted)
+    random = np.random.default_rng(0)
+    draws = [metric.figure(table[rows]) for rows in random.integers(0, len(table), size=(RESAMPLES, len(table)))]
+    low, high = np.percentile(draws, [2.5, 97.5])
+    return Quality(name, metric.figure(table), len(table), float(low), float(high))

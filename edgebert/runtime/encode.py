@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tokenizers import Tokenizer
+from tokenizers import Encoding, Tokenizer
+from tokenizers.pre_tokenizers import ByteLevel
 
 from edgebert.errors import BundleError, TextError
-from edgebert.examples import Example
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """Token ids and segment ids of one text (or pair), special tokens included, and whether it was cut short."""
+    """Token ids and segment ids of one input, special tokens included, and whether it was cut short.
+
+    For texts given as words: `words` is each token's word number, None for special tokens. For a question in a context:
+    `offsets` is each token's stretch of characters of the context, None for tokens outside it.
+    """
 
     ids: list[int]
     type_ids: list[int]
-    truncated: bool
+    truncated: bool = False
+    words: Sequence[int | None] = ()
+    offsets: Sequence[tuple[int, int] | None] = ()
 
 
 class TextEncoder:
-    """Encodes texts or pairs of texts, cut to `max_length` tokens, never padded."""
+    """Encodes texts or pairs of texts, cut to `max_length` tokens or in overlapping windows of it, never padded."""
 
     def __init__(self, tokenizer_file: Path, max_length: int) -> None:
         """Open a `tokenizer.json`.
@@ -34,8 +41,9 @@ class TextEncoder:
         except Exception as error:  # noqa: BLE001 - tokenizers raises bare Exception
             raise BundleError(f"{tokenizer_file}: not a tokenizer ({error}); export the bundle again") from None
         self._tokenizer.no_padding()
-        self._tokenizer.enable_truncation(max_length)
         self.max_length = max_length
+        self._truncation: tuple[str, int] | None = None
+        self._truncate("longest_first", 0)
 
     def encode(self, text: str) -> Encoded:
         """Encode one text.
@@ -43,7 +51,7 @@ class TextEncoder:
         Raises:
             TextError: Not a string, not valid Unicode, or nothing in it that makes a token.
         """
-        self._check(text, "text")
+        check_text(text, "text")
         return self._encoded(text, None)
 
     def encode_pair(self, text: str, text_pair: str) -> Encoded:
@@ -52,28 +60,119 @@ class TextEncoder:
         Raises:
             TextError: Either is not a string or not valid Unicode, or nothing in both makes a token.
         """
-        self._check(text, "text")
-        self._check(text_pair, "text pair")
+        check_text(text, "text")
+        check_text(text_pair, "text pair")
         return self._encoded(text, text_pair)
 
-    def encode_row(self, row: Example) -> Encoded:
-        """Encode a row of a data file: its text, or its text and the pair."""
-        return self.encode(row.text) if row.text_pair is None else self.encode_pair(row.text, row.text_pair)
+    def encode_words(self, words: Sequence[str], stride: int) -> list[Encoded]:
+        """Encode a text that is split into words, in windows that share `stride` tokens where it is too long for one.
+
+        Raises:
+            TextError: A word is not valid Unicode, or none makes a token.
+        """
+        for word in words:
+            check_text(word, "word")
+        # A byte-level vocabulary knows where a word starts by the space before it.
+        spaced = isinstance(self._tokenizer.pre_tokenizer, ByteLevel)
+        given = [f" {word}" for word in words] if spaced else list(words)
+        self._truncate("longest_first", min(stride, self._room(self._tokenizer.num_special_tokens_to_add(False)) - 1))
+        encoding = self._tokenizer.encode(given, is_pretokenized=True)
+        if all(encoding.special_tokens_mask):
+            raise TextError(f"text {' '.join(words)[:40]!r} holds no token; give at least one word")
+        windows = [encoding, *encoding.overflowing]
+        return [Encoded(window.ids, window.type_ids, False, words=window.word_ids) for window in windows]
+
+    def encode_context(self, question: str, context: str, stride: int) -> list[Encoded]:
+        """Encode a question with a context, in windows that repeat the question and share `stride` context tokens.
+
+        Where a window has little room beside the question they share less, so that half of each is new.
+
+        Raises:
+            TextError: Either is not a string or not valid Unicode, nothing in one of them makes a token, or the
+                question leaves no room for the context.
+        """
+        check_text(question, "question")
+        check_text(context, "context")
+        self._keep_whole()
+        encoding = self._tokenizer.encode(question, context)
+        parts = encoding.sequence_ids
+        asked, found = parts.count(0), parts.count(1)
+        room = self._room(len(parts) - found)
+        if not asked:
+            raise TextError(f"question {question[:40]!r} holds no token; give at least one word")
+        if room < 1:
+            raise TextError(
+                f"the question has {asked} tokens, which leaves no room for the context in a window of "
+                f"{self.max_length}; shorten the question"
+            )
+        if not found:
+            raise TextError(f"context {context[:40]!r} holds no token; give at least one word")
+        return _windows(encoding, parts.index(1), found, room, min(stride, room // 2))
+
+    @property
+    def vocabulary_size(self) -> int:
+        """Tokens that there are, special ones included."""
+        return int(self._tokenizer.get_vocab_size())
+
+    def token_id(self, token: str) -> int | None:
+        """Number of a token of the vocabulary, None for what is none."""
+        number: int | None = self._tokenizer.token_to_id(token)
+        return number
+
+    def token(self, number: int) -> str:
+        """A token as it reads in text; one that goes on a word keeps the mark of it."""
+        return str(self._tokenizer.decode([number], skip_special_tokens=False)).strip()
 
     def _encoded(self, text: str, text_pair: str | None) -> Encoded:
+        self._truncate("longest_first", 0)
         encoding = self._tokenizer.encode(text, text_pair)
         if all(encoding.special_tokens_mask):
             raise TextError(f"text {text[:40]!r} holds no token; give at least one word")
         return Encoded(encoding.ids, encoding.type_ids, bool(encoding.overflowing))
 
-    @staticmethod
-    def _check(text: object, what: str) -> None:
-        if not isinstance(text, str):
-            raise TextError(f"{what} is {type(text).__name__} {text!r:.40}; give a str")
-        try:
-            text.encode("utf-8")
-        except UnicodeEncodeError as error:
-            raise TextError(
-                f"{what} holds the lone surrogate {text[error.start]!r} at character {error.start}; "
-                "decode the source as UTF-8 with errors='replace'"
-            ) from None
+    def _room(self, taken: int) -> int:
+        """Tokens left in a window."""
+        return self.max_length - taken
+
+    def _truncate(self, strategy: str, stride: int) -> None:
+        if self._truncation != (strategy, stride):
+            self._tokenizer.enable_truncation(self.max_length, stride=max(0, stride), strategy=strategy)
+            self._truncation = (strategy, stride)
+
+    def _keep_whole(self) -> None:
+        if self._truncation is not None:
+            self._tokenizer.no_truncation()
+            self._truncation = None
+
+
+def _windows(encoding: Encoding, first: int, found: int, room: int, stride: int) -> list[Encoded]:
+    """Windows of at most `room` of the `found` context tokens that stand from `first` on, all else around each."""
+    ids, type_ids, offsets, end = encoding.ids, encoding.type_ids, encoding.offsets, first + found
+    windows = []
+    for start in range(first, max(first + 1, end - stride), room - stride):
+        inside = slice(start, min(start + room, end))
+        windows.append(
+            Encoded(
+                [*ids[:first], *ids[inside], *ids[end:]],
+                [*type_ids[:first], *type_ids[inside], *type_ids[end:]],
+                offsets=[*[None] * first, *offsets[inside], *[None] * (len(ids) - end)],
+            )
+        )
+    return windows
+
+
+def check_text(text: object, what: str) -> None:
+    """Refuse what is not a string of valid Unicode.
+
+    Raises:
+        TextError: Says what it is and how to mend it.
+    """
+    if not isinstance(text, str):
+        raise TextError(f"{what} is {type(text).__name__} {text!r:.40}; give a str")
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise TextError(
+            f"{what} holds the lone surrogate {text[error.start]!r} at character {error.start}; "
+            "decode the source as UTF-8 with errors='replace'"
+        ) from None

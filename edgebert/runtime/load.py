@@ -8,23 +8,26 @@ from typing import Any
 
 from edgebert.bundle import check_files, read_manifest
 from edgebert.errors import BundleError, InputError
-from edgebert.runtime.classifier import TextClassifier
 from edgebert.runtime.encode import TextEncoder
+from edgebert.runtime.model import Model
 from edgebert.runtime.session import OnnxSession, OpenVinoSession, Session
+from edgebert.runtime.tasks import device_half
 
 
-def load_bundle(path: Path, runtime: str | None, threads: int | None, verify: bool) -> TextClassifier:
+def load_bundle(path: Path, runtime: str | None, threads: int | None, verify: bool) -> Model:
     """Open a bundle; see `edgebert.load`."""
     manifest = read_manifest(path)
     check_files(path, manifest, hashes=verify)
-    if manifest["task"] != "text-classification":
-        raise BundleError(
-            f"{path}: task {manifest['task']!r} is not known here; this EdgeBERT runs text-classification"
-        )
+    try:
+        half = device_half(manifest["task"])
+    except ValueError as error:
+        raise BundleError(f"{path}: {error}; update edgebert") from None
     if threads is not None and threads < 1:
         raise InputError(f"threads is {threads}; give 1 or more")
     encoder = TextEncoder(path / "tokenizer.json", manifest["max_length"])
-    return TextClassifier(manifest, encoder, open_session(path, manifest, runtime, threads))
+    session = open_session(path, manifest, runtime, threads)
+    model: Model = getattr(half, "MODEL", Model)(manifest, half.TASK(manifest, encoder), session)
+    return model
 
 
 def open_session(path: Path, manifest: dict[str, Any], runtime: str | None, threads: int | None) -> Session:

@@ -1,4 +1,4 @@
-"""Sessions: padded token arrays in, logits out. ONNX Runtime or OpenVINO behind one protocol."""
+"""Sessions: padded token arrays in, the outputs of the graph out. ONNX Runtime or OpenVINO behind one protocol."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from numpy.typing import NDArray
 from edgebert.errors import BundleError, MissingDependencyError
 
 Ids = NDArray[np.int64]
-Logits = NDArray[np.float32]
+Outputs = tuple[NDArray[np.float32], ...]
 
 # ONNX Runtime's fused kernel takes 37 us where Add and LayerNormalization take 10 (25 x 384, one thread).
 SLOW_FUSIONS = ["SkipLayerNormFusion"]
 
 
 class Session(Protocol):
-    """Runs a graph. *Shape* of every input: (batch, length); of the result: (batch, labels)."""
+    """Runs a graph. *Shape* of every input: (batch, length); of every output: (batch, ...)."""
 
-    def run(self, inputs: dict[str, Ids]) -> Logits:
-        """Logits of one padded batch."""
+    def run(self, inputs: dict[str, Ids]) -> Outputs:
+        """Outputs of one padded batch, in the order of the graph."""
         ...
 
 
@@ -63,10 +63,9 @@ class OnnxSession:
         except Exception as error:  # noqa: BLE001 - onnxruntime raises its own kinds, none of them public
             raise BundleError(f"{graph}: ONNX Runtime cannot open it ({str(error).splitlines()[0]})") from None
 
-    def run(self, inputs: dict[str, Ids]) -> Logits:
-        """Logits of one padded batch."""
-        logits: Logits = self._session.run(None, inputs)[0]
-        return logits
+    def run(self, inputs: dict[str, Ids]) -> Outputs:
+        """Outputs of one padded batch."""
+        return tuple(self._session.run(None, inputs))
 
 
 class OpenVinoSession:
@@ -99,13 +98,13 @@ class OpenVinoSession:
         except RuntimeError as error:
             raise BundleError(f"{graph}: OpenVINO cannot open it ({str(error).splitlines()[0]})") from None
         self._request: Any = compiled.create_infer_request()
+        self._outputs = len(compiled.outputs)
         self._buckets = length_buckets
 
-    def run(self, inputs: dict[str, Ids]) -> Logits:
-        """Logits of one padded batch."""
+    def run(self, inputs: dict[str, Ids]) -> Outputs:
+        """Outputs of one padded batch; those with a row a token have rows for the padding too."""
         length = next(iter(inputs.values())).shape[1]
         padding = next((bucket for bucket in self._buckets if bucket >= length), length) - length
         padded = {name: np.pad(value, ((0, 0), (0, padding))) for name, value in inputs.items()}
         self._request.infer(padded, share_inputs=True)
-        logits: Logits = self._request.get_output_tensor(0).data.copy()
-        return logits
+        return tuple(self._request.get_output_tensor(at).data.copy() for at in range(self._outputs))

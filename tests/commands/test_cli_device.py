@@ -132,9 +132,13 @@ def test_stdin_that_is_not_utf8_is_bad_input(built: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "fact"),
     [
-        (["a", "--text-pair", "b"], "this bundle classifies single texts"),
-        (["--text-pair", "b"], "--text-pair goes with exactly one TEXT; 0 given"),
-        (["a", "c", "--text-pair", "b"], "--text-pair goes with exactly one TEXT; 2 given"),
+        (["a", "--text-pair", "b"], "this bundle takes single texts"),
+        (["a", "--context", "b"], "this bundle takes single texts"),
+        (["--text-pair", "b"], "a second text goes with exactly one TEXT; 0 given"),
+        (["a", "c", "--text-pair", "b"], "a second text goes with exactly one TEXT; 2 given"),
+        (["--context", "b"], "a second text goes with exactly one TEXT; 0 given"),
+        (["a", "c", "--context", "b"], "a second text goes with exactly one TEXT; 2 given"),
+        (["a", "--text-pair", "b", "--context", "b"], "both --text-pair and --context are given"),
         (["a", "--input", "x.txt"], "both TEXT and --input are given"),
         (["--input", "no.txt"], "no.txt: no such file"),
         (["--input", "x.pdf"], "unknown data format '.pdf'"),

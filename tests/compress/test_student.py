@@ -9,6 +9,7 @@ import torch
 from edgebert.compress import arch, checkpoint
 from edgebert.compress.distill import PROJECTION, Objective
 from edgebert.compress.student import make_student
+from edgebert.compress.tasks import text_classification as half
 from edgebert.errors import SettingsError
 from edgebert.recipe import DistillLoss
 
@@ -59,10 +60,9 @@ def test_what_cannot_be_made_is_refused(teacher: Any, layers: tuple[int, ...], w
 @pytest.mark.parametrize("width", [0, 16])
 def test_every_loss_reaches_the_student_and_none_the_teacher(teacher: Any, width: int) -> None:
     student = make_student(teacher, (0, 2), width).train()
-    objective = Objective(teacher, student, (0, 2), DistillLoss(hard=1.0, soft=1.0, hidden=1.0, relation=1.0))
+    objective = Objective(teacher, student, (0, 2), DistillLoss(hard=1.0, soft=1.0, hidden=1.0, relation=1.0), half)
     batch = {"input_ids": IDS, "attention_mask": MASK, "token_type_ids": torch.zeros_like(IDS)}
-    loss, _ = objective(student, {**batch, "labels": torch.tensor([0, -100])})
-    loss.backward()
+    objective(student, {**batch, "labels": torch.tensor([0, -100])}).backward()
     assert all(p.grad is not None for n, p in student.named_parameters() if "embeddings" in n or "query" in n)
     assert all(p.grad is None for p in teacher.parameters())
     assert hasattr(student, PROJECTION) == bool(width)
@@ -72,9 +72,37 @@ def test_every_loss_reaches_the_student_and_none_the_teacher(teacher: Any, width
 
 def test_the_best_loss_is_that_of_the_teacher_itself(teacher: Any) -> None:
     student = make_student(teacher, (0, 1, 2)).eval()
-    objective = Objective(teacher, student, (0, 1, 2), DistillLoss(soft=1.0, hidden=1.0, relation=1.0))
-    batch = {"input_ids": IDS, "attention_mask": MASK, "labels": torch.tensor([-100, -100])}
+    objective = Objective(teacher, student, (0, 1, 2), DistillLoss(soft=1.0, hidden=1.0, relation=1.0), half)
+    batch = {"input_ids": IDS, "attention_mask": MASK, "token_type_ids": torch.zeros_like(IDS)}
     with torch.autocast("cpu", torch.bfloat16, enabled=False), pytest.MonkeyPatch.context() as patch:
         patch.setattr("edgebert.compress.distill.has_bf16", lambda: False)
-        loss, _ = objective(student, batch)
+        loss = objective(student, {**batch, "labels": torch.tensor([-100, -100])})
     assert loss.item() == pytest.approx(0.0, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("weights", "expected"), [({"soft": 2.0}, 2 * 0.5), ({"hard": 3.0}, 3 * 0.25), ({"soft": 2.0, "hard": 3.0}, 1.75)]
+)
+def test_the_losses_of_the_outputs_are_the_tasks_own_in_their_weights(
+    teacher: Any, weights: dict[str, float], expected: float
+) -> None:
+    """A task of another kind: other outputs, other losses, the same objective."""
+
+    class Half:
+        def outputs(self, result: Any) -> tuple[torch.Tensor, ...]:
+            return (result.logits, result.hidden_states)
+
+        def soft_loss(self, ours: Any, theirs: Any, batch: Any, temperature: float) -> torch.Tensor:
+            assert ours[0].requires_grad
+            assert not theirs[0].requires_grad
+            assert temperature == 3.0
+            return 0.0 * ours[0].sum() + batch["half"]
+
+        def hard_loss(self, ours: Any, batch: Any) -> torch.Tensor:
+            return 0.0 * ours[0].sum() + batch["half"] ** 2
+
+    student = make_student(teacher, (0, 2)).train()
+    given = {"soft": 0.0, "hard": 0.0, "hidden": 0.0} | weights
+    objective = Objective(teacher, student, (0, 2), DistillLoss(**given, temperature=3.0), Half())
+    batch = {"input_ids": IDS, "attention_mask": MASK, "token_type_ids": torch.zeros_like(IDS)}
+    assert objective(student, {**batch, "half": torch.tensor(0.5)}).item() == pytest.approx(expected)

@@ -1,4 +1,4 @@
-"""Training: exact resume, the order of batches, early stopping, exclusions, two processes."""
+"""Training: exact resume, the order of batches, the weights kept, early stopping, exclusions, two processes."""
 
 import os
 import subprocess
@@ -8,31 +8,42 @@ from typing import Any
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from edgebert.bundle import file_sha256
 from edgebert.compress import checkpoint
-from edgebert.compress.data import encode_rows, read_task_data
+from edgebert.compress.data import encode_rows, model_inputs, read_task_data
+from edgebert.compress.tasks import text_classification as half
 from edgebert.compress.train import LengthGroupedSampler, Training, _Trainer, train
-from edgebert.recipe import DataSettings, TrainSettings
+from edgebert.compress.validation import Validation
+from edgebert.recipe import TrainSettings, read_recipe
 from edgebert.runtime.encode import TextEncoder
 
 LABELS = ["neg", "pos"]
-DATA = DataSettings(train="train.tsv", validation="validation.tsv", max_length=32)
+
+
+def loss(model: Any, batch: dict[str, Tensor]) -> Tensor:
+    return half.hard_loss(half.outputs(model(**model_inputs(batch))), batch)
 
 
 @pytest.fixture
-def make(checkpoint_with_data: tuple[Path, Path], tmp_path: Path) -> Any:
+def make(checkpoint_with_data: tuple[Path, Path], recipe_file: Path, tmp_path: Path) -> Any:
     source, data_dir = checkpoint_with_data
-    data = read_task_data(DATA, data_dir)
+    data = read_task_data(read_recipe(recipe_file), data_dir)
     encoder = TextEncoder(source / "tokenizer.json", 32)
-    rows = {name: encode_rows(getattr(data, name), encoder, data.label_values) for name in ("train", "validation")}
+    rows = encode_rows(data.train, data, encoder)
 
-    def build(folder: str, **settings: Any) -> tuple[Any, Training]:
+    def build(folder: str, validate: Any = None, **settings: Any) -> tuple[Any, Training]:
         model = checkpoint.load_model(source, "text-classification", LABELS, seed=3)
         settings = {"epochs": 2.0, "learning_rate": 1e-3, "batch_size": 16, "evaluations_per_epoch": 2} | settings
         return model, Training(
-            "test", **rows, settings=TrainSettings(**settings), metric="accuracy", seed=3, folder=tmp_path / folder
+            "test",
+            rows,
+            validate or Validation(data.validation, data, encoder, "accuracy"),
+            settings=TrainSettings(**settings),
+            metric="accuracy",
+            seed=3,
+            folder=tmp_path / folder,
         )
 
     return build
@@ -45,7 +56,7 @@ def checkpoint_with_data(checkpoint: Path, data_dir: Path) -> tuple[Path, Path]:
 
 def test_a_killed_run_goes_on_to_the_same_weights(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     whole, training = make("whole")
-    train(whole, training)
+    train(whole, training, loss)
     broken, training = make("broken")
     step = _Trainer.training_step
 
@@ -56,22 +67,35 @@ def test_a_killed_run_goes_on_to_the_same_weights(make: Any, monkeypatch: pytest
 
     monkeypatch.setattr(_Trainer, "training_step", dies)
     with pytest.raises(KeyboardInterrupt):
-        train(broken, training)
+        train(broken, training, loss)
     monkeypatch.undo()
     resumed, training = make("broken")
-    figures = train(resumed, training)
+    figures = train(resumed, training, loss)
     assert figures["steps"] == 24
     assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), resumed.parameters(), strict=True))
 
 
 def test_training_teaches(make: Any) -> None:
     model, training = make("learns", epochs=12.0, learning_rate=3e-3, batch_size=8)
-    assert train(model, training)["validation_accuracy"] > 0.9
+    assert train(model, training, loss)["validation_accuracy"] > 0.9
+
+
+def test_the_weights_of_the_best_evaluation_are_kept(make: Any) -> None:
+    figures, seen = iter([0.2, 0.6, 0.5, 0.6]), []
+
+    def validate(model: Any) -> float:
+        seen.append([parameter.detach().clone() for parameter in model.parameters()])
+        return next(figures)
+
+    model, training = make("best", validate)
+    assert train(model, training, loss) == {"steps": 24.0, "validation_accuracy": 0.6}
+    same = [all(map(torch.equal, model.parameters(), weights)) for weights in seen]
+    assert same == [False, True, False, False]
 
 
 def test_early_stopping_stops(make: Any) -> None:
     model, training = make("stops", epochs=50.0, learning_rate=1e-8, patience=2)
-    assert train(model, training)["steps"] < 100
+    assert train(model, training, loss)["steps"] < 100
 
 
 def test_weight_decay_spares_biases_and_norms(make: Any) -> None:

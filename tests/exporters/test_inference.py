@@ -4,20 +4,27 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 import torch
+from torch import Tensor, nn
 
 from edgebert.compress import checkpoint
 from edgebert.compress.importance import Importance
 from edgebert.compress.prune import choose, cut
+from edgebert.compress.tasks import text_classification as half
+from edgebert.compress.validation import torch_outputs
 from edgebert.errors import ParityError
-from edgebert.exporters.inference import InferenceClassifier
-from edgebert.exporters.onnx import export_fast, export_plain
-from edgebert.exporters.parity import Parity, compare, reference_logits, require_parity
+from edgebert.exporters.inference import InferenceModel
+from edgebert.exporters.onnx import export_fast, export_plain, fast_module
+from edgebert.exporters.parity import Parity, compare, require_parity
 from edgebert.runtime.encode import Encoded
-from edgebert.runtime.session import OnnxSession
+from edgebert.runtime.session import OnnxSession, Outputs
+from edgebert.runtime.tasks.text_classification import TextClassification
 
 CPU = "CPUExecutionProvider"
+KINDS = TextClassification.OUTPUTS
+OUTPUTS = list(KINDS)
 
 
 def model_of(folder: Path, pruned: bool) -> Any:
@@ -43,22 +50,53 @@ def texts(lengths: list[int], segments: int = 1) -> list[Encoded]:
     ]
 
 
+def batch_of(length: int, segments: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Ids, mask and segments of three texts, the second half padding."""
+    ids = torch.randint(5, 40, (3, length), generator=torch.Generator().manual_seed(length))
+    mask, types = torch.ones_like(ids), torch.zeros_like(ids)
+    mask[1, max(1, length // 2) :] = 0
+    types[:, length // 2 :] = segments - 1
+    return ids, mask, types
+
+
 @pytest.mark.parametrize("pruned", [False, True])
 @pytest.mark.parametrize("segments", [1, 2])
 def test_the_rewritten_module_equals_the_model_at_every_length(
     classifier_checkpoint: Path, pruned: bool, segments: int
 ) -> None:
     model = model_of(classifier_checkpoint, pruned)
-    fast = InferenceClassifier(model, segments, 32).eval()
+    fast = fast_module(model, half, segments, 32)
     for length in range(2, 33):
-        ids = torch.randint(5, 40, (3, length), generator=torch.Generator().manual_seed(length))
-        mask, types = torch.ones_like(ids), torch.zeros_like(ids)
-        mask[1, max(1, length // 2) :] = 0
-        types[:, length // 2 :] = segments - 1
+        ids, mask, types = batch_of(length, segments)
         with torch.no_grad():
             expected = model(input_ids=ids, attention_mask=mask, token_type_ids=types).logits
-            found = fast(ids, mask, types if segments == 2 else None)
+            (found,) = fast(ids, mask, types if segments == 2 else None)
+        assert found.shape == expected.shape
         assert (found - expected).abs().max().item() <= 1e-5, f"length {length}"
+
+
+class Rows(nn.Module):
+    """A head that gives the rows of every token and the mask that it was given."""
+
+    def forward(self, hidden: Tensor, attention_mask: Tensor) -> tuple[Tensor, ...]:
+        return hidden, attention_mask
+
+
+@pytest.mark.parametrize("pruned", [False, True])
+@pytest.mark.parametrize("segments", [1, 2])
+def test_a_head_that_reads_every_row_gets_every_row_of_the_encoder(
+    classifier_checkpoint: Path, pruned: bool, segments: int
+) -> None:
+    model = model_of(classifier_checkpoint, pruned)
+    fast = InferenceModel(model, Rows(), "all", segments, 32).eval()
+    for length in (2, 3, 8, 17, 32):
+        ids, mask, types = batch_of(length, segments)
+        with torch.no_grad():
+            expected = model.bert(input_ids=ids, attention_mask=mask, token_type_ids=types).last_hidden_state
+            found, seen = fast(ids, mask, types if segments == 2 else None)
+        assert found.shape == expected.shape == (3, length, 32)
+        assert torch.equal(seen, mask)
+        assert (found - expected)[mask.bool()].abs().max().item() <= 1e-5, f"length {length}"
 
 
 @pytest.mark.parametrize(("kind", "pruned", "segments"), [("fast", True, 1), ("fast", False, 2), ("plain", True, 2)])
@@ -68,11 +106,12 @@ def test_the_graph_equals_the_model_alone_and_in_padded_batches(
     model = model_of(classifier_checkpoint, pruned)
     graph = tmp_path / "model.onnx"
     if kind == "fast":
-        names = export_fast(model, "text-classification", segments, 32, graph)
+        names = export_fast(model, half, OUTPUTS, segments, 32, graph)
     else:
-        names = export_plain(model, "text-classification", graph)
+        names = export_plain(model, half, OUTPUTS, graph)
+    assert [output.name for output in onnx.load(graph).graph.output] == ["logits"]
     rows = texts([3, 32, 5, 17, 8, 2, 30, 12, 9, 4], segments)
-    parity = compare(reference_logits(model, rows), OnnxSession(graph, 1, CPU), names, rows)
+    parity = compare(list(torch_outputs(model, rows, half, KINDS)), OnnxSession(graph, 1, CPU), names, rows, KINDS)
     assert parity.max_difference <= 1e-5
     assert parity.agreement == 1.0
     assert ("token_type_ids" in names) == (segments == 2 or kind == "plain")
@@ -80,20 +119,20 @@ def test_the_graph_equals_the_model_alone_and_in_padded_batches(
 
 def test_the_same_model_gives_the_same_graph_bytes(classifier_checkpoint: Path, tmp_path: Path) -> None:
     for name in ("one", "two"):
-        export_fast(model_of(classifier_checkpoint, True), "text-classification", 1, 32, tmp_path / name)
+        export_fast(model_of(classifier_checkpoint, True), half, OUTPUTS, 1, 32, tmp_path / name)
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
 
 
 def test_a_graph_of_another_model_is_refused(classifier_checkpoint: Path, tmp_path: Path) -> None:
     model = model_of(classifier_checkpoint, False)
-    names = export_fast(model, "text-classification", 1, 32, tmp_path / "model.onnx")
+    names = export_fast(model, half, OUTPUTS, 1, 32, tmp_path / "model.onnx")
     rows = texts([5, 9])
-    reference = reference_logits(model, rows)
+    reference = list(torch_outputs(model, rows, half, KINDS))
     with torch.no_grad():
         model.classifier.bias += 0.001
     session = OnnxSession(tmp_path / "model.onnx", 1, CPU)
-    require_parity(compare(reference, session, names, rows), "fast graph")
-    moved = compare(reference_logits(model, rows), session, names, rows)
+    require_parity(compare(reference, session, names, rows, KINDS), "fast graph")
+    moved = compare(list(torch_outputs(model, rows, half, KINDS)), session, names, rows, KINDS)
     with pytest.raises(ParityError, match="differ from PyTorch's by"):
         require_parity(moved, "fast graph")
 
@@ -102,3 +141,43 @@ def test_a_graph_of_another_model_is_refused(classifier_checkpoint: Path, tmp_pa
 def test_parity_refuses_what_is_not_a_number_or_too_far(difference: float) -> None:
     with pytest.raises(ParityError):
         require_parity(Parity(difference, 1.0, 4), "graph")
+
+
+class Handed:
+    """Gives two figures a text and one a token; padding is answered with nonsense.
+
+    In texts of `length` tokens the figure of the first token is `moved`, and `turned` swaps the two of a text.
+    """
+
+    def __init__(self, length: int = 0, moved: float = 0.0, turned: bool = False) -> None:
+        self.length, self.moved, self.turned = length, moved, turned
+
+    def run(self, inputs: dict[str, Any]) -> Outputs:
+        ids, mask = inputs["input_ids"], inputs["attention_mask"]
+        sums = (ids * mask).sum(1).astype(np.float32)
+        whole = np.stack([sums, 2 * sums], axis=1)[:, :: -1 if self.turned else 1]
+        rows = np.where(mask == 1, ids, 1e9).astype(np.float32)
+        rows[mask.sum(1) == self.length, 0] += self.moved
+        return whole, rows
+
+
+ROWS = texts([4, 9, 6])
+# What `Handed` gives when nothing is moved.
+GIVEN: list[Outputs] = [
+    (np.array([sum(row.ids), 2 * sum(row.ids)], dtype=np.float32), np.array(row.ids, dtype=np.float32)) for row in ROWS
+]
+
+
+def parity_with(session: Handed) -> Parity:
+    return compare(GIVEN, session, ["input_ids", "attention_mask"], ROWS, {"whole": False, "rows": True})
+
+
+def test_every_output_is_compared_and_no_padding() -> None:
+    assert parity_with(Handed()) == Parity(0.0, 1.0, 3)
+    assert parity_with(Handed(length=6, moved=0.5)) == Parity(0.5, 1.0, 3)
+    assert parity_with(Handed(turned=True)) == Parity(max(float(whole[0]) for whole, _ in GIVEN), 0.0, 3)
+
+
+def test_agreement_is_the_share_of_windows_whose_outputs_all_agree() -> None:
+    # The first token's figure is the largest of that text now.
+    assert parity_with(Handed(length=9, moved=100.0)) == Parity(100.0, pytest.approx(2 / 3), 3)

@@ -1,14 +1,16 @@
 """Bench: on a child that only pretends (rounds, ratios, what is on disk when one fails), and once on a real one."""
 
+import hashlib
 import json
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from edgebert.bundle import write_manifest
-from edgebert.errors import BundleError, InputError, RunError, SettingsError
+from edgebert.errors import BundleError, DataError, InputError, RunError, SettingsError
 from edgebert.examples import Example
 from edgebert.measure.bench import Workload, bench, read_workload
 from edgebert.measure.process import run_child
@@ -24,7 +26,8 @@ def make_bundle(folder: Path, size: int = 100) -> Path:
     folder.mkdir(parents=True)
     (folder / "model.onnx").write_bytes(bytes(size))
     (folder / "tokenizer.json").write_text(json.dumps({"model": {"vocab": {str(at): at for at in range(50)}}}))
-    manifest: dict[str, Any] = {key: key for key in ("task", "stages", "metrics", "tools", "base_model")}
+    manifest: dict[str, Any] = {key: key for key in ("stages", "metrics", "tools", "base_model")}
+    manifest |= {"task": "text-classification", "head": {"settings": {}}}
     manifest |= {"precision": "fp32" if "stages" in folder.parent.name or folder.name == "baseline" else "int8-dynamic"}
     manifest |= {"inputs": ["input_ids"], "outputs": ["logits"], "layers": [], "segments": 1, "max_length": 64}
     choice = {"intra_op_threads": 1, "length_buckets": [64], "provider": "CPUExecutionProvider"}
@@ -50,7 +53,8 @@ def variants(bundle: Path) -> list[Variant]:
 
 @pytest.fixture
 def workload() -> Workload:
-    return Workload([Example(f"text {at}", None, "p" if at % 2 else "n", at + 2) for at in range(40)], "d.tsv", "ab")
+    examples = [Example(f"text {at}", None, "p" if at % 2 else "n", at + 2) for at in range(40)]
+    return Workload(examples, Path("d.tsv"), "ab", [example.text for example in examples])
 
 
 class Child:
@@ -71,7 +75,7 @@ class Child:
             "single_stream": {"latencies_ns": [LATENCY_NS[name]] * job["samples"]},
             "offline": {"texts": len(job.get("texts", [])), "total_ns": LATENCY_NS[name] * len(job.get("texts", []))},
             "memory": {},
-            "quality": {"predicted": [0 if name == "tiny" else at % 2 for at in range(len(job.get("texts", [])))]},
+            "quality": {"quality": {"metric": job.get("metric"), "value": 0.5 if name == "tiny" else 1.0}},
         }
         return marks | work[job["scenario"]]
 
@@ -98,6 +102,68 @@ def test_rounds_hold_every_variant_once_and_all_answer_the_same_texts(
         "single_stream": 9,
         "offline": 9,
     }
+
+
+def test_quality_is_asked_for_the_whole_file_by_the_metric_of_the_bundle(
+    variants: list[Variant], workload: Workload, tmp_path: Path
+) -> None:
+    child = Child()
+    bench(variants, workload, SUITE, tmp_path / "out", "", child=child)
+    jobs = [job for job in child.jobs if job["scenario"] == "quality"]
+    assert [Path(job["bundle"]).name for job in jobs] == ["0-baseline", "1-graph", "tiny"]
+    assert {(job["data"], job["metric"]) for job in jobs} == {(str(Path("d.tsv").resolve()), "accuracy")}
+    assert not any("data" in job for job in child.jobs if job["scenario"] != "quality")
+
+
+def test_texts_without_labels_have_no_quality(variants: list[Variant], workload: Workload, tmp_path: Path) -> None:
+    child = Child()
+    unlabelled = replace(workload, examples=[replace(example, label=None) for example in workload.examples])
+    result = bench(variants, unlabelled, SUITE, tmp_path / "out", "", child=child)
+    assert Counter(job["scenario"] for job in child.jobs) == {"memory": 3, "single_stream": 9, "offline": 9}
+    assert [case.quality for case in result.cases] == [None] * 6
+
+
+MANIFEST = {
+    "task": "text-classification",
+    "labels": ["no", "yes"],
+    "segments": 1,
+    "head": {"settings": {}},
+    "data": {"columns": {"text": "text", "text_pair": "", "label": "label"}, "label_values": ["n", "p"]},
+}
+
+
+def test_a_workload_is_what_a_caller_would_ask_and_where_it_came_from(tmp_path: Path) -> None:
+    path = tmp_path / "d.tsv"
+    path.write_text("text\tlabel\na b\tn\nc\tyes\n")
+    workload = read_workload(path, MANIFEST)
+    assert workload.inputs == ["a b", "c"]
+    assert [example.label for example in workload.examples] == ["n", "yes"]
+    assert (workload.path, workload.source) == (path, "d.tsv")
+    assert workload.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_a_workload_of_pairs_holds_pairs(tmp_path: Path) -> None:
+    columns = {"text": "2", "text_pair": "3", "label": "1", "header": False, "delimiter": "tab"}
+    (tmp_path / "d.csv").write_text("n\ta, b\tc\np\td\te\tmore\n")
+    manifest = {**MANIFEST, "segments": 2, "data": {**MANIFEST["data"], "columns": columns}}
+    assert read_workload(tmp_path / "d.csv", manifest).inputs == [("a, b", "c"), ("d", "e")]
+
+
+def test_a_workload_may_lack_the_label_column_but_not_the_text(tmp_path: Path) -> None:
+    (tmp_path / "d.tsv").write_text("text\tid\na b\t1\nc\t2\n")
+    workload = read_workload(tmp_path / "d.tsv", MANIFEST)
+    assert ([example.label for example in workload.examples], workload.inputs) == ([None, None], ["a b", "c"])
+    (tmp_path / "d.txt").write_text("a b\nc\n")
+    assert read_workload(tmp_path / "d.txt", MANIFEST).inputs == ["a b", "c"]
+    (tmp_path / "d.tsv").write_text("sentence\tlabel\na b\tn\n")
+    with pytest.raises(DataError, match="line 1: no column 'text'"):
+        read_workload(tmp_path / "d.tsv", MANIFEST)
+
+
+def test_a_workload_with_an_unknown_label_is_refused_before_anything_is_measured(tmp_path: Path) -> None:
+    (tmp_path / "d.tsv").write_text("text\tlabel\na b\tn\nc\tmaybe\n")
+    with pytest.raises(DataError, match="line 3: unknown label 'maybe'; expected one of: no, yes"):
+        read_workload(tmp_path / "d.tsv", MANIFEST)
 
 
 def test_figures_come_from_the_samples(variants: list[Variant], workload: Workload, tmp_path: Path) -> None:
@@ -220,7 +286,7 @@ def test_an_unsound_suite_is_refused(text: str, parts: list[str], tmp_path: Path
 
 def test_a_real_child_measures_what_an_application_would_see(built: Path, data_dir: Path) -> None:
     manifest = json.loads((built / "manifest.json").read_text())
-    texts = read_workload(data_dir / "test.tsv", manifest).texts()[:5]
+    texts = read_workload(data_dir / "test.tsv", manifest).inputs[:5]
     job = {"bundle": str(built), "runtime": "onnxruntime", "threads": 1, "scenario": "single_stream", "length": 0}
     answer = run_child({**job, "warmup": 2, "samples": 12, "batch_size": 4, "texts": texts})
     assert len(answer["latencies_ns"]) == 12
@@ -228,6 +294,15 @@ def test_a_real_child_measures_what_an_application_would_see(built: Path, data_d
     assert answer["start_ns"] < answer["import_ns"] < answer["load_ns"] < answer["first_ns"]
     assert answer["cold_start_ns"] > answer["first_ns"] - answer["start_ns"]
     assert 10e6 < answer["import_rss"] <= answer["load_rss"] <= answer["first_rss"] <= answer["end_rss"] < 1e9
+
+
+def test_a_real_child_scores_a_file_as_the_manifest_has_it(
+    built: Path, data_dir: Path, manifest: dict[str, Any]
+) -> None:
+    job = {"bundle": str(built), "runtime": "onnxruntime", "threads": 1, "scenario": "quality", "length": 0}
+    job |= {"warmup": 0, "samples": 10, "batch_size": 4, "texts": ["a"]}
+    answer = run_child({**job, "data": str(data_dir / "test.tsv"), "metric": "accuracy"})
+    assert answer["quality"] == pytest.approx(manifest["metrics"]["test"])
 
 
 def test_a_child_that_fails_gives_one_line(built: Path, tmp_path: Path) -> None:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edgebert.exporters.openvino import read_graph, save_ir
-from edgebert.runtime.classifier import padded_inputs
 from edgebert.runtime.encode import Encoded
+from edgebert.runtime.model import padded_inputs
 
 
 def quantize_openvino(graph: Path, rows: Sequence[Encoded], names: Sequence[str], out: Path) -> None:

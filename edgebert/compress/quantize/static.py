@@ -16,8 +16,7 @@ from onnx import TensorProto
 from edgebert.compress.data import pad_batch
 from edgebert.compress.progress import progress
 from edgebert.compress.quantize.graph import add_constant, array, constants, drop_unused, producers, replace_nodes
-from edgebert.exporters.inference import InferenceClassifier
-from edgebert.exporters.onnx import dynamic_shapes, input_names, save_module
+from edgebert.exporters.onnx import dynamic_shapes, save_module
 from edgebert.runtime.encode import Encoded
 from edgebert.target import ExportChoice
 
@@ -25,9 +24,9 @@ BATCH = 8
 
 
 def quantize_static(
-    model: Any,  # noqa: ANN401
+    module: Any,  # noqa: ANN401
     rows: Sequence[Encoded],
-    segments: int,
+    outputs: Sequence[str],
     max_length: int,
     choice: ExportChoice,
     out: Path,
@@ -35,19 +34,18 @@ def quantize_static(
     """Calibrate on real texts, convert, export, fold the weights to INT8.
 
     Args:
-        model: The PyTorch model.
+        module: The model rewritten for inference (`exporters.onnx.fast_module`).
         rows: Encoded calibration texts.
-        segments: Texts in one input, 1 or 2.
+        outputs: Names of its outputs.
         max_length: Longest input in tokens.
         choice: The profile's activation type: uint8 has a zero point, int8 is symmetric.
         out: File for the QDQ graph.
     """
-    names = input_names(segments)
-    module = InferenceClassifier(model.eval(), segments, max_length).eval()
+    names = module.inputs
     batches = [_batch(rows[start : start + BATCH], names) for start in range(0, len(rows), BATCH)]
     shapes = dynamic_shapes(names, max_length)
     converted = _calibrated(module, batches, shapes, choice)
-    save_module(converted, batches[0], shapes, out)
+    save_module(converted, batches[0], outputs, shapes, out)
     graph = onnx.load(out)
     fold_weights(graph)
     onnx.save(graph, out)
@@ -119,6 +117,6 @@ def _calibrated(
 
 
 def _batch(rows: Sequence[Encoded], names: list[str]) -> dict[str, Any]:
-    items = [{"input_ids": row.ids, "token_type_ids": row.type_ids, "labels": 0} for row in rows]
+    items = [{"input_ids": row.ids, "token_type_ids": row.type_ids} for row in rows]
     batch = pad_batch(items)
     return {name: batch[name] for name in names}

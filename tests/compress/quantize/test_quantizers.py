@@ -7,21 +7,25 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto
+from onnx import TensorProto, helper, numpy_helper
 
 from edgebert.compress import checkpoint
-from edgebert.compress.quantize.dynamic import head_matmul, quantize_weights
+from edgebert.compress.quantize.dynamic import head_matmuls, quantize_weights
 from edgebert.compress.quantize.openvino import quantize_openvino
 from edgebert.compress.quantize.static import quantize_static
-from edgebert.exporters.onnx import export_fast, input_names
-from edgebert.exporters.parity import compare, reference_logits
+from edgebert.compress.tasks import text_classification as half
+from edgebert.compress.validation import torch_outputs
+from edgebert.exporters.onnx import export_fast, fast_module
+from edgebert.exporters.parity import Parity, compare
 from edgebert.runtime.encode import Encoded
-from edgebert.runtime.session import OnnxSession, OpenVinoSession
+from edgebert.runtime.session import OnnxSession, OpenVinoSession, Outputs, Session
+from edgebert.runtime.tasks.text_classification import TextClassification
 from edgebert.target import read_target
 
 CHOICE = read_target("x86-avx512-vnni").export
 CPU = "CPUExecutionProvider"
-NAMES = input_names(1)
+NAMES = ["input_ids", "attention_mask"]
+KINDS = TextClassification.OUTPUTS
 
 
 @pytest.fixture(scope="module")
@@ -40,8 +44,17 @@ def rows() -> list[Encoded]:
 @pytest.fixture(scope="module")
 def full(model: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("full") / "model.onnx"
-    export_fast(model, "text-classification", 1, 32, path)
+    export_fast(model, half, list(KINDS), 1, 32, path)
     return path
+
+
+@pytest.fixture(scope="module")
+def reference(model: Any, rows: list[Encoded]) -> list[Outputs]:
+    return list(torch_outputs(model, rows, half, KINDS))
+
+
+def against(reference: list[Outputs], session: Session, rows: list[Encoded]) -> Parity:
+    return compare(reference, session, NAMES, rows, KINDS)
 
 
 def big_floats(path: Path) -> list[str]:
@@ -50,49 +63,94 @@ def big_floats(path: Path) -> list[str]:
 
 
 def test_dynamic_quantizes_every_matrix_but_the_head(
-    full: Path, model: Any, rows: list[Encoded], tmp_path: Path
+    full: Path, reference: list[Outputs], rows: list[Encoded], tmp_path: Path
 ) -> None:
     quantize_weights(full, CHOICE, tmp_path / "int8.onnx")
     operators = Counter(node.op_type for node in onnx.load(tmp_path / "int8.onnx").graph.node)
     # Two layers of 4 products, a last layer of 5, the pooler; the head stays, as do 2 products of attention a layer.
     assert operators["MatMulInteger"] == 2 * 4 + 5 + 1
     assert operators["MatMul"] == 3 * 2 + 1
-    parity = compare(reference_logits(model, rows), OnnxSession(tmp_path / "int8.onnx", 1, CPU), NAMES, rows)
+    parity = against(reference, OnnxSession(tmp_path / "int8.onnx", 1, CPU), rows)
     assert parity.agreement >= 0.9
     assert 0 < parity.max_difference < 0.1
 
 
 def test_the_head_is_found_by_the_graph_s_end(full: Path) -> None:
     graph = onnx.load(full)
-    node = next(node for node in graph.graph.node if node.name == head_matmul(graph))
+    (name,) = head_matmuls(graph)
+    node = next(node for node in graph.graph.node if node.name == name)
     weights = {t.name: list(t.dims) for t in graph.graph.initializer}
     assert any(weights.get(name) == [32, 2] for name in node.input)
 
 
+def graph_of(*outputs: str, width: int = 3, hidden: int = 8) -> onnx.ModelProto:
+    """Rows through a trunk, and from there to `logits` (`width` wide), to two `other` figures, to a norm: `normed`."""
+    random = np.random.default_rng(0)
+    weights = {"w": (hidden, hidden), "head.w": (hidden, width), "other.w": (hidden, 2)}
+    weights |= {"scale": (hidden,), "bias": (width,)}
+    initializers = [numpy_helper.from_array(random.normal(size=s).astype(np.float32), n) for n, s in weights.items()]
+    nodes = [
+        helper.make_node("MatMul", ["rows", "w"], ["hidden"], "trunk"),
+        helper.make_node("Tanh", ["hidden"], ["bent"], "bend"),
+        helper.make_node("MatMul", ["bent", "head.w"], ["product"], "head"),
+        helper.make_node("Add", ["bias", "product"], ["logits"], "add"),
+        helper.make_node("MatMul", ["bent", "other.w"], ["other"], "other head"),
+        helper.make_node("LayerNormalization", ["bent", "scale"], ["normed"], "norm"),
+    ]
+    shapes = {"rows": hidden, "logits": width, "other": 2, "normed": hidden}
+    values = {n: helper.make_tensor_value_info(n, TensorProto.FLOAT, ["batch", at]) for n, at in shapes.items()}
+    graph = helper.make_graph(nodes, "g", [values["rows"]], [values[name] for name in outputs], initializers)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+
+
+@pytest.mark.parametrize(
+    ("outputs", "width", "hidden", "heads"),
+    [
+        (["logits"], 3, 8, ["head"]),
+        (["logits", "other"], 3, 8, ["head", "other head"]),
+        (["other", "logits"], 300, 8, ["other head", "head"]),
+        (["normed"], 3, 8, []),
+        (["normed", "other"], 3, 8, ["other head"]),
+        (["logits"], 256, 300, ["head"]),
+        (["logits", "other"], 300, 300, ["other head"]),
+    ],
+)
+def test_every_output_has_its_head_but_a_norm_and_a_vocabulary_have_none(
+    outputs: list[str], width: int, hidden: int, heads: list[str]
+) -> None:
+    assert head_matmuls(graph_of(*outputs, width=width, hidden=hidden)) == heads
+
+
+def test_every_head_stays_in_full_precision(tmp_path: Path) -> None:
+    onnx.save(graph_of("logits", "other"), tmp_path / "full.onnx")
+    quantize_weights(tmp_path / "full.onnx", CHOICE, tmp_path / "int8.onnx")
+    operators = Counter(node.op_type for node in onnx.load(tmp_path / "int8.onnx").graph.node)
+    assert (operators["MatMul"], operators["MatMulInteger"]) == (2, 1)
+
+
 def test_static_qdq_has_int8_weights_and_runs_alike_on_both_runtimes(
-    model: Any, rows: list[Encoded], tmp_path: Path
+    model: Any, reference: list[Outputs], rows: list[Encoded], tmp_path: Path
 ) -> None:
     path = tmp_path / "qdq.onnx"
-    quantize_static(model, rows, 1, 32, CHOICE, path)
+    quantize_static(fast_module(model, half, 1, 32), rows, list(KINDS), 32, CHOICE, path)
     graph = onnx.load(path)
     operators = Counter(node.op_type for node in graph.graph.node)
     assert operators["QuantizeLinear"] * 2 == operators["DequantizeLinear"]
     assert operators["Clip"] == 0
     assert [name for name in big_floats(path) if "word" not in name and "position" not in name] == []
     onnx.checker.check_model(graph)
-    reference = reference_logits(model, rows)
-    on_ort = compare(reference, OnnxSession(path, 1, CPU), NAMES, rows)
-    on_openvino = compare(reference, OpenVinoSession(path, 1, [8, 16, 32]), NAMES, rows)
+    on_ort = against(reference, OnnxSession(path, 1, CPU), rows)
+    on_openvino = against(reference, OpenVinoSession(path, 1, [8, 16, 32]), rows)
     assert on_ort.agreement >= 0.9
     assert on_openvino.agreement >= 0.9
     assert on_ort.max_difference < 0.1
     assert on_openvino.max_difference < 0.1
 
 
-def test_openvino_int8_stays_close(full: Path, model: Any, rows: list[Encoded], tmp_path: Path) -> None:
+def test_openvino_int8_stays_close(full: Path, reference: list[Outputs], rows: list[Encoded], tmp_path: Path) -> None:
     quantize_openvino(full, rows, NAMES, tmp_path)
     assert (tmp_path / "model.bin").stat().st_size < full.stat().st_size / 2
-    parity = compare(reference_logits(model, rows), OpenVinoSession(tmp_path / "model.xml", 1, [8, 32]), NAMES, rows)
+    parity = against(reference, OpenVinoSession(tmp_path / "model.xml", 1, [8, 32]), rows)
     assert parity.agreement >= 0.9
     assert parity.max_difference < 0.1
 

@@ -6,22 +6,21 @@ from typing import Any
 
 import torch
 from optimum.exporters.tasks import TasksManager
-from optimum.utils import DummyTextInputGenerator, NormalizedConfigManager
+from optimum.utils import DummyTextInputGenerator, NormalizedTextConfig
 
 
-def model_class(task: str, model_type: str) -> Any:  # noqa: ANN401
+def model_class_for(task: str, model_type: str) -> Any:  # noqa: ANN401
     """The transformers class that loads a model for this task."""
     canonical = TasksManager.map_from_synonym(task)
     return TasksManager.get_model_class_for_task(canonical, framework="pt", model_type=model_type)
 
 
-def dummy_inputs(task: str, config: Any, names: list[str], batch: int = 2, length: int = 16) -> dict[str, torch.Tensor]:  # noqa: ANN401
+def dummy_inputs(config: Any, names: list[str], batch: int = 2, length: int = 16) -> dict[str, torch.Tensor]:  # noqa: ANN401
     """Random inputs of the right kind for tracing.
 
     Returns:
         One tensor a name. *Shape*: (batch, length), int64.
     """
-    normalized = NormalizedConfigManager.get_normalized_config_class(config.model_type)(config)
-    canonical = TasksManager.map_from_synonym(task)
-    generator = DummyTextInputGenerator(canonical, normalized, batch_size=batch, sequence_length=length)
+    normalized = NormalizedTextConfig(config)
+    generator = DummyTextInputGenerator("feature-extraction", normalized, batch_size=batch, sequence_length=length)
     return {name: generator.generate(name, framework="pt") for name in names}

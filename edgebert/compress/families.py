@@ -1,0 +1,152 @@
+"""The encoder families, and where each keeps its parts: the one table of Hugging Face's module names.
+
+`compress.arch` reads and writes models through it. Paths to encoder layers start at the base model (without its head),
+paths inside a layer at the layer, paths to heads at the whole model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from edgebert.errors import CheckpointError
+
+
+@dataclass(frozen=True)
+class LayerPaths:
+    """Where one encoder layer keeps its parts."""
+
+    attention: str = "attention.self"
+    query: str = "attention.self.query"
+    key: str = "attention.self.key"
+    value: str = "attention.self.value"
+    attention_output: str = "attention.output.dense"
+    attention_norm: str = "attention.output.LayerNorm"
+    ffn_in: str = "intermediate.dense"
+    ffn_activation: str = "intermediate.intermediate_act_fn"
+    ffn_out: str = "output.dense"
+    ffn_norm: str = "output.LayerNorm"
+
+
+@dataclass(frozen=True)
+class HeadPaths:
+    """Where a model for sequence classification keeps its head over the first row, and what is between the two."""
+
+    dense: str
+    activation: Callable[[Tensor], Tensor]
+    out: str
+
+
+@dataclass(frozen=True)
+class Family:
+    """Names of one family, and what its models are made of.
+
+    Attributes:
+        model_type: The family's name in `config.json`.
+        layer_class: Class of its encoder layers.
+        sequence_head: The head for sequence classification.
+        masked_lm_head: The modules of the head for masked language modelling, in their order.
+        layers: The list of encoder layers.
+        layer: Parts of a layer.
+        ffn_size: What the config calls the number of feed-forward neurons.
+        has_segments: Whether a model takes `token_type_ids` that tell the first text of a pair from the second.
+        skips_padding: Whether positions are counted over tokens that are not padding, from the padding id plus 1.
+        reads_neighbours: Whether a token's embedding takes in the tokens beside it, padding included.
+        standard_layers: Whether a layer is attention, norm, feed-forward, norm, all over one width: what can be pruned
+            and rewritten for inference.
+        narrows: Whether students may be narrower than their teacher.
+    """
+
+    model_type: str
+    layer_class: str
+    sequence_head: HeadPaths
+    masked_lm_head: tuple[str, ...]
+    layers: str = "encoder.layer"
+    layer: LayerPaths = field(default_factory=LayerPaths)
+    ffn_size: str = "intermediate_size"
+    has_segments: bool = True
+    skips_padding: bool = False
+    reads_neighbours: bool = False
+    standard_layers: bool = True
+    narrows: bool = False
+
+
+BERT = Family(
+    "bert",
+    "BertLayer",
+    HeadPaths("bert.pooler.dense", torch.tanh, "classifier"),
+    ("cls",),
+    narrows=True,
+)
+
+DISTILBERT = Family(
+    "distilbert",
+    "TransformerBlock",
+    HeadPaths("pre_classifier", torch.relu, "classifier"),
+    ("vocab_transform", "activation", "vocab_layer_norm", "vocab_projector"),
+    layers="transformer.layer",
+    layer=LayerPaths(
+        attention="attention",
+        query="attention.q_lin",
+        key="attention.k_lin",
+        value="attention.v_lin",
+        attention_output="attention.out_lin",
+        attention_norm="sa_layer_norm",
+        ffn_in="ffn.lin1",
+        ffn_activation="ffn.activation",
+        ffn_out="ffn.lin2",
+        ffn_norm="output_layer_norm",
+    ),
+    ffn_size="hidden_dim",
+    has_segments=False,
+)
+
+ELECTRA = Family(
+    "electra",
+    "ElectraLayer",
+    HeadPaths("classifier.dense", functional.gelu, "classifier.out_proj"),
+    ("generator_predictions", "generator_lm_head"),
+)
+
+ROBERTA = Family(
+    "roberta",
+    "RobertaLayer",
+    HeadPaths("classifier.dense", torch.tanh, "classifier.out_proj"),
+    ("lm_head",),
+    has_segments=False,
+    skips_padding=True,
+)
+
+MOBILEBERT = Family(
+    "mobilebert",
+    "MobileBertLayer",
+    HeadPaths("mobilebert.pooler.dense", torch.tanh, "classifier"),
+    ("cls",),
+    reads_neighbours=True,
+    standard_layers=False,
+)
+
+FAMILIES = {family.model_type: family for family in (BERT, DISTILBERT, ELECTRA, ROBERTA, MOBILEBERT)}
+LAYER_CLASSES = {family.layer_class: family for family in FAMILIES.values()}
+# The weights whose rows are the outputs of a classification head.
+CLASSIFIER_WEIGHTS = ("classifier.weight", "classifier.out_proj.weight")
+
+
+def family_named(model_type: str | None) -> Family:
+    """The family of that name.
+
+    Raises:
+        CheckpointError: It is not supported; the message lists those that are.
+    """
+    if model_type not in FAMILIES:
+        raise CheckpointError(f"model family {model_type!r} is not supported; supported: {', '.join(FAMILIES)}")
+    return FAMILIES[model_type]
+
+
+def families_that(condition: Callable[[Family], bool]) -> str:
+    """Names of the families that something holds for, as a message shows them."""
+    return ", ".join(name for name, family in FAMILIES.items() if condition(family))

@@ -1,0 +1,36 @@
+"""Whether a checkpoint can be what a recipe makes of it: asked before the first stage starts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from edgebert.compress import arch, checkpoint
+from edgebert.compress.prune import check_prunable
+from edgebert.compress.student import check_layers, check_width
+from edgebert.errors import SettingsError
+from edgebert.recipe import Recipe
+
+
+def check_fit(folder: Path, recipe: Recipe) -> None:
+    """Refuse a recipe that asks for more than a checkpoint has.
+
+    Args:
+        folder: The checkpoint.
+        recipe: What is to be done with it.
+
+    Raises:
+        SettingsError: Texts longer than its positions, layers that it does not have, or a compression that its family
+            does not allow.
+    """
+    config = checkpoint.load_config(folder)
+    longest = arch.longest_input(config)
+    if recipe.data.max_length > longest:
+        raise SettingsError(
+            f"data.max_length is {recipe.data.max_length}, but {folder} has positions for {longest} tokens; "
+            f"give at most {longest}"
+        )
+    if recipe.distill:
+        check_layers(config.num_hidden_layers, recipe.distill.layers)
+        check_width(config, recipe.distill.hidden_size)
+    if recipe.prune:
+        check_prunable(config)

@@ -1,0 +1,63 @@
+"""A family's model with two heads: its own for a whole text, and one for every token."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from torch import Tensor, nn
+from transformers import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING
+from transformers.utils import ModelOutput
+
+from edgebert.compress import arch
+
+
+@dataclass
+class JointOutput(ModelOutput):  # type: ignore[misc]
+    """*Shape*: intents (batch, intents), slots (batch, length, tags), hidden states as the encoder gives them."""
+
+    intent_logits: Tensor | None = None
+    slot_logits: Tensor | None = None
+    hidden_states: tuple[Tensor, ...] | None = None
+
+
+def joint_class(config: Any) -> Any:  # noqa: ANN401
+    """The class for intents and slots of a config's family.
+
+    Intents come from the family's head for sequence classification, slot tags from a linear layer over all rows (Chen,
+    Zhuo, Wang 2019, arXiv:1902.10909). The config has, beside the labels, which are the intents, the list `slot_tags`.
+    """
+    return _class_over(MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING[type(config)])
+
+
+@cache
+def _class_over(base: Any) -> Any:  # noqa: ANN401
+    class IntentAndSlots(base):  # type: ignore[misc]
+        def __init__(self, config: Any) -> None:  # noqa: ANN401
+            super().__init__(config)
+            self.slot_dropout = nn.Dropout(_dropout(config))
+            self.slot_classifier = nn.Linear(config.hidden_size, len(config.slot_tags))
+            self.post_init()
+
+        @classmethod
+        def from_config(cls, config: Any, **options: Any) -> Any:  # noqa: ANN401
+            return cls._from_config(config, **options)
+
+        def forward(self, input_ids: Tensor, **options: Any) -> JointOutput:  # noqa: ANN401
+            encoded = self.base_model(input_ids, return_dict=True, **options)
+            rows, head = encoded.last_hidden_state, arch.sequence_head(self)
+            return JointOutput(
+                intent_logits=head.out(self.slot_dropout(head.activation(head.dense(rows[:, 0])))),
+                slot_logits=self.slot_classifier(self.slot_dropout(rows)),
+                hidden_states=encoded.hidden_states,
+            )
+
+    IntentAndSlots.__name__ = base.__name__.replace("SequenceClassification", "IntentAndSlots")
+    return IntentAndSlots
+
+
+def _dropout(config: Any) -> float:  # noqa: ANN401
+    """What the config says of heads, else of hidden states; DistilBERT calls that plain dropout."""
+    names = ("classifier_dropout", "hidden_dropout_prob", "dropout")
+    return next(float(value) for name in names if (value := getattr(config, name, None)) is not None)

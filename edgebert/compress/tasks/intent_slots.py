@@ -1,0 +1,131 @@
+"""Intent and slots: softmax over intents from the [CLS] row, over tags from the row of each word's first piece."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from seqeval.metrics import f1_score
+from sklearn.metrics import accuracy_score
+from torch import Tensor, nn
+from torch.nn import functional
+
+from edgebert.compress import losses
+from edgebert.compress.data import Labels
+from edgebert.compress.joint import joint_class
+from edgebert.compress.tasks import text_classification
+from edgebert.compress.tasks.token_classification import (
+    check_labelled,
+    check_tags,
+    entity_types,
+    hard_tag_loss,
+    soft_tag_loss,
+    tag_targets,
+)
+from edgebert.errors import CheckpointError
+from edgebert.examples import Example
+from edgebert.measure.entity_metrics import Frame
+from edgebert.recipe import DataSettings
+from edgebert.runtime.encode import Encoded
+from edgebert.runtime.tasks.intent_slots import IntentSlots, Settings
+from edgebert.runtime.tasks.text_classification import Settings as NoSettings
+from edgebert.tags import tag_set
+
+ROWS = "all"
+NO_INTENT = -100
+
+
+def score(metric: str, expected: Sequence[Frame], predicted: Sequence[Frame]) -> float:
+    """Metric of intents and BIO tags, one pair a text: slots by seqeval, intents by scikit-learn."""
+    if metric == "intent_slots":
+        return (score("intent_accuracy", expected, predicted) + score("slot_f1", expected, predicted)) / 2
+    intents, tags = ([[frame[part] for frame in frames] for frames in (expected, predicted)] for part in (0, 1))
+    if metric == "intent_accuracy":
+        return float(accuracy_score(*intents))
+    if metric == "slot_f1":
+        return float(f1_score(*[[list(text) for text in texts] for texts in tags], zero_division=0))
+    return float(accuracy_score([True] * len(expected), [a == b for a, b in zip(expected, predicted, strict=True)]))
+
+
+def read_labels(
+    data: DataSettings, splits: dict[str, list[Example]], folder: Path, head: list[str] | None, settings: Settings
+) -> Labels:
+    """Intents as labels; the tags of every slot type of the training file beside them.
+
+    `data.label_names` names intents; slot types keep the names that they have in the files.
+
+    Raises:
+        DataError: A row without intent or tags, fewer than two intents, no slot at all, an intent that the head does
+            not have, or an intent or a slot type in validation or test that training lacks.
+    """
+    check_labelled(splits)
+    intents = {name: [replace(row, label=row.label[0]) for row in rows] for name, rows in splits.items()}
+    labels = text_classification.read_labels(data, intents, folder, head, NoSettings())
+    types = entity_types([row.label[1] for row in splits["train"]], folder / data.train, [])
+    tags = tag_set(types, settings.scheme)
+    for rows in splits.values():
+        for row in rows:
+            check_tags(row, row.label[1], tags)
+    return replace(labels, extra={"tags": tags}, config={"slot_tags": tags})
+
+
+def model_class(config: Any) -> Any:  # noqa: ANN401
+    """The family's encoder with both heads.
+
+    Raises:
+        CheckpointError: The config does not name the slot tags.
+    """
+    if not getattr(config, "slot_tags", None):
+        raise CheckpointError("config.json names no slot_tags; give the folder of an intent-slots model")
+    config.problem_type = None
+    return joint_class(config)
+
+
+def outputs(result: Any) -> tuple[Tensor, ...]:  # noqa: ANN401
+    """Both logits. *Shape*: (batch, intents), (batch, length, tags)."""
+    return (result.intent_logits, result.slot_logits)
+
+
+def targets(task: IntentSlots, example: Example, windows: Sequence[Encoded]) -> list[dict[str, Any]]:
+    """Number of the intent for every window, NO_INTENT where there is none, and the tags as `tag_targets` has them."""
+    known = example.label is not None
+    intent = task.labels.index(task.intent(example)) if known else NO_INTENT
+    rows = tag_targets(task.tagger, example, example.label[1] if known else None, task.given(example), windows)
+    return [{"intents": intent, "tags": row} for row in rows]
+
+
+def hard_loss(ours: tuple[Tensor, ...], batch: dict[str, Tensor]) -> Tensor:
+    """Sum of the mean cross-entropies of intents and of tags (Chen, Zhuo, Wang 2019, arXiv:1902.10909)."""
+    intents, tags = ours
+    loss = hard_tag_loss(tags, batch["tags"])
+    if bool((batch["intents"] >= 0).any()):
+        loss = loss + functional.cross_entropy(intents, batch["intents"], ignore_index=NO_INTENT)
+    return loss
+
+
+def soft_loss(
+    ours: tuple[Tensor, ...], theirs: tuple[Tensor, ...], batch: dict[str, Tensor], temperature: float
+) -> Tensor:
+    """Softened intents of the teacher, and its softened tags at first pieces."""
+    intents = losses.soft_target(ours[0], theirs[0], temperature)
+    return intents + soft_tag_loss(ours[1], theirs[1], batch["tags"], temperature)
+
+
+def head(model: Any) -> nn.Module:  # noqa: ANN401
+    """The family's head for sequence classification over the [CLS] row, the slot classifier over every row."""
+    return JointHead(text_classification.head(model), model.slot_classifier)
+
+
+class JointHead(nn.Module):
+    """A head over the first row, and a linear layer over every row."""
+
+    def __init__(self, intents: nn.Module, slots: nn.Module) -> None:
+        """Take over a model's layers."""
+        super().__init__()
+        self.intents, self.slots = intents, slots
+
+    def forward(self, hidden: Tensor, attention_mask: Tensor) -> tuple[Tensor, ...]:
+        """Both logits. *Shape*: (batch, intents), (batch, length, tags)."""
+        return (*self.intents(hidden, attention_mask), self.slots(hidden))

@@ -1,0 +1,137 @@
+"""Multi-label classification: a sigmoid for every label, read from the [CLS] row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.metrics import accuracy_score, f1_score
+from torch import Tensor
+from torch.nn import functional
+
+from edgebert.compress import losses
+from edgebert.compress.data import Labels
+from edgebert.compress.optimum_tables import model_class_for
+from edgebert.compress.tasks import text_classification
+from edgebert.compress.tasks.text_classification import ROWS, head, outputs
+from edgebert.errors import DataError
+from edgebert.examples import Example
+from edgebert.recipe import DataSettings
+from edgebert.runtime.encode import Encoded
+from edgebert.runtime.tasks.multi_label import DEFAULT_THRESHOLD, Chosen, Labelling, MultiLabel, Settings
+from edgebert.runtime.tasks.text_classification import Settings as OneLabel
+
+UNKNOWN = -1.0
+
+__all__ = [
+    "ROWS",
+    "hard_loss",
+    "head",
+    "model_class",
+    "outputs",
+    "read_labels",
+    "score",
+    "soft_loss",
+    "targets",
+    "tune",
+]
+
+
+def score(metric: str, expected: Sequence[Chosen], predicted: Sequence[Chosen]) -> float:
+    """Metric of indicators, one array a text; a label that is neither expected nor predicted has an F1 of 0."""
+    wanted, given = np.stack(expected).astype(np.int64), np.stack(predicted).astype(np.int64)
+    if metric == "accuracy":
+        return float(accuracy_score(wanted, given))
+    average = metric.removesuffix("_f1") if wanted.shape[1] > 1 else "binary"
+    return float(f1_score(wanted, given, average=average, zero_division=0))
+
+
+def read_labels(
+    data: DataSettings, splits: dict[str, list[Example]], folder: Path, head: list[str] | None, settings: Settings
+) -> Labels:
+    """Labels in the files, in the order of the head's outputs, and the thresholds that stand until `tune` moves them.
+
+    Raises:
+        DataError: A label that the head does not have, one in validation or test that training lacks, fewer than two,
+            or a name that holds the separator.
+    """
+    one_a_row = {name: [row for several in rows for row in _one_a_row(several)] for name, rows in splits.items()}
+    labels = text_classification.read_labels(data, one_a_row, folder, head, OneLabel())
+    if splits["train"] and not labels.values:
+        raise DataError(f"{folder / data.train}: no row has a label in '{data.label}'; expected at least two labels")
+    for name in labels.names:
+        if settings.separator in name:
+            raise DataError(f"label name {name!r} holds the separator {settings.separator!r}; change head.separator")
+    return replace(labels, extra={"thresholds": [DEFAULT_THRESHOLD] * len(labels.names)})
+
+
+def model_class(config: Any) -> Any:  # noqa: ANN401
+    """The family's class for sequence classification."""
+    config.problem_type = "multi_label_classification"
+    return model_class_for("text-classification", config.model_type)
+
+
+def targets(task: MultiLabel, example: Example, windows: Sequence[Encoded]) -> list[dict[str, Any]]:
+    """1 for every label that the row has, 0 for the others; -1 everywhere for a row without a label column."""
+    if example.label is None:
+        return [{"labels": np.full(len(task.labels), UNKNOWN, dtype=np.float32)}]
+    return [{"labels": task.expected(example).astype(np.float32)}]
+
+
+def hard_loss(ours: tuple[Tensor, ...], batch: dict[str, Tensor]) -> Tensor:
+    """Binary cross-entropy, summed over labels, mean over the texts that have labels; 0 where none has.
+
+    Nam et al. 2014, arXiv:1312.5419.
+    """
+    wanted = batch["labels"]
+    known = wanted >= 0
+    terms = functional.binary_cross_entropy_with_logits(ours[0].float(), wanted.clamp(min=0.0), reduction="none")
+    return (terms * known).sum() / known[:, 0].sum().clamp(min=1)
+
+
+def soft_loss(
+    ours: tuple[Tensor, ...], theirs: tuple[Tensor, ...], batch: dict[str, Tensor], temperature: float
+) -> Tensor:
+    """Divergence of the softened Bernoulli distribution of each label from the teacher's, times temperature squared.
+
+    Summed over labels, mean over texts: multi-label logits distillation, Yang et al. 2023, arXiv:2308.06453; the
+    temperature is that of Hinton et al. 2015, arXiv:1503.02531.
+    """
+    mean = losses.soft_target(_two_classes(ours[0]), _two_classes(theirs[0]), temperature)
+    return mean * ours[0].shape[1]
+
+
+def tune(task: MultiLabel, predictions: Sequence[Labelling], expected: Sequence[Chosen]) -> dict[str, Any]:
+    """Thresholds, one a label, each of which gives its label the best F1 on these texts (SCut: Yang 2001, SIGIR)."""
+    scores = np.array([[prediction.scores[label] for label in task.labels] for prediction in predictions])
+    wanted = np.stack(expected)
+    return {"thresholds": [_threshold(scores[:, at], wanted[:, at]) for at in range(len(task.labels))]}
+
+
+def _threshold(scores: NDArray[np.float64], wanted: Chosen) -> float:
+    """Middle between two neighbouring scores that cuts best, of equally good ones the nearest to the default."""
+    if not wanted.any():
+        return DEFAULT_THRESHOLD
+    order = np.argsort(-scores, kind="stable")
+    above = scores[order]
+    below = np.append(above[1:], 0.0)
+    f1 = 2 * np.cumsum(wanted[order]) / (np.arange(1, len(scores) + 1) + wanted.sum())
+    # Equal scores cannot be told apart by a cut.
+    f1[above == below] = -1.0
+    cuts = ((above + below) / 2)[f1 == f1.max()]
+    return float(cuts[np.abs(cuts - DEFAULT_THRESHOLD).argmin()])
+
+
+def _two_classes(logits: Tensor) -> Tensor:
+    """Each label as a choice of two, whose softmax is the label's sigmoid. *Shape*: (batch x labels, 2)."""
+    return torch.stack([logits, torch.zeros_like(logits)], dim=-1).flatten(0, 1)
+
+
+def _one_a_row(row: Example) -> list[Example]:
+    """A row for every label of a row."""
+    return [row] if row.label is None else [replace(row, label=label) for label in row.label]

@@ -1,0 +1,177 @@
+"""Extractive question answering: a start and an end logit for every token."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from edgebert.compress import losses
+from edgebert.compress.data import Labels
+from edgebert.compress.optimum_tables import model_class_for
+from edgebert.errors import DataError
+from edgebert.examples import Example
+from edgebert.recipe import DataSettings
+from edgebert.runtime.encode import Encoded
+from edgebert.runtime.tasks.question_answering import (
+    METRICS,
+    FoundAnswer,
+    QuestionAnswering,
+    Settings,
+    f1,
+)
+
+ROWS = "all"
+CLS = 0
+IGNORED = -100
+# Far below every logit, and still finite when divided by a temperature.
+PADDING = -1e4
+POSITIONS = ("start_positions", "end_positions")
+
+
+def score(metric: str, expected: Sequence[Sequence[str]], predicted: Sequence[str]) -> float:
+    """Official SQuAD metric by the device's own functions: no library of the field has it."""
+    chosen = METRICS[metric]
+    return chosen.figure(chosen.table(expected, predicted))
+
+
+def read_labels(
+    data: DataSettings, splits: dict[str, list[Example]], folder: Path, head: list[str] | None, settings: Settings
+) -> Labels:
+    """No labels; whether the device must expect questions without an answer.
+
+    Raises:
+        DataError: A row without answers where they are learnt or scored, training data with no answer at all, or
+            unlabelled files without a context.
+    """
+    for row in chain(*splits.values()):
+        if row.label is None:
+            raise DataError(f"{row.place}: no 'answers'; expected a list of them, empty where there is none")
+    if splits["train"] and not any(row.label for row in splits["train"]):
+        raise DataError(f"{folder / data.train}: no question has an answer; expected some that have")
+    if data.unlabelled and not data.text_pair:
+        raise DataError(
+            f"{folder / data.unlabelled[0]}: questions need contexts; "
+            'name their columns, for example data.text = "question" and data.text_pair = "context"'
+        )
+    known = splits["train"] or splits["validation"] or splits["test"]
+    return Labels([], [], {"may_have_no_answer": any(not row.label for row in known)})
+
+
+def model_class(config: Any) -> Any:  # noqa: ANN401
+    """The family's class for question answering, with its two outputs a token."""
+    config.problem_type, config.num_labels = None, 2
+    return model_class_for("question-answering", config.model_type)
+
+
+def outputs(result: Any) -> tuple[Tensor, ...]:  # noqa: ANN401
+    """Start and end logits. *Shape* of each: (batch, length)."""
+    return result.start_logits, result.end_logits
+
+
+def targets(task: QuestionAnswering, example: Example, windows: Sequence[Encoded]) -> list[dict[str, Any]]:
+    """Tokens at which the first answer starts and ends; [CLS] where a window does not hold all of it."""
+    return [dict(zip(POSITIONS, positions, strict=True)) for positions in _positions(example, windows)]
+
+
+def hard_loss(ours: tuple[Tensor, ...], batch: dict[str, Tensor]) -> Tensor:
+    """Mean of the cross-entropies of start and end (Devlin et al. 2019, arXiv:1810.04805, section 4.2).
+
+    0 for a batch in which no window has a known answer.
+    """
+    if not bool((batch[POSITIONS[0]] != IGNORED).any()):
+        return ours[0].new_zeros(())
+    terms = [
+        functional.cross_entropy(_real(logits, batch), batch[name], ignore_index=IGNORED)
+        for logits, name in zip(ours, POSITIONS, strict=True)
+    ]
+    return torch.stack(terms).mean()
+
+
+def soft_loss(
+    ours: tuple[Tensor, ...], theirs: tuple[Tensor, ...], batch: dict[str, Tensor], temperature: float
+) -> Tensor:
+    """Mean divergence of the softened distributions of start and end over the tokens from the teacher's."""
+    terms = [
+        losses.soft_target(_real(student, batch), _real(teacher, batch), temperature)
+        for student, teacher in zip(ours, theirs, strict=True)
+    ]
+    return torch.stack(terms).mean()
+
+
+def head(model: Any) -> nn.Module:  # noqa: ANN401
+    """Linear layer over every row."""
+    return SpanHead(model.qa_outputs)
+
+
+class SpanHead(nn.Module):
+    """Linear layer with two outputs, start and end."""
+
+    def __init__(self, linear: nn.Module) -> None:
+        """Take over a model's layer."""
+        super().__init__()
+        self.linear = linear
+
+    def forward(self, hidden: Tensor, attention_mask: Tensor) -> tuple[Tensor, ...]:
+        """Start and end logits. *Shape* of each: (batch, length)."""
+        logits: Tensor = self.linear(hidden)
+        return logits[..., 0], logits[..., 1]
+
+
+def tune(
+    task: QuestionAnswering, predictions: Iterable[FoundAnswer], expected: Sequence[Sequence[str]]
+) -> dict[str, Any]:
+    """Threshold for no answer with the best F1, where the training data has questions without an answer.
+
+    The method of SQuAD 2.0's official evaluation (Rajpurkar, Jia, Liang 2018, arXiv:1806.03822): questions are
+    answered in the order of their no-answer scores, and the best place to stop is kept.
+    """
+    if not task.may_have_no_answer:
+        return {}
+    scored = [
+        (prediction.no_answer_score or 0.0, f1(answers, prediction.candidate) - f1(answers, ""))
+        for prediction, answers in zip(predictions, expected, strict=True)
+    ]
+    return {"no_answer_threshold": _threshold(np.array(scored))}
+
+
+def _threshold(scored: NDArray[np.float64]) -> float:
+    """Middle between the last no-answer score that is answered and the next. *Shape*: (questions, score and gain)."""
+    scores, gains = scored[np.argsort(scored[:, 0], kind="stable")].T
+    # Sum of gains when the first 0, 1, 2, ... questions are answered; equal scores cannot be told apart.
+    totals = np.append(0.0, gains.cumsum())
+    totals[1:-1][scores[1:] == scores[:-1]] = -np.inf
+    answered = int(totals.argmax())
+    below, above = np.append(scores[0] - 1.0, scores)[answered], np.append(scores, scores[-1] + 1.0)[answered]
+    return float((below + above) / 2)
+
+
+def _positions(example: Example, windows: Sequence[Encoded]) -> list[tuple[int, int]]:
+    if not example.label:
+        return [(CLS, CLS) if example.label is not None else (IGNORED, IGNORED)] * len(windows)
+    answer = example.label[0]
+    start, end = answer.start, answer.start + len(answer.text)
+    inside = [at for window in windows for at in window.offsets if at is not None and at[0] < end and at[1] > start]
+    if not inside:
+        return [(IGNORED, IGNORED)] * len(windows)
+    first, last = min(inside), max(inside)
+    return [_between(list(window.offsets), first, last) for window in windows]
+
+
+def _between(offsets: list[tuple[int, int] | None], first: tuple[int, int], last: tuple[int, int]) -> tuple[int, int]:
+    """Numbers of the tokens with these offsets, of several with the same the outermost; [CLS] where one is missing."""
+    if first not in offsets or last not in offsets:
+        return CLS, CLS
+    return offsets.index(first), len(offsets) - 1 - offsets[::-1].index(last)
+
+
+def _real(logits: Tensor, batch: dict[str, Tensor]) -> Tensor:
+    """Logits without a say of the padding."""
+    return logits.float().masked_fill(batch["attention_mask"] == 0, PADDING)

@@ -1,0 +1,111 @@
+"""Text classification: softmax over labels, read from the [CLS] row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from edgebert.compress import arch, losses
+from edgebert.compress.data import Labels, check_known, seen_labels
+from edgebert.compress.metrics import score
+from edgebert.compress.optimum_tables import model_class_for
+from edgebert.errors import DataError
+from edgebert.examples import Example
+from edgebert.recipe import DataSettings
+from edgebert.runtime.encode import Encoded
+from edgebert.runtime.tasks.text_classification import Settings, TextClassification
+
+ROWS = "first"
+
+__all__ = ["ROWS", "hard_loss", "head", "model_class", "outputs", "read_labels", "score", "soft_loss", "targets"]
+
+
+def read_labels(
+    data: DataSettings, splits: dict[str, list[Example]], folder: Path, head: list[str] | None, settings: Settings
+) -> Labels:
+    """Labels in the files, in the order of the head's outputs.
+
+    Raises:
+        DataError: A label that the head does not have, one in validation or test that training lacks, or only one.
+    """
+    labels = _labels(data, seen_labels(splits["train"]), folder / data.train, head)
+    for rows in splits.values():
+        check_known(rows, labels.values)
+    return labels
+
+
+def model_class(config: Any) -> Any:  # noqa: ANN401
+    """The family's class for sequence classification."""
+    config.problem_type = "single_label_classification"
+    return model_class_for("text-classification", config.model_type)
+
+
+def outputs(result: Any) -> tuple[Tensor, ...]:  # noqa: ANN401
+    """Logits. *Shape*: (batch, labels)."""
+    return (result.logits,)
+
+
+def targets(task: TextClassification, example: Example, windows: Sequence[Encoded]) -> list[dict[str, Any]]:
+    """Number of the label, -100 where there is none."""
+    return [{"labels": -100 if example.label is None else task.expected(example)}]
+
+
+def hard_loss(ours: tuple[Tensor, ...], batch: dict[str, Tensor]) -> Tensor:
+    """Cross-entropy (Devlin et al. 2019, arXiv:1810.04805, section 4.1); 0 for a batch without labels."""
+    if not bool((batch["labels"] >= 0).any()):
+        return ours[0].new_zeros(())
+    return functional.cross_entropy(ours[0], batch["labels"], ignore_index=-100)
+
+
+def soft_loss(
+    ours: tuple[Tensor, ...], theirs: tuple[Tensor, ...], batch: dict[str, Tensor], temperature: float
+) -> Tensor:
+    """Softened labels of the teacher."""
+    return losses.soft_target(ours[0], theirs[0], temperature)
+
+
+def head(model: Any) -> nn.Module:  # noqa: ANN401
+    """The family's head for sequence classification, over the [CLS] row."""
+    parts = arch.sequence_head(model)
+    return PooledHead(parts.dense, parts.out, parts.activation)
+
+
+class PooledHead(nn.Module):
+    """Dense layer, activation, linear layer over the first row."""
+
+    def __init__(
+        self, pooler: nn.Module, classifier: nn.Module, activation: Callable[[Tensor], Tensor] = torch.tanh
+    ) -> None:
+        """Take over a model's layers."""
+        super().__init__()
+        self.pooler, self.classifier, self.activation = pooler, classifier, activation
+
+    def forward(self, hidden: Tensor, attention_mask: Tensor) -> tuple[Tensor, ...]:
+        """Logits. *Shape*: (batch, labels)."""
+        logits: Tensor = self.classifier(self.activation(self.pooler(hidden[:, :1])))
+        return (logits.squeeze(1),)
+
+
+def _labels(data: DataSettings, seen: list[str], train: Path, head: list[str] | None) -> Labels:
+    names = data.label_names
+    if head is not None:
+        by_name = {name: value for value, name in names.items()}
+        values = [by_name.get(name, name) for name in head]
+        surplus = [value for value in seen if value not in values]
+        if surplus and sorted(seen) == [str(index) for index in range(len(seen))] and len(seen) <= len(head):
+            return Labels([str(index) for index in range(len(head))], head)
+        if surplus:
+            raise DataError(
+                f"{train}: labels {surplus[:5]} are not among the {len(head)} of the head "
+                f"({', '.join(head[:8])}); map them in [data.label_names], or set finetune.when to always"
+            )
+        return Labels(values, head)
+    values = list(names) if names else seen
+    if len(values) == 1:
+        raise DataError(f"{train}: only one label, {values[0]!r}; expected at least two")
+    return Labels(values, [names.get(value, value) for value in values])

@@ -1,0 +1,192 @@
+"""Token classification: softmax over tags, read from the row of each word's first piece."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from seqeval.metrics import f1_score, precision_score, recall_score
+from torch import Tensor, nn
+from torch.nn import functional
+
+from edgebert.compress import arch, losses
+from edgebert.compress.data import Labels
+from edgebert.compress.optimum_tables import model_class_for
+from edgebert.errors import DataError
+from edgebert.examples import Example
+from edgebert.measure.entity_metrics import Tags
+from edgebert.recipe import DataSettings
+from edgebert.runtime.encode import Encoded
+from edgebert.runtime.tagging import Settings, Tagger, word_places, words_of
+from edgebert.runtime.tasks.token_classification import TokenClassification
+from edgebert.runtime.words import Words
+from edgebert.tags import OUTSIDE, is_tag, tag_set, types_of
+
+ROWS = "all"
+UNREAD, UNKNOWN = -100, -1
+SCORES = {"entity_f1": f1_score, "entity_precision": precision_score, "entity_recall": recall_score}
+
+
+def score(metric: str, expected: Sequence[Tags], predicted: Sequence[Tags]) -> float:
+    """Micro-averaged metric of BIO tags, one tuple a text, by seqeval; 0 where there is nothing to divide by."""
+    lists = [[list(tags) for tags in texts] for texts in (expected, predicted)]
+    return float(SCORES[metric](*lists, zero_division=0))
+
+
+def read_labels(
+    data: DataSettings, splits: dict[str, list[Example]], folder: Path, head: list[str] | None, settings: Settings
+) -> Labels:
+    """Every tag of the types in the training file, or the tags of the checkpoint's head.
+
+    `data.label_names` names types: { type in the files = type shown }, in the order of the head's outputs.
+
+    Raises:
+        DataError: A row without tags, no entity at all, a tag that the head does not have, or one in validation or
+            test whose type training lacks.
+    """
+    check_labelled(splits)
+    train = folder / data.train
+    if head is None:
+        types = entity_types([row.label for row in splits["train"]], train, list(data.label_names))
+        labels = Labels(
+            tag_set(types, settings.scheme),
+            tag_set([data.label_names.get(kind, kind) for kind in types], settings.scheme),
+        )
+    else:
+        labels = _labels_of_head(data, train, head, settings)
+    for rows in splits.values():
+        for row in rows:
+            check_tags(row, row.label, labels.values)
+    return labels
+
+
+def model_class(config: Any) -> Any:  # noqa: ANN401
+    """The family's class for token classification."""
+    # A head for whole texts has the same parameters; a checkpoint that says it has one is told by this.
+    config.problem_type = None
+    return model_class_for("token-classification", config.model_type)
+
+
+def outputs(result: Any) -> tuple[Tensor, ...]:  # noqa: ANN401
+    """Logits. *Shape*: (batch, length, tags)."""
+    return (result.logits,)
+
+
+def targets(task: TokenClassification, example: Example, windows: Sequence[Encoded]) -> list[dict[str, Any]]:
+    """Number of the tag at each word's first piece, as `tag_targets` has it."""
+    return [{"labels": row} for row in tag_targets(task.tagger, example, example.label, task.given(example), windows)]
+
+
+def hard_loss(ours: tuple[Tensor, ...], batch: dict[str, Tensor]) -> Tensor:
+    """Cross-entropy at first pieces (Devlin et al. 2019, arXiv:1810.04805, section 5.3)."""
+    return hard_tag_loss(ours[0], batch["labels"])
+
+
+def soft_loss(
+    ours: tuple[Tensor, ...], theirs: tuple[Tensor, ...], batch: dict[str, Tensor], temperature: float
+) -> Tensor:
+    """Softened tags of the teacher at first pieces."""
+    return soft_tag_loss(ours[0], theirs[0], batch["labels"], temperature)
+
+
+def head(model: Any) -> nn.Module:  # noqa: ANN401
+    """Classifier over every row."""
+    return TokenHead(arch.classifier(model))
+
+
+class TokenHead(nn.Module):
+    """Linear layer over every row."""
+
+    def __init__(self, classifier: nn.Module) -> None:
+        """Take over a model's layer."""
+        super().__init__()
+        self.classifier = classifier
+
+    def forward(self, hidden: Tensor, attention_mask: Tensor) -> tuple[Tensor, ...]:
+        """Logits. *Shape*: (batch, length, tags)."""
+        return (self.classifier(hidden),)
+
+
+def tag_targets(
+    tagger: Tagger, example: Example, tags: Sequence[str] | None, given: str | Words, windows: Sequence[Encoded]
+) -> list[list[int]]:
+    """One number a token for every window of a row.
+
+    The tag's, at a word's first piece in the window where the device reads that word; UNKNOWN there for a row without
+    tags, which the teacher alone can speak of; UNREAD everywhere else.
+    """
+    count = len(words_of(given)[1])
+    numbers = [UNKNOWN] * count if tags is None else tagger.numbers(tags, example)
+    rows = [[UNREAD] * len(window.ids) for window in windows]
+    for place, number in zip(word_places(windows, count), numbers, strict=True):
+        if place is not None:
+            rows[place[0]][place[1]] = number
+    return rows
+
+
+def hard_tag_loss(logits: Tensor, numbers: Tensor) -> Tensor:
+    """Mean cross-entropy over the tokens whose tag is known; 0 where there are none.
+
+    *Shape*: logits (batch, length, tags), numbers (batch, length).
+    """
+    known = numbers >= 0
+    return functional.cross_entropy(logits[known], numbers[known]) if bool(known.any()) else logits.sum() * 0.0
+
+
+def soft_tag_loss(ours: Tensor, theirs: Tensor, numbers: Tensor, temperature: float) -> Tensor:
+    """Softened tags of the teacher, over first pieces, known or not; 0 where there are none.
+
+    The teacher was never told anything about other tokens, and the device does not read them: what it says there is
+    nothing to learn. *Shape*: logits (batch, length, tags), numbers (batch, length).
+    """
+    read = numbers != UNREAD
+    return losses.soft_target(ours[read], theirs[read], temperature) if bool(read.any()) else ours.sum() * 0.0
+
+
+def check_labelled(splits: dict[str, list[Example]]) -> None:
+    """Refuse rows without tags.
+
+    Raises:
+        DataError: Names the first.
+    """
+    for rows in splits.values():
+        for row in rows:
+            if row.label is None:
+                raise DataError(f"{row.place}: no tags for {row.text!r:.60}; expected a tag a word, or entities")
+
+
+def check_tags(row: Example, tags: Sequence[str], known: Sequence[str]) -> None:
+    """Refuse a tag that the head does not have.
+
+    Raises:
+        DataError: Names row, tag and the types that there are.
+    """
+    unknown = sorted(set(tags).difference(known))
+    if unknown:
+        types = ", ".join(types_of(known)[:8])
+        raise DataError(f"{row.place}: unknown tag {unknown[0]!r}; expected O or a tag of the types: {types}")
+
+
+def entity_types(rows: Sequence[Sequence[str]], train: Path, named: list[str]) -> list[str]:
+    """Types in the order of the head's outputs: as they are named, else those of the rows, sorted.
+
+    Raises:
+        DataError: There are none.
+    """
+    types = named or types_of(tag for tags in rows for tag in tags)
+    if not types:
+        raise DataError(f"{train}: no entity in {len(rows)} rows; expected tags other than {OUTSIDE}")
+    return types
+
+
+def _labels_of_head(data: DataSettings, train: Path, head: list[str], settings: Settings) -> Labels:
+    wrong = [name for name in head if not is_tag(name, settings.scheme)]
+    if wrong or OUTSIDE not in head:
+        raise DataError(
+            f"{train}: the checkpoint's head has {', '.join(wrong[:5]) or 'no O'}, expected {settings.scheme} tags; "
+            "set head.scheme, or finetune.when to always"
+        )
+    in_files = {name: value for value, name in data.label_names.items()}
+    values = [name if name == OUTSIDE else name[:2] + in_files.get(name[2:], name[2:]) for name in head]
+    return Labels(values, head)

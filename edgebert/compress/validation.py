@@ -1,0 +1,69 @@
+"""The task's metric of a PyTorch model, with the device's own reading of its outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import torch
+
+from edgebert.compress.data import TaskData, model_inputs, pad_batch
+from edgebert.examples import Example
+from edgebert.runtime.encode import Encoded, TextEncoder
+from edgebert.runtime.model import split_batch
+from edgebert.runtime.session import Outputs
+
+
+class Validation:
+    """Rows held out from training, encoded once, and what is right about them."""
+
+    def __init__(
+        self, examples: Sequence[Example], data: TaskData, encoder: TextEncoder, metric: str, pad_id: int = 0
+    ) -> None:
+        """Encode the rows as the device does."""
+        self.metric, self.pad_id = metric, pad_id
+        self._task, self._half = data.device_task(encoder), data.half
+        self._given = [self._task.given(example) for example in examples]
+        self._windows = [self._task.encode(given) for given in self._given]
+        self._expected = [self._task.expected(example) for example in examples]
+
+    def __call__(self, model: Any) -> float:  # noqa: ANN401
+        """Metric of the model as it stands; training mode is put back."""
+        figure: float = self._half.score(self.metric, self._expected, self._predicted(model))
+        return figure
+
+    def _predicted(self, model: Any) -> list[Any]:  # noqa: ANN401
+        flat = [window for windows in self._windows for window in windows]
+        training = model.training
+        outputs = torch_outputs(model.eval(), flat, self._half, self._task.OUTPUTS, self.pad_id)
+        predictions = [
+            self._task.decode(given, windows, list(islice(outputs, len(windows))))
+            for given, windows in zip(self._given, self._windows, strict=True)
+        ]
+        model.train(training)
+        return [self._task.predicted(prediction) for prediction in predictions]
+
+
+def torch_outputs(
+    model: Any,  # noqa: ANN401
+    windows: Sequence[Encoded],
+    half: Any,  # noqa: ANN401
+    kinds: Any,  # noqa: ANN401
+    pad_id: int = 0,
+    batch_size: int = 64,
+) -> Iterator[Outputs]:
+    """Outputs of a PyTorch model for every window, batch by batch, padded as they come."""
+    device = next(model.parameters()).device
+    for batch in _batches(windows, batch_size):
+        items = [{"input_ids": window.ids, "token_type_ids": window.type_ids} for window in batch]
+        inputs = {name: value.to(device) for name, value in model_inputs(pad_batch(items, pad_id)).items()}
+        with torch.no_grad():
+            outputs = half.outputs(model(**inputs))
+        arrays: tuple[Any, ...] = tuple(np.asarray(output.float().cpu()) for output in outputs)
+        yield from split_batch(arrays, batch, kinds)
+
+
+def _batches(windows: Sequence[Encoded], size: int) -> Iterator[Sequence[Encoded]]:
+    return (windows[start : start + size] for start in range(0, len(windows), size))

@@ -1,0 +1,181 @@
+"""An opened bundle: inputs go through the task's encoder, the session and the task's reading of the outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any, ClassVar, Protocol, overload
+
+import numpy as np
+
+from edgebert.errors import InputError, TextError
+from edgebert.examples import Example
+from edgebert.runtime.encode import Encoded
+from edgebert.runtime.session import Ids, Outputs, Session
+from edgebert.runtime.words import Words
+
+Text = str | tuple[Any, ...]
+
+
+class Task(Protocol):
+    """Device half of a task: what goes into the graph, and what its outputs mean. One file of `runtime/tasks` each.
+
+    `OUTPUTS` names the graph's outputs, and whether each has a row for every token.
+    """
+
+    OUTPUTS: ClassVar[Mapping[str, bool]]
+
+    def encode(self, given: Any) -> list[Encoded]:  # noqa: ANN401
+        """Token ids of one input: one window, or several where it is longer than the model."""
+        ...
+
+    def decode(self, given: Any, windows: Sequence[Encoded], outputs: Sequence[Outputs]) -> Any:  # noqa: ANN401
+        """Prediction for one input from the outputs of its windows."""
+        ...
+
+    def given(self, example: Example) -> Any:  # noqa: ANN401
+        """What a caller would ask about a row of a data file."""
+        ...
+
+    def expected(self, example: Example) -> Any:  # noqa: ANN401
+        """What is right about a row, in the form that the metrics compare."""
+        ...
+
+    def predicted(self, prediction: Any) -> Any:  # noqa: ANN401
+        """A prediction in the form that the metrics compare."""
+        ...
+
+
+class Model:
+    """A bundle that is open: call it with a text, a pair, words, a list of them, or an iterator of them."""
+
+    def __init__(self, manifest: dict[str, Any], task: Task, session: Session) -> None:
+        """Join the parts of an opened bundle; `edgebert.load` does this."""
+        self.manifest = manifest
+        self.labels: list[str] = manifest["labels"]
+        self.task = task
+        self._inputs: list[str] = manifest["inputs"]
+        self._pad_id: int = manifest.get("pad_id", 0)
+        self._session = session
+
+    @overload
+    def __call__(self, text: Text | Words, *, batch_size: int = ...) -> Any: ...  # noqa: ANN401
+    @overload
+    def __call__(self, text: list[Text] | list[Words], *, batch_size: int = ...) -> list[Any]: ...  # type: ignore[overload-overlap]
+    @overload
+    def __call__(self, text: Iterable[Text] | Iterable[Words], *, batch_size: int = ...) -> Iterator[Any]: ...
+
+    def __call__(self, text: Text | Words | Iterable[Text] | Iterable[Words], *, batch_size: int = 32) -> Any:
+        """Predict.
+
+        Args:
+            text: A string, a tuple of strings, or `Words` where the task takes them; a list of them; or any other
+                iterable, answered lazily in batches.
+            batch_size: Windows run together where there are several.
+
+        Returns:
+            The task's prediction; a list or an iterator of them where several inputs were given.
+
+        Raises:
+            InputError: `batch_size` is below 1.
+            TextError: Not a string, not valid Unicode, without a token, or a pair where the bundle takes single texts.
+        """
+        if batch_size < 1:
+            raise InputError(f"batch_size is {batch_size}; give 1 or more")
+        if isinstance(text, str | tuple | Words):
+            return self._answers([text], 1)[0]
+        if isinstance(text, list):
+            return self._answers(text, batch_size)
+        if isinstance(text, Iterable) and not isinstance(text, bytes | bytearray):
+            return self._stream(iter(text), batch_size)
+        raise TextError(f"text is {type(text).__name__} {text!r:.40}; give a str, a pair, or an iterable of them")
+
+    def raw(self, texts: Sequence[Text], batch_size: int = 32) -> list[Outputs]:
+        """Raw outputs of the graph for every window of every text, in order.
+
+        Raises:
+            TextError: A single string instead of a list, or a text that the task does not take.
+        """
+        if isinstance(texts, str):
+            raise TextError(f"the str {texts!r:.40} was given; give a list of texts")
+        return self.outputs([window for text in texts for window in self.task.encode(text)], batch_size)
+
+    def outputs(self, encoded: Sequence[Encoded], batch_size: int = 32) -> list[Outputs]:
+        """Raw outputs of the graph for every window, without the batch axis and without padding."""
+        results: list[Outputs] = [()] * len(encoded)
+        # Windows of like length share a batch, so that little is padded.
+        order = sorted(range(len(encoded)), key=lambda at: len(encoded[at].ids))
+        for start in range(0, len(order), batch_size):
+            chosen = order[start : start + batch_size]
+            windows = [encoded[at] for at in chosen]
+            rows = split_batch(self.run_encoded(windows), windows, self.task.OUTPUTS)
+            for at, row in zip(chosen, rows, strict=True):
+                results[at] = row
+        return results
+
+    def run_encoded(self, encoded: Sequence[Encoded]) -> Outputs:
+        """Raw outputs of inputs that are already token ids, run as one batch."""
+        return self._session.run(padded_inputs(encoded, self._inputs, self._pad_id))
+
+    def _answers(self, texts: Sequence[Any], batch_size: int) -> list[Any]:
+        windows = [self.task.encode(text) for text in texts]
+        outputs = iter(self.outputs([window for several in windows for window in several], batch_size))
+        return [
+            self.task.decode(text, several, list(islice(outputs, len(several))))
+            for text, several in zip(texts, windows, strict=True)
+        ]
+
+    def _stream(self, texts: Iterator[Any], batch_size: int) -> Iterator[Any]:
+        while batch := list(islice(texts, batch_size)):
+            yield from self._answers(batch, batch_size)
+
+
+def padded_inputs(encoded: Sequence[Encoded], names: Sequence[str], pad_id: int = 0) -> dict[str, Ids]:
+    """Arrays of one batch, padded to its longest text. *Shape* of each: (batch, longest), int64."""
+    shape = (len(encoded), max(len(item.ids) for item in encoded))
+    arrays = {name: np.zeros(shape, dtype=np.int64) for name in names}
+    if pad_id:
+        arrays["input_ids"][:] = pad_id
+    for row, item in enumerate(encoded):
+        length = len(item.ids)
+        arrays["input_ids"][row, :length] = item.ids
+        arrays["attention_mask"][row, :length] = 1
+        if "token_type_ids" in arrays:
+            arrays["token_type_ids"][row, :length] = item.type_ids
+    return arrays
+
+
+def split_batch(outputs: Outputs, windows: Sequence[Encoded], kinds: Mapping[str, bool]) -> list[Outputs]:
+    """Outputs of a batch as one tuple a window.
+
+    Args:
+        outputs: Arrays of the graph, the batch axis first.
+        windows: What went in.
+        kinds: The task's outputs in order, and whether each has a row a token; such rows of padding are left out.
+    """
+    per_token = list(kinds.values())
+    return [
+        tuple(
+            output[at, : len(window.ids)] if rows else output[at]
+            for output, rows in zip(outputs, per_token, strict=True)
+        )
+        for at, window in enumerate(windows)
+    ]
+
+
+def single_or_pair(segments: int, given: Text) -> Text:
+    """Refuse a pair where single texts are asked for, and the reverse.
+
+    Raises:
+        TextError: Says which of the two the bundle takes.
+    """
+    if isinstance(given, tuple):
+        if len(given) != 2:
+            raise TextError(f"a tuple of {len(given)} was given; a pair is (text, text_pair), several texts are a list")
+        if segments == 1:
+            raise TextError("a pair of texts was given, but this bundle takes single texts; join them first")
+    elif segments == 2:
+        raise TextError(
+            f"the single text {given!r:.40} was given, but this bundle compares pairs; give (text, text_pair)"
+        )
+    return given

@@ -1,0 +1,139 @@
+"""Data files of the tasks over words: slot folders, CoNLL columns, JSON Lines of words or of stretches of text."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from edgebert.conll import looks_like_columns, read_conll
+from edgebert.errors import DataError
+from edgebert.examples import Columns, Example, json_lines, read_examples, read_text
+from edgebert.runtime.tagging import Settings
+from edgebert.runtime.words import split_words
+from edgebert.slots import read_slots, slot_folder
+from edgebert.tags import Span, TagCheck, tags_of
+
+SPAN_KEYS = ("entities", "slots")
+
+
+def read_tagged(path: Path, columns: Columns, settings: Settings, with_intents: bool) -> list[Example]:
+    """Read a file of words and tags; `label` is the tags, or (intent, tags), or None for a row without any.
+
+    A folder (or its `seq.in`) holds the three files of slots. `.jsonl` rows have the keys `words` and `tags`, or a text
+    and `entities` or `slots` ({label, start, end}, in characters), and `intent`. A `.txt` without tags is one text a
+    line. Anything else is CoNLL columns. All but the folder may be the `.gz` of one.
+
+    Raises:
+        DataError: The file cannot be used; the message names file, line, value and what was expected.
+    """
+    check = TagCheck(path, settings.scheme, settings.invalid_tags)
+    folder, suffix = slot_folder(path), Path(path.name.removesuffix(".gz")).suffix.lower()
+    if folder is not None:
+        examples = read_slots(folder, check, with_intents)
+    elif suffix == ".jsonl":
+        examples = _Jsonl(path, columns, settings, check, with_intents).read()
+    elif suffix == ".txt" and not looks_like_columns(path, settings.tag_column):
+        examples = read_examples(path, Columns(columns.text, label=""))
+    elif with_intents:
+        raise DataError(f"{path}: columns hold no intents; expected a folder of seq.in, seq.out, label, or a .jsonl")
+    else:
+        examples = read_conll(path, check, settings.token_column, settings.tag_column)
+    check.finish()
+    return examples if columns.label else [replace(example, label=None) for example in examples]
+
+
+class _Jsonl:
+    """Reads the rows of one file, and counts the entities that end inside a word."""
+
+    def __init__(self, path: Path, columns: Columns, settings: Settings, check: TagCheck, with_intents: bool) -> None:
+        self.path, self.text_key, self.settings = path, columns.text, settings
+        self.check, self.with_intents = check, with_intents
+        self.cut, self._first_cut = 0, ""
+
+    def read(self) -> list[Example]:
+        examples = [self._row(number, row) for number, row in json_lines(self.path, read_text(self.path))]
+        if self.cut:
+            counted = f"{self.cut} entit{'ies' if self.cut > 1 else 'y'}"
+            if self.settings.cut_words == "refuse":
+                raise DataError(
+                    f"{self.path}: {self._first_cut} ({counted} like this in the file); "
+                    "mend the file, or set head.cut_words to widen"
+                )
+            sys.stderr.write(
+                f"edgebert: {self.path}: widened {counted} to whole words, the first at {self._first_cut}\n"
+            )
+        return examples
+
+    def _row(self, number: int, row: dict[str, Any]) -> Example:
+        if "words" in row:
+            words, tags = self._words(number, row["words"]), row.get("tags")
+            tags = None if tags is None else self._tags(number, tags, len(words))
+        else:
+            words, tags = self._stretches(number, row)
+        checked = None if tags is None else self.check(tags, [number] * len(tags))
+        label = self._with_intent(number, row, checked) if self.with_intents else checked
+        return Example(" ".join(words), None, label, number, str(self.path), tuple(words))
+
+    def _words(self, number: int, words: object) -> list[str]:
+        if not isinstance(words, list) or not words or not all(isinstance(word, str) and word for word in words):
+            raise self._error(number, f"'words' is {words!r:.60}", "a list of strings that are not empty")
+        return words
+
+    def _tags(self, number: int, tags: object, count: int) -> list[str]:
+        if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
+            raise self._error(number, f"'tags' is {tags!r:.60}", "a list of strings")
+        if len(tags) != count:
+            raise self._error(number, f"{len(tags)} tags in {tags!r:.60}", f"{count}, one for each of 'words'")
+        return tags
+
+    def _with_intent(self, number: int, row: dict[str, Any], tags: tuple[str, ...] | None) -> Any:  # noqa: ANN401
+        intent = row.get("intent")
+        if tags is None and intent is None:
+            return None
+        if tags is None:
+            raise self._error(number, "an intent without slots", "'tags' beside 'words', or 'slots' (a list) too")
+        if not isinstance(intent, str) or not intent:
+            raise self._error(number, f"'intent' is {intent!r:.60}", "a string, the intent of the text")
+        return intent, tags
+
+    def _stretches(self, number: int, row: dict[str, Any]) -> tuple[list[str], list[str] | None]:
+        """Words of a text, and the tags for its stretches."""
+        text = row.get(self.text_key)
+        if not isinstance(text, str) or not text.strip():
+            raise self._error(number, f"'{self.text_key}' is {text!r:.60}", "a text that is not blank, or 'words'")
+        places = split_words(text)
+        words = [text[first:end] for first, end in places]
+        given = next((row[key] for key in SPAN_KEYS if row.get(key) is not None), None)
+        if given is None:
+            return words, None
+        if not isinstance(given, list):
+            raise self._error(number, f"entities are {given!r:.60}", "a list of {label, start, end}")
+        entities = [self._span(number, text, places, entity) for entity in given]
+        try:
+            return words, tags_of(entities, len(words), self.settings.scheme)
+        except ValueError as error:
+            raise self._error(number, str(error), "entities apart from each other") from None
+
+    def _span(self, number: int, text: str, places: list[tuple[int, int]], entity: object) -> Span:
+        """Words of an entity given in characters."""
+        fields = entity if isinstance(entity, dict) else {}
+        label, start, end = (fields.get(name) for name in ("label", "start", "end"))
+        if not (isinstance(label, str) and label and type(start) is int and type(end) is int):
+            raise self._error(number, f"entity {entity!r:.80}", "{label, start, end}: a string and two whole numbers")
+        inside = 0 <= start < end <= len(text)
+        touched = [at for at, (first, last) in enumerate(places) if first < end and last > start] if inside else []
+        if not touched:
+            raise self._error(
+                number, f"{label} of characters {start} to {end}", f"a stretch of words in the text's {len(text)}"
+            )
+        first, last = touched[0], touched[-1]
+        if start > places[first][0] or end < places[last][1]:
+            whole = text[places[first][0] : places[last][1]]
+            self._first_cut = self._first_cut or f"line {number}: {label} {text[start:end]!r:.60} cuts {whole!r:.60}"
+            self.cut += 1
+        return Span(label, first, last + 1)
+
+    def _error(self, number: int, fact: str, expected: str) -> DataError:
+        return DataError(f"{self.path}: line {number}: {fact}; expected {expected}")

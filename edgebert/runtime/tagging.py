@@ -1,0 +1,214 @@
+"""What the tasks over words share on the device: words to token ids, tag scores to entities."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgebert.errors import DataError
+from edgebert.examples import Example
+from edgebert.runtime.encode import Encoded, TextEncoder, check_text
+from edgebert.runtime.model import single_or_pair
+from edgebert.runtime.words import Words, split_words
+from edgebert.settings import within
+from edgebert.tags import OUTSIDE, OnInvalid, Scheme, may_follow, repaired, spans
+
+BORDERLESS = 1 << 30
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How tags are written in the files, and how texts longer than the model are read.
+
+    `scheme`: BIO (IOB2), BIOES or IOB1. `invalid_tags`: what to do with tags that break the scheme. `cut_words`: what
+    to do with entities given in characters that end inside a word. `token_column`, `tag_column`: of CoNLL files, from
+    0, or from -1 backwards. `stride`: tokens that neighbouring windows of a long text share, at most half a window.
+    """
+
+    scheme: Scheme = "BIO"
+    invalid_tags: OnInvalid = "refuse"
+    cut_words: Literal["refuse", "widen"] = "refuse"
+    token_column: int = within(0, -64, 64)
+    tag_column: int = within(-1, -64, 64)
+    stride: int = within(32, 0, 255)
+
+
+@dataclass(frozen=True)
+class Entity:
+    """A stretch of the text, `text[start:end]`, its label, and the mean probability of its words' tags."""
+
+    label: str
+    text: str
+    start: int
+    end: int
+    score: float
+
+    def __str__(self) -> str:
+        """Label and text on one line."""
+        return f"{self.label}:{' '.join(self.text.split())}"
+
+
+@dataclass(frozen=True)
+class Tagged:
+    """A text's words, one BIO tag for each, and its entities."""
+
+    words: tuple[str, ...]
+    tags: tuple[str, ...]
+    entities: tuple[Entity, ...]
+
+
+def shown(entities: Sequence[Entity]) -> str:
+    """Entities in one line; a hyphen where there are none."""
+    return "; ".join(map(str, entities)) or "-"
+
+
+class Tagger:
+    """Encodes words and reads their tags from scores, one row a token, by the scores of each word's first piece."""
+
+    def __init__(self, tags: Sequence[str], values: Sequence[str], settings: Settings, encoder: TextEncoder) -> None:
+        """Take over the tags in the order of the scores.
+
+        Args:
+            tags: As they are shown.
+            values: As the training files wrote them.
+            settings: The scheme that both follow, and the stride.
+            encoder: Of the model; it is used when a text comes.
+        """
+        self.tags, self.settings = list(tags), settings
+        self._encoder = encoder
+        self._numbers = {tag: at for at, tag in enumerate(self.tags)} | {tag: at for at, tag in enumerate(values)}
+        self._outside = self.tags.index(OUTSIDE)
+        allowed = [[may_follow(before, tag, settings.scheme) for tag in self.tags] for before in self.tags]
+        self._allowed = np.array(allowed, dtype=np.bool_)
+
+    def encode(self, given: str | Words) -> list[Encoded]:
+        """Windows of a text.
+
+        Raises:
+            TextError: Neither a string nor words, not valid Unicode, or nothing in it that makes a token.
+        """
+        text, places = words_of(given)
+        words = given.words if isinstance(given, Words) else [text[first:end] for first, end in places]
+        half = (self._encoder.max_length - 2) // 2
+        return self._encoder.encode_words(words, min(self.settings.stride, half))
+
+    def read(self, given: str | Words, windows: Sequence[Encoded], scores: Sequence[NDArray[np.float32]]) -> Tagged:
+        """Entities of a text: the likeliest tags that the scheme allows.
+
+        Args:
+            given: The text.
+            windows: Its windows.
+            scores: Logits of each. *Shape*: (tokens of the window, tags).
+        """
+        text, places = words_of(given)
+        logarithms = self._word_scores(windows, scores, len(places))
+        best = logarithms.argmax(1)
+        if not self._follows(best):
+            best = self._best_path(logarithms)
+        likely = np.exp(logarithms[np.arange(len(best)), best])
+        tags = [self.tags[at] for at in best]
+        entities = []
+        for label, first, end in spans(tags):
+            start, stop = places[first][0], places[end - 1][1]
+            entities.append(Entity(label, text[start:stop], start, stop, float(likely[first:end].mean())))
+        words = tuple(text[first:end] for first, end in places)
+        return Tagged(words, tuple(repaired(tags, "BIO")), tuple(entities))
+
+    def bio(self, tags: Sequence[str], example: Example) -> tuple[str, ...]:
+        """Tags of a file, as they are shown and in BIO: what the metrics compare.
+
+        Raises:
+            DataError: A tag that the model does not have.
+        """
+        return tuple(repaired([self.tags[number] for number in self.numbers(tags, example)], "BIO"))
+
+    def numbers(self, tags: Sequence[str], example: Example) -> list[int]:
+        """Places of a file's tags among the scores.
+
+        Raises:
+            DataError: A tag that the model does not have; the message names the row of `example`.
+        """
+        for tag in tags:
+            if tag not in self._numbers:
+                known = ", ".join(self.tags[:9]) + ("…" if len(self.tags) > 9 else "")
+                raise DataError(f"{example.place}: unknown tag {tag!r}; expected one of: {known}")
+        return [self._numbers[tag] for tag in tags]
+
+    def _word_scores(
+        self, windows: Sequence[Encoded], scores: Sequence[NDArray[np.float32]], count: int
+    ) -> NDArray[np.float64]:
+        """Logarithms of probabilities; a word without a piece is surely O. *Shape*: (words, tags)."""
+        places = word_places(windows, count)
+        read = [at for at, place in enumerate(places) if place is not None]
+        rows = np.stack([scores[place[0]][place[1]] for place in places if place is not None]).astype(np.float64)
+        rows -= rows.max(1, keepdims=True)
+        rows -= np.log(np.exp(rows).sum(1, keepdims=True))
+        if len(read) == count:
+            return rows
+        every = np.full((count, len(self.tags)), -np.inf)
+        every[:, self._outside] = 0.0
+        every[read] = rows
+        return every
+
+    def _follows(self, tags: NDArray[np.int64]) -> bool:
+        bounded = np.concatenate(([self._outside], tags, [self._outside]))
+        return bool(self._allowed[bounded[:-1], bounded[1:]].all())
+
+    def _best_path(self, logarithms: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Likeliest tags that the scheme allows (Viterbi 1967, every allowed step equally likely)."""
+        step = np.where(self._allowed, 0.0, -np.inf)
+        total = logarithms[0] + step[self._outside]
+        origins = []
+        for row in logarithms[1:]:
+            ways = total[:, None] + step
+            origins.append(ways.argmax(0))
+            total = ways.max(0) + row
+        path = [int((total + step[:, self._outside]).argmax())]
+        for origin in reversed(origins):
+            path.append(int(origin[path[-1]]))
+        return np.array(path[::-1])
+
+
+def words_of(given: str | Words) -> tuple[str, list[tuple[int, int]]]:
+    """A text and where its words stand in it.
+
+    Raises:
+        TextError: Neither a string nor words.
+    """
+    if isinstance(given, Words):
+        for word in given.words:
+            check_text(word, "word")
+        ends = np.cumsum([len(word) + 1 for word in given.words], dtype=np.int64).tolist()
+        return str(given), [(end - 1 - len(word), end - 1) for word, end in zip(given.words, ends, strict=True)]
+    single_or_pair(1, given)
+    check_text(given, "text")
+    return given, split_words(given)
+
+
+def word_places(windows: Sequence[Encoded], count: int) -> list[tuple[int, int] | None]:
+    """Window and row of every word's first piece, None for a word that makes no piece.
+
+    Of several windows it is the one where the word stands furthest from a border, the first of equals; the text's own
+    begin and end are no borders. A piece that goes on a word from the window before stands at a border itself, and the
+    word's begin is in an earlier window: so it is never taken for a first piece.
+    """
+    places: list[tuple[int, int] | None] = [None] * count
+    margins = [-1] * count
+    last = len(windows) - 1
+    for number, window in enumerate(windows):
+        rows = [row for row, word in enumerate(window.words) if word is not None]
+        seen = None
+        for row in rows:
+            word = window.words[row]
+            if word is None or word == seen:
+                continue
+            seen = word
+            before = row - rows[0] if number else BORDERLESS
+            after = rows[-1] - row if number < last else BORDERLESS
+            if min(before, after) > margins[word]:
+                margins[word], places[word] = min(before, after), (number, row)
+    return places

@@ -1,0 +1,30 @@
+"""Device half of every task, one file each, found by the task's name.
+
+A file here has `METRICS` (name to `measure.metrics.Metric`, the default first), `Settings` (a frozen dataclass of what
+a recipe's `[head]` table may say), `read(path, columns, settings)` (a data file to examples), and `TASK`, a class with
+the shape of `runtime.model.Task` that is made from a manifest and an encoder. `MODEL`, where a file has it, is what
+`edgebert.load` gives in place of `runtime.model.Model`; `KEYS`, where a file has it, are the two columns that
+`edgebert predict --input` reads in place of `text` and `text_pair`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from typing import Any
+
+
+def task_names() -> list[str]:
+    """Names of the tasks that this EdgeBERT knows."""
+    return sorted(module.name.replace("_", "-") for module in pkgutil.iter_modules(__path__))
+
+
+def device_half(task: str) -> Any:  # noqa: ANN401
+    """Module of a task.
+
+    Raises:
+        ValueError: There is none; the message lists those that there are.
+    """
+    if task not in task_names():
+        raise ValueError(f"task {task!r} is not known; this EdgeBERT knows {', '.join(task_names())}")
+    return importlib.import_module(f"{__name__}.{task.replace('-', '_')}")

@@ -1,0 +1,113 @@
+"""Intent and slots: what a command wants, and the stretches of it that say with what, by one forward pass."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from edgebert.errors import DataError
+from edgebert.examples import Columns, Example
+from edgebert.measure.entity_metrics import FRAME_METRICS, Frame
+from edgebert.runtime.encode import Encoded, TextEncoder
+from edgebert.runtime.session import Outputs
+from edgebert.runtime.tagged_rows import read_tagged
+from edgebert.runtime.tagging import Entity, Settings, Tagger, shown
+from edgebert.runtime.words import Words
+from edgebert.settings import fill
+
+METRICS = FRAME_METRICS
+
+__all__ = ["METRICS", "TASK", "Command", "Entity", "IntentSlots", "Settings", "read"]
+
+
+@dataclass(frozen=True)
+class Command:
+    """The likeliest intent, every intent's probability, the slots in order, and a BIO tag for each of the words."""
+
+    intent: str
+    score: float
+    scores: dict[str, float]
+    slots: tuple[Entity, ...]
+    words: tuple[str, ...]
+    tags: tuple[str, ...]
+
+    def __str__(self) -> str:
+        """Intent, its probability and the slots, tab-separated."""
+        return f"{self.intent}\t{self.score:.4f}\t{shown(self.slots)}"
+
+
+def read(path: Path, columns: Columns, settings: Settings) -> list[Example]:
+    """Rows of a slot folder or of JSON Lines; the label is the intent and the tags, one a word."""
+    return read_tagged(path, columns, settings, with_intents=True)
+
+
+class IntentSlots:
+    """An intent by softmax over the [CLS] row, tags by softmax over the row of each word's first piece."""
+
+    OUTPUTS: ClassVar[Mapping[str, bool]] = {"intent_logits": False, "slot_logits": True}
+
+    def __init__(self, manifest: dict[str, Any], encoder: TextEncoder) -> None:
+        """Take intents, tags and their scheme from a manifest."""
+        head = manifest["head"]
+        settings = fill(Settings, head["settings"], "manifest.json")
+        self.labels: list[str] = manifest["labels"]
+        self.tagger = Tagger(head["tags"], (), settings, encoder)
+        self._intents: dict[str, str] = {name: name for name in self.labels}
+        self._intents |= dict(zip(manifest["data"].get("label_values", ()), self.labels, strict=False))
+
+    def encode(self, given: str | Words) -> list[Encoded]:
+        """Windows that share tokens, where the text is too long for one."""
+        return self.tagger.encode(given)
+
+    def decode(self, given: str | Words, windows: Sequence[Encoded], outputs: Sequence[Outputs]) -> Command:
+        """Intent and slots from both logits of every window; of several windows the mean probability decides.
+
+        *Shape* of the logits: (intents,) and (tokens, tags).
+        """
+        shares = np.mean([_softmax(intent) for intent, _ in outputs], axis=0)
+        tagged = self.tagger.read(given, windows, [tags for _, tags in outputs])
+        best, scores = int(shares.argmax()), shares.tolist()
+        by_intent = dict(zip(self.labels, scores, strict=True))
+        return Command(self.labels[best], scores[best], by_intent, tagged.entities, tagged.words, tagged.tags)
+
+    def given(self, example: Example) -> str | Words:
+        """The row's words, or its text where that came unsplit."""
+        return Words(example.words) if example.words else example.text
+
+    def intent(self, example: Example) -> str:
+        """The row's intent as the bundle names it.
+
+        Raises:
+            DataError: An intent that the bundle does not know.
+        """
+        intent = example.label[0]
+        if intent not in self._intents:
+            known = ", ".join(self.labels[:8])
+            raise DataError(f"{example.place}: unknown intent {intent!r}; expected one of: {known}")
+        return self._intents[intent]
+
+    def expected(self, example: Example) -> Frame:
+        """The row's intent, and its tags in BIO.
+
+        Raises:
+            DataError: A row without either, or an intent or a tag that the bundle does not know.
+        """
+        if example.label is None:
+            raise DataError(f"{example.place}: no intent and no tags; expected both")
+        return self.intent(example), self.tagger.bio(example.label[1], example)
+
+    def predicted(self, prediction: Command) -> Frame:
+        """The predicted intent, and the predicted tags in BIO."""
+        return prediction.intent, prediction.tags
+
+
+def _softmax(logits: Any) -> Any:  # noqa: ANN401
+    exponentials = np.exp(logits.astype(np.float64) - logits.max())
+    return exponentials / exponentials.sum()
+
+
+TASK = IntentSlots

@@ -1,0 +1,236 @@
+"""Sentence similarity: an embedding for a text, the cosine of two embeddings for a pair, search among many texts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgebert.errors import DataError, InputError, TextError
+from edgebert.examples import Columns, Example
+from edgebert.measure import metrics
+from edgebert.runtime.encode import Encoded, TextEncoder, check_text
+from edgebert.runtime.model import Model, Text, single_or_pair
+from edgebert.runtime.session import Outputs, Session
+from edgebert.runtime.tasks import regression
+from edgebert.settings import within
+
+METRICS = {"spearman": metrics.SPEARMAN, "pearson": metrics.PEARSON}
+
+Vectors = NDArray[np.float32]
+Indices = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the embedding is learnt from, and how it is read from the encoder.
+
+    Attributes:
+        objective: "scores" where every pair of the training data has one; "in_batch_negatives" where pairs belong
+            together, and the other pairs of a batch show what does not.
+        low: Lowest score.
+        high: Highest score.
+        pooling: The mean of the rows of all tokens, or the [CLS] row.
+        widths: Narrower widths that the embedding is trained to be cut to, in rising order.
+    """
+
+    objective: Literal["scores", "in_batch_negatives"] = "scores"
+    low: float = 0.0
+    high: float = 1.0
+    pooling: Literal["mean", "cls"] = "mean"
+    widths: tuple[int, ...] = within((), 1)
+
+    def __post_init__(self) -> None:
+        """Refuse a range of nothing, and widths out of order."""
+        if not self.low < self.high:
+            raise ValueError(f"low is {self.low}, high is {self.high}; expected low below high")
+        if list(self.widths) != sorted(set(self.widths)):
+            raise ValueError(f"widths {list(self.widths)}: expected rising order, each once")
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """A text as a vector of length 1, and whether the text was cut short."""
+
+    embedding: list[float]
+    truncated: bool
+
+    def __str__(self) -> str:
+        """The width and the first numbers."""
+        shown = " ".join(f"{number:.4f}" for number in self.embedding[:4])
+        return f"{len(self.embedding)} numbers: {shown} …"
+
+
+@dataclass(frozen=True)
+class Similarity:
+    """Cosine of the two embeddings of a pair, -1 to 1, and whether either text was cut short."""
+
+    score: float
+    truncated: bool
+
+    def __str__(self) -> str:
+        """The cosine."""
+        return f"{self.score:.4f}"
+
+
+def read(path: Path, columns: Columns, settings: Settings) -> list[Example]:
+    """Rows of a table or JSON Lines; the label is a number from `low` to `high`.
+
+    A file of pairs that belong together ("in_batch_negatives") may lack the label's column.
+
+    Raises:
+        DataError: A score that is not a number of the range.
+    """
+    scores = regression.Settings(settings.low, settings.high)
+    try:
+        return regression.read(path, columns, scores)
+    except DataError as error:
+        lacking = any(f"{what} '{columns.label}'" in str(error) for what in ("no column", "no key"))
+        if settings.objective == "scores" or not lacking:
+            raise
+    return regression.read(path, replace(columns, label=""), scores)
+
+
+class SentenceSimilarity:
+    """Every text is encoded alone; the graph pools and normalises."""
+
+    # The name that optimum and sentence-transformers give it; the exporter keeps "embedding" for its own values.
+    OUTPUTS: ClassVar[Mapping[str, bool]] = {"sentence_embedding": False}
+
+    def __init__(self, manifest: dict[str, Any], encoder: TextEncoder) -> None:
+        """Take the settings from a manifest."""
+        self.settings = Settings(**manifest["head"]["settings"])
+        self._encoder = encoder
+
+    def encode(self, given: Text) -> list[Encoded]:
+        """One window a text, cut where the text is too long."""
+        texts = single_or_pair(2, given) if isinstance(given, tuple) else (given,)
+        return [self._encoder.encode(text) for text in texts]
+
+    def decode(self, given: Text, windows: Sequence[Encoded], outputs: Sequence[Outputs]) -> Embedding | Similarity:
+        """The embedding of a text, the cosine of a pair. *Shape* of an output: (width,)."""
+        truncated = any(window.truncated for window in windows)
+        vectors = [output[0] for output in outputs]
+        if len(vectors) == 1:
+            return Embedding(vectors[0].tolist(), truncated)
+        return Similarity(float(np.clip(vectors[0] @ vectors[1], -1.0, 1.0)), truncated)
+
+    def given(self, example: Example) -> Text:
+        """The row's two texts, or its one."""
+        return example.text if example.text_pair is None else (example.text, example.text_pair)
+
+    def expected(self, example: Example) -> float:
+        """The row's score.
+
+        Raises:
+            DataError: A row without a score or without a second text.
+        """
+        if example.text_pair is None:
+            raise DataError(f"{example.place}: no second text; name its column in data.text_pair")
+        if example.label is None:
+            raise DataError(
+                f"{example.place}: no score; expected a number from {self.settings.low:g} to {self.settings.high:g}"
+            )
+        return float(example.label)
+
+    def predicted(self, prediction: Similarity) -> float:
+        """The cosine; ranks and correlations need it in no other unit."""
+        return prediction.score
+
+
+class SentenceModel(Model):
+    """An opened bundle that embeds texts: call it with a text or a pair, or take whole arrays from the methods here."""
+
+    def __init__(self, manifest: dict[str, Any], task: SentenceSimilarity, session: Session) -> None:
+        """Join the parts of an opened bundle; `edgebert.load` does this."""
+        super().__init__(manifest, task, session)
+        self.widths = tuple(task.settings.widths)
+
+    def embed(self, texts: Iterable[str], width: int | None = None, *, batch_size: int = 32) -> Vectors:
+        """Embeddings of texts, in order.
+
+        Args:
+            texts: Strings; longer ones are cut to the bundle's longest input.
+            width: Keep so many of the first numbers, and normalise anew: one of `widths`, or None for all.
+            batch_size: Texts run together.
+
+        Returns:
+            Vectors of length 1. *Shape*: (texts, width), float32.
+
+        Raises:
+            TextError: Not an iterable of strings, none in it, or one without a token.
+            InputError: A width that the embeddings were not trained to be cut to, or a `batch_size` below 1.
+        """
+        if batch_size < 1:
+            raise InputError(f"batch_size is {batch_size}; give 1 or more")
+        if isinstance(texts, str):
+            raise TextError(f"the str {texts!r:.40} was given; give a list of texts")
+        listed = list(texts)
+        if not listed:
+            raise TextError("an empty list was given; give at least one text")
+        for text in listed:
+            check_text(text, "text")
+        return self._cut(np.stack([row[0] for row in self.raw(listed, batch_size)]), width)
+
+    def similarity(self, a: str | Sequence[str], b: str | Sequence[str], width: int | None = None) -> Any:  # noqa: ANN401
+        """Cosines of embeddings.
+
+        Returns:
+            A float for two strings; else every text of `a` against every text of `b`, one string counting as a list
+            of one. *Shape*: (texts of a, texts of b), float32.
+
+        Raises:
+            TextError: Not strings, none, or one without a token.
+            InputError: A width that the embeddings were not trained to be cut to.
+        """
+        left, right = (self.embed([texts] if isinstance(texts, str) else texts, width) for texts in (a, b))
+        cosines = np.clip(left @ right.T, -1.0, 1.0)
+        return float(cosines[0, 0]) if isinstance(a, str) and isinstance(b, str) else cosines
+
+    def search(
+        self, query: str | Sequence[str], corpus: Sequence[str] | Vectors, k: int = 10
+    ) -> tuple[Indices, Vectors]:
+        """The `k` texts of a corpus whose embeddings are nearest to the query's; every one is compared.
+
+        Args:
+            query: A text, or several.
+            corpus: Texts, or what `embed` gave for them, perhaps cut to one of `widths`.
+            k: How many; all of a smaller corpus.
+
+        Returns:
+            Positions in the corpus and cosines, best first, of equal ones the earlier first. *Shape* of both: (k,) for
+            one text, (queries, k) for several.
+
+        Raises:
+            TextError: Not strings, none, or one without a token.
+            InputError: `k` below 1, or embeddings of another width.
+        """
+        if k < 1:
+            raise InputError(f"k is {k}; give 1 or more")
+        known = corpus if isinstance(corpus, np.ndarray) else self.embed(corpus)
+        if known.ndim != 2 or not len(known):
+            raise InputError(f"the corpus has the shape {known.shape}; give texts, or embeddings of (texts, width)")
+        asked = self._cut(self.embed([query] if isinstance(query, str) else query), known.shape[1])
+        cosines = asked @ known.T
+        best = np.argsort(-cosines, axis=1, kind="stable")[:, :k]
+        found = np.take_along_axis(cosines, best, axis=1)
+        return (best[0], found[0]) if isinstance(query, str) else (best, found)
+
+    def _cut(self, vectors: Vectors, width: int | None) -> Vectors:
+        full = vectors.shape[1]
+        if width is None or width == full:
+            return vectors
+        if width not in self.widths:
+            also = f" and may be cut to {', '.join(map(str, self.widths))}" if self.widths else " and may not be cut"
+            raise InputError(f"width is {width}; this bundle's embeddings are {full} wide{also} (head.widths)")
+        cut = vectors[:, :width]
+        shorter: Vectors = cut / np.maximum(np.linalg.norm(cut, axis=1, keepdims=True), 1e-12)
+        return shorter
+
+
+TASK = SentenceSimilarity
+MODEL = SentenceModel

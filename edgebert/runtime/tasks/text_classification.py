@@ -1,0 +1,99 @@
+"""Text classification: one label for a text or a pair of texts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from edgebert.errors import DataError
+from edgebert.examples import Columns, Example, read_examples
+from edgebert.measure import metrics
+from edgebert.runtime.encode import Encoded, TextEncoder
+from edgebert.runtime.model import Text, single_or_pair
+from edgebert.runtime.session import Outputs
+
+METRICS = {
+    "accuracy": metrics.ACCURACY,
+    "f1": metrics.F1,
+    "macro_f1": metrics.MACRO_F1,
+    "matthews": metrics.MATTHEWS,
+}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Nothing to set."""
+
+
+@dataclass(frozen=True)
+class Classification:
+    """The likeliest label, its probability, every label's probability, and whether the text was cut short."""
+
+    label: str
+    score: float
+    scores: dict[str, float]
+    truncated: bool
+
+    def __str__(self) -> str:
+        """Label and score, tab-separated."""
+        return f"{self.label}\t{self.score:.4f}"
+
+
+def read(path: Path, columns: Columns, settings: Settings) -> list[Example]:
+    """Rows of a table or JSON Lines; the label is a string, in JSON perhaps an integer."""
+    return read_examples(path, columns)
+
+
+class TextClassification:
+    """Probabilities by softmax over the labels."""
+
+    OUTPUTS: ClassVar[Mapping[str, bool]] = {"logits": False}
+
+    def __init__(self, manifest: dict[str, Any], encoder: TextEncoder) -> None:
+        """Take labels and number of texts from a manifest."""
+        self.labels: list[str] = manifest["labels"]
+        self.segments: int = manifest["segments"]
+        self._encoder = encoder
+        # A data file gives labels as the training data wrote them or as the bundle names them.
+        self._numbers = {name: index for index, name in enumerate(self.labels)}
+        self._numbers |= {value: index for index, value in enumerate(manifest["data"].get("label_values", []))}
+
+    def encode(self, given: Text) -> list[Encoded]:
+        """One window, cut where the text is too long."""
+        given = single_or_pair(self.segments, given)
+        return [self._encoder.encode_pair(*given) if isinstance(given, tuple) else self._encoder.encode(given)]
+
+    def decode(self, given: Text, windows: Sequence[Encoded], outputs: Sequence[Outputs]) -> Classification:
+        """Softmax of the logits. *Shape* of them: (labels,)."""
+        logits = outputs[0][0]
+        exponentials = np.exp(logits - logits.max())
+        scores = (exponentials / exponentials.sum()).tolist()
+        best = int(logits.argmax())
+        by_label = dict(zip(self.labels, scores, strict=True))
+        return Classification(self.labels[best], scores[best], by_label, windows[0].truncated)
+
+    def given(self, example: Example) -> Text:
+        """The row's text, or its two texts."""
+        return example.text if example.text_pair is None else (example.text, example.text_pair)
+
+    def expected(self, example: Example) -> int:
+        """Number of the row's label.
+
+        Raises:
+            DataError: A label that the bundle does not know.
+        """
+        if example.label not in self._numbers:
+            known = ", ".join(self.labels[:8])
+            raise DataError(f"{example.place}: unknown label {example.label!r}; expected one of: {known}")
+        return self._numbers[example.label]
+
+    def predicted(self, prediction: Classification) -> int:
+        """Number of the predicted label."""
+        return self.labels.index(prediction.label)
+
+
+TASK = TextClassification

@@ -1,0 +1,81 @@
+"""Token classification: entities in a text, by one tag a word."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from edgebert.errors import DataError
+from edgebert.examples import Columns, Example
+from edgebert.measure.entity_metrics import ENTITY_METRICS, Tags
+from edgebert.runtime.encode import Encoded, TextEncoder
+from edgebert.runtime.session import Outputs
+from edgebert.runtime.tagged_rows import read_tagged
+from edgebert.runtime.tagging import Entity, Settings, Tagger, shown
+from edgebert.runtime.words import Words
+from edgebert.settings import fill
+
+METRICS = ENTITY_METRICS
+
+__all__ = ["METRICS", "TASK", "Entities", "Entity", "Settings", "TokenClassification", "read"]
+
+
+@dataclass(frozen=True)
+class Entities:
+    """The entities of a text in order, its words, and one BIO tag for each of them."""
+
+    entities: tuple[Entity, ...]
+    words: tuple[str, ...]
+    tags: tuple[str, ...]
+
+    def __str__(self) -> str:
+        """Label and text of each entity, a hyphen where there are none."""
+        return shown(self.entities)
+
+
+def read(path: Path, columns: Columns, settings: Settings) -> list[Example]:
+    """Rows of CoNLL columns, of JSON Lines or of a slot folder; the label is the tags, one a word."""
+    return read_tagged(path, columns, settings, with_intents=False)
+
+
+class TokenClassification:
+    """Tags by softmax over the row of each word's first piece, and the entities that they make."""
+
+    OUTPUTS: ClassVar[Mapping[str, bool]] = {"logits": True}
+
+    def __init__(self, manifest: dict[str, Any], encoder: TextEncoder) -> None:
+        """Take tags and their scheme from a manifest."""
+        settings = fill(Settings, manifest["head"]["settings"], "manifest.json")
+        self.tagger = Tagger(manifest["labels"], manifest["data"].get("label_values", ()), settings, encoder)
+
+    def encode(self, given: str | Words) -> list[Encoded]:
+        """Windows that share tokens, where the text is too long for one."""
+        return self.tagger.encode(given)
+
+    def decode(self, given: str | Words, windows: Sequence[Encoded], outputs: Sequence[Outputs]) -> Entities:
+        """Entities from the logits of every window. *Shape* of each: (tokens, tags)."""
+        tagged = self.tagger.read(given, windows, [logits for (logits,) in outputs])
+        return Entities(tagged.entities, tagged.words, tagged.tags)
+
+    def given(self, example: Example) -> str | Words:
+        """The row's words, or its text where that came unsplit."""
+        return Words(example.words) if example.words else example.text
+
+    def expected(self, example: Example) -> Tags:
+        """The row's tags in BIO.
+
+        Raises:
+            DataError: A row without tags, or a tag that the bundle does not know.
+        """
+        if example.label is None:
+            raise DataError(f"{example.place}: no tags; expected one for each word, or entities")
+        return self.tagger.bio(example.label, example)
+
+    def predicted(self, prediction: Entities) -> Tags:
+        """The predicted tags in BIO."""
+        return prediction.tags
+
+
+TASK = TokenClassification

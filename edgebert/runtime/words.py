@@ -1,0 +1,122 @@
+"""Words: a text that comes split into them, and how a raw text is split."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+
+from edgebert.errors import TextError
+
+WORD, MARK, SYMBOL, IDEOGRAPH = "word", "mark", "symbol", "ideograph"
+
+_STRETCH = re.compile(r"\S+")
+_NAME = re.compile(r"\w")
+_INITIALS = re.compile(r"[A-Z]\.|(?:[^\W\d_]\.){2,}")
+
+# The blocks that BERT's tokenizer takes for Chinese characters, each a word piece of its own.
+_IDEOGRAPHS = (
+    (0x4E00, 0x9FFF),
+    (0x3400, 0x4DBF),
+    (0x20000, 0x2A6DF),
+    (0x2A700, 0x2CEAF),
+    (0xF900, 0xFAFF),
+    (0x2F800, 0x2FA1F),
+)
+
+
+@dataclass(frozen=True)
+class Words:
+    """A text that is already split; entities found in it have their places in the words joined by single spaces."""
+
+    words: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        """Refuse what is not a tuple: a string would be taken letter by letter."""
+        if not isinstance(self.words, tuple):
+            raise TextError(f"words is {type(self.words).__name__} {self.words!r:.40}; give a tuple of strings")
+
+    def __str__(self) -> str:
+        """The text."""
+        return " ".join(map(str, self.words))
+
+
+def split_words(text: str) -> list[tuple[int, int]]:
+    """Words of a raw text, as stretches of characters from the first up to, not including, the second.
+
+    White space parts words; punctuation marks and symbols at either end of what stands between it are words of their
+    own, a run of one mark (or of symbols) one word. So are Chinese characters. `@` and `#` stay before a word, the
+    period of initials ("U.S.", "J. K.", "a.m."). Every character but white space is in exactly one word.
+    """
+    found: list[tuple[int, int]] = []
+    for match in _STRETCH.finditer(text):
+        stretch, start = match.group(), match.start()
+        if stretch.isascii() and stretch.isalnum():
+            found.append(match.span())
+        else:
+            found += [(start + first, start + end) for first, end in _split(stretch)]
+    return found
+
+
+@dataclass
+class _Run:
+    """Neighbouring characters of one kind."""
+
+    kind: str
+    first: int
+    end: int
+
+
+def _split(stretch: str) -> list[tuple[int, int]]:
+    """Words of a stretch without white space."""
+    found: list[tuple[int, int]] = []
+    between: list[_Run] = []
+    for run in _runs(stretch):
+        if run.kind == IDEOGRAPH:
+            found += [*_peeled(stretch, between), (run.first, run.end)]
+            between = []
+        else:
+            between.append(run)
+    return found + _peeled(stretch, between)
+
+
+def _runs(stretch: str) -> list[_Run]:
+    runs: list[_Run] = []
+    for at, char in enumerate(stretch):
+        kind = _kind(stretch, at)
+        if runs and (kind is None or _goes_on(stretch, runs[-1], kind, char)):
+            runs[-1].end = at + 1
+        else:
+            runs.append(_Run(kind or WORD, at, at + 1))
+    return runs
+
+
+def _goes_on(stretch: str, run: _Run, kind: str, char: str) -> bool:
+    return kind == run.kind and (kind in (WORD, SYMBOL) or (kind == MARK and stretch[run.first] == char))
+
+
+def _kind(stretch: str, at: int) -> str | None:
+    """Kind of a character; None for one that belongs to the character before it (an accent, a joiner)."""
+    char = stretch[at]
+    category = unicodedata.category(char)
+    if category[0] == "M" or category == "Cf":
+        return None
+    if any(first <= ord(char) <= last for first, last in _IDEOGRAPHS):
+        return IDEOGRAPH
+    if char == "_" or (char in "@#" and _NAME.match(stretch, at + 1)):
+        return WORD
+    return {"P": MARK, "S": SYMBOL}.get(category[0], WORD)
+
+
+def _peeled(stretch: str, runs: list[_Run]) -> list[tuple[int, int]]:
+    """The runs at either end as they are, and what stands from the first run of letters to the last as one word."""
+    letters = [at for at, run in enumerate(runs) if run.kind == WORD]
+    if not letters:
+        return [(run.first, run.end) for run in runs]
+    first, last = letters[0], letters[-1]
+    period = runs[last + 1] if last + 1 < len(runs) else None
+    if period is not None and _INITIALS.fullmatch(stretch[runs[first].first : period.end]):
+        last += 1
+    word = (runs[first].first, runs[last].end)
+    ends = [[(run.first, run.end) for run in part] for part in (runs[:first], runs[last + 1 :])]
+    return [*ends[0], word, *ends[1]]

@@ -1,0 +1,146 @@
+"""Tag schemes: one tag a word, and the spans of words that tags stand for. Standard library only."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from edgebert.errors import DataError
+
+Scheme = Literal["BIO", "BIOES", "IOB1"]
+OnInvalid = Literal["refuse", "repair"]
+
+OUTSIDE = "O"
+PREFIXES: dict[Scheme, str] = {"BIO": "BI", "BIOES": "BIES", "IOB1": "IB"}
+
+
+class Span(NamedTuple):
+    """An entity: its type, its first word, and the word after its last."""
+
+    label: str
+    first: int
+    end: int
+
+
+def spans(tags: Sequence[str]) -> list[Span]:
+    """Entities that tags stand for, in order; tags that break their scheme are read as seqeval and conlleval read them.
+
+    An entity begins at every tag but O that does not go on from the one before; so one reading serves every scheme
+    (BIO is IOB2). Tjong Kim Sang and Buchholz 2000, "Introduction to the CoNLL-2000 shared task: chunking".
+    """
+    found: list[Span] = []
+    before, first = OUTSIDE, 0
+    for at, tag in enumerate([*tags, OUTSIDE]):
+        if before[0] in "BI" and tag[0] in "IE" and tag[2:] == before[2:]:
+            before = tag
+            continue
+        if before != OUTSIDE:
+            found.append(Span(before[2:], first, at))
+        before, first = tag, at
+    return found
+
+
+def tags_of(entities: Iterable[Span], length: int, scheme: Scheme) -> list[str]:
+    """Tags of a text of `length` words, the reverse of `spans`.
+
+    Raises:
+        ValueError: An entity that overlaps another, is empty, or stands outside the text.
+    """
+    tags = [OUTSIDE] * length
+    for span in sorted(entities, key=lambda span: span.first):
+        if not 0 <= span.first < span.end <= length:
+            raise ValueError(f"{span.label} of words {span.first} to {span.end} is not a stretch of {length} words")
+        if tags[span.first : span.end] != [OUTSIDE] * (span.end - span.first):
+            raise ValueError(f"{span.label} of words {span.first} to {span.end} overlaps another entity")
+        follows_its_kind = span.first > 0 and tags[span.first - 1][2:] == span.label
+        prefixes = _prefixes(span.end - span.first, scheme, follows_its_kind)
+        tags[span.first : span.end] = [f"{prefix}-{span.label}" for prefix in prefixes]
+    return tags
+
+
+def _prefixes(length: int, scheme: Scheme, follows_its_kind: bool) -> str:
+    if scheme == "BIOES":
+        return "S" if length == 1 else "B" + "I" * (length - 2) + "E"
+    first = "B" if scheme == "BIO" or follows_its_kind else "I"
+    return first + "I" * (length - 1)
+
+
+def is_tag(tag: str, scheme: Scheme) -> bool:
+    """Whether a string is O, or a prefix of the scheme, a hyphen and a type."""
+    return tag == OUTSIDE or (len(tag) > 2 and tag[0] in PREFIXES[scheme] and tag[1] == "-")
+
+
+def may_follow(before: str, tag: str, scheme: Scheme) -> bool:
+    """Whether a scheme lets `tag` stand right after `before`; a text begins after O and ends before O."""
+    goes_on = before[0] in "BI" and tag[2:] == before[2:]
+    if scheme == "BIOES":
+        return goes_on and tag[0] in "IE" if before[0] in "BI" else tag[0] in "OBS"
+    # The tag that needs its own kind before it: I in BIO, B in IOB1, where it divides two entities of one type.
+    return goes_on or tag[0] != ("I" if scheme == "BIO" else "B")
+
+
+def repaired(tags: Sequence[str], scheme: Scheme) -> list[str]:
+    """The tags of a scheme for the entities that `spans` reads in these; tags that follow the scheme are unchanged."""
+    return tags_of(spans(tags), len(tags), scheme)
+
+
+def tag_set(types: Iterable[str], scheme: Scheme) -> list[str]:
+    """Every tag that a scheme has for these types, O first."""
+    return [OUTSIDE, *(f"{prefix}-{kind}" for kind in types for prefix in PREFIXES[scheme])]
+
+
+def types_of(tags: Iterable[str]) -> list[str]:
+    """Types that tags name, sorted, each once."""
+    return sorted({tag[2:] for tag in tags if tag != OUTSIDE})
+
+
+class TagCheck:
+    """Holds the tags of one file to a scheme: those that break it are counted, then refused or repaired, never passed.
+
+    Call it with the tags of each text, and `finish` after the last.
+    """
+
+    def __init__(self, path: Path, scheme: Scheme, on_invalid: OnInvalid) -> None:
+        """Check the tags of the file `path`, whose name stands in the messages."""
+        self.path, self.scheme, self.on_invalid = path, scheme, on_invalid
+        self.broken = 0
+        self._first = ""
+
+    def __call__(self, tags: Sequence[str], lines: Sequence[int]) -> tuple[str, ...]:
+        """Tags of one text, repaired where they break the scheme.
+
+        Args:
+            tags: One tag a word.
+            lines: The line that each tag stands on.
+
+        Raises:
+            DataError: What is no tag of the scheme at all.
+        """
+        for tag, line in zip(tags, lines, strict=True):
+            if not is_tag(tag, self.scheme):
+                allowed = ", ".join(f"{prefix}-TYPE" for prefix in PREFIXES[self.scheme])
+                raise DataError(f"{self.path}: line {line}: {tag!r:.60} is no {self.scheme} tag; expected O, {allowed}")
+        right = repaired(tags, self.scheme)
+        for tag, expected, line in zip(tags, right, lines, strict=True):
+            if tag != expected:
+                self._first = self._first or f"line {line}: tag {tag!r} where {self.scheme} has {expected!r}"
+                self.broken += 1
+        return tuple(right)
+
+    def finish(self) -> None:
+        """Refuse the file if tags were broken, or say on stderr how many were repaired.
+
+        Raises:
+            DataError: Tags broke the scheme, and are not to be repaired.
+        """
+        if not self.broken:
+            return
+        tags = f"{self.broken} tag{'s' * (self.broken > 1)}"
+        if self.on_invalid == "refuse":
+            raise DataError(
+                f"{self.path}: {self._first} ({tags} like this in the file); mend the file, set head.scheme, "
+                "or set head.invalid_tags to repair"
+            )
+        sys.stderr.write(f"edgebert: {self.path}: repaired {tags}, the first at {self._first}\n")

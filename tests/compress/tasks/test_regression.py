@@ -1,0 +1,315 @@
+"""Regression on the workstation: scores of the files, losses, heads of one output, and the whole chain on pairs."""
+
+import json
+import math
+import random
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import edgebert
+from edgebert.bundle import read_manifest
+from edgebert.cli import main
+from edgebert.compress import checkpoint as checkpoints
+from edgebert.compress.data import read_task_data
+from edgebert.compress.tasks import regression
+from edgebert.errors import DataError
+from edgebert.examples import Example
+from edgebert.recipe import DataSettings, read_recipe
+from edgebert.runtime.model import Model
+from edgebert.runtime.tasks.regression import METRICS, Regression, Settings
+
+ROOT = Path(__file__).parents[3]
+STSB = ROOT.parent / "shared" / "data" / "stsb"
+NICE, NASTY = ["good", "great", "warm"], ["bad", "awful", "cold"]
+
+
+def device_task(**settings: Any) -> Regression:
+    return Regression({"labels": [], "segments": 1, "head": {"settings": settings}, "data": {}}, None)  # type: ignore[arg-type]
+
+
+def rows(*scores: float | None) -> list[Example]:
+    return [Example("a", None, score, line, "d.tsv") for line, score in enumerate(scores, 2)]
+
+
+def batch_of(*scores: float | None, **settings: Any) -> dict[str, torch.Tensor]:
+    task = device_task(**settings)
+    return {"labels": torch.tensor([regression.targets(task, row, [])[0]["labels"] for row in rows(*scores)])}
+
+
+def make_scorer(source: Path, folder: Path) -> Path:
+    """A checkpoint of one output as transformers saves it."""
+    from transformers import AutoModelForSequenceClassification
+
+    shutil.copytree(source, folder)
+    torch.manual_seed(2)
+    AutoModelForSequenceClassification.from_pretrained(source, num_labels=1).save_pretrained(folder)
+    return folder
+
+
+def test_a_score_has_no_labels() -> None:
+    labels = regression.read_labels(DataSettings(), {"train": rows(0.5, 0.1)}, Path("data"), ["LABEL_0"], Settings())
+    assert (labels.values, labels.names, labels.extra) == ([], [], {})
+
+
+def test_rows_without_a_score_and_names_for_scores_are_refused() -> None:
+    fact = "d.tsv: line 3: no score; expected a number from 0 to 5"
+    with pytest.raises(DataError, match=f"^{re.escape(fact)}"):
+        regression.read_labels(DataSettings(), {"train": rows(0.5, None)}, Path("data"), None, Settings(0.0, 5.0))
+    names = DataSettings(label_names={"0": "low"})
+    with pytest.raises(DataError, match=r"data\.label_names is \{'0': 'low'\}; scores have no names"):
+        regression.read_labels(names, {"train": rows(0.5)}, Path("data"), None, Settings())
+
+
+def test_targets_are_scaled_to_the_range_or_left_as_they_are() -> None:
+    assert batch_of(1.0, 3.0, 5.0, low=1.0, high=5.0)["labels"].tolist() == [0.0, 0.5, 1.0]
+    assert batch_of(1.0, 3.0, low=1.0, high=5.0, output="score")["labels"].tolist() == [1.0, 3.0]
+    assert math.isnan(batch_of(None)["labels"][0])
+
+
+def test_the_hard_loss_is_the_mean_squared_error_of_scaled_scores() -> None:
+    ours = torch.tensor([[0.5], [0.9]], requires_grad=True)
+    loss = regression.hard_loss((ours,), batch_of(5.0, 3.0, low=1.0, high=5.0))
+    assert loss.item() == pytest.approx((0.5**2 + 0.4**2) / 2, rel=1e-6)
+    loss.backward()
+    assert ours.grad is not None
+    assert ours.grad.flatten().tolist() == pytest.approx([-0.5, 0.4], rel=1e-6)
+
+
+def test_rows_without_a_score_have_no_hard_loss() -> None:
+    ours = torch.tensor([[0.5], [0.9]], requires_grad=True)
+    assert regression.hard_loss((ours,), batch_of(1.0, None)).item() == pytest.approx(0.25, rel=1e-6)
+    none = regression.hard_loss((ours,), batch_of(None, None))
+    assert none.item() == 0.0
+    none.backward()
+    assert ours.grad is not None
+    assert not ours.grad.any()
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 8.0])
+def test_the_soft_loss_is_the_squared_error_to_the_teacher_at_any_temperature(temperature: float) -> None:
+    ours, theirs = torch.tensor([[0.5], [0.9]]), torch.tensor([[0.2], [1.3]])
+    loss = regression.soft_loss((ours,), (theirs,), batch_of(None, 0.5), temperature)
+    assert loss.item() == pytest.approx((0.3**2 + 0.4**2) / 2, rel=1e-6)
+
+
+@pytest.mark.parametrize("metric", ["spearman", "pearson"])
+def test_the_score_in_training_is_that_of_the_device(metric: str) -> None:
+    draw = np.random.default_rng(3)
+    expected = draw.integers(0, 6, 60).astype(float).tolist()
+    predicted = np.clip(np.array(expected) + draw.normal(size=60), 0, 5).tolist()
+    figure = METRICS[metric].figure(METRICS[metric].table(expected, predicted))
+    assert regression.score(metric, expected, predicted) == pytest.approx(figure, abs=1e-12)
+    assert 0.5 < figure < 1
+
+
+@pytest.mark.parametrize("metric", ["spearman", "pearson"])
+def test_scores_that_are_all_the_same_have_no_correlation(metric: str) -> None:
+    """A head that has learnt nothing yet may be clipped to one end of the range for every text."""
+    assert regression.score(metric, [0.0, 1.0, 2.0], [5.0, 5.0, 5.0]) == 0.0
+    assert regression.score(metric, [2.0, 2.0, 2.0], [0.0, 1.0, 5.0]) == 0.0
+    table = METRICS[metric].table([0.0, 1.0, 2.0], [5.0, 5.0, 5.0])
+    assert METRICS[metric].figure(table) == 0.0
+
+
+def test_a_head_has_one_output_whatever_the_checkpoint_had(
+    checkpoint: Path, classifier_checkpoint: Path, tmp_path: Path
+) -> None:
+    scorer = make_scorer(checkpoint, tmp_path / "scorer")
+    for folder, there in ((checkpoint, False), (classifier_checkpoint, False), (scorer, True)):
+        assert checkpoints.has_head(folder, "regression", []) is there
+        model = checkpoints.load_model(folder, "regression", [], seed=3)
+        assert model.classifier.out_features == model.config.num_labels == 1
+        assert model.config.problem_type == "regression"
+    again = checkpoints.load_model(scorer, "regression", [], seed=4)
+    assert torch.equal(model.classifier.weight, again.classifier.weight)
+
+
+def test_a_saved_model_of_one_output_is_read_again_by_anyone(checkpoint: Path, tmp_path: Path) -> None:
+    from transformers import AutoConfig, AutoModelForSequenceClassification
+
+    model = checkpoints.load_model(checkpoint, "regression", [], seed=3)
+    checkpoints.save_model(model, checkpoints.load_tokenizer(checkpoint), tmp_path / "saved")
+    assert AutoConfig.from_pretrained(tmp_path / "saved").num_labels == 1
+    theirs = AutoModelForSequenceClassification.from_pretrained(tmp_path / "saved")
+    assert torch.equal(theirs.classifier.weight, model.classifier.weight)
+    assert checkpoints.has_head(tmp_path / "saved", "regression", [])
+
+
+def test_a_checkpoint_of_one_output_is_only_quantized(checkpoint: Path, tmp_path: Path) -> None:
+    from transformers import AutoConfig
+
+    folder = make_scorer(checkpoint, tmp_path / "scorer")
+    (tmp_path / "text.txt").write_text("a good film\nthe story is dull\n" * 8)
+    recipe = tmp_path / "q.toml"
+    recipe.write_text(
+        f'name = "q"\ntask = "regression"\n[model]\nsource = "{folder}"\n[head]\noutput = "score"\nlow = -1.0\n'
+        '[data]\nunlabelled = ["text.txt"]\nmax_length = 32\n[export]\nstages = false\n'
+    )
+    assert main(["export", str(recipe), "--out", str(tmp_path / "q")]) == 0
+    manifest = read_manifest(tmp_path / "q")
+    assert [stage["stage"] for stage in manifest["stages"]] == ["quantize"]
+    assert (manifest["labels"], manifest["metrics"]) == ([], {})
+    assert AutoConfig.from_pretrained(tmp_path / "q").num_labels == 1
+    model = edgebert.load(tmp_path / "q")
+    logit = float(model.raw(["a good film"])[0][0][0])
+    assert abs(logit) < 1
+    assert model("a good film").score == pytest.approx(logit, abs=1e-6)
+
+
+def test_a_checkpoint_without_the_head_needs_fine_tuning(
+    classifier_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "text.txt").write_text("a good film\n" * 8)
+    recipe = tmp_path / "q.toml"
+    recipe.write_text(
+        f'name = "q"\ntask = "regression"\n[model]\nsource = "{classifier_checkpoint}"\n'
+        '[data]\nunlabelled = ["text.txt"]\nmax_length = 32\n'
+    )
+    assert main(["export", str(recipe), "--out", str(tmp_path / "q")]) == 2
+    assert "has no head for regression; add a [finetune] table" in capsys.readouterr().err
+
+
+RECIPE = """
+name = "likeness"
+task = "regression"
+[model]
+source = "CHECKPOINT"
+[data]
+train = "train.csv"
+validation = "validation.csv"
+test = "test.csv"
+unlabelled = ["more.csv"]
+header = false
+delimiter = "tab"
+text = "6"
+text_pair = "7"
+label = "5"
+max_length = 32
+[head]
+low = 0.0
+high = 5.0
+[finetune]
+epochs = 5.0
+learning_rate = 2e-3
+batch_size = 8
+[distill]
+layers = [0, 2]
+epochs = 3.0
+learning_rate = 2e-3
+batch_size = 8
+loss = { hard = 0.5 }
+[prune]
+ffn_multiple = 8
+samples = 64
+[prune.recover]
+epochs = 2.0
+learning_rate = 1e-3
+batch_size = 8
+[quantize]
+samples = 32
+[export]
+stages = false
+"""
+
+
+def pair(draw: random.Random) -> str:
+    """A row as the STS benchmark has it: columns nobody reads, the score, two texts, and perhaps one more column."""
+    nice = draw.randint(0, 5)
+    words = draw.choices(NICE, k=nice) + draw.choices(NASTY, k=5 - nice)
+    draw.shuffle(words)
+    texts = [f"the {' '.join(words[:2])}", f'a "{" ".join(words[2:])}']
+    return "\t".join(["made", "up", "0", "1", f"{nice:.3f}", *texts] + ["more"] * draw.randint(0, 1))
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory, checkpoint: Path) -> Path:
+    """The bundle of the whole chain; its data lies beside it."""
+    folder = tmp_path_factory.mktemp("likeness")
+    draw = random.Random(5)
+    for name, count in (("train", 192), ("validation", 64), ("test", 64), ("more", 32)):
+        (folder / f"{name}.csv").write_text("\n".join(pair(draw) for _ in range(count)) + "\n")
+    (folder / "likeness.toml").write_text(RECIPE.replace("CHECKPOINT", str(checkpoint)))
+    assert main(["export", str(folder / "likeness.toml"), "--out", str(folder / "bundle")]) == 0
+    return folder / "bundle"
+
+
+@pytest.fixture(scope="module")
+def model(exported: Path) -> Model:
+    return edgebert.load(exported)
+
+
+def test_the_whole_chain_gives_a_bundle_that_scores_pairs(exported: Path) -> None:
+    manifest = read_manifest(exported)
+    assert [stage["stage"] for stage in manifest["stages"]] == ["finetune", "distill", "prune", "recover", "quantize"]
+    assert (manifest["task"], manifest["labels"], manifest["segments"]) == ("regression", [], 2)
+    assert manifest["head"] == {"settings": {"low": 0.0, "high": 5.0, "output": "scaled"}}
+    assert manifest["inputs"] == ["input_ids", "attention_mask", "token_type_ids"]
+    assert manifest["precision"] == "int8-dynamic"
+    assert manifest["metrics"]["test"]["metric"] == "spearman"
+    assert manifest["metrics"]["test"]["value"] > 0.8
+
+
+def test_the_graph_was_held_to_pytorchs_outputs(exported: Path) -> None:
+    (report,) = exported.with_name("bundle.work").glob("graph-*/stage-report.json")
+    parity = json.loads(report.read_text())["metrics"]["parity"]
+    assert parity["max_difference"] <= 1e-4
+    assert parity["texts"] == 64
+
+
+def test_scores_are_in_the_callers_units(model: Model) -> None:
+    answers = model([("the good great", "a warm good warm"), ("the bad awful", "a cold bad cold")])
+    assert answers[0].score > 4 > 1 > answers[1].score
+    assert all(0 <= answer.score <= 5 for answer in answers)
+    assert [answer.truncated for answer in model([("a", "b"), ("a " * 40, "b")])] == [False, True]
+
+
+def test_a_single_text_is_refused_by_a_bundle_of_pairs(
+    exported: Path, model: Model, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(edgebert.TextError, match="compares pairs"):
+        model("the good great")
+    assert main(["predict", str(exported), "the good great"]) == 2
+    assert "compares pairs" in capsys.readouterr().err
+
+
+def test_the_command_line_predicts(exported: Path, model: Model, capsys: pytest.CaptureFixture[str]) -> None:
+    first, second = "the good great", "a warm good warm"
+    score = model((first, second)).score
+    assert main(["predict", str(exported), first, "--text-pair", second, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == [{"text": [first, second], "score": score, "truncated": False}]
+    assert main(["predict", str(exported), first, "--text-pair", second]) == 0
+    assert capsys.readouterr().out == f"{score:.4f}\t{first} | {second}\n"
+
+
+def test_the_command_line_evaluates_as_the_export_did(exported: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate", str(exported), "--data", str(exported.with_name("test.csv")), "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["quality"] == read_manifest(exported)["metrics"]["test"]
+
+
+def test_a_score_outside_the_range_ends_an_evaluation_with_2_and_its_line(
+    exported: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "wrong.csv"
+    path.write_text("a\tb\tc\td\t5.0\tgood\tgreat\na\tb\tc\td\t5.5\tgood\tgreat\n")
+    assert main(["evaluate", str(exported), "--data", str(path)]) == 2
+    message = f"{path}: line 2: '5' is '5.5'; expected a number from 0 to 5"
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not STSB.is_dir(), reason=f"the STS benchmark is not at {STSB}")
+def test_the_general_recipe_takes_the_sts_benchmark_as_it_comes() -> None:
+    files = {"train": "sts-train.csv", "validation": "sts-dev.csv", "test": "sts-test.csv"}
+    overrides = [f"data.{split}={name}" for split, name in files.items()]
+    overrides += ["data.header=false", "data.delimiter=tab", 'data.text="6"', 'data.text_pair="7"', 'data.label="5"']
+    recipe = read_recipe(ROOT / "export" / "regression.toml", (*overrides, "head.low=0", "head.high=5"))
+    data = read_task_data(recipe, STSB)
+    assert (len(data.train), len(data.validation), len(data.test)) == (5749, 1500, 1379)
+    assert (data.segments, data.label_names, recipe.metric) == (2, [], "spearman")
+    assert {min(row.label for row in data.train), max(row.label for row in data.train)} == {0.0, 5.0}

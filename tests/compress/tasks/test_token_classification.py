@@ -1,0 +1,332 @@
+"""Token classification on the workstation: labels of files and heads, losses, and the whole chain on a tiny model."""
+
+import json
+import random
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("seqeval")
+
+import onnx
+import torch
+from torch.nn import functional
+
+import edgebert
+from edgebert.bundle import read_manifest
+from edgebert.cli import main
+from edgebert.compress.quantize.dynamic import head_matmuls
+from edgebert.compress.tasks import token_classification
+from edgebert.compress.tasks.token_classification import UNKNOWN, UNREAD
+from edgebert.errors import DataError
+from edgebert.examples import Example
+from edgebert.recipe import DataSettings
+from edgebert.runtime.encode import Encoded
+from edgebert.runtime.tasks.token_classification import METRICS, Settings, TokenClassification
+from edgebert.runtime.words import Words
+from edgebert.tags import tag_set
+
+NICE, NASTY = ["good", "great", "fine", "lovely", "warm"], ["bad", "awful", "dull", "poor", "cold"]
+NEUTRAL = ["film", "play", "story", "song", "meal", "the", "a", "is", "was", "and"]
+
+
+def row(*tags: str, line: int = 1) -> Example:
+    return Example(" ".join("x" * len(tags)), None, tags, line, "d.conll", tuple("x" * len(tags)))
+
+
+def labels_of(train: list[Example], head: list[str] | None = None, names: Any = None, **more: Any) -> Any:
+    data = DataSettings(train="d.conll", label_names=names or {})
+    splits = {"train": train, "validation": [], "test": [], **more}
+    return token_classification.read_labels(data, splits, Path("data"), head, Settings())
+
+
+def test_labels_are_every_tag_of_the_types_of_training() -> None:
+    labels = labels_of([row("O", "B-b"), row("B-a", "I-a")], validation=[row("B-b", "I-b")])
+    assert labels.values == labels.names == ["O", "B-a", "I-a", "B-b", "I-b"]
+
+
+def test_label_names_choose_types_order_and_what_is_shown() -> None:
+    labels = labels_of([row("B-b")], names={"b": "place", "a": "person"})
+    assert labels.values == ["O", "B-b", "I-b", "B-a", "I-a"]
+    assert labels.names == ["O", "B-place", "I-place", "B-person", "I-person"]
+
+
+def test_the_tags_of_a_head_that_is_kept_stand() -> None:
+    head = ["B-PER", "I-PER", "O"]
+    assert labels_of([row("O", "B-PER")], head).values == head
+    named = labels_of([row("B-p", "I-p", "O")], head, {"p": "PER"})
+    assert (named.values, named.names) == (["B-p", "I-p", "O"], head)
+
+
+@pytest.mark.parametrize(
+    ("train", "more", "message"),
+    [
+        ([row("O"), row("O")], {}, "data/d.conll: no entity in 2 rows; expected tags other than O"),
+        (
+            [row("B-a"), Example("x y", None, None, 3, "d.txt")],
+            {},
+            "d.txt: line 3: no tags for 'x y'; expected a tag a",
+        ),
+        (
+            [row("B-a")],
+            {"test": [row("B-a"), row("O", "B-b", line=9)]},
+            "d.conll: line 9: unknown tag 'B-b'; expected O or a tag of the types: a",
+        ),
+        (
+            [row("B-a")],
+            {"head": ["O", "B-b", "I-b"]},
+            "d.conll: line 1: unknown tag 'B-a'; expected O or a tag of the ty",
+        ),
+        (
+            [row("B-a")],
+            {"head": ["neg", "pos"]},
+            "data/d.conll: the checkpoint's head has neg, pos, expected BIO tags; s",
+        ),
+        (
+            [row("B-a")],
+            {"head": ["B-a", "I-a"]},
+            "data/d.conll: the checkpoint's head has no O, expected BIO tags; set",
+        ),
+    ],
+)
+def test_data_that_makes_no_labels_is_refused(train: list[Example], more: Any, message: str) -> None:
+    with pytest.raises(DataError) as caught:
+        labels_of(train, **more)
+    assert str(caught.value).startswith(message)
+
+
+def test_scores_are_the_device_s_own_metrics() -> None:
+    expected = [("B-a", "I-a", "O"), ("O", "B-b")]
+    predicted = [("B-a", "I-a", "O"), ("B-b", "O")]
+    for name, metric in METRICS.items():
+        found = token_classification.score(name, expected, predicted)
+        assert found == pytest.approx(metric.figure(metric.table(expected, predicted)), abs=1e-12) == 0.5
+        assert token_classification.score(name, [("O",)], [("O",)]) == 0.0
+
+
+def test_targets_stand_at_first_pieces_where_the_device_reads_them() -> None:
+    labels = tag_set(["a"], "BIO")
+    task = TokenClassification({"labels": labels, "head": {"settings": {}}, "data": {}}, None)  # type: ignore[arg-type]
+    windows = [
+        Encoded([1, 5, 6, 7, 2], [0] * 5, words=[None, 0, 1, 1, None]),
+        Encoded([1, 6, 7, 8, 2], [0] * 5, words=[None, 1, 1, 2, None]),
+    ]
+    example = Example("x y z", None, ("B-a", "I-a", "O"), 1, words=("x", "y", "z"))
+    assert task.given(example) == Words(("x", "y", "z"))
+    first, second = (found["labels"] for found in token_classification.targets(task, example, windows))
+    assert first == [UNREAD, 1, 2, UNREAD, UNREAD]
+    assert second == [UNREAD, UNREAD, UNREAD, 0, UNREAD]
+    raw = Example("x y z", None, None, 1)
+    assert [found["labels"] for found in token_classification.targets(task, raw, windows)] == [
+        [UNREAD, UNKNOWN, UNKNOWN, UNREAD, UNREAD],
+        [UNREAD, UNREAD, UNREAD, UNKNOWN, UNREAD],
+    ]
+
+
+def test_losses_count_the_tokens_that_are_read() -> None:
+    random_ = torch.Generator().manual_seed(0)
+    ours, theirs = (torch.randn(2, 3, 4, generator=random_, requires_grad=True) for _ in range(2))
+    batch = {"labels": torch.tensor([[UNREAD, 2, UNREAD], [UNKNOWN, 0, UNREAD]])}
+    hard = token_classification.hard_loss((ours,), batch)
+    expected = functional.cross_entropy(torch.stack([ours[0, 1], ours[1, 1]]), torch.tensor([2, 0]))
+    torch.testing.assert_close(hard, expected)
+    soft = token_classification.soft_loss((ours,), (theirs,), batch, 2.0)
+    read = [(0, 1), (1, 0), (1, 1)]
+    terms = [(ours[at] / 2).log_softmax(-1) - (theirs[at] / 2).log_softmax(-1) for at in read]
+    shares = [(theirs[at] / 2).softmax(-1) for at in read]
+    divergence = -sum((share * term).sum() for share, term in zip(shares, terms, strict=True)) / 3 * 4
+    torch.testing.assert_close(soft, divergence)
+    assert token_classification.soft_loss((ours,), (ours,), batch, 2.0).item() == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize("label", [UNREAD, UNKNOWN])
+def test_a_batch_without_tags_has_no_hard_loss_and_still_a_gradient(label: int) -> None:
+    ours = torch.randn(1, 2, 3, requires_grad=True)
+    batch = {"labels": torch.full((1, 2), label)}
+    loss = token_classification.hard_loss((ours,), batch)
+    if label == UNREAD:
+        loss = loss + token_classification.soft_loss((ours,), (ours.detach() + 1,), batch, 1.0)
+    loss.backward()
+    assert loss.item() == 0.0
+    assert ours.grad is not None
+    assert not ours.grad.any()
+
+
+def sentence(random_: random.Random) -> tuple[list[str], list[str]]:
+    """A nice word is an entity of one type, a nasty one of another; a second word of its pool may go on with it."""
+    words: list[str] = []
+    tags: list[str] = []
+    for _ in range(random_.randint(2, 6)):
+        kind, pool = random_.choice([("", []), ("", []), ("nice", NICE), ("nasty", NASTY)])
+        if kind:
+            count = random_.randint(1, 2)
+            words += [random_.choice(pool[:3]), random_.choice(pool[3:])][:count]
+            tags += [f"B-{kind}", f"I-{kind}"][:count]
+        words.append(random_.choice(NEUTRAL))
+        tags.append("O")
+    return words, tags
+
+
+def write_conll(path: Path, rows: int, seed: int) -> None:
+    random_ = random.Random(seed)
+    texts = ["".join(f"{word}\t{tag}\n" for word, tag in zip(*sentence(random_), strict=True)) for _ in range(rows)]
+    path.write_text("\n".join(texts))
+
+
+RECIPE = """
+name = "tags"
+task = "token-classification"
+[model]
+source = "CHECKPOINT"
+[head]
+stride = 8
+[data]
+train = "train.conll"
+validation = "validation.conll"
+test = "test.conll"
+unlabelled = ["more.txt"]
+max_length = 24
+[finetune]
+epochs = 4.0
+learning_rate = 2e-3
+batch_size = 8
+[distill]
+layers = [0, 2]
+hidden_size = 24
+epochs = 3.0
+learning_rate = 2e-3
+batch_size = 8
+[prune]
+ffn_multiple = 8
+samples = 64
+[prune.recover]
+epochs = 2.0
+learning_rate = 1e-3
+batch_size = 8
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, checkpoint: Path) -> Path:
+    """Data, and the bundle `tags` of the whole chain: narrowed, pruned and quantized."""
+    folder = tmp_path_factory.mktemp("tags")
+    for name, rows, seed in (("train", 192, 1), ("validation", 48, 2), ("test", 48, 3)):
+        write_conll(folder / f"{name}.conll", rows, seed)
+    texts = [" ".join(sentence(random.Random(seed))[0]) for seed in range(100, 132)]
+    (folder / "more.txt").write_text("\n".join(texts) + "\n")
+    (folder / "tags.toml").write_text(RECIPE.replace("CHECKPOINT", str(checkpoint)))
+    assert main(["export", str(folder / "tags.toml"), "--out", str(folder / "tags")]) == 0
+    return folder
+
+
+def test_the_bundle_knows_tags_scheme_and_quality(folder: Path) -> None:
+    manifest = read_manifest(folder / "tags")
+    assert manifest["labels"] == ["O", "B-nasty", "I-nasty", "B-nice", "I-nice"]
+    assert manifest["outputs"] == ["logits"]
+    assert manifest["head"]["settings"]["scheme"] == "BIO"
+    assert manifest["metrics"]["test"]["metric"] == "entity_f1"
+    assert manifest["metrics"]["test"]["n"] == 48
+    assert manifest["metrics"]["test"]["value"] > 0.8
+    assert manifest["precision"] == "int8-dynamic"
+    config = json.loads((folder / "tags" / "config.json").read_text())
+    assert [config["id2label"][str(at)] for at in range(5)] == manifest["labels"]
+
+
+def test_every_stage_s_graph_answers_as_its_model(folder: Path) -> None:
+    stages = sorted((folder / "tags.stages").iterdir())
+    assert [stage.name for stage in stages] == ["0-baseline", "1-graph", "2-distill", "3-prune"]
+    for stage in stages:
+        graph = read_manifest(stage)["stages"][-1]
+        assert graph["metrics"]["parity"]["max_difference"] <= 1e-4
+        assert graph["metrics"]["parity"]["agreement"] == 1.0
+    layers = read_manifest(folder / "tags")["layers"]
+    assert sum(layer["heads"] for layer in layers) < 2 * 3, "the narrow student has three heads a layer"
+
+
+def test_entities_are_found_at_their_place_in_short_and_long_texts(folder: Path) -> None:
+    model = edgebert.load(folder / "tags.stages" / "1-graph")
+    text = "the film was  good lovely and the meal is Awful"
+    entities = model(text).entities
+    assert [(entity.label, entity.text) for entity in entities] == [("nice", "good lovely"), ("nasty", "Awful")]
+    assert all(text[entity.start : entity.end] == entity.text for entity in entities)
+    assert all(0.5 < entity.score <= 1 for entity in entities)
+    long = " and ".join([text] * 12)
+    found = model(long).entities
+    assert [(entity.label, entity.text) for entity in found] == [(e.label, e.text) for e in entities] * 12
+    assert len(model.task.encode(long)) > 5
+
+
+def test_words_lists_and_batches_are_answered_as_one_by_one(folder: Path) -> None:
+    model = edgebert.load(folder / "tags.stages" / "3-prune")
+    texts = [Words(("the", "good", "film")), Words(("a", "dull", "cold", "and", "play") * 9), Words(("so",))]
+    together = model(texts, batch_size=2)
+    for text, answer in zip(texts, together, strict=True):
+        alone = model(text)
+        assert (answer.words, answer.tags) == (text.words, alone.tags)
+        assert [e.score for e in answer.entities] == pytest.approx([e.score for e in alone.entities], abs=1e-4)
+    assert [answer.tags for answer in model(iter(texts))] == [answer.tags for answer in together]
+    assert model("the good film").tags == together[0].tags
+
+
+def test_predict_and_evaluate_speak_of_entities(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bundle = str(folder / "tags")
+    capsys.readouterr()
+    assert main(["predict", bundle, "the film was great"]) == 0
+    assert capsys.readouterr().out == "nice:great\tthe film was great\n"
+    assert main(["predict", bundle, "a great film", "--json"]) == 0
+    [answer] = json.loads(capsys.readouterr().out)
+    assert answer["entities"][0]["text"] == "great"
+    assert answer["tags"] == ["O", "B-nice", "O"]
+    assert main(["evaluate", bundle, "--data", str(folder / "test.conll"), "--json"]) == 0
+    quality = json.loads(capsys.readouterr().out)["quality"]
+    assert quality == read_manifest(folder / "tags")["metrics"]["test"]
+    assert main(["evaluate", bundle, "--data", str(folder / "more.txt")]) == 2
+    assert "more.txt: line 1: no tags" in capsys.readouterr().err
+
+
+def test_the_texts_of_a_bench_are_plain_json(folder: Path) -> None:
+    from edgebert.measure.bench import read_workload
+
+    manifest = read_manifest(folder / "tags")
+    labelled = read_workload(folder / "test.conll", manifest)
+    assert labelled.inputs == json.loads(json.dumps(labelled.inputs))
+    assert labelled.inputs[0] == labelled.examples[0].text
+    assert read_workload(folder / "more.txt", manifest).examples[0].label is None
+
+
+def test_a_model_that_has_the_head_is_only_quantized(folder: Path, tmp_path: Path) -> None:
+    [teacher] = (folder / "tags.work").glob("finetune-*")
+    recipe = tmp_path / "again.toml"
+    recipe.write_text(
+        f'name = "again"\ntask = "token-classification"\n[model]\nsource = "{teacher}"\n'
+        '[data]\nvalidation = "validation.conll"\nunlabelled = ["more.txt"]\nmax_length = 24\n'
+        "[export]\nstages = false\n"
+    )
+    assert main(["export", str(recipe), "--data-dir", str(folder), "--out", str(tmp_path / "again")]) == 0
+    manifest = read_manifest(tmp_path / "again")
+    assert [stage["stage"] for stage in manifest["stages"]] == ["quantize"]
+    assert manifest["labels"] == read_manifest(folder / "tags")["labels"]
+    assert manifest["metrics"]["validation"]["value"] > 0.8
+
+
+def test_a_head_for_whole_texts_is_not_taken_for_one_of_tags(
+    classifier_checkpoint: Path, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["export", str(folder / "tags.toml"), "--model", str(classifier_checkpoint), "--out", str(tmp_path / "x")]
+    assert main([*command, "--data-dir", str(folder)]) == 2
+    assert "the checkpoint's head has LABEL_0, LABEL_1, expected BIO tags" in capsys.readouterr().err
+
+
+def test_the_head_stays_fp32(folder: Path) -> None:
+    assert len(head_matmuls(onnx.load(folder / "tags.stages" / "3-prune" / "model.onnx"))) == 1
+
+
+def test_raw_outputs_have_a_row_for_every_token(folder: Path) -> None:
+    model = edgebert.load(folder / "tags")
+    [(logits,)] = model.raw(["the good film"])
+    assert logits.shape == (5, 5)
+    assert np.isfinite(logits).all()
+    assert asdict(model("the good film"))["words"] == ("the", "good", "film")

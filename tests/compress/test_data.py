@@ -1,0 +1,136 @@
+"""Data of an export: files to labels and numbered targets, rows encoded as the device does, batches padded."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from edgebert.compress.data import EncodedRows, TaskData, encode_rows, model_inputs, pad_batch, read_task_data
+from edgebert.errors import DataError
+from edgebert.recipe import DataSettings, ModelSettings, Recipe
+from edgebert.runtime.encode import Encoded, TextEncoder
+
+TRAIN = "text\tlabel\na film\t1\na song\t0\nthe play\t2\n"
+DATA = DataSettings(train="train.tsv", validation="validation.tsv")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "train.tsv").write_text(TRAIN)
+    (tmp_path / "validation.tsv").write_text("text\tlabel\na meal\t2\n")
+    (tmp_path / "more.txt").write_text("so good\nso bad\n")
+    return tmp_path
+
+
+def read(folder: Path, head: list[str] | None = None, **data: Any) -> TaskData:
+    recipe = Recipe("tiny", "text-classification", ModelSettings("x"), data=replace(DATA, **data))
+    return read_task_data(recipe, folder, head)
+
+
+def test_labels_are_sorted_and_named_as_the_recipe_says(folder: Path) -> None:
+    data = read(folder)
+    assert (data.labels.values, data.label_names) == (["0", "1", "2"], ["0", "1", "2"])
+    data = read(folder, label_names={"2": "great", "0": "bad", "1": "good"})
+    assert (data.labels.values, data.label_names) == (["2", "0", "1"], ["great", "bad", "good"])
+
+
+@pytest.mark.parametrize(
+    ("head", "names", "values", "shown"),
+    [
+        (["2", "1", "0"], {}, ["2", "1", "0"], ["2", "1", "0"]),
+        (["bad", "good", "great"], {"0": "bad", "1": "good", "2": "great"}, ["0", "1", "2"], ["bad", "good", "great"]),
+        (["bad", "good", "great", "none"], {}, ["0", "1", "2", "3"], ["bad", "good", "great", "none"]),
+    ],
+    ids=["by value", "by name", "by number"],
+)
+def test_labels_of_a_head_that_is_kept_come_in_its_order(
+    folder: Path, head: list[str], names: dict[str, str], values: list[str], shown: list[str]
+) -> None:
+    data = read(folder, head, label_names=names)
+    assert (data.labels.values, data.label_names) == (values, shown)
+
+
+def test_labels_that_a_kept_head_lacks_are_refused(folder: Path) -> None:
+    with pytest.raises(DataError, match=r"train\.tsv: labels \['2'\] are not among the 2 of the head \(0, 1\)"):
+        read(folder, ["0", "1"])
+
+
+@pytest.mark.parametrize("split", ["validation", "test"])
+def test_a_label_that_training_lacks_is_told_with_its_line(folder: Path, split: str) -> None:
+    (folder / "other.tsv").write_text("text\tlabel\na film\t0\na song\t3\n")
+    with pytest.raises(DataError) as caught:
+        read(folder, **{split: "other.tsv"})
+    assert str(caught.value) == f"{folder / 'other.tsv'}: line 3: unknown label '3'; expected one of: 0, 1, 2"
+
+
+def test_one_label_is_too_few(folder: Path) -> None:
+    (folder / "train.tsv").write_text("text\tlabel\na film\tgood\na song\tgood\n")
+    with pytest.raises(DataError, match=r"train\.tsv: only one label, 'good'; expected at least two"):
+        read(folder, validation="")
+
+
+def test_the_facts_are_what_the_device_reads_of_a_manifest(folder: Path) -> None:
+    data = read(folder, label_names={"0": "bad", "1": "good", "2": "great"})
+    assert data.facts() == {
+        "task": "text-classification",
+        "labels": ["bad", "good", "great"],
+        "segments": 1,
+        "head": {"settings": {}},
+        "data": {"label_values": ["0", "1", "2"]},
+    }
+    assert data.facts({"threshold": 0.4})["head"] == {"settings": {}, "threshold": 0.4}
+    labels = replace(data.labels, extra={"slots": ["B-x"]})
+    assert replace(data, labels=labels).facts()["head"] == {"settings": {}, "slots": ["B-x"]}
+
+
+def test_pairs_make_two_segments(folder: Path) -> None:
+    (folder / "train.tsv").write_text("a\tb\tlabel\none\ttwo\t0\nthree\tfour\t1\n")
+    data = read(folder, validation="", text="a", text_pair="b")
+    assert data.segments == 2
+    assert data.facts()["segments"] == 2
+
+
+def test_the_limit_spares_held_out_rows_and_every_file_has_its_fingerprint(folder: Path) -> None:
+    data = read(folder, limit=1, validation="train.tsv", unlabelled=("more.txt",))
+    assert [len(rows) for rows in (data.train, data.validation, data.unlabelled)] == [1, 3, 1]
+    assert data.unlabelled[0].label is None
+    assert [(entry["split"], entry["file"]) for entry in data.fingerprints] == [
+        ("train", "train.tsv"),
+        ("validation", "train.tsv"),
+        ("unlabelled", "more.txt"),
+    ]
+
+
+def test_rows_are_encoded_as_the_device_does_with_their_targets(folder: Path, checkpoint: Path) -> None:
+    data = read(folder, unlabelled=("more.txt",))
+    encoder = TextEncoder(checkpoint / "tokenizer.json", 16)
+    rows = encode_rows([*data.train, *data.unlabelled], data, encoder)
+    assert [item["labels"] for item in rows] == [1, 0, 2, -100, -100]
+    assert list(rows.rows) == [encoder.encode(row.text) for row in [*data.train, *data.unlabelled]]
+    assert rows[0] == {"input_ids": rows.rows[0].ids, "token_type_ids": rows.rows[0].type_ids, "labels": 1}
+
+
+def test_a_batch_is_padded_with_every_kind_of_target() -> None:
+    rows = EncodedRows(
+        [Encoded([1, 5, 2], [0, 1, 1]), Encoded([1, 2], [0, 0])],
+        [
+            {"labels": 1, "score": 0.5, "each": [3, 4, -100], "several": np.array([0.0, 1.0])},
+            {"labels": 0, "score": 2.0, "each": [5, 6], "several": np.array([1.0, 1.0])},
+        ],
+    )
+    batch = pad_batch([rows[0], rows[1]], pad_id=9)
+    assert {name: value.tolist() for name, value in batch.items()} == {
+        "input_ids": [[1, 5, 2], [1, 2, 9]],
+        "attention_mask": [[1, 1, 1], [1, 1, 0]],
+        "token_type_ids": [[0, 1, 1], [0, 0, 0]],
+        "labels": [1, 0],
+        "score": [0.5, 2.0],
+        "each": [[3, 4, -100], [5, 6, -100]],
+        "several": [[0.0, 1.0], [1.0, 1.0]],
+    }
+    assert {batch[name].dtype for name in ("input_ids", "attention_mask", "labels", "each")} == {torch.int64}
+    assert batch["score"].dtype == torch.float32
+    assert list(model_inputs(batch)) == ["input_ids", "attention_mask", "token_type_ids"]

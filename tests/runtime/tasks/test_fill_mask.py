@@ -1,0 +1,188 @@
+"""Masked words on the device: candidates for every mask, texts that cannot be asked, seeded masks for scoring."""
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tokenizers import Tokenizer
+from tokenizers.decoders import WordPiece as Pieces
+from tokenizers.models import WordPiece
+from tokenizers.pre_tokenizers import Whitespace
+from tokenizers.processors import TemplateProcessing
+
+from edgebert.errors import BundleError, TextError
+from edgebert.examples import Columns, Example
+from edgebert.measure.quality import measure_quality
+from edgebert.runtime.encode import TextEncoder
+from edgebert.runtime.tasks.fill_mask import METRICS, Candidate, Filled, FillMask, FillMaskModel, Settings, read
+
+WORDS = ["[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "b", "c", "##s"]
+LONG = "a b c a b c a b c a b c a b c a b c"
+
+
+class NextSession:
+    """Holds the token one further down the vocabulary than the last one before the mask for the likeliest."""
+
+    def __init__(self) -> None:
+        self.shapes: list[tuple[int, ...]] = []
+
+    def run(self, inputs: dict[str, Any]) -> Any:
+        ids = inputs["input_ids"]
+        self.shapes.append(ids.shape)
+        logits = np.zeros((*ids.shape, len(WORDS)), dtype=np.float32)
+        before = np.concatenate([ids[:, :1], ids[:, :-1]], axis=1)
+        for row in range(len(ids)):
+            logits[row, range(ids.shape[1]), (before[row] + 1) % len(WORDS)] = 3.0
+            logits[row, :, 4] += 1.0
+        return (logits,)
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Callable[..., FillMaskModel]:
+    def build(mask: str = "[MASK]", **settings: Any) -> FillMaskModel:
+        words = [mask if word == "[MASK]" else word for word in WORDS]
+        tokenizer = Tokenizer(WordPiece({word: at for at, word in enumerate(words)}, unk_token="[UNK]"))
+        tokenizer.add_special_tokens([mask])
+        tokenizer.pre_tokenizer, tokenizer.decoder = Whitespace(), Pieces()
+        tokenizer.post_processor = TemplateProcessing(
+            single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 1), ("[SEP]", 2)]
+        )
+        tokenizer.save(str(tmp_path / "tokenizer.json"))
+        inputs = ["input_ids", "attention_mask"]
+        manifest = {"labels": [], "inputs": inputs, "segments": 1, "head": {"settings": settings}, "data": {}}
+        return FillMaskModel(manifest, FillMask(manifest, TextEncoder(tmp_path / "tokenizer.json", 12)), NextSession())
+
+    return build
+
+
+@pytest.fixture
+def model(make: Callable[..., FillMaskModel]) -> FillMaskModel:
+    return make(top_k=3)
+
+
+def test_every_mask_gets_its_likeliest_tokens_with_their_probabilities(model: FillMaskModel) -> None:
+    answer = model("a [MASK] b [MASK]")
+    assert [[one.token for one in several][:2] for several in answer.masks] == [["b", "a"], ["c", "a"]]
+    assert [len(several) for several in answer.masks] == [3, 3]
+    total = np.exp(3.0) + np.exp(1.0) + 6
+    assert answer.masks[0][0].score == pytest.approx(np.exp(3.0) / total, rel=1e-5)
+    assert answer.masks[0][1].score == pytest.approx(np.exp(1.0) / total, rel=1e-5)
+    assert answer.hidden == []
+    assert answer.truncated is False
+
+
+@pytest.mark.parametrize("count", [1, 5, 8, 50])
+def test_as_many_candidates_as_asked_for_best_first(count: int, make: Callable[..., FillMaskModel]) -> None:
+    scores = [one.score for one in make(top_k=count)("a [MASK]").masks[0]]
+    assert len(scores) == min(count, len(WORDS))
+    assert scores == sorted(scores, reverse=True)
+
+
+def test_five_candidates_where_nothing_is_said() -> None:
+    assert Settings().top_k == 5
+
+
+def test_a_piece_that_goes_on_a_word_keeps_its_mark(model: FillMaskModel) -> None:
+    assert model("c [MASK]").masks[0][0].token == "##s"
+
+
+def test_the_mask_is_written_alike_for_every_tokenizer(make: Callable[..., FillMaskModel]) -> None:
+    assert make(mask="<mask>")("a [MASK]").masks[0][0].token == "b"
+    assert make(mask="<mask>")("a <mask>").masks[0][0].token == "b"
+
+
+def test_a_tokenizer_without_a_mask_is_refused(make: Callable[..., FillMaskModel]) -> None:
+    with pytest.raises(BundleError, match=r"no \[MASK\] or <mask>"):
+        make(mask="[HOLE]")("a [MASK]")
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("a b c", r"text 'a b c' holds no \[MASK\]; write \[MASK\] for the word to be found"),
+        (f"{LONG} [MASK]", r"holds no \[MASK\] among its first 12 tokens"),
+        ("", "holds no token"),
+        (None, "text is NoneType None; give a str"),
+        (("a", "b"), "a tuple of 2 was given, but this bundle takes single texts"),
+        (((3,)), "text is int 3; give a str"),
+    ],
+)
+def test_what_cannot_be_filled_in_is_refused(text: Any, says: str, model: FillMaskModel) -> None:
+    with pytest.raises(TextError, match=says):
+        model(text)
+
+
+def test_a_text_cut_after_a_mask_is_answered_and_says_so(model: FillMaskModel) -> None:
+    answer = model(f"[MASK] {LONG} [MASK]")
+    assert len(answer.masks) == 1
+    assert answer.truncated is True
+
+
+def test_a_prediction_is_a_line_and_plain_json(model: FillMaskModel) -> None:
+    filled = Filled([[Candidate("b", 0.75), Candidate("a", 0.125)], [Candidate("c", 0.5)]], False)
+    assert str(filled) == "b 0.7500, a 0.1250 | c 0.5000"
+    assert json.loads(json.dumps(asdict(model("a [MASK]"))))["masks"][0][0]["token"] == "b"
+
+
+@pytest.mark.parametrize("text", ["a", "a b c", LONG])
+def test_a_row_is_asked_with_hidden_tokens_of_its_own_always_the_same(text: str, model: FillMaskModel) -> None:
+    example = Example(text, None, text, 1)
+    windows = [model.task.encode(model.task.given(example))[0] for _ in range(2)]
+    assert windows[0] == windows[1]
+    plain, ids = model.task.encoder.encode(text).ids, windows[0].ids  # type: ignore[attr-defined]
+    changed = [at for at, (before, after) in enumerate(zip(plain, ids, strict=True)) if before != after]
+    assert len(changed) == max(1, round(0.15 * (len(plain) - 2)))
+    assert {ids[at] for at in changed} == {3}
+    assert changed[0] > 0
+    assert changed[-1] < len(ids) - 1
+    assert windows[0].masks == {at: plain[at] for at in changed}
+
+
+def test_texts_of_one_length_hide_different_places(model: FillMaskModel) -> None:
+    texts = ["a b c a b c", "b c a b c a", "c a b c a b", "a a b b c c", "c c b b a a", "a b a b a b"]
+    assert len({tuple(model.task.encode((text,))[0].masks) for text in texts}) > 1
+
+
+def test_accuracy_is_the_share_of_hidden_tokens_that_come_first(model: FillMaskModel) -> None:
+    texts = ["a b c a b c a b", "b b b", "c", "a b"]
+    answers = [model((text,)) for text in texts]
+    found = [model.task.predicted(answer) for answer in answers]
+    for answer, right in zip(answers, found, strict=True):
+        assert right == [
+            several[0].token == hidden for several, hidden in zip(answer.masks, answer.hidden, strict=True)
+        ]
+    expected = [model.task.expected(Example(text, None, text, 1)) for text in texts]
+    quality = measure_quality("accuracy", METRICS["accuracy"], expected, found)
+    flat = [one for several in found for one in several]
+    assert quality.value == pytest.approx(sum(flat) / len(flat))
+    assert quality.n == 4
+
+
+def test_tokens_weigh_alike_however_they_spread_over_texts() -> None:
+    metric = METRICS["accuracy"]
+    assert metric.figure(metric.table([True] * 2, [[True, True, False], [False]])) == 0.5
+
+
+def test_a_list_is_answered_batch_by_batch(model: FillMaskModel) -> None:
+    texts = ["a [MASK]", "a b c [MASK] b", "c [MASK]", "b b [MASK]", "[MASK]"]
+    answers = model(texts, batch_size=2)
+    assert [shape[0] for shape in model._session.shapes] == [2, 2, 1]  # type: ignore[attr-defined]
+    assert answers == [model(text) for text in texts]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("d.txt", "a b\n\nc\n"),
+        ("d.tsv", "label\ttext\n0\ta b\n1\tc\n"),
+        ("d.jsonl", '{"text": "a b"}\n{"text": "c", "label": 3}\n'),
+    ],
+)
+def test_any_file_of_texts_is_read_and_a_text_is_its_own_label(name: str, text: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text(text)
+    rows = read(tmp_path / name, Columns(text_pair="other"), Settings())
+    assert [(row.text, row.text_pair, row.label) for row in rows] == [("a b", None, "a b"), ("c", None, "c")]
