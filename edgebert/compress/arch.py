@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from edgebert.compress.families import FAMILIES, LAYER_CLASSES, Family, family_named
@@ -101,11 +100,10 @@ def ignore_segments(model: Any) -> None:  # noqa: ANN401
 def blank_padding(model: Any) -> None:  # noqa: ANN401
     """Let the last token of a text see nothing beside it, alone or padded, where embeddings take in neighbours.
 
-    Beside the end of a text that is alone such a model puts zeros. The embedding of padding becomes the same.
+    Beside the end of a text that is alone such a model puts zeros. What it looks up for padding becomes the same.
     """
     if family_of(model.config).reads_neighbours:
-        with torch.no_grad():
-            embeddings(model).word_embeddings.weight[model.config.pad_token_id] = 0.0
+        embeddings(model).word_embeddings.register_forward_hook(_without_padding)
 
 
 def encoder_layers(model: Any) -> list[nn.Module]:  # noqa: ANN401
@@ -239,6 +237,10 @@ def _paths(layer: nn.Module) -> dict[str, str]:
 def _set(root: Any, path: str, module: nn.Module) -> None:  # noqa: ANN401
     owner, _, name = path.rpartition(".")
     setattr(attrgetter(owner)(root) if owner else root, name, module)
+
+
+def _without_padding(table: nn.Module, inputs: tuple[Tensor], rows: Tensor) -> Tensor:
+    return rows * (inputs[0] != table.padding_idx).unsqueeze(-1)
 
 
 def _without_segments(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:

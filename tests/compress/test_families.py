@@ -77,10 +77,6 @@ def test_a_checkpoint_passes_tells_its_labels_and_loads_whole(family: str, folde
     checkpoint.check_folder(folder)
     assert checkpoint.head_labels(folder) == ["LABEL_0", "LABEL_1"]
     theirs = transformers.AutoModelForSequenceClassification.from_pretrained(folder, attn_implementation="eager").eval()
-    with torch.no_grad():
-        untouched = theirs(input_ids=IDS, attention_mask=MASK).logits
-    assert (logits(load(folder)) - untouched).abs().max().item() <= 1e-6
-    arch.blank_padding(theirs)
     assert_same(load(folder), theirs)
 
 
