@@ -239,8 +239,9 @@ def _set(root: Any, path: str, module: nn.Module) -> None:  # noqa: ANN401
     setattr(attrgetter(owner)(root) if owner else root, name, module)
 
 
-def _without_padding(table: nn.Module, inputs: tuple[Tensor], rows: Tensor) -> Tensor:
-    return rows * (inputs[0] != table.padding_idx).unsqueeze(-1)
+def _without_padding(table: nn.Embedding, inputs: tuple[Tensor], rows: Tensor) -> Tensor:
+    read: Tensor = rows * inputs[0].ne(table.padding_idx or 0).unsqueeze(-1)
+    return read
 
 
 def _without_segments(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
