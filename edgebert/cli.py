@@ -17,7 +17,12 @@ if TYPE_CHECKING:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; the exit code is 0 when done, 1 when the run failed, 2 for wrong use or bad input."""
     parser = _parser()
-    arguments = parser.parse_args(argv)
+    arguments, rest = parser.parse_known_args(argv)
+    # argparse gives up on TEXT once an option has stood behind BUNDLE; what it leaves over are texts.
+    if arguments.command == "predict" and not any(text.startswith("-") for text in rest):
+        arguments.text += rest
+    elif rest:
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
     arguments.argv = list(sys.argv[1:] if argv is None else argv)
     if arguments.command is None:
         parser.print_help(sys.stderr)

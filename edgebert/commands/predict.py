@@ -5,15 +5,15 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import edgebert
 from edgebert.commands.output import write, write_json
-from edgebert.errors import DataError, InputError
-from edgebert.examples import Columns, read_examples
-from edgebert.runtime.model import Text
+from edgebert.errors import DataError, InputError, TextError
+from edgebert.examples import Columns, Example, read_examples
+from edgebert.runtime.model import Model, Text
 from edgebert.runtime.tasks import device_half
 
 
@@ -28,7 +28,10 @@ def run(arguments: argparse.Namespace) -> int:
         raise InputError(f"a second text goes with exactly one TEXT; {len(arguments.text)} given")
     model = edgebert.load(arguments.bundle, runtime=arguments.runtime, threads=arguments.threads)
     texts = list(_texts(arguments, second, model.manifest))
-    answers = model(texts)
+    try:
+        answers = model(texts)
+    except TextError as error:
+        raise TextError(f"{_place(model, texts)}{error}") from None
     if arguments.json:
         write_json([{"text": text, **asdict(answer)} for text, answer in zip(texts, answers, strict=True)])
         return 0
@@ -41,9 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _texts(arguments: argparse.Namespace, second: str | None, manifest: dict[str, Any]) -> Iterator[Text]:
     if arguments.input:
-        first, pair = getattr(device_half(manifest["task"]), "KEYS", ("text", "text_pair"))
-        columns = Columns(first, pair if manifest["segments"] == 2 else "", "")
-        for example in read_examples(Path(arguments.input), columns):
+        for example in _rows(Path(arguments.input), manifest):
             yield example.text if example.text_pair is None else (example.text, example.text_pair)
     elif second is not None:
         yield arguments.text[0], second
@@ -51,6 +52,30 @@ def _texts(arguments: argparse.Namespace, second: str | None, manifest: dict[str
         yield from arguments.text
     else:
         yield from _stdin()
+
+
+def _rows(path: Path, manifest: dict[str, Any]) -> list[Example]:
+    """Texts under the usual names, or under those of the data that the bundle was made from."""
+    first, pair = getattr(device_half(manifest["task"]), "KEYS", ("text", "text_pair"))
+    usual = Columns(first, pair if manifest["segments"] == 2 else "", "")
+    try:
+        return read_examples(path, usual)
+    except DataError as error:
+        own = replace(Columns(**manifest["data"]["columns"]), label="")
+        try:
+            return read_examples(path, own)
+        except DataError:
+            raise error from None
+
+
+def _place(model: Model, texts: list[Text]) -> str:
+    """Which of several texts cannot be answered."""
+    for number, text in enumerate(texts, 1):
+        try:
+            model.task.encode(text)
+        except TextError:
+            return f"text {number} of {len(texts)}: " if len(texts) > 1 else ""
+    return ""
 
 
 def _stdin() -> Iterator[str]:

@@ -74,6 +74,8 @@ def find_baseline(folder: Path, given: str | None) -> Path:
     Raises:
         BundleError: None is given, inside the bundle or beside it; or the one given is not full precision.
     """
+    if given and not Path(given).is_dir():
+        raise BundleError(f"{given}: no such folder; give --baseline a full-precision bundle")
     candidates = [Path(given)] if given else [folder / "baseline", _beside(folder) / "0-baseline"]
     for candidate in candidates:
         if candidate.is_dir():

@@ -13,6 +13,8 @@ from edgebert.runtime.model import Model
 from edgebert.runtime.session import OnnxSession, OpenVinoSession, Session
 from edgebert.runtime.tasks import device_half
 
+MOST_THREADS = 1024
+
 
 def load_bundle(path: Path, runtime: str | None, threads: int | None, verify: bool) -> Model:
     """Open a bundle; see `edgebert.load`."""
@@ -22,8 +24,8 @@ def load_bundle(path: Path, runtime: str | None, threads: int | None, verify: bo
         half = device_half(manifest["task"])
     except ValueError as error:
         raise BundleError(f"{path}: {error}; update edgebert") from None
-    if threads is not None and threads < 1:
-        raise InputError(f"threads is {threads}; give 1 or more")
+    if threads is not None and not 1 <= threads <= MOST_THREADS:
+        raise InputError(f"threads is {threads}; give 1 to {MOST_THREADS}")
     encoder = TextEncoder(path / "tokenizer.json", manifest["max_length"])
     session = open_session(path, manifest, runtime, threads)
     model: Model = getattr(half, "MODEL", Model)(manifest, half.TASK(manifest, encoder), session)

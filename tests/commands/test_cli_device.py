@@ -143,11 +143,44 @@ def test_stdin_that_is_not_utf8_is_bad_input(built: Path) -> None:
         (["--input", "no.txt"], "no.txt: no such file"),
         (["--input", "x.pdf"], "unknown data format '.pdf'"),
         (["a", "  "], "holds no token"),
-        (["a", "--threads", "0"], "threads is 0; give 1 or more"),
+        (["a", "--threads", "0"], "threads is 0; give 1 to 1024"),
+        (["a", "--threads", "100000"], "threads is 100000; give 1 to 1024"),
+        (["good", "", "bad"], "text 2 of 3: text '' holds no token"),
     ],
 )
 def test_predict_refuses_what_it_cannot_answer(arguments: list[str], fact: str, built: Path, run: Run) -> None:
     assert fact in refused(run("predict", built, *arguments))
+
+
+def test_predict_takes_texts_behind_an_option(built: Path, run: Run) -> None:
+    before, after = (
+        run("predict", "--json", built, "a good film", "dull"),
+        run("predict", built, "--json", "a good film", "dull"),
+    )
+    assert before == after
+    assert [answer["text"] for answer in json.loads(after[1])] == ["a good film", "dull"]
+
+
+def test_an_option_that_is_not_known_is_wrong_use(built: Path, run: Run) -> None:
+    code, out, err = run("predict", built, "--loud", "a")
+    assert (code, out) == (2, "")
+    assert "unrecognized arguments: --loud" in err
+
+
+def test_predict_reads_the_columns_that_the_bundle_was_made_from(bundle_copy: Path, tmp_path: Path, run: Run) -> None:
+    manifest = json.loads((bundle_copy / "manifest.json").read_text())
+    manifest["data"]["columns"]["text"] = "sentence"
+    (bundle_copy / "manifest.json").write_text(json.dumps(manifest))
+    rows = tmp_path / "rows.tsv"
+    rows.write_text("sentence\tlabel\na good film\tpos\n")
+    code, out, _ = run("predict", bundle_copy, "--input", rows)
+    assert code == 0
+    assert out.endswith("\ta good film\n")
+
+
+def test_bench_says_that_a_given_baseline_is_not_there(built: Path, run: Run) -> None:
+    message = refused(run("bench", built, "--baseline", "no-such-folder"))
+    assert message == "no-such-folder: no such folder; give --baseline a full-precision bundle"
 
 
 def test_evaluate_gives_the_manifests_own_figure(built: Path, data_dir: Path, manifest: Any, run: Run) -> None:
