@@ -22,7 +22,7 @@ demo: setup  ## the whole chain on generated smart-home commands: fine-tune to m
 	@echo
 	@echo "The data is synthetic: these figures show that the chain works, nothing about real speech."
 	@echo "bundle:  $(DEMO)"
-	@echo "try it:  $(BIN)/edgebert predict $(DEMO) \"could you dim the lights in the kitchen a bit\""
+	@echo "try it:  $(BIN)/edgebert predict $(DEMO) \"set the bedroom lights to forty percent please\""
 
 test: setup  ## every test
 	$(BIN)/python -m pytest

@@ -126,15 +126,20 @@ def check_files(folder: Path, manifest: dict[str, Any], hashes: bool = True) -> 
     Raises:
         BundleError: Names the first file that is not as it was written.
     """
+    for damage in damages(folder, manifest, hashes):
+        raise BundleError(damage)
+
+
+def damages(folder: Path, manifest: dict[str, Any], hashes: bool = True) -> Iterator[str]:
+    """What is wrong with each file that is not as it was written, one line a file."""
     for entry in manifest["files"]:
         path = folder / entry["path"]
         if not path.is_file():
-            raise BundleError(f"{path}: missing from the bundle; copy the whole folder again")
-        size = path.stat().st_size
-        if size != entry["bytes"]:
-            raise BundleError(f"{path}: {size} bytes, expected {entry['bytes']}; truncated or altered, copy it again")
-        if hashes and file_sha256(path) != entry["sha256"]:
-            raise BundleError(f"{path}: altered, its SHA-256 is not the manifest's; copy the bundle again")
+            yield f"{path}: missing from the bundle; copy the whole folder again"
+        elif (size := path.stat().st_size) != entry["bytes"]:
+            yield f"{path}: {size} bytes, expected {entry['bytes']}; truncated or altered, copy it again"
+        elif hashes and file_sha256(path) != entry["sha256"]:
+            yield f"{path}: altered, its SHA-256 is not the manifest's; copy the bundle again"
 
 
 def bundle_hash(folder: Path) -> str:

@@ -113,11 +113,15 @@ def fingerprint(path: Path) -> str:
             digest.update(f"{file.name}\0{hashlib.sha256(file.read_bytes()).hexdigest()}\n".encode())
         return digest.hexdigest()
     except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror}); check the path and --data-dir") from None
+        raise DataError(
+            f"{path}: cannot be read ({error.strerror}); check the path and the folder it is relative to"
+        ) from None
 
 
 def _format(path: Path) -> str:
     suffix = Path(path.name.removesuffix(".gz")).suffix.lower()
+    if path.is_dir():
+        raise DataError(f"{path}: is a folder; name one data file ({', '.join(FORMATS)}, or .gz of one)")
     if suffix not in FORMATS:
         raise DataError(f"{path}: unknown data format '{suffix}'; expected {', '.join(FORMATS)}, or .gz of one")
     return suffix
@@ -128,7 +132,7 @@ def _read_bytes(path: Path) -> bytes:
         data = path.read_bytes()
         return gzip.decompress(data) if path.suffix == ".gz" else data
     except FileNotFoundError:
-        raise DataError(f"{path}: no such file; check the path and --data-dir") from None
+        raise DataError(f"{path}: no such file; check the path and the folder it is relative to") from None
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise DataError(f"{path}: not a whole gzip file ({error}); compress it again") from None
     except OSError as error:

@@ -22,6 +22,11 @@ class ModelSettings:
     source: str
     licence: str = ""
 
+    def __post_init__(self) -> None:
+        """Refuse a blank source."""
+        if not self.source.strip():
+            raise ValueError("source is blank; give a folder, package:NAME or a hub id (owner/name)")
+
 
 @dataclass(frozen=True)
 class DataSettings:
@@ -152,6 +157,11 @@ class Recipe:
     prune: PruneSettings | None = None
     quantize: QuantizeSettings = field(default_factory=QuantizeSettings)
     export: ExportSettings = field(default_factory=ExportSettings)
+
+    def __post_init__(self) -> None:
+        """Refuse a blank name."""
+        if not self.name.strip():
+            raise ValueError("name is blank; give the bundle a name")
 
 
 def read_recipe(path: Path, overrides: tuple[str, ...] = ()) -> Recipe:

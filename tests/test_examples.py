@@ -261,10 +261,10 @@ def test_a_damaged_gzip_file_is_told(damage: object, tmp_path: Path) -> None:
 
 
 def test_a_missing_file_and_a_folder_are_told(tmp_path: Path) -> None:
-    assert refused(tmp_path / "no.tsv") == "no such file; check the path and --data-dir"
+    assert refused(tmp_path / "no.tsv") == "no such file; check the path and the folder it is relative to"
     (tmp_path / "folder.tsv").mkdir()
     assert refused(tmp_path / "folder.tsv").startswith("cannot be read (")
-    with pytest.raises(DataError, match=r"no\.tsv: cannot be read .*--data-dir"):
+    with pytest.raises(DataError, match=r"no\.tsv: cannot be read .*relative to"):
         fingerprint(tmp_path / "no.tsv")
 
 

@@ -62,6 +62,8 @@ def test_a_table_without_a_header_is_asked_for_by_column_numbers(minimal: Path) 
 @pytest.mark.parametrize(
     ("change", "parts"),
     [
+        (('"folder"', '" "'), ["model: source is blank", "package:NAME"]),
+        (('"x"', '""'), ["file: name is blank"]),
         (("source =", "sauce ="), ["unknown key 'model.sauce'", "allowed here: licence, source"]),
         (('name = "x"', ""), ["key 'name' is missing"]),
         (("[model]\nsource", "model"), ["'model' is 'folder'", "a table"]),

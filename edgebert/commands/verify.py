@@ -5,17 +5,23 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from edgebert.bundle import bundle_hash, check_files, read_manifest
-from edgebert.commands.output import write, write_json
+from edgebert.bundle import bundle_hash, damages, read_manifest
+from edgebert.commands.output import note, write, write_json
+from edgebert.errors import BundleError
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Check hashes; a damaged bundle raises, and exits with 2."""
+    """Check every file; a damaged bundle exits with 2, and each file that is not as it was written has its line."""
     folder = Path(arguments.bundle)
     manifest = read_manifest(folder)
-    check_files(folder, manifest)
+    found, files = list(damages(folder, manifest)), len(manifest["files"])
     if arguments.json:
-        write_json({"bundle": str(folder), "files": len(manifest["files"]), "hash": bundle_hash(folder), "whole": True})
-    else:
-        write(f"{folder}: {len(manifest['files'])} files whole and unaltered (hash {bundle_hash(folder)[:16]})")
+        document = {"bundle": str(folder), "files": files, "hash": bundle_hash(folder)}
+        write_json({**document, "whole": not found, "damages": found})
+    elif not found:
+        write(f"{folder}: {files} files whole and unaltered (hash {bundle_hash(folder)[:16]})")
+    for damage in found[:-1]:
+        note(f"edgebert: {damage}")
+    if found:
+        raise BundleError(found[-1])
     return 0

@@ -284,10 +284,11 @@ def _from_hub(source: str) -> Path:
     try:
         return Path(snapshot_download(source, allow_patterns=patterns))
     except Exception as error:  # noqa: BLE001 - network, authentication and name errors alike
-        offline = " (HF_HUB_OFFLINE is set)" if os.environ.get("HF_HUB_OFFLINE") else ""
-        raise CheckpointError(
-            f"{source}: no such folder, and not on the hub{offline}: {_first_line(error)}; give a local folder"
-        ) from None
+        if os.environ.get("HF_HUB_OFFLINE"):
+            asked = "the hub was not asked, for HF_HUB_OFFLINE is set"
+        else:
+            asked = f"the hub did not give it: {_first_line(error)}"
+        raise CheckpointError(f"{source}: no such folder, and {asked}; give a local folder") from None
 
 
 def _first_line(error: BaseException) -> str:

@@ -232,6 +232,18 @@ def test_a_damaged_bundle_is_one_line(command: str, bundle_copy: Path, built: Pa
         main([*arguments, "--debug"])
 
 
+def test_verify_tells_every_damaged_file(bundle_copy: Path, run: Run) -> None:
+    model, tokenizer = bundle_copy / "model.onnx", bundle_copy / "tokenizer.json"
+    model.write_bytes(model.read_bytes()[:-1])
+    tokenizer.unlink()
+    code, out, err = run("verify", bundle_copy, "--json")
+    assert code == 2
+    assert json.loads(out)["whole"] is False
+    assert len(json.loads(out)["damages"]) == len(err.splitlines()) == 2
+    assert f"{tokenizer}: missing from the bundle" in err
+    assert f"{model}: {model.stat().st_size} bytes, expected {model.stat().st_size + 1}" in err
+
+
 @pytest.mark.parametrize("command", ["predict", "inspect", "verify", "bench"])
 def test_what_is_no_bundle_is_one_line(command: str, tmp_path: Path, run: Run) -> None:
     assert "no manifest.json" in refused(run(command, tmp_path))
