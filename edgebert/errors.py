@@ -4,6 +4,7 @@ EdgeBertError
 ├── InputError                 what was given cannot be used; the command line exits with 2
 │   ├── SettingsError          a recipe, profile or suite: unknown key, wrong type, impossible value
 │   ├── DataError              a data file: missing, empty, malformed, unknown label
+│   │   └── MissingColumnError it lacks a column that was asked for
 │   ├── CheckpointError        a model folder: incomplete, unsupported, pickled weights
 │   ├── BundleError            a bundle: missing, truncated or altered file, unknown format
 │   ├── TextError              a text handed to the runtime
@@ -34,6 +35,15 @@ class SettingsError(InputError):
 
 class DataError(InputError):
     """A data file is missing, empty or malformed, or holds a label that is not known."""
+
+
+class MissingColumnError(DataError):
+    """A data file lacks a column (or key) that was asked for."""
+
+    def __init__(self, message: str, column: str) -> None:
+        """Take the message, and the column's name as it was asked for."""
+        super().__init__(message)
+        self.column = column
 
 
 class CheckpointError(InputError):

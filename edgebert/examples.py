@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from edgebert.errors import DataError
+from edgebert.errors import DataError, MissingColumnError
 
 FORMATS = (".tsv", ".csv", ".jsonl", ".txt")
 
@@ -218,15 +218,17 @@ def _headless(path: Path, rows: Iterator[tuple[int, list[str]]], columns: Column
     for number, row in rows:
         short = [name for name in names if int(name) > len(row)]
         if short:
-            raise DataError(
-                f"{path}: line {number}: {len(row)} columns in {_short(row)}; expected at least {max(map(int, names))}"
+            raise MissingColumnError(
+                f"{path}: line {number}: {len(row)} columns in {_short(row)}; expected at least {max(map(int, names))}",
+                column=short[0],
             )
         yield number, {name: row[int(name) - 1] for name in names}
 
 
 def _position(path: Path, header: list[str], name: str) -> int:
     if name not in header:
-        raise DataError(f"{path}: line 1: no column '{name}'; the header has: {_one_line(', '.join(header))}")
+        message = f"{path}: line 1: no column '{name}'; the header has: {_one_line(', '.join(header))}"
+        raise MissingColumnError(message, column=name)
     return header.index(name)
 
 
@@ -234,7 +236,8 @@ def _jsonl(path: Path, text: str, columns: Columns) -> Values:
     for number, row in json_lines(path, text):
         for name in _named(columns):
             if name not in row:
-                raise DataError(f"{path}: line {number}: no key '{name}'; the row has: {', '.join(row)}")
+                message = f"{path}: line {number}: no key '{name}'; the row has: {', '.join(row)}"
+                raise MissingColumnError(message, column=name)
             if name != columns.label and not isinstance(row[name], str):
                 raise DataError(f"{path}: line {number}: '{name}' is {row[name]!r}; expected a string")
         yield number, {name: row[name] for name in _named(columns)}

@@ -263,7 +263,7 @@ def test_a_damaged_gzip_file_is_told(damage: object, tmp_path: Path) -> None:
 def test_a_missing_file_and_a_folder_are_told(tmp_path: Path) -> None:
     assert refused(tmp_path / "no.tsv") == "no such file; check the path and the folder it is relative to"
     (tmp_path / "folder.tsv").mkdir()
-    assert refused(tmp_path / "folder.tsv").startswith("cannot be read (")
+    assert refused(tmp_path / "folder.tsv").startswith("is a folder; name one data file")
     with pytest.raises(DataError, match=r"no\.tsv: cannot be read .*relative to"):
         fingerprint(tmp_path / "no.tsv")
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from edgebert.errors import DataError
+from edgebert.errors import MissingColumnError
 from edgebert.examples import Columns, Example
 from edgebert.runtime.tasks import device_half
 from edgebert.settings import fill
@@ -34,8 +34,8 @@ def read_texts(path: Path, manifest: dict[str, Any]) -> list[Example]:
     columns = Columns(**manifest["data"]["columns"])
     try:
         return read_rows(path, manifest)
-    except DataError as error:
-        if f"'{columns.label}'" not in str(error) or not columns.label:
+    except MissingColumnError as error:
+        if error.column != columns.label:
             raise
     unlabelled = replace(columns, label="")
     return read_rows(path, manifest | {"data": manifest["data"] | {"columns": vars(unlabelled)}})

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from edgebert.errors import DataError, InputError, TextError
+from edgebert.errors import DataError, InputError, MissingColumnError, TextError
 from edgebert.examples import Columns, Example
 from edgebert.measure import metrics
 from edgebert.runtime.encode import Encoded, TextEncoder, check_text
@@ -88,9 +88,8 @@ def read(path: Path, columns: Columns, settings: Settings) -> list[Example]:
     scores = regression.Settings(settings.low, settings.high)
     try:
         return regression.read(path, columns, scores)
-    except DataError as error:
-        lacking = any(f"{what} '{columns.label}'" in str(error) for what in ("no column", "no key"))
-        if settings.objective == "scores" or not lacking:
+    except MissingColumnError as error:
+        if settings.objective == "scores" or error.column != columns.label:
             raise
     return regression.read(path, replace(columns, label=""), scores)
 
