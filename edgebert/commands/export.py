@@ -82,7 +82,8 @@ def _figures(metrics: dict[str, object]) -> str:
         if key == "quality" and isinstance(value, dict):
             parts += [f"{split} {quality['metric']} {quality['value']:.4f}" for split, quality in value.items()]
         elif key in ("parity", "agreement") and isinstance(value, dict):
-            parts.append(f"logits within {value['max_difference']:.1e}, {value['agreement']:.1%} same label")
+            within, same = f"{value['max_difference']:.1e}", f"{value['agreement']:.1%}"
+            parts.append(f"outputs within {within} of PyTorch's, all the largest in place in {same} of texts")
         elif not isinstance(value, dict):
             parts.append(f"{key} {value:g}" if isinstance(value, float) else f"{key} {value}")
     return ", ".join(parts)
