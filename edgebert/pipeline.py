@@ -24,7 +24,8 @@ from edgebert.compress.run import Run
 from edgebert.errors import DataError, SettingsError
 from edgebert.exporters.assemble import BundleParts, write_bundle
 from edgebert.exporters.graphs import VERSION as GRAPH_VERSION
-from edgebert.exporters.graphs import GraphJob, full_precision_graph, quantized_graph
+from edgebert.exporters.graphs import GraphJob, full_precision_graph
+from edgebert.exporters.int8 import quantized_graph
 from edgebert.recipe import Recipe, settings_dict
 from edgebert.target import Target
 from edgebert.workdir import Done, Workdir, model_hash

@@ -122,6 +122,7 @@ class QuantizeSettings:
     format: Literal["profile", "dynamic", "static", "none"] = "profile"
     embeddings: Literal["int8", "fp32"] = "int8"
     samples: int = within(256, 8)
+    max_drop: float | None = within(None, 0.0, 1.0)
 
 
 @dataclass(frozen=True)
@@ -177,6 +178,8 @@ def read_recipe(path: Path, overrides: tuple[str, ...] = ()) -> Recipe:
     trains = recipe.finetune or recipe.distill or recipe.prune
     if trains and not (recipe.data.train and recipe.data.validation):
         raise SettingsError(f"{path}: training stages need 'data.train' and 'data.validation'; name both files")
+    if recipe.quantize.max_drop is not None and not recipe.data.validation:
+        raise SettingsError(f"{path}: 'quantize.max_drop' needs 'data.validation' to measure the drop on; name a file")
     return recipe
 
 

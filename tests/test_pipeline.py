@@ -119,9 +119,15 @@ def test_a_checkpoint_with_the_head_is_only_quantized(
 def test_static_int8_keeps_the_labels(recipe_file: Path, data_dir: Path, built: Path, tmp_path: Path) -> None:
     work = built.with_name(built.name + ".work")
     more = ("--work", str(work), "--set", "quantize.format=static", "--set", 'export.formats=["onnx"]')
+    more = (*more, "--set", "quantize.max_drop=0.05")
     assert export(recipe_file, data_dir, tmp_path / "static", *more) == 0
     manifest = read_manifest(tmp_path / "static")
     assert manifest["precision"] == "int8-static"
+    guard, held = (manifest["stages"][-1]["metrics"][name] for name in ("guard", "quality"))
+    assert guard["tried"][-1]["quality"] == held["validation"]["value"] >= guard["full_precision"] - 0.05
+    assert {path.name for path in (tmp_path / "static").iterdir()} == {path.name for path in built.iterdir()} - {
+        "openvino"
+    }
     assert manifest["stages"][-1]["metrics"]["agreement"]["agreement"] >= 0.95
 
 

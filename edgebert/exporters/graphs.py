@@ -1,35 +1,31 @@
-"""The stages that make graphs: full precision, checked against PyTorch; INT8, compared with full precision."""
+"""Full-precision graphs, checked against PyTorch; and how any graph of a model is compared and scored."""
 
 from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 
 from edgebert.compress import checkpoint
 from edgebert.compress.data import TaskData
 from edgebert.compress.progress import progress
-from edgebert.compress.quantize.dynamic import quantize_weights
-from edgebert.compress.quantize.embeddings import quantize_embeddings
 from edgebert.compress.report import StageReport
 from edgebert.compress.run import Run
 from edgebert.compress.validation import torch_outputs
 from edgebert.examples import Example
-from edgebert.exporters.onnx import can_rewrite, export_fast, export_plain, fast_module, graph_inputs
+from edgebert.exporters.onnx import can_rewrite, export_fast, export_plain
 from edgebert.exporters.parity import Parity, compare, require_parity
 from edgebert.measure.quality import evaluate
-from edgebert.recipe import ExportSettings, QuantizeSettings, settings_dict
+from edgebert.recipe import ExportSettings
 from edgebert.runtime.encode import Encoded, TextEncoder
 from edgebert.runtime.model import Model, Task
-from edgebert.runtime.session import OnnxSession, OpenVinoSession, Outputs, Session
+from edgebert.runtime.session import OnnxSession, Outputs, Session
 from edgebert.runtime.tasks import device_half
-from edgebert.target import ExportChoice
 
 VERSION = 1
 CPU = "CPUExecutionProvider"
@@ -108,53 +104,11 @@ def full_precision_graph(job: GraphJob, kind: str, out: Path) -> StageReport:
         names = export_fast(model, job.half, outputs, job.segments, job.run.max_length, out / GRAPH)
     session = OnnxSession(out / GRAPH, 2, CPU)
     windows = job.parity_windows()
-    parity = _compare(job, session, names, windows, job.reference(windows))
+    parity = compare_graph(job, session, names, windows, job.reference(windows))
     require_parity(parity, f"{kind} graph")
-    tuned = _tuned(job, session, names)
-    metrics = {"parity": asdict(parity), "head": tuned, "quality": _quality(job, session, names, tuned)}
+    tuned = tuned_head(job, session, names)
+    metrics = {"parity": asdict(parity), "head": tuned, "quality": quality_of(job, session, names, tuned)}
     return StageReport("graph", {"kind": kind, "inputs": names}, metrics)
-
-
-def quantized_graph(
-    job: GraphJob, graph: Path, settings: QuantizeSettings, form: str, choice: ExportChoice, out: Path
-) -> StageReport:
-    """INT8 graphs: ONNX dynamic or static, and OpenVINO where the recipe asks for it.
-
-    Args:
-        job: The model and its texts.
-        graph: Folder of its full-precision graph.
-        settings: The recipe's `[quantize]` table.
-        form: `dynamic` or `static`.
-        choice: The profile's types and granularity.
-        out: Folder for `model.onnx` and `openvino/`.
-    """
-    calibration, windows = job.calibration_windows(settings.samples), job.parity_windows()
-    reference = job.reference(windows)
-    metrics: dict[str, Any] = {}
-    if form == "dynamic":
-        quantize_weights(graph / GRAPH, choice, out / GRAPH)
-    else:
-        from edgebert.compress.quantize.static import quantize_static
-
-        module = fast_module(job.load(), job.half, job.segments, job.run.max_length)
-        outputs = list(job.task().OUTPUTS)
-        quantize_static(module, calibration, outputs, job.run.max_length, choice, out / GRAPH)
-    if settings.embeddings == "int8":
-        model = onnx.load(out / GRAPH)
-        quantize_embeddings(model)
-        onnx.save(model, out / GRAPH)
-    names = graph_inputs(out / GRAPH)
-    session: Session = OnnxSession(out / GRAPH, 2, CPU)
-    metrics["agreement"] = asdict(_compare(job, session, names, windows, reference))
-    metrics["head"] = tuned = _tuned(job, session, names)
-    metrics["quality"] = _quality(job, session, names, tuned)
-    if "openvino" in job.settings.formats:
-        session = _openvino(graph, calibration, choice, out)
-        names = graph_inputs(graph / GRAPH)
-        agreement = asdict(_compare(job, session, names, windows, reference))
-        metrics["openvino"] = {"agreement": agreement, "quality": _quality(job, session, names, tuned)}
-    arguments = {**settings_dict(settings), "format": form, "inputs": names, "profile": settings_dict(choice)}
-    return StageReport("quantize", arguments, metrics)
 
 
 def write_openvino(graph: Path, out: Path) -> None:
@@ -171,20 +125,14 @@ def copy_graphs(source: Path, out: Path) -> None:
         shutil.copytree(source / "openvino", out / "openvino")
 
 
-def _openvino(graph: Path, calibration: list[Encoded], choice: ExportChoice, out: Path) -> Session:
-    from edgebert.compress.quantize.openvino import quantize_openvino
-
-    quantize_openvino(graph / GRAPH, calibration, graph_inputs(graph / GRAPH), out / "openvino")
-    return OpenVinoSession(out / "openvino" / "model.xml", 2, list(choice.length_buckets))
-
-
-def _compare(
+def compare_graph(
     job: GraphJob, session: Session, names: list[str], windows: list[Encoded], reference: list[Outputs]
 ) -> Parity:
+    """How far a graph's outputs are from PyTorch's on the same windows."""
     return compare(reference, session, names, windows, job.task().OUTPUTS, job.pad_id)
 
 
-def _tuned(job: GraphJob, session: Session, names: list[str]) -> dict[str, Any]:
+def tuned_head(job: GraphJob, session: Session, names: list[str]) -> dict[str, Any]:
     """What the task chooses on the validation split, with this graph."""
     tune, examples = getattr(job.half, "tune", None), job.data.validation
     if tune is None or not examples:
@@ -196,12 +144,18 @@ def _tuned(job: GraphJob, session: Session, names: list[str]) -> dict[str, Any]:
     return chosen
 
 
-def _quality(job: GraphJob, session: Session, names: list[str], tuned: dict[str, Any]) -> dict[str, Any]:
-    """The metric on every labelled held-out split, by the device's own code."""
+def quality_of(
+    job: GraphJob,
+    session: Session,
+    names: list[str],
+    tuned: dict[str, Any],
+    splits: Collection[str] = ("validation", "test"),
+) -> dict[str, Any]:
+    """The metric on labelled held-out splits, by the device's own code."""
     model = _model(job, session, names, tuned)
     result = {}
     for split, examples in (("validation", job.data.validation), ("test", job.data.test)):
-        if examples:
+        if examples and split in splits:
             rows = progress(examples, desc=f"score {split}", unit="text")
             result[split] = evaluate(model, rows, job.run.metric).as_dict()
     return result

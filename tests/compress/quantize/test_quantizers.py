@@ -10,8 +10,9 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from edgebert.compress import checkpoint
-from edgebert.compress.quantize.dynamic import head_matmuls, quantize_weights
+from edgebert.compress.quantize.dynamic import quantize_weights
 from edgebert.compress.quantize.openvino import quantize_openvino
+from edgebert.compress.quantize.products import head_matmuls
 from edgebert.compress.quantize.static import quantize_static
 from edgebert.compress.tasks import text_classification as half
 from edgebert.compress.validation import torch_outputs

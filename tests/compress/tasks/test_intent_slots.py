@@ -17,7 +17,7 @@ import edgebert
 from edgebert.bundle import read_manifest
 from edgebert.cli import main
 from edgebert.compress import arch, checkpoint
-from edgebert.compress.quantize.dynamic import head_matmuls
+from edgebert.compress.quantize.products import head_matmuls
 from edgebert.compress.tasks import intent_slots
 from edgebert.compress.tasks.token_classification import UNKNOWN, UNREAD
 from edgebert.errors import CheckpointError, DataError

@@ -18,7 +18,7 @@ from torch.nn import functional
 import edgebert
 from edgebert.bundle import read_manifest
 from edgebert.cli import main
-from edgebert.compress.quantize.dynamic import head_matmuls
+from edgebert.compress.quantize.products import head_matmuls
 from edgebert.compress.tasks import token_classification
 from edgebert.compress.tasks.token_classification import UNKNOWN, UNREAD
 from edgebert.errors import DataError

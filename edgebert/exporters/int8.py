@@ -1,0 +1,120 @@
+"""The stage that makes INT8 graphs of a full-precision one, guards their quality, and compares them with PyTorch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import onnx
+
+from edgebert.compress.quantize.dynamic import quantize_weights
+from edgebert.compress.quantize.embeddings import quantize_embeddings
+from edgebert.compress.quantize.guard import Guard
+from edgebert.compress.quantize.products import release, weight_products
+from edgebert.compress.report import StageReport
+from edgebert.exporters.graphs import CPU, GRAPH, GraphJob, compare_graph, quality_of, tuned_head
+from edgebert.exporters.onnx import fast_module, graph_inputs
+from edgebert.exporters.parity import relative_error
+from edgebert.recipe import QuantizeSettings, settings_dict
+from edgebert.runtime.encode import Encoded
+from edgebert.runtime.model import padded_inputs
+from edgebert.runtime.session import OnnxSession, OpenVinoSession, Outputs, Session
+from edgebert.target import ExportChoice
+
+CALIBRATED = ".calibrated.onnx"
+Make = Callable[[Collection[str], Path], None]
+
+
+def quantized_graph(
+    job: GraphJob, graph: Path, settings: QuantizeSettings, form: str, choice: ExportChoice, out: Path
+) -> StageReport:
+    """INT8 graphs: ONNX dynamic or static, and OpenVINO where the recipe asks for it.
+
+    Args:
+        job: The model and its texts.
+        graph: Folder of its full-precision graph.
+        settings: The recipe's `[quantize]` table.
+        form: `dynamic` or `static`.
+        choice: The profile's types and granularity.
+        out: Folder for `model.onnx` and `openvino/`.
+
+    Raises:
+        RunError: `settings.max_drop` cannot be held.
+    """
+    calibration, windows = job.calibration_windows(settings.samples), job.parity_windows()
+    reference = job.reference(windows)
+    make = _maker(job, graph / GRAPH, calibration, settings, form, choice, out)
+    metrics: dict[str, Any] = {}
+    if settings.max_drop is None:
+        make((), out / GRAPH)
+    else:
+        metrics["guard"] = _guard(job, graph / GRAPH, make, settings.max_drop).run(graph / GRAPH, out / GRAPH)
+    (out / CALIBRATED).unlink(missing_ok=True)
+    names = graph_inputs(out / GRAPH)
+    session: Session = OnnxSession(out / GRAPH, 2, CPU)
+    metrics["agreement"] = asdict(compare_graph(job, session, names, windows, reference))
+    metrics["head"] = tuned = tuned_head(job, session, names)
+    metrics["quality"] = quality_of(job, session, names, tuned)
+    if "openvino" in job.settings.formats:
+        session = _openvino(graph, calibration, choice, out)
+        names = graph_inputs(graph / GRAPH)
+        agreement = asdict(compare_graph(job, session, names, windows, reference))
+        metrics["openvino"] = {"agreement": agreement, "quality": quality_of(job, session, names, tuned)}
+    arguments = {**settings_dict(settings), "format": form, "inputs": names, "profile": settings_dict(choice)}
+    return StageReport("quantize", arguments, metrics)
+
+
+def _maker(
+    job: GraphJob,
+    graph: Path,
+    calibration: list[Encoded],
+    settings: QuantizeSettings,
+    form: str,
+    choice: ExportChoice,
+    folder: Path,
+) -> Make:
+    """What writes an INT8 graph that leaves some products of the full-precision one as they are."""
+    if form == "static":
+        from edgebert.compress.quantize.static import quantize_static
+
+        module, outputs = fast_module(job.load(), job.half, job.segments, job.run.max_length), list(job.task().OUTPUTS)
+        quantize_static(module, calibration, outputs, job.run.max_length, choice, folder / CALIBRATED)
+
+    def make(leave: Collection[str], out: Path) -> None:
+        if form == "static":
+            model = onnx.load(folder / CALIBRATED)
+            release(model, onnx.load(graph), leave)
+        else:
+            quantize_weights(graph, choice, out, leave)
+            model = onnx.load(out)
+        if settings.embeddings == "int8":
+            quantize_embeddings(model)
+        onnx.save(model, out)
+
+    return make
+
+
+def _guard(job: GraphJob, graph: Path, make: Make, max_drop: float) -> Guard:
+    names, windows = graph_inputs(graph), job.parity_windows()
+
+    def outputs(path: Path) -> list[Outputs]:
+        session = OnnxSession(path, 2, CPU)
+        return [session.run(padded_inputs([window], names, job.pad_id)) for window in windows]
+
+    def quality(path: Path) -> float:
+        session = OnnxSession(path, 2, CPU)
+        scored = quality_of(job, session, names, tuned_head(job, session, names), splits=("validation",))
+        return float(scored["validation"]["value"])
+
+    reference = outputs(graph)
+    products = weight_products(onnx.load(graph))
+    return Guard(products, make, quality, lambda path: relative_error(reference, outputs(path)), max_drop)
+
+
+def _openvino(graph: Path, calibration: list[Encoded], choice: ExportChoice, out: Path) -> Session:
+    from edgebert.compress.quantize.openvino import quantize_openvino
+
+    quantize_openvino(graph / GRAPH, calibration, graph_inputs(graph / GRAPH), out / "openvino")
+    return OpenVinoSession(out / "openvino" / "model.xml", 2, list(choice.length_buckets))
