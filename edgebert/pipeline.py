@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,12 +21,14 @@ from edgebert.compress.prune import prune
 from edgebert.compress.recover import recover
 from edgebert.compress.report import StageReport
 from edgebert.compress.run import Run
+from edgebert.compress.vocabulary import VERSION as VOCABULARY_VERSION
+from edgebert.compress.vocabulary import cut_settings, cut_vocabulary, recover_vocabulary
 from edgebert.errors import DataError, SettingsError
 from edgebert.exporters.assemble import BundleParts, write_bundle
 from edgebert.exporters.graphs import VERSION as GRAPH_VERSION
 from edgebert.exporters.graphs import GraphJob, full_precision_graph
 from edgebert.exporters.int8 import quantized_graph
-from edgebert.recipe import Recipe, settings_dict
+from edgebert.recipe import Recipe, VocabularySettings, settings_dict
 from edgebert.target import Target
 from edgebert.workdir import Done, Workdir, model_hash
 
@@ -142,7 +144,7 @@ class _Build:
         return Step("checkpoint", self._stage("take-over", checkpoint.VERSION, inputs, action).folder, ())
 
     def _compressed(self, teacher: Step) -> list[Step]:
-        """Teacher, distilled student, pruned and recovered student: those that the recipe names."""
+        """Teacher, distilled student, pruned and recovered one, one of fewer words: those that the recipe names."""
         chain = [teacher]
         layers: tuple[int, ...] | None = None
         if self.recipe.distill:
@@ -154,6 +156,8 @@ class _Build:
             chain.append(self._step(chain[-1], self._stage("distill", DISTILL_VERSION, inputs, action, trains=True)))
         if self.recipe.prune:
             chain.append(self._pruned(teacher, chain[-1], layers))
+        if self.recipe.vocabulary:
+            chain.append(self._with_fewer_words(self.recipe.vocabulary, teacher, chain[-1], layers))
         return chain
 
     def _pruned(self, teacher: Step, source: Step, layers: tuple[int, ...] | None) -> Step:
@@ -169,6 +173,28 @@ class _Build:
         action = partial(recover, cut.folder, teacher.folder, layers, self.data, settings, self.run_constants)
         recovered = self._stage("recover", PRUNE_VERSION, inputs, action, trains=True)
         return self._step(self._step(source, cut), recovered)
+
+    def _with_fewer_words(
+        self, settings: VocabularySettings, teacher: Step, source: Step, layers: tuple[int, ...] | None
+    ) -> Step:
+        step = self._step(source, self._vocabulary(source, settings))
+        if settings.recover is None:
+            return step
+        # To teach a student of the small vocabulary, the teacher reads the same ids.
+        taught = self._vocabulary(teacher, replace(settings, rank=0))
+        inputs: dict[str, Any] = {"model": model_hash(step.folder), "teacher": model_hash(taught.folder)}
+        inputs |= {"settings": [settings_dict(settings.recover), settings_dict(settings.loss)], "layers": layers}
+        inputs |= self._data_inputs("train", "unlabelled", "validation")
+        action = partial(
+            recover_vocabulary, step.folder, taught.folder, layers, self.data, settings, self.run_constants
+        )
+        return self._step(step, self._stage("recover-vocabulary", VOCABULARY_VERSION, inputs, action, trains=True))
+
+    def _vocabulary(self, source: Step, settings: VocabularySettings) -> Done:
+        inputs = {"model": model_hash(source.folder), "settings": cut_settings(settings)}
+        inputs |= self._data_inputs(*SPLITS, "corpus")
+        action = partial(cut_vocabulary, source.folder, self.data, settings, self.run_constants)
+        return self._stage("vocabulary", VOCABULARY_VERSION, inputs, action, of=source.name)
 
     def _graph(self, step: Step, kind: str) -> Done:
         job = self._job(step)
@@ -193,6 +219,7 @@ class _Build:
         root = self.out.with_name(self.out.name + ".stages")
         steps = [("0-baseline", teacher, "plain"), ("1-graph", teacher, "fast")]
         names = {"distill": "2-distill", "recover": "3-prune"}
+        names |= dict.fromkeys(("vocabulary", "recover-vocabulary"), "4-vocabulary")
         steps += [(names[step.name], step, "fast") for step in chain[1:]]
         if not self.recipe.export.stages:
             steps = steps[:1]

@@ -116,6 +116,29 @@ class PruneSettings:
 
 
 @dataclass(frozen=True)
+class VocabularySettings:
+    """Which pieces of the tokenizer stay, the rank of the word table, and the training that recovers from both.
+
+    Special tokens and single characters stay in any case. `size` 0 is no limit, `rank` 0 keeps the table whole.
+    """
+
+    corpus: tuple[str, ...] = ()
+    minimum_count: int = within(1, 1)
+    size: int = within(0, 0)
+    keep: tuple[str, ...] = ()
+    rank: int = within(0, 0)
+    recover: TrainSettings | None = None
+    loss: DistillLoss = field(default_factory=DistillLoss)
+
+    def __post_init__(self) -> None:
+        """Refuse a rank that nothing recovers from, and words that are none."""
+        if self.rank and self.recover is None:
+            raise ValueError(f"rank is {self.rank}, which takes training: add a [vocabulary.recover] table")
+        if not all(word.strip() for word in self.keep):
+            raise ValueError(f"keep is {list(self.keep)}; expected words that are not blank")
+
+
+@dataclass(frozen=True)
 class QuantizeSettings:
     """INT8: how activations are quantized, and what is spared; "profile" leaves the choice to the profile."""
 
@@ -156,6 +179,7 @@ class Recipe:
     finetune: FinetuneSettings | None = None
     distill: DistillSettings | None = None
     prune: PruneSettings | None = None
+    vocabulary: VocabularySettings | None = None
     quantize: QuantizeSettings = field(default_factory=QuantizeSettings)
     export: ExportSettings = field(default_factory=ExportSettings)
 
@@ -175,11 +199,17 @@ def read_recipe(path: Path, overrides: tuple[str, ...] = ()) -> Recipe:
     for override in overrides:
         _override(table, override)
     recipe = _for_task(fill(Recipe, table, str(path)), str(path))
-    trains = recipe.finetune or recipe.distill or recipe.prune
+    vocabulary = recipe.vocabulary
+    trains = recipe.finetune or recipe.distill or recipe.prune or (vocabulary and vocabulary.recover)
     if trains and not (recipe.data.train and recipe.data.validation):
         raise SettingsError(f"{path}: training stages need 'data.train' and 'data.validation'; name both files")
     if recipe.quantize.max_drop is not None and not recipe.data.validation:
         raise SettingsError(f"{path}: 'quantize.max_drop' needs 'data.validation' to measure the drop on; name a file")
+    if vocabulary and not (recipe.data.train or recipe.data.unlabelled or vocabulary.corpus):
+        raise SettingsError(
+            f"{path}: [vocabulary] keeps what a corpus holds, but there is none; "
+            "name data.train, data.unlabelled or vocabulary.corpus"
+        )
     return recipe
 
 

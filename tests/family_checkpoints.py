@@ -10,19 +10,28 @@ BERT_LIKE = ("bert", "distilbert", "electra", "mobilebert")
 FAMILIES = (*BERT_LIKE, "roberta")
 STANDARD = ("bert", "distilbert", "electra", "roberta")
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
-WORDPIECES = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS, *LETTERS, *(f"##{letter}" for letter in LETTERS)]
+SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+# "a" is a word and a letter.
+WORDPIECES = list(dict.fromkeys([*SPECIAL, *WORDS, *LETTERS, *(f"##{letter}" for letter in LETTERS)]))
 PAIRED = [("a good film", "a great film"), ("the story was dull", "a warm meal"), ("so bad", "it was cold and poor")]
 
 
-def make_family(folder: Path, family: str, head: str = "SequenceClassification", seed: int = 0, **config: Any) -> Path:
+def make_family(
+    folder: Path,
+    family: str,
+    head: str = "SequenceClassification",
+    seed: int = 0,
+    tokenizer: Any = None,
+    **config: Any,
+) -> Path:
     """A folder as transformers 5 saves it: 3 layers, 32 wide, 4 heads, 64 neurons, room for 64 tokens.
 
-    `head` ends the name of an AutoModel class; empty for the encoder alone.
+    `head` ends the name of an AutoModel class; empty for the encoder alone. `tokenizer`: one in the place of the usual.
     """
     import torch
     import transformers
 
-    tokenizer = make_tokenizer(family)
+    tokenizer = tokenizer or make_tokenizer(family)
     model_class = getattr(transformers, f"AutoModelFor{head}" if head else "AutoModel")
     torch.manual_seed(seed)
     model = model_class.from_config(make_config(family, len(tokenizer), **config))

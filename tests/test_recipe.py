@@ -1,5 +1,7 @@
 """Recipes: strict reading, --set overrides, and every shipped recipe bound to the code."""
 
+import re
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +10,7 @@ from edgebert.cli import main
 from edgebert.errors import SettingsError
 from edgebert.examples import Columns
 from edgebert.measure.suite import read_suite
-from edgebert.recipe import read_recipe, settings_dict
+from edgebert.recipe import VocabularySettings, read_recipe, settings_dict
 from edgebert.runtime.tasks import device_half, task_names
 from edgebert.target import profile_names, read_target
 
@@ -107,6 +109,10 @@ def test_a_wrong_recipe_names_file_key_and_what_is_allowed(
         ("distill.layers=[1, 1]", ["distill", "[1, 1]", "rising order"]),
         ("distill.layers=[]", ["distill", "[]", "rising order"]),
         ("distill.layers=[-1, 2]", ["distill", "[-1, 2]", "counted from 0"]),
+        ("vocabulary.minimum_count=0", ["'vocabulary.minimum_count' is 0", "at least 1"]),
+        ("vocabulary.rank=8", ["vocabulary: rank is 8", "[vocabulary.recover]"]),
+        ('vocabulary.keep=["yes", " "]', ["vocabulary: keep is ['yes', ' ']", "not blank"]),
+        ("vocabulary.size=0", ["[vocabulary]", "name data.train, data.unlabelled or vocabulary.corpus"]),
         ("distill.loss={soft = 0, hidden = 0}", ["distill.loss", "every loss weight is 0"]),
         ("export.formats=[]", ["export", "formats is empty", "onnx, openvino"]),
         ('export.formats=["tflite"]', ["'export.formats[0]' is 'tflite'", "'onnx', 'openvino'"]),
@@ -137,6 +143,12 @@ def test_a_training_stage_needs_train_and_validation_data(stage: str, minimal: P
     assert "'data.train' and 'data.validation'" in refused(minimal, "data.train=a.tsv")
     recipe = read_recipe(minimal, ("data.train=a.tsv", "data.validation=b.tsv"))
     assert getattr(recipe, stage) is not None
+
+
+def test_a_vocabulary_is_cut_without_training_data_but_not_recovered(minimal: Path) -> None:
+    minimal.write_text(MINIMAL + '[vocabulary]\ncorpus = ["words.txt"]\n')
+    assert read_recipe(minimal).vocabulary == VocabularySettings(corpus=("words.txt",))
+    assert "'data.train' and 'data.validation'" in refused(minimal, "vocabulary.recover.epochs=1")
 
 
 def test_a_wrong_override_ends_the_command_with_2_and_one_line(
@@ -171,6 +183,20 @@ def test_every_shipped_recipe_has_a_quantization_for_its_profile(path: Path) -> 
 
     recipe = read_recipe(path)
     assert quantization(recipe, read_target(recipe.profile)) in ("dynamic", "static", "none")
+
+
+def test_the_vocabulary_table_that_a_recipe_shows_is_one_that_the_code_can_run(tmp_path: Path) -> None:
+    shown = (ROOT / "export" / "text-classification.toml").read_text()
+    path = tmp_path / "on.toml"
+    path.write_text(re.sub(r"^# (?=\[vocabulary|\w+ = )", "", shown, flags=re.MULTILINE))
+    assert read_recipe(ROOT / "export" / "text-classification.toml").vocabulary is None
+    settings = read_recipe(path).vocabulary
+    assert settings is not None
+    assert settings.recover is not None
+    assert replace(settings, recover=None) == VocabularySettings()
+    table = shown.partition("# [vocabulary]")[2].partition("# [vocabulary.recover]")[0]
+    known = {field.name for field in fields(VocabularySettings)} - {"recover", "loss"}
+    assert set(re.findall(r"^# (\w+) = ", table, flags=re.MULTILINE)) == known
 
 
 def test_there_are_recipes_to_bind() -> None:

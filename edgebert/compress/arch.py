@@ -49,7 +49,7 @@ class EmbeddingParts:
     `padding_id` is given where positions are counted over tokens that are not padding, from this id plus 1.
     """
 
-    words: nn.Embedding
+    words: nn.Module
     positions: nn.Embedding
     types: nn.Embedding | None
     norm: nn.LayerNorm

@@ -16,7 +16,7 @@ import transformers
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
-from edgebert.compress import arch, distributed
+from edgebert.compress import arch, distributed, low_rank
 from edgebert.compress.families import CLASSIFIER_WEIGHTS, family_named
 from edgebert.compress.report import StageReport
 from edgebert.compress.tasks import workstation_half
@@ -147,19 +147,22 @@ def load_model(
     """
     config, model_class = _for_task(folder, task, labels, entries)
     torch.manual_seed(seed)
-    shapes = arch.noted_shapes(config)
     try:
-        if shapes is None:
+        if arch.noted_shapes(config) is None and low_rank.noted_rank(config) is None:
             model = _from_pretrained(folder, config, model_class)
         else:
-            model = model_class.from_config(config, dtype=torch.float32, attn_implementation=ATTENTION)
-            arch.resize_layers(model, shapes)
+            model = _drawn(config, model_class)
             _load_resized(folder, model)
     except (RuntimeError, KeyError, ValueError, OSError) as error:
         raise CheckpointError(f"{folder}: weights do not fit config.json ({_first_line(error)})") from None
     arch.ignore_segments(model)
     arch.blank_padding(model)
     return model
+
+
+def new_model(config: Any, task: str) -> Any:  # noqa: ANN401
+    """Task model of the shapes that its config tells, with weights that are to be replaced."""
+    return _drawn(config, workstation_half(task).model_class(config))
 
 
 def save_model(model: Any, tokenizer: Any, folder: Path) -> None:  # noqa: ANN401
@@ -189,6 +192,16 @@ def _for_task(folder: Path, task: str, labels: list[str], entries: Mapping[str, 
     return config, workstation_half(task).model_class(config)
 
 
+def _drawn(config: Any, model_class: Any) -> Any:  # noqa: ANN401
+    shapes, rank = arch.noted_shapes(config), low_rank.noted_rank(config)
+    model = model_class.from_config(config, dtype=torch.float32, attn_implementation=ATTENTION)
+    if shapes is not None:
+        arch.resize_layers(model, shapes)
+    if rank is not None:
+        low_rank.resize_table(model, rank)
+    return model
+
+
 def _from_pretrained(folder: Path, config: Any, model_class: Any) -> Any:  # noqa: ANN401
     model, loading = model_class.from_pretrained(
         str(folder),
@@ -204,7 +217,7 @@ def _from_pretrained(folder: Path, config: Any, model_class: Any) -> Any:  # noq
 
 
 def _load_resized(folder: Path, model: Any) -> None:  # noqa: ANN401
-    """Load a pruned model's weights, under the base model's prefix or without it; another task's head is left out."""
+    """Load weights of other shapes, under the base model's prefix or without it; another task's head is left out."""
     own, prefix = model.state_dict(), f"{model.base_model_prefix}."
     state: dict[str, torch.Tensor] = {}
     for name, tensor in load_file(folder / "model.safetensors").items():

@@ -41,7 +41,10 @@ class Labels:
 
 @dataclass(frozen=True)
 class TaskData:
-    """Examples of every split, the labels, and each file's fingerprint."""
+    """Examples of every split, the labels, and each file's fingerprint.
+
+    `corpus` is text that nothing is learnt from: it tells which words there are.
+    """
 
     task: str
     train: list[Example]
@@ -51,6 +54,7 @@ class TaskData:
     labels: Labels
     settings: dict[str, Any]
     fingerprints: list[dict[str, Any]]
+    corpus: list[Example] = field(default_factory=list)
 
     @property
     def label_names(self) -> list[str]:
@@ -104,6 +108,7 @@ def read_task_data(recipe: Recipe, folder: Path, head: list[str] | None = None) 
     }
     text_only = replace(columns, label="")
     unlabelled = [row for name in data.unlabelled for row in read_examples(folder / name, text_only)]
+    named = recipe.vocabulary.corpus if recipe.vocabulary else ()
     limit = data.limit or None
     return TaskData(
         task=recipe.task,
@@ -113,7 +118,8 @@ def read_task_data(recipe: Recipe, folder: Path, head: list[str] | None = None) 
         unlabelled=unlabelled[:limit],
         labels=workstation_half(recipe.task).read_labels(data, splits, folder, head, settings),
         settings=settings_dict(settings),
-        fingerprints=_fingerprints(data, folder, splits),
+        fingerprints=_fingerprints(data, folder, splits, named),
+        corpus=[row for name in named for row in read_examples(folder / name, text_only)],
     )
 
 
@@ -207,9 +213,11 @@ def _stacked(values: list[Any], longest: int) -> torch.Tensor:
     return torch.from_numpy(np.stack(values)) if isinstance(values[0], np.ndarray) else torch.tensor(values)
 
 
-def _fingerprints(settings: DataSettings, folder: Path, splits: dict[str, list[Example]]) -> list[dict[str, Any]]:
+def _fingerprints(
+    settings: DataSettings, folder: Path, splits: dict[str, list[Example]], corpus: Sequence[str]
+) -> list[dict[str, Any]]:
     files = [(name, getattr(settings, name)) for name in splits if getattr(settings, name)]
-    files += [("unlabelled", name) for name in settings.unlabelled]
+    files += [("unlabelled", name) for name in settings.unlabelled] + [("corpus", name) for name in corpus]
     return [
         {"split": split, "file": name, "rows": len(splits.get(split, ())) or None, "sha256": fingerprint(folder / name)}
         for split, name in files

@@ -7,6 +7,7 @@ from pathlib import Path
 from edgebert.compress import arch, checkpoint
 from edgebert.compress.prune import check_prunable
 from edgebert.compress.student import check_layers, check_width
+from edgebert.compress.vocabulary import check_vocabulary
 from edgebert.errors import SettingsError
 from edgebert.recipe import Recipe
 
@@ -34,3 +35,5 @@ def check_fit(folder: Path, recipe: Recipe) -> None:
         check_width(config, recipe.distill.hidden_size)
     if recipe.prune:
         check_prunable(config)
+    if recipe.vocabulary:
+        check_vocabulary(folder, recipe)

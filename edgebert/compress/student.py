@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from edgebert.compress import arch
+from edgebert.compress import arch, low_rank
 from edgebert.compress.families import families_that
 from edgebert.errors import SettingsError
 
@@ -57,6 +57,8 @@ def check_width(config: Any, hidden_size: int) -> None:  # noqa: ANN401
         )
     if arch.noted_shapes(config) is not None:
         raise SettingsError("distill.hidden_size: the teacher is already pruned; narrow it before pruning")
+    if low_rank.noted_rank(config) is not None:
+        raise SettingsError("distill.hidden_size: the teacher's word table is of low rank; narrow it before that")
     head_size = config.hidden_size // config.num_attention_heads
     if hidden_size > config.hidden_size or hidden_size % head_size:
         raise SettingsError(

@@ -231,6 +231,8 @@ ASKS_TOO_MUCH = [
     ("distilbert", "distill.layers=[0,3]", "the teacher has 3 layers"),
     ("electra", "distill.hidden_size=16", "electra models cannot be narrowed"),
     ("mobilebert", "prune.samples=8", "mobilebert models cannot be pruned"),
+    ("bert", "vocabulary.rank=32", "vocabulary.rank is 32, but the word table is 32 wide"),
+    ("electra", "vocabulary.rank=16", "vocabulary.rank is 16, but the word table is 16 wide"),
 ]
 
 
@@ -243,7 +245,8 @@ def test_a_recipe_that_asks_too_much_is_refused_before_it_runs(
         'name = "r"\ntask = "text-classification"\n[model]\nsource = "x"\n'
         '[data]\ntrain = "t.tsv"\nvalidation = "t.tsv"\nmax_length = 64\n'
     )
-    base = ("distill.layers=[0,2]",) if setting.startswith("distill") else ()
+    bases = {"distill": ("distill.layers=[0,2]",), "vocabulary": ("vocabulary.recover.epochs=1", "vocabulary.rank=8")}
+    base = bases.get(setting.partition(".")[0], ())
     check_fit(folders[family], read_recipe(path, base))
     with pytest.raises(SettingsError, match=says):
         check_fit(folders[family], read_recipe(path, (*base, setting)))

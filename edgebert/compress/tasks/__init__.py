@@ -21,6 +21,7 @@ A file here has:
   validation split with the finished graph (thresholds);
 - `HEADLESS = True`, where a file has it: the task puts no weights on the encoder, so any encoder can be taken as it is,
   and fine-tuning "where needed" is fine-tuning;
+- `OUTPUTS_VOCABULARY = True`, where a file has it: the outputs have a figure for every piece of the tokenizer;
 - `GRAPH_SEGMENTS`, where a file has it: texts in one input of the graph, where that is not what one row holds.
 
 Where all this depends on the recipe's `[head]` table, a file has `HALF` instead: a class that is made from the settings

@@ -23,6 +23,7 @@ from edgebert.runtime.encode import Encoded
 from edgebert.runtime.tasks.fill_mask import FillMask, Settings, hidden_positions
 
 ROWS = "all"
+OUTPUTS_VOCABULARY = True
 # Of the hidden tokens: what share is shown as the mask, and what share as a token drawn at random; the rest stands as
 # it was (Devlin et al. 2019, arXiv:1810.04805, section 3.1).
 AS_MASK, AS_RANDOM = 0.8, 0.1

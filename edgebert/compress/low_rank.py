@@ -1,0 +1,91 @@
+"""A word table of low rank: one narrow row a piece, and one matrix that widens every row alike."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from edgebert.compress import arch
+from edgebert.errors import SettingsError
+
+RANK_KEY = "edgebert_embedding_rank"
+
+
+class LowRankEmbedding(nn.Module):
+    """The product of a table (pieces x rank) and a matrix (rank x width) in the place of a table (pieces x width).
+
+    Lan et al. 2019, arXiv:1909.11942, section 3.1.
+    """
+
+    def __init__(self, pieces: int, width: int, rank: int, padding_idx: int | None) -> None:
+        """Draw both factors."""
+        super().__init__()
+        self.table = nn.Embedding(pieces, rank, padding_idx)
+        self.widen = nn.Linear(rank, width, bias=False)
+
+    @property
+    def padding_idx(self) -> int | None:
+        """Id of padding."""
+        return self.table.padding_idx
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """Rows of the product. *Shape*: (batch, length) to (batch, length, width)."""
+        rows: Tensor = self.widen(self.table(ids))
+        return rows
+
+
+def noted_rank(config: Any) -> int | None:  # noqa: ANN401
+    """Rank of the word table that a config carries, or None where the table is whole."""
+    rank: int | None = getattr(config, RANK_KEY, None)
+    return rank
+
+
+def table_width(config: Any) -> int:  # noqa: ANN401
+    """Width of a model's word table, which some families have narrower than the encoder."""
+    return int(getattr(config, "embedding_size", None) or config.hidden_size)
+
+
+def check_rank(config: Any, rank: int) -> None:  # noqa: ANN401
+    """Refuse a rank that a model's word table cannot be cut to.
+
+    Raises:
+        SettingsError: The table is no wider, or has been cut before.
+    """
+    if noted_rank(config) is not None:
+        raise SettingsError(f"vocabulary.rank is {rank}: the word table has the rank {noted_rank(config)} already")
+    if rank >= table_width(config):
+        raise SettingsError(
+            f"vocabulary.rank is {rank}, but the word table is {table_width(config)} wide; give a lower rank"
+        )
+
+
+def resize_table(model: Any, rank: int) -> None:  # noqa: ANN401
+    """Give a model a word table of that rank, not initialised, and note the rank in the config."""
+    block = arch.embeddings(model)
+    whole = block.word_embeddings
+    block.word_embeddings = LowRankEmbedding(whole.num_embeddings, whole.embedding_dim, rank, whole.padding_idx)
+    setattr(model.config, RANK_KEY, rank)
+
+
+def factor_table(model: Any, rank: int) -> float:  # noqa: ANN401
+    """Put the nearest table of that rank in the place of a model's own, by truncated singular value decomposition.
+
+    Returns:
+        Share of the table's squared norm that is kept (Eckart and Young 1936).
+
+    Raises:
+        SettingsError: The rank is not lower than the table's.
+    """
+    check_rank(model.config, rank)
+    whole = arch.embeddings(model).word_embeddings.weight.detach().double()
+    if rank >= len(whole):
+        raise SettingsError(f"vocabulary.rank is {rank}, but {len(whole)} pieces are left; give a lower rank")
+    left, strengths, right = torch.linalg.svd(whole, full_matrices=False)
+    resize_table(model, rank)
+    words = arch.embeddings(model).word_embeddings
+    with torch.no_grad():
+        words.table.weight.copy_(left[:, :rank] * strengths[:rank])
+        words.widen.weight.copy_(right[:rank].T)
+    return float(strengths[:rank].square().sum() / strengths.square().sum())

@@ -1,0 +1,163 @@
+"""The pieces of a tokenizer: which must stay, what each takes along, and the tokenizer that is left of some of them.
+
+Works on the document that `tokenizer.json` holds. Two kinds of tokenizer can be cut without a text that was known
+becoming unknown, and with the same pieces for every text whose pieces stay:
+
+- WordPiece takes the longest piece that fits (Wu et al. 2016, arXiv:1609.08144). A longer one that did not fit before
+  does not fit now, so a word whose pieces stay is split as before; every other word is known by its single characters.
+- Byte-level BPE merges pairs in a fixed order (Sennrich et al. 2016, arXiv:1508.07909; Radford et al. 2019). A word is
+  merged as before where every merge that it went through stays, so a piece takes along those that it is merged from.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+from edgebert.errors import SettingsError
+
+Document = dict[str, Any]
+SUPPORTED = "WordPiece and byte-level BPE"
+# A BPE model that sets one of these merges in another way than described above.
+OTHER_BPE = ("dropout", "continuing_subword_prefix", "end_of_word_suffix", "byte_fallback", "ignore_merges")
+
+
+def check_supported(document: Document) -> None:
+    """Refuse a tokenizer that cannot be cut.
+
+    Raises:
+        SettingsError: Names its kind, and those that can be cut.
+    """
+    model = document["model"]
+    kind = str(model["type"])
+    other = [name for name in OTHER_BPE if model.get(name)]
+    if kind == "WordPiece" or (kind == "BPE" and _is_byte_level(document.get("pre_tokenizer")) and not other):
+        return
+    if kind == "BPE":
+        kind = f"BPE with {', '.join(other)}" if other else "BPE over characters"
+    raise SettingsError(f"[vocabulary]: a {kind} tokenizer cannot be cut, only {SUPPORTED}; leave the table out")
+
+
+def always_kept(document: Document) -> set[int]:
+    """Ids that stay whatever the corpus holds: special and added tokens, single characters or bytes.
+
+    Where a vocabulary has no piece for a character alone, at the start of a word or inside one, the pieces that hold
+    the character there stay too.
+    """
+    vocabulary, model = document["model"]["vocab"], document["model"]
+    added = {token["content"]: int(token["id"]) for token in document["added_tokens"]}
+    kept = {*added.values(), *_processor_ids(document.get("post_processor"))}
+    if model.get("unk_token") in vocabulary:
+        kept.add(vocabulary[model["unk_token"]])
+    if document.get("padding"):
+        kept.add(int(document["padding"]["pad_id"]))
+    if model["type"] == "BPE":
+        return kept | {number for piece, number in vocabulary.items() if len(piece) == 1}
+    split = _splitter(model["continuing_subword_prefix"])
+    ordinary = {piece: split(piece) for piece in vocabulary if piece not in added}
+    alone = {(inside, text) for inside, text in ordinary.values() if len(text) == 1}
+
+    def needed(inside: bool, text: str) -> bool:
+        held = [(inside or at > 0, character) for at, character in enumerate(text)]
+        return len(text) == 1 or any(one not in alone for one in held)
+
+    return kept | {vocabulary[piece] for piece, parts in ordinary.items() if needed(*parts)}
+
+
+def taken_along(document: Document) -> Callable[[int], set[int]]:
+    """From a piece's id to the ids that must stay with it, its own among them."""
+    model = document["model"]
+    if model["type"] == "WordPiece":
+        return lambda number: {number}
+    vocabulary: Mapping[str, int] = model["vocab"]
+    pieces = {number: piece for piece, number in vocabulary.items()}
+    ranks = {pair: rank for rank, pair in enumerate(_merges(model))}
+
+    def needed(number: int) -> set[int]:
+        passed = _merged_from(pieces[number], ranks) if number in pieces else set()
+        return {number, *(vocabulary[piece] for piece in passed if piece in vocabulary)}
+
+    return needed
+
+
+def cut(document: Document, kept: Sequence[int]) -> Document:
+    """The tokenizer of the pieces that are kept, numbered in the order of `kept`.
+
+    Normalizer, pre-tokenizer and decoder stay; the ids of special tokens follow wherever they stand.
+    """
+    numbers = {old: new for new, old in enumerate(kept)}
+    model = dict(document["model"])
+    numbered = sorted((numbers[old], piece) for piece, old in model["vocab"].items() if old in numbers)
+    model["vocab"] = {piece: number for number, piece in numbered}
+    if model["type"] == "BPE":
+        known = model["vocab"]
+        pairs = [pair for pair in _merges(model) if {*pair, "".join(pair)} <= known.keys()]
+        model["merges"] = [list(pair) for pair in pairs]
+    smaller = {**document, "model": model}
+    smaller["added_tokens"] = [{**token, "id": numbers[token["id"]]} for token in document["added_tokens"]]
+    smaller["post_processor"] = _renumbered(document.get("post_processor"), numbers)
+    if document.get("padding"):
+        smaller["padding"] = {**document["padding"], "pad_id": numbers[document["padding"]["pad_id"]]}
+    return smaller
+
+
+def _is_byte_level(pre_tokenizer: Document | None) -> bool:
+    parts = [pre_tokenizer or {}, *(pre_tokenizer or {}).get("pretokenizers", ())]
+    return any(part.get("type") == "ByteLevel" for part in parts)
+
+
+def _splitter(prefix: str) -> Callable[[str], tuple[bool, str]]:
+    """From a piece to whether it goes on a word, and its characters."""
+
+    def split(piece: str) -> tuple[bool, str]:
+        inside = piece.startswith(prefix) and len(piece) > len(prefix)
+        return inside, piece.removeprefix(prefix) if inside else piece
+
+    return split
+
+
+def _merges(model: Document) -> list[tuple[str, str]]:
+    pairs = [merge.split(" ") if isinstance(merge, str) else merge for merge in model["merges"]]
+    return [(left, right) for left, right in pairs]
+
+
+def _merged_from(piece: str, ranks: Mapping[tuple[str, str], int]) -> set[str]:
+    """Every piece on the way from single bytes to a piece."""
+    parts = list(piece)
+    passed = {piece, *parts}
+    while len(parts) > 1:
+        rank, at = min((ranks.get(pair, math.inf), at) for at, pair in enumerate(pairwise(parts)))
+        if rank == math.inf:
+            break
+        parts[at : at + 2] = [parts[at] + parts[at + 1]]
+        passed.add(parts[at])
+    return passed
+
+
+def _processor_ids(processor: Document | None) -> set[int]:
+    """Ids that a post-processor puts around texts."""
+    if processor is None:
+        return set()
+    found = {number for part in processor.get("processors", ()) for number in _processor_ids(part)}
+    found |= {processor[name][1] for name in ("sep", "cls") if name in processor}
+    special = processor.get("special_tokens", {})
+    return found | {number for token in special.values() for number in token["ids"]}
+
+
+def _renumbered(processor: Document | None, numbers: Mapping[int, int]) -> Document | None:
+    if processor is None:
+        return None
+    changed = dict(processor)
+    if "processors" in processor:
+        changed["processors"] = [_renumbered(part, numbers) for part in processor["processors"]]
+    for name in ("sep", "cls"):
+        if name in processor:
+            changed[name] = [processor[name][0], numbers[processor[name][1]]]
+    if "special_tokens" in processor:
+        special = processor["special_tokens"].items()
+        changed["special_tokens"] = {
+            name: {**token, "ids": [numbers[number] for number in token["ids"]]} for name, token in special
+        }
+    return changed

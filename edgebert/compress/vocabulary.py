@@ -1,0 +1,301 @@
+"""Cut tokenizer and word table to the pieces of a corpus: choose, cut for real, say what other texts feel of it."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from edgebert.compress import arch, checkpoint, low_rank, pieces
+from edgebert.compress.data import TaskData
+from edgebert.compress.distill import train_student
+from edgebert.compress.progress import progress
+from edgebert.compress.report import StageReport
+from edgebert.compress.run import Run
+from edgebert.compress.tasks import workstation_half
+from edgebert.errors import CheckpointError, SettingsError
+from edgebert.examples import Example
+from edgebert.recipe import Recipe, VocabularySettings, settings_dict
+from edgebert.runtime.encode import TextEncoder
+from edgebert.runtime.model import Task
+
+VERSION = 1
+# Longer than any text: words beyond what the model reads are counted too, so that a cut text ends as it did.
+WHOLE_TEXT = 1 << 20
+
+
+def cut_vocabulary(source: Path, data: TaskData, settings: VocabularySettings, run: Run, out: Path) -> StageReport:
+    """Keep the pieces that the corpus is made of, and drop all others from tokenizer, word table and output layer.
+
+    The corpus is the training text, the unlabelled text and the files of `[vocabulary] corpus`. With a `minimum_count`
+    of 1 and without `size` and `rank`, the model gives for every text of it what it gave before, bit for bit.
+
+    Args:
+        source: Folder of the model to cut.
+        data: Texts of every split; validation and test are not counted, only looked at for the report.
+        settings: The recipe's `[vocabulary]` table.
+        run: Task, metric, seed and token limit of the export.
+        out: Folder for the model of fewer words, not yet recovered by training.
+
+    Returns:
+        The stage's arguments; pieces before and after, bytes saved; of every split the share of texts that are made
+        of other pieces now, and the share of unknown pieces before and after.
+
+    Raises:
+        SettingsError: A tokenizer that cannot be cut, or a size that does not hold what must stay.
+        CheckpointError: A tokenizer of more pieces than the word table has rows.
+    """
+    tokenizer = checkpoint.load_tokenizer(source)
+    model = checkpoint.load_model(source, run.task, data.label_names)
+    document = pieces_of(tokenizer)
+    before = Reader.of(run.encoder(tokenizer, out), data)
+    counts, named = _counts(data, settings, TextEncoder(out / "tokenizer.json", WHOLE_TEXT))
+    needed = {*pieces.always_kept(document), *named, *tokenizer.all_special_ids, *_config_ids(model.config)}
+    kept = ordered(choose(counts, needed, pieces.taken_along(document), settings), model.config)
+    smaller = cut_model(model, kept, run.task)
+    metrics: dict[str, Any] = {"pieces_before": len(tokenizer), "pieces": len(kept)}
+    if settings.rank:
+        metrics["norm_kept"] = round(low_rank.factor_table(smaller, settings.rank), 6)
+    checkpoint.save_model(smaller, tokenizer, out)
+    tokenizer = _put_tokenizer(pieces.cut(document, kept), out)
+    metrics["bytes_saved"] = _weight_bytes(source) - _weight_bytes(out)
+    after = Reader.of(TextEncoder(out / "tokenizer.json", run.max_length), data)
+    return StageReport("vocabulary", cut_settings(settings), metrics | _effects(data, before, after, kept, tokenizer))
+
+
+def recover_vocabulary(
+    source: Path,
+    teacher: Path,
+    layers: Sequence[int] | None,
+    data: TaskData,
+    settings: VocabularySettings,
+    run: Run,
+    out: Path,
+) -> StageReport:
+    """Distil the teacher, cut to the same vocabulary, into the model of fewer words.
+
+    Args:
+        source: Folder of the model that was cut.
+        teacher: Folder of the teacher, cut to the same pieces.
+        layers: Teacher layers that the model's layers stand for; all of them if None.
+        data: Labelled and unlabelled examples.
+        settings: The recipe's `[vocabulary]` table, with `recover`.
+        run: Task, metric, seed and token limit of the export.
+        out: Folder for the recovered model.
+    """
+    assert settings.recover is not None
+    student = checkpoint.load_model(source, run.task, data.label_names)
+    layers = layers or range(len(arch.encoder_layers(student)))
+    stage = "recover-vocabulary"
+    return train_student(student, teacher, layers, data, settings.recover, settings.loss, run, out, stage)
+
+
+def check_vocabulary(folder: Path, recipe: Recipe) -> None:
+    """Refuse a `[vocabulary]` table that a checkpoint or a task does not allow.
+
+    Raises:
+        SettingsError: A tokenizer that cannot be cut, a rank that is none, or a rank for a task that reads the table
+            at its outputs too.
+    """
+    assert recipe.vocabulary is not None
+    pieces.check_supported(pieces_of(checkpoint.load_tokenizer(folder)))
+    rank = recipe.vocabulary.rank
+    if not rank:
+        return
+    low_rank.check_rank(checkpoint.load_config(folder), rank)
+    width = recipe.distill.hidden_size if recipe.distill else 0
+    if width and rank >= width:
+        raise SettingsError(f"vocabulary.rank is {rank}, but the student is {width} wide; give a lower rank")
+    if getattr(workstation_half(recipe.task), "OUTPUTS_VOCABULARY", False):
+        raise SettingsError(
+            f"vocabulary.rank is {rank}: the outputs of {recipe.task} are read from the whole table, "
+            "which would stay beside the narrow one; leave rank out"
+        )
+
+
+def cut_settings(settings: VocabularySettings) -> dict[str, Any]:
+    """What cutting depends on of the recipe's `[vocabulary]` table."""
+    return {name: value for name, value in settings_dict(settings).items() if name not in ("recover", "loss")}
+
+
+def pieces_of(tokenizer: Any) -> pieces.Document:  # noqa: ANN401
+    """What `tokenizer.json` holds of a tokenizer of transformers."""
+    document: pieces.Document = json.loads(tokenizer.backend_tokenizer.to_str())
+    return document
+
+
+def choose(
+    counts: Mapping[int, int],
+    needed: Iterable[int],
+    taken_along: Callable[[int], set[int]],
+    settings: VocabularySettings,
+) -> set[int]:
+    """Ids to keep: those that are needed, then the most frequent, each with what it takes along.
+
+    Args:
+        counts: How often the corpus holds every piece.
+        needed: Ids that stay in any case.
+        taken_along: From an id to the ids that must stay with it.
+        settings: Least count and largest size.
+
+    Raises:
+        SettingsError: The size does not hold what is needed.
+    """
+    kept = {number for one in needed for number in taken_along(one)}
+    if settings.size and len(kept) > settings.size:
+        raise SettingsError(
+            f"vocabulary.size is {settings.size}, but special tokens, single characters and vocabulary.keep are "
+            f"{len(kept)} pieces; give at least that, or 0 for no limit"
+        )
+    frequent = [number for number, count in counts.items() if count >= settings.minimum_count]
+    for number in sorted(frequent, key=lambda number: (-counts[number], number)):
+        more = taken_along(number) - kept
+        if not settings.size or len(kept) + len(more) <= settings.size:
+            kept |= more
+    return kept
+
+
+def ordered(kept: set[int], config: Any) -> list[int]:  # noqa: ANN401
+    """Ids in the order of their new numbers; where positions are counted from the id of padding, that one stays.
+
+    Raises:
+        CheckpointError: The word table lacks a row for one of them, or too few are left to leave padding in its place.
+    """
+    order = sorted(kept)
+    if order[-1] >= config.vocab_size:
+        raise CheckpointError(
+            f"the tokenizer has a piece with the id {order[-1]}, but config.json tells a word table of "
+            f"{config.vocab_size} rows; save model and tokenizer together"
+        )
+    padding = config.pad_token_id
+    if arch.family_of(config).skips_padding:
+        order.remove(padding)
+        order.insert(padding, padding)
+        if order.index(padding) != padding:
+            raise CheckpointError(
+                f"[vocabulary]: padding has the id {padding}, from which positions are counted, and only {len(order)} "
+                "pieces stay; leave the table out"
+            )
+    return order
+
+
+def cut_model(model: Any, kept: Sequence[int], task: str) -> Any:  # noqa: ANN401
+    """The model with the rows of the kept ids, in their order, wherever it has one for every piece."""
+    config = copy.deepcopy(model.config)
+    numbers = {old: new for new, old in enumerate(kept)}
+    for name, number in _special_ids(config).items():
+        setattr(config, name, numbers.get(number))
+    config.vocab_size = len(kept)
+    smaller = checkpoint.new_model(config, task)
+    rows, shapes = torch.tensor(kept), {name: weight.shape for name, weight in smaller.state_dict().items()}
+    state = {}
+    for name, weight in model.state_dict().items():
+        for axis, (before, after) in enumerate(zip(weight.shape, shapes[name], strict=True)):
+            weight = weight if before == after else weight.index_select(axis, rows)
+        state[name] = weight
+    smaller.load_state_dict(state)
+    return smaller.eval()
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Rows as the device encodes them with one tokenizer."""
+
+    encoder: TextEncoder
+    task: Task
+    segments: int
+
+    @classmethod
+    def of(cls, encoder: TextEncoder, data: TaskData) -> Reader:
+        """A reader for the task of the data."""
+        return cls(encoder, data.device_task(encoder), data.segments)
+
+    def ids(self, example: Example) -> list[list[int]]:
+        """Token ids of every window of a row; of a text that lacks its pair, those of the text."""
+        if self.segments > 1 and example.text_pair is None:
+            return [self.encoder.encode(example.text).ids]
+        return [window.ids for window in self.task.encode(self.task.given(example))]
+
+
+def _put_tokenizer(document: pieces.Document, folder: Path) -> Any:  # noqa: ANN401
+    """Put a tokenizer in the place of the one that a folder has, saved as transformers reads it."""
+    (folder / "tokenizer.json").write_text(json.dumps(document, ensure_ascii=False), encoding="utf-8")
+    tokenizer = checkpoint.load_tokenizer(folder)
+    tokenizer.save_pretrained(folder)
+    return tokenizer
+
+
+def _counts(data: TaskData, settings: VocabularySettings, encoder: TextEncoder) -> tuple[Counter[int], set[int]]:
+    """How often every piece stands in the corpus, and the pieces of the words that are named in the recipe."""
+    reader, counts = Reader.of(encoder, data), Counter[int]()
+    own_windows = getattr(data.half, "training_windows", None)
+    for example in progress([*data.train, *data.unlabelled], desc="count pieces", unit="text"):
+        found = _tally(reader.ids(example))
+        if own_windows:
+            # What the device hides of a text, training sees.
+            found |= _tally([window.ids for window in own_windows(reader.task, example)])
+        counts.update(found)
+    for example in progress(data.corpus, desc="count pieces", unit="text"):
+        counts.update(_tally(reader.ids(example)) | _running(encoder, example.text))
+    return counts, {number for word in settings.keep for number in _running(encoder, word)}
+
+
+def _running(encoder: TextEncoder, text: str) -> Counter[int]:
+    """Pieces of a text, at the start and behind a space: to bytes, a word is not the same in both places."""
+    return _tally([encoder.encode(text).ids]) | _tally([encoder.encode(f" {text}").ids])
+
+
+def _tally(windows: Iterable[Sequence[int]]) -> Counter[int]:
+    return Counter(number for window in windows for number in window)
+
+
+def _effects(
+    data: TaskData,
+    before: Reader,
+    after: Reader,
+    kept: Sequence[int],
+    tokenizer: Any,  # noqa: ANN401
+) -> dict[str, float]:
+    """Of every split: texts of other pieces than before, and pieces that are unknown, as shares."""
+    corpus = [*data.train, *data.unlabelled, *data.corpus]
+    unknown = None if tokenizer.unk_token_id is None else kept[tokenizer.unk_token_id]
+    special = {kept[number] for number in tokenizer.all_special_ids} - {unknown}
+    shares: dict[str, float] = {}
+    for split, examples in (("corpus", corpus), ("validation", data.validation), ("test", data.test)):
+        if not examples:
+            continue
+        changed, ours, theirs = 0, Counter[int](), Counter[int]()
+        for example in progress(examples, desc=f"compare {split}", unit="text"):
+            old = before.ids(example)
+            new = [[kept[number] for number in window] for window in after.ids(example)]
+            changed += old != new
+            theirs.update(_tally(old))
+            ours.update(_tally(new))
+        shares[f"{split}_changed"] = round(changed / len(examples), 6)
+        shares[f"{split}_unknown_before"] = _share(theirs, unknown, special)
+        shares[f"{split}_unknown"] = _share(ours, unknown, special)
+    return shares
+
+
+def _share(counts: Counter[int], number: int | None, special: set[int]) -> float:
+    ordinary = sum(count for piece, count in counts.items() if piece not in special)
+    return round(counts[number] / ordinary, 6) if number is not None and ordinary else 0.0
+
+
+def _special_ids(config: Any) -> dict[str, int]:  # noqa: ANN401
+    entries = config.to_dict().items()
+    return {name: number for name, number in entries if name.endswith("_token_id") and isinstance(number, int)}
+
+
+def _config_ids(config: Any) -> set[int]:  # noqa: ANN401
+    return {number for number in _special_ids(config).values() if 0 <= number < config.vocab_size}
+
+
+def _weight_bytes(folder: Path) -> int:
+    return (folder / "model.safetensors").stat().st_size
