@@ -135,6 +135,9 @@ def _bench(commands: Commands, common: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--target", default="local", choices=["local"], help="where to run (default: local)")
     command.add_argument("--out", help="folder for result.json and raw samples (default: BUNDLE.bench)")
+    command.add_argument(
+        "--strict", action="store_true", help="end with 1 where the machine was disturbed; the result is kept"
+    )
 
 
 def _inspect(commands: Commands, common: argparse.ArgumentParser) -> None:

@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import argparse
 import shlex
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from edgebert.bundle import check_writable, read_manifest
-from edgebert.commands.output import note, table, write, write_json
-from edgebert.measure.bench import bench, read_workload, report_progress
-from edgebert.measure.results import Case, Result
+from edgebert.commands.bench_tables import show
+from edgebert.commands.output import note, write_json
+from edgebert.errors import RunError
+from edgebert.measure.bench import bench, read_workload
+from edgebert.measure.progress import Terminal
 from edgebert.measure.suite import read_suite
 from edgebert.measure.variants import find_baseline, variants_of
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Measure, write `result.json`, and show a table."""
+    """Measure, write `result.json`, and show tables.
+
+    Raises:
+        RunError: With `--strict`, the machine was disturbed; the result is written all the same.
+    """
     bundles = [Path(folder).resolve() for folder in arguments.bundle]
     suite = read_suite(Path(arguments.suite) if arguments.suite else None)
     manifest = read_manifest(bundles[0])
@@ -24,52 +32,35 @@ def run(arguments: argparse.Namespace) -> int:
     workload = read_workload(Path(arguments.data), manifest) if arguments.data else None
     out = Path(arguments.out) if arguments.out else bundles[0].with_name(bundles[0].name + ".bench")
     check_writable(out)
-    result = bench(variants, workload, suite, out, "edgebert " + shlex.join(arguments.argv), report_progress)
+    terminal = Terminal()
+    with _ended_like_ctrl_c():
+        try:
+            result = bench(variants, workload, suite, out, "edgebert " + shlex.join(arguments.argv), terminal)
+        finally:
+            terminal.clear()
     note(f"result: {out / 'result.json'}")
     if arguments.json:
         write_json(result.as_dict())
     else:
-        _show(result)
+        show(result)
+    reasons = result.verdict["reasons"] if result.verdict else []
+    if arguments.strict and reasons:
+        more = f" and {len(reasons) - 1} more" if len(reasons) > 1 else ""
+        raise RunError(f"refused, the machine was disturbed: {reasons[0]}{more}; the result is kept in {out}")
     return 0
 
 
-def _show(result: Result) -> None:
-    single = [case for case in result.cases if case.scenario == "single_stream"]
-    throughput = {case.variant: case.throughput for case in result.cases if case.scenario == "offline"}
-    header = (
-        "variant",
-        "runtime",
-        "lengths",
-        "quality",
-        "p50 ms",
-        "p90",
-        "p99",
-        "texts/s",
-        "cold ms",
-        "RSS MB",
-        "model MB",
-    )
-    write(table(header, [_row(case, throughput) for case in single]))
-    for ratio in result.ratios:
-        write(f"{ratio.what}: {ratio.value:.2f}x (95% {ratio.ci_low:.2f} to {ratio.ci_high:.2f})")
-    if result.waterfall:
-        columns = ("stage", "p50 ms", "faster", "model MB", "smaller", "quality")
-        write("\n" + table(columns, [_waterfall_row(row) for row in result.waterfall]))
+@contextmanager
+def _ended_like_ctrl_c() -> Iterator[None]:
+    """Take SIGTERM and SIGHUP as Ctrl-C is taken, so that the measured process ends and what was measured is kept."""
 
+    def interrupt(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
 
-def _waterfall_row(row: dict[str, Any]) -> tuple[Any, ...]:
-    faster, smaller = f"{row.get('faster', 1):.2f}x", f"{row.get('smaller', 1):.2f}x"
-    return row["variant"], row["p50_ms"], faster, row["size_mb"], smaller, row["quality"] or ""
-
-
-def _row(case: Case, throughput: dict[str, float | None]) -> tuple[str, ...]:
-    quality = f"{case.quality['value']:.4f}" if case.quality else ""
-    offline = throughput.get(case.variant)
-    figures = [case.p50_ms, case.p90_ms, case.p99_ms]
-    return (
-        *(case.variant, case.runtime, case.lengths, quality),
-        *(f"{figure:.3f}" for figure in figures if figure is not None),
-        f"{offline:.0f}" if offline else "",
-        *(f"{figure:.0f}" for figure in (case.cold_start_ms or 0.0, case.peak_rss_mb or 0.0)),
-        f"{case.size_mb:.1f}",
-    )
+    ending = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) is signal.SIG_DFL]
+    before = {number: signal.signal(number, interrupt) for number in ending}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

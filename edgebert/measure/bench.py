@@ -4,29 +4,40 @@ from __future__ import annotations
 
 import json
 import random
-import sys
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from edgebert.bundle import bundle_hash
-from edgebert.errors import InputError
+from edgebert.errors import InputError, RunError
 from edgebert.examples import Example, fingerprint
 from edgebert.measure.data import read_texts
 from edgebert.measure.environment import environment
+from edgebert.measure.others import others_cores
+from edgebert.measure.pairs import difference_of, pair_of
+from edgebert.measure.plan import Part, plan
 from edgebert.measure.process import run_child
+from edgebert.measure.progress import Step, TimeLeft
+from edgebert.measure.quality import metric_of
 from edgebert.measure.results import Case, Result, write_json
-from edgebert.measure.statistics import Samples, median_ratio, percentile_ms
+from edgebert.measure.scenarios import memory
+from edgebert.measure.statistics import median_ratio
 from edgebert.measure.suite import Suite
+from edgebert.measure.thermal import STATE
 from edgebert.measure.variants import Variant
+from edgebert.measure.verdict import verdict
 from edgebert.measure.waterfall import waterfall
 from edgebert.runtime.tasks import device_half
 
-Child = Callable[[dict[str, Any]], dict[str, Any]]
-Progress = Callable[[str], None]
+Answer = dict[str, Any]
+Answers = dict[str, list[Answer]]
+Child = Callable[[dict[str, Any]], Answer]
+Progress = Callable[[Step], None]
 
 
 @dataclass(frozen=True)
@@ -64,8 +75,10 @@ def bench(
     suite: Suite,
     out: Path,
     command: str,
-    progress: Progress = lambda line: None,
+    progress: Progress = lambda step: None,
     child: Child = run_child,
+    target: str = "local",
+    environment: Callable[[], dict[str, Any]] = environment,
 ) -> Result:
     """Measure every variant and write `result.json` after every case.
 
@@ -75,12 +88,14 @@ def bench(
         suite: What to measure.
         out: Folder for the result and the raw samples.
         command: The command line, to be kept with the result.
-        progress: Called with a line before every process.
-        child: Runs one job; another one is given in tests.
+        progress: Called before every process.
+        child: Runs one job in a fresh process of the target.
+        target: Where that is.
+        environment: Reads the target's own environment, before the first case and after the last one.
 
     Raises:
         InputError: Neither texts nor fixed lengths are given.
-        RunError: A measured process failed; what was measured before it stays written.
+        RunError: A measured process failed, or the bench was interrupted; what was measured before stays written.
     """
     if workload is None and not suite.lengths:
         raise InputError("nothing to run: give --data FILE with texts, or a suite with fixed lengths")
@@ -90,13 +105,26 @@ def bench(
         else {"file": workload.source, "sha256": workload.sha256, "rows": len(workload.examples)}
     )
     result = Result(command, asdict(suite), data, environment())
-    run = _Bench(list(variants), workload, suite, out, result, progress, child)
-    run.all()
+    machine = _Machine(target, child, environment)
+    run = _Bench(list(variants), workload, suite, out, result, progress, machine)
+    try:
+        run.all()
+    except KeyboardInterrupt:
+        raise RunError(f"interrupted; {run.stop()}") from None
+    except RunError as error:
+        raise RunError(f"{error}; {run.stop()}") from error
     return result
 
 
+@dataclass(frozen=True)
+class _Machine:
+    name: str
+    child: Child
+    environment: Callable[[], dict[str, Any]]
+
+
 class _Bench:
-    """One bench on its way through its cases."""
+    """One bench on its way through its parts."""
 
     def __init__(
         self,
@@ -106,27 +134,53 @@ class _Bench:
         out: Path,
         result: Result,
         progress: Progress,
-        child: Child,
+        machine: _Machine,
     ) -> None:
         self.variants, self.workload, self.suite = variants, workload, suite
-        self.out, self.result, self.progress, self.child = out, result, progress, child
+        self.out, self.result, self.progress, self.machine = out, result, progress, machine
         self.random = random.Random(suite.seed)
+        labelled = workload is not None and workload.examples[0].label is not None
+        self.parts = plan(suite, variants, self._lengths(), labelled)
+        soak_s = suite.soak_minutes * 60
+        self.planned = [
+            (f"{part.scenario}, {part.shown}", soak_s if part.scenario == "soak" else 0.0)
+            for part in self.parts
+            for _ in range(part.rounds * len(part.variants))
+        ]
+        self.time_left = TimeLeft(self.planned)
         self.count = 0
+        self.quality: dict[str, dict[str, Any]] = {}
+        self.peaks: Answers = {}
+        self.null_ns: list[int] = []
 
     def all(self) -> None:
-        lengths = self._lengths()
-        offline = "offline" in self.suite.scenarios and self.workload is not None
-        single = "single_stream" in self.suite.scenarios
-        per_length = (self.suite.rounds + 1) * single
-        self.total = len(self.variants) * (
-            len(lengths) * per_length + self.suite.rounds * offline + (self._labelled() is not None)
-        )
-        quality = self._quality()
-        for length in lengths if single else []:
-            self._single_stream(length, quality)
-        if offline:
-            self._offline()
+        for part in self.parts:
+            answers = self._rounds(part)
+            if part.scenario == "quality":
+                self._keep_quality(answers)
+            elif not part.makes_cases:
+                self.peaks = answers
+            else:
+                self._ratios(part, answers)
         self.result.waterfall = waterfall(self.result.cases)
+        self.result.finished = True
+        self._finish()
+
+    def stop(self) -> str:
+        """Write what there is, and say where."""
+        if not self.result.cases:
+            return "no case was done"
+        self._finish()
+        return f"what was measured is kept in {self.out / 'result.json'}"
+
+    def _finish(self) -> None:
+        found = self.machine.environment()
+        after = {key: found.get(key) for key in STATE}
+        self.result.environment_after = after
+        self.result.verdict = verdict(self.result.cases, self.result.environment, after)
+        if self.null_ns:
+            p50_us = round(float(np.median(self.null_ns)) / 1e3, 3)
+            self.result.null_model = {"p50_us": p50_us, "samples": len(self.null_ns)}
         self.result.write(self.out)
 
     def _lengths(self) -> list[int]:
@@ -137,120 +191,130 @@ class _Bench:
             raise InputError(f"suite lengths {too_long}: the bundles take at most {longest} tokens; leave them out")
         return [*([0] if self.workload else []), *self.suite.lengths]
 
-    def _labelled(self) -> Workload | None:
-        return self.workload if self.workload and self.workload.examples[0].label is not None else None
-
-    def _quality(self) -> dict[str, dict[str, Any]]:
-        workload, qualities = self._labelled(), {}
-        for variant in self.variants if workload else []:
-            qualities[variant.name] = self._child(variant, "quality", 0)["quality"]
-        return qualities
-
-    def _single_stream(self, length: int, quality: dict[str, dict[str, Any]]) -> None:
-        """Latency in interleaved rounds and memory, for natural lengths (0) or one fixed length."""
-        memory = {variant.name: self._child(variant, "memory", length) for variant in self.variants}
-
-        def case_of(variant: Variant, answers: list[dict[str, Any]]) -> Case:
-            case = self._case(variant, "single_stream", 1, length)
-            _fill_latency(case, answers)
-            _fill_start(case, answers)
-            case.peak_rss_mb = round(memory[variant.name]["end_rss"] / 1e6, 1)
-            case.quality = quality.get(variant.name)
-            case.raw = self._keep_raw(case, answers, memory[variant.name])
-            return case
-
-        rounds = self._rounds("single_stream", length, case_of)
-        samples = {name: [_samples(answer) for answer in answers] for name, answers in rounds.items()}
-        self._ratios("p50", length, samples)
-
-    def _offline(self) -> None:
-        def case_of(variant: Variant, answers: list[dict[str, Any]]) -> Case:
-            case = self._case(variant, "offline", self.suite.batch_size, 0)
-            case.samples = sum(answer["texts"] for answer in answers)
-            rates = [answer["texts"] / answer["total_ns"] * 1e9 for answer in answers]
-            case.throughput = round(float(np.median(rates)), 2)
-            return case
-
-        rounds = self._rounds("offline", 0, case_of)
-        times = {
-            name: [np.array([float(answer["total_ns"])]) for answer in answers] for name, answers in rounds.items()
-        }
-        self._ratios("offline time", 0, times)
-
-    def _rounds(
-        self, scenario: str, length: int, case_of: Callable[[Variant, list[dict[str, Any]]], Case]
-    ) -> dict[str, list[dict[str, Any]]]:
+    def _rounds(self, part: Part) -> Answers:
         """Every variant once a round, each in a fresh process, in an order drawn anew every round.
 
         The cases are brought up to date and written after every round, so that an interrupted run keeps its rounds.
         """
-        answers: dict[str, list[dict[str, Any]]] = {variant.name: [] for variant in self.variants}
+        answers: Answers = {variant.name: [] for variant in part.variants}
         before = list(self.result.cases)
-        for _ in range(self.suite.rounds):
-            for variant in self.random.sample(self.variants, len(self.variants)):
-                answers[variant.name].append(self._child(variant, scenario, length))
-            self.result.cases = before + [case_of(variant, answers[variant.name]) for variant in self.variants]
-            self.result.write(self.out)
+        for at in range(part.rounds):
+            order = self.random.sample(part.variants, len(part.variants)) if part.makes_cases else part.variants
+            for variant in order:
+                answers[variant.name].append(self._child(variant, part, at))
+            if part.makes_cases:
+                cases = [self._case(variant, part, answers[variant.name]) for variant in part.variants]
+                self.result.cases = before + cases
+                self.result.write(self.out)
         return answers
 
-    def _child(self, variant: Variant, scenario: str, length: int) -> dict[str, Any]:
+    def _child(self, variant: Variant, part: Part, at: int) -> Answer:
         self.count += 1
-        shown = f"{length} tokens" if length else "natural lengths"
-        self.progress(f"[{self.count}/{self.total}] {variant.name}: {scenario}, {shown}")
+        what = f"{variant.name}: {part.scenario}, {part.shown}"
+        self.progress(Step(self.count, len(self.planned), what, self.time_left.seconds()))
+        begin = time.monotonic()
+        answer = self.machine.child(self._job(variant, part, at))
+        self.time_left.took(time.monotonic() - begin)
+        self.null_ns += answer.get("null_ns", [])
+        return answer
+
+    def _job(self, variant: Variant, part: Part, at: int) -> dict[str, Any]:
+        suite = self.suite
         job = {
             "bundle": str(variant.folder),
             "runtime": variant.runtime,
-            "threads": self.suite.threads,
-            "scenario": scenario,
-            "length": length,
-            "warmup": self.suite.warmup,
-            "samples": self.suite.samples,
-            "batch_size": self.suite.batch_size,
+            "threads": suite.threads,
+            "scenario": part.scenario,
+            "length": part.length,
+            "warmup": suite.warmup,
+            "samples": suite.samples,
+            "batch_size": suite.batch_size,
+            "arena": part.arena is not False,
+            "seed": suite.seed + at,
+            "server": asdict(suite.server),
+            "soak_minutes": suite.soak_minutes,
         }
-        if length:
-            job["ids"] = _random_ids(length, _vocabulary_size(self.variants), self.suite.seed)
+        if part.length:
+            job["ids"] = _random_ids(part.length, _vocabulary_size(self.variants), suite.seed)
         else:
-            job["texts"] = self._sampled_texts(scenario)
-        if scenario == "quality":
+            job["texts"] = self._sampled_texts(part.scenario)
+        if part.scenario == "quality":
             assert self.workload is not None
             job |= {"data": str(self.workload.path.resolve()), "metric": variant.manifest["data"]["metric"]}
-        return self.child(job)
+        return job
 
     def _sampled_texts(self, scenario: str) -> list[Any]:
         """The same seeded sample of texts for every variant and round."""
         assert self.workload is not None
-        texts = list(self.workload.inputs)
-        random.Random(self.suite.seed).shuffle(texts)
-        return texts[
-            : max(self.suite.samples, 2 * self.suite.batch_size) if scenario == "offline" else self.suite.samples
-        ]
+        drawn, texts = random.Random(self.suite.seed), list(self.workload.inputs)
+        drawn.shuffle(texts)
+        if scenario == "offline":
+            return texts[: max(self.suite.samples, 2 * self.suite.batch_size)]
+        return _in_like_thirds(texts[: self.suite.samples], drawn)
 
-    def _case(self, variant: Variant, scenario: str, batch: int, length: int) -> Case:
-        return Case(
+    def _case(self, variant: Variant, part: Part, answers: list[Answer]) -> Case:
+        case = Case(
             bundle=variant.manifest["name"],
             bundle_hash=bundle_hash(variant.folder),
             variant=variant.name,
-            target="local",
+            target=self.machine.name,
             runtime=variant.runtime,
-            scenario=scenario,
-            batch=batch,
-            lengths=str(length) if length else "natural",
+            scenario=part.scenario,
+            batch=self.suite.batch_size if part.scenario == "offline" else 1,
+            lengths=part.lengths,
             threads=self.suite.threads,
             size_mb=round(variant.size_mb, 3),
+            quality=self.quality.get(variant.name),
+            others=_rounded(others_cores(answers)),
+            arena=part.arena if variant.runtime == "onnxruntime" else None,
         )
+        import_module(f"edgebert.measure.scenarios.{part.scenario}").fill(case, answers)
+        raw: dict[str, Any] = {"rounds": answers}
+        if part.scenario == "single_stream":
+            memory.fill(case, self.peaks[variant.name])
+            raw["memory"] = self.peaks[variant.name][0]
+        suffix = "-no-arena" if part.arena is False else ""
+        case.raw = self._keep_raw(f"{case.variant}-{case.scenario}-{case.lengths}{suffix}", raw)
+        return case
 
-    def _keep_raw(self, case: Case, rounds: list[dict[str, Any]], memory: dict[str, Any]) -> str:
-        name = f"raw/{case.variant}-{case.scenario}-{case.lengths}.json"
-        write_json(self.out / name, {"rounds": rounds, "memory": memory})
-        return name
+    def _keep_raw(self, name: str, document: dict[str, Any]) -> str:
+        write_json(self.out / f"raw/{name}.json", document)
+        return f"raw/{name}.json"
 
-    def _ratios(self, what: str, length: int, samples: dict[str, list[Samples]]) -> None:
-        base = self.variants[0].name
-        shown = f"{length} tokens" if length else "natural lengths"
-        for variant in self.variants[1:]:
-            title = f"{what}, {shown}: {base} / {variant.name}"
-            self.result.ratios.append(median_ratio(title, samples[base], samples[variant.name], self.suite.seed))
+    def _keep_quality(self, answers: Answers) -> None:
+        """Quality of every variant, and how the others differ from the baseline on the same texts."""
+        base, *others = self.variants
+        for variant in self.variants:
+            self.quality[variant.name] = answers[variant.name][0]["quality"]
+            self._keep_raw(f"{variant.name}-quality", answers[variant.name][0])
+        tables = {name: np.array(several[0]["table"], dtype=np.float64) for name, several in answers.items()}
+        for variant in others:
+            name = variant.manifest["data"]["metric"]
+            if name != base.manifest["data"]["metric"] or variant.manifest["task"] != base.manifest["task"]:
+                continue
+            metric, what = metric_of(variant.manifest["task"], name), f"{name}: {base.name} / {variant.name}"
+            first, second = tables[base.name], tables[variant.name]
+            self.result.differences.append(difference_of(what, metric, first, second, self.suite.seed))
+            pair = pair_of(what, metric, first, second)
+            self.result.pairs += [pair] if pair else []
+
+    def _ratios(self, part: Part, answers: Answers) -> None:
+        """What the scenario compares, the baseline's over every other variant's; none where a figure is endless."""
+        scenario = import_module(f"edgebert.measure.scenarios.{part.scenario}")
+        if not hasattr(scenario, "COMPARED"):
+            return
+        rounds = {name: [scenario.compared(answer) for answer in several] for name, several in answers.items()}
+        known = {name: np.isfinite(np.concatenate(several)).all() for name, several in rounds.items()}
+        base, *others = (variant.name for variant in part.variants)
+        for name in others:
+            if known[base] and known[name]:
+                title = f"{scenario.COMPARED}, {part.shown}: {base} / {name}"
+                self.result.ratios.append(median_ratio(title, rounds[base], rounds[name], self.suite.seed))
         self.result.write(self.out)
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 3)
 
 
 def _plain(given: Any) -> Any:  # noqa: ANN401
@@ -258,29 +322,16 @@ def _plain(given: Any) -> Any:  # noqa: ANN401
     return given if isinstance(given, str | tuple) else str(given)
 
 
-def _samples(answer: dict[str, Any]) -> Samples:
-    return np.array(answer["latencies_ns"], dtype=np.float64)
-
-
-def _total(answer: dict[str, Any]) -> Samples:
-    return np.array([answer["total_ns"]], dtype=np.float64)
-
-
-def _fill_latency(case: Case, answers: list[dict[str, Any]]) -> None:
-    rounds = [_samples(answer) for answer in answers]
-    case.samples = sum(map(len, rounds))
-    case.p50_ms, case.p90_ms, case.p99_ms = (round(percentile_ms(rounds, at), 4) for at in (50, 90, 99))
-    mean_ns = float(np.concatenate(rounds).mean())
-    case.mean_ms, case.throughput = round(mean_ns / 1e6, 4), round(1e9 / mean_ns, 2)
-
-
-def _fill_start(case: Case, answers: list[dict[str, Any]]) -> None:
-    def median_ms(begin: str, end: str) -> float:
-        return round(float(np.median([answer[end] - answer[begin] for answer in answers])) / 1e6, 2)
-
-    case.import_ms, case.load_ms = median_ms("start_ns", "import_ns"), median_ms("import_ns", "load_ns")
-    case.first_ms = median_ms("load_ns", "first_ns")
-    case.cold_start_ms = round(float(np.median([answer["cold_start_ns"] for answer in answers])) / 1e6, 2)
+def _in_like_thirds(texts: Sequence[Any], drawn: random.Random) -> list[Any]:
+    """The texts in an order whose thirds hold texts of like lengths, so that drift is never the texts' own."""
+    ordered = sorted(texts, key=lambda text: len(str(text)))
+    thirds: list[list[Any]] = [[], [], []]
+    for start in range(0, len(ordered), 3):
+        for third, text in zip(drawn.sample(thirds, 3), ordered[start : start + 3], strict=False):
+            third.append(text)
+    for third in thirds:
+        drawn.shuffle(third)
+    return [text for third in thirds for text in third]
 
 
 def _vocabulary_size(variants: Sequence[Variant]) -> int:
@@ -293,9 +344,3 @@ def _random_ids(length: int, vocabulary: int, seed: int) -> list[list[int]]:
     """Sixteen texts of random word pieces of exactly this length."""
     drawn = np.random.default_rng(seed).integers(0, vocabulary, size=(16, length))
     return [[int(value) for value in row] for row in drawn]
-
-
-def report_progress(line: str) -> None:
-    """Show which process runs now, on stderr."""
-    sys.stderr.write(line + ("\n" if not sys.stderr.isatty() else " " * 20 + "\r"))
-    sys.stderr.flush()

@@ -6,14 +6,15 @@ before the clock runs, so that import, load and first answer are what an applica
 
 from __future__ import annotations
 
-import gc
 import json
 import sys
 import time
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgebert.measure.memory import peak_rss_bytes
+from edgebert.measure.others import processor_time, spent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,18 +25,20 @@ if TYPE_CHECKING:
 def main() -> int:
     """Do the job on standard input."""
     job: dict[str, Any] = json.load(sys.stdin)
+    before = processor_time()
     marks = {"start_ns": time.monotonic_ns(), "start_rss": peak_rss_bytes()}
     from edgebert.runtime.load import load_bundle
 
     marks |= {"import_ns": time.monotonic_ns(), "import_rss": peak_rss_bytes()}
-    model = load_bundle(Path(job["bundle"]), job["runtime"], job["threads"], verify=False)
+    model = load_bundle(Path(job["bundle"]), job["runtime"], job["threads"], verify=False, arena=job.get("arena", True))
     marks |= {"load_ns": time.monotonic_ns(), "load_rss": peak_rss_bytes()}
     call = _call(model, job)
     call(0)
     marks |= {"first_ns": time.monotonic_ns(), "first_rss": peak_rss_bytes()}
-    work = {"single_stream": _single_stream, "offline": _offline, "memory": _memory, "quality": _quality}
-    result = work[job["scenario"]](model, job, call)
-    json.dump({**marks, **result, "end_rss": peak_rss_bytes()}, sys.stdout)
+    scenario = import_module(f"edgebert.measure.scenarios.{job['scenario']}")
+    result = scenario.work(model, job, call)
+    processor = spent(before, processor_time())
+    json.dump({**marks, **result, "end_rss": peak_rss_bytes(), "processor": processor}, sys.stdout)
     return 0
 
 
@@ -46,50 +49,8 @@ def _call(model: Model, job: dict[str, Any]) -> Callable[[int], Any]:
 
         encoded = [Encoded(ids, [0] * len(ids), False) for ids in job["ids"]]
         return lambda at: model.run_encoded([encoded[at % len(encoded)]])
-    texts = _texts(job)
+    texts = [text if isinstance(text, str) else tuple(text) for text in job["texts"]]
     return lambda at: model(texts[at % len(texts)])
-
-
-def _texts(job: dict[str, Any]) -> list[Any]:
-    return [text if isinstance(text, str) else tuple(text) for text in job["texts"]]
-
-
-def _single_stream(model: Model, job: dict[str, Any], call: Callable[[int], Any]) -> dict[str, Any]:
-    """One prediction after another. Returns every latency, in nanoseconds, in the order of the texts."""
-    for at in range(job["warmup"]):
-        call(at)
-    gc.collect()
-    gc.disable()
-    latencies_ns = []
-    for at in range(job["samples"]):
-        begin = time.perf_counter_ns()
-        call(at)
-        latencies_ns.append(time.perf_counter_ns() - begin)
-    return {"latencies_ns": latencies_ns}
-
-
-def _offline(model: Model, job: dict[str, Any], call: Callable[[int], Any]) -> dict[str, Any]:
-    """All texts at once, in batches of like length. Returns texts and nanoseconds."""
-    texts = _texts(job)
-    model(texts[: job["batch_size"] * 2], batch_size=job["batch_size"])
-    begin = time.perf_counter_ns()
-    model(texts, batch_size=job["batch_size"])
-    return {"texts": len(texts), "total_ns": time.perf_counter_ns() - begin}
-
-
-def _memory(model: Model, job: dict[str, Any], call: Callable[[int], Any]) -> dict[str, Any]:
-    """Enough predictions to reach the steady state; the marks hold the peaks."""
-    for at in range(job["samples"]):
-        call(at)
-    return {}
-
-
-def _quality(model: Model, job: dict[str, Any], call: Callable[[int], Any]) -> dict[str, Any]:
-    """The metric on a labelled file, one text at a time, as the device would answer."""
-    from edgebert.measure.data import read_rows
-    from edgebert.measure.quality import evaluate
-
-    return {"quality": evaluate(model, read_rows(Path(job["data"]), model.manifest), job["metric"]).as_dict()}
 
 
 if __name__ == "__main__":

@@ -68,7 +68,7 @@ ENTITY_METRICS: dict[str, Metric] = {
 }
 FRAME_METRICS: dict[str, Metric] = {
     "intent_slots": Metric(frame_table, _intent_slots),
-    "intent_accuracy": Metric(frame_table, _mean(INTENT)),
+    "intent_accuracy": Metric(frame_table, _mean(INTENT), right=INTENT),
     "slot_f1": Metric(frame_table, _f1),
-    "exact_match": Metric(frame_table, _mean(WHOLE)),
+    "exact_match": Metric(frame_table, _mean(WHOLE), right=WHOLE),
 }

@@ -8,11 +8,14 @@ import platform
 from pathlib import Path
 from typing import Any
 
+from edgebert.measure import nvidia
+from edgebert.measure.thermal import machine_state
+
 PACKAGES = ("edgebert", "numpy", "onnxruntime", "openvino", "tokenizers")
 
 
 def environment() -> dict[str, Any]:
-    """CPU, flags, cores, governor, memory, operating system and versions; None for what cannot be read."""
+    """CPU, flags, cores, memory, kernel, versions, GPUs, and the state of all that; None for what cannot be read."""
     cpuinfo = _cpuinfo()
     flags = cpuinfo.get("flags") or cpuinfo.get("Features") or ""
     return {
@@ -21,15 +24,21 @@ def environment() -> dict[str, Any]:
         "machine": platform.machine(),
         "flags": sorted(flags.split()),
         "cores": len(os.sched_getaffinity(0)),
-        "governor": _read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
+        "affinity": sorted(os.sched_getaffinity(0)),
         "memory_mb": _memory_mb(),
         "os": f"{platform.system()} {platform.release()}",
+        "kernel": platform.version(),
         "python": platform.python_version(),
         "versions": {name: version for name in PACKAGES if (version := _version(name))},
-        "gpu": None,
-        "throttled": None,
-        "load_average": list(os.getloadavg()),
+        "gpu": _gpus(),
+        **machine_state(),
     }
+
+
+def _gpus() -> list[dict[str, Any]] | None:
+    """What the GPUs are; their state is the machine's."""
+    found = nvidia.gpus()
+    return found and [{key: gpu[key] for key in ("name", "driver", "memory_mb")} for gpu in found]
 
 
 def _cpuinfo() -> dict[str, str]:

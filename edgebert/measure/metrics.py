@@ -18,10 +18,14 @@ Table = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Metric:
-    """`table(expected, predicted)`: *Shape* (texts, figures); `figure(table)`: the metric of those texts."""
+    """`table(expected, predicted)`: *Shape* (texts, figures); `figure(table)`: the metric of those texts.
+
+    `right` is the column that says whether a text is right (1 or 0), where the metric is the share of those that are.
+    """
 
     table: Callable[[Sequence[Any], Sequence[Any]], Table]
     figure: Callable[[Table], float]
+    right: int | None = None
 
 
 def _same(expected: Sequence[Any], predicted: Sequence[Any]) -> Table:
@@ -83,7 +87,7 @@ def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return ranks
 
 
-ACCURACY = Metric(_same, _mean)
+ACCURACY = Metric(_same, _mean, right=0)
 F1 = Metric(_columns, _f1)
 MACRO_F1 = Metric(_columns, _macro_f1)
 MATTHEWS = Metric(_columns, _matthews)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from edgebert.examples import Example
-from edgebert.measure.metrics import Metric
+from edgebert.measure.metrics import Metric, Table
 from edgebert.runtime.model import Model
 from edgebert.runtime.tasks import device_half
 
@@ -39,21 +39,43 @@ def evaluate(model: Model, examples: Iterable[Example], metric: str) -> Quality:
     Raises:
         DataError: A row whose label the bundle does not know.
     """
+    chosen = metric_of(model.manifest["task"], metric)
+    return quality_of(metric, chosen, answered_table(model, examples, chosen))
+
+
+def metric_of(task: str, name: str) -> Metric:
+    """A task's metric by its name."""
+    metrics: dict[str, Metric] = device_half(task).METRICS
+    return metrics[name]
+
+
+def answered_table(model: Model, examples: Iterable[Example], metric: Metric) -> Table:
+    """The metric's table of a model's answers, one row a text, asked one at a time.
+
+    Raises:
+        DataError: A row whose label the bundle does not know.
+    """
     task = model.task
     expected, predicted = [], []
     for example in examples:
         expected.append(task.expected(example))
         predicted.append(task.predicted(model(task.given(example))))
-    chosen = device_half(model.manifest["task"]).METRICS[metric]
-    return measure_quality(metric, chosen, expected, predicted)
+    return metric.table(expected, predicted)
 
 
 def measure_quality(name: str, metric: Metric, expected: Sequence[Any], predicted: Sequence[Any]) -> Quality:
     """Score predictions, one a text, in the form that the task's metrics compare.
 
+    See `quality_of` for the interval.
+    """
+    return quality_of(name, metric, metric.table(expected, predicted))
+
+
+def quality_of(name: str, metric: Metric, table: Table) -> Quality:
+    """A metric of its table, one row a text.
+
     The interval is the percentile bootstrap's (Efron 1979) over 1,000 resamples of the texts.
     """
-    table = metric.table(expected, predicted)
     random = np.random.default_rng(0)
     draws = [metric.figure(table[rows]) for rows in random.integers(0, len(table), size=(RESAMPLES, len(table)))]
     low, high = np.percentile(draws, [2.5, 97.5])

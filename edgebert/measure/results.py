@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from edgebert.bundle import disk_errors
+from edgebert.measure.pairs import Difference, Pair
 from edgebert.measure.statistics import Ratio
 
 FORMAT_VERSION = 1
@@ -16,7 +17,19 @@ FORMAT_VERSION = 1
 
 @dataclass
 class Case:
-    """One bundle in one scenario. Times in milliseconds, sizes in MB of 10^6 bytes, throughput in texts a second."""
+    """One bundle in one scenario. Times in milliseconds, sizes in MB of 10^6 bytes, throughput in texts a second.
+
+    Attributes:
+        p50_ci: 95% interval of `p50_ms`, low and high; the other `_ci` likewise.
+        outliers: `count` of latencies beyond `limit_ms`; they stay in every figure.
+        drift: Median of a process's last third over its first third's, of the process where that is furthest from 1.
+        spread: Slowest over fastest process, by their medians.
+        others: Cores that other processes kept busy meanwhile.
+        arena: Whether ONNX Runtime's memory arena was on, where that was asked for.
+        memory: High-water marks after `import_mb`, `load_mb`, `first_mb` (the first answer) and `steady_mb`.
+        power: `joules_per_inference` and its `source`.
+        server: `target_qps`, the highest arrival rate whose latency at `percent` stays under `bound_ms`.
+    """
 
     bundle: str
     bundle_hash: str
@@ -41,11 +54,24 @@ class Case:
     size_mb: float | None = None
     quality: dict[str, Any] | None = None
     raw: str | None = None
+    p50_ci: list[float] | None = None
+    p90_ci: list[float] | None = None
+    p99_ci: list[float] | None = None
+    throughput_ci: list[float] | None = None
+    cold_start_ci: list[float] | None = None
+    outliers: dict[str, Any] | None = None
+    drift: float | None = None
+    spread: float | None = None
+    others: float | None = None
+    arena: bool | None = None
+    memory: dict[str, float] | None = None
+    power: dict[str, Any] | None = None
+    server: dict[str, Any] | None = None
 
 
 @dataclass
 class Result:
-    """Everything that one bench run found."""
+    """Everything that one bench run found; `finished` says that nothing stopped it."""
 
     command: str
     suite: dict[str, Any]
@@ -55,6 +81,12 @@ class Result:
     ratios: list[Ratio] = field(default_factory=list)
     waterfall: list[dict[str, Any]] = field(default_factory=list)
     estimates: list[dict[str, Any]] = field(default_factory=list)
+    pairs: list[Pair] = field(default_factory=list)
+    differences: list[Difference] = field(default_factory=list)
+    null_model: dict[str, Any] | None = None
+    environment_after: dict[str, Any] | None = None
+    verdict: dict[str, Any] | None = None
+    finished: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """Plain dictionary of the contract's form."""

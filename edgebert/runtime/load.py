@@ -16,8 +16,8 @@ from edgebert.runtime.tasks import device_half
 MOST_THREADS = 1024
 
 
-def load_bundle(path: Path, runtime: str | None, threads: int | None, verify: bool) -> Model:
-    """Open a bundle; see `edgebert.load`."""
+def load_bundle(path: Path, runtime: str | None, threads: int | None, verify: bool, arena: bool = True) -> Model:
+    """Open a bundle; see `edgebert.load`. `arena` is ONNX Runtime's alone."""
     manifest = read_manifest(path)
     check_files(path, manifest, hashes=verify)
     try:
@@ -27,12 +27,14 @@ def load_bundle(path: Path, runtime: str | None, threads: int | None, verify: bo
     if threads is not None and not 1 <= threads <= MOST_THREADS:
         raise InputError(f"threads is {threads}; give 1 to {MOST_THREADS}")
     encoder = TextEncoder(path / "tokenizer.json", manifest["max_length"])
-    session = open_session(path, manifest, runtime, threads)
+    session = open_session(path, manifest, runtime, threads, arena)
     model: Model = getattr(half, "MODEL", Model)(manifest, half.TASK(manifest, encoder), session)
     return model
 
 
-def open_session(path: Path, manifest: dict[str, Any], runtime: str | None, threads: int | None) -> Session:
+def open_session(
+    path: Path, manifest: dict[str, Any], runtime: str | None, threads: int | None, arena: bool = True
+) -> Session:
     """Session of a bundle's graph for a runtime.
 
     Raises:
@@ -50,4 +52,4 @@ def open_session(path: Path, manifest: dict[str, Any], runtime: str | None, thre
         buckets = [length for length in choice["length_buckets"] if length < manifest["max_length"]]
         return OpenVinoSession(graph, threads, [*buckets, manifest["max_length"]])
     fuse_everything = manifest["runtime"].get("default_fusions", False)
-    return OnnxSession(graph, threads, choice["provider"], fuse_everything)
+    return OnnxSession(graph, threads, choice["provider"], fuse_everything, arena)

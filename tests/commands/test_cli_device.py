@@ -4,8 +4,10 @@ import io
 import json
 import os
 import platform
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
@@ -15,6 +17,8 @@ import pytest
 
 from edgebert.cli import main
 from edgebert.errors import BundleError, SettingsError
+from edgebert.measure.pairs import Difference, Pair
+from edgebert.measure.results import Case, Result
 
 Run = Callable[..., tuple[int, str, str]]
 # Standard input as it is in a UTF-8 locale; in the C locale Python lets wrong bytes through as surrogates.
@@ -295,5 +299,115 @@ def test_bench_measures_every_stage_beside_the_baseline(built: Path, data_dir: P
         assert case["cold_start_ms"] > case["import_ms"] > 0
         assert (case["samples"], case["quality"]["n"]) == (20, 64)
         assert 10 < case["peak_rss_mb"] < 1000
+        assert case["p50_ci"][0] <= case["p50_ms"] <= case["p50_ci"][1]
+        assert set(case["memory"]) == {"import_mb", "load_mb", "first_mb", "steady_mb"}
+    assert document["null_model"]["samples"] == 5 * 20
+    assert [pair["n"] for pair in document["pairs"]] == [64] * 4
+    assert document["finished"]
     recorded = json.loads((built / "manifest.json").read_text())["metrics"]["test"]["value"]
     assert document["cases"][4]["quality"]["value"] == pytest.approx(recorded)
+
+
+def disturbed_result(reasons: list[str]) -> Result:
+    """A result of one bench with every scenario in it."""
+    cases = [
+        Case("b", "h", "fp32", "local", "onnxruntime", scenario, 1, "natural", 1, 30, 1.0, 2.0, 3.0, size_mb=1.0)
+        for scenario in ("single_stream", "offline", "server", "cold_start", "memory", "soak")
+    ]
+    cases[0].p90_ci = [1.75, 2.25]
+    cases[2].server = {"target_qps": 123.4, "bound_ms": 50.0, "percent": 99.0}
+    cases[3].cold_start_ms, cases[3].cold_start_ci = 61.0, [58.0, 65.0]
+    cases[4].memory, cases[4].arena = {"import_mb": 20.5, "load_mb": 50.0, "first_mb": 60.0, "steady_mb": 80.0}, False
+    cases[5].drift = 1.25
+    result = Result("edgebert bench", {}, None, {}, cases)
+    result.pairs = [Pair("accuracy: fp32 / bundle", 5, 0, 0.0625, 40)]
+    result.differences = [Difference("accuracy: fp32 / bundle", -0.125, -0.2, 0.0, 40)]
+    result.verdict = {"disturbed": bool(reasons), "reasons": reasons}
+    return result
+
+
+HOT = ["it was hot"]
+
+
+@pytest.mark.parametrize(
+    ("strict", "reasons", "code"), [(True, HOT, 1), (True, HOT * 3, 1), (False, HOT, 0), (True, [], 0)]
+)
+def test_strict_refuses_a_disturbed_run_and_keeps_it(
+    strict: bool, reasons: list[str], code: int, built: Path, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edgebert.commands.bench.bench", lambda *arguments: disturbed_result(reasons))
+    found, out, err = run("bench", built, "--out", tmp_path / "out", *(["--strict"] if strict else []))
+    assert found == code
+    assert out.count("disturbed: it was hot\n") == len(reasons)
+    more = " and 2 more" if len(reasons) > 1 else ""
+    refusal = (
+        f"edgebert: refused, the machine was disturbed: it was hot{more}; the result is kept in {tmp_path / 'out'}\n"
+    )
+    assert err == f"result: {tmp_path / 'out' / 'result.json'}\n" + (refusal if code else "")
+    for line in (
+        "fp32     onnxruntime  natural           1.000   2.000  1.750-2.250  3.000  30",
+        "fp32     onnxruntime  natural  123.4    99    50        1.000   2.000  3.000",
+        "fp32     onnxruntime  natural  61       58       65",
+        "fp32     onnxruntime  natural  off    20.5       50.0  60.0   80.0",
+        "accuracy: fp32 / bundle: -0.1250 (95% -0.2000 to +0.0000); ",
+        "only one is right on 5 / 0 texts, McNemar p = 0.062\n",
+    ):
+        assert line in out
+    assert "1.250" in out
+
+
+# Tests may run where signals are ignored, as behind nohup; a bench started by hand does not.
+STARTED_BY_HAND = """
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGTERM, signal.SIG_DFL)
+from edgebert.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def running() -> dict[int, int]:
+    """Every process that has not ended, and its parent."""
+    found = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, parent = stat.read_text().rpartition(")")[2].split()[:2]
+        except OSError:
+            continue
+        if state not in "ZX":
+            found[int(stat.parent.name)] = int(parent)
+    return found
+
+
+def children_of(pid: int) -> set[int]:
+    return {child for child, parent in running().items() if parent == pid}
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_bench_keeps_what_is_done_and_leaves_nothing_running(
+    number: signal.Signals, built: Path, tmp_path: Path
+) -> None:
+    suite = 'scenarios = ["single_stream", "soak"]\nrounds = 2\nsamples = 10\nlengths = [16]\nsoak_minutes = 1.0\n'
+    (tmp_path / "s.toml").write_text(suite)
+    out = tmp_path / "out"
+    command = [sys.executable, "-c", STARTED_BY_HAND, "bench", str(built), "--suite", str(tmp_path / "s.toml")]
+    with subprocess.Popen([*command, "--out", str(out)], stderr=subprocess.PIPE, text=True) as bench:
+        assert bench.stderr is not None
+        lines = []
+        while not (lines and ": soak, " in lines[-1]):
+            lines.append(bench.stderr.readline())
+            assert lines[-1], "".join(lines)
+        while not (children := children_of(bench.pid)):
+            time.sleep(0.01)
+        bench.send_signal(number)
+        rest = bench.stderr.read()
+    assert bench.returncode == 1
+    assert rest == f"edgebert: interrupted; what was measured is kept in {out / 'result.json'}\n"
+    # One that was starting just then finds no job on its input and ends by itself.
+    deadline = time.monotonic() + 20
+    while children & set(running()):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    document = json.loads((out / "result.json").read_text())
+    assert [(case["scenario"], case["samples"]) for case in document["cases"]] == [("single_stream", 20)] * 2
+    assert not document["finished"]

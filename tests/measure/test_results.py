@@ -25,14 +25,16 @@ def test_a_result_has_the_contracts_keys(tmp_path: Path) -> None:
     document = json.loads(path.read_text())
     assert list(document) == [
         *("format", "format_version", "command", "suite", "data", "environment"),
-        *("cases", "ratios", "waterfall", "estimates"),
+        *("cases", "ratios", "waterfall", "estimates", "pairs", "differences"),
+        *("null_model", "environment_after", "verdict", "finished"),
     ]
     assert (document["format"], document["format_version"]) == ("edgebert-result", 1)
     assert document["ratios"] == [{"what": "p50", "value": 2, "ci_low": 1, "ci_high": 3}]
     assert set(document["cases"][0]) >= {
         *("bundle", "variant", "target", "runtime", "scenario", "batch", "lengths", "threads", "samples"),
         *("p50_ms", "p90_ms", "p99_ms", "mean_ms", "throughput", "cold_start_ms", "import_ms", "load_ms"),
-        *("first_ms", "peak_rss_mb", "size_mb", "quality", "raw"),
+        *("first_ms", "peak_rss_mb", "size_mb", "quality", "raw", "p50_ci", "p90_ci", "p99_ci"),
+        *("drift", "arena", "memory", "power", "server"),
     }
 
 

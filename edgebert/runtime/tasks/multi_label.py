@@ -53,7 +53,7 @@ def _mean(table: Table) -> float:
 METRICS = {
     "micro_f1": Metric(_over_labels, _f1),
     "macro_f1": Metric(_by_label, _f1),
-    "accuracy": Metric(_all_right, _mean),
+    "accuracy": Metric(_all_right, _mean, right=0),
 }
 
 

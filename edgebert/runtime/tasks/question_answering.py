@@ -56,14 +56,14 @@ def _word_f1(answer: str, predicted: str) -> float:
     return (2 * precision * recall) / (precision + recall)
 
 
-def _mean_of(score: Callable[[Sequence[str], str], float]) -> Metric:
+def _mean_of(score: Callable[[Sequence[str], str], float], right: int | None = None) -> Metric:
     def table(expected: Sequence[Sequence[str]], predicted: Sequence[str]) -> Table:
         return np.array([[score(answers, given)] for answers, given in zip(expected, predicted, strict=True)])
 
-    return Metric(table, lambda table: float(table.mean()))
+    return Metric(table, lambda table: float(table.mean()), right)
 
 
-METRICS = {"f1": _mean_of(f1), "exact_match": _mean_of(exact_match)}
+METRICS = {"f1": _mean_of(f1), "exact_match": _mean_of(exact_match, right=0)}
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,97 @@
+"""A bench result as text: one table a scenario, then what compares, then the verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from edgebert.commands.output import table, write
+from edgebert.measure.results import Case, Result
+
+SINGLE = ("quality", "p50 ms", "p90", "95%", "p99", "samples", "texts/s", "cold ms", "RSS MB", "model MB")
+SERVER = ("texts/s", "at p", "under ms", "p50 ms", "p90", "p99")
+START = ("cold ms", "95% low", "high", "import", "load", "first")
+MEMORY = ("arena", "import MB", "load", "first", "steady")
+SOAK = ("texts", "p50 ms", "p90", "p99", "drift", "steady MB")
+
+
+def show(result: Result) -> None:
+    """Write the tables to stdout."""
+    offline = {case.variant: case.throughput for case in result.cases if case.scenario == "offline"}
+    _table("", SINGLE, _of(result, "single_stream"), lambda case: _single(case, offline))
+    _table("server", SERVER, _of(result, "server"), _server)
+    _table("cold start", START, _of(result, "cold_start"), _start)
+    _table("memory", MEMORY, _of(result, "memory"), _memory)
+    _table("soak", SOAK, _of(result, "soak"), _soak)
+    if not _of(result, "single_stream"):
+        _table("offline", ("texts/s",), _of(result, "offline"), lambda case: (_shown(case.throughput, 0),))
+    for ratio in result.ratios:
+        write(f"{ratio.what}: {ratio.value:.2f}x (95% {ratio.ci_low:.2f} to {ratio.ci_high:.2f})")
+    for difference in result.differences:
+        interval = f"(95% {difference.ci_low:+.4f} to {difference.ci_high:+.4f})"
+        write(f"{difference.what}: {difference.value:+.4f} {interval}{_mcnemar(result, difference.what)}")
+    if result.waterfall:
+        columns = ("stage", "p50 ms", "faster", "model MB", "smaller", "quality")
+        write("\n" + table(columns, [_waterfall_row(row) for row in result.waterfall]))
+    for reason in (result.verdict or {}).get("reasons", []):
+        write(f"disturbed: {reason}")
+
+
+def _of(result: Result, scenario: str) -> list[Case]:
+    return [case for case in result.cases if case.scenario == scenario]
+
+
+def _table(title: str, header: Sequence[str], cases: Sequence[Case], row: Callable[[Case], Sequence[str]]) -> None:
+    if cases:
+        rows = [(case.variant, case.runtime, case.lengths, *row(case)) for case in cases]
+        write(f"{title}\n" * bool(title) + table(("variant", "runtime", "lengths", *header), rows) + "\n")
+
+
+def _single(case: Case, offline: dict[str, float | None]) -> tuple[str, ...]:
+    p50, p90, p99 = _latencies(case)
+    return (
+        f"{case.quality['value']:.4f}" if case.quality else "",
+        *(p50, p90, "-".join(_shown(figure, 3) for figure in case.p90_ci or ()), p99, str(case.samples)),
+        _shown(offline.get(case.variant), 0),
+        *(_shown(figure, 0) for figure in (case.cold_start_ms, case.peak_rss_mb)),
+        _shown(case.size_mb, 1),
+    )
+
+
+def _server(case: Case) -> tuple[str, ...]:
+    server = case.server or {}
+    return f"{server['target_qps']:.1f}", f"{server['percent']:g}", f"{server['bound_ms']:g}", *_latencies(case)
+
+
+def _start(case: Case) -> tuple[str, ...]:
+    low, high = case.cold_start_ci or (None, None)
+    return tuple(_shown(ms, 0) for ms in (case.cold_start_ms, low, high, case.import_ms, case.load_ms, case.first_ms))
+
+
+def _memory(case: Case) -> tuple[str, ...]:
+    arena = {True: "on", False: "off", None: ""}[case.arena]
+    return arena, *(_shown(figure, 1) for figure in (case.memory or {}).values())
+
+
+def _soak(case: Case) -> tuple[str, ...]:
+    return str(case.samples), *_latencies(case), _shown(case.drift, 3), _shown(case.peak_rss_mb, 1)
+
+
+def _latencies(case: Case) -> tuple[str, str, str]:
+    return _shown(case.p50_ms, 3), _shown(case.p90_ms, 3), _shown(case.p99_ms, 3)
+
+
+def _shown(figure: float | None, digits: int) -> str:
+    return "" if figure is None else f"{figure:.{digits}f}"
+
+
+def _mcnemar(result: Result, what: str) -> str:
+    pair = next((pair for pair in result.pairs if pair.what == what), None)
+    if pair is None:
+        return ""
+    return f"; only one is right on {pair.only_first} / {pair.only_second} texts, McNemar p = {pair.p_value:.2g}"
+
+
+def _waterfall_row(row: dict[str, Any]) -> tuple[Any, ...]:
+    faster, smaller = f"{row.get('faster', 1):.2f}x", f"{row.get('smaller', 1):.2f}x"
+    return row["variant"], row["p50_ms"], faster, row["size_mb"], smaller, row["quality"] or ""

@@ -1,0 +1,72 @@
+"""What `nvidia-smi` tells of NVIDIA GPUs (its manual page; the reasons are NVML's nvmlClocksEventReasons)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from edgebert.measure.tool import tool_text
+
+COLUMNS = {
+    "name": "name",
+    "driver": "driver_version",
+    "memory_mb": "memory.total",
+    "temperature_c": "temperature.gpu",
+    "frequency_mhz": "clocks.sm",
+    "power_w": "power.draw",
+    "reasons": "clocks_throttle_reasons.active",
+}
+PLAIN = "--format=csv,noheader,nounits"
+THROTTLED_BITS = {
+    2: "power cap now",
+    3: "hardware slowdown now",
+    5: "software thermal slowdown now",
+    6: "hardware thermal slowdown now",
+    7: "hardware power brake now",
+}
+
+
+def gpus() -> list[dict[str, Any]] | None:
+    """Every GPU with its state; None where there is no driver."""
+    return parse_gpus(tool_text("nvidia-smi", f"--query-gpu={','.join(COLUMNS.values())}", PLAIN))
+
+
+def power_w() -> float | None:
+    """Watts of all GPUs together."""
+    return parse_power(tool_text("nvidia-smi", "--query-gpu=power.draw", PLAIN))
+
+
+def parse_gpus(text: str | None) -> list[dict[str, Any]] | None:
+    """One GPU a line, in the order of `COLUMNS`; None in place of a figure that the GPU does not have."""
+    rows = [[cell.strip() for cell in line.split(",")] for line in (text or "").splitlines()]
+    found = [_gpu(dict(zip(COLUMNS, row, strict=True))) for row in rows if len(row) == len(COLUMNS)]
+    return found or None
+
+
+def parse_power(text: str | None) -> float | None:
+    """Sum of the watts, one GPU a line; None where no GPU tells."""
+    watts = [value for line in (text or "").splitlines() if (value := _number(line)) is not None]
+    return sum(watts) if watts else None
+
+
+def _gpu(row: dict[str, str]) -> dict[str, Any]:
+    return {
+        "name": row["name"],
+        "driver": row["driver"],
+        **{key: _number(row[key]) for key in ("memory_mb", "temperature_c", "frequency_mhz", "power_w")},
+        "throttled": _reasons(row["reasons"]),
+    }
+
+
+def _reasons(cell: str) -> list[str] | None:
+    try:
+        bits = int(cell, 16)
+    except ValueError:
+        return None
+    return [words for bit, words in THROTTLED_BITS.items() if bits >> bit & 1]
+
+
+def _number(cell: str) -> float | None:
+    try:
+        return float(cell)
+    except ValueError:
+        return None

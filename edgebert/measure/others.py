@@ -1,0 +1,64 @@
+"""Processor time that other processes took while one was measured."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+IDLE_COLUMNS = {3, 4}
+COUNTED_COLUMNS = 8
+
+
+class ProcessorTime(NamedTuple):
+    """Nanoseconds on the wall, of this process on all its threads, and of everybody on the cores it may use."""
+
+    wall_ns: int
+    own_ns: int
+    busy_ns: int | None
+
+
+def processor_time() -> ProcessorTime:
+    """Read the clocks; `busy_ns` is None where the kernel does not tell."""
+    try:
+        text = Path("/proc/stat").read_text(encoding="ascii")
+    except OSError:
+        text = ""
+    ticks = busy_ticks(text, os.sched_getaffinity(0))
+    busy_ns = None if ticks is None else ticks * 1_000_000_000 // os.sysconf("SC_CLK_TCK")
+    return ProcessorTime(time.monotonic_ns(), time.process_time_ns(), busy_ns)
+
+
+def busy_ticks(stat: str, cores: Collection[int]) -> int | None:
+    """Ticks that some cores were not idle, time stolen by the hypervisor included (proc(5), /proc/stat).
+
+    Returns:
+        None where the text names none of the cores.
+    """
+    names = {f"cpu{core}" for core in cores}
+    rows = [line.split() for line in stat.splitlines() if line.startswith("cpu")]
+    found = [row[1 : 1 + COUNTED_COLUMNS] for row in rows if row[0] in names]
+    return sum(int(cell) for row in found for at, cell in enumerate(row) if at not in IDLE_COLUMNS) if found else None
+
+
+def spent(before: ProcessorTime, after: ProcessorTime) -> dict[str, int] | None:
+    """What went by between two readings; None where the kernel does not tell what others did."""
+    if before.busy_ns is None or after.busy_ns is None:
+        return None
+    return {
+        "wall_ns": after.wall_ns - before.wall_ns,
+        "own_ns": after.own_ns - before.own_ns,
+        "busy_ns": after.busy_ns - before.busy_ns,
+    }
+
+
+def others_cores(answers: Sequence[dict[str, Any]]) -> float | None:
+    """Cores that others kept busy while some processes ran, over all of them together; None where none could tell."""
+    known = [answer["processor"] for answer in answers if answer.get("processor")]
+    wall_ns = sum(each["wall_ns"] for each in known)
+    if not wall_ns:
+        return None
+    others_ns = sum(each["busy_ns"] - each["own_ns"] for each in known)
+    return max(0.0, float(others_ns / wall_ns))

@@ -1,0 +1,86 @@
+"""What runs now, how far the bench is, and how long it still takes; on stderr."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import TextIO
+
+
+@dataclass(frozen=True)
+class Step:
+    """One measured process of a bench; `left_s` is None until something is known about it."""
+
+    number: int
+    total: int
+    what: str
+    left_s: float | None = None
+
+    @property
+    def line(self) -> str:
+        """`[3/24] fp32: single_stream, natural lengths; 1 min left`."""
+        left = "" if self.left_s is None else f"; {shown_time(self.left_s)} left"
+        return f"[{self.number}/{self.total}] {self.what}{left}"
+
+
+class TimeLeft:
+    """Estimates the rest of a bench from the processes that are done."""
+
+    def __init__(self, planned: Sequence[tuple[str, float]]) -> None:
+        """Take what is planned: of every process its kind, and the seconds it takes at least."""
+        self._planned = list(planned)
+        self._seen: dict[str, list[float]] = {}
+        self._done = 0
+
+    def took(self, seconds: float) -> None:
+        """The next process is done."""
+        self._seen.setdefault(self._planned[self._done][0], []).append(seconds)
+        self._done += 1
+
+    def seconds(self) -> float | None:
+        """Each process to come takes the mean of its kind, or of all where its kind has not been seen."""
+        if not self._seen:
+            return None
+        overall = fmean(seconds for several in self._seen.values() for seconds in several)
+        means = {kind: fmean(several) for kind, several in self._seen.items()}
+        return sum(max(least, means.get(kind, overall)) for kind, least in self._planned[self._done :])
+
+
+class Terminal:
+    """Shows steps: one line that changes on a terminal, elsewhere a line for the first process of every case."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        """Write to stderr, or to a stream."""
+        self._stream = stream or sys.stderr
+        self._seen: set[str] = set()
+
+    def __call__(self, step: Step) -> None:
+        """Show a step that begins."""
+        if self._stream.isatty():
+            self._stream.write("\r\x1b[K" + step.line[: shutil.get_terminal_size().columns - 1])
+        elif step.what not in self._seen:
+            self._stream.write(step.line + "\n")
+        self._seen.add(step.what)
+        self._stream.flush()
+
+    def say(self, line: str) -> None:
+        """Show a line that is no step."""
+        self.clear()
+        self._stream.write(line + "\n")
+        self._stream.flush()
+
+    def clear(self) -> None:
+        """Take the line away."""
+        if self._stream.isatty():
+            self._stream.write("\r\x1b[K")
+            self._stream.flush()
+
+
+def shown_time(seconds: float) -> str:
+    """Seconds below a minute and a half, minutes below an hour and a half, hours above."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,33 @@
+"""From the start of a process to its first answer: import, load, first prediction. The files are in the page cache."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from edgebert.measure.results import Case
+from edgebert.measure.scenarios.single_stream import fill_start
+from edgebert.measure.statistics import Samples, median_interval
+from edgebert.runtime.model import Model
+
+COMPARED = "cold start"
+
+
+def work(model: Model, job: dict[str, Any], call: Callable[[int], object]) -> dict[str, Any]:
+    """Nothing more: the marks say it all."""
+    return {}
+
+
+def fill(case: Case, answers: Sequence[dict[str, Any]]) -> None:
+    """Medians over the processes, and the interval of the whole."""
+    fill_start(case, answers)
+    case.samples = len(answers)
+    low, high = median_interval([answer["cold_start_ns"] / 1e6 for answer in answers])
+    case.cold_start_ci = [round(low, 2), round(high, 2)]
+
+
+def compared(answer: dict[str, Any]) -> Samples:
+    """Nanoseconds from the start of the process to its first answer."""
+    return np.array([answer["cold_start_ns"]], dtype=np.float64)

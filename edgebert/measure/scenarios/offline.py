@@ -1,0 +1,56 @@
+"""All inputs at once, in batches of like length: throughput."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from edgebert.measure.loop import quiet
+from edgebert.measure.results import Case
+from edgebert.measure.statistics import Samples, median_interval, spread
+from edgebert.runtime.model import Model
+
+COMPARED = "offline time"
+
+
+def work(model: Model, job: dict[str, Any], call: Callable[[int], object]) -> dict[str, Any]:
+    """Number of inputs, and nanoseconds for all of them."""
+    batch_size = job["batch_size"]
+    inputs, answer = _offline(model, job)
+    answer(inputs[: batch_size * 2])
+    quiet()
+    begin = time.perf_counter_ns()
+    answer(inputs)
+    return {"texts": len(inputs), "total_ns": time.perf_counter_ns() - begin}
+
+
+def _offline(model: Model, job: dict[str, Any]) -> tuple[list[Any], Callable[[list[Any]], object]]:
+    """The inputs, and what answers many of them: texts to predictions, or token ids to outputs at a fixed length."""
+    batch_size = job["batch_size"]
+    if not job["length"]:
+        texts = [text if isinstance(text, str) else tuple(text) for text in job["texts"]]
+        return texts, lambda some: model(some, batch_size=batch_size)
+    from edgebert.runtime.encode import Encoded
+
+    encoded = [Encoded(ids, [0] * len(ids), False) for ids in job["ids"]]
+    count = max(job["samples"], 2 * batch_size)
+    windows = [encoded[at % len(encoded)] for at in range(count)]
+    return windows, lambda some: model.outputs(some, batch_size)
+
+
+def fill(case: Case, answers: Sequence[dict[str, Any]]) -> None:
+    """Median throughput of the processes, and its interval."""
+    case.samples = sum(answer["texts"] for answer in answers)
+    rates = [answer["texts"] / answer["total_ns"] * 1e9 for answer in answers]
+    case.throughput = round(float(np.median(rates)), 2)
+    low, high = median_interval(rates)
+    case.throughput_ci = [round(low, 2), round(high, 2)]
+    case.spread = round(spread(rates), 4)
+
+
+def compared(answer: dict[str, Any]) -> Samples:
+    """Nanoseconds for all the inputs."""
+    return np.array([answer["total_ns"]], dtype=np.float64)

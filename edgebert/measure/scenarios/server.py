@@ -1,0 +1,158 @@
+"""Inputs that arrive at random: the highest arrival rate at which a percentile of the latencies stays under a bound.
+
+Arrivals are a Poisson process from a seed. One worker answers them in order of arrival; a latency counts from the
+arrival, the wait in the queue included.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from edgebert.measure.loop import Clock, quiet, timed
+from edgebert.measure.results import Case
+from edgebert.measure.scenarios.single_stream import PERCENTS
+from edgebert.measure.statistics import Samples, median_interval, percentile_intervals_ms, percentile_ms
+from edgebert.runtime.model import Model
+
+COMPARED = "server time a query"
+
+
+@dataclass(frozen=True)
+class Run:
+    """Inputs answered at one arrival rate; a rate of 0 stands for one after another without any waiting."""
+
+    qps: float
+    latencies_ns: list[int]
+    elapsed_ns: int
+
+    @property
+    def achieved_qps(self) -> float:
+        """Answers a second from the start to the last answer."""
+        return 1e9 * len(self.latencies_ns) / self.elapsed_ns if self.qps else 0.0
+
+
+def work(model: Model, job: dict[str, Any], call: Callable[[int], object]) -> dict[str, Any]:
+    """The highest rate found, the latencies at it, and the rates that were tried."""
+    for at in range(job["warmup"]):
+        call(at)
+    quiet()
+    return search(call, job["server"], job["seed"])
+
+
+def search(
+    call: Callable[[int], object],
+    settings: dict[str, Any],
+    seed: int,
+    clock: Clock = time.perf_counter_ns,
+    sleep: Callable[[float], None] = time.sleep,
+) -> dict[str, Any]:
+    """Bisect the arrival rate between 0 and what the worker does without a pause, above which queues only grow.
+
+    Every rate has the same gaps between arrivals, only longer or shorter, so that a higher one never waits less.
+
+    Args:
+        call: Answers one input.
+        settings: As in `suite.Server`.
+        seed: Seed of the gaps.
+        clock: Nanoseconds.
+        sleep: Waits for some seconds.
+    """
+    alone_ns = timed(call, settings["queries"], clock)
+    capacity = 1e9 * len(alone_ns) / sum(alone_ns)
+    gaps = np.random.default_rng(seed).exponential(size=settings["queries"])
+    tried_qps: list[float] = []
+    best = Run(0.0, alone_ns, sum(alone_ns))
+
+    def stays_under(share: float) -> bool:
+        nonlocal best
+        run = Run(share * capacity, *serve(call, arrivals_ns(gaps, share * capacity), clock, sleep))
+        tried_qps.append(run.qps)
+        under = under_bound(run.latencies_ns, settings)
+        best = run if under else best
+        return under
+
+    # No rate can bring the percentile under what it is without any waiting.
+    if under_bound(alone_ns, settings):
+        highest(stays_under, settings["tolerance"])
+    return {
+        "settings": settings,
+        "capacity_qps": capacity,
+        "tried_qps": tried_qps,
+        "target_qps": best.qps,
+        "achieved_qps": best.achieved_qps,
+        "latencies_ns": best.latencies_ns,
+    }
+
+
+def arrivals_ns(gaps: Samples, qps: float) -> list[int]:
+    """Times of arrival from unit exponential gaps, in nanoseconds from the start."""
+    return [int(at) for at in np.cumsum(gaps) / qps * 1e9]
+
+
+def serve(
+    call: Callable[[int], object],
+    arrivals: Sequence[int],
+    clock: Clock = time.perf_counter_ns,
+    sleep: Callable[[float], None] = time.sleep,
+) -> tuple[list[int], int]:
+    """Answer inputs one at a time, in order, none before it has arrived.
+
+    Returns:
+        Nanoseconds from each arrival to its answer, and from the start to the last answer.
+    """
+    start, latencies_ns, finish = clock(), [], 0
+    for at, arrival in enumerate(arrivals):
+        early_ns = start + arrival - clock()
+        if early_ns > 0:
+            sleep(early_ns / 1e9)
+        call(at)
+        finish = clock() - start
+        latencies_ns.append(finish - arrival)
+    return latencies_ns, finish
+
+
+def highest(passes: Callable[[float], bool], tolerance: float) -> float:
+    """Largest share from 0 to 1 that passes, by bisection: what it gives passed, and that and `tolerance` did not."""
+    low, high = 0.0, 1.0
+    while high - low > tolerance:
+        middle = (low + high) / 2
+        if passes(middle):
+            low = middle
+        else:
+            high = middle
+    return low
+
+
+def under_bound(latencies_ns: Sequence[int], settings: dict[str, Any]) -> bool:
+    """Whether the percentile of a server's settings stays under its bound."""
+    return bool(np.percentile(latencies_ns, settings["percent"]) / 1e6 < settings["bound_ms"])
+
+
+def fill(case: Case, answers: Sequence[dict[str, Any]]) -> None:
+    """Median rate of the processes, and the latencies at it; a rate of 0 says that even no queue is too slow."""
+    rounds = [np.array(answer["latencies_ns"], dtype=np.float64) for answer in answers]
+    settings = answers[0]["settings"]
+    rates = [answer["target_qps"] for answer in answers]
+    low, high = median_interval(rates)
+    case.samples = sum(map(len, rounds))
+    case.p50_ms, case.p90_ms, case.p99_ms = (round(percentile_ms(rounds, at), 4) for at in PERCENTS)
+    intervals = percentile_intervals_ms(rounds, PERCENTS)
+    case.p50_ci, case.p90_ci, case.p99_ci = ([round(first, 4), round(last, 4)] for first, last in intervals)
+    case.server = {
+        "target_qps": round(float(np.median(rates)), 2),
+        "target_qps_ci": [round(low, 2), round(high, 2)],
+        "bound_ms": settings["bound_ms"],
+        "percent": settings["percent"],
+        "achieved_qps": round(float(np.median([answer["achieved_qps"] for answer in answers])), 2),
+        "tolerance_qps": round(settings["tolerance"] * float(np.median([a["capacity_qps"] for a in answers])), 2),
+    }
+
+
+def compared(answer: dict[str, Any]) -> Samples:
+    """Nanoseconds between arrivals at the highest rate; endless where there is none."""
+    return np.array([1e9 / answer["target_qps"] if answer["target_qps"] else np.inf])

@@ -1,0 +1,70 @@
+"""One prediction after another: the latency of each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from edgebert.measure.loop import quiet, timed
+from edgebert.measure.power import energy_of
+from edgebert.measure.results import Case
+from edgebert.measure.statistics import Samples, outliers, percentile_intervals_ms, percentile_ms, spread, worst_drift
+from edgebert.runtime.model import Model
+
+COMPARED = "p50"
+PERCENTS = (50, 90, 99)
+
+
+def work(model: Model, job: dict[str, Any], call: Callable[[int], object]) -> dict[str, Any]:
+    """Every latency in the order of the texts, those of the same loop around nothing, and the energy of more of it."""
+    for at in range(job["warmup"]):
+        call(at)
+    quiet()
+    latencies_ns = timed(call, job["samples"])
+    inputs = job["ids"] if job["length"] else job["texts"]
+    null_ns = timed(lambda at: inputs[at % len(inputs)], job["samples"])
+    provider = job.get("provider") or model.manifest["profile"]["export"]["provider"]
+    power = energy_of(call, gpu="CPUExecutionProvider" not in provider)
+    return {"latencies_ns": latencies_ns, "null_ns": null_ns, "power": power}
+
+
+def fill(case: Case, answers: Sequence[dict[str, Any]]) -> None:
+    """Percentiles over all processes with their intervals, and what of the samples is suspect."""
+    fill_latency(case, [compared(answer) for answer in answers])
+    fill_start(case, answers)
+    measured = [answer["power"] for answer in answers if answer.get("power")]
+    if measured:
+        joules = float(np.median([each["joules_per_inference"] for each in measured]))
+        case.power = {"joules_per_inference": round(joules, 6), "source": measured[0]["source"]}
+
+
+def compared(answer: dict[str, Any]) -> Samples:
+    """The latencies of one process, in nanoseconds."""
+    return np.array(answer["latencies_ns"], dtype=np.float64)
+
+
+def fill_latency(case: Case, rounds: Sequence[Samples]) -> None:
+    """Percentiles with intervals, mean, outliers, drift inside the processes and spread between them."""
+    case.samples = sum(map(len, rounds))
+    case.p50_ms, case.p90_ms, case.p99_ms = (round(percentile_ms(rounds, at), 4) for at in PERCENTS)
+    intervals = percentile_intervals_ms(rounds, PERCENTS)
+    case.p50_ci, case.p90_ci, case.p99_ci = ([round(low, 4), round(high, 4)] for low, high in intervals)
+    mean_ns = float(np.concatenate(list(rounds)).mean())
+    case.mean_ms, case.throughput = round(mean_ns / 1e6, 4), round(1e9 / mean_ns, 2)
+    count, fence_ns = outliers(rounds)
+    case.outliers = {"count": count, "limit_ms": round(fence_ns / 1e6, 4)}
+    case.drift = round(worst_drift(rounds), 4)
+    case.spread = round(spread([float(np.median(samples)) for samples in rounds]), 4)
+
+
+def fill_start(case: Case, answers: Sequence[dict[str, Any]]) -> None:
+    """Medians of what came before the first answer."""
+
+    def median_ms(begin: str, end: str) -> float:
+        return round(float(np.median([answer[end] - answer[begin] for answer in answers])) / 1e6, 2)
+
+    case.import_ms, case.load_ms = median_ms("start_ns", "import_ns"), median_ms("import_ns", "load_ns")
+    case.first_ms = median_ms("load_ns", "first_ns")
+    case.cold_start_ms = round(float(np.median([answer["cold_start_ns"] for answer in answers])) / 1e6, 2)

@@ -1,0 +1,36 @@
+"""One prediction after another for minutes: does it slow down, does it grow?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from edgebert.measure.loop import quiet, timed_for
+from edgebert.measure.results import Case
+from edgebert.measure.scenarios import memory
+from edgebert.measure.scenarios.single_stream import PERCENTS
+from edgebert.measure.statistics import outliers, percentile_ms, worst_drift
+from edgebert.runtime.model import Model
+
+
+def work(model: Model, job: dict[str, Any], call: Callable[[int], object]) -> dict[str, Any]:
+    """Every latency until the minutes are over."""
+    for at in range(job["warmup"]):
+        call(at)
+    quiet()
+    return {"latencies_ns": timed_for(call, job["soak_minutes"] * 60)}
+
+
+def fill(case: Case, answers: Sequence[dict[str, Any]]) -> None:
+    """Percentiles, and the last third against the first; no intervals, for there is but one process."""
+    rounds = [np.array(answer["latencies_ns"], dtype=np.float64) for answer in answers]
+    case.samples = sum(map(len, rounds))
+    case.p50_ms, case.p90_ms, case.p99_ms = (round(percentile_ms(rounds, at), 4) for at in PERCENTS)
+    mean_ns = float(np.concatenate(rounds).mean())
+    case.mean_ms, case.throughput = round(mean_ns / 1e6, 4), round(1e9 / mean_ns, 2)
+    count, fence_ns = outliers(rounds)
+    case.outliers = {"count": count, "limit_ms": round(fence_ns / 1e6, 4)}
+    case.drift = round(worst_drift(rounds), 4)
+    memory.fill(case, answers)

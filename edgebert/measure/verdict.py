@@ -1,0 +1,50 @@
+"""Whether the machine was disturbed while it was measured, and by what."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from edgebert.measure.results import Case
+
+# Last third over first third of a process, and slowest over fastest process of a variant: either way by a tenth.
+DRIFT_LIMIT = 1.10
+SPREAD_LIMIT = 1.10
+# Cores that other processes kept busy.
+OTHERS_LIMIT = 0.10
+
+
+def verdict(cases: Sequence[Case], before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
+    """Judge a run.
+
+    Args:
+        cases: With `drift`, `spread` and `others` where they are known.
+        before: The machine before the first case.
+        after: The machine after the last one.
+
+    Returns:
+        `disturbed`, and its `reasons` in words.
+    """
+    reasons = [*_throttled(before, after), *(reason for case in cases for reason in _reasons(case))]
+    return {"disturbed": bool(reasons), "reasons": reasons}
+
+
+def _throttled(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
+    """What held the machine back at either end, and what has happened in between."""
+    first, last = set(before.get("throttled") or []), set(after.get("throttled") or [])
+    words = {each for each in first | last if each.endswith(" now")} | (last - first)
+    reasons = [f"the machine was held back: {', '.join(sorted(words))}"] if words else []
+    events = (after.get("throttle_events") or 0) - (before.get("throttle_events") or 0)
+    return [*reasons, f"the cores were slowed for their heat {events} times"] if events > 0 else reasons
+
+
+def _reasons(case: Case) -> list[str]:
+    name = f"{case.variant}, {case.scenario}, {case.lengths}"
+    reasons = []
+    if case.drift is not None and not 1 / DRIFT_LIMIT <= case.drift <= DRIFT_LIMIT:
+        reasons.append(f"{name}: the last third of a process took {case.drift:.2f} times the first third's median")
+    if case.spread is not None and case.spread > SPREAD_LIMIT:
+        reasons.append(f"{name}: the slowest process took {case.spread:.2f} times what the fastest did")
+    if case.others is not None and case.others > OTHERS_LIMIT and case.scenario != "memory":
+        reasons.append(f"{name}: other processes kept {case.others:.2f} cores busy")
+    return reasons

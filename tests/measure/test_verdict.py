@@ -1,0 +1,74 @@
+"""When a run is called disturbed, and what it says about it."""
+
+from typing import Any
+
+import pytest
+
+from edgebert.measure.results import Case
+from edgebert.measure.verdict import verdict
+
+CALM = {"drift": 1.02, "spread": 1.05, "others": 0.03}
+
+
+def case(**figures: Any) -> Case:
+    fields = {"scenario": "single_stream", "batch": 1, "lengths": "natural", "threads": 1, **CALM, **figures}
+    return Case("b", "h", "bundle", "local", "onnxruntime", **fields)
+
+
+def test_a_calm_run_is_not_disturbed() -> None:
+    unknown = case(drift=None, spread=None, others=None)
+    assert verdict([case(), unknown], {}, {}) == {"disturbed": False, "reasons": []}
+    edges = [
+        case(others=0.9, scenario="memory"),
+        case(drift=1.1),
+        case(drift=1 / 1.1),
+        case(spread=1.1),
+        case(others=0.1),
+    ]
+    state = {"throttled": [], "throttle_events": 4}
+    assert not verdict(edges, state, state)["disturbed"]
+
+
+@pytest.mark.parametrize(
+    ("figures", "words"),
+    [
+        ({"drift": 1.2}, "last third of a process took 1.20 times"),
+        ({"drift": 0.8}, "last third of a process took 0.80 times"),
+        ({"spread": 1.31}, "slowest process took 1.31 times"),
+        ({"others": 0.75}, "other processes kept 0.75 cores busy"),
+    ],
+)
+def test_every_limit_has_its_reason_and_names_the_case(figures: dict[str, float], words: str) -> None:
+    found = verdict([case(), case(**figures)], {}, {})
+    assert found["disturbed"]
+    (reason,) = found["reasons"]
+    assert reason.startswith("bundle, single_stream, natural: ")
+    assert words in reason
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "words"),
+    [
+        ([], ["throttled now", "throttled since boot"], "throttled now, throttled since boot"),
+        (["frequency capped now"], [], "frequency capped now"),
+        (
+            ["under-voltage since boot"],
+            ["throttled since boot", "under-voltage since boot"],
+            "throttled since boot",
+        ),
+    ],
+)
+def test_throttling_at_either_end_or_new_since_boot_disturbs(before: list[str], after: list[str], words: str) -> None:
+    found = verdict([case()], {"throttled": before}, {"throttled": after})
+    assert found["reasons"] == [f"the machine was held back: {words}"]
+
+
+def test_what_happened_before_the_run_does_not_disturb_it() -> None:
+    old = {"throttled": ["under-voltage since boot"], "throttle_events": 9}
+    assert not verdict([case()], old, old)["disturbed"]
+    assert not verdict([case()], {"throttled": None}, {"throttled": None})["disturbed"]
+
+
+def test_throttling_events_in_between_are_counted() -> None:
+    found = verdict([], {"throttle_events": 9}, {"throttle_events": 12})
+    assert found == {"disturbed": True, "reasons": ["the cores were slowed for their heat 3 times"]}
