@@ -135,6 +135,14 @@ def _bench(commands: Commands, common: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--target", default="local", choices=["local"], help="where to run (default: local)")
     command.add_argument("--out", help="folder for result.json and raw samples (default: BUNDLE.bench)")
+    command.add_argument(
+        "--fail-if",
+        action="append",
+        default=[],
+        metavar="CHECK",
+        help="end with 1 if the bundle's METRIC>VALUE, METRIC<VALUE, or METRIC>FACTORx:RESULT.json of an earlier run; "
+        "p50, p90, p99, mean, cold_start, peak_rss, size, throughput or quality; may be repeated",
+    )
 
 
 def _inspect(commands: Commands, common: argparse.ArgumentParser) -> None:

@@ -10,13 +10,15 @@ from typing import Any
 from edgebert.bundle import check_writable, read_manifest
 from edgebert.commands.output import note, table, write, write_json
 from edgebert.measure.bench import bench, read_workload, report_progress
+from edgebert.measure.gate import describe, judge, read_gate, warnings
 from edgebert.measure.results import Case, Result
 from edgebert.measure.suite import read_suite
 from edgebert.measure.variants import find_baseline, variants_of
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Measure, write `result.json`, and show a table."""
+    """Measure, write `result.json`, show a table, and give 1 where a check of `--fail-if` failed."""
+    gates = [read_gate(text) for text in arguments.fail_if]
     bundles = [Path(folder).resolve() for folder in arguments.bundle]
     suite = read_suite(Path(arguments.suite) if arguments.suite else None)
     manifest = read_manifest(bundles[0])
@@ -25,12 +27,17 @@ def run(arguments: argparse.Namespace) -> int:
     out = Path(arguments.out) if arguments.out else bundles[0].with_name(bundles[0].name + ".bench")
     check_writable(out)
     result = bench(variants, workload, suite, out, "edgebert " + shlex.join(arguments.argv), report_progress)
+    if gates:
+        result.gates = judge(gates, result.as_dict())
+        result.write(out)
     note(f"result: {out / 'result.json'}")
     if arguments.json:
         write_json(result.as_dict())
     else:
         _show(result)
-    return 0
+    for line in (*warnings(gates, result.as_dict()), *map(describe, result.gates)):
+        note(line)
+    return int(any(row["failed"] for row in result.gates))
 
 
 def _show(result: Result) -> None:

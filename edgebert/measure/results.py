@@ -11,6 +11,7 @@ from typing import Any
 from edgebert.bundle import disk_errors
 from edgebert.measure.statistics import Ratio
 
+FORMAT = "edgebert-result"
 FORMAT_VERSION = 1
 
 
@@ -55,10 +56,11 @@ class Result:
     ratios: list[Ratio] = field(default_factory=list)
     waterfall: list[dict[str, Any]] = field(default_factory=list)
     estimates: list[dict[str, Any]] = field(default_factory=list)
+    gates: list[dict[str, Any]] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain dictionary of the contract's form."""
-        return {"format": "edgebert-result", "format_version": FORMAT_VERSION, **asdict(self)}
+        return {"format": FORMAT, "format_version": FORMAT_VERSION, **asdict(self)}
 
     def write(self, folder: Path) -> Path:
         """Write `result.json`.

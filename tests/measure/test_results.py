@@ -25,7 +25,7 @@ def test_a_result_has_the_contracts_keys(tmp_path: Path) -> None:
     document = json.loads(path.read_text())
     assert list(document) == [
         *("format", "format_version", "command", "suite", "data", "environment"),
-        *("cases", "ratios", "waterfall", "estimates"),
+        *("cases", "ratios", "waterfall", "estimates", "gates"),
     ]
     assert (document["format"], document["format_version"]) == ("edgebert-result", 1)
     assert document["ratios"] == [{"what": "p50", "value": 2, "ci_low": 1, "ci_high": 3}]
