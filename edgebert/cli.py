@@ -69,7 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--json", action="store_true", help="write one JSON document to stdout, nothing else")
     common.add_argument("--debug", action="store_true", help="show the traceback of an error")
-    for add in (_export, _predict, _evaluate, _bench, _inspect, _verify, _profiles, _doctor):
+    for add in (_export, _predict, _evaluate, _bench, _report, _inspect, _verify, _profiles, _doctor):
         add(commands, common)
     return parser
 
@@ -137,6 +137,27 @@ def _bench(commands: Commands, common: argparse.ArgumentParser) -> None:
     command.add_argument("--out", help="folder for result.json and raw samples (default: BUNDLE.bench)")
     command.add_argument(
         "--strict", action="store_true", help="end with 1 where the machine was disturbed; the result is kept"
+    )
+    command.add_argument(
+        "--fail-if",
+        action="append",
+        default=[],
+        metavar="CHECK",
+        help="end with 1 if the bundle's METRIC>VALUE, METRIC<VALUE, or METRIC>FACTORx:RESULT.json of an earlier run; "
+        "p50, p90, p99, mean, cold_start, peak_rss, size, throughput or quality; may be repeated",
+    )
+
+
+def _report(commands: Commands, common: argparse.ArgumentParser) -> None:
+    example = "edgebert report build/sst2.bench/result.json --out build/report.html"
+    command = _add(commands, common, "report", "draw a page, a Markdown text or a CSV table from results", example)
+    command.add_argument(
+        "result", metavar="RESULT.json", nargs="+", help="what bench wrote (or its folder); several stand side by side"
+    )
+    command.add_argument(
+        "--out",
+        default="report.html",
+        help="file ending in .html, .md or .csv, or - for Markdown on stdout (default: report.html)",
     )
 
 

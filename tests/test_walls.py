@@ -10,9 +10,9 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "edgebert"
 DEVICE = ["__init__", "errors", "bundle", "settings", "examples", "target", "cli", "runtime", "measure"]
-WORKSTATION = ["compress", "exporters", "pipeline", "workdir", "recipe"]
+WORKSTATION = ["compress", "exporters", "pipeline", "workdir", "recipe", "report"]
 HEAVY = ["torch", "transformers", "optimum", "onnx", "datasets", "huggingface_hub", "sklearn", "nncf", "accelerate"]
-HEAVY += ["scipy", "seqeval", "safetensors", "neural_compressor"]
+HEAVY += ["scipy", "seqeval", "safetensors", "neural_compressor", "matplotlib", "jinja2"]
 LIGHT = {"numpy", "tokenizers", "onnxruntime", "openvino"}
 
 

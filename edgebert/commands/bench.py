@@ -14,17 +14,19 @@ from edgebert.commands.bench_tables import show
 from edgebert.commands.output import note, write_json
 from edgebert.errors import RunError
 from edgebert.measure.bench import bench, read_workload
+from edgebert.measure.gate import describe, judge, read_gate, warnings
 from edgebert.measure.progress import Terminal
 from edgebert.measure.suite import read_suite
 from edgebert.measure.variants import find_baseline, variants_of
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Measure, write `result.json`, and show tables.
+    """Measure, write `result.json`, show tables, and give 1 where a check of `--fail-if` failed.
 
     Raises:
         RunError: With `--strict`, the machine was disturbed; the result is written all the same.
     """
+    gates = [read_gate(text) for text in arguments.fail_if]
     bundles = [Path(folder).resolve() for folder in arguments.bundle]
     suite = read_suite(Path(arguments.suite) if arguments.suite else None)
     manifest = read_manifest(bundles[0])
@@ -38,16 +40,21 @@ def run(arguments: argparse.Namespace) -> int:
             result = bench(variants, workload, suite, out, "edgebert " + shlex.join(arguments.argv), terminal)
         finally:
             terminal.clear()
+    if gates:
+        result.gates = judge(gates, result.as_dict())
+        result.write(out)
     note(f"result: {out / 'result.json'}")
     if arguments.json:
         write_json(result.as_dict())
     else:
         show(result)
+    for line in (*warnings(gates, result.as_dict()), *map(describe, result.gates)):
+        note(line)
     reasons = result.verdict["reasons"] if result.verdict else []
     if arguments.strict and reasons:
         more = f" and {len(reasons) - 1} more" if len(reasons) > 1 else ""
         raise RunError(f"refused, the machine was disturbed: {reasons[0]}{more}; the result is kept in {out}")
-    return 0
+    return int(any(row["failed"] for row in result.gates))
 
 
 @contextmanager

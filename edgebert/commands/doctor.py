@@ -12,6 +12,7 @@ from edgebert.target import profile_names, read_target
 PACKAGES = {
     "device": ("numpy", "onnxruntime", "tokenizers"),
     "edgebert[openvino]": ("openvino",),
+    "edgebert[report]": ("matplotlib", "jinja2"),
     "edgebert[export]": (
         *("torch", "transformers", "accelerate", "optimum", "onnx", "onnxscript", "nncf", "neural-compressor"),
         "scikit-learn",

@@ -12,6 +12,7 @@ from edgebert.bundle import disk_errors
 from edgebert.measure.pairs import Difference, Pair
 from edgebert.measure.statistics import Ratio
 
+FORMAT = "edgebert-result"
 FORMAT_VERSION = 1
 
 
@@ -87,10 +88,11 @@ class Result:
     environment_after: dict[str, Any] | None = None
     verdict: dict[str, Any] | None = None
     finished: bool = False
+    gates: list[dict[str, Any]] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain dictionary of the contract's form."""
-        return {"format": "edgebert-result", "format_version": FORMAT_VERSION, **asdict(self)}
+        return {"format": FORMAT, "format_version": FORMAT_VERSION, **asdict(self)}
 
     def write(self, folder: Path) -> Path:
         """Write `result.json`.

@@ -23,7 +23,7 @@ from edgebert.measure.results import Case, Result
 Run = Callable[..., tuple[int, str, str]]
 # Standard input as it is in a UTF-8 locale; in the C locale Python lets wrong bytes through as surrogates.
 STRICT = {**os.environ, "PYTHONIOENCODING": "utf-8:strict"}
-COMMANDS = ["export", "predict", "evaluate", "bench", "inspect", "verify", "profiles", "doctor"]
+COMMANDS = ["export", "predict", "evaluate", "bench", "report", "inspect", "verify", "profiles", "doctor"]
 
 
 @pytest.fixture

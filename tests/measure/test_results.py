@@ -26,7 +26,7 @@ def test_a_result_has_the_contracts_keys(tmp_path: Path) -> None:
     assert list(document) == [
         *("format", "format_version", "command", "suite", "data", "environment"),
         *("cases", "ratios", "waterfall", "estimates", "pairs", "differences"),
-        *("null_model", "environment_after", "verdict", "finished"),
+        *("null_model", "environment_after", "verdict", "finished", "gates"),
     ]
     assert (document["format"], document["format_version"]) == ("edgebert-result", 1)
     assert document["ratios"] == [{"what": "p50", "value": 2, "ci_low": 1, "ci_high": 3}]

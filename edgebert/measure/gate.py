@@ -1,0 +1,172 @@
+"""Checks that fail a bench: a figure of the bundle against a limit, or against an earlier result."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edgebert.errors import InputError
+from edgebert.measure.read import read_result, role
+
+FIELDS = {
+    "p50": "p50_ms",
+    "p90": "p90_ms",
+    "p99": "p99_ms",
+    "mean": "mean_ms",
+    "cold_start": "cold_start_ms",
+    "peak_rss": "peak_rss_mb",
+    "size": "size_mb",
+    "throughput": "throughput",
+    "quality": "quality",
+}
+FORM = re.compile(r"\s*(?P<metric>\w+)\s*(?P<sign>[<>])\s*(?P<limit>-?\d+(\.\d+)?)(?P<times>x:(?P<file>.+))?\s*")
+SAME_CASE = ("variant", "target", "runtime", "scenario", "batch", "lengths", "threads")
+# The scenario that is about a metric, where it is not `single_stream`.
+HOMES = {"throughput": ("offline",), "cold_start": ("cold_start",)}
+MACHINE = ("cpu", "machine", "cores", "gpu")
+
+Case = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Gate:
+    """One check: it fails where the figure lies on the named side of the limit.
+
+    `previous` is the result to compare with, `limit` then a factor on its figure; without it, `limit` is in the
+    metric's own unit (milliseconds, MB of 10^6 bytes, texts a second, the quality metric's value).
+    """
+
+    text: str
+    metric: str
+    fails_above: bool
+    limit: float
+    file: str | None = None
+    previous: dict[str, Any] | None = None
+
+    def fails(self, value: float, limit: float) -> bool:
+        """Whether a figure lies on the wrong side of a limit."""
+        return value > limit if self.fails_above else value < limit
+
+
+def read_gate(text: str) -> Gate:
+    """Parse one check, and read the earlier result that it names.
+
+    Args:
+        text: `METRIC>VALUE`, `METRIC<VALUE`, `METRIC>FACTORx:FILE` or `METRIC<FACTORx:FILE`.
+
+    Raises:
+        InputError: Not of that form, an unknown metric, or a file that is no result with such a figure of a bundle.
+    """
+    form = FORM.fullmatch(text)
+    if not form:
+        example = "'p50>1.1x:results/prev.json' or 'quality<0.89'"
+        raise InputError(f"--fail-if {text!r}: not a check; write METRIC, > or <, and a limit, such as {example}")
+    metric, limit, file = form["metric"], float(form["limit"]), form["file"]
+    if metric not in FIELDS:
+        raise InputError(f"--fail-if {text!r}: unknown metric '{metric}'; known: {', '.join(FIELDS)}")
+    if not file:
+        return Gate(text, metric, form["sign"] == ">", limit)
+    if limit <= 0:
+        raise InputError(f"--fail-if {text!r}: the factor is {form['limit']}; give one above 0")
+    previous = read_result(Path(file))
+    if not _holding(previous["cases"], metric):
+        raise InputError(f"--fail-if {text!r}: {file} holds no {metric} of a bundle; give a result that does")
+    return Gate(text, metric, form["sign"] == ">", limit, file, previous)
+
+
+def judge(gates: Sequence[Gate], document: dict[str, Any]) -> list[dict[str, Any]]:
+    """Evaluate checks on a finished result.
+
+    A check looks at the bundles' cases of the scenario that is about its metric (`single_stream`; `offline` for
+    throughput, `cold_start` for cold starts), or of others where that was not measured. Against an earlier result it
+    takes every case that both hold; with a value of its own, the natural lengths where there are any, since no one
+    value fits every length. A check that finds nothing to look at has failed.
+
+    Returns:
+        One row a check and case: `gate`, `failed`, `case`, `value`, `limit`, and for a comparison `previous`, `file`.
+    """
+    return [row for gate in gates for row in _judge(gate, document["cases"])]
+
+
+def describe(row: dict[str, Any]) -> str:
+    """One line for people about a row of `judge`."""
+    outcome = "FAILED" if row["failed"] else "passed"
+    if row["value"] is None:
+        return f"fail-if {row['gate']}: {outcome}: no case of a bundle to look at"
+    text = f"fail-if {row['gate']}: {outcome}: {row['case']}: {row['value']:.6g}, limit {row['limit']:.6g}"
+    return text if row["previous"] is None else f"{text} (earlier {row['previous']:.6g})"
+
+
+def warnings(gates: Sequence[Gate], document: dict[str, Any]) -> list[str]:
+    """One line for every earlier result that was not taken under the same conditions."""
+    lines: dict[str, None] = {}
+    for gate in gates:
+        if gate.previous is None:
+            continue
+        then, now = gate.previous["environment"], document["environment"]
+        for key in MACHINE:
+            if then.get(key) != now.get(key):
+                what = f"{gate.file}: another machine ({key} {then.get(key)!r}, here {now.get(key)!r})"
+                lines[f"warning: {what}; times and memory of two machines do not compare"] = None
+                break
+        if (gate.previous.get("data") or {}).get("sha256") != (document.get("data") or {}).get("sha256"):
+            lines[f"warning: {gate.file}: other texts (the data's SHA-256 differs); figures compare loosely"] = None
+    return list(lines)
+
+
+def _judge(gate: Gate, cases: Sequence[Case]) -> list[dict[str, Any]]:
+    """Rows of one check, from the first scenario that gives any."""
+    held = _holding(cases, gate.metric)
+    earlier = {_key(case): case for case in _holding((gate.previous or {}).get("cases", []), gate.metric)}
+    for scenario in (*HOMES.get(gate.metric, ()), "single_stream", None):
+        found = [case for case in held if scenario in (None, case["scenario"])]
+        if gate.previous is None:
+            rows = [_row(gate, case, gate.limit, None) for case in _headline(found)]
+        else:
+            pairs = [(case, _value(earlier[_key(case)], gate.metric)) for case in found if _key(case) in earlier]
+            rows = [_row(gate, case, gate.limit * previous, previous) for case, previous in pairs]
+        if rows:
+            return rows
+    return [_empty(gate)]
+
+
+def _row(gate: Gate, case: Case, limit: float, previous: float | None) -> dict[str, Any]:
+    value = _value(case, gate.metric)
+    return {
+        "gate": gate.text,
+        "failed": gate.fails(value, limit),
+        "case": f"{case['variant']}, {case['scenario']}, {_lengths(case)}, {case['runtime']}",
+        "value": value,
+        "limit": limit,
+        "previous": previous,
+        "file": gate.file,
+    }
+
+
+def _empty(gate: Gate) -> dict[str, Any]:
+    nothing = dict.fromkeys(("case", "value", "limit", "previous"))
+    return {"gate": gate.text, "failed": True, **nothing, "file": gate.file}
+
+
+def _holding(cases: Sequence[Case], metric: str) -> list[Case]:
+    return [case for case in cases if role(case["variant"]) == "bundle" and case.get(FIELDS[metric]) is not None]
+
+
+def _headline(cases: Sequence[Case]) -> list[Case]:
+    return [case for case in cases if case["lengths"] == "natural"] or list(cases)
+
+
+def _value(case: Case, metric: str) -> float:
+    figure = case[FIELDS[metric]]
+    return float(figure["value"] if metric == "quality" else figure)
+
+
+def _key(case: Case) -> tuple[Any, ...]:
+    return (*(case[name] for name in SAME_CASE), case.get("arena") is not False)
+
+
+def _lengths(case: Case) -> str:
+    return "natural lengths" if case["lengths"] == "natural" else f"{case['lengths']} tokens"

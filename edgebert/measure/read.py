@@ -1,0 +1,136 @@
+"""Reading a result back: a later check or a report may lean on its shape, and on nothing else."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+from edgebert.errors import InputError
+from edgebert.measure.results import FORMAT, FORMAT_VERSION
+from edgebert.measure.variants import BASELINE
+
+Role = Literal["baseline", "stage", "bundle"]
+RESULT = "result.json"
+
+
+def _is_number(value: Any) -> bool:  # noqa: ANN401
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_positive(value: Any) -> bool:  # noqa: ANN401
+    return _is_number(value) and value > 0
+
+
+def _is_interval(value: Any) -> bool:  # noqa: ANN401
+    return isinstance(value, list) and len(value) == 2 and all(map(_is_number, value))
+
+
+def _is_table(value: Any) -> bool:  # noqa: ANN401
+    return isinstance(value, dict)
+
+
+def _is_rows(value: Any) -> bool:  # noqa: ANN401
+    return isinstance(value, list) and all(map(_is_table, value))
+
+
+def _is_text(value: Any) -> bool:  # noqa: ANN401
+    return isinstance(value, str)
+
+
+Check = tuple[Callable[[Any], bool], str]
+NUMBER: Check = (_is_number, "a number")
+POSITIVE: Check = (_is_positive, "a number above 0")
+TEXT: Check = (_is_text, "a text")
+TABLE: Check = (_is_table, "an object")
+ROWS: Check = (_is_rows, "a list of objects")
+INTERVAL: Check = (_is_interval, "two numbers")
+
+RESULT_KEYS = {"command": TEXT, "suite": TABLE, "environment": TABLE, "cases": ROWS, "ratios": ROWS}
+RESULT_MAY = {
+    **{"data": TABLE, "environment_after": TABLE, "verdict": TABLE, "null_model": TABLE},
+    **dict.fromkeys(("waterfall", "estimates", "pairs", "differences", "gates"), ROWS),
+}
+CASE_KEYS = {
+    **dict.fromkeys(("bundle", "bundle_hash", "variant", "target", "runtime", "scenario", "lengths"), TEXT),
+    **dict.fromkeys(("batch", "threads"), NUMBER),
+}
+CASE_MAY = {
+    **dict.fromkeys(("p50_ms", "p90_ms", "p99_ms", "mean_ms", "throughput", "drift", "spread"), POSITIVE),
+    **dict.fromkeys(("cold_start_ms", "import_ms", "load_ms", "first_ms", "peak_rss_mb", "size_mb"), NUMBER),
+    **dict.fromkeys(("samples", "others"), NUMBER),
+    **dict.fromkeys(("p50_ci", "p90_ci", "p99_ci", "throughput_ci", "cold_start_ci"), INTERVAL),
+    **dict.fromkeys(("quality", "memory", "power", "server", "roofline", "outliers", "agreement"), TABLE),
+    **{"operators": ROWS, "raw": TEXT},
+}
+RATIO_KEYS = {"what": TEXT, "value": POSITIVE, "ci_low": POSITIVE, "ci_high": POSITIVE}
+QUALITY_KEYS = {"metric": TEXT, "value": NUMBER}
+QUALITY_MAY = {"n": NUMBER, "ci_low": NUMBER, "ci_high": NUMBER}
+
+
+def read_result(path: Path) -> dict[str, Any]:
+    """Read a result and check the kind of everything that the contract names; keys it does not name are kept.
+
+    Args:
+        path: `result.json`, or the folder that holds it.
+
+    Raises:
+        InputError: No such file, not JSON, not a result, damaged, or of another format version.
+    """
+    path = path / RESULT if path.is_dir() else path
+    document = _json(path)
+    if not isinstance(document, dict) or document.get("format") != FORMAT:
+        raise InputError(f"{path}: not a result of `edgebert bench`; give the {RESULT} that it wrote")
+    version = document.get("format_version")
+    if version != FORMAT_VERSION:
+        raise InputError(
+            f"{path}: result of format version {version}, this EdgeBERT reads version {FORMAT_VERSION}; "
+            "use the EdgeBERT that wrote it, or bench again"
+        )
+    try:
+        _check("", document, RESULT_KEYS, RESULT_MAY)
+        for at, ratio in enumerate(document["ratios"]):
+            _check(f"ratios[{at}].", ratio, RATIO_KEYS, {})
+        for at, case in enumerate(document["cases"]):
+            _check(f"cases[{at}].", case, CASE_KEYS, CASE_MAY)
+            if case.get("quality") is not None:
+                _check(f"cases[{at}].quality.", case["quality"], QUALITY_KEYS, QUALITY_MAY)
+    except ValueError as error:
+        raise InputError(f"{path}: damaged, {error}; copy it again or bench again") from None
+    return document
+
+
+def role(variant: str) -> Role:
+    """What a variant stands for, told by the names that `edgebert.measure.variants` gives."""
+    if variant == BASELINE:
+        return "baseline"
+    return "stage" if re.match(r"\d+-", variant.rpartition("/")[2]) else "bundle"
+
+
+def _json(path: Path) -> Any:  # noqa: ANN401
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; give the {RESULT} that `edgebert bench` wrote") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read ({error}); give the {RESULT} that `edgebert bench` wrote") from None
+    try:
+        return json.loads(text, parse_constant=_refuse)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: not valid JSON ({error}); copy it again or bench again") from None
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is not a JSON number")
+
+
+def _check(prefix: str, table: dict[str, Any], needed: dict[str, Check], optional: dict[str, Check]) -> None:
+    for key in needed:
+        if key not in table:
+            raise ValueError(f"no '{prefix}{key}'")
+    for key, (holds, kind) in {**needed, **optional}.items():
+        value = table.get(key)
+        if not holds(value) and (value is not None or key in needed):
+            raise ValueError(f"'{prefix}{key}' is {str(value)[:40]!r}, expected {kind}")

@@ -1,0 +1,1 @@
+"""Reports drawn from result JSON alone: one HTML page, Markdown, CSV. Nothing here measures."""

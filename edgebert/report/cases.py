@@ -1,0 +1,134 @@
+"""Every case of a run in tables, one a scenario."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from edgebert.measure.read import role
+from edgebert.report.numbers import between, number, plain, short, times
+from edgebert.report.parts import Cell, Column, Section, Table, table
+from edgebert.report.ratios import ratio_of
+from edgebert.report.run import Case, Run, length_of, lengths_of
+
+VARYING = ("lengths", "batch", "threads", "target")
+
+
+def cases_section(run: Run) -> Section:
+    """What was measured, with every interval that the result holds."""
+    about = "Small figures are 95% intervals. Times in milliseconds, sizes and memory in MB of 10⁶ bytes."
+    scenarios = dict.fromkeys(case["scenario"] for case in run.cases)
+    emulated = dict.fromkeys(str(case["emulated"]) for case in run.cases if case.get("emulated"))
+    if emulated:
+        about += f" Emulated ({', '.join(emulated)}): it shows answers; its times mean nothing and are not given."
+    ordered = [sorted(run.of_scenario(scenario), key=length_of) for scenario in scenarios]
+    return Section("Cases", about, tables=tuple(_table(run, cases) for cases in ordered))
+
+
+def variant_cell(case: Case) -> Cell:
+    """A variant's name, marked as what it stands for, over its runtime."""
+    under = str(case["runtime"]) + (", arena off" if case.get("arena") is False else "")
+    return Cell(case["variant"], under, mark=role(case["variant"]))
+
+
+def faster_cell(run: Run, case: Case) -> Cell | None:
+    """How many times faster than the baseline, inside this run."""
+    ratio = ratio_of(run, case)
+    return Cell(times(ratio["value"]), between(ratio["ci_low"], ratio["ci_high"])) if ratio else None
+
+
+def quality_cell(case: Case) -> Cell | None:
+    """The metric's value with its interval."""
+    quality = case.get("quality")
+    if not quality:
+        return None
+    low, high = quality.get("ci_low"), quality.get("ci_high")
+    return Cell(f"{quality['value']:.4f}", "" if low is None or high is None else f"{low:.3f}–{high:.3f}")
+
+
+def figure_cell(key: str, interval: str = "") -> Callable[[Case], Cell | None]:
+    """A figure of a case by its key, with its interval where that has a key too."""
+
+    def cell(case: Case) -> Cell | None:
+        value = number(case.get(key))
+        bounds = case.get(interval) if interval else None
+        return None if value is None else Cell(short(value), between(*bounds) if bounds else "")
+
+    return cell
+
+
+def _table(run: Run, cases: list[Case]) -> Table:
+    varying = [key for key in VARYING if len({case[key] for case in cases}) > 1]
+    metrics = dict.fromkeys(case["quality"]["metric"] for case in cases if case.get("quality"))
+    words = [key for key in varying if key in ("lengths", "target")]
+    columns: list[Column[Case]] = [
+        ("variant", variant_cell),
+        *((key, _condition(key)) for key in varying),
+        ("p50", figure_cell("p50_ms", "p50_ci")),
+        ("p90", figure_cell("p90_ms", "p90_ci")),
+        ("p99", figure_cell("p99_ms", "p99_ci")),
+        (_gain(cases), lambda case: faster_cell(run, case)),
+        ("texts/s", figure_cell("throughput", "throughput_ci")),
+        ("server", _server_cell),
+        ("cold start", figure_cell("cold_start_ms", "cold_start_ci")),
+        ("peak RSS", figure_cell("peak_rss_mb")),
+        ("GPU memory", figure_cell("device_memory_mb")),
+        ("model", figure_cell("size_mb")),
+        (" / ".join(metrics).replace("_", " ") or "quality", quality_cell),
+        ("J/text", _joules_cell),
+        ("same answers", _agreement_cell),
+        ("samples", _samples_cell),
+    ]
+    return table(_caption(cases, varying), columns, cases, words)
+
+
+def _caption(cases: list[Case], varying: list[str]) -> str:
+    first = cases[0]
+    same = {
+        "lengths": lengths_of(first),
+        "batch": f"batch {first['batch']}",
+        "threads": f"{first['threads']} thread{'s' * (first['threads'] != 1)}",
+        "target": "" if first["target"] == "local" else f"on {first['target']}",
+    }
+    told = [text for key, text in same.items() if text and key not in varying]
+    name = str(first["scenario"]).replace("_", " ")
+    return ", ".join([name[:1].upper() + name[1:], *told])
+
+
+def _condition(key: str) -> Callable[[Case], Cell]:
+    return lambda case: Cell(lengths_of(case) if key == "lengths" else str(case[key]))
+
+
+def _samples_cell(case: Case) -> Cell | None:
+    return Cell(f"{case['samples']:,}") if case.get("samples") else None
+
+
+def _server_cell(case: Case) -> Cell | None:
+    """Load that was answered in time, over what was asked."""
+    server = case.get("server")
+    if not server:
+        return None
+    achieved, asked = number(server.get("achieved_qps")), number(server.get("target_qps"))
+    bound, percent = number(server.get("bound_ms")), number(server.get("percent"))
+    asked_for = f"of {short(asked)}" if asked is not None else ""
+    in_time = f"p{percent:g} in {short(bound)} ms" if bound and percent else ""
+    text = f"{short(achieved)}/s" if achieved is not None else "not reached"
+    return Cell(text, ", ".join(filter(None, (asked_for, in_time))))
+
+
+def _agreement_cell(case: Case) -> Cell | None:
+    """Texts answered as on the machine that the bundle came from."""
+    agreement = case.get("agreement") or {}
+    equal, texts, apart = (number(agreement.get(key)) for key in ("equal", "n", "largest_difference"))
+    if equal is None or not texts:
+        return None
+    return Cell(f"{equal:,.0f} of {texts:,.0f}", f"outputs within {short(apart)}" if apart is not None else "")
+
+
+def _gain(cases: list[Case]) -> str:
+    return "smaller" if cases[0]["scenario"] == "memory" else "faster"
+
+
+def _joules_cell(case: Case) -> Cell | None:
+    power = case.get("power") or {}
+    joules = number(power.get("joules_per_inference"))
+    return None if joules is None else Cell(short(joules), plain(power.get("source")))

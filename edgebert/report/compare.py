@@ -1,0 +1,115 @@
+"""The section that sets runs and machines side by side, and never divides one by the other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from edgebert.report import plots
+from edgebert.report.cases import faster_cell, figure_cell, quality_cell
+from edgebert.report.numbers import between, short, times
+from edgebert.report.parts import Cell, Column, Plot, Section, Table, table
+from edgebert.report.ratios import ratio_of
+from edgebert.report.run import Case, Run, lengths_of
+from edgebert.report.verdict import name_of, steadiness
+
+Entry = tuple[Run, Case]
+
+
+def compare_section(runs: Sequence[Run]) -> Section:
+    """Every run's bundles beside each other."""
+    entries = [(run, case) for run in runs if run.cases for case in run.bundles()]
+    drawn = [
+        plots.Span(f"{run.label}: {name_of(case)}", ratio["value"], ratio["ci_low"], ratio["ci_high"])
+        for run, case in entries
+        if (ratio := ratio_of(run, case)) and ratio["ci_low"] > 0
+    ]
+    plot = Plot(
+        "Times faster, each inside its own run",
+        "; ".join(f"{row.name} {times(row.value)}, {between(row.low, row.high)}" for row in drawn),
+        "Each ratio is of a bundle and the baseline of the same run, with its 95% interval.",
+        70 + 40 * len(drawn),
+        partial(plots.spans, rows=drawn),
+    )
+    about = (
+        "A ratio is only ever taken inside one run. Times and memory of different runs stand side by side as they were "
+        "measured; machines, texts and conditions may differ."
+    )
+    tables = [_runs(runs), _bundles(entries) if entries else None, _agreement(runs)]
+    held = tuple(part for part in tables if part)
+    return Section("Runs side by side", about, (plot,) if drawn else (), held)
+
+
+def _runs(runs: Sequence[Run]) -> Table:
+    columns: list[Column[Run]] = [
+        ("run", lambda run: Cell(run.label)),
+        ("machine", lambda run: Cell(run.machine, f"{run.environment.get('cores', '?')} cores")),
+        ("data", _data_cell),
+        ("disturbed", _disturbed_cell),
+    ]
+    return table("Runs", columns, runs, ("machine", "data", "disturbed"))
+
+
+def _bundles(entries: Sequence[Entry]) -> Table:
+    columns: list[Column[Entry]] = [
+        ("run", lambda entry: Cell(entry[0].label)),
+        ("bundle", lambda entry: Cell(name_of(entry[1]), entry[1]["bundle_hash"][:10], mark="bundle")),
+        ("conditions", _conditions_cell),
+        ("baseline p50 ms", _baseline_cell),
+        ("p50 ms", lambda entry: figure_cell("p50_ms", "p50_ci")(entry[1])),
+        ("faster", lambda entry: faster_cell(*entry)),
+        ("cold start ms", lambda entry: figure_cell("cold_start_ms")(entry[1])),
+        ("peak RSS MB", lambda entry: figure_cell("peak_rss_mb")(entry[1])),
+        ("model MB", lambda entry: figure_cell("size_mb")(entry[1])),
+        ("quality", lambda entry: quality_cell(entry[1])),
+    ]
+    return table("Bundles, each beside the baseline of its own run", columns, entries, ("bundle", "conditions"))
+
+
+def _agreement(runs: Sequence[Run]) -> Table | None:
+    """Ratios of the same bundles on the same machine, taken again: whether their intervals overlap."""
+    found: dict[tuple[str, ...], list[tuple[Run, dict[str, Any]]]] = {}
+    for run in runs:
+        for case in run.cases:
+            if ratio := ratio_of(run, case):
+                key = (run.machine, case["bundle_hash"], str(case["threads"]), str(case["batch"]), ratio["what"])
+                found.setdefault(key, []).append((run, ratio))
+    repeated = [(key[-1], taken) for key, taken in found.items() if len(taken) > 1]
+    columns: list[Column[tuple[str, list[tuple[Run, dict[str, Any]]]]]] = [
+        ("ratio", lambda row: Cell(row[0])),
+        ("each run's", lambda row: Cell("; ".join(_told(ratio) for _, ratio in row[1]))),
+        ("intervals", lambda row: Cell("overlap" if _overlap([ratio for _, ratio in row[1]]) else "do not overlap")),
+    ]
+    caption = "The same bundles on the same machine, measured again"
+    return table(caption, columns, repeated, ("each run's", "intervals")) if repeated else None
+
+
+def _told(ratio: dict[str, Any]) -> str:
+    return f"{times(ratio['value'])} ({between(ratio['ci_low'], ratio['ci_high'])})"
+
+
+def _overlap(ratios: Sequence[dict[str, Any]]) -> bool:
+    """Whether one value lies in every interval."""
+    return bool(max(ratio["ci_low"] for ratio in ratios) <= min(ratio["ci_high"] for ratio in ratios))
+
+
+def _data_cell(run: Run) -> Cell | None:
+    data = run.document.get("data")
+    return Cell(str(data.get("file", "")), str(data.get("sha256", ""))[:10]) if data else None
+
+
+def _disturbed_cell(run: Run) -> Cell:
+    disturbed = steadiness(run).disturbed
+    return Cell({True: "yes", False: "no", None: "not recorded"}[disturbed])
+
+
+def _conditions_cell(entry: Entry) -> Cell:
+    case = entry[1]
+    threads = f"{case['threads']} thread{'s' * (case['threads'] != 1)}"
+    return Cell(f"{lengths_of(case)}, {threads}", f"{case['runtime']}, {case['target']}")
+
+
+def _baseline_cell(entry: Entry) -> Cell | None:
+    baseline = entry[0].baseline()
+    return Cell(short(baseline["p50_ms"])) if baseline and baseline.get("p50_ms") else None

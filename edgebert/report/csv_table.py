@@ -1,0 +1,53 @@
+"""A report as CSV: one row a case, every figure that its result holds, for a spreadsheet."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from typing import Any
+
+from edgebert.report.ratios import ratio_of
+from edgebert.report.run import Case, Run
+
+FIRST = ("run", "cpu", "gpu", "data", "data_sha256")
+LEFT_OUT = ("operators",)
+
+
+def render(runs: Sequence[Run]) -> str:
+    """The whole table as text: a column for every key that any case has, tables inside a case as `key.inner`."""
+    rows = [_row(run, case) for run in runs for case in run.cases]
+    header = list(dict.fromkeys([*FIRST, *(key for row in rows for key in row)]))
+    written = io.StringIO()
+    writer = csv.DictWriter(written, header, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return written.getvalue()
+
+
+def _row(run: Run, case: Case) -> dict[str, Any]:
+    data = run.document.get("data") or {}
+    environment = run.environment
+    row: dict[str, Any] = {"run": run.label, "cpu": environment.get("cpu"), "gpu": environment.get("gpu")}
+    row |= {"data": data.get("file"), "data_sha256": data.get("sha256")}
+    for key, value in case.items():
+        row |= _flat(key, value)
+    ratio = ratio_of(run, case)
+    if ratio:
+        row |= {"faster": ratio["value"], "faster_low": ratio["ci_low"], "faster_high": ratio["ci_high"]}
+    return {key: _safe(value) for key, value in row.items()}
+
+
+def _flat(key: str, value: Any) -> dict[str, Any]:  # noqa: ANN401
+    if key in LEFT_OUT:
+        return {}
+    if isinstance(value, dict):
+        return {f"{key}.{inner}": held for inner, held in value.items()}
+    if isinstance(value, list) and len(value) == 2:
+        return {f"{key}_low": value[0], f"{key}_high": value[1]}
+    return {key: value}
+
+
+def _safe(value: Any) -> Any:  # noqa: ANN401
+    """A text that begins like a formula gets a quote before it, so that no spreadsheet runs it."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value

@@ -1,0 +1,32 @@
+"""The section of figures that were computed and not measured."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from edgebert.report.numbers import plain, words
+from edgebert.report.parts import Cell, Column, Section, table
+from edgebert.report.run import Run
+
+
+def estimates_section(run: Run) -> Section | None:
+    """Estimates as the result holds them, whatever their keys, kept apart from every measurement."""
+    rows = run.rows("estimates")
+    if not rows:
+        return None
+    keys = list(dict.fromkeys(key for row in rows for key in row))
+    columns: list[Column[dict[str, Any]]] = [(words(key), _cell(key)) for key in keys]
+    spoken = [words(key) for key in keys if any(isinstance(row.get(key), str | dict | list) for row in rows)]
+    about = (
+        "Nothing here was measured. These figures are computed from a model of the hardware; a machine of that kind "
+        "may be slower or faster."
+    )
+    return Section("Estimates", about, tables=(table("Computed, not measured", columns, rows, spoken),), estimated=True)
+
+
+def _cell(key: str) -> Any:  # noqa: ANN401
+    def cell(row: dict[str, Any]) -> Cell | None:
+        text = plain(row.get(key))
+        return Cell(text) if text else None
+
+    return cell

@@ -1,0 +1,134 @@
+"""Sections about speed: ratios, distribution, steadiness, input length."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from edgebert.measure.read import role
+from edgebert.report import plots
+from edgebert.report.cases import figure_cell, variant_cell
+from edgebert.report.numbers import between, number, short, times
+from edgebert.report.parts import Cell, Column, Plot, Section, Table, table
+from edgebert.report.ratios import compared
+from edgebert.report.run import Case, Run, lengths_of
+from edgebert.report.samples import rounds_of
+
+MOST = 6
+
+
+def ratios_section(run: Run) -> Section | None:
+    """Every ratio of the run with its interval."""
+    ratios = run.rows("ratios")
+    if not ratios:
+        return None
+    rows = [
+        plots.Span(title.second, ratio["value"], ratio["ci_low"], ratio["ci_high"])
+        for ratio in ratios
+        if (title := compared(ratio["what"])) and title.about == _headline(run)
+    ]
+    columns: list[Column[dict[str, Any]]] = [
+        ("what", lambda ratio: Cell(ratio["what"])),
+        ("ratio", lambda ratio: Cell(times(ratio["value"]))),
+        ("95% interval", lambda ratio: Cell(between(ratio["ci_low"], ratio["ci_high"]))),
+    ]
+    drawn = [row for row in rows if row.low > 0]
+    plot = Plot(
+        f"Times faster: {_headline(run)}",
+        "; ".join(f"{row.name} {times(row.value)}, {between(row.low, row.high)}" for row in drawn),
+        "The bar is the 95% interval over rounds and predictions; the dashed line is the baseline.",
+        70 + 40 * len(drawn),
+        partial(plots.spans, rows=drawn),
+    )
+    about = "Baseline over candidate, both measured in this run, in turns: above 1 the candidate is faster."
+    return Section("Ratios", about, (plot,) if drawn else (), (table("Every ratio of this run", columns, ratios),))
+
+
+def distribution_section(run: Run) -> Section | None:
+    """Raw latencies of every variant, where they lie beside the result."""
+    found = [(case["variant"], rounds) for case in run.headline_cases() if (rounds := rounds_of(run, case))]
+    steadiness = _steadiness_table(run)
+    if not found:
+        return Section("Latency", "", tables=(steadiness,)) if steadiness else None
+    pooled = [(variant, np.concatenate(rounds)) for variant, rounds in found]
+    medians = [(variant, np.array([np.median(values) for values in rounds])) for variant, rounds in found]
+    count = sum(len(values) for _, values in pooled)
+    latencies = Plot(
+        "Latency distribution",
+        "; ".join(f"{variant}: p50 {short(float(np.median(values)))} ms" for variant, values in pooled),
+        f"All {count:,} timed predictions, slow ones kept. Ticks under each: p50, p90, p99.",
+        76 + 46 * len(pooled),
+        partial(plots.distribution, samples=pooled),
+    )
+    steady = Plot(
+        "Steadiness over the run",
+        "; ".join(
+            f"{variant}: rounds between {short(float(values.min()))} and {short(float(values.max()))} ms"
+            for variant, values in medians
+        ),
+        "The median of every round over the median of all rounds. Lines that move together show a machine that "
+        "changed its pace; ratios are of rounds side by side and feel it less.",
+        230,
+        partial(plots.rounds, medians=medians),
+    )
+    several = max(len(values) for _, values in medians) > 1
+    return Section("Latency", "", (latencies, steady) if several else (latencies,), (steadiness,) if steadiness else ())
+
+
+def lengths_section(run: Run) -> Section | None:
+    """How latency grows with input length, from the cases of fixed lengths."""
+    lines: dict[str, dict[int, float]] = {}
+    for case in run.of_scenario("single_stream"):
+        p50_ms = number(case.get("p50_ms"))
+        if case["lengths"].isdigit() and p50_ms and (case["batch"] == 1):
+            lines.setdefault(case["variant"], {})[int(case["lengths"])] = p50_ms
+    series = [(variant, sorted(line.items())) for variant, line in lines.items() if len(line) > 1]
+    if not series:
+        return None
+    chosen = [entry for entry in series if role(entry[0]) != "stage"] or series
+    plot = Plot(
+        "Latency over input length",
+        "; ".join(f"{name}: {', '.join(f'{short(value)} ms at {at}' for at, value in line)}" for name, line in chosen),
+        "Texts of exactly this many tokens, one at a time, without padding.",
+        280,
+        partial(plots.lengths, series=chosen[:MOST]),
+    )
+    about = f"Drawn: the first {MOST} of {len(chosen)} variants; the cases have them all." if len(chosen) > MOST else ""
+    columns: list[Column[int]] = [("tokens", lambda length: Cell(str(length)))]
+    columns += [(name, _at_length(lines[name])) for name, _ in chosen[:MOST]]
+    lengths = sorted({length for name, _ in chosen for length in lines[name]})
+    return Section("Input length", about, (plot,), (table("Median latency, milliseconds", columns, lengths),))
+
+
+def _at_length(line: dict[int, float]) -> Callable[[int], Cell | None]:
+    return lambda length: Cell(short(line[length])) if length in line else None
+
+
+def _steadiness_table(run: Run) -> Table | None:
+    """What of the samples is suspect: slow ones, drift inside a process, spread between processes, other work."""
+    cases = [case for case in run.cases if any(case.get(key) is not None for key in ("drift", "spread", "others"))]
+    columns: list[Column[Case]] = [
+        ("variant", variant_cell),
+        ("scenario", lambda case: Cell(case["scenario"].replace("_", " "), lengths_of(case))),
+        ("samples", lambda case: Cell(f"{case['samples']:,}") if case.get("samples") else None),
+        ("outliers kept", _outliers_cell),
+        ("last third / first", figure_cell("drift")),
+        ("slowest / fastest process", figure_cell("spread")),
+        ("cores busy elsewhere", figure_cell("others")),
+    ]
+    return table("How steady it was", columns, cases, ("scenario",)) if cases else None
+
+
+def _outliers_cell(case: Case) -> Cell | None:
+    outliers = case.get("outliers") or {}
+    count, limit = number(outliers.get("count")), number(outliers.get("limit_ms"))
+    return None if count is None else Cell(f"{count:,.0f}", f"over {short(limit)} ms" if limit is not None else "")
+
+
+def _headline(run: Run) -> str:
+    """What the first ratio is about: the same for every variant of the run's first scenario."""
+    titles = (compared(ratio["what"]) for ratio in run.rows("ratios"))
+    return next((title.about for title in titles if title), "")

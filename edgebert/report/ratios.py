@@ -1,0 +1,64 @@
+"""Ratios of a result, found again by what they compare."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from edgebert.report.run import Case, Run, lengths_of
+
+TITLE = re.compile(r"(?:(?P<about>.*): )?(?P<first>.+?) / (?P<second>.+)")
+# What the title of a scenario's own ratio begins with.
+ABOUT = {
+    "single_stream": "p50",
+    "offline": "offline time",
+    "server": "server time a query",
+    "cold_start": "cold start",
+    "memory": "peak memory",
+}
+
+
+@dataclass(frozen=True)
+class Compared:
+    """Two variants and what of them is compared."""
+
+    about: str
+    first: str
+    second: str
+
+
+def compared(title: str) -> Compared | None:
+    """Parse a title such as `p50, natural lengths: fp32 / bundle`."""
+    parts = TITLE.fullmatch(title)
+    return Compared(parts["about"] or "", parts["first"], parts["second"]) if parts else None
+
+
+def ratio_of(run: Run, case: Case) -> dict[str, Any] | None:
+    """How many times faster than the baseline a case is, with its interval; None where the result has no such ratio."""
+    arena = case.get("arena")
+    shown = lengths_of(case) + ("" if arena is None else f", arena {'on' if arena else 'off'}")
+    about = f"{ABOUT.get(case['scenario'], case['scenario'])}, {shown}"
+    for ratio in run.rows("ratios"):
+        title = compared(ratio["what"])
+        if title and (title.about, title.second) == (about, case["variant"]):
+            return ratio
+    return None
+
+
+def difference_of(run: Run, first: str, second: str) -> dict[str, Any] | None:
+    """Difference of the metric, second less first, with its paired interval; None where the result has none."""
+    for difference in run.rows("differences"):
+        title = compared(str(difference.get("what", "")))
+        if title and (title.first, title.second) == (first, second):
+            return difference
+    return None
+
+
+def pair_of(run: Run, first: str, second: str) -> dict[str, Any] | None:
+    """McNemar's test of two variants' answers, in either order; None where the result has none."""
+    for pair in run.rows("pairs"):
+        title = compared(str(pair.get("what", "")))
+        if title and {title.first, title.second} == {first, second}:
+            return pair
+    return None

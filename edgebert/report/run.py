@@ -1,0 +1,104 @@
+"""One result file, and the names by which several are told apart."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edgebert.measure.read import RESULT, read_result, role
+
+Case = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One bench run: its document, the folder that its raw samples lie in, and a short name."""
+
+    label: str
+    document: dict[str, Any]
+    folder: Path
+
+    @property
+    def cases(self) -> list[Case]:
+        """Every case, in the order they were measured."""
+        cases: list[Case] = self.document["cases"]
+        return cases
+
+    @property
+    def environment(self) -> dict[str, Any]:
+        """The machine before the run."""
+        environment: dict[str, Any] = self.document["environment"]
+        return environment
+
+    @property
+    def machine(self) -> str:
+        """The accelerator where the run used one, or else the processor."""
+        gpu = self.environment.get("gpu")
+        if gpu and any(case["target"].startswith("cuda") for case in self.cases):
+            gpus = gpu if isinstance(gpu, list) else [gpu]
+            return ", ".join(str(each.get("name", "GPU") if isinstance(each, dict) else each) for each in gpus)
+        return str(self.environment.get("cpu") or "machine not recorded")
+
+    def rows(self, key: str) -> list[dict[str, Any]]:
+        """An optional list of the document."""
+        rows: list[dict[str, Any]] = self.document.get(key) or []
+        return rows
+
+    def of_scenario(self, scenario: str) -> list[Case]:
+        """Cases of one scenario."""
+        return [case for case in self.cases if case["scenario"] == scenario]
+
+    def headline_cases(self) -> list[Case]:
+        """One case a variant: single-stream at natural lengths, or else at the longest length measured.
+
+        A result without that scenario gives the cases of the first one it holds.
+        """
+        cases = self.of_scenario("single_stream") or [
+            case for case in self.cases if case["scenario"] == self.cases[0]["scenario"]
+        ]
+        natural = [case for case in cases if case["lengths"] == "natural"]
+        longest = max(cases, key=length_of)["lengths"] if cases else ""
+        chosen = natural or [case for case in cases if case["lengths"] == longest]
+        return list({case["variant"]: case for case in reversed(chosen)}.values())[::-1]
+
+    def baseline(self) -> Case | None:
+        """The full-precision baseline's headline case."""
+        return next((case for case in self.headline_cases() if role(case["variant"]) == "baseline"), None)
+
+    def bundles(self) -> list[Case]:
+        """The bundles' headline cases."""
+        return [case for case in self.headline_cases() if role(case["variant"]) == "bundle"]
+
+
+def read_runs(paths: Sequence[Path]) -> list[Run]:
+    """Read results, each named by the shortest end of its path that tells it apart.
+
+    Raises:
+        InputError: A file that cannot be used; the message names it.
+    """
+    files = [path / RESULT if path.is_dir() else path for path in paths]
+    documents = [read_result(file) for file in files]
+    named = zip(_labels(files), documents, files, strict=True)
+    return [Run(label, document, file.parent) for label, document, file in named]
+
+
+def lengths_of(case: Case) -> str:
+    """A case's input lengths in words."""
+    return "natural lengths" if case["lengths"] == "natural" else f"{case['lengths']} tokens"
+
+
+def length_of(case: Case) -> int:
+    """Tokens of every input, or 0 for natural lengths."""
+    return int(case["lengths"]) if str(case["lengths"]).isdigit() else 0
+
+
+def _labels(files: Sequence[Path]) -> list[str]:
+    whole = [file.resolve() for file in files]
+    stems = [file.parent if file.name == RESULT else file.with_suffix("") for file in whole]
+    for depth in range(1, 64):
+        labels = ["/".join(stem.parts[-depth:]) for stem in stems]
+        if len(set(labels)) == len(set(stems)):
+            break
+    return labels

@@ -1,0 +1,59 @@
+"""Raw samples that lie beside a result."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgebert.report.run import Case, Run
+
+Milliseconds = NDArray[np.float64]
+
+
+def rounds_of(run: Run, case: Case) -> list[Milliseconds]:
+    """Latencies of a case, one array of milliseconds a fresh process; empty where the raw file is not there.
+
+    Outliers are kept. A file outside the result's folder is not read, whatever the result says.
+    """
+    document = _read(run.folder, case.get("raw"))
+    rounds = document.get("rounds") if isinstance(document, dict) else None
+    found = []
+    for answer in rounds if isinstance(rounds, list) else []:
+        latencies = answer.get("latencies_ns") if isinstance(answer, dict) else None
+        if isinstance(latencies, list) and latencies and all(isinstance(value, int | float) for value in latencies):
+            found.append(np.array(latencies, dtype=np.float64) / 1e6)
+    return [milliseconds for milliseconds in found if (milliseconds > 0).all()]
+
+
+def memory_of(run: Run, case: Case) -> dict[str, float] | None:
+    """Peak resident memory in MB at each mark of a case's start, from the result or from its raw file."""
+    recorded = case.get("memory")
+    if recorded:
+        return {name: float(recorded[f"{name}_mb"]) for name in MARKS if _is_number(recorded.get(f"{name}_mb"))}
+    document = _read(run.folder, case.get("raw"))
+    marks = document.get("memory") if isinstance(document, dict) else None
+    if not isinstance(marks, dict) or not all(_is_number(marks.get(mark)) for mark in MARKS.values()):
+        return None
+    return {name: marks[mark] / 1e6 for name, mark in MARKS.items()}
+
+
+MARKS = {"import": "import_rss", "load": "load_rss", "first": "first_rss", "steady": "end_rss"}
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _read(folder: Path, name: str | None) -> object:
+    if not name:
+        return None
+    path = (folder / name).resolve()
+    if not path.is_relative_to(folder.resolve()):
+        return None
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None

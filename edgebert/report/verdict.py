@@ -1,0 +1,224 @@
+"""What a run found, in a sentence: how much faster, what was lost, and whether the machine kept still."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from edgebert.report.numbers import between, number, plain, short, times
+from edgebert.report.parts import Tone
+from edgebert.report.ratios import difference_of, pair_of, ratio_of
+from edgebert.report.run import Case, Run, lengths_of
+
+SIGNIFICANT = 0.05
+POINT = 0.01
+MOST_REASONS = 3
+# What a bundle does faster, by the scenario that a ratio is of.
+DOES = {"single_stream": "answers", "offline": "answers batches", "server": "serves", "cold_start": "starts"}
+
+
+@dataclass(frozen=True)
+class Stat:
+    """One figure of the verdict, large: what it is, and where it comes from."""
+
+    label: str
+    value: str
+    detail: str
+    tone: Tone = "plain"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One bundle beside its baseline."""
+
+    bundle: str
+    sentence: str
+    conditions: str
+    stats: tuple[Stat, ...]
+
+
+@dataclass(frozen=True)
+class Steadiness:
+    """Whether the machine was disturbed while it measured; None where the result does not say."""
+
+    disturbed: bool | None
+    text: str
+
+
+def verdicts(run: Run) -> list[Verdict]:
+    """One verdict a bundle, in the order they were measured."""
+    baseline = run.baseline() if run.cases else None
+    return [_verdict(run, baseline, case) for case in (run.bundles() if run.cases else [])]
+
+
+def steadiness(run: Run) -> Steadiness:
+    """What the result says of the machine's state."""
+    stopped = "" if run.document.get("finished", True) else "The run was stopped before its end. "
+    verdict = run.document.get("verdict")
+    if isinstance(verdict, dict) and isinstance(verdict.get("disturbed"), bool):
+        if verdict["disturbed"]:
+            return Steadiness(True, f"{stopped}The machine was disturbed while this ran: {_reasons(verdict)}.")
+        return Steadiness(False, f"{stopped}The machine was not disturbed while this ran.")
+    text = f"{stopped}Whether the machine was disturbed was not recorded."
+    load = run.environment.get("load_average")
+    if isinstance(load, list) and load and number(load[0]) is not None:
+        text += f" Its load average before the run was {load[0]:.2f} on {run.environment.get('cores', '?')} cores."
+    return Steadiness(None, text)
+
+
+def _reasons(verdict: dict[str, Any]) -> str:
+    reasons = [plain(reason) for reason in verdict.get("reasons") or []]
+    more = f"; {len(reasons) - MOST_REASONS} more under Machine" if len(reasons) > MOST_REASONS else ""
+    return "; ".join(reasons[:MOST_REASONS]) + more if reasons else "no reason recorded"
+
+
+def name_of(case: Case) -> str:
+    """A bundle's name, with what tells it apart from the others of the run."""
+    variant = case["variant"]
+    return str(case["bundle"]) + variant.removeprefix("bundle") if variant.startswith("bundle") else str(variant)
+
+
+def _verdict(run: Run, baseline: Case | None, case: Case) -> Verdict:
+    clauses = ["was measured without a baseline: nothing can be said of how much faster it is"]
+    if baseline:
+        clauses = [_speed(run, case), _size(baseline, case), _quality(run, baseline, case), _same(case)]
+    told = [clause for clause in clauses if clause]
+    ending = " and ".join(filter(None, [", ".join(told[:-1]), told[-1]])) if told else "has no figure in this result"
+    conditions = f"{lengths_of(case)}, batch {case['batch']}, {case['threads']} thread{'s' * (case['threads'] != 1)}"
+    where = "" if case["target"] == "local" else f", {case['target']}"
+    stats = (_speed_stat(run, case), _latency_stat(baseline, case), *_rest(run, baseline, case))
+    return Verdict(
+        name_of(case),
+        f"{name_of(case)} {ending}.",
+        f"{run.machine}{where}; {case['scenario'].replace('_', ' ')}, {conditions}, {case['runtime']}",
+        tuple(stat for stat in stats if stat),
+    )
+
+
+def _speed(run: Run, case: Case) -> str:
+    ratio = ratio_of(run, case)
+    if not ratio or case["scenario"] not in DOES:
+        return ""
+    value, low, high, does = ratio["value"], ratio["ci_low"], ratio["ci_high"], DOES[case["scenario"]]
+    if low > 1:
+        return f"{does} {short(value)} times faster than its full-precision baseline ({_interval(low, high)})"
+    if low > 0 and high < 1:
+        slower = f"takes {short(1 / value)} times as long as its full-precision baseline"
+        return f"{slower} ({_interval(1 / high, 1 / low)})"
+    same = f"{does} neither faster nor slower than its full-precision baseline as far as this run can tell"
+    return f"{same} (ratio {short(value)}, {_interval(low, high)})"
+
+
+def _interval(low: float, high: float) -> str:
+    return f"95% interval {short(low)} to {short(high)}"
+
+
+def _size(baseline: Case, case: Case) -> str:
+    before, after = baseline.get("size_mb"), case.get("size_mb")
+    if not before or not after:
+        return ""
+    if before / after >= 1.005:
+        return f"is {short(before / after)} times smaller"
+    return "is no smaller" if after / before < 1.005 else f"is {short(after / before)} times larger"
+
+
+def _quality(run: Run, baseline: Case, case: Case) -> str:
+    """How quality changed, and whether chance alone could have done it."""
+    before, after = baseline.get("quality"), case.get("quality")
+    if not before or not after or before["metric"] != after["metric"]:
+        return f"has {_metric(after)} {after['value']:.4f}" if after else ""
+    points = (after["value"] - before["value"]) / POINT
+    tests = [_change(run, baseline, case), _chance(_p_value(run, baseline, case))]
+    figures = "; ".join(filter(None, [f"{after['value']:.4f} against {before['value']:.4f}", *tests]))
+    if abs(points) < 0.005:
+        return f"keeps its {_metric(after)} ({figures})"
+    if points > 0:
+        return f"loses no {_metric(after)} ({figures})"
+    return f"loses {short(-points, 2)} points of {_metric(after)} ({figures})"
+
+
+def _change(run: Run, baseline: Case | None, case: Case) -> str:
+    """Interval of the paired difference, in points."""
+    difference = difference_of(run, baseline["variant"], case["variant"]) if baseline else None
+    low, high = (number(difference.get(key)) for key in ("ci_low", "ci_high")) if difference else (None, None)
+    return "" if low is None or high is None else f"95% interval {low / POINT:+.2f} to {high / POINT:+.2f} points"
+
+
+def _same(case: Case) -> str:
+    """Answers equal to those of the machine that the bundle was sent from."""
+    agreement = case.get("agreement") or {}
+    equal, texts = number(agreement.get("equal")), number(agreement.get("n"))
+    if equal is None or not texts:
+        return ""
+    return f"gives on {case['target']} the answer it gives here to {equal:,.0f} of {texts:,.0f} texts"
+
+
+def _chance(p_value: float | None) -> str:
+    if p_value is None:
+        return ""
+    return f"McNemar p {_p(p_value)}, {'within' if p_value >= SIGNIFICANT else 'beyond'} chance"
+
+
+def _p(p_value: float) -> str:
+    return "< 0.001" if p_value < 0.001 else f"= {p_value:.3f}" if p_value < 0.1 else f"= {p_value:.2f}"
+
+
+def _p_value(run: Run, baseline: Case | None, case: Case) -> float | None:
+    pair = pair_of(run, baseline["variant"], case["variant"]) if baseline else None
+    return number(pair.get("p_value")) if pair else None
+
+
+def _metric(quality: dict[str, Any]) -> str:
+    return str(quality["metric"]).replace("_", " ")
+
+
+def _speed_stat(run: Run, case: Case) -> Stat | None:
+    ratio = ratio_of(run, case)
+    if not ratio or case["scenario"] not in DOES:
+        return None
+    tone: Tone = "good" if ratio["ci_low"] > 1 else "bad" if ratio["ci_high"] < 1 else "plain"
+    about = "ratio of medians" if case["scenario"] == "single_stream" else case["scenario"].replace("_", " ")
+    detail = f"95% interval {between(ratio['ci_low'], ratio['ci_high'])}, {about}"
+    return Stat("Times faster", times(ratio["value"]), detail, tone)
+
+
+def _latency_stat(baseline: Case | None, case: Case) -> Stat | None:
+    if case.get("p50_ms") is None:
+        return None
+    tail = [f"{at} {short(case[f'{at}_ms'])}" for at in ("p90", "p99") if case.get(f"{at}_ms")]
+    before = (baseline or {}).get("p50_ms")
+    detail = "; ".join(filter(None, [before and f"from {short(before)} ms", ", ".join(tail)]))
+    return Stat("Median latency", f"{short(case['p50_ms'])} ms", detail)
+
+
+def _rest(run: Run, baseline: Case | None, case: Case) -> list[Stat]:
+    """Quality, size and memory."""
+    stats = []
+    before, after = (baseline or {}).get("quality"), case.get("quality")
+    if after:
+        points = (after["value"] - before["value"]) / POINT if before else None
+        p_value = _p_value(run, baseline, case)
+        tested = f"McNemar p {_p(p_value)}" if p_value is not None else ""
+        change = f"{points:+.2f} points" if points is not None else ""
+        interval = _change(run, baseline, case).removeprefix("95% interval ").removesuffix(" points")
+        texts = f"{after['n']:,} texts" if after.get("n") else ""
+        lost = points is not None and points < 0 and p_value is not None and p_value < SIGNIFICANT
+        detail = _joined(f"{change} ({interval})" if interval else change, texts, tested)
+        stats.append(Stat(_metric(after), f"{after['value']:.4f}", detail, "bad" if lost else "plain"))
+    for label, key in (("Model size", "size_mb"), ("Peak memory", "peak_rss_mb")):
+        if case.get(key):
+            start = (baseline or {}).get(key)
+            earlier = f"from {short(start)} MB" if start else ""
+            detail = _joined(earlier, _less(start / case[key]) if start else "")
+            stats.append(Stat(label, f"{short(case[key])} MB", detail))
+    return stats
+
+
+def _less(ratio: float) -> str:
+    if 0.995 < ratio < 1.005:
+        return ""
+    return f"{times(ratio)} smaller" if ratio > 1 else f"{times(1 / ratio)} larger"
+
+
+def _joined(*parts: str | None) -> str:
+    return ", ".join(filter(None, parts))

@@ -1,0 +1,37 @@
+"""CSV: one row a case, every figure as it was recorded."""
+
+import csv
+import io
+from pathlib import Path
+
+from result_documents import case, document, full, write
+
+from edgebert.report.csv_table import render
+from edgebert.report.run import read_runs
+
+
+def rows(*paths: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(render(read_runs(list(paths))))))
+
+
+def test_every_case_is_a_row_with_its_figures(tmp_path: Path) -> None:
+    whole = full()
+    found = rows(write(tmp_path / "sst2", whole))
+    assert len(found) == len(whole["cases"])
+    bundle = found[2]
+    assert (bundle["run"], bundle["cpu"], bundle["data"]) == ("sst2", "Some CPU", "dev.tsv")
+    assert (bundle["variant"], bundle["p50_ms"], bundle["p50_ci_low"]) == ("bundle", "2.0", "1.8")
+    assert (bundle["quality.metric"], bundle["quality.value"]) == ("accuracy", "0.9")
+    assert (bundle["faster"], bundle["faster_low"], bundle["faster_high"]) == ("4.0", "3.75", "4.25")
+    assert found[0]["faster"] == ""
+    assert not any("operators" in key for key in bundle)
+
+
+def test_runs_with_other_keys_share_one_header(tmp_path: Path) -> None:
+    paths = [write(tmp_path / "a", document()), write(tmp_path / "b", document([case("bundle", moon=3)]))]
+    assert [row["moon"] for row in rows(*paths)] == ["", "", "3"]
+
+
+def test_a_name_that_looks_like_a_formula_stays_a_name(tmp_path: Path) -> None:
+    (row,) = rows(write(tmp_path, document([case("=1+1", bundle='a,"b"\nc')])))
+    assert (row["variant"], row["bundle"]) == ("'=1+1", 'a,"b"\nc')

@@ -1,0 +1,54 @@
+"""Markdown: the verdict first, tables that stay tables, names as they are; no package of the extra is needed."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from result_documents import case, document, full, write
+
+from edgebert.report.markdown import render
+from edgebert.report.page import make_page
+from edgebert.report.run import read_runs
+
+
+def test_the_verdict_stands_first(tmp_path: Path) -> None:
+    lines = render(make_page(read_runs([write(tmp_path / "sst2", document())]))).splitlines()
+    assert lines[0] == "# EdgeBERT benchmark report"
+    assert lines[2] == "Run: sst2"
+    assert lines[4].startswith("**tiny answers 4.00 times faster than its full-precision baseline")
+    assert "## Cases" in lines
+
+
+def test_every_row_of_a_table_has_every_column(tmp_path: Path) -> None:
+    whole = full()
+    whole["cases"].append(case("a|b\n| c", 3.0))
+    text = render(make_page(read_runs([write(tmp_path, whole)])))
+    blocks = [block.splitlines() for block in text.split("\n\n") if block.startswith("| ")]
+    assert len(blocks) >= 12
+    for block in blocks:
+        assert len({line.replace("\\|", "").count("|") for line in block}) == 1
+        assert set(block[1]) <= set("| :-")
+    assert r"a\|b \| c (onnxruntime)" in text
+
+
+def test_estimates_are_marked(tmp_path: Path) -> None:
+    text = render(make_page(read_runs([write(tmp_path, full())])))
+    assert "## Estimates (estimated, not measured)" in text
+
+
+def test_several_runs_stand_side_by_side_first(tmp_path: Path) -> None:
+    paths = [write(tmp_path / name, document()) for name in ("a", "b")]
+    headings = [line for line in render(make_page(read_runs(paths))).splitlines() if line.startswith("#")]
+    assert headings[:4] == ["# EdgeBERT benchmark report", "## Runs side by side", "## a", "### Cases"]
+
+
+def test_neither_markdown_nor_csv_needs_the_extra(tmp_path: Path) -> None:
+    path = write(tmp_path, full())
+    code = (
+        "import sys; sys.modules.update(matplotlib=None, jinja2=None)\n"
+        "from edgebert.cli import main\n"
+        f"raise SystemExit(main(['report', {str(path)!r}, '--out', {str(tmp_path / 'r.md')!r}])"
+        f" or main(['report', {str(path)!r}, '--out', {str(tmp_path / 'r.csv')!r}]))"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+    assert (tmp_path / "r.md").stat().st_size > 1000
