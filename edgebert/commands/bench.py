@@ -8,15 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from edgebert.bundle import check_writable, read_manifest
+from edgebert.commands.bench_details import add_details, show_details
 from edgebert.commands.output import note, table, write, write_json
 from edgebert.measure.bench import bench, read_workload, report_progress
 from edgebert.measure.results import Case, Result
 from edgebert.measure.suite import read_suite
 from edgebert.measure.variants import find_baseline, variants_of
+from edgebert.target import read_target
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Measure, write `result.json`, and show a table."""
+    targets = [read_target(name) for name in arguments.estimate]
     bundles = [Path(folder).resolve() for folder in arguments.bundle]
     suite = read_suite(Path(arguments.suite) if arguments.suite else None)
     manifest = read_manifest(bundles[0])
@@ -25,6 +28,7 @@ def run(arguments: argparse.Namespace) -> int:
     out = Path(arguments.out) if arguments.out else bundles[0].with_name(bundles[0].name + ".bench")
     check_writable(out)
     result = bench(variants, workload, suite, out, "edgebert " + shlex.join(arguments.argv), report_progress)
+    add_details(result, variants, workload.inputs if workload else [], suite, out, arguments.profile_ops, targets)
     note(f"result: {out / 'result.json'}")
     if arguments.json:
         write_json(result.as_dict())
@@ -55,6 +59,7 @@ def _show(result: Result) -> None:
     if result.waterfall:
         columns = ("stage", "p50 ms", "faster", "model MB", "smaller", "quality")
         write("\n" + table(columns, [_waterfall_row(row) for row in result.waterfall]))
+    show_details(result)
 
 
 def _waterfall_row(row: dict[str, Any]) -> tuple[Any, ...]:

@@ -10,6 +10,7 @@ import gc
 import json
 import sys
 import time
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,7 @@ def main() -> int:
     call(0)
     marks |= {"first_ns": time.monotonic_ns(), "first_rss": peak_rss_bytes()}
     work = {"single_stream": _single_stream, "offline": _offline, "memory": _memory, "quality": _quality}
+    work |= {"probe": _elsewhere, "operators": _elsewhere}
     result = work[job["scenario"]](model, job, call)
     json.dump({**marks, **result, "end_rss": peak_rss_bytes()}, sys.stdout)
     return 0
@@ -90,6 +92,12 @@ def _quality(model: Model, job: dict[str, Any], call: Callable[[int], Any]) -> d
     from edgebert.measure.quality import evaluate
 
     return {"quality": evaluate(model, read_rows(Path(job["data"]), model.manifest), job["metric"]).as_dict()}
+
+
+def _elsewhere(model: Model, job: dict[str, Any], call: Callable[[int], Any]) -> dict[str, Any]:
+    """What has a module of its own."""
+    answer: dict[str, Any] = import_module(f"edgebert.measure.{job['scenario']}").work(model, job, call)
+    return answer
 
 
 if __name__ == "__main__":

@@ -32,8 +32,10 @@ def load_bundle(path: Path, runtime: str | None, threads: int | None, verify: bo
     return model
 
 
-def open_session(path: Path, manifest: dict[str, Any], runtime: str | None, threads: int | None) -> Session:
-    """Session of a bundle's graph for a runtime.
+def open_session(
+    path: Path, manifest: dict[str, Any], runtime: str | None, threads: int | None, profile: Path | None = None
+) -> Session:
+    """Session of a bundle's graph for a runtime; with `profile`, one that keeps the time of every operator.
 
     Raises:
         BundleError: The bundle has no graph for it.
@@ -48,6 +50,6 @@ def open_session(path: Path, manifest: dict[str, Any], runtime: str | None, thre
     graph = path / graphs[runtime]
     if runtime == "openvino":
         buckets = [length for length in choice["length_buckets"] if length < manifest["max_length"]]
-        return OpenVinoSession(graph, threads, [*buckets, manifest["max_length"]])
+        return OpenVinoSession(graph, threads, [*buckets, manifest["max_length"]], profile=profile is not None)
     fuse_everything = manifest["runtime"].get("default_fusions", False)
-    return OnnxSession(graph, threads, choice["provider"], fuse_everything)
+    return OnnxSession(graph, threads, choice["provider"], fuse_everything, profile=profile)
