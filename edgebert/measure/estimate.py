@@ -80,7 +80,7 @@ def add_estimates(result: Result, variants: Sequence[Variant], targets: Sequence
     costs = {variant.name: read_cost(variant.manifest) for variant in variants}
     here = measured_limits(result.environment.get("gemm"))
     cases = [case for case in result.cases if case.roofline]
-    if here is None or not cases:
+    if here is None or not cases or not targets:
         return
     reached = [_Reached(case, costs[case.variant], here) for case in cases]
     for target in targets:
