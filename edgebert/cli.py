@@ -133,6 +133,16 @@ def _bench(commands: Commands, common: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--stages", action="store_true", help="measure the bundles of BUNDLE.stages too: the waterfall"
     )
+    command.add_argument(
+        "--profile-ops", action="store_true", help="time by operator too, slowest first, in processes of its own"
+    )
+    command.add_argument(
+        "--estimate",
+        nargs="+",
+        default=[],
+        metavar="PROFILE",
+        help="estimate latency on hardware profiles too, by name or path; kept apart from what is measured",
+    )
     command.add_argument("--target", default="local", choices=["local"], help="where to run (default: local)")
     command.add_argument("--out", help="folder for result.json and raw samples (default: BUNDLE.bench)")
     command.add_argument(

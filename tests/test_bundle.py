@@ -30,6 +30,7 @@ KEYS = [
     "runtime",
     "profile",
     "layers",
+    "cost",
     "stages",
     "metrics",
     "data",

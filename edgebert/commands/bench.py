@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from edgebert.bundle import check_writable, read_manifest
+from edgebert.commands.bench_details import add_details, show_details
 from edgebert.commands.bench_tables import show
 from edgebert.commands.output import note, write_json
 from edgebert.errors import RunError
@@ -18,6 +19,7 @@ from edgebert.measure.gate import describe, judge, read_gate, warnings
 from edgebert.measure.progress import Terminal
 from edgebert.measure.suite import read_suite
 from edgebert.measure.variants import find_baseline, variants_of
+from edgebert.target import read_target
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -27,6 +29,7 @@ def run(arguments: argparse.Namespace) -> int:
         RunError: With `--strict`, the machine was disturbed; the result is written all the same.
     """
     gates = [read_gate(text) for text in arguments.fail_if]
+    targets = [read_target(name) for name in arguments.estimate]
     bundles = [Path(folder).resolve() for folder in arguments.bundle]
     suite = read_suite(Path(arguments.suite) if arguments.suite else None)
     manifest = read_manifest(bundles[0])
@@ -38,6 +41,8 @@ def run(arguments: argparse.Namespace) -> int:
     with _ended_like_ctrl_c():
         try:
             result = bench(variants, workload, suite, out, "edgebert " + shlex.join(arguments.argv), terminal)
+            inputs = workload.inputs if workload else []
+            add_details(result, variants, inputs, suite, out, arguments.profile_ops, targets, terminal.say)
         finally:
             terminal.clear()
     if gates:
@@ -48,6 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
         write_json(result.as_dict())
     else:
         show(result)
+        show_details(result)
     for line in (*warnings(gates, result.as_dict()), *map(describe, result.gates)):
         note(line)
     reasons = result.verdict["reasons"] if result.verdict else []

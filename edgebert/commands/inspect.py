@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 from edgebert.bundle import bundle_hash, read_manifest
 from edgebert.commands.output import table, write, write_json
+from edgebert.measure.cost import by_layer, read_cost
+
+SHOWN_LENGTH = 128
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -22,6 +26,7 @@ def run(arguments: argparse.Namespace) -> int:
         ("task", f"{manifest['task']}, {len(manifest['labels'])} labels: {', '.join(manifest['labels'][:8])}"),
         ("precision", manifest["precision"]),
         ("layers", f"{layers} (heads x neurons)"),
+        *_work(manifest),
         ("longest input", f"{manifest['max_length']} tokens, {manifest['segments']} text(s)"),
         ("runtime", f"{manifest['runtime']['default']} of {', '.join(manifest['runtime']['graphs'])}"),
         ("profile", f"{manifest['profile']['name']}: {manifest['profile']['summary']}"),
@@ -40,3 +45,15 @@ def run(arguments: argparse.Namespace) -> int:
     write("")
     write(table(("file", "MB"), [(entry["path"], f"{entry['bytes'] / 1e6:.2f}") for entry in manifest["files"]]))
     return 0
+
+
+def _work(manifest: dict[str, Any]) -> list[tuple[str, str]]:
+    """Multiply-accumulates of one text, in all and by layer; nothing of a bundle from before they were counted."""
+    products, length = read_cost(manifest), min(SHOWN_LENGTH, manifest["max_length"])
+    if not products:
+        return []
+    found = by_layer(products, length)
+    total, rest = sum(found.values()), found.pop(None, 0)
+    layers = ", ".join(f"{macs / 1e6:.1f}" for macs in found.values())
+    shown = f"{total / 1e6:.1f} MMAC: layers {layers}; before and behind them {rest / 1e6:.1f}"
+    return [(f"work at {length} tokens", shown)]

@@ -15,7 +15,9 @@ from edgebert.compress import arch, checkpoint
 from edgebert.compress.data import TaskData
 from edgebert.compress.report import StageReport
 from edgebert.exporters.card import model_card
+from edgebert.exporters.cost import graph_cost
 from edgebert.exporters.graphs import GRAPH, GraphJob, copy_graphs, write_openvino
+from edgebert.measure.cost import cost_entries
 from edgebert.recipe import Recipe, settings_dict
 from edgebert.target import Target
 
@@ -107,6 +109,7 @@ def _manifest(parts: BundleParts, folder: Path, reports: Sequence[StageReport]) 
         },
         "profile": settings_dict(parts.target),
         "layers": [asdict(shape) for shape in shapes],
+        "cost": cost_entries(graph_cost(folder / GRAPH)),
         "stages": [asdict(report) for report in reports],
         "metrics": last.metrics["quality"],
         "data": {

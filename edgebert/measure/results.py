@@ -54,6 +54,8 @@ class Case:
     peak_rss_mb: float | None = None
     size_mb: float | None = None
     quality: dict[str, Any] | None = None
+    roofline: dict[str, Any] | None = None
+    operators: list[dict[str, Any]] | None = None
     raw: str | None = None
     p50_ci: list[float] | None = None
     p90_ci: list[float] | None = None

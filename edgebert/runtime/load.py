@@ -33,9 +33,14 @@ def load_bundle(path: Path, runtime: str | None, threads: int | None, verify: bo
 
 
 def open_session(
-    path: Path, manifest: dict[str, Any], runtime: str | None, threads: int | None, arena: bool = True
+    path: Path,
+    manifest: dict[str, Any],
+    runtime: str | None,
+    threads: int | None,
+    arena: bool = True,
+    profile: Path | None = None,
 ) -> Session:
-    """Session of a bundle's graph for a runtime.
+    """Session of a bundle's graph for a runtime; with `profile`, one that keeps the time of every operator.
 
     Raises:
         BundleError: The bundle has no graph for it.
@@ -50,6 +55,6 @@ def open_session(
     graph = path / graphs[runtime]
     if runtime == "openvino":
         buckets = [length for length in choice["length_buckets"] if length < manifest["max_length"]]
-        return OpenVinoSession(graph, threads, [*buckets, manifest["max_length"]])
+        return OpenVinoSession(graph, threads, [*buckets, manifest["max_length"]], profile=profile is not None)
     fuse_everything = manifest["runtime"].get("default_fusions", False)
-    return OnnxSession(graph, threads, choice["provider"], fuse_everything, arena)
+    return OnnxSession(graph, threads, choice["provider"], fuse_everything, arena, profile)

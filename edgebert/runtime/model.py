@@ -117,6 +117,10 @@ class Model:
         """Raw outputs of inputs that are already token ids, run as one batch."""
         return self._session.run(padded_inputs(encoded, self._inputs, self._pad_id))
 
+    def run_on(self, session: Session) -> None:
+        """Answer with another session of the same graph from now on."""
+        self._session = session
+
     def _answers(self, texts: Sequence[Any], batch_size: int) -> list[Any]:
         windows = [self.task.encode(text) for text in texts]
         outputs = iter(self.outputs([window for several in windows for window in several], batch_size))

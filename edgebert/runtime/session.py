@@ -29,7 +29,13 @@ class OnnxSession:
     """ONNX Runtime."""
 
     def __init__(
-        self, graph: Path, threads: int, provider: str, fuse_everything: bool = False, arena: bool = True
+        self,
+        graph: Path,
+        threads: int,
+        provider: str,
+        fuse_everything: bool = False,
+        arena: bool = True,
+        profile: Path | None = None,
     ) -> None:
         """Open a graph.
 
@@ -39,6 +45,7 @@ class OnnxSession:
             provider: ONNX Runtime's execution provider; the CPU follows where it lacks an operator.
             fuse_everything: Keep ONNX Runtime's defaults, slow fusions included.
             arena: Keep freed memory for the next run.
+            profile: Beginning of the name of a file for the time of every operator; `end_profiling` closes it.
 
         Raises:
             BundleError: The file is not a graph that this ONNX Runtime reads.
@@ -58,6 +65,8 @@ class OnnxSession:
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
         options.enable_cpu_mem_arena = arena
+        if profile is not None:
+            options.enable_profiling, options.profile_file_prefix = True, str(profile)
         providers = [provider] if provider == "CPUExecutionProvider" else [provider, "CPUExecutionProvider"]
         disabled = [] if fuse_everything else SLOW_FUSIONS
         try:
@@ -71,17 +80,22 @@ class OnnxSession:
         """Outputs of one padded batch."""
         return tuple(self._session.run(None, inputs))
 
+    def end_profiling(self) -> Path:
+        """Close the file with the time of every operator; the session must have been opened with `profile`."""
+        return Path(self._session.end_profiling())
+
 
 class OpenVinoSession:
     """OpenVINO on the CPU; batches are padded to a few lengths, for it compiles anew for every length it meets."""
 
-    def __init__(self, graph: Path, threads: int, length_buckets: list[int]) -> None:
+    def __init__(self, graph: Path, threads: int, length_buckets: list[int], profile: bool = False) -> None:
         """Open an IR file.
 
         Args:
             graph: The `.xml` file, its `.bin` beside it.
             threads: Threads inside one run.
             length_buckets: Rising token lengths that batches are padded to.
+            profile: Count the time of every operator.
 
         Raises:
             BundleError: The files are not a model that this OpenVINO reads.
@@ -95,6 +109,7 @@ class OpenVinoSession:
             "INFERENCE_NUM_THREADS": threads,
             "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_PRECISION_HINT": "f32",
+            **({"PERF_COUNT": True} if profile else {}),
         }
         try:
             core = openvino.Core()
@@ -112,3 +127,11 @@ class OpenVinoSession:
         padded = {name: np.pad(value, ((0, 0), (0, padding))) for name, value in inputs.items()}
         self._request.infer(padded, share_inputs=True)
         return tuple(self._request.get_output_tensor(at).data.copy() for at in range(self._outputs))
+
+    def operator_times(self) -> list[tuple[str, str, float]]:
+        """Name, type and microseconds of every operator that ran; the session must have been opened with `profile`."""
+        return [
+            (info.node_name, info.node_type, info.real_time.total_seconds() * 1e6)
+            for info in self._request.get_profiling_info()
+            if info.status.name == "EXECUTED"
+        ]

@@ -1,0 +1,206 @@
+"""Count what an inference of an ONNX graph multiplies and looks up, for the manifest's `cost`.
+
+The graph is counted, not the model it came from: a rewritten, pruned or quantized one has what it has. Sizes come from
+running it, unoptimized, on two short texts; a size that grew with the text is the text's length.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+from numpy.typing import NDArray
+from onnx import TensorProto
+
+from edgebert.compress.quantize.graph import constants, producers
+from edgebert.errors import RunError
+from edgebert.measure.cost import LENGTH, Dim, Kind, Precision, Product
+
+LENGTHS = (2, 3)
+# Operators that multiply matrices, and the places of their two factors.
+FACTORS = {"MatMul": (0, 1), "Gemm": (0, 1), "MatMulInteger": (0, 1), "QLinearMatMul": (0, 3)}
+INTEGER = ("MatMulInteger", "QLinearMatMul")
+LOOKUPS = ("Gather", "Slice")
+TABLE_TYPES = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.INT8, TensorProto.UINT8)
+# Products behind the attention of a standard layer: its output projection, and the two of the feed-forward part.
+TAIL = 3
+PRECISIONS: dict[str, Precision] = {"int8": "int8", "uint8": "int8", "float16": "fp16", "float32": "fp32"}
+
+Place = tuple[Kind, int | None]
+Sizes = tuple[int, int, int, int]
+Arrays = dict[str, NDArray[Any]]
+
+
+def graph_cost(graph: Path) -> list[Product]:
+    """Matrix products and lookups of a graph of `exporters.onnx`, or of one quantized from it; equal ones joined.
+
+    Layers are told apart by their attention. Where a layer begins with products that do not feed attention alone
+    (MobileBERT's bottlenecks), those count with the layer before.
+
+    Raises:
+        RunError: A size neither stays as it is nor is the text's length.
+    """
+    counted = _Graph(onnx.load(graph))
+    nodes = [node for node in counted.nodes if counted.is_product(node) or counted.is_lookup(node)]
+    places = counted.places()
+    short, long = counted.values([name for node in nodes for name in _values(node)], LENGTHS)
+    found = []
+    for node in nodes:
+        kind, layer = places.get(node.output[0], ("lookup", None))
+        pairs = zip(_sizes(node, kind, short), _sizes(node, kind, long), strict=True)
+        found.append((layer, (kind, counted.precision(node, short), *(_dim(node, *pair) for pair in pairs))))
+    return _joined(found)
+
+
+class _Graph:
+    """The nodes of a graph, what makes each value, and which values are constant."""
+
+    def __init__(self, model: onnx.ModelProto) -> None:
+        self.model = model
+        self.nodes = list(model.graph.node)
+        self.made_by = producers(model)
+        self.tables = constants(model)
+        self.constant = set(self.tables)
+        for node in self.nodes:
+            if all(name in self.constant for name in node.input if name):
+                self.constant |= set(node.output)
+
+    def is_product(self, node: onnx.NodeProto) -> bool:
+        """Whether a node multiplies matrices, one of which depends on the text."""
+        return node.op_type in FACTORS and node.output[0] not in self.constant
+
+    def is_lookup(self, node: onnx.NodeProto) -> bool:
+        """Whether a node takes rows of a table."""
+        if node.op_type not in LOOKUPS or node.output[0] in self.constant:
+            return False
+        table = self.tables.get(node.input[0])
+        return table is not None and len(table.dims) == 2 and table.data_type in TABLE_TYPES
+
+    def has_weights(self, node: onnx.NodeProto) -> bool:
+        """Whether one factor of a product is constant."""
+        return any(node.input[at] in self.constant for at in FACTORS[node.op_type])
+
+    def precision(self, node: onnx.NodeProto, arrays: Arrays) -> Precision:
+        """INT8 where an integer product stands, or two dequantized factors that a runtime will make one of."""
+        if node.op_type in INTEGER or (node.op_type in FACTORS and self._dequantized(node)):
+            return "int8"
+        return PRECISIONS[str(arrays[node.output[0]].dtype)]
+
+    def _dequantized(self, node: onnx.NodeProto) -> bool:
+        makers = [self.made_by.get(node.input[at]) for at in FACTORS[node.op_type]]
+        return all(maker is not None and maker.op_type == "DequantizeLinear" for maker in makers)
+
+    def places(self) -> dict[str, Place]:
+        """Kind and layer of every product, by the name of what it makes."""
+        products = [node for node in self.nodes if self.is_product(node)]
+        attention = [node for node in products if not self.has_weights(node)]
+        layers = len(attention) // 2
+        places: dict[str, Place] = {}
+        for at, node in enumerate(attention):
+            places[node.output[0]] = ("attention", at // 2) if at // 2 < layers else ("head", None)
+            for name in self._feeding(node) if at // 2 < layers else ():
+                places.setdefault(name, ("weights", at // 2))
+        depths = self._depths([node.output[0] for node in attention[1 : 2 * layers : 2]])
+        rest = [node.output[0] for node in products if node.output[0] not in places]
+        return places | _around(rest, depths, layers)
+
+    def _feeding(self, node: onnx.NodeProto) -> list[str]:
+        """Products with weights that a product of attention reads, with none between."""
+        stack, seen, found = list(node.input), set(), []
+        while stack:
+            name = stack.pop()
+            maker = self.made_by.get(name)
+            if name in seen or maker is None or _is_aside(maker, name):
+                continue
+            seen.add(name)
+            if not self.is_product(maker):
+                stack += maker.input
+            elif self.has_weights(maker):
+                found.append(name)
+        return found
+
+    def _depths(self, contexts: Sequence[str]) -> dict[str, int]:
+        """How many layers' attention stands before each value, itself included."""
+        depths: dict[str, int] = {}
+        for node in self.nodes:
+            depth = max((depths.get(name, 0) for name in node.input), default=0)
+            depths |= dict.fromkeys(node.output, depth + (node.output[0] in contexts))
+        return depths
+
+    def values(self, names: Iterable[str], lengths: Iterable[int]) -> list[Arrays]:
+        """Values inside the graph, for one text of each length."""
+        wanted, graph = list(dict.fromkeys(names)), self.model.graph
+        known = {value.name for value in graph.output}
+        graph.output.extend(onnx.ValueInfoProto(name=name) for name in wanted if name not in known)
+        options = onnxruntime.SessionOptions()
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+        options.intra_op_num_threads, options.log_severity_level = 1, 3
+        providers = ["CPUExecutionProvider"]
+        session = onnxruntime.InferenceSession(self.model.SerializeToString(), options, providers=providers)
+        results = []
+        for length in lengths:
+            shape = (1, length)
+            given = {value.name: np.full(shape, value.name == "attention_mask", np.int64) for value in graph.input}
+            results.append(dict(zip(wanted, session.run(wanted, given), strict=True)))
+        return results
+
+
+def _is_aside(maker: onnx.NodeProto, name: str) -> bool:
+    """Whether a value only tells sizes, or the scale of what was quantized: no data flows through it."""
+    return maker.op_type in ("Shape", "Size") or (maker.op_type == "DynamicQuantizeLinear" and name != maker.output[0])
+
+
+def _around(names: Sequence[str], depths: dict[str, int], layers: int) -> dict[str, Place]:
+    """Places of the products that neither are attention nor feed it, in the order of the graph."""
+    tail = sum(depths[name] == 1 for name in names) if layers > 1 else TAIL
+    places: dict[str, Place] = {}
+    for name in names:
+        depth = depths[name]
+        last = depth == layers and sum(place == ("weights", layers - 1) for place in places.values()) >= tail
+        places[name] = ("embeddings", None) if not depth else ("head", None) if last else ("weights", depth - 1)
+    return places
+
+
+def _values(node: onnx.NodeProto) -> tuple[str, str]:
+    """What tells a node's sizes: its first factor (a lookup's own rows), and what it makes."""
+    first = node.input[FACTORS[node.op_type][0]] if node.op_type in FACTORS else node.output[0]
+    return first, node.output[0]
+
+
+def _sizes(node: onnx.NodeProto, kind: Kind, arrays: Arrays) -> Sizes:
+    """Batch, rows, inner dimension and columns."""
+    first, made = (arrays[name] for name in _values(node))
+    if kind == "lookup":
+        return 1, prod(made.shape[:-1]), 0, made.shape[-1]
+    # Weights have no batch axis: all that stands before the columns are rows.
+    batch = prod(made.shape[:-2]) if kind == "attention" else 1
+    rows = prod(made.shape[:-1]) // batch
+    return batch, rows, first.size // (batch * rows), made.shape[-1]
+
+
+def _dim(node: onnx.NodeProto, short: int, long: int) -> Dim:
+    if short == long:
+        return short
+    if (short, long) == LENGTHS:
+        return LENGTH
+    raise RunError(
+        f"{node.name}: a size goes from {short} to {long} for texts of {LENGTHS} tokens; it cannot be counted"
+    )
+
+
+def _joined(found: Sequence[tuple[int | None, tuple[Any, ...]]]) -> list[Product]:
+    """Equal products of several layers, or several times in one, as one entry."""
+    counts: dict[tuple[Any, ...], dict[int | None, int]] = {}
+    for layer, sizes in found:
+        times = counts.setdefault(sizes, {})
+        times[layer] = times.get(layer, 0) + 1
+    return [
+        Product(kind, precision, tuple(at for at in times if at is not None and times[at] == each), each, *sizes)
+        for (kind, precision, *sizes), times in counts.items()
+        for each in dict.fromkeys(times.values())
+    ]

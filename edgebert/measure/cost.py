@@ -1,0 +1,143 @@
+"""What one inference costs: multiply-accumulates and bytes of a graph's matrix products and table lookups.
+
+A bundle's manifest lists them under `cost`, as the exporter counted them in the ONNX graph; here they become figures
+for an input of so many tokens. What is left out: norms, softmax, activations, biases, and quantizing as such.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+LENGTH = "n"
+ITEM_BYTES = {"int8": 1, "fp16": 2, "fp32": 4}
+RESULT_BYTES = {"int8": 4, "fp16": 2, "fp32": 4}
+
+Dim = int | str
+Kind = Literal["embeddings", "lookup", "weights", "attention", "head"]
+Precision = Literal["int8", "fp16", "fp32"]
+
+
+@dataclass(frozen=True)
+class Product:
+    """Equal matrix products: (rows x inner) by (inner x columns), `batch` of them, for a batch of one text.
+
+    A dimension is a number, or "n" for the text's tokens. A lookup multiplies nothing: its inner dimension is 0, and it
+    reads `rows` rows of `columns` items.
+
+    Attributes:
+        kind: `weights` and `attention` of the layers, `embeddings` before them, `head` behind them, or `lookup`.
+        precision: Of the two factors; INT8 products add up in 32 bits.
+        layers: Layers that have it, counted from 0; empty outside the layers.
+        each: How many of it a layer has.
+        batch: Products side by side: the heads of attention, else 1.
+        rows: Rows of the first factor.
+        inner: The dimension that is summed over.
+        columns: Columns of the second factor.
+    """
+
+    kind: Kind
+    precision: Precision
+    layers: tuple[int, ...]
+    each: int
+    batch: Dim
+    rows: Dim
+    inner: Dim
+    columns: Dim
+
+    @property
+    def count(self) -> int:
+        """How many there are in the whole graph."""
+        return self.each * max(1, len(self.layers))
+
+    def macs(self, length: int) -> int:
+        """Multiply-accumulates of all of them."""
+        batch, rows, inner, columns = self._sizes(length)
+        return self.count * batch * rows * inner * columns
+
+    def weight_bytes(self, length: int) -> int:
+        """Bytes of constants that are read: every weight once, of a table the rows that are looked up."""
+        _, rows, inner, columns = self._sizes(length)
+        read = {"lookup": rows * columns, "attention": 0}.get(self.kind, inner * columns)
+        return self.count * read * ITEM_BYTES[self.precision]
+
+    def activation_bytes(self, length: int) -> int:
+        """Bytes of everything else that goes in or comes out, every value once a product."""
+        batch, rows, inner, columns = self._sizes(length)
+        if self.kind == "lookup":
+            return 0
+        given = rows * inner + (inner * columns if self.kind == "attention" else 0)
+        made = rows * columns
+        return self.count * batch * (given * ITEM_BYTES[self.precision] + made * RESULT_BYTES[self.precision])
+
+    def bytes(self, length: int) -> int:
+        """Bytes read and written, of weights and activations."""
+        return self.weight_bytes(length) + self.activation_bytes(length)
+
+    def _sizes(self, length: int) -> tuple[int, int, int, int]:
+        batch, rows, inner, columns = (
+            length if dim == LENGTH else int(dim) for dim in (self.batch, self.rows, self.inner, self.columns)
+        )
+        return batch, rows, inner, columns
+
+
+def read_cost(manifest: dict[str, Any]) -> list[Product]:
+    """The products of a bundle's graph; none for a bundle that was exported before they were counted."""
+    return [Product(**{**entry, "layers": tuple(entry["layers"])}) for entry in manifest.get("cost", [])]
+
+
+def cost_entries(products: Iterable[Product]) -> list[dict[str, Any]]:
+    """Products as the manifest holds them."""
+    return [{**asdict(product), "layers": list(product.layers)} for product in products]
+
+
+def macs(products: Iterable[Product], windows: Iterable[int]) -> int:
+    """Multiply-accumulates of one text, given the tokens of each of its windows."""
+    chosen = list(products)
+    return sum(product.macs(length) for length in windows for product in chosen)
+
+
+def main_precision(products: Iterable[Product], windows: Sequence[int]) -> Precision:
+    """The precision that most multiply-accumulates are done in."""
+    chosen = list(products)
+    found = dict.fromkeys(product.precision for product in chosen if product.kind != "lookup")
+    return max(found, key=lambda name: macs((each for each in chosen if each.precision == name), windows))
+
+
+def parts(products: Iterable[Product], windows: Sequence[int]) -> list[dict[str, Any]]:
+    """Multiply-accumulates and bytes by kind and precision, in the order of the graph."""
+    rows: dict[tuple[str, str], dict[str, Any]] = {}
+    for product in products:
+        empty = {"kind": product.kind, "precision": product.precision, "macs": 0, "weight_bytes": 0}
+        row = rows.setdefault((product.kind, product.precision), empty | {"activation_bytes": 0})
+        for length in windows:
+            row["macs"] += product.macs(length)
+            row["weight_bytes"] += product.weight_bytes(length)
+            row["activation_bytes"] += product.activation_bytes(length)
+    return list(rows.values())
+
+
+def by_layer(products: Iterable[Product], length: int) -> dict[int | None, int]:
+    """Multiply-accumulates of every layer, under None those before and behind the layers."""
+    found: dict[int | None, int] = {}
+    for product in products:
+        for layer in product.layers or (None,):
+            found[layer] = found.get(layer, 0) + product.macs(length) * product.each // product.count
+    return dict(sorted(found.items(), key=lambda item: (item[0] is None, item[0] or 0)))
+
+
+def standard_encoder(layers: int, width: int, heads: int, ffn: int, precision: Precision) -> list[Product]:
+    """Products of a BERT encoder as its paper defines it (Devlin 2019): every layer over every row, no head."""
+    every = tuple(range(layers))
+
+    def weights(each: int, inner: int, columns: int) -> Product:
+        return Product("weights", precision, every, each, 1, LENGTH, inner, columns)
+
+    return [
+        weights(4, width, width),
+        Product("attention", precision, every, 1, heads, LENGTH, width // heads, LENGTH),
+        Product("attention", precision, every, 1, heads, LENGTH, LENGTH, width // heads),
+        weights(1, width, ffn),
+        weights(1, ffn, width),
+    ]

@@ -1,0 +1,228 @@
+"""Estimates of latency on hardware that is not at hand, from what a bundle multiplies and reads and a profile's peaks.
+
+Never a measurement, and kept apart from them. The formula is a roofline's (Williams, Waterman and Patterson 2009):
+
+    time = sum over the matrix products of max(MACs / (efficiency x peak), bytes / bandwidth)
+
+Its one free number, the efficiency, is not chosen for a target. It is what this machine reached in the same run, with
+the same graph at the same length: the time that its products would take at the highest rates measured here, over the
+time that the prediction took. So it holds everything that is no matrix product, and the slowness of few rows, and it
+assumes that the target loses the same share to them. What it leaves out, a GPU's launches above all, makes an estimate
+too low; how far off it is where the truth is known stands beside it.
+
+An INT8 bundle is estimated on a GPU as if its products were INT8 there too, which takes an export for that profile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from statistics import median
+from typing import Any
+
+from edgebert.measure.cost import Precision, Product, macs, main_precision, read_cost, standard_encoder
+from edgebert.measure.results import Case, Result
+from edgebert.measure.scenarios.probe import peak_of
+from edgebert.measure.variants import Variant
+from edgebert.target import Target
+
+MODEL = "roofline: sum over the matrix products of max(MACs / (efficiency x peak), bytes / bandwidth)"
+HERE = "this machine"
+CPU = "CPUExecutionProvider"
+PRECISIONS: tuple[Precision, ...] = ("int8", "fp16", "fp32")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a machine can do at most: 10^9 multiply-accumulates a second by precision, 10^9 bytes a second."""
+
+    name: str
+    peak_gmacs: dict[str, float]
+    bandwidth_gb_s: float
+    threads: int | None
+
+
+@dataclass(frozen=True)
+class Published:
+    """A latency that somebody else measured and published, of a model whose products are known."""
+
+    profile: str
+    what: str
+    source: str
+    length: int
+    precision: Precision
+    value_ms: float
+
+
+TENSORRT = "NVIDIA, TensorRT 8.4, demo/BERT README: T4, batch 1"
+PUBLISHED = tuple(
+    Published("nvidia-t4", "BERT-base", TENSORRT, length, precision, value_ms)
+    for length, precision, value_ms in (
+        (128, "int8", 1.69),
+        (128, "fp16", 1.95),
+        (384, "int8", 2.52),
+        (384, "fp16", 4.04),
+    )
+)
+
+
+def add_estimates(result: Result, variants: Sequence[Variant], targets: Sequence[Target], threads: int) -> None:
+    """Give a bench that has its rooflines estimates for other hardware, and how far such estimates are off.
+
+    A row of `estimates` that has a `reference` is a check: `error` is its `value` over the reference, less 1.
+
+    Args:
+        result: A bench with `roofline` in its cases.
+        variants: What was measured.
+        targets: Profiles to estimate for.
+        threads: Threads of the bench; a CPU target is taken with as many of its cores.
+    """
+    costs = {variant.name: read_cost(variant.manifest) for variant in variants}
+    here = measured_limits(result.environment.get("gemm"))
+    cases = [case for case in result.cases if case.roofline]
+    if here is None or not cases or not targets:
+        return
+    reached = [_Reached(case, costs[case.variant], here) for case in cases]
+    for target in targets:
+        limits = profile_limits(target, threads)
+        measured = is_this_machine(target, result.environment)
+        for each in reached:
+            result.estimates += _for_target(each, target, limits, measured)
+    result.estimates += _left_out(reached, here)
+    for target in targets:
+        result.estimates += published_checks(reached, profile_limits(target, threads))
+
+
+class _Reached:
+    """A measured case: its products, its text's windows, and the efficiency that it reached here."""
+
+    def __init__(self, case: Case, products: list[Product], here: Limits) -> None:
+        assert case.roofline is not None
+        assert case.p50_ms is not None
+        self.case, self.products = case, products
+        self.windows: list[int] = case.roofline["windows"]
+        self.efficiency = efficiency_of(products, self.windows, case.p50_ms, here)
+        self.title = f"{case.variant}, {case.lengths if case.lengths == 'natural' else case.lengths + ' tokens'}"
+
+
+def efficiency_of(products: Sequence[Product], windows: Sequence[int], p50_ms: float, limits: Limits) -> float:
+    """Share of the time of a prediction that its matrix products would take at the machine's highest rates."""
+    work = {name: macs((each for each in products if each.precision == name), windows) for name in PRECISIONS}
+    return sum(count / limits.peak_gmacs[name] for name, count in work.items() if count) / (p50_ms * 1e6)
+
+
+def estimate_ms(products: Iterable[Product], windows: Sequence[int], limits: Limits, efficiency: float) -> float:
+    """The formula above, in milliseconds."""
+    seconds = 0.0
+    for product in products:
+        for length in windows:
+            computing = product.macs(length) / (efficiency * limits.peak_gmacs[product.precision] * 1e9)
+            seconds += max(computing, product.bytes(length) / (limits.bandwidth_gb_s * 1e9))
+    return seconds * 1e3
+
+
+def profile_limits(target: Target, threads: int) -> Limits:
+    """A profile's theoretical peaks, a MAC being two of its operations; of a CPU, those of as many cores as threads."""
+    hardware = target.hardware
+    cores = min(threads, hardware.cores) if target.export.provider == CPU else None
+    share = 1.0 if cores is None else cores / hardware.cores
+    peaks = {"int8": hardware.peak_int8_gops, "fp16": hardware.peak_fp16_gflops, "fp32": hardware.peak_fp32_gflops}
+    known = {name: round(peak / 2 * share, 3) for name, peak in peaks.items() if peak}
+    return Limits(target.name, known, hardware.memory_bandwidth_gb_s, cores)
+
+
+def measured_limits(probe: dict[str, Any] | None) -> Limits | None:
+    """The highest rates that the probe found here."""
+    if probe is None:
+        return None
+    peaks = {name: peak_of(probe, name) for name in PRECISIONS}
+    known = {name: peak for name, peak in peaks.items() if peak}
+    return Limits(f"{HERE}, measured peaks", known, probe["copy_gb_s"], probe["threads"])
+
+
+def is_this_machine(target: Target, environment: dict[str, Any]) -> bool:
+    """Whether this machine is of a profile's kind: its architecture, and a CPU with all of its features."""
+    alike = target.machine == environment.get("machine") and target.export.provider == CPU
+    return alike and set(target.hardware.features) <= set(environment.get("flags", ()))
+
+
+def published_checks(reached: Sequence[_Reached], limits: Limits) -> list[dict[str, Any]]:
+    """Published latencies on a target beside what the formula gives for the same model.
+
+    The efficiency is that of the last bundle measured here, at the length nearest to the published one.
+    """
+    rows = []
+    for known in PUBLISHED:
+        if known.profile != limits.name:
+            continue
+        last = [each for each in reached if each.case.variant == reached[-1].case.variant]
+        nearest = min(last, key=lambda each: abs(sum(each.windows) - known.length))
+        products = standard_encoder(layers=12, width=768, heads=12, ffn=3072, precision=known.precision)
+        row = _row(limits, products, [known.length], nearest.efficiency, nearest.title)
+        row |= {"variant": known.what, "lengths": str(known.length), "precision": known.precision}
+        rows.append(_checked(row, known.value_ms, known.source))
+    return rows
+
+
+def _for_target(each: _Reached, target: Target, limits: Limits, measured: bool) -> list[dict[str, Any]]:
+    """The bundle as it is, and in FP16 where the profile would have it so."""
+    forms = {main_precision(each.products, each.windows): each.products}
+    if target.export.precision == "fp16":
+        forms["fp16"] = [replace(product, precision="fp16") for product in each.products]
+    rows = []
+    for precision, products in forms.items():
+        if any(product.precision not in limits.peak_gmacs for product in products):
+            continue
+        row = _named(_row(limits, products, each.windows, each.efficiency, each.title), each.case, precision)
+        rows.append(_checked(row, each.case.p50_ms, "measured here, in this run") if measured else row)
+    return rows
+
+
+def _left_out(reached: Sequence[_Reached], here: Limits) -> list[dict[str, Any]]:
+    """Every case estimated for this machine from what the others reached at the same lengths: is it transferable?"""
+    rows = []
+    for each in reached:
+        others = [other for other in reached if other is not each and other.case.lengths == each.case.lengths]
+        if not others:
+            continue
+        assumed = median(other.efficiency for other in others)
+        row = _row(
+            here, each.products, each.windows, assumed, "median of " + "; ".join(other.title for other in others)
+        )
+        row = _named(row, each.case, main_precision(each.products, each.windows))
+        rows.append(_checked(row, each.case.p50_ms, "measured here, in this run"))
+    return rows
+
+
+def _row(
+    limits: Limits, products: Sequence[Product], windows: Sequence[int], efficiency: float, reached_by: str
+) -> dict[str, Any]:
+    used = {product.precision for product in products}
+    return {
+        "what": "p50_ms",
+        "model": MODEL,
+        "profile": limits.name,
+        "value": round(estimate_ms(products, windows, limits, efficiency), 4),
+        "inputs": {
+            "windows": list(windows),
+            "macs": macs(products, windows),
+            "bytes": sum(product.bytes(length) for length in windows for product in products),
+            "efficiency": round(efficiency, 4),
+            "efficiency_of": reached_by,
+            "peak_gmacs": {name: peak for name, peak in limits.peak_gmacs.items() if name in used},
+            "bandwidth_gb_s": limits.bandwidth_gb_s,
+            "threads": limits.threads,
+        },
+        "reference": None,
+        "reference_source": None,
+        "error": None,
+    }
+
+
+def _named(row: dict[str, Any], case: Case, precision: str) -> dict[str, Any]:
+    return row | {"variant": case.variant, "lengths": case.lengths, "precision": precision}
+
+
+def _checked(row: dict[str, Any], reference: float | None, source: str) -> dict[str, Any]:
+    assert reference is not None
+    return row | {"reference": reference, "reference_source": source, "error": round(row["value"] / reference - 1, 4)}

@@ -1,0 +1,157 @@
+"""Roofline: what a prediction multiplies and reads, the machine's measured peak, and the share of it that is reached.
+
+After Williams, Waterman and Patterson 2009. The peak is that of matrix products of the bundle's own sizes, in the
+precision that most of its work is done in and at as many rows as the text has tokens (`measure.scenarios.probe`).
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from edgebert.measure.cost import Product, macs, main_precision, parts, read_cost
+from edgebert.measure.results import Case, Result, write_json
+from edgebert.measure.scenarios.probe import peak_of
+from edgebert.measure.suite import Suite
+from edgebert.measure.variants import Variant
+
+Child = Callable[[dict[str, Any]], dict[str, Any]]
+Progress = Callable[[str], None]
+
+# The peaks are those of a model's mix of sizes; more of them than this change little and cost time.
+MOST_SHAPES = 4
+PROFILED = 100
+# A token that every vocabulary has; what an operator takes does not depend on it.
+TOKEN = 5
+
+
+def add_roofline(
+    result: Result, variants: Sequence[Variant], inputs: Sequence[Any], suite: Suite, child: Child, progress: Progress
+) -> None:
+    """Measure the machine's peaks into `environment.gemm`, and give every single-stream case its `roofline`.
+
+    Args:
+        result: A bench that is done.
+        variants: What was measured; the peaks are taken at the sizes of the last one's matrices.
+        inputs: Texts of natural lengths, none where only fixed lengths were measured.
+        suite: What was measured of them.
+        child: Runs one job in a fresh process.
+        progress: Called with a line before it.
+
+    Raises:
+        RunError: The process failed.
+    """
+    costs = {variant.name: read_cost(variant.manifest) for variant in variants}
+    cases = [case for case in result.cases if case.scenario == "single_stream" and case.p50_ms and costs[case.variant]]
+    if not cases:
+        return
+    probed = next(variant for variant in reversed(variants) if costs[variant.name])
+    fixed = sorted({int(case.lengths) for case in cases if case.lengths != "natural"})
+    used = [product.precision for cost in costs.values() for product in cost if product.kind != "lookup"]
+    job = job_for(probed, suite, "probe", 0 if inputs else fixed[0], inputs) | {
+        "shapes": weight_shapes(costs[probed.name]),
+        "precisions": sorted({"int8", "fp32", *used}),
+        "rows": fixed,
+    }
+    progress(f"probe: matrix products of {probed.name}'s sizes")
+    answer = child(job)
+    result.environment["gemm"] = answer["probe"]
+    for case in cases:
+        windows = answer["windows"] if case.lengths == "natural" else [int(case.lengths)]
+        assert case.p50_ms is not None
+        case.roofline = roofline(costs[case.variant], windows, case.p50_ms, answer["probe"])
+
+
+def roofline(
+    products: Sequence[Product], windows: Sequence[int], p50_ms: float, probe: dict[str, Any]
+) -> dict[str, Any]:
+    """One case's roofline.
+
+    Args:
+        products: What the graph multiplies and looks up.
+        windows: Tokens of each window of the text: one, but where a text is longer than the model.
+        p50_ms: Median latency.
+        probe: The machine's peaks.
+
+    Returns:
+        `macs` and `bytes` of a prediction; `peak_gmacs`, `reached_gmacs` and `share`; what they are of: `precision` and
+        `windows`; and `parts`, the same counts by kind and precision.
+    """
+    precision, work = main_precision(products, windows), macs(products, windows)
+    peak, reached = peak_of(probe, precision, max(windows)), work / p50_ms / 1e6
+    return {
+        "macs": work,
+        "bytes": sum(product.bytes(length) for length in windows for product in products),
+        "peak_gmacs": peak,
+        "reached_gmacs": round(reached, 2),
+        "share": round(reached / peak, 4) if peak else None,
+        "precision": precision,
+        "windows": list(windows),
+        "parts": parts(products, windows),
+    }
+
+
+def add_operators(
+    result: Result,
+    variants: Sequence[Variant],
+    inputs: Sequence[Any],
+    suite: Suite,
+    out: Path,
+    child: Child,
+    progress: Progress,
+) -> None:
+    """Give every single-stream case its `operators`, in a process of its own each; every node's time goes to `raw/`.
+
+    Raises:
+        RunError: A process failed; what was found before it stays written.
+    """
+    known = {variant.name: variant for variant in variants}
+    for case in result.cases:
+        if case.scenario != "single_stream":
+            continue
+        progress(f"{case.variant}: operators, {case.lengths}")
+        length = 0 if case.lengths == "natural" else int(case.lengths)
+        answer = child(job_for(known[case.variant], suite, "operators", length, inputs))
+        case.operators = answer["operators"]
+        write_json(out / operators_file(case), {"operators": answer["operators"], "nodes": answer["nodes"]})
+        result.write(out)
+
+
+def operators_file(case: Case) -> str:
+    """Where the time of every node of a case lies, from the result's folder."""
+    return f"raw/{case.variant}-operators-{case.lengths}.json"
+
+
+def job_for(variant: Variant, suite: Suite, scenario: str, length: int, inputs: Sequence[Any]) -> dict[str, Any]:
+    """A job over the texts that were timed, or over texts of a fixed length."""
+    job = {
+        "bundle": str(variant.folder),
+        "runtime": variant.runtime,
+        "threads": suite.threads,
+        "scenario": scenario,
+        "length": length,
+        "warmup": suite.warmup,
+        "samples": min(suite.samples, PROFILED),
+        "batch_size": suite.batch_size,
+    }
+    return job | ({"ids": [[TOKEN] * length]} if length else {"texts": timed_texts(inputs, suite)})
+
+
+def timed_texts(inputs: Sequence[Any], suite: Suite) -> list[Any]:
+    """The seeded sample of texts that the single-stream scenario times."""
+    texts = list(inputs)
+    random.Random(suite.seed).shuffle(texts)
+    return texts[: suite.samples]
+
+
+def weight_shapes(products: Sequence[Product]) -> list[tuple[int, int, int]]:
+    """Inner dimension, columns and number of the layers' weight matrices, those that take most work first."""
+    counts: dict[tuple[int, int], int] = {}
+    for product in products:
+        if product.kind == "weights":
+            size = int(product.inner), int(product.columns)
+            counts[size] = counts.get(size, 0) + product.count
+    ordered = sorted(counts.items(), key=lambda item: -item[0][0] * item[0][1] * item[1])
+    return [(inner, columns, count) for (inner, columns), count in ordered[:MOST_SHAPES]]

@@ -1,0 +1,145 @@
+"""The machine's measured peak: how fast ONNX Runtime multiplies matrices of a model's own sizes, and copies memory.
+
+Runs in a measured process. A peak is the best of several blocks: what the machine can do, not what it does on average.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgebert.measure.gemm import gemm_graph
+
+if TYPE_CHECKING:
+    from edgebert.runtime.model import Model
+
+# Matrices side by side, so that a run's own cost is shared and the weights are not all in the nearest cache.
+MATRICES = 4
+BLOCKS = 5
+BLOCK_NS = 4_000_000
+# Rows at which every machine here is past its ramp: the rate there stands for the most that can be had.
+CEILING_ROWS = 256
+COPIED_BYTES = 64 << 20
+
+
+def work(model: Model, job: dict[str, Any], call: Callable[[int], Any]) -> dict[str, Any]:
+    """In the measured process: the peaks at the rows asked for, and at the tokens of the middle one of the texts.
+
+    Returns:
+        `probe`, and `windows`: the tokens of each window of that text; none where the job has no texts.
+    """
+    given = [text if isinstance(text, str) else tuple(text) for text in job.get("texts", [])]
+    texts = sorted(([len(window.ids) for window in model.task.encode(text)] for text in given), key=sum)
+    windows = texts[len(texts) // 2] if texts else []
+    rows, provider = [1, *job["rows"], *windows], model.manifest["profile"]["export"]["provider"]
+    return {"windows": windows, "probe": probe(job["shapes"], job["precisions"], rows, job["threads"], provider)}
+
+
+def probe(
+    shapes: Sequence[tuple[int, int, int]], precisions: Sequence[str], rows: Sequence[int], threads: int, provider: str
+) -> dict[str, Any]:
+    """Measure the rate of matrix products.
+
+    Args:
+        shapes: Inner dimension, columns, and how often a model has it: the rates are of that mix.
+        precisions: `int8`, `fp32` or `fp16`.
+        rows: Rows of the first factor: 1 and the token lengths of interest; `CEILING_ROWS` is added.
+        threads: Threads inside one product.
+        provider: ONNX Runtime's execution provider.
+
+    Returns:
+        `peaks`, a row for every precision and number of rows with `gmacs` (10^9 multiply-accumulates a second), and
+        `copy_gb_s`, bytes read and written by copying memory, in 10^9 a second; beside them what was asked for.
+    """
+    wanted = sorted({*rows, CEILING_ROWS})
+    peaks = []
+    for precision in precisions:
+        times: dict[int, list[float]] = {at: [] for at in wanted}
+        for inner, columns, _ in shapes:
+            session, output_names = _session(precision, inner, columns, threads, provider)
+            for at in wanted:
+                times[at].append(_seconds(session, output_names, _rows(precision, at, inner)))
+        peaks += [{"precision": precision, "rows": at, "gmacs": rate(shapes, at, times[at])} for at in wanted]
+    facts = {"threads": threads, "provider": provider, "shapes": [list(shape) for shape in shapes]}
+    return {**facts, "peaks": peaks, "copy_gb_s": round(copy_rate() / 1e9, 2)}
+
+
+def rate(shapes: Sequence[tuple[int, int, int]], rows: int, seconds: Sequence[float]) -> float:
+    """10^9 multiply-accumulates a second of a mix of products.
+
+    Args:
+        shapes: Inner dimension, columns and how often of each.
+        rows: Rows of the first factor.
+        seconds: Time of one product of each.
+    """
+    macs = sum(rows * inner * columns * count for inner, columns, count in shapes)
+    taken = sum(count * each for (_, _, count), each in zip(shapes, seconds, strict=True))
+    return round(macs / taken / 1e9, 2)
+
+
+def copy_rate() -> float:
+    """Bytes read and written a second by one thread that copies memory too large for the caches; the best of five."""
+    source = np.ones(COPIED_BYTES, np.uint8)
+    copied = np.zeros_like(source)
+    best_ns = min(_elapsed_ns(lambda: np.copyto(copied, source)) for _ in range(BLOCKS))
+    return 2 * COPIED_BYTES / best_ns * 1e9
+
+
+def peak_of(found: dict[str, Any], precision: str, rows: int | None = None) -> float | None:
+    """The rate at so many rows, or the highest of all; None where it was not measured."""
+    rates = [row["gmacs"] for row in found["peaks"] if row["precision"] == precision and rows in (None, row["rows"])]
+    return max(rates, default=None)
+
+
+def _session(precision: str, inner: int, columns: int, threads: int, provider: str) -> tuple[Any, list[str]]:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+    options.log_severity_level = 3
+    providers = list(dict.fromkeys([provider, "CPUExecutionProvider"]))
+    graph = gemm_graph(_weights(precision, inner, columns))
+    return onnxruntime.InferenceSession(graph, options, providers=providers), [f"y{at}" for at in range(MATRICES)]
+
+
+def _weights(precision: str, inner: int, columns: int) -> list[NDArray[Any]]:
+    random = np.random.default_rng(0)
+    if precision == "int8":
+        return list(random.integers(-127, 128, (MATRICES, inner, columns), dtype=np.int8))
+    drawn = random.standard_normal((MATRICES, inner, columns), dtype=np.float32)
+    return list(drawn.astype(np.float16) if precision == "fp16" else drawn)
+
+
+def _rows(precision: str, rows: int, inner: int) -> NDArray[Any]:
+    random = np.random.default_rng(1)
+    if precision == "int8":
+        return random.integers(0, 256, (rows, inner), dtype=np.uint8)
+    drawn = random.standard_normal((rows, inner), dtype=np.float32)
+    return drawn.astype(np.float16) if precision == "fp16" else drawn
+
+
+def _seconds(session: Any, output_names: Sequence[str], rows: NDArray[Any]) -> float:  # noqa: ANN401
+    """Seconds of one product, from the best block of runs."""
+    binding = session.io_binding()
+    binding.bind_cpu_input("x", rows)
+    for name in output_names:
+        binding.bind_output(name, "cpu")
+
+    def run(times: int) -> None:
+        for _ in range(times):
+            session.run_with_iobinding(binding)
+
+    run(1)
+    times = max(1, BLOCK_NS // max(1, _elapsed_ns(lambda: run(1))))
+    best_ns = min(_elapsed_ns(lambda: run(times)) for _ in range(BLOCKS))
+    return best_ns / times / len(output_names) / 1e9
+
+
+def _elapsed_ns(action: Any) -> int:  # noqa: ANN401
+    begin = time.perf_counter_ns()
+    action()
+    return time.perf_counter_ns() - begin
