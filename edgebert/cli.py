@@ -133,7 +133,11 @@ def _bench(commands: Commands, common: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--stages", action="store_true", help="measure the bundles of BUNDLE.stages too: the waterfall"
     )
-    command.add_argument("--target", default="local", choices=["local"], help="where to run (default: local)")
+    command.add_argument(
+        "--target",
+        default="local",
+        help="local, cuda, cuda://tensorrt, ssh://[USER@]HOST[:PORT], qemu://CPU (default: local)",
+    )
     command.add_argument("--out", help="folder for result.json and raw samples (default: BUNDLE.bench)")
 
 

@@ -9,9 +9,11 @@ from typing import Any
 
 from edgebert.bundle import check_writable, read_manifest
 from edgebert.commands.output import note, table, write, write_json
+from edgebert.measure.agreement import agree
 from edgebert.measure.bench import bench, read_workload, report_progress
 from edgebert.measure.results import Case, Result
 from edgebert.measure.suite import read_suite
+from edgebert.measure.targets import open_target
 from edgebert.measure.variants import find_baseline, variants_of
 
 
@@ -24,7 +26,14 @@ def run(arguments: argparse.Namespace) -> int:
     workload = read_workload(Path(arguments.data), manifest) if arguments.data else None
     out = Path(arguments.out) if arguments.out else bundles[0].with_name(bundles[0].name + ".bench")
     check_writable(out)
-    result = bench(variants, workload, suite, out, "edgebert " + shlex.join(arguments.argv), report_progress)
+    command = "edgebert " + shlex.join(arguments.argv)
+    data = workload.path if workload else None
+    with open_target(arguments.target, variants, data, report_progress) as machine:
+        if machine.emulated:
+            result = agree(variants, workload, suite, out, command, machine, report_progress)
+        else:
+            where = (machine.child, machine.name, machine.environment)
+            result = bench(variants, workload, suite, out, command, report_progress, *where)
     note(f"result: {out / 'result.json'}")
     if arguments.json:
         write_json(result.as_dict())
@@ -34,6 +43,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _show(result: Result) -> None:
+    agreements = [case for case in result.cases if case.agreement]
+    if agreements:
+        _show_agreement(agreements)
+        return
     single = [case for case in result.cases if case.scenario == "single_stream"]
     throughput = {case.variant: case.throughput for case in result.cases if case.scenario == "offline"}
     header = (
@@ -55,6 +68,19 @@ def _show(result: Result) -> None:
     if result.waterfall:
         columns = ("stage", "p50 ms", "faster", "model MB", "smaller", "quality")
         write("\n" + table(columns, [_waterfall_row(row) for row in result.waterfall]))
+
+
+def _show_agreement(cases: list[Case]) -> None:
+    columns = ("variant", "runtime", "quality there", "texts", "equal answers", "largest difference")
+    write(table(columns, [_agreement_row(case) for case in cases]))
+    write(f"emulated ({cases[0].emulated}): answers only, no times")
+
+
+def _agreement_row(case: Case) -> tuple[str, ...]:
+    found = case.agreement or {}
+    quality = f"{case.quality['value']:.4f}" if case.quality else ""
+    shares = (str(found["n"]), f"{found['equal']} ({found['share']:.2%})", f"{found['largest_difference']:.2g}")
+    return case.variant, case.runtime, quality, *shares
 
 
 def _waterfall_row(row: dict[str, Any]) -> tuple[Any, ...]:

@@ -66,6 +66,8 @@ def bench(
     command: str,
     progress: Progress = lambda line: None,
     child: Child = run_child,
+    target: str = "local",
+    read_environment: Callable[[], dict[str, Any]] = environment,
 ) -> Result:
     """Measure every variant and write `result.json` after every case.
 
@@ -76,7 +78,9 @@ def bench(
         out: Folder for the result and the raw samples.
         command: The command line, to be kept with the result.
         progress: Called with a line before every process.
-        child: Runs one job; another one is given in tests.
+        child: Runs one job; targets elsewhere and tests give their own.
+        target: Where the child runs, as the result names it.
+        read_environment: Reads the environment of that machine.
 
     Raises:
         InputError: Neither texts nor fixed lengths are given.
@@ -89,8 +93,8 @@ def bench(
         if workload is None
         else {"file": workload.source, "sha256": workload.sha256, "rows": len(workload.examples)}
     )
-    result = Result(command, asdict(suite), data, environment())
-    run = _Bench(list(variants), workload, suite, out, result, progress, child)
+    result = Result(command, asdict(suite), data, read_environment())
+    run = _Bench(list(variants), workload, suite, out, result, progress, child, target)
     run.all()
     return result
 
@@ -107,9 +111,11 @@ class _Bench:
         result: Result,
         progress: Progress,
         child: Child,
+        target: str,
     ) -> None:
         self.variants, self.workload, self.suite = variants, workload, suite
         self.out, self.result, self.progress, self.child = out, result, progress, child
+        self.target = target
         self.random = random.Random(suite.seed)
         self.count = 0
 
@@ -155,6 +161,7 @@ class _Bench:
             _fill_latency(case, answers)
             _fill_start(case, answers)
             case.peak_rss_mb = round(memory[variant.name]["end_rss"] / 1e6, 1)
+            case.device_memory_mb = memory[variant.name].get("device_memory_mb")
             case.quality = quality.get(variant.name)
             case.raw = self._keep_raw(case, answers, memory[variant.name])
             return case
@@ -230,7 +237,7 @@ class _Bench:
             bundle=variant.manifest["name"],
             bundle_hash=bundle_hash(variant.folder),
             variant=variant.name,
-            target="local",
+            target=self.target,
             runtime=variant.runtime,
             scenario=scenario,
             batch=batch,

@@ -24,18 +24,34 @@ if TYPE_CHECKING:
 def main() -> int:
     """Do the job on standard input."""
     job: dict[str, Any] = json.load(sys.stdin)
+    if job["scenario"] == "environment":
+        return _environment()
     marks = {"start_ns": time.monotonic_ns(), "start_rss": peak_rss_bytes()}
     from edgebert.runtime.load import load_bundle
 
     marks |= {"import_ns": time.monotonic_ns(), "import_rss": peak_rss_bytes()}
-    model = load_bundle(Path(job["bundle"]), job["runtime"], job["threads"], verify=False)
+    model = load_bundle(Path(job["bundle"]), job["runtime"], job["threads"], False, job.get("provider"))
     marks |= {"load_ns": time.monotonic_ns(), "load_rss": peak_rss_bytes()}
     call = _call(model, job)
     call(0)
     marks |= {"first_ns": time.monotonic_ns(), "first_rss": peak_rss_bytes()}
-    work = {"single_stream": _single_stream, "offline": _offline, "memory": _memory, "quality": _quality}
+    work = {
+        "single_stream": _single_stream,
+        "offline": _offline,
+        "memory": _memory,
+        "quality": _quality,
+        "answers": _answers,
+    }
     result = work[job["scenario"]](model, job, call)
     json.dump({**marks, **result, "end_rss": peak_rss_bytes()}, sys.stdout)
+    return 0
+
+
+def _environment() -> int:
+    """What this machine is."""
+    from edgebert.measure.environment import environment
+
+    json.dump(environment(), sys.stdout)
     return 0
 
 
@@ -90,6 +106,13 @@ def _quality(model: Model, job: dict[str, Any], call: Callable[[int], Any]) -> d
     from edgebert.measure.quality import evaluate
 
     return {"quality": evaluate(model, read_rows(Path(job["data"]), model.manifest), job["metric"]).as_dict()}
+
+
+def _answers(model: Model, job: dict[str, Any], call: Callable[[int], Any]) -> dict[str, Any]:
+    """Every answer to a data file, to be compared with another machine's."""
+    from edgebert.measure.answers import answers
+
+    return answers(model, Path(job["data"]), job["metric"])
 
 
 if __name__ == "__main__":

@@ -41,6 +41,9 @@ class Case:
     size_mb: float | None = None
     quality: dict[str, Any] | None = None
     raw: str | None = None
+    device_memory_mb: float | None = None
+    agreement: dict[str, Any] | None = None
+    emulated: str | None = None
 
 
 @dataclass

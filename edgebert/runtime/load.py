@@ -15,9 +15,13 @@ from edgebert.runtime.tasks import device_half
 
 MOST_THREADS = 1024
 
+Provider = tuple[str, dict[str, str]]
 
-def load_bundle(path: Path, runtime: str | None, threads: int | None, verify: bool) -> Model:
-    """Open a bundle; see `edgebert.load`."""
+
+def load_bundle(
+    path: Path, runtime: str | None, threads: int | None, verify: bool, provider: Provider | None = None
+) -> Model:
+    """Open a bundle; see `edgebert.load`. A provider of ONNX Runtime may be given in place of the profile's."""
     manifest = read_manifest(path)
     check_files(path, manifest, hashes=verify)
     try:
@@ -27,12 +31,14 @@ def load_bundle(path: Path, runtime: str | None, threads: int | None, verify: bo
     if threads is not None and not 1 <= threads <= MOST_THREADS:
         raise InputError(f"threads is {threads}; give 1 to {MOST_THREADS}")
     encoder = TextEncoder(path / "tokenizer.json", manifest["max_length"])
-    session = open_session(path, manifest, runtime, threads)
+    session = open_session(path, manifest, runtime, threads, provider)
     model: Model = getattr(half, "MODEL", Model)(manifest, half.TASK(manifest, encoder), session)
     return model
 
 
-def open_session(path: Path, manifest: dict[str, Any], runtime: str | None, threads: int | None) -> Session:
+def open_session(
+    path: Path, manifest: dict[str, Any], runtime: str | None, threads: int | None, provider: Provider | None = None
+) -> Session:
     """Session of a bundle's graph for a runtime.
 
     Raises:
@@ -50,4 +56,5 @@ def open_session(path: Path, manifest: dict[str, Any], runtime: str | None, thre
         buckets = [length for length in choice["length_buckets"] if length < manifest["max_length"]]
         return OpenVinoSession(graph, threads, [*buckets, manifest["max_length"]])
     fuse_everything = manifest["runtime"].get("default_fusions", False)
-    return OnnxSession(graph, threads, choice["provider"], fuse_everything)
+    name, options = provider or (choice["provider"], {})
+    return OnnxSession(graph, threads, name, fuse_everything, options)

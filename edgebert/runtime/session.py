@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -9,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgebert.errors import BundleError, MissingDependencyError
+
+CPU, CUDA, TENSORRT = "CPUExecutionProvider", "CUDAExecutionProvider", "TensorrtExecutionProvider"
 
 Ids = NDArray[np.int64]
 Outputs = tuple[NDArray[np.float32], ...]
@@ -28,7 +33,14 @@ class Session(Protocol):
 class OnnxSession:
     """ONNX Runtime."""
 
-    def __init__(self, graph: Path, threads: int, provider: str, fuse_everything: bool = False) -> None:
+    def __init__(
+        self,
+        graph: Path,
+        threads: int,
+        provider: str,
+        fuse_everything: bool = False,
+        provider_options: Mapping[str, str] | None = None,
+    ) -> None:
         """Open a graph.
 
         Args:
@@ -36,10 +48,11 @@ class OnnxSession:
             threads: Threads inside one run.
             provider: ONNX Runtime's execution provider; the CPU follows where it lacks an operator.
             fuse_everything: Keep ONNX Runtime's defaults, slow fusions included.
+            provider_options: The provider's own options.
 
         Raises:
             BundleError: The file is not a graph that this ONNX Runtime reads.
-            MissingDependencyError: The provider is not in this build of ONNX Runtime.
+            MissingDependencyError: The provider is not in this build of ONNX Runtime, or its libraries do not load.
         """
         try:
             import onnxruntime
@@ -54,18 +67,41 @@ class OnnxSession:
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
-        providers = [provider] if provider == "CPUExecutionProvider" else [provider, "CPUExecutionProvider"]
+        if provider != CPU:
+            _load_cuda(onnxruntime)
         disabled = [] if fuse_everything else SLOW_FUSIONS
         try:
             self._session = onnxruntime.InferenceSession(
-                str(graph), options, providers=providers, disabled_optimizers=disabled
+                str(graph),
+                options,
+                providers=_providers(provider, provider_options or {}),
+                disabled_optimizers=disabled,
+                enable_fallback=0,
             )
         except Exception as error:  # noqa: BLE001 - onnxruntime raises its own kinds, none of them public
             raise BundleError(f"{graph}: ONNX Runtime cannot open it ({str(error).splitlines()[0]})") from None
+        # ONNX Runtime goes on without a provider whose libraries it cannot load.
+        if provider not in self._session.get_providers():
+            raise MissingDependencyError(
+                f"provider {provider} could not start, its libraries or the driver do not fit; see bench/t4.md"
+            )
 
     def run(self, inputs: dict[str, Ids]) -> Outputs:
         """Outputs of one padded batch."""
         return tuple(self._session.run(None, inputs))
+
+
+def _providers(provider: str, options: Mapping[str, str]) -> list[tuple[str, dict[str, str]]]:
+    """The provider, and those that take over the operators it lacks."""
+    others = {CPU: [], TENSORRT: [CUDA, CPU]}.get(provider, [CPU])
+    return [(provider, dict(options)), *((name, {}) for name in others)]
+
+
+def _load_cuda(onnxruntime: Any) -> None:  # noqa: ANN401
+    """Load CUDA's libraries from their wheels, where they came as wheels; what it prints is not our answer."""
+    if hasattr(onnxruntime, "preload_dlls"):
+        with contextlib.redirect_stdout(sys.stderr):
+            onnxruntime.preload_dlls(directory="")
 
 
 class OpenVinoSession:
