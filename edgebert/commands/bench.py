@@ -28,9 +28,9 @@ def run(arguments: argparse.Namespace) -> int:
     check_writable(out)
     command = "edgebert " + shlex.join(arguments.argv)
     data = workload.path if workload else None
-    with open_target(arguments.target, variants, data, report_progress) as machine:
+    with open_target(arguments.target, variants, data, note) as machine:
         if machine.emulated:
-            result = agree(variants, workload, suite, out, command, machine, report_progress)
+            result = agree(variants, workload, suite, out, command, machine, note)
         else:
             where = (machine.child, machine.name, machine.environment)
             result = bench(variants, workload, suite, out, command, report_progress, *where)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,8 @@ from edgebert.runtime.tasks import device_half
 OUTPUTS_KEPT = 256
 
 
-def answers(model: Model, path: Path, metric: str) -> dict[str, Any]:
-    """Answer a data file one text at a time, as a device does.
+def work(model: Model, job: dict[str, Any], call: Callable[[int], object]) -> dict[str, Any]:
+    """Answer the job's data file one text at a time, as a device does.
 
     Returns:
         `answers`, in the form that the task's metrics compare; `outputs`, the first 256 figures of the graph's outputs
@@ -26,7 +27,7 @@ def answers(model: Model, path: Path, metric: str) -> dict[str, Any]:
         DataError: The file cannot be used.
     """
     task, expected, predicted, outputs = model.task, [], [], []
-    examples = read_texts(path, model.manifest)
+    examples = read_texts(Path(job["data"]), model.manifest)
     for example in examples:
         given = task.given(example)
         windows = task.encode(given)
@@ -38,8 +39,8 @@ def answers(model: Model, path: Path, metric: str) -> dict[str, Any]:
             expected.append(task.expected(example))
     quality = None
     if len(expected) == len(predicted):
-        chosen = device_half(model.manifest["task"]).METRICS[metric]
-        quality = measure_quality(metric, chosen, expected, predicted).as_dict()
+        chosen = device_half(model.manifest["task"]).METRICS[job["metric"]]
+        quality = measure_quality(job["metric"], chosen, expected, predicted).as_dict()
     return {"answers": [plain(answer) for answer in predicted], "outputs": outputs, "quality": quality}
 
 

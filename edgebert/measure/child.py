@@ -110,9 +110,9 @@ def _quality(model: Model, job: dict[str, Any], call: Callable[[int], Any]) -> d
 
 def _answers(model: Model, job: dict[str, Any], call: Callable[[int], Any]) -> dict[str, Any]:
     """Every answer to a data file, to be compared with another machine's."""
-    from edgebert.measure.answers import answers
+    from edgebert.measure.answers import work
 
-    return answers(model, Path(job["data"]), job["metric"])
+    return work(model, job, call)
 
 
 if __name__ == "__main__":
