@@ -48,7 +48,7 @@ def emulated(cpu: str) -> Iterator[Machine]:
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, copy)
         variables = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "LD_"))}
-        variables |= {"PYTHONPATH": f"{sources}{os.pathsep}{site}", "PYTHONDONTWRITEBYTECODE": "1"}
+        variables |= {"PYTHONPATH": f"{sources}{os.pathsep}{site}"}
         command = [str(qemu), "-cpu", cpu, "-L", str(root), str(python), *CHILD]
 
         def child(job: dict[str, Any]) -> dict[str, Any]:

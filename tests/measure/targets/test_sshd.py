@@ -113,6 +113,7 @@ def sshd() -> Iterator[Far]:
     root = Path(tempfile.mkdtemp(prefix="edgebert-sshd-"))
     root.chmod(0o755)
     home = root / "home"
+    subprocess.run(["userdel", "--force", USER], capture_output=True, check=False)
     run("useradd", "--no-create-home", "--home-dir", home, "--shell", "/bin/sh", "--password", "*", USER)
     try:
         for folder in (home, home / "tmp"):
