@@ -157,7 +157,7 @@ def hello(connection: Connection, message: dict[str, Any]) -> dict[str, Any]:
         "bits": 64 if sys.maxsize > 1 << 32 else 32,
         "python": sys.executable,
         "version": platform.python_version(),
-        "import_error": import_error(message["modules"]),
+        "import_error": import_error(connection.folder, message["modules"]),
     }
 
 
@@ -169,10 +169,17 @@ def free_bytes(place: str) -> int:
         return 0
 
 
-def import_error(modules: list[str]) -> str:
+def variables(folder: str) -> dict[str, str]:
+    """Environment of a process that leaves nothing outside the folder; ONNX Runtime writes into TMPDIR on import."""
+    path = os.pathsep.join(filter(None, [folder, os.environ.get("PYTHONPATH")]))
+    return {**os.environ, "PYTHONPATH": path} | ({"TMPDIR": folder} if folder else {})
+
+
+def import_error(folder: str, modules: list[str]) -> str:
     """Why a Python here cannot import these modules; "" where it can."""
     command = [sys.executable, "-c", f"import {', '.join(modules)}"]
-    tried = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+    options: dict[str, Any] = {"stdin": subprocess.DEVNULL, "env": variables(folder)}
+    tried = subprocess.run(command, capture_output=True, text=True, check=False, **options)
     lines = tried.stderr.strip().splitlines() or [f"exit code {tried.returncode}"]
     return lines[-1] if tried.returncode else ""
 
@@ -193,7 +200,6 @@ def run(connection: Connection, message: dict[str, Any]) -> dict[str, Any]:
     job, answer, complaint = (os.path.join(connection.folder, name) for name in ("job", "answer", "complaint"))
     with open(job, "w", encoding="utf-8") as opened:
         json.dump(message["job"], opened)
-    path = os.pathsep.join(filter(None, [connection.folder, os.environ.get("PYTHONPATH")]))
     with open(job, "rb") as given, open(answer, "wb") as out, open(complaint, "wb") as err:
         spawned_ns = time.monotonic_ns()
         child = subprocess.Popen(
@@ -202,7 +208,7 @@ def run(connection: Connection, message: dict[str, Any]) -> dict[str, Any]:
             stdout=out,
             stderr=err,
             cwd=connection.folder,
-            env={**os.environ, "PYTHONPATH": path},
+            env=variables(connection.folder),
             start_new_session=True,
         )
     overtime = wait(connection, child, message["timeout_s"])
