@@ -157,7 +157,7 @@ def hello(connection: Connection, message: dict[str, Any]) -> dict[str, Any]:
         "bits": 64 if sys.maxsize > 1 << 32 else 32,
         "python": sys.executable,
         "version": platform.python_version(),
-        "import_error": import_error(connection.folder, message["modules"]),
+        "import_error": import_error(connection.folder, message["modules"]) if roomy else "",
     }
 
 
@@ -172,7 +172,7 @@ def free_bytes(place: str) -> int:
 def variables(folder: str) -> dict[str, str]:
     """Environment of a process that leaves nothing outside the folder; ONNX Runtime writes into TMPDIR on import."""
     path = os.pathsep.join(filter(None, [folder, os.environ.get("PYTHONPATH")]))
-    return {**os.environ, "PYTHONPATH": path} | ({"TMPDIR": folder} if folder else {})
+    return {**os.environ, "PYTHONPATH": path, "TMPDIR": folder}
 
 
 def import_error(folder: str, modules: list[str]) -> str:

@@ -144,12 +144,12 @@ def _check(name: str, there: dict[str, Any], variants: Sequence[Variant], progre
             f"{name}: a {machine} machine with a {there['bits']}-bit Python; ONNX Runtime has wheels for 64-bit "
             f"{' and '.join(MACHINES)} alone; install a 64-bit system there"
         )
+    if not there["folder"]:
+        raise _full(name, f"{there['free_bytes'] / 1e6:.0f} MB free, {there['needed_bytes'] / 1e6:.0f} MB needed")
     if there["import_error"]:
         raise MissingDependencyError(
             f"{name}: {there['import_error']} ({python}); there: {python} -m pip install {' '.join(there['modules'])}"
         )
-    if not there["folder"]:
-        raise _full(name, f"{there['free_bytes'] / 1e6:.0f} MB free, {there['needed_bytes'] / 1e6:.0f} MB needed")
     for variant in variants:
         profile = variant.manifest["profile"]
         if profile.get("machine", machine) != machine:
