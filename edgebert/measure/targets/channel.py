@@ -10,7 +10,7 @@ import tempfile
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from edgebert.measure.process import last_line
 from edgebert.measure.targets import keeper
@@ -52,8 +52,8 @@ class Channel:
             self._errors.close()
             raise
         assert self._process.stdin is not None
-        assert isinstance(self._process.stdout, io.RawIOBase)
-        self._in, self._out = self._process.stdin, io.BufferedReader(self._process.stdout)
+        # Unbuffered pipes are raw files; only reading needs a buffer.
+        self._in, self._out = self._process.stdin, io.BufferedReader(cast(io.FileIO, self._process.stdout))
         self._lock, self._over = threading.Lock(), threading.Event()
         self._thread = threading.Thread(target=self._beat, daemon=True)
         with contextlib.suppress(OSError):  # an ssh that has ended already says why when it is asked

@@ -48,8 +48,12 @@ def cuda(name: str, variants: Sequence[Variant], progress: Progress) -> Iterator
 
         def child(job: dict[str, Any]) -> dict[str, Any]:
             options = provider_options(provider, bundles[job["bundle"]], job["batch_size"], engines)
-            with device_memory() if job["scenario"] == "memory" else contextlib.nullcontext({}) as memory:
-                document = run_process([sys.executable, *CHILD], job | {"provider": [provider, options]}, variables)
+            job = job | {"provider": [provider, options]}
+            command = [sys.executable, *CHILD]
+            if job["scenario"] != "memory":
+                return run_process(command, job, variables)
+            with device_memory() as memory:
+                document = run_process(command, job, variables)
             return document | memory
 
         def environment_here() -> dict[str, Any]:

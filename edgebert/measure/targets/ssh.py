@@ -29,8 +29,8 @@ MARGIN_BYTES = 32_000_000
 SILENCE_S = 60.0
 NO_PYTHON = 96
 PYTHONS = '"${EDGEBERT_PYTHON:-}" python3 python3.14 python3.13 python3.12 python3.11'
-OPTIONS = ("BatchMode=yes", "ConnectTimeout=10", "ServerAliveInterval=15", "ServerAliveCountMax=4")
-OPTIONS += ("ControlMaster=no", "ControlPath=none", "ClearAllForwardings=yes", "ForwardAgent=no")
+OPTIONS = ["BatchMode=yes", "ConnectTimeout=10", "ServerAliveInterval=15", "ServerAliveCountMax=4"]
+OPTIONS += ["ControlMaster=no", "ControlPath=none", "ClearAllForwardings=yes", "ForwardAgent=no"]
 REMEDIES = {
     "Permission denied": "give it a key that it takes (ssh-copy-id, or IdentityFile in ~/.ssh/config)",
     "Host key verification failed": "connect once by hand and check its host key",
