@@ -69,7 +69,8 @@ class Far:
 
     def processes(self) -> list[int]:
         """Processes of the user there."""
-        return [int(path.name) for path in Path("/proc").glob("[0-9]*") if owner(path) == USER]
+        pids = [int(path.name) for path in Path("/proc").glob("[0-9]*") if owner(path) == USER]
+        return [pid for pid in pids if alive(pid)]
 
 
 def owner(path: Path) -> str:
