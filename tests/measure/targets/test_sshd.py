@@ -208,9 +208,14 @@ def test_a_connection_cut_by_the_server_leaves_nothing_running_there(far: Far, t
 
     def cut() -> None:
         wait_until(pid_file.exists)
-        for path in Path("/proc").glob("[0-9]*"):
-            if descends_from(int(path.name), far.sshd) and (path / "comm").read_text().startswith("sshd"):
-                os.kill(int(path.name), signal.SIGKILL)
+        # All of them first: what a killed one has started no longer descends from the server.
+        sessions = [
+            int(path.name)
+            for path in Path("/proc").glob("[0-9]*")
+            if descends_from(int(path.name), far.sshd) and (path / "comm").read_text().startswith("sshd")
+        ]
+        for pid in sessions:
+            os.kill(pid, signal.SIGKILL)
 
     thread = threading.Thread(target=cut)
     thread.start()
