@@ -143,7 +143,11 @@ def _bench(commands: Commands, common: argparse.ArgumentParser) -> None:
         metavar="PROFILE",
         help="estimate latency on hardware profiles too, by name or path; kept apart from what is measured",
     )
-    command.add_argument("--target", default="local", choices=["local"], help="where to run (default: local)")
+    command.add_argument(
+        "--target",
+        default="local",
+        help="local, cuda, cuda://tensorrt, ssh://[USER@]HOST[:PORT], qemu://CPU (default: local)",
+    )
     command.add_argument("--out", help="folder for result.json and raw samples (default: BUNDLE.bench)")
     command.add_argument(
         "--strict", action="store_true", help="end with 1 where the machine was disturbed; the result is kept"

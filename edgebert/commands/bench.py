@@ -14,12 +14,15 @@ from edgebert.commands.bench_details import add_details, show_details
 from edgebert.commands.bench_tables import show
 from edgebert.commands.output import note, write_json
 from edgebert.errors import RunError
-from edgebert.measure.bench import bench, read_workload
+from edgebert.measure.agreement import agree
+from edgebert.measure.bench import Workload, bench, read_workload
 from edgebert.measure.gate import describe, judge, read_gate, warnings
 from edgebert.measure.progress import Terminal
-from edgebert.measure.suite import read_suite
-from edgebert.measure.variants import find_baseline, variants_of
-from edgebert.target import read_target
+from edgebert.measure.results import Result
+from edgebert.measure.suite import Suite, read_suite
+from edgebert.measure.targets import open_target
+from edgebert.measure.variants import Variant, find_baseline, variants_of
+from edgebert.target import Target, read_target
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -29,7 +32,7 @@ def run(arguments: argparse.Namespace) -> int:
         RunError: With `--strict`, the machine was disturbed; the result is written all the same.
     """
     gates = [read_gate(text) for text in arguments.fail_if]
-    targets = [read_target(name) for name in arguments.estimate]
+    estimated = [read_target(name) for name in arguments.estimate]
     bundles = [Path(folder).resolve() for folder in arguments.bundle]
     suite = read_suite(Path(arguments.suite) if arguments.suite else None)
     manifest = read_manifest(bundles[0])
@@ -40,9 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
     terminal = Terminal()
     with _ended_like_ctrl_c():
         try:
-            result = bench(variants, workload, suite, out, "edgebert " + shlex.join(arguments.argv), terminal)
-            inputs = workload.inputs if workload else []
-            add_details(result, variants, inputs, suite, out, arguments.profile_ops, targets, terminal.say)
+            result = _measured(arguments, variants, workload, suite, out, estimated, terminal)
         finally:
             terminal.clear()
     if gates:
@@ -61,6 +62,28 @@ def run(arguments: argparse.Namespace) -> int:
         more = f" and {len(reasons) - 1} more" if len(reasons) > 1 else ""
         raise RunError(f"refused, the machine was disturbed: {reasons[0]}{more}; the result is kept in {out}")
     return int(any(row["failed"] for row in result.gates))
+
+
+def _measured(
+    arguments: argparse.Namespace,
+    variants: list[Variant],
+    workload: Workload | None,
+    suite: Suite,
+    out: Path,
+    estimated: list[Target],
+    terminal: Terminal,
+) -> Result:
+    """Everything that was asked for, on the target that was asked for."""
+    command = "edgebert " + shlex.join(arguments.argv)
+    data = workload.path if workload else None
+    with open_target(arguments.target, variants, data, terminal.say) as machine:
+        if machine.emulated:
+            return agree(variants, workload, suite, out, command, machine, terminal.say)
+        where = (machine.child, machine.name, machine.environment)
+        result = bench(variants, workload, suite, out, command, terminal, *where)
+        inputs = workload.inputs if workload else []
+        add_details(result, variants, inputs, suite, out, arguments.profile_ops, estimated, machine.child, terminal.say)
+        return result
 
 
 @contextmanager

@@ -9,9 +9,8 @@ from typing import Any
 from edgebert.commands.output import table, write
 from edgebert.measure.cost import read_cost
 from edgebert.measure.estimate import MODEL, add_estimates
-from edgebert.measure.process import run_child
 from edgebert.measure.results import Case, Result
-from edgebert.measure.roofline import add_operators, add_roofline, operators_file
+from edgebert.measure.roofline import Child, add_operators, add_roofline, operators_file
 from edgebert.measure.suite import Suite
 from edgebert.measure.variants import Variant
 from edgebert.target import Target
@@ -27,6 +26,7 @@ def add_details(
     out: Path,
     profile_ops: bool,
     targets: Sequence[Target],
+    child: Child,
     say: Callable[[str], None],
 ) -> None:
     """Complete a bench that is done, and write its result again.
@@ -39,6 +39,7 @@ def add_details(
         out: The result's folder.
         profile_ops: Take the time of every operator.
         targets: Profiles to estimate for.
+        child: Runs one job in a fresh process of the machine that was measured.
         say: Called with a line before every process, and with what cannot be told.
 
     Raises:
@@ -47,10 +48,10 @@ def add_details(
     for variant in variants:
         if not read_cost(variant.manifest):
             say(f"no roofline of {variant.name}: exported before its work was counted; export it again")
-    add_roofline(result, variants, inputs, suite, run_child, say)
+    add_roofline(result, variants, inputs, suite, child, say)
     result.write(out)
     if profile_ops:
-        add_operators(result, variants, inputs, suite, out, run_child, say)
+        add_operators(result, variants, inputs, suite, out, child, say)
     add_estimates(result, variants, targets, suite.threads)
     if targets and not result.estimates:
         say("no estimates: they need a single-stream case with a roofline")

@@ -17,6 +17,9 @@ SOAK = ("texts", "p50 ms", "p90", "p99", "drift", "steady MB")
 
 def show(result: Result) -> None:
     """Write the tables to stdout."""
+    if agreements := [case for case in result.cases if case.agreement]:
+        _show_agreement(agreements)
+        return
     offline = {case.variant: case.throughput for case in result.cases if case.scenario == "offline"}
     _table("", SINGLE, _of(result, "single_stream"), lambda case: _single(case, offline))
     _table("server", SERVER, _of(result, "server"), _server)
@@ -35,6 +38,19 @@ def show(result: Result) -> None:
         write("\n" + table(columns, [_waterfall_row(row) for row in result.waterfall]))
     for reason in (result.verdict or {}).get("reasons", []):
         write(f"disturbed: {reason}")
+
+
+def _show_agreement(cases: Sequence[Case]) -> None:
+    columns = ("variant", "runtime", "quality there", "texts", "equal answers", "largest difference")
+    write(table(columns, [_agreement_row(case) for case in cases]))
+    write(f"emulated ({cases[0].emulated}): answers only, no times")
+
+
+def _agreement_row(case: Case) -> tuple[str, ...]:
+    found = case.agreement or {}
+    quality = f"{case.quality['value']:.4f}" if case.quality else ""
+    shares = (str(found["n"]), f"{found['equal']} ({found['share']:.2%})", f"{found['largest_difference']:.2g}")
+    return case.variant, case.runtime, quality, *shares
 
 
 def _of(result: Result, scenario: str) -> list[Case]:

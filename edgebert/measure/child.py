@@ -25,12 +25,15 @@ if TYPE_CHECKING:
 def main() -> int:
     """Do the job on standard input."""
     job: dict[str, Any] = json.load(sys.stdin)
+    if job["scenario"] == "environment":
+        return _environment()
     before = processor_time()
     marks = {"start_ns": time.monotonic_ns(), "start_rss": peak_rss_bytes()}
     from edgebert.runtime.load import load_bundle
 
     marks |= {"import_ns": time.monotonic_ns(), "import_rss": peak_rss_bytes()}
-    model = load_bundle(Path(job["bundle"]), job["runtime"], job["threads"], verify=False, arena=job.get("arena", True))
+    session = {"arena": job.get("arena", True), "provider": job.get("provider")}
+    model = load_bundle(Path(job["bundle"]), job["runtime"], job["threads"], verify=False, **session)
     marks |= {"load_ns": time.monotonic_ns(), "load_rss": peak_rss_bytes()}
     call = _call(model, job)
     call(0)
@@ -39,6 +42,14 @@ def main() -> int:
     result = scenario.work(model, job, call)
     processor = spent(before, processor_time())
     json.dump({**marks, **result, "end_rss": peak_rss_bytes(), "processor": processor}, sys.stdout)
+    return 0
+
+
+def _environment() -> int:
+    """What this machine is."""
+    from edgebert.measure.environment import environment
+
+    json.dump(environment(), sys.stdout)
     return 0
 
 

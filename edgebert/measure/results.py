@@ -70,6 +70,9 @@ class Case:
     memory: dict[str, float] | None = None
     power: dict[str, Any] | None = None
     server: dict[str, Any] | None = None
+    device_memory_mb: float | None = None
+    agreement: dict[str, Any] | None = None
+    emulated: str | None = None
 
 
 @dataclass

@@ -15,9 +15,18 @@ from edgebert.runtime.tasks import device_half
 
 MOST_THREADS = 1024
 
+Provider = tuple[str, dict[str, str]]
 
-def load_bundle(path: Path, runtime: str | None, threads: int | None, verify: bool, arena: bool = True) -> Model:
-    """Open a bundle; see `edgebert.load`. `arena` is ONNX Runtime's alone."""
+
+def load_bundle(
+    path: Path,
+    runtime: str | None,
+    threads: int | None,
+    verify: bool,
+    arena: bool = True,
+    provider: Provider | None = None,
+) -> Model:
+    """Open a bundle; see `edgebert.load`. `arena` and a provider in place of the profile's are ONNX Runtime's alone."""
     manifest = read_manifest(path)
     check_files(path, manifest, hashes=verify)
     try:
@@ -27,7 +36,7 @@ def load_bundle(path: Path, runtime: str | None, threads: int | None, verify: bo
     if threads is not None and not 1 <= threads <= MOST_THREADS:
         raise InputError(f"threads is {threads}; give 1 to {MOST_THREADS}")
     encoder = TextEncoder(path / "tokenizer.json", manifest["max_length"])
-    session = open_session(path, manifest, runtime, threads, arena)
+    session = open_session(path, manifest, runtime, threads, arena, provider=provider)
     model: Model = getattr(half, "MODEL", Model)(manifest, half.TASK(manifest, encoder), session)
     return model
 
@@ -39,6 +48,7 @@ def open_session(
     threads: int | None,
     arena: bool = True,
     profile: Path | None = None,
+    provider: Provider | None = None,
 ) -> Session:
     """Session of a bundle's graph for a runtime; with `profile`, one that keeps the time of every operator.
 
@@ -57,4 +67,5 @@ def open_session(
         buckets = [length for length in choice["length_buckets"] if length < manifest["max_length"]]
         return OpenVinoSession(graph, threads, [*buckets, manifest["max_length"]], profile=profile is not None)
     fuse_everything = manifest["runtime"].get("default_fusions", False)
-    return OnnxSession(graph, threads, choice["provider"], fuse_everything, arena, profile)
+    name, options = provider or (choice["provider"], {})
+    return OnnxSession(graph, threads, name, fuse_everything, arena, profile, options)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -9,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgebert.errors import BundleError, MissingDependencyError
+
+CPU, CUDA, TENSORRT = "CPUExecutionProvider", "CUDAExecutionProvider", "TensorrtExecutionProvider"
 
 Ids = NDArray[np.int64]
 Outputs = tuple[NDArray[np.float32], ...]
@@ -36,6 +41,7 @@ class OnnxSession:
         fuse_everything: bool = False,
         arena: bool = True,
         profile: Path | None = None,
+        provider_options: Mapping[str, str] | None = None,
     ) -> None:
         """Open a graph.
 
@@ -46,10 +52,11 @@ class OnnxSession:
             fuse_everything: Keep ONNX Runtime's defaults, slow fusions included.
             arena: Keep freed memory for the next run.
             profile: Beginning of the name of a file for the time of every operator; `end_profiling` closes it.
+            provider_options: The provider's own options.
 
         Raises:
             BundleError: The file is not a graph that this ONNX Runtime reads.
-            MissingDependencyError: The provider is not in this build of ONNX Runtime.
+            MissingDependencyError: The provider is not in this build of ONNX Runtime, or its libraries do not load.
         """
         try:
             import onnxruntime
@@ -67,14 +74,24 @@ class OnnxSession:
         options.enable_cpu_mem_arena = arena
         if profile is not None:
             options.enable_profiling, options.profile_file_prefix = True, str(profile)
-        providers = [provider] if provider == "CPUExecutionProvider" else [provider, "CPUExecutionProvider"]
+        if provider != CPU:
+            _load_cuda(onnxruntime)
         disabled = [] if fuse_everything else SLOW_FUSIONS
         try:
             self._session = onnxruntime.InferenceSession(
-                str(graph), options, providers=providers, disabled_optimizers=disabled
+                str(graph),
+                options,
+                providers=_providers(provider, provider_options or {}),
+                disabled_optimizers=disabled,
+                enable_fallback=0,
             )
         except Exception as error:  # noqa: BLE001 - onnxruntime raises its own kinds, none of them public
             raise BundleError(f"{graph}: ONNX Runtime cannot open it ({str(error).splitlines()[0]})") from None
+        # ONNX Runtime goes on without a provider whose libraries it cannot load.
+        if provider not in self._session.get_providers():
+            raise MissingDependencyError(
+                f"provider {provider} could not start, its libraries or the driver do not fit; see bench/t4.md"
+            )
 
     def run(self, inputs: dict[str, Ids]) -> Outputs:
         """Outputs of one padded batch."""
@@ -83,6 +100,19 @@ class OnnxSession:
     def end_profiling(self) -> Path:
         """Close the file with the time of every operator; the session must have been opened with `profile`."""
         return Path(self._session.end_profiling())
+
+
+def _providers(provider: str, options: Mapping[str, str]) -> list[tuple[str, dict[str, str]]]:
+    """The provider, and those that take over the operators it lacks."""
+    others = {CPU: [], TENSORRT: [CUDA, CPU]}.get(provider, [CPU])
+    return [(provider, dict(options)), *((name, {}) for name in others)]
+
+
+def _load_cuda(onnxruntime: Any) -> None:  # noqa: ANN401
+    """Load CUDA's libraries from their wheels, where they came as wheels; what it prints is not our answer."""
+    if hasattr(onnxruntime, "preload_dlls"):
+        with contextlib.redirect_stdout(sys.stderr):
+            onnxruntime.preload_dlls(directory="")
 
 
 class OpenVinoSession:

@@ -29,6 +29,7 @@ def fill(case: Case, answers: Sequence[dict[str, Any]]) -> None:
             name: round(float(np.median([answer[mark] for answer in answers])) / 1e6, 1) for name, mark in MARKS.items()
         }
     case.peak_rss_mb = round(float(np.median([answer["end_rss"] for answer in answers])) / 1e6, 1)
+    case.device_memory_mb = answers[0].get("device_memory_mb")
     case.samples = case.samples or len(answers)
 
 

@@ -1,0 +1,117 @@
+"""Agreement: does a bundle answer on another machine what it answers here? No clock is read."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from edgebert.bundle import bundle_hash
+from edgebert.errors import InputError
+from edgebert.measure.bench import Workload
+from edgebert.measure.process import run_child
+from edgebert.measure.results import Case, Result
+from edgebert.measure.suite import Suite
+from edgebert.measure.targets.machine import Child, Machine, Progress
+from edgebert.measure.variants import Variant
+
+# Scores (a regression's, a cosine) that differ by less are the same answer.
+SAME_SCORE = 0.01
+
+
+def agree(
+    variants: Sequence[Variant],
+    workload: Workload | None,
+    suite: Suite,
+    out: Path,
+    command: str,
+    machine: Machine,
+    progress: Progress = lambda line: None,
+    here: Child = run_child,
+) -> Result:
+    """Answer a data file with every variant, here and there, and write `result.json` after each.
+
+    Args:
+        variants: The baseline first.
+        workload: The data file, with labels or without.
+        suite: For its threads.
+        out: Folder for the result.
+        command: The command line, to be kept with the result.
+        machine: Where; its clock is not used, and the cases have no latency.
+        progress: Called with a line before every process.
+        here: Runs one job on this machine.
+
+    Raises:
+        InputError: There is no data file.
+        RunError: A process failed; what was found before it stays written.
+    """
+    if workload is None:
+        raise InputError(f"{machine.name}: emulation shows answers, not times; give --data FILE to answer")
+    data = {"file": workload.source, "sha256": workload.sha256, "rows": len(workload.examples)}
+    result = Result(command, asdict(suite), data, machine.environment())
+    for number, variant in enumerate(variants, 1):
+        job = {
+            "bundle": str(variant.folder),
+            "runtime": variant.runtime,
+            "threads": suite.threads,
+            "scenario": "answers",
+            "length": 0,
+            "texts": workload.inputs[:1],
+            "data": str(workload.path.resolve()),
+            "metric": variant.manifest["data"]["metric"],
+        }
+        progress(f"[{2 * number - 1}/{2 * len(variants)}] {variant.name}: answers, here")
+        ours = here(job)
+        progress(f"[{2 * number}/{2 * len(variants)}] {variant.name}: answers, {machine.name}")
+        theirs = machine.child(job)
+        result.cases.append(_case(variant, suite, machine, theirs, compare(ours, theirs)))
+        result.write(out)
+    return result
+
+
+def compare(ours: dict[str, Any], theirs: dict[str, Any]) -> dict[str, Any]:
+    """How many answers are equal, and how far the outputs behind them lie apart.
+
+    Returns:
+        `n`, `equal`, `share` of equal answers, `largest_difference` of any output.
+    """
+    equal = sum(same(a, b) for a, b in zip(ours["answers"], theirs["answers"], strict=True))
+    rows = zip(ours["outputs"], theirs["outputs"], strict=True)
+    apart = (abs(a - b) for row in rows for a, b in zip(*row, strict=True))
+    count = len(ours["answers"])
+    return {
+        "n": count,
+        "equal": equal,
+        "share": round(equal / count, 6),
+        "largest_difference": float(f"{max(apart, default=0.0):.3g}"),
+    }
+
+
+def same(ours: Any, theirs: Any) -> bool:  # noqa: ANN401
+    """Whether two answers are one: labels, tags and texts when equal, scores when within 0.01."""
+    if isinstance(ours, list) and isinstance(theirs, list):
+        return len(ours) == len(theirs) and all(same(a, b) for a, b in zip(ours, theirs, strict=True))
+    if isinstance(ours, float) and isinstance(theirs, float):
+        return math.isclose(ours, theirs, rel_tol=0, abs_tol=SAME_SCORE)
+    return bool(ours == theirs)
+
+
+def _case(variant: Variant, suite: Suite, machine: Machine, theirs: dict[str, Any], agreement: dict[str, Any]) -> Case:
+    return Case(
+        bundle=variant.manifest["name"],
+        bundle_hash=bundle_hash(variant.folder),
+        variant=variant.name,
+        target=machine.name,
+        runtime=variant.runtime,
+        scenario="agreement",
+        batch=1,
+        lengths="natural",
+        threads=suite.threads,
+        samples=agreement["n"],
+        size_mb=round(variant.size_mb, 3),
+        quality=theirs["quality"],
+        agreement=agreement,
+        emulated=machine.emulated or None,
+    )

@@ -1,0 +1,49 @@
+"""Where a bench runs: one file a target, each a context that sets up a machine, lends it, and tidies up behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from edgebert.errors import InputError
+from edgebert.measure.targets.machine import Machine, Progress
+from edgebert.measure.variants import Variant
+
+KNOWN = "local, cuda, cuda://tensorrt, ssh://[USER@]HOST[:PORT], qemu://CPU"
+
+
+@contextmanager
+def open_target(name: str, variants: Sequence[Variant], data: Path | None, progress: Progress) -> Iterator[Machine]:
+    """Set up the machine that a target names.
+
+    Args:
+        name: `local`, `cuda`, `cuda://tensorrt`, `ssh://[USER@]HOST[:PORT]` or `qemu://CPU`.
+        variants: What will be measured on it.
+        data: The data file that jobs will name, if any.
+        progress: Called with a line a step.
+
+    Raises:
+        InputError: No such target, or it cannot be used; the message says why and what to do.
+        RunError: It was lost on the way.
+    """
+    kind, _, rest = name.partition("://")
+    if name == "local":
+        yield Machine()
+    elif name == "cuda" or kind == "cuda":
+        from edgebert.measure.targets.cuda import cuda
+
+        with cuda(name, variants, progress) as machine:
+            yield machine
+    elif kind == "qemu" and rest:
+        from edgebert.measure.targets.emulated import emulated
+
+        with emulated(rest) as machine:
+            yield machine
+    elif kind == "ssh" and rest:
+        from edgebert.measure.targets.ssh import ssh
+
+        with ssh(name, variants, data, progress) as machine:
+            yield machine
+    else:
+        raise InputError(f"unknown target {name!r}; expected {KNOWN}")

@@ -1,0 +1,262 @@
+"""The far end of `ssh://`: keeps a temporary folder, runs jobs in it, and removes it when the connection ends.
+
+This source is sent over the connection and run by the Python there, so it stands alone: the standard library, nothing
+of EdgeBERT. What comes in are lines of JSON, `put` followed by the file's bytes; what goes out are lines of JSON behind
+`MARK`, for a login script may write lines of its own. It ends, and takes the measured process and the folder with it,
+when the connection closes, when nothing has come for `silence_s`, or when it is told to (SIGTERM, SIGHUP).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import platform
+import queue
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+MARK = "edgebert: "
+BLOCK = 1 << 16
+ENDINGS = (signal.SIGTERM, signal.SIGHUP)
+
+
+class Closed(Exception):
+    """The connection has ended."""
+
+
+class Connection:
+    """Frames from standard input, read by a thread of their own, and the moment that anything last came."""
+
+    def __init__(self) -> None:
+        self.events: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
+        self.folder = ""
+        self.write_error = ""
+        self.silence_s = 60.0
+        self._heard = time.monotonic()
+        self._left = b""
+
+    def read(self) -> None:
+        """Put files where they belong, and everything else into `events`; None when the connection has ended."""
+        try:
+            while True:
+                message = json.loads(self._line())
+                if message["op"] == "put":
+                    self._put(message["path"], message["bytes"])
+                elif message["op"] != "beat":
+                    self.events.put(message)
+        except (Closed, ValueError, OSError):
+            self.events.put(None)
+
+    def next(self) -> dict[str, Any]:
+        """Wait for the next event.
+
+        Raises:
+            Closed: The connection has ended, or has been silent for too long.
+        """
+        while True:
+            try:
+                event = self.events.get(timeout=self.silence_s)
+            except queue.Empty:
+                if time.monotonic() - self._heard > self.silence_s:
+                    raise Closed from None
+                continue
+            if event is None:
+                raise Closed
+            return event
+
+    def answer(self, document: dict[str, Any]) -> None:
+        """Write one line."""
+        line = f"{MARK}{json.dumps(document)}\n".encode()
+        while line:
+            line = line[os.write(1, line) :]
+
+    def _put(self, path: str, size: int) -> None:
+        """Write a file; what cannot be written is passed over, and `write_error` says why."""
+        place = os.path.join(self.folder, path)
+        blocks = self._blocks(size)
+        try:
+            os.makedirs(os.path.dirname(place), exist_ok=True)
+            with open(place, "wb") as opened:
+                for block in blocks:
+                    opened.write(block)
+        except OSError as error:
+            self.write_error = error.strerror or str(error)
+            for _ in blocks:
+                continue
+
+    def _line(self) -> bytes:
+        while b"\n" not in self._left:
+            self._left += self._block()
+        line, _, self._left = self._left.partition(b"\n")
+        return line
+
+    def _blocks(self, size: int) -> Iterator[bytes]:
+        while size:
+            self._left = self._left or self._block()
+            block, self._left = self._left[:size], self._left[size:]
+            size -= len(block)
+            yield block
+
+    def _block(self) -> bytes:
+        block = os.read(0, BLOCK)
+        if not block:
+            raise Closed
+        self._heard = time.monotonic()
+        return block
+
+
+def main() -> None:
+    """Serve one connection."""
+    for number in ENDINGS:
+        signal.signal(number, lambda *_: sys.exit(1))
+    connection = Connection()
+    threading.Thread(target=connection.read, daemon=True).start()
+    try:
+        serve(connection)
+    except (Closed, BrokenPipeError):
+        pass
+    finally:
+        for number in ENDINGS:
+            signal.signal(number, signal.SIG_IGN)
+        if connection.folder:
+            shutil.rmtree(connection.folder, ignore_errors=True)
+
+
+def serve(connection: Connection) -> None:
+    """Answer until the connection ends."""
+    while True:
+        message = connection.next()
+        if message["op"] == "hello":
+            connection.answer(hello(connection, message))
+        elif message["op"] == "ready":
+            compile_sources(connection.folder)
+            connection.answer({"write_error": connection.write_error})
+        elif message["op"] == "run":
+            connection.answer(run(connection, message))
+
+
+def hello(connection: Connection, message: dict[str, Any]) -> dict[str, Any]:
+    """Tell what this machine is, and make a folder where there is room for `bytes`."""
+    connection.silence_s = message["silence_s"]
+    places = {place: free_bytes(place) for place in (tempfile.gettempdir(), "/var/tmp", os.path.expanduser("~"))}
+    roomy = [place for place, free in places.items() if free >= message["bytes"]]
+    if roomy:
+        connection.folder = tempfile.mkdtemp(prefix="edgebert-", dir=roomy[0])
+    return {
+        "folder": connection.folder,
+        "free_bytes": max(places.values()),
+        "machine": platform.machine(),
+        "bits": 64 if sys.maxsize > 1 << 32 else 32,
+        "python": sys.executable,
+        "version": platform.python_version(),
+        "import_error": import_error(connection.folder, message["modules"]) if roomy else "",
+    }
+
+
+def free_bytes(place: str) -> int:
+    """Room in a folder that can be written; 0 for one that cannot."""
+    try:
+        return shutil.disk_usage(place).free if os.access(place, os.W_OK | os.X_OK) else 0
+    except OSError:
+        return 0
+
+
+def variables(folder: str) -> dict[str, str]:
+    """Environment of a process that leaves nothing outside the folder; ONNX Runtime writes into TMPDIR on import."""
+    path = os.pathsep.join(filter(None, [folder, os.environ.get("PYTHONPATH")]))
+    return {**os.environ, "PYTHONPATH": path, "TMPDIR": folder}
+
+
+def import_error(folder: str, modules: list[str]) -> str:
+    """Why a Python here cannot import these modules; "" where it can."""
+    command = [sys.executable, "-c", f"import {', '.join(modules)}"]
+    options: dict[str, Any] = {"stdin": subprocess.DEVNULL, "env": variables(folder)}
+    tried = subprocess.run(command, capture_output=True, text=True, check=False, **options)
+    lines = tried.stderr.strip().splitlines() or [f"exit code {tried.returncode}"]
+    return lines[-1] if tried.returncode else ""
+
+
+def compile_sources(folder: str) -> None:
+    """Compile the sources once, so that the first measured process does not pay for it."""
+    command = [sys.executable, "-m", "compileall", "-q", os.path.join(folder, "edgebert")]
+    subprocess.run(command, capture_output=True, check=False, stdin=subprocess.DEVNULL)
+
+
+def run(connection: Connection, message: dict[str, Any]) -> dict[str, Any]:
+    """Run one job in a fresh process.
+
+    Returns:
+        `document` and `spawned_ns` (this machine's monotonic clock just before the process started), or `failed` with
+        the last line of its complaint, or `overtime`.
+    """
+    job, answer, complaint = (os.path.join(connection.folder, name) for name in ("job", "answer", "complaint"))
+    with open(job, "w", encoding="utf-8") as opened:
+        json.dump(message["job"], opened)
+    with open(job, "rb") as given, open(answer, "wb") as out, open(complaint, "wb") as err:
+        spawned_ns = time.monotonic_ns()
+        child = subprocess.Popen(
+            [sys.executable, "-m", "edgebert.measure.child"],
+            stdin=given,
+            stdout=out,
+            stderr=err,
+            cwd=connection.folder,
+            env=variables(connection.folder),
+            start_new_session=True,
+        )
+    overtime = wait(connection, child, message["timeout_s"])
+    if overtime:
+        return {"overtime": True}
+    if child.returncode:
+        with open(complaint, encoding="utf-8", errors="replace") as opened:
+            lines = opened.read().strip().splitlines() or [f"exit code {child.returncode}"]
+        return {"failed": lines[-1]}
+    with open(answer, encoding="utf-8") as opened:
+        return {"document": json.load(opened), "spawned_ns": spawned_ns}
+
+
+def wait(connection: Connection, child: subprocess.Popen[bytes], timeout_s: float) -> bool:
+    """Wait for a process without using the processor; whether it had to be stopped after `timeout_s`.
+
+    Raises:
+        Closed: The connection ended first; the process is gone.
+    """
+    ended, late = {"op": "ended", "pid": child.pid}, {"op": "late", "pid": child.pid}
+
+    def report() -> None:
+        child.wait()
+        connection.events.put(ended)
+
+    threading.Thread(target=report, daemon=True).start()
+    timer = threading.Timer(timeout_s, connection.events.put, [late])
+    timer.daemon = True
+    timer.start()
+    overtime = False
+    try:
+        while (event := connection.next()) != ended:
+            overtime = overtime or event == late
+            if overtime:
+                stop(child)
+    finally:
+        timer.cancel()
+        stop(child)
+    return overtime
+
+
+def stop(child: subprocess.Popen[bytes]) -> None:
+    """End a process and what it started."""
+    if child.poll() is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)
+        child.wait()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,47 @@
+"""What a machine elsewhere needs: EdgeBERT's device half, the bundles, the data file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import edgebert
+from edgebert.bundle import MANIFEST
+from edgebert.measure.variants import Variant
+from edgebert.slots import slot_folder
+
+# What a measured process never imports; most of it needs packages that a device does not have.
+LEFT_OUT = {"compress", "exporters", "demo", "commands", "profiles"}
+LEFT_OUT |= {"cli.py", "pipeline.py", "recipe.py", "workdir.py"}
+
+Files = dict[str, Path]
+
+
+def device_half() -> Files:
+    """Source files of the device half, from the installed package, by their place under a folder."""
+    package = Path(edgebert.__file__).parent
+    paths = (path.relative_to(package) for path in sorted(package.rglob("*.py")))
+    return {f"edgebert/{path.as_posix()}": package / path for path in paths if path.parts[0] not in LEFT_OUT}
+
+
+def bundle_files(variants: Sequence[Variant]) -> tuple[Files, dict[str, str]]:
+    """Files of every bundle by their place under a folder, and the place of every bundle's folder."""
+    files: Files = {}
+    places: dict[str, str] = {}
+    for variant in variants:
+        if str(variant.folder) not in places:
+            place = places[str(variant.folder)] = f"bundles/{len(places)}"
+            for name in [MANIFEST, *(entry["path"] for entry in variant.manifest["files"])]:
+                files[f"{place}/{name}"] = variant.folder / name
+    return files, places
+
+
+def data_files(path: Path) -> tuple[Files, dict[str, str]]:
+    """The data file (or the files of a folder that is one data set), and the place of what was named."""
+    path = path.resolve()
+    folder = slot_folder(path)
+    files = [path] if folder is None else sorted(entry for entry in folder.iterdir() if entry.is_file())
+    root = path.parent if folder is None else folder
+    place = f"data/{root.name or 'set'}"
+    named = place if path == folder else f"{place}/{path.name}"
+    return {f"{place}/{file.name}": file for file in files}, {str(path): named}

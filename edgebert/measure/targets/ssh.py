@@ -1,0 +1,219 @@
+"""`ssh://`: measure on another machine over plain OpenSSH; nothing has to be installed there but Python and wheels.
+
+One connection carries everything: the far end (`keeper.py`), the device half, the bundles, every job and every answer.
+What runs there ends with the connection, so a machine that can no longer be reached tidies up by itself.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edgebert import __version__
+from edgebert.errors import DiskError, InputError, MissingDependencyError, RunError
+from edgebert.measure import process
+from edgebert.measure.targets.channel import Channel, Lost
+from edgebert.measure.targets.machine import Machine, Progress
+from edgebert.measure.targets.payload import Files, bundle_files, data_files, device_half
+from edgebert.measure.variants import Variant
+
+MACHINES = ("x86_64", "aarch64")
+MARGIN_BYTES = 32_000_000
+SILENCE_S = 60.0
+NO_PYTHON = 96
+PYTHONS = '"${EDGEBERT_PYTHON:-}" python3 python3.14 python3.13 python3.12 python3.11'
+OPTIONS = ["BatchMode=yes", "ConnectTimeout=10", "ServerAliveInterval=15", "ServerAliveCountMax=4"]
+OPTIONS += ["ControlMaster=no", "ControlPath=none", "ClearAllForwardings=yes", "ForwardAgent=no"]
+REMEDIES = {
+    "Permission denied": "give it a key that it takes (ssh-copy-id, or IdentityFile in ~/.ssh/config)",
+    "Host key verification failed": "connect once by hand and check its host key",
+    "Could not resolve": "check the name",
+}
+
+
+@dataclass(frozen=True)
+class Address:
+    """Whom to connect to; `~/.ssh/config` has the say on what is left out."""
+
+    host: str
+    user: str | None = None
+    port: int | None = None
+
+    def command(self, remote: str) -> list[str]:
+        """The ssh command line that runs a shell command there."""
+        options = [part for option in OPTIONS for part in ("-o", option)]
+        port = ["-p", str(self.port)] if self.port else []
+        user = ["-l", self.user] if self.user else []
+        return ["ssh", "-T", *options, *port, *user, "--", self.host, remote]
+
+
+def parse(name: str) -> Address:
+    """Read `ssh://[USER@]HOST[:PORT]`.
+
+    Raises:
+        InputError: It is not of that form.
+    """
+    form = r"ssh://(?:(\w[^\s@:/]*)@)?(\[[0-9A-Fa-f:.]+\]|[\w.][\w.-]*)(?::(\d{1,5}))?/?"
+    found = re.fullmatch(form, name)
+    if not found or not 0 < int(found[3] or 1) < 1 << 16:
+        raise InputError(f"target {name!r}: not an address; expected ssh://[USER@]HOST[:PORT]")
+    return Address(found[2].strip("[]"), found[1], int(found[3]) if found[3] else None)
+
+
+@contextmanager
+def ssh(name: str, variants: Sequence[Variant], data: Path | None, progress: Progress) -> Iterator[Machine]:
+    """Copy the device half, the bundles and the data there, lend the machine, and leave nothing behind.
+
+    The Python there is `$EDGEBERT_PYTHON` (as it is set here, or there), or the first of `python3` and its like that
+    is new enough.
+
+    Raises:
+        InputError: It cannot be reached, refuses the key, has no Python or no wheels, or is no machine for them.
+        DiskError: Too little room there.
+        RunError: The connection was lost.
+    """
+    address = parse(name)
+    files, places = _payload(variants, data)
+    python = os.environ.get("EDGEBERT_PYTHON", "")
+    try:
+        channel = Channel(address.command(find_python(python)))
+    except FileNotFoundError:
+        raise InputError(f"{name}: there is no ssh on this machine; install OpenSSH's client") from None
+    folder = ""
+    try:
+        there = _greet(name, channel, python, sum(path.stat().st_size for path in files.values()), variants)
+        folder = there["folder"]
+        _check(name, there, variants, progress)
+        _copy(name, channel, files, progress)
+        yield _machine(name, channel, places)
+    except Lost as lost:
+        raise _cut(name, lost) from None
+    finally:
+        _leave(name, address, channel, folder, progress)
+
+
+def find_python(python: str) -> str:
+    """Shell command that finds a Python and has it read its program from its first line of input."""
+    candidates = shlex.quote(python) if python else PYTHONS
+    check = shlex.quote("import sys; sys.exit(sys.version_info < (3, 11))")
+    start = shlex.quote("import json; exec(json.loads(open(0, 'rb', 0, closefd=False).readline()))")
+    script = (
+        f'for p in {candidates}; do if [ -n "$p" ] && "$p" -c {check} </dev/null >/dev/null 2>&1; '
+        f'then exec "$p" -I -c {start}; fi; done; exit {NO_PYTHON}'
+    )
+    return f"exec sh -c {shlex.quote(script)}"
+
+
+def _payload(variants: Sequence[Variant], data: Path | None) -> tuple[Files, dict[str, str]]:
+    files, places = bundle_files(variants)
+    more, named = ({}, {}) if data is None else data_files(data)
+    return {**device_half(), **files, **more}, {**places, **named}
+
+
+def _greet(name: str, channel: Channel, python: str, size: int, variants: Sequence[Variant]) -> dict[str, Any]:
+    """Start the far end, and hear what machine it is on."""
+    modules = ["numpy", "onnxruntime", "tokenizers"]
+    modules += ["openvino"] * any(variant.runtime == "openvino" for variant in variants)
+    message = {"op": "hello", "silence_s": SILENCE_S, "bytes": size + MARGIN_BYTES, "modules": modules}
+    try:
+        return channel.ask(message) | {"needed_bytes": size + MARGIN_BYTES, "modules": modules}
+    except Lost as lost:
+        if lost.code == NO_PYTHON:
+            tried = python or "python3"
+            reason = f"no Python 3.11 or newer there ({tried}); install one, or set EDGEBERT_PYTHON to its path there"
+        elif lost.code == 255:
+            remedies = (remedy for sign, remedy in REMEDIES.items() if sign in lost.complaint)
+            reason = f"no connection ({lost.complaint}); {next(remedies, 'check that it is on and the port is right')}"
+        else:
+            reason = f"no program can be run there ({lost.complaint}); give a user with a shell"
+        raise InputError(f"{name}: {reason}") from None
+
+
+def _check(name: str, there: dict[str, Any], variants: Sequence[Variant], progress: Progress) -> None:
+    """Refuse a machine that cannot run the bundles, and say where they were made for another one."""
+    machine, python = there["machine"], there["python"]
+    if machine not in MACHINES or there["bits"] != 64:
+        raise InputError(
+            f"{name}: a {machine} machine with a {there['bits']}-bit Python; ONNX Runtime has wheels for 64-bit "
+            f"{' and '.join(MACHINES)} alone; install a 64-bit system there"
+        )
+    if not there["folder"]:
+        raise _full(name, f"{there['free_bytes'] / 1e6:.0f} MB free, {there['needed_bytes'] / 1e6:.0f} MB needed")
+    if there["import_error"]:
+        raise MissingDependencyError(
+            f"{name}: {there['import_error']} ({python}); there: {python} -m pip install {' '.join(there['modules'])}"
+        )
+    for variant in variants:
+        profile = variant.manifest["profile"]
+        if profile.get("machine", machine) != machine:
+            made = f"exported for {profile.get('name', '?')} ({profile['machine']})"
+            progress(f"note: {variant.name} was {made}, {name} is {machine}; it may be neither fastest nor as accurate")
+
+
+def _copy(name: str, channel: Channel, files: Files, progress: Progress) -> None:
+    size = sum(path.stat().st_size for path in files.values())
+    progress(f"{name}: copying {size / 1e6:.1f} MB")
+    for place, path in files.items():
+        channel.tell({"op": "put", "path": place, "bytes": path.stat().st_size}, path)
+    error = channel.ask({"op": "ready"})["write_error"]
+    if error:
+        raise _full(name, error)
+
+
+def _machine(name: str, channel: Channel, places: dict[str, str]) -> Machine:
+    cuts: list[Lost] = []
+
+    def child(job: dict[str, Any]) -> dict[str, Any]:
+        moved = {key: places.get(value, value) if isinstance(value, str) else value for key, value in job.items()}
+        try:
+            answer = channel.ask({"op": "run", "job": moved, "timeout_s": process.TIMEOUT_S})
+        except Lost as lost:
+            cuts.append(lost)
+            raise _cut(name, lost) from None
+        if "overtime" in answer:
+            raise process.overtime(job)
+        if "failed" in answer:
+            raise process.failure(job, answer["failed"])
+        return process.with_cold_start(answer["document"], answer["spawned_ns"])
+
+    def environment() -> dict[str, Any]:
+        if cuts:  # what is asked for at the end of a run that was cut can no longer be known
+            return {}
+        found = child({"scenario": "environment"})
+        # The copied sources are not an installed package, whose version could be read.
+        found["versions"] = found["versions"] | {"edgebert": __version__}
+        return found
+
+    return Machine(name, child, environment)
+
+
+def _leave(name: str, address: Address, channel: Channel, folder: str, progress: Progress) -> None:
+    """Close the connection; where the far end did not end of its own accord, remove its folder by another way."""
+    code = channel.close()
+    if not folder or code in (0, 255):
+        return
+    command = address.command(f"rm -rf -- {shlex.quote(folder)}")
+    try:
+        removed = subprocess.run(command, capture_output=True, timeout=15, check=False, stdin=subprocess.DEVNULL)
+    except (OSError, subprocess.TimeoutExpired):
+        removed = None
+    if removed is None or removed.returncode:
+        progress(f"note: {folder} may still lie on {name}; remove it")
+
+
+def _cut(name: str, lost: Lost) -> RunError:
+    return RunError(
+        f"{name}: connection lost ({lost.complaint}); what was measured is kept, what ran there ends and is removed "
+        f"within {SILENCE_S:.0f} s; run the same command again"
+    )
+
+
+def _full(name: str, reason: str) -> DiskError:
+    return DiskError(f"{name}: no room there ({reason}); free some space, or give another machine")
