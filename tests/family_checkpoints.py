@@ -11,8 +11,9 @@ FAMILIES = (*BERT_LIKE, "roberta")
 STANDARD = ("bert", "distilbert", "electra", "roberta")
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
-# "a" is a word and a letter.
-WORDPIECES = list(dict.fromkeys([*SPECIAL, *WORDS, *LETTERS, *(f"##{letter}" for letter in LETTERS)]))
+WORDPIECES = [*SPECIAL, *WORDS, *LETTERS, *(f"##{letter}" for letter in LETTERS)]
+# "a" is a word and a letter: numbered once, every piece has a row.
+PIECES = list(dict.fromkeys(WORDPIECES))
 PAIRED = [("a good film", "a great film"), ("the story was dull", "a warm meal"), ("so bad", "it was cold and poor")]
 
 
@@ -57,7 +58,12 @@ def make_config(family: str, vocabulary: int, **more: Any) -> Any:
     return transformers.AutoConfig.for_model(family, **{**sizes, **own.get(family, {}), **more})
 
 
-def make_tokenizer(family: str) -> Any:
+def make_whole(folder: Path, family: str, head: str = "SequenceClassification", **more: Any) -> Path:
+    """`make_family` with a row in the word table for every piece of the tokenizer."""
+    return make_family(folder, family, head, **{"tokenizer": make_tokenizer(family, PIECES), **more})
+
+
+def make_tokenizer(family: str, pieces: list[str] = WORDPIECES) -> Any:
     import transformers
 
     if family == "roberta":
@@ -65,7 +71,7 @@ def make_tokenizer(family: str) -> Any:
         return transformers.RobertaTokenizer(vocab=vocabulary, merges=merges)
     classes = {"distilbert": "DistilBertTokenizer", "mobilebert": "MobileBertTokenizer"}
     return getattr(transformers, classes.get(family, "BertTokenizer"))(
-        vocab={token: index for index, token in enumerate(WORDPIECES)}
+        vocab={token: index for index, token in enumerate(pieces)}
     )
 
 

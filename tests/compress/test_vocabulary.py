@@ -12,7 +12,7 @@ import pytest
 import torch
 import transformers
 from conftest import NASTY, NICE, RECIPE, WORDS
-from family_checkpoints import FAMILIES, LETTERS, SPECIAL, WORDPIECES, make_family
+from family_checkpoints import FAMILIES, LETTERS, PIECES, SPECIAL, make_whole
 from tokenizers.pre_tokenizers import ByteLevel
 
 import edgebert
@@ -63,7 +63,7 @@ def cut(source: Path, out: Path, data: TaskData | None = None, **settings: Any) 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """A folder with a head of two labels for every family; treat them as read-only."""
-    return {family: make_family(tmp_path_factory.mktemp(family), family) for family in FAMILIES}
+    return {family: make_whole(tmp_path_factory.mktemp(family), family) for family in FAMILIES}
 
 
 def outputs(folder: Path, data: TaskData, rows: Sequence[Example]) -> list[tuple[Any, ...]]:
@@ -123,9 +123,9 @@ def test_emoji_and_other_scripts_stay_known_where_they_were(
 ) -> None:
     text = "naïve 🙂🙂 日本語 xylophone — ½"
     if family != "roberta":
-        pieces = [*WORDPIECES, "日", "本", "語", "🙂", "—", "½", "🙂🙂", "##日", "##🙂"]
+        pieces = [*PIECES, "日", "本", "語", "🙂", "—", "½", "🙂🙂", "##日", "##🙂"]
         tokenizer = transformers.BertTokenizer(vocab={piece: number for number, piece in enumerate(pieces)})
-        source = make_family(tmp_path / "source", family, tokenizer=tokenizer)
+        source = make_whole(tmp_path / "source", family, tokenizer=tokenizer)
     else:
         source = folders["roberta"]
     cut(source, tmp_path / "small", data_of(validation=examples([text])))
@@ -143,10 +143,10 @@ def test_emoji_and_other_scripts_stay_known_where_they_were(
 
 @pytest.mark.parametrize("family", ["bert", "electra"])
 def test_special_tokens_behind_the_words_are_numbered_anew(family: str, tmp_path: Path) -> None:
-    pieces = [*(piece for piece in WORDPIECES if piece not in SPECIAL), *reversed(SPECIAL)]
+    pieces = [*(piece for piece in PIECES if piece not in SPECIAL), *reversed(SPECIAL)]
     tokenizer = transformers.BertTokenizer(vocab={piece: number for number, piece in enumerate(pieces)})
     tokenizer.add_tokens(["[ENTITY]"], special_tokens=True)
-    source = make_family(tmp_path / "source", family, tokenizer=tokenizer, pad_token_id=len(pieces) - 1)
+    source = make_whole(tmp_path / "source", family, tokenizer=tokenizer, pad_token_id=len(pieces) - 1)
     rows = [*CORPUS, "the [ENTITY] was dull"]
     data = data_of(train=examples(rows))
     report = cut(source, tmp_path / "small", data)
@@ -173,7 +173,7 @@ def test_special_tokens_behind_the_words_are_numbered_anew(family: str, tmp_path
 def test_every_task_reads_its_corpus_as_before(task: str, family: str, tmp_path: Path) -> None:
     if task in ("token-classification", "intent-slots"):
         pytest.importorskip("seqeval", reason="the export extra is not installed")
-    source = make_family(tmp_path / "source", family, "", slot_tags=["O", "B-x", "I-x"])
+    source = make_whole(tmp_path / "source", family, "", slot_tags=["O", "B-x", "I-x"])
     # As every stage leaves a folder: with the task's head.
     data = data_of(task)
     checkpoint.save_model(
@@ -201,7 +201,7 @@ def test_every_task_reads_its_corpus_as_before(task: str, family: str, tmp_path:
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_the_head_for_masked_words_is_cut_with_the_table(family: str, tmp_path: Path) -> None:
-    source = make_family(tmp_path / "source", family, "MaskedLM")
+    source = make_whole(tmp_path / "source", family, "MaskedLM")
     data = data_of("fill-mask")
     report = cut(source, tmp_path / "small", data)
     assert checkpoint.has_head(tmp_path / "small", "fill-mask", [])
@@ -288,7 +288,7 @@ def test_a_text_that_is_cut_inside_a_word_keeps_the_pieces_before(tmp_path: Path
     tokenizer = transformers.RobertaTokenizer(
         vocab={piece: number for number, piece in enumerate(pieces)}, merges=[("x", "y"), ("p", "x"), ("q", "q")]
     )
-    source = make_family(tmp_path / "source", "roberta", tokenizer=tokenizer)
+    source = make_whole(tmp_path / "source", "roberta", tokenizer=tokenizer)
     # Of "pxy" the device reads "p" alone; were "xy" not counted, it would be dropped, and "px" read.
     data = data_of(train=examples(["px", "pxy"]))
     report = cut_vocabulary(source, data, VocabularySettings(), run_of(max_length=3), tmp_path / "small")
@@ -357,7 +357,7 @@ VOCABULARY = '[vocabulary]\ncorpus = ["more.txt"]\n'
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_bundle_of_fewer_words_answers_its_corpus_as_the_whole_one_does(family: str, tmp_path: Path) -> None:
-    source = make_family(tmp_path / "source", family, num_hidden_layers=1)
+    source = make_whole(tmp_path / "source", family, num_hidden_layers=1)
     (tmp_path / "text.txt").write_text("\n".join(CORPUS) + "\n")
     (tmp_path / "more.txt").write_text("so warm\n")
     for name, more in (("whole", ""), ("small", VOCABULARY)):
