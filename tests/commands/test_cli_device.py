@@ -336,6 +336,7 @@ def test_strict_refuses_a_disturbed_run_and_keeps_it(
     strict: bool, reasons: list[str], code: int, built: Path, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("edgebert.commands.bench.bench", lambda *arguments: disturbed_result(reasons))
+    monkeypatch.setattr("edgebert.commands.bench.add_details", lambda *arguments: None)
     found, out, err = run("bench", built, "--out", tmp_path / "out", *(["--strict"] if strict else []))
     assert found == code
     assert out.count("disturbed: it was hot\n") == len(reasons)
