@@ -55,14 +55,11 @@ class Published:
 
 
 TENSORRT = "NVIDIA, TensorRT 8.4, demo/BERT README: T4, batch 1"
-PUBLISHED = tuple(
-    Published("nvidia-t4", "BERT-base", TENSORRT, length, precision, value_ms)
-    for length, precision, value_ms in (
-        (128, "int8", 1.69),
-        (128, "fp16", 1.95),
-        (384, "int8", 2.52),
-        (384, "fp16", 4.04),
-    )
+PUBLISHED = (
+    Published("nvidia-t4", "BERT-base", TENSORRT, 128, "int8", 1.69),
+    Published("nvidia-t4", "BERT-base", TENSORRT, 128, "fp16", 1.95),
+    Published("nvidia-t4", "BERT-base", TENSORRT, 384, "int8", 2.52),
+    Published("nvidia-t4", "BERT-base", TENSORRT, 384, "fp16", 4.04),
 )
 
 
@@ -136,7 +133,7 @@ def measured_limits(probe: dict[str, Any] | None) -> Limits | None:
     if probe is None:
         return None
     peaks = {name: peak_of(probe, name) for name in PRECISIONS}
-    known = {name: peak for name, peak in peaks.items() if peak}
+    known: dict[str, float] = {name: peak for name, peak in peaks.items() if peak}
     return Limits(f"{HERE}, measured peaks", known, probe["copy_gb_s"], probe["threads"])
 
 
