@@ -87,7 +87,7 @@ def executed(bundle: Path, length: int) -> int:
     """Work of the products that ONNX Runtime really ran, after its own optimizations, from the shapes it tells."""
     job = {"bundle": str(bundle), "runtime": "onnxruntime", "threads": 1, "scenario": "operators", "batch_size": 1}
     answer = run_child({**job, "length": length, "warmup": 0, "samples": 1, "ids": [[5] * length]})
-    rows = [row for row in answer["nodes"] if "MatMul" in row["op"] or row["op"] == "Gemm"]
+    rows = [row for row in answer["nodes"] if "MatMul" in row["op"] or "Gemm" in row["op"]]
 
     def shape(values: list[dict[str, Any]]) -> list[int]:
         return next(iter(values[0].values()))
