@@ -157,3 +157,20 @@ def test_a_real_probe_finds_the_middle_text_and_the_peaks_at_its_length(built: P
     answer = run_child({**job, "texts": ["a good film", "film", "the story was very awful and cold"]})
     assert answer["windows"] == [5]
     assert [row["rows"] for row in answer["probe"]["peaks"]] == [1, 5, 16, 256]
+
+
+@pytest.mark.parametrize("scenario", ["probe", "operators"])
+def test_a_targets_provider_goes_before_the_profiles(scenario: str, bundle_copy: Path) -> None:
+    """A target that measures on another provider than the bundle was exported for is probed on that one too."""
+    path = bundle_copy / "manifest.json"
+    manifest = json.loads(path.read_text())
+    manifest["profile"]["export"]["provider"] = "NoSuchExecutionProvider"
+    path.write_text(json.dumps(manifest))
+    job = {"bundle": str(bundle_copy), "runtime": "onnxruntime", "threads": 1, "scenario": scenario, "length": 8}
+    job |= {"ids": [[5] * 8], "warmup": 0, "samples": 1, "batch_size": 1}
+    job |= {"shapes": [(32, 64, 2)], "precisions": ["fp32"], "rows": [8], "provider": ["CPUExecutionProvider", {}]}
+    answer = run_child(job)
+    if scenario == "probe":
+        assert answer["probe"]["provider"] == "CPUExecutionProvider"
+    else:
+        assert answer["operators"]

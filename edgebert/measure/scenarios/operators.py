@@ -36,15 +36,21 @@ def work(model: Model, job: dict[str, Any], call: Callable[[int], Any]) -> dict[
 
     Args:
         model: The opened bundle.
-        job: `bundle`, `runtime`, `threads`, and how many predictions: `warmup` and `samples`.
+        job: `bundle`, `runtime`, `threads`, perhaps a `provider`, and how many predictions: `warmup` and `samples`.
         call: One prediction of the model.
 
     Returns:
         `operators`, by type, and `nodes`, by name: both of a prediction on average, slowest first.
     """
     with TemporaryDirectory(prefix="edgebert-") as folder:
-        counters = Path(folder) / "operators"
-        session = open_session(Path(job["bundle"]), model.manifest, job["runtime"], job["threads"], profile=counters)
+        session = open_session(
+            Path(job["bundle"]),
+            model.manifest,
+            job["runtime"],
+            job["threads"],
+            profile=Path(folder) / "operators",
+            provider=job.get("provider"),
+        )
         watched = _Watched(session)
         model.run_on(watched)
         for at in range(job["warmup"]):

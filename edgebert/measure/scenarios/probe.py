@@ -35,7 +35,8 @@ def work(model: Model, job: dict[str, Any], call: Callable[[int], Any]) -> dict[
     given = [text if isinstance(text, str) else tuple(text) for text in job.get("texts", [])]
     texts = sorted(([len(window.ids) for window in model.task.encode(text)] for text in given), key=sum)
     windows = texts[len(texts) // 2] if texts else []
-    rows, provider = [1, *job["rows"], *windows], model.manifest["profile"]["export"]["provider"]
+    rows = [1, *job["rows"], *windows]
+    provider, _ = job.get("provider") or (model.manifest["profile"]["export"]["provider"], {})
     return {"windows": windows, "probe": probe(job["shapes"], job["precisions"], rows, job["threads"], provider)}
 
 
