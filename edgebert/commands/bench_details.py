@@ -85,7 +85,8 @@ def _roofline_row(case: Case) -> tuple[Any, ...]:
 
 
 def _show_operators(case: Case) -> None:
-    write(f"\noperators of {case.variant} on {case.runtime}, {case.lengths} lengths (counted in a process of its own)")
+    lengths = "natural lengths" if case.lengths == "natural" else f"{case.lengths} tokens"
+    write(f"\noperators of {case.variant} on {case.runtime}, {lengths} (counted in a process of its own)")
     if not case.operators:
         write("not available: this runtime keeps no time by operator here")
         return
