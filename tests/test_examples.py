@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from edgebert.errors import DataError
-from edgebert.examples import Columns, Example, fingerprint, read_examples
+from edgebert.examples import Columns, Example, fingerprint, listed, read_examples
 
 BOM = b"\xef\xbb\xbf"
 SINGLE = Columns()
@@ -274,3 +274,8 @@ def test_the_fingerprint_is_of_the_bytes_on_disk(tmp_path: Path) -> None:
     plain = write(tmp_path, "d.tsv", "text\tlabel\na\tb\n")
     assert fingerprint(plain) == hashlib.sha256(b"text\tlabel\na\tb\n").hexdigest()
     assert fingerprint(plain) != fingerprint(path)
+
+
+def test_a_long_list_says_how_many_more_there_are() -> None:
+    assert listed(["a", "b"], 2) == "a, b"
+    assert listed(["a", "b", "c", "d"], 2) == "a, b and 2 more"

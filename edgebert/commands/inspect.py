@@ -8,6 +8,7 @@ from typing import Any
 
 from edgebert.bundle import bundle_hash, read_manifest
 from edgebert.commands.output import table, write, write_json
+from edgebert.examples import listed
 from edgebert.measure.cost import by_layer, read_cost
 
 SHOWN_LENGTH = 128
@@ -23,7 +24,7 @@ def run(arguments: argparse.Namespace) -> int:
     layers = ", ".join(f"{layer['heads']}x{layer['ffn']}" for layer in manifest["layers"])
     facts = [
         ("name", manifest["name"]),
-        ("task", f"{manifest['task']}, {len(manifest['labels'])} labels: {', '.join(manifest['labels'][:8])}"),
+        ("task", f"{manifest['task']}, {len(manifest['labels'])} labels: {listed(manifest['labels'])}"),
         ("precision", manifest["precision"]),
         ("layers", f"{layers} (heads x neurons)"),
         *_work(manifest),

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from edgebert.errors import DataError
-from edgebert.examples import Columns, Example
+from edgebert.examples import Columns, Example, listed
 from edgebert.measure.entity_metrics import FRAME_METRICS, Frame
 from edgebert.runtime.encode import Encoded, TextEncoder
 from edgebert.runtime.session import Outputs
@@ -86,7 +86,7 @@ class IntentSlots:
         """
         intent = example.label[0]
         if intent not in self._intents:
-            known = ", ".join(self.labels[:8])
+            known = listed(self.labels)
             raise DataError(f"{example.place}: unknown intent {intent!r}; expected one of: {known}")
         return self._intents[intent]
 

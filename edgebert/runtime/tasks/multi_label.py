@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgebert.errors import DataError
-from edgebert.examples import Columns, Example, one_class, read_examples
+from edgebert.examples import Columns, Example, listed, one_class, read_examples
 from edgebert.measure.metrics import Metric, Table
 from edgebert.runtime.encode import Encoded, TextEncoder
 from edgebert.runtime.model import Text, single_or_pair
@@ -136,7 +136,7 @@ class MultiLabel:
         Raises:
             DataError: A row without a label column, or a label that the bundle does not know.
         """
-        known = ", ".join(self.labels[:8])
+        known = listed(self.labels)
         if example.label is None:
             raise DataError(f"{example.place}: no labels; expected any of: {known}")
         chosen = np.zeros(len(self.labels), dtype=np.bool_)

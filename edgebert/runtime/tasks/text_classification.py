@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from edgebert.errors import DataError
-from edgebert.examples import Columns, Example, read_examples
+from edgebert.examples import Columns, Example, listed, read_examples
 from edgebert.measure import metrics
 from edgebert.runtime.encode import Encoded, TextEncoder
 from edgebert.runtime.model import Text, single_or_pair
@@ -87,7 +87,7 @@ class TextClassification:
             DataError: A label that the bundle does not know.
         """
         if example.label not in self._numbers:
-            known = ", ".join(self.labels[:8])
+            known = listed(self.labels)
             raise DataError(f"{example.place}: unknown label {example.label!r}; expected one of: {known}")
         return self._numbers[example.label]
 
