@@ -28,6 +28,7 @@ from edgebert.measure.results import Case, Result, write_json
 from edgebert.measure.scenarios import memory
 from edgebert.measure.statistics import median_ratio
 from edgebert.measure.suite import Suite
+from edgebert.measure.targets.machine import Machine
 from edgebert.measure.thermal import STATE
 from edgebert.measure.variants import Variant
 from edgebert.measure.verdict import verdict
@@ -105,7 +106,7 @@ def bench(
         else {"file": workload.source, "sha256": workload.sha256, "rows": len(workload.examples)}
     )
     result = Result(command, asdict(suite), data, environment())
-    machine = _Machine(target, child, environment)
+    machine = Machine(target, child, environment)
     run = _Bench(list(variants), workload, suite, out, result, progress, machine)
     try:
         run.all()
@@ -114,13 +115,6 @@ def bench(
     except RunError as error:
         raise RunError(f"{error}; {run.stop()}") from error
     return result
-
-
-@dataclass(frozen=True)
-class _Machine:
-    name: str
-    child: Child
-    environment: Callable[[], dict[str, Any]]
 
 
 class _Bench:
@@ -134,7 +128,7 @@ class _Bench:
         out: Path,
         result: Result,
         progress: Progress,
-        machine: _Machine,
+        machine: Machine,
     ) -> None:
         self.variants, self.workload, self.suite = variants, workload, suite
         self.out, self.result, self.progress, self.machine = out, result, progress, machine
