@@ -19,6 +19,7 @@ from onnx import TensorProto
 
 from edgebert.compress.quantize.graph import constants, producers
 from edgebert.errors import RunError
+from edgebert.exporters.attention import expand_attention
 from edgebert.measure.cost import LENGTH, Dim, Kind, Precision, Product
 
 LENGTHS = (2, 3)
@@ -45,7 +46,9 @@ def graph_cost(graph: Path) -> list[Product]:
     Raises:
         RunError: A size neither stays as it is nor is the text's length.
     """
-    counted = _Graph(onnx.load(graph))
+    model = onnx.load(graph)
+    expand_attention(model)
+    counted = _Graph(model)
     nodes = [node for node in counted.nodes if counted.is_product(node) or counted.is_lookup(node)]
     places = counted.places()
     short, long = counted.values([name for node in nodes for name in _values(node)], LENGTHS)

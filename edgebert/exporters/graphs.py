@@ -27,7 +27,7 @@ from edgebert.runtime.model import Model, Task
 from edgebert.runtime.session import OnnxSession, Outputs, Session
 from edgebert.runtime.tasks import device_half
 
-VERSION = 1
+VERSION = 2
 CPU = "CPUExecutionProvider"
 GRAPH = "model.onnx"
 

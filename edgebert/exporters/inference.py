@@ -1,9 +1,10 @@
 """The encoder and its head rewritten for inference: the same function of its inputs, with less to compute.
 
-What differs from the training graph, all of it exact: the three projections of attention are one matrix product, with
-the score scale folded into the query rows; the segment table is folded into the positions where a task or a family has
-one segment; the last layer is computed for the [CLS] row alone where the head reads no other; the mask becomes one
-addition. For families of standard layers (`compress.families`), pruned or not.
+What differs from the training graph, all of it exact: the scale of the scores is folded into the query's weights; the
+segment table is folded into the positions where a task or a family has one segment; the last layer is computed for the
+[CLS] row alone where the head reads no other; the mask becomes one addition. Queries, keys and values stay three matrix
+products: one product of three times the width needs a Split behind it, which costs more than it saves (CONTRIBUTING,
+"What was tried on the graph"). For families of standard layers (`compress.families`), pruned or not.
 """
 
 from __future__ import annotations
@@ -91,33 +92,40 @@ class _Layer(nn.Module):
 
     def __init__(self, parts: arch.LayerParts) -> None:
         super().__init__()
-        self.head_size = parts.attention.attention_head_size
-        self.qkv = _joined([_scaled(parts.query, self.head_size**-0.5), parts.key, parts.value])
-        self.tail = _LayerTail(parts)
+        self.attention, self.tail = _Attention(parts), _LayerTail(parts)
 
     def forward(self, hidden: Tensor, bias: Tensor) -> Tensor:
-        query, key, value = self.qkv(hidden).chunk(3, dim=-1)
-        context = _attend(_heads(query, self.head_size), key, value, bias, self.head_size)
-        tail: Tensor = self.tail(context, hidden)
+        tail: Tensor = self.tail(self.attention(hidden, hidden, bias), hidden)
         return tail
 
 
-class _FirstRowLayer(nn.Module):
+class _FirstRowLayer(_Layer):
     """The last encoder layer for the [CLS] row alone: keys and values of every row, one query."""
+
+    def forward(self, hidden: Tensor, bias: Tensor) -> Tensor:
+        first = hidden[:, :1]
+        tail: Tensor = self.tail(self.attention(first, hidden, bias), first)
+        return tail
+
+
+class _Attention(nn.Module):
+    """What the queried rows take from every row, before the output projection."""
 
     def __init__(self, parts: arch.LayerParts) -> None:
         super().__init__()
         self.head_size = parts.attention.attention_head_size
         self.query = _scaled(parts.query, self.head_size**-0.5)
-        self.key_value = _joined([parts.key, parts.value])
-        self.tail = _LayerTail(parts)
+        self.key, self.value = parts.key, parts.value
 
-    def forward(self, hidden: Tensor, bias: Tensor) -> Tensor:
-        first = hidden[:, :1]
-        key, value = self.key_value(hidden).chunk(2, dim=-1)
-        context = _attend(_heads(self.query(first), self.head_size), key, value, bias, self.head_size)
-        tail: Tensor = self.tail(context, first)
-        return tail
+    def forward(self, queried: Tensor, hidden: Tensor, bias: Tensor) -> Tensor:
+        query, key, value = self._heads(self.query(queried)), self._heads(self.key(hidden)), self.value(hidden)
+        weights = torch.softmax(query @ key.transpose(-1, -2) + bias, dim=-1)
+        return (weights @ self._heads(value)).transpose(1, 2).flatten(2)
+
+    def _heads(self, joined: Tensor) -> Tensor:
+        """(batch, rows, width) to (batch, heads, rows, head size)."""
+        batch, rows, width = joined.shape
+        return joined.reshape(batch, rows, width // self.head_size, self.head_size).transpose(1, 2)
 
 
 class _LayerTail(nn.Module):
@@ -133,27 +141,6 @@ class _LayerTail(nn.Module):
         hidden = self.attention_norm(self.attention_output(context) + residual)
         normed: Tensor = self.ffn_norm(self.ffn_out(self.activation(self.ffn_in(hidden))) + hidden)
         return normed
-
-
-def _attend(query: Tensor, key: Tensor, value: Tensor, bias: Tensor, head_size: int) -> Tensor:
-    """Attention of split queries over joined keys and values; the scale is already in the queries."""
-    scores = query @ _heads(key, head_size).transpose(-1, -2) + bias
-    context = torch.softmax(scores, dim=-1) @ _heads(value, head_size)
-    return context.transpose(1, 2).flatten(2)
-
-
-def _heads(joined: Tensor, head_size: int) -> Tensor:
-    """(batch, rows, width) to (batch, heads, rows, head size)."""
-    batch, rows, width = joined.shape
-    return joined.reshape(batch, rows, width // head_size, head_size).transpose(1, 2)
-
-
-def _joined(linears: list[nn.Linear]) -> nn.Linear:
-    joined = nn.Linear(linears[0].in_features, sum(linear.out_features for linear in linears))
-    with torch.no_grad():
-        joined.weight.copy_(torch.cat([linear.weight for linear in linears]))
-        joined.bias.copy_(torch.cat([linear.bias for linear in linears]))
-    return joined
 
 
 def _scaled(linear: nn.Linear, scale: float) -> nn.Linear:

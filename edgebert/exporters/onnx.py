@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from edgebert.compress import arch, optimum_tables
 from edgebert.errors import RunError
+from edgebert.exporters.attention import fuse_attention
 from edgebert.exporters.inference import InferenceModel
 
 OPSET = 20
@@ -59,13 +60,18 @@ def export_fast(
     max_length: int,
     out: Path,
 ) -> list[str]:
-    """Write the model rewritten for inference; the arguments are those of `export_plain` and `fast_module`.
+    """Write the model rewritten for inference, its attention as one operator (`exporters.attention`).
+
+    The arguments are those of `export_plain` and `fast_module`.
 
     Returns:
         Names of the graph's inputs.
     """
     module = fast_module(model, half, segments, max_length)
     _export(module, outputs, model.config, max_length, out)
+    graph = onnx.load(out)
+    fuse_attention(graph)
+    onnx.save(graph, out)
     return module.inputs
 
 

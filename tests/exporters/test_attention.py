@@ -1,0 +1,97 @@
+"""Attention becomes one operator where it is ours, with the same answers, and is counted as what it multiplies."""
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+
+from edgebert.compress import checkpoint
+from edgebert.compress.importance import Importance
+from edgebert.compress.prune import choose, cut
+from edgebert.compress.tasks import text_classification as half
+from edgebert.exporters.attention import OPERATOR, expand_attention, fuse_attention
+from edgebert.exporters.cost import graph_cost
+from edgebert.exporters.onnx import _export, fast_module
+
+
+@pytest.fixture(scope="module")
+def standard(classifier_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The graph of three layers before fusion; the first layer has one head of four left, the others two and three."""
+    torch = pytest.importorskip("torch")
+    model = checkpoint.load_model(classifier_checkpoint, "text-classification", ["a", "b"]).eval()
+    heads = [torch.tensor(scores) for scores in ([9.0, 0, 0, 0], [9.0, 8, 0, 0], [9.0, 8, 7, 0])]
+    cut(model, choose(Importance(heads, [torch.ones(64)] * 3), 0.5, 0.0))
+    graph = tmp_path_factory.mktemp("attention") / "model.onnx"
+    _export(fast_module(model, half, 1, 32), ["logits"], model.config, 32, graph)
+    return graph
+
+
+@pytest.fixture
+def fused(standard: Path, tmp_path: Path) -> Path:
+    model = onnx.load(standard)
+    fuse_attention(model)
+    onnx.save(model, tmp_path / "fused.onnx")
+    return tmp_path / "fused.onnx"
+
+
+def logits(graph: Path, ids: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    session = onnxruntime.InferenceSession(str(graph), providers=["CPUExecutionProvider"])
+    return np.asarray(session.run(None, {"input_ids": ids, "attention_mask": mask})[0])
+
+
+def operators(graph: Path) -> Counter[str]:
+    return Counter(node.op_type for node in onnx.load(graph).graph.node)
+
+
+def test_every_layer_has_one_operator_with_its_own_number_of_heads(fused: Path) -> None:
+    nodes = [node for node in onnx.load(fused).graph.node if node.op_type == OPERATOR]
+    assert [entry.i for node in nodes for entry in node.attribute if entry.name == "num_heads"] == [1, 2, 3]
+    left = operators(fused)
+    assert not left["Softmax"]
+    assert not left["Transpose"]
+    assert not left["Reshape"]
+
+
+@pytest.mark.parametrize("length", [2, 7, 32])
+def test_answers_stay_in_padded_batches_and_alone(standard: Path, fused: Path, length: int) -> None:
+    random = np.random.default_rng(length)
+    ids = random.integers(5, 40, (4, length))
+    mask = np.ones_like(ids)
+    mask[1, 1:], mask[2, length // 2 + 1 :] = 0, 0
+    whole = logits(standard, ids, mask)
+    assert np.abs(logits(fused, ids, mask) - whole).max() <= 1e-5
+    alone = logits(fused, ids[2:3, : length // 2 + 1], mask[2:3, : length // 2 + 1])
+    assert np.abs(alone - whole[2:3]).max() <= 1e-5
+
+
+def test_the_mask_matters(fused: Path) -> None:
+    ids = np.random.default_rng(0).integers(5, 40, (1, 12))
+    mask = np.ones_like(ids)
+    whole = logits(fused, ids, mask)
+    mask[0, 6:] = 0
+    assert np.abs(logits(fused, ids, mask) - whole).max() > 1e-4
+
+
+def test_what_it_multiplies_is_counted_as_before(standard: Path, fused: Path) -> None:
+    assert graph_cost(fused) == graph_cost(standard)
+
+
+def test_expanding_gives_the_products_back(fused: Path, standard: Path) -> None:
+    model = onnx.load(fused)
+    expand_attention(model)
+    found = Counter(node.op_type for node in model.graph.node)
+    assert found["MatMul"] == operators(standard)["MatMul"]
+    assert not found[OPERATOR]
+
+
+def test_attention_under_another_mask_is_left_alone(standard: Path) -> None:
+    model = onnx.load(standard)
+    for node in model.graph.node:
+        if node.op_type == "Cast" and node.input[0] == "attention_mask":
+            node.input[0] = "input_ids"
+    before = model.SerializeToString()
+    assert fuse_attention(model) == 0
+    assert model.SerializeToString() == before
