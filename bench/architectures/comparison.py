@@ -118,8 +118,9 @@ class Comparison:
         return f"what was measured is kept in {self.out}"
 
     def _measure(self, process: Process) -> None:
+        answer = self.child(self._job(process))
         answers = self.memory if process.memory else self.latency
-        answers.setdefault(process.case, []).append(self.child(self._job(process)))
+        answers.setdefault(process.case, []).append(answer)
         self._keep(process.case)
 
     def _job(self, process: Process) -> dict[str, Any]:
