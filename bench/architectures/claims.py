@@ -57,7 +57,7 @@ def judged(claim: Claim, ratio: Ratio) -> str:
         return "more than quoted"
     if claim.low <= ratio.ci_low and ratio.ci_high <= claim.high:
         return "as quoted"
-    return "the interval reaches across an end of the quoted range"
+    return "reaches across an end of the range"
 
 
 def compared(quantity: str, architecture: str, ratio: Ratio) -> dict[str, Any]:

@@ -105,7 +105,8 @@ def _cells(ratio: dict[str, Any] | None) -> list[str]:
     value, low, high = (ratio[key] for key in ("value", "ci_low", "ci_high"))
     if ratio["quantity"].startswith(MEMORY):
         value, low, high = (100 * (1 - 1 / each) for each in (value, low, high))
-        return [f"{value:.0f}% less" + ("" if low == high else f" ({low:.0f} to {high:.0f})"), ratio["judged"]]
+        shown = f"{value:.0f}% less" if value >= 0 else f"{-value:.0f}% more"
+        return [shown + ("" if low == high else f" ({low:.0f} to {high:.0f}% less)"), ratio["judged"]]
     return [f"{value:.2f}x ({low:.2f} to {high:.2f})", ratio["judged"]]
 
 

@@ -9,6 +9,7 @@ import os
 import random
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -106,8 +107,8 @@ def test_what_is_compared_runs_side_by_side_in_an_order_that_changes() -> None:
         ((2.6, 3.9), "as quoted"),
         ((1.1, 1.3), "less than quoted"),
         ((4.1, 9.0), "more than quoted"),
-        ((2.4, 2.6), "the interval reaches across an end of the quoted range"),
-        ((2.0, 5.0), "the interval reaches across an end of the quoted range"),
+        ((2.4, 2.6), "reaches across an end of the range"),
+        ((2.0, 5.0), "reaches across an end of the range"),
     ],
 )
 def test_a_claim_is_judged_by_the_interval(interval: tuple[float, float], said: str) -> None:
@@ -230,25 +231,58 @@ def test_the_bare_loop_answers_as_generate_does(name: str) -> None:
     assert labels == whole[0, -job.generated :].tolist()
 
 
-@pytest.mark.filterwarnings("ignore")
-def test_an_encoder_decoder_is_exported_equal_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = prepare.prepare(HALF, True, 0, tmp_path / "half")
-    assert [check["job"] for check in found["checks"]] == ["classify", "compare", "tag"]
+@pytest.fixture(scope="module")
+def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three tiny models, prepared where the command looks for them."""
+    folder = tmp_path_factory.mktemp("work")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for name in (ENCODER, DECODER, HALF):
+            prepare.prepare(name, True, 0, folder / "tiny-0" / name)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("name", "graphs"),
+    [
+        (ENCODER, {"classify.onnx", "tag.onnx"}),
+        (DECODER, {"decoder.onnx"}),
+        (HALF, {"encode.onnx", "step.onnx"}),
+    ],
+)
+def test_graphs_answer_every_job_as_transformers_does(work: Path, name: str, graphs: set[str]) -> None:
+    found = prepare.prepared(work / "tiny-0" / name, prepare.key_of(name, True, 0))
+    assert sorted(check["job"] for check in found["checks"]) == ["classify", "compare", "tag"]
     assert all(check["logits_apart"] < 1e-4 for check in found["checks"])
-    assert set(found["graphs"]) == {"encode.onnx", "step.onnx"}
-    other = models.build(HALF, tiny=True, seed=1)
-    job = jobs.jobs(tiny=True)[0]
+    assert set(found["graphs"]) == graphs
+
+
+def test_a_graph_of_other_weights_is_refused(work: Path) -> None:
+    other, job = models.build(HALF, tiny=True, seed=1), jobs.jobs(tiny=True)[0]
     with pytest.raises(ParityError, match="encoder-decoder-half, classify: ONNX Runtime gives"):
-        prepare.check(HALF, other, tmp_path / "half", job, prepare.text(job, 0, 0))
+        prepare.check(HALF, other, work / "tiny-0" / HALF, job, prepare.text(job, 0, 0))
+
+
+def test_what_is_prepared_is_kept_for_the_same_seed(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(models, "build", lambda *_: pytest.fail("built again"))
-    assert prepare.prepare(HALF, True, 0, tmp_path / "half") == found
-    assert prepare.prepared(tmp_path / "half", prepare.key_of(HALF, True, 1)) is None
+    assert prepare.prepare(HALF, True, 0, work / "tiny-0" / HALF)["architecture"] == HALF
+    assert prepare.prepared(work / "tiny-0" / HALF, prepare.key_of(HALF, True, 1)) is None
 
 
-def test_the_whole_run_on_tiny_models(tmp_path: Path) -> None:
+@pytest.mark.parametrize("runtime", plan.RUNTIMES)
+def test_the_tokens_of_a_prepared_model_are_marked_one_after_another(work: Path, runtime: str) -> None:
+    job = jobs.jobs(tiny=True)[0]
+    answers = load({"onnxruntime": "onnx_runtime", "pytorch": "torch_runtime"}[runtime])
+    answer_of = answers.open_model(DECODER, work / "tiny-0" / DECODER, job)
+    marks = child.marks(lambda mark: answer_of(prepare.text(job, 0, 0), job, mark))
+    assert len(marks) == 3
+    assert marks == sorted(marks)
+
+
+def test_the_whole_run_on_tiny_models(tmp_path: Path, work: Path) -> None:
     command = [sys.executable, str(ROOT / "bench/architectures/run"), "--tiny", "--rounds", "1", "--samples", "3"]
     command += ["--architectures", ENCODER, DECODER, "--jobs", "classify", "--runtimes", "onnxruntime"]
-    command += ["--out", str(tmp_path / "out"), "--work", str(tmp_path / "work")]
+    command += ["--out", str(tmp_path / "out"), "--work", str(work)]
     run = subprocess.run(command, capture_output=True, text=True, env={**os.environ}, check=False)
     assert run.returncode == 0, run.stderr
     assert "preparing decoder: GPT-2 small" in run.stderr
