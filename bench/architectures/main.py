@@ -6,7 +6,6 @@ import argparse
 import importlib.util
 import os
 import shlex
-import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -36,7 +35,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Prepare, measure, print the tables; 0 when done, 1 when the run failed, 2 for wrong use."""
     given = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in given
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     terminal = Terminal()
     try:
         return _run(_parser().parse_args(given), given, terminal)
