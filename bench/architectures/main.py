@@ -124,7 +124,7 @@ def _parser() -> Parser:
         epilog="Exit codes: 0 done, 1 the run failed or was interrupted, 2 wrong use.",
     )
     parser.add_argument("--out", default="build/architectures/result", help="folder of result.json, result.md and raw/")
-    parser.add_argument("--work", default="build/architectures/work", help="folder of checkpoints and graphs: 5 GB")
+    parser.add_argument("--work", default="build/architectures/work", help="folder of checkpoints and graphs: 6 GB")
     parser.add_argument("--prepare", action="store_true", help="build, export and check, and measure nothing")
     parser.add_argument("--tiny", action="store_true", help="small models and short texts, to try the scripts")
     for name, all_ in (("architectures", models.ARCHITECTURES), ("runtimes", RUNTIMES), ("jobs", default.jobs)):
