@@ -1,0 +1,96 @@
+"""The measured process: one architecture in one runtime on one job.
+
+Run as `python -m bench.architectures.child` with a job on standard input; writes one JSON document to standard output.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from edgebert.measure.loop import quiet
+from edgebert.measure.memory import peak_rss_bytes
+from edgebert.measure.others import processor_time, spent
+
+TEXTS = 4
+# A warm-up of a long generation would take as long as a sample.
+WARM_TOKENS = 3
+
+
+def main() -> int:
+    """Do the job on standard input."""
+    given: dict[str, Any] = json.load(sys.stdin)
+    with contextlib.redirect_stdout(sys.stderr):
+        document = measure(given)
+    json.dump(document, sys.stdout)
+    return 0
+
+
+def measure(given: dict[str, Any]) -> dict[str, Any]:
+    """Load, warm up, and read the clock at every label token that counts.
+
+    Returns:
+        `marks_ns`, of every answer the nanoseconds from its beginning to each of those tokens; high-water marks of
+        memory after import, load and the last answer; what the processor did.
+    """
+    from bench.architectures.jobs import jobs
+    from bench.architectures.prepare import text
+
+    before = processor_time()
+    job = next(job for job in jobs(given["tiny"]) if job.name == given["job"])
+    texts = [text(job, number, given["seed"]) for number in range(TEXTS)]
+    runtime = _imported(given["runtime"], given["architecture"], job.tags)
+    import_rss = peak_rss_bytes()
+    answer = runtime.open_model(given["architecture"], Path(given["folder"]), job, given["threads"])
+    load_rss = peak_rss_bytes()
+    short = replace(job, label_tokens=(min(WARM_TOKENS, job.generated),))
+    for at in range(given["warmup"]):
+        answer(texts[at % TEXTS], short, lambda: None)
+    quiet()
+    found = [marks(lambda mark, at=at: answer(texts[at % TEXTS], job, mark)) for at in range(given["samples"])]
+    encodes = len(found[0]) == 1
+    kept = [each if encodes else [each[count - 1] for count in job.label_tokens] for each in found]
+    return {
+        "marks_ns": kept,
+        "import_rss": import_rss,
+        "load_rss": load_rss,
+        "peak_rss": peak_rss_bytes(),
+        "processor": spent(before, processor_time()),
+    }
+
+
+def marks(answer: Callable[[Callable[[], None]], Any], clock: Callable[[], int] = time.perf_counter_ns) -> list[int]:
+    """Nanoseconds from the beginning of an answer to each time that it calls the mark."""
+    seen: list[int] = []
+    begin = clock()
+    answer(lambda: seen.append(clock()))
+    return [at - begin for at in seen]
+
+
+def _imported(runtime: str, architecture: str, tags: bool) -> Any:
+    """The runtime's module, with everything that it needs imported, the model's class included."""
+    if runtime == "onnxruntime":
+        import onnxruntime  # noqa: F401
+
+        from bench.architectures import onnx_runtime
+
+        return onnx_runtime
+    import torch  # noqa: F401
+    import transformers
+
+    from bench.architectures import models, torch_runtime
+
+    getattr(transformers, models.class_name(architecture, tags))
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
+    return torch_runtime
+
+
+if __name__ == "__main__":
+    sys.exit(main())
