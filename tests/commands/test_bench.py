@@ -95,3 +95,52 @@ def test_strict_refuses_a_disturbed_run_and_keeps_it(
     ):
         assert line in out
     assert "1.250" in out
+
+
+T4, PI = "nvidia-t4", "raspberry-pi-5"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "profiles"),
+    [
+        (["--estimate", PI, "B"], [PI]),
+        (["B", "--estimate", PI], [PI]),
+        (["--estimate", T4, PI, "B"], [T4, PI]),
+        (["B", "--estimate", T4, PI], [T4, PI]),
+        (["--estimate", f"{T4},{PI}", "B"], [T4, PI]),
+        (["--estimate", T4, "--estimate", PI, "B"], [T4, PI]),
+        (["--estimate", T4, "--profile-ops", "B"], [T4]),
+        (["B", "--estimate", T4, PI, "--profile-ops"], [T4, PI]),
+    ],
+)
+def test_profiles_to_estimate_and_bundles_come_in_any_order(
+    arguments: list[str], profiles: list[str], built: Path, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured: list[str] = []
+    asked: list[str] = []
+    monkeypatch.setattr(
+        "edgebert.commands.bench.bench", lambda *given: measured.append(given[0]) or disturbed_result([])
+    )
+    monkeypatch.setattr(
+        "edgebert.commands.bench.add_details", lambda *given: asked.extend(each.name for each in given[6])
+    )
+    command = [str(built) if word == "B" else word for word in arguments]
+    code, _, err = run("bench", *command, "--out", tmp_path / "out")
+    assert code == 0, err
+    assert [[variant.name for variant in variants] for variants in measured] == [["fp32", "bundle"]]
+    assert asked == profiles
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["B", "--estimate", "pi"], "unknown profile 'pi'; shipped: "),
+        (["B", "--estimate", PI, "pi"], "unknown profile 'pi'; shipped: "),
+        (["--estimate", PI, "nowhere"], "nowhere: no manifest.json"),
+        (["--estimate", T4, PI], f"no bundle is given beside --estimate {T4} {PI}; give its folder"),
+    ],
+)
+def test_a_profile_that_is_none_and_a_bundle_that_is_none_are_told_apart(
+    arguments: list[str], says: str, built: Path, run: Run
+) -> None:
+    assert says in refused(run("bench", *(str(built) if word == "B" else word for word in arguments)))

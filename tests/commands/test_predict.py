@@ -66,6 +66,25 @@ def test_predict_reads_stdin(built: Path, run: Run, monkeypatch: pytest.MonkeyPa
     assert [line.split("\t")[0] for line in out.splitlines()] == ["pos", "neg"]
 
 
+@pytest.mark.parametrize("given", ["", " \n\n"])
+@pytest.mark.parametrize("more", [[], ["--json"]])
+def test_nothing_on_stdin_is_told(
+    given: str, more: list[str], built: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(given))
+    message = refused(run("predict", built, *more))
+    assert message == "no text came on standard input; give TEXT, --input FILE, or one text a line"
+
+
+def test_a_terminal_is_told_that_texts_are_awaited(built: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    typed = io.StringIO("a good film\n")
+    monkeypatch.setattr(typed, "isatty", lambda: True)
+    monkeypatch.setattr("sys.stdin", typed)
+    code, out, err = run("predict", built)
+    assert (code, out.split("\t")[0]) == (0, "pos")
+    assert err == "edgebert: reads texts from this terminal, one a line; end with Ctrl-D\n"
+
+
 def test_stdin_that_is_not_utf8_is_bad_input(built: Path) -> None:
     command = [sys.executable, "-m", "edgebert.cli", "predict", str(built)]
     done = subprocess.run(command, input=b"a good film\ncaf\xe9\n", capture_output=True, env=STRICT, check=False)
@@ -90,6 +109,7 @@ def test_stdin_that_is_not_utf8_is_bad_input(built: Path) -> None:
         (["a", "--threads", "0"], "threads is 0; give 1 to 1024"),
         (["a", "--threads", "100000"], "threads is 100000; give 1 to 1024"),
         (["good", "", "bad"], "text 2 of 3: text '' holds no token"),
+        (["good", " \t"], "text 2 of 2: text ' \\t' holds no token"),
     ],
 )
 def test_predict_refuses_what_it_cannot_answer(arguments: list[str], fact: str, built: Path, run: Run) -> None:

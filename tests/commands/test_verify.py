@@ -45,3 +45,27 @@ def test_verify_tells_every_damaged_file(bundle_copy: Path, run: Run) -> None:
     assert len(json.loads(out)["damages"]) == len(err.splitlines()) == 2
     assert f"{tokenizer}: missing from the bundle" in err
     assert f"{model}: {model.stat().st_size} bytes, expected {model.stat().st_size + 1}" in err
+
+
+def test_inspect_tells_files_that_are_not_there_or_not_whole(bundle_copy: Path, run: Run) -> None:
+    model, tokenizer = bundle_copy / "model.onnx", bundle_copy / "tokenizer.json"
+    model.write_bytes(model.read_bytes()[:-1])
+    tokenizer.unlink()
+    code, page, err = run("inspect", bundle_copy)
+    assert code == 2
+    assert "text-classification, 2 labels" in page
+    size = model.stat().st_size
+    assert err.splitlines() == [
+        f"edgebert: {model}: {size} bytes, expected {size + 1}; truncated or altered, copy it again",
+        f"edgebert: {tokenizer}: missing from the bundle; copy the whole folder again",
+    ]
+    code, out, told = run("inspect", bundle_copy, "--json")
+    assert (code, told) == (2, err)
+    assert [f"edgebert: {damage}" for damage in json.loads(out)["damages"]] == err.splitlines()
+
+
+def test_what_takes_reading_files_whole_is_left_to_verify(bundle_copy: Path, run: Run) -> None:
+    model = bundle_copy / "model.onnx"
+    model.write_bytes(model.read_bytes()[:-1] + b"!")
+    code, out, _ = run("inspect", bundle_copy, "--json")
+    assert (code, json.loads(out)["damages"]) == (0, [])

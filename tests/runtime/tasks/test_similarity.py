@@ -193,6 +193,9 @@ def test_a_corpus_of_cut_embeddings_is_searched_at_its_width(make: Callable[...,
         (np.zeros((0, 6), np.float32), 1, r"shape \(0, 6\)"),
         (np.zeros(6, np.float32), 1, r"shape \(6,\)"),
         (np.zeros((4, 5), np.float32), 1, "width is 5"),
+        (np.array([[0.0] * 6, [math.nan] * 6], np.float32), 1, "nan or infinity, first in row 1; embed that text"),
+        (np.array([[math.inf] * 6], np.float32), 1, "nan or infinity, first in row 0; embed that text"),
+        (np.array([["a", "b"]]), 1, "the corpus is an array of <U1; give texts as a list, or what embed gave"),
     ],
 )
 def test_a_search_that_cannot_be_is_refused(corpus: Any, k: int, says: str, model: SentenceModel) -> None:
