@@ -111,7 +111,12 @@ def test_embed_keeps_the_order_whatever_the_batches(batch_size: int, model: Sent
 
 @pytest.mark.parametrize(
     ("texts", "says"),
-    [("a b", "give a list of texts"), ([], "at least one text"), (["a", 3], "text 2 of 2 is int 3"), ([("a", "b")], "tuple")],
+    [
+        ("a b", "give a list of texts"),
+        ([], "at least one text"),
+        (["a", 3], "text 2 of 2 is int 3"),
+        ([("a", "b")], "tuple"),
+    ],
 )
 def test_embed_takes_an_iterable_of_strings_only(texts: Any, says: str, model: SentenceModel) -> None:
     with pytest.raises(TextError, match=says):
