@@ -181,12 +181,12 @@ validation = "validation.tsv"
 test = "test.tsv"
 max_length = 32
 [finetune]
-epochs = 3.0
+epochs = 4.0
 learning_rate = 2e-3
 batch_size = 8
 [distill]
 layers = [0, 2]
-epochs = 2.0
+epochs = 3.0
 learning_rate = 2e-3
 batch_size = 8
 [prune]
