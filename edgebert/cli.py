@@ -18,10 +18,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; the exit code is 0 when done, 1 when the run failed, 2 for wrong use or bad input."""
     parser = _parser()
     arguments, rest = parser.parse_known_args(argv)
-    # argparse gives up on TEXT once an option has stood behind BUNDLE; what it leaves over are texts.
-    if arguments.command == "predict" and not any(text.startswith("-") for text in rest):
-        arguments.text += rest
-    elif rest:
+    if rest and (any(word.startswith("-") for word in rest) or not _take_rest(arguments, rest)):
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     arguments.argv = list(sys.argv[1:] if argv is None else argv)
     if arguments.command is None:
@@ -46,6 +43,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         first = (str(error).strip().splitlines() or [""])[0]
         sys.stderr.write(f"edgebert: failed: {type(error).__name__}: {first} (--debug shows where)\n")
         return 1
+
+
+def _take_rest(arguments: argparse.Namespace, rest: list[str]) -> bool:
+    """Give a command what argparse leaves over: it gives up on TEXT or BUNDLE once an option has stood behind one."""
+    if arguments.command == "predict":
+        arguments.text += rest
+        return True
+    if arguments.command == "bench" and arguments.estimate:
+        arguments.estimate_or_bundle = rest
+        return True
+    return False
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -124,6 +132,7 @@ def _evaluate(commands: Commands, common: argparse.ArgumentParser) -> None:
 def _bench(commands: Commands, common: argparse.ArgumentParser) -> None:
     example = "edgebert bench build/sst2 --data data/sst2/dev.tsv --stages --out build/bench"
     command = _add(commands, common, "bench", "measure bundles beside their full-precision baseline", example)
+    command.set_defaults(estimate_or_bundle=[])
     command.add_argument("bundle", metavar="BUNDLE", nargs="+", help="bundle folders")
     command.add_argument("--data", help="text of natural lengths; labelled, it gives quality too")
     command.add_argument("--suite", help="what to measure: a TOML file (bench/suites/), or the default suite")
@@ -138,10 +147,11 @@ def _bench(commands: Commands, common: argparse.ArgumentParser) -> None:
     )
     command.add_argument(
         "--estimate",
-        nargs="+",
+        action="append",
         default=[],
         metavar="PROFILE",
-        help="estimate latency on hardware profiles too, by name or path; kept apart from what is measured",
+        help="estimate latency on a hardware profile too, by name or path; kept apart from what is measured; "
+        "may be repeated, or name several: A,B or A B",
     )
     command.add_argument(
         "--target",

@@ -29,8 +29,11 @@ def read_slots(folder: Path, check: TagCheck, with_intents: bool) -> list[Exampl
         with_intents: Whether to read `label`.
 
     Raises:
-        DataError: A file is missing, or their lines or words do not match; the message names file, line and value.
+        DataError: The folder holds other things, a file is missing, or their lines or words do not match; the message
+            names file, line and value.
     """
+    if folder.is_dir() and not (folder / WORDS).is_file():
+        raise DataError(_other_folder(folder, with_intents))
     words, tags = _lines(folder / WORDS), _lines(folder / TAGS)
     intents = _lines(folder / INTENTS) if with_intents else words
     for name, lines in ((TAGS, tags), (INTENTS, intents)):
@@ -46,6 +49,15 @@ def read_slots(folder: Path, check: TagCheck, with_intents: bool) -> list[Exampl
             example = _example(folder, number, _cells(text), _cells(text_tags), check)
             examples.append(_with_intent(example, folder, intent) if with_intents else example)
     return examples
+
+
+def _other_folder(folder: Path, with_intents: bool) -> str:
+    """What to give in the place of a folder that is no split."""
+    three = f"{WORDS}, {TAGS} and {INTENTS}" if with_intents else f"{WORDS} and {TAGS}"
+    columns = "" if with_intents else ", a file of CoNLL columns"
+    inside = sorted(path.parent.name for path in folder.glob(f"*/{WORDS}"))
+    one = f"one of its folders {', '.join(inside)}" if inside else f"a folder that holds {three}"
+    return f"{folder}: a folder without {WORDS}, so not the three-file slot format; give {one}{columns}, or a .jsonl"
 
 
 def _example(folder: Path, number: int, words: list[str], tags: list[str], check: TagCheck) -> Example:

@@ -80,8 +80,8 @@ class _Placing:
         """Say on stderr what was repaired."""
         if self.moved or self.dropped:
             sys.stderr.write(
-                f"{path}: repaired answers that did not stand where they say: {self.moved} moved, {self.dropped} "
-                f"dropped, {self.left_out} questions left out\n"
+                f"edgebert: {path}: repaired answers that did not stand where they say: {self.moved} moved, "
+                f"{self.dropped} dropped, {self.left_out} questions left out\n"
             )
 
     def _placed(self, answer: Answer, context: str, place: str) -> Answer | None:

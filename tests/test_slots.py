@@ -69,7 +69,6 @@ def test_lines_that_are_blank_in_all_files_are_passed_over(tmp_path: Path) -> No
         ({"label": "SwitchOn\n"}, "label: 1 lines; expected 2, as many as seq.in has"),
         ({"label": "\nStop\n"}, "label: line 1: no intent; expected one for 'turn on the lamp'"),
         ({"seq_in": "\nstop\n"}, "seq.in: line 1: no words; expected some, for the other files have this line"),
-        ({"seq_in": None}, "seq.in: no such file"),
         ({"seq_out": None}, "seq.out: no such file"),
         ({"label": None}, "label: no such file"),
     ],
@@ -80,6 +79,31 @@ def test_files_that_do_not_match_are_told_with_file_line_and_value(
     with pytest.raises(DataError) as caught:
         read(folder_of(tmp_path, **changes))
     assert str(caught.value).removeprefix(f"{tmp_path}/").startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("with_intents", "accepted"),
+    [
+        (True, "a folder that holds seq.in, seq.out and label, or a .jsonl"),
+        (False, "a folder that holds seq.in and seq.out, a file of CoNLL columns, or a .jsonl"),
+    ],
+)
+def test_a_folder_of_other_things_is_told_as_one_with_what_is_accepted(
+    with_intents: bool, accepted: str, tmp_path: Path
+) -> None:
+    (tmp_path / "train.conll").write_text("stop O\n")
+    with pytest.raises(DataError) as caught:
+        read(tmp_path, with_intents)
+    fact = f"{tmp_path}: a folder without seq.in, so not the three-file slot format"
+    assert str(caught.value) == f"{fact}; give {accepted}"
+
+
+def test_where_the_splits_are_its_folders_they_are_named(tmp_path: Path) -> None:
+    for split in ("train", "valid"):
+        (tmp_path / split).mkdir()
+        folder_of(tmp_path / split)
+    with pytest.raises(DataError, match=r"give one of its folders train, valid, or a \.jsonl$"):
+        read(tmp_path)
 
 
 def test_tags_that_break_the_scheme_are_told_with_their_line(tmp_path: Path) -> None:

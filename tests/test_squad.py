@@ -122,8 +122,9 @@ def test_a_misplaced_answer_is_moved_to_its_nearest_occurrence(
 ) -> None:
     examples = read(squad(question([answer("Ann", start)])), "repair")
     assert examples[0].label == (Answer("Ann", found),)
-    note = f"{tmp_path / 'd.json'}: repaired answers that did not stand where they say: 1 moved, 0 dropped, 0 questions"
-    assert capsys.readouterr().err == ("" if start == found else f"{note} left out\n")
+    note = f"edgebert: {tmp_path / 'd.json'}: repaired answers that did not stand where they say: "
+    note += "1 moved, 0 dropped, 0 questions left out\n"
+    assert capsys.readouterr().err == ("" if start == found else note)
 
 
 def test_of_two_occurrences_equally_near_the_earlier_is_taken(read: Callable[..., Any]) -> None:

@@ -13,7 +13,7 @@ from edgebert.bundle import check_writable, read_manifest
 from edgebert.commands.bench_details import add_details, show_details
 from edgebert.commands.bench_tables import show
 from edgebert.commands.output import note, write_json
-from edgebert.errors import RunError
+from edgebert.errors import InputError, RunError
 from edgebert.measure.agreement import agree
 from edgebert.measure.bench import Workload, bench, read_workload
 from edgebert.measure.gate import describe, judge, read_gate, warnings
@@ -22,7 +22,7 @@ from edgebert.measure.results import Result
 from edgebert.measure.suite import Suite, read_suite
 from edgebert.measure.targets import open_target
 from edgebert.measure.variants import Variant, find_baseline, variants_of
-from edgebert.target import Target, read_target
+from edgebert.target import Target, profile_names, read_target
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -32,8 +32,9 @@ def run(arguments: argparse.Namespace) -> int:
         RunError: With `--strict`, the machine was disturbed; the result is written all the same.
     """
     gates = [read_gate(text) for text in arguments.fail_if]
-    estimated = [read_target(name) for name in arguments.estimate]
-    bundles = [Path(folder).resolve() for folder in arguments.bundle]
+    folders, profiles = told_apart(arguments.bundle, arguments.estimate, arguments.estimate_or_bundle)
+    estimated = [read_target(name) for name in profiles]
+    bundles = [Path(folder).resolve() for folder in folders]
     suite = read_suite(Path(arguments.suite) if arguments.suite else None)
     manifest = read_manifest(bundles[0])
     variants = variants_of(bundles, find_baseline(bundles[0], arguments.baseline), arguments.stages, suite)
@@ -62,6 +63,29 @@ def run(arguments: argparse.Namespace) -> int:
         more = f" and {len(reasons) - 1} more" if len(reasons) > 1 else ""
         raise RunError(f"refused, the machine was disturbed: {reasons[0]}{more}; the result is kept in {out}")
     return int(any(row["failed"] for row in result.gates))
+
+
+def told_apart(bundles: list[str], estimate: list[str], rest: list[str]) -> tuple[list[str], list[str]]:
+    """Bundles and profiles as they were meant: `--estimate A B BUNDLE` names two profiles, and so does `A,B`.
+
+    Args:
+        bundles: What stood where bundles stand.
+        estimate: What each `--estimate` was given.
+        rest: What stood behind an option that stood behind a bundle.
+
+    Raises:
+        InputError: Every word names a profile.
+    """
+    if not estimate:
+        return bundles, []
+    known = {*profile_names()}
+    named = [word for word in bundles if (word in known or word.endswith(".toml")) and not Path(word).is_dir()]
+    # One that is neither a folder nor a profile is refused as a profile, for a bundle has been named before it.
+    named += [word for word in rest if not Path(word).is_dir()]
+    folders = [word for word in (*bundles, *rest) if word not in named]
+    if not folders:
+        raise InputError(f"no bundle is given beside --estimate {' '.join((*estimate, *named))}; give its folder")
+    return folders, [name for given in estimate for name in given.split(",") if name] + named
 
 
 def _measured(

@@ -1,4 +1,4 @@
-"""`edgebert inspect`: what a bundle is and how it was made."""
+"""`edgebert inspect`: what a bundle is and how it was made, and whether its files are there and of their size."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from edgebert.bundle import bundle_hash, read_manifest
-from edgebert.commands.output import table, write, write_json
+from edgebert.bundle import bundle_hash, damages, read_manifest
+from edgebert.commands.output import note, table, write, write_json
+from edgebert.errors import BundleError
 from edgebert.examples import listed
 from edgebert.measure.cost import by_layer, read_cost
 
@@ -15,12 +16,26 @@ SHOWN_LENGTH = 128
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the manifest, as a page or as JSON."""
+    """Print the manifest, as a page or as JSON.
+
+    A bundle whose files are not all there, or not of their size, exits with 2, and each of them has its line; what
+    takes reading them whole is left to `edgebert verify`.
+    """
     folder = Path(arguments.bundle)
     manifest = read_manifest(folder)
+    found = list(damages(folder, manifest, hashes=False))
     if arguments.json:
-        write_json({"bundle_hash": bundle_hash(folder), **manifest})
-        return 0
+        write_json({"bundle_hash": bundle_hash(folder), "damages": found, **manifest})
+    else:
+        _write_page(folder, manifest)
+    for damage in found[:-1]:
+        note(f"edgebert: {damage}")
+    if found:
+        raise BundleError(found[-1])
+    return 0
+
+
+def _write_page(folder: Path, manifest: dict[str, Any]) -> None:
     layers = ", ".join(f"{layer['heads']}x{layer['ffn']}" for layer in manifest["layers"])
     facts = [
         ("name", manifest["name"]),
@@ -45,7 +60,6 @@ def run(arguments: argparse.Namespace) -> int:
     write(table(("what", "is"), facts))
     write("")
     write(table(("file", "MB"), [(entry["path"], f"{entry['bytes'] / 1e6:.2f}") for entry in manifest["files"]]))
-    return 0
 
 
 def _work(manifest: dict[str, Any]) -> list[tuple[str, str]]:

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import edgebert
-from edgebert.commands.output import write, write_json
-from edgebert.errors import DataError, InputError, TextError
+from edgebert.commands.output import note, write, write_json
+from edgebert.errors import DataError, InputError
 from edgebert.examples import Columns, Example, read_examples
-from edgebert.runtime.model import Model, Text
+from edgebert.runtime.model import Text
 from edgebert.runtime.tasks import device_half
 
 
@@ -28,10 +28,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise InputError(f"a second text goes with exactly one TEXT; {len(arguments.text)} given")
     model = edgebert.load(arguments.bundle, runtime=arguments.runtime, threads=arguments.threads)
     texts = list(_texts(arguments, second, model.manifest))
-    try:
-        answers = model(texts)
-    except TextError as error:
-        raise TextError(f"{_place(model, texts)}{error}") from None
+    answers = model(texts)
     if arguments.json:
         write_json([{"text": text, **asdict(answer)} for text, answer in zip(texts, answers, strict=True)])
         return 0
@@ -68,19 +65,14 @@ def _rows(path: Path, manifest: dict[str, Any]) -> list[Example]:
             raise error from None
 
 
-def _place(model: Model, texts: list[Text]) -> str:
-    """Which of several texts cannot be answered."""
-    for number, text in enumerate(texts, 1):
-        try:
-            model.task.encode(text)
-        except TextError:
-            return f"text {number} of {len(texts)}: " if len(texts) > 1 else ""
-    return ""
-
-
-def _stdin() -> Iterator[str]:
+def _stdin() -> list[str]:
+    if sys.stdin.isatty():
+        note("edgebert: reads texts from this terminal, one a line; end with Ctrl-D")
     try:
         lines = sys.stdin.read().split("\n")
     except UnicodeDecodeError as error:
         raise DataError(f"standard input is not UTF-8 (byte {error.start}); convert it to UTF-8") from None
-    yield from (line for line in lines if line.strip())
+    texts = [line for line in lines if line.strip()]
+    if not texts:
+        raise InputError("no text came on standard input; give TEXT, --input FILE, or one text a line")
+    return texts

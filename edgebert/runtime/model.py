@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice
+from itertools import count, islice
 from typing import Any, ClassVar, Protocol, overload
 
 import numpy as np
@@ -78,14 +78,15 @@ class Model:
 
         Raises:
             InputError: `batch_size` is below 1.
-            TextError: Not a string, not valid Unicode, without a token, or a pair where the bundle takes single texts.
+            TextError: Not a string, not valid Unicode, without a token, or a pair where the bundle takes single texts;
+                of several texts the message says which.
         """
         if batch_size < 1:
             raise InputError(f"batch_size is {batch_size}; give 1 or more")
         if isinstance(text, str | tuple | Words):
-            return self._answers([text], 1)[0]
+            return self._answers([text], [self.task.encode(text)], 1)[0]
         if isinstance(text, list):
-            return self._answers(text, batch_size)
+            return self._answers(text, self._windows(text), batch_size)
         if isinstance(text, Iterable) and not isinstance(text, bytes | bytearray):
             return self._stream(iter(text), batch_size)
         raise TextError(f"text is {type(text).__name__} {text!r:.40}; give a str, a pair, or an iterable of them")
@@ -98,7 +99,7 @@ class Model:
         """
         if isinstance(texts, str):
             raise TextError(f"the str {texts!r:.40} was given; give a list of texts")
-        return self.outputs([window for text in texts for window in self.task.encode(text)], batch_size)
+        return self.outputs([window for several in self._windows(texts) for window in several], batch_size)
 
     def outputs(self, encoded: Sequence[Encoded], batch_size: int = 32) -> list[Outputs]:
         """Raw outputs of the graph for every window, without the batch axis and without padding."""
@@ -121,8 +122,21 @@ class Model:
         """Answer with another session of the same graph from now on."""
         self._session = session
 
-    def _answers(self, texts: Sequence[Any], batch_size: int) -> list[Any]:
-        windows = [self.task.encode(text) for text in texts]
+    def _windows(self, texts: Sequence[Any]) -> list[list[Encoded]]:
+        """Windows of every text of a list."""
+        if len(texts) == 1:
+            return [self.task.encode(texts[0])]
+        total = f" of {len(texts)}"
+        return [self._encoded(text, f"{number}{total}") for number, text in enumerate(texts, 1)]
+
+    def _encoded(self, text: Any, place: str) -> list[Encoded]:  # noqa: ANN401
+        """Windows of one text of several; where it is refused, the message names its place."""
+        try:
+            return self.task.encode(text)
+        except TextError as error:
+            raise TextError(f"text {place}: {error}") from None
+
+    def _answers(self, texts: Sequence[Any], windows: Sequence[list[Encoded]], batch_size: int) -> list[Any]:
         outputs = iter(self.outputs([window for several in windows for window in several], batch_size))
         return [
             self.task.decode(text, several, list(islice(outputs, len(several))))
@@ -130,8 +144,10 @@ class Model:
         ]
 
     def _stream(self, texts: Iterator[Any], batch_size: int) -> Iterator[Any]:
+        numbers = count(1)
         while batch := list(islice(texts, batch_size)):
-            yield from self._answers(batch, batch_size)
+            windows = [self._encoded(text, str(next(numbers))) for text in batch]
+            yield from self._answers(batch, windows, batch_size)
 
 
 def padded_inputs(encoded: Sequence[Encoded], names: Sequence[str], pad_id: int = 0) -> dict[str, Ids]:

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from edgebert.errors import DataError
+from edgebert.errors import DataError, TextError
 from edgebert.examples import Example
 from edgebert.runtime.encode import Encoded, TextEncoder, check_text
 from edgebert.runtime.model import single_or_pair
@@ -92,6 +92,8 @@ class Tagger:
             TextError: Neither a string nor words, not valid Unicode, or nothing in it that makes a token.
         """
         text, places = words_of(given)
+        if not places:
+            raise TextError(f"text {text[:40]!r} holds no token; give at least one word")
         words = given.words if isinstance(given, Words) else [text[first:end] for first, end in places]
         half = (self._encoder.max_length - 2) // 2
         return self._encoder.encode_words(words, min(self.settings.stride, half))

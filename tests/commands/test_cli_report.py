@@ -2,26 +2,13 @@
 
 import json
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from command_line import Run
 from result_documents import case, document, full, write
 
-from edgebert.cli import main
-
-Run = Callable[..., tuple[int, str, str]]
 RECORDED = Path(__file__).parents[2] / "bench" / "results" / "2026-11-23-sst2"
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    def command(*arguments: object) -> tuple[int, str, str]:
-        capsys.readouterr()
-        code = main([str(argument) for argument in arguments])
-        return (code, *capsys.readouterr())
-
-    return command
 
 
 def test_a_recorded_result_gives_a_page(tmp_path: Path, run: Run) -> None:

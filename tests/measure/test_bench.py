@@ -1,103 +1,17 @@
-"""Bench: on a child that only pretends (rounds, ratios, what is on disk when one fails), and once on a real one."""
+"""Bench on a child that only pretends: rounds, figures, ratios, and what every scenario gives."""
 
-import hashlib
 import json
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import pytest
+from pretended_bench import SUITE, Child
 
-from edgebert.bundle import write_manifest
-from edgebert.errors import BundleError, DataError, InputError, RunError, SettingsError
-from edgebert.examples import Example
-from edgebert.measure.bench import Workload, bench, read_workload
-from edgebert.measure.process import run_child
+from edgebert.measure.bench import Workload, bench
 from edgebert.measure.progress import Step
-from edgebert.measure.suite import Server, Suite, read_suite
-from edgebert.measure.variants import Variant, find_baseline, stage_folders, variants_of
-
-SUITE = Suite(rounds=3, samples=10, warmup=1, batch_size=4)
-LATENCY_NS = {"fp32": 8_000_000, "1-graph": 4_000_000, "tiny": 1_000_000}
-RUNTIME = {"default": "onnxruntime", "graphs": {"onnxruntime": "model.onnx"}}
-
-
-def make_bundle(folder: Path, size: int = 100) -> Path:
-    folder.mkdir(parents=True)
-    (folder / "model.onnx").write_bytes(bytes(size))
-    (folder / "tokenizer.json").write_text(json.dumps({"model": {"vocab": {str(at): at for at in range(50)}}}))
-    manifest: dict[str, Any] = {key: key for key in ("stages", "metrics", "tools", "base_model")}
-    manifest |= {"task": "text-classification", "head": {"settings": {}}}
-    manifest |= {"precision": "fp32" if "stages" in folder.parent.name or folder.name == "baseline" else "int8-dynamic"}
-    manifest |= {"inputs": ["input_ids"], "outputs": ["logits"], "layers": [], "segments": 1, "max_length": 64}
-    choice = {"intra_op_threads": 1, "length_buckets": [64], "provider": "CPUExecutionProvider"}
-    manifest |= {"profile": {"export": choice}}
-    columns = {"text": "text", "text_pair": "", "label": "label"}
-    data = {"columns": columns, "metric": "accuracy", "label_values": ["n", "p"]}
-    write_manifest(folder, {**manifest, "name": "x", "labels": ["no", "yes"], "runtime": RUNTIME, "data": data})
-    return folder
-
-
-@pytest.fixture
-def bundle(tmp_path: Path) -> Path:
-    """A bundle by hand, with its baseline and one stage bundle beside it."""
-    make_bundle(tmp_path / "tiny.stages" / "0-baseline", 4_000_000)
-    make_bundle(tmp_path / "tiny.stages" / "1-graph", 4_000_000)
-    return make_bundle(tmp_path / "tiny", 1_000_000)
-
-
-@pytest.fixture
-def variants(bundle: Path) -> list[Variant]:
-    return variants_of([bundle], find_baseline(bundle, None), True, SUITE)
-
-
-@pytest.fixture
-def workload() -> Workload:
-    examples = [Example(f"text {at}", None, "p" if at % 2 else "n", at + 2) for at in range(40)]
-    return Workload(examples, Path("d.tsv"), "ab", [example.text for example in examples])
-
-
-class Child:
-    """Answers every job with invented figures; fails or is interrupted at the job of this number."""
-
-    def __init__(self, fails_at: int = 0, error: BaseException | None = None) -> None:
-        self.jobs: list[dict[str, Any]] = []
-        self.fails_at = fails_at
-        self.error = error
-
-    def __call__(self, job: dict[str, Any]) -> dict[str, Any]:
-        self.jobs.append(job)
-        if len(self.jobs) == self.fails_at:
-            raise self.error or RunError(f"{job['bundle']}: {job['scenario']} failed: killed")
-        name = {"0-baseline": "fp32"}.get(Path(job["bundle"]).name, Path(job["bundle"]).name)
-        marks = {"start_ns": 0, "import_ns": 30_000_000, "load_ns": 50_000_000, "first_ns": 55_000_000}
-        marks |= {"cold_start_ns": 10 * LATENCY_NS[name]}
-        marks |= {"import_rss": 20_000_000, "load_rss": 50_000_000, "first_rss": 60_000_000}
-        marks |= {"end_rss": 80_000_000 if job["arena"] else 70_000_000}
-        marks |= {"processor": {"wall_ns": 1000, "own_ns": 900, "busy_ns": 950}}
-        latencies = {"latencies_ns": [LATENCY_NS[name]] * job["samples"]}
-        rate = {
-            "settings": job["server"],
-            "capacity_qps": 1e9 / LATENCY_NS[name],
-            "target_qps": 0.5e9 / LATENCY_NS[name],
-            "achieved_qps": 0.5e9 / LATENCY_NS[name],
-        }
-        table = [[float(at % 4 > 0 or name != "tiny")] for at in range(40)]
-        texts = len(job.get("texts", job.get("ids", [])))
-        work = {
-            "single_stream": latencies | {"null_ns": [200] * job["samples"], "power": None},
-            "offline": {"texts": texts, "total_ns": LATENCY_NS[name] * texts},
-            "memory": {},
-            "cold_start": {},
-            "soak": latencies,
-            "server": latencies | rate,
-            "quality": {
-                "quality": {"metric": job.get("metric"), "value": 0.75 if name == "tiny" else 1.0},
-                "table": table,
-            },
-        }
-        return marks | work[job["scenario"]]
+from edgebert.measure.suite import Server, Suite
+from edgebert.measure.variants import Variant
 
 
 def test_rounds_hold_every_variant_once_and_all_answer_the_same_texts(
@@ -142,49 +56,6 @@ def test_texts_without_labels_have_no_quality(variants: list[Variant], workload:
     assert Counter(job["scenario"] for job in child.jobs) == {"memory": 3, "single_stream": 9, "offline": 9}
     assert [case.quality for case in result.cases] == [None] * 6
     assert (result.pairs, result.differences) == ([], [])
-
-
-MANIFEST = {
-    "task": "text-classification",
-    "labels": ["no", "yes"],
-    "segments": 1,
-    "head": {"settings": {}},
-    "data": {"columns": {"text": "text", "text_pair": "", "label": "label"}, "label_values": ["n", "p"]},
-}
-
-
-def test_a_workload_is_what_a_caller_would_ask_and_where_it_came_from(tmp_path: Path) -> None:
-    path = tmp_path / "d.tsv"
-    path.write_text("text\tlabel\na b\tn\nc\tyes\n")
-    workload = read_workload(path, MANIFEST)
-    assert workload.inputs == ["a b", "c"]
-    assert [example.label for example in workload.examples] == ["n", "yes"]
-    assert (workload.path, workload.source) == (path, "d.tsv")
-    assert workload.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def test_a_workload_of_pairs_holds_pairs(tmp_path: Path) -> None:
-    columns = {"text": "2", "text_pair": "3", "label": "1", "header": False, "delimiter": "tab"}
-    (tmp_path / "d.csv").write_text("n\ta, b\tc\np\td\te\tmore\n")
-    manifest = {**MANIFEST, "segments": 2, "data": {**MANIFEST["data"], "columns": columns}}
-    assert read_workload(tmp_path / "d.csv", manifest).inputs == [("a, b", "c"), ("d", "e")]
-
-
-def test_a_workload_may_lack_the_label_column_but_not_the_text(tmp_path: Path) -> None:
-    (tmp_path / "d.tsv").write_text("text\tid\na b\t1\nc\t2\n")
-    workload = read_workload(tmp_path / "d.tsv", MANIFEST)
-    assert ([example.label for example in workload.examples], workload.inputs) == ([None, None], ["a b", "c"])
-    (tmp_path / "d.txt").write_text("a b\nc\n")
-    assert read_workload(tmp_path / "d.txt", MANIFEST).inputs == ["a b", "c"]
-    (tmp_path / "d.tsv").write_text("sentence\tlabel\na b\tn\n")
-    with pytest.raises(DataError, match="line 1: no column 'text'"):
-        read_workload(tmp_path / "d.tsv", MANIFEST)
-
-
-def test_a_workload_with_an_unknown_label_is_refused_before_anything_is_measured(tmp_path: Path) -> None:
-    (tmp_path / "d.tsv").write_text("text\tlabel\na b\tn\nc\tmaybe\n")
-    with pytest.raises(DataError, match="line 3: unknown label 'maybe'; expected one of: no, yes"):
-        read_workload(tmp_path / "d.tsv", MANIFEST)
 
 
 def test_figures_come_from_the_samples(variants: list[Variant], workload: Workload, tmp_path: Path) -> None:
@@ -329,35 +200,6 @@ def test_the_machine_is_looked_at_before_and_after_and_disturbance_is_told(
     }
 
 
-@pytest.mark.parametrize(("interrupted_at", "cases"), [(7, 0), (11, 3), (20, 6)])
-def test_an_interrupt_keeps_what_is_done_and_says_where(
-    interrupted_at: int, cases: int, variants: list[Variant], workload: Workload, tmp_path: Path
-) -> None:
-    out = tmp_path / "out"
-    with pytest.raises(RunError) as caught:
-        bench(variants, workload, SUITE, out, "", child=Child(interrupted_at, KeyboardInterrupt()))
-    kept = f"what was measured is kept in {out / 'result.json'}" if cases else "no case was done"
-    assert str(caught.value) == f"interrupted; {kept}"
-    if cases:
-        document = json.loads((out / "result.json").read_text())
-        assert len(document["cases"]) == cases
-        assert (document["finished"], document["verdict"]["disturbed"]) == (False, False)
-        assert document["environment_after"] is not None
-
-
-@pytest.mark.parametrize(("fails_at", "cases"), [(7, 0), (11, 3), (16, 3), (24, 6)])
-def test_a_failed_process_leaves_the_cases_before_it_on_disk(
-    fails_at: int, cases: int, variants: list[Variant], workload: Workload, tmp_path: Path
-) -> None:
-    with pytest.raises(
-        RunError, match=r"failed: killed; (what was measured is kept in .*result\.json|no case was done)$"
-    ):
-        bench(variants, workload, SUITE, tmp_path / "out", "", child=Child(fails_at))
-    path = tmp_path / "out" / "result.json"
-    found = json.loads(path.read_text())["cases"] if path.exists() else []
-    assert [case["variant"] for case in found] == (["fp32", "1-graph", "bundle"] * 2)[:cases]
-
-
 def test_fixed_lengths_need_no_text_and_every_variant_gets_the_same_ids(
     variants: list[Variant], tmp_path: Path
 ) -> None:
@@ -372,137 +214,3 @@ def test_fixed_lengths_need_no_text_and_every_variant_gets_the_same_ids(
         assert {len(ids) for ids in drawn[0]} == {length}
         assert max(max(ids) for ids in drawn[0]) < 50
         assert all(ids == drawn[0] for ids in drawn)
-
-
-def test_lengths_that_the_bundles_do_not_take_are_refused(variants: list[Variant], tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"suite lengths \[65\]: the bundles take at most 64 tokens"):
-        bench(variants, None, Suite(rounds=2, lengths=(16, 65)), tmp_path / "out", "", child=Child())
-
-
-def test_bench_without_anything_to_run_is_refused(variants: list[Variant], tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="give --data FILE with texts, or a suite with fixed lengths"):
-        bench(variants, None, SUITE, tmp_path / "out", "", child=Child())
-
-
-def test_a_baseline_is_found_inside_or_beside_the_bundle_or_given(bundle: Path, tmp_path: Path) -> None:
-    beside = tmp_path / "tiny.stages" / "0-baseline"
-    assert find_baseline(bundle, None) == beside
-    assert find_baseline(bundle, str(beside)) == beside
-    assert find_baseline(beside.parent / ".." / "tiny", None).resolve() == beside
-    inside = make_bundle(bundle / "baseline")
-    assert find_baseline(bundle, None) == inside
-
-
-def test_the_folder_one_stands_in_is_a_bundle_too(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(bundle)
-    assert find_baseline(Path("."), None).resolve() == bundle.with_name("tiny.stages") / "0-baseline"
-
-
-def test_what_is_not_there_is_told(bundle: Path, tmp_path: Path) -> None:
-    alone = make_bundle(tmp_path / "alone")
-    with pytest.raises(BundleError, match=r"no full-precision baseline at .*alone/baseline or .*or give --baseline"):
-        find_baseline(alone, None)
-    with pytest.raises(BundleError, match=r"nowhere: no such folder;"):
-        find_baseline(bundle, str(tmp_path / "nowhere"))
-    with pytest.raises(BundleError, match=r"no stage bundles; export with export\.stages = true"):
-        stage_folders(alone)
-
-
-def test_two_bundles_of_one_name_stay_apart(bundle: Path, tmp_path: Path) -> None:
-    other = make_bundle(tmp_path / "other" / "tiny")
-    make_bundle(tmp_path / "other" / "tiny.stages" / "1-graph")
-    variants = variants_of([bundle, other], find_baseline(bundle, None), True, SUITE)
-    assert len(variants) == 5
-    assert len({variant.name for variant in variants}) == 5
-
-
-def test_a_runtime_that_the_bundle_has_no_graph_for_is_told(bundle: Path) -> None:
-    with pytest.raises(BundleError, match="openvino"):
-        variants_of([bundle], find_baseline(bundle, None), False, Suite(runtimes=("openvino",)))
-
-
-@pytest.mark.parametrize(
-    ("text", "parts"),
-    [
-        ('scenarios = ["multi_stream"]', ["'scenarios[0]' is 'multi_stream'", "'single_stream', 'offline', 'server'"]),
-        ("[server]\nbound = 5", ["unknown key 'server.bound'", "bound_ms"]),
-        ("[server]\npercent = 101", ["'server.percent' is 101", "between 50.0 and 100.0"]),
-        ("cold_starts = 1", ["'cold_starts' is 1", "at least 2"]),
-        ("soak_minutes = 56", ["'soak_minutes' is 56", "between 0.001 and 55.0"]),
-        ("scenarios = []", ["name at least one"]),
-        ("rounds = 1", ["'rounds' is 1", "at least 2"]),
-        ("samples = 9", ["'samples' is 9", "at least 10"]),
-        ("lengths = [2]", ["'lengths'", "between 3 and 512"]),
-        ("runs = 5", ["unknown key 'runs'", "rounds"]),
-    ],
-)
-def test_an_unsound_suite_is_refused(text: str, parts: list[str], tmp_path: Path) -> None:
-    (tmp_path / "s.toml").write_text(text)
-    with pytest.raises(SettingsError) as caught:
-        read_suite(tmp_path / "s.toml")
-    for part in ("s.toml", *parts):
-        assert part in str(caught.value)
-    assert read_suite(None) == Suite()
-
-
-@pytest.fixture
-def job(built: Path, data_dir: Path) -> dict[str, Any]:
-    """A job for a real child, but for its scenario."""
-    manifest = json.loads((built / "manifest.json").read_text())
-    texts = read_workload(data_dir / "test.tsv", manifest).inputs[:5]
-    job = {"bundle": str(built), "runtime": "onnxruntime", "threads": 1, "length": 0, "warmup": 2, "samples": 12}
-    return {**job, "batch_size": 4, "texts": texts, "seed": 7, "arena": True, "soak_minutes": 0.001}
-
-
-def test_a_real_child_measures_what_an_application_would_see(job: dict[str, Any]) -> None:
-    answer = run_child({**job, "scenario": "single_stream"})
-    assert len(answer["latencies_ns"]) == len(answer["null_ns"]) == 12
-    assert min(answer["latencies_ns"]) > 10_000
-    assert answer["start_ns"] < answer["import_ns"] < answer["load_ns"] < answer["first_ns"]
-    assert answer["cold_start_ns"] > answer["first_ns"] - answer["start_ns"]
-    assert 10e6 < answer["import_rss"] <= answer["load_rss"] <= answer["first_rss"] <= answer["end_rss"] < 1e9
-    assert answer["processor"] is None or answer["processor"]["own_ns"] > 0
-
-
-def test_a_real_child_answers_arrivals_and_keeps_on_for_a_while(job: dict[str, Any]) -> None:
-    settings = {"bound_ms": 10_000.0, "percent": 90.0, "queries": 20, "tolerance": 0.4}
-    served = run_child({**job, "scenario": "server", "server": settings})
-    assert len(served["latencies_ns"]) == 20
-    assert served["target_qps"] == pytest.approx(0.75 * served["capacity_qps"])
-    assert served["tried_qps"] == pytest.approx([0.5 * served["capacity_qps"], served["target_qps"]])
-    soaked = run_child({**job, "scenario": "soak"})
-    assert 0.03e9 < sum(soaked["latencies_ns"]) < 60e9
-
-
-def test_a_real_child_runs_without_an_arena_and_at_a_fixed_length(job: dict[str, Any]) -> None:
-    answer = run_child({**job, "scenario": "memory", "arena": False})
-    assert answer["first_rss"] <= answer["end_rss"]
-    fixed = {**job, "scenario": "offline", "length": 8, "ids": [[5] * 8, [6] * 8]}
-    assert run_child(fixed)["texts"] == 12
-
-
-def test_a_real_child_scores_a_file_as_the_manifest_has_it(
-    built: Path, data_dir: Path, manifest: dict[str, Any]
-) -> None:
-    job = {"bundle": str(built), "runtime": "onnxruntime", "threads": 1, "scenario": "quality", "length": 0}
-    job |= {"warmup": 0, "samples": 10, "batch_size": 4, "texts": ["a"]}
-    answer = run_child({**job, "data": str(data_dir / "test.tsv"), "metric": "accuracy"})
-    assert answer["quality"] == pytest.approx(manifest["metrics"]["test"])
-    assert len(answer["table"]) == 64
-    assert sum(row[0] for row in answer["table"]) / 64 == pytest.approx(manifest["metrics"]["test"]["value"], abs=1e-6)
-
-
-def test_a_child_that_fails_gives_one_line(built: Path, tmp_path: Path) -> None:
-    job = {"bundle": str(tmp_path / "none"), "runtime": "onnxruntime", "threads": 1, "scenario": "memory", "length": 0}
-    with pytest.raises(RunError) as caught:
-        run_child({**job, "warmup": 0, "samples": 10, "batch_size": 4, "texts": ["a"]})
-    assert "\n" not in str(caught.value)
-    assert str(caught.value).startswith(f"{tmp_path / 'none'}: memory failed: ")
-    assert "no manifest.json" in str(caught.value)
-
-
-def test_fixed_lengths_run_on_a_bundle_of_a_small_vocabulary(built: Path, tmp_path: Path) -> None:
-    suite = Suite(scenarios=("single_stream",), rounds=2, samples=10, warmup=0, lengths=(16,))
-    variants = variants_of([built], find_baseline(built, None), False, suite)
-    result = bench(variants, None, suite, tmp_path, "")
-    assert [case.samples for case in result.cases] == [20, 20]

@@ -113,6 +113,33 @@ def test_a_batch_of_less_than_one_text_is_refused(
         list(fp32(kind(TEXTS), batch_size=batch_size))
 
 
+@pytest.mark.parametrize("texts", [["a", "b", " "], ["a", "b", " ", "a"]])
+def test_a_text_that_cannot_be_answered_is_named_by_its_place(
+    texts: list[str], by_hand: tuple[Model, CountingSession]
+) -> None:
+    model, _ = by_hand
+    for act in (model, model.raw):
+        with pytest.raises(TextError, match=f"^text 3 of {len(texts)}: text '' holds no token"):
+            act(texts)
+    for batch_size in (1, 2, 9):
+        with pytest.raises(TextError, match=r"^text 3: text '' holds no token"):
+            list(model(iter(texts), batch_size=batch_size))
+
+
+@pytest.mark.parametrize("alone", [" ", [" "]])
+def test_a_text_alone_has_no_place(alone: Any, by_hand: tuple[Model, CountingSession]) -> None:
+    with pytest.raises(TextError, match=r"^text '' holds no token"):
+        by_hand[0](alone)
+
+
+def test_the_batches_before_it_are_answered(by_hand: tuple[Model, CountingSession]) -> None:
+    model, _ = by_hand
+    answers = model(iter(["a", "b", "a", " "]), batch_size=2)
+    assert [next(answers).given, next(answers).given] == ["a", "b"]
+    with pytest.raises(TextError, match=r"^text 4: "):
+        next(answers)
+
+
 def test_an_iterator_is_answered_lazily_one_batch_ahead(by_hand: tuple[Model, CountingSession]) -> None:
     taken: list[str] = []
 

@@ -191,7 +191,7 @@ def allowed(tags: list[str], path: tuple[int, ...], scheme: Scheme) -> bool:
     ("given", "fact"),
     [
         ("", "holds no token"),
-        (" \t", "holds no token"),
+        (" \t", r"text ' \\t' holds no token"),
         (Words(()), "holds no token"),
         (Words(("\x00", "")), "holds no token"),
         (Words(("a", 5)), "word is int 5"),  # type: ignore[arg-type]

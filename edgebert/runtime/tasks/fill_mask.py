@@ -171,10 +171,11 @@ class FillMask:
 class FillMaskModel(Model):
     """Answers lists batch by batch: one text's scores over a whole vocabulary are megabytes."""
 
-    def _answers(self, texts: Sequence[Text], batch_size: int) -> list[Any]:
+    def _answers(self, texts: Sequence[Any], windows: Sequence[list[Encoded]], batch_size: int) -> list[Any]:
         answers: list[Any] = []
         for start in range(0, len(texts), batch_size):
-            answers += super()._answers(texts[start : start + batch_size], batch_size)
+            part = slice(start, start + batch_size)
+            answers += super()._answers(texts[part], windows[part], batch_size)
         return answers
 
 

@@ -171,8 +171,8 @@ class SentenceModel(Model):
         listed = list(texts)
         if not listed:
             raise TextError("an empty list was given; give at least one text")
-        for text in listed:
-            check_text(text, "text")
+        for number, text in enumerate(listed, 1):
+            check_text(text, f"text {number} of {len(listed)}")
         return self._cut(np.stack([row[0] for row in self.raw(listed, batch_size)]), width)
 
     def similarity(self, a: str | Sequence[str], b: str | Sequence[str], width: int | None = None) -> Any:  # noqa: ANN401
@@ -206,13 +206,15 @@ class SentenceModel(Model):
 
         Raises:
             TextError: Not strings, none, or one without a token.
-            InputError: `k` below 1, or embeddings of another width.
+            InputError: `k` below 1, or embeddings of another width or that are no numbers.
         """
         if k < 1:
             raise InputError(f"k is {k}; give 1 or more")
         known = corpus if isinstance(corpus, np.ndarray) else self.embed(corpus)
         if known.ndim != 2 or not len(known):
             raise InputError(f"the corpus has the shape {known.shape}; give texts, or embeddings of (texts, width)")
+        if known.dtype.kind != "f" or not np.isfinite(known).all():
+            raise InputError(_not_embeddings(known))
         asked = self._cut(self.embed([query] if isinstance(query, str) else query), known.shape[1])
         cosines = asked @ known.T
         best = np.argsort(-cosines, axis=1, kind="stable")[:, :k]
@@ -229,6 +231,14 @@ class SentenceModel(Model):
         cut = vectors[:, :width]
         shorter: Vectors = cut / np.maximum(np.linalg.norm(cut, axis=1, keepdims=True), 1e-12)
         return shorter
+
+
+def _not_embeddings(known: Vectors) -> str:
+    """What is wrong with an array that was given for embeddings."""
+    if known.dtype.kind != "f":
+        return f"the corpus is an array of {known.dtype}; give texts as a list, or what embed gave for them"
+    row = int(np.flatnonzero(~np.isfinite(known).all(axis=1))[0])
+    return f"the corpus holds nan or infinity, first in row {row}; embed that text again"
 
 
 TASK = SentenceSimilarity

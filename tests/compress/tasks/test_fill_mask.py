@@ -1,7 +1,5 @@
-"""Masked language modelling on the workstation: masks, losses, tied heads, and a small encoder for the next task."""
+"""Masked language modelling on the workstation: masks, losses, tied heads, graphs of every family."""
 
-import json
-import random
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -10,13 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import NASTY, NICE
 from family_checkpoints import FAMILIES, make_family
+from masked_words import IDS, SEEN, lines
 from safetensors.torch import load_file, save_file
 
-import edgebert
-from edgebert.bundle import file_sha256, read_manifest
-from edgebert.cli import main
 from edgebert.compress import arch
 from edgebert.compress import checkpoint as checkpoints
 from edgebert.compress.data import Labels, TaskData, encode_rows, model_inputs
@@ -26,7 +21,7 @@ from edgebert.compress.student import make_student
 from edgebert.compress.tasks import fill_mask
 from edgebert.compress.train import Training, _Trainer, train
 from edgebert.compress.validation import torch_outputs
-from edgebert.errors import CheckpointError, DataError
+from edgebert.errors import DataError
 from edgebert.examples import Example
 from edgebert.exporters.onnx import export_fast, export_plain
 from edgebert.exporters.parity import compare
@@ -115,10 +110,6 @@ def test_names_for_labels_are_refused() -> None:
     assert fill_mask.read_labels(DataSettings(), {"train": []}, Path("d"), ["a", "b"], Settings()).names == []
     with pytest.raises(DataError, match=r"data\.label_names is \{'0': 'no'\}"):
         fill_mask.read_labels(DataSettings(label_names={"0": "no"}), {}, Path("d"), None, Settings())
-
-
-IDS = torch.tensor([[2, 8, 9, 4, 11, 3], [2, 4, 7, 3, 0, 0]])
-SEEN = (IDS != 0).long()
 
 
 def logits(model: Any, types: bool = True) -> torch.Tensor:
@@ -240,188 +231,3 @@ def test_a_killed_run_hides_the_same_tokens_again(
     monkeypatch.undo()
     resumed = run("broken").state_dict()
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
-
-
-def lines(count: int, seed: int) -> list[str]:
-    """One word again and again: what is hidden stands beside its mask."""
-    draw = random.Random(seed)
-    return [" ".join([draw.choice([*NICE, *NASTY])] * draw.randint(4, 9)) for _ in range(count)]
-
-
-RECIPE = """
-name = "words"
-task = "fill-mask"
-[model]
-source = "CHECKPOINT"
-[data]
-train = "train.txt"
-validation = "validation.txt"
-test = "test.txt"
-unlabelled = ["more.txt.gz"]
-max_length = 32
-[head]
-top_k = 3
-[finetune]
-epochs = 12.0
-learning_rate = 3e-3
-batch_size = 16
-[distill]
-layers = [0, 2]
-epochs = 4.0
-learning_rate = 2e-3
-batch_size = 16
-loss = { hard = 1.0 }
-[prune]
-ffn_multiple = 8
-samples = 64
-[prune.recover]
-epochs = 2.0
-learning_rate = 1e-3
-batch_size = 16
-[quantize]
-samples = 16
-[export]
-stages = false
-"""
-
-
-@pytest.fixture(scope="module")
-def exported(tmp_path_factory: pytest.TempPathFactory, checkpoint: Path) -> Path:
-    """The bundle of the whole chain; its data lies beside it."""
-    import gzip
-
-    folder = tmp_path_factory.mktemp("words")
-    for name, count, seed in (("train", 192, 1), ("validation", 48, 2), ("test", 48, 3)):
-        (folder / f"{name}.txt").write_text("\n".join(lines(count, seed)) + "\n")
-    (folder / "more.txt.gz").write_bytes(gzip.compress("\n".join(lines(32, 4)).encode()))
-    (folder / "words.toml").write_text(RECIPE.replace("CHECKPOINT", str(checkpoint)))
-    assert main(["export", str(folder / "words.toml"), "--out", str(folder / "bundle")]) == 0
-    return folder / "bundle"
-
-
-def test_the_whole_chain_gives_a_bundle_that_fills_in(exported: Path) -> None:
-    manifest = read_manifest(exported)
-    assert [stage["stage"] for stage in manifest["stages"]] == ["finetune", "distill", "prune", "recover", "quantize"]
-    assert (manifest["task"], manifest["labels"], manifest["segments"]) == ("fill-mask", [], 1)
-    assert (manifest["inputs"], manifest["outputs"]) == (["input_ids", "attention_mask"], ["logits"])
-    assert (manifest["metrics"]["test"]["metric"], manifest["metrics"]["test"]["n"]) == ("accuracy", 48)
-    assert manifest["metrics"]["test"]["value"] > 0.5, "by chance it is 0.1"
-    assert manifest["head"]["settings"] == {"top_k": 3}
-
-
-def test_the_command_line_fills_in(exported: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    text = "good good [MASK] good good"
-    (several,) = edgebert.load(exported)(text).masks
-    assert len(several) == 3
-    assert main(["predict", str(exported), text]) == 0
-    shown = ", ".join(f"{one.token} {one.score:.4f}" for one in several)
-    assert capsys.readouterr().out == f"{shown}\t{text}\n"
-    assert main(["predict", str(exported), text, "--json"]) == 0
-    (answer,) = json.loads(capsys.readouterr().out)
-    assert answer["masks"][0][0] == {"token": several[0].token, "score": several[0].score}
-    assert main(["predict", str(exported), "good good"]) == 2
-    assert "holds no [MASK]" in capsys.readouterr().err
-
-
-def test_the_command_line_evaluates_as_the_export_did(exported: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["evaluate", str(exported), "--data", str(exported.with_name("test.txt")), "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["quality"] == read_manifest(exported)["metrics"]["test"]
-
-
-def test_bench_has_its_quality_too(exported: Path) -> None:
-    from edgebert.measure.bench import read_workload
-    from edgebert.measure.process import run_child
-
-    workload = read_workload(exported.with_name("test.txt"), read_manifest(exported))
-    assert workload.examples[0].label is not None
-    job = {"bundle": str(exported), "runtime": None, "threads": 1, "warmup": 1, "samples": 4, "batch_size": 4}
-    job |= {"length": 0, "texts": workload.inputs[:8]}
-    assert run_child({**job, "scenario": "offline"})["texts"] == 8
-    scored = run_child(
-        {**job, "scenario": "quality", "data": str(exported.with_name("test.txt")), "metric": "accuracy"}
-    )
-    assert scored["quality"] == read_manifest(exported)["metrics"]["test"]
-
-
-@pytest.fixture(scope="module")
-def small(exported: Path) -> Path:
-    """The pruned model folder of the chain."""
-    (folder,) = exported.with_name("bundle.work").glob("recover-*")
-    return folder
-
-
-def test_the_small_encoder_starts_the_next_task_with_a_head_from_the_seed(small: Path) -> None:
-    source = load_file(small / "model.safetensors")
-    models = [checkpoints.load_model(small, "text-classification", ["a", "b", "c"], seed) for seed in (1, 1, 2)]
-    assert arch.noted_shapes(models[0].config) == arch.layer_shapes(models[0])
-    state = models[0].state_dict()
-    encoder = [name for name in source if name.startswith("bert.")]
-    assert len(encoder) > 20
-    assert all(torch.equal(state[name], source[name]) for name in encoder)
-    heads = [model.classifier.weight for model in models]
-    assert heads[0].shape == (3, 32)
-    assert torch.equal(heads[0], heads[1])
-    assert not torch.equal(heads[0], heads[2])
-    assert not checkpoints.has_head(small, "text-classification", ["a", "b", "c"])
-
-
-def test_a_pruned_head_of_other_labels_is_drawn_anew(classifier_checkpoint: Path, tmp_path: Path) -> None:
-    model = pruned_classifier(classifier_checkpoint)
-    checkpoints.save_model(model, checkpoints.load_tokenizer(classifier_checkpoint), tmp_path)
-    same = checkpoints.load_model(tmp_path, "text-classification", ["a", "b"])
-    assert torch.equal(same.classifier.weight, model.classifier.weight)
-    more = checkpoints.load_model(tmp_path, "text-classification", ["a", "b", "c"])
-    assert more.classifier.weight.shape == (3, 32)
-    assert torch.equal(more.bert.pooler.dense.weight, model.bert.pooler.dense.weight)
-
-
-def pruned_classifier(folder: Path) -> Any:
-    model = checkpoints.load_model(folder, "text-classification", ["a", "b"])
-    scores = Importance([torch.arange(4.0)] * 3, [torch.arange(64.0)] * 3)
-    cut(model, choose(scores, 0.5, 0.5, ffn_multiple=4))
-    return model
-
-
-def test_the_small_encoder_embeds_without_its_prefix(small: Path) -> None:
-    bare = checkpoints.load_model(small, "similarity", []).eval()
-    whole = checkpoints.load_model(small, "fill-mask", []).eval()
-    with torch.no_grad():
-        ours = bare(input_ids=IDS, attention_mask=SEEN).last_hidden_state
-        theirs = whole.bert(input_ids=IDS, attention_mask=SEEN).last_hidden_state
-    assert torch.equal(ours, theirs)
-
-
-def test_a_pruned_encoder_without_prefix_starts_a_task_with_one(small: Path, tmp_path: Path) -> None:
-    bare = checkpoints.load_model(small, "similarity", [])
-    checkpoints.save_model(bare, checkpoints.load_tokenizer(small), tmp_path)
-    assert not any(name.startswith("bert.") for name in load_file(tmp_path / "model.safetensors"))
-    model = checkpoints.load_model(tmp_path, "text-classification", ["a", "b"])
-    source = load_file(tmp_path / "model.safetensors")
-    assert all(torch.equal(model.state_dict()[f"bert.{name}"], tensor) for name, tensor in source.items())
-
-
-def test_a_pruned_folder_that_lost_a_part_of_its_encoder_is_refused(small: Path, tmp_path: Path) -> None:
-    broken = Path(shutil.copytree(small, tmp_path / "broken"))
-    weights = load_file(broken / "model.safetensors")
-    del weights["bert.encoder.layer.1.output.dense.weight"]
-    save_file(weights, broken / "model.safetensors", metadata={"format": "pt"})
-    with pytest.raises(CheckpointError, match=r"has no bert\.encoder\.layer\.1\.output\.dense\.weight"):
-        checkpoints.load_model(broken, "text-classification", ["a", "b"])
-
-
-def test_another_recipe_takes_the_small_encoder_as_its_model(small: Path, data_dir: Path, tmp_path: Path) -> None:
-    (tmp_path / "next.toml").write_text(
-        'name = "next"\ntask = "text-classification"\n[model]\nsource = "elsewhere"\n'
-        '[data]\ntrain = "train.tsv"\nvalidation = "validation.tsv"\nmax_length = 32\n'
-        '[finetune]\nepochs = 3.0\nlearning_rate = 3e-3\nbatch_size = 8\n[quantize]\nformat = "none"\n'
-        "[export]\nstages = false\n"
-    )
-    before = file_sha256(small / "model.safetensors")
-    command = ["export", str(tmp_path / "next.toml"), "--model", str(small), "--data-dir", str(data_dir)]
-    assert main([*command, "--out", str(tmp_path / "next")]) == 0
-    manifest = read_manifest(tmp_path / "next")
-    assert manifest["metrics"]["validation"]["value"] > 0.8
-    assert [[layer["heads"], layer["ffn"]] for layer in manifest["layers"]] == json.loads(
-        (small / "config.json").read_text()
-    )[arch.SHAPES_KEY]
-    assert file_sha256(small / "model.safetensors") == before

@@ -1,8 +1,5 @@
-"""Question answering on the workstation: targets, losses without padding, two outputs, thresholds; the whole chain."""
+"""Question answering on the workstation: targets, losses without padding, two outputs."""
 
-import json
-import random
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,9 +8,6 @@ import numpy as np
 import pytest
 import torch
 
-import edgebert
-from edgebert.bundle import read_manifest
-from edgebert.cli import main
 from edgebert.compress import checkpoint as checkpoints
 from edgebert.compress.data import pad_batch
 from edgebert.compress.tasks import question_answering as half
@@ -22,10 +16,9 @@ from edgebert.examples import Example
 from edgebert.exporters.onnx import fast_module
 from edgebert.recipe import DataSettings
 from edgebert.runtime.encode import Encoded, TextEncoder
-from edgebert.runtime.tasks.question_answering import METRICS, FoundAnswer, QuestionAnswering, Settings, f1
+from edgebert.runtime.tasks.question_answering import QuestionAnswering, Settings
 from edgebert.squad import Answer
 
-NICE, NASTY, NEUTRAL = ["good", "great", "warm"], ["bad", "awful", "cold"], ["film", "play", "the", "a", "is", "was"]
 QUESTION = "is the film good"
 
 
@@ -233,234 +226,3 @@ def test_the_rewritten_graph_gives_the_models_logits_at_every_length(checkpoint:
             assert ours.shape == theirs.shape == (len(lengths), max(lengths))
             torch.testing.assert_close(ours[real], theirs[real], rtol=0, atol=1e-5)
             assert theirs[real].std() > 0.01
-
-
-def official_threshold(rows: Sequence[tuple[float, str, tuple[str, ...]]]) -> float:
-    """Best sum of F1 that SQuAD 2.0's official search over thresholds finds."""
-    best = current = float(sum(not answers for _, _, answers in rows))
-    for _, candidate, answers in sorted(rows, key=lambda row: row[0]):
-        current += f1(answers, candidate) if answers else -1
-        best = max(best, current)
-    return best
-
-
-@pytest.mark.parametrize("seed", range(6))
-def test_the_threshold_has_the_best_f1_of_all(seed: int) -> None:
-    random_ = random.Random(seed)
-    rows = []
-    for _ in range(60):
-        answers = random_.choice([(), ("big cat",), ("cat",), ("dog", "big dog")])
-        rows.append((random_.gauss(-1 if answers else 1, 1.5), random_.choice(["cat", "big dog", "x"]), answers))
-    expected = [answers for _, _, answers in rows]
-    predictions = [FoundAnswer("", None, None, 0.5, candidate, lead) for lead, candidate, _ in rows]
-    task = device_task(may_have_no_answer=True)
-    tuned = half.tune(task, iter(predictions), expected)
-    assert tuned == half.tune(task, predictions, expected)
-    threshold = tuned["no_answer_threshold"]
-
-    def total(cut: float) -> float:
-        return sum(f1(answers, "" if lead > cut else candidate) for lead, candidate, answers in rows)
-
-    assert total(threshold) == pytest.approx(official_threshold(rows), abs=1e-9)
-    assert total(threshold) == pytest.approx(max(total(lead + step) for lead, _, _ in rows for step in (-1e-9, 1e-9)))
-    # Halfway between two questions, where another machine's rounding moves neither across.
-    assert min(abs(threshold - lead) for lead, _, _ in rows) > 1e-6
-
-
-@pytest.mark.parametrize(
-    ("rows", "threshold"),
-    [
-        ([(1.0, "x", ()), (2.0, "x", ())], 0.5),
-        ([(1.0, "cat", ("cat",)), (3.0, "cat", ("cat",))], 3.5),
-        ([(1.0, "cat", ("cat",)), (3.0, "x", ())], 2.0),
-        ([(3.0, "x", ()), (1.0, "cat", ("cat",))], 2.0),
-        ([(2.0, "cat", ("cat",)), (2.0, "x", ()), (2.0, "x", ()), (9.0, "x", ())], 1.5),
-        ([(2.0, "cat", ("cat",)), (2.0, "x", ()), (2.0, "cat", ("cat",)), (9.0, "x", ())], 5.5),
-        ([(0.0, "x", ("cat",))], -0.5),
-    ],
-)
-def test_thresholds_worked_out_by_hand(rows: list[tuple[float, str, tuple[str, ...]]], threshold: float) -> None:
-    predictions = [FoundAnswer(candidate, 0, 1, 0.5, candidate, lead) for lead, candidate, _ in rows]
-    task = device_task(may_have_no_answer=True)
-    assert half.tune(task, predictions, [answers for _, _, answers in rows]) == {"no_answer_threshold": threshold}
-
-
-def test_a_model_that_always_answers_is_not_tuned() -> None:
-    predictions = [FoundAnswer("x", 0, 1, 0.5, "x", None)]
-    assert half.tune(device_task(), predictions, [("x",)]) == {}
-
-
-@pytest.mark.parametrize("metric", list(METRICS))
-def test_the_score_in_training_is_the_devices(metric: str) -> None:
-    expected, predicted = [("big cat",), (), ("a dog", "dogs")], ["cat", "", "dog"]
-    table = METRICS[metric].table(expected, predicted)
-    assert half.score(metric, expected, predicted) == METRICS[metric].figure(table)
-    assert half.score("f1", expected, predicted) == pytest.approx((2 / 3 + 1 + 1) / 3)
-
-
-def questions(count: int, seed: int) -> list[dict[str, Any]]:
-    """Which nice word is in the context? In a third of them none is; some contexts are longer than a window."""
-    random_ = random.Random(seed)
-    rows = []
-    for number in range(count):
-        word = random_.choice(NASTY if number % 3 == 0 else NICE)
-        words = random_.choices(NEUTRAL, k=40 if number % 10 == 7 else random_.randint(3, 12))
-        words.insert(random_.randrange(len(words) + 1), word)
-        context = " ".join(words)
-        answers = [] if word in NASTY else [{"text": word, "start": context.index(word)}]
-        rows.append({"id": f"{seed}-{number}", "question": QUESTION, "context": context, "answers": answers})
-    return rows
-
-
-def write_squad(path: Path, rows: list[dict[str, Any]]) -> None:
-    paragraphs = []
-    for row in rows:
-        answers = [{"text": answer["text"], "answer_start": answer["start"]} for answer in row["answers"]]
-        question = {"id": row["id"], "question": row["question"], "answers": answers, "is_impossible": not answers}
-        paragraphs.append({"context": row["context"], "qas": [question]})
-    path.write_text(json.dumps({"version": "v2.0", "data": [{"title": "t", "paragraphs": paragraphs}]}))
-
-
-RECIPE = """
-name = "answers"
-task = "question-answering"
-[model]
-source = "CHECKPOINT"
-[head]
-stride = 8
-max_answer_length = 4
-[data]
-train = "train.json"
-validation = "validation.json"
-test = "test.jsonl"
-max_length = 32
-[finetune]
-epochs = 5.0
-learning_rate = 3e-3
-batch_size = 8
-[distill]
-layers = [0, 2]
-epochs = 1.0
-learning_rate = 1e-3
-batch_size = 8
-[prune]
-ffn_multiple = 8
-samples = 32
-[prune.recover]
-epochs = 1.0
-learning_rate = 1e-3
-batch_size = 8
-[prune.loss]
-hard = 0.5
-[quantize]
-samples = 16
-[export]
-stages = false
-"""
-
-
-@pytest.fixture(scope="module")
-def data_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("squad")
-    write_squad(folder / "train.json", questions(150, 1))
-    write_squad(folder / "validation.json", questions(40, 2))
-    (folder / "test.jsonl").write_text("".join(json.dumps(row) + "\n" for row in questions(40, 3)))
-    return folder
-
-
-@pytest.fixture(scope="module")
-def answering(tmp_path_factory: pytest.TempPathFactory, checkpoint: Path, data_folder: Path) -> Path:
-    """The bundle of the whole chain."""
-    folder = tmp_path_factory.mktemp("answering")
-    (folder / "r.toml").write_text(RECIPE.replace("CHECKPOINT", str(checkpoint)))
-    arguments = ["export", str(folder / "r.toml"), "--data-dir", str(data_folder), "--out", str(folder / "out")]
-    assert main(arguments) == 0
-    return folder / "out"
-
-
-def test_the_whole_chain_gives_a_bundle_that_answers(answering: Path) -> None:
-    manifest = read_manifest(answering)
-    assert [stage["stage"] for stage in manifest["stages"]] == ["finetune", "distill", "prune", "recover", "quantize"]
-    assert (manifest["labels"], manifest["segments"]) == ([], 2)
-    assert manifest["outputs"] == ["start_logits", "end_logits"]
-    assert manifest["head"]["settings"] == {"stride": 8, "max_answer_length": 4, "misplaced_answers": "refuse"}
-    assert manifest["head"]["may_have_no_answer"] is True
-    assert isinstance(manifest["head"]["no_answer_threshold"], float)
-    assert (manifest["metrics"]["test"]["metric"], manifest["metrics"]["test"]["n"]) == ("f1", 40)
-    assert manifest["metrics"]["test"]["value"] > 0.8
-    model = edgebert.load(answering)
-    context = "the\tfilm was  a play and Gre\u0301at"
-    found = model((QUESTION, context))
-    assert found.answer == context[found.start : found.end] == "Gre\u0301at"
-    far = f"{'the film was a play ' * 30}great"
-    assert [answer.answer for answer in model([(QUESTION, far), (QUESTION, "the play is awful")])] == ["great", ""]
-
-
-def test_the_command_line_predicts_and_evaluates(
-    answering: Path, data_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def out(*arguments: str) -> str:
-        capsys.readouterr()
-        assert main([arguments[0], str(answering), *arguments[1:]]) == 0
-        return capsys.readouterr().out
-
-    contexts = ["the film is great", "a play was cold"]
-    line = out("predict", QUESTION, "--context", contexts[0])
-    assert line.startswith("great\t")
-    assert line.endswith(f"\t{QUESTION} | {contexts[0]}\n")
-    path = tmp_path / "asked.jsonl"
-    path.write_text("".join(json.dumps({"question": QUESTION, "context": context}) + "\n" for context in contexts))
-    first, second = out("predict", "--input", str(path)).splitlines()
-    # INT8 scales activations by the batch, so the score is not the same to the last digit.
-    assert first.split("\t")[::2] == line.strip().split("\t")[::2]
-    assert second.startswith("(no answer)\t")
-    answers = json.loads(out("predict", "--input", str(path), "--json"))
-    assert [answer["text"] for answer in answers] == [[QUESTION, context] for context in contexts]
-    assert [(answer["answer"], answer["start"], answer["end"]) for answer in answers] == [
-        ("great", 12, 17),
-        ("", None, None),
-    ]
-    for name, split in (("test.jsonl", "test"), ("validation.json", "validation")):
-        quality = json.loads(out("evaluate", "--data", str(data_folder / name), "--json"))["quality"]
-        assert quality == read_manifest(answering)["metrics"][split]
-
-
-@pytest.mark.parametrize("arguments", [(QUESTION,), (QUESTION, "--context", " "), ("", "--context", "a film")])
-def test_the_command_line_refuses_a_question_without_a_context(
-    arguments: tuple[str, ...], answering: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(["predict", str(answering), *arguments]) == 2
-    captured = capsys.readouterr()
-    assert captured.out == ""
-    assert captured.err.startswith("edgebert: ")
-    assert captured.err.count("\n") == 1
-
-
-def test_a_checkpoint_that_answers_already_is_only_exported_and_its_graph_agrees(
-    checkpoint: Path, data_folder: Path, tmp_path: Path
-) -> None:
-    from transformers import AutoModelForQuestionAnswering
-
-    shutil.copytree(checkpoint, tmp_path / "model")
-    torch.manual_seed(5)
-    theirs = AutoModelForQuestionAnswering.from_pretrained(checkpoint).eval()
-    theirs.save_pretrained(tmp_path / "model")
-    recipe = RECIPE.split("[finetune]")[0].replace("CHECKPOINT", str(tmp_path / "model"))
-    recipe = recipe.replace('train = "train.json"\n', "")
-    (tmp_path / "r.toml").write_text(f'{recipe}[quantize]\nformat = "none"\n[export]\nstages = false\n')
-    arguments = ["export", str(tmp_path / "r.toml"), "--data-dir", str(data_folder), "--out", str(tmp_path / "out")]
-    assert main(arguments) == 0
-    manifest = read_manifest(tmp_path / "out")
-    assert [stage["stage"] for stage in manifest["stages"]] == ["graph"]
-    assert manifest["head"]["may_have_no_answer"] is True
-    model = edgebert.load(tmp_path / "out")
-    given = (QUESTION, "the film was a play and good " * 9)
-    windows = model.task.encode(given)
-    assert len(windows) > 2
-    for window, outputs in zip(windows, model.raw([given]), strict=True):
-        ids, types = torch.tensor([window.ids]), torch.tensor([window.type_ids])
-        with torch.no_grad():
-            expected = theirs(input_ids=ids, attention_mask=torch.ones_like(ids), token_type_ids=types)
-        for ours, right in zip(outputs, (expected.start_logits, expected.end_logits), strict=True):
-            np.testing.assert_allclose(ours, right[0].numpy(), rtol=0, atol=1e-4)
-            assert ours.std() > 0.01

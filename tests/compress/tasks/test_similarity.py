@@ -1,24 +1,17 @@
-"""Sentence similarity on the workstation: losses by hand, pairs in batches, pooling in the graph, the whole chain."""
+"""Sentence similarity on the workstation: losses by hand, pairs in batches, pooling in the graph."""
 
 import json
 import math
-import random
 import re
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from conftest import NASTY, NEUTRAL, NICE
 from family_checkpoints import FAMILIES, make_family
 
-import edgebert
-from edgebert.bundle import read_manifest
-from edgebert.cli import main
 from edgebert.compress import checkpoint as checkpoints
-from edgebert.compress.data import encode_rows, read_task_data
 from edgebert.compress.student import make_student
 from edgebert.compress.tasks import workstation_half
 from edgebert.compress.tasks.similarity import distance, multiple_negatives, relations
@@ -27,13 +20,11 @@ from edgebert.errors import DataError, SettingsError
 from edgebert.examples import Example
 from edgebert.exporters.onnx import export_fast, export_plain
 from edgebert.exporters.parity import compare
-from edgebert.recipe import DataSettings, read_recipe
+from edgebert.recipe import DataSettings
 from edgebert.runtime.encode import Encoded, TextEncoder
 from edgebert.runtime.session import OnnxSession
-from edgebert.runtime.tasks.similarity import SentenceModel, SentenceSimilarity, Settings
+from edgebert.runtime.tasks.similarity import SentenceSimilarity, Settings
 
-ROOT = Path(__file__).parents[3]
-STSB = ROOT.parent / "shared" / "data" / "stsb"
 EYE = torch.eye(2)
 
 
@@ -216,9 +207,9 @@ def test_a_text_has_one_embedding_alone_or_padded_in_a_batch(checkpoint: Path, p
     assert np.allclose(alone[1], (expected / expected.norm()).numpy(), atol=1e-6)
 
 
-@pytest.mark.parametrize("pooling", ["mean", "cls"])
-@pytest.mark.parametrize("kind", ["fast", "plain"])
-def test_pooling_and_normalisation_are_in_the_graph(checkpoint: Path, tmp_path: Path, pooling: str, kind: str) -> None:
+# The chain of test_similarity_bundle.py holds the fast graph of a mean to its model.
+@pytest.mark.parametrize(("kind", "pooling"), [("fast", "cls"), ("plain", "cls"), ("plain", "mean")])
+def test_pooling_and_normalisation_are_in_the_graph(checkpoint: Path, tmp_path: Path, kind: str, pooling: str) -> None:
     model, chosen = checkpoints.load_model(checkpoint, "similarity", []).eval(), half(pooling=pooling)
     graph = tmp_path / "model.onnx"
     if kind == "fast":
@@ -268,231 +259,3 @@ def test_a_narrow_student_embeds_narrower_and_reloads(checkpoint: Path, tmp_path
     )
     assert first.shape == (16,)
     assert np.array_equal(first, second)
-
-
-RECIPE = """
-name = "likeness"
-task = "similarity"
-[model]
-source = "CHECKPOINT"
-[data]
-train = "train.tsv"
-validation = "validation.tsv"
-test = "test.tsv"
-unlabelled = ["more.txt"]
-text = "one"
-text_pair = "two"
-label = "score"
-max_length = 32
-[head]
-high = 5.0
-widths = [8, 16]
-[finetune]
-epochs = 10.0
-learning_rate = 3e-3
-batch_size = 16
-[distill]
-layers = [0, 2]
-epochs = 5.0
-learning_rate = 2e-3
-batch_size = 16
-loss = { hard = 0.5 }
-[prune]
-ffn_multiple = 8
-samples = 64
-[prune.recover]
-epochs = 2.0
-learning_rate = 1e-3
-batch_size = 16
-[quantize]
-samples = 16
-[export]
-stages = false
-"""
-
-
-def text(draw: random.Random, nice: bool) -> str:
-    words = draw.choices(NEUTRAL, k=draw.randint(1, 6)) + draw.choices(NICE if nice else NASTY, k=2)
-    draw.shuffle(words)
-    return " ".join(words)
-
-
-def pair(draw: random.Random) -> str:
-    """Two texts, and a high score where both are nice or both are nasty."""
-    first, second = draw.random() < 0.5, draw.random() < 0.5
-    score = 3.0 + 2.0 * draw.random() if first == second else 2.0 * draw.random()
-    return f"{text(draw, first)}\t{text(draw, second)}\t{score:.2f}"
-
-
-def write_pairs(folder: Path) -> None:
-    draw = random.Random(5)
-    for name, count in (("train", 192), ("validation", 64), ("test", 64)):
-        lines = ["one\ttwo\tscore", *(pair(draw) for _ in range(count))]
-        (folder / f"{name}.tsv").write_text("\n".join(lines) + "\n")
-    (folder / "more.txt").write_text("\n".join(text(draw, True) for _ in range(32)) + "\n")
-
-
-@pytest.fixture(scope="module")
-def exported(tmp_path_factory: pytest.TempPathFactory, checkpoint: Path) -> Path:
-    """The bundle of the whole chain; its data lies beside it."""
-    folder = tmp_path_factory.mktemp("likeness")
-    write_pairs(folder)
-    (folder / "likeness.toml").write_text(RECIPE.replace("CHECKPOINT", str(checkpoint)))
-    assert main(["export", str(folder / "likeness.toml"), "--out", str(folder / "bundle")]) == 0
-    return folder / "bundle"
-
-
-@pytest.fixture(scope="module")
-def model(exported: Path) -> SentenceModel:
-    opened = edgebert.load(exported)
-    assert isinstance(opened, SentenceModel)
-    return opened
-
-
-def test_the_whole_chain_gives_a_bundle_that_embeds(exported: Path, model: SentenceModel) -> None:
-    manifest = read_manifest(exported)
-    assert [stage["stage"] for stage in manifest["stages"]] == ["finetune", "distill", "prune", "recover", "quantize"]
-    assert (manifest["task"], manifest["labels"], manifest["segments"]) == ("similarity", [], 2)
-    assert (manifest["inputs"], manifest["outputs"]) == (["input_ids", "attention_mask"], ["sentence_embedding"])
-    assert manifest["head"]["settings"]["widths"] == [8, 16]
-    assert manifest["precision"] == "int8-dynamic"
-    assert (manifest["metrics"]["test"]["metric"], manifest["metrics"]["test"]["n"]) == ("spearman", 64)
-    assert manifest["metrics"]["test"]["value"] > 0.6
-    assert sum(layer["ffn"] for layer in manifest["layers"]) < 128
-    alike, unlike = model.similarity("good lovely film", ["a great and warm song", "the dull cold meal"])[0]
-    assert alike > unlike
-
-
-def test_cut_embeddings_still_tell_texts_apart(exported: Path, model: SentenceModel) -> None:
-    data = read_task_data(read_recipe(exported.with_name("likeness.toml")), exported.parent)
-    firsts, seconds = [row.text for row in data.test], [row.text_pair for row in data.test]
-    for width in (8, 16, None):
-        cosines = (model.embed(firsts, width) * model.embed(seconds, width)).sum(1).tolist()
-        assert half().score("spearman", [row.label for row in data.test], cosines) > 0.6
-
-
-def test_the_pruned_folder_reloads_as_the_model_that_the_bundle_came_from(exported: Path) -> None:
-    (recovered,) = exported.with_name("bundle.work").glob("recover-*")
-    (graph,) = exported.with_name("bundle.work").glob("graph-*")
-    report = json.loads((graph / "stage-report.json").read_text())["metrics"]["parity"]
-    assert report["max_difference"] <= 1e-4
-    assert report["texts"] == 128
-    pytorch = checkpoints.load_model(recovered, "similarity", []).eval()
-    encoder = TextEncoder(recovered / "tokenizer.json", 32)
-    rows = [encoder.encode("a good film"), encoder.encode("the story was dull and so cold")]
-    session = OnnxSession(graph / "model.onnx", 1, "CPUExecutionProvider")
-    reference = list(torch_outputs(pytorch, rows, half(), SentenceSimilarity.OUTPUTS))
-    names = ["input_ids", "attention_mask"]
-    assert compare(reference, session, names, rows, SentenceSimilarity.OUTPUTS).max_difference <= 1e-5
-
-
-def test_the_command_line_predicts(
-    exported: Path, model: SentenceModel, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
-    first, second = "a good film", "the warm meal"
-    # As a list, like the command: both texts in one batch, of which dynamic INT8 takes one scale.
-    score = model([(first, second)])[0].score
-    assert main(["predict", str(exported), first, "--text-pair", second]) == 0
-    assert capsys.readouterr().out == f"{score:.4f}\t{first} | {second}\n"
-    assert main(["predict", str(exported), first, "--text-pair", second, "--json"]) == 0
-    assert json.loads(capsys.readouterr().out) == [{"text": [first, second], "score": score, "truncated": False}]
-    assert main(["predict", str(exported), first]) == 0
-    assert re.fullmatch(rf"32 numbers: (-?\d\.\d{{4}} ){{4}}…\t{first}\n", capsys.readouterr().out)
-    assert main(["predict", str(exported), first, "--json"]) == 0
-    (answer,) = json.loads(capsys.readouterr().out)
-    assert answer["embedding"] == model(first).embedding
-    (tmp_path / "pairs.jsonl").write_text(json.dumps({"text": first, "text_pair": second}) + "\n")
-    assert main(["predict", str(exported), "--input", str(tmp_path / "pairs.jsonl")]) == 0
-    assert capsys.readouterr().out.startswith(f"{score:.4f}\t")
-
-
-def test_the_command_line_evaluates_as_the_export_did(exported: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["evaluate", str(exported), "--data", str(exported.with_name("test.tsv")), "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["quality"] == read_manifest(exported)["metrics"]["test"]
-
-
-def test_pairs_are_benched_at_their_own_lengths_and_at_a_fixed_one(exported: Path) -> None:
-    from edgebert.measure.bench import read_workload
-    from edgebert.measure.process import run_child
-
-    workload = read_workload(exported.with_name("test.tsv"), read_manifest(exported))
-    job = {"bundle": str(exported), "runtime": None, "threads": 1, "scenario": "single_stream", "warmup": 1}
-    job |= {"samples": 4, "batch_size": 4}
-    natural = run_child({**job, "length": 0, "texts": workload.inputs[:4]})
-    fixed = run_child({**job, "length": 8, "ids": [[5] * 8]})
-    assert [len(answer["latencies_ns"]) for answer in (natural, fixed)] == [4, 4]
-
-
-QUANTIZE = """
-name = "q"
-task = "similarity"
-[model]
-source = "CHECKPOINT"
-[data]
-unlabelled = ["text.txt"]
-max_length = 32
-[export]
-stages = false
-"""
-
-
-def test_an_encoder_is_taken_as_it_is_where_nothing_is_to_be_trained(checkpoint: Path, tmp_path: Path) -> None:
-    (tmp_path / "text.txt").write_text("a good film\nthe story is dull\n" * 8)
-    (tmp_path / "q.toml").write_text(QUANTIZE.replace("CHECKPOINT", str(checkpoint)))
-    assert (
-        main(["export", str(tmp_path / "q.toml"), "--out", str(tmp_path / "q"), "--set", "quantize.format=none"]) == 0
-    )
-    manifest = read_manifest(tmp_path / "q")
-    assert [stage["stage"] for stage in manifest["stages"]] == ["graph"]
-    assert (manifest["metrics"], manifest["segments"]) == ({}, 1)
-    found = edgebert.load(tmp_path / "q").embed(["a good film"])[0]
-    pytorch = checkpoints.load_model(checkpoint, "similarity", []).eval()
-    window = TextEncoder(checkpoint / "tokenizer.json", 32).encode("a good film")
-    (expected,) = torch_outputs(pytorch, [window], half(), SentenceSimilarity.OUTPUTS)
-    assert np.allclose(found, expected[0], atol=1e-5)
-
-
-def test_a_fine_tuning_table_is_followed_where_needed_and_not_where_never(checkpoint: Path, tmp_path: Path) -> None:
-    write_pairs(tmp_path)
-    recipe = RECIPE.replace("CHECKPOINT", str(checkpoint)).split("[distill]")[0] + "[export]\nstages = false\n"
-    (tmp_path / "r.toml").write_text(recipe)
-    more = ["--set", "finetune.epochs=0.2", "--set", "quantize.format=none"]
-    for when, stages in (("needed", ["finetune", "graph"]), ("never", ["graph"])):
-        out = tmp_path / when
-        assert (
-            main(["export", str(tmp_path / "r.toml"), "--out", str(out), *more, "--set", f"finetune.when={when}"]) == 0
-        )
-        assert [stage["stage"] for stage in read_manifest(out)["stages"]] == stages
-
-
-def test_pairs_that_belong_together_are_learnt_without_scores(checkpoint: Path, tmp_path: Path) -> None:
-    write_pairs(tmp_path)
-    draw = random.Random(2)
-    kinds = [draw.random() < 0.5 for _ in range(192)]
-    (tmp_path / "train.tsv").write_text("one\ttwo\n" + "".join(f"{text(draw, k)}\t{text(draw, k)}\n" for k in kinds))
-    recipe = RECIPE.replace("CHECKPOINT", str(checkpoint)).replace(
-        "high = 5.0", 'high = 5.0\nobjective = "in_batch_negatives"'
-    )
-    (tmp_path / "r.toml").write_text(recipe.split("[distill]")[0] + "[export]\nstages = false\n")
-    more = ["--set", "quantize.format=none", "--set", "finetune.epochs=8"]
-    assert main(["export", str(tmp_path / "r.toml"), "--out", str(tmp_path / "out"), *more]) == 0
-    assert read_manifest(tmp_path / "out")["metrics"]["test"]["value"] > 0.5
-
-
-def test_rows_of_pairs_and_single_texts_become_one_training_row_each(checkpoint: Path, tmp_path: Path) -> None:
-    write_pairs(tmp_path)
-    (tmp_path / "r.toml").write_text(RECIPE.replace("CHECKPOINT", str(checkpoint)))
-    data = read_task_data(read_recipe(tmp_path / "r.toml"), tmp_path)
-    rows = encode_rows([*data.train, *data.unlabelled], data, TextEncoder(checkpoint / "tokenizer.json", 32))
-    assert len(rows) == 192 + 32
-    assert [rows[at]["second"] is None for at in (0, 191, 192, 223)] == [False, False, True, True]
-
-
-@pytest.mark.skipif(not STSB.is_dir(), reason=f"the STS benchmark is not at {STSB}")
-def test_the_recipe_of_the_sts_benchmark_reads_it() -> None:
-    recipe = read_recipe(ROOT / "export" / "stsb.toml")
-    recipe = replace(recipe, data=replace(recipe.data, unlabelled=()))
-    data = read_task_data(recipe, STSB.parent)
-    assert (len(data.train), len(data.validation), len(data.test)) == (5749, 1500, 1379)
-    assert (data.segments, data.label_names, recipe.metric) == (2, [], "spearman")
-    assert {min(row.label for row in data.train), max(row.label for row in data.train)} == {0.0, 5.0}

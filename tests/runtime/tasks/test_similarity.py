@@ -111,7 +111,12 @@ def test_embed_keeps_the_order_whatever_the_batches(batch_size: int, model: Sent
 
 @pytest.mark.parametrize(
     ("texts", "says"),
-    [("a b", "give a list of texts"), ([], "at least one text"), (["a", 3], "text is int 3"), ([("a", "b")], "tuple")],
+    [
+        ("a b", "give a list of texts"),
+        ([], "at least one text"),
+        (["a", 3], "text 2 of 2 is int 3"),
+        ([("a", "b")], "tuple"),
+    ],
 )
 def test_embed_takes_an_iterable_of_strings_only(texts: Any, says: str, model: SentenceModel) -> None:
     with pytest.raises(TextError, match=says):
@@ -193,6 +198,9 @@ def test_a_corpus_of_cut_embeddings_is_searched_at_its_width(make: Callable[...,
         (np.zeros((0, 6), np.float32), 1, r"shape \(0, 6\)"),
         (np.zeros(6, np.float32), 1, r"shape \(6,\)"),
         (np.zeros((4, 5), np.float32), 1, "width is 5"),
+        (np.array([[0.0] * 6, [math.nan] * 6], np.float32), 1, "nan or infinity, first in row 1; embed that text"),
+        (np.array([[math.inf] * 6], np.float32), 1, "nan or infinity, first in row 0; embed that text"),
+        (np.array([["a", "b"]]), 1, "the corpus is an array of <U1; give texts as a list, or what embed gave"),
     ],
 )
 def test_a_search_that_cannot_be_is_refused(corpus: Any, k: int, says: str, model: SentenceModel) -> None:

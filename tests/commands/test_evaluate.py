@@ -1,0 +1,33 @@
+"""`edgebert evaluate`: the manifest's own figure, and faults by their line."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command_line import Run, refused
+
+
+def test_evaluate_gives_the_manifests_own_figure(built: Path, data_dir: Path, manifest: Any, run: Run) -> None:
+    test = manifest["metrics"]["test"]
+    code, out, _ = run("evaluate", built, "--data", data_dir / "test.tsv", "--json")
+    assert code == 0
+    assert json.loads(out)["quality"] == pytest.approx(test)
+    code, out, _ = run("evaluate", built, "--data", data_dir / "test.tsv")
+    assert out.startswith(f"accuracy {test['value']:.4f} (95% {test['ci_low']:.4f} to {test['ci_high']:.4f}, 64 texts)")
+
+
+@pytest.mark.parametrize(
+    ("content", "fact"),
+    [
+        ("text\tlabel\na film\tpos\na song\tneutral\n", "line 3: unknown label 'neutral'; expected one of: neg, pos"),
+        ("text\na film\n", "line 1: no column 'label'"),
+        ("text\tlabel\na film\tpos\n \tneg\n", "line 3: "),
+    ],
+)
+def test_evaluate_names_the_line_of_a_fault(content: str, fact: str, built: Path, tmp_path: Path, run: Run) -> None:
+    path = tmp_path / "d.tsv"
+    path.write_text(content)
+    message = refused(run("evaluate", built, "--data", path))
+    assert str(path) in message
+    assert fact in message

@@ -1,0 +1,142 @@
+"""`edgebert predict`: answers on stdout, one line of error on stderr, texts from everywhere."""
+
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from command_line import Run, refused
+
+# Standard input as it is in a UTF-8 locale; in the C locale Python lets wrong bytes through as surrogates.
+STRICT = {**os.environ, "PYTHONIOENCODING": "utf-8:strict"}
+
+
+def test_predict_answers_one_line_a_text(built: Path, run: Run) -> None:
+    code, out, err = run("predict", built, "a good film", "the story was awful", "film " * 500)
+    assert (code, err) == (0, "")
+    rows = [line.split("\t") for line in out.splitlines()]
+    assert [(row[0], row[2]) for row in rows[:2]] == [("pos", "a good film"), ("neg", "the story was awful")]
+    assert 0.5 < float(rows[0][1]) <= 1
+    assert rows[2][2].endswith("…")
+    assert [len(row) for row in rows] == [3, 3, 4]
+    assert rows[2][3] == "(cut short)"
+
+
+def test_a_text_of_two_lines_is_answered_in_one(built: Path, run: Run) -> None:
+    code, out, _ = run("predict", built, "a good\nfilm\tis so\rgood")
+    assert code == 0
+    assert len(out.splitlines()) == 1
+    assert out.count("\t") == 2
+
+
+@pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
+def test_predict_as_json_is_only_json(built: Path, runtime: str, run: Run) -> None:
+    texts = ["a good film", "film " * 500 + "🙂"]
+    answers = json.loads(run("predict", built, *texts, "--json", "--runtime", runtime, "--threads", 1)[1])
+    assert [answer["text"] for answer in answers] == texts
+    assert [answer["truncated"] for answer in answers] == [False, True]
+    assert answers[0]["label"] == "pos"
+    assert answers[0]["score"] == answers[0]["scores"]["pos"]
+    assert sum(answers[0]["scores"].values()) == pytest.approx(1, abs=1e-6)
+
+
+FILES = {
+    "in.txt": "a good film\n\nthe story was awful\n",
+    "in.jsonl": '{"text": "a good film"}\n{"text": "the story was awful", "id": 3}\n',
+    "in.tsv": "id\ttext\n1\ta good film\n2\tthe story was awful\n",
+}
+ANSWERS = [["pos", "a good film"], ["neg", "the story was awful"]]
+
+
+@pytest.mark.parametrize(("name", "content"), FILES.items())
+def test_predict_reads_a_file(name: str, content: str, built: Path, tmp_path: Path, run: Run) -> None:
+    (tmp_path / name).write_text(content)
+    code, out, _ = run("predict", built, "--input", tmp_path / name)
+    assert code == 0
+    assert [line.split("\t")[::2] for line in out.splitlines()] == ANSWERS
+
+
+def test_predict_reads_stdin(built: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("a good film\n\n  \nthe story was awful"))
+    code, out, _ = run("predict", built)
+    assert code == 0
+    assert [line.split("\t")[0] for line in out.splitlines()] == ["pos", "neg"]
+
+
+@pytest.mark.parametrize("given", ["", " \n\n"])
+@pytest.mark.parametrize("more", [[], ["--json"]])
+def test_nothing_on_stdin_is_told(
+    given: str, more: list[str], built: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(given))
+    message = refused(run("predict", built, *more))
+    assert message == "no text came on standard input; give TEXT, --input FILE, or one text a line"
+
+
+def test_a_terminal_is_told_that_texts_are_awaited(built: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    typed = io.StringIO("a good film\n")
+    monkeypatch.setattr(typed, "isatty", lambda: True)
+    monkeypatch.setattr("sys.stdin", typed)
+    code, out, err = run("predict", built)
+    assert (code, out.split("\t")[0]) == (0, "pos")
+    assert err == "edgebert: reads texts from this terminal, one a line; end with Ctrl-D\n"
+
+
+def test_stdin_that_is_not_utf8_is_bad_input(built: Path) -> None:
+    command = [sys.executable, "-m", "edgebert.cli", "predict", str(built)]
+    done = subprocess.run(command, input=b"a good film\ncaf\xe9\n", capture_output=True, env=STRICT, check=False)
+    assert done.returncode == 2
+    assert done.stderr.count(b"\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fact"),
+    [
+        (["a", "--text-pair", "b"], "this bundle takes single texts"),
+        (["a", "--context", "b"], "this bundle takes single texts"),
+        (["--text-pair", "b"], "a second text goes with exactly one TEXT; 0 given"),
+        (["a", "c", "--text-pair", "b"], "a second text goes with exactly one TEXT; 2 given"),
+        (["--context", "b"], "a second text goes with exactly one TEXT; 0 given"),
+        (["a", "c", "--context", "b"], "a second text goes with exactly one TEXT; 2 given"),
+        (["a", "--text-pair", "b", "--context", "b"], "both --text-pair and --context are given"),
+        (["a", "--input", "x.txt"], "both TEXT and --input are given"),
+        (["--input", "no.txt"], "no.txt: no such file"),
+        (["--input", "x.pdf"], "unknown data format '.pdf'"),
+        (["a", "  "], "holds no token"),
+        (["a", "--threads", "0"], "threads is 0; give 1 to 1024"),
+        (["a", "--threads", "100000"], "threads is 100000; give 1 to 1024"),
+        (["good", "", "bad"], "text 2 of 3: text '' holds no token"),
+        (["good", " \t"], "text 2 of 2: text ' \\t' holds no token"),
+    ],
+)
+def test_predict_refuses_what_it_cannot_answer(arguments: list[str], fact: str, built: Path, run: Run) -> None:
+    assert fact in refused(run("predict", built, *arguments))
+
+
+def test_predict_takes_texts_behind_an_option(built: Path, run: Run) -> None:
+    before, after = (
+        run("predict", "--json", built, "a good film", "dull"),
+        run("predict", built, "--json", "a good film", "dull"),
+    )
+    assert before == after
+    assert [answer["text"] for answer in json.loads(after[1])] == ["a good film", "dull"]
+
+
+def test_an_option_that_is_not_known_is_wrong_use(built: Path, run: Run) -> None:
+    code, out, err = run("predict", built, "--loud", "a")
+    assert (code, out) == (2, "")
+    assert "unrecognized arguments: --loud" in err
+
+
+def test_predict_reads_the_columns_that_the_bundle_was_made_from(bundle_copy: Path, tmp_path: Path, run: Run) -> None:
+    manifest = json.loads((bundle_copy / "manifest.json").read_text())
+    manifest["data"]["columns"]["text"] = "sentence"
+    (bundle_copy / "manifest.json").write_text(json.dumps(manifest))
+    rows = tmp_path / "rows.tsv"
+    rows.write_text("sentence\tlabel\na good film\tpos\n")
+    code, out, _ = run("predict", bundle_copy, "--input", rows)
+    assert code == 0
+    assert out.endswith("\ta good film\n")

@@ -1,0 +1,71 @@
+"""`edgebert inspect` and `edgebert verify`: what a bundle is, and whether it is whole."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command_line import Run, refused
+
+from edgebert.cli import main
+from edgebert.errors import BundleError
+
+
+def test_inspect_and_verify_tell_the_same_hash(built: Path, manifest: dict[str, Any], run: Run) -> None:
+    _, inspected, _ = run("inspect", built, "--json")
+    _, verified, _ = run("verify", built, "--json")
+    assert json.loads(verified)["hash"] == json.loads(inspected)["bundle_hash"]
+    assert {key: json.loads(inspected)[key] for key in manifest} == manifest
+    code, page, err = run("inspect", built)
+    assert (code, err) == (0, "")
+    for shown in ("tiny", "text-classification, 2 labels: neg, pos", "int8-dynamic", json.loads(verified)["hash"]):
+        assert shown in page
+    assert all(entry["path"] in page for entry in manifest["files"])
+    assert f"{len(manifest['files'])} files whole and unaltered" in run("verify", built)[1]
+
+
+@pytest.mark.parametrize("command", ["predict", "verify", "bench"])
+def test_a_damaged_bundle_is_one_line(command: str, bundle_copy: Path, built: Path, run: Run) -> None:
+    model = bundle_copy / "model.onnx"
+    model.write_bytes(model.read_bytes()[:-1] + b"!")
+    baseline = str(built.with_name(built.name + ".stages") / "0-baseline")
+    arguments = [command, str(bundle_copy), *(["--baseline", baseline] if command == "bench" else [])]
+    assert refused(run(*arguments)).startswith(f"{model}: altered")
+    with pytest.raises(BundleError):
+        main([*arguments, "--debug"])
+
+
+def test_verify_tells_every_damaged_file(bundle_copy: Path, run: Run) -> None:
+    model, tokenizer = bundle_copy / "model.onnx", bundle_copy / "tokenizer.json"
+    model.write_bytes(model.read_bytes()[:-1])
+    tokenizer.unlink()
+    code, out, err = run("verify", bundle_copy, "--json")
+    assert code == 2
+    assert json.loads(out)["whole"] is False
+    assert len(json.loads(out)["damages"]) == len(err.splitlines()) == 2
+    assert f"{tokenizer}: missing from the bundle" in err
+    assert f"{model}: {model.stat().st_size} bytes, expected {model.stat().st_size + 1}" in err
+
+
+def test_inspect_tells_files_that_are_not_there_or_not_whole(bundle_copy: Path, run: Run) -> None:
+    model, tokenizer = bundle_copy / "model.onnx", bundle_copy / "tokenizer.json"
+    model.write_bytes(model.read_bytes()[:-1])
+    tokenizer.unlink()
+    code, page, err = run("inspect", bundle_copy)
+    assert code == 2
+    assert "text-classification, 2 labels" in page
+    size = model.stat().st_size
+    assert err.splitlines() == [
+        f"edgebert: {model}: {size} bytes, expected {size + 1}; truncated or altered, copy it again",
+        f"edgebert: {tokenizer}: missing from the bundle; copy the whole folder again",
+    ]
+    code, out, told = run("inspect", bundle_copy, "--json")
+    assert (code, told) == (2, err)
+    assert [f"edgebert: {damage}" for damage in json.loads(out)["damages"]] == err.splitlines()
+
+
+def test_what_takes_reading_files_whole_is_left_to_verify(bundle_copy: Path, run: Run) -> None:
+    model = bundle_copy / "model.onnx"
+    model.write_bytes(model.read_bytes()[:-1] + b"!")
+    code, out, _ = run("inspect", bundle_copy, "--json")
+    assert (code, json.loads(out)["damages"]) == (0, [])

@@ -1,0 +1,76 @@
+"""The threshold above which a question has no answer, and the score in training."""
+
+import random
+from collections.abc import Sequence
+
+import pytest
+
+from edgebert.compress.tasks import question_answering as half
+from edgebert.runtime.tasks.question_answering import METRICS, FoundAnswer, QuestionAnswering, f1
+
+
+def answering(**head: bool) -> QuestionAnswering:
+    return QuestionAnswering({"head": {"settings": {}, **head}}, None)  # type: ignore[arg-type]
+
+
+def official_threshold(rows: Sequence[tuple[float, str, tuple[str, ...]]]) -> float:
+    """Best sum of F1 that SQuAD 2.0's official search over thresholds finds."""
+    best = current = float(sum(not answers for _, _, answers in rows))
+    for _, candidate, answers in sorted(rows, key=lambda row: row[0]):
+        current += f1(answers, candidate) if answers else -1
+        best = max(best, current)
+    return best
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_threshold_has_the_best_f1_of_all(seed: int) -> None:
+    random_ = random.Random(seed)
+    rows = []
+    for _ in range(60):
+        answers = random_.choice([(), ("big cat",), ("cat",), ("dog", "big dog")])
+        rows.append((random_.gauss(-1 if answers else 1, 1.5), random_.choice(["cat", "big dog", "x"]), answers))
+    expected = [answers for _, _, answers in rows]
+    predictions = [FoundAnswer("", None, None, 0.5, candidate, lead) for lead, candidate, _ in rows]
+    task = answering(may_have_no_answer=True)
+    tuned = half.tune(task, iter(predictions), expected)
+    assert tuned == half.tune(task, predictions, expected)
+    threshold = tuned["no_answer_threshold"]
+
+    def total(cut: float) -> float:
+        return sum(f1(answers, "" if lead > cut else candidate) for lead, candidate, answers in rows)
+
+    assert total(threshold) == pytest.approx(official_threshold(rows), abs=1e-9)
+    assert total(threshold) == pytest.approx(max(total(lead + step) for lead, _, _ in rows for step in (-1e-9, 1e-9)))
+    # Halfway between two questions, where another machine's rounding moves neither across.
+    assert min(abs(threshold - lead) for lead, _, _ in rows) > 1e-6
+
+
+@pytest.mark.parametrize(
+    ("rows", "threshold"),
+    [
+        ([(1.0, "x", ()), (2.0, "x", ())], 0.5),
+        ([(1.0, "cat", ("cat",)), (3.0, "cat", ("cat",))], 3.5),
+        ([(1.0, "cat", ("cat",)), (3.0, "x", ())], 2.0),
+        ([(3.0, "x", ()), (1.0, "cat", ("cat",))], 2.0),
+        ([(2.0, "cat", ("cat",)), (2.0, "x", ()), (2.0, "x", ()), (9.0, "x", ())], 1.5),
+        ([(2.0, "cat", ("cat",)), (2.0, "x", ()), (2.0, "cat", ("cat",)), (9.0, "x", ())], 5.5),
+        ([(0.0, "x", ("cat",))], -0.5),
+    ],
+)
+def test_thresholds_worked_out_by_hand(rows: list[tuple[float, str, tuple[str, ...]]], threshold: float) -> None:
+    predictions = [FoundAnswer(candidate, 0, 1, 0.5, candidate, lead) for lead, candidate, _ in rows]
+    task = answering(may_have_no_answer=True)
+    assert half.tune(task, predictions, [answers for _, _, answers in rows]) == {"no_answer_threshold": threshold}
+
+
+def test_a_model_that_always_answers_is_not_tuned() -> None:
+    predictions = [FoundAnswer("x", 0, 1, 0.5, "x", None)]
+    assert half.tune(answering(), predictions, [("x",)]) == {}
+
+
+@pytest.mark.parametrize("metric", list(METRICS))
+def test_the_score_in_training_is_the_devices(metric: str) -> None:
+    expected, predicted = [("big cat",), (), ("a dog", "dogs")], ["cat", "", "dog"]
+    table = METRICS[metric].table(expected, predicted)
+    assert half.score(metric, expected, predicted) == METRICS[metric].figure(table)
+    assert half.score("f1", expected, predicted) == pytest.approx((2 / 3 + 1 + 1) / 3)

@@ -1,0 +1,76 @@
+"""Real children: what an application would see, a fault in one line."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edgebert.errors import RunError
+from edgebert.measure.bench import bench, read_workload
+from edgebert.measure.process import run_child
+from edgebert.measure.suite import Suite
+from edgebert.measure.variants import find_baseline, variants_of
+
+
+@pytest.fixture
+def job(built: Path, data_dir: Path) -> dict[str, Any]:
+    """A job for a real child, but for its scenario."""
+    manifest = json.loads((built / "manifest.json").read_text())
+    texts = read_workload(data_dir / "test.tsv", manifest).inputs[:5]
+    job = {"bundle": str(built), "runtime": "onnxruntime", "threads": 1, "length": 0, "warmup": 2, "samples": 12}
+    return {**job, "batch_size": 4, "texts": texts, "seed": 7, "arena": True, "soak_minutes": 0.001}
+
+
+def test_a_real_child_measures_what_an_application_would_see(job: dict[str, Any]) -> None:
+    answer = run_child({**job, "scenario": "single_stream"})
+    assert len(answer["latencies_ns"]) == len(answer["null_ns"]) == 12
+    assert min(answer["latencies_ns"]) > 10_000
+    assert answer["start_ns"] < answer["import_ns"] < answer["load_ns"] < answer["first_ns"]
+    assert answer["cold_start_ns"] > answer["first_ns"] - answer["start_ns"]
+    assert 10e6 < answer["import_rss"] <= answer["load_rss"] <= answer["first_rss"] <= answer["end_rss"] < 1e9
+    assert answer["processor"] is None or answer["processor"]["own_ns"] > 0
+
+
+def test_a_real_child_answers_arrivals_and_keeps_on_for_a_while(job: dict[str, Any]) -> None:
+    settings = {"bound_ms": 10_000.0, "percent": 90.0, "queries": 20, "tolerance": 0.4}
+    served = run_child({**job, "scenario": "server", "server": settings})
+    assert len(served["latencies_ns"]) == 20
+    assert served["target_qps"] == pytest.approx(0.75 * served["capacity_qps"])
+    assert served["tried_qps"] == pytest.approx([0.5 * served["capacity_qps"], served["target_qps"]])
+    soaked = run_child({**job, "scenario": "soak"})
+    assert 0.03e9 < sum(soaked["latencies_ns"]) < 60e9
+
+
+def test_a_real_child_runs_without_an_arena_and_at_a_fixed_length(job: dict[str, Any]) -> None:
+    answer = run_child({**job, "scenario": "memory", "arena": False})
+    assert answer["first_rss"] <= answer["end_rss"]
+    fixed = {**job, "scenario": "offline", "length": 8, "ids": [[5] * 8, [6] * 8]}
+    assert run_child(fixed)["texts"] == 12
+
+
+def test_a_real_child_scores_a_file_as_the_manifest_has_it(
+    built: Path, data_dir: Path, manifest: dict[str, Any]
+) -> None:
+    job = {"bundle": str(built), "runtime": "onnxruntime", "threads": 1, "scenario": "quality", "length": 0}
+    job |= {"warmup": 0, "samples": 10, "batch_size": 4, "texts": ["a"]}
+    answer = run_child({**job, "data": str(data_dir / "test.tsv"), "metric": "accuracy"})
+    assert answer["quality"] == pytest.approx(manifest["metrics"]["test"])
+    assert len(answer["table"]) == 64
+    assert sum(row[0] for row in answer["table"]) / 64 == pytest.approx(manifest["metrics"]["test"]["value"], abs=1e-6)
+
+
+def test_a_child_that_fails_gives_one_line(built: Path, tmp_path: Path) -> None:
+    job = {"bundle": str(tmp_path / "none"), "runtime": "onnxruntime", "threads": 1, "scenario": "memory", "length": 0}
+    with pytest.raises(RunError) as caught:
+        run_child({**job, "warmup": 0, "samples": 10, "batch_size": 4, "texts": ["a"]})
+    assert "\n" not in str(caught.value)
+    assert str(caught.value).startswith(f"{tmp_path / 'none'}: memory failed: ")
+    assert "no manifest.json" in str(caught.value)
+
+
+def test_fixed_lengths_run_on_a_bundle_of_a_small_vocabulary(built: Path, tmp_path: Path) -> None:
+    suite = Suite(scenarios=("single_stream",), rounds=2, samples=10, warmup=0, lengths=(16,))
+    variants = variants_of([built], find_baseline(built, None), False, suite)
+    result = bench(variants, None, suite, tmp_path, "")
+    assert [case.samples for case in result.cases] == [20, 20]
