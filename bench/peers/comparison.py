@@ -50,14 +50,15 @@ def refusal(precision: str, agreement: Agreement, suite: Suite) -> str | None:
     """Why a contender may not be timed, or None."""
     # A difference that is not a number is not within any limit.
     if precision == "fp32" and not agreement.largest_difference <= suite.largest_difference:
-        return f"FP32 answers differ by {agreement.largest_difference:.2g}; at most {suite.largest_difference:g} is allowed"
+        found, most = agreement.largest_difference, suite.largest_difference
+        return f"FP32 answers differ by {found:.2g}; at most {most:g} is allowed"
     if precision == "int8" and not agreement.share >= suite.least_agreement:
         return f"INT8 answers agree to {agreement.share:.4f}; at least {suite.least_agreement:g} is asked for"
     return None
 
 
 def predictions(task: str, answers: Answers) -> Sequence[float]:
-    """What the task's metrics compare: numbers of labels, or cosines of pairs, whose texts stand one after the other."""
+    """What the task's metrics compare: numbers of labels; or cosines of pairs, whose texts come one after the other."""
     if task == "similarity":
         return [float(value) for value in (answers[0::2] * answers[1::2]).sum(axis=1)]
     return [int(value) for value in answers.argmax(axis=1)]

@@ -28,7 +28,7 @@ PLAIN = Contender("plain export", "pytorch", "fp32", "pytorch", "export")
 
 @dataclass(frozen=True)
 class Places:
-    """Folders of a run: the fine-tuned model, EdgeBERT's bundle, finished files, environments; and calibration texts."""
+    """Folders of a run (the model, EdgeBERT's bundle, finished files, environments), and calibration texts."""
 
     model: Path
     bundle: Path
@@ -57,7 +57,7 @@ class Prepared:
         return graph + sum((self.folder / name).stat().st_size for name in others) / 1e6
 
 
-def run_contender(prepared: Prepared, suite: Suite, places: Places, action: str, **more: Any) -> dict[str, Any]:  # noqa: ANN401
+def run_contender(prepared: Prepared, suite: Suite, places: Places, action: str, **more: Any) -> dict[str, Any]:
     """One job in a fresh process of a contender's environment.
 
     Raises:

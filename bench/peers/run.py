@@ -92,8 +92,7 @@ def _suite(arguments: argparse.Namespace) -> Suite:
     kept = tuple(
         each for each in suite.contender if not arguments.only or each is reference or each.name in arguments.only
     )
-    baseline = suite.baseline if suite.baseline in {each.name for each in kept} else reference.name
-    return replace(suite, contender=kept, baseline=baseline, **changed)
+    return replace(suite, contender=kept, **changed)
 
 
 def _calibration(workload: Workload, seed: int) -> list[str]:

@@ -38,7 +38,6 @@ class Suite:
 
     Attributes:
         contender: The first one is the reference: its answers are what the others must give.
-        baseline: Name of the contender that `times faster` starts from.
         natural: Whether texts of the data file are timed at their own lengths.
         lengths: Fixed lengths in tokens, made of words of the data file.
         rounds: Fresh processes of every contender, in an order drawn anew every round.
@@ -53,7 +52,6 @@ class Suite:
     name: str
     task: Literal["text-classification", "similarity"]
     contender: tuple[Contender, ...]
-    baseline: str
     natural: bool = True
     scored: bool = True
     lengths: tuple[int, ...] = within((128,), 8, 512)
@@ -68,12 +66,10 @@ class Suite:
     least_agreement: float = within(0.95, -1.0, 1.0)
 
     def __post_init__(self) -> None:
-        """Refuse names that stand twice or for nobody, and a suite without lengths."""
+        """Refuse names that stand twice, and a suite without lengths."""
         names = [contender.name for contender in self.contender]
         if len(set(names)) < len(names):
             raise ValueError(f"contender names {names}: expected each once")
-        if self.baseline not in names:
-            raise ValueError(f"baseline is {self.baseline!r}; expected one of {names}")
         if not (self.natural or self.lengths):
             raise ValueError("natural is false and lengths is empty; give one of them")
 
