@@ -1,4 +1,4 @@
-"""PyTorch with transformers: as it comes, under torch.compile, and with dynamic INT8 (torch.ao).
+"""PyTorch with transformers: as it comes, under torch.compile, and with dynamic INT8 (torch.ao), saved whole.
 
 The variant `export` writes the plain ONNX graph that the ONNX Runtime and OpenVINO contenders start from.
 """
@@ -23,7 +23,7 @@ def prepare(job: dict) -> None:
             shutil.copyfile(path, folder / path.name)
     if job["variant"] == "int8":
         (folder / "model.safetensors").unlink()
-        torch.save(_quantized(_model(job, job["model"])).state_dict(), folder / "int8.pt")
+        torch.save(_quantized(_model(job, job["model"])), folder / "int8.pt")
     return None
 
 
@@ -44,9 +44,7 @@ def load(job: dict):
 
 def _opened(job: dict):
     if job["variant"] == "int8":
-        model = _quantized(_skeleton(job))
-        model.load_state_dict(torch.load(Path(job["folder"]) / "int8.pt", weights_only=False))
-        return model
+        return torch.load(Path(job["folder"]) / "int8.pt", weights_only=False)
     model = _model(job, job["folder"])
     if job["variant"] == "compile":
         # Compiled code is kept between processes, as a program that starts more than once has it.
@@ -61,13 +59,6 @@ def _class(job: dict):
 
 def _model(job: dict, folder: str, **settings):
     return _class(job).from_pretrained(folder, dtype=torch.float32, **settings).eval()
-
-
-def _skeleton(job: dict):
-    """The model without its weights, to be filled with INT8 ones."""
-    from transformers import AutoConfig
-
-    return _class(job).from_config(AutoConfig.from_pretrained(job["folder"])).eval()
 
 
 def _quantized(model):
