@@ -39,7 +39,8 @@ def interpreter(name: str, root: Path) -> str:
 
 def variables(name: str, threads: int) -> dict[str, str]:
     """Environment of a contender's process: so many threads for every library, no hub, nothing of this process's."""
-    kept = {key: value for key, value in os.environ.items() if name == OURS or not key.startswith("PYTHON")}
+    ours = ("PYTHONPATH",) if name == OURS else ()
+    kept = {key: value for key, value in os.environ.items() if key in ours or not key.startswith("PYTHON")}
     limits = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(threads))
     return {**kept, **limits, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
 
