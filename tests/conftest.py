@@ -70,6 +70,12 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def shallow_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Tiny BERT of one layer without a head: its graph is made in a third of the time."""
+    return make_checkpoint(tmp_path_factory.mktemp("shallow"), layers=1)
+
+
+@pytest.fixture(scope="session")
 def classifier_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Tiny BERT with a head of two labels."""
     return make_checkpoint(tmp_path_factory.mktemp("classifier"), head=2)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import RECIPE
+from conftest import RECIPE, make_checkpoint
 
 from edgebert.bundle import bundle_hash, check_files, read_manifest
 from edgebert.cli import main
@@ -27,7 +27,7 @@ def brief_recipe(tmp_path_factory: pytest.TempPathFactory, checkpoint: Path) -> 
     """A recipe of every stage that is over soon, for runs that are repeated from nothing or killed."""
     path = tmp_path_factory.mktemp("brief") / "brief.toml"
     text = re.sub(r"epochs = \d\.0", "epochs = 2.0", RECIPE.replace("CHECKPOINT", str(checkpoint)))
-    path.write_text(f"{text}stages = false\n")
+    path.write_text(f"{text}stages = false\n".replace("layers = [0, 2]", "layers = [0]"))
     return path
 
 
@@ -120,12 +120,11 @@ def test_a_run_killed_inside_a_stage_goes_on_to_the_same_hash(
     assert bundle_hash(tmp_path / "killed") == bundle_hash(brief)
 
 
-def test_a_checkpoint_with_the_head_is_only_quantized(
-    classifier_checkpoint: Path, data_dir: Path, tmp_path: Path
-) -> None:
+def test_a_checkpoint_with_the_head_is_only_quantized(tmp_path: Path) -> None:
+    source = make_checkpoint(tmp_path / "model", layers=1, head=2)
     recipe = tmp_path / "quantize.toml"
     recipe.write_text(
-        f'name = "q"\ntask = "text-classification"\n[model]\nsource = "{classifier_checkpoint}"\n'
+        f'name = "q"\ntask = "text-classification"\n[model]\nsource = "{source}"\n'
         '[data]\nunlabelled = ["text.txt"]\nmax_length = 32\n[export]\nstages = false\n'
     )
     (tmp_path / "text.txt").write_text("a good film\nthe story is dull\n" * 8)
@@ -191,14 +190,14 @@ stages = false
 
 
 def test_pairs_of_texts_keep_their_segments(
-    checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    shallow_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     import edgebert
 
     rows = [("a good film", "a great film", "yes"), ("the story was dull", "a warm meal", "no")] * 12
     lines = ["first,second,same", *(",".join(row) for row in rows)]
     (tmp_path / "pairs.csv").write_text("\n".join(lines) + "\n")
-    (tmp_path / "pairs.toml").write_text(PAIRS.replace("CHECKPOINT", str(checkpoint)))
+    (tmp_path / "pairs.toml").write_text(PAIRS.replace("CHECKPOINT", str(shallow_checkpoint)))
     assert main(["export", str(tmp_path / "pairs.toml"), "--out", str(tmp_path / "pairs")]) == 0
     model = edgebert.load(tmp_path / "pairs")
     assert model.manifest["inputs"] == ["input_ids", "attention_mask", "token_type_ids"]

@@ -153,7 +153,16 @@ def test_two_processes_train_one_model(launcher: str, recipe_file: Path, data_di
         "--set",
         "quantize.format=none",
     ]
-    arguments += ["--set", "distill.epochs=1", "--set", "export.stages=false", "--set", 'export.formats=["onnx"]']
+    arguments += [
+        "--set",
+        "distill.epochs=1",
+        "--set",
+        "distill.layers=[0]",
+        "--set",
+        "export.stages=false",
+        "--set",
+        'export.formats=["onnx"]',
+    ]
     done = subprocess.run(
         [*command, "-m", "edgebert.cli", *arguments],
         env={**os.environ, "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"},

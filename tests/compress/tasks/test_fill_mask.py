@@ -122,8 +122,9 @@ def logits(model: Any, types: bool = True) -> torch.Tensor:
 def pruned(folder: Path, task: str = "fill-mask") -> Any:
     model = checkpoints.load_model(folder, task, [])
     draw = torch.Generator().manual_seed(5)
+    layers = range(model.config.num_hidden_layers)
     scores = Importance(
-        [torch.rand(4, generator=draw) for _ in range(3)], [torch.rand(64, generator=draw) for _ in range(3)]
+        [torch.rand(4, generator=draw) for _ in layers], [torch.rand(64, generator=draw) for _ in layers]
     )
     cut(model, choose(scores, 0.5, 0.5, ffn_multiple=4))
     return model
@@ -160,12 +161,18 @@ def test_a_head_is_found_where_there_is_one(language_model: Path, checkpoint: Pa
     )
 
 
+@pytest.fixture(scope="module")
+def shallow_language_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same of one layer."""
+    return make_family(tmp_path_factory.mktemp("shallow"), "bert", "MaskedLM", num_hidden_layers=1)
+
+
 @pytest.mark.parametrize(("kind", "is_pruned"), [("fast", True), ("fast", False), ("plain", True)])
 def test_the_graph_has_the_scores_of_every_token(
-    language_model: Path, tmp_path: Path, kind: str, is_pruned: bool
+    shallow_language_model: Path, tmp_path: Path, kind: str, is_pruned: bool
 ) -> None:
-    model = pruned(language_model) if is_pruned else checkpoints.load_model(language_model, "fill-mask", [])
-    model.eval()
+    folder = shallow_language_model
+    model = (pruned(folder) if is_pruned else checkpoints.load_model(folder, "fill-mask", [])).eval()
     graph = tmp_path / "model.onnx"
     if kind == "fast":
         names = export_fast(model, fill_mask, ["logits"], 1, 32, graph)

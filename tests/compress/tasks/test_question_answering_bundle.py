@@ -157,13 +157,13 @@ def test_the_command_line_refuses_a_question_without_a_context(
 
 
 def test_a_checkpoint_that_answers_already_is_only_exported_and_its_graph_agrees(
-    checkpoint: Path, data_folder: Path, tmp_path: Path
+    shallow_checkpoint: Path, data_folder: Path, tmp_path: Path
 ) -> None:
     from transformers import AutoModelForQuestionAnswering
 
-    shutil.copytree(checkpoint, tmp_path / "model")
+    shutil.copytree(shallow_checkpoint, tmp_path / "model")
     torch.manual_seed(5)
-    theirs = AutoModelForQuestionAnswering.from_pretrained(checkpoint).eval()
+    theirs = AutoModelForQuestionAnswering.from_pretrained(shallow_checkpoint).eval()
     theirs.save_pretrained(tmp_path / "model")
     recipe = RECIPE.split("[finetune]")[0].replace("CHECKPOINT", str(tmp_path / "model"))
     recipe = recipe.replace('train = "train.json"\n', "")

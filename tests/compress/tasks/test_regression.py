@@ -141,10 +141,10 @@ def test_a_saved_model_of_one_output_is_read_again_by_anyone(checkpoint: Path, t
     assert checkpoints.has_head(tmp_path / "saved", "regression", [])
 
 
-def test_a_checkpoint_of_one_output_is_only_quantized(checkpoint: Path, tmp_path: Path) -> None:
+def test_a_checkpoint_of_one_output_is_only_quantized(shallow_checkpoint: Path, tmp_path: Path) -> None:
     from transformers import AutoConfig
 
-    folder = make_scorer(checkpoint, tmp_path / "scorer")
+    folder = make_scorer(shallow_checkpoint, tmp_path / "scorer")
     (tmp_path / "text.txt").write_text("a good film\nthe story is dull\n" * 8)
     recipe = tmp_path / "q.toml"
     recipe.write_text(

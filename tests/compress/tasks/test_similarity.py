@@ -209,8 +209,10 @@ def test_a_text_has_one_embedding_alone_or_padded_in_a_batch(checkpoint: Path, p
 
 # The chain of test_similarity_bundle.py holds the fast graph of a mean to its model.
 @pytest.mark.parametrize(("kind", "pooling"), [("fast", "cls"), ("plain", "cls"), ("plain", "mean")])
-def test_pooling_and_normalisation_are_in_the_graph(checkpoint: Path, tmp_path: Path, kind: str, pooling: str) -> None:
-    model, chosen = checkpoints.load_model(checkpoint, "similarity", []).eval(), half(pooling=pooling)
+def test_pooling_and_normalisation_are_in_the_graph(
+    shallow_checkpoint: Path, tmp_path: Path, kind: str, pooling: str
+) -> None:
+    model, chosen = checkpoints.load_model(shallow_checkpoint, "similarity", []).eval(), half(pooling=pooling)
     graph = tmp_path / "model.onnx"
     if kind == "fast":
         names = export_fast(model, chosen, ["sentence_embedding"], chosen.GRAPH_SEGMENTS, 32, graph)

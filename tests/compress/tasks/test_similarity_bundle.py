@@ -194,9 +194,9 @@ stages = false
 """
 
 
-def test_an_encoder_is_taken_as_it_is_where_nothing_is_to_be_trained(checkpoint: Path, tmp_path: Path) -> None:
+def test_an_encoder_is_taken_as_it_is_where_nothing_is_to_be_trained(shallow_checkpoint: Path, tmp_path: Path) -> None:
     (tmp_path / "text.txt").write_text("a good film\nthe story is dull\n" * 8)
-    (tmp_path / "q.toml").write_text(QUANTIZE.replace("CHECKPOINT", str(checkpoint)))
+    (tmp_path / "q.toml").write_text(QUANTIZE.replace("CHECKPOINT", str(shallow_checkpoint)))
     assert (
         main(["export", str(tmp_path / "q.toml"), "--out", str(tmp_path / "q"), "--set", "quantize.format=none"]) == 0
     )
@@ -204,15 +204,17 @@ def test_an_encoder_is_taken_as_it_is_where_nothing_is_to_be_trained(checkpoint:
     assert [stage["stage"] for stage in manifest["stages"]] == ["graph"]
     assert (manifest["metrics"], manifest["segments"]) == ({}, 1)
     found = edgebert.load(tmp_path / "q").embed(["a good film"])[0]
-    pytorch = checkpoints.load_model(checkpoint, "similarity", []).eval()
-    window = TextEncoder(checkpoint / "tokenizer.json", 32).encode("a good film")
+    pytorch = checkpoints.load_model(shallow_checkpoint, "similarity", []).eval()
+    window = TextEncoder(shallow_checkpoint / "tokenizer.json", 32).encode("a good film")
     (expected,) = torch_outputs(pytorch, [window], HALF, SentenceSimilarity.OUTPUTS)
     assert np.allclose(found, expected[0], atol=1e-5)
 
 
-def test_a_fine_tuning_table_is_followed_where_needed_and_not_where_never(checkpoint: Path, tmp_path: Path) -> None:
+def test_a_fine_tuning_table_is_followed_where_needed_and_not_where_never(
+    shallow_checkpoint: Path, tmp_path: Path
+) -> None:
     write_pairs(tmp_path)
-    recipe = RECIPE.replace("CHECKPOINT", str(checkpoint)).split("[distill]")[0] + "[export]\nstages = false\n"
+    recipe = RECIPE.replace("CHECKPOINT", str(shallow_checkpoint)).split("[distill]")[0] + "[export]\nstages = false\n"
     (tmp_path / "r.toml").write_text(recipe)
     more = ["--set", "finetune.epochs=0.2", "--set", "quantize.format=none"]
     for when, stages in (("needed", ["finetune", "graph"]), ("never", ["graph"])):
