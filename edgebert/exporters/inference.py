@@ -4,7 +4,7 @@ What differs from the training graph, all of it exact: the scale of the scores i
 segment table is folded into the positions where a task or a family has one segment; the last layer is computed for the
 [CLS] row alone where the head reads no other; the mask becomes one addition. Queries, keys and values stay three matrix
 products: one product of three times the width needs a Split behind it, which costs more than it saves (CONTRIBUTING,
-"What was tried on the graph"). For families of standard layers (`compress.families`), pruned or not.
+Decisions). For families of standard layers (`compress.families`), pruned or not.
 """
 
 from __future__ import annotations
