@@ -5,7 +5,7 @@
 The packaged MiniLM with a classification head of random weights, batch 1, one thread, random tokens of fixed lengths.
 Before anything is timed every full-precision graph has to answer as PyTorch does (1e-5). Then fresh processes alternate
 in random order; a ratio is the time without the pass over the time with all, with a 95% bootstrap interval over rounds:
-above 1, the pass gains. Writes result.json and table.md.
+above 1, the pass gains. Writes passes.json and passes.md.
 """
 
 from __future__ import annotations
@@ -202,14 +202,14 @@ def run(out: Path, rounds: int, samples: int, profile: str) -> None:
         rows = ratios(measure(graphs, rounds, samples))
     out.mkdir(parents=True, exist_ok=True)
     document = {"environment": environment(), "profile": profile, "rounds": rounds, "samples": samples, "ratios": rows}
-    (out / "result.json").write_text(json.dumps(document, indent=1) + "\n")
-    (out / "table.md").write_text(table(rows))
+    (out / "passes.json").write_text(json.dumps(document, indent=1) + "\n")
+    (out / "passes.md").write_text(table(rows))
     print(table(rows))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, help="folder for result.json and table.md")
+    parser.add_argument("--out", type=Path, help="folder for passes.json and passes.md")
     parser.add_argument("--rounds", type=int, default=5, help="fresh processes of every graph")
     parser.add_argument("--samples", type=int, default=60, help="predictions timed in one process at each length")
     parser.add_argument("--profile", default="x86-avx2", help="whose INT8 types to use")

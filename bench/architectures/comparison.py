@@ -77,7 +77,7 @@ class Comparison:
         }
 
     def run(self, terminal: Terminal) -> dict[str, Any]:
-        """Measure everything; `result.json` and the raw samples are written after every process.
+        """Measure everything; `architectures.json` and the raw samples are written after every process.
 
         Raises:
             RunError: A process failed or the run was interrupted; what was measured is kept.
@@ -107,9 +107,9 @@ class Comparison:
             "verdict": verdict(self._judged(), self.document["environment"], after),
             "finished": finished,
         }
-        write_json(self.out / "result.json", self.document)
+        write_json(self.out / "architectures.json", self.document)
         with disk_errors(self.out):
-            (self.out / "result.md").write_text(tables.markdown(self.document), encoding="utf-8")
+            (self.out / "architectures.md").write_text(tables.markdown(self.document), encoding="utf-8")
 
     def _stop(self) -> str:
         if not self.latency and not self.memory:
@@ -147,7 +147,7 @@ class Comparison:
         found = figures(case, self.jobs[case.job], latency, memory) | {"raw": raw, "threads": self.settings.threads}
         known = {_name(each): each for each in self.document["cases"]} | {case.name: found}
         self.document["cases"] = [known[each.name] for each in self.cases if each.name in known]
-        write_json(self.out / "result.json", self.document)
+        write_json(self.out / "architectures.json", self.document)
 
     def _judged(self) -> list[ResultCase]:
         """The cases in the words that a verdict is given in: the runtime stands where a bench has its lengths."""

@@ -134,12 +134,12 @@ def test_ratios_are_the_others_over_the_encoder_at_every_number_of_label_tokens(
     memory = [each for each in document["ratios"] if each["job"] == "tag" and each["quantity"] != "latency"]
     assert [each["value"] for each in memory] == pytest.approx([1.5, 5 / 3])
     assert document["finished"]
-    assert json.loads((tmp_path / "result.json").read_text()) == json.loads(json.dumps(document))
+    assert json.loads((tmp_path / "architectures.json").read_text()) == json.loads(json.dumps(document))
 
 
 def test_the_table_sets_every_claim_beside_what_came_out(tmp_path: Path) -> None:
     compare(tmp_path, Processes()).run(Terminal())
-    table = (tmp_path / "result.md").read_text()
+    table = (tmp_path / "architectures.md").read_text()
     row = "| a decoder takes 2.5 to 4.0 times as long | decoder | classify, 1 label token |"
     assert f"{row} 2.00x (2.00 to 2.00) | less than quoted | 2.00x (2.00 to 2.00) | less than quoted |" in table
     assert "| an encoder takes 60 to 65% less memory | decoder | tag | 33% less | less than quoted |" in table
@@ -162,11 +162,11 @@ def test_a_run_that_is_stopped_keeps_what_was_done(tmp_path: Path, error: BaseEx
     run = compare(tmp_path, Processes(9, error), runtimes=("onnxruntime",), rounds=1)
     with pytest.raises(RunError, match=said):
         run.run(Terminal())
-    kept = json.loads((tmp_path / "result.json").read_text())
+    kept = json.loads((tmp_path / "architectures.json").read_text())
     assert not kept["finished"]
     assert len(kept["cases"]) == 9
     assert kept["ratios"]
-    assert "Not finished" in (tmp_path / "result.md").read_text()
+    assert "Not finished" in (tmp_path / "architectures.md").read_text()
 
 
 def test_a_run_that_is_stopped_at_once_says_so(tmp_path: Path) -> None:
@@ -286,8 +286,8 @@ def test_the_whole_run_on_tiny_models(tmp_path: Path, work: Path) -> None:
     run = subprocess.run(command, capture_output=True, text=True, env={**os.environ}, check=False)
     assert run.returncode == 0, run.stderr
     assert "preparing decoder: GPT-2 small" in run.stderr
-    assert run.stdout == (tmp_path / "out/result.md").read_text()
-    result = json.loads((tmp_path / "out/result.json").read_text())
+    assert run.stdout == (tmp_path / "out/architectures.md").read_text()
+    result = json.loads((tmp_path / "out/architectures.json").read_text())
     assert [len(case["latency"]) for case in result["cases"]] == [1, 3]
     assert all(case["memory"]["peak_mb"] > case["memory"]["above_runtime_mb"] > 0 for case in result["cases"])
     raw = json.loads((tmp_path / "out" / result["cases"][1]["raw"]).read_text())
