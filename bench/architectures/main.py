@@ -123,7 +123,8 @@ def _parser() -> Parser:
         description="Measure an encoder, a decoder and encoder-decoders on the same understanding jobs.",
         epilog="Exit codes: 0 done, 1 the run failed or was interrupted, 2 wrong use.",
     )
-    parser.add_argument("--out", default="build/architectures/result", help="folder of architectures.json, architectures.md and raw/")
+    results = "folder of architectures.json, architectures.md and raw/"
+    parser.add_argument("--out", default="build/architectures/result", help=results)
     parser.add_argument("--work", default="build/architectures/work", help="folder of checkpoints and graphs: 6 GB")
     parser.add_argument("--prepare", action="store_true", help="build, export and check, and measure nothing")
     parser.add_argument("--tiny", action="store_true", help="small models and short texts, to try the scripts")
