@@ -18,6 +18,9 @@ from edgebert.compress.finetune import finetune
 from edgebert.compress.fit import check_fit
 from edgebert.compress.prune import VERSION as PRUNE_VERSION
 from edgebert.compress.prune import prune
+from edgebert.compress.quantize.aware import STAGE as AWARE
+from edgebert.compress.quantize.aware import VERSION as AWARE_VERSION
+from edgebert.compress.quantize.aware import train_aware
 from edgebert.compress.recover import recover
 from edgebert.compress.report import StageReport
 from edgebert.compress.run import Run
@@ -144,7 +147,10 @@ class _Build:
         return Step("checkpoint", self._stage("take-over", checkpoint.VERSION, inputs, action).folder, ())
 
     def _compressed(self, teacher: Step) -> list[Step]:
-        """Teacher, distilled student, pruned and recovered one, one of fewer words: those that the recipe names."""
+        """Teacher, distilled student, pruned and recovered one, one of fewer words, one that was trained for INT8.
+
+        Those that the recipe names.
+        """
         chain = [teacher]
         layers: tuple[int, ...] | None = None
         if self.recipe.distill:
@@ -158,6 +164,8 @@ class _Build:
             chain.append(self._pruned(teacher, chain[-1], layers))
         if self.recipe.vocabulary:
             chain.append(self._with_fewer_words(self.recipe.vocabulary, teacher, chain[-1], layers))
+        if self.recipe.quantize.recover:
+            chain.append(self._used_to_int8(teacher, chain[-1], layers))
         return chain
 
     def _pruned(self, teacher: Step, source: Step, layers: tuple[int, ...] | None) -> Step:
@@ -180,21 +188,32 @@ class _Build:
         step = self._step(source, self._vocabulary(source, settings))
         if settings.recover is None:
             return step
-        # To teach a student of the small vocabulary, the teacher reads the same ids.
-        taught = self._vocabulary(teacher, replace(settings, rank=0))
-        inputs: dict[str, Any] = {"model": model_hash(step.folder), "teacher": model_hash(taught.folder)}
+        taught = self._teacher_of_fewer_words(settings, teacher)
+        inputs: dict[str, Any] = {"model": model_hash(step.folder), "teacher": model_hash(taught)}
         inputs |= {"settings": [settings_dict(settings.recover), settings_dict(settings.loss)], "layers": layers}
         inputs |= self._data_inputs("train", "unlabelled", "validation")
-        action = partial(
-            recover_vocabulary, step.folder, taught.folder, layers, self.data, settings, self.run_constants
-        )
+        action = partial(recover_vocabulary, step.folder, taught, layers, self.data, settings, self.run_constants)
         return self._step(step, self._stage("recover-vocabulary", VOCABULARY_VERSION, inputs, action, trains=True))
+
+    def _teacher_of_fewer_words(self, settings: VocabularySettings, teacher: Step) -> Path:
+        """To teach a student of the small vocabulary, the teacher reads the same ids."""
+        return self._vocabulary(teacher, replace(settings, rank=0)).folder
 
     def _vocabulary(self, source: Step, settings: VocabularySettings) -> Done:
         inputs = {"model": model_hash(source.folder), "settings": cut_settings(settings)}
         inputs |= self._data_inputs(*SPLITS, "corpus")
         action = partial(cut_vocabulary, source.folder, self.data, settings, self.run_constants)
         return self._stage("vocabulary", VOCABULARY_VERSION, inputs, action, of=source.name)
+
+    def _used_to_int8(self, teacher: Step, source: Step, layers: tuple[int, ...] | None) -> Step:
+        settings, choice, words = self.recipe.quantize, self.target.export, self.recipe.vocabulary
+        taught = self._teacher_of_fewer_words(words, teacher) if words else teacher.folder
+        assert settings.recover is not None
+        inputs: dict[str, Any] = {"model": model_hash(source.folder), "teacher": model_hash(taught), "layers": layers}
+        inputs |= {"settings": [settings_dict(settings.recover), settings_dict(settings.loss), settings.embeddings]}
+        inputs |= {"profile": settings_dict(choice), **self._data_inputs("train", "unlabelled", "validation")}
+        action = partial(train_aware, source.folder, taught, layers, self.data, settings, choice, self.run_constants)
+        return self._step(source, self._stage(AWARE, AWARE_VERSION, inputs, action, trains=True))
 
     def _graph(self, step: Step, kind: str) -> Done:
         job = self._job(step)
@@ -219,7 +238,7 @@ class _Build:
         root = self.out.with_name(self.out.name + ".stages")
         steps = [("0-baseline", teacher, "plain"), ("1-graph", teacher, "fast")]
         names = {"distill": "2-distill", "recover": "3-prune"}
-        names |= dict.fromkeys(("vocabulary", "recover-vocabulary"), "4-vocabulary")
+        names |= dict.fromkeys(("vocabulary", "recover-vocabulary"), "4-vocabulary") | {AWARE: f"5-{AWARE}"}
         steps += [(names[step.name], step, "fast") for step in chain[1:]]
         if not self.recipe.export.stages:
             steps = steps[:1]
@@ -264,7 +283,13 @@ def quantization(recipe: Recipe, target: Target) -> str:
             f"profile {target.name} asks for FP16 weights, which this version does not write; "
             "set quantize.format to static, dynamic or none"
         )
-    return "none" if target.export.precision == "fp32" else target.export.format
+    precision = "none" if target.export.precision == "fp32" else target.export.format
+    if precision == "none" and recipe.quantize.recover:
+        raise SettingsError(
+            f"[quantize.recover] trains for INT8, but profile {target.name} asks for FP32; "
+            "leave the table out, or set quantize.format to static or dynamic"
+        )
+    return precision
 
 
 def _data(recipe: Recipe, data_dir: Path, head: list[str] | None) -> TaskData:

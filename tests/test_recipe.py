@@ -185,15 +185,16 @@ def test_every_shipped_recipe_has_a_quantization_for_its_profile(path: Path) -> 
     assert quantization(recipe, read_target(recipe.profile)) in ("dynamic", "static", "none")
 
 
-def test_the_vocabulary_table_that_a_recipe_shows_is_one_that_the_code_can_run(tmp_path: Path) -> None:
+def test_tables_that_a_recipe_shows_are_ones_that_the_code_can_run(tmp_path: Path) -> None:
     shown = (ROOT / "export" / "text-classification.toml").read_text()
     path = tmp_path / "on.toml"
-    path.write_text(re.sub(r"^# (?=\[vocabulary|\w+ = )", "", shown, flags=re.MULTILINE))
+    path.write_text(re.sub(r"^# (?=\[|\w+ = )", "", shown, flags=re.MULTILINE))
     assert read_recipe(ROOT / "export" / "text-classification.toml").vocabulary is None
     settings = read_recipe(path).vocabulary
     assert settings is not None
     assert settings.recover is not None
     assert replace(settings, recover=None) == VocabularySettings()
+    assert read_recipe(path).quantize.recover is not None
     table = shown.partition("# [vocabulary]")[2].partition("# [vocabulary.recover]")[0]
     known = {field.name for field in fields(VocabularySettings)} - {"recover", "loss"}
     assert set(re.findall(r"^# (\w+) = ", table, flags=re.MULTILINE)) == known

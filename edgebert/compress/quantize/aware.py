@@ -1,0 +1,139 @@
+"""Quantization-aware training: the model learns with INT8's rounding in its products and word table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from edgebert.compress import arch, checkpoint
+from edgebert.compress.data import TaskData
+from edgebert.compress.distill import train_student
+from edgebert.compress.report import StageReport
+from edgebert.compress.run import Run
+from edgebert.recipe import QuantizeSettings
+from edgebert.target import ExportChoice
+
+VERSION = 1
+STAGE = "quantization-aware"
+
+
+def train_aware(
+    source: Path,
+    teacher: Path,
+    layers: Sequence[int] | None,
+    data: TaskData,
+    settings: QuantizeSettings,
+    choice: ExportChoice,
+    run: Run,
+    out: Path,
+) -> StageReport:
+    """Distil the teacher once more, into a model that computes as its INT8 graph will.
+
+    The weights that are saved are full precision; they are those whose rounded values were trained. The metric that
+    the stage reports, and by which its best evaluation is chosen, is that of the rounded model.
+
+    Args:
+        source: Folder of the model to quantize.
+        teacher: Folder of the teacher, of the same vocabulary.
+        layers: Teacher layers that the model's layers stand for; all of them if None.
+        data: Labelled and unlabelled examples.
+        settings: The recipe's `[quantize]` table, with `recover`.
+        choice: The profile's types, granularity and range.
+        run: Task, metric, seed and token limit of the export.
+        out: Folder for the trained model.
+    """
+    assert settings.recover is not None
+    student = checkpoint.load_model(source, run.task, data.label_names)
+    layers = layers or range(len(arch.encoder_layers(student)))
+    round_products(student, choice)
+    if settings.embeddings == "int8":
+        round_words(student)
+    return train_student(student, teacher, layers, data, settings.recover, settings.loss, run, out, STAGE)
+
+
+def round_products(model: Any, choice: ExportChoice) -> None:  # noqa: ANN401
+    """Let every product of the encoder layers, and the pooler's, round weights and inputs as INT8 does, in place.
+
+    Parameters keep their names and values. Heads stay as they are, as in the INT8 graph.
+    """
+    roots = [*arch.encoder_layers(model), *([arch.pooler(model)] if arch.pooler(model) is not None else [])]
+    for root in roots:
+        for module in root.modules():
+            if type(module) is nn.Linear:
+                module.__class__ = RoundedLinear
+                cast("RoundedLinear", module).choice = choice
+
+
+def round_words(model: Any) -> None:  # noqa: ANN401
+    """Let the word table give INT8 rows with a scale a row, in place."""
+    words = arch.embeddings(model).word_embeddings
+    if type(words) is nn.Embedding:
+        words.__class__ = RoundedEmbedding
+
+
+class RoundedLinear(nn.Linear):
+    """A product of rounded inputs and rounded weights; gradients pass the rounding unchanged (Bengio et al. 2013).
+
+    *Shape*: as `nn.Linear`. The first axis counts texts: each has its own range, as a text that is run alone.
+    """
+
+    choice: ExportChoice
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Rounded product."""
+        weight = rounded_weight(self.weight, self.choice)
+        return functional.linear(rounded_texts(input, self.choice.activation_type), weight, self.bias)
+
+
+class RoundedEmbedding(nn.Embedding):
+    """A table whose rows are rounded to INT8 with a scale each. *Shape*: as `nn.Embedding`."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Rows, rounded."""
+        rows = super().forward(input)
+        scale = rows.detach().abs().amax(-1, keepdim=True).clamp_min(1e-12) / 127
+        return _straight_through(rows, torch.round(rows / scale) * scale)
+
+
+def rounded_weight(weight: Tensor, choice: ExportChoice) -> Tensor:
+    """Weights as INT8 stores them. *Shape*: (out, in).
+
+    A scale for each output where the profile quantizes per channel; seven bits with `reduce_range`; int8 is symmetric,
+    uint8 has a zero point.
+    """
+    axis = 1 if choice.per_channel else None
+    if choice.weight_type == "int8":
+        return _symmetric(weight, 64 if choice.reduce_range else 127, axis)
+    return _with_zero_point(weight, 127 if choice.reduce_range else 255, axis)
+
+
+def rounded_texts(values: Tensor, kind: Literal["int8", "uint8"]) -> Tensor:
+    """Activations as INT8 has them: one range for each text. *Shape*: (texts, ...)."""
+    flat = values.float().flatten(1)
+    rounded = _symmetric(flat, 127, 1) if kind == "int8" else _with_zero_point(flat, 255, 1)
+    return rounded.view_as(values).to(values.dtype)
+
+
+def _symmetric(values: Tensor, most: int, axis: int | None) -> Tensor:
+    largest = values.detach().abs()
+    largest = largest.max() if axis is None else largest.amax(axis, keepdim=True)
+    scale = largest.clamp_min(1e-12) / most
+    return _straight_through(values, torch.round(values / scale) * scale)
+
+
+def _with_zero_point(values: Tensor, steps: int, axis: int | None) -> Tensor:
+    fixed = values.detach()
+    low = (fixed.min() if axis is None else fixed.amin(axis, keepdim=True)).clamp_max(0)
+    high = (fixed.max() if axis is None else fixed.amax(axis, keepdim=True)).clamp_min(0)
+    scale = (high - low).clamp_min(1e-12) / steps
+    zero = torch.round(-low / scale)
+    return _straight_through(values, ((torch.round(values / scale) + zero).clamp(0, steps) - zero) * scale)
+
+
+def _straight_through(values: Tensor, rounded: Tensor) -> Tensor:
+    return values + (rounded - values).detach()
