@@ -28,9 +28,13 @@ from edgebert.compress.vocabulary import VERSION as VOCABULARY_VERSION
 from edgebert.compress.vocabulary import cut_settings, cut_vocabulary, recover_vocabulary
 from edgebert.errors import DataError, SettingsError
 from edgebert.exporters.assemble import BundleParts, write_bundle
+from edgebert.exporters.candidates import STAGE as CHOOSE
+from edgebert.exporters.candidates import VERSION as CHOOSE_VERSION
+from edgebert.exporters.candidates import Candidate, choose
 from edgebert.exporters.graphs import VERSION as GRAPH_VERSION
 from edgebert.exporters.graphs import GraphJob, full_precision_graph
 from edgebert.exporters.int8 import quantized_graph
+from edgebert.measure.environment import environment
 from edgebert.recipe import Recipe, VocabularySettings, settings_dict
 from edgebert.target import Target
 from edgebert.workdir import Done, Workdir, model_hash
@@ -102,6 +106,8 @@ class _Build:
         chain = self._compressed(teacher)
         last = chain[-1]
         fast = self._graph(last, self.recipe.export.graph)
+        if self.precision == "measure":
+            last = self._chosen(last, fast)
         final = fast if self.precision == "none" else self._quantized(last, fast)
         stages = self._stage_bundles(teacher, chain, skip_last=self.precision == "none")
         baseline = stages[0] if self.recipe.export.baseline and stages else None
@@ -223,6 +229,18 @@ class _Build:
             "graph", GRAPH_VERSION, inputs, partial(full_precision_graph, job, kind), of=f"{step.name}, {kind}"
         )
 
+    def _chosen(self, step: Step, graph: Done) -> Step:
+        """Settle form, types and runtime by what this machine does fastest."""
+        settings, choice = self.recipe.quantize, self.target.export
+        inputs = {"graph": bundle.folder_sha256(graph.folder, ["model.onnx"]), "settings": settings_dict(settings)}
+        inputs |= {"profile": settings_dict(choice), "formats": list(self.recipe.export.formats)}
+        inputs |= {"machine": {key: environment()[key] for key in ("cpu", "flags", "cores", "versions")}}
+        action = partial(choose, self._job(step), graph.folder, settings, choice)
+        done = self._stage(CHOOSE, CHOOSE_VERSION, {**inputs, **self._data_inputs(*SPLITS)}, action)
+        chosen = Candidate(**done.report.metrics["chosen"])
+        self.precision, self.target = chosen.form, replace(self.target, export=chosen.of(choice))
+        return Step(step.name, step.folder, (*step.reports, done.report))
+
     def _quantized(self, step: Step, graph: Done) -> Done:
         job = self._job(step)
         inputs = {"model": model_hash(step.folder), "settings": settings_dict(self.recipe.quantize)}
@@ -271,7 +289,7 @@ class _Build:
 
 
 def quantization(recipe: Recipe, target: Target) -> str:
-    """`dynamic`, `static` or `none`: what the recipe says, else what the profile says.
+    """`dynamic`, `static`, `none` or `measure`: what the recipe says, else what the profile says.
 
     Raises:
         SettingsError: The profile asks for FP16, which is not written yet.

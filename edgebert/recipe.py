@@ -142,10 +142,11 @@ class VocabularySettings:
 class QuantizeSettings:
     """INT8: how activations are quantized, what is spared, and the training that gets the model used to it.
 
-    "profile" leaves the format to the profile; without `recover` nothing is trained.
+    "profile" leaves the format to the profile, "measure" times every form on this machine and keeps the fastest;
+    without `recover` nothing is trained.
     """
 
-    format: Literal["profile", "dynamic", "static", "none"] = "profile"
+    format: Literal["profile", "dynamic", "static", "none", "measure"] = "profile"
     embeddings: Literal["int8", "fp32"] = "int8"
     samples: int = within(256, 8)
     max_drop: float | None = within(None, 0.0, 1.0)

@@ -45,7 +45,7 @@ def quantized_graph(
     """
     calibration, windows = job.calibration_windows(settings.samples), job.parity_windows()
     reference = job.reference(windows)
-    make = _maker(job, graph / GRAPH, calibration, settings, form, choice, out)
+    make = graph_maker(job, graph / GRAPH, calibration, settings, form, choice, out)
     metrics: dict[str, Any] = {}
     if settings.max_drop is None:
         make((), out / GRAPH)
@@ -66,7 +66,7 @@ def quantized_graph(
     return StageReport("quantize", arguments, metrics)
 
 
-def _maker(
+def graph_maker(
     job: GraphJob,
     graph: Path,
     calibration: list[Encoded],

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -24,5 +26,8 @@ def quantize_openvino(graph: Path, rows: Sequence[Encoded], names: Sequence[str]
 
     logging.getLogger("nncf").setLevel(logging.ERROR)
     dataset = nncf.Dataset([padded_inputs([row], names) for row in rows])
-    quantized = nncf.quantize(read_graph(graph), dataset, model_type=nncf.ModelType.TRANSFORMER, subset_size=len(rows))
+    with contextlib.redirect_stdout(sys.stderr):  # its progress bars are not our answer
+        quantized = nncf.quantize(
+            read_graph(graph), dataset, model_type=nncf.ModelType.TRANSFORMER, subset_size=len(rows)
+        )
     save_ir(quantized, out)

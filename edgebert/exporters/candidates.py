@@ -1,0 +1,187 @@
+"""Where a profile does not know the fastest form: candidates timed on this machine, the fastest good one kept."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from edgebert.compress.progress import progress
+from edgebert.compress.report import StageReport
+from edgebert.errors import RunError
+from edgebert.exporters.graphs import CPU, GRAPH, GraphJob, quality_of, tuned_head, write_openvino
+from edgebert.exporters.int8 import graph_maker
+from edgebert.exporters.onnx import graph_inputs
+from edgebert.exporters.parity import relative_error
+from edgebert.recipe import QuantizeSettings, settings_dict
+from edgebert.runtime.encode import Encoded
+from edgebert.runtime.model import padded_inputs, split_batch
+from edgebert.runtime.session import OnnxSession, OpenVinoSession, Outputs, Session
+from edgebert.target import ExportChoice
+
+VERSION = 1
+STAGE = "choose"
+ROUNDS = 5
+# Nearer than this, two candidates are taken to be equally fast, and the earlier in the list is kept.
+TIE = 0.03
+# Of the metric, below the best candidate's, where the recipe has no max_drop.
+ALLOWED_DROP = 0.005
+
+Form = Literal["dynamic", "static", "none"]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One way to write the graph, and the runtime that opens it; the profile says everything else."""
+
+    form: Form
+    weight_type: Literal["int8", "uint8"] = "int8"
+    reduce_range: bool = False
+    runtime: Literal["onnxruntime", "openvino"] = "onnxruntime"
+
+    def of(self, choice: ExportChoice) -> ExportChoice:
+        """The profile's choice with this candidate's in its place."""
+        form: Literal["dynamic", "static"] = "static" if self.form == "static" else "dynamic"
+        activation = "uint8" if form == "dynamic" else choice.activation_type
+        return replace(
+            choice,
+            format=form,
+            weight_type=self.weight_type,
+            activation_type=activation,
+            reduce_range=self.reduce_range,
+            runtime=self.runtime,
+        )
+
+    def __str__(self) -> str:
+        """For a reader."""
+        bits = ", seven bits" if self.reduce_range else ""
+        form = "FP32" if self.form == "none" else f"{self.form} INT8, {self.weight_type} weights{bits}"
+        return f"{form}, {self.runtime}"
+
+
+def candidates(formats: Sequence[str]) -> list[Candidate]:
+    """Every form that is worth a try, what is preferred among equals first.
+
+    OpenVINO's own INT8 is static, whatever the form of the ONNX graph beside it.
+    """
+    found = [
+        Candidate("dynamic"),
+        Candidate("dynamic", reduce_range=True),
+        Candidate("dynamic", "uint8"),
+        Candidate("static"),
+        Candidate("none"),
+    ]
+    if "openvino" in formats:
+        found += [Candidate("static", runtime="openvino"), Candidate("none", runtime="openvino")]
+    return found
+
+
+def choose(job: GraphJob, graph: Path, settings: QuantizeSettings, choice: ExportChoice, out: Path) -> StageReport:
+    """Write, score and time every candidate, one thread, batch 1, and say which one to export.
+
+    It is the fastest whose metric on the validation split is at most `max_drop` (0.005 if the recipe has none) under
+    the best candidate's; without labelled validation rows, the fastest of those whose error is at most twice the
+    smallest INT8's. Times are of one process, to choose by: `edgebert bench` is what measures.
+
+    Args:
+        job: The model and its texts.
+        graph: Folder of its full-precision graph.
+        settings: The recipe's `[quantize]` table.
+        choice: The profile's types, granularity and lengths.
+        out: Working folder; the graphs are removed again.
+
+    Returns:
+        Under `tried`, every candidate with `p50_ms`, `error` against full precision and `quality`; under `chosen`, the
+        fields of the chosen one.
+    """
+    windows = job.parity_windows()
+    opened: list[tuple[Candidate, Session, list[str]]] = []
+    for at, candidate in enumerate(progress(candidates(job.settings.formats), desc="candidates", unit="graph")):
+        folder = out / str(at)
+        folder.mkdir()
+        names = _write(job, graph, settings, candidate, candidate.of(choice), folder)
+        opened.append((candidate, _open(candidate, choice, folder), names))
+    times = _times([(session, names) for _, session, names in opened], windows, job)
+    outputs = [_outputs(job, session, names, windows) for _, session, names in opened]
+    full = outputs[[candidate.form for candidate, _, _ in opened].index("none")]
+    tried = []
+    for (candidate, session, names), took, given in zip(opened, times, outputs, strict=True):
+        scored = quality_of(job, session, names, tuned_head(job, session, names), splits=("validation",))
+        row: dict[str, Any] = {"candidate": str(candidate), **asdict(candidate), "p50_ms": took}
+        row["error"] = round(relative_error(full, given), 6)
+        tried.append(row | {"quality": scored["validation"]["value"] if scored else None})
+    for path in sorted(out.rglob("*"), reverse=True):
+        path.rmdir() if path.is_dir() else path.unlink()
+    chosen = best(tried, ALLOWED_DROP if settings.max_drop is None else settings.max_drop)
+    return StageReport(STAGE, settings_dict(settings), {"tried": tried, "chosen": chosen})
+
+
+def best(tried: Sequence[dict[str, Any]], allowed_drop: float) -> dict[str, Any]:
+    """Fields of the fastest candidate whose answers are good enough; among equally fast ones, of the first."""
+    if all(row["quality"] is not None for row in tried):
+        least = max(row["quality"] for row in tried) - allowed_drop
+        good = [row for row in tried if row["quality"] >= least]
+    else:
+        most = 2 * min(row["error"] for row in tried if row["form"] != "none")
+        good = [row for row in tried if row["error"] <= most]
+    fastest = min(row["p50_ms"] for row in good)
+    row = next(row for row in good if row["p50_ms"] <= fastest * (1 + TIE))
+    return {name: row[name] for name in Candidate.__dataclass_fields__}
+
+
+def _write(
+    job: GraphJob, graph: Path, settings: QuantizeSettings, candidate: Candidate, choice: ExportChoice, out: Path
+) -> list[str]:
+    """Write a candidate; gives the names of its inputs."""
+    full = graph / GRAPH
+    if candidate.runtime == "openvino":
+        if candidate.form == "none":
+            write_openvino(full, out / "openvino")
+        else:
+            from edgebert.compress.quantize.openvino import quantize_openvino
+
+            rows = job.calibration_windows(settings.samples)
+            quantize_openvino(full, rows, graph_inputs(full), out / "openvino")
+        return graph_inputs(full)
+    if candidate.form == "none":
+        (out / GRAPH).symlink_to(full.resolve())
+    else:
+        rows = job.calibration_windows(settings.samples)
+        graph_maker(job, full, rows, settings, candidate.form, choice, out)((), out / GRAPH)
+    return graph_inputs(out / GRAPH)
+
+
+def _open(candidate: Candidate, choice: ExportChoice, folder: Path) -> Session:
+    if candidate.runtime == "openvino":
+        return OpenVinoSession(folder / "openvino" / "model.xml", 1, list(choice.length_buckets))
+    return OnnxSession(folder / GRAPH, 1, CPU)
+
+
+def _outputs(job: GraphJob, session: Session, names: list[str], windows: Sequence[Encoded]) -> list[Outputs]:
+    kinds = job.task().OUTPUTS
+    runs = ((window, session.run(padded_inputs([window], names, job.pad_id))) for window in windows)
+    return [outputs for window, run in runs for outputs in split_batch(run, [window], kinds)]
+
+
+def _times(sessions: list[tuple[Session, list[str]]], windows: Sequence[Encoded], job: GraphJob) -> list[float]:
+    """Median milliseconds of a window for every session, round by round in an order drawn anew.
+
+    Raises:
+        RunError: There is no text to time on.
+    """
+    if not windows:
+        raise RunError('quantize.format is "measure" and there is no text to time on; name validation or train')
+    random, marks = np.random.default_rng(job.run.seed), [[0.0] * 0 for _ in sessions]
+    for round_ in progress(range(ROUNDS + 1), desc="time candidates", unit="round"):
+        for at in random.permutation(len(sessions)):
+            session, names = sessions[at]
+            for inputs in [padded_inputs([window], names, job.pad_id) for window in windows]:
+                started = time.perf_counter()
+                session.run(inputs)
+                if round_:  # the first round warms up: OpenVINO compiles every length it meets
+                    marks[at].append(1000 * (time.perf_counter() - started))
+    return [round(float(np.median(row)), 4) for row in marks]
