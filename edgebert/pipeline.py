@@ -31,6 +31,8 @@ from edgebert.exporters.assemble import BundleParts, write_bundle
 from edgebert.exporters.candidates import STAGE as CHOOSE
 from edgebert.exporters.candidates import VERSION as CHOOSE_VERSION
 from edgebert.exporters.candidates import Candidate, choose
+from edgebert.exporters.fp16 import VERSION as FP16_VERSION
+from edgebert.exporters.fp16 import fp16_graph
 from edgebert.exporters.graphs import VERSION as GRAPH_VERSION
 from edgebert.exporters.graphs import GraphJob, full_precision_graph
 from edgebert.exporters.int8 import quantized_graph
@@ -108,7 +110,7 @@ class _Build:
         fast = self._graph(last, self.recipe.export.graph)
         if self.precision == "measure":
             last = self._chosen(last, fast)
-        final = fast if self.precision == "none" else self._quantized(last, fast)
+        final = self._finished(last, fast)
         stages = self._stage_bundles(teacher, chain, skip_last=self.precision == "none")
         baseline = stages[0] if self.recipe.export.baseline and stages else None
         self._write(self.out, last, final, self.precision, baseline)
@@ -241,6 +243,16 @@ class _Build:
         self.precision, self.target = chosen.form, replace(self.target, export=chosen.of(choice))
         return Step(step.name, step.folder, (*step.reports, done.report))
 
+    def _finished(self, step: Step, graph: Done) -> Done:
+        """The graph of the bundle, in the bundle's precision."""
+        if self.precision == "none":
+            return graph
+        return self._halved(step, graph) if self.precision == "fp16" else self._quantized(step, graph)
+
+    def _halved(self, step: Step, graph: Done) -> Done:
+        inputs = {"graph": bundle.folder_sha256(graph.folder, ["model.onnx"]), **self._data_inputs(*SPLITS)}
+        return self._stage("fp16", FP16_VERSION, inputs, partial(fp16_graph, self._job(step), graph.folder))
+
     def _quantized(self, step: Step, graph: Done) -> Done:
         job = self._job(step)
         inputs = {"model": model_hash(step.folder), "settings": settings_dict(self.recipe.quantize)}
@@ -289,22 +301,17 @@ class _Build:
 
 
 def quantization(recipe: Recipe, target: Target) -> str:
-    """`dynamic`, `static`, `none` or `measure`: what the recipe says, else what the profile says.
+    """`dynamic`, `static`, `fp16`, `none` or `measure`: what the recipe says, else what the profile says.
 
     Raises:
-        SettingsError: The profile asks for FP16, which is not written yet.
+        SettingsError: Training for INT8 where there is none.
     """
-    if recipe.quantize.format != "profile":
-        return recipe.quantize.format
-    if target.export.precision == "fp16":
+    choice, precision = target.export, str(recipe.quantize.format)
+    if precision == "profile":
+        precision = {"fp32": "none", "fp16": "fp16", "int8": choice.format}[choice.precision]
+    if recipe.quantize.recover and precision in ("none", "fp16"):
         raise SettingsError(
-            f"profile {target.name} asks for FP16 weights, which this version does not write; "
-            "set quantize.format to static, dynamic or none"
-        )
-    precision = "none" if target.export.precision == "fp32" else target.export.format
-    if precision == "none" and recipe.quantize.recover:
-        raise SettingsError(
-            f"[quantize.recover] trains for INT8, but profile {target.name} asks for FP32; "
+            f"[quantize.recover] trains for INT8, but the export is {'FP32' if precision == 'none' else 'FP16'}; "
             "leave the table out, or set quantize.format to static or dynamic"
         )
     return precision

@@ -140,23 +140,18 @@ class VocabularySettings:
 
 @dataclass(frozen=True)
 class QuantizeSettings:
-    """INT8: how activations are quantized, what is spared, and the training that gets the model used to it.
+    """INT8: how activations are quantized, what is spared, and the training that gets the model used to it; or FP16.
 
     "profile" leaves the format to the profile, "measure" times every form on this machine and keeps the fastest;
     without `recover` nothing is trained.
     """
 
-    format: Literal["profile", "dynamic", "static", "none", "measure"] = "profile"
+    format: Literal["profile", "dynamic", "static", "fp16", "none", "measure"] = "profile"
     embeddings: Literal["int8", "fp32"] = "int8"
     samples: int = within(256, 8)
     max_drop: float | None = within(None, 0.0, 1.0)
     recover: TrainSettings | None = None
     loss: DistillLoss = field(default_factory=DistillLoss)
-
-    def __post_init__(self) -> None:
-        """Refuse training for INT8 where there is none."""
-        if self.recover and self.format == "none":
-            raise ValueError('[quantize.recover] trains for INT8, but format is "none"; leave one of the two out')
 
 
 @dataclass(frozen=True)

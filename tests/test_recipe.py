@@ -182,7 +182,7 @@ def test_every_shipped_recipe_has_a_quantization_for_its_profile(path: Path) -> 
     from edgebert.pipeline import quantization
 
     recipe = read_recipe(path)
-    assert quantization(recipe, read_target(recipe.profile)) in ("dynamic", "static", "none")
+    assert quantization(recipe, read_target(recipe.profile)) in ("dynamic", "static", "fp16")
 
 
 def test_tables_that_a_recipe_shows_are_ones_that_the_code_can_run(tmp_path: Path) -> None:

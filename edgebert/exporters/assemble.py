@@ -101,7 +101,7 @@ def _manifest(parts: BundleParts, folder: Path, reports: Sequence[StageReport]) 
         "max_length": recipe.data.max_length,
         "pad_id": parts.job.pad_id,
         "head": parts.data.facts(last.metrics["head"])["head"],
-        "precision": "fp32" if parts.precision == "none" else f"int8-{parts.precision}",
+        "precision": {"none": "fp32", "fp16": "fp16"}.get(parts.precision, f"int8-{parts.precision}"),
         "runtime": {
             "default": preferred if preferred in graphs else next(iter(graphs)),
             "graphs": graphs,

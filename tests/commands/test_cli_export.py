@@ -32,7 +32,6 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
         ("distill.layers=[2,0]", "rising order"),
         ("distill.layers=[0,7]", "the teacher has 3 layers"),
         ("profile=toaster", "unknown profile 'toaster'; shipped: "),
-        ("profile=nvidia-t4", "asks for FP16"),
         ("data.text=sentence", "no column 'sentence'"),
         ("data.train=nothing.tsv", "nothing.tsv: no such file"),
         ('data.train=""', "need 'data.train'"),

@@ -1,0 +1,90 @@
+"""FP16: half the bytes and the same answers; a model that outgrows it is refused."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from conftest import RECIPE
+from onnx import TensorProto
+
+import edgebert
+from edgebert.bundle import read_manifest
+from edgebert.cli import main
+from edgebert.compress import arch
+from edgebert.compress import checkpoint as checkpoints
+
+
+def export(
+    built: Path, checkpoint: Path, data_dir: Path, out: Path, *more: str, formats: str = '"onnx", "openvino"'
+) -> int:
+    recipe = out.with_suffix(".toml")
+    recipe.write_text(RECIPE.replace("CHECKPOINT", str(checkpoint)).replace('"onnx", "openvino"', formats))
+    work = built.with_name(built.name + ".work")
+    return main(
+        ["export", str(recipe), "--data-dir", str(data_dir), "--out", str(out), "--work", str(work), "--json", *more]
+    )
+
+
+def test_weights_take_half_and_the_answers_stay(
+    built: Path, checkpoint: Path, data_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "half"
+    assert export(built, checkpoint, data_dir, out, "--set", "quantize.format=fp16") == 0
+    assert [stage["title"] for stage in json.loads(capsys.readouterr().out)["stages"] if not stage["cached"]] == [
+        "fp16"
+    ]
+    manifest = read_manifest(out)
+    assert (manifest["precision"], manifest["stages"][-1]["stage"]) == ("fp16", "fp16")
+    weights = [each for each in onnx.load(out / "model.onnx").graph.initializer if np.prod(each.dims) > 32]
+    assert {each.data_type for each in weights} == {TensorProto.FLOAT16}
+    assert {product["precision"] for product in manifest["cost"] if product["kind"] == "weights"} == {"fp16"}
+    full = built.with_name(built.name + ".stages") / "3-prune"
+    texts = ["a lovely film", "the meal was awful and cold", "so so"]
+    theirs = [answer.scores for answer in edgebert.load(full)(texts)]
+    for runtime in ("onnxruntime", "openvino"):
+        ours = [answer.scores for answer in edgebert.load(out, runtime=runtime)(texts)]
+        for one, other in zip(ours, theirs, strict=True):
+            assert one == pytest.approx(other, abs=2e-3)
+    assert 0 < manifest["stages"][-1]["metrics"]["agreement"]["max_difference"] < 2e-2
+    quality = [read_manifest(folder)["metrics"]["validation"]["value"] for folder in (out, full)]
+    assert quality[0] == pytest.approx(quality[1], abs=1 / 64)
+
+
+@pytest.mark.parametrize("profile", ["nvidia-t4", "jetson-orin-nano"])
+def test_the_gpus_profiles_export_as_they_are(
+    profile: str, built: Path, checkpoint: Path, data_dir: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "gpu"
+    assert export(built, checkpoint, data_dir, out, "--profile", profile, formats='"onnx"') == 0
+    manifest = read_manifest(out)
+    assert manifest["precision"] == "fp16"
+    assert manifest["profile"]["export"]["provider"] in ("CUDAExecutionProvider", "TensorrtExecutionProvider")
+
+
+def test_a_model_that_outgrows_fp16_is_refused(
+    built: Path, data_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (teacher,) = built.with_name(built.name + ".work").glob("finetune-*")
+    source = Path(shutil.copytree(teacher, tmp_path / "source"))
+    model = checkpoints.load_model(source, "text-classification", ["neg", "pos"])
+    with torch.no_grad():
+        parts = arch.layer_parts(arch.encoder_layers(model)[1])
+        parts.value.weight *= 1e6
+        parts.value.bias *= 1e6
+        parts.attention_output.weight /= 1e6
+    model.save_pretrained(source)
+    recipe = tmp_path / "r.toml"
+    recipe.write_text(
+        f'name = "r"\ntask = "text-classification"\n[model]\nsource = "{source}"\n[data]\n'
+        'train = "train.tsv"\nvalidation = "validation.tsv"\nmax_length = 32\n[quantize]\nformat = "fp16"\n'
+        "[export]\nstages = false\n"
+    )
+    out = tmp_path / "out"
+    assert main(["export", str(recipe), "--data-dir", str(data_dir), "--out", str(out)]) == 1
+    last = capsys.readouterr().err.strip().splitlines()[-1]
+    assert "larger than its 65504; set quantize.format" in last
+    assert not out.exists()
