@@ -253,6 +253,10 @@ def _position(path: Path, header: list[str], name: str) -> int:
     if name not in header:
         message = f"{path}: line 1: no column '{name}'; the header has: {_one_line(', '.join(header))}"
         raise MissingColumnError(message, column=name)
+    if header.count(name) > 1:
+        raise DataError(
+            f"{path}: line 1: column '{name}' stands {header.count(name)} times in the header; name each once"
+        )
     return header.index(name)
 
 

@@ -197,6 +197,7 @@ def test_a_header_alone_is_told(name: str, header: str, tmp_path: Path) -> None:
     [
         ("d.tsv", "sentence\tlabel\na\tb\n", "line 1: no column 'text'; the header has: sentence, label"),
         ("d.csv", "text;label\na;b\n", "line 1: no column 'text'; the header has: text;label"),
+        ("d.tsv", "text\tlabel\ttext\na\tb\tc\n", "line 1: column 'text' stands 2 times in the header; name each once"),
         ("d.csv", "text\na\n", "line 1: no column 'label'; the header has: text"),
         ("d.jsonl", '{"text": "a"}\n', "line 1: no key 'label'; the row has: text"),
         ("d.tsv", "text\tlabel\na\tb\na\tb\tc\n", "line 3: 3 columns in ['a', 'b', 'c']; expected 2: text, label"),
