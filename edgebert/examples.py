@@ -9,11 +9,12 @@ import io
 import json
 import zlib
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from edgebert.errors import DataError, MissingColumnError
+from edgebert.errors import DataError, MissingColumnError, TextError
 
 FORMATS = (".tsv", ".csv", ".jsonl", ".txt")
 
@@ -53,8 +54,21 @@ class Example:
 
     @property
     def place(self) -> str:
-        """File and line, for messages."""
-        return f"{self.source}: line {self.line}"
+        """File and line, or the question that a document of SQuAD has there, for messages."""
+        counted = "question" if self.source.removesuffix(".gz").lower().endswith(".json") else "line"
+        return f"{self.source}: {counted} {self.line}"
+
+    @contextmanager
+    def told(self) -> Iterator[None]:
+        """Name file and line where the text is refused.
+
+        Raises:
+            DataError: In place of a TextError.
+        """
+        try:
+            yield
+        except TextError as error:
+            raise DataError(f"{self.place}: {error}") from None
 
 
 def one_class(value: object) -> str:
@@ -149,11 +163,15 @@ def _decode(path: Path, data: bytes) -> str:
     if not data.strip():
         raise DataError(f"{path}: is empty; expected a header and at least one row, or JSON lines")
     try:
-        return data.decode("utf-8-sig")
+        text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         value = data[error.start : error.start + 4]
         raise DataError(f"{path}: line {line}: bytes {value!r} are not UTF-8; convert the file to UTF-8") from None
+    by_lines = not path.name.lower().removesuffix(".gz").endswith((".csv", ".json"))
+    if by_lines and "\r" in text.rstrip() and "\n" not in text:
+        raise DataError(f"{path}: its lines end in carriage returns alone; convert their ends to line feeds")
+    return text
 
 
 def text_lines(text: str) -> Iterator[tuple[int, str]]:
@@ -235,14 +253,21 @@ def _position(path: Path, header: list[str], name: str) -> int:
     if name not in header:
         message = f"{path}: line 1: no column '{name}'; the header has: {_one_line(', '.join(header))}"
         raise MissingColumnError(message, column=name)
+    if header.count(name) > 1:
+        raise DataError(
+            f"{path}: line 1: column '{name}' stands {header.count(name)} times in the header; name each once"
+        )
     return header.index(name)
 
 
 def _jsonl(path: Path, text: str, columns: Columns) -> Values:
-    for number, row in json_lines(path, text):
+    rows = list(json_lines(path, text))
+    for number, row in rows:
         for name in _named(columns):
             if name not in row:
-                message = f"{path}: line {number}: no key '{name}'; the row has: {', '.join(row)}"
+                message = f"{path}: line {number}: no key '{name}'; the row has: {_one_line(', '.join(row))}"
+                if any(name in other for _, other in rows):
+                    raise DataError(f"{message}; expected it in every row, as in others, or in none")
                 raise MissingColumnError(message, column=name)
             if name != columns.label and not isinstance(row[name], str):
                 raise DataError(f"{path}: line {number}: '{name}' is {row[name]!r}; expected a string")

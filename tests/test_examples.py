@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from edgebert.errors import DataError
+from edgebert.errors import DataError, MissingColumnError, TextError
 from edgebert.examples import Columns, Example, fingerprint, listed, read_examples
 
 BOM = b"\xef\xbb\xbf"
@@ -197,6 +197,7 @@ def test_a_header_alone_is_told(name: str, header: str, tmp_path: Path) -> None:
     [
         ("d.tsv", "sentence\tlabel\na\tb\n", "line 1: no column 'text'; the header has: sentence, label"),
         ("d.csv", "text;label\na;b\n", "line 1: no column 'text'; the header has: text;label"),
+        ("d.tsv", "text\tlabel\ttext\na\tb\tc\n", "line 1: column 'text' stands 2 times in the header; name each once"),
         ("d.csv", "text\na\n", "line 1: no column 'label'; the header has: text"),
         ("d.jsonl", '{"text": "a"}\n', "line 1: no key 'label'; the row has: text"),
         ("d.tsv", "text\tlabel\na\tb\na\tb\tc\n", "line 3: 3 columns in ['a', 'b', 'c']; expected 2: text, label"),
@@ -279,3 +280,36 @@ def test_the_fingerprint_is_of_the_bytes_on_disk(tmp_path: Path) -> None:
 def test_a_long_list_says_how_many_more_there_are() -> None:
     assert listed(["a", "b"], 2) == "a, b"
     assert listed(["a", "b", "c", "d"], 2) == "a, b and 2 more"
+
+
+@pytest.mark.parametrize("content", ["a film\ra song\r", "text\tlabel\ra film\tpos\r"])
+def test_lines_that_end_in_carriage_returns_alone_are_told(content: str, tmp_path: Path) -> None:
+    path = write(tmp_path, "data.txt", content)
+    assert refused(path) == "its lines end in carriage returns alone; convert their ends to line feeds"
+
+
+def test_csv_may_end_its_rows_in_carriage_returns(tmp_path: Path) -> None:
+    path = write(tmp_path, "data.csv", "text,label\ra film,pos\r")
+    assert [(row.text, row.label) for row in read_examples(path, SINGLE)] == [("a film", "pos")]
+
+
+@pytest.mark.parametrize(
+    "rows", [('{"text": "a", "label": "x"}', '{"text": "b"}'), ('{"text": "b"}', '{"text": "a", "label": "x"}')]
+)
+def test_a_label_that_only_some_rows_have_is_no_file_without_labels(rows: tuple[str, str], tmp_path: Path) -> None:
+    path = write(tmp_path, "data.jsonl", "\n".join(rows))
+    with pytest.raises(DataError, match="no key 'label'; the row has: text; expected it in every row") as caught:
+        read_examples(path, SINGLE)
+    assert not isinstance(caught.value, MissingColumnError)
+
+
+def test_a_text_that_is_refused_is_told_with_its_place() -> None:
+    told = []
+    for source in ("d.tsv", "d.json", "d.json.gz"):
+        with pytest.raises(DataError) as caught, Example("a", None, None, 7, source).told():
+            raise TextError("text 'a' holds no token; give at least one word")
+        told.append(str(caught.value))
+    assert told == [
+        f"{place} 7: text 'a' holds no token; give at least one word"
+        for place in ("d.tsv: line", "d.json: question", "d.json.gz: question")
+    ]

@@ -51,7 +51,7 @@ def test_questions_stand_with_context_answers_and_number(read: Callable[..., Any
     assert first.label == (Answer("Ann", 10), Answer("Ann in Paris", 10))
     assert second.label == (Answer("🙂", 4),)
     assert (third.text, third.text_pair, third.label, third.line) == ("Who 3?", "x y", (Answer("y", 2),), 3)
-    assert third.place == f"{tmp_path / 'd.json'}: line 3"
+    assert third.place == f"{tmp_path / 'd.json'}: question 3"
 
 
 @pytest.mark.parametrize("more", [{}, {"is_impossible": True}, {"is_impossible": True, "plausible_answers": [5]}])

@@ -55,6 +55,8 @@ def _rows(path: Path, manifest: dict[str, Any]) -> list[Example]:
     """Texts under the usual names, or under those of the data that the bundle was made from."""
     first, pair = getattr(device_half(manifest["task"]), "KEYS", ("text", "text_pair"))
     usual = Columns(first, pair if manifest["segments"] == 2 else "", "")
+    if manifest["segments"] == 1 and _has_pairs(path, Columns(first, pair, "")):
+        raise InputError(f"{path}: has pairs ('{pair}'), but this bundle takes single texts; join them first")
     try:
         return read_examples(path, usual)
     except DataError as error:
@@ -63,6 +65,13 @@ def _rows(path: Path, manifest: dict[str, Any]) -> list[Example]:
             return read_examples(path, own)
         except DataError:
             raise error from None
+
+
+def _has_pairs(path: Path, columns: Columns) -> bool:
+    try:
+        return read_examples(path, columns)[0].text_pair is not None
+    except DataError:
+        return False
 
 
 def _stdin() -> list[str]:

@@ -145,14 +145,15 @@ def encode_rows(examples: Sequence[Example], data: TaskData, encoder: TextEncode
     """Encode examples exactly as the device will, unless the task trains on something else.
 
     Raises:
-        TextError: A text holds no token.
+        DataError: A text holds no token.
     """
     task, half = data.device_task(encoder), data.half
     own_windows = getattr(half, "training_windows", None)
     rows: list[Encoded] = []
     targets: list[dict[str, Any]] = []
     for example in examples:
-        windows = own_windows(task, example) if own_windows else task.encode(task.given(example))
+        with example.told():
+            windows = own_windows(task, example) if own_windows else task.encode(task.given(example))
         rows += windows
         targets += half.targets(task, example, windows)
     return EncodedRows(rows, targets)

@@ -26,7 +26,10 @@ class Validation:
         self.metric, self.pad_id = metric, pad_id
         self._task, self._half = data.device_task(encoder), data.half
         self._given = [self._task.given(example) for example in examples]
-        self._windows = [self._task.encode(given) for given in self._given]
+        self._windows = []
+        for example, given in zip(examples, self._given, strict=True):
+            with example.told():
+                self._windows.append(self._task.encode(given))
         self._expected = [self._task.expected(example) for example in examples]
 
     def __call__(self, model: Any) -> float:  # noqa: ANN401

@@ -220,7 +220,8 @@ class Reader:
         """Token ids of every window of a row; of a text that lacks its pair, those of the text."""
         if self.segments > 1 and example.text_pair is None:
             return [self.encoder.encode(example.text).ids]
-        return [window.ids for window in self.task.encode(self.task.given(example))]
+        with example.told():
+            return [window.ids for window in self.task.encode(self.task.given(example))]
 
 
 def _put_tokenizer(document: pieces.Document, folder: Path) -> Any:  # noqa: ANN401

@@ -62,7 +62,11 @@ class GraphJob:
     def windows(self, examples: Sequence[Example]) -> list[Encoded]:
         """Examples as the device encodes them."""
         task = self.task()
-        return [window for example in examples for window in task.encode(task.given(example))]
+        windows: list[Encoded] = []
+        for example in examples:
+            with example.told():
+                windows += task.encode(task.given(example))
+        return windows
 
     def parity_windows(self) -> list[Encoded]:
         """Real sentences to compare graphs on."""

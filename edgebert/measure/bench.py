@@ -33,6 +33,7 @@ from edgebert.measure.thermal import STATE
 from edgebert.measure.variants import Variant
 from edgebert.measure.verdict import verdict
 from edgebert.measure.waterfall import waterfall
+from edgebert.runtime.encode import TextEncoder
 from edgebert.runtime.tasks import device_half
 
 Answer = dict[str, Any]
@@ -56,17 +57,24 @@ class Workload:
         return self.path.name
 
 
-def read_workload(path: Path, manifest: dict[str, Any]) -> Workload:
+def read_workload(path: Path, manifest: dict[str, Any], bundle: Path | None = None) -> Workload:
     """Read the inputs of a data file, and what is right about them where it has the label column of the bundle's data.
 
+    With the bundle's folder every text is encoded as well, so that one that cannot be is told before anything is run.
+
     Raises:
-        DataError: The file cannot be used, or holds a label that the bundle does not know.
+        DataError: The file cannot be used, or holds a text that cannot be encoded or a label that is not known.
     """
     examples = read_texts(path, manifest)
-    task = device_half(manifest["task"]).TASK(manifest, None)
-    if examples[0].label is not None:
-        for example in examples:
+    encoder = TextEncoder(bundle / "tokenizer.json", manifest["max_length"]) if bundle else None
+    task = device_half(manifest["task"]).TASK(manifest, encoder)
+    labelled = any(example.label is not None for example in examples)
+    for example in examples:
+        if labelled:
             task.expected(example)
+        if encoder:
+            with example.told():
+                task.encode(task.given(example))
     return Workload(examples, path, fingerprint(path), [_plain(task.given(example)) for example in examples])
 
 

@@ -37,7 +37,7 @@ def evaluate(model: Model, examples: Iterable[Example], metric: str) -> Quality:
     Dynamic INT8 scales activations by the whole batch, so a text's batchmates would be heard in its answer.
 
     Raises:
-        DataError: A row whose label the bundle does not know.
+        DataError: A row whose label the bundle does not know, or whose text it cannot answer.
     """
     chosen = metric_of(model.manifest["task"], metric)
     return quality_of(metric, chosen, answered_table(model, examples, chosen))
@@ -53,13 +53,14 @@ def answered_table(model: Model, examples: Iterable[Example], metric: Metric) ->
     """The metric's table of a model's answers, one row a text, asked one at a time.
 
     Raises:
-        DataError: A row whose label the bundle does not know.
+        DataError: A row whose label the bundle does not know, or whose text it cannot answer.
     """
     task = model.task
     expected, predicted = [], []
     for example in examples:
         expected.append(task.expected(example))
-        predicted.append(task.predicted(model(task.given(example))))
+        with example.told():
+            predicted.append(task.predicted(model(task.given(example))))
     return metric.table(expected, predicted)
 
 

@@ -42,8 +42,8 @@ class TextEncoder:
             raise BundleError(f"{tokenizer_file}: not a tokenizer ({error}); export the bundle again") from None
         self._tokenizer.no_padding()
         self.max_length = max_length
-        self._truncation: tuple[str, int] | None = None
-        self._truncate("longest_first", 0)
+        self._tokenizer.no_truncation()
+        self._stride: int | None = None
 
     def encode(self, text: str) -> Encoded:
         """Encode one text.
@@ -75,7 +75,7 @@ class TextEncoder:
         # A byte-level vocabulary knows where a word starts by the space before it.
         spaced = isinstance(self._tokenizer.pre_tokenizer, ByteLevel)
         given = [f" {word}" for word in words] if spaced else list(words)
-        self._truncate("longest_first", min(stride, self._room(self._tokenizer.num_special_tokens_to_add(False)) - 1))
+        self._overlap(min(stride, self._room(self._tokenizer.num_special_tokens_to_add(False)) - 1))
         encoding = self._tokenizer.encode(given, is_pretokenized=True)
         if all(encoding.special_tokens_mask):
             raise TextError(f"text {' '.join(words)[:40]!r} holds no token; give at least one word")
@@ -124,25 +124,46 @@ class TextEncoder:
         return str(self._tokenizer.decode([number], skip_special_tokens=False)).strip()
 
     def _encoded(self, text: str, text_pair: str | None) -> Encoded:
-        self._truncate("longest_first", 0)
+        # Cut here: of two long texts tokenizers would make every combination of what is left over.
+        self._keep_whole()
         encoding = self._tokenizer.encode(text, text_pair)
         if all(encoding.special_tokens_mask):
             raise TextError(f"text {text[:40]!r} holds no token; give at least one word")
-        return Encoded(encoding.ids, encoding.type_ids, bool(encoding.overflowing))
+        if len(encoding.ids) <= self.max_length:
+            return Encoded(encoding.ids, encoding.type_ids)
+        return _cut(encoding, self.max_length)
 
     def _room(self, taken: int) -> int:
         """Tokens left in a window."""
         return self.max_length - taken
 
-    def _truncate(self, strategy: str, stride: int) -> None:
-        if self._truncation != (strategy, stride):
-            self._tokenizer.enable_truncation(self.max_length, stride=max(0, stride), strategy=strategy)
-            self._truncation = (strategy, stride)
+    def _overlap(self, stride: int) -> None:
+        """Have tokenizers make windows."""
+        if self._stride != stride:
+            self._tokenizer.enable_truncation(self.max_length, stride=max(0, stride))
+            self._stride = stride
 
     def _keep_whole(self) -> None:
-        if self._truncation is not None:
+        if self._stride is not None:
             self._tokenizer.no_truncation()
-            self._truncation = None
+            self._stride = None
+
+
+def _cut(encoding: Encoding, max_length: int) -> Encoded:
+    """The first tokens of one or two texts: of two the longer is cut first, as tokenizers' longest_first does it."""
+    parts = encoding.sequence_ids
+    lengths = parts.count(0), parts.count(1)
+    room = max(0, max_length - (len(parts) - sum(lengths)))
+    shorter = min(lengths)
+    # The odd token goes to the longer text, and to the second of two equally long ones.
+    kept = [min(shorter, room // 2), 0]
+    kept[1] = room - kept[0]
+    if lengths[0] > lengths[1]:
+        kept.reverse()
+    starts = [parts.index(text) if length else 0 for text, length in enumerate(lengths)]
+    chosen = [at for at, text in enumerate(parts) if text is None or at - starts[text] < kept[text]]
+    ids, type_ids = encoding.ids, encoding.type_ids
+    return Encoded([ids[at] for at in chosen], [type_ids[at] for at in chosen], truncated=True)
 
 
 def _windows(encoding: Encoding, first: int, found: int, room: int, stride: int) -> list[Encoded]:

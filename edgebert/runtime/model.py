@@ -87,7 +87,7 @@ class Model:
             return self._answers([text], [self.task.encode(text)], 1)[0]
         if isinstance(text, list):
             return self._answers(text, self._windows(text), batch_size)
-        if isinstance(text, Iterable) and not isinstance(text, bytes | bytearray):
+        if isinstance(text, Iterable) and not isinstance(text, bytes | bytearray | Mapping):
             return self._stream(iter(text), batch_size)
         raise TextError(f"text is {type(text).__name__} {text!r:.40}; give a str, a pair, or an iterable of them")
 

@@ -23,6 +23,7 @@ def test_evaluate_gives_the_manifests_own_figure(built: Path, data_dir: Path, ma
         ("text\tlabel\na film\tpos\na song\tneutral\n", "line 3: unknown label 'neutral'; expected one of: neg, pos"),
         ("text\na film\n", "line 1: no column 'label'"),
         ("text\tlabel\na film\tpos\n \tneg\n", "line 3: "),
+        ("text\tlabel\na film\tpos\n\x01\tneg\n", "line 3: text '\\x01' holds no token"),
     ],
 )
 def test_evaluate_names_the_line_of_a_fault(content: str, fact: str, built: Path, tmp_path: Path, run: Run) -> None:

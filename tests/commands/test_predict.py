@@ -116,6 +116,18 @@ def test_predict_refuses_what_it_cannot_answer(arguments: list[str], fact: str, 
     assert fact in refused(run("predict", built, *arguments))
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("in.jsonl", '{"text": "a good film", "text_pair": "b"}\n'), ("in.tsv", "text\ttext_pair\na good film\tb\n")],
+)
+def test_a_file_of_pairs_is_refused_where_single_texts_are_asked(
+    name: str, content: str, built: Path, tmp_path: Path, run: Run
+) -> None:
+    (tmp_path / name).write_text(content)
+    message = refused(run("predict", built, "--input", tmp_path / name))
+    assert message.endswith(f"{name}: has pairs ('text_pair'), but this bundle takes single texts; join them first")
+
+
 def test_predict_takes_texts_behind_an_option(built: Path, run: Run) -> None:
     before, after = (
         run("predict", "--json", built, "a good film", "dull"),

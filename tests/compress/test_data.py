@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from edgebert.compress.data import EncodedRows, TaskData, encode_rows, model_inputs, pad_batch, read_task_data
+from edgebert.compress.validation import Validation
 from edgebert.errors import DataError
 from edgebert.recipe import DataSettings, ModelSettings, Recipe
 from edgebert.runtime.encode import Encoded, TextEncoder
@@ -134,3 +135,12 @@ def test_a_batch_is_padded_with_every_kind_of_target() -> None:
     assert {batch[name].dtype for name in ("input_ids", "attention_mask", "labels", "each")} == {torch.int64}
     assert batch["score"].dtype == torch.float32
     assert list(model_inputs(batch)) == ["input_ids", "attention_mask", "token_type_ids"]
+
+
+def test_a_text_without_a_token_is_told_with_its_line(folder: Path, checkpoint: Path) -> None:
+    (folder / "train.tsv").write_text(f"{TRAIN}\x01\t0\n")
+    data, encoder = read(folder), TextEncoder(checkpoint / "tokenizer.json", 16)
+    with pytest.raises(DataError, match=r"train\.tsv: line 5: text '\\x01' holds no token"):
+        encode_rows(data.train, data, encoder)
+    with pytest.raises(DataError, match=r"train\.tsv: line 5: text '\\x01' holds no token"):
+        Validation(data.train, data, encoder, "accuracy")

@@ -2,6 +2,7 @@
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -49,3 +50,11 @@ def test_a_workload_with_an_unknown_label_is_refused_before_anything_is_measured
     (tmp_path / "d.tsv").write_text("text\tlabel\na b\tn\nc\tmaybe\n")
     with pytest.raises(DataError, match="line 3: unknown label 'maybe'; expected one of: no, yes"):
         read_workload(tmp_path / "d.tsv", MANIFEST)
+
+
+def test_a_text_that_the_bundle_cannot_encode_is_refused_before_anything_is_measured(
+    built: Path, manifest: dict[str, Any], tmp_path: Path
+) -> None:
+    (tmp_path / "d.tsv").write_text("text\na b\n\x01\n")
+    with pytest.raises(DataError, match=r"d\.tsv: line 3: text '\\x01' holds no token"):
+        read_workload(tmp_path / "d.tsv", manifest, built)

@@ -1,7 +1,7 @@
 """Text to token ids: cut, in windows of words, in windows of a context; nothing lost, every offset exact."""
 
 from collections.abc import Callable, Sequence
-from itertools import pairwise
+from itertools import pairwise, product
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +22,8 @@ Make = Callable[[int], TextEncoder]
 
 
 @pytest.fixture(scope="module")
-def encoder(tmp_path_factory: pytest.TempPathFactory) -> Make:
-    """An encoder of words letter by letter, as BERT's are normalized and split, for a token limit."""
+def tokenizer_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tokenizer of words letter by letter, as BERT's are normalized and split."""
     tokenizer = Tokenizer(WordPiece({token: at for at, token in enumerate(VOCABULARY)}, unk_token="[UNK]"))
     tokenizer.normalizer, tokenizer.pre_tokenizer = BertNormalizer(lowercase=True), BertPreTokenizer()
     tokenizer.post_processor = TemplateProcessing(
@@ -31,7 +31,13 @@ def encoder(tmp_path_factory: pytest.TempPathFactory) -> Make:
     )
     path = tmp_path_factory.mktemp("encode") / "tokenizer.json"
     tokenizer.save(str(path))
-    return lambda max_length: TextEncoder(path, max_length)
+    return path
+
+
+@pytest.fixture(scope="module")
+def encoder(tokenizer_file: Path) -> Make:
+    """An encoder of that tokenizer for a token limit."""
+    return lambda max_length: TextEncoder(tokenizer_file, max_length)
 
 
 def refused(act: Callable[[], Any]) -> str:
@@ -64,6 +70,22 @@ def test_the_longer_text_of_a_pair_is_cut(encoder: Make) -> None:
 
 
 WORDS = ["when", "abc", "d", "", "efghij", "kl", "who", "m", "nopq", "r", "st", "uvwxyz", "a", "who"]
+
+
+@pytest.mark.parametrize("max_length", [4, 8, 9])
+def test_texts_are_cut_as_tokenizers_cuts_them(encoder: Make, tokenizer_file: Path, max_length: int) -> None:
+    theirs = Tokenizer.from_file(str(tokenizer_file))
+    theirs.enable_truncation(max_length, strategy="longest_first")
+    for first, second in product(range(1, 12), range(12)):
+        texts = ("a " * first, "b " * second)
+        cut = theirs.encode(*texts)
+        assert encoder(max_length).encode_pair(*texts) == Encoded(cut.ids, cut.type_ids, bool(cut.overflowing))
+
+
+def test_a_pair_of_two_long_texts_takes_no_more_than_their_length(encoder: Make) -> None:
+    # What is left over of both in every combination, as tokenizers makes it, would be 40 million windows here.
+    cut = encoder(8).encode_pair("a " * 20_000, "b " * 20_000)
+    assert cut == Encoded([CLS, 4, 4, SEP, 5, 5, 5, SEP], [0, 0, 0, 0, 1, 1, 1, 1], True)
 
 
 @pytest.mark.parametrize("count", [1, 5, 14, 140])

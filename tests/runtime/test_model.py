@@ -104,6 +104,11 @@ def test_a_list_of_numbers_is_refused(fp32: Model) -> None:
         fp32([101, 2204, 102])  # type: ignore[list-item]
 
 
+def test_a_dictionary_is_not_taken_for_the_texts_of_its_keys(fp32: Model) -> None:
+    with pytest.raises(TextError, match=r"text is dict .*; give a str, a pair, or an iterable of them"):
+        fp32({"text": "a good film"})  # type: ignore[call-overload]
+
+
 @pytest.mark.parametrize("batch_size", [0, -1])
 @pytest.mark.parametrize("kind", [list, iter])
 def test_a_batch_of_less_than_one_text_is_refused(

@@ -166,8 +166,8 @@ class SentenceModel(Model):
         """
         if batch_size < 1:
             raise InputError(f"batch_size is {batch_size}; give 1 or more")
-        if isinstance(texts, str):
-            raise TextError(f"the str {texts!r:.40} was given; give a list of texts")
+        if isinstance(texts, str | bytes | Mapping) or not isinstance(texts, Iterable):
+            raise TextError(f"the {type(texts).__name__} {texts!r:.40} was given; give a list of texts")
         listed = list(texts)
         if not listed:
             raise TextError("an empty list was given; give at least one text")
@@ -208,8 +208,8 @@ class SentenceModel(Model):
             TextError: Not strings, none, or one without a token.
             InputError: `k` below 1, or embeddings of another width or that are no numbers.
         """
-        if k < 1:
-            raise InputError(f"k is {k}; give 1 or more")
+        if not isinstance(k, int | np.integer) or k < 1:
+            raise InputError(f"k is {k!r}; give a whole number of 1 or more")
         known = corpus if isinstance(corpus, np.ndarray) else self.embed(corpus)
         if known.ndim != 2 or not len(known):
             raise InputError(f"the corpus has the shape {known.shape}; give texts, or embeddings of (texts, width)")

@@ -116,6 +116,8 @@ def test_embed_keeps_the_order_whatever_the_batches(batch_size: int, model: Sent
         ([], "at least one text"),
         (["a", 3], "text 2 of 2 is int 3"),
         ([("a", "b")], "tuple"),
+        (None, "the NoneType None was given; give a list of texts"),
+        ({"a": 1}, "the dict .* was given; give a list of texts"),
     ],
 )
 def test_embed_takes_an_iterable_of_strings_only(texts: Any, says: str, model: SentenceModel) -> None:
@@ -194,7 +196,9 @@ def test_a_corpus_of_cut_embeddings_is_searched_at_its_width(make: Callable[...,
 @pytest.mark.parametrize(
     ("corpus", "k", "says"),
     [
-        (["a"], 0, "k is 0; give 1 or more"),
+        (["a"], 0, "k is 0; give a whole number of 1 or more"),
+        (["a"], 1.5, "k is 1.5; give a whole number of 1 or more"),
+        (None, 1, "the NoneType None was given; give a list of texts"),
         (np.zeros((0, 6), np.float32), 1, r"shape \(0, 6\)"),
         (np.zeros(6, np.float32), 1, r"shape \(6,\)"),
         (np.zeros((4, 5), np.float32), 1, "width is 5"),
