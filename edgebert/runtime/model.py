@@ -81,8 +81,8 @@ class Model:
             TextError: Not a string, not valid Unicode, without a token, or a pair where the bundle takes single texts;
                 of several texts the message says which.
         """
-        if batch_size < 1:
-            raise InputError(f"batch_size is {batch_size}; give 1 or more")
+        if not isinstance(batch_size, int) or batch_size < 1:
+            raise InputError(f"batch_size is {batch_size!r}; give 1 or more")
         if isinstance(text, str | tuple | Words):
             return self._answers([text], [self.task.encode(text)], 1)[0]
         if isinstance(text, list):
