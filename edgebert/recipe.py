@@ -140,11 +140,15 @@ class VocabularySettings:
 
 @dataclass(frozen=True)
 class QuantizeSettings:
-    """INT8: how activations are quantized, and what is spared; "profile" leaves the choice to the profile."""
+    """INT8: how activations are quantized, and what is spared; "profile" leaves the choice to the profile.
+
+    `calibration` is for static INT8 and OpenVINO.
+    """
 
     format: Literal["profile", "dynamic", "static", "none"] = "profile"
     embeddings: Literal["int8", "fp32"] = "int8"
     samples: int = within(256, 8)
+    calibration: Literal["minmax", "percentile", "entropy", "mse"] = "minmax"
     max_drop: float | None = within(None, 0.0, 1.0)
 
 

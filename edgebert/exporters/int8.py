@@ -80,7 +80,8 @@ def _maker(
         from edgebert.compress.quantize.static import quantize_static
 
         module, outputs = fast_module(job.load(), job.half, job.segments, job.run.max_length), list(job.task().OUTPUTS)
-        quantize_static(module, calibration, outputs, job.run.max_length, choice, folder / CALIBRATED)
+        out = folder / CALIBRATED
+        quantize_static(module, calibration, outputs, job.run.max_length, choice, out, settings.calibration)
 
     def make(leave: Collection[str], out: Path) -> None:
         if form == "static":
