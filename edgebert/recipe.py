@@ -142,13 +142,15 @@ class VocabularySettings:
 class QuantizeSettings:
     """INT8: how activations are quantized, and what is spared; "profile" leaves the choice to the profile.
 
-    `calibration` is for static INT8 and OpenVINO.
+    `calibration` is for static INT8 and OpenVINO. `smooth` is SmoothQuant's alpha; 0 leaves it to nncf (0.95) in
+    OpenVINO, and out elsewhere.
     """
 
     format: Literal["profile", "dynamic", "static", "none"] = "profile"
     embeddings: Literal["int8", "fp32"] = "int8"
     samples: int = within(256, 8)
     calibration: Literal["minmax", "percentile", "entropy", "mse"] = "minmax"
+    smooth: float = within(0.0, 0.0, 1.0)
     max_drop: float | None = within(None, 0.0, 1.0)
 
 
@@ -203,6 +205,8 @@ def read_recipe(path: Path, overrides: tuple[str, ...] = ()) -> Recipe:
     for override in overrides:
         _override(table, override)
     recipe = _for_task(fill(Recipe, table, str(path)), str(path))
+    if recipe.quantize.smooth and recipe.export.graph == "plain":
+        raise SettingsError(f"{path}: 'quantize.smooth' needs 'export.graph' = \"fast\"; a plain graph is not smoothed")
     vocabulary = recipe.vocabulary
     trains = recipe.finetune or recipe.distill or recipe.prune or (vocabulary and vocabulary.recover)
     if trains and not (recipe.data.train and recipe.data.validation):

@@ -189,6 +189,22 @@ def test_openvino_int8_stays_close(full: Path, reference: list[Outputs], rows: l
     assert parity.max_difference < 0.1
 
 
+@pytest.mark.parametrize("method", ["percentile", "mse"])
+def test_openvino_is_calibrated_as_asked_and_stays_close(
+    method: str, full: Path, reference: list[Outputs], rows: list[Encoded], tmp_path: Path
+) -> None:
+    usual = quantize_openvino(full, rows, NAMES, tmp_path / "usual")
+    asked = quantize_openvino(full, rows, NAMES, tmp_path / "asked", method, 0.5)
+    assert usual == {"calibration": "mean of each text's extremes", "smooth": 0.95}
+    assert asked["smooth"] == 0.5
+    assert asked["calibration"] != usual["calibration"]
+    files = [tmp_path / name / "model.bin" for name in ("usual", "asked")]
+    assert files[0].read_bytes() != files[1].read_bytes()
+    parity = against(reference, OpenVinoSession(tmp_path / "asked" / "model.xml", 1, [8, 32]), rows)
+    assert parity.agreement >= 0.9
+    assert parity.max_difference < 0.1
+
+
 @pytest.mark.parametrize("form", ["dynamic", "openvino"])
 def test_the_same_model_gives_the_same_int8_bytes(form: str, full: Path, rows: list[Encoded], tmp_path: Path) -> None:
     written = []
