@@ -142,13 +142,16 @@ class VocabularySettings:
 class QuantizeSettings:
     """INT8: how activations are quantized, what is spared, and the training that gets the model used to it; or FP16.
 
-    "profile" leaves the format to the profile, "measure" times every form on this machine and keeps the fastest;
-    without `recover` nothing is trained.
+    "profile" leaves the format to the profile, "measure" times every form on this machine and keeps the fastest.
+    `calibration` is for static INT8 and OpenVINO. `smooth` is SmoothQuant's alpha; 0 leaves it to nncf (0.95) in
+    OpenVINO, and out elsewhere. Without `recover` nothing is trained.
     """
 
     format: Literal["profile", "dynamic", "static", "fp16", "none", "measure"] = "profile"
     embeddings: Literal["int8", "fp32"] = "int8"
     samples: int = within(256, 8)
+    calibration: Literal["minmax", "percentile", "entropy", "mse"] = "minmax"
+    smooth: float = within(0.0, 0.0, 1.0)
     max_drop: float | None = within(None, 0.0, 1.0)
     recover: TrainSettings | None = None
     loss: DistillLoss = field(default_factory=DistillLoss)
@@ -205,6 +208,8 @@ def read_recipe(path: Path, overrides: tuple[str, ...] = ()) -> Recipe:
     for override in overrides:
         _override(table, override)
     recipe = _for_task(fill(Recipe, table, str(path)), str(path))
+    if recipe.quantize.smooth and recipe.export.graph == "plain":
+        raise SettingsError(f"{path}: 'quantize.smooth' needs 'export.graph' = \"fast\"; a plain graph is not smoothed")
     vocabulary = recipe.vocabulary
     trains = recipe.finetune or recipe.distill or recipe.prune or (vocabulary and vocabulary.recover)
     if trains and not (recipe.data.train and recipe.data.validation):

@@ -135,6 +135,26 @@ def test_a_checkpoint_with_the_head_is_only_quantized(tmp_path: Path) -> None:
     assert manifest["metrics"] == {}
 
 
+def test_the_manifest_says_how_int8_was_smoothed_and_calibrated(tmp_path: Path) -> None:
+    source = make_checkpoint(tmp_path / "model", layers=1, head=2)
+    recipe = tmp_path / "quantize.toml"
+    recipe.write_text(
+        f'name = "q"\ntask = "text-classification"\n[model]\nsource = "{source}"\n'
+        '[data]\nunlabelled = ["text.txt"]\nmax_length = 32\n[export]\nstages = false\nformats = ["onnx", "openvino"]\n'
+        '[quantize]\nformat = "static"\nsmooth = 0.5\ncalibration = "percentile"\n'
+    )
+    (tmp_path / "text.txt").write_text("a good film\nthe story is dull\n" * 8)
+    assert export(recipe, tmp_path, tmp_path / "q") == 0
+    metrics = read_manifest(tmp_path / "q")["stages"][-1]["metrics"]
+    smoothing = metrics["smoothing"]
+    assert (smoothing["alpha"], smoothing["rescaled"], smoothing["folded"]) == (0.5, 3, 1)
+    assert 0 < smoothing["parity"]["max_difference"] <= 1e-5
+    assert metrics["openvino"]["smooth"] == 0.5
+    assert metrics["openvino"]["calibration"] == "mean of each text's 99.99% quantiles"
+    assert metrics["agreement"]["agreement"] >= 0.95
+    assert main(["verify", str(tmp_path / "q")]) == 0
+
+
 def test_static_int8_keeps_the_labels(recipe_file: Path, data_dir: Path, built: Path, tmp_path: Path) -> None:
     work = built.with_name(built.name + ".work")
     more = ("--work", str(work), "--set", "quantize.format=static", "--set", 'export.formats=["onnx"]')

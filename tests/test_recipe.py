@@ -50,6 +50,14 @@ def test_a_recipe_needs_a_name_a_task_and_a_model_only(minimal: Path) -> None:
     assert recipe.data.columns() == Columns("text", "", "label", True, "suffix")
 
 
+def test_smoothing_needs_the_rewritten_graph(minimal: Path) -> None:
+    assert read_recipe(minimal, ("quantize.smooth=0.5",)).quantize.smooth == 0.5
+    message = refused(minimal, "quantize.smooth=0.5", "export.graph=plain")
+    assert "quantize.smooth" in message
+    assert "fast" in message
+    assert "percentile" in refused(minimal, "quantize.calibration=median")
+
+
 def test_the_metric_is_the_one_that_is_named_else_the_first_of_the_task(minimal: Path) -> None:
     assert read_recipe(minimal, ("metric=matthews",)).metric == "matthews"
     for task in task_names():

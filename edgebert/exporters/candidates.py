@@ -15,7 +15,7 @@ from edgebert.compress.report import StageReport
 from edgebert.errors import RunError
 from edgebert.exporters.graphs import CPU, GRAPH, GraphJob, quality_of, tuned_head, write_openvino
 from edgebert.exporters.int8 import graph_maker
-from edgebert.exporters.onnx import graph_inputs
+from edgebert.exporters.onnx import fast_module, graph_inputs
 from edgebert.exporters.parity import relative_error
 from edgebert.recipe import QuantizeSettings, settings_dict
 from edgebert.runtime.encode import Encoded
@@ -87,6 +87,8 @@ def choose(job: GraphJob, graph: Path, settings: QuantizeSettings, choice: Expor
     the best candidate's; without labelled validation rows, the fastest of those whose error is at most twice the
     smallest INT8's. Times are of one process, to choose by: `edgebert bench` is what measures.
 
+    `smooth` is left out of ONNX Runtime's trials: what it adds, three multiplications a layer, it adds to all.
+
     Args:
         job: The model and its texts.
         graph: Folder of its full-precision graph.
@@ -145,13 +147,16 @@ def _write(
             from edgebert.compress.quantize.openvino import quantize_openvino
 
             rows = job.calibration_windows(settings.samples)
-            quantize_openvino(full, rows, graph_inputs(full), out / "openvino")
+            names, folder = graph_inputs(full), out / "openvino"
+            quantize_openvino(full, rows, names, folder, settings.calibration, settings.smooth)
         return graph_inputs(full)
     if candidate.form == "none":
         (out / GRAPH).symlink_to(full.resolve())
     else:
         rows = job.calibration_windows(settings.samples)
-        graph_maker(job, full, rows, settings, candidate.form, choice, out)((), out / GRAPH)
+        static = candidate.form == "static"
+        module = fast_module(job.load(), job.half, job.segments, job.run.max_length) if static else None
+        graph_maker(job, full, module, rows, settings, choice, out)((), out / GRAPH)
     return graph_inputs(out / GRAPH)
 
 

@@ -92,10 +92,12 @@ class _Layer(nn.Module):
 
     def __init__(self, parts: arch.LayerParts) -> None:
         super().__init__()
+        self.attention_input: nn.Module = nn.Identity()
         self.attention, self.tail = _Attention(parts), _LayerTail(parts)
 
     def forward(self, hidden: Tensor, bias: Tensor) -> Tensor:
-        tail: Tensor = self.tail(self.attention(hidden, hidden, bias), hidden)
+        given = self.attention_input(hidden)
+        tail: Tensor = self.tail(self.attention(given, given, bias), hidden)
         return tail
 
 
@@ -103,8 +105,8 @@ class _FirstRowLayer(_Layer):
     """The last encoder layer for the [CLS] row alone: keys and values of every row, one query."""
 
     def forward(self, hidden: Tensor, bias: Tensor) -> Tensor:
-        first = hidden[:, :1]
-        tail: Tensor = self.tail(self.attention(first, hidden, bias), first)
+        given = self.attention_input(hidden)
+        tail: Tensor = self.tail(self.attention(given[:, :1], given, bias), hidden[:, :1])
         return tail
 
 
@@ -136,11 +138,30 @@ class _LayerTail(nn.Module):
         self.attention_output, self.attention_norm = parts.attention_output, parts.attention_norm
         self.ffn_in, self.activation = parts.ffn_in, parts.ffn_activation
         self.ffn_out, self.ffn_norm = parts.ffn_out, parts.ffn_norm
+        self.ffn_input: nn.Module = nn.Identity()
+        self.ffn_middle: nn.Module = nn.Identity()
 
     def forward(self, context: Tensor, residual: Tensor) -> Tensor:
         hidden = self.attention_norm(self.attention_output(context) + residual)
-        normed: Tensor = self.ffn_norm(self.ffn_out(self.activation(self.ffn_in(hidden))) + hidden)
+        middle = self.ffn_middle(self.activation(self.ffn_in(self.ffn_input(hidden))))
+        normed: Tensor = self.ffn_norm(self.ffn_out(middle) + hidden)
         return normed
+
+
+class Rescale(nn.Module):
+    """Multiply every channel by its factor: what INT8 smoothing (`compress.quantize.smooth`) puts before products.
+
+    *Shape*: (batch, rows, width), as given and as returned.
+    """
+
+    def __init__(self, factors: Tensor) -> None:
+        """Take a factor a channel, (width)."""
+        super().__init__()
+        self.factors = nn.Parameter(factors)
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """The rescaled rows."""
+        return hidden * self.factors
 
 
 def _scaled(linear: nn.Linear, scale: float) -> nn.Linear:

@@ -14,16 +14,18 @@ from edgebert.compress.quantize.embeddings import quantize_embeddings
 from edgebert.compress.quantize.guard import Guard
 from edgebert.compress.quantize.products import release, weight_products
 from edgebert.compress.report import StageReport
+from edgebert.errors import RunError
 from edgebert.exporters.graphs import CPU, GRAPH, GraphJob, compare_graph, quality_of, tuned_head
-from edgebert.exporters.onnx import fast_module, graph_inputs
-from edgebert.exporters.parity import relative_error
+from edgebert.exporters.inference import InferenceModel
+from edgebert.exporters.onnx import export_module, fast_module, graph_inputs
+from edgebert.exporters.parity import relative_error, require_parity
 from edgebert.recipe import QuantizeSettings, settings_dict
 from edgebert.runtime.encode import Encoded
 from edgebert.runtime.model import padded_inputs
 from edgebert.runtime.session import OnnxSession, OpenVinoSession, Outputs, Session
 from edgebert.target import ExportChoice
 
-CALIBRATED = ".calibrated.onnx"
+CALIBRATED, SMOOTHED = ".calibrated.onnx", ".smoothed.onnx"
 Make = Callable[[Collection[str], Path], None]
 
 
@@ -41,49 +43,78 @@ def quantized_graph(
         out: Folder for `model.onnx` and `openvino/`.
 
     Raises:
-        RunError: `settings.max_drop` cannot be held.
+        RunError: `settings.max_drop` cannot be held, or `settings.smooth` is set for layers that cannot be rewritten.
+        ParityError: The smoothed full-precision graph does not answer as PyTorch does.
     """
     calibration, windows = job.calibration_windows(settings.samples), job.parity_windows()
     reference = job.reference(windows)
-    make = graph_maker(job, graph / GRAPH, calibration, settings, form, choice, out)
     metrics: dict[str, Any] = {}
+    full, module = graph / GRAPH, None
+    if settings.smooth:
+        full = out / SMOOTHED
+        module, metrics["smoothing"] = _smoothed(job, calibration, settings.smooth, full)
+        parity = compare_graph(job, OnnxSession(full, 2, CPU), graph_inputs(full), windows, reference)
+        require_parity(parity, "smoothed graph")
+        metrics["smoothing"]["parity"] = asdict(parity)
+    elif form == "static":
+        module = fast_module(job.load(), job.half, job.segments, job.run.max_length)
+    make = graph_maker(job, full, module if form == "static" else None, calibration, settings, choice, out)
     if settings.max_drop is None:
         make((), out / GRAPH)
     else:
-        metrics["guard"] = _guard(job, graph / GRAPH, make, settings.max_drop).run(graph / GRAPH, out / GRAPH)
-    (out / CALIBRATED).unlink(missing_ok=True)
+        metrics["guard"] = _guard(job, full, make, settings.max_drop).run(full, out / GRAPH)
+    for name in (CALIBRATED, SMOOTHED):
+        (out / name).unlink(missing_ok=True)
     names = graph_inputs(out / GRAPH)
     session: Session = OnnxSession(out / GRAPH, 2, CPU)
     metrics["agreement"] = asdict(compare_graph(job, session, names, windows, reference))
     metrics["head"] = tuned = tuned_head(job, session, names)
     metrics["quality"] = quality_of(job, session, names, tuned)
     if "openvino" in job.settings.formats:
-        session = _openvino(graph, calibration, choice, out)
+        session, made = _openvino(graph, calibration, settings, choice, out)
         names = graph_inputs(graph / GRAPH)
         agreement = asdict(compare_graph(job, session, names, windows, reference))
-        metrics["openvino"] = {"agreement": agreement, "quality": quality_of(job, session, names, tuned)}
+        metrics["openvino"] = {**made, "agreement": agreement, "quality": quality_of(job, session, names, tuned)}
     arguments = {**settings_dict(settings), "format": form, "inputs": names, "profile": settings_dict(choice)}
     return StageReport("quantize", arguments, metrics)
+
+
+def _smoothed(job: GraphJob, rows: list[Encoded], alpha: float, out: Path) -> tuple[Any, dict[str, Any]]:
+    """The module with its outliers moved into its weights, its full-precision graph, and what was done."""
+    from edgebert.compress.quantize.smooth import smooth_module
+
+    model = job.load()
+    module = fast_module(model, job.half, job.segments, job.run.max_length)
+    if not isinstance(module, InferenceModel):
+        raise RunError(
+            f"{model.config.model_type} layers cannot be rewritten, so nor smoothed; set quantize.smooth = 0.0"
+        )
+    done = smooth_module(module, rows, alpha)
+    export_module(module, list(job.task().OUTPUTS), model.config, job.run.max_length, out)
+    return module, done
 
 
 def graph_maker(
     job: GraphJob,
     graph: Path,
+    module: Any,  # noqa: ANN401
     calibration: list[Encoded],
     settings: QuantizeSettings,
-    form: str,
     choice: ExportChoice,
     folder: Path,
 ) -> Make:
-    """What writes an INT8 graph that leaves some products of the full-precision one as they are."""
-    if form == "static":
+    """What writes an INT8 graph that leaves some products of the full-precision one as they are.
+
+    It is static where there is a module to calibrate, else dynamic.
+    """
+    if module is not None:
         from edgebert.compress.quantize.static import quantize_static
 
-        module, outputs = fast_module(job.load(), job.half, job.segments, job.run.max_length), list(job.task().OUTPUTS)
-        quantize_static(module, calibration, outputs, job.run.max_length, choice, folder / CALIBRATED)
+        outputs, out = list(job.task().OUTPUTS), folder / CALIBRATED
+        quantize_static(module, calibration, outputs, job.run.max_length, choice, out, settings.calibration)
 
     def make(leave: Collection[str], out: Path) -> None:
-        if form == "static":
+        if module is not None:
             model = onnx.load(folder / CALIBRATED)
             release(model, onnx.load(graph), leave)
         else:
@@ -113,8 +144,14 @@ def _guard(job: GraphJob, graph: Path, make: Make, max_drop: float) -> Guard:
     return Guard(products, make, quality, lambda path: relative_error(reference, outputs(path)), max_drop)
 
 
-def _openvino(graph: Path, calibration: list[Encoded], choice: ExportChoice, out: Path) -> Session:
+def _openvino(
+    graph: Path, calibration: list[Encoded], settings: QuantizeSettings, choice: ExportChoice, out: Path
+) -> tuple[Session, dict[str, Any]]:
+    """The INT8 OpenVINO model, and what it was calibrated and smoothed with."""
     from edgebert.compress.quantize.openvino import quantize_openvino
 
-    quantize_openvino(graph / GRAPH, calibration, graph_inputs(graph / GRAPH), out / "openvino")
-    return OpenVinoSession(out / "openvino" / "model.xml", 2, list(choice.length_buckets))
+    folder = out / "openvino"
+    made = quantize_openvino(
+        graph / GRAPH, calibration, graph_inputs(graph / GRAPH), folder, settings.calibration, settings.smooth
+    )
+    return OpenVinoSession(folder / "model.xml", 2, list(choice.length_buckets)), made

@@ -68,11 +68,22 @@ def export_fast(
         Names of the graph's inputs.
     """
     module = fast_module(model, half, segments, max_length)
-    _export(module, outputs, model.config, max_length, out)
+    export_module(module, outputs, model.config, max_length, out)
+    return module.inputs
+
+
+def export_module(
+    module: InferenceModel | PlainModel,
+    outputs: Sequence[str],
+    config: Any,  # noqa: ANN401
+    max_length: int,
+    out: Path,
+) -> None:
+    """Write a module of `fast_module` over a model of this config; the other arguments are those of `export_fast`."""
+    _export(module, outputs, config, max_length, out)
     graph = onnx.load(out)
     fuse_attention(graph)
     onnx.save(graph, out)
-    return module.inputs
 
 
 class PlainModel(nn.Module):

@@ -1,18 +1,21 @@
 """INT8 graphs: weights really INT8, answers close to full precision, one QDQ file on both runtimes."""
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
 import pytest
+import torch
 from onnx import TensorProto, helper, numpy_helper
 
 from edgebert.compress import checkpoint
 from edgebert.compress.quantize.dynamic import quantize_weights
 from edgebert.compress.quantize.openvino import quantize_openvino
 from edgebert.compress.quantize.products import head_matmuls
+from edgebert.compress.quantize.ranges import Histogram, choose_range
 from edgebert.compress.quantize.static import quantize_static
 from edgebert.compress.tasks import text_classification as half
 from edgebert.compress.validation import torch_outputs
@@ -150,10 +153,54 @@ def test_static_qdq_has_int8_weights_and_runs_alike_on_both_runtimes(
     assert on_openvino.max_difference < 0.1
 
 
+@pytest.mark.parametrize(("method", "activations"), [("percentile", "uint8"), ("mse", "int8")])
+def test_a_range_is_chosen_from_every_text_unpadded(
+    method: str, activations: Any, model: Any, reference: list[Outputs], rows: list[Encoded], tmp_path: Path
+) -> None:
+    path, choice = tmp_path / "qdq.onnx", replace(CHOICE, activation_type=activations)
+    module = fast_module(model, half, 1, 32)
+    quantize_static(module, rows, list(KINDS), 32, choice, path, method)
+    parity = against(reference, OnnxSession(path, 1, CPU), rows)
+    assert parity.agreement >= 0.9
+    assert 0 < parity.max_difference < 0.1
+    histogram = Histogram()
+    for row in rows:
+        histogram.add(module.embeddings(torch.tensor([row.ids]), None).detach().numpy())
+    low, high = choose_range(histogram, method, symmetric=activations == "int8")
+    scale, zero = first_quantized(path)
+    # PyTorch's symmetric INT8 takes the size for 127.5 steps.
+    assert scale == pytest.approx((high - low) / 255, rel=1e-4)
+    assert zero == (0 if activations == "int8" else round(-low / scale))
+
+
+def first_quantized(path: Path) -> tuple[float, int]:
+    """Scale and zero point of the first activation that a graph quantizes: the embeddings."""
+    graph = onnx.load(path).graph
+    known = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    node = next(node for node in graph.node if node.op_type == "QuantizeLinear")
+    return float(known[node.input[1]]), int(known[node.input[2]])
+
+
 def test_openvino_int8_stays_close(full: Path, reference: list[Outputs], rows: list[Encoded], tmp_path: Path) -> None:
     quantize_openvino(full, rows, NAMES, tmp_path)
     assert (tmp_path / "model.bin").stat().st_size < full.stat().st_size / 2
     parity = against(reference, OpenVinoSession(tmp_path / "model.xml", 1, [8, 32]), rows)
+    assert parity.agreement >= 0.9
+    assert parity.max_difference < 0.1
+
+
+@pytest.mark.parametrize("method", ["percentile", "mse"])
+def test_openvino_is_calibrated_as_asked_and_stays_close(
+    method: str, full: Path, reference: list[Outputs], rows: list[Encoded], tmp_path: Path
+) -> None:
+    usual = quantize_openvino(full, rows, NAMES, tmp_path / "usual")
+    asked = quantize_openvino(full, rows, NAMES, tmp_path / "asked", method, 0.5)
+    assert usual == {"calibration": "mean of each text's extremes", "smooth": 0.95}
+    assert asked["smooth"] == 0.5
+    assert asked["calibration"] != usual["calibration"]
+    files = [tmp_path / name / "model.bin" for name in ("usual", "asked")]
+    assert files[0].read_bytes() != files[1].read_bytes()
+    parity = against(reference, OpenVinoSession(tmp_path / "asked" / "model.xml", 1, [8, 32]), rows)
     assert parity.agreement >= 0.9
     assert parity.max_difference < 0.1
 
