@@ -10,7 +10,6 @@ import torch
 from edgebert.compress import checkpoint
 from edgebert.compress.quantize.dynamic import quantize_weights
 from edgebert.compress.quantize.smooth import smooth_module
-from edgebert.compress.quantize.static import quantize_static
 from edgebert.compress.tasks import text_classification as half
 from edgebert.exporters.inference import InferenceModel
 from edgebert.exporters.onnx import export_module, fast_module
@@ -20,7 +19,8 @@ from edgebert.runtime.model import padded_inputs
 from edgebert.runtime.session import OnnxSession, Outputs
 from edgebert.target import read_target
 
-CHOICE = read_target("x86-avx512-vnni").export
+# Weights of seven bits: without VNNI those of eight saturate, and their error would hide every other.
+CHOICE = read_target("x86-avx2").export
 NAMES = ["input_ids", "attention_mask"]
 OUTLIER = 60.0
 
@@ -97,9 +97,8 @@ def test_a_channel_that_is_always_zero_is_left_alone(shallow_checkpoint: Path, t
     assert bool(torch.isfinite(layer.attention_input.factors).all())
 
 
-@pytest.mark.parametrize("form", ["dynamic", "static"])
 def test_int8_of_a_model_with_an_outlier_is_far_closer_when_smoothed(
-    classifier_checkpoint: Path, texts: list[Encoded], form: str, tmp_path: Path
+    classifier_checkpoint: Path, texts: list[Encoded], tmp_path: Path
 ) -> None:
     errors, model = [], model_of(classifier_checkpoint, planted=True)
     with torch.no_grad():
@@ -113,12 +112,9 @@ def test_int8_of_a_model_with_an_outlier_is_far_closer_when_smoothed(
         if alpha:
             smooth_module(module, texts, alpha)
         path = tmp_path / f"{alpha}.onnx"
-        if form == "static":
-            quantize_static(module, texts, ["logits"], 32, CHOICE, path)
-        else:
-            export_module(module, ["logits"], model.config, 32, tmp_path / "full.onnx")
-            assert relative_error(reference, outputs(tmp_path / "full.onnx", texts)) < 1e-9
-            quantize_weights(tmp_path / "full.onnx", CHOICE, path)
+        export_module(module, ["logits"], model.config, 32, tmp_path / "full.onnx")
+        assert relative_error(reference, outputs(tmp_path / "full.onnx", texts)) < 1e-9
+        quantize_weights(tmp_path / "full.onnx", CHOICE, path)
         errors.append(relative_error(reference, outputs(path, texts)))
     assert errors[1] < errors[0] / 3
 
