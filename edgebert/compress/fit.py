@@ -20,8 +20,8 @@ def check_fit(folder: Path, recipe: Recipe) -> None:
         recipe: What is to be done with it.
 
     Raises:
-        SettingsError: Texts longer than its positions, layers that it does not have, or a compression that its family
-            does not allow.
+        SettingsError: Texts longer than its positions, layers that it does not have, or a compression or smoothing
+            that its family does not allow.
     """
     config = checkpoint.load_config(folder)
     longest = arch.longest_input(config)
@@ -37,3 +37,8 @@ def check_fit(folder: Path, recipe: Recipe) -> None:
         check_prunable(config)
     if recipe.vocabulary:
         check_vocabulary(folder, recipe)
+    if recipe.quantize.smooth and not arch.family_of(config).standard_layers:
+        raise SettingsError(
+            f"quantize.smooth is {recipe.quantize.smooth}, but {config.model_type} layers cannot be rewritten, "
+            "nor smoothed; set quantize.smooth = 0.0"
+        )

@@ -14,7 +14,6 @@ from edgebert.compress.quantize.embeddings import quantize_embeddings
 from edgebert.compress.quantize.guard import Guard
 from edgebert.compress.quantize.products import release, weight_products
 from edgebert.compress.report import StageReport
-from edgebert.errors import RunError
 from edgebert.exporters.graphs import CPU, GRAPH, GraphJob, compare_graph, quality_of, tuned_head
 from edgebert.exporters.inference import InferenceModel
 from edgebert.exporters.onnx import export_module, fast_module, graph_inputs
@@ -43,7 +42,7 @@ def quantized_graph(
         out: Folder for `model.onnx` and `openvino/`.
 
     Raises:
-        RunError: `settings.max_drop` cannot be held, or `settings.smooth` is set for layers that cannot be rewritten.
+        RunError: `settings.max_drop` cannot be held.
         ParityError: The smoothed full-precision graph does not answer as PyTorch does.
     """
     calibration, windows = job.calibration_windows(settings.samples), job.parity_windows()
@@ -85,10 +84,7 @@ def _smoothed(job: GraphJob, rows: list[Encoded], alpha: float, out: Path) -> tu
 
     model = job.load()
     module = fast_module(model, job.half, job.segments, job.run.max_length)
-    if not isinstance(module, InferenceModel):
-        raise RunError(
-            f"{model.config.model_type} layers cannot be rewritten, so nor smoothed; set quantize.smooth = 0.0"
-        )
+    assert isinstance(module, InferenceModel), "refused by compress.fit before anything ran"
     done = smooth_module(module, rows, alpha)
     export_module(module, list(job.task().OUTPUTS), model.config, job.run.max_length, out)
     return module, done

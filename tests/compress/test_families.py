@@ -96,6 +96,7 @@ ASKS_TOO_MUCH = [
     ("distilbert", "distill.layers=[0,3]", "the teacher has 3 layers"),
     ("electra", "distill.hidden_size=16", "electra models cannot be narrowed"),
     ("mobilebert", "prune.samples=8", "mobilebert models cannot be pruned"),
+    ("mobilebert", "quantize.smooth=0.5", "mobilebert layers cannot be rewritten, nor smoothed"),
     ("bert", "vocabulary.rank=32", "vocabulary.rank is 32, but the word table is 32 wide"),
     ("electra", "vocabulary.rank=16", "vocabulary.rank is 16, but the word table is 16 wide"),
 ]
