@@ -59,8 +59,10 @@ def test_data_that_teaches_nothing_is_refused() -> None:
 
     data = DataSettings(train="t.json")
     unknown = Example("who", "a b", None, 7, "t.json")
-    assert refused(data, train=[example("a b", "b"), unknown]).startswith("t.json: question 7: no 'answers'; expected a")
-    assert refused(data, validation=[unknown]).startswith("t.json: line 7: no 'answers'; expected a")
+    assert refused(data, train=[example("a b", "b"), unknown]).startswith(
+        "t.json: question 7: no 'answers'; expected a"
+    )
+    assert refused(data, validation=[unknown]).startswith("t.json: question 7: no 'answers'; expected a")
     assert (
         refused(data, train=[example("a b", None)]) == "data/t.json: no question has an answer; expected some that have"
     )

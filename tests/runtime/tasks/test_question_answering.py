@@ -306,7 +306,7 @@ def test_what_is_right_is_every_answers_text() -> None:
     assert task(may_have_no_answer=True).expected(row) == ("Ann",)
     assert task().expected(Example("who", "x", (), 1)) == ()
     assert task().predicted(FoundAnswer("", None, None, 0.5, "Ann", 3.0)) == ""
-    with pytest.raises(DataError, match=r"^d.json: line 4: no 'answers'; expected a list of them"):
+    with pytest.raises(DataError, match=r"^d.json: question 4: no 'answers'; expected a list of them"):
         task().expected(Example("who", "x", None, 4, "d.json"))
-    with pytest.raises(DataError, match=r"^d.json: line 4: 'who' has no context"):
+    with pytest.raises(DataError, match=r"^d.json: question 4: 'who' has no context"):
         task().given(Example("who", None, None, 4, "d.json"))
