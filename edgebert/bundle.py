@@ -55,12 +55,17 @@ def folder_sha256(folder: Path, names: list[str] | None = None) -> str:
     return digest.hexdigest()
 
 
+def nested(folder: Path) -> list[Path]:
+    """Bundles inside a bundle, each with a manifest of its own: the full-precision baseline, where asked for."""
+    return sorted(path.parent for path in folder.rglob(MANIFEST) if path.parent != folder)
+
+
 def list_files(folder: Path) -> list[dict[str, Any]]:
     """Path, hash and size of every file of a bundle but the manifest, and but bundles inside it."""
-    nested = [path.parent for path in folder.rglob(MANIFEST) if path.parent != folder]
+    inner = nested(folder)
     entries = []
     for path in sorted(folder.rglob("*")):
-        inside = any(parent in path.parents for parent in nested)
+        inside = any(parent in path.parents for parent in inner)
         if path.is_file() and path != folder / MANIFEST and not inside:
             name = path.relative_to(folder).as_posix()
             entries.append({"path": name, "sha256": file_sha256(path), "bytes": path.stat().st_size})

@@ -39,7 +39,7 @@ def _write_page(folder: Path, manifest: dict[str, Any]) -> None:
     layers = ", ".join(f"{layer['heads']}x{layer['ffn']}" for layer in manifest["layers"])
     facts = [
         ("name", manifest["name"]),
-        ("task", f"{manifest['task']}, {len(manifest['labels'])} labels: {listed(manifest['labels'])}"),
+        ("task", _task(manifest)),
         ("precision", manifest["precision"]),
         ("layers", f"{layers} (heads x neurons)"),
         *_work(manifest),
@@ -60,6 +60,11 @@ def _write_page(folder: Path, manifest: dict[str, Any]) -> None:
     write(table(("what", "is"), facts))
     write("")
     write(table(("file", "MB"), [(entry["path"], f"{entry['bytes'] / 1e6:.2f}") for entry in manifest["files"]]))
+
+
+def _task(manifest: dict[str, Any]) -> str:
+    labels = manifest["labels"]
+    return f"{manifest['task']}, {len(labels)} labels: {listed(labels)}" if labels else str(manifest["task"])
 
 
 def _work(manifest: dict[str, Any]) -> list[tuple[str, str]]:

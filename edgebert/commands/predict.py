@@ -24,8 +24,10 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.text_pair is not None and arguments.context is not None:
         raise InputError("both --text-pair and --context are given; they are two names of the second text, give one")
     second = arguments.text_pair if arguments.context is None else arguments.context
-    if second is not None and len(arguments.text) != 1:
-        raise InputError(f"a second text goes with exactly one TEXT; {len(arguments.text)} given")
+    if second is not None and not arguments.text:
+        raise InputError(
+            "a second text goes with TEXT, and none was given; pairs of a file stand in its own columns: --input FILE"
+        )
     model = edgebert.load(arguments.bundle, runtime=arguments.runtime, threads=arguments.threads)
     texts = list(_texts(arguments, second, model.manifest))
     answers = model(texts)
@@ -44,7 +46,7 @@ def _texts(arguments: argparse.Namespace, second: str | None, manifest: dict[str
         for example in _rows(Path(arguments.input), manifest):
             yield example.text if example.text_pair is None else (example.text, example.text_pair)
     elif second is not None:
-        yield arguments.text[0], second
+        yield from ((text, second) for text in arguments.text)
     elif arguments.text:
         yield from arguments.text
     else:
@@ -56,7 +58,7 @@ def _rows(path: Path, manifest: dict[str, Any]) -> list[Example]:
     first, pair = getattr(device_half(manifest["task"]), "KEYS", ("text", "text_pair"))
     usual = Columns(first, pair if manifest["segments"] == 2 else "", "")
     if manifest["segments"] == 1 and _has_pairs(path, Columns(first, pair, "")):
-        raise InputError(f"{path}: has pairs ('{pair}'), but this bundle takes single texts; join them first")
+        raise InputError(f"{path}: has pairs ('{pair}'), but this bundle takes single texts; leave it out")
     try:
         return read_examples(path, usual)
     except DataError as error:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from edgebert.runtime.tasks import device_half
+
 
 def model_card(manifest: dict[str, Any]) -> str:
     """Markdown with what the bundle is, how good it was, where it came from, and how to call it."""
@@ -17,11 +19,12 @@ def model_card(manifest: dict[str, Any]) -> str:
         "```python",
         "import edgebert",
         'model = edgebert.load("path/of/this/folder")',
-        'print(model("your text"))',
+        f"print(model({_call(manifest)}))",
         "```",
         "",
-        f"- Labels: {', '.join(manifest['labels'])}",
-        f"- Longest input: {manifest['max_length']} tokens; longer text is cut, and the prediction says so",
+        *([f"- Labels: {', '.join(manifest['labels'])}"] if manifest["labels"] else []),
+        f"- Longest input: {manifest['max_length']} tokens; where the task has windows longer text is read in several, "
+        "else it is cut, and the prediction says so",
         f"- Layers: {_layers(manifest['layers'])}",
         f"- Base model: {base['source']}, licence {base['licence'] or 'not stated in the recipe'}",
         "",
@@ -38,6 +41,14 @@ def model_card(manifest: dict[str, Any]) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _call(manifest: dict[str, Any]) -> str:
+    """What the bundle is called with."""
+    keys = getattr(device_half(manifest["task"]), "KEYS", None)
+    if keys:
+        return "(" + ", ".join(f'"your {key}"' for key in keys) + ")"
+    return '("one text", "another")' if manifest["segments"] == 2 else '"your text"'
 
 
 def _layers(layers: list[dict[str, int]]) -> str:

@@ -33,8 +33,8 @@ def load_bundle(
         half = device_half(manifest["task"])
     except ValueError as error:
         raise BundleError(f"{path}: {error}; update edgebert") from None
-    if threads is not None and not 1 <= threads <= MOST_THREADS:
-        raise InputError(f"threads is {threads}; give 1 to {MOST_THREADS}")
+    if threads is not None and not (isinstance(threads, int) and 1 <= threads <= MOST_THREADS):
+        raise InputError(f"threads is {threads!r}; give 1 to {MOST_THREADS}")
     encoder = TextEncoder(path / "tokenizer.json", manifest["max_length"])
     session = open_session(path, manifest, runtime, threads, arena, provider=provider)
     model: Model = getattr(half, "MODEL", Model)(manifest, half.TASK(manifest, encoder), session)

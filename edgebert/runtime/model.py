@@ -193,9 +193,10 @@ def single_or_pair(segments: int, given: Text) -> Text:
         if len(given) != 2:
             raise TextError(f"a tuple of {len(given)} was given; a pair is (text, text_pair), several texts are a list")
         if segments == 1:
-            raise TextError("a pair of texts was given, but this bundle takes single texts; join them first")
+            raise TextError("a pair of texts was given, but this bundle takes single texts; give one text")
     elif segments == 2:
         raise TextError(
-            f"the single text {given!r:.40} was given, but this bundle compares pairs; give (text, text_pair)"
+            f"the single text {given!r:.40} was given, but this bundle compares pairs; "
+            "give (text, text_pair), or --text-pair"
         )
     return given

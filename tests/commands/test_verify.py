@@ -1,6 +1,7 @@
 """`edgebert inspect` and `edgebert verify`: what a bundle is, and whether it is whole."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,14 @@ def test_a_damaged_bundle_is_one_line(command: str, bundle_copy: Path, built: Pa
     assert refused(run(*arguments)).startswith(f"{model}: altered")
     with pytest.raises(BundleError):
         main([*arguments, "--debug"])
+
+
+def test_verify_reads_the_baseline_inside_too(bundle_copy: Path, built: Path, run: Run) -> None:
+    inside = Path(shutil.copytree(built.with_name(built.name + ".stages") / "0-baseline", bundle_copy / "baseline"))
+    count = sum(len(json.loads((each / "manifest.json").read_text())["files"]) for each in (bundle_copy, inside))
+    assert f"{count} files whole and unaltered" in run("verify", bundle_copy)[1]
+    (inside / "model.onnx").write_bytes(b"")
+    assert refused(run("verify", bundle_copy)).startswith(f"{inside / 'model.onnx'}: 0 bytes, expected")
 
 
 def test_verify_tells_every_damaged_file(bundle_copy: Path, run: Run) -> None:

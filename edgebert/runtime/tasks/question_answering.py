@@ -125,7 +125,9 @@ class QuestionAnswering:
             what = (
                 f"the single text {given!r:.40}" if isinstance(given, str) else f"{type(given).__name__} {given!r:.40}"
             )
-            raise TextError(f"{what} was given, but this bundle answers questions; give (question, context)")
+            raise TextError(
+                f"{what} was given, but this bundle answers questions; give (question, context), or --context"
+            )
         if len(given) != len(KEYS):
             raise TextError(f"a tuple of {len(given)} was given; give (question, context), several of them in a list")
         question, context = given

@@ -128,6 +128,9 @@ def test_the_command_line_predicts_and_evaluates(
     line = out("predict", QUESTION, "--context", contexts[0])
     assert line.startswith("great\t")
     assert line.endswith(f"\t{QUESTION} | {contexts[0]}\n")
+    questions = [QUESTION, "is the film good"]
+    both = out("predict", *questions, "--context", contexts[0]).splitlines()
+    assert [each.split("\t")[2] for each in both] == [f"{question} | {contexts[0]}" for question in questions]
     path = tmp_path / "asked.jsonl"
     path.write_text("".join(json.dumps({"question": QUESTION, "context": context}) + "\n" for context in contexts))
     first, second = out("predict", "--input", str(path)).splitlines()
