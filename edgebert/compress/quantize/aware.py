@@ -18,7 +18,7 @@ from edgebert.compress.run import Run
 from edgebert.recipe import QuantizeSettings
 from edgebert.target import ExportChoice
 
-VERSION = 1
+VERSION = 2
 STAGE = "quantization-aware"
 
 
@@ -61,12 +61,15 @@ def round_products(model: Any, choice: ExportChoice) -> None:  # noqa: ANN401
 
     Parameters keep their names and values. Heads stay as they are, as in the INT8 graph.
     """
+    padding = Padding()
+    model.register_forward_pre_hook(padding.note, with_kwargs=True)
     roots = [*arch.encoder_layers(model), *([arch.pooler(model)] if arch.pooler(model) is not None else [])]
     for root in roots:
         for module in root.modules():
             if type(module) is nn.Linear:
                 module.__class__ = RoundedLinear
-                cast("RoundedLinear", module).choice = choice
+                rounded = cast("RoundedLinear", module)
+                rounded.choice, rounded.padding = choice, padding
 
 
 def round_words(model: Any) -> None:  # noqa: ANN401
@@ -76,6 +79,26 @@ def round_words(model: Any) -> None:  # noqa: ANN401
         words.__class__ = RoundedEmbedding
 
 
+class Padding:
+    """Which tokens of the batch that is being run are real: padding has values too, and no text has it alone.
+
+    Attributes:
+        real: The batch's attention mask, (texts, tokens); None where there is none.
+    """
+
+    real: Tensor | None = None
+
+    def note(self, _model: Any, _args: tuple[Any, ...], given: dict[str, Any]) -> None:  # noqa: ANN401
+        """Keep the mask that the model is called with."""
+        self.real = given.get("attention_mask")
+
+    def blank(self, values: Tensor) -> Tensor:
+        """Zeros for padding, which widen no range. *Shape*: (texts, tokens, ...), or anything without tokens."""
+        if self.real is None or values.shape[:2] != self.real.shape:
+            return values
+        return values * self.real.view(*self.real.shape, *[1] * (values.ndim - 2)).to(values.dtype)
+
+
 class RoundedLinear(nn.Linear):
     """A product of rounded inputs and rounded weights; gradients pass the rounding unchanged (Bengio et al. 2013).
 
@@ -83,11 +106,13 @@ class RoundedLinear(nn.Linear):
     """
 
     choice: ExportChoice
+    padding: Padding
 
     def forward(self, input: Tensor) -> Tensor:
         """Rounded product."""
         weight = rounded_weight(self.weight, self.choice)
-        return functional.linear(rounded_texts(input, self.choice.activation_type), weight, self.bias)
+        rounded = rounded_texts(input, self.padding.blank(input), self.choice.activation_type)
+        return functional.linear(rounded, weight, self.bias)
 
 
 class RoundedEmbedding(nn.Embedding):
@@ -106,30 +131,28 @@ def rounded_weight(weight: Tensor, choice: ExportChoice) -> Tensor:
     A scale for each output where the profile quantizes per channel; seven bits with `reduce_range`; int8 is symmetric,
     uint8 has a zero point.
     """
-    axis = 1 if choice.per_channel else None
+    seen = weight.detach() if choice.per_channel else weight.detach().view(1, -1)
     if choice.weight_type == "int8":
-        return _symmetric(weight, 64 if choice.reduce_range else 127, axis)
-    return _with_zero_point(weight, 127 if choice.reduce_range else 255, axis)
+        return _symmetric(weight, seen, 64 if choice.reduce_range else 127)
+    return _with_zero_point(weight, seen, 127 if choice.reduce_range else 255)
 
 
-def rounded_texts(values: Tensor, kind: Literal["int8", "uint8"]) -> Tensor:
-    """Activations as INT8 has them: one range for each text. *Shape*: (texts, ...)."""
-    flat = values.float().flatten(1)
-    rounded = _symmetric(flat, 127, 1) if kind == "int8" else _with_zero_point(flat, 255, 1)
+def rounded_texts(values: Tensor, real: Tensor, kind: Literal["int8", "uint8"]) -> Tensor:
+    """Activations as INT8 has them: one range for each text, that of `real`. *Shape* of both: (texts, ...)."""
+    flat, seen = values.float().flatten(1), real.detach().float().flatten(1)
+    rounded = _symmetric(flat, seen, 127) if kind == "int8" else _with_zero_point(flat, seen, 255)
     return rounded.view_as(values).to(values.dtype)
 
 
-def _symmetric(values: Tensor, most: int, axis: int | None) -> Tensor:
-    largest = values.detach().abs()
-    largest = largest.max() if axis is None else largest.amax(axis, keepdim=True)
-    scale = largest.clamp_min(1e-12) / most
+def _symmetric(values: Tensor, seen: Tensor, most: int) -> Tensor:
+    """Round every row of (rows, values) in steps of a range that fits the row of `seen`, or its only one."""
+    scale = seen.abs().amax(1, keepdim=True).clamp_min(1e-12) / most
     return _straight_through(values, torch.round(values / scale) * scale)
 
 
-def _with_zero_point(values: Tensor, steps: int, axis: int | None) -> Tensor:
-    fixed = values.detach()
-    low = (fixed.min() if axis is None else fixed.amin(axis, keepdim=True)).clamp_max(0)
-    high = (fixed.max() if axis is None else fixed.amax(axis, keepdim=True)).clamp_min(0)
+def _with_zero_point(values: Tensor, seen: Tensor, steps: int) -> Tensor:
+    """The same, in steps from the lowest to the highest, zero one of them."""
+    low, high = seen.amin(1, keepdim=True).clamp_max(0), seen.amax(1, keepdim=True).clamp_min(0)
     scale = (high - low).clamp_min(1e-12) / steps
     zero = torch.round(-low / scale)
     return _straight_through(values, ((torch.round(values / scale) + zero).clamp(0, steps) - zero) * scale)

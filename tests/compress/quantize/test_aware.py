@@ -60,13 +60,15 @@ def logits(model: Any, rows: list[Encoded]) -> Any:
     return np.concatenate([next(torch_outputs(model, [row], half, TokenClassification.OUTPUTS))[0] for row in rows])
 
 
-def test_a_text_has_its_own_range_whatever_it_is_trained_with(classifier_checkpoint: Path) -> None:
+def test_a_text_has_its_own_range_whatever_it_is_padded_and_trained_with(classifier_checkpoint: Path) -> None:
     model = checkpoint.load_model(classifier_checkpoint, "text-classification", ["a", "b"]).eval()
     round_products(model, CHOICE)
     ids = torch.randint(5, 40, (4, 12), generator=torch.Generator().manual_seed(0))
-    together = model(input_ids=ids).logits
-    alone = torch.cat([model(input_ids=row[None]).logits for row in ids])
-    assert torch.allclose(together, alone, atol=1e-5)
+    lengths = [12, 9, 5, 2]
+    mask = torch.tensor([[1] * length + [0] * (12 - length) for length in lengths])
+    together = model(input_ids=ids, attention_mask=mask).logits
+    alone = [model(input_ids=row[None, :length]).logits for row, length in zip(ids, lengths, strict=True)]
+    assert torch.allclose(together, torch.cat(alone), atol=1e-5)
 
 
 def test_word_rows_are_rounded_to_127_steps_of_their_own(classifier_checkpoint: Path) -> None:
