@@ -33,8 +33,8 @@ from edgebert.exporters.candidates import VERSION as CHOOSE_VERSION
 from edgebert.exporters.candidates import Candidate, choose
 from edgebert.exporters.fp16 import VERSION as FP16_VERSION
 from edgebert.exporters.fp16 import fp16_graph
+from edgebert.exporters.graphs import CPU, GraphJob, full_precision_graph
 from edgebert.exporters.graphs import VERSION as GRAPH_VERSION
-from edgebert.exporters.graphs import GraphJob, full_precision_graph
 from edgebert.exporters.int8 import quantized_graph
 from edgebert.measure.environment import environment
 from edgebert.recipe import Recipe, VocabularySettings, settings_dict
@@ -236,7 +236,8 @@ class _Build:
         settings, choice = self.recipe.quantize, self.target.export
         inputs = {"graph": bundle.folder_sha256(graph.folder, ["model.onnx"]), "settings": settings_dict(settings)}
         inputs |= {"profile": settings_dict(choice), "formats": list(self.recipe.export.formats)}
-        inputs |= {"machine": {key: environment()[key] for key in ("cpu", "flags", "cores", "versions")}}
+        machine = environment()
+        inputs |= {"machine": {key: machine[key] for key in ("cpu", "flags", "cores", "versions")}}
         action = partial(choose, self._job(step), graph.folder, settings, choice)
         done = self._stage(CHOOSE, CHOOSE_VERSION, {**inputs, **self._data_inputs(*SPLITS)}, action)
         chosen = Candidate(**done.report.metrics["chosen"])
@@ -304,9 +305,15 @@ def quantization(recipe: Recipe, target: Target) -> str:
     """`dynamic`, `static`, `fp16`, `none` or `measure`: what the recipe says, else what the profile says.
 
     Raises:
-        SettingsError: Training for INT8 where there is none.
+        SettingsError: Training for INT8 where there is none, or measuring here for what does not run on a CPU.
     """
-    choice, precision = target.export, str(recipe.quantize.format)
+    choice = target.export
+    precision: str = recipe.quantize.format
+    if precision == "measure" and choice.provider != CPU:
+        raise SettingsError(
+            f'quantize.format "measure" times on this machine\'s CPU, but profile {target.name} runs on '
+            f"{choice.provider}; set quantize.format to profile, fp16, static or none"
+        )
     if precision == "profile":
         precision = {"fp32": "none", "fp16": "fp16", "int8": choice.format}[choice.precision]
     if recipe.quantize.recover and precision in ("none", "fp16"):

@@ -211,7 +211,8 @@ def read_recipe(path: Path, overrides: tuple[str, ...] = ()) -> Recipe:
     if recipe.quantize.smooth and recipe.export.graph == "plain":
         raise SettingsError(f"{path}: 'quantize.smooth' needs 'export.graph' = \"fast\"; a plain graph is not smoothed")
     vocabulary = recipe.vocabulary
-    trains = recipe.finetune or recipe.distill or recipe.prune or (vocabulary and vocabulary.recover)
+    recovers = recipe.quantize.recover or (vocabulary and vocabulary.recover)
+    trains = recipe.finetune or recipe.distill or recipe.prune or recovers
     if trains and not (recipe.data.train and recipe.data.validation):
         raise SettingsError(f"{path}: training stages need 'data.train' and 'data.validation'; name both files")
     if recipe.quantize.max_drop is not None and not recipe.data.validation:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -12,10 +13,9 @@ import numpy as np
 
 from edgebert.compress.progress import progress
 from edgebert.compress.report import StageReport
-from edgebert.errors import RunError
 from edgebert.exporters.graphs import CPU, GRAPH, GraphJob, quality_of, tuned_head, write_openvino
 from edgebert.exporters.int8 import graph_maker
-from edgebert.exporters.onnx import fast_module, graph_inputs
+from edgebert.exporters.onnx import graph_inputs
 from edgebert.exporters.parity import relative_error
 from edgebert.recipe import QuantizeSettings, settings_dict
 from edgebert.runtime.encode import Encoded
@@ -25,6 +25,7 @@ from edgebert.target import ExportChoice
 
 VERSION = 1
 STAGE = "choose"
+TRIALS = "trials"
 ROUNDS = 5
 # Nearer than this, two candidates are taken to be equally fast, and the earlier in the list is kept.
 TIE = 0.03
@@ -101,11 +102,14 @@ def choose(job: GraphJob, graph: Path, settings: QuantizeSettings, choice: Expor
         fields of the chosen one.
     """
     windows = job.parity_windows()
+    rows = job.calibration_windows(settings.samples)
     opened: list[tuple[Candidate, Session, list[str]]] = []
     for at, candidate in enumerate(progress(candidates(job.settings.formats), desc="candidates", unit="graph")):
-        folder = out / str(at)
-        folder.mkdir()
-        names = _write(job, graph, settings, candidate, candidate.of(choice), folder)
+        folder = out / TRIALS / str(at)
+        # A killed run may have left one.
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        names = _write(job, graph / GRAPH, rows, settings, candidate, candidate.of(choice), folder)
         opened.append((candidate, _open(candidate, choice, folder), names))
     times = _times([(session, names) for _, session, names in opened], windows, job)
     outputs = [_outputs(job, session, names, windows) for _, session, names in opened]
@@ -116,8 +120,7 @@ def choose(job: GraphJob, graph: Path, settings: QuantizeSettings, choice: Expor
         row: dict[str, Any] = {"candidate": str(candidate), **asdict(candidate), "p50_ms": took}
         row["error"] = round(relative_error(full, given), 6)
         tried.append(row | {"quality": scored["validation"]["value"] if scored else None})
-    for path in sorted(out.rglob("*"), reverse=True):
-        path.rmdir() if path.is_dir() else path.unlink()
+    shutil.rmtree(out / TRIALS)
     chosen = best(tried, ALLOWED_DROP if settings.max_drop is None else settings.max_drop)
     return StageReport(STAGE, settings_dict(settings), {"tried": tried, "chosen": chosen})
 
@@ -136,28 +139,29 @@ def best(tried: Sequence[dict[str, Any]], allowed_drop: float) -> dict[str, Any]
 
 
 def _write(
-    job: GraphJob, graph: Path, settings: QuantizeSettings, candidate: Candidate, choice: ExportChoice, out: Path
+    job: GraphJob,
+    full: Path,
+    rows: list[Encoded],
+    settings: QuantizeSettings,
+    candidate: Candidate,
+    choice: ExportChoice,
+    out: Path,
 ) -> list[str]:
-    """Write a candidate; gives the names of its inputs."""
-    full = graph / GRAPH
-    if candidate.runtime == "openvino":
-        if candidate.form == "none":
-            write_openvino(full, out / "openvino")
-        else:
-            from edgebert.compress.quantize.openvino import quantize_openvino
+    """Write a candidate of a full-precision graph; gives the names of its inputs."""
+    names = graph_inputs(full)
+    if candidate.runtime == "openvino" and candidate.form == "none":
+        write_openvino(full, out / "openvino")
+    elif candidate.runtime == "openvino":
+        from edgebert.compress.quantize.openvino import quantize_openvino
 
-            rows = job.calibration_windows(settings.samples)
-            names, folder = graph_inputs(full), out / "openvino"
-            quantize_openvino(full, rows, names, folder, settings.calibration, settings.smooth)
-        return graph_inputs(full)
-    if candidate.form == "none":
+        quantize_openvino(full, rows, names, out / "openvino", settings.calibration, settings.smooth)
+    elif candidate.form == "none":
         (out / GRAPH).symlink_to(full.resolve())
     else:
-        rows = job.calibration_windows(settings.samples)
-        static = candidate.form == "static"
-        module = fast_module(job.load(), job.half, job.segments, job.run.max_length) if static else None
+        module = job.module() if candidate.form == "static" else None
         graph_maker(job, full, module, rows, settings, choice, out)((), out / GRAPH)
-    return graph_inputs(out / GRAPH)
+        names = graph_inputs(out / GRAPH)
+    return names
 
 
 def _open(candidate: Candidate, choice: ExportChoice, folder: Path) -> Session:
@@ -173,14 +177,9 @@ def _outputs(job: GraphJob, session: Session, names: list[str], windows: Sequenc
 
 
 def _times(sessions: list[tuple[Session, list[str]]], windows: Sequence[Encoded], job: GraphJob) -> list[float]:
-    """Median milliseconds of a window for every session, round by round in an order drawn anew.
-
-    Raises:
-        RunError: There is no text to time on.
-    """
-    if not windows:
-        raise RunError('quantize.format is "measure" and there is no text to time on; name validation or train')
-    random, marks = np.random.default_rng(job.run.seed), [[0.0] * 0 for _ in sessions]
+    """Median milliseconds of a window for every session, round by round in an order drawn anew."""
+    random = np.random.default_rng(job.run.seed)
+    marks: list[list[float]] = [[] for _ in sessions]
     for round_ in progress(range(ROUNDS + 1), desc="time candidates", unit="round"):
         for at in random.permutation(len(sessions)):
             session, names = sessions[at]

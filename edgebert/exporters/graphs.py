@@ -6,6 +6,7 @@ import shutil
 import sys
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,8 @@ from edgebert.compress.report import StageReport
 from edgebert.compress.run import Run
 from edgebert.compress.validation import torch_outputs
 from edgebert.examples import Example
-from edgebert.exporters.onnx import can_rewrite, export_fast, export_plain
+from edgebert.exporters.inference import InferenceModel
+from edgebert.exporters.onnx import PlainModel, can_rewrite, export_fast, export_plain, fast_module
 from edgebert.exporters.parity import Parity, compare, require_parity
 from edgebert.measure.quality import evaluate
 from edgebert.recipe import ExportSettings
@@ -55,6 +57,10 @@ class GraphJob:
         """The PyTorch model."""
         return checkpoint.load_model(self.model, self.run.task, self.data.label_names)
 
+    def module(self) -> InferenceModel | PlainModel:
+        """The PyTorch model as the fast graph computes it."""
+        return fast_module(self.load(), self.half, self.segments, self.run.max_length)
+
     def task(self) -> Task:
         """The device half of the task, over the model's own tokenizer."""
         return self.data.device_task(TextEncoder(self.model / "tokenizer.json", self.run.max_length))
@@ -84,7 +90,7 @@ class GraphJob:
         model, kinds = self.load().eval(), self.task().OUTPUTS
         return list(torch_outputs(model, windows, self.half, kinds, self.pad_id, batch_size=8))
 
-    @property
+    @cached_property
     def pad_id(self) -> int:
         """Token id of padding."""
         return int(checkpoint.load_tokenizer(self.model).pad_token_id)

@@ -9,6 +9,7 @@ from typing import Any
 
 import onnx
 
+from edgebert.compress import checkpoint
 from edgebert.compress.quantize.dynamic import quantize_weights
 from edgebert.compress.quantize.embeddings import quantize_embeddings
 from edgebert.compress.quantize.guard import Guard
@@ -16,7 +17,7 @@ from edgebert.compress.quantize.products import release, weight_products
 from edgebert.compress.report import StageReport
 from edgebert.exporters.graphs import CPU, GRAPH, GraphJob, compare_graph, quality_of, tuned_head
 from edgebert.exporters.inference import InferenceModel
-from edgebert.exporters.onnx import export_module, fast_module, graph_inputs
+from edgebert.exporters.onnx import export_module, graph_inputs
 from edgebert.exporters.parity import relative_error, require_parity
 from edgebert.recipe import QuantizeSettings, settings_dict
 from edgebert.runtime.encode import Encoded
@@ -56,7 +57,7 @@ def quantized_graph(
         require_parity(parity, "smoothed graph")
         metrics["smoothing"]["parity"] = asdict(parity)
     elif form == "static":
-        module = fast_module(job.load(), job.half, job.segments, job.run.max_length)
+        module = job.module()
     make = graph_maker(job, full, module if form == "static" else None, calibration, settings, choice, out)
     if settings.max_drop is None:
         make((), out / GRAPH)
@@ -82,11 +83,10 @@ def _smoothed(job: GraphJob, rows: list[Encoded], alpha: float, out: Path) -> tu
     """The module with its outliers moved into its weights, its full-precision graph, and what was done."""
     from edgebert.compress.quantize.smooth import smooth_module
 
-    model = job.load()
-    module = fast_module(model, job.half, job.segments, job.run.max_length)
+    module = job.module()
     assert isinstance(module, InferenceModel), "refused by compress.fit before anything ran"
     done = smooth_module(module, rows, alpha)
-    export_module(module, list(job.task().OUTPUTS), model.config, job.run.max_length, out)
+    export_module(module, list(job.task().OUTPUTS), checkpoint.load_config(job.model), job.run.max_length, out)
     return module, done
 
 

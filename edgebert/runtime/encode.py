@@ -129,7 +129,7 @@ class TextEncoder:
         encoding = self._tokenizer.encode(text, text_pair)
         if all(encoding.special_tokens_mask):
             raise TextError(f"text {text[:40]!r} holds no token; give at least one word")
-        if len(encoding.ids) <= self.max_length:
+        if len(encoding) <= self.max_length:
             return Encoded(encoding.ids, encoding.type_ids)
         return _cut(encoding, self.max_length)
 

@@ -10,7 +10,11 @@ from conftest import RECIPE
 import edgebert
 from edgebert.bundle import read_manifest
 from edgebert.cli import main
+from edgebert.errors import SettingsError
 from edgebert.exporters.candidates import Candidate, best, candidates
+from edgebert.pipeline import quantization
+from edgebert.recipe import read_recipe
+from edgebert.target import read_target
 
 
 def row(form: str, p50_ms: float, quality: float | None = None, error: float = 0.0, **more: Any) -> dict[str, Any]:
@@ -56,6 +60,14 @@ def test_openvino_is_tried_where_it_is_exported() -> None:
         "static",
         "none",
     }
+
+
+def test_a_gpu_is_not_chosen_for_by_what_the_cpu_does(tmp_path: Path) -> None:
+    (tmp_path / "r.toml").write_text(RECIPE)
+    recipe = read_recipe(tmp_path / "r.toml", ("quantize.format=measure",))
+    assert quantization(recipe, read_target("x86-avx2")) == "measure"
+    with pytest.raises(SettingsError, match="profile nvidia-t4 runs on CUDAExecutionProvider"):
+        quantization(recipe, read_target("nvidia-t4"))
 
 
 def test_a_bundle_says_what_was_tried_and_runs_what_was_fastest(

@@ -73,7 +73,7 @@ def round_products(model: Any, choice: ExportChoice) -> None:  # noqa: ANN401
 
 
 def round_words(model: Any) -> None:  # noqa: ANN401
-    """Let the word table give INT8 rows with a scale a row, in place."""
+    """Let the word table give INT8 rows with a scale a row, in place; one of low rank is left as it is."""
     words = arch.embeddings(model).word_embeddings
     if type(words) is nn.Embedding:
         words.__class__ = RoundedEmbedding
@@ -120,9 +120,9 @@ class RoundedEmbedding(nn.Embedding):
 
     def forward(self, input: Tensor) -> Tensor:
         """Rows, rounded."""
-        rows = super().forward(input)
-        scale = rows.detach().abs().amax(-1, keepdim=True).clamp_min(1e-12) / 127
-        return _straight_through(rows, torch.round(rows / scale) * scale)
+        found = super().forward(input)
+        rows = found.flatten(0, -2)
+        return _symmetric(rows, rows.detach(), 127).view_as(found)
 
 
 def rounded_weight(weight: Tensor, choice: ExportChoice) -> Tensor:

@@ -17,7 +17,9 @@ from edgebert.compress.quantize.aware import round_products, round_words, rounde
 from edgebert.compress.quantize.dynamic import quantize_weights
 from edgebert.compress.tasks import token_classification as half
 from edgebert.compress.validation import torch_outputs
+from edgebert.errors import SettingsError
 from edgebert.exporters.onnx import export_fast
+from edgebert.recipe import read_recipe
 from edgebert.runtime.encode import Encoded
 from edgebert.runtime.model import padded_inputs
 from edgebert.runtime.session import OnnxSession
@@ -123,6 +125,15 @@ def test_the_stage_tells_the_quality_that_the_bundle_has(
     assert told == pytest.approx(has, abs=1 / 64)
     assert sorted(path.name for path in out.with_name("aware.stages").iterdir())[-1] == "5-quantization-aware"
     assert edgebert.load(out)("a lovely film").label == "pos"
+
+
+def test_training_for_int8_needs_rows_to_train_on(checkpoint: Path, tmp_path: Path) -> None:
+    (tmp_path / "r.toml").write_text(
+        f'name = "r"\ntask = "text-classification"\n[model]\nsource = "{checkpoint}"\n'
+        '[data]\nunlabelled = ["text.txt"]\n[quantize.recover]\nepochs = 1.0\n'
+    )
+    with pytest.raises(SettingsError, match=r"training stages need 'data\.train' and 'data\.validation'"):
+        read_recipe(tmp_path / "r.toml")
 
 
 @pytest.mark.parametrize(("setting", "value"), [("quantize.format", "none"), ("profile", "fp32")])

@@ -108,6 +108,7 @@ def test_the_whole_chain_gives_a_bundle_that_answers(answering: Path) -> None:
     assert isinstance(manifest["head"]["no_answer_threshold"], float)
     assert (manifest["metrics"]["test"]["metric"], manifest["metrics"]["test"]["n"]) == ("f1", 40)
     assert manifest["metrics"]["test"]["value"] > 0.8
+    assert 'model(("your question", "your context"))' in (answering / "README.md").read_text()
     model = edgebert.load(answering)
     context = "the\tfilm was  a play and Gre\u0301at"
     found = model((QUESTION, context))
