@@ -35,6 +35,7 @@ from edgebert.exporters.fp16 import VERSION as FP16_VERSION
 from edgebert.exporters.fp16 import fp16_graph
 from edgebert.exporters.graphs import CPU, GraphJob, full_precision_graph
 from edgebert.exporters.graphs import VERSION as GRAPH_VERSION
+from edgebert.exporters.int8 import VERSION as INT8_VERSION
 from edgebert.exporters.int8 import quantized_graph
 from edgebert.measure.environment import environment
 from edgebert.recipe import Recipe, VocabularySettings, settings_dict
@@ -260,7 +261,7 @@ class _Build:
         inputs |= {"profile": settings_dict(self.target.export), "formats": list(self.recipe.export.formats)}
         inputs |= {"graph": bundle.folder_sha256(graph.folder, ["model.onnx"]), "format": self.precision}
         action = partial(quantized_graph, job, graph.folder, self.recipe.quantize, self.precision, self.target.export)
-        return self._stage("quantize", GRAPH_VERSION, {**inputs, **self._data_inputs(*SPLITS)}, action)
+        return self._stage("quantize", INT8_VERSION, {**inputs, **self._data_inputs(*SPLITS)}, action)
 
     def _stage_bundles(self, teacher: Step, chain: list[Step], skip_last: bool) -> list[Path]:
         """Full-precision bundles of the baseline and of every stage, for `edgebert bench --stages`."""

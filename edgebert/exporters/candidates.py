@@ -23,7 +23,7 @@ from edgebert.runtime.model import padded_inputs, split_batch
 from edgebert.runtime.session import OnnxSession, OpenVinoSession, Outputs, Session
 from edgebert.target import ExportChoice
 
-VERSION = 1
+VERSION = 2
 STAGE = "choose"
 TRIALS = "trials"
 ROUNDS = 5
@@ -154,7 +154,9 @@ def _write(
     elif candidate.runtime == "openvino":
         from edgebert.compress.quantize.openvino import quantize_openvino
 
-        quantize_openvino(full, rows, names, out / "openvino", settings.calibration, settings.smooth)
+        embeddings = settings.embeddings == "int8"
+        folder = out / "openvino"
+        quantize_openvino(full, rows, names, folder, settings.calibration, settings.smooth, embeddings=embeddings)
     elif candidate.form == "none":
         (out / GRAPH).symlink_to(full.resolve())
     else:

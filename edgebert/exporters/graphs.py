@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -148,10 +148,15 @@ def tuned_head(job: GraphJob, session: Session, names: list[str]) -> dict[str, A
     if tune is None or not examples:
         return {}
     model = _model(job, session, names, {})
-    rows = progress(examples, desc="tune on validation", unit="text")
-    predictions = [model(model.task.given(example)) for example in rows]
-    chosen: dict[str, Any] = tune(model.task, predictions, [model.task.expected(example) for example in examples])
+    expected = [model.task.expected(example) for example in examples]
+    chosen: dict[str, Any] = tune(model.task, _answers(model, examples), expected)
     return chosen
+
+
+def _answers(model: Model, examples: Sequence[Example]) -> Iterator[Any]:
+    """Predictions as they are asked for: a task that has nothing to choose asks for none."""
+    for example in progress(examples, desc="tune on validation", unit="text"):
+        yield model(model.task.given(example))
 
 
 def quality_of(

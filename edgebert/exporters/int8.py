@@ -16,15 +16,16 @@ from edgebert.compress.quantize.guard import Guard
 from edgebert.compress.quantize.products import release, weight_products
 from edgebert.compress.report import StageReport
 from edgebert.exporters.graphs import CPU, GRAPH, GraphJob, compare_graph, quality_of, tuned_head
+from edgebert.exporters.guarded import Outcome, open_onnx
 from edgebert.exporters.inference import InferenceModel
 from edgebert.exporters.onnx import export_module, graph_inputs
-from edgebert.exporters.parity import relative_error, require_parity
+from edgebert.exporters.parity import require_parity
 from edgebert.recipe import QuantizeSettings, settings_dict
 from edgebert.runtime.encode import Encoded
-from edgebert.runtime.model import padded_inputs
-from edgebert.runtime.session import OnnxSession, OpenVinoSession, Outputs, Session
+from edgebert.runtime.session import OnnxSession, Session
 from edgebert.target import ExportChoice
 
+VERSION = 3
 CALIBRATED, SMOOTHED = ".calibrated.onnx", ".smoothed.onnx"
 Make = Callable[[Collection[str], Path], None]
 
@@ -62,7 +63,9 @@ def quantized_graph(
     if settings.max_drop is None:
         make((), out / GRAPH)
     else:
-        metrics["guard"] = _guard(job, full, make, settings.max_drop).run(full, out / GRAPH)
+        outcome = Outcome(job, full, open_onnx)
+        guard = Guard(weight_products(onnx.load(full)), make, make, outcome.quality, outcome.error, settings.max_drop)
+        metrics["guard"] = guard.run(full, out / GRAPH)
     for name in (CALIBRATED, SMOOTHED):
         (out / name).unlink(missing_ok=True)
     names = graph_inputs(out / GRAPH)
@@ -71,8 +74,10 @@ def quantized_graph(
     metrics["head"] = tuned = tuned_head(job, session, names)
     metrics["quality"] = quality_of(job, session, names, tuned)
     if "openvino" in job.settings.formats:
-        session, made = _openvino(graph, calibration, settings, choice, out)
-        names = graph_inputs(graph / GRAPH)
+        from edgebert.exporters.int8_openvino import open_openvino, openvino_int8
+
+        made = openvino_int8(job, graph / GRAPH, calibration, settings, choice, tuned, out / "openvino")
+        session = open_openvino(out / "openvino", choice)
         agreement = asdict(compare_graph(job, session, names, windows, reference))
         metrics["openvino"] = {**made, "agreement": agreement, "quality": quality_of(job, session, names, tuned)}
     arguments = {**settings_dict(settings), "format": form, "inputs": names, "profile": settings_dict(choice)}
@@ -121,33 +126,3 @@ def graph_maker(
         onnx.save(model, out)
 
     return make
-
-
-def _guard(job: GraphJob, graph: Path, make: Make, max_drop: float) -> Guard:
-    names, windows = graph_inputs(graph), job.parity_windows()
-
-    def outputs(path: Path) -> list[Outputs]:
-        session = OnnxSession(path, 2, CPU)
-        return [session.run(padded_inputs([window], names, job.pad_id)) for window in windows]
-
-    def quality(path: Path) -> float:
-        session = OnnxSession(path, 2, CPU)
-        scored = quality_of(job, session, names, tuned_head(job, session, names), splits=("validation",))
-        return float(scored["validation"]["value"])
-
-    reference = outputs(graph)
-    products = weight_products(onnx.load(graph))
-    return Guard(products, make, quality, lambda path: relative_error(reference, outputs(path)), max_drop)
-
-
-def _openvino(
-    graph: Path, calibration: list[Encoded], settings: QuantizeSettings, choice: ExportChoice, out: Path
-) -> tuple[Session, dict[str, Any]]:
-    """The INT8 OpenVINO model, and what it was calibrated and smoothed with."""
-    from edgebert.compress.quantize.openvino import quantize_openvino
-
-    folder = out / "openvino"
-    made = quantize_openvino(
-        graph / GRAPH, calibration, graph_inputs(graph / GRAPH), folder, settings.calibration, settings.smooth
-    )
-    return OpenVinoSession(folder / "model.xml", 2, list(choice.length_buckets)), made

@@ -18,6 +18,7 @@ class Guard:
     Attributes:
         products: Every product that is quantized: its node, and what a reader may call it.
         make: Write an INT8 graph that leaves some nodes in full precision.
+        trial: The same in less time, good enough to order the products by.
         quality: A graph's metric on the validation split; higher is better.
         error: How far a graph's outputs are from full precision's; 0 where they are the same.
         max_drop: Quality that may be lost, in the metric's own unit.
@@ -25,6 +26,7 @@ class Guard:
 
     products: Mapping[str, str]
     make: Callable[[Collection[str], Path], None]
+    trial: Callable[[Collection[str], Path], None]
     quality: Callable[[Path], float]
     error: Callable[[Path], float]
     max_drop: float
@@ -72,6 +74,6 @@ class Guard:
         """Error of every product alone, the largest first; `out` is written over."""
         found = {}
         for node in progress(list(self.products), desc="sensitivity", unit="product"):
-            self.make([other for other in self.products if other != node], out)
+            self.trial([other for other in self.products if other != node], out)
             found[node] = round(self.error(out), 6)
         return dict(sorted(found.items(), key=lambda item: -item[1]))

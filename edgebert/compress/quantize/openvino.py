@@ -5,20 +5,50 @@ from __future__ import annotations
 import contextlib
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
+import onnx
+
+from edgebert.compress.quantize.products import weight_products
 from edgebert.exporters.openvino import read_graph, save_ir
 from edgebert.runtime.encode import Encoded
 from edgebert.runtime.model import padded_inputs
 
+PRODUCTS = ("MatMul", "ScaledDotProductAttention")
 METHODS = {
     "minmax": "mean of each text's extremes",
     "percentile": "mean of each text's 99.99% quantiles",
     "mse": "least squares over a histogram",
     "entropy": "mean of each text's extremes",
 }
+
+
+def openvino_products(graph: Path) -> dict[str, str]:
+    """Every matrix product that nncf quantizes, attention's own and the head's too, and what a reader may call it."""
+    told = weight_products(onnx.load(graph, load_external_data=False))
+    names = [str(each.get_friendly_name()) for each in _operators(read_named(graph), *PRODUCTS)]
+    return {name: told.get(name, name.partition("/")[0]) for name in names}
+
+
+def read_named(graph: Path) -> Any:  # noqa: ANN401
+    """Read an ONNX graph as an OpenVINO model whose operators keep their names when it is copied, as nncf does.
+
+    OpenVINO's front end names an operator after its ONNX node, with more behind a slash where a node becomes several,
+    or not at all: then its name is a counter of the process, another one in every copy.
+    """
+    model = read_graph(graph)
+    told = {str(node.name) for node in onnx.load(graph, load_external_data=False).graph.node}
+    for number, operator in enumerate(model.get_ordered_ops()):
+        name, kind = str(operator.get_friendly_name()), operator.get_type_name()
+        if kind not in ("Parameter", "Result") and name.partition("/")[0] not in told:
+            operator.set_friendly_name(f"{kind}.{number}")
+    return model
+
+
+def _operators(model: Any, *kinds: str) -> list[Any]:  # noqa: ANN401
+    return [each for each in model.get_ordered_ops() if each.get_type_name() in kinds]
 
 
 def quantize_openvino(
@@ -28,8 +58,10 @@ def quantize_openvino(
     out: Path,
     calibration: str = "minmax",
     smooth: float = 0.0,
+    leave: Collection[str] = (),
+    embeddings: bool = True,
 ) -> dict[str, Any]:
-    """Quantize an FP32 ONNX graph on real texts, each unpadded, and write IR with INT8 weights and embeddings.
+    """Quantize an FP32 ONNX graph on real texts, each unpadded, and write IR with INT8 weights.
 
     nncf smooths by itself: with its own alpha, 0.95, where `smooth` is 0. It has nothing like calibration by entropy;
     its mean of extremes stands in for that.
@@ -41,6 +73,8 @@ def quantize_openvino(
         out: Folder for `model.xml` and `model.bin`.
         calibration: `minmax`, `percentile`, `entropy` or `mse`.
         smooth: SmoothQuant's alpha.
+        leave: Products, as `openvino_products` names them, that stay in full precision.
+        embeddings: Whether tables are INT8 too.
 
     Returns:
         For the manifest: what nncf was told of `calibration` and `smooth`.
@@ -50,12 +84,16 @@ def quantize_openvino(
     logging.getLogger("nncf").setLevel(logging.ERROR)
     dataset = nncf.Dataset([padded_inputs([row], names) for row in rows])
     parameters = _parameters(calibration, smooth)
+    model = read_named(graph)
+    tables = [] if embeddings else [str(each.get_friendly_name()) for each in _operators(model, "Gather")]
+    ignored = nncf.IgnoredScope(names=[*leave, *tables])
     with contextlib.redirect_stdout(sys.stderr):  # its progress bars are not our answer
         quantized = nncf.quantize(
-            read_graph(graph),
+            model,
             dataset,
             model_type=nncf.ModelType.TRANSFORMER,
             subset_size=len(rows),
+            ignored_scope=ignored,
             advanced_parameters=parameters,
         )
     save_ir(quantized, out)

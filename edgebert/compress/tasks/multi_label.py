@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -106,7 +106,7 @@ def soft_loss(
     return mean * ours[0].shape[1]
 
 
-def tune(task: MultiLabel, predictions: Sequence[Labelling], expected: Sequence[Chosen]) -> dict[str, Any]:
+def tune(task: MultiLabel, predictions: Iterable[Labelling], expected: Sequence[Chosen]) -> dict[str, Any]:
     """Thresholds, one a label, each of which gives its label the best F1 on these texts (SCut: Yang 2001, SIGIR)."""
     scores = np.array([[prediction.scores[label] for label in task.labels] for prediction in predictions])
     wanted = np.stack(expected)

@@ -39,7 +39,7 @@ def guard(max_drop: float, embeddings: float = 0.0) -> Guard:
     def quality(path: Path) -> float:
         return 0.9 if path.name == "full" else 0.9 - lost(path) - embeddings
 
-    return Guard({name: f"layer {name}" for name in HURT}, make, quality, lost, max_drop)
+    return Guard({name: f"layer {name}" for name in HURT}, make, make, quality, lost, max_drop)
 
 
 def test_nothing_is_kept_and_nothing_searched_where_the_quality_holds(tmp_path: Path) -> None:

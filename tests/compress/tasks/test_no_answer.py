@@ -1,7 +1,7 @@
 """The threshold above which a question has no answer, and the score in training."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import pytest
 
@@ -43,6 +43,14 @@ def test_the_threshold_has_the_best_f1_of_all(seed: int) -> None:
     assert total(threshold) == pytest.approx(max(total(lead + step) for lead, _, _ in rows for step in (-1e-9, 1e-9)))
     # Halfway between two questions, where another machine's rounding moves neither across.
     assert min(abs(threshold - lead) for lead, _, _ in rows) > 1e-6
+
+
+def test_where_every_question_has_an_answer_nothing_is_predicted_to_choose_by() -> None:
+    def never() -> Iterator[FoundAnswer]:
+        pytest.fail("a prediction was asked for")
+        yield
+
+    assert half.tune(answering(), never(), [("cat",)]) == {}
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,71 @@
+"""What the guard over INT8 asks about a graph: its quality on the validation split, its error against FP32."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from edgebert.exporters.graphs import CPU, GraphJob, quality_of, tuned_head
+from edgebert.exporters.onnx import graph_inputs
+from edgebert.exporters.parity import relative_error
+from edgebert.runtime.encode import Encoded
+from edgebert.runtime.model import padded_inputs
+from edgebert.runtime.session import OnnxSession, Outputs, Session
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How good the graphs are that are made of one full-precision graph.
+
+    Attributes:
+        job: The model and its texts.
+        full: Its full-precision ONNX graph.
+        open_graph: Opens a graph that was made of it.
+        head: What the bundle chose on the validation split, for every graph; None lets each choose.
+    """
+
+    job: GraphJob
+    full: Path
+    open_graph: Callable[[Path], Session]
+    head: dict[str, Any] | None = None
+
+    def quality(self, graph: Path) -> float:
+        """The metric on the validation split; full precision's is with a head of its own."""
+        session = self._open(graph)
+        head = tuned_head(self.job, session, self.names) if self.head is None or graph == self.full else self.head
+        scored = quality_of(self.job, session, self.names, head, splits=("validation",))
+        return float(scored["validation"]["value"])
+
+    def error(self, graph: Path) -> float:
+        """How far the outputs are from full precision's, relative to their size."""
+        return relative_error(self.reference, self._outputs(graph))
+
+    @cached_property
+    def names(self) -> list[str]:
+        """Inputs of every graph."""
+        return graph_inputs(self.full)
+
+    @cached_property
+    def windows(self) -> list[Encoded]:
+        """Real texts, encoded."""
+        return self.job.parity_windows()
+
+    @cached_property
+    def reference(self) -> list[Outputs]:
+        """Full precision's outputs."""
+        return self._outputs(self.full)
+
+    def _open(self, graph: Path) -> Session:
+        return open_onnx(graph) if graph == self.full else self.open_graph(graph)
+
+    def _outputs(self, graph: Path) -> list[Outputs]:
+        session = self._open(graph)
+        return [session.run(padded_inputs([window], self.names, self.job.pad_id)) for window in self.windows]
+
+
+def open_onnx(graph: Path) -> Session:
+    """An ONNX graph on this machine's processor."""
+    return OnnxSession(graph, 2, CPU)

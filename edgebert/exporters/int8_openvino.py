@@ -1,0 +1,70 @@
+"""The INT8 OpenVINO model of a bundle, under the same guard as the ONNX graph."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from edgebert.compress.quantize.guard import Guard
+from edgebert.compress.quantize.openvino import openvino_products, quantize_openvino
+from edgebert.exporters.graphs import GraphJob
+from edgebert.exporters.guarded import Outcome
+from edgebert.exporters.onnx import graph_inputs
+from edgebert.recipe import QuantizeSettings
+from edgebert.runtime.encode import Encoded
+from edgebert.runtime.session import OpenVinoSession, Session
+from edgebert.target import ExportChoice
+
+# Texts to calibrate on where products are only put in order: nncf calibrates anew for every one of them.
+TRIAL_TEXTS = 32
+
+
+def openvino_int8(
+    job: GraphJob,
+    graph: Path,
+    calibration: list[Encoded],
+    settings: QuantizeSettings,
+    choice: ExportChoice,
+    tuned: dict[str, Any],
+    out: Path,
+) -> dict[str, Any]:
+    """Write the INT8 OpenVINO model of a full-precision ONNX graph.
+
+    Args:
+        job: The model and its texts.
+        graph: The full-precision ONNX graph.
+        calibration: Encoded texts.
+        settings: The recipe's `[quantize]` table.
+        choice: The profile's lengths.
+        tuned: What the bundle's ONNX graph chose on the validation split: a bundle has one such choice.
+        out: Folder for `model.xml` and `model.bin`.
+
+    Returns:
+        For the manifest: what it was calibrated and smoothed with and, where the recipe has `max_drop`, its `guard`.
+
+    Raises:
+        RunError: `settings.max_drop` cannot be held.
+    """
+    names = graph_inputs(graph)
+    made: dict[str, Any] = {}
+
+    def make(rows: list[Encoded], leave: Collection[str], folder: Path) -> None:
+        embeddings = settings.embeddings == "int8"
+        told = quantize_openvino(graph, rows, names, folder, settings.calibration, settings.smooth, leave, embeddings)
+        made.update(told)
+
+    if settings.max_drop is None:
+        make(calibration, (), out)
+        return made
+    outcome = Outcome(job, graph, lambda folder: open_openvino(folder, choice), tuned)
+    usual, trial = partial(make, calibration), partial(make, calibration[:TRIAL_TEXTS])
+    guard = Guard(openvino_products(graph), usual, trial, outcome.quality, outcome.error, settings.max_drop)
+    found = guard.run(graph, out)
+    return {**made, "guard": found}
+
+
+def open_openvino(folder: Path, choice: ExportChoice) -> Session:
+    """An OpenVINO model on this machine's processor, compiled for the profile's lengths."""
+    return OpenVinoSession(folder / "model.xml", 2, list(choice.length_buckets))

@@ -1,0 +1,102 @@
+"""The guard over OpenVINO's INT8: products go back to full precision there too until the declared loss holds."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from conftest import RECIPE
+
+import edgebert
+from edgebert.bundle import read_manifest
+from edgebert.cli import main
+from edgebert.compress import checkpoint
+from edgebert.compress.quantize.openvino import openvino_products, quantize_openvino
+from edgebert.compress.quantize.products import head_matmuls, weight_products
+from edgebert.compress.tasks import text_classification as half
+from edgebert.exporters.guarded import Outcome
+from edgebert.exporters.onnx import export_fast
+from edgebert.exporters.parity import relative_error
+from edgebert.runtime.encode import Encoded
+from edgebert.runtime.model import padded_inputs
+from edgebert.runtime.session import OnnxSession, OpenVinoSession, Outputs, Session
+
+NAMES = ["input_ids", "attention_mask"]
+
+
+@pytest.fixture(scope="module")
+def full(classifier_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("full") / "model.onnx"
+    model = checkpoint.load_model(classifier_checkpoint, "text-classification", ["a", "b"]).eval()
+    export_fast(model, half, ["logits"], 1, 32, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def rows() -> list[Encoded]:
+    random = np.random.default_rng(0)
+    return [Encoded([2, *random.integers(5, 40, n).tolist(), 3], [0] * (n + 2), False) for n in [4, 9, 20, 28] * 4]
+
+
+def outputs(session: Session, rows: list[Encoded]) -> list[Outputs]:
+    return [session.run(padded_inputs([row], NAMES)) for row in rows]
+
+
+def error(full: Path, rows: list[Encoded], folder: Path) -> float:
+    reference = outputs(OnnxSession(full, 1, "CPUExecutionProvider"), rows)
+    return relative_error(reference, outputs(OpenVinoSession(folder / "model.xml", 1, [8, 32]), rows))
+
+
+def test_every_product_can_be_left_alone_by_name(full: Path) -> None:
+    operators, model = openvino_products(full), onnx.load(full)
+    attention = [name for name in operators if name not in weight_products(model)]
+    assert set(weight_products(model)) < set(operators)
+    assert len(attention) == len(head_matmuls(model)) + sum(
+        node.op_type == "MultiHeadAttention" for node in model.graph.node
+    )
+
+
+def test_what_is_left_alone_answers_as_full_precision(full: Path, rows: list[Encoded], tmp_path: Path) -> None:
+    products, errors = list(openvino_products(full)), []
+    for count in (0, len(products) // 2, len(products)):
+        quantize_openvino(full, rows, NAMES, tmp_path / str(count), leave=products[:count], embeddings=False)
+        errors.append(error(full, rows, tmp_path / str(count)))
+    assert errors[0] > errors[1] > errors[2]
+    assert errors[2] < 1e-9
+
+
+def test_tables_are_int8_only_where_asked(full: Path, rows: list[Encoded], tmp_path: Path) -> None:
+    for name, embeddings in (("int8", True), ("fp32", False)):
+        quantize_openvino(full, rows, NAMES, tmp_path / name, embeddings=embeddings)
+    small, large = ((tmp_path / name / "model.bin").stat().st_size for name in ("int8", "fp32"))
+    table = max(
+        tensor.dims[0] * tensor.dims[1] for tensor in onnx.load(full).graph.initializer if len(tensor.dims) == 2
+    )
+    assert large - small >= 2.5 * table
+
+
+def test_the_loss_holds_on_both_runtimes(
+    built: Path, checkpoint: Path, data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Quality stands in for the error here, so that INT8 costs something on a model as small as this one."""
+    first: dict[Any, float] = {}
+
+    def quality(self: Outcome, graph: Path) -> float:
+        if graph == self.full:
+            return 1.0
+        return 1.0 - self.error(graph) / first.setdefault(graph, self.error(graph))
+
+    monkeypatch.setattr(Outcome, "quality", quality)
+    (tmp_path / "r.toml").write_text(RECIPE.replace("CHECKPOINT", str(checkpoint)))
+    work, out = built.with_name(built.name + ".work"), tmp_path / "out"
+    command = ["export", str(tmp_path / "r.toml"), "--data-dir", str(data_dir), "--work", str(work), "--out", str(out)]
+    assert main([*command, "--set", "quantize.max_drop=0.5", "--set", "export.stages=false"]) == 0
+    metrics = read_manifest(out)["stages"][-1]["metrics"]
+    for guard in (metrics["guard"], metrics["openvino"]["guard"]):
+        assert guard["tried"][0]["quality"] == 0.0
+        assert 0 < len(guard["kept"]) < len(guard["cost"])
+        assert guard["kept"] == [row["product"] for row in guard["cost"]][: len(guard["kept"])]
+        assert [row["quality"] >= 0.5 for row in guard["tried"]] == [False] * len(guard["kept"]) + [True]
+    answer = edgebert.load(out, runtime="openvino")("a fine film")
+    assert answer.label == edgebert.load(out)("a fine film").label
