@@ -212,7 +212,10 @@ def test_a_document_that_is_not_of_the_form_is_told_with_place_value_and_what_wa
         ("{", ": line 2: not JSON"),
         ('{"id": "a", "context": "x"}', ": line 2: question 'a': no key 'question' in"),
         ('{"question": "q", "context": ""}', ": line 2: 'context' is ''; expected a string that is not blank"),
-        ('{"question": "q", "context": "x", "answers": {}}', ": line 2: 'answers' is {}; expected a list"),
+        (
+            '{"question": "q", "context": "x", "answers": {}}',
+            ": line 2: answers: no key 'text' in {}; expected a list there",
+        ),
         ('{"question": "q", "context": "x", "answers": [{"text": "x", "answer_start": 0}]}', '"start": an integer}'),
         ('{"question": "q", "context": "x", "answers": [{"text": "y", "start": 0}]}', ": line 2: answer 'y' is said"),
         ('{"question": "q", "context": "x", "answers": null}', ": line 2: 'answers' is None; expected a list"),
