@@ -1,6 +1,6 @@
 """EdgeBERT: BERT task models on small hardware.
 
-`load(path)` opens a bundle; the model it gives is called with text.
+`load(path)` opens a bundle; the model it gives is called with text. `evaluate(model, data)` scores it.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from edgebert.errors import (
 )
 
 if TYPE_CHECKING:
+    from edgebert.measure.quality import Quality
     from edgebert.runtime.model import Model
 
 __version__ = "0.1.0"
@@ -40,6 +41,7 @@ __all__ = [
     "SettingsError",
     "TextError",
     "__version__",
+    "evaluate",
     "load",
 ]
 
@@ -60,3 +62,19 @@ def load(path: str | Path, *, runtime: str | None = None, threads: int | None = 
     from edgebert.runtime.load import load_bundle
 
     return load_bundle(Path(path), runtime, threads, verify)
+
+
+def evaluate(model: Model, data: str | Path) -> dict[str, Quality]:
+    """Every metric of a bundle's task on a labelled file, each text asked once; the bundle's own metric first.
+
+    Args:
+        model: An opened bundle.
+        data: A file in the form of those that the bundle was made from.
+
+    Raises:
+        DataError: The file cannot be used, or holds a text that cannot be answered; says where.
+    """
+    from edgebert.measure.data import read_rows
+    from edgebert.measure.quality import evaluate_all
+
+    return evaluate_all(model, read_rows(Path(data), model.manifest))

@@ -147,6 +147,14 @@ def damages(folder: Path, manifest: dict[str, Any], hashes: bool = True) -> Iter
             yield f"{path}: altered, its SHA-256 is not the manifest's; copy the bundle again"
 
 
+def strangers(folder: Path) -> list[Path]:
+    """Files in a bundle's folder that are not the bundle's: nothing reads them, and no hash holds them."""
+    own = {place / MANIFEST for place in (folder, *nested(folder))}
+    for place in (folder, *nested(folder)):
+        own |= {place / entry["path"] for entry in read_manifest(place)["files"]}
+    return sorted(path for path in folder.rglob("*") if path.is_file() and path not in own)
+
+
 def bundle_hash(folder: Path) -> str:
     """Hash of the whole bundle: the manifest's, which lists the hash of every other file."""
     return file_sha256(folder / MANIFEST)

@@ -196,8 +196,13 @@ def _inspect(commands: Commands, common: argparse.ArgumentParser) -> None:
 
 
 def _verify(commands: Commands, common: argparse.ArgumentParser) -> None:
-    command = _add(commands, common, "verify", "check every file of a bundle", "edgebert verify build/sst2")
+    example = "edgebert verify build/sst2 --hash 0cb47442818c551e"
+    command = _add(commands, common, "verify", "check every file of a bundle", example)
     command.add_argument("bundle", metavar="BUNDLE", help="the bundle's folder")
+    command.add_argument(
+        "--hash",
+        help="the hash that export printed, or its first digits: checks the manifest itself, which lists the others",
+    )
 
 
 def _profiles(commands: Commands, common: argparse.ArgumentParser) -> None:

@@ -103,7 +103,7 @@ def read_examples(path: Path, columns: Columns, parse: Parse = one_class) -> lis
     read = readers[columns.delimiter if table else suffix]
     examples = [_example(path, values, columns, number, parse) for number, values in read(path, text, columns)]
     if not examples:
-        raise DataError(f"{path}: holds no rows; expected a header and at least one row, or JSON lines")
+        raise DataError(f"{path}: holds no rows; expected {_wanted(path)}")
     return examples
 
 
@@ -161,7 +161,7 @@ def _read_bytes(path: Path) -> bytes:
 
 def _decode(path: Path, data: bytes) -> str:
     if not data.strip():
-        raise DataError(f"{path}: is empty; expected a header and at least one row, or JSON lines")
+        raise DataError(f"{path}: is empty; expected {_wanted(path)}")
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -172,6 +172,12 @@ def _decode(path: Path, data: bytes) -> str:
     if by_lines and "\r" in text.rstrip() and "\n" not in text:
         raise DataError(f"{path}: its lines end in carriage returns alone; convert their ends to line feeds")
     return text
+
+
+def _wanted(path: Path) -> str:
+    suffix = Path(path.name.removesuffix(".gz")).suffix.lower()
+    wanted = {".jsonl": "a JSON object a line", ".txt": "one text a line", ".json": "a SQuAD document"}
+    return wanted.get(suffix, "a header and at least one row" if suffix in FORMATS else "at least one row")
 
 
 def text_lines(text: str) -> Iterator[tuple[int, str]]:

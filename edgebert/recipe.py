@@ -234,7 +234,13 @@ def _for_task(recipe: Recipe, source: str) -> Recipe:
     if recipe.metric and recipe.metric not in half.METRICS:
         known = ", ".join(repr(name) for name in half.METRICS)
         raise SettingsError(f"{source}: 'metric' is {recipe.metric!r}; expected one of {known} for {recipe.task}")
-    fill(half.Settings, recipe.head, source, "head.")
+    settings = fill(half.Settings, recipe.head, source, "head.")
+    half_window = recipe.data.max_length // 2
+    if "stride" in recipe.head and settings.stride > half_window:
+        raise SettingsError(
+            f"{source}: 'head.stride' is {settings.stride}; expected at most {half_window}, "
+            f"half of data.max_length, so that half of every window is new"
+        )
     return dataclasses.replace(recipe, metric=recipe.metric or next(iter(half.METRICS)))
 
 

@@ -91,7 +91,8 @@ class _Placing:
             there = context[max(0, answer.start) :][: len(answer.text)]
             raise DataError(
                 f"{place}: answer {_short(answer.text)} is said to start at character {answer.start}, where "
-                f'{_short(there)} stands; expected its offset in the context, or head.misplaced_answers = "repair"'
+                f"{_short(there)} stands; expected its offset in the context, or "
+                'head.misplaced_answers = "repair" in the recipe'
             )
         start = _nearest(context, answer)
         self.moved += start is not None
@@ -145,6 +146,8 @@ def _rows(path: Path, text: str) -> Iterator[_Question]:
 
 def _question(row: Any, context: str, start_key: str, number: int, place: str) -> _Question:  # noqa: ANN401
     text = _member(row, "question", str, place)
+    if isinstance(row.get("answers"), dict):
+        row = row | {"answers": _listed(row["answers"], start_key, place)}
     impossible = row.get("is_impossible")
     answers = _member(row, "answers", list, place) if "answers" in row else [] if impossible is True else None
     if impossible is not None and answers is not None and impossible is not (not answers):
@@ -153,6 +156,14 @@ def _question(row: Any, context: str, start_key: str, number: int, place: str) -
             "expected true without answers, false with some"
         )
     return _Question(text, context, answers, start_key, number, place)
+
+
+def _listed(answers: dict[str, Any], start_key: str, place: str) -> list[dict[str, Any]]:
+    """Answers as Hugging Face's datasets hold them, `text` and `answer_start` of all answers in a list each."""
+    texts, starts = (_member(answers, key, list, f"{place}: answers") for key in ("text", "answer_start"))
+    if len(texts) != len(starts):
+        raise DataError(f"{place}: {len(texts)} texts of answers and {len(starts)} starts; expected as many")
+    return [{"text": text, start_key: start} for text, start in zip(texts, starts, strict=True)]
 
 
 def _parsed(path: Path, text: str) -> Any:  # noqa: ANN401

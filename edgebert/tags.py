@@ -140,7 +140,7 @@ class TagCheck:
         tags = f"{self.broken} tag{'s' * (self.broken > 1)}"
         if self.on_invalid == "refuse":
             raise DataError(
-                f"{self.path}: {self._first} ({tags} like this in the file); mend the file, set head.scheme, "
-                "or set head.invalid_tags to repair"
+                f"{self.path}: {self._first} ({tags} like this in the file); mend the file, or set "
+                'head.scheme or head.invalid_tags = "repair" in the recipe'
             )
         sys.stderr.write(f"edgebert: {self.path}: repaired {tags}, the first at {self._first}\n")

@@ -182,7 +182,8 @@ def test_a_row_knows_its_place(tmp_path: Path) -> None:
 def test_a_file_without_anything_is_told_as_empty(name: str, content: bytes, tmp_path: Path) -> None:
     message = refused(write(tmp_path, name, content))
     assert "is empty" in message or "holds no rows" in message
-    assert "expected a header and at least one row, or JSON lines" in message
+    wanted = {".jsonl": "a JSON object a line", ".txt": "one text a line"}
+    assert f"expected {wanted.get(Path(name.removesuffix('.gz')).suffix, 'a header and at least one row')}" in message
 
 
 @pytest.mark.parametrize(

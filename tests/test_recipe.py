@@ -50,6 +50,14 @@ def test_a_recipe_needs_a_name_a_task_and_a_model_only(minimal: Path) -> None:
     assert recipe.data.columns() == Columns("text", "", "label", True, "suffix")
 
 
+def test_windows_share_at_most_half_of_what_they_hold(minimal: Path) -> None:
+    tagger = ("task=token-classification", "data.max_length=32")
+    assert read_recipe(minimal, (*tagger, "head.stride=16")).head == {"stride": 16}
+    assert read_recipe(minimal, tagger).head == {}
+    message = refused(minimal, *tagger, "head.stride=17")
+    assert "'head.stride' is 17; expected at most 16, half of data.max_length" in message
+
+
 def test_smoothing_needs_the_rewritten_graph(minimal: Path) -> None:
     assert read_recipe(minimal, ("quantize.smooth=0.5",)).quantize.smooth == 0.5
     message = refused(minimal, "quantize.smooth=0.5", "export.graph=plain")

@@ -85,6 +85,18 @@ def test_json_lines_give_the_same_with_their_lines(name: str, tmp_path: Path) ->
     assert [example.text_pair for example in examples] == [CONTEXT, CONTEXT, "Because."]
 
 
+def test_answers_in_the_form_of_hugging_faces_datasets_are_read(tmp_path: Path) -> None:
+    row = {"question": "Who?", "context": CONTEXT}
+    path = tmp_path / "d.jsonl"
+    path.write_text(json.dumps(row | {"answers": {"text": ["Ann"], "answer_start": [10]}}))
+    assert read_squad(path)[0].label == (Answer("Ann", 10),)
+    path.write_text(json.dumps(row | {"answers": {"text": [], "answer_start": []}}))
+    assert read_squad(path)[0].label == ()
+    path.write_text(json.dumps(row | {"answers": {"text": ["Ann"], "answer_start": []}}))
+    with pytest.raises(DataError, match="line 1: 1 texts of answers and 0 starts; expected as many"):
+        read_squad(path)
+
+
 def test_a_compressed_document_is_read(tmp_path: Path) -> None:
     path = tmp_path / "d.json.gz"
     path.write_bytes(gzip.compress(b"\xef\xbb\xbf" + json.dumps(squad(question([answer("Ann", 10)]))).encode()))
@@ -109,7 +121,7 @@ def test_an_answer_that_is_not_where_it_says_is_refused_with_what_stands_there(
         read(squad(question([answer("Ann", 10)], 1), question([answer("Paris", 17), answer(text, start)], 2)))
     assert str(caught.value) == (
         f"{tmp_path / 'd.json'}: question 'q2': answer {text!r} is said to start at character {start}, where {there} "
-        'stands; expected its offset in the context, or head.misplaced_answers = "repair"'
+        'stands; expected its offset in the context, or head.misplaced_answers = "repair" in the recipe'
     )
     assert caught.value.exit_code == 2
 
@@ -200,7 +212,10 @@ def test_a_document_that_is_not_of_the_form_is_told_with_place_value_and_what_wa
         ("{", ": line 2: not JSON"),
         ('{"id": "a", "context": "x"}', ": line 2: question 'a': no key 'question' in"),
         ('{"question": "q", "context": ""}', ": line 2: 'context' is ''; expected a string that is not blank"),
-        ('{"question": "q", "context": "x", "answers": {}}', ": line 2: 'answers' is {}; expected a list"),
+        (
+            '{"question": "q", "context": "x", "answers": {}}',
+            ": line 2: answers: no key 'text' in {}; expected a list there",
+        ),
         ('{"question": "q", "context": "x", "answers": [{"text": "x", "answer_start": 0}]}', '"start": an integer}'),
         ('{"question": "q", "context": "x", "answers": [{"text": "y", "start": 0}]}', ": line 2: answer 'y' is said"),
         ('{"question": "q", "context": "x", "answers": null}', ": line 2: 'answers' is None; expected a list"),

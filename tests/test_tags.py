@@ -125,7 +125,7 @@ def test_a_file_that_breaks_its_scheme_is_refused_with_count_first_place_and_val
         check.finish()
     assert str(caught.value) == (
         "d.conll: line 6: tag 'I-X' where BIO has 'B-X' (3 tags like this in the file); mend the file, "
-        "set head.scheme, or set head.invalid_tags to repair"
+        'or set head.scheme or head.invalid_tags = "repair" in the recipe'
     )
 
 

@@ -110,7 +110,7 @@ def test_the_public_names_are_these() -> None:
         [
             *("BundleError", "CheckpointError", "DataError", "DiskError", "EdgeBertError", "InputError"),
             *("MissingDependencyError", "ParityError", "RunError", "SettingsError", "TextError"),
-            *("__version__", "load"),
+            *("__version__", "evaluate", "load"),
         ]
     )
     assert all(hasattr(edgebert, name) for name in edgebert.__all__)

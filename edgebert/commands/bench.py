@@ -37,8 +37,8 @@ def run(arguments: argparse.Namespace) -> int:
     bundles = [Path(folder).resolve() for folder in folders]
     suite = read_suite(Path(arguments.suite) if arguments.suite else None)
     manifest = read_manifest(bundles[0])
-    variants = variants_of(bundles, find_baseline(bundles[0], arguments.baseline), arguments.stages, suite)
     workload = read_workload(Path(arguments.data), manifest, bundles[0]) if arguments.data else None
+    variants = variants_of(bundles, find_baseline(bundles[0], arguments.baseline), arguments.stages, suite)
     out = Path(arguments.out) if arguments.out else bundles[0].with_name(bundles[0].name + ".bench")
     check_writable(out)
     terminal = Terminal()

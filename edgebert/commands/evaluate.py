@@ -1,4 +1,4 @@
-"""`edgebert evaluate`: a bundle's metric on labelled text."""
+"""`edgebert evaluate`: the metrics of a bundle's task on labelled text."""
 
 from __future__ import annotations
 
@@ -8,17 +8,19 @@ from pathlib import Path
 import edgebert
 from edgebert.commands.output import write, write_json
 from edgebert.measure.data import read_rows
-from edgebert.measure.quality import evaluate
+from edgebert.measure.quality import evaluate_all
 from edgebert.runtime.model import Model
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Score a bundle on a labelled file."""
+    """Score a bundle on a labelled file: the metric it was made for first, then the task's others."""
     model: Model = edgebert.load(arguments.bundle, runtime=arguments.runtime, threads=arguments.threads)
-    quality = evaluate(model, read_rows(Path(arguments.data), model.manifest), model.manifest["data"]["metric"])
+    found = list(evaluate_all(model, read_rows(Path(arguments.data), model.manifest)).values())
     if arguments.json:
-        write_json({"bundle": arguments.bundle, "data": arguments.data, "quality": quality.as_dict()})
-    else:
+        own, *others = (quality.as_dict() for quality in found)
+        write_json({"bundle": arguments.bundle, "data": arguments.data, "quality": own, "others": others})
+        return 0
+    for quality in found:
         interval = f"95% {quality.ci_low:.4f} to {quality.ci_high:.4f}"
         write(f"{quality.metric} {quality.value:.4f} ({interval}, {quality.n} texts)")
     return 0

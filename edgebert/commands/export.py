@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import importlib.util
 from pathlib import Path
+from typing import Any
 
-from edgebert.bundle import read_manifest
+from edgebert.bundle import MANIFEST, read_manifest
 from edgebert.commands.output import note, table, write, write_json
 from edgebert.errors import MissingDependencyError
 from edgebert.recipe import read_recipe
+from edgebert.runtime.tasks import device_half
 from edgebert.target import read_target
 
 NEEDED = ("torch", "transformers", "accelerate", "optimum", "onnx", "onnxscript", "sklearn", "tqdm")
@@ -30,11 +32,20 @@ def run(arguments: argparse.Namespace) -> int:
     out = out if out.name else out.resolve()
     work = Path(arguments.work) if arguments.work else out.with_name(out.name + ".work")
     data_dir = Path(arguments.data_dir) if arguments.data_dir else recipe_path.parent
+    _say_replaced(out, recipe.name)
     note(f"exporting {recipe.name} for {target.name}; finished stages are kept in {work}")
     built: Built = build(recipe, target, arguments.model or recipe.model.source, data_dir, out, work)
     if distributed.is_main():
         _report(built, arguments.json)
     return 0
+
+
+def _say_replaced(out: Path, name: str) -> None:
+    """Say whose place the new bundle will take, where that is another recipe's."""
+    if (out / MANIFEST).is_file():
+        standing = read_manifest(out)["name"]
+        if standing != name:
+            note(f"{out} holds the bundle {standing!r}; {name!r} will take its place when it is done")
 
 
 def _report(built: object, as_json: bool) -> None:
@@ -73,7 +84,21 @@ def _report(built: object, as_json: bool) -> None:
             f"(95% {quality['ci_low']:.4f} to {quality['ci_high']:.4f}, {quality['n']} texts)"
         )
     write(f"bundle: {built.out} (hash {built.bundle_hash[:16]})")
-    write(f'try it: edgebert predict {built.out} "your text"')
+    write(f"try it: edgebert predict {built.out} {_asked(manifest)}")
+
+
+def _asked(manifest: dict[str, Any]) -> str:
+    """What a bundle of this task may be asked, as the command line takes it."""
+    from edgebert.compress.tasks import workstation_half
+
+    if manifest["task"] == "fill-mask":
+        return '"a text with a [MASK] in it"'
+    keys = getattr(device_half(manifest["task"]), "KEYS", None)
+    if keys:
+        return f'"a {keys[0]}" --{keys[1]} "the text to answer it from"'
+    half = workstation_half(manifest["task"], manifest["head"]["settings"])
+    alone = getattr(half, "GRAPH_SEGMENTS", manifest["segments"]) == 1
+    return '"your text"' if alone else '"one text" --text-pair "another"'
 
 
 def _figures(metrics: dict[str, object]) -> str:

@@ -42,6 +42,7 @@ def _write_page(folder: Path, manifest: dict[str, Any]) -> None:
         ("task", _task(manifest)),
         ("precision", manifest["precision"]),
         ("layers", f"{layers} (heads x neurons)"),
+        *_chosen(manifest),
         *_work(manifest),
         ("longest input", f"{manifest['max_length']} tokens, {manifest['segments']} text(s)"),
         ("runtime", f"{manifest['runtime']['default']} of {', '.join(manifest['runtime']['graphs'])}"),
@@ -65,6 +66,18 @@ def _write_page(folder: Path, manifest: dict[str, Any]) -> None:
 def _task(manifest: dict[str, Any]) -> str:
     labels = manifest["labels"]
     return f"{manifest['task']}, {len(labels)} labels: {listed(labels)}" if labels else str(manifest["task"])
+
+
+def _chosen(manifest: dict[str, Any]) -> list[tuple[str, str]]:
+    """Thresholds that were chosen on the validation split."""
+    head, labels = manifest["head"], manifest["labels"]
+    found = []
+    if thresholds := head.get("thresholds"):
+        each = [f"{label} {threshold:.4f}" for label, threshold in zip(labels, thresholds, strict=True)]
+        found.append(("thresholds", listed(each)))
+    if "no_answer_threshold" in head:
+        found.append(("no-answer threshold", f"{head['no_answer_threshold']:.4f}"))
+    return found
 
 
 def _work(manifest: dict[str, Any]) -> list[tuple[str, str]]:

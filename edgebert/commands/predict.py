@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,15 @@ import edgebert
 from edgebert.commands.output import note, write, write_json
 from edgebert.errors import DataError, InputError
 from edgebert.examples import Columns, Example, read_examples
-from edgebert.runtime.model import Text
+from edgebert.runtime.model import Model, Text
 from edgebert.runtime.tasks import device_half
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Answer the texts given, a file's, or stdin's, one answer a line."""
+    """Answer the texts given, a file's, or stdin's, one answer a line, each as soon as it is known.
+
+    What can be refused beforehand is refused before the first answer; of stdin that is nothing.
+    """
     if arguments.text and arguments.input:
         raise InputError("both TEXT and --input are given; give one of them")
     if arguments.text_pair is not None and arguments.context is not None:
@@ -29,28 +32,54 @@ def run(arguments: argparse.Namespace) -> int:
             "a second text goes with TEXT, and none was given; pairs of a file stand in its own columns: --input FILE"
         )
     model = edgebert.load(arguments.bundle, runtime=arguments.runtime, threads=arguments.threads)
-    texts = list(_texts(arguments, second, model.manifest))
-    answers = model(texts)
+    answers = _answers(model, arguments, second)
     if arguments.json:
-        write_json([{"text": text, **asdict(answer)} for text, answer in zip(texts, answers, strict=True)])
+        write_json([{"text": text, **asdict(answer)} for text, answer in answers])
         return 0
-    for text, answer in zip(texts, answers, strict=True):
+    for text, answer in answers:
         shown = " ".join((text if isinstance(text, str) else " | ".join(text)).split())
         cut = "\t(cut short)" if getattr(answer, "truncated", False) else ""
         write(f"{answer}\t{shown if len(shown) <= 200 else shown[:200] + '…'}{cut}")
+        sys.stdout.flush()
     return 0
 
 
-def _texts(arguments: argparse.Namespace, second: str | None, manifest: dict[str, Any]) -> Iterator[Text]:
+def _answers(model: Model, arguments: argparse.Namespace, second: str | None) -> Iterable[tuple[Text, Any]]:
+    """Texts and what the model says to each."""
     if arguments.input:
-        for example in _rows(Path(arguments.input), manifest):
-            yield example.text if example.text_pair is None else (example.text, example.text_pair)
-    elif second is not None:
-        yield from ((text, second) for text in arguments.text)
-    elif arguments.text:
-        yield from arguments.text
-    else:
-        yield from _stdin()
+        return _to_rows(model, _rows(Path(arguments.input), model.manifest))
+    if arguments.text:
+        texts = [text if second is None else (text, second) for text in arguments.text]
+        return zip(texts, model(texts), strict=True)
+    return _to_lines(model)
+
+
+def _to_rows(model: Model, rows: Sequence[Example]) -> Iterator[tuple[Text, Any]]:
+    texts: list[Text] = [row.text if row.text_pair is None else (row.text, row.text_pair) for row in rows]
+    for row, text in zip(rows, texts, strict=True):
+        with row.told():
+            model.task.encode(text)
+    return ((text, model(text)) for text in texts)
+
+
+def _to_lines(model: Model) -> Iterator[tuple[Text, Any]]:
+    """Answers to the lines of stdin that are not blank, as they come."""
+    if sys.stdin.isatty():
+        note("edgebert: reads texts from this terminal, one a line; end with Ctrl-D")
+    answered = False
+    for number, line in enumerate(sys.stdin.buffer, 1):
+        place = f"standard input: line {number}"
+        try:
+            text = line.decode("utf-8-sig").rstrip("\r\n")
+        except UnicodeDecodeError as error:
+            value = line[error.start : error.start + 4]
+            raise DataError(f"{place}: bytes {value!r} are not UTF-8; convert it to UTF-8") from None
+        if text.strip():
+            with Example(text, None, None, number, "standard input").told():
+                yield text, model(text)
+            answered = True
+    if not answered:
+        raise InputError("no text came on standard input; give TEXT, --input FILE, or one text a line")
 
 
 def _rows(path: Path, manifest: dict[str, Any]) -> list[Example]:
@@ -74,16 +103,3 @@ def _has_pairs(path: Path, columns: Columns) -> bool:
         return read_examples(path, columns)[0].text_pair is not None
     except DataError:
         return False
-
-
-def _stdin() -> list[str]:
-    if sys.stdin.isatty():
-        note("edgebert: reads texts from this terminal, one a line; end with Ctrl-D")
-    try:
-        lines = sys.stdin.read().split("\n")
-    except UnicodeDecodeError as error:
-        raise DataError(f"standard input is not UTF-8 (byte {error.start}); convert it to UTF-8") from None
-    texts = [line for line in lines if line.strip()]
-    if not texts:
-        raise InputError("no text came on standard input; give TEXT, --input FILE, or one text a line")
-    return texts

@@ -3,27 +3,55 @@
 from __future__ import annotations
 
 import argparse
+import re
 from pathlib import Path
 
-from edgebert.bundle import bundle_hash, damages, nested, read_manifest
+from edgebert.bundle import bundle_hash, damages, nested, read_manifest, strangers
 from edgebert.commands.output import note, write, write_json
-from edgebert.errors import BundleError
+from edgebert.errors import BundleError, InputError
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Check every file; a damaged bundle exits with 2, and each file that is not as it was written has its line."""
+    """Check every file against the manifest, and the manifest against a hash where one is given.
+
+    A damaged bundle exits with 2, and each file that is not as it was written has its line.
+    """
     folder = Path(arguments.bundle)
     manifest = read_manifest(folder)
     manifests = {folder: manifest, **{inner: read_manifest(inner) for inner in nested(folder)}}
     found = [damage for place, each in manifests.items() for damage in damages(place, each)]
+    found += _wrong_hash(folder, arguments.hash)
     files = sum(len(each["files"]) for each in manifests.values())
     if arguments.json:
         document = {"bundle": str(folder), "files": files, "hash": bundle_hash(folder)}
         write_json({**document, "whole": not found, "damages": found})
     elif not found:
         write(f"{folder}: {files} files whole and unaltered (hash {bundle_hash(folder)[:16]})")
+    for path in strangers(folder):
+        note(f"edgebert: {path}: not of the bundle, nothing reads it")
     for damage in found[:-1]:
         note(f"edgebert: {damage}")
     if found:
         raise BundleError(found[-1])
     return 0
+
+
+def _wrong_hash(folder: Path, expected: str | None) -> list[str]:
+    """What is wrong with the bundle's hash, where one is expected: the manifest, which lists all other hashes.
+
+    Raises:
+        InputError: It is no hash, or too short to tell bundles apart.
+    """
+    if expected is None:
+        return []
+    if not re.fullmatch(r"[0-9a-f]{8,64}", expected.lower()):
+        raise InputError(
+            f"--hash is {expected!r}; expected 8 to 64 hexadecimal digits, as export and verify print them"
+        )
+    found = bundle_hash(folder)
+    if found.startswith(expected.lower()):
+        return []
+    return [
+        f"{folder}: its hash is {found[: len(expected)]}, expected {expected}; "
+        "another bundle, or its manifest is altered"
+    ]

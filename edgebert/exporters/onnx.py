@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -124,6 +125,8 @@ def save_module(
     module: nn.Module, inputs: dict[str, Any], outputs: Sequence[str], shapes: dict[str, Any], out: Path
 ) -> None:
     """Trace a module and save the graph without a trace of this machine (paths, stack traces) in it."""
+    # Four lines on stderr that torchvision, which nothing here uses, is not installed.
+    logging.getLogger("torch.onnx._internal.exporter._registration").setLevel(logging.ERROR)
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
         program = torch.onnx.export(

@@ -43,6 +43,18 @@ def evaluate(model: Model, examples: Iterable[Example], metric: str) -> Quality:
     return quality_of(metric, chosen, answered_table(model, examples, chosen))
 
 
+def evaluate_all(model: Model, examples: Iterable[Example]) -> dict[str, Quality]:
+    """Every metric of the model's task on rows of a data file, each row asked once; the bundle's own metric first.
+
+    Raises:
+        DataError: As of `evaluate`.
+    """
+    own, answers = model.manifest["data"]["metric"], _answered(model, examples)
+    metrics: dict[str, Metric] = device_half(model.manifest["task"]).METRICS
+    names = [own, *(name for name in metrics if name != own)]
+    return {name: measure_quality(name, metrics[name], *answers) for name in names}
+
+
 def metric_of(task: str, name: str) -> Metric:
     """A task's metric by its name."""
     metrics: dict[str, Metric] = device_half(task).METRICS
@@ -55,13 +67,18 @@ def answered_table(model: Model, examples: Iterable[Example], metric: Metric) ->
     Raises:
         DataError: A row whose label the bundle does not know, or whose text it cannot answer.
     """
+    return metric.table(*_answered(model, examples))
+
+
+def _answered(model: Model, examples: Iterable[Example]) -> tuple[list[Any], list[Any]]:
+    """What is right and what the model says, of every row."""
     task = model.task
     expected, predicted = [], []
     for example in examples:
         expected.append(task.expected(example))
         with example.told():
             predicted.append(task.predicted(model(task.given(example))))
-    return metric.table(expected, predicted)
+    return expected, predicted
 
 
 def measure_quality(name: str, metric: Metric, expected: Sequence[Any], predicted: Sequence[Any]) -> Quality:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,7 +10,9 @@ from edgebert.measure.results import Case
 
 
 def waterfall(cases: Sequence[Case]) -> list[dict[str, Any]]:
-    """Rows from the baseline to the bundle, each with its gain over the row before.
+    """Rows from the baseline over the stages to the bundle, each with its gain over the row before.
+
+    There are none where several bundles or runtimes were measured, for then one does not come from the one before.
 
     Returns:
         One row a variant measured single-stream at natural lengths: `p50_ms`, `faster` (times the row before),
@@ -17,7 +20,9 @@ def waterfall(cases: Sequence[Case]) -> list[dict[str, Any]]:
     """
     rows: list[dict[str, Any]] = []
     chosen = [case for case in cases if case.scenario == "single_stream" and case.lengths == "natural"]
-    for case in chosen if len(chosen) > 2 else []:
+    stages = chosen[1:-1]
+    one_chain = stages and all(re.match(r"\d+-", case.variant) for case in stages)
+    for case in chosen if one_chain else []:
         row = {"variant": case.variant, "p50_ms": case.p50_ms, "size_mb": case.size_mb}
         row["quality"] = case.quality["value"] if case.quality else None
         if rows and case.p50_ms and case.size_mb:

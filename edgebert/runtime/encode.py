@@ -119,6 +119,11 @@ class TextEncoder:
         number: int | None = self._tokenizer.token_to_id(token)
         return number
 
+    def special_ids(self) -> list[int]:
+        """Numbers of the special tokens: [CLS], [SEP], [MASK], [PAD], [UNK], or what the family calls them."""
+        added = self._tokenizer.get_added_tokens_decoder()
+        return [number for number, token in added.items() if token.special]
+
     def token(self, number: int) -> str:
         """A token as it reads in text; one that goes on a word keeps the mark of it."""
         return str(self._tokenizer.decode([number], skip_special_tokens=False)).strip()

@@ -59,7 +59,7 @@ class _Jsonl:
             if self.settings.cut_words == "refuse":
                 raise DataError(
                     f"{self.path}: {self._first_cut} ({counted} like this in the file); "
-                    "mend the file, or set head.cut_words to widen"
+                    "mend the file, or set head.cut_words to widen in the recipe"
                 )
             sys.stderr.write(
                 f"edgebert: {self.path}: widened {counted} to whole words, the first at {self._first_cut}\n"

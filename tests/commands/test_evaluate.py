@@ -1,4 +1,4 @@
-"""`edgebert evaluate`: the manifest's own figure, and faults by their line."""
+"""`edgebert evaluate`: the manifest's own figure, the task's other ones, and faults by their line."""
 
 import json
 from pathlib import Path
@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 from command_line import Run, refused
+
+import edgebert
 
 
 def test_evaluate_gives_the_manifests_own_figure(built: Path, data_dir: Path, manifest: Any, run: Run) -> None:
@@ -15,6 +17,17 @@ def test_evaluate_gives_the_manifests_own_figure(built: Path, data_dir: Path, ma
     assert json.loads(out)["quality"] == pytest.approx(test)
     code, out, _ = run("evaluate", built, "--data", data_dir / "test.tsv")
     assert out.startswith(f"accuracy {test['value']:.4f} (95% {test['ci_low']:.4f} to {test['ci_high']:.4f}, 64 texts)")
+
+
+def test_every_metric_of_the_task_is_told_from_both_sides(built: Path, data_dir: Path, run: Run) -> None:
+    code, out, _ = run("evaluate", built, "--data", data_dir / "test.tsv")
+    assert code == 0
+    told = {line.split()[0]: float(line.split()[1]) for line in out.splitlines()}
+    assert list(told) == ["accuracy", "f1", "macro_f1", "matthews"]
+    found = edgebert.evaluate(edgebert.load(built), data_dir / "test.tsv")
+    assert {name: round(quality.value, 4) for name, quality in found.items()} == told
+    _, out, _ = run("evaluate", built, "--data", data_dir / "test.tsv", "--json")
+    assert [other["metric"] for other in json.loads(out)["others"]] == ["f1", "macro_f1", "matthews"]
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,10 @@ from command_line import Run, refused
 STRICT = {**os.environ, "PYTHONIOENCODING": "utf-8:strict"}
 
 
+def given_on_stdin(text: str) -> io.TextIOWrapper:
+    return io.TextIOWrapper(io.BytesIO(text.encode()), encoding="utf-8")
+
+
 def test_predict_answers_one_line_a_text(built: Path, run: Run) -> None:
     code, out, err = run("predict", built, "a good film", "the story was awful", "film " * 500)
     assert (code, err) == (0, "")
@@ -60,7 +64,7 @@ def test_predict_reads_a_file(name: str, content: str, built: Path, tmp_path: Pa
 
 
 def test_predict_reads_stdin(built: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sys.stdin", io.StringIO("a good film\n\n  \nthe story was awful"))
+    monkeypatch.setattr("sys.stdin", given_on_stdin("\ufeffa good film\r\n\n  \nthe story was awful"))
     code, out, _ = run("predict", built)
     assert code == 0
     assert [line.split("\t")[0] for line in out.splitlines()] == ["pos", "neg"]
@@ -71,13 +75,13 @@ def test_predict_reads_stdin(built: Path, run: Run, monkeypatch: pytest.MonkeyPa
 def test_nothing_on_stdin_is_told(
     given: str, more: list[str], built: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sys.stdin", io.StringIO(given))
+    monkeypatch.setattr("sys.stdin", given_on_stdin(given))
     message = refused(run("predict", built, *more))
     assert message == "no text came on standard input; give TEXT, --input FILE, or one text a line"
 
 
 def test_a_terminal_is_told_that_texts_are_awaited(built: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    typed = io.StringIO("a good film\n")
+    typed = given_on_stdin("a good film\n")
     monkeypatch.setattr(typed, "isatty", lambda: True)
     monkeypatch.setattr("sys.stdin", typed)
     code, out, err = run("predict", built)
@@ -89,7 +93,38 @@ def test_stdin_that_is_not_utf8_is_bad_input(built: Path) -> None:
     command = [sys.executable, "-m", "edgebert.cli", "predict", str(built)]
     done = subprocess.run(command, input=b"a good film\ncaf\xe9\n", capture_output=True, env=STRICT, check=False)
     assert done.returncode == 2
-    assert done.stderr.count(b"\n") == 1
+    assert done.stderr.decode() == (
+        "edgebert: standard input: line 2: bytes b'\\xe9\\n' are not UTF-8; convert it to UTF-8\n"
+    )
+    assert done.stdout.startswith(b"pos\t")
+
+
+def test_a_line_is_answered_before_the_next_one_comes(built: Path) -> None:
+    command = [sys.executable, "-m", "edgebert.cli", "predict", str(built)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as asked:
+        assert asked.stdin
+        assert asked.stdout
+        for text, label in (("a good film", "pos"), ("the story was awful", "neg")):
+            asked.stdin.write(text + "\n")
+            asked.stdin.flush()
+            assert asked.stdout.readline().split("\t")[0] == label
+        asked.stdin.close()
+    assert asked.returncode == 0
+
+
+def test_a_reader_that_has_enough_ends_it_quietly(built: Path) -> None:
+    command = f"yes a good film | {sys.executable} -m edgebert.cli predict {built} | head -n 2"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, timeout=60, check=True)
+    assert [line.split("\t")[0] for line in done.stdout.splitlines()] == ["pos", "pos"]
+    assert done.stderr == ""
+
+
+def test_a_file_is_refused_before_its_first_answer(built: Path, tmp_path: Path, run: Run) -> None:
+    path = tmp_path / "t.txt"
+    path.write_text("a good film\n\x01\n")
+    assert refused(run("predict", built, "--input", path)) == (
+        f"{path}: line 2: text '\\x01' holds no token; give at least one word"
+    )
 
 
 @pytest.mark.parametrize(

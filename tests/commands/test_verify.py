@@ -44,6 +44,26 @@ def test_verify_reads_the_baseline_inside_too(bundle_copy: Path, built: Path, ru
     assert refused(run("verify", bundle_copy)).startswith(f"{inside / 'model.onnx'}: 0 bytes, expected")
 
 
+def test_an_altered_manifest_is_found_by_the_hash(bundle_copy: Path, run: Run) -> None:
+    expected = json.loads(run("verify", bundle_copy, "--json")[1])["hash"]
+    assert run("verify", bundle_copy, "--hash", expected[:16].upper())[0] == 0
+    manifest = bundle_copy / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"name": "tiny"', '"name": "tony"'))
+    code, out, err = run("verify", bundle_copy, "--hash", expected[:16], "--json")
+    assert (code, json.loads(out)["whole"]) == (2, False)
+    assert f"expected {expected[:16]}; another bundle, or its manifest is altered" in err
+    assert "expected 8 to 64 hexadecimal digits" in refused(run("verify", bundle_copy, "--hash", "0xff"))
+
+
+def test_a_file_that_is_not_the_bundles_is_told(bundle_copy: Path, built: Path, run: Run) -> None:
+    shutil.copytree(built.with_name(built.name + ".stages") / "0-baseline", bundle_copy / "baseline")
+    assert run("verify", bundle_copy)[2] == ""
+    (bundle_copy / "baseline" / "extra.bin").write_bytes(b"x")
+    code, _, err = run("verify", bundle_copy)
+    assert code == 0
+    assert err == f"edgebert: {bundle_copy / 'baseline' / 'extra.bin'}: not of the bundle, nothing reads it\n"
+
+
 def test_verify_tells_every_damaged_file(bundle_copy: Path, run: Run) -> None:
     model, tokenizer = bundle_copy / "model.onnx", bundle_copy / "tokenizer.json"
     model.write_bytes(model.read_bytes()[:-1])

@@ -69,3 +69,10 @@ def test_waterfall_rows_tell_the_gain_over_the_row_before() -> None:
 
 def test_two_variants_make_no_waterfall() -> None:
     assert waterfall([case("fp32"), case("bundle")]) == []
+
+
+@pytest.mark.parametrize(
+    "names", [("bundle@onnxruntime", "bundle@openvino"), ("six", "three"), ("a/1-graph", "a", "b")]
+)
+def test_what_does_not_come_from_the_one_before_makes_no_waterfall(names: tuple[str, ...]) -> None:
+    assert waterfall([case("fp32"), *map(case, names)]) == []

@@ -69,7 +69,7 @@ def test_an_entity_that_ends_inside_a_word_is_refused_with_count_place_and_value
     rows = [{"text": "ok", "entities": []}, CUT]
     assert refused(jsonl(tmp_path, *rows)) == (
         "line 2: PER 'Johnson' cuts \"Johnson's\" (2 entities like this in the file); mend the file, "
-        "or set head.cut_words to widen"
+        "or set head.cut_words to widen in the recipe"
     )
 
 

@@ -136,7 +136,8 @@ class FillMask:
         window, logits = windows[0], outputs[0][0]
         assert isinstance(window, Masked)
         hidden = [self.encoder.token(number) for number in window.masks.values() if number is not None]
-        return Filled([self._best(logits[at]) for at in window.masks], window.truncated, hidden)
+        words = [self._best(logits[at], hides is None) for at, hides in window.masks.items()]
+        return Filled(words, window.truncated, hidden)
 
     def given(self, example: Example) -> Text:
         """The text, for the task to hide some of its tokens."""
@@ -152,7 +153,8 @@ class FillMask:
 
     def _hide(self, given: tuple[Any, ...]) -> Masked:
         if len(given) != 1:
-            raise TextError(f"a tuple of {len(given)} was given, but this bundle takes single texts; join them first")
+            what = "a pair of texts" if len(given) == 2 else f"a tuple of {len(given)}"
+            raise TextError(f"{what} was given, but this bundle takes single texts; give one text")
         check_text(given[0], "text")
         window, (_, number) = self.encoder.encode(given[0]), self.mask()
         seed = hashlib.sha256(given[0].encode()).digest()[:8]
@@ -160,10 +162,12 @@ class FillMask:
         ids = [number if at in positions else found for at, found in enumerate(window.ids)]
         return Masked(ids, window.type_ids, window.truncated, masks={at: window.ids[at] for at in positions})
 
-    def _best(self, logits: NDArray[np.float32]) -> list[Candidate]:
+    def _best(self, logits: NDArray[np.float32], words_only: bool) -> list[Candidate]:
+        """Likeliest tokens; for a caller's mask no special ones such as [SEP], which never stand in a text."""
         exponentials = np.exp(logits - logits.max())
         scores = exponentials / exponentials.sum()
-        kept = np.argpartition(-logits, min(self.top_k, len(logits)) - 1)[: self.top_k]
+        allowed = np.delete(np.arange(len(logits)), self.encoder.special_ids() if words_only else [])
+        kept = allowed[np.argpartition(-logits[allowed], min(self.top_k, len(allowed)) - 1)[: self.top_k]]
         best = kept[np.argsort(-logits[kept], kind="stable")]
         return [Candidate(self.encoder.token(int(at)), float(scores[at])) for at in best]
 

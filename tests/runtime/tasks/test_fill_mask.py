@@ -46,7 +46,7 @@ def make(tmp_path: Path) -> Callable[..., FillMaskModel]:
     def build(mask: str = "[MASK]", **settings: Any) -> FillMaskModel:
         words = [mask if word == "[MASK]" else word for word in WORDS]
         tokenizer = Tokenizer(WordPiece({word: at for at, word in enumerate(words)}, unk_token="[UNK]"))
-        tokenizer.add_special_tokens([mask])
+        tokenizer.add_special_tokens(words[:4])
         tokenizer.pre_tokenizer, tokenizer.decoder = Whitespace(), Pieces()
         tokenizer.post_processor = TemplateProcessing(
             single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 1), ("[SEP]", 2)]
@@ -78,8 +78,13 @@ def test_every_mask_gets_its_likeliest_tokens_with_their_probabilities(model: Fi
 @pytest.mark.parametrize("count", [1, 5, 8, 50])
 def test_as_many_candidates_as_asked_for_best_first(count: int, make: Callable[..., FillMaskModel]) -> None:
     scores = [one.score for one in make(top_k=count)("a [MASK]").masks[0]]
-    assert len(scores) == min(count, len(WORDS))
+    assert len(scores) == min(count, len(WORDS) - 4)
     assert scores == sorted(scores, reverse=True)
+
+
+def test_what_never_stands_in_a_text_is_no_candidate(model: FillMaskModel) -> None:
+    [likeliest] = model("[MASK] a").masks  # the session's favourite behind [CLS] is [SEP]
+    assert [one.token for one in likeliest] == ["a", "b", "c"]
 
 
 def test_five_candidates_where_nothing_is_said() -> None:
@@ -107,7 +112,8 @@ def test_a_tokenizer_without_a_mask_is_refused(make: Callable[..., FillMaskModel
         (f"{LONG} [MASK]", r"holds no \[MASK\] among its first 12 tokens"),
         ("", "holds no token"),
         (None, "text is NoneType None; give a str"),
-        (("a", "b"), "a tuple of 2 was given, but this bundle takes single texts"),
+        (("a", "b"), "a pair of texts was given, but this bundle takes single texts; give one text"),
+        (("a", "b", "c"), "a tuple of 3 was given, but this bundle takes single texts"),
         (((3,)), "text is int 3; give a str"),
     ],
 )
