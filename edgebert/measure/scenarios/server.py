@@ -64,7 +64,7 @@ def search(
     """
     alone_ns = timed(call, settings["queries"], clock)
     capacity = 1e9 * len(alone_ns) / sum(alone_ns)
-    gaps = np.random.default_rng(seed).exponential(size=settings["queries"])
+    gaps = poisson_gaps(seed, settings["queries"])
     tried_qps: list[float] = []
     best = Run(0.0, alone_ns, sum(alone_ns))
 
@@ -87,6 +87,13 @@ def search(
         "achieved_qps": best.achieved_qps,
         "latencies_ns": best.latencies_ns,
     }
+
+
+def poisson_gaps(seed: int, queries: int) -> Samples:
+    """Gaps between arrivals of a Poisson process, their mean exactly 1: the rate that is told is the rate offered."""
+    gaps = np.random.default_rng(seed).exponential(size=queries)
+    scaled: Samples = gaps / gaps.mean()
+    return scaled
 
 
 def arrivals_ns(gaps: Samples, qps: float) -> list[int]:
