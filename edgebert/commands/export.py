@@ -84,10 +84,10 @@ def _report(built: object, as_json: bool) -> None:
             f"(95% {quality['ci_low']:.4f} to {quality['ci_high']:.4f}, {quality['n']} texts)"
         )
     write(f"bundle: {built.out} (hash {built.bundle_hash[:16]})")
-    write(f"try it: edgebert predict {built.out} {_asked(manifest)}")
+    write(f"try it: edgebert predict {built.out} {question_for(manifest)}")
 
 
-def _asked(manifest: dict[str, Any]) -> str:
+def question_for(manifest: dict[str, Any]) -> str:
     """What a bundle of this task may be asked, as the command line takes it."""
     from edgebert.compress.tasks import workstation_half
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from edgebert.cli import main
+from edgebert.commands.export import question_for
 
 
 def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
@@ -104,3 +105,18 @@ def test_without_the_export_extra_the_extra_is_named(
     monkeypatch.setattr("edgebert.commands.export.NEEDED", ("no_such_package",))
     line = refused(capsys, str(recipe_file), "--out", str(tmp_path / "out"))
     assert "pip install edgebert[export]" in line
+
+
+@pytest.mark.parametrize(
+    ("task", "segments", "asked"),
+    [
+        ("text-classification", 1, '"your text"'),
+        ("text-classification", 2, '"one text" --text-pair "another"'),
+        ("regression", 2, '"one text" --text-pair "another"'),
+        ("similarity", 2, '"your text"'),
+        ("question-answering", 2, '"a question" --context "the text to answer it from"'),
+        ("fill-mask", 1, '"a text with a [MASK] in it"'),
+    ],
+)
+def test_the_closing_hint_asks_what_the_bundle_answers(task: str, segments: int, asked: str) -> None:
+    assert question_for({"task": task, "segments": segments, "head": {"settings": {}}}) == asked
