@@ -239,7 +239,7 @@ def _for_task(recipe: Recipe, source: str) -> Recipe:
     if "stride" in recipe.head and settings.stride > half_window:
         raise SettingsError(
             f"{source}: 'head.stride' is {settings.stride}; expected at most {half_window}, "
-            f"half of data.max_length, so that half of every window is new"
+            "half of data.max_length: windows that share more would hardly move on"
         )
     return dataclasses.replace(recipe, metric=recipe.metric or next(iter(half.METRICS)))
 

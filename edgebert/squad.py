@@ -30,8 +30,8 @@ def read_squad(path: Path, misplaced: Misplaced = "refuse", answered: bool = Tru
     """Read every question of a data file.
 
     Args:
-        path: SQuAD 1.1 or 2.0 (`.json`), one object a line with question, context and answers [{text, start}]
-            (`.jsonl`), or the `.gz` of one.
+        path: SQuAD 1.1 or 2.0 (`.json`), one object a line with question, context and answers [{text, start}] or, as
+            Hugging Face's datasets have them, {text: [...], answer_start: [...]} (`.jsonl`), or the `.gz` of one.
         misplaced: What becomes of an answer that does not stand where it says: `refuse` raises; `repair` moves it to
             its nearest occurrence, drops it where there is none, leaves out questions that lose every answer so, and
             counts all that on stderr.

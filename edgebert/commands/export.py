@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from edgebert.bundle import MANIFEST, read_manifest
+from edgebert.bundle import read_manifest
 from edgebert.commands.output import note, table, write, write_json
-from edgebert.errors import MissingDependencyError
+from edgebert.errors import BundleError, MissingDependencyError
 from edgebert.recipe import read_recipe
 from edgebert.runtime.tasks import device_half
 from edgebert.target import read_target
@@ -32,7 +33,8 @@ def run(arguments: argparse.Namespace) -> int:
     out = out if out.name else out.resolve()
     work = Path(arguments.work) if arguments.work else out.with_name(out.name + ".work")
     data_dir = Path(arguments.data_dir) if arguments.data_dir else recipe_path.parent
-    _say_replaced(out, recipe.name)
+    if distributed.is_main():
+        _say_replaced(out, recipe.name)
     note(f"exporting {recipe.name} for {target.name}; finished stages are kept in {work}")
     built: Built = build(recipe, target, arguments.model or recipe.model.source, data_dir, out, work)
     if distributed.is_main():
@@ -41,8 +43,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _say_replaced(out: Path, name: str) -> None:
-    """Say whose place the new bundle will take, where that is another recipe's."""
-    if (out / MANIFEST).is_file():
+    """Say whose place the new bundle will take, where that is another recipe's; a damaged one has no name to tell."""
+    with suppress(BundleError):
         standing = read_manifest(out)["name"]
         if standing != name:
             note(f"{out} holds the bundle {standing!r}; {name!r} will take its place when it is done")

@@ -70,7 +70,7 @@ def _to_lines(model: Model) -> Iterator[tuple[Text, Any]]:
     for number, line in enumerate(sys.stdin.buffer, 1):
         place = f"standard input: line {number}"
         try:
-            text = line.decode("utf-8-sig").rstrip("\r\n")
+            text = line.decode().removeprefix("\ufeff").rstrip("\r\n")
         except UnicodeDecodeError as error:
             value = line[error.start : error.start + 4]
             raise DataError(f"{place}: bytes {value!r} are not UTF-8; convert it to UTF-8") from None

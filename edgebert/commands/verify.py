@@ -19,15 +19,16 @@ def run(arguments: argparse.Namespace) -> int:
     folder = Path(arguments.bundle)
     manifest = read_manifest(folder)
     manifests = {folder: manifest, **{inner: read_manifest(inner) for inner in nested(folder)}}
-    found = [damage for place, each in manifests.items() for damage in damages(place, each)]
-    found += _wrong_hash(folder, arguments.hash)
+    found = _wrong_hash(folder, arguments.hash)
+    found += [damage for place, each in manifests.items() for damage in damages(place, each)]
+    others = strangers(folder)
     files = sum(len(each["files"]) for each in manifests.values())
     if arguments.json:
         document = {"bundle": str(folder), "files": files, "hash": bundle_hash(folder)}
-        write_json({**document, "whole": not found, "damages": found})
+        write_json({**document, "whole": not found, "damages": found, "strangers": [str(path) for path in others]})
     elif not found:
         write(f"{folder}: {files} files whole and unaltered (hash {bundle_hash(folder)[:16]})")
-    for path in strangers(folder):
+    for path in others:
         note(f"edgebert: {path}: not of the bundle, nothing reads it")
     for damage in found[:-1]:
         note(f"edgebert: {damage}")

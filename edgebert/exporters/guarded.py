@@ -24,7 +24,7 @@ class Outcome:
         job: The model and its texts.
         full: Its full-precision ONNX graph.
         open_graph: Opens a graph that was made of it.
-        head: What the bundle chose on the validation split, for every graph; None lets each choose.
+        head: What the bundle chose on the validation split, for every graph, the full one too; None lets each choose.
     """
 
     job: GraphJob
@@ -33,9 +33,9 @@ class Outcome:
     head: dict[str, Any] | None = None
 
     def quality(self, graph: Path) -> float:
-        """The metric on the validation split; full precision's is with a head of its own."""
+        """The metric on the validation split."""
         session = self._open(graph)
-        head = tuned_head(self.job, session, self.names) if self.head is None or graph == self.full else self.head
+        head = tuned_head(self.job, session, self.names) if self.head is None else self.head
         scored = quality_of(self.job, session, self.names, head, splits=("validation",))
         return float(scored["validation"]["value"])
 

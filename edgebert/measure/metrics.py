@@ -21,11 +21,13 @@ class Metric:
     """`table(expected, predicted)`: *Shape* (texts, figures); `figure(table)`: the metric of those texts.
 
     `right` is the column that says whether a text is right (1 or 0), where the metric is the share of those that are.
+    `labels` is the number of labels that it is for, where it is not for any number.
     """
 
     table: Callable[[Sequence[Any], Sequence[Any]], Table]
     figure: Callable[[Table], float]
     right: int | None = None
+    labels: int | None = None
 
 
 def _same(expected: Sequence[Any], predicted: Sequence[Any]) -> Table:
@@ -88,7 +90,7 @@ def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 ACCURACY = Metric(_same, _mean, right=0)
-F1 = Metric(_columns, _f1)
+F1 = Metric(_columns, _f1, labels=2)
 MACRO_F1 = Metric(_columns, _macro_f1)
 MATTHEWS = Metric(_columns, _matthews)
 PEARSON = Metric(_columns, _pearson)

@@ -46,12 +46,15 @@ def evaluate(model: Model, examples: Iterable[Example], metric: str) -> Quality:
 def evaluate_all(model: Model, examples: Iterable[Example]) -> dict[str, Quality]:
     """Every metric of the model's task on rows of a data file, each row asked once; the bundle's own metric first.
 
+    What is for two labels alone is left out where there are more.
+
     Raises:
         DataError: As of `evaluate`.
     """
     own, answers = model.manifest["data"]["metric"], _answered(model, examples)
     metrics: dict[str, Metric] = device_half(model.manifest["task"]).METRICS
-    names = [own, *(name for name in metrics if name != own)]
+    fit = [name for name, metric in metrics.items() if metric.labels in (None, len(model.manifest["labels"]))]
+    names = [own, *(name for name in fit if name != own)]
     return {name: measure_quality(name, metrics[name], *answers) for name in names}
 
 

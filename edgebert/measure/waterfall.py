@@ -21,7 +21,7 @@ def waterfall(cases: Sequence[Case]) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     chosen = [case for case in cases if case.scenario == "single_stream" and case.lengths == "natural"]
     stages = chosen[1:-1]
-    one_chain = stages and all(re.match(r"\d+-", case.variant) for case in stages)
+    one_chain = stages and all(re.match(r"\d+-", case.variant) for case in stages) and chosen[-1].variant == "bundle"
     for case in chosen if one_chain else []:
         row = {"variant": case.variant, "p50_ms": case.p50_ms, "size_mb": case.size_mb}
         row["quality"] = case.quality["value"] if case.quality else None

@@ -91,7 +91,9 @@ def test_a_terminal_is_told_that_texts_are_awaited(built: Path, run: Run, monkey
 
 def test_stdin_that_is_not_utf8_is_bad_input(built: Path) -> None:
     command = [sys.executable, "-m", "edgebert.cli", "predict", str(built)]
-    done = subprocess.run(command, input=b"a good film\ncaf\xe9\n", capture_output=True, env=STRICT, check=False)
+    done = subprocess.run(
+        command, input=b"\xef\xbb\xbfa good film\ncaf\xe9\n", capture_output=True, env=STRICT, check=False
+    )
     assert done.returncode == 2
     assert done.stderr.decode() == (
         "edgebert: standard input: line 2: bytes b'\\xe9\\n' are not UTF-8; convert it to UTF-8\n"

@@ -59,8 +59,8 @@ def test_a_file_that_is_not_the_bundles_is_told(bundle_copy: Path, built: Path, 
     shutil.copytree(built.with_name(built.name + ".stages") / "0-baseline", bundle_copy / "baseline")
     assert run("verify", bundle_copy)[2] == ""
     (bundle_copy / "baseline" / "extra.bin").write_bytes(b"x")
-    code, _, err = run("verify", bundle_copy)
-    assert code == 0
+    code, out, err = run("verify", bundle_copy, "--json")
+    assert (code, json.loads(out)["strangers"]) == (0, [str(bundle_copy / "baseline" / "extra.bin")])
     assert err == f"edgebert: {bundle_copy / 'baseline' / 'extra.bin'}: not of the bundle, nothing reads it\n"
 
 

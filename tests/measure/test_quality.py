@@ -8,7 +8,7 @@ import pytest
 
 from edgebert.errors import DataError
 from edgebert.examples import Example
-from edgebert.measure.quality import Quality, evaluate, measure_quality
+from edgebert.measure.quality import Quality, evaluate, evaluate_all, measure_quality
 from edgebert.runtime.tasks.text_classification import METRICS, Classification, TextClassification
 
 
@@ -71,6 +71,18 @@ def test_a_model_is_asked_one_text_at_a_time_and_scored_by_its_task() -> None:
     assert (accuracy.metric, accuracy.value, accuracy.n) == ("accuracy", 0.75, 4)
     f1 = evaluate(model, examples, "f1")
     assert (f1.metric, f1.value) == ("f1", 0.8)
+
+
+def test_every_metric_comes_from_one_answer_a_text_and_f1_where_there_are_two_labels() -> None:
+    model: Any = Model()
+    model.manifest["data"]["metric"] = "macro_f1"
+    examples = [Example(text, None, label, 1) for text, label in [("x", "1"), ("a", "1"), ("b", "0")]]
+    found = evaluate_all(model, examples)
+    assert model.asked == ["x", "a", "b"]
+    assert list(found) == ["macro_f1", "accuracy", "f1", "matthews"]
+    assert (found["accuracy"].value, found["f1"].value) == (pytest.approx(2 / 3), pytest.approx(2 / 3))
+    model.manifest["labels"] = ["negative", "positive", "neutral"]
+    assert list(evaluate_all(model, examples)) == ["macro_f1", "accuracy", "matthews"]
 
 
 def test_a_pair_is_asked_as_a_pair() -> None:

@@ -72,7 +72,8 @@ def test_two_variants_make_no_waterfall() -> None:
 
 
 @pytest.mark.parametrize(
-    "names", [("bundle@onnxruntime", "bundle@openvino"), ("six", "three"), ("a/1-graph", "a", "b")]
+    "names",
+    [("bundle@onnxruntime", "bundle@openvino"), ("six", "three"), ("a/1-graph", "a", "b"), ("6-layers", "3-layers")],
 )
 def test_what_does_not_come_from_the_one_before_makes_no_waterfall(names: tuple[str, ...]) -> None:
     assert waterfall([case("fp32"), *map(case, names)]) == []

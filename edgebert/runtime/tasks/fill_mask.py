@@ -166,7 +166,8 @@ class FillMask:
         """Likeliest tokens; for a caller's mask no special ones such as [SEP], which never stand in a text."""
         exponentials = np.exp(logits - logits.max())
         scores = exponentials / exponentials.sum()
-        allowed = np.delete(np.arange(len(logits)), self.encoder.special_ids() if words_only else [])
+        special = self.encoder.special_ids() if words_only else []
+        allowed = np.setdiff1d(np.arange(len(logits)), special)
         kept = allowed[np.argpartition(-logits[allowed], min(self.top_k, len(allowed)) - 1)[: self.top_k]]
         best = kept[np.argsort(-logits[kept], kind="stable")]
         return [Candidate(self.encoder.token(int(at)), float(scores[at])) for at in best]
