@@ -50,7 +50,8 @@ def _answers(model: Model, arguments: argparse.Namespace, second: str | None) ->
         return _to_rows(model, _rows(Path(arguments.input), model.manifest))
     if arguments.text:
         texts = [text if second is None else (text, second) for text in arguments.text]
-        return zip(texts, model(texts), strict=True)
+        # One at a time, as a device answers: dynamic INT8 takes one scale for all that run together.
+        return zip(texts, model(texts, batch_size=1), strict=True)
     return _to_lines(model)
 
 

@@ -283,7 +283,7 @@ def _in_package(name: str) -> Path:
     spec = importlib.util.find_spec(name) if name.isidentifier() else None
     if spec is None or not spec.origin:
         raise CheckpointError(
-            f"package:{name}: no Python package of that name is installed here; install the one that holds the model, "
+            f"package:{name}: no such Python package is installed here; install the one that holds the model, "
             "or give its folder"
         )
     root = Path(spec.origin).parent

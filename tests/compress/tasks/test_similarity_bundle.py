@@ -148,8 +148,7 @@ def test_the_command_line_predicts(
     exported: Path, model: SentenceModel, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     first, second = "a good film", "the warm meal"
-    # As a list, like the command: both texts in one batch, of which dynamic INT8 takes one scale.
-    score = model([(first, second)])[0].score
+    score = model((first, second)).score
     assert main(["predict", str(exported), first, "--text-pair", second]) == 0
     assert capsys.readouterr().out == f"{score:.4f}\t{first} | {second}\n"
     assert main(["predict", str(exported), first, "--text-pair", second, "--json"]) == 0
