@@ -147,11 +147,15 @@ def damages(folder: Path, manifest: dict[str, Any], hashes: bool = True) -> Iter
             yield f"{path}: altered, its SHA-256 is not the manifest's; copy the bundle again"
 
 
-def strangers(folder: Path) -> list[Path]:
-    """Files in a bundle's folder that are not the bundle's: nothing reads them, and no hash holds them."""
-    own = {place / MANIFEST for place in (folder, *nested(folder))}
-    for place in (folder, *nested(folder)):
-        own |= {place / entry["path"] for entry in read_manifest(place)["files"]}
+def strangers(folder: Path, manifests: dict[Path, dict[str, Any]]) -> list[Path]:
+    """Files in a bundle's folder that are not the bundle's: nothing reads them, and no hash holds them.
+
+    Args:
+        folder: The bundle.
+        manifests: Its manifest and those of the bundles inside it, by their folders.
+    """
+    own = {place / MANIFEST for place in manifests}
+    own |= {place / entry["path"] for place, manifest in manifests.items() for entry in manifest["files"]}
     return sorted(path for path in folder.rglob("*") if path.is_file() and path not in own)
 
 

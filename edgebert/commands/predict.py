@@ -77,7 +77,8 @@ def _to_lines(model: Model) -> Iterator[tuple[Text, Any]]:
             raise DataError(f"{place}: bytes {value!r} are not UTF-8; convert it to UTF-8") from None
         if text.strip():
             with Example(text, None, None, number, "standard input").told():
-                yield text, model(text)
+                answer = model(text)
+            yield text, answer
             answered = True
     if not answered:
         raise InputError("no text came on standard input; give TEXT, --input FILE, or one text a line")

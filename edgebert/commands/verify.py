@@ -21,7 +21,7 @@ def run(arguments: argparse.Namespace) -> int:
     manifests = {folder: manifest, **{inner: read_manifest(inner) for inner in nested(folder)}}
     found = _wrong_hash(folder, arguments.hash)
     found += [damage for place, each in manifests.items() for damage in damages(place, each)]
-    others = strangers(folder)
+    others = strangers(folder, manifests)
     files = sum(len(each["files"]) for each in manifests.values())
     if arguments.json:
         document = {"bundle": str(folder), "files": files, "hash": bundle_hash(folder)}

@@ -15,14 +15,13 @@ from edgebert.compress.quantize.embeddings import quantize_embeddings
 from edgebert.compress.quantize.guard import Guard
 from edgebert.compress.quantize.products import release, weight_products
 from edgebert.compress.report import StageReport
-from edgebert.exporters.graphs import CPU, GRAPH, GraphJob, compare_graph, quality_of, tuned_head
+from edgebert.exporters.graphs import GRAPH, GraphJob, compare_graph, quality_of, tuned_head
 from edgebert.exporters.guarded import Outcome, open_onnx
 from edgebert.exporters.inference import InferenceModel
 from edgebert.exporters.onnx import export_module, graph_inputs
 from edgebert.exporters.parity import require_parity
 from edgebert.recipe import QuantizeSettings, settings_dict
 from edgebert.runtime.encode import Encoded
-from edgebert.runtime.session import OnnxSession, Session
 from edgebert.target import ExportChoice
 
 VERSION = 3
@@ -54,7 +53,7 @@ def quantized_graph(
     if settings.smooth:
         full = out / SMOOTHED
         module, metrics["smoothing"] = _smoothed(job, calibration, settings.smooth, full)
-        parity = compare_graph(job, OnnxSession(full, 2, CPU), graph_inputs(full), windows, reference)
+        parity = compare_graph(job, open_onnx(full), graph_inputs(full), windows, reference)
         require_parity(parity, "smoothed graph")
         metrics["smoothing"]["parity"] = asdict(parity)
     elif form == "static":
@@ -69,7 +68,7 @@ def quantized_graph(
     for name in (CALIBRATED, SMOOTHED):
         (out / name).unlink(missing_ok=True)
     names = graph_inputs(out / GRAPH)
-    session: Session = OnnxSession(out / GRAPH, 2, CPU)
+    session = open_onnx(out / GRAPH)
     metrics["agreement"] = asdict(compare_graph(job, session, names, windows, reference))
     metrics["head"] = tuned = tuned_head(job, session, names)
     metrics["quality"] = quality_of(job, session, names, tuned)
