@@ -52,8 +52,9 @@ def refusal(precision: str, agreement: Agreement, suite: Suite) -> str | None:
     if precision == "fp32" and not agreement.largest_difference <= suite.largest_difference:
         found, most = agreement.largest_difference, suite.largest_difference
         return f"FP32 answers differ by {found:.2g}; at most {most:g} is allowed"
-    if precision == "int8" and not agreement.share >= suite.least_agreement:
-        return f"INT8 answers agree to {agreement.share:.4f}; at least {suite.least_agreement:g} is asked for"
+    if precision != "fp32" and not agreement.share >= suite.least_agreement:
+        found, least = agreement.share, suite.least_agreement
+        return f"{precision.upper()} answers agree to {found:.4f}; at least {least:g} is asked for"
     return None
 
 

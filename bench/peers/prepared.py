@@ -23,7 +23,7 @@ from edgebert.measure.variants import Variant
 from edgebert.workdir import model_hash
 
 MEASURE = HERE / "contenders/measure.py"
-PLAIN = Contender("plain export", "pytorch", "fp32", "pytorch", "export")
+PLAIN = "pytorch"
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,8 @@ def run_contender(prepared: Prepared, suite: Suite, places: Places, action: str,
 
 def plain_export(suite: Suite, places: Places) -> Path:
     """The model as one ONNX graph, as transformers defines it: what several peers start from."""
-    return prepare(PLAIN, suite, places, Path()).folder
+    exported = Contender("plain export", PLAIN, "fp32", suite.exported_in, "export")
+    return prepare(exported, suite, places, Path()).folder
 
 
 def prepare(contender: Contender, suite: Suite, places: Places, plain: Path) -> Prepared:
@@ -130,7 +131,7 @@ def _bundle(contender: Contender, places: Places) -> Prepared:
 def _key(contender: Contender, suite: Suite, places: Places) -> str:
     """Hash of all that a contender's files depend on."""
     names = {contender.environment, contender.converted_in or contender.environment}
-    sources = [HERE / "contenders" / f"{name}.py" for name in (contender.file, "texts", PLAIN.file)]
+    sources = [HERE / "contenders" / f"{name}.py" for name in (contender.file, "texts", PLAIN)]
     sources += [HERE / "requirements" / f"{name}.txt" for name in sorted(names)]
     parts = [contender.variant, suite.task, suite.max_length, model_hash(places.model), places.calibration]
     parts += [path.read_text(encoding="utf-8") for path in sources if path.is_file()]

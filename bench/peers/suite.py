@@ -17,7 +17,7 @@ class Contender:
         name: As tables show it.
         file: File of `contenders/` that runs it, without `.py`.
         variant: What that file makes of the model; of a bundle, the runtime.
-        precision: FP32 must give the reference's answers, INT8 may differ a little.
+        precision: FP32 must give the reference's answers, FP16 and INT8 may differ a little.
         environment: Its packages: a file of `requirements/`, or `edgebert` for this interpreter.
         converted_in: The environment that prepares its files, where that is another one.
         bundle: For EdgeBERT: `bundle`, or a folder of BUNDLE.stages.
@@ -25,7 +25,7 @@ class Contender:
 
     name: str
     file: str
-    precision: Literal["fp32", "int8"]
+    precision: Literal["fp32", "fp16", "int8"]
     environment: str
     variant: str = ""
     converted_in: str = ""
@@ -44,14 +44,16 @@ class Suite:
         warmup: Predictions that are not counted.
         samples: Predictions timed in one process at natural lengths.
         fixed_samples: And at every fixed length.
+        exported_in: The environment that writes the plain ONNX graph which several contenders start from.
         scored: Whether answers are compared with labels; random weights have nothing to score.
         largest_difference: Most that a probability, or a number of an embedding, may differ in FP32.
-        least_agreement: Least share of equal labels, or mean cosine of embeddings, in INT8.
+        least_agreement: Least share of equal labels, or mean cosine of embeddings, in FP16 and INT8.
     """
 
     name: str
     task: Literal["text-classification", "similarity"]
     contender: tuple[Contender, ...]
+    exported_in: str = "pytorch"
     natural: bool = True
     scored: bool = True
     lengths: tuple[int, ...] = within((128,), 8, 512)

@@ -24,7 +24,9 @@ def show(result: Result) -> None:
     _table("", SINGLE, _of(result, "single_stream"), lambda case: _single(case, offline))
     _table("server", SERVER, _of(result, "server"), _server)
     _table("cold start", START, _of(result, "cold_start"), _start)
-    _table("memory", MEMORY, _of(result, "memory"), _memory)
+    memory = _of(result, "memory")
+    on_gpu = any(case.device_memory_mb is not None for case in memory)
+    _table("memory", (*MEMORY, "GPU MB") if on_gpu else MEMORY, memory, _memory)
     _table("soak", SOAK, _of(result, "soak"), _soak)
     if not _of(result, "single_stream"):
         _table("offline", ("texts/s",), _of(result, "offline"), lambda case: (_shown(case.throughput, 0),))
@@ -86,7 +88,8 @@ def _start(case: Case) -> tuple[str, ...]:
 
 def _memory(case: Case) -> tuple[str, ...]:
     arena = {True: "on", False: "off", None: ""}[case.arena]
-    return arena, *(_shown(figure, 1) for figure in (case.memory or {}).values())
+    on_gpu = [] if case.device_memory_mb is None else [f"{case.device_memory_mb:.0f}"]
+    return arena, *(_shown(figure, 1) for figure in (case.memory or {}).values()), *on_gpu
 
 
 def _soak(case: Case) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from typing import Any
 from edgebert.measure import nvidia
 from edgebert.measure.thermal import machine_state
 
-PACKAGES = ("edgebert", "numpy", "onnxruntime", "openvino", "tokenizers")
+PACKAGES = ("edgebert", "numpy", "onnxruntime", "onnxruntime-gpu", "openvino", "tokenizers")
 
 
 def environment() -> dict[str, Any]:

@@ -74,6 +74,8 @@ def test_embeddings_are_compared_by_cosine() -> None:
         ("int8", 0.96, 0.4, False),
         ("int8", 0.90, 0.1, True),
         ("int8", float("nan"), 0.1, True),
+        ("fp16", 0.96, 0.4, False),
+        ("fp16", 0.90, 0.1, True),
     ],
 )
 def test_who_may_be_timed(precision: str, share: float, difference: float, refused: bool) -> None:

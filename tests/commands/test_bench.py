@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from command_line import Run, refused
 
+from edgebert.commands.bench_tables import show
 from edgebert.measure.pairs import Difference, Pair
 from edgebert.measure.results import Case, Result
 
@@ -95,6 +96,17 @@ def test_strict_refuses_a_disturbed_run_and_keeps_it(
     ):
         assert line in out
     assert "1.250" in out
+
+
+def test_memory_of_the_gpu_is_shown_where_one_was_measured(capsys: pytest.CaptureFixture[str]) -> None:
+    result = disturbed_result([])
+    show(result)
+    assert "GPU MB" not in capsys.readouterr().out
+    result.cases[4].device_memory_mb = 753.0
+    show(result)
+    out = capsys.readouterr().out
+    assert "arena  import MB  load  first  steady  GPU MB\n" in out
+    assert "off    20.5       50.0  60.0   80.0    753\n" in out
 
 
 T4, PI = "nvidia-t4", "raspberry-pi-5"

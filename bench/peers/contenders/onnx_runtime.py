@@ -1,4 +1,7 @@
-"""Plain ONNX Runtime: the plain export with the runtime's defaults, but for the number of threads. The baseline."""
+"""Plain ONNX Runtime: the plain export with the runtime's defaults, but for the number of threads. The baseline.
+
+On a GPU: `cuda`, whose products of FP32 are TF32 by default where the GPU has it, and `cuda-no-tf32`.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +20,10 @@ def prepare(job: dict) -> None:
 def load(job: dict):
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = job["threads"]
-    folder = Path(job["folder"])
-    session = onnxruntime.InferenceSession(str(folder / "model.onnx"), options, providers=["CPUExecutionProvider"])
+    folder, providers = Path(job["folder"]), _providers(job["variant"])
+    session = onnxruntime.InferenceSession(str(folder / "model.onnx"), options, providers=providers)
+    if session.get_providers()[0] != providers[0][0]:
+        raise RuntimeError(f"ONNX Runtime went on without {providers[0][0]}")
     encoder = Encoder(str(folder / "tokenizer.json"), job["max_length"])
     names = {value.name for value in session.get_inputs()}
     task = job["task"]
@@ -28,3 +33,11 @@ def load(job: dict):
         return finish(task, session.run(None, inputs)[0])
 
     return call
+
+
+def _providers(variant: str) -> list:
+    if not variant.startswith("cuda"):
+        return [("CPUExecutionProvider", {})]
+    onnxruntime.preload_dlls(directory="")
+    options = {"use_tf32": "0"} if variant == "cuda-no-tf32" else {}
+    return [("CUDAExecutionProvider", options), ("CPUExecutionProvider", {})]

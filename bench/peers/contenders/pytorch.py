@@ -1,6 +1,7 @@
 """PyTorch with transformers: as it comes, under torch.compile, and with dynamic INT8 (torch.ao), saved whole.
 
-The variant `export` writes the plain ONNX graph that the ONNX Runtime and OpenVINO contenders start from.
+On a GPU: `cuda`, `cuda-fp16`, and `cuda-fp16-compile`. The variant `export` writes the plain ONNX graph that the ONNX
+Runtime and OpenVINO contenders start from.
 """
 
 from __future__ import annotations
@@ -30,23 +31,26 @@ def prepare(job: dict) -> None:
 def load(job: dict):
     torch.set_num_threads(job["threads"])
     tokenizer = AutoTokenizer.from_pretrained(job["folder"])
-    model = _opened(job)
+    device = "cuda" if job["variant"].startswith("cuda") else "cpu"
+    model = _opened(job, device)
     task, longest = job["task"], job["max_length"]
 
     def call(text: str):
-        inputs = tokenizer(text, truncation=True, max_length=longest, return_tensors="pt")
+        inputs = tokenizer(text, truncation=True, max_length=longest, return_tensors="pt").to(device)
         with torch.inference_mode():
             output = model(**inputs)[0]
-        return finish(task, output.numpy())
+        return finish(task, output.float().cpu().numpy())
 
     return call
 
 
-def _opened(job: dict):
+def _opened(job: dict, device: str):
     if job["variant"] == "int8":
         return torch.load(Path(job["folder"]) / "int8.pt", weights_only=False)
-    model = _model(job, job["folder"])
-    if job["variant"] == "compile":
+    model = _model(job, job["folder"]).to(device)
+    if "fp16" in job["variant"]:
+        model = model.half()
+    if job["variant"].endswith("compile"):
         # Compiled code is kept between processes, as a program that starts more than once has it.
         os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", job["folder"].rstrip("/") + ".compiled")
         return torch.compile(model, dynamic=True)

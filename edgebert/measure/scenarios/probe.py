@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgebert.measure.gemm import gemm_graph
+from edgebert.runtime.session import CPU
 
 if TYPE_CHECKING:
     from edgebert.runtime.model import Model
@@ -53,17 +54,20 @@ def probe(
         provider: ONNX Runtime's execution provider.
 
     Returns:
-        `peaks`, a row for every precision and number of rows with `gmacs` (10^9 multiply-accumulates a second), and
+        `peaks`, a row for every precision that the provider multiplies in and every number of rows, with `gmacs` (10^9
+        multiply-accumulates a second; on a GPU without the copies from and to the host), and
         `copy_gb_s`, bytes read and written by copying memory, in 10^9 a second; beside them what was asked for.
     """
     wanted = sorted({*rows, CEILING_ROWS})
     peaks = []
     for precision in precisions:
         times: dict[int, list[float]] = {at: [] for at in wanted}
-        for inner, columns, _ in shapes:
-            session, output_names = _session(precision, inner, columns, threads, provider)
+        sessions = [_session(precision, inner, columns, threads, provider) for inner, columns, _ in shapes]
+        if None in sessions:
+            continue
+        for session, (inner, _, _) in zip(sessions, shapes, strict=True):
             for at in wanted:
-                times[at].append(_seconds(session, output_names, _rows(precision, at, inner)))
+                times[at].append(_seconds(session, _rows(precision, at, inner), device_of(provider)))
         peaks += [{"precision": precision, "rows": at, "gmacs": rate(shapes, at, times[at])} for at in wanted]
     facts = {"threads": threads, "provider": provider, "shapes": [list(shape) for shape in shapes]}
     return {**facts, "peaks": peaks, "copy_gb_s": round(copy_rate() / 1e9, 2)}
@@ -82,6 +86,11 @@ def rate(shapes: Sequence[tuple[int, int, int]], rows: int, seconds: Sequence[fl
     return round(macs / taken / 1e9, 2)
 
 
+def device_of(provider: str) -> str:
+    """Where a provider's factors and products lie, by ONNX Runtime's name."""
+    return "cpu" if provider == CPU else "cuda"
+
+
 def copy_rate() -> float:
     """Bytes read and written a second by one thread that copies memory too large for the caches; the best of five."""
     source = np.ones(COPIED_BYTES, np.uint8)
@@ -96,15 +105,22 @@ def peak_of(found: dict[str, Any], precision: str, rows: int | None = None) -> f
     return max(rates, default=None)
 
 
-def _session(precision: str, inner: int, columns: int, threads: int, provider: str) -> tuple[Any, list[str]]:
+def _session(precision: str, inner: int, columns: int, threads: int, provider: str) -> Any:  # noqa: ANN401
+    """The products of one size; None where the provider has none of this precision and the CPU would step in."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     options.log_severity_level = 3
-    providers = list(dict.fromkeys([provider, "CPUExecutionProvider"]))
+    if provider != CPU:
+        options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
     graph = gemm_graph(_weights(precision, inner, columns))
-    return onnxruntime.InferenceSession(graph, options, providers=providers), [f"y{at}" for at in range(MATRICES)]
+    try:
+        return onnxruntime.InferenceSession(graph, options, providers=[provider])
+    except Exception:  # onnxruntime raises its own kinds, none of them public
+        if provider == CPU:
+            raise
+        return None
 
 
 def _weights(precision: str, inner: int, columns: int) -> list[NDArray[Any]]:
@@ -123,12 +139,14 @@ def _rows(precision: str, rows: int, inner: int) -> NDArray[Any]:
     return drawn.astype(np.float16) if precision == "fp16" else drawn
 
 
-def _seconds(session: Any, output_names: Sequence[str], rows: NDArray[Any]) -> float:  # noqa: ANN401
-    """Seconds of one product, from the best block of runs."""
+def _seconds(session: Any, rows: NDArray[Any], device: str) -> float:  # noqa: ANN401
+    """Seconds of one product whose factors lie on the device, from the best block of runs."""
+    import onnxruntime
+
     binding = session.io_binding()
-    binding.bind_cpu_input("x", rows)
-    for name in output_names:
-        binding.bind_output(name, "cpu")
+    binding.bind_ortvalue_input("x", onnxruntime.OrtValue.ortvalue_from_numpy(rows, device, 0))
+    for at in range(MATRICES):
+        binding.bind_output(f"y{at}", device)
 
     def run(times: int) -> None:
         for _ in range(times):
@@ -137,7 +155,7 @@ def _seconds(session: Any, output_names: Sequence[str], rows: NDArray[Any]) -> f
     run(1)
     times = max(1, BLOCK_NS // max(1, _elapsed_ns(lambda: run(1))))
     best_ns = min(_elapsed_ns(lambda: run(times)) for _ in range(BLOCKS))
-    return best_ns / times / len(output_names) / 1e9
+    return best_ns / times / MATRICES / 1e9
 
 
 def _elapsed_ns(action: Any) -> int:  # noqa: ANN401

@@ -1,5 +1,8 @@
 """The probe: which rates it gives, and that they are work over time."""
 
+from typing import Any
+
+import onnxruntime
 import pytest
 
 from edgebert.measure.scenarios.probe import CEILING_ROWS, peak_of, probe, rate
@@ -29,3 +32,19 @@ def test_a_peak_is_looked_up_at_its_rows_or_the_highest() -> None:
     assert peak_of(found, "fp32", 1) is None
     assert peak_of(found, "fp16") is None
     assert peak_of(found, "fp32") == pytest.approx(106.0)
+
+
+def test_a_precision_that_only_the_cpu_multiplies_in_has_no_peak(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = onnxruntime.InferenceSession
+
+    def without_int8(graph: bytes, options: Any, providers: list[str]) -> Any:
+        assert options.get_session_config_entry("session.disable_cpu_ep_fallback") == "1"
+        if b"MatMulInteger" in graph:
+            raise RuntimeError("nodes were assigned to the default CPU EP")
+        return opened(graph, providers=[CPU])
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", without_int8)
+    monkeypatch.setattr("edgebert.measure.scenarios.probe.device_of", lambda provider: "cpu")
+    found = probe([(32, 64, 2)], ["fp32", "int8"], [4], 1, "CUDAExecutionProvider")
+    assert {row["precision"] for row in found["peaks"]} == {"fp32"}
+    assert peak_of(found, "int8") is None

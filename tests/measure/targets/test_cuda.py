@@ -170,6 +170,35 @@ def test_a_session_that_would_run_on_the_cpu_in_secret_is_refused(
     assert capsys.readouterr() == ("", "where is CUDA?\n")
 
 
+class WhatItWasAsked:
+    """An ONNX Runtime session on any provider, which keeps the fusions it was told to leave out."""
+
+    def __init__(self, graph: str, options: Any, providers: list[Any], **more: Any) -> None:
+        self.providers = [name for name, _ in providers]
+        self.disabled = more["disabled_optimizers"]
+
+    def get_providers(self) -> list[str]:
+        return self.providers
+
+
+@pytest.mark.usefixtures("gpu")
+@pytest.mark.parametrize(
+    ("provider", "everything", "disabled"),
+    [
+        ("CPUExecutionProvider", False, ["SkipLayerNormFusion"]),
+        ("CPUExecutionProvider", True, []),
+        ("CUDAExecutionProvider", False, []),
+    ],
+)
+def test_a_fusion_that_is_slow_on_a_cpu_is_kept_on_a_gpu(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, provider: str, everything: bool, disabled: list[str]
+) -> None:
+    monkeypatch.setattr(onnxruntime, "InferenceSession", WhatItWasAsked)
+    monkeypatch.setattr(onnxruntime, "preload_dlls", lambda directory: None)
+    session = OnnxSession(tmp_path / "model.onnx", 1, provider, everything)
+    assert session._session.disabled == disabled
+
+
 @pytest.mark.parametrize(
     ("provider", "names"),
     [
