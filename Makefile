@@ -11,8 +11,8 @@ setup: $(READY)  ## make .venv and install EdgeBERT with everything it takes to 
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet torch==2.13.0
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[export,openvino,report,demo,dev]'
+	$(BIN)/pip install --quiet --no-compile torch==2.13.0
+	$(BIN)/pip install --quiet --no-compile --constraint constraints.txt --editable '.[export,openvino,report,demo,dev]'
 	touch $(READY)
 
 demo: setup  ## the whole chain on generated smart-home commands: fine-tune to measured INT8 bundle
