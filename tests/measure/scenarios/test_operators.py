@@ -81,8 +81,9 @@ def test_a_real_process_tells_where_its_time_went(runtime: str, built: Path) -> 
         # As the bundle's own session opens it: the slow fusion stays off.
         assert "SkipLayerNormalization" not in operators
         assert operators["MultiHeadAttention"]["count"] == 2
-        attention = next(row for row in answer["nodes"] if row["op"] == "MultiHeadAttention")
-        assert attention["inputs"][0]["float"][1] in (5, 6)
+        attention = [row for row in answer["nodes"] if row["op"] == "MultiHeadAttention"]
+        # The last layer has one query, whatever the text.
+        assert sorted(row["inputs"][0]["float"][1] for row in attention) in ([1, 5], [1, 6])
 
 
 def test_the_baseline_is_profiled_with_the_defaults_that_it_is_timed_with(built: Path) -> None:
