@@ -27,7 +27,6 @@ from edgebert.compress.quantize.dynamic import quantize_weights
 from edgebert.compress.quantize.embeddings import quantize_embeddings
 from edgebert.compress.tasks import text_classification as half
 from edgebert.exporters import inference
-from edgebert.exporters.attention import branch_on_padding
 from edgebert.exporters.onnx import PlainModel, _export, export_fast, fast_module
 from edgebert.measure.environment import environment
 from edgebert.measure.loop import quiet, timed
@@ -44,7 +43,6 @@ VARIANTS = {
     "first row": "last layer for the [CLS] row alone",
     "segments": "constant token types folded into the positions",
     "slow fusion": "SkipLayerNormFusion switched off",
-    "mask": "attention without the mask where no text is padded (INT8 alone has it)",
 }
 
 
@@ -91,12 +89,10 @@ def write(variant: str, model, out: Path) -> None:
         export_fast(model, rows, ["logits"], 2 if variant == "segments" else 1, LONGEST, out)
 
 
-def quantize(graph: Path, out: Path, profile: str, branches: bool) -> None:
+def quantize(graph: Path, out: Path, profile: str) -> None:
     quantize_weights(graph, read_target(profile).export, out)
     model = onnx.load(out)
     quantize_embeddings(model)
-    if branches:
-        branch_on_padding(model)
     onnx.save(model, out)
 
 
@@ -201,7 +197,7 @@ def run(out: Path, rounds: int, samples: int, profile: str) -> None:
             full = graphs["fp32", variant] = name.with_suffix(".fp32.onnx")
             write(variant, model, full)
             check(full, variant, model)
-            quantize(full, name.with_suffix(".int8.onnx"), profile, branches=variant not in ("plain", "mask"))
+            quantize(full, name.with_suffix(".int8.onnx"), profile)
             graphs["int8", variant] = name.with_suffix(".int8.onnx")
         rows = ratios(measure(graphs, rounds, samples))
     out.mkdir(parents=True, exist_ok=True)

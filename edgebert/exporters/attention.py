@@ -17,12 +17,8 @@ from edgebert.compress.quantize.graph import add_constant, array, constants, dro
 from edgebert.exporters.inference import MASKED
 
 DOMAIN, OPERATOR = "com.microsoft", "MultiHeadAttention"
-MASK, MASK_INT32, UNPADDED = "attention_mask", "attention_mask.int32", "attention_mask.unpadded"
+MASK, MASK_INT32 = "attention_mask", "attention_mask.int32"
 HEADS_FIRST, KEYS_LAST = [0, 2, 1, 3], [0, 2, 3, 1]
-BRANCHES = "If"
-# Queries, keys and values: the operator's inputs without bias and mask.
-FACTORS = 3
-FLOATS = helper.make_tensor_type_proto(TensorProto.FLOAT, None)
 
 
 @dataclass(frozen=True)
@@ -57,30 +53,8 @@ def fuse_attention(model: onnx.ModelProto) -> int:
     return len(found)
 
 
-def branch_on_padding(model: onnx.ModelProto) -> int:
-    """Let the operator read the mask only where a text of the batch is padded, in place.
-
-    Without a mask ONNX Runtime weighs on a CPU block by block and never writes the scores down. A text alone, which is
-    never padded, takes that branch; a batch in which one text is padded takes the other. On a GPU the choice would have
-    to be fetched from it.
-
-    Returns:
-        How many operators now stand in two branches.
-    """
-    nodes: list[onnx.NodeProto] = []
-    for node in model.graph.node:
-        nodes += [_branched(node)] if node.op_type == OPERATOR else [node]
-    found: int = sum(node.op_type == BRANCHES for node in nodes)
-    if found:
-        least = helper.make_node("ReduceMin", [MASK], [f"{UNPADDED}.least"], f"{UNPADDED}.least", keepdims=0)
-        choice = helper.make_node("Cast", [least.output[0]], [UNPADDED], UNPADDED, to=TensorProto.BOOL)
-        replace_nodes(model, [least, choice, *nodes])
-    return found
-
-
 def expand_attention(model: onnx.ModelProto) -> None:
     """Put matrix products in the place of the operator again, without the mask, in place: what is counted, not run."""
-    _join_branches(model)
     nodes: list[onnx.NodeProto] = []
     for node in model.graph.node:
         nodes += _expanded(model, node) if node.op_type == OPERATOR else [node]
@@ -153,35 +127,6 @@ def _fused(attention: _Attention) -> onnx.NodeProto:
         mask_filter_value=MASKED,
         scale=1.0,  # it is in the query's weights
     )
-
-
-def _branched(node: onnx.NodeProto) -> onnx.NodeProto:
-    """Both branches of one operator; what it makes keeps its name."""
-    padded, unpadded = onnx.NodeProto(), onnx.NodeProto()
-    for branch, kind in ((padded, "padded"), (unpadded, "unpadded")):
-        branch.CopyFrom(node)
-        branch.name, branch.output[0] = f"{node.name}.{kind}", f"{node.output[0]}.{kind}"
-    del unpadded.input[FACTORS:]
-    then, otherwise = (
-        helper.make_graph([branch], branch.name, [], [onnx.ValueInfoProto(name=branch.output[0], type=FLOATS)])
-        for branch in (unpadded, padded)
-    )
-    return helper.make_node(
-        BRANCHES, [UNPADDED], node.output, f"{node.name}.branches", then_branch=then, else_branch=otherwise
-    )
-
-
-def _join_branches(model: onnx.ModelProto) -> None:
-    """Undo `branch_on_padding` but for the choice, in place."""
-    nodes = []
-    for node in model.graph.node:
-        if node.op_type == BRANCHES:
-            joined = next(entry.g.node[0] for entry in node.attribute if entry.name == "else_branch")
-            joined.output[0] = node.output[0]
-            nodes.append(joined)
-        else:
-            nodes.append(node)
-    replace_nodes(model, nodes)
 
 
 def _expanded(model: onnx.ModelProto, node: onnx.NodeProto) -> list[onnx.NodeProto]:

@@ -15,7 +15,6 @@ from edgebert.compress.quantize.embeddings import quantize_embeddings
 from edgebert.compress.quantize.guard import Guard
 from edgebert.compress.quantize.products import release, weight_products
 from edgebert.compress.report import StageReport
-from edgebert.exporters.attention import branch_on_padding
 from edgebert.exporters.graphs import GRAPH, GraphJob, compare_graph, quality_of, tuned_head
 from edgebert.exporters.guarded import Outcome, open_onnx
 from edgebert.exporters.inference import InferenceModel
@@ -25,7 +24,7 @@ from edgebert.recipe import QuantizeSettings, settings_dict
 from edgebert.runtime.encode import Encoded
 from edgebert.target import ExportChoice
 
-VERSION = 4
+VERSION = 3
 CALIBRATED, SMOOTHED = ".calibrated.onnx", ".smoothed.onnx"
 Make = Callable[[Collection[str], Path], None]
 
@@ -123,7 +122,6 @@ def graph_maker(
             model = onnx.load(out)
         if settings.embeddings == "int8":
             quantize_embeddings(model)
-        branch_on_padding(model)
         onnx.save(model, out)
 
     return make

@@ -12,7 +12,7 @@ from edgebert.compress import checkpoint
 from edgebert.compress.importance import Importance
 from edgebert.compress.prune import choose, cut
 from edgebert.compress.tasks import text_classification as half
-from edgebert.exporters.attention import BRANCHES, OPERATOR, branch_on_padding, expand_attention, fuse_attention
+from edgebert.exporters.attention import OPERATOR, expand_attention, fuse_attention
 from edgebert.exporters.cost import graph_cost
 from edgebert.exporters.onnx import _export, fast_module
 
@@ -35,14 +35,6 @@ def fused(standard: Path, tmp_path: Path) -> Path:
     fuse_attention(model)
     onnx.save(model, tmp_path / "fused.onnx")
     return tmp_path / "fused.onnx"
-
-
-@pytest.fixture
-def branched(fused: Path, tmp_path: Path) -> Path:
-    model = onnx.load(fused)
-    assert branch_on_padding(model) == 3
-    onnx.save(model, tmp_path / "branched.onnx")
-    return tmp_path / "branched.onnx"
 
 
 def logits(graph: Path, ids: np.ndarray, mask: np.ndarray) -> np.ndarray:
@@ -102,44 +94,4 @@ def test_attention_under_another_mask_is_left_alone(standard: Path) -> None:
             node.input[0] = "input_ids"
     before = model.SerializeToString()
     assert fuse_attention(model) == 0
-    assert model.SerializeToString() == before
-
-
-@pytest.mark.parametrize("length", [1, 2, 7, 32])
-def test_branches_answer_alike_padded_and_alone(fused: Path, branched: Path, length: int) -> None:
-    random = np.random.default_rng(length)
-    ids = random.integers(5, 40, (3, length))
-    mask = np.ones_like(ids)
-    assert np.abs(logits(branched, ids, mask) - logits(fused, ids, mask)).max() <= 1e-5
-    mask[1, 1:], mask[2, length // 2 + 1 :] = 0, 0
-    padded = logits(branched, ids, mask)
-    assert np.abs(padded - logits(fused, ids, mask)).max() <= 1e-5
-    alone = logits(branched, ids[1:2, :1], mask[1:2, :1])
-    assert np.abs(alone - padded[1:2]).max() <= 1e-5
-
-
-def test_a_branch_reads_the_mask_and_the_other_does_not(branched: Path) -> None:
-    model = onnx.load(branched)
-    onnx.checker.check_model(model, full_check=False)
-    nodes = [node for node in model.graph.node if node.op_type == BRANCHES]
-    assert len(nodes) == 3
-    for node in nodes:
-        read = {entry.name: list(entry.g.node[0].input) for entry in node.attribute}
-        assert read["else_branch"][:3] == read["then_branch"]
-        assert read["else_branch"][3:] == ["", "attention_mask.int32"]
-    ids = np.random.default_rng(0).integers(5, 40, (1, 12))
-    mask = np.ones_like(ids)
-    whole = logits(branched, ids, mask)
-    mask[0, 6:] = 0
-    assert np.abs(logits(branched, ids, mask) - whole).max() > 1e-4
-
-
-def test_branches_are_counted_as_what_they_multiply(standard: Path, branched: Path) -> None:
-    assert graph_cost(branched) == graph_cost(standard)
-
-
-def test_a_graph_without_the_operator_has_no_branches(standard: Path) -> None:
-    model = onnx.load(standard)
-    before = model.SerializeToString()
-    assert branch_on_padding(model) == 0
     assert model.SerializeToString() == before

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import islice, takewhile
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -107,32 +106,16 @@ def onnx_ran(events: Iterable[dict[str, Any]], skipped: int = 0) -> list[Ran]:
     if not runs:
         return []
     kernels = [event for event in known if event["cat"] == "Node" and event["name"].endswith("_kernel_time")]
-    counted = sorted((event for event in kernels if event["ts"] >= runs[0]["ts"]), key=lambda event: event["ts"])
-    ran = [_ran(event, _inside(counted, at)) for at, event in enumerate(counted)]
+    counted = [event for event in kernels if event["ts"] >= runs[0]["ts"]]
+    ran = [_ran(event) for event in counted]
     outside = sum(run["dur"] for run in runs) - sum(each.us for each in ran)
     return [*ran, *[Ran(OUTSIDE, OUTSIDE, max(0.0, outside) / len(runs))] * len(runs)]
 
 
-def _inside(events: Sequence[dict[str, Any]], at: int) -> float:
-    """Microseconds of the operators that ran inside one, in a branch of it; events are sorted by their begin."""
-    if events[at]["args"]["op_name"] != "If":
-        return 0.0
-    end = events[at]["ts"] + events[at]["dur"]
-    return float(
-        sum(event["dur"] for event in takewhile(lambda event: event["ts"] < end, islice(events, at + 1, None)))
-    )
-
-
-def _ran(event: dict[str, Any], inside: float) -> Ran:
+def _ran(event: dict[str, Any]) -> Ran:
     facts = event["args"]
     name = event["name"].removesuffix("_kernel_time")
-    return Ran(
-        name,
-        facts["op_name"],
-        max(0.0, event["dur"] - inside),
-        facts.get("input_type_shape"),
-        facts.get("output_type_shape"),
-    )
+    return Ran(name, facts["op_name"], event["dur"], facts.get("input_type_shape"), facts.get("output_type_shape"))
 
 
 def by_type(ran: Sequence[Ran], predictions: int) -> list[dict[str, Any]]:

@@ -42,13 +42,6 @@ def test_runs_before_the_measured_ones_are_left_out() -> None:
     assert onnx_ran(EVENTS, skipped=3) == []
 
 
-def test_the_time_of_a_branch_is_not_counted_twice() -> None:
-    inner = [kernel(1008, 12, "inner", "MultiHeadAttention"), kernel(1021, 5, "other", "Add")]
-    events = [run_event(1000, 40), *inner, kernel(1005, 25, "c", "If"), kernel(1031, 4, "after", "Add")]
-    found = {each.node: each.us for each in onnx_ran(events)}
-    assert found == {"c": 8.0, "inner": 12.0, "other": 5.0, "after": 4.0, OUTSIDE: 11.0}
-
-
 def test_a_table_is_of_one_prediction_and_slowest_first() -> None:
     assert by_type(onnx_ran(EVENTS, skipped=1), predictions=2) == [
         {"op": "MatMul", "count": 1.0, "us": 11.0, "share": 0.44},
