@@ -28,6 +28,7 @@ def test_suites_name_files_that_are_there(path: Path) -> None:
     suite = read_suite(path)
     assert any(contender.bundle for contender in suite.contender)
     assert not suite.contender[0].bundle
+    assert suite.exported_in == "edgebert" or (PEERS / f"requirements/{suite.exported_in}.txt").is_file()
     for contender in suite.contender:
         assert (PEERS / f"contenders/{contender.file}.py").is_file()
         for name in filter(None, (contender.environment, contender.converted_in)):

@@ -95,3 +95,13 @@ def test_attention_under_another_mask_is_left_alone(standard: Path) -> None:
     before = model.SerializeToString()
     assert fuse_attention(model) == 0
     assert model.SerializeToString() == before
+
+
+def test_openvino_answers_padded_batches_alike_where_layers_lost_heads(fused: Path) -> None:
+    openvino = pytest.importorskip("openvino")
+    ids = np.random.default_rng(1).integers(5, 40, (3, 12))
+    mask = np.ones_like(ids)
+    mask[1, 5:], mask[2, 1:] = 0, 0
+    model = openvino.Core().compile_model(str(fused), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    found = model({"input_ids": ids, "attention_mask": mask})[0]
+    assert np.abs(found - logits(fused, ids, mask)).max() <= 1e-5
