@@ -22,5 +22,9 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     for quality in found:
         interval = f"95% {quality.ci_low:.4f} to {quality.ci_high:.4f}"
-        write(f"{quality.metric} {quality.value:.4f} ({interval}, {quality.n} texts)")
+        texts = f"{quality.n} text{'s' * (quality.n != 1)}"
+        if quality.lacks:
+            write(f"{quality.metric} says nothing of {texts} without {quality.lacks}")
+        else:
+            write(f"{quality.metric} {quality.value:.4f} ({interval}, {texts})")
     return 0

@@ -12,7 +12,7 @@ import torch
 from torch.utils.data import Dataset
 
 from edgebert.compress.tasks import workstation_half
-from edgebert.errors import DataError
+from edgebert.errors import DataError, SettingsError
 from edgebert.examples import Example, fingerprint, read_examples
 from edgebert.recipe import DataSettings, Recipe, settings_dict
 from edgebert.runtime.encode import Encoded, TextEncoder
@@ -110,17 +110,29 @@ def read_task_data(recipe: Recipe, folder: Path, head: list[str] | None = None) 
     unlabelled = [row for name in data.unlabelled for row in read_examples(folder / name, text_only)]
     named = recipe.vocabulary.corpus if recipe.vocabulary else ()
     limit = data.limit or None
+    labels = workstation_half(recipe.task).read_labels(data, splits, folder, head, settings)
+    _check_metric(recipe, labels)
     return TaskData(
         task=recipe.task,
         train=splits["train"][:limit],
         validation=splits["validation"],
         test=splits["test"],
         unlabelled=unlabelled[:limit],
-        labels=workstation_half(recipe.task).read_labels(data, splits, folder, head, settings),
+        labels=labels,
         settings=settings_dict(settings),
         fingerprints=_fingerprints(data, folder, splits, named),
         corpus=[row for name in named for row in read_examples(folder / name, text_only)],
     )
+
+
+def _check_metric(recipe: Recipe, labels: Labels) -> None:
+    """Refuse a metric of two labels where there are others: it would be that of the second label alone."""
+    asked = device_half(recipe.task).METRICS[recipe.metric].labels if recipe.metric else None
+    if asked not in (None, len(labels.values)):
+        raise SettingsError(
+            f"metric is '{recipe.metric}', which is for {asked} labels, and the files have {len(labels.values)}: "
+            f"{', '.join(labels.values):.80}; set it to 'macro_f1'"
+        )
 
 
 class EncodedRows(Dataset[dict[str, Any]]):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from transformers.trainer_utils import get_last_checkpoint
 
 from edgebert.compress.data import Collate, EncodedRows, pad_batch
 from edgebert.compress.distributed import world_size
+from edgebert.compress.dropout import QuickDropout
 from edgebert.compress.progress import progress
 from edgebert.recipe import TrainSettings
 
@@ -72,7 +74,8 @@ def train(model: Any, training: Training, loss: LossFunction) -> dict[str, float
     trainer.remove_callback(PrinterCallback)
     trainer.loss_function, trainer.training = loss, training
     last = get_last_checkpoint(str(training.folder)) if training.folder.is_dir() else None
-    trainer.train(resume_from_checkpoint=last)
+    with nullcontext() if torch.cuda.is_available() else QuickDropout():
+        trainer.train(resume_from_checkpoint=last)
     best = trainer.state.best_metric
     return {"steps": float(trainer.state.global_step), f"validation_{training.metric}": round(float(best or 0.0), 6)}
 
@@ -141,8 +144,6 @@ class _Trainer(Trainer):  # type: ignore[misc]
         return (loss, None) if return_outputs else loss
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:  # noqa: ANN401
-        # A data loader would draw its seed here; drawing it keeps dropout, and so every recorded run, as it was.
-        torch.empty((), dtype=torch.int64).random_()
         # Every process scores all rows: the same figure everywhere, and no gathering of uneven outputs.
         with self.compute_loss_context_manager():
             figure = self.training.validate(self.accelerator.unwrap_model(self.model))

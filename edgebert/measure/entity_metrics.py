@@ -52,6 +52,10 @@ def _share_found(of: int) -> Callable[[Table], float]:
     return figure
 
 
+def _lacks_entities(table: Table) -> str:
+    return "" if table[:, EXPECTED].any() else "an entity"
+
+
 def _mean(column: int) -> Callable[[Table], float]:
     return lambda table: float(table[:, column].mean())
 
@@ -62,13 +66,13 @@ def _intent_slots(table: Table) -> float:
 
 
 ENTITY_METRICS: dict[str, Metric] = {
-    "entity_f1": Metric(entity_table, _f1),
-    "entity_precision": Metric(entity_table, _share_found(PREDICTED)),
-    "entity_recall": Metric(entity_table, _share_found(EXPECTED)),
+    "entity_f1": Metric(entity_table, _f1, lacks=_lacks_entities),
+    "entity_precision": Metric(entity_table, _share_found(PREDICTED), lacks=_lacks_entities),
+    "entity_recall": Metric(entity_table, _share_found(EXPECTED), lacks=_lacks_entities),
 }
 FRAME_METRICS: dict[str, Metric] = {
-    "intent_slots": Metric(frame_table, _intent_slots),
+    "intent_slots": Metric(frame_table, _intent_slots, lacks=_lacks_entities),
     "intent_accuracy": Metric(frame_table, _mean(INTENT), right=INTENT),
-    "slot_f1": Metric(frame_table, _f1),
+    "slot_f1": Metric(frame_table, _f1, lacks=_lacks_entities),
     "exact_match": Metric(frame_table, _mean(WHOLE), right=WHOLE),
 }

@@ -21,13 +21,15 @@ class Metric:
     """`table(expected, predicted)`: *Shape* (texts, figures); `figure(table)`: the metric of those texts.
 
     `right` is the column that says whether a text is right (1 or 0), where the metric is the share of those that are.
-    `labels` is the number of labels that it is for, where it is not for any number.
+    `labels` is the number of labels that it is for, where it is not for any number. `lacks` names what a table must
+    have for the metric to say anything of its texts, and has not; "" where it lacks nothing.
     """
 
     table: Callable[[Sequence[Any], Sequence[Any]], Table]
     figure: Callable[[Table], float]
     right: int | None = None
     labels: int | None = None
+    lacks: Callable[[Table], str] = lambda table: ""
 
 
 def _same(expected: Sequence[Any], predicted: Sequence[Any]) -> Table:
@@ -89,9 +91,18 @@ def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return ranks
 
 
+def _lacks_two(different: str) -> Callable[[Table], str]:
+    """A correlation is with what differs."""
+    return lambda table: "" if np.ptp(table[:, 0]) else f"two different {different}"
+
+
+def _lacks_positives(table: Table) -> str:
+    return "" if (table[:, 0] == 1).any() else "the label that it is of"
+
+
 ACCURACY = Metric(_same, _mean, right=0)
-F1 = Metric(_columns, _f1, labels=2)
+F1 = Metric(_columns, _f1, labels=2, lacks=_lacks_positives)
 MACRO_F1 = Metric(_columns, _macro_f1)
-MATTHEWS = Metric(_columns, _matthews)
-PEARSON = Metric(_columns, _pearson)
-SPEARMAN = Metric(_columns, _spearman)
+MATTHEWS = Metric(_columns, _matthews, lacks=_lacks_two("labels"))
+PEARSON = Metric(_columns, _pearson, lacks=_lacks_two("scores"))
+SPEARMAN = Metric(_columns, _spearman, lacks=_lacks_two("scores"))

@@ -18,17 +18,22 @@ RESAMPLES = 1000
 
 @dataclass(frozen=True)
 class Quality:
-    """A metric's value over `n` texts, and its 95% interval from resampled texts (seeded)."""
+    """A metric's value over `n` texts, and its 95% interval from resampled texts (seeded).
+
+    `lacks` names what the texts would need for the metric to say anything, and do not have: its value is then 0.
+    """
 
     metric: str
     value: float
     n: int
     ci_low: float
     ci_high: float
+    lacks: str = ""
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain dictionary, rounded to what the figures are good for."""
-        return {name: round(value, 6) if isinstance(value, float) else value for name, value in asdict(self).items()}
+        """Plain dictionary, rounded to what the figures are good for; `lacks` where there is something to tell."""
+        told = {name: round(value, 6) if isinstance(value, float) else value for name, value in asdict(self).items()}
+        return told if self.lacks else {name: value for name, value in told.items() if name != "lacks"}
 
 
 def evaluate(model: Model, examples: Iterable[Example], metric: str) -> Quality:
@@ -100,4 +105,4 @@ def quality_of(name: str, metric: Metric, table: Table) -> Quality:
     random = np.random.default_rng(0)
     draws = [metric.figure(table[rows]) for rows in random.integers(0, len(table), size=(RESAMPLES, len(table)))]
     low, high = np.percentile(draws, [2.5, 97.5])
-    return Quality(name, metric.figure(table), len(table), float(low), float(high))
+    return Quality(name, metric.figure(table), len(table), float(low), float(high), metric.lacks(table))

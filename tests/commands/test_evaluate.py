@@ -30,6 +30,22 @@ def test_every_metric_of_the_task_is_told_from_both_sides(built: Path, data_dir:
     assert [other["metric"] for other in json.loads(out)["others"]] == ["f1", "macro_f1", "matthews"]
 
 
+def test_a_metric_that_one_text_says_nothing_of_is_no_nought(built: Path, tmp_path: Path, run: Run) -> None:
+    path = tmp_path / "one.tsv"
+    path.write_text("text\tlabel\na film\tneg\n")
+    code, out, _ = run("evaluate", built, "--data", path)
+    assert code == 0
+    assert "1 text)" in out.splitlines()[0]
+    assert "f1 says nothing of 1 text without the label that it is of" in out.splitlines()
+    assert "matthews says nothing of 1 text without two different labels" in out.splitlines()
+    _, out, _ = run("evaluate", built, "--data", path, "--json")
+    assert [other.get("lacks", "") for other in json.loads(out)["others"]] == [
+        "the label that it is of",
+        "",
+        "two different labels",
+    ]
+
+
 @pytest.mark.parametrize(
     ("content", "fact"),
     [

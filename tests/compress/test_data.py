@@ -10,7 +10,7 @@ import torch
 
 from edgebert.compress.data import EncodedRows, TaskData, encode_rows, model_inputs, pad_batch, read_task_data
 from edgebert.compress.validation import Validation
-from edgebert.errors import DataError
+from edgebert.errors import DataError, SettingsError
 from edgebert.recipe import DataSettings, ModelSettings, Recipe
 from edgebert.runtime.encode import Encoded, TextEncoder
 
@@ -65,6 +65,14 @@ def test_a_label_that_training_lacks_is_told_with_its_line(folder: Path, split: 
     with pytest.raises(DataError) as caught:
         read(folder, **{split: "other.tsv"})
     assert str(caught.value) == f"{folder / 'other.tsv'}: line 3: unknown label '3'; expected one of: 0, 1, 2"
+
+
+def test_a_metric_of_two_labels_is_refused_where_there_are_three(folder: Path) -> None:
+    recipe = Recipe("tiny", "text-classification", ModelSettings("x"), metric="f1", data=DATA)
+    with pytest.raises(SettingsError, match="for 2 labels, and the files have 3: 0, 1, 2; set it to 'macro_f1'"):
+        read_task_data(recipe, folder)
+    (folder / "train.tsv").write_text(TRAIN.replace("\t0", "\t1"))
+    assert read_task_data(recipe, folder).label_names == ["1", "2"]
 
 
 def test_one_label_is_too_few(folder: Path) -> None:

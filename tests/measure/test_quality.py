@@ -8,7 +8,9 @@ import pytest
 
 from edgebert.errors import DataError
 from edgebert.examples import Example
+from edgebert.measure.entity_metrics import ENTITY_METRICS, FRAME_METRICS
 from edgebert.measure.quality import Quality, evaluate, evaluate_all, measure_quality
+from edgebert.runtime.tasks.regression import METRICS as SCORES
 from edgebert.runtime.tasks.text_classification import METRICS, Classification, TextClassification
 
 
@@ -45,6 +47,26 @@ def test_quality_is_the_same_again_and_plain_json() -> None:
     assert set(plain) == {"metric", "value", "n", "ci_low", "ci_high"}
     assert plain["metric"] == "macro_f1"
     assert plain["value"] == round(quality.value, 6)
+
+
+@pytest.mark.parametrize(
+    ("metrics", "name", "silent", "telling", "lacks"),
+    [
+        (METRICS, "f1", [0, 0], [0, 1], "the label that it is of"),
+        (METRICS, "matthews", [1, 1], [0, 1], "two different labels"),
+        (SCORES, "spearman", [0.5], [0.5, 0.6], "two different scores"),
+        (SCORES, "pearson", [0.5, 0.5], [0.5, 0.6], "two different scores"),
+        (ENTITY_METRICS, "entity_f1", [("O", "O")], [("O", "B-A")], "an entity"),
+        (FRAME_METRICS, "slot_f1", [("on", ("O",))], [("on", ("B-A",))], "an entity"),
+    ],
+)
+def test_texts_that_say_nothing_of_a_metric_are_told(
+    metrics: Any, name: str, silent: list[Any], telling: list[Any], lacks: str
+) -> None:
+    told = measure_quality(name, metrics[name], silent, silent)
+    assert (told.value, told.lacks, told.as_dict()["lacks"]) == (0.0, lacks, lacks)
+    told = measure_quality(name, metrics[name], telling, telling)
+    assert (told.value, told.lacks, "lacks" in told.as_dict()) == (1.0, "", False)
 
 
 class Model:

@@ -18,7 +18,7 @@ from edgebert.compress.run import Run
 from edgebert.recipe import QuantizeSettings
 from edgebert.target import ExportChoice
 
-VERSION = 2
+VERSION = 3
 STAGE = "quantization-aware"
 
 
