@@ -24,8 +24,8 @@ demo: setup  ## the whole chain on generated smart-home commands: fine-tune to m
 	@echo "bundle:  $(DEMO)"
 	@echo "try it:  $(BIN)/edgebert predict $(DEMO) \"set the bedroom lights to forty percent please\""
 
-test: setup  ## every test
-	$(BIN)/python -m pytest
+test: setup  ## every test, in as many processes as there are cores, at most four
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 lint: setup
 	$(BIN)/ruff check edgebert tests bench

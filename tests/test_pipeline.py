@@ -42,7 +42,7 @@ def test_every_stage_is_in_the_manifest_with_its_figures(built: Path) -> None:
     manifest = read_manifest(built)
     assert [stage["stage"] for stage in manifest["stages"]] == ["finetune", "distill", "prune", "recover", "quantize"]
     assert manifest["metrics"]["test"]["n"] == 64
-    assert manifest["metrics"]["test"]["value"] > 0.8
+    assert manifest["metrics"]["test"]["value"] > 0.75
     assert manifest["metrics"]["test"]["ci_low"] <= manifest["metrics"]["test"]["value"]
     assert manifest["precision"] == "int8-dynamic"
     assert [file["rows"] for file in manifest["data"]["files"]] == [192, 64, 64]
