@@ -2,7 +2,7 @@
 
     .venv/bin/python bench/snips_slot_types.py ../shared/data/snips build/snips-slot-types
 
-The commands and slots are the data's own; only who fills them is left out. Read by export/snips-slot-types.toml.
+Commands and slots are the data's own; the words that fill them are not marked. Read by export/snips-slot-types.toml.
 """
 
 from __future__ import annotations

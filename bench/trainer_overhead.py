@@ -19,6 +19,7 @@ import torch
 
 from edgebert.compress import checkpoint
 from edgebert.compress.data import EncodedRows, model_inputs, pad_batch
+from edgebert.compress.dropout import QuickDropout
 from edgebert.compress.tasks import text_classification as half
 from edgebert.compress.train import Training, has_bf16, train
 from edgebert.recipe import TrainSettings
@@ -57,15 +58,16 @@ def bare(model, data: EncodedRows) -> list[float]:
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 - step / (steps + 1))
     model.train()
     loss_of = Loss()
-    for step in range(steps):
-        batch = pad_batch([data[at] for at in range(step * BATCH, (step + 1) * BATCH)])
-        with torch.autocast("cpu", torch.bfloat16, enabled=has_bf16()):
-            loss = loss_of(model, batch)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        schedule.step()
-        optimizer.zero_grad()
+    with QuickDropout():
+        for step in range(steps):
+            batch = pad_batch([data[at] for at in range(step * BATCH, (step + 1) * BATCH)])
+            with torch.autocast("cpu", torch.bfloat16, enabled=has_bf16()):
+                loss = loss_of(model, batch)
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            optimizer.step()
+            schedule.step()
+            optimizer.zero_grad()
     return loss_of.steps()
 
 

@@ -24,7 +24,7 @@ def run(arguments: argparse.Namespace) -> int:
         interval = f"95% {quality.ci_low:.4f} to {quality.ci_high:.4f}"
         texts = f"{quality.n} text{'s' * (quality.n != 1)}"
         if quality.lacks:
-            write(f"{quality.metric} says nothing of {texts} without {quality.lacks}")
+            write(f"{quality.metric} undefined ({texts}, without {quality.lacks})")
         else:
             write(f"{quality.metric} {quality.value:.4f} ({interval}, {texts})")
     return 0

@@ -126,11 +126,11 @@ def read_task_data(recipe: Recipe, folder: Path, head: list[str] | None = None) 
 
 
 def _check_metric(recipe: Recipe, labels: Labels) -> None:
-    """Refuse a metric of two labels where there are others: it would be that of the second label alone."""
+    """Refuse a metric of two labels where a model has more, before anything is trained."""
     asked = device_half(recipe.task).METRICS[recipe.metric].labels if recipe.metric else None
     if asked not in (None, len(labels.values)):
         raise SettingsError(
-            f"metric is '{recipe.metric}', which is for {asked} labels, and the files have {len(labels.values)}: "
+            f"metric is '{recipe.metric}', which is for {asked} labels, and the model has {len(labels.values)}: "
             f"{', '.join(labels.values):.80}; set it to 'macro_f1'"
         )
 

@@ -1,4 +1,4 @@
-"""Dropout on a CPU with masks drawn four elements at a time: there its random numbers are 40% of a training step.
+"""Dropout on a CPU with masks drawn four elements at a time: there its random numbers are up to 40% of a training step.
 
 PyTorch draws one 64-bit number an element, on one thread. Sixteen bits are enough: an element is kept where they stand
 below the nearest 65,536th of the share to keep, and what is kept is scaled by just that share.
@@ -28,7 +28,7 @@ class QuickDropout(TorchFunctionMode):
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:  # noqa: ANN401
         """Call the function, or what stands in its place."""
-        quick = func is functional.dropout and args[0].device.type == "cpu"
+        quick = func is functional.dropout and args[0].device.type == "cpu" and not (kwargs or {}).get("inplace")
         return (quick_dropout if quick else func)(*args, **(kwargs or {}))
 
 
@@ -39,8 +39,13 @@ def quick_dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace:
         input: Of any shape.
         p: Share to set to zero, rounded to a 65,536th.
         training: The input itself is returned where this is false, as where p is 0.
-        inplace: A hint that is not followed.
+        inplace: Only false; whoever asks for more gets PyTorch's own.
+
+    Raises:
+        ValueError: A share that is none.
     """
+    if not 0 <= p <= 1:
+        raise ValueError(f"dropout is {p}; expected a share from 0 to 1")
     kept = round((1 - p) * LEVELS)
     if not training or kept == LEVELS:
         return input

@@ -52,8 +52,9 @@ def _share_found(of: int) -> Callable[[Table], float]:
     return figure
 
 
-def _lacks_entities(table: Table) -> str:
-    return "" if table[:, EXPECTED].any() else "an entity"
+def _lacks(*counted: int) -> Callable[[Table], str]:
+    """A share of entities needs some that are counted; where all that are found are wrong ones, it is rightly 0."""
+    return lambda table: "" if table[:, list(counted)].any() else "an entity"
 
 
 def _mean(column: int) -> Callable[[Table], float]:
@@ -66,13 +67,13 @@ def _intent_slots(table: Table) -> float:
 
 
 ENTITY_METRICS: dict[str, Metric] = {
-    "entity_f1": Metric(entity_table, _f1, lacks=_lacks_entities),
-    "entity_precision": Metric(entity_table, _share_found(PREDICTED), lacks=_lacks_entities),
-    "entity_recall": Metric(entity_table, _share_found(EXPECTED), lacks=_lacks_entities),
+    "entity_f1": Metric(entity_table, _f1, lacks=_lacks(PREDICTED, EXPECTED)),
+    "entity_precision": Metric(entity_table, _share_found(PREDICTED), lacks=_lacks(PREDICTED)),
+    "entity_recall": Metric(entity_table, _share_found(EXPECTED), lacks=_lacks(EXPECTED)),
 }
 FRAME_METRICS: dict[str, Metric] = {
-    "intent_slots": Metric(frame_table, _intent_slots, lacks=_lacks_entities),
+    "intent_slots": Metric(frame_table, _intent_slots, lacks=_lacks(PREDICTED, EXPECTED)),
     "intent_accuracy": Metric(frame_table, _mean(INTENT), right=INTENT),
-    "slot_f1": Metric(frame_table, _f1, lacks=_lacks_entities),
+    "slot_f1": Metric(frame_table, _f1, lacks=_lacks(PREDICTED, EXPECTED)),
     "exact_match": Metric(frame_table, _mean(WHOLE), right=WHOLE),
 }

@@ -21,8 +21,8 @@ class Metric:
     """`table(expected, predicted)`: *Shape* (texts, figures); `figure(table)`: the metric of those texts.
 
     `right` is the column that says whether a text is right (1 or 0), where the metric is the share of those that are.
-    `labels` is the number of labels that it is for, where it is not for any number. `lacks` names what a table must
-    have for the metric to say anything of its texts, and has not; "" where it lacks nothing.
+    `labels` is the number of labels that it is for, where it is not for any number. `lacks` names what is missing
+    from a table for the metric to say anything of its texts; "" where nothing is.
     """
 
     table: Callable[[Sequence[Any], Sequence[Any]], Table]
@@ -97,7 +97,8 @@ def _lacks_two(different: str) -> Callable[[Table], str]:
 
 
 def _lacks_positives(table: Table) -> str:
-    return "" if (table[:, 0] == 1).any() else "the label that it is of"
+    """Where label 1 is found and there is none, F1 is rightly 0."""
+    return "" if (table == 1).any() else "a text of the positive label"
 
 
 ACCURACY = Metric(_same, _mean, right=0)

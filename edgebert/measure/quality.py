@@ -20,7 +20,7 @@ RESAMPLES = 1000
 class Quality:
     """A metric's value over `n` texts, and its 95% interval from resampled texts (seeded).
 
-    `lacks` names what the texts would need for the metric to say anything, and do not have: its value is then 0.
+    `lacks` names what is missing from the texts for the metric to say anything: its value is then no figure.
     """
 
     metric: str

@@ -67,7 +67,7 @@ CASE_MAY = {
 }
 RATIO_KEYS = {"what": TEXT, "value": POSITIVE, "ci_low": POSITIVE, "ci_high": POSITIVE}
 QUALITY_KEYS = {"metric": TEXT, "value": NUMBER}
-QUALITY_MAY = {"n": NUMBER, "ci_low": NUMBER, "ci_high": NUMBER}
+QUALITY_MAY = {"n": NUMBER, "ci_low": NUMBER, "ci_high": NUMBER, "lacks": TEXT}
 
 
 def read_result(path: Path) -> dict[str, Any]:

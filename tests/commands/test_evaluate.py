@@ -36,11 +36,11 @@ def test_a_metric_that_one_text_says_nothing_of_is_no_nought(built: Path, tmp_pa
     code, out, _ = run("evaluate", built, "--data", path)
     assert code == 0
     assert "1 text)" in out.splitlines()[0]
-    assert "f1 says nothing of 1 text without the label that it is of" in out.splitlines()
-    assert "matthews says nothing of 1 text without two different labels" in out.splitlines()
+    assert "f1 undefined (1 text, without a text of the positive label)" in out.splitlines()
+    assert "matthews undefined (1 text, without two different labels)" in out.splitlines()
     _, out, _ = run("evaluate", built, "--data", path, "--json")
     assert [other.get("lacks", "") for other in json.loads(out)["others"]] == [
-        "the label that it is of",
+        "a text of the positive label",
         "",
         "two different labels",
     ]

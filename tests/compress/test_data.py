@@ -69,7 +69,7 @@ def test_a_label_that_training_lacks_is_told_with_its_line(folder: Path, split: 
 
 def test_a_metric_of_two_labels_is_refused_where_there_are_three(folder: Path) -> None:
     recipe = Recipe("tiny", "text-classification", ModelSettings("x"), metric="f1", data=DATA)
-    with pytest.raises(SettingsError, match="for 2 labels, and the files have 3: 0, 1, 2; set it to 'macro_f1'"):
+    with pytest.raises(SettingsError, match="for 2 labels, and the model has 3: 0, 1, 2; set it to 'macro_f1'"):
         read_task_data(recipe, folder)
     (folder / "train.tsv").write_text(TRAIN.replace("\t0", "\t1"))
     assert read_task_data(recipe, folder).label_names == ["1", "2"]

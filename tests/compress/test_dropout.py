@@ -66,3 +66,16 @@ def test_every_dropout_within_is_the_quick_one_and_none_without() -> None:
         assert not torch.equal(dropped(), expected)
     with QuickDropout():
         assert module.eval()(values) is values
+
+
+@pytest.mark.parametrize("p", [-0.1, 1.2])
+def test_a_share_that_is_none_is_refused(p: float) -> None:
+    with pytest.raises(ValueError, match="expected a share from 0 to 1"):
+        quick_dropout(torch.ones(3), p)
+
+
+def test_who_asks_for_his_own_tensor_back_gets_it() -> None:
+    values = torch.ones(1000)
+    with QuickDropout():
+        functional.dropout(values, 0.5, inplace=True)
+    assert 300 < int((values == 0).sum()) < 700

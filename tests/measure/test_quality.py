@@ -10,8 +10,11 @@ from edgebert.errors import DataError
 from edgebert.examples import Example
 from edgebert.measure.entity_metrics import ENTITY_METRICS, FRAME_METRICS
 from edgebert.measure.quality import Quality, evaluate, evaluate_all, measure_quality
+from edgebert.runtime.tasks.multi_label import METRICS as LABELLINGS
 from edgebert.runtime.tasks.regression import METRICS as SCORES
 from edgebert.runtime.tasks.text_classification import METRICS, Classification, TextClassification
+
+NO_LABELS = np.zeros(3, bool)
 
 
 def labels(seed: int, count: int, classes: int, right: float) -> tuple[list[int], list[int]]:
@@ -52,12 +55,14 @@ def test_quality_is_the_same_again_and_plain_json() -> None:
 @pytest.mark.parametrize(
     ("metrics", "name", "silent", "telling", "lacks"),
     [
-        (METRICS, "f1", [0, 0], [0, 1], "the label that it is of"),
+        (METRICS, "f1", [0, 0], [0, 1], "a text of the positive label"),
         (METRICS, "matthews", [1, 1], [0, 1], "two different labels"),
         (SCORES, "spearman", [0.5], [0.5, 0.6], "two different scores"),
         (SCORES, "pearson", [0.5, 0.5], [0.5, 0.6], "two different scores"),
         (ENTITY_METRICS, "entity_f1", [("O", "O")], [("O", "B-A")], "an entity"),
         (FRAME_METRICS, "slot_f1", [("on", ("O",))], [("on", ("B-A",))], "an entity"),
+        (LABELLINGS, "micro_f1", [NO_LABELS], [~NO_LABELS], "a label"),
+        (LABELLINGS, "macro_f1", [NO_LABELS], [~NO_LABELS], "a label"),
     ],
 )
 def test_texts_that_say_nothing_of_a_metric_are_told(
@@ -67,6 +72,17 @@ def test_texts_that_say_nothing_of_a_metric_are_told(
     assert (told.value, told.lacks, told.as_dict()["lacks"]) == (0.0, lacks, lacks)
     told = measure_quality(name, metrics[name], telling, telling)
     assert (told.value, told.lacks, "lacks" in told.as_dict()) == (1.0, "", False)
+
+
+def test_false_alarms_alone_are_a_nought() -> None:
+    for metrics, name, expected, predicted in (
+        (METRICS, "f1", [0], [1]),
+        (ENTITY_METRICS, "entity_f1", [("O",)], [("B-A",)]),
+        (ENTITY_METRICS, "entity_precision", [("O",)], [("B-A",)]),
+        (LABELLINGS, "micro_f1", [NO_LABELS], [~NO_LABELS]),
+    ):
+        told = measure_quality(name, metrics[name], expected, predicted)
+        assert (told.value, told.lacks) == (0.0, "")
 
 
 class Model:

@@ -50,9 +50,13 @@ def _mean(table: Table) -> float:
     return float(table.mean())
 
 
+def _lacks_labels(table: Table) -> str:
+    return "" if table.any() else "a label"
+
+
 METRICS = {
-    "micro_f1": Metric(_over_labels, _f1),
-    "macro_f1": Metric(_by_label, _f1),
+    "micro_f1": Metric(_over_labels, _f1, lacks=_lacks_labels),
+    "macro_f1": Metric(_by_label, _f1, lacks=_lacks_labels),
     "accuracy": Metric(_all_right, _mean, right=0),
 }
 
