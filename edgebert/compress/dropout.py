@@ -1,6 +1,6 @@
 """Dropout on a CPU with masks drawn four elements at a time: there its random numbers are up to 40% of a training step.
 
-PyTorch draws one 64-bit number an element, on one thread. Sixteen bits are enough: an element is kept where they stand
+PyTorch draws one number an element, on one thread. Sixteen bits are enough: an element is kept where they stand
 below the nearest 65,536th of the share to keep, and what is kept is scaled by just that share.
 """
 

@@ -24,7 +24,7 @@ from edgebert.recipe import QuantizeSettings, settings_dict
 from edgebert.runtime.encode import Encoded
 from edgebert.target import ExportChoice
 
-VERSION = 3
+VERSION = 5
 CALIBRATED, SMOOTHED = ".calibrated.onnx", ".smoothed.onnx"
 Make = Callable[[Collection[str], Path], None]
 

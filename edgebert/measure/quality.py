@@ -33,7 +33,9 @@ class Quality:
     def as_dict(self) -> dict[str, Any]:
         """Plain dictionary, rounded to what the figures are good for; `lacks` where there is something to tell."""
         told = {name: round(value, 6) if isinstance(value, float) else value for name, value in asdict(self).items()}
-        return told if self.lacks else {name: value for name, value in told.items() if name != "lacks"}
+        if not self.lacks:
+            del told["lacks"]
+        return told
 
 
 def evaluate(model: Model, examples: Iterable[Example], metric: str) -> Quality:
