@@ -115,8 +115,8 @@ def _predict(commands: Commands, common: argparse.ArgumentParser) -> None:
     command = _add(commands, common, "predict", "answer texts by a bundle's task", example)
     command.add_argument("bundle", metavar="BUNDLE", help="the bundle's folder")
     command.add_argument("text", metavar="TEXT", nargs="*", help="texts; without any, one a line is read from stdin")
-    command.add_argument("--text-pair", help="second text of every TEXT, for bundles that take pairs")
-    command.add_argument("--context", help="the text to find answers in; every TEXT is a question")
+    command.add_argument("--text-pair", help="second text of every TEXT or line, for bundles that take pairs")
+    command.add_argument("--context", help="the text to find answers in; every TEXT or line is a question")
     command.add_argument(
         "--input",
         help="file of texts: .jsonl, .tsv or .csv with text (and text_pair; question and context), .txt, or .gz of one",

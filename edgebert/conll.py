@@ -42,7 +42,7 @@ def read_conll(path: Path, check: TagCheck, token_column: int = 0, tag_column: i
         elif sentence:
             words, tags = zip(*sentence, strict=True)
             checked = check(tags, range(start, start + len(tags)))
-            examples.append(Example(" ".join(words), None, checked, start, str(path), words))
+            examples.append(Example(" ".join(words), None, checked, start, str(path), words, word_a_line=True))
             sentence = []
     if not examples:
         raise DataError(f"{path}: holds no sentence; expected one word and its tag a line")

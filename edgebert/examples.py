@@ -10,7 +10,7 @@ import json
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -42,7 +42,8 @@ class Example:
     """One row: a text, perhaps a second text, perhaps what is right about it, and where it stands (lines from 1).
 
     `label` is of the kind that the task reads: a class, several, a number, tags, answers. `words` are the words of a
-    text that came split into words; `text` is then the words joined by single spaces.
+    text that came split into words; `text` is then the words joined by single spaces. `word_a_line` says that each of
+    them has a line of its own, the first of them `line`.
     """
 
     text: str
@@ -51,12 +52,17 @@ class Example:
     line: int
     source: str = field(default="", compare=False)
     words: tuple[str, ...] = ()
+    word_a_line: bool = field(default=False, compare=False)
 
     @property
     def place(self) -> str:
         """File and line, or the question that a document of SQuAD has there, for messages."""
         counted = "question" if self.source.removesuffix(".gz").lower().endswith(".json") else "line"
         return f"{self.source}: {counted} {self.line}"
+
+    def place_of(self, word: int) -> str:
+        """File and line of one of the words, counted from 0."""
+        return replace(self, line=self.line + word).place if self.word_a_line else self.place
 
     @contextmanager
     def told(self) -> Iterator[None]:

@@ -36,6 +36,7 @@ def test_sentences_are_words_and_tags_parted_by_blank_lines(tmp_path: Path) -> N
     assert first == Example("Ann Lee", None, ("B-PER", "I-PER"), 1, words=("Ann", "Lee"))
     assert (second.words, second.label, second.line) == (("is",), ("O",), 5)
     assert second.place == f"{tmp_path / 'd.conll'}: line 5"
+    assert first.place_of(1) == f"{tmp_path / 'd.conll'}: line 2"
 
 
 @pytest.mark.parametrize("newline", ["\n", "\r\n"])

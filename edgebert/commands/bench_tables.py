@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from edgebert.commands.output import table, write
+from edgebert.measure.quality import shown as shown_quality
 from edgebert.measure.results import Case, Result
 
 SINGLE = ("quality", "p50 ms", "p90", "95%", "p99", "samples", "texts/s", "cold ms", "RSS MB", "model MB")
@@ -50,7 +51,7 @@ def _show_agreement(cases: Sequence[Case]) -> None:
 
 def _agreement_row(case: Case) -> tuple[str, ...]:
     found = case.agreement or {}
-    quality = f"{case.quality['value']:.4f}" if case.quality else ""
+    quality = shown_quality(case.quality) if case.quality else ""
     shares = (str(found["n"]), f"{found['equal']} ({found['share']:.2%})", f"{found['largest_difference']:.2g}")
     return case.variant, case.runtime, quality, *shares
 
@@ -68,7 +69,7 @@ def _table(title: str, header: Sequence[str], cases: Sequence[Case], row: Callab
 def _single(case: Case, offline: dict[str, float | None]) -> tuple[str, ...]:
     p50, p90, p99 = _latencies(case)
     return (
-        f"{case.quality['value']:.4f}" if case.quality else "",
+        shown_quality(case.quality) if case.quality else "",
         *(p50, p90, "-".join(_shown(figure, 3) for figure in case.p90_ci or ()), p99, str(case.samples)),
         _shown(offline.get(case.variant), 0),
         *(_shown(figure, 0) for figure in (case.cold_start_ms, case.peak_rss_mb)),

@@ -8,7 +8,7 @@ from pathlib import Path
 import edgebert
 from edgebert.commands.output import write, write_json
 from edgebert.measure.data import read_rows
-from edgebert.measure.quality import evaluate_all
+from edgebert.measure.quality import Quality, about, evaluate_all, shown
 from edgebert.runtime.model import Model
 
 
@@ -20,11 +20,6 @@ def run(arguments: argparse.Namespace) -> int:
         own, *others = (quality.as_dict() for quality in found)
         write_json({"bundle": arguments.bundle, "data": arguments.data, "quality": own, "others": others})
         return 0
-    for quality in found:
-        interval = f"95% {quality.ci_low:.4f} to {quality.ci_high:.4f}"
-        texts = f"{quality.n} text{'s' * (quality.n != 1)}"
-        if quality.lacks:
-            write(f"{quality.metric} undefined ({texts}, without {quality.lacks})")
-        else:
-            write(f"{quality.metric} {quality.value:.4f} ({interval}, {texts})")
+    for quality in map(Quality.as_dict, found):
+        write(f"{quality['metric']} {shown(quality)} ({about(quality)})")
     return 0

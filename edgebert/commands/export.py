@@ -11,6 +11,7 @@ from typing import Any
 from edgebert.bundle import read_manifest
 from edgebert.commands.output import note, table, write, write_json
 from edgebert.errors import BundleError, MissingDependencyError
+from edgebert.measure.quality import about, shown
 from edgebert.recipe import read_recipe
 from edgebert.runtime.tasks import device_half
 from edgebert.target import read_target
@@ -81,10 +82,7 @@ def _report(built: object, as_json: bool) -> None:
     ]
     write(table(("stage", "took", "gave"), rows))
     for split, quality in manifest["metrics"].items():
-        write(
-            f"{split} {quality['metric']}: {quality['value']:.4f} "
-            f"(95% {quality['ci_low']:.4f} to {quality['ci_high']:.4f}, {quality['n']} texts)"
-        )
+        write(f"{split} {quality['metric']}: {shown(quality)} ({about(quality)})")
     write(f"bundle: {built.out} (hash {built.bundle_hash[:16]})")
     write(f"try it: edgebert predict {built.out} {question_for(manifest)}")
 
@@ -107,7 +105,7 @@ def _figures(metrics: dict[str, object]) -> str:
     parts = []
     for key, value in metrics.items():
         if key == "quality" and isinstance(value, dict):
-            parts += [f"{split} {quality['metric']} {quality['value']:.4f}" for split, quality in value.items()]
+            parts += [f"{split} {quality['metric']} {shown(quality)}" for split, quality in value.items()]
         elif key in ("parity", "agreement") and isinstance(value, dict):
             within, same = f"{value['max_difference']:.1e}", f"{value['agreement']:.1%}"
             parts.append(f"outputs within {within} of PyTorch's, all the largest in place in {same} of texts")

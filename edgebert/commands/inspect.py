@@ -11,6 +11,8 @@ from edgebert.commands.output import note, table, write, write_json
 from edgebert.errors import BundleError
 from edgebert.examples import listed
 from edgebert.measure.cost import by_layer, read_cost
+from edgebert.measure.data import data_file
+from edgebert.measure.quality import about, shown
 
 SHOWN_LENGTH = 128
 
@@ -45,6 +47,7 @@ def _write_page(folder: Path, manifest: dict[str, Any]) -> None:
         *_chosen(manifest),
         *_work(manifest),
         ("longest input", f"{manifest['max_length']} tokens, {manifest['segments']} text(s)"),
+        ("labelled data", data_file(manifest)),
         ("runtime", f"{manifest['runtime']['default']} of {', '.join(manifest['runtime']['graphs'])}"),
         ("profile", f"{manifest['profile']['name']}: {manifest['profile']['summary']}"),
         (
@@ -55,7 +58,7 @@ def _write_page(folder: Path, manifest: dict[str, Any]) -> None:
         ("hash", bundle_hash(folder)),
     ]
     facts += [
-        (f"{split} {quality['metric']}", f"{quality['value']:.4f} ({quality['n']} texts)")
+        (f"{split} {quality['metric']}", f"{shown(quality)} ({about(quality)})")
         for split, quality in manifest["metrics"].items()
     ]
     write(table(("what", "is"), facts))

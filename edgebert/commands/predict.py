@@ -27,10 +27,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.text_pair is not None and arguments.context is not None:
         raise InputError("both --text-pair and --context are given; they are two names of the second text, give one")
     second = arguments.text_pair if arguments.context is None else arguments.context
-    if second is not None and not arguments.text:
-        raise InputError(
-            "a second text goes with TEXT, and none was given; pairs of a file stand in its own columns: --input FILE"
-        )
+    if second is not None and arguments.input:
+        raise InputError("a second text and --input are given; pairs of a file stand in its own columns, leave it out")
     model = edgebert.load(arguments.bundle, runtime=arguments.runtime, threads=arguments.threads)
     answers = _answers(model, arguments, second)
     if arguments.json:
@@ -52,7 +50,7 @@ def _answers(model: Model, arguments: argparse.Namespace, second: str | None) ->
         texts = [text if second is None else (text, second) for text in arguments.text]
         # One at a time, as a device answers: dynamic INT8 takes one scale for all that run together.
         return zip(texts, model(texts, batch_size=1), strict=True)
-    return _to_lines(model)
+    return _to_lines(model, second)
 
 
 def _to_rows(model: Model, rows: Sequence[Example]) -> Iterator[tuple[Text, Any]]:
@@ -63,8 +61,8 @@ def _to_rows(model: Model, rows: Sequence[Example]) -> Iterator[tuple[Text, Any]
     return ((text, model(text)) for text in texts)
 
 
-def _to_lines(model: Model) -> Iterator[tuple[Text, Any]]:
-    """Answers to the lines of stdin that are not blank, as they come."""
+def _to_lines(model: Model, second: str | None) -> Iterator[tuple[Text, Any]]:
+    """Answers to the lines of stdin that are not blank, each with the second text if there is one, as they come."""
     if sys.stdin.isatty():
         note("edgebert: reads texts from this terminal, one a line; end with Ctrl-D")
     answered = False
@@ -76,9 +74,10 @@ def _to_lines(model: Model) -> Iterator[tuple[Text, Any]]:
             value = line[error.start : error.start + 4]
             raise DataError(f"{place}: bytes {value!r} are not UTF-8; convert it to UTF-8") from None
         if text.strip():
-            with Example(text, None, None, number, "standard input").told():
-                answer = model(text)
-            yield text, answer
+            given = text if second is None else (text, second)
+            with Example(text, second, None, number, "standard input").told():
+                answer = model(given)
+            yield given, answer
             answered = True
     if not answered:
         raise InputError("no text came on standard input; give TEXT, --input FILE, or one text a line")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from edgebert.measure.data import data_file
+from edgebert.measure.quality import shown
 from edgebert.runtime.tasks import device_half
 
 
@@ -25,6 +27,7 @@ def model_card(manifest: dict[str, Any]) -> str:
         *([f"- Labels: {', '.join(manifest['labels'])}"] if manifest["labels"] else []),
         f"- Longest input: {manifest['max_length']} tokens; where the task has windows longer text is read in several, "
         "else it is cut, and the prediction says so",
+        f"- Labelled data, for `edgebert evaluate`: {data_file(manifest)}",
         f"- Layers: {_layers(manifest['layers'])}",
         f"- Base model: {base['source']}, licence {base['licence'] or 'not stated in the recipe'}",
         "",
@@ -60,8 +63,8 @@ def _quality(metrics: dict[str, Any]) -> list[str]:
         return ["Not measured: the recipe names no labelled held-out file."]
     rows = ["| split | metric | value | 95% interval | texts |", "|---|---|---|---|---|"]
     for split, quality in metrics.items():
-        interval = f"{quality['ci_low']:.4f} to {quality['ci_high']:.4f}"
-        rows.append(f"| {split} | {quality['metric']} | {quality['value']:.4f} | {interval} | {quality['n']} |")
+        interval = "" if quality.get("lacks") else f"{quality['ci_low']:.4f} to {quality['ci_high']:.4f}"
+        rows.append(f"| {split} | {quality['metric']} | {shown(quality)} | {interval} | {quality['n']} |")
     return rows
 
 

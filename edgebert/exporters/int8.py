@@ -12,6 +12,7 @@ import onnx
 from edgebert.compress import checkpoint
 from edgebert.compress.quantize.dynamic import quantize_weights
 from edgebert.compress.quantize.embeddings import quantize_embeddings
+from edgebert.compress.quantize.graph import load_folded
 from edgebert.compress.quantize.guard import Guard
 from edgebert.compress.quantize.products import release, weight_products
 from edgebert.compress.report import StageReport
@@ -24,7 +25,7 @@ from edgebert.recipe import QuantizeSettings, settings_dict
 from edgebert.runtime.encode import Encoded
 from edgebert.target import ExportChoice
 
-VERSION = 5
+VERSION = 6
 CALIBRATED, SMOOTHED = ".calibrated.onnx", ".smoothed.onnx"
 Make = Callable[[Collection[str], Path], None]
 
@@ -63,7 +64,7 @@ def quantized_graph(
         make((), out / GRAPH)
     else:
         outcome = Outcome(job, full, open_onnx)
-        guard = Guard(weight_products(onnx.load(full)), make, make, outcome.quality, outcome.error, settings.max_drop)
+        guard = Guard(weight_products(load_folded(full)), make, make, outcome.quality, outcome.error, settings.max_drop)
         metrics["guard"] = guard.run(full, out / GRAPH)
     for name in (CALIBRATED, SMOOTHED):
         (out / name).unlink(missing_ok=True)
@@ -116,7 +117,7 @@ def graph_maker(
     def make(leave: Collection[str], out: Path) -> None:
         if module is not None:
             model = onnx.load(folder / CALIBRATED)
-            release(model, onnx.load(graph), leave)
+            release(model, load_folded(graph), leave)
         else:
             quantize_weights(graph, choice, out, leave)
             model = onnx.load(out)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,16 +14,14 @@ from edgebert.settings import fill
 
 
 def read_rows(path: Path, manifest: dict[str, Any]) -> list[Example]:
-    """Read a labelled file with the columns and settings of the data that a bundle was made from.
+    """Read a labelled file, with the settings and the columns of the data that a bundle was made from.
+
+    A table may have the usual names in place of theirs: text, text_pair, label.
 
     Raises:
         DataError: The file cannot be used; the message names file, line and value.
     """
-    half = device_half(manifest["task"])
-    columns = Columns(**manifest["data"]["columns"])
-    settings = fill(half.Settings, manifest["head"]["settings"], "manifest.json")
-    examples: list[Example] = half.read(path, columns, settings)
-    return examples
+    return _read(path, manifest, _namings(manifest))
 
 
 def read_texts(path: Path, manifest: dict[str, Any]) -> list[Example]:
@@ -31,11 +30,38 @@ def read_texts(path: Path, manifest: dict[str, Any]) -> list[Example]:
     Raises:
         DataError: The file cannot be used.
     """
-    columns = Columns(**manifest["data"]["columns"])
-    try:
-        return read_rows(path, manifest)
-    except MissingColumnError as error:
-        if error.column != columns.label:
-            raise
-    unlabelled = replace(columns, label="")
-    return read_rows(path, manifest | {"data": manifest["data"] | {"columns": vars(unlabelled)}})
+    both = [(columns, replace(columns, label="")) for columns in _namings(manifest)]
+    return _read(path, manifest, [columns for either in both for columns in either])
+
+
+def data_file(manifest: dict[str, Any]) -> str:
+    """What a labelled file for a bundle holds, as people are told it."""
+    kind: str | None = getattr(device_half(manifest["task"]), "DATA", None)
+    return kind or " or ".join(_listed(columns) for columns in _namings(manifest))
+
+
+def _namings(manifest: dict[str, Any]) -> list[Columns]:
+    """Columns of the data that the bundle was made from, and those of the usual names."""
+    own = Columns(**manifest["data"]["columns"])
+    usual = Columns(text_pair="text_pair" if own.text_pair else "", label="label" if own.label else "")
+    return [own] if own == usual else [own, usual]
+
+
+def _read(path: Path, manifest: dict[str, Any], namings: Sequence[Columns]) -> list[Example]:
+    """Rows by the first naming whose columns are all there."""
+    half = device_half(manifest["task"])
+    settings = fill(half.Settings, manifest["head"]["settings"], "manifest.json")
+    missing: list[MissingColumnError] = []
+    for columns in namings:
+        try:
+            examples: list[Example] = half.read(path, columns, settings)
+        except MissingColumnError as error:
+            missing.append(error)
+        else:
+            return examples
+    raise MissingColumnError(f"{missing[0]}; this bundle reads {data_file(manifest)}", column=missing[0].column)
+
+
+def _listed(columns: Columns) -> str:
+    names = ", ".join(name for name in (columns.text, columns.text_pair, columns.label) if name)
+    return f"the columns {names}" if columns.header else f"the columns {names} of a table without a header"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -36,6 +36,19 @@ class Quality:
         if not self.lacks:
             del told["lacks"]
         return told
+
+
+def shown(quality: Mapping[str, Any]) -> str:
+    """The value as people are told it; of a metric that says nothing of its texts, that it is undefined."""
+    return "undefined" if quality.get("lacks") else f"{quality['value']:.4f}"
+
+
+def about(quality: Mapping[str, Any]) -> str:
+    """What stands behind the value: its interval, and how many texts; or what they lack."""
+    texts = f"{quality['n']} text{'s' * (quality['n'] != 1)}"
+    if quality.get("lacks"):
+        return f"{texts}, without {quality['lacks']}"
+    return f"95% {quality['ci_low']:.4f} to {quality['ci_high']:.4f}, {texts}"
 
 
 def evaluate(model: Model, examples: Iterable[Example], metric: str) -> Quality:
@@ -102,9 +115,12 @@ def measure_quality(name: str, metric: Metric, expected: Sequence[Any], predicte
 def quality_of(name: str, metric: Metric, table: Table) -> Quality:
     """A metric of its table, one row a text.
 
-    The interval is the percentile bootstrap's (Efron 1979) over 1,000 resamples of the texts.
+    The interval is the percentile bootstrap's (Efron 1979) over 1,000 resamples of the texts, less those of few texts
+    that lack what the metric is about.
     """
     random = np.random.default_rng(0)
-    draws = [metric.figure(table[rows]) for rows in random.integers(0, len(table), size=(RESAMPLES, len(table)))]
-    low, high = np.percentile(draws, [2.5, 97.5])
-    return Quality(name, metric.figure(table), len(table), float(low), float(high), metric.lacks(table))
+    value, lacks = metric.figure(table), metric.lacks(table)
+    resampled = (table[rows] for rows in random.integers(0, len(table), size=(RESAMPLES, len(table))))
+    draws = [metric.figure(one) for one in resampled if lacks or not metric.lacks(one)]
+    low, high = np.percentile(draws or [value], [2.5, 97.5])
+    return Quality(name, value, len(table), float(low), float(high), lacks)

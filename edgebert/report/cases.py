@@ -42,6 +42,8 @@ def quality_cell(case: Case) -> Cell | None:
     if not quality:
         return None
     low, high = quality.get("ci_low"), quality.get("ci_high")
+    if quality.get("lacks"):
+        return Cell("undefined", f"without {quality['lacks']}")
     return Cell(f"{quality['value']:.4f}", "" if low is None or high is None else f"{low:.3f}–{high:.3f}")
 
 

@@ -89,6 +89,12 @@ def lengths_of(case: Case) -> str:
     return "natural lengths" if case["lengths"] == "natural" else f"{case['lengths']} tokens"
 
 
+def quality_of(case: Case) -> dict[str, Any]:
+    """A case's quality, where it has one that says anything of its texts."""
+    quality: dict[str, Any] = case.get("quality") or {}
+    return {} if quality.get("lacks") else quality
+
+
 def length_of(case: Case) -> int:
     """Tokens of every input, or 0 for natural lengths."""
     return int(case["lengths"]) if str(case["lengths"]).isdigit() else 0

@@ -11,7 +11,7 @@ from edgebert.report.cases import quality_cell
 from edgebert.report.numbers import number, plain, short, times
 from edgebert.report.parts import Cell, Column, Plot, Section, Table, table
 from edgebert.report.ratios import compared, difference_of
-from edgebert.report.run import Case, Run
+from edgebert.report.run import Case, Run, quality_of
 
 
 def quality_section(run: Run) -> Section | None:
@@ -55,7 +55,7 @@ def stages_section(run: Run) -> Section | None:
 
 def _points(run: Run) -> tuple[list[plots.Point], str]:
     """Variants with latency and quality of one metric, and that metric's name."""
-    cases = [case for case in run.headline_cases() if case.get("quality") and number(case.get("p50_ms"))]
+    cases = [case for case in run.headline_cases() if quality_of(case) and number(case.get("p50_ms"))]
     metric = cases[0]["quality"]["metric"] if cases else ""
     points = []
     for case in cases:

@@ -58,7 +58,7 @@ class TextEncoder:
         """Encode a text and its pair.
 
         Raises:
-            TextError: Either is not a string or not valid Unicode, or nothing in both makes a token.
+            TextError: Either is not a string or not valid Unicode, or nothing in one of them makes a token.
         """
         check_text(text, "text")
         check_text(text_pair, "text pair")
@@ -132,8 +132,11 @@ class TextEncoder:
         # Cut here: of two long texts tokenizers would make every combination of what is left over.
         self._keep_whole()
         encoding = self._tokenizer.encode(text, text_pair)
-        if all(encoding.special_tokens_mask):
+        found = set(encoding.sequence_ids)
+        if 0 not in found:
             raise TextError(f"text {text[:40]!r} holds no token; give at least one word")
+        if text_pair is not None and 1 not in found:
+            raise TextError(f"text pair {text_pair[:40]!r} holds no token; give at least one word")
         if len(encoding) <= self.max_length:
             return Encoded(encoding.ids, encoding.type_ids)
         return _cut(encoding, self.max_length)

@@ -132,12 +132,12 @@ class Tagger:
         """Places of a file's tags among the scores.
 
         Raises:
-            DataError: A tag that the model does not have; the message names the row of `example`.
+            DataError: A tag that the model does not have; the message names the line of its word.
         """
-        for tag in tags:
+        for word, tag in enumerate(tags):
             if tag not in self._numbers:
                 known = ", ".join(self.tags[:9]) + ("…" if len(self.tags) > 9 else "")
-                raise DataError(f"{example.place}: unknown tag {tag!r}; expected one of: {known}")
+                raise DataError(f"{example.place_of(word)}: unknown tag {tag!r}; expected one of: {known}")
         return [self._numbers[tag] for tag in tags]
 
     def _word_scores(

@@ -70,6 +70,25 @@ def test_predict_reads_stdin(built: Path, run: Run, monkeypatch: pytest.MonkeyPa
     assert [line.split("\t")[0] for line in out.splitlines()] == ["pos", "neg"]
 
 
+def test_every_line_of_stdin_is_asked_with_the_second_text(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edgebert.load", lambda *_, **__: " <- ".join)
+    monkeypatch.setattr("sys.stdin", given_on_stdin("who?\n\nwhere?\n"))
+    code, out, _ = run("predict", "a-bundle", "--context", "Ann was in Paris.")
+    assert code == 0
+    assert out.splitlines() == [
+        "who? <- Ann was in Paris.\twho? | Ann was in Paris.",
+        "where? <- Ann was in Paris.\twhere? | Ann was in Paris.",
+    ]
+
+
+def test_a_second_text_for_stdin_is_refused_where_single_texts_are_asked(
+    built: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", given_on_stdin("a good film\n"))
+    message = refused(run("predict", built, "--text-pair", "b"))
+    assert message.startswith("standard input: line 1: a pair of texts was given, but this bundle takes single texts")
+
+
 @pytest.mark.parametrize("given", ["", " \n\n"])
 @pytest.mark.parametrize("more", [[], ["--json"]])
 def test_nothing_on_stdin_is_told(
@@ -134,8 +153,8 @@ def test_a_file_is_refused_before_its_first_answer(built: Path, tmp_path: Path, 
     [
         (["a", "--text-pair", "b"], "this bundle takes single texts"),
         (["a", "--context", "b"], "this bundle takes single texts"),
-        (["--text-pair", "b"], "a second text goes with TEXT, and none was given"),
-        (["--context", "b"], "a second text goes with TEXT, and none was given"),
+        (["--text-pair", "b", "--input", "x.txt"], "a second text and --input are given"),
+        (["--context", "b", "--input", "x.txt"], "a second text and --input are given"),
         (["a", "c", "--context", "b"], "a pair of texts was given, but this bundle takes single texts"),
         (["a", "--text-pair", "b", "--context", "b"], "both --text-pair and --context are given"),
         (["a", "--input", "x.txt"], "both TEXT and --input are given"),

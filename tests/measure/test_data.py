@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from edgebert.errors import DataError
-from edgebert.measure.data import read_rows, read_texts
+from edgebert.measure.data import data_file, read_rows, read_texts
 
 NAMED = {"text": "sentence", "text_pair": "", "label": "label", "header": True, "delimiter": "suffix"}
 NUMBERED = {"text": "2", "text_pair": "", "label": "3", "header": False, "delimiter": "tab"}
@@ -35,7 +35,12 @@ def test_a_file_without_labels_gives_its_texts(columns: dict[str, Any], content:
 @pytest.mark.parametrize(
     ("columns", "content", "fact"),
     [
-        (NAMED, "text\tlabel\na good film\t1\n", "no column 'sentence'"),
+        (
+            NAMED,
+            "review\tlabel\na good film\t1\n",
+            "no column 'sentence'; the header has: review, label; "
+            "this bundle reads the columns sentence, label or the columns text, label",
+        ),
         (NUMBERED, "a good film\n", "1 columns in"),
         (NAMED, "sentence\tlabel\na good film\n", "1 columns in"),
     ],
@@ -46,6 +51,34 @@ def test_a_file_without_the_texts_is_refused(columns: dict[str, Any], content: s
     path.write_text(content)
     with pytest.raises(DataError, match=fact):
         read_texts(path, manifest(columns))
+
+
+def test_a_table_may_have_the_usual_names(tmp_path: Path) -> None:
+    path = tmp_path / "rows.tsv"
+    path.write_text("text\tlabel\na good film\tpositive\n")
+    for read in (read_rows, read_texts):
+        assert [(row.text, row.label) for row in read(path, manifest(NAMED))] == [("a good film", "positive")]
+    path.write_text("text\na good film\n")
+    assert [(row.text, row.label) for row in read_texts(path, manifest(NAMED))] == [("a good film", None)]
+
+
+def test_its_own_names_come_before_the_usual_ones(tmp_path: Path) -> None:
+    path = tmp_path / "rows.tsv"
+    path.write_text("text\tsentence\tlabel\nanother\ta good film\tpositive\n")
+    assert [row.text for row in read_rows(path, manifest(NAMED))] == ["a good film"]
+
+
+@pytest.mark.parametrize(
+    ("task", "columns", "told"),
+    [
+        ("text-classification", NAMED, "the columns sentence, label or the columns text, label"),
+        ("text-classification", NUMBERED, "the columns 2, 3 of a table without a header or the columns text, label"),
+        ("regression", NAMED | {"text": "text", "text_pair": "text_pair"}, "the columns text, text_pair, label"),
+        ("question-answering", NAMED, "SQuAD documents (.json), or JSON Lines with question, context and answers"),
+    ],
+)
+def test_what_a_labelled_file_holds_is_told(task: str, columns: dict[str, Any], told: str) -> None:
+    assert data_file(manifest(columns) | {"task": task}) == told
 
 
 def test_labels_are_read_where_they_are(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from edgebert.errors import DataError
 from edgebert.examples import Example
 from edgebert.measure.entity_metrics import ENTITY_METRICS, FRAME_METRICS
-from edgebert.measure.quality import Quality, evaluate, evaluate_all, measure_quality
+from edgebert.measure.quality import Quality, about, evaluate, evaluate_all, measure_quality, shown
 from edgebert.runtime.tasks.multi_label import METRICS as LABELLINGS
 from edgebert.runtime.tasks.regression import METRICS as SCORES
 from edgebert.runtime.tasks.text_classification import METRICS, Classification, TextClassification
@@ -72,6 +72,20 @@ def test_texts_that_say_nothing_of_a_metric_are_told(
     assert (told.value, told.lacks, told.as_dict()["lacks"]) == (0.0, lacks, lacks)
     told = measure_quality(name, metrics[name], telling, telling)
     assert (told.value, told.lacks, "lacks" in told.as_dict()) == (1.0, "", False)
+
+
+def test_the_interval_is_of_the_resamples_that_say_something() -> None:
+    # Half of the two texts' resamples lack the entity, and have no F1 that could be nought.
+    right = [("B-A",), ("O",)]
+    told = measure_quality("entity_f1", ENTITY_METRICS["entity_f1"], right, right)
+    assert (told.value, told.ci_low, told.ci_high) == (1.0, 1.0, 1.0)
+
+
+def test_what_is_shown_of_a_figure_and_of_none() -> None:
+    told = Quality("f1", 0.5, 1, 0.25, 0.75).as_dict()
+    assert f"{shown(told)} ({about(told)})" == "0.5000 (95% 0.2500 to 0.7500, 1 text)"
+    told = Quality("f1", 0.0, 2, 0.0, 0.0, "an entity").as_dict()
+    assert f"{shown(told)} ({about(told)})" == "undefined (2 texts, without an entity)"
 
 
 def test_false_alarms_alone_are_a_nought() -> None:

@@ -76,7 +76,7 @@ WORDS = ["when", "abc", "d", "", "efghij", "kl", "who", "m", "nopq", "r", "st", 
 def test_texts_are_cut_as_tokenizers_cuts_them(encoder: Make, tokenizer_file: Path, max_length: int) -> None:
     theirs = Tokenizer.from_file(str(tokenizer_file))
     theirs.enable_truncation(max_length, strategy="longest_first")
-    for first, second in product(range(1, 12), range(12)):
+    for first, second in product(range(1, 12), range(1, 12)):
         texts = ("a " * first, "b " * second)
         cut = theirs.encode(*texts)
         assert encoder(max_length).encode_pair(*texts) == Encoded(cut.ids, cut.type_ids, bool(cut.overflowing))
@@ -219,6 +219,18 @@ def test_a_question_or_context_that_is_no_text_is_refused(
     encoder: Make, question: Any, context: Any, fact: str
 ) -> None:
     assert fact in refused(lambda: encoder(16).encode_context(question, context, 4))
+
+
+@pytest.mark.parametrize(
+    ("text", "text_pair", "fact"),
+    [
+        ("", "a", "text '' holds no token; give at least one word"),
+        ("a", " \n", "text pair ' \\n' holds no token; give at least one word"),
+        ("a", "\u200b", "holds no token; give at least one word"),
+    ],
+)
+def test_a_pair_with_a_blank_half_is_refused(encoder: Make, text: str, text_pair: str, fact: str) -> None:
+    assert fact in refused(lambda: encoder(16).encode_pair(text, text_pair))
 
 
 def test_one_way_of_encoding_leaves_nothing_behind_for_the_next(encoder: Make) -> None:

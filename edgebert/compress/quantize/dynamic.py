@@ -9,6 +9,7 @@ from pathlib import Path
 import onnx
 from onnxruntime.quantization import QuantType, quantize_dynamic
 
+from edgebert.compress.quantize.graph import load_folded
 from edgebert.compress.quantize.products import head_matmuls
 from edgebert.target import ExportChoice
 
@@ -24,16 +25,18 @@ def quantize_weights(graph: Path, choice: ExportChoice, out: Path, leave: Collec
         out: File for the INT8 graph.
         leave: Nodes to leave in FP32 too.
     """
+    full = load_folded(graph)
+    heads = head_matmuls(full)
     logging.getLogger().addFilter(_no_preprocessing_hint)
     try:
         quantize_dynamic(
-            str(graph),
+            full,
             str(out),
             per_channel=choice.per_channel,
             reduce_range=choice.reduce_range,
             weight_type=TYPES[choice.weight_type],
             op_types_to_quantize=["MatMul"],
-            nodes_to_exclude=[*head_matmuls(onnx.load(graph)), *leave],
+            nodes_to_exclude=[*heads, *leave],
             extra_options={"MatMulConstBOnly": True, "DefaultTensorType": onnx.TensorProto.FLOAT},
         )
     finally:

@@ -2,12 +2,30 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import numpy_helper
+
+
+def load_folded(graph: Path) -> onnx.ModelProto:
+    """A graph in which what is made of constants by a Transpose is a constant itself.
+
+    A head that shares the word table reads it so, and quantizers pass over products without a constant side.
+    """
+    model = onnx.load(graph)
+    known, kept = constants(model), []
+    for node in model.graph.node:
+        if node.op_type == "Transpose" and node.input[0] in known:
+            order = next((list(attribute.ints) for attribute in node.attribute if attribute.name == "perm"), None)
+            add_constant(model, node.output[0], array(known[node.input[0]]).transpose(order))
+        else:
+            kept.append(node)
+    replace_nodes(model, kept)
+    return model
 
 
 def constants(model: onnx.ModelProto) -> dict[str, onnx.TensorProto]:

@@ -43,12 +43,12 @@ __all__ = [
 
 
 def score(metric: str, expected: Sequence[Chosen], predicted: Sequence[Chosen]) -> float:
-    """Metric of indicators, one array a text; a label that is neither expected nor predicted has an F1 of 0."""
+    """Metric of indicators, one array a text; one that is neither expected nor predicted has no F1."""
     wanted, given = np.stack(expected).astype(np.int64), np.stack(predicted).astype(np.int64)
     if metric == "accuracy":
         return float(accuracy_score(wanted, given))
     average = metric.removesuffix("_f1") if wanted.shape[1] > 1 else "binary"
-    return float(f1_score(wanted, given, average=average, zero_division=0))
+    return float(np.nan_to_num(f1_score(wanted, given, average=average, zero_division=np.nan)))
 
 
 def read_labels(

@@ -160,12 +160,13 @@ def check_tags(row: Example, tags: Sequence[str], known: Sequence[str]) -> None:
     """Refuse a tag that the head does not have.
 
     Raises:
-        DataError: Names row, tag and the types that there are.
+        DataError: Names the word's line, the tag and the types that there are.
     """
-    unknown = sorted(set(tags).difference(known))
-    if unknown:
-        types = ", ".join(types_of(known)[:8])
-        raise DataError(f"{row.place}: unknown tag {unknown[0]!r}; expected O or a tag of the types: {types}")
+    expected = set(known)
+    for word, tag in enumerate(tags):
+        if tag not in expected:
+            types = ", ".join(types_of(known)[:8])
+            raise DataError(f"{row.place_of(word)}: unknown tag {tag!r}; expected O or a tag of the types: {types}")
 
 
 def entity_types(rows: Sequence[Sequence[str]], train: Path, named: list[str]) -> list[str]:

@@ -4,7 +4,8 @@ A file here has `METRICS` (name to `measure.metrics.Metric`, the default first),
 a recipe's `[head]` table may say), `read(path, columns, settings)` (a data file to examples), and `TASK`, a class with
 the shape of `runtime.model.Task` that is made from a manifest and an encoder. `MODEL`, where a file has it, is what
 `edgebert.load` gives in place of `runtime.model.Model`; `KEYS`, where a file has it, are the two columns that
-`edgebert predict --input` reads in place of `text` and `text_pair`.
+`edgebert predict --input` reads in place of `text` and `text_pair`; `DATA`, where a file has it, says what a labelled
+file is, where that is no table of the recipe's columns.
 """
 
 from __future__ import annotations

@@ -20,6 +20,7 @@ from edgebert.runtime.words import Words
 from edgebert.settings import fill
 
 METRICS = FRAME_METRICS
+DATA = "a folder of seq.in, seq.out and label, or JSON Lines with words, tags and intent, or text, slots and intent"
 
 __all__ = ["METRICS", "TASK", "Command", "Entity", "IntentSlots", "Settings", "read"]
 

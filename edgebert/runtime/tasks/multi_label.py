@@ -35,9 +35,10 @@ def _over_labels(expected: Sequence[Chosen], predicted: Sequence[Chosen]) -> Tab
 
 
 def _f1(table: Table) -> float:
-    """Mean F1 of the counted labels; one that is neither expected nor predicted counts 0."""
+    """Mean F1 of the counted labels; one that is neither expected nor predicted has none and does not count."""
     found, total = np.split(table.sum(0), 2)
-    return float(np.mean(2 * found / np.maximum(total, 1)))
+    occurs = total > 0
+    return float(np.mean(2 * found[occurs] / total[occurs])) if occurs.any() else 0.0
 
 
 def _all_right(expected: Sequence[Chosen], predicted: Sequence[Chosen]) -> Table:

@@ -18,6 +18,7 @@ from edgebert.runtime.words import Words
 from edgebert.settings import fill
 
 METRICS = ENTITY_METRICS
+DATA = "CoNLL columns, a folder of seq.in and seq.out, or JSON Lines with words and tags, or text and entities"
 
 __all__ = ["METRICS", "TASK", "Entities", "Entity", "Settings", "TokenClassification", "read"]
 

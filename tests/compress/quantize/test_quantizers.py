@@ -13,8 +13,10 @@ from onnx import TensorProto, helper, numpy_helper
 
 from edgebert.compress import checkpoint
 from edgebert.compress.quantize.dynamic import quantize_weights
+from edgebert.compress.quantize.embeddings import quantize_embeddings
+from edgebert.compress.quantize.graph import load_folded
 from edgebert.compress.quantize.openvino import quantize_openvino
-from edgebert.compress.quantize.products import head_matmuls
+from edgebert.compress.quantize.products import head_matmuls, weight_products
 from edgebert.compress.quantize.ranges import Histogram, choose_range
 from edgebert.compress.quantize.static import quantize_static
 from edgebert.compress.tasks import text_classification as half
@@ -131,6 +133,42 @@ def test_every_head_stays_in_full_precision(tmp_path: Path) -> None:
     quantize_weights(tmp_path / "full.onnx", CHOICE, tmp_path / "int8.onnx")
     operators = Counter(node.op_type for node in onnx.load(tmp_path / "int8.onnx").graph.node)
     assert (operators["MatMul"], operators["MatMulInteger"]) == (2, 1)
+
+
+def tied(words: int = 300, hidden: int = 288) -> onnx.ModelProto:
+    """Rows of a word table, and a score for every word by the same table transposed."""
+    table = np.random.default_rng(0).normal(size=(words, hidden)).astype(np.float32)
+    nodes = [
+        helper.make_node("Gather", ["table", "ids"], ["rows"], "words"),
+        helper.make_node("Transpose", ["table"], ["turned"], "turn", perm=[1, 0]),
+        helper.make_node("MatMul", ["rows", "turned"], ["product"], "scores"),
+        helper.make_node("Add", ["product", "b"], ["logits"], "add"),
+    ]
+    given = helper.make_tensor_value_info("ids", TensorProto.INT64, ["batch", "length"])
+    made = helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", "length", words])
+    bias = np.arange(words, dtype=np.float32)
+    initializers = [numpy_helper.from_array(table, "table"), numpy_helper.from_array(bias, "b")]
+    graph = helper.make_graph(nodes, "g", [given], [made], initializers)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+
+
+@pytest.mark.parametrize("leave", [[], ["scores"]])
+def test_words_scored_by_their_own_table_are_int8_products_too(leave: list[str], tmp_path: Path) -> None:
+    full, made = tmp_path / "full.onnx", tmp_path / "int8.onnx"
+    onnx.save(tied(), full)
+    assert weight_products(load_folded(full)) == {"scores": "scores"}
+    quantize_weights(full, CHOICE, made, leave)
+    model = onnx.load(made)
+    quantize_embeddings(model)
+    onnx.save(model, made)
+    operators = Counter(node.op_type for node in model.graph.node)
+    assert (operators["MatMulInteger"], operators["MatMul"]) == (not leave, len(leave))
+    assert len(big_floats(made)) == len(leave)
+    ids = {"ids": np.arange(24, dtype=np.int64).reshape(2, 12)}
+    (right,), (found,) = (OnnxSession(path, 1, CPU).run(ids) for path in (full, made))
+    error = np.abs(found - right).max() / np.abs(right).max()
+    assert error < (0.02 if not leave else 0.005)
+    assert (found.argmax(2) == right.argmax(2)).all()
 
 
 def test_static_qdq_has_int8_weights_and_runs_alike_on_both_runtimes(

@@ -2,7 +2,7 @@
 
 import json
 import random
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +74,11 @@ def test_the_tags_of_a_head_that_is_kept_stand() -> None:
             [row("B-a")],
             {"test": [row("B-a"), row("O", "B-b", line=9)]},
             "d.conll: line 9: unknown tag 'B-b'; expected O or a tag of the types: a",
+        ),
+        (
+            [row("B-a")],
+            {"test": [replace(row("O", "B-b", "B-a", line=9), word_a_line=True)]},
+            "d.conll: line 10: unknown tag 'B-b'; expected O or a tag of the types: a",
         ),
         (
             [row("B-a")],

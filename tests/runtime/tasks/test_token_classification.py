@@ -1,7 +1,7 @@
 """Token classification on the device: rows to what the metrics compare, predictions to lines and JSON."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -61,6 +61,10 @@ def test_tags_may_be_those_of_the_files_or_those_shown() -> None:
         (
             row("O", "B-thing"),
             "d.conll: line 7: unknown tag 'B-thing'; expected one of: O, B-person, I-person, B-place",
+        ),
+        (
+            replace(row("O", "B-thing"), word_a_line=True),
+            "d.conll: line 8: unknown tag 'B-thing'; expected one of: O, B-person, I-person, B-place",
         ),
         (Example("a", None, None, 7, "d.txt"), "d.txt: line 7: no tags; expected one for each word, or entities"),
     ],
