@@ -164,13 +164,14 @@ class FillMask:
 
     def _best(self, logits: NDArray[np.float32], words_only: bool) -> list[Candidate]:
         """Likeliest tokens; for a caller's mask no special ones such as [SEP], which never stand in a text."""
-        exponentials = np.exp(logits - logits.max())
-        scores = exponentials / exponentials.sum()
-        special = self.encoder.special_ids() if words_only else []
-        allowed = np.setdiff1d(np.arange(len(logits)), special)
-        kept = allowed[np.argpartition(-logits[allowed], min(self.top_k, len(allowed)) - 1)[: self.top_k]]
-        best = kept[np.argsort(-logits[kept], kind="stable")]
-        return [Candidate(self.encoder.token(int(at)), float(scores[at])) for at in best]
+        special = [at for at in self.encoder.special_ids() if at < len(logits)] if words_only else []
+        ranked = -logits
+        ranked[special] = np.inf
+        count = min(self.top_k, len(logits) - len(special))
+        kept = np.flatnonzero(ranked <= np.partition(ranked, count - 1)[count - 1])
+        best = kept[np.argsort(ranked[kept], kind="stable")][:count]
+        scores = np.exp(logits[best] - logits.max()) / np.exp(logits - logits.max()).sum()
+        return [Candidate(self.encoder.token(int(at)), float(score)) for at, score in zip(best, scores, strict=True)]
 
 
 class FillMaskModel(Model):
