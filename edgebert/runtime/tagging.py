@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 from typing import Literal
 
 import numpy as np
@@ -15,7 +16,7 @@ from edgebert.runtime.encode import Encoded, TextEncoder, check_text
 from edgebert.runtime.model import single_or_pair
 from edgebert.runtime.words import Words, split_words
 from edgebert.settings import within
-from edgebert.tags import OUTSIDE, OnInvalid, Scheme, may_follow, repaired, spans
+from edgebert.tags import OUTSIDE, OnInvalid, Scheme, may_follow, repaired, spans, tags_of
 
 BORDERLESS = 1 << 30
 
@@ -82,8 +83,7 @@ class Tagger:
         self._encoder = encoder
         self._numbers = {tag: at for at, tag in enumerate(self.tags)} | {tag: at for at, tag in enumerate(values)}
         self._outside = self.tags.index(OUTSIDE)
-        allowed = [[may_follow(before, tag, settings.scheme) for tag in self.tags] for before in self.tags]
-        self._allowed = np.array(allowed, dtype=np.bool_)
+        self._allowed = [[may_follow(before, tag, settings.scheme) for tag in self.tags] for before in self.tags]
 
     def encode(self, given: str | Words) -> list[Encoded]:
         """Windows of a text.
@@ -91,10 +91,9 @@ class Tagger:
         Raises:
             TextError: Neither a string nor words, not valid Unicode, or nothing in it that makes a token.
         """
-        text, places = words_of(given)
-        if not places:
-            raise TextError(f"text {text[:40]!r} holds no token; give at least one word")
-        words = given.words if isinstance(given, Words) else [text[first:end] for first, end in places]
+        words = given.words if isinstance(given, Words) else _split(given)
+        if not words:
+            raise TextError(f"text {str(given)[:40]!r} holds no token; give at least one word")
         half = (self._encoder.max_length - 2) // 2
         return self._encoder.encode_words(words, min(self.settings.stride, half))
 
@@ -107,18 +106,18 @@ class Tagger:
             scores: Logits of each. *Shape*: (tokens of the window, tags).
         """
         text, places = words_of(given)
-        logarithms = self._word_scores(windows, scores, len(places))
-        best = logarithms.argmax(1)
+        logits = self._word_logits(windows, scores, len(places))
+        best: list[int] = logits.argmax(1).tolist()
         if not self._follows(best):
-            best = self._best_path(logarithms)
-        likely = np.exp(logarithms[np.arange(len(best)), best])
-        tags = [self.tags[at] for at in best]
+            best = self._best_path(logits)
+        found = spans([self.tags[at] for at in best])
         entities = []
-        for label, first, end in spans(tags):
+        for label, first, end in found:
             start, stop = places[first][0], places[end - 1][1]
-            entities.append(Entity(label, text[start:stop], start, stop, float(likely[first:end].mean())))
+            score = _mean_probability(logits[first:end], best[first:end])
+            entities.append(Entity(label, text[start:stop], start, stop, score))
         words = tuple(text[first:end] for first, end in places)
-        return Tagged(words, tuple(repaired(tags, "BIO")), tuple(entities))
+        return Tagged(words, tuple(tags_of(found, len(words), "BIO")), tuple(entities))
 
     def bio(self, tags: Sequence[str], example: Example) -> tuple[str, ...]:
         """Tags of a file, as they are shown and in BIO: what the metrics compare.
@@ -140,55 +139,66 @@ class Tagger:
                 raise DataError(f"{example.place_of(word)}: unknown tag {tag!r}; expected one of: {known}")
         return [self._numbers[tag] for tag in tags]
 
-    def _word_scores(
+    def _word_logits(
         self, windows: Sequence[Encoded], scores: Sequence[NDArray[np.float32]], count: int
     ) -> NDArray[np.float64]:
-        """Logarithms of probabilities; a word without a piece is surely O. *Shape*: (words, tags)."""
+        """Logits of every word's tags; a word without a piece is surely O. *Shape*: (words, tags)."""
         places = word_places(windows, count)
-        read = [at for at, place in enumerate(places) if place is not None]
-        rows = np.stack([scores[place[0]][place[1]] for place in places if place is not None]).astype(np.float64)
-        rows -= rows.max(1, keepdims=True)
-        rows -= np.log(np.exp(rows).sum(1, keepdims=True))
-        if len(read) == count:
+        starts = [0, *accumulate(len(window.ids) for window in windows)]
+        chosen = [starts[window] + row for window, row in filter(None, places)]
+        rows = (scores[0] if len(scores) == 1 else np.concatenate(scores))[chosen].astype(np.float64)
+        if len(chosen) == count:
             return rows
         every = np.full((count, len(self.tags)), -np.inf)
         every[:, self._outside] = 0.0
-        every[read] = rows
+        every[[at for at, place in enumerate(places) if place is not None]] = rows
         return every
 
-    def _follows(self, tags: NDArray[np.int64]) -> bool:
-        bounded = np.concatenate(([self._outside], tags, [self._outside]))
-        return bool(self._allowed[bounded[:-1], bounded[1:]].all())
+    def _follows(self, tags: Sequence[int]) -> bool:
+        return all(self._allowed[before][tag] for before, tag in pairwise([self._outside, *tags, self._outside]))
 
-    def _best_path(self, logarithms: NDArray[np.float64]) -> NDArray[np.int64]:
-        """Likeliest tags that the scheme allows (Viterbi 1967, every allowed step equally likely)."""
+    def _best_path(self, logits: NDArray[np.float64]) -> list[int]:
+        """Likeliest tags that the scheme allows (Viterbi 1967, every allowed step equally likely).
+
+        Logits do as logarithms of probabilities do: they differ by the same for all tags of a word.
+        """
         step = np.where(self._allowed, 0.0, -np.inf)
-        total = logarithms[0] + step[self._outside]
+        total = logits[0] + step[self._outside]
         origins = []
-        for row in logarithms[1:]:
+        for row in logits[1:]:
             ways = total[:, None] + step
             origins.append(ways.argmax(0))
             total = ways.max(0) + row
         path = [int((total + step[:, self._outside]).argmax())]
         for origin in reversed(origins):
             path.append(int(origin[path[-1]]))
-        return np.array(path[::-1])
+        return path[::-1]
+
+
+def _mean_probability(logits: NDArray[np.float64], tags: Sequence[int]) -> float:
+    """Mean over words of the probability of each one's tag. *Shape* of the logits: (words, tags)."""
+    exponentials = np.exp(logits - logits.max(1, keepdims=True))
+    return float((exponentials[np.arange(len(tags)), tags] / exponentials.sum(1)).mean())
 
 
 def words_of(given: str | Words) -> tuple[str, list[tuple[int, int]]]:
-    """A text and where its words stand in it.
+    """A text, one that has been encoded, and where its words stand in it."""
+    if not isinstance(given, Words):
+        return given, split_words(given)
+    ends = accumulate(len(word) + 1 for word in given.words)
+    return str(given), [(end - 1 - len(word), end - 1) for word, end in zip(given.words, ends, strict=True)]
+
+
+def _split(given: object) -> list[str]:
+    """Words of a raw text.
 
     Raises:
-        TextError: Neither a string nor words.
+        TextError: It is no string, or not valid Unicode.
     """
-    if isinstance(given, Words):
-        for word in given.words:
-            check_text(word, "word")
-        ends = np.cumsum([len(word) + 1 for word in given.words], dtype=np.int64).tolist()
-        return str(given), [(end - 1 - len(word), end - 1) for word, end in zip(given.words, ends, strict=True)]
-    single_or_pair(1, given)
-    check_text(given, "text")
-    return given, split_words(given)
+    text = single_or_pair(1, given)  # type: ignore[arg-type]
+    check_text(text, "text")
+    assert isinstance(text, str)
+    return [text[first:end] for first, end in split_words(text)]
 
 
 def word_places(windows: Sequence[Encoded], count: int) -> list[tuple[int, int] | None]:
