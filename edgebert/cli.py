@@ -128,7 +128,11 @@ def _evaluate(commands: Commands, common: argparse.ArgumentParser) -> None:
     example = "edgebert evaluate build/sst2 --data data/sst2/test.tsv"
     command = _add(commands, common, "evaluate", "score a bundle on labelled text", example)
     command.add_argument("bundle", metavar="BUNDLE", help="the bundle's folder")
-    command.add_argument("--data", required=True, help="labelled file, with the columns that the bundle was made from")
+    command.add_argument(
+        "--data",
+        required=True,
+        help="labelled file, with the columns that the bundle was made from, or text, text_pair and label",
+    )
     _runtime(command)
 
 

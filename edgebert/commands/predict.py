@@ -84,19 +84,15 @@ def _to_lines(model: Model, second: str | None) -> Iterator[tuple[Text, Any]]:
 
 
 def _rows(path: Path, manifest: dict[str, Any]) -> list[Example]:
-    """Texts under the usual names, or under those of the data that the bundle was made from."""
+    """Texts under the names of the data that the bundle was made from, or under the usual ones."""
     first, pair = getattr(device_half(manifest["task"]), "KEYS", ("text", "text_pair"))
     usual = Columns(first, pair if manifest["segments"] == 2 else "", "")
     if manifest["segments"] == 1 and _has_pairs(path, Columns(first, pair, "")):
         raise InputError(f"{path}: has pairs ('{pair}'), but this bundle takes single texts; leave it out")
     try:
+        return read_examples(path, replace(Columns(**manifest["data"]["columns"]), label=""))
+    except DataError:
         return read_examples(path, usual)
-    except DataError as error:
-        own = replace(Columns(**manifest["data"]["columns"]), label="")
-        try:
-            return read_examples(path, own)
-        except DataError:
-            raise error from None
 
 
 def _has_pairs(path: Path, columns: Columns) -> bool:

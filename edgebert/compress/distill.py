@@ -18,7 +18,7 @@ from edgebert.compress.train import Training, has_bf16, train
 from edgebert.compress.validation import Validation
 from edgebert.recipe import DistillLoss, DistillSettings, TrainSettings, settings_dict
 
-VERSION = 2
+VERSION = 3
 PROJECTION = "edgebert_hidden_projection"
 
 

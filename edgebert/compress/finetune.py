@@ -15,7 +15,7 @@ from edgebert.compress.train import Training, train
 from edgebert.compress.validation import Validation
 from edgebert.recipe import FinetuneSettings, settings_dict
 
-VERSION = 2
+VERSION = 3
 
 
 def finetune(source: Path, data: TaskData, settings: FinetuneSettings, run: Run, out: Path) -> StageReport:

@@ -19,7 +19,7 @@ from edgebert.compress.student import cut_linear
 from edgebert.errors import SettingsError
 from edgebert.recipe import PruneSettings, settings_dict
 
-VERSION = 2
+VERSION = 3
 
 
 def prune(source: Path, data: TaskData, settings: PruneSettings, run: Run, out: Path) -> StageReport:

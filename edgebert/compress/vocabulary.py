@@ -25,7 +25,7 @@ from edgebert.recipe import Recipe, VocabularySettings, settings_dict
 from edgebert.runtime.encode import TextEncoder
 from edgebert.runtime.model import Task
 
-VERSION = 2
+VERSION = 3
 # Longer than any text: words beyond what the model reads are counted too, so that a cut text ends as it did.
 WHOLE_TEXT = 1 << 20
 

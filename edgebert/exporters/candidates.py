@@ -23,7 +23,7 @@ from edgebert.runtime.model import padded_inputs, split_batch
 from edgebert.runtime.session import OnnxSession, OpenVinoSession, Outputs, Session
 from edgebert.target import ExportChoice
 
-VERSION = 2
+VERSION = 3
 STAGE = "choose"
 TRIALS = "trials"
 ROUNDS = 5

@@ -63,7 +63,8 @@ def _quality(metrics: dict[str, Any]) -> list[str]:
         return ["Not measured: the recipe names no labelled held-out file."]
     rows = ["| split | metric | value | 95% interval | texts |", "|---|---|---|---|---|"]
     for split, quality in metrics.items():
-        interval = "" if quality.get("lacks") else f"{quality['ci_low']:.4f} to {quality['ci_high']:.4f}"
+        lacks, low, high = quality.get("lacks"), quality["ci_low"], quality["ci_high"]
+        interval = f"without {lacks}" if lacks else f"{low:.4f} to {high:.4f}"
         rows.append(f"| {split} | {quality['metric']} | {shown(quality)} | {interval} | {quality['n']} |")
     return rows
 

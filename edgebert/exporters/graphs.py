@@ -29,7 +29,7 @@ from edgebert.runtime.model import Model, Task
 from edgebert.runtime.session import OnnxSession, Outputs, Session
 from edgebert.runtime.tasks import device_half
 
-VERSION = 2
+VERSION = 3
 CPU = "CPUExecutionProvider"
 GRAPH = "model.onnx"
 

@@ -296,7 +296,8 @@ class _Bench:
                 continue
             metric, what = metric_of(variant.manifest["task"], name), f"{name}: {base.name} / {variant.name}"
             first, second = tables[base.name], tables[variant.name]
-            self.result.differences.append(difference_of(what, metric, first, second, self.suite.seed))
+            if not metric.lacks(first) and not metric.lacks(second):
+                self.result.differences.append(difference_of(what, metric, first, second, self.suite.seed))
             pair = pair_of(what, metric, first, second)
             self.result.pairs += [pair] if pair else []
 

@@ -30,8 +30,8 @@ def read_texts(path: Path, manifest: dict[str, Any]) -> list[Example]:
     Raises:
         DataError: The file cannot be used.
     """
-    both = [(columns, replace(columns, label="")) for columns in _namings(manifest)]
-    return _read(path, manifest, [columns for either in both for columns in either])
+    labelled = _namings(manifest)
+    return _read(path, manifest, [*labelled, *(replace(columns, label="") for columns in labelled)])
 
 
 def data_file(manifest: dict[str, Any]) -> str:
@@ -41,8 +41,10 @@ def data_file(manifest: dict[str, Any]) -> str:
 
 
 def _namings(manifest: dict[str, Any]) -> list[Columns]:
-    """Columns of the data that the bundle was made from, and those of the usual names."""
+    """Columns of the data that the bundle was made from, and, where those have names, the usual ones."""
     own = Columns(**manifest["data"]["columns"])
+    if not own.header:
+        return [own]
     usual = Columns(text_pair="text_pair" if own.text_pair else "", label="label" if own.label else "")
     return [own] if own == usual else [own, usual]
 

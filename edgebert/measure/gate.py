@@ -152,7 +152,8 @@ def _empty(gate: Gate) -> dict[str, Any]:
 
 
 def _holding(cases: Sequence[Case], metric: str) -> list[Case]:
-    return [case for case in cases if role(case["variant"]) == "bundle" and case.get(FIELDS[metric]) is not None]
+    held = [case for case in cases if role(case["variant"]) == "bundle" and case.get(FIELDS[metric]) is not None]
+    return [case for case in held if metric != "quality" or not case["quality"].get("lacks")]
 
 
 def _headline(cases: Sequence[Case]) -> list[Case]:

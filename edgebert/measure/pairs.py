@@ -59,12 +59,14 @@ def pair_of(what: str, metric: Metric, first: Table, second: Table) -> Pair | No
 def difference_of(what: str, metric: Metric, first: Table, second: Table, seed: int = 0) -> Difference:
     """Difference of a metric between two tables of the same texts.
 
-    Every resample draws the same texts for both (Efron and Tibshirani 1993, chapter 8).
+    Every resample draws the same texts for both (Efron and Tibshirani 1993, chapter 8). Those of few texts that lack
+    what the metric is about are left out, for neither has a figure on them.
     """
     random = np.random.default_rng(seed)
     draws = []
     for rows in random.integers(0, len(first), size=(RESAMPLES, len(first))):
-        draws.append(metric.figure(second[rows]) - metric.figure(first[rows]))
+        if not metric.lacks(first[rows]) and not metric.lacks(second[rows]):
+            draws.append(metric.figure(second[rows]) - metric.figure(first[rows]))
     low, high = np.percentile(draws, [2.5, 97.5])
     value = metric.figure(second) - metric.figure(first)
     return Difference(what, value, float(low), float(high), len(first))

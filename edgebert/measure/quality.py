@@ -122,5 +122,5 @@ def quality_of(name: str, metric: Metric, table: Table) -> Quality:
     value, lacks = metric.figure(table), metric.lacks(table)
     resampled = (table[rows] for rows in random.integers(0, len(table), size=(RESAMPLES, len(table))))
     draws = [metric.figure(one) for one in resampled if lacks or not metric.lacks(one)]
-    low, high = np.percentile(draws or [value], [2.5, 97.5])
+    low, high = np.percentile(draws, [2.5, 97.5])
     return Quality(name, value, len(table), float(low), float(high), lacks)

@@ -24,7 +24,7 @@ def waterfall(cases: Sequence[Case]) -> list[dict[str, Any]]:
     one_chain = stages and all(re.match(r"\d+-", case.variant) for case in stages) and chosen[-1].variant == "bundle"
     for case in chosen if one_chain else []:
         row = {"variant": case.variant, "p50_ms": case.p50_ms, "size_mb": case.size_mb}
-        row["quality"] = case.quality["value"] if case.quality else None
+        row["quality"] = case.quality["value"] if case.quality and not case.quality.get("lacks") else None
         if rows and case.p50_ms and case.size_mb:
             row["faster"] = round(rows[-1]["p50_ms"] / case.p50_ms, 3)
             row["smaller"] = round(rows[-1]["size_mb"] / case.size_mb, 3)

@@ -89,7 +89,7 @@ def lengths_of(case: Case) -> str:
     return "natural lengths" if case["lengths"] == "natural" else f"{case['lengths']} tokens"
 
 
-def quality_of(case: Case) -> dict[str, Any]:
+def defined_quality(case: Case) -> dict[str, Any]:
     """A case's quality, where it has one that says anything of its texts."""
     quality: dict[str, Any] = case.get("quality") or {}
     return {} if quality.get("lacks") else quality

@@ -11,7 +11,7 @@ from edgebert.report.cases import quality_cell
 from edgebert.report.numbers import number, plain, short, times
 from edgebert.report.parts import Cell, Column, Plot, Section, Table, table
 from edgebert.report.ratios import compared, difference_of
-from edgebert.report.run import Case, Run, quality_of
+from edgebert.report.run import Case, Run, defined_quality
 
 
 def quality_section(run: Run) -> Section | None:
@@ -55,7 +55,7 @@ def stages_section(run: Run) -> Section | None:
 
 def _points(run: Run) -> tuple[list[plots.Point], str]:
     """Variants with latency and quality of one metric, and that metric's name."""
-    cases = [case for case in run.headline_cases() if quality_of(case) and number(case.get("p50_ms"))]
+    cases = [case for case in run.headline_cases() if defined_quality(case) and number(case.get("p50_ms"))]
     metric = cases[0]["quality"]["metric"] if cases else ""
     points = []
     for case in cases:
@@ -84,13 +84,13 @@ def _quality_table(run: Run) -> Table | None:
 def _points_cell(run: Run, case: Case) -> Cell | None:
     """Difference to the baseline, with its paired interval where the result holds one."""
     baseline = run.baseline()
-    before = (baseline or {}).get("quality")
-    if not baseline or not before or case is baseline or before["metric"] != case["quality"]["metric"]:
+    before, after = defined_quality(baseline or {}), defined_quality(case)
+    if not baseline or not before or not after or case is baseline or before["metric"] != after["metric"]:
         return None
     difference = difference_of(run, baseline["variant"], case["variant"]) or {}
     low, high = number(difference.get("ci_low")), number(difference.get("ci_high"))
     interval = "" if low is None or high is None else f"{100 * low:+.2f} to {100 * high:+.2f}"
-    return Cell(f"{100 * (case['quality']['value'] - before['value']):+.2f}", interval)
+    return Cell(f"{100 * (after['value'] - before['value']):+.2f}", interval)
 
 
 def _pairs_table(run: Run) -> Table | None:

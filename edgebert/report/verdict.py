@@ -8,7 +8,7 @@ from typing import Any
 from edgebert.report.numbers import between, number, plain, short, times
 from edgebert.report.parts import Tone
 from edgebert.report.ratios import difference_of, pair_of, ratio_of
-from edgebert.report.run import Case, Run, lengths_of, quality_of
+from edgebert.report.run import Case, Run, defined_quality, lengths_of
 
 SIGNIFICANT = 0.05
 POINT = 0.01
@@ -124,7 +124,7 @@ def _size(baseline: Case, case: Case) -> str:
 
 def _quality(run: Run, baseline: Case, case: Case) -> str:
     """How quality changed, and whether chance alone could have done it."""
-    before, after = quality_of(baseline), quality_of(case)
+    before, after = defined_quality(baseline), defined_quality(case)
     if not before or not after or before["metric"] != after["metric"]:
         return f"has {_metric(after)} {after['value']:.4f}" if after else ""
     points = (after["value"] - before["value"]) / POINT
@@ -194,7 +194,7 @@ def _latency_stat(baseline: Case | None, case: Case) -> Stat | None:
 def _rest(run: Run, baseline: Case | None, case: Case) -> list[Stat]:
     """Quality, size and memory."""
     stats = []
-    before, after = quality_of(baseline or {}), quality_of(case)
+    before, after = defined_quality(baseline or {}), defined_quality(case)
     if after:
         points = (after["value"] - before["value"]) / POINT if before else None
         p_value = _p_value(run, baseline, case)

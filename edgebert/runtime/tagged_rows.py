@@ -100,7 +100,7 @@ class _Jsonl:
 
     def _stretches(self, number: int, row: dict[str, Any]) -> tuple[list[str], list[str] | None]:
         """Words of a text, and the tags for its stretches."""
-        text = row.get(self.text_key)
+        text = row.get(self.text_key, row.get("text"))
         if not isinstance(text, str) or not text.strip():
             raise self._error(number, f"'{self.text_key}' is {text!r:.60}", "a text that is not blank, or 'words'")
         places = split_words(text)

@@ -62,6 +62,13 @@ def test_a_table_may_have_the_usual_names(tmp_path: Path) -> None:
     assert [(row.text, row.label) for row in read_texts(path, manifest(NAMED))] == [("a good film", None)]
 
 
+def test_labels_under_a_usual_name_are_read_where_the_text_has_its_own(tmp_path: Path) -> None:
+    path = tmp_path / "rows.tsv"
+    path.write_text("text\tlabel\na good film\tpositive\n")
+    columns = NAMED | {"text": "text", "label": "gold"}
+    assert [row.label for row in read_texts(path, manifest(columns))] == ["positive"]
+
+
 def test_its_own_names_come_before_the_usual_ones(tmp_path: Path) -> None:
     path = tmp_path / "rows.tsv"
     path.write_text("text\tsentence\tlabel\nanother\ta good film\tpositive\n")
@@ -72,7 +79,7 @@ def test_its_own_names_come_before_the_usual_ones(tmp_path: Path) -> None:
     ("task", "columns", "told"),
     [
         ("text-classification", NAMED, "the columns sentence, label or the columns text, label"),
-        ("text-classification", NUMBERED, "the columns 2, 3 of a table without a header or the columns text, label"),
+        ("text-classification", NUMBERED, "the columns 2, 3 of a table without a header"),
         ("regression", NAMED | {"text": "text", "text_pair": "text_pair"}, "the columns text, text_pair, label"),
         ("question-answering", NAMED, "SQuAD documents (.json), or JSON Lines with question, context and answers"),
     ],

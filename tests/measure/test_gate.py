@@ -70,6 +70,15 @@ def test_a_factor_is_of_the_same_case_of_the_earlier_result(
     assert row["limit"] == pytest.approx(2.2)
 
 
+def test_quality_that_is_undefined_holds_no_limit(tmp_path: Path) -> None:
+    nothing = case("bundle", 2.0, quality=quality(0.0) | {"lacks": "an entity"})
+    assert outcome("quality<0.5", document([nothing])) == [True]
+    assert outcome("quality>-1", document([nothing])) == [True]
+    earlier = write(tmp_path, document([nothing]))
+    with pytest.raises(InputError, match="holds no quality of a bundle"):
+        read_gate(f"quality<1x:{earlier}")
+
+
 def test_every_length_that_both_hold_is_compared(tmp_path: Path) -> None:
     cases = [case("bundle", 2.0, lengths=lengths) for lengths in ("natural", "16", "64")]
     earlier = write(tmp_path, document(cases))

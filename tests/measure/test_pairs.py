@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from edgebert.measure.entity_metrics import FRAME_METRICS
+from edgebert.measure.entity_metrics import ENTITY_METRICS, FRAME_METRICS
 from edgebert.measure.metrics import ACCURACY, MATTHEWS, Table
 from edgebert.measure.pairs import Difference, Pair, difference_of, mcnemar, pair_of
 from edgebert.measure.quality import metric_of
@@ -123,3 +123,10 @@ def test_a_difference_of_any_metric_has_an_interval_and_a_seed() -> None:
     assert difference.ci_low < difference.value < difference.ci_high < 0
     assert difference_of("m", MATTHEWS, *tables, seed=3) == difference
     assert difference_of("m", MATTHEWS, *tables, seed=4) != difference
+
+
+def test_a_difference_is_over_the_resamples_that_say_something_of_both() -> None:
+    right = ENTITY_METRICS["entity_f1"].table([("B-A",), ("O",)], [("B-A",), ("O",)])
+    assert difference_of("a", ENTITY_METRICS["entity_f1"], right, right) == Difference("a", 0.0, 0.0, 0.0, 2)
+    wrong = ENTITY_METRICS["entity_f1"].table([("B-A",), ("O",)], [("B-B",), ("O",)])
+    assert difference_of("a", ENTITY_METRICS["entity_f1"], right, wrong) == Difference("a", -1.0, -1.0, -1.0, 2)

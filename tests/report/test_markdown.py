@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from result_documents import case, document, full, write
+from result_documents import case, document, full, quality, write
 
 from edgebert.report.markdown import render
 from edgebert.report.page import make_page
@@ -17,6 +17,15 @@ def test_the_verdict_stands_first(tmp_path: Path) -> None:
     assert lines[2] == "Run: sst2"
     assert lines[4].startswith("**tiny answers 4.00 times faster than its full-precision baseline")
     assert "## Cases" in lines
+
+
+def test_quality_that_is_undefined_has_neither_figure_nor_difference(tmp_path: Path) -> None:
+    nothing = quality(0.0, "entity_f1") | {"lacks": "an entity"}
+    cases = [case("fp32", 8.0, quality=quality(0.9, "entity_f1")), case("bundle", 2.0, quality=nothing)]
+    lines = render(make_page(read_runs([write(tmp_path / "ner", document(cases))]))).splitlines()
+    assert "| bundle | entity f1 | undefined (without an entity) | 1000 |" in lines
+    assert not any("entity f1" in line or "points of" in line for line in lines if line.startswith("**"))
+    assert "90.00" not in "".join(lines)
 
 
 def test_every_row_of_a_table_has_every_column(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from edgebert.compress.run import Run
 from edgebert.recipe import QuantizeSettings
 from edgebert.target import ExportChoice
 
-VERSION = 3
+VERSION = 4
 STAGE = "quantization-aware"
 
 
@@ -59,7 +59,8 @@ def train_aware(
 def round_products(model: Any, choice: ExportChoice) -> None:  # noqa: ANN401
     """Let every product of the encoder layers, and the pooler's, round weights and inputs as INT8 does, in place.
 
-    Parameters keep their names and values. Heads stay as they are, as in the INT8 graph.
+    Parameters keep their names and values. Heads stay as they are, as in the INT8 graph; but the scores of a whole
+    vocabulary are INT8 there, and are not rounded here.
     """
     padding = Padding()
     model.register_forward_pre_hook(padding.note, with_kwargs=True)

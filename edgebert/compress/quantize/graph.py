@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -11,17 +12,20 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 
 
-def load_folded(graph: Path) -> onnx.ModelProto:
-    """A graph in which what is made of constants by a Transpose is a constant itself.
+def load_folded(graph: Path, leave: Collection[str] = ()) -> onnx.ModelProto:
+    """A graph whose products with a transposed constant have a constant of their own instead.
 
-    A head that shares the word table reads it so, and quantizers pass over products without a constant side.
+    A head that shares the word table reads it so, and quantizers pass over products without a constant side. Products
+    named in `leave` go on sharing.
     """
     model = onnx.load(graph)
     known, kept = constants(model), []
+    readers = {name: node for node in model.graph.node for name in node.input}
     for node in model.graph.node:
-        if node.op_type == "Transpose" and node.input[0] in known:
-            order = next((list(attribute.ints) for attribute in node.attribute if attribute.name == "perm"), None)
-            add_constant(model, node.output[0], array(known[node.input[0]]).transpose(order))
+        reader = readers.get(node.output[0])
+        turned = node.op_type == "Transpose" and node.input[0] in known
+        if turned and reader is not None and reader.op_type == "MatMul" and reader.name not in leave:
+            add_constant(model, node.output[0], array(known[node.input[0]]).T)
         else:
             kept.append(node)
     replace_nodes(model, kept)

@@ -11,6 +11,7 @@ from typing import Any
 
 import onnx
 
+from edgebert.compress.quantize.graph import load_folded
 from edgebert.compress.quantize.products import weight_products
 from edgebert.exporters.openvino import read_graph, save_ir
 from edgebert.runtime.encode import Encoded
@@ -27,7 +28,7 @@ METHODS = {
 
 def openvino_products(graph: Path) -> dict[str, str]:
     """Every matrix product that nncf quantizes, attention's own and the head's too, and what a reader may call it."""
-    told = weight_products(onnx.load(graph, load_external_data=False))
+    told = weight_products(load_folded(graph))
     names = [str(each.get_friendly_name()) for each in _operators(read_named(graph), *PRODUCTS)]
     return {name: told.get(name, name.partition("/")[0]) for name in names}
 

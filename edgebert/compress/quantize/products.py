@@ -8,7 +8,7 @@ import onnx
 
 from edgebert.compress.quantize.graph import add_constant, array, constants, drop_unused, producers
 
-WIDEST_HEAD = 256
+WIDEST_HEAD = 1024
 
 
 def weight_products(model: onnx.ModelProto) -> dict[str, str]:
@@ -28,7 +28,7 @@ def weight_products(model: onnx.ModelProto) -> dict[str, str]:
 def head_matmuls(model: onnx.ModelProto) -> list[str]:
     """Names of the matrix products that give the outputs: the few weights that decide a label stay FP32.
 
-    A graph whose output is a norm of the encoder's rows has none; neither has one as wide as a vocabulary.
+    A graph whose output is a norm of the encoder's rows has none; a product of more columns scores a vocabulary.
     """
     made_by, known = producers(model), constants(model)
     found = []
@@ -37,9 +37,15 @@ def head_matmuls(model: onnx.ModelProto) -> list[str]:
         while node is not None and node.op_type not in ("MatMul", "Gemm", "LayerNormalization"):
             node = next((made_by[name] for name in node.input if name not in known and name in made_by), None)
         product = node is not None and node.op_type != "LayerNormalization" and node.input[1] in known
-        if node is not None and product and min(known[node.input[1]].dims) <= WIDEST_HEAD:
+        if node is not None and product and _width(node, known[node.input[1]]) <= WIDEST_HEAD:
             found.append(str(node.name))
     return found
+
+
+def _width(node: onnx.NodeProto, weights: onnx.TensorProto) -> int:
+    """Columns of what a product makes."""
+    is_turned = any(attribute.name == "transB" and attribute.i for attribute in node.attribute)
+    return int(weights.dims[0 if is_turned else -1])
 
 
 def release(quantized: onnx.ModelProto, full: onnx.ModelProto, leave: Collection[str]) -> None:

@@ -43,7 +43,7 @@ __all__ = [
 
 
 def score(metric: str, expected: Sequence[Chosen], predicted: Sequence[Chosen]) -> float:
-    """Metric of indicators, one array a text; one that is neither expected nor predicted has no F1."""
+    """Metric of indicators, one array a text; a label that is neither expected nor predicted has no F1."""
     wanted, given = np.stack(expected).astype(np.int64), np.stack(predicted).astype(np.int64)
     if metric == "accuracy":
         return float(accuracy_score(wanted, given))

@@ -19,6 +19,7 @@ from edgebert.runtime.model import Model, Text
 from edgebert.runtime.session import Outputs
 from edgebert.settings import within
 
+DATA = "one text a line, or a table or JSON Lines with the recipe's column of texts, or text"
 MASK = "[MASK]"
 MASK_TOKENS = (MASK, "<mask>")
 # Of every text, this share of its tokens, and at least one, is hidden (Devlin et al. 2019, arXiv:1810.04805).

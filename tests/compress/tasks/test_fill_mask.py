@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from family_checkpoints import FAMILIES, make_family
@@ -17,18 +18,23 @@ from edgebert.compress import checkpoint as checkpoints
 from edgebert.compress.data import Labels, TaskData, encode_rows, model_inputs
 from edgebert.compress.importance import Importance
 from edgebert.compress.prune import choose, cut
+from edgebert.compress.quantize.graph import load_folded
+from edgebert.compress.quantize.products import head_matmuls, release, weight_products
+from edgebert.compress.quantize.static import quantize_static
 from edgebert.compress.student import make_student
 from edgebert.compress.tasks import fill_mask
 from edgebert.compress.train import Training, _Trainer, train
 from edgebert.compress.validation import torch_outputs
 from edgebert.errors import DataError
 from edgebert.examples import Example
-from edgebert.exporters.onnx import export_fast, export_plain
-from edgebert.exporters.parity import compare
+from edgebert.exporters.onnx import export_fast, export_plain, fast_module
+from edgebert.exporters.parity import compare, relative_error
 from edgebert.recipe import DataSettings, TrainSettings
 from edgebert.runtime.encode import Encoded, TextEncoder
+from edgebert.runtime.model import padded_inputs
 from edgebert.runtime.session import OnnxSession
 from edgebert.runtime.tasks.fill_mask import METRICS, FillMask, Settings
+from edgebert.target import read_target
 
 MASK, VOCABULARY = 4, 70
 
@@ -183,6 +189,26 @@ def test_the_graph_has_the_scores_of_every_token(
     assert reference[1][0].shape == (32, model.config.vocab_size)
     session = OnnxSession(graph, 1, "CPUExecutionProvider")
     assert compare(reference, session, names, rows, FillMask.OUTPUTS).max_difference <= 1e-5
+
+
+def test_int8_of_a_head_that_shares_the_word_table_can_be_taken_back(
+    shallow_language_model: Path, tmp_path: Path
+) -> None:
+    model = checkpoints.load_model(shallow_language_model, "fill-mask", []).eval()
+    full, static = tmp_path / "full.onnx", tmp_path / "static.onnx"
+    names = export_fast(model, fill_mask, ["logits"], 1, 32, full)
+    rows = [Encoded(item["input_ids"], item["token_type_ids"]) for item in items(3, 32, 5, 17)]
+    choice = read_target("x86-avx512-vnni").export
+    quantize_static(fast_module(model, fill_mask, 1, 32), rows, ["logits"], 32, choice, static)
+    folded, quantized = load_folded(full), onnx.load(static)
+    everything = [*weight_products(folded), *head_matmuls(folded)]
+    assert len(everything) == 6 + 2
+    release(quantized, folded, everything)
+    onnx.save(quantized, tmp_path / "back.onnx")
+    sessions = [OnnxSession(path, 1, "CPUExecutionProvider") for path in (full, static, tmp_path / "back.onnx")]
+    reference, coarse, back = ([session.run(padded_inputs([row], names)) for row in rows] for session in sessions)
+    assert relative_error(reference, coarse) > 1e-8
+    assert relative_error(reference, back) < 1e-10
 
 
 @pytest.mark.parametrize("family", FAMILIES)
