@@ -32,7 +32,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"edgebert: {error}\n")
         return error.exit_code
     except KeyboardInterrupt:
-        sys.stderr.write("edgebert: interrupted; finished work is kept, the same command continues it\n")
+        goes_on = arguments.command in ("export", "bench")
+        kept = "; finished work is kept, the same command continues it" if goes_on else ""
+        sys.stderr.write(f"edgebert: interrupted{kept}\n")
         return 1
     except BrokenPipeError:
         sys.stderr.close()

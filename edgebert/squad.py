@@ -47,6 +47,8 @@ def read_squad(path: Path, misplaced: Misplaced = "refuse", answered: bool = Tru
             the message names file, question, value and what was expected.
     """
     suffix = Path(path.name.removesuffix(".gz")).suffix.lower()
+    if path.is_dir():
+        raise DataError(f"{path}: is a folder; name one data file ({', '.join(FORMATS)}, or .gz of one)")
     if suffix not in FORMATS:
         raise DataError(f"{path}: unknown data format '{suffix}'; expected {', '.join(FORMATS)}, or .gz of one")
     text, placing = read_text(path), _Placing(misplaced)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 import edgebert
 from edgebert.commands.output import write, write_json
@@ -17,9 +18,14 @@ def run(arguments: argparse.Namespace) -> int:
     model: Model = edgebert.load(arguments.bundle, runtime=arguments.runtime, threads=arguments.threads)
     found = list(evaluate_all(model, read_rows(Path(arguments.data), model.manifest)).values())
     if arguments.json:
-        own, *others = (quality.as_dict() for quality in found)
+        own, *others = (_plain(quality.as_dict()) for quality in found)
         write_json({"bundle": arguments.bundle, "data": arguments.data, "quality": own, "others": others})
         return 0
     for quality in map(Quality.as_dict, found):
         write(f"{quality['metric']} {shown(quality)} ({about(quality)})")
     return 0
+
+
+def _plain(quality: dict[str, Any]) -> dict[str, Any]:
+    """Figures for JSON: null where there are none."""
+    return quality | dict.fromkeys(("value", "ci_low", "ci_high")) if quality.get("lacks") else quality

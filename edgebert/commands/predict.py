@@ -11,7 +11,7 @@ from typing import Any
 
 import edgebert
 from edgebert.commands.output import note, write, write_json
-from edgebert.errors import DataError, InputError
+from edgebert.errors import DataError, InputError, MissingColumnError
 from edgebert.examples import Columns, Example, read_examples
 from edgebert.runtime.model import Model, Text
 from edgebert.runtime.tasks import device_half
@@ -27,8 +27,6 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.text_pair is not None and arguments.context is not None:
         raise InputError("both --text-pair and --context are given; they are two names of the second text, give one")
     second = arguments.text_pair if arguments.context is None else arguments.context
-    if second is not None and arguments.input:
-        raise InputError("a second text and --input are given; pairs of a file stand in its own columns, leave it out")
     model = edgebert.load(arguments.bundle, runtime=arguments.runtime, threads=arguments.threads)
     answers = _answers(model, arguments, second)
     if arguments.json:
@@ -45,12 +43,21 @@ def run(arguments: argparse.Namespace) -> int:
 def _answers(model: Model, arguments: argparse.Namespace, second: str | None) -> Iterable[tuple[Text, Any]]:
     """Texts and what the model says to each."""
     if arguments.input:
-        return _to_rows(model, _rows(Path(arguments.input), model.manifest))
+        return _to_rows(model, _with_second(_rows(Path(arguments.input), model.manifest), second))
     if arguments.text:
         texts = [text if second is None else (text, second) for text in arguments.text]
         # One at a time, as a device answers: dynamic INT8 takes one scale for all that run together.
         return zip(texts, model(texts, batch_size=1), strict=True)
     return _to_lines(model, second)
+
+
+def _with_second(rows: list[Example], second: str | None) -> list[Example]:
+    """Rows of a file, each with the second text of the command line if there is one."""
+    if second is None:
+        return rows
+    if rows[0].text_pair is not None:
+        raise InputError(f"{rows[0].source}: has pairs, and a second text is given too; leave one of them out")
+    return [replace(row, text_pair=second) for row in rows]
 
 
 def _to_rows(model: Model, rows: Sequence[Example]) -> Iterator[tuple[Text, Any]]:
@@ -86,13 +93,22 @@ def _to_lines(model: Model, second: str | None) -> Iterator[tuple[Text, Any]]:
 def _rows(path: Path, manifest: dict[str, Any]) -> list[Example]:
     """Texts under the names of the data that the bundle was made from, or under the usual ones."""
     first, pair = getattr(device_half(manifest["task"]), "KEYS", ("text", "text_pair"))
-    usual = Columns(first, pair if manifest["segments"] == 2 else "", "")
     if manifest["segments"] == 1 and _has_pairs(path, Columns(first, pair, "")):
         raise InputError(f"{path}: has pairs ('{pair}'), but this bundle takes single texts; leave it out")
-    try:
-        return read_examples(path, replace(Columns(**manifest["data"]["columns"]), label=""))
-    except DataError:
-        return read_examples(path, usual)
+    own = replace(Columns(**manifest["data"]["columns"]), label="")
+    usual = [Columns(first, pair if manifest["segments"] == 2 else "", ""), Columns("text", "text_pair", "")]
+    return _first_read(path, [*usual, own] if first != "text" or not own.header else [own, *usual])
+
+
+def _first_read(path: Path, namings: Sequence[Columns]) -> list[Example]:
+    """Rows by the first naming whose columns are all there."""
+    missing: list[MissingColumnError] = []
+    for columns in namings:
+        try:
+            return read_examples(path, columns)
+        except MissingColumnError as error:
+            missing.append(error)
+    raise missing[0]
 
 
 def _has_pairs(path: Path, columns: Columns) -> bool:

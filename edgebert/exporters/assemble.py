@@ -10,6 +10,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from tokenizers import Tokenizer
+
 from edgebert import __version__, bundle
 from edgebert.compress import arch, checkpoint
 from edgebert.compress.data import TaskData
@@ -56,8 +58,7 @@ def write_bundle(
         copy_graphs(graph, folder)
         if "openvino" in parts.recipe.export.formats and not (folder / "openvino").is_dir():
             write_openvino(folder / GRAPH, folder / "openvino")
-        for name in ("tokenizer.json", "tokenizer_config.json"):
-            shutil.copyfile(parts.job.model / name, folder / name)
+        _write_tokenizer(parts.job.model, parts.recipe.data.max_length, folder)
         plain = reports[-1].arguments.get("kind") == "plain"
         config = _config(parts, None if plain else parts.recipe.data.max_length)
         (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
@@ -66,6 +67,18 @@ def write_bundle(
         if baseline is not None:
             shutil.copytree(baseline, folder / "baseline")
         bundle.write_manifest(folder, manifest)
+
+
+def _write_tokenizer(source: Path, max_length: int, folder: Path) -> None:
+    """The model's tokenizer, for readers without us: cut to what the graph takes, padded to a batch's longest text."""
+    tokenizer = Tokenizer.from_file(str(source / "tokenizer.json"))
+    tokenizer.enable_truncation(max_length)
+    if padding := tokenizer.padding:
+        tokenizer.enable_padding(**{key: padding[key] for key in ("direction", "pad_id", "pad_type_id", "pad_token")})
+    tokenizer.save(str(folder / "tokenizer.json"))
+    config = json.loads((source / "tokenizer_config.json").read_text(encoding="utf-8"))
+    config["model_max_length"] = max_length
+    (folder / "tokenizer_config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
 
 
 def _config(parts: BundleParts, max_length: int | None) -> dict[str, Any]:

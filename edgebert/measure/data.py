@@ -41,12 +41,11 @@ def data_file(manifest: dict[str, Any]) -> str:
 
 
 def _namings(manifest: dict[str, Any]) -> list[Columns]:
-    """Columns of the data that the bundle was made from, and, where those have names, the usual ones."""
+    """Columns of the data that the bundle was made from, and the usual ones; numbers last, for any table has those."""
     own = Columns(**manifest["data"]["columns"])
-    if not own.header:
-        return [own]
     usual = Columns(text_pair="text_pair" if own.text_pair else "", label="label" if own.label else "")
-    return [own] if own == usual else [own, usual]
+    both = [own, usual] if own.header else [usual, own]
+    return [own] if own == usual else both
 
 
 def _read(path: Path, manifest: dict[str, Any], namings: Sequence[Columns]) -> list[Example]:
@@ -61,9 +60,15 @@ def _read(path: Path, manifest: dict[str, Any], namings: Sequence[Columns]) -> l
             missing.append(error)
         else:
             return examples
-    raise MissingColumnError(f"{missing[0]}; this bundle reads {data_file(manifest)}", column=missing[0].column)
+    # Where the texts are found and the labels are not, that is what is wrong.
+    unlabelled = [found for columns, found in zip(namings, missing, strict=True) if found.column == columns.label]
+    told = (unlabelled or missing)[0]
+    raise MissingColumnError(f"{told}; this bundle reads {data_file(manifest)}", column=told.column)
 
 
 def _listed(columns: Columns) -> str:
-    names = ", ".join(name for name in (columns.text, columns.text_pair, columns.label) if name)
-    return f"the columns {names}" if columns.header else f"the columns {names} of a table without a header"
+    if columns.header:
+        return "the columns " + ", ".join(name for name in (columns.text, columns.text_pair, columns.label) if name)
+    fields = vars(columns)
+    named = [f"{fields[key]} ({key})" for key in ("text", "text_pair", "label") if fields[key]]
+    return f"a table without a header whose columns are {', '.join(named)}"

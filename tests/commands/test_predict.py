@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
 from command_line import Run, refused
@@ -81,6 +82,53 @@ def test_every_line_of_stdin_is_asked_with_the_second_text(run: Run, monkeypatch
     ]
 
 
+class Joined:
+    """A bundle that answers with its two texts, one behind the other."""
+
+    manifest: ClassVar[dict[str, Any]] = {
+        "task": "question-answering",
+        "segments": 2,
+        "data": {"columns": {"text": "text", "text_pair": "", "label": "label"}},
+    }
+
+    def __init__(self) -> None:
+        self.task = self
+
+    def encode(self, given: Any) -> None:
+        assert isinstance(given, tuple)
+
+    def __call__(self, given: tuple[str, str]) -> str:
+        return " <- ".join(given)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "more"),
+    [
+        ("q.txt", "who?\n\nwhere?\n", ["--context", "Ann was in Paris."]),
+        ("q.tsv", "question\tcontext\nwho?\tAnn was in Paris.\nwhere?\tAnn was in Paris.\n", []),
+        ("q.tsv", "text\ttext_pair\nwho?\tAnn was in Paris.\nwhere?\tAnn was in Paris.\n", []),
+    ],
+)
+def test_rows_of_a_file_are_asked_with_their_context_or_the_given_one(
+    name: str, content: str, more: list[str], tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edgebert.load", lambda *_, **__: Joined())
+    (tmp_path / name).write_text(content)
+    code, out, _ = run("predict", "a-bundle", "--input", tmp_path / name, *more)
+    assert code == 0
+    assert [line.split("\t")[0] for line in out.splitlines()] == [
+        "who? <- Ann was in Paris.",
+        "where? <- Ann was in Paris.",
+    ]
+
+
+def test_two_contexts_are_refused(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edgebert.load", lambda *_, **__: Joined())
+    (tmp_path / "q.tsv").write_text("question\tcontext\nwho?\tAnn.\n")
+    message = refused(run("predict", "a-bundle", "--input", tmp_path / "q.tsv", "--context", "Lee."))
+    assert message.endswith("q.tsv: has pairs, and a second text is given too; leave one of them out")
+
+
 def test_a_second_text_for_stdin_is_refused_where_single_texts_are_asked(
     built: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -153,8 +201,6 @@ def test_a_file_is_refused_before_its_first_answer(built: Path, tmp_path: Path, 
     [
         (["a", "--text-pair", "b"], "this bundle takes single texts"),
         (["a", "--context", "b"], "this bundle takes single texts"),
-        (["--text-pair", "b", "--input", "x.txt"], "a second text and --input are given"),
-        (["--context", "b", "--input", "x.txt"], "a second text and --input are given"),
         (["a", "c", "--context", "b"], "a pair of texts was given, but this bundle takes single texts"),
         (["a", "--text-pair", "b", "--context", "b"], "both --text-pair and --context are given"),
         (["a", "--input", "x.txt"], "both TEXT and --input are given"),

@@ -41,7 +41,7 @@ def test_a_file_without_labels_gives_its_texts(columns: dict[str, Any], content:
             "no column 'sentence'; the header has: review, label; "
             "this bundle reads the columns sentence, label or the columns text, label",
         ),
-        (NUMBERED, "a good film\n", "1 columns in"),
+        (NUMBERED, "a good film\n", "no column 'text'"),
         (NAMED, "sentence\tlabel\na good film\n", "1 columns in"),
     ],
     ids=["other name", "too few", "one cell short"],
@@ -79,9 +79,17 @@ def test_its_own_names_come_before_the_usual_ones(tmp_path: Path) -> None:
     ("task", "columns", "told"),
     [
         ("text-classification", NAMED, "the columns sentence, label or the columns text, label"),
-        ("text-classification", NUMBERED, "the columns 2, 3 of a table without a header"),
+        (
+            "text-classification",
+            NUMBERED,
+            "the columns text, label or a table without a header whose columns are 2 (text), 3 (label)",
+        ),
         ("regression", NAMED | {"text": "text", "text_pair": "text_pair"}, "the columns text, text_pair, label"),
-        ("question-answering", NAMED, "SQuAD documents (.json), or JSON Lines with question, context and answers"),
+        (
+            "question-answering",
+            NAMED,
+            "SQuAD documents (.json), or JSON Lines with question, context and answers [{text, start}]",
+        ),
     ],
 )
 def test_what_a_labelled_file_holds_is_told(task: str, columns: dict[str, Any], told: str) -> None:

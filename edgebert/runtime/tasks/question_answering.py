@@ -23,7 +23,7 @@ from edgebert.settings import fill, within
 from edgebert.squad import read_squad
 
 KEYS = ("question", "context")
-DATA = "SQuAD documents (.json), or JSON Lines with question, context and answers"
+DATA = "SQuAD documents (.json), or JSON Lines with question, context and answers [{text, start}]"
 DEFAULT_THRESHOLD = 0.0
 
 PUNCTUATION = str.maketrans("", "", string.punctuation)

@@ -84,10 +84,12 @@ class TextClassification:
         """Number of the row's label.
 
         Raises:
-            DataError: A label that the bundle does not know.
+            DataError: A row without a label, or one that the bundle does not know.
         """
+        known = listed(self.labels)
+        if example.label is None:
+            raise DataError(f"{example.place}: no label; expected one of: {known}")
         if example.label not in self._numbers:
-            known = listed(self.labels)
             raise DataError(f"{example.place}: unknown label {example.label!r}; expected one of: {known}")
         return self._numbers[example.label]
 

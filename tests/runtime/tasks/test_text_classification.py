@@ -174,11 +174,14 @@ def test_labels_may_be_the_bundles_or_the_datas() -> None:
     assert task.predicted(Classification("positive", 0.9, {}, False)) == 1
 
 
-@pytest.mark.parametrize(("label", "shown"), [("neutral", "'neutral'"), ("Positive", "'Positive'"), (None, "None")])
-def test_an_unknown_label_is_told_with_its_line_and_the_known_ones(label: str | None, shown: str) -> None:
+@pytest.mark.parametrize(
+    ("label", "fact"),
+    [("neutral", "unknown label 'neutral'"), ("Positive", "unknown label 'Positive'"), (None, "no label")],
+)
+def test_an_unknown_label_is_told_with_its_line_and_the_known_ones(label: str | None, fact: str) -> None:
     with pytest.raises(DataError) as caught:
         task_of().expected(Example("y", None, label, 5, "d.tsv"))
-    assert str(caught.value) == f"d.tsv: line 5: unknown label {shown}; expected one of: negative, positive"
+    assert str(caught.value) == f"d.tsv: line 5: {fact}; expected one of: negative, positive"
     assert caught.value.exit_code == 2
 
 
