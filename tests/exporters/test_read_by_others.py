@@ -1,6 +1,7 @@
 """A bundle's ONNX file is for everybody: other readers answer as ONNX Runtime does, padded batches too."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from tokenizers import Tokenizer
 
 from edgebert.bundle import read_manifest
+from edgebert.exporters.assemble import _write_tokenizer
 
 
 @pytest.mark.parametrize("lengths", [(9,), (9, 4), (3, 12, 1)])
@@ -30,12 +32,23 @@ def test_the_tokenizer_alone_gives_what_the_graph_takes(built: Path) -> None:
     longest = read_manifest(built)["max_length"]
     tokenizer = Tokenizer.from_file(str(built / "tokenizer.json"))
     assert len(tokenizer.encode("a film " * longest).ids) == longest
-    encoded = tokenizer.encode_batch(["a film", "a film that was long"])
-    assert len({len(one.ids) for one in encoded}) == 1
-    assert encoded[0].attention_mask.count(0) == encoded[1].ids.count(tokenizer.token_to_id("[PAD]")) + 3
-    given = {"input_ids": np.array([one.ids for one in encoded])}
-    given["attention_mask"] = np.array([one.attention_mask for one in encoded])
     session = onnxruntime.InferenceSession(str(built / "model.onnx"), providers=["CPUExecutionProvider"])
-    wanted = {value.name: given.get(value.name, np.zeros_like(given["input_ids"])) for value in session.get_inputs()}
-    assert session.run(None, wanted)[0].shape == (2, 2)
+    for text in ("a film", "a film " * longest):
+        given = {"input_ids": np.array([tokenizer.encode(text).ids])}
+        given["attention_mask"] = np.ones_like(given["input_ids"])
+        wanted = {value.name: given.get(value.name, 0 * given["input_ids"]) for value in session.get_inputs()}
+        assert session.run(None, wanted)[0].shape == (1, 2)
     assert json.loads((built / "tokenizer_config.json").read_text())["model_max_length"] == longest
+
+
+def test_a_tokenizer_that_pads_does_so_to_the_longest_text_of_a_batch(built: Path, tmp_path: Path) -> None:
+    source, out = tmp_path / "source", tmp_path / "out"
+    shutil.copytree(built, source)
+    out.mkdir()
+    padding = Tokenizer.from_file(str(source / "tokenizer.json"))
+    padding.enable_padding(length=128, pad_id=0, pad_token="[PAD]")
+    padding.save(str(source / "tokenizer.json"))
+    _write_tokenizer(source, 12, out)
+    tokenizer = Tokenizer.from_file(str(out / "tokenizer.json"))
+    assert [len(one.ids) for one in tokenizer.encode_batch(["a", "a film"])] == [4, 4]
+    assert len(tokenizer.encode("a film " * 12).ids) == 12
