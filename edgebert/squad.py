@@ -117,7 +117,9 @@ class _Question:
         return None if self.given is None else tuple(self._answer(value) for value in self.given)
 
     def _answer(self, value: Any) -> Answer:  # noqa: ANN401
-        text, start = (value.get(key) if isinstance(value, dict) else None for key in ("text", self.start_key))
+        fields = value if isinstance(value, dict) else {}
+        # SQuAD's own name for it is taken in JSON Lines too.
+        text, start = fields.get("text"), fields.get(self.start_key, fields.get("answer_start"))
         if not isinstance(text, str) or not text.strip() or type(start) is not int:
             raise DataError(
                 f"{self.place}: answer {_short(value)}; expected "

@@ -90,6 +90,8 @@ def test_answers_in_the_form_of_hugging_faces_datasets_are_read(tmp_path: Path) 
     path = tmp_path / "d.jsonl"
     path.write_text(json.dumps(row | {"answers": {"text": ["Ann"], "answer_start": [10]}}))
     assert read_squad(path)[0].label == (Answer("Ann", 10),)
+    path.write_text(json.dumps(row | {"answers": [{"text": "Ann", "answer_start": 10}]}))
+    assert read_squad(path)[0].label == (Answer("Ann", 10),)
     path.write_text(json.dumps(row | {"answers": {"text": [], "answer_start": []}}))
     assert read_squad(path)[0].label == ()
     path.write_text(json.dumps(row | {"answers": {"text": ["Ann"], "answer_start": []}}))
@@ -216,7 +218,7 @@ def test_a_document_that_is_not_of_the_form_is_told_with_place_value_and_what_wa
             '{"question": "q", "context": "x", "answers": {}}',
             ": line 2: answers: no key 'text' in {}; expected a list there",
         ),
-        ('{"question": "q", "context": "x", "answers": [{"text": "x", "answer_start": 0}]}', '"start": an integer}'),
+        ('{"question": "q", "context": "x", "answers": [{"text": "x", "begin": 0}]}', '"start": an integer}'),
         ('{"question": "q", "context": "x", "answers": [{"text": "y", "start": 0}]}', ": line 2: answer 'y' is said"),
         ('{"question": "q", "context": "x", "answers": null}', ": line 2: 'answers' is None; expected a list"),
     ],
