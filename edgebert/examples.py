@@ -113,6 +113,22 @@ def read_examples(path: Path, columns: Columns, parse: Parse = one_class) -> lis
     return examples
 
 
+def read_by_first(namings: Sequence[Columns], read: Callable[[Columns], list[Example]]) -> list[Example]:
+    """Rows by the first naming whose columns are all there.
+
+    Raises:
+        MissingColumnError: None of them fits. Where one finds the texts and not the labels, that is what is told.
+    """
+    missing: list[MissingColumnError] = []
+    for columns in namings:
+        try:
+            return read(columns)
+        except MissingColumnError as error:
+            missing.append(error)
+    unlabelled = [found for columns, found in zip(namings, missing, strict=True) if found.column == columns.label]
+    raise (unlabelled or missing)[0]
+
+
 def read_text(path: Path) -> str:
     """The text of a UTF-8 file, or of the `.gz` of one.
 

@@ -11,8 +11,9 @@ from typing import Any
 
 import edgebert
 from edgebert.commands.output import note, write, write_json
-from edgebert.errors import DataError, InputError, MissingColumnError
-from edgebert.examples import Columns, Example, read_examples
+from edgebert.errors import DataError, InputError
+from edgebert.examples import Columns, Example, read_by_first, read_examples
+from edgebert.measure.data import namings
 from edgebert.runtime.model import Model, Text
 from edgebert.runtime.tasks import device_half
 
@@ -95,20 +96,10 @@ def _rows(path: Path, manifest: dict[str, Any]) -> list[Example]:
     first, pair = getattr(device_half(manifest["task"]), "KEYS", ("text", "text_pair"))
     if manifest["segments"] == 1 and _has_pairs(path, Columns(first, pair, "")):
         raise InputError(f"{path}: has pairs ('{pair}'), but this bundle takes single texts; leave it out")
-    own = replace(Columns(**manifest["data"]["columns"]), label="")
-    usual = [Columns(first, pair if manifest["segments"] == 2 else "", ""), Columns("text", "text_pair", "")]
-    return _first_read(path, [*usual, own] if first != "text" or not own.header else [own, *usual])
-
-
-def _first_read(path: Path, namings: Sequence[Columns]) -> list[Example]:
-    """Rows by the first naming whose columns are all there."""
-    missing: list[MissingColumnError] = []
-    for columns in namings:
-        try:
-            return read_examples(path, columns)
-        except MissingColumnError as error:
-            missing.append(error)
-    raise missing[0]
+    by = [replace(columns, label="") for columns in namings(manifest)]
+    if first != "text":
+        by = [Columns(first, pair, ""), Columns("text", "text_pair", ""), *by]
+    return read_by_first(by, lambda columns: read_examples(path, columns))
 
 
 def _has_pairs(path: Path, columns: Columns) -> bool:

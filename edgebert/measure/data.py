@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from edgebert.errors import MissingColumnError
-from edgebert.examples import Columns, Example
+from edgebert.examples import Columns, Example, read_by_first
 from edgebert.runtime.tasks import device_half
 from edgebert.settings import fill
 
@@ -21,7 +21,7 @@ def read_rows(path: Path, manifest: dict[str, Any]) -> list[Example]:
     Raises:
         DataError: The file cannot be used; the message names file, line and value.
     """
-    return _read(path, manifest, _namings(manifest))
+    return _read(path, manifest, namings(manifest))
 
 
 def read_texts(path: Path, manifest: dict[str, Any]) -> list[Example]:
@@ -30,17 +30,17 @@ def read_texts(path: Path, manifest: dict[str, Any]) -> list[Example]:
     Raises:
         DataError: The file cannot be used.
     """
-    labelled = _namings(manifest)
+    labelled = namings(manifest)
     return _read(path, manifest, [*labelled, *(replace(columns, label="") for columns in labelled)])
 
 
 def data_file(manifest: dict[str, Any]) -> str:
     """What a labelled file for a bundle holds, as people are told it."""
     kind: str | None = getattr(device_half(manifest["task"]), "DATA", None)
-    return kind or " or ".join(_listed(columns) for columns in _namings(manifest))
+    return kind or " or ".join(_listed(columns) for columns in namings(manifest))
 
 
-def _namings(manifest: dict[str, Any]) -> list[Columns]:
+def namings(manifest: dict[str, Any]) -> list[Columns]:
     """Columns of the data that the bundle was made from, and the usual ones; numbers last, for any table has those."""
     own = Columns(**manifest["data"]["columns"])
     usual = Columns(text_pair="text_pair" if own.text_pair else "", label="label" if own.label else "")
@@ -48,22 +48,13 @@ def _namings(manifest: dict[str, Any]) -> list[Columns]:
     return [own] if own == usual else both
 
 
-def _read(path: Path, manifest: dict[str, Any], namings: Sequence[Columns]) -> list[Example]:
-    """Rows by the first naming whose columns are all there."""
+def _read(path: Path, manifest: dict[str, Any], by: Sequence[Columns]) -> list[Example]:
     half = device_half(manifest["task"])
     settings = fill(half.Settings, manifest["head"]["settings"], "manifest.json")
-    missing: list[MissingColumnError] = []
-    for columns in namings:
-        try:
-            examples: list[Example] = half.read(path, columns, settings)
-        except MissingColumnError as error:
-            missing.append(error)
-        else:
-            return examples
-    # Where the texts are found and the labels are not, that is what is wrong.
-    unlabelled = [found for columns, found in zip(namings, missing, strict=True) if found.column == columns.label]
-    told = (unlabelled or missing)[0]
-    raise MissingColumnError(f"{told}; this bundle reads {data_file(manifest)}", column=told.column)
+    try:
+        return read_by_first(by, lambda columns: half.read(path, columns, settings))
+    except MissingColumnError as error:
+        raise MissingColumnError(f"{error}; this bundle reads {data_file(manifest)}", column=error.column) from None
 
 
 def _listed(columns: Columns) -> str:

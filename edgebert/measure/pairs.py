@@ -65,8 +65,9 @@ def difference_of(what: str, metric: Metric, first: Table, second: Table, seed: 
     random = np.random.default_rng(seed)
     draws = []
     for rows in random.integers(0, len(first), size=(RESAMPLES, len(first))):
-        if not metric.lacks(first[rows]) and not metric.lacks(second[rows]):
-            draws.append(metric.figure(second[rows]) - metric.figure(first[rows]))
+        one, other = first[rows], second[rows]
+        if not metric.lacks(one) and not metric.lacks(other):
+            draws.append(metric.figure(other) - metric.figure(one))
     low, high = np.percentile(draws, [2.5, 97.5])
     value = metric.figure(second) - metric.figure(first)
     return Difference(what, value, float(low), float(high), len(first))

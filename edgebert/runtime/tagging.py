@@ -189,16 +189,15 @@ def words_of(given: str | Words) -> tuple[str, list[tuple[int, int]]]:
     return str(given), [(end - 1 - len(word), end - 1) for word, end in zip(given.words, ends, strict=True)]
 
 
-def _split(given: object) -> list[str]:
+def _split(given: str) -> list[str]:
     """Words of a raw text.
 
     Raises:
         TextError: It is no string, or not valid Unicode.
     """
-    text = single_or_pair(1, given)  # type: ignore[arg-type]
-    check_text(text, "text")
-    assert isinstance(text, str)
-    return [text[first:end] for first, end in split_words(text)]
+    single_or_pair(1, given)
+    check_text(given, "text")
+    return [given[first:end] for first, end in split_words(given)]
 
 
 def word_places(windows: Sequence[Encoded], count: int) -> list[tuple[int, int] | None]:

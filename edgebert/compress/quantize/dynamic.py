@@ -25,17 +25,18 @@ def quantize_weights(graph: Path, choice: ExportChoice, out: Path, leave: Collec
         out: File for the INT8 graph.
         leave: Nodes to leave in FP32 too.
     """
-    spared = [*head_matmuls(load_folded(graph)), *leave]
+    full = load_folded(graph, leave)
+    heads = head_matmuls(full)
     logging.getLogger().addFilter(_no_preprocessing_hint)
     try:
         quantize_dynamic(
-            load_folded(graph, spared),
+            full,
             str(out),
             per_channel=choice.per_channel,
             reduce_range=choice.reduce_range,
             weight_type=TYPES[choice.weight_type],
             op_types_to_quantize=["MatMul"],
-            nodes_to_exclude=spared,
+            nodes_to_exclude=[*heads, *leave],
             extra_options={"MatMulConstBOnly": True, "DefaultTensorType": onnx.TensorProto.FLOAT},
         )
     finally:

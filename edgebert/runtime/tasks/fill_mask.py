@@ -171,7 +171,8 @@ class FillMask:
         count = min(self.top_k, len(logits) - len(special))
         kept = np.flatnonzero(ranked <= np.partition(ranked, count - 1)[count - 1])
         best = kept[np.argsort(ranked[kept], kind="stable")][:count]
-        scores = np.exp(logits[best] - logits.max()) / np.exp(logits - logits.max()).sum()
+        most = logits.max()
+        scores = np.exp(logits[best] - most) / np.exp(logits - most).sum()
         return [Candidate(self.encoder.token(int(at)), float(score)) for at, score in zip(best, scores, strict=True)]
 
 

@@ -86,11 +86,9 @@ class TextClassification:
         Raises:
             DataError: A row without a label, or one that the bundle does not know.
         """
-        known = listed(self.labels)
-        if example.label is None:
-            raise DataError(f"{example.place}: no label; expected one of: {known}")
         if example.label not in self._numbers:
-            raise DataError(f"{example.place}: unknown label {example.label!r}; expected one of: {known}")
+            fact = "no label" if example.label is None else f"unknown label {example.label!r}"
+            raise DataError(f"{example.place}: {fact}; expected one of: {listed(self.labels)}")
         return self._numbers[example.label]
 
     def predicted(self, prediction: Classification) -> int:
