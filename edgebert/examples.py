@@ -103,7 +103,7 @@ def read_examples(path: Path, columns: Columns, parse: Parse = one_class) -> lis
             the message names file, line, value and what was expected.
     """
     readers = {"tab": _tsv, "comma": _csv, ".tsv": _tsv, ".csv": _csv, ".jsonl": _jsonl, ".txt": _txt}
-    suffix = _format(path)
+    suffix = data_format(path, FORMATS)
     text = read_text(path)
     table = suffix in (".tsv", ".csv") and columns.delimiter != "suffix"
     read = readers[columns.delimiter if table else suffix]
@@ -138,6 +138,20 @@ def read_text(path: Path) -> str:
     return _decode(path, _read_bytes(path))
 
 
+def data_format(path: Path, formats: Sequence[str]) -> str:
+    """The suffix of a data file, without `.gz`, in lower case.
+
+    Raises:
+        DataError: A folder, or none of the formats.
+    """
+    suffix = Path(path.name.removesuffix(".gz")).suffix.lower()
+    if path.is_dir():
+        raise DataError(f"{path}: is a folder; name one data file ({', '.join(formats)}, or .gz of one)")
+    if suffix not in formats:
+        raise DataError(f"{path}: unknown data format '{suffix}'; expected {', '.join(formats)}, or .gz of one")
+    return suffix
+
+
 def fingerprint(path: Path) -> str:
     """SHA-256 of the file as it lies on disk, in hexadecimal.
 
@@ -158,15 +172,6 @@ def fingerprint(path: Path) -> str:
         raise DataError(
             f"{path}: cannot be read ({error.strerror}); check the path and the folder it is relative to"
         ) from None
-
-
-def _format(path: Path) -> str:
-    suffix = Path(path.name.removesuffix(".gz")).suffix.lower()
-    if path.is_dir():
-        raise DataError(f"{path}: is a folder; name one data file ({', '.join(FORMATS)}, or .gz of one)")
-    if suffix not in FORMATS:
-        raise DataError(f"{path}: unknown data format '{suffix}'; expected {', '.join(FORMATS)}, or .gz of one")
-    return suffix
 
 
 def _read_bytes(path: Path) -> bytes:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from edgebert.errors import DataError
-from edgebert.examples import Example, json_lines, read_text
+from edgebert.examples import Example, data_format, json_lines, read_text
 
 FORMATS = (".json", ".jsonl")
 KINDS: dict[type, str] = {str: "a string that is not blank", list: "a list", dict: "an object"}
@@ -46,11 +46,7 @@ def read_squad(path: Path, misplaced: Misplaced = "refuse", answered: bool = Tru
         DataError: Missing, empty, wrongly encoded, not of the form, or an answer that does not stand where it says;
             the message names file, question, value and what was expected.
     """
-    suffix = Path(path.name.removesuffix(".gz")).suffix.lower()
-    if path.is_dir():
-        raise DataError(f"{path}: is a folder; name one data file ({', '.join(FORMATS)}, or .gz of one)")
-    if suffix not in FORMATS:
-        raise DataError(f"{path}: unknown data format '{suffix}'; expected {', '.join(FORMATS)}, or .gz of one")
+    suffix = data_format(path, FORMATS)
     text, placing = read_text(path), _Placing(misplaced)
     examples = []
     for question in _squad(path, text) if suffix == ".json" else _rows(path, text):
