@@ -15,6 +15,7 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --no-compile --constraint constraints.txt --editable '.[export,openvino,report,demo,dev]'
 	touch $(READY)
 
+# Nine minutes on two idle cores. Where other work keeps them busy, OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE make demo.
 demo: setup  ## the whole chain on generated smart-home commands: fine-tune to measured INT8 bundle
 	$(BIN)/python -m edgebert.demo.corpus build/demo-data
 	$(BIN)/edgebert export export/demo.toml --data-dir build/demo-data --out $(DEMO)
@@ -22,6 +23,7 @@ demo: setup  ## the whole chain on generated smart-home commands: fine-tune to m
 	@echo
 	@echo "The data is synthetic: these figures show that the chain works, nothing about real speech."
 	@echo "bundle:  $(DEMO)"
+	@echo "report:  $(BIN)/edgebert report $(DEMO).bench --out build/report.html"
 	@echo "try it:  $(BIN)/edgebert predict $(DEMO) \"set the bedroom lights to forty percent please\""
 
 test: setup  ## every test, in as many processes as there are cores, at most four

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -37,8 +38,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"edgebert: interrupted{kept}\n")
         return 1
     except BrokenPipeError:
-        sys.stderr.close()
-        return 1
+        # Whoever read has enough. What is left to flush at the end goes nowhere, and must not fail.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0 if arguments.command == "predict" else 1
     except Exception as error:
         if arguments.debug:
             raise

@@ -27,16 +27,17 @@ def run(arguments: argparse.Namespace) -> int:
     missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
     if missing:
         raise MissingDependencyError(f"{', '.join(missing)} not installed; pip install edgebert[export]")
-    from edgebert.compress import distributed
-    from edgebert.pipeline import Built, build
-
     out = Path(arguments.out or f"build/{recipe.name}")
     out = out if out.name else out.resolve()
     work = Path(arguments.work) if arguments.work else out.with_name(out.name + ".work")
     data_dir = Path(arguments.data_dir) if arguments.data_dir else recipe_path.parent
+    # Said before PyTorch is imported, which takes seconds.
+    note(f"exporting {recipe.name} for {target.name}; finished stages are kept in {work}")
+    from edgebert.compress import distributed
+    from edgebert.pipeline import Built, build
+
     if distributed.is_main():
         _say_replaced(out, recipe.name)
-    note(f"exporting {recipe.name} for {target.name}; finished stages are kept in {work}")
     built: Built = build(recipe, target, arguments.model or recipe.model.source, data_dir, out, work)
     if distributed.is_main():
         _report(built, arguments.json)
@@ -77,7 +78,7 @@ def _report(built: object, as_json: bool) -> None:
         )
         return
     rows = [
-        (done.title, "kept" if done.cached else f"{done.seconds:.0f} s", _figures(done.report.metrics))
+        (done.title, "kept" if done.cached else f"{done.seconds:.0f} s", _figures(done.report.metrics, manifest["task"]))
         for done in built.done
     ]
     write(table(("stage", "took", "gave"), rows))
@@ -101,14 +102,15 @@ def question_for(manifest: dict[str, Any]) -> str:
     return '"your text"' if alone else '"one text" --text-pair "another"'
 
 
-def _figures(metrics: dict[str, object]) -> str:
+def _figures(metrics: dict[str, object], task: str) -> str:
     parts = []
     for key, value in metrics.items():
         if key == "quality" and isinstance(value, dict):
             parts += [f"{split} {quality['metric']} {shown(quality)}" for split, quality in value.items()]
         elif key in ("parity", "agreement") and isinstance(value, dict):
-            within, same = f"{value['max_difference']:.1e}", f"{value['agreement']:.1%}"
-            parts.append(f"outputs within {within} of PyTorch's, all the largest in place in {same} of texts")
+            # An embedding has no answer in it to be the same.
+            same = "" if task == "similarity" else f", the same answer in {value['agreement']:.1%} of texts"
+            parts.append(f"outputs within {value['max_difference']:.1e} of PyTorch's{same}")
         elif not isinstance(value, dict):
             parts.append(f"{key} {value:g}" if isinstance(value, float) else f"{key} {value}")
     return ", ".join(parts)

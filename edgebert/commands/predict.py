@@ -13,9 +13,11 @@ import edgebert
 from edgebert.commands.output import note, write, write_json
 from edgebert.errors import DataError, InputError
 from edgebert.examples import Columns, Example, read_by_first, read_examples
-from edgebert.measure.data import namings
+from edgebert.measure.data import unlabelled
 from edgebert.runtime.model import Model, Text
 from edgebert.runtime.tasks import device_half
+
+NO_TEXT = "no text came on standard input; give TEXT, --input FILE, or one text a line"
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -71,6 +73,8 @@ def _to_rows(model: Model, rows: Sequence[Example]) -> Iterator[tuple[Text, Any]
 
 def _to_lines(model: Model, second: str | None) -> Iterator[tuple[Text, Any]]:
     """Answers to the lines of stdin that are not blank, each with the second text if there is one, as they come."""
+    if sys.stdin is None:
+        raise InputError(NO_TEXT)
     if sys.stdin.isatty():
         note("edgebert: reads texts from this terminal, one a line; end with Ctrl-D")
     answered = False
@@ -88,7 +92,7 @@ def _to_lines(model: Model, second: str | None) -> Iterator[tuple[Text, Any]]:
             yield given, answer
             answered = True
     if not answered:
-        raise InputError("no text came on standard input; give TEXT, --input FILE, or one text a line")
+        raise InputError(NO_TEXT)
 
 
 def _rows(path: Path, manifest: dict[str, Any]) -> list[Example]:
@@ -96,7 +100,7 @@ def _rows(path: Path, manifest: dict[str, Any]) -> list[Example]:
     first, pair = getattr(device_half(manifest["task"]), "KEYS", ("text", "text_pair"))
     if manifest["segments"] == 1 and _has_pairs(path, Columns(first, pair, "")):
         raise InputError(f"{path}: has pairs ('{pair}'), but this bundle takes single texts; leave it out")
-    by = [replace(columns, label="") for columns in namings(manifest)]
+    by = unlabelled(manifest)
     if first != "text":
         by = [Columns(first, pair, ""), Columns("text", "text_pair", ""), *by]
     return read_by_first(by, lambda columns: read_examples(path, columns))

@@ -77,6 +77,9 @@ def _write_tokenizer(source: Path, max_length: int, folder: Path) -> None:
         tokenizer.enable_padding(**{key: padding[key] for key in ("direction", "pad_id", "pad_type_id", "pad_token")})
     tokenizer.save(str(folder / "tokenizer.json"))
     config = json.loads((source / "tokenizer_config.json").read_text(encoding="utf-8"))
+    # How transformers came by it, which is nothing about the tokenizer.
+    for key in ("is_local", "local_files_only"):
+        config.pop(key, None)
     config |= {key: max_length for key in ("model_max_length", "max_length") if key in config}
     (folder / "tokenizer_config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
 

@@ -31,7 +31,7 @@ def read_texts(path: Path, manifest: dict[str, Any]) -> list[Example]:
         DataError: The file cannot be used.
     """
     labelled = namings(manifest)
-    return _read(path, manifest, [*labelled, *(replace(columns, label="") for columns in labelled)])
+    return _read(path, manifest, [*labelled, *unlabelled(manifest)])
 
 
 def data_file(manifest: dict[str, Any]) -> str:
@@ -46,6 +46,17 @@ def namings(manifest: dict[str, Any]) -> list[Columns]:
     usual = Columns(text_pair="text_pair" if own.text_pair else "", label="label" if own.label else "")
     both = [own, usual] if own.header else [usual, own]
     return [own] if own == usual else both
+
+
+def unlabelled(manifest: dict[str, Any]) -> list[Columns]:
+    """The same without labels, and where a task takes texts alone as well as pairs, without the second text."""
+    pairs = [replace(columns, label="") for columns in namings(manifest)]
+    if not getattr(device_half(manifest["task"]), "ALONE", False):
+        return pairs
+    alone = [replace(columns, text_pair="") for columns in pairs]
+    named = pairs[0].header
+    # Any table has numbered columns: they come after every name.
+    return [*pairs, *alone] if named else [columns for both in zip(pairs, alone, strict=True) for columns in both]
 
 
 def _read(path: Path, manifest: dict[str, Any], by: Sequence[Columns]) -> list[Example]:

@@ -47,7 +47,10 @@ class Task(Protocol):
 
 
 class Model:
-    """A bundle that is open: call it with a text, a pair, words, a list of them, or an iterator of them."""
+    """A bundle that is open: call it with a text, a pair, words, a list of them, or an iterator of them.
+
+    Threads may share it. ONNX Runtime answers them side by side, OpenVINO one after another.
+    """
 
     def __init__(self, manifest: dict[str, Any], task: Task, session: Session) -> None:
         """Join the parts of an opened bundle; `edgebert.load` does this."""
@@ -81,8 +84,7 @@ class Model:
             TextError: Not a string, not valid Unicode, without a token, or a pair where the bundle takes single texts;
                 of several texts the message says which.
         """
-        if not isinstance(batch_size, int) or batch_size < 1:
-            raise InputError(f"batch_size is {batch_size!r}; give 1 or more")
+        check_batch_size(batch_size)
         if isinstance(text, str | tuple | Words):
             return self._answers([text], [self.task.encode(text)], 1)[0]
         if isinstance(text, list):
@@ -148,6 +150,16 @@ class Model:
         while batch := list(islice(texts, batch_size)):
             windows = [self._encoded(text, str(next(numbers))) for text in batch]
             yield from self._answers(batch, windows, batch_size)
+
+
+def check_batch_size(batch_size: object) -> None:
+    """Refuse what is not a whole number of 1 or more.
+
+    Raises:
+        InputError: Says what it is.
+    """
+    if not isinstance(batch_size, int) or batch_size < 1:
+        raise InputError(f"batch_size is {batch_size!r}; give a whole number of 1 or more")
 
 
 def padded_inputs(encoded: Sequence[Encoded], names: Sequence[str], pad_id: int = 0) -> dict[str, Ids]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -150,14 +151,19 @@ class OpenVinoSession:
         self._request: Any = compiled.create_infer_request()
         self._outputs = len(compiled.outputs)
         self._buckets = length_buckets
+        self._turn = threading.Lock()
 
     def run(self, inputs: dict[str, Ids]) -> Outputs:
-        """Outputs of one padded batch; those with a row a token have rows for the padding too."""
+        """Outputs of one padded batch; those with a row a token have rows for the padding too.
+
+        Threads take turns: there is one request, and the next run overwrites what it holds.
+        """
         length = next(iter(inputs.values())).shape[1]
         padding = next((bucket for bucket in self._buckets if bucket >= length), length) - length
         padded = {name: np.pad(value, ((0, 0), (0, padding))) for name, value in inputs.items()}
-        self._request.infer(padded, share_inputs=True)
-        return tuple(self._request.get_output_tensor(at).data.copy() for at in range(self._outputs))
+        with self._turn:
+            self._request.infer(padded, share_inputs=True)
+            return tuple(self._request.get_output_tensor(at).data.copy() for at in range(self._outputs))
 
     def operator_times(self) -> list[tuple[str, str, float]]:
         """Name, type and microseconds of every operator that ran; the session must have been opened with `profile`."""

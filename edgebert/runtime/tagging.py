@@ -40,7 +40,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Entity:
-    """A stretch of the text, `text[start:end]`, its label, and the mean probability of its words' tags."""
+    """A stretch of the text, `text[start:end]`, its label, and the mean over its words of that label's probability."""
 
     label: str
     text: str
@@ -83,6 +83,9 @@ class Tagger:
         self._encoder = encoder
         self._numbers = {tag: at for at, tag in enumerate(self.tags)} | {tag: at for at, tag in enumerate(values)}
         self._outside = self.tags.index(OUTSIDE)
+        labels = np.array([tag[2:] for tag in self.tags])
+        # Which tags have the same label, whatever their places in an entity. *Shape*: (tags, tags).
+        self._alike = (labels[:, None] == labels).astype(np.float64)
         self._allowed = [[may_follow(before, tag, settings.scheme) for tag in self.tags] for before in self.tags]
 
     def encode(self, given: str | Words) -> list[Encoded]:
@@ -114,7 +117,7 @@ class Tagger:
         entities = []
         for label, first, end in found:
             start, stop = places[first][0], places[end - 1][1]
-            score = _mean_probability(logits[first:end], best[first:end])
+            score = _mean_probability(logits[first:end], self._alike[best[first]])
             entities.append(Entity(label, text[start:stop], start, stop, score))
         words = tuple(text[first:end] for first, end in places)
         return Tagged(words, tuple(tags_of(found, len(words), "BIO")), tuple(entities))
@@ -175,10 +178,13 @@ class Tagger:
         return path[::-1]
 
 
-def _mean_probability(logits: NDArray[np.float64], tags: Sequence[int]) -> float:
-    """Mean over words of the probability of each one's tag. *Shape* of the logits: (words, tags)."""
+def _mean_probability(logits: NDArray[np.float64], chosen: NDArray[np.float64]) -> float:
+    """Mean over words of the probability that one of the chosen tags is right.
+
+    *Shape* of the logits: (words, tags); of `chosen`, 1 or 0 each: (tags,).
+    """
     exponentials = np.exp(logits - logits.max(1, keepdims=True))
-    return float((exponentials[np.arange(len(tags)), tags] / exponentials.sum(1)).mean())
+    return float((exponentials @ chosen / exponentials.sum(1)).mean())
 
 
 def words_of(given: str | Words) -> tuple[str, list[tuple[int, int]]]:

@@ -188,6 +188,20 @@ def test_a_reader_that_has_enough_ends_it_quietly(built: Path) -> None:
     assert done.stderr == ""
 
 
+@pytest.mark.parametrize("options", ["", "--json"])
+def test_a_reader_that_has_enough_is_no_failed_run(options: str, built: Path, tmp_path: Path) -> None:
+    path = tmp_path / "in.txt"
+    path.write_text("a good film of the long kind\n" * 900)
+    command = f"set -o pipefail; {sys.executable} -m edgebert.cli predict {built} --input {path} {options} | head -n 1"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, len(done.stdout.splitlines()), done.stderr) == (0, 1, "")
+
+
+def test_a_closed_standard_input_holds_no_text(built: Path, monkeypatch: pytest.MonkeyPatch, run: Run) -> None:
+    monkeypatch.setattr(sys, "stdin", None)
+    assert refused(run("predict", built)).startswith("no text came on standard input; give TEXT")
+
+
 def test_a_file_is_refused_before_its_first_answer(built: Path, tmp_path: Path, run: Run) -> None:
     path = tmp_path / "t.txt"
     path.write_text("a good film\n\x01\n")

@@ -100,3 +100,37 @@ def test_labels_are_read_where_they_are(tmp_path: Path) -> None:
     path = tmp_path / "rows.tsv"
     path.write_text("1\ta good film\tpositive\n")
     assert [row.label for row in read_texts(path, manifest(NUMBERED))] == ["positive"]
+
+
+PAIRS = {"text": "6", "text_pair": "7", "label": "5", "header": False, "delimiter": "tab"}
+
+
+@pytest.mark.parametrize("columns", [NAMED | {"text_pair": "other"}, PAIRS], ids=["named", "numbered"])
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("one.jsonl", '{"text": "a dog"}\n'),
+        ("one.tsv", "text\na dog\n"),
+        ("one.csv", "text\na dog\n"),
+    ],
+)
+def test_texts_to_embed_come_without_their_pairs(
+    columns: dict[str, Any], name: str, content: str, tmp_path: Path
+) -> None:
+    path = tmp_path / name
+    path.write_text(content)
+    about = manifest(columns) | {"task": "similarity"}
+    assert [(row.text, row.text_pair, row.label) for row in read_texts(path, about)] == [("a dog", None, None)]
+    with pytest.raises(DataError):
+        read_rows(path, about)
+    with pytest.raises(DataError):
+        read_texts(path, about | {"task": "regression"})
+
+
+def test_a_pair_is_read_whole_where_it_is_there(tmp_path: Path) -> None:
+    path = tmp_path / "pairs.jsonl"
+    path.write_text('{"sentence": "a dog", "other": "a cat"}\n')
+    about = manifest(NAMED | {"text_pair": "other"}) | {"task": "similarity"}
+    assert [(row.text, row.text_pair) for row in read_texts(path, about)] == [("a dog", "a cat")]
+    path.write_text('{"text": "a dog", "text_pair": "a cat"}\n')
+    assert [(row.text, row.text_pair) for row in read_texts(path, about)] == [("a dog", "a cat")]

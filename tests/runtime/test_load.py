@@ -3,6 +3,7 @@
 import json
 import shutil
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -145,3 +146,13 @@ def test_a_bundle_works_where_it_is_moved_to(built: Path, tmp_path: Path) -> Non
     moved = Path(shutil.copytree(built, tmp_path / "ein Ordner mit ü"))
     assert edgebert.load(moved)(TEXTS) == edgebert.load(built)(TEXTS)
     assert edgebert.load(moved, runtime="openvino")(TEXTS) == edgebert.load(built, runtime="openvino")(TEXTS)
+
+
+@pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
+def test_threads_that_share_a_model_get_their_own_answers(built: Path, runtime: str) -> None:
+    model = edgebert.load(built, runtime=runtime, threads=1)
+    texts = ["a good film", "the story was awful", "good " * 9, "film"]
+    expected = [model(text) for text in texts]
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(model, texts * 60))
+    assert answers == expected * 60

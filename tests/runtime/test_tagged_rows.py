@@ -153,6 +153,12 @@ def test_anything_else_is_columns(tmp_path: Path, name: str) -> None:
     )
 
 
+@pytest.mark.parametrize("name", ["no.tsv", "no", "no.jsonl", "no.txt"])
+@pytest.mark.parametrize("with_intents", [False, True])
+def test_a_file_that_is_not_there_is_told_as_that(tmp_path: Path, name: str, with_intents: bool) -> None:
+    assert refused(tmp_path / name, with_intents=with_intents).startswith("no such file")
+
+
 def test_plain_lines_are_unlabelled_texts(tmp_path: Path) -> None:
     (tmp_path / "d.txt").write_text("turn on the lamp\n\nstop\n")
     for with_intents in (False, True):

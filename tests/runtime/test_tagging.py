@@ -64,11 +64,23 @@ def test_entities_have_label_text_place_and_score(encoder: Any) -> None:
         ("PER", "Ann\tLee", 2, 9),
         ("LOC", "Rome", 15, 19),
     ]
-    probability = np.exp(8) / (np.exp(8) + len(TAGS) - 1)
+    # B- and I- of the label together.
+    probability = (np.exp(8) + 1) / (np.exp(8) + len(TAGS) - 1)
     assert [entity.score for entity in tagged.entities] == pytest.approx([probability] * 2)
     assert tagged.words == ("Ann", "Lee", ",", "of", "Rome", "!")
     assert tagged.tags == ("B-PER", "I-PER", "O", "O", "B-LOC", "O")
     assert list(map(str, tagged.entities)) == ["PER:Ann Lee", "LOC:Rome"]
+
+
+def test_a_tag_that_the_scheme_puts_right_scores_as_its_label_does(encoder: Any) -> None:
+    tagger = tagger_of(encoder(32))
+    (window,) = tagger.encode("Rome")
+    logits = np.zeros((len(window.ids), len(TAGS)), np.float32)
+    logits[1, TAGS.index("I-LOC")], logits[1, TAGS.index("B-LOC")] = 9.0, 7.0
+    (entity,) = tagger.read("Rome", [window], [logits]).entities
+    assert (entity.label, entity.text) == ("LOC", "Rome")
+    others = len(TAGS) - 2
+    assert entity.score == pytest.approx((np.exp(9) + np.exp(7)) / (np.exp(9) + np.exp(7) + others))
 
 
 def test_words_are_taken_as_they_are_with_places_in_the_joined_text(encoder: Any) -> None:

@@ -14,11 +14,13 @@ from edgebert.errors import DataError, InputError, MissingColumnError, TextError
 from edgebert.examples import Columns, Example
 from edgebert.measure import metrics
 from edgebert.runtime.encode import Encoded, TextEncoder, check_text
-from edgebert.runtime.model import Model, Text, single_or_pair
+from edgebert.runtime.model import Model, Text, check_batch_size, single_or_pair
 from edgebert.runtime.session import Outputs, Session
 from edgebert.runtime.tasks import regression
 from edgebert.settings import within
 
+# Texts may come without their pairs: each is embedded alone.
+ALONE = True
 METRICS = {"spearman": metrics.SPEARMAN, "pearson": metrics.PEARSON}
 
 Vectors = NDArray[np.float32]
@@ -164,8 +166,7 @@ class SentenceModel(Model):
             TextError: Not an iterable of strings, none in it, or one without a token.
             InputError: A width that the embeddings were not trained to be cut to, or a `batch_size` below 1.
         """
-        if batch_size < 1:
-            raise InputError(f"batch_size is {batch_size}; give 1 or more")
+        check_batch_size(batch_size)
         if isinstance(texts, str | bytes | Mapping) or not isinstance(texts, Iterable):
             raise TextError(f"the {type(texts).__name__} {texts!r:.40} was given; give a list of texts")
         listed = list(texts)
@@ -175,8 +176,10 @@ class SentenceModel(Model):
             check_text(text, f"text {number} of {len(listed)}")
         return self._cut(np.stack([row[0] for row in self.raw(listed, batch_size)]), width)
 
-    def similarity(self, a: str | Sequence[str], b: str | Sequence[str], width: int | None = None) -> Any:  # noqa: ANN401
-        """Cosines of embeddings.
+    def similarity(
+        self, a: str | Sequence[str], b: str | Sequence[str], width: int | None = None, *, batch_size: int = 32
+    ) -> Any:  # noqa: ANN401
+        """Cosines of embeddings; `width` and `batch_size` as for `embed`.
 
         Returns:
             A float for two strings; else every text of `a` against every text of `b`, one string counting as a list
@@ -186,12 +189,12 @@ class SentenceModel(Model):
             TextError: Not strings, none, or one without a token.
             InputError: A width that the embeddings were not trained to be cut to.
         """
-        left, right = (self.embed([texts] if isinstance(texts, str) else texts, width) for texts in (a, b))
+        left, right = (self.embed(_listed(texts), width, batch_size=batch_size) for texts in (a, b))
         cosines = np.clip(left @ right.T, -1.0, 1.0)
         return float(cosines[0, 0]) if isinstance(a, str) and isinstance(b, str) else cosines
 
     def search(
-        self, query: str | Sequence[str], corpus: Sequence[str] | Vectors, k: int = 10
+        self, query: str | Sequence[str], corpus: Sequence[str] | Vectors, k: int = 10, *, batch_size: int = 32
     ) -> tuple[Indices, Vectors]:
         """The `k` texts of a corpus whose embeddings are nearest to the query's; every one is compared.
 
@@ -199,6 +202,7 @@ class SentenceModel(Model):
             query: A text, or several.
             corpus: Texts, or what `embed` gave for them, perhaps cut to one of `widths`.
             k: How many; all of a smaller corpus.
+            batch_size: Texts run together.
 
         Returns:
             Positions in the corpus and cosines, best first, of equal ones the earlier first. *Shape* of both: (k,) for
@@ -206,16 +210,13 @@ class SentenceModel(Model):
 
         Raises:
             TextError: Not strings, none, or one without a token.
-            InputError: `k` below 1, or embeddings of another width or that are no numbers.
+            InputError: `k` below 1, or embeddings of another width, of another length than 1, or that are no numbers.
         """
         if not isinstance(k, int | np.integer) or k < 1:
             raise InputError(f"k is {k!r}; give a whole number of 1 or more")
-        known = corpus if isinstance(corpus, np.ndarray) else self.embed(corpus)
-        if known.ndim != 2 or not len(known):
-            raise InputError(f"the corpus has the shape {known.shape}; give texts, or embeddings of (texts, width)")
-        if known.dtype.kind != "f" or not np.isfinite(known).all():
-            raise InputError(_not_embeddings(known))
-        asked = self._cut(self.embed([query] if isinstance(query, str) else query), known.shape[1])
+        texts = not isinstance(corpus, np.ndarray) or corpus.dtype.kind in "OSU"
+        known = self.embed(corpus, batch_size=batch_size) if texts else _embeddings(corpus)
+        asked = self._cut(self.embed(_listed(query), batch_size=batch_size), known.shape[1])
         cosines = asked @ known.T
         best = np.argsort(-cosines, axis=1, kind="stable")[:, :k]
         found = np.take_along_axis(cosines, best, axis=1)
@@ -233,12 +234,30 @@ class SentenceModel(Model):
         return shorter
 
 
-def _not_embeddings(known: Vectors) -> str:
-    """What is wrong with an array that was given for embeddings."""
+def _listed(texts: str | Sequence[str]) -> Sequence[str]:
+    return [texts] if isinstance(texts, str) else texts
+
+
+def _embeddings(known: Any) -> Vectors:  # noqa: ANN401
+    """An array as it came, once it is known to hold what `embed` gives.
+
+    Raises:
+        InputError: Its shape, its numbers or their lengths are not those of embeddings; the message names the row.
+    """
+    if known.ndim != 2 or not len(known):
+        raise InputError(f"the corpus has the shape {known.shape}; give texts, or embeddings of (texts, width)")
     if known.dtype.kind != "f":
-        return f"the corpus is an array of {known.dtype}; give texts as a list, or what embed gave for them"
-    row = int(np.flatnonzero(~np.isfinite(known).all(axis=1))[0])
-    return f"the corpus holds nan or infinity, first in row {row}; embed that text again"
+        raise InputError(f"the corpus is an array of {known.dtype}; give texts as a list, or what embed gave for them")
+    squares = np.einsum("ij,ij->i", known, known, dtype=np.float64)
+    if not np.isfinite(squares).all():
+        row = int(np.flatnonzero(~np.isfinite(squares))[0])
+        raise InputError(f"the corpus holds nan or infinity, first in row {row}; embed that text again")
+    # Half precision leaves a length within a thousandth.
+    if len(others := np.flatnonzero(np.abs(squares - 1.0) > 0.01)):
+        row, length = int(others[0]), float(np.sqrt(squares[others[0]]))
+        raise InputError(f"row {row} of the corpus has the length {length:.3g}, not 1; divide every row by its length")
+    vectors: Vectors = known
+    return vectors
 
 
 TASK = SentenceSimilarity

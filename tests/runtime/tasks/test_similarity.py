@@ -126,7 +126,7 @@ def test_embed_takes_an_iterable_of_strings_only(texts: Any, says: str, model: S
 
 
 def test_a_batch_of_nothing_is_refused(model: SentenceModel) -> None:
-    with pytest.raises(InputError, match="batch_size is 0; give 1 or more"):
+    with pytest.raises(InputError, match="batch_size is 0; give a whole number of 1 or more"):
         model.embed(["a"], batch_size=0)
 
 
@@ -178,6 +178,22 @@ def test_search_finds_exactly_the_nearest_best_first(model: SentenceModel) -> No
     assert np.array_equal(one[0], positions[0])
 
 
+def test_a_corpus_may_be_an_array_of_strings_or_of_half_precision(model: SentenceModel) -> None:
+    places, cosines = model.search("a", TEXTS, 3)
+    of_strings = model.search("a", np.array(TEXTS), 3)
+    assert of_strings[0].tolist() == places.tolist()
+    assert of_strings[1].tolist() == cosines.tolist()
+    halved = model.search("a", model.embed(TEXTS).astype(np.float16), 3)
+    assert halved[0].tolist() == places.tolist()
+    assert halved[1] == pytest.approx(cosines, abs=2e-3)
+
+
+def test_texts_of_similarity_and_search_run_as_many_together_as_is_said(model: SentenceModel) -> None:
+    model.similarity(["a", "b"], ["c"], batch_size=1)
+    model.search("a", ["b", "c"], batch_size=1)
+    assert {rows for rows, _ in model._session.shapes} == {1}  # type: ignore[attr-defined]
+
+
 def test_of_equal_texts_the_earlier_is_found_first_and_a_small_corpus_whole(model: SentenceModel) -> None:
     positions, cosines = model.search("a", ["c", "a", "b", "a"], k=99)
     assert positions.tolist()[:2] == [1, 3]
@@ -201,10 +217,12 @@ def test_a_corpus_of_cut_embeddings_is_searched_at_its_width(make: Callable[...,
         (None, 1, "the NoneType None was given; give a list of texts"),
         (np.zeros((0, 6), np.float32), 1, r"shape \(0, 6\)"),
         (np.zeros(6, np.float32), 1, r"shape \(6,\)"),
-        (np.zeros((4, 5), np.float32), 1, "width is 5"),
+        (np.eye(4, 5, dtype=np.float32), 1, "width is 5"),
+        (np.eye(3, 6, dtype=np.float32) * 5, 1, "row 0 of the corpus has the length 5, not 1; divide every row by its"),
+        (np.eye(8, 6, dtype=np.float32), 1, "row 6 of the corpus has the length 0, not 1"),
         (np.array([[0.0] * 6, [math.nan] * 6], np.float32), 1, "nan or infinity, first in row 1; embed that text"),
         (np.array([[math.inf] * 6], np.float32), 1, "nan or infinity, first in row 0; embed that text"),
-        (np.array([["a", "b"]]), 1, "the corpus is an array of <U1; give texts as a list, or what embed gave"),
+        (np.eye(6, dtype=np.int64), 1, "the corpus is an array of int64; give texts as a list, or what embed gave"),
     ],
 )
 def test_a_search_that_cannot_be_is_refused(corpus: Any, k: int, says: str, model: SentenceModel) -> None:
