@@ -78,7 +78,11 @@ def _report(built: object, as_json: bool) -> None:
         )
         return
     rows = [
-        (done.title, "kept" if done.cached else f"{done.seconds:.0f} s", _figures(done.report.metrics, manifest["task"]))
+        (
+            done.title,
+            "kept" if done.cached else f"{done.seconds:.0f} s",
+            _figures(done.report.metrics, manifest["task"]),
+        )
         for done in built.done
     ]
     write(table(("stage", "took", "gave"), rows))

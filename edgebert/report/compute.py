@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from edgebert.report.cases import variant_cell
@@ -14,7 +15,7 @@ MOST = 12
 
 def compute_section(run: Run) -> Section | None:
     """Roofline and operators, where the result holds them."""
-    tables = [_roofline(run), *(_operators(case) for case in run.cases if case.get("operators"))]
+    tables = [_roofline(run), _peaks(run), *(_operators(case) for case in run.cases if case.get("operators"))]
     held = tuple(part for part in tables if part)
     about = "The peak is what this machine reached in a probe of matrix products alone, not a data sheet's figure."
     return Section("Compute", about if _roofline(run) else "", tables=held) if held else None
@@ -32,6 +33,25 @@ def _roofline(run: Run) -> Table | None:
         ("share of peak", _share),
     ]
     return table("Share of the measured peak", columns, cases, ("lengths",)) if cases else None
+
+
+def _peaks(run: Run) -> Table | None:
+    """What the probe of matrix products alone gave, by the number of rows."""
+    probe = run.environment.get("gemm") or {}
+    found = {(row.get("rows"), row.get("precision")): row for row in probe.get("peaks") or []}
+    precisions = list(dict.fromkeys(precision for _, precision in found))
+    columns: list[Column[int]] = [("rows (tokens)", lambda rows: Cell(plain(rows)))]
+    columns += [(f"{plain(each).upper()} GMAC/s", _peak(found, each)) for each in precisions]
+    caption = f"Matrix products alone, threads: {plain(probe.get('threads'))}"
+    return table(caption, columns, list(dict.fromkeys(rows for rows, _ in found))) if found else None
+
+
+def _peak(found: dict[tuple[Any, Any], dict[str, Any]], precision: str) -> Callable[[int], Cell | None]:
+    def cell(rows: int) -> Cell | None:
+        reached = number(found.get((rows, precision), {}).get("gmacs"))
+        return None if reached is None else Cell(short(reached))
+
+    return cell
 
 
 def _large(case: Case, key: str, unit: str) -> Cell | None:

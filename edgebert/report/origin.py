@@ -13,7 +13,7 @@ STATE = (
     *("governor", "frequency_mhz", "temperature_c", "gpu_temperature_c", "throttled", "throttle_events", "power_mode"),
     "load_average",
 )
-LEFT_OUT = {"flags", "versions", "family_model"}
+LEFT_OUT = {"flags", "versions", "family_model", "gemm"}
 # Instruction sets that decide how fast matrix products run, as /proc/cpuinfo spells them.
 TELLING = (
     *("avx2", "fma", "f16c", "avx512f", "avx512_vnni", "avx512_bf16", "avx512_fp16", "avx_vnni", "amx_int8"),

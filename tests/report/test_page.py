@@ -80,7 +80,20 @@ def test_cases_stand_in_one_table_a_scenario_with_their_intervals(tmp_path: Path
 
 
 def test_operators_stand_slowest_first_and_a_share_has_a_bar(tmp_path: Path) -> None:
-    roofline, operators = sections(tmp_path, full())["Compute"].tables
+    document = full()
+    document["environment"]["gemm"] = {
+        "threads": 1,
+        "peaks": [
+            {"precision": "fp32", "rows": 1, "gmacs": 5.45},
+            {"precision": "fp32", "rows": 256, "gmacs": 58.36},
+            {"precision": "int8", "rows": 256, "gmacs": 445.14},
+        ],
+    }
+    found = sections(tmp_path, document)
+    roofline, peaks, operators = found["Compute"].tables
+    assert peaks.header == ("rows (tokens)", "FP32 GMAC/s", "INT8 GMAC/s")
+    assert rows(peaks) == [["1", "5.45", ""], ["256", "58.4", "445"]]
+    assert not [row for row in rows(found["Machine"].tables[0]) if "gemm" in row[0]]
     assert rows(roofline) == [
         *(["bundle (onnxruntime)", "natural lengths", "250 MMAC", "17.0 MB", "150", "375", "40.0%"],),
     ]
