@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import os
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,10 @@ from edgebert.runtime.tasks import device_half
 from edgebert.target import read_target
 
 NEEDED = ("torch", "transformers", "accelerate", "optimum", "onnx", "onnxscript", "sklearn", "tqdm")
+
+# How often one of PyTorch's threads looks whether the others are done before it sleeps; libgomp's own 300,000 keep a
+# core from whoever has the work.
+SPINS = "1000"
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -33,6 +38,8 @@ def run(arguments: argparse.Namespace) -> int:
     data_dir = Path(arguments.data_dir) if arguments.data_dir else recipe_path.parent
     # Said before PyTorch is imported, which takes seconds.
     note(f"exporting {recipe.name} for {target.name}; finished stages are kept in {work}")
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", SPINS)
     from edgebert.compress import distributed
     from edgebert.pipeline import Built, build
 
