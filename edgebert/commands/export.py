@@ -19,9 +19,9 @@ from edgebert.target import read_target
 
 NEEDED = ("torch", "transformers", "accelerate", "optimum", "onnx", "onnxscript", "sklearn", "tqdm")
 
-# How often one of PyTorch's threads looks whether the others are done before it sleeps; libgomp's own 300,000 keep a
-# core from whoever has the work.
-SPINS = "1000"
+# How often one of PyTorch's threads looks whether the others are done before it sleeps. libgomp's own 300,000 keep a
+# core from whoever has the work: CONTRIBUTING has figures.
+SPINS = "20000"
 
 
 def run(arguments: argparse.Namespace) -> int:

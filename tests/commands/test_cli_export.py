@@ -1,6 +1,7 @@
 """`edgebert export` with input that cannot be used: one clear line, exit 2, nothing half-written."""
 
 import errno
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -120,3 +121,15 @@ def test_without_the_export_extra_the_extra_is_named(
 )
 def test_the_closing_hint_asks_what_the_bundle_answers(task: str, segments: int, asked: str) -> None:
     assert question_for({"task": task, "segments": segments, "head": {"settings": {}}}) == asked
+
+
+@pytest.mark.parametrize(("policy", "spins"), [("", "20000"), ("ACTIVE", None)])
+def test_threads_wait_briefly_unless_they_are_told_otherwise(
+    policy: str, spins: str | None, recipe_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    for name in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY"):
+        monkeypatch.setenv(name, policy)
+        if not policy or name == "GOMP_SPINCOUNT":
+            monkeypatch.delenv(name)
+    refused(capsys, str(recipe_file), "--data-dir", str(tmp_path / "no"), "--out", str(tmp_path / "o"))
+    assert os.environ.get("GOMP_SPINCOUNT") == spins
