@@ -15,7 +15,7 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --no-compile --constraint constraints.txt --editable '.[export,openvino,report,demo,dev]'
 	touch $(READY)
 
-# Nine minutes on two idle cores. Where other work keeps them busy, OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE make demo.
+# Ten minutes with set-up on two idle cores. Where other work keeps them busy: OMP_NUM_THREADS=1 make demo.
 demo: setup  ## the whole chain on generated smart-home commands: fine-tune to measured INT8 bundle
 	$(BIN)/python -m edgebert.demo.corpus build/demo-data
 	$(BIN)/edgebert export export/demo.toml --data-dir build/demo-data --out $(DEMO)

@@ -88,7 +88,7 @@ def _report(built: object, as_json: bool) -> None:
         (
             done.title,
             "kept" if done.cached else f"{done.seconds:.0f} s",
-            _figures(done.report.metrics, manifest["task"]),
+            _figures(done.report.metrics, labelled=bool(manifest["labels"])),
         )
         for done in built.done
     ]
@@ -113,14 +113,14 @@ def question_for(manifest: dict[str, Any]) -> str:
     return '"your text"' if alone else '"one text" --text-pair "another"'
 
 
-def _figures(metrics: dict[str, object], task: str) -> str:
+def _figures(metrics: dict[str, object], labelled: bool) -> str:
     parts = []
     for key, value in metrics.items():
         if key == "quality" and isinstance(value, dict):
             parts += [f"{split} {quality['metric']} {shown(quality)}" for split, quality in value.items()]
         elif key in ("parity", "agreement") and isinstance(value, dict):
-            # An embedding has no answer in it to be the same.
-            same = "" if task == "similarity" else f", the same answer in {value['agreement']:.1%} of texts"
+            # The largest number of an embedding or of a single score says nothing.
+            same = f", the likeliest labels the same in {value['agreement']:.1%} of texts" if labelled else ""
             parts.append(f"outputs within {value['max_difference']:.1e} of PyTorch's{same}")
         elif not isinstance(value, dict):
             parts.append(f"{key} {value:g}" if isinstance(value, float) else f"{key} {value}")

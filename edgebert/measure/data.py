@@ -30,8 +30,7 @@ def read_texts(path: Path, manifest: dict[str, Any]) -> list[Example]:
     Raises:
         DataError: The file cannot be used.
     """
-    labelled = namings(manifest)
-    return _read(path, manifest, [*labelled, *unlabelled(manifest)])
+    return _read(path, manifest, _numbers_last([*namings(manifest), *unlabelled(manifest)]))
 
 
 def data_file(manifest: dict[str, Any]) -> str:
@@ -41,11 +40,10 @@ def data_file(manifest: dict[str, Any]) -> str:
 
 
 def namings(manifest: dict[str, Any]) -> list[Columns]:
-    """Columns of the data that the bundle was made from, and the usual ones; numbers last, for any table has those."""
+    """Columns of the data that the bundle was made from, and the usual ones."""
     own = Columns(**manifest["data"]["columns"])
     usual = Columns(text_pair="text_pair" if own.text_pair else "", label="label" if own.label else "")
-    both = [own, usual] if own.header else [usual, own]
-    return [own] if own == usual else both
+    return [own] if own == usual else _numbers_last([own, usual])
 
 
 def unlabelled(manifest: dict[str, Any]) -> list[Columns]:
@@ -53,10 +51,12 @@ def unlabelled(manifest: dict[str, Any]) -> list[Columns]:
     pairs = [replace(columns, label="") for columns in namings(manifest)]
     if not getattr(device_half(manifest["task"]), "ALONE", False):
         return pairs
-    alone = [replace(columns, text_pair="") for columns in pairs]
-    named = pairs[0].header
-    # Any table has numbered columns: they come after every name.
-    return [*pairs, *alone] if named else [columns for both in zip(pairs, alone, strict=True) for columns in both]
+    return _numbers_last([*pairs, *(replace(columns, text_pair="") for columns in pairs)])
+
+
+def _numbers_last(namings: Sequence[Columns]) -> list[Columns]:
+    """The same in order, but columns that go by number after every name: any table has those."""
+    return sorted(namings, key=lambda columns: not columns.header)
 
 
 def _read(path: Path, manifest: dict[str, Any], by: Sequence[Columns]) -> list[Example]:

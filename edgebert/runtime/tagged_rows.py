@@ -37,7 +37,7 @@ def read_tagged(path: Path, columns: Columns, settings: Settings, with_intents: 
     elif suffix == ".txt" and not looks_like_columns(path, settings.tag_column):
         examples = read_examples(path, Columns(columns.text, label=""))
     elif with_intents:
-        read_text(path)
+        read_text(path)  # raises where there is no such file, or no text in it
         raise DataError(f"{path}: columns hold no intents; expected a folder of seq.in, seq.out, label, or a .jsonl")
     else:
         examples = read_conll(path, check, settings.token_column, settings.tag_column)

@@ -112,6 +112,7 @@ PAIRS = {"text": "6", "text_pair": "7", "label": "5", "header": False, "delimite
         ("one.jsonl", '{"text": "a dog"}\n'),
         ("one.tsv", "text\na dog\n"),
         ("one.csv", "text\na dog\n"),
+        ("one.tsv", "a\tb\tc\td\te\tf\ttext\n1\t2\t3\t4\t5\t6\ta dog\n"),
     ],
 )
 def test_texts_to_embed_come_without_their_pairs(

@@ -214,8 +214,10 @@ class SentenceModel(Model):
         """
         if not isinstance(k, int | np.integer) or k < 1:
             raise InputError(f"k is {k!r}; give a whole number of 1 or more")
-        texts = not isinstance(corpus, np.ndarray) or corpus.dtype.kind in "OSU"
-        known = self.embed(corpus, batch_size=batch_size) if texts else _embeddings(corpus)
+        if isinstance(corpus, np.ndarray) and corpus.dtype.kind not in "OSU":
+            known = _embeddings(corpus)
+        else:
+            known = self.embed(corpus, batch_size=batch_size)
         asked = self._cut(self.embed(_listed(query), batch_size=batch_size), known.shape[1])
         cosines = asked @ known.T
         best = np.argsort(-cosines, axis=1, kind="stable")[:, :k]
@@ -238,7 +240,7 @@ def _listed(texts: str | Sequence[str]) -> Sequence[str]:
     return [texts] if isinstance(texts, str) else texts
 
 
-def _embeddings(known: Any) -> Vectors:  # noqa: ANN401
+def _embeddings(known: NDArray[Any]) -> Vectors:
     """An array as it came, once it is known to hold what `embed` gives.
 
     Raises:
@@ -248,7 +250,7 @@ def _embeddings(known: Any) -> Vectors:  # noqa: ANN401
         raise InputError(f"the corpus has the shape {known.shape}; give texts, or embeddings of (texts, width)")
     if known.dtype.kind != "f":
         raise InputError(f"the corpus is an array of {known.dtype}; give texts as a list, or what embed gave for them")
-    squares = np.einsum("ij,ij->i", known, known, dtype=np.float64)
+    squares = np.einsum("ij,ij->i", known, known, dtype=np.result_type(known, np.float32))
     if not np.isfinite(squares).all():
         row = int(np.flatnonzero(~np.isfinite(squares))[0])
         raise InputError(f"the corpus holds nan or infinity, first in row {row}; embed that text again")
@@ -256,8 +258,7 @@ def _embeddings(known: Any) -> Vectors:  # noqa: ANN401
     if len(others := np.flatnonzero(np.abs(squares - 1.0) > 0.01)):
         row, length = int(others[0]), float(np.sqrt(squares[others[0]]))
         raise InputError(f"row {row} of the corpus has the length {length:.3g}, not 1; divide every row by its length")
-    vectors: Vectors = known
-    return vectors
+    return known
 
 
 TASK = SentenceSimilarity
