@@ -115,6 +115,7 @@ def _has_shape(manifest: dict[str, Any]) -> bool:
         )
         runtime, choice = manifest["runtime"], manifest["profile"]["export"]
         graphs = isinstance(runtime["graphs"], dict) and runtime["default"] in runtime["graphs"]
+        graphs = graphs and isinstance(runtime.get("unpadded", ""), str)
         threads, buckets = isinstance(choice["intra_op_threads"], int), isinstance(choice["length_buckets"], list)
         lists = all(isinstance(manifest[key], list) for key in ("files", "labels", "inputs", "outputs", "layers"))
         head = isinstance(manifest["head"]["settings"], dict)

@@ -19,6 +19,7 @@ from edgebert.compress.report import StageReport
 from edgebert.exporters.card import model_card
 from edgebert.exporters.cost import graph_cost
 from edgebert.exporters.graphs import GRAPH, GraphJob, copy_graphs, write_openvino
+from edgebert.exporters.unpadded import UNPADDED
 from edgebert.measure.cost import cost_entries
 from edgebert.recipe import Recipe, settings_dict
 from edgebert.target import Target
@@ -122,6 +123,7 @@ def _manifest(parts: BundleParts, folder: Path, reports: Sequence[StageReport]) 
             "default": preferred if preferred in graphs else next(iter(graphs)),
             "graphs": graphs,
             "default_fusions": plain,
+            **({"unpadded": UNPADDED} if (folder / UNPADDED).is_file() else {}),
         },
         "profile": settings_dict(parts.target),
         "layers": [asdict(shape) for shape in shapes],

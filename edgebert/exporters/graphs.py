@@ -22,6 +22,7 @@ from edgebert.examples import Example
 from edgebert.exporters.inference import InferenceModel
 from edgebert.exporters.onnx import PlainModel, can_rewrite, export_fast, export_plain, fast_module
 from edgebert.exporters.parity import Parity, compare, require_parity
+from edgebert.exporters.unpadded import UNPADDED
 from edgebert.measure.quality import evaluate
 from edgebert.recipe import ExportSettings
 from edgebert.runtime.encode import Encoded, TextEncoder
@@ -130,16 +131,23 @@ def write_openvino(graph: Path, out: Path) -> None:
 
 def copy_graphs(source: Path, out: Path) -> None:
     """Copy a graph stage's files into a bundle."""
-    shutil.copyfile(source / GRAPH, out / GRAPH)
+    for name in (GRAPH, UNPADDED):
+        if (source / name).is_file():
+            shutil.copyfile(source / name, out / name)
     if (source / "openvino").is_dir():
         shutil.copytree(source / "openvino", out / "openvino")
 
 
 def compare_graph(
-    job: GraphJob, session: Session, names: list[str], windows: list[Encoded], reference: list[Outputs]
+    job: GraphJob,
+    session: Session,
+    names: list[str],
+    windows: list[Encoded],
+    reference: list[Outputs],
+    batch_sizes: Sequence[int] = (1, 8),
 ) -> Parity:
     """How far a graph's outputs are from PyTorch's on the same windows."""
-    return compare(reference, session, names, windows, job.task().OUTPUTS, job.pad_id)
+    return compare(reference, session, names, windows, job.task().OUTPUTS, job.pad_id, batch_sizes)
 
 
 def tuned_head(job: GraphJob, session: Session, names: list[str]) -> dict[str, Any]:

@@ -16,16 +16,18 @@ from edgebert.compress.quantize.graph import load_folded
 from edgebert.compress.quantize.guard import Guard
 from edgebert.compress.quantize.products import release, weight_products
 from edgebert.compress.report import StageReport
-from edgebert.exporters.graphs import GRAPH, GraphJob, compare_graph, quality_of, tuned_head
+from edgebert.exporters.graphs import CPU, GRAPH, GraphJob, compare_graph, quality_of, tuned_head
 from edgebert.exporters.guarded import Outcome, open_onnx
 from edgebert.exporters.inference import InferenceModel
 from edgebert.exporters.onnx import export_module, graph_inputs
 from edgebert.exporters.parity import require_parity
+from edgebert.exporters.unpadded import UNPADDED, write_unpadded
 from edgebert.recipe import QuantizeSettings, settings_dict
 from edgebert.runtime.encode import Encoded
+from edgebert.runtime.session import UnpaddedSession
 from edgebert.target import ExportChoice
 
-VERSION = 6
+VERSION = 7
 CALIBRATED, SMOOTHED = ".calibrated.onnx", ".smoothed.onnx"
 Make = Callable[[Collection[str], Path], None]
 
@@ -41,7 +43,7 @@ def quantized_graph(
         settings: The recipe's `[quantize]` table.
         form: `dynamic` or `static`.
         choice: The profile's types and granularity.
-        out: Folder for `model.onnx` and `openvino/`.
+        out: Folder for `model.onnx`, `unpadded.onnx` and `openvino/`.
 
     Raises:
         RunError: `settings.max_drop` cannot be held.
@@ -71,6 +73,9 @@ def quantized_graph(
     names = graph_inputs(out / GRAPH)
     session = open_onnx(out / GRAPH)
     metrics["agreement"] = asdict(compare_graph(job, session, names, windows, reference))
+    if "onnx" in job.settings.formats and write_unpadded(out / GRAPH, out / UNPADDED):
+        session = UnpaddedSession(out / UNPADDED, 2, CPU)
+        metrics["unpadded"] = asdict(compare_graph(job, session, names, windows, reference, batch_sizes=(1,)))
     metrics["head"] = tuned = tuned_head(job, session, names)
     metrics["quality"] = quality_of(job, session, names, tuned)
     if "openvino" in job.settings.formats:

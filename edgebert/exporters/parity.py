@@ -31,8 +31,9 @@ def compare(
     windows: Sequence[Encoded],
     kinds: Mapping[str, bool],
     pad_id: int = 0,
+    batch_sizes: Sequence[int] = (1, 8),
 ) -> Parity:
-    """Run every window twice, alone and in padded batches of eight, and take the worse.
+    """Run every window in batches of every size, so alone and in padded ones of eight, and take the worst.
 
     Args:
         reference: Outputs of the PyTorch model for every window.
@@ -41,9 +42,10 @@ def compare(
         windows: Real sentences.
         kinds: The task's outputs, and whether each has a row a token.
         pad_id: Token id of padding.
+        batch_sizes: Windows that run together.
     """
     parities = []
-    for batch_size in (1, 8):
+    for batch_size in batch_sizes:
         outputs: list[Outputs] = []
         for start in range(0, len(windows), batch_size):
             chunk = windows[start : start + batch_size]

@@ -26,9 +26,11 @@ class Variant:
     @property
     def size_mb(self) -> float:
         """Size of the graph files that the runtime opens."""
-        graph = self.manifest["runtime"]["graphs"][self.runtime]
-        stem = graph.removesuffix(".xml")
-        paths = {graph} if stem == graph else {graph, f"{stem}.bin"}
+        runtime = self.manifest["runtime"]
+        graph = runtime["graphs"][self.runtime]
+        # Either ONNX graph is opened with the other: the second one's weights are in the first.
+        also = f"{graph.removesuffix('.xml')}.bin" if graph.endswith(".xml") else runtime.get("unpadded")
+        paths = {graph, also}
         return float(sum(entry["bytes"] for entry in self.manifest["files"] if entry["path"] in paths)) / 1e6
 
 

@@ -10,7 +10,7 @@ from edgebert.bundle import check_files, read_manifest
 from edgebert.errors import BundleError, InputError
 from edgebert.runtime.encode import TextEncoder
 from edgebert.runtime.model import Model
-from edgebert.runtime.session import OnnxSession, OpenVinoSession, Session
+from edgebert.runtime.session import CPU, OnnxSession, OpenVinoSession, Session, UnpaddedSession
 from edgebert.runtime.tasks import device_half
 
 MOST_THREADS = 1024
@@ -68,4 +68,7 @@ def open_session(
         return OpenVinoSession(graph, threads, [*buckets, manifest["max_length"]], profile=profile is not None)
     fuse_everything = manifest["runtime"].get("default_fusions", False)
     name, options = provider or (choice["provider"], {})
-    return OnnxSession(graph, threads, name, fuse_everything, arena, profile, options)
+    kind, unpadded = OnnxSession, manifest["runtime"].get("unpadded")
+    if unpadded and name == CPU:
+        kind, graph = UnpaddedSession, path / unpadded
+    return kind(graph, threads, name, fuse_everything, arena, profile, options)

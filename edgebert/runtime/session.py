@@ -104,6 +104,20 @@ class OnnxSession:
         return Path(self._session.end_profiling())
 
 
+class UnpaddedSession(OnnxSession):
+    """ONNX Runtime, with a graph that reads no mask in attention: all texts of a batch have the same length."""
+
+    def run(self, inputs: dict[str, Ids]) -> Outputs:
+        """Outputs of one batch without padding.
+
+        Raises:
+            ValueError: There is padding; it would be read as text.
+        """
+        if not inputs["attention_mask"].all():
+            raise ValueError("a batch with padding was given to a graph for texts without; run each length by itself")
+        return super().run(inputs)
+
+
 def _providers(provider: str, options: Mapping[str, str]) -> list[tuple[str, dict[str, str]]]:
     """The provider, and those that take over the operators it lacks."""
     others = {CPU: [], TENSORRT: [CUDA, CPU]}.get(provider, [CPU])

@@ -97,7 +97,9 @@ def test_less_than_one_thread_is_refused(built: Path, threads: int) -> None:
     assert refused(built, InputError, threads=threads) == f"threads is {threads}; give 1 to 1024"
 
 
-@pytest.mark.parametrize("name", ["model.onnx", "tokenizer.json", "openvino/model.xml", "openvino/model.bin"])
+@pytest.mark.parametrize(
+    "name", ["model.onnx", "unpadded.onnx", "tokenizer.json", "openvino/model.xml", "openvino/model.bin"]
+)
 @pytest.mark.parametrize("damage", ["missing", "truncated", "altered"])
 def test_a_damaged_file_is_named(bundle_copy: Path, name: str, damage: str) -> None:
     path = bundle_copy / name
@@ -109,7 +111,8 @@ def test_a_damaged_file_is_named(bundle_copy: Path, name: str, damage: str) -> N
 
 
 @pytest.mark.parametrize(
-    ("name", "runtime"), [("model.onnx", "onnxruntime"), ("openvino/model.xml", "openvino"), ("tokenizer.json", None)]
+    ("name", "runtime"),
+    [("unpadded.onnx", "onnxruntime"), ("openvino/model.xml", "openvino"), ("tokenizer.json", None)],
 )
 def test_a_file_that_is_not_what_its_name_says_is_named(bundle_copy: Path, name: str, runtime: str | None) -> None:
     (bundle_copy / name).write_text("no such thing")

@@ -16,6 +16,7 @@ import edgebert
 from edgebert.errors import InputError, TextError
 from edgebert.runtime.encode import Encoded, TextEncoder
 from edgebert.runtime.model import Model, padded_inputs, split_batch
+from edgebert.runtime.session import UnpaddedSession
 
 TEXTS = [
     "a good film",
@@ -40,6 +41,17 @@ class CountingSession:
     def run(self, inputs: dict[str, Any]) -> Any:
         self.shapes.append(inputs["input_ids"].shape)
         return inputs["attention_mask"].sum(1, keepdims=True).astype(np.float32), inputs["input_ids"] * np.float32(1)
+
+
+class CountingUnpadded(UnpaddedSession):
+    """The same, for inputs without padding alone."""
+
+    def __init__(self) -> None:
+        self.counting = CountingSession()
+
+    def run(self, inputs: dict[str, Any]) -> Any:
+        assert inputs["attention_mask"].all()
+        return self.counting.run(inputs)
 
 
 @dataclass(frozen=True)
@@ -196,6 +208,21 @@ def test_every_text_gets_the_outputs_of_its_own_windows(
     assert answers == expected
     assert [model(text) for text in LONG] == expected
     assert max(shape[0] for shape in session.shapes) <= batch_size
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 32])
+def test_where_nothing_may_be_padded_windows_of_one_length_share_a_batch(
+    by_hand: tuple[Model, CountingSession], batch_size: int
+) -> None:
+    model, _ = by_hand
+    expected, session = model(LONG), CountingUnpadded()
+    model.run_on(session)
+    assert model(LONG, batch_size=batch_size) == expected
+    lengths = [len(window.ids) for text in LONG for window in model.task.encode(text)]
+    shapes = session.counting.shapes
+    assert sum(rows for rows, _ in shapes) == len(lengths)
+    assert len(set(lengths)) < len(lengths)
+    assert len(shapes) == sum(-(-lengths.count(length) // batch_size) for length in set(lengths))
 
 
 def test_raw_outputs_are_those_of_every_window_in_order(by_hand: tuple[Model, CountingSession]) -> None:

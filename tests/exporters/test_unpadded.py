@@ -1,0 +1,94 @@
+"""The graph for texts without padding: the same answers without a mask, weights of the other file."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from onnx import TensorProto
+
+import edgebert
+from edgebert.bundle import read_manifest
+from edgebert.compress import checkpoint
+from edgebert.compress.tasks import text_classification as half
+from edgebert.errors import BundleError
+from edgebert.exporters.onnx import export_fast
+from edgebert.exporters.unpadded import LEAST_BYTES, UNPADDED, drop_mask, write_unpadded
+from edgebert.runtime.session import CPU, UnpaddedSession
+
+
+@pytest.fixture(scope="module")
+def masked(classifier_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A full-precision graph of three layers that reads a mask."""
+    model = checkpoint.load_model(classifier_checkpoint, "text-classification", ["a", "b"]).eval()
+    graph = tmp_path_factory.mktemp("unpadded") / "model.onnx"
+    export_fast(model, half, ["logits"], 1, 32, graph)
+    return graph
+
+
+def logits(graph: bytes, ids: np.ndarray) -> np.ndarray:
+    session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
+    return np.asarray(session.run(None, {"input_ids": ids, "attention_mask": np.ones_like(ids)})[0])
+
+
+@pytest.mark.parametrize("length", range(1, 33))
+def test_full_precision_answers_are_the_same_at_every_length(masked: Path, length: int) -> None:
+    model = onnx.load(masked)
+    assert drop_mask(model) == 3
+    ids = np.random.default_rng(length).integers(5, 40, (3, length))
+    assert np.abs(logits(model.SerializeToString(), ids) - logits(masked.read_bytes(), ids)).max() <= 1e-5
+
+
+def test_full_precision_graphs_have_none(masked: Path, tmp_path: Path, built: Path) -> None:
+    assert not write_unpadded(masked, tmp_path / UNPADDED)
+    assert not list(tmp_path.iterdir())
+    stages = list(built.with_name(built.name + ".stages").iterdir())
+    assert len(stages) > 1
+    assert not any((folder / UNPADDED).exists() or "unpadded" in read_manifest(folder)["runtime"] for folder in stages)
+
+
+def test_int8_weights_are_stored_once(built: Path) -> None:
+    stored = (built / "model.onnx").read_bytes()
+    whole = {tensor.name: tensor for tensor in onnx.load(built / "model.onnx").graph.initializer}
+    large = {name for name, tensor in whole.items() if is_int8(tensor) and len(tensor.raw_data) >= LEAST_BYTES}
+    assert large
+    graph = onnx.load(built / UNPADDED, load_external_data=False).graph
+    referring = {tensor.name: tensor for tensor in graph.initializer if tensor.external_data}
+    assert set(referring) == large
+    for name, tensor in referring.items():
+        place = {entry.key: entry.value for entry in tensor.external_data}
+        start, length = int(place["offset"]), int(place["length"])
+        assert place["location"] == "model.onnx"
+        assert not tensor.raw_data
+        assert stored[start : start + length] == whole[name].raw_data
+
+
+def is_int8(tensor: TensorProto) -> bool:
+    return tensor.data_type in (TensorProto.INT8, TensorProto.UINT8)
+
+
+def test_the_bundle_answers_single_texts_with_it_as_with_the_mask(built: Path, tmp_path: Path) -> None:
+    manifest = read_manifest(built)
+    assert manifest["runtime"]["unpadded"] == UNPADDED
+    model = edgebert.load(built)
+    with_mask = onnxruntime.InferenceSession(str(built / "model.onnx"), providers=["CPUExecutionProvider"])
+    for text in ("good film", "the story was dull and so very cold", "a"):
+        ids = np.array([model.task.encode(text)[0].ids])
+        wanted = with_mask.run(None, {"input_ids": ids, "attention_mask": np.ones_like(ids)})[0][0]
+        assert np.abs(model.raw([text])[0][0] - wanted).max() <= 1e-3
+    (quantize,) = [stage for stage in manifest["stages"] if stage["stage"] == "quantize"]
+    assert quantize["metrics"]["unpadded"]["texts"] == quantize["metrics"]["agreement"]["texts"]
+
+
+def test_padding_is_refused_not_read(built: Path) -> None:
+    session = UnpaddedSession(built / UNPADDED, 1, CPU)
+    ids = np.array([[2, 7, 3], [2, 3, 0]])
+    with pytest.raises(ValueError, match="run each length by itself"):
+        session.run({"input_ids": ids, "attention_mask": (ids > 0).astype(np.int64)})
+
+
+def test_without_the_graph_that_holds_the_weights_it_is_told(bundle_copy: Path) -> None:
+    (bundle_copy / "model.onnx").unlink()
+    with pytest.raises(BundleError, match=r"model\.onnx"):
+        edgebert.load(bundle_copy)
