@@ -41,11 +41,15 @@ def run(arguments: argparse.Namespace) -> int:
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", SPINS)
     from edgebert.compress import distributed
+    from edgebert.compress.progress import end_bars
     from edgebert.pipeline import Built, build
 
     if distributed.is_main():
         _say_replaced(out, recipe.name)
-    built: Built = build(recipe, target, arguments.model or recipe.model.source, data_dir, out, work)
+    try:
+        built: Built = build(recipe, target, arguments.model or recipe.model.source, data_dir, out, work)
+    finally:
+        end_bars()
     if distributed.is_main():
         _report(built, arguments.json)
     return 0

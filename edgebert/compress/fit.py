@@ -7,6 +7,7 @@ from pathlib import Path
 from edgebert.compress import arch, checkpoint
 from edgebert.compress.prune import check_prunable
 from edgebert.compress.student import check_layers, check_width
+from edgebert.compress.tasks import workstation_half
 from edgebert.compress.vocabulary import check_vocabulary
 from edgebert.errors import SettingsError
 from edgebert.recipe import Recipe
@@ -20,8 +21,8 @@ def check_fit(folder: Path, recipe: Recipe) -> None:
         recipe: What is to be done with it.
 
     Raises:
-        SettingsError: Texts longer than its positions, layers that it does not have, or a compression or smoothing
-            that its family does not allow.
+        SettingsError: Texts longer than its positions, layers that it does not have, a head too wide for it, or a
+            compression or smoothing that its family does not allow.
     """
     config = checkpoint.load_config(folder)
     longest = arch.longest_input(config)
@@ -33,6 +34,9 @@ def check_fit(folder: Path, recipe: Recipe) -> None:
     if recipe.distill:
         check_layers(config.num_hidden_layers, recipe.distill.layers)
         check_width(config, recipe.distill.hidden_size)
+    check_head = getattr(workstation_half(recipe.task, recipe.head), "check_width", None)
+    if check_head:
+        check_head((recipe.distill and recipe.distill.hidden_size) or config.hidden_size)
     if recipe.prune:
         check_prunable(config)
     if recipe.vocabulary:

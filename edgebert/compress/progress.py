@@ -11,3 +11,9 @@ from tqdm import tqdm
 def progress(items: Any = None, **settings: Any) -> Any:  # noqa: ANN401
     """A tqdm bar over `items`, or one to be moved by hand, with tqdm's own settings."""
     return tqdm(items, mininterval=0.2 if sys.stderr.isatty() else 15.0, dynamic_ncols=True, **settings)
+
+
+def end_bars() -> None:
+    """End the line of every bar that an error has left standing, so that what is said next begins one of its own."""
+    for bar in list(getattr(tqdm, "_instances", ())):
+        bar.close()

@@ -136,24 +136,29 @@ class SimilarityHalf:
 
     def head(self, model: Any) -> nn.Module:  # noqa: ANN401
         """Pooling and normalisation."""
-        self._check_widths(int(model.config.hidden_size))
+        self.check_width(int(model.config.hidden_size))
         return EmbeddingHead(self.settings.pooling)
+
+    def check_width(self, full: int) -> None:
+        """Refuse `head.widths` that are no narrower than embeddings of this width.
+
+        Raises:
+            SettingsError: Says how wide they are.
+        """
+        for width in self.settings.widths:
+            if width >= full:
+                raise SettingsError(
+                    f"head.widths {list(self.settings.widths)}: embeddings are {full} wide; give narrower widths only"
+                )
 
     def _scaled(self, scores: Tensor) -> Tensor:
         return (scores - self.settings.low) / (self.settings.high - self.settings.low)
 
     def _cuts(self, vectors: Tensor) -> list[Tensor]:
         """Embeddings cut to every width and normalised anew, the whole ones last."""
-        self._check_widths(vectors.shape[1])
+        self.check_width(vectors.shape[1])
         cut = [functional.normalize(vectors[:, :width].float(), dim=-1) for width in self.settings.widths]
         return [*cut, vectors.float()]
-
-    def _check_widths(self, full: int) -> None:
-        for width in self.settings.widths:
-            if width >= full:
-                raise SettingsError(
-                    f"head.widths {list(self.settings.widths)}: embeddings are {full} wide; give narrower widths only"
-                )
 
 
 class EmbeddingHead(nn.Module):

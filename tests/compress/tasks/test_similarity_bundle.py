@@ -129,6 +129,16 @@ def test_cut_embeddings_still_tell_texts_apart(exported: Path, model: SentenceMo
         assert HALF.score("spearman", [row.label for row in data.test], cosines) > 0.6
 
 
+@pytest.mark.parametrize(("settings", "width"), [(("head.widths=[8, 32]",), 32), (("distill.hidden_size=16",), 16)])
+def test_widths_that_no_embedding_has_are_refused_before_anything_is_trained(
+    settings: tuple[str, ...], width: int, exported: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    changed = [word for setting in settings for word in ("--set", setting)]
+    assert main(["export", str(exported.with_name("likeness.toml")), "--out", str(tmp_path / "wide"), *changed]) == 2
+    assert f"embeddings are {width} wide; give narrower widths only" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
 def test_the_pruned_folder_reloads_as_the_model_that_the_bundle_came_from(exported: Path) -> None:
     (recovered,) = exported.with_name("bundle.work").glob("recover-*")
     (graph,) = exported.with_name("bundle.work").glob("graph-*")
