@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -114,7 +115,7 @@ class _Build:
         final = self._finished(last, fast)
         stages = self._stage_bundles(teacher, chain, skip_last=self.precision == "none")
         baseline = stages[0] if self.recipe.export.baseline and stages else None
-        self._write(self.out, last, final, self.precision, baseline)
+        self._write(self.out, last, final, self.precision, self.recipe.export.formats, baseline)
         return Built(self.out, tuple(stages), bundle.bundle_hash(self.out), tuple(self.done))
 
     def _stage(
@@ -235,12 +236,12 @@ class _Build:
     def _chosen(self, step: Step, graph: Done) -> Step:
         """Settle form, types and runtime by what this machine does fastest."""
         settings, choice = self.recipe.quantize, self.target.export
-        inputs = {"graph": bundle.folder_sha256(graph.folder, ["model.onnx"]), "settings": settings_dict(settings)}
+        inputs = {**self._graph_inputs(step, graph), "settings": settings_dict(settings)}
         inputs |= {"profile": settings_dict(choice), "formats": list(self.recipe.export.formats)}
         machine = environment()
         inputs |= {"machine": {key: machine[key] for key in ("cpu", "flags", "cores", "versions")}}
         action = partial(choose, self._job(step), graph.folder, settings, choice)
-        done = self._stage(CHOOSE, CHOOSE_VERSION, {**inputs, **self._data_inputs(*SPLITS)}, action)
+        done = self._stage(CHOOSE, CHOOSE_VERSION, inputs, action)
         chosen = Candidate(**done.report.metrics["chosen"])
         self.precision, self.target = chosen.form, replace(self.target, export=chosen.of(choice))
         return Step(step.name, step.folder, (*step.reports, done.report))
@@ -252,22 +253,22 @@ class _Build:
         return self._halved(step, graph) if self.precision == "fp16" else self._quantized(step, graph)
 
     def _halved(self, step: Step, graph: Done) -> Done:
-        inputs = {"graph": bundle.folder_sha256(graph.folder, ["model.onnx"]), **self._data_inputs(*SPLITS)}
-        return self._stage("fp16", FP16_VERSION, inputs, partial(fp16_graph, self._job(step), graph.folder))
+        action = partial(fp16_graph, self._job(step), graph.folder)
+        return self._stage("fp16", FP16_VERSION, self._graph_inputs(step, graph), action)
 
     def _quantized(self, step: Step, graph: Done) -> Done:
         job = self._job(step)
-        inputs = {"model": model_hash(step.folder), "settings": settings_dict(self.recipe.quantize)}
+        inputs = {**self._graph_inputs(step, graph), "settings": settings_dict(self.recipe.quantize)}
         inputs |= {"profile": settings_dict(self.target.export), "formats": list(self.recipe.export.formats)}
-        inputs |= {"graph": bundle.folder_sha256(graph.folder, ["model.onnx"]), "format": self.precision}
         action = partial(quantized_graph, job, graph.folder, self.recipe.quantize, self.precision, self.target.export)
-        return self._stage("quantize", INT8_VERSION, {**inputs, **self._data_inputs(*SPLITS)}, action)
+        return self._stage("quantize", INT8_VERSION, {**inputs, "format": self.precision}, action)
 
     def _stage_bundles(self, teacher: Step, chain: list[Step], skip_last: bool) -> list[Path]:
         """Full-precision bundles of the baseline and of every stage, for `edgebert bench --stages`."""
-        if not (self.recipe.export.stages or self.recipe.export.baseline):
-            return []
         root = self.out.with_name(self.out.name + ".stages")
+        if not (self.recipe.export.stages or self.recipe.export.baseline):
+            _remove_bundles(root, keep=())
+            return []
         steps = [("0-baseline", teacher, "plain"), ("1-graph", teacher, "fast")]
         names = {"distill": "2-distill", "recover": "3-prune"}
         names |= dict.fromkeys(("vocabulary", "recover-vocabulary"), "4-vocabulary") | {AWARE: f"5-{AWARE}"}
@@ -277,13 +278,24 @@ class _Build:
         elif skip_last:
             steps = steps[:-1] if len(steps) > 1 else steps
         for name, step, kind in steps:
-            self._write(root / name, step, self._graph(step, kind), "none", None)
+            # What a bench compares with runs on ONNX Runtime, whatever the bundle is for.
+            formats = dict.fromkeys(("onnx", *self.recipe.export.formats))
+            self._write(root / name, step, self._graph(step, kind), "none", tuple(formats))
+        _remove_bundles(root, keep=[name for name, _, _ in steps])
         return [root / name for name, _, _ in steps]
 
-    def _write(self, out: Path, step: Step, graph: Done, precision: str, baseline: Path | None) -> None:
-        reports = (*step.reports, graph.report)
+    def _write(
+        self,
+        out: Path,
+        step: Step,
+        graph: Done,
+        precision: str,
+        formats: tuple[str, ...],
+        baseline: Path | None = None,
+    ) -> None:
+        reports, source_hash = (*step.reports, graph.report), model_hash(self.checkpoint)
         parts = BundleParts(
-            self.recipe, self.target, self.source, model_hash(self.checkpoint), self.data, self._job(step), precision
+            self.recipe, self.target, self.source, source_hash, self.data, self._job(step), precision, formats
         )
         if distributed.is_main():
             write_bundle(parts, graph.folder, reports, out, baseline)
@@ -294,6 +306,11 @@ class _Build:
 
     def _step(self, before: Step, done: Done) -> Step:
         return Step(done.report.stage, done.folder, (*before.reports, done.report))
+
+    def _graph_inputs(self, step: Step, graph: Done) -> dict[str, Any]:
+        """What a stage's result depends on that makes another graph of one, and compares both on real texts."""
+        inputs = {"model": model_hash(step.folder), "graph": bundle.folder_sha256(graph.folder, ["model.onnx"])}
+        return {**inputs, "parity": self.recipe.export.parity_samples, **self._data_inputs(*SPLITS)}
 
     def _data_inputs(self, *splits: str) -> dict[str, Any]:
         """What a stage's result depends on of the data: the files it reads, and how they are read."""
@@ -306,7 +323,8 @@ def quantization(recipe: Recipe, target: Target) -> str:
     """`dynamic`, `static`, `fp16`, `none` or `measure`: what the recipe says, else what the profile says.
 
     Raises:
-        SettingsError: Training for INT8 where there is none, or measuring here for what does not run on a CPU.
+        SettingsError: Training for INT8 where there is none, static INT8 of a plain graph, or measuring here for what
+            does not run on a CPU.
     """
     choice = target.export
     precision: str = recipe.quantize.format
@@ -317,12 +335,26 @@ def quantization(recipe: Recipe, target: Target) -> str:
         )
     if precision == "profile":
         precision = {"fp32": "none", "fp16": "fp16", "int8": choice.format}[choice.precision]
+    if precision == "static" and recipe.export.graph == "plain":
+        raise SettingsError(
+            'static INT8 is made of the rewritten graph, but export.graph is "plain"; set export.graph = "fast", or '
+            "quantize.format to dynamic"
+        )
     if recipe.quantize.recover and precision in ("none", "fp16"):
         raise SettingsError(
             f"[quantize.recover] trains for INT8, but the export is {'FP32' if precision == 'none' else 'FP16'}; "
             "leave the table out, or set quantize.format to static or dynamic"
         )
     return precision
+
+
+def _remove_bundles(root: Path, keep: Collection[str]) -> None:
+    """Remove an earlier export's stage bundles, which would be measured as if they were this one's."""
+    if distributed.is_main():
+        for manifest in root.glob(f"[0-9]-*/{bundle.MANIFEST}"):
+            if manifest.parent.name not in keep:
+                shutil.rmtree(manifest.parent)
+    distributed.wait()
 
 
 def _data(recipe: Recipe, data_dir: Path, head: list[str] | None) -> TaskData:

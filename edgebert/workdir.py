@@ -20,7 +20,10 @@ REPORT = "stage-report.json"
 CHECKPOINTS = "checkpoints"
 MODEL_FILES = ["config.json", "model.safetensors", "tokenizer.json"]
 # What stands in the place of tokenizer.json in a folder that an older transformers saved.
-OLDER_TOKENIZER = ["vocab.txt", "vocab.json", "merges.txt", "tokenizer_config.json", "special_tokens_map.json"]
+OLDER_TOKENIZER = ["vocab.txt", "vocab.json", "merges.txt"]
+# transformers builds the tokenizer by these too, but for how it came by it.
+TOKENIZER_SETTINGS = ["tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"]
+NO_SETTINGS = ("is_local", "local_files_only", "name_or_path")
 
 
 @dataclass(frozen=True)
@@ -95,4 +98,11 @@ class Workdir:
 def model_hash(folder: Path) -> str:
     """Hash of a model folder's weights, config and tokenizer."""
     older = [] if (folder / "tokenizer.json").is_file() else OLDER_TOKENIZER
-    return folder_sha256(folder, [*MODEL_FILES, *older])
+    settings = {name: _settings(folder / name) for name in TOKENIZER_SETTINGS if (folder / name).is_file()}
+    parts = [folder_sha256(folder, [*MODEL_FILES, *older]), settings]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _settings(path: Path) -> Any:  # noqa: ANN401
+    found = json.loads(path.read_text(encoding="utf-8"))
+    return {key: value for key, value in found.items() if key not in NO_SETTINGS} if isinstance(found, dict) else found

@@ -135,6 +135,54 @@ def test_a_checkpoint_with_the_head_is_only_quantized(tmp_path: Path) -> None:
     assert manifest["metrics"] == {}
 
 
+@pytest.fixture
+def text_only(tmp_path: Path) -> Path:
+    """A recipe that only quantizes and exports a checkpoint of one layer, to whatever is set besides."""
+    source = make_checkpoint(tmp_path / "model", layers=1, head=2)
+    (tmp_path / "text.txt").write_text("a good film\nthe story is dull\n" * 8)
+    (tmp_path / "quantize.toml").write_text(
+        f'name = "q"\ntask = "text-classification"\n[model]\nsource = "{source}"\n'
+        '[data]\nunlabelled = ["text.txt"]\nmax_length = 32\n'
+    )
+    return tmp_path / "quantize.toml"
+
+
+def test_a_bundle_for_openvino_alone_has_its_baseline_on_onnx_runtime(text_only: Path, tmp_path: Path) -> None:
+    out = tmp_path / "q"
+    assert export(text_only, tmp_path, out, "--set", 'export.formats=["openvino"]') == 0
+    assert read_manifest(out)["runtime"]["graphs"] == {"openvino": "openvino/model.xml"}
+    assert not list(out.glob("*.onnx"))
+    assert main(["verify", str(out)]) == 0
+    stages = [read_manifest(path)["runtime"]["graphs"] for path in (tmp_path / "q.stages").iterdir()]
+    assert stages == [{"onnxruntime": "model.onnx", "openvino": "openvino/model.xml"}] * 2
+
+
+def test_stage_bundles_of_an_earlier_export_do_not_stay(text_only: Path, tmp_path: Path) -> None:
+    root, plain = tmp_path / "q.stages", ("--set", "quantize.format=none")
+    assert export(text_only, tmp_path, tmp_path / "q") == 0
+    assert sorted(path.name for path in root.iterdir()) == ["0-baseline", "1-graph"]
+    (root / "3-notes").mkdir()
+    assert export(text_only, tmp_path, tmp_path / "q", *plain) == 0
+    assert sorted(path.name for path in root.iterdir()) == ["0-baseline", "3-notes"]
+    assert export(text_only, tmp_path, tmp_path / "q", *plain, "--set", "export.stages=false") == 0
+    assert sorted(path.name for path in root.iterdir()) == ["3-notes"]
+
+
+def test_more_texts_to_compare_on_compare_anew(text_only: Path, tmp_path: Path) -> None:
+    for texts in (4, 9):
+        assert export(text_only, tmp_path, tmp_path / "q", "--set", f"export.parity_samples={texts}") == 0
+        metrics = read_manifest(tmp_path / "q")["stages"][-1]["metrics"]
+        assert (metrics["agreement"]["texts"], metrics["unpadded"]["texts"]) == (texts, texts)
+
+
+def test_static_int8_of_a_plain_graph_is_refused(
+    text_only: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    more = ("--set", "quantize.format=static", "--set", "export.graph=plain")
+    assert export(text_only, tmp_path, tmp_path / "q", *more) == 2
+    assert 'set export.graph = "fast", or quantize.format to dynamic' in capsys.readouterr().err
+
+
 def test_the_manifest_says_how_int8_was_smoothed_and_calibrated(tmp_path: Path) -> None:
     source = make_checkpoint(tmp_path / "model", layers=1, head=2)
     recipe = tmp_path / "quantize.toml"

@@ -5,6 +5,8 @@ becoming unknown, and with the same pieces for every text whose pieces stay:
 
 - WordPiece takes the longest piece that fits (Wu et al. 2016, arXiv:1609.08144). A longer one that did not fit before
   does not fit now, so a word whose pieces stay is split as before; every other word is known by its single characters.
+  (A vocabulary that lacks a piece for some character alone, as none does that a trainer made, keeps the pieces that
+  hold the character; a word that needs one of them may still become unknown where a piece before it is gone.)
 - Byte-level BPE merges pairs in a fixed order (Sennrich et al. 2016, arXiv:1508.07909; Radford et al. 2019). A word is
   merged as before where every merge that it went through stays, so a piece takes along those that it is merged from.
 """

@@ -29,7 +29,7 @@ TOOLS = ("torch", "transformers", "onnx", "onnxruntime", "openvino", "nncf", "ne
 
 @dataclass(frozen=True)
 class BundleParts:
-    """What a manifest tells besides the stages: recipe, hardware, origin, data, model, precision."""
+    """What a manifest tells besides the stages: recipe, hardware, origin, data, model, precision, formats."""
 
     recipe: Recipe
     target: Target
@@ -38,6 +38,7 @@ class BundleParts:
     data: TaskData
     job: GraphJob
     precision: str
+    formats: Sequence[str]
 
 
 def write_bundle(
@@ -57,13 +58,15 @@ def write_bundle(
     """
     with bundle.replacing(out) as folder:
         copy_graphs(graph, folder)
-        if "openvino" in parts.recipe.export.formats and not (folder / "openvino").is_dir():
+        if "openvino" in parts.formats and not (folder / "openvino").is_dir():
             write_openvino(folder / GRAPH, folder / "openvino")
         _write_tokenizer(parts.job.model, parts.recipe.data.max_length, folder)
         plain = reports[-1].arguments.get("kind") == "plain"
         config = _config(parts, None if plain else parts.recipe.data.max_length)
         (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
         manifest = _manifest(parts, folder, reports)
+        if "onnx" not in parts.formats:
+            (folder / GRAPH).unlink()
         (folder / "README.md").write_text(model_card(manifest), encoding="utf-8")
         if baseline is not None:
             shutil.copytree(baseline, folder / "baseline")
@@ -101,7 +104,7 @@ def _manifest(parts: BundleParts, folder: Path, reports: Sequence[StageReport]) 
     recipe, last = parts.recipe, reports[-1]
     # The recipe speaks for its own model, not for one that --model put in its place.
     licence = recipe.model.licence if parts.source == recipe.model.source else ""
-    graphs = {"onnxruntime": GRAPH} if "onnx" in recipe.export.formats else {}
+    graphs = {"onnxruntime": GRAPH} if "onnx" in parts.formats else {}
     if (folder / "openvino").is_dir():
         graphs["openvino"] = "openvino/model.xml"
     preferred = parts.target.export.runtime

@@ -20,7 +20,7 @@ from edgebert.exporters.parity import relative_error
 from edgebert.recipe import QuantizeSettings, settings_dict
 from edgebert.runtime.encode import Encoded
 from edgebert.runtime.model import padded_inputs, split_batch
-from edgebert.runtime.session import OnnxSession, OpenVinoSession, Outputs, Session
+from edgebert.runtime.session import OnnxSession, OpenVinoSession, Outputs, Session, bucket_lengths
 from edgebert.target import ExportChoice
 
 VERSION = 3
@@ -64,16 +64,17 @@ class Candidate:
         return f"{form}, {self.runtime}"
 
 
-def candidates(formats: Sequence[str]) -> list[Candidate]:
+def candidates(formats: Sequence[str], graph: str = "fast") -> list[Candidate]:
     """Every form that is worth a try, what is preferred among equals first.
 
-    OpenVINO's own INT8 is static, whatever the form of the ONNX graph beside it.
+    OpenVINO's own INT8 is static, whatever the form of the ONNX graph beside it; that of the ONNX graph is made of the
+    rewritten module, and is left out where the graph is to be a plain one.
     """
     found = [
         Candidate("dynamic"),
         Candidate("dynamic", reduce_range=True),
         Candidate("dynamic", "uint8"),
-        Candidate("static"),
+        *([Candidate("static")] if graph == "fast" else []),
         Candidate("none"),
     ]
     if "openvino" in formats:
@@ -104,13 +105,15 @@ def choose(job: GraphJob, graph: Path, settings: QuantizeSettings, choice: Expor
     windows = job.parity_windows()
     rows = job.calibration_windows(settings.samples)
     opened: list[tuple[Candidate, Session, list[str]]] = []
-    for at, candidate in enumerate(progress(candidates(job.settings.formats), desc="candidates", unit="graph")):
+    for at, candidate in enumerate(
+        progress(candidates(job.settings.formats, job.settings.graph), desc="candidates", unit="graph")
+    ):
         folder = out / TRIALS / str(at)
         # A killed run may have left one.
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         names = _write(job, graph / GRAPH, rows, settings, candidate, candidate.of(choice), folder)
-        opened.append((candidate, _open(candidate, choice, folder), names))
+        opened.append((candidate, _open(candidate, choice, job.run.max_length, folder), names))
     times = _times([(session, names) for _, session, names in opened], windows, job)
     outputs = [_outputs(job, session, names, windows) for _, session, names in opened]
     full = outputs[[candidate.form for candidate, _, _ in opened].index("none")]
@@ -166,9 +169,10 @@ def _write(
     return names
 
 
-def _open(candidate: Candidate, choice: ExportChoice, folder: Path) -> Session:
+def _open(candidate: Candidate, choice: ExportChoice, max_length: int, folder: Path) -> Session:
     if candidate.runtime == "openvino":
-        return OpenVinoSession(folder / "openvino" / "model.xml", 1, list(choice.length_buckets))
+        buckets = bucket_lengths(choice.length_buckets, max_length)
+        return OpenVinoSession(folder / "openvino" / "model.xml", 1, buckets)
     return OnnxSession(folder / GRAPH, 1, CPU)
 
 

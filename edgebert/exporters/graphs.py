@@ -30,7 +30,7 @@ from edgebert.runtime.model import Model, Task
 from edgebert.runtime.session import OnnxSession, Outputs, Session
 from edgebert.runtime.tasks import device_half
 
-VERSION = 3
+VERSION = 4
 CPU = "CPUExecutionProvider"
 GRAPH = "model.onnx"
 

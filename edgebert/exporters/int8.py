@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from edgebert.compress.quantize.dynamic import quantize_weights
 from edgebert.compress.quantize.embeddings import quantize_embeddings
 from edgebert.compress.quantize.graph import load_folded
 from edgebert.compress.quantize.guard import Guard
-from edgebert.compress.quantize.products import release, weight_products
+from edgebert.compress.quantize.products import head_matmuls, release, weight_products
 from edgebert.compress.report import StageReport
 from edgebert.exporters.graphs import CPU, GRAPH, GraphJob, compare_graph, quality_of, tuned_head
 from edgebert.exporters.guarded import Outcome, open_onnx
@@ -27,9 +28,9 @@ from edgebert.runtime.encode import Encoded
 from edgebert.runtime.session import UnpaddedSession
 from edgebert.target import ExportChoice
 
-VERSION = 7
+VERSION = 8
 CALIBRATED, SMOOTHED = ".calibrated.onnx", ".smoothed.onnx"
-Make = Callable[[Collection[str], Path], None]
+Make = Callable[..., None]
 
 
 def quantized_graph(
@@ -66,7 +67,9 @@ def quantized_graph(
         make((), out / GRAPH)
     else:
         outcome = Outcome(job, full, open_onnx)
-        guard = Guard(weight_products(load_folded(full)), make, make, outcome.quality, outcome.error, settings.max_drop)
+        products, tables = guarded_products(load_folded(full), form), settings.embeddings == "int8"
+        trial = partial(make, embeddings="fp32")
+        guard = Guard(products, make, trial, outcome.quality, outcome.error, settings.max_drop, tables)
         metrics["guard"] = guard.run(full, out / GRAPH)
     for name in (CALIBRATED, SMOOTHED):
         (out / name).unlink(missing_ok=True)
@@ -82,7 +85,7 @@ def quantized_graph(
         from edgebert.exporters.int8_openvino import open_openvino, openvino_int8
 
         made = openvino_int8(job, graph / GRAPH, calibration, settings, choice, tuned, out / "openvino")
-        session = open_openvino(out / "openvino", choice)
+        session = open_openvino(out / "openvino", choice, job.run.max_length)
         agreement = asdict(compare_graph(job, session, names, windows, reference))
         metrics["openvino"] = {**made, "agreement": agreement, "quality": quality_of(job, session, names, tuned)}
     arguments = {**settings_dict(settings), "format": form, "inputs": names, "profile": settings_dict(choice)}
@@ -109,9 +112,9 @@ def graph_maker(
     choice: ExportChoice,
     folder: Path,
 ) -> Make:
-    """What writes an INT8 graph that leaves some products of the full-precision one as they are.
+    """What writes an INT8 graph that leaves some products of the full-precision one as they are: `make(leave, out)`.
 
-    It is static where there is a module to calibrate, else dynamic.
+    It is static where there is a module to calibrate, else dynamic. `make(..., embeddings="fp32")` leaves the tables.
     """
     if module is not None:
         from edgebert.compress.quantize.static import quantize_static
@@ -119,15 +122,21 @@ def graph_maker(
         outputs, out = list(job.task().OUTPUTS), folder / CALIBRATED
         quantize_static(module, calibration, outputs, job.run.max_length, choice, out, settings.calibration)
 
-    def make(leave: Collection[str], out: Path) -> None:
+    def make(leave: Collection[str], out: Path, embeddings: str = settings.embeddings) -> None:
         if module is not None:
             model = onnx.load(folder / CALIBRATED)
             release(model, load_folded(graph), leave)
         else:
             quantize_weights(graph, choice, out, leave)
             model = onnx.load(out)
-        if settings.embeddings == "int8":
+        if embeddings == "int8":
             quantize_embeddings(model)
         onnx.save(model, out)
 
     return make
+
+
+def guarded_products(model: onnx.ModelProto, form: str) -> dict[str, str]:
+    """The products of a full-precision graph that INT8 can be taken from: static INT8 has the heads too."""
+    heads = head_matmuls(model) if form == "static" else []
+    return {**weight_products(model), **{name: name for name in heads}}

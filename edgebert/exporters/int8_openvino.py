@@ -14,7 +14,7 @@ from edgebert.exporters.guarded import Outcome
 from edgebert.exporters.onnx import graph_inputs
 from edgebert.recipe import QuantizeSettings
 from edgebert.runtime.encode import Encoded
-from edgebert.runtime.session import OpenVinoSession, Session
+from edgebert.runtime.session import OpenVinoSession, Session, bucket_lengths
 from edgebert.target import ExportChoice
 
 # Texts to calibrate on where products are only put in order: nncf calibrates anew for every one of them.
@@ -50,21 +50,22 @@ def openvino_int8(
     names = graph_inputs(graph)
     made: dict[str, Any] = {}
 
-    def make(rows: list[Encoded], leave: Collection[str], folder: Path) -> None:
-        embeddings = settings.embeddings == "int8"
-        told = quantize_openvino(graph, rows, names, folder, settings.calibration, settings.smooth, leave, embeddings)
+    def make(rows: list[Encoded], tables: bool, leave: Collection[str], folder: Path) -> None:
+        told = quantize_openvino(graph, rows, names, folder, settings.calibration, settings.smooth, leave, tables)
         made.update(told)
 
+    embeddings = settings.embeddings == "int8"
     if settings.max_drop is None:
-        make(calibration, (), out)
+        make(calibration, embeddings, (), out)
         return made
-    outcome = Outcome(job, graph, lambda folder: open_openvino(folder, choice), tuned)
-    usual, trial = partial(make, calibration), partial(make, calibration[:TRIAL_TEXTS])
-    guard = Guard(openvino_products(graph), usual, trial, outcome.quality, outcome.error, settings.max_drop)
+    outcome = Outcome(job, graph, lambda folder: open_openvino(folder, choice, job.run.max_length), tuned)
+    usual, trial = partial(make, calibration, embeddings), partial(make, calibration[:TRIAL_TEXTS], False)
+    products = openvino_products(graph)
+    guard = Guard(products, usual, trial, outcome.quality, outcome.error, settings.max_drop, embeddings)
     found = guard.run(graph, out)
     return {**made, "guard": found}
 
 
-def open_openvino(folder: Path, choice: ExportChoice) -> Session:
-    """An OpenVINO model on this machine's processor, compiled for the profile's lengths."""
-    return OpenVinoSession(folder / "model.xml", 2, list(choice.length_buckets))
+def open_openvino(folder: Path, choice: ExportChoice, max_length: int) -> Session:
+    """An OpenVINO model on this machine's processor, compiled for the profile's lengths up to the longest input."""
+    return OpenVinoSession(folder / "model.xml", 2, bucket_lengths(choice.length_buckets, max_length))

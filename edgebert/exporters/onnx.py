@@ -19,6 +19,7 @@ from edgebert.exporters.inference import InferenceModel
 
 OPSET = 20
 MOST_BATCH = 4096
+TRACED_LENGTH = 16
 
 
 def export_plain(model: Any, half: Any, outputs: Sequence[str], out: Path) -> list[str]:  # noqa: ANN401
@@ -166,6 +167,6 @@ def _export(
     max_length: int,
     out: Path,
 ) -> None:
-    inputs = optimum_tables.dummy_inputs(config, module.inputs)
+    inputs = optimum_tables.dummy_inputs(config, module.inputs, length=min(TRACED_LENGTH, max_length))
     inputs["attention_mask"] = torch.ones_like(inputs["attention_mask"])
     save_module(module, inputs, outputs, dynamic_shapes(module.inputs, max_length), out)

@@ -10,7 +10,7 @@ from edgebert.bundle import check_files, read_manifest
 from edgebert.errors import BundleError, InputError
 from edgebert.runtime.encode import TextEncoder
 from edgebert.runtime.model import Model
-from edgebert.runtime.session import CPU, OnnxSession, OpenVinoSession, Session, UnpaddedSession
+from edgebert.runtime.session import CPU, OnnxSession, OpenVinoSession, Session, UnpaddedSession, bucket_lengths
 from edgebert.runtime.tasks import device_half
 
 MOST_THREADS = 1024
@@ -64,8 +64,8 @@ def open_session(
     threads = threads or min(choice["intra_op_threads"], len(os.sched_getaffinity(0)))
     graph = path / graphs[runtime]
     if runtime == "openvino":
-        buckets = [length for length in choice["length_buckets"] if length < manifest["max_length"]]
-        return OpenVinoSession(graph, threads, [*buckets, manifest["max_length"]], profile=profile is not None)
+        buckets = bucket_lengths(choice["length_buckets"], manifest["max_length"])
+        return OpenVinoSession(graph, threads, buckets, profile=profile is not None)
     fuse_everything = manifest["runtime"].get("default_fusions", False)
     name, options = provider or (choice["provider"], {})
     kind, unpadded = OnnxSession, manifest["runtime"].get("unpadded")

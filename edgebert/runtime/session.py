@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -129,6 +129,11 @@ def _load_cuda(onnxruntime: Any) -> None:  # noqa: ANN401
     if hasattr(onnxruntime, "preload_dlls"):
         with contextlib.redirect_stdout(sys.stderr):
             onnxruntime.preload_dlls(directory="")
+
+
+def bucket_lengths(lengths: Sequence[int], max_length: int) -> list[int]:
+    """The lengths that batches are padded to, of those a profile names: none beyond the longest input, which is one."""
+    return [*(length for length in lengths if length < max_length), max_length]
 
 
 class OpenVinoSession:

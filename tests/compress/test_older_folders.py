@@ -120,6 +120,16 @@ def test_the_hash_of_an_older_folder_covers_its_tokenizer(
     assert model_hash(folder) != before
 
 
+def test_the_hash_of_a_folder_covers_what_its_tokenizer_is_built_by(checkpoint: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(checkpoint, tmp_path / "model"))
+    before, path = model_hash(folder), folder / "tokenizer_config.json"
+    settings = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps({**settings, "is_local": True}), encoding="utf-8")
+    assert model_hash(folder) == before
+    path.write_text(json.dumps({**settings, "do_lower_case": False}), encoding="utf-8")
+    assert model_hash(folder) != before
+
+
 @pytest.mark.parametrize("half_precision", ["float16", "bfloat16"])
 @pytest.mark.parametrize("key", ["dtype", "torch_dtype"])
 def test_a_half_precision_checkpoint_is_loaded_and_pruned_in_full(

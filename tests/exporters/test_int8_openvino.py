@@ -1,5 +1,6 @@
 """The guard over OpenVINO's INT8: products go back to full precision there too until the declared loss holds."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,13 @@ from edgebert.compress.quantize.openvino import openvino_products, quantize_open
 from edgebert.compress.quantize.products import head_matmuls, weight_products
 from edgebert.compress.tasks import text_classification as half
 from edgebert.exporters.guarded import Outcome
+from edgebert.exporters.int8_openvino import open_openvino
 from edgebert.exporters.onnx import export_fast
 from edgebert.exporters.parity import relative_error
 from edgebert.runtime.encode import Encoded
 from edgebert.runtime.model import padded_inputs
 from edgebert.runtime.session import OnnxSession, OpenVinoSession, Outputs, Session
+from edgebert.target import read_target
 
 NAMES = ["input_ids", "attention_mask"]
 
@@ -64,6 +67,14 @@ def test_what_is_left_alone_answers_as_full_precision(full: Path, rows: list[Enc
         errors.append(error(full, rows, tmp_path / str(count)))
     assert errors[0] > errors[1] > errors[2]
     assert errors[2] < 1e-9
+
+
+def test_texts_are_padded_to_no_more_than_the_longest_input(full: Path, rows: list[Encoded], tmp_path: Path) -> None:
+    choice = replace(read_target("x86-avx512-vnni").export, length_buckets=(8, 64))
+    quantize_openvino(full, rows, NAMES, tmp_path)
+    found = outputs(open_openvino(tmp_path, choice, 32), rows)
+    alone = outputs(OpenVinoSession(tmp_path / "model.xml", 1, []), rows)
+    assert relative_error(alone, found) < 1e-3
 
 
 def test_tables_are_int8_only_where_asked(full: Path, rows: list[Encoded], tmp_path: Path) -> None:

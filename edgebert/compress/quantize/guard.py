@@ -18,10 +18,11 @@ class Guard:
     Attributes:
         products: Every product that is quantized: its node, and what a reader may call it.
         make: Write an INT8 graph that leaves some nodes in full precision.
-        trial: The same in less time, good enough to order the products by.
+        trial: The same with full-precision tables, and perhaps in less time: good enough to order the products by.
         quality: A graph's metric on the validation split; higher is better.
         error: How far a graph's outputs are from full precision's; 0 where they are the same.
         max_drop: Quality that may be lost, in the metric's own unit.
+        embeddings: Whether the word tables are INT8 too, whatever products are.
     """
 
     products: Mapping[str, str]
@@ -30,6 +31,7 @@ class Guard:
     quality: Callable[[Path], float]
     error: Callable[[Path], float]
     max_drop: float
+    embeddings: bool = True
 
     def run(self, full: Path, out: Path) -> dict[str, Any]:
         """Write the INT8 graph with the fewest products in full precision whose quality holds.
@@ -46,7 +48,7 @@ class Guard:
             with all that was `tried` on the way, and the `cost` of each product where that had to be found out.
 
         Raises:
-            RunError: Not even a graph of full-precision products holds: the embeddings are what costs.
+            RunError: Not even a graph of full-precision products holds.
         """
         report: dict[str, Any] = {"max_drop": self.max_drop, "full_precision": self.quality(full)}
         least = report["full_precision"] - self.max_drop
@@ -64,10 +66,11 @@ class Guard:
             if tried[-1]["quality"] >= least:
                 report["kept"] = [self.products[node] for node in worst[:count]]
                 return report
+        what = "INT8 embeddings alone bring" if self.embeddings else "Even full-precision products bring"
+        remedy = 'quantize.embeddings = "fp32" or ' if self.embeddings else ""
         raise RunError(
-            f"INT8 embeddings alone bring the quality from {report['full_precision']:.4f} to "
-            f"{tried[-1]['quality']:.4f}, more than quantize.max_drop {self.max_drop} allows; "
-            'set quantize.embeddings = "fp32" or a larger max_drop'
+            f"{what} the quality from {report['full_precision']:.4f} to {tried[-1]['quality']:.4f}, more than "
+            f"quantize.max_drop {self.max_drop} allows; set {remedy}a larger max_drop"
         )
 
     def _costs(self, out: Path) -> dict[str, float]:

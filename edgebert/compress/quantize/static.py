@@ -24,6 +24,8 @@ from edgebert.runtime.encode import Encoded
 from edgebert.target import ExportChoice
 
 BATCH = 8
+# Of seven bits: two products of such weights with eight-bit activations fit into 16 bits (127 is what eight bits hold).
+SEVEN_BITS = 64
 
 
 def quantize_static(
@@ -46,7 +48,8 @@ def quantize_static(
         rows: Encoded calibration texts.
         outputs: Names of its outputs.
         max_length: Longest input in tokens.
-        choice: The profile's activation type: uint8 has a zero point, int8 is symmetric.
+        choice: The profile's activation type, where uint8 has a zero point and int8 is symmetric; and its
+            `reduce_range`. Weights are symmetric, with one scale a column.
         out: File for the QDQ graph.
         calibration: `minmax`, `percentile`, `entropy` or `mse`.
     """
@@ -57,20 +60,26 @@ def quantize_static(
     converted = _calibrated(_Capture(module, example, shapes), batches, choice, calibration)
     save_module(converted, example, outputs, shapes, out)
     graph = onnx.load(out)
-    fold_weights(graph)
+    fold_weights(graph, choice.reduce_range)
     onnx.save(graph, out)
 
 
-def fold_weights(model: onnx.ModelProto) -> None:
-    """Store weights as INT8: run QuantizeLinear, Clip and Transpose on constants, and drop idle Clips, in place."""
+def fold_weights(model: onnx.ModelProto, reduce_range: bool = False) -> None:
+    """Store weights as INT8: run QuantizeLinear, Clip and Transpose on constants, and drop idle Clips, in place.
+
+    With `reduce_range` matrices have seven bits: their scales grow as their values shrink.
+    """
     known, made_by = constants(model), producers(model)
     nodes: list[onnx.NodeProto] = []
     renamed: dict[str, str] = {}
     for node in model.graph.node:
         node.input[:] = [renamed.get(name, name) for name in node.input]
         if node.op_type == "QuantizeLinear" and node.input[0] in known:
-            _fold_quantize(model, node, known)
-        elif node.op_type == "Clip":
+            _fold_quantize(model, node, known, reduce_range)
+        elif node.op_type == "DequantizeLinear" and _wider(node.input[1]) in known and node.input[0] in known:
+            node.input[1] = _wider(node.input[1])
+            nodes.append(node)
+        elif node.op_type == "Clip" and _is_quantized(made_by.get(node.input[0]), node.input[0], known):
             renamed[node.output[0]] = node.input[0]
         elif node.op_type == "Transpose" and _is_weight(made_by.get(node.input[0]), known):
             _fold_transpose(model, made_by[node.input[0]], known)
@@ -81,16 +90,36 @@ def fold_weights(model: onnx.ModelProto) -> None:
     drop_unused(model)
 
 
-def _fold_quantize(model: onnx.ModelProto, node: onnx.NodeProto, known: dict[str, TensorProto]) -> None:
+def _fold_quantize(
+    model: onnx.ModelProto, node: onnx.NodeProto, known: dict[str, TensorProto], reduce_range: bool
+) -> None:
     values, scale, zero = (array(known[name]) for name in node.input[:3])
+    low, high = (-128, 127) if zero.dtype == np.int8 else (0, 255)
+    if reduce_range and zero.dtype == np.int8 and values.ndim > 1:
+        low, high = -SEVEN_BITS, SEVEN_BITS
+        scale = scale * np.float32(127 / SEVEN_BITS)
+        known[_wider(node.input[1])] = _constant(model, _wider(node.input[1]), scale)
     axis = next((attribute.i for attribute in node.attribute if attribute.name == "axis"), 1)
     if scale.ndim:
         shape = [-1 if at == axis else 1 for at in range(values.ndim)]
         scale, zero = scale.reshape(shape), zero.reshape(shape)
-    low, high = (-128, 127) if zero.dtype == np.int8 else (0, 255)
     quantized = np.clip(np.rint(values / scale) + zero.astype(np.int32), low, high).astype(zero.dtype)
-    add_constant(model, node.output[0], quantized)
-    known[node.output[0]] = model.graph.initializer[-1]
+    known[node.output[0]] = _constant(model, node.output[0], quantized)
+
+
+def _constant(model: onnx.ModelProto, name: str, values: Any) -> TensorProto:  # noqa: ANN401
+    add_constant(model, name, values)
+    return model.graph.initializer[-1]
+
+
+def _wider(scale: str) -> str:
+    """Name of the scale of seven-bit weights in the place of one of eight."""
+    return f"{scale}.seven_bits"
+
+
+def _is_quantized(maker: onnx.NodeProto | None, name: str, known: dict[str, TensorProto]) -> bool:
+    """Whether a value is in integers already: cutting it to their range does nothing."""
+    return name in known or (maker is not None and maker.op_type == "QuantizeLinear")
 
 
 def _is_weight(node: onnx.NodeProto | None, known: dict[str, TensorProto]) -> bool:
@@ -100,8 +129,7 @@ def _is_weight(node: onnx.NodeProto | None, known: dict[str, TensorProto]) -> bo
 def _fold_transpose(model: onnx.ModelProto, node: onnx.NodeProto, known: dict[str, TensorProto]) -> None:
     """Transpose the INT8 matrix behind a DequantizeLinear, and move the axis of its scales along."""
     name = f"{node.input[0]}.transposed"
-    add_constant(model, name, array(known[node.input[0]]).T)
-    known[name] = model.graph.initializer[-1]
+    known[name] = _constant(model, name, array(known[node.input[0]]).T)
     node.input[0] = name
     for attribute in node.attribute:
         if attribute.name == "axis":

@@ -7,8 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from edgebert.errors import InputError
+from edgebert.measure.process import run_child
 from edgebert.measure.targets.machine import Machine, Progress
 from edgebert.measure.variants import Variant
+from edgebert.runtime.session import CPU
 
 KNOWN = "local, cuda, cuda://tensorrt, ssh://[USER@]HOST[:PORT], qemu://CPU"
 
@@ -29,7 +31,7 @@ def open_target(name: str, variants: Sequence[Variant], data: Path | None, progr
     """
     kind, _, rest = name.partition("://")
     if name == "local":
-        yield Machine()
+        yield local(variants, progress)
     elif name == "cuda" or kind == "cuda":
         from edgebert.measure.targets.cuda import cuda
 
@@ -47,3 +49,12 @@ def open_target(name: str, variants: Sequence[Variant], data: Path | None, progr
             yield machine
     else:
         raise InputError(f"unknown target {name!r}; expected {KNOWN}")
+
+
+def local(variants: Sequence[Variant], progress: Progress) -> Machine:
+    """This machine's processor, for bundles too that open on a GPU by themselves."""
+    for_gpu = [variant.name for variant in variants if variant.manifest["profile"]["export"]["provider"] != CPU]
+    if not for_gpu:
+        return Machine()
+    progress(f"note: {', '.join(for_gpu)}: made for a GPU, measured on the CPU; --target cuda measures on the GPU")
+    return Machine(child=lambda job: run_child(job | {"provider": [CPU, {}]}))

@@ -1,6 +1,7 @@
 """The guard over INT8: what hurts most stays in full precision, and no more than has to."""
 
 from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,11 @@ import pytest
 from edgebert.compress import checkpoint
 from edgebert.compress.quantize.dynamic import quantize_weights
 from edgebert.compress.quantize.guard import Guard
-from edgebert.compress.quantize.products import head_matmuls, release, weight_products
+from edgebert.compress.quantize.products import release, weight_products
 from edgebert.compress.quantize.static import quantize_static
 from edgebert.compress.tasks import text_classification as half
 from edgebert.errors import RunError
+from edgebert.exporters.int8 import guarded_products
 from edgebert.exporters.onnx import export_fast, fast_module
 from edgebert.exporters.parity import relative_error
 from edgebert.runtime.encode import Encoded
@@ -69,6 +71,12 @@ def test_a_drop_that_no_product_explains_is_refused(tmp_path: Path) -> None:
     assert "quantize.embeddings" in str(caught.value)
 
 
+def test_full_precision_tables_are_not_blamed(tmp_path: Path) -> None:
+    without = replace(guard(0.01, embeddings=0.05), embeddings=False)
+    with pytest.raises(RunError, match=r"^Even full-precision products bring .*; set a larger max_drop$"):
+        without.run(tmp_path / "full", tmp_path / "out")
+
+
 @pytest.fixture(scope="module")
 def graphs(classifier_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """A full-precision graph, its static INT8 one, and texts."""
@@ -89,7 +97,7 @@ def outputs(path: Path, rows: list[Encoded]) -> list[Outputs]:
 def test_a_released_product_has_its_full_precision_back(graphs: dict[str, Any], tmp_path: Path) -> None:
     full, rows = onnx.load(graphs["full"]), graphs["rows"]
     reference = outputs(graphs["full"], rows)
-    everything = [*weight_products(full), *head_matmuls(full)]
+    everything = list(guarded_products(full, "static"))
     errors = []
     for count in (0, len(everything) // 2, len(everything)):
         model = onnx.load(graphs["static"])

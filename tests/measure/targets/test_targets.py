@@ -1,25 +1,43 @@
 """What every target has in common: its name, the files that go there, one line for what is no target."""
 
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from targets_helpers import make_variant
 
 from edgebert.cli import main
-from edgebert.errors import InputError
+from edgebert.errors import InputError, RunError
 from edgebert.measure.environment import environment
 from edgebert.measure.process import run_child
 from edgebert.measure.targets import open_target
 from edgebert.measure.targets.payload import bundle_files, data_files, device_half
+from edgebert.measure.variants import Variant
 
 
 def test_local_is_this_machine() -> None:
     with open_target("local", [], None, print) as machine:
         assert (machine.name, machine.child, machine.environment) == ("local", run_child, environment)
         assert not machine.emulated
+
+
+def test_local_is_the_processor_for_a_bundle_of_a_gpu_too(bundle_copy: Path, manifest: dict[str, Any]) -> None:
+    profile = manifest["profile"]
+    gpu = {**profile, "export": {**profile["export"], "provider": "CUDAExecutionProvider"}}
+    for_gpu, said = {**manifest, "profile": gpu}, list[str]()
+    (bundle_copy / "manifest.json").write_text(json.dumps(for_gpu), encoding="utf-8")
+    variant = Variant("bundle", bundle_copy, for_gpu, "onnxruntime")
+    job = {"bundle": str(bundle_copy), "runtime": "onnxruntime", "threads": 1, "warmup": 1, "samples": 2}
+    job |= {"length": 0, "texts": ["a good film"], "batch_size": 1, "scenario": "offline"}
+    with pytest.raises(RunError, match="CUDAExecutionProvider"):
+        run_child(job)
+    with open_target("local", [variant], None, said.append) as machine:
+        assert machine.child(job)["texts"] == 2
+    assert said == ["note: bundle: made for a GPU, measured on the CPU; --target cuda measures on the GPU"]
 
 
 @pytest.mark.parametrize("name", ["", "here", "ssh", "ssh://", "qemu://", "qemu", "http://board", "cudas"])
