@@ -266,6 +266,29 @@ def test_ctrl_c_leaves_nothing_there(there: Path, variant: Variant, data: Path) 
 
 
 @pytest.mark.usefixtures("stand_in")
+def test_ctrl_c_in_the_middle_of_a_job_asks_nothing_more_of_the_machine(
+    there: Path, variant: Variant, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "TIMEOUT_S", 30)
+    pid_file, main_thread = tmp_path / "pid", threading.get_ident()
+
+    def interrupt() -> None:
+        wait_until(pid_file.exists)
+        signal.pthread_kill(main_thread, signal.SIGINT)
+
+    thread = threading.Thread(target=interrupt)
+    with open_target(NAME, [variant], data, print) as machine:
+        thread.start()
+        with pytest.raises(KeyboardInterrupt):
+            machine.child(job(variant, data, "sleep", pid_file=str(pid_file)))
+        assert alive(int(pid_file.read_text()))
+        assert machine.environment() == {}
+    thread.join()
+    assert not alive(int(pid_file.read_text()))
+    assert not list(there.iterdir())
+
+
+@pytest.mark.usefixtures("stand_in")
 def test_a_far_end_that_hears_nothing_for_long_ends_by_itself(
     there: Path, variant: Variant, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
