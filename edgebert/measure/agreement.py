@@ -114,4 +114,5 @@ def _case(variant: Variant, suite: Suite, machine: Machine, theirs: dict[str, An
         quality=theirs["quality"],
         agreement=agreement,
         emulated=machine.emulated or None,
+        role=variant.role,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from edgebert.measure.read import role
+from edgebert.measure.read import role_of
 from edgebert.report.numbers import between, number, plain, short, times
 from edgebert.report.parts import Cell, Column, Section, Table, table
 from edgebert.report.ratios import ratio_of
@@ -27,7 +27,7 @@ def cases_section(run: Run) -> Section:
 def variant_cell(case: Case) -> Cell:
     """A variant's name, marked as what it stands for, over its runtime."""
     under = str(case["runtime"]) + (", arena off" if case.get("arena") is False else "")
-    return Cell(case["variant"], under, mark=role(case["variant"]))
+    return Cell(case["variant"], under, mark=role_of(case))
 
 
 def faster_cell(run: Run, case: Case) -> Cell | None:

@@ -40,6 +40,7 @@ def test_two_bundles_of_one_name_stay_apart(bundle: Path, tmp_path: Path) -> Non
     variants = variants_of([bundle, other], find_baseline(bundle, None), True, SUITE)
     assert len(variants) == 5
     assert len({variant.name for variant in variants}) == 5
+    assert [variant.role for variant in variants] == ["baseline", "stage", "bundle", "stage", "bundle"]
 
 
 def test_a_runtime_that_the_bundle_has_no_graph_for_is_told(bundle: Path) -> None:
