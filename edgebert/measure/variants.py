@@ -108,10 +108,10 @@ def _variant(name: str, folder: Path, runtime: str, role: Role) -> Variant:
 
 
 def _names(folders: list[Path]) -> dict[Path, str]:
-    """Shortest ends of the paths that tell the folders apart."""
+    """Shortest ends of the paths that tell the folders apart, and from the baseline."""
     unique = list(dict.fromkeys(folders))
     for depth in range(1, 64):
         names = ["/".join(folder.parts[-depth:]) for folder in unique]
-        if len(set(names)) == len(unique):
+        if len(set(names)) == len(unique) and BASELINE not in names:
             break
     return dict(zip(unique, names, strict=True))
