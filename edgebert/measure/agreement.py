@@ -68,6 +68,8 @@ def agree(
         theirs = machine.child(job)
         result.cases.append(_case(variant, suite, machine, theirs, compare(ours, theirs)))
         result.write(out)
+    result.finished = True
+    result.write(out)
     return result
 
 

@@ -14,7 +14,7 @@ from edgebert.measure.process import run_child
 from edgebert.measure.scenarios.answers import plain
 from edgebert.measure.suite import Suite
 from edgebert.measure.targets.machine import Machine
-from edgebert.measure.variants import find_baseline, variants_of
+from edgebert.measure.variants import Variant, find_baseline, variants_of
 
 SUITE = Suite()
 
@@ -80,6 +80,17 @@ def test_every_variant_answers_here_and_there_and_the_baseline_is_kept_when_the_
     assert (case["emulated"], case["p50_ms"], case["raw"]) == ("qemu 10, -cpu x", None, None)
     assert [Path(job["bundle"]).name for job in jobs] == ["0-baseline", "tiny"]
     assert document["environment"] == {"machine": "aarch64"}
+    assert document["finished"] is False
+
+
+def test_a_run_to_its_end_is_finished(variants: list[Variant], workload: Workload, tmp_path: Path) -> None:
+    def answered(job: dict[str, Any]) -> dict[str, Any]:
+        return {"answers": [0], "outputs": [[1.0]], "quality": None}
+
+    agree(variants, workload, SUITE, tmp_path / "out", "edgebert bench", machine(answered), here=answered)
+    document = json.loads((tmp_path / "out" / "result.json").read_text())
+    assert [case["role"] for case in document["cases"]] == ["baseline", "stage", "bundle"]
+    assert document["finished"] is True
 
 
 def test_the_quality_of_all_answers_is_the_manifests(built: Path, data_dir: Path, manifest: dict[str, Any]) -> None:
