@@ -52,8 +52,9 @@ def _show_agreement(cases: Sequence[Case]) -> None:
 def _agreement_row(case: Case) -> tuple[str, ...]:
     found = case.agreement or {}
     quality = shown_quality(case.quality) if case.quality else ""
-    shares = (str(found["n"]), f"{found['equal']} ({found['share']:.2%})", f"{found['largest_difference']:.2g}")
-    return case.variant, case.runtime, quality, *shares
+    apart = found["largest_difference"]
+    told = f"{found['not_finite']} outputs not finite" if apart is None else f"{apart:.2g}"
+    return case.variant, case.runtime, quality, str(found["n"]), f"{found['equal']} ({found['share']:.2%})", told
 
 
 def _of(result: Result, scenario: str) -> list[Case]:

@@ -123,7 +123,9 @@ def _agreement_cell(case: Case) -> Cell | None:
     equal, texts, apart = (number(agreement.get(key)) for key in ("equal", "n", "largest_difference"))
     if equal is None or not texts:
         return None
-    return Cell(f"{equal:,.0f} of {texts:,.0f}", f"outputs within {short(apart)}" if apart is not None else "")
+    within = f"outputs within {short(apart)}" if apart is not None else ""
+    unsound = number(agreement.get("not_finite"))
+    return Cell(f"{equal:,.0f} of {texts:,.0f}", f"{unsound:,.0f} outputs not finite" if unsound else within)
 
 
 def _gain(cases: list[Case]) -> str:

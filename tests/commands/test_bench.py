@@ -109,6 +109,13 @@ def test_memory_of_the_gpu_is_shown_where_one_was_measured(capsys: pytest.Captur
     assert "off    20.5       50.0  60.0   80.0    753\n" in out
 
 
+def test_outputs_that_are_no_numbers_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    (case, *_) = disturbed_result([]).cases
+    case.agreement = {"n": 64, "equal": 61, "share": 0.953125, "largest_difference": None, "not_finite": 7}
+    show(Result("edgebert bench", {}, None, {}, [case]))
+    assert "64     61 (95.31%)    7 outputs not finite\n" in capsys.readouterr().out
+
+
 T4, PI = "nvidia-t4", "raspberry-pi-5"
 
 

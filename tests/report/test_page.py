@@ -79,6 +79,18 @@ def test_cases_stand_in_one_table_a_scenario_with_their_intervals(tmp_path: Path
     assert "290/s (of 300, p99 in 50.0 ms)" in rows(tables[4])[0]
 
 
+@pytest.mark.parametrize(
+    ("apart", "unsound", "said"), [(0.07, None, "outputs within 0.0700"), (None, 7, "7 outputs not finite")]
+)
+def test_answers_elsewhere_have_what_is_known_of_their_outputs(
+    apart: float | None, unsound: int | None, said: str, tmp_path: Path
+) -> None:
+    agreement = {"n": 64, "equal": 61, "share": 0.95, "largest_difference": apart, "not_finite": unsound}
+    cases = [case("fp32", None, scenario="agreement", agreement=agreement)]
+    (table,) = sections(tmp_path, document(cases, ratios=[]))["Cases"].tables
+    assert rows(table)[0][table.header.index("same answers")] == f"61 of 64 ({said})"
+
+
 def test_operators_stand_slowest_first_and_a_share_has_a_bar(tmp_path: Path) -> None:
     roofline, operators = sections(tmp_path, full())["Compute"].tables
     assert rows(roofline) == [
