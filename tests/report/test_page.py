@@ -184,6 +184,28 @@ def test_the_same_bundle_measured_again_tells_whether_the_runs_agree(
     assert rows(page.compared.tables[-1])[0][-1] == said
 
 
+@pytest.mark.parametrize(
+    ("of_run", "of_baseline", "of_bundle"),
+    [
+        ({"data": {"file": "test.tsv", "sha256": "cd34" * 16}}, {}, {}),
+        ({}, {"bundle_hash": "another"}, {}),
+        ({}, {}, {"bundle_hash": "another"}),
+        ({}, {}, {"target": "ssh://board"}),
+        ({}, {}, {"runtime": "openvino"}),
+        ({}, {}, {"threads": 2}),
+        ({}, {}, {"server": {"bound_ms": 100.0, "percent": 99.0}}),
+    ],
+)
+def test_what_was_measured_under_other_conditions_was_not_measured_again(
+    of_run: dict[str, Any], of_baseline: dict[str, Any], of_bundle: dict[str, Any], tmp_path: Path
+) -> None:
+    cases = [case("fp32", 8.0), case("bundle", 2.0, server={"bound_ms": 50.0, "percent": 99.0})]
+    later = document([cases[0] | of_baseline, cases[1] | of_bundle], **of_run)
+    page = make_page(read_runs([write(tmp_path / "a", document(cases)), write(tmp_path / "b", later)]))
+    assert page.compared is not None
+    assert not [table for table in page.compared.tables if table.caption.endswith("measured again")]
+
+
 def test_a_single_run_is_compared_with_nothing(tmp_path: Path) -> None:
     assert make_page(read_runs([write(tmp_path, full())])).compared is None
 
