@@ -179,6 +179,8 @@ def _machine(name: str, channel: Channel, places: dict[str, str]) -> Machine:
         except Lost as lost:
             raise _cut(name, lost) from None
         usable = True
+        if "full" in answer:
+            raise _full(name, answer["full"])
         if "overtime" in answer:
             raise process.overtime(job)
         if "failed" in answer:

@@ -209,6 +209,18 @@ def test_a_disk_that_fills_up_while_copying_is_told(
 
 
 @pytest.mark.usefixtures("stand_in", "there")
+def test_a_disk_that_fills_up_after_copying_is_told_and_the_machine_goes_on(
+    variant: Variant, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAKE_SSH_PREFIX", "ulimit -f 1024; ")
+    with open_target(NAME, [variant], data, print) as machine:
+        with pytest.raises(DiskError) as caught:
+            machine.child(job(variant, data, texts="x" * 3_000_000))
+        assert str(caught.value) == f"{NAME}: no room there (File too large); free some space, or give another machine"
+        assert machine.child(job(variant, data))["model"] == "model of bundle"
+
+
+@pytest.mark.usefixtures("stand_in", "there")
 def test_a_process_that_fails_there_gives_its_last_line_and_the_next_one_runs(variant: Variant, data: Path) -> None:
     with open_target(NAME, [variant], data, print) as machine:
         with pytest.raises(RunError) as caught:
