@@ -13,7 +13,7 @@ SINGLE = ("quality", "p50 ms", "p90", "95%", "p99", "samples", "texts/s", "cold 
 SERVER = ("texts/s", "at p", "under ms", "p50 ms", "p90", "p99")
 START = ("cold ms", "95% low", "high", "import", "load", "first")
 MEMORY = ("arena", "import MB", "load", "first", "steady")
-SOAK = ("texts", "p50 ms", "p90", "p99", "drift", "steady MB")
+SOAK = ("texts", "p50 ms", "p90", "p99", "drift", "start MB", "end", "peak")
 
 
 def show(result: Result) -> None:
@@ -95,7 +95,9 @@ def _memory(case: Case) -> tuple[str, ...]:
 
 
 def _soak(case: Case) -> tuple[str, ...]:
-    return str(case.samples), *_latencies(case), _shown(case.drift, 3), _shown(case.peak_rss_mb, 1)
+    resident = case.resident or {}
+    held = (resident.get("start_mb"), resident.get("end_mb"), case.peak_rss_mb)
+    return str(case.samples), *_latencies(case), _shown(case.drift, 3), *(_shown(figure, 1) for figure in held)
 
 
 def _latencies(case: Case) -> tuple[str, str, str]:

@@ -68,7 +68,7 @@ CASE_MAY = {
     **dict.fromkeys(("cold_start_ms", "import_ms", "load_ms", "first_ms", "peak_rss_mb", "size_mb"), NUMBER),
     **dict.fromkeys(("samples", "others"), NUMBER),
     **dict.fromkeys(("p50_ci", "p90_ci", "p99_ci", "throughput_ci", "cold_start_ci"), INTERVAL),
-    **dict.fromkeys(("quality", "memory", "power", "server", "roofline", "outliers", "agreement"), TABLE),
+    **dict.fromkeys(("quality", "memory", "power", "server", "roofline", "outliers", "agreement", "resident"), TABLE),
     **{"operators": ROWS, "raw": TEXT, "role": ROLE},
 }
 RATIO_KEYS = {"what": TEXT, "value": POSITIVE, "ci_low": POSITIVE, "ci_high": POSITIVE}

@@ -30,6 +30,7 @@ class Case:
         others: Cores that other processes kept busy meanwhile.
         arena: Whether ONNX Runtime's memory arena was on, where that was asked for.
         memory: High-water marks after `import_mb`, `load_mb`, `first_mb` (the first answer) and `steady_mb`.
+        resident: Resident memory at the start and at the end of a soak, `start_mb` and `end_mb`.
         device_memory_mb: Peak of the GPU's memory above what was in use before.
         power: `joules_per_inference` and its `source`.
         server: `target_qps`, the highest arrival rate whose latency at `percent` stays under `bound_ms`.
@@ -77,6 +78,7 @@ class Case:
     agreement: dict[str, Any] | None = None
     emulated: str | None = None
     role: Role | None = None
+    resident: dict[str, float] | None = None
 
 
 @dataclass

@@ -73,6 +73,7 @@ def _table(run: Run, cases: list[Case]) -> Table:
         ("server", _server_cell),
         ("cold start", figure_cell("cold_start_ms", "cold_start_ci")),
         ("peak RSS", figure_cell("peak_rss_mb")),
+        ("RSS, start to end", _resident_cell),
         ("GPU memory", figure_cell("device_memory_mb")),
         ("model", figure_cell("size_mb")),
         (" / ".join(metrics).replace("_", " ") or "quality", quality_cell),
@@ -102,6 +103,13 @@ def _condition(key: str) -> Callable[[Case], Cell]:
 
 def _samples_cell(case: Case) -> Cell | None:
     return Cell(f"{case['samples']:,}") if case.get("samples") else None
+
+
+def _resident_cell(case: Case) -> Cell | None:
+    """Resident memory at the start and the end of a soak."""
+    resident = case.get("resident") or {}
+    start, end = (number(resident.get(key)) for key in ("start_mb", "end_mb"))
+    return None if start is None or end is None else Cell(f"{start:.1f}–{end:.1f}")
 
 
 def _server_cell(case: Case) -> Cell | None:

@@ -59,7 +59,7 @@ def disturbed_result(reasons: list[str]) -> Result:
     cases[2].server = {"target_qps": 123.4, "bound_ms": 50.0, "percent": 99.0}
     cases[3].cold_start_ms, cases[3].cold_start_ci = 61.0, [58.0, 65.0]
     cases[4].memory, cases[4].arena = {"import_mb": 20.5, "load_mb": 50.0, "first_mb": 60.0, "steady_mb": 80.0}, False
-    cases[5].drift = 1.25
+    cases[5].drift, cases[5].peak_rss_mb, cases[5].resident = 1.25, 64.0, {"start_mb": 60.5, "end_mb": 62.0}
     result = Result("edgebert bench", {}, None, {}, cases)
     result.pairs = [Pair("accuracy: fp32 / bundle", 5, 0, 0.0625, 40)]
     result.differences = [Difference("accuracy: fp32 / bundle", -0.125, -0.2, 0.0, 40)]
@@ -95,7 +95,8 @@ def test_strict_refuses_a_disturbed_run_and_keeps_it(
         "only one is right on 5 / 0 texts, McNemar p = 0.062\n",
     ):
         assert line in out
-    assert "1.250" in out
+    assert "drift  start MB  end   peak\n" in out
+    assert "1.250  60.5      62.0  64.0\n" in out
 
 
 def test_memory_of_the_gpu_is_shown_where_one_was_measured(capsys: pytest.CaptureFixture[str]) -> None:

@@ -40,6 +40,9 @@ def test_a_real_child_answers_arrivals_and_keeps_on_for_a_while(job: dict[str, A
     assert served["tried_qps"] == pytest.approx([0.5 * served["capacity_qps"], served["target_qps"]])
     soaked = run_child({**job, "scenario": "soak"})
     assert 0.03e9 < sum(soaked["latencies_ns"]) < 60e9
+    before, after = soaked["resident_bytes"]
+    assert 10e6 < before < 1e9
+    assert 10e6 < after < 1e9
 
 
 def test_a_real_child_runs_without_an_arena_and_at_a_fixed_length(job: dict[str, Any]) -> None:

@@ -79,6 +79,13 @@ def test_cases_stand_in_one_table_a_scenario_with_their_intervals(tmp_path: Path
     assert "290/s (of 300, p99 in 50.0 ms)" in rows(tables[4])[0]
 
 
+def test_a_soak_has_its_memory_at_both_ends(tmp_path: Path) -> None:
+    cases = [case("fp32", scenario="soak", peak_rss_mb=64.0, resident={"start_mb": 60.5, "end_mb": 62.0})]
+    (table,) = sections(tmp_path, document(cases, ratios=[]))["Cases"].tables
+    assert rows(table)[0][table.header.index("RSS, start to end")] == "60.5–62.0"
+    assert rows(table)[0][table.header.index("peak RSS")] == "64.0"
+
+
 @pytest.mark.parametrize(
     ("apart", "unsound", "said"), [(0.07, None, "outputs within 0.0700"), (None, 7, "7 outputs not finite")]
 )
