@@ -14,6 +14,12 @@ from edgebert.errors import EdgeBertError
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
+# What an interrupted command leaves behind.
+KEPT = {
+    "export": "; finished work is kept, the same command continues it",
+    "bench": "; what was measured is kept in the result folder",
+}
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; the exit code is 0 when done, 1 when the run failed, 2 for wrong use or bad input."""
@@ -33,9 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"edgebert: {error}\n")
         return error.exit_code
     except KeyboardInterrupt:
-        goes_on = arguments.command in ("export", "bench")
-        kept = "; finished work is kept, the same command continues it" if goes_on else ""
-        sys.stderr.write(f"edgebert: interrupted{kept}\n")
+        sys.stderr.write(f"edgebert: interrupted{KEPT.get(arguments.command, '')}\n")
         return 1
     except BrokenPipeError:
         # Whoever read has enough. What is left to flush at the end goes nowhere, and must not fail.

@@ -61,7 +61,7 @@ class Child:
             "offline": {"texts": texts, "total_ns": LATENCY_NS[name] * texts},
             "memory": {},
             "cold_start": {},
-            "soak": latencies,
+            "soak": latencies | {"resident_bytes": [60_000_000, 61_000_000]},
             "server": latencies | rate,
             "quality": {
                 "quality": {"metric": job.get("metric"), "value": 0.75 if name == "tiny" else 1.0},

@@ -52,8 +52,10 @@ def add_details(
     result.write(out)
     if profile_ops:
         add_operators(result, variants, inputs, suite, out, child, say)
-    add_estimates(result, variants, targets, suite.threads)
-    if targets and not result.estimates:
+    left_out = add_estimates(result, variants, targets, suite.threads)
+    for line in left_out:
+        say(line)
+    if targets and not result.estimates and not left_out:
         say("no estimates: they need a single-stream case with a roofline")
     result.write(out)
 

@@ -13,7 +13,7 @@ SINGLE = ("quality", "p50 ms", "p90", "95%", "p99", "samples", "texts/s", "cold 
 SERVER = ("texts/s", "at p", "under ms", "p50 ms", "p90", "p99")
 START = ("cold ms", "95% low", "high", "import", "load", "first")
 MEMORY = ("arena", "import MB", "load", "first", "steady")
-SOAK = ("texts", "p50 ms", "p90", "p99", "drift", "steady MB")
+SOAK = ("texts", "p50 ms", "p90", "p99", "drift", "start MB", "end", "peak")
 
 
 def show(result: Result) -> None:
@@ -52,8 +52,9 @@ def _show_agreement(cases: Sequence[Case]) -> None:
 def _agreement_row(case: Case) -> tuple[str, ...]:
     found = case.agreement or {}
     quality = shown_quality(case.quality) if case.quality else ""
-    shares = (str(found["n"]), f"{found['equal']} ({found['share']:.2%})", f"{found['largest_difference']:.2g}")
-    return case.variant, case.runtime, quality, *shares
+    apart = found["largest_difference"]
+    told = f"{found['not_finite']} outputs not finite" if apart is None else f"{apart:.2g}"
+    return case.variant, case.runtime, quality, str(found["n"]), f"{found['equal']} ({found['share']:.2%})", told
 
 
 def _of(result: Result, scenario: str) -> list[Case]:
@@ -94,7 +95,9 @@ def _memory(case: Case) -> tuple[str, ...]:
 
 
 def _soak(case: Case) -> tuple[str, ...]:
-    return str(case.samples), *_latencies(case), _shown(case.drift, 3), _shown(case.peak_rss_mb, 1)
+    resident = case.resident or {}
+    held = (resident.get("start_mb"), resident.get("end_mb"), case.peak_rss_mb)
+    return str(case.samples), *_latencies(case), _shown(case.drift, 3), *(_shown(figure, 1) for figure in held)
 
 
 def _latencies(case: Case) -> tuple[str, str, str]:

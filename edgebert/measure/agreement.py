@@ -68,6 +68,8 @@ def agree(
         theirs = machine.child(job)
         result.cases.append(_case(variant, suite, machine, theirs, compare(ours, theirs)))
         result.write(out)
+    result.finished = True
+    result.write(out)
     return result
 
 
@@ -75,9 +77,13 @@ def compare(ours: dict[str, Any], theirs: dict[str, Any]) -> dict[str, Any]:
     """How many answers are equal, and how far the outputs behind them lie apart.
 
     Returns:
-        `n`, `equal`, `share` of equal answers, `largest_difference` of any output.
+        `n`, `equal`, `share` of equal answers; `largest_difference` of the figures that are compared of any output;
+        `not_finite`, outputs that are NaN or infinite here or there. An answer behind one of those is never equal, and
+        with any of them there is no largest difference.
     """
-    equal = sum(same(a, b) for a, b in zip(ours["answers"], theirs["answers"], strict=True))
+    not_finite = [a + b for a, b in zip(ours["not_finite"], theirs["not_finite"], strict=True)]
+    answers = zip(ours["answers"], theirs["answers"], not_finite, strict=True)
+    equal = sum(not unsound and same(a, b) for a, b, unsound in answers)
     rows = zip(ours["outputs"], theirs["outputs"], strict=True)
     apart = (abs(a - b) for row in rows for a, b in zip(*row, strict=True))
     count = len(ours["answers"])
@@ -85,7 +91,8 @@ def compare(ours: dict[str, Any], theirs: dict[str, Any]) -> dict[str, Any]:
         "n": count,
         "equal": equal,
         "share": round(equal / count, 6),
-        "largest_difference": float(f"{max(apart, default=0.0):.3g}"),
+        "largest_difference": None if any(not_finite) else float(f"{max(apart, default=0.0):.3g}"),
+        "not_finite": sum(not_finite),
     }
 
 
@@ -114,4 +121,5 @@ def _case(variant: Variant, suite: Suite, machine: Machine, theirs: dict[str, An
         quality=theirs["quality"],
         agreement=agreement,
         emulated=machine.emulated or None,
+        role=variant.role,
     )

@@ -269,6 +269,7 @@ class _Bench:
             quality=self.quality.get(variant.name),
             others=_rounded(others_cores(answers)),
             arena=part.arena if variant.runtime == "onnxruntime" else None,
+            role=variant.role,
         )
         import_module(f"edgebert.measure.scenarios.{part.scenario}").fill(case, answers)
         raw: dict[str, Any] = {"rounds": answers}

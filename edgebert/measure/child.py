@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from array import array
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,7 +42,8 @@ def main() -> int:
     scenario = import_module(f"edgebert.measure.scenarios.{job['scenario']}")
     result = scenario.work(model, job, call)
     processor = spent(before, processor_time())
-    json.dump({**marks, **result, "end_rss": peak_rss_bytes(), "processor": processor}, sys.stdout)
+    document = {**marks, **result, "end_rss": peak_rss_bytes(), "processor": processor}
+    json.dump(document, sys.stdout, default=array.tolist)
     return 0
 
 

@@ -63,23 +63,28 @@ PUBLISHED = (
 )
 
 
-def add_estimates(result: Result, variants: Sequence[Variant], targets: Sequence[Target], threads: int) -> None:
+def add_estimates(result: Result, variants: Sequence[Variant], targets: Sequence[Target], threads: int) -> list[str]:
     """Give a bench that has its rooflines estimates for other hardware, and how far such estimates are off.
 
-    A row of `estimates` that has a `reference` is a check: `error` is its `value` over the reference, less 1.
+    A row of `estimates` that has a `reference` is a check: `error` is its `value` over the reference, less 1. A case
+    with products of a precision whose peak was not measured has no efficiency, and so no estimate.
 
     Args:
         result: A bench with `roofline` in its cases.
         variants: What was measured.
         targets: Profiles to estimate for.
         threads: Threads of the bench; a CPU target is taken with as many of its cores.
+
+    Returns:
+        A line for every case that is left out.
     """
     costs = {variant.name: read_cost(variant.manifest) for variant in variants}
     here = measured_limits(result.environment.get("gemm"))
     cases = [case for case in result.cases if case.roofline]
     if here is None or not cases or not targets:
-        return
-    reached = [_Reached(case, costs[case.variant], here) for case in cases]
+        return []
+    unmeasured = {case.variant: _unmeasured(costs[case.variant], here) for case in cases}
+    reached = [_Reached(case, costs[case.variant], here) for case in cases if not unmeasured[case.variant]]
     for target in targets:
         limits = profile_limits(target, threads)
         measured = is_this_machine(target, result.environment)
@@ -87,7 +92,9 @@ def add_estimates(result: Result, variants: Sequence[Variant], targets: Sequence
             result.estimates += _for_target(each, target, limits, measured)
     result.estimates += _left_out(reached, here)
     for target in targets:
-        result.estimates += published_checks(reached, profile_limits(target, threads))
+        result.estimates += published_checks(reached, profile_limits(target, threads)) if reached else []
+    named = [(name, lacks) for name, lacks in unmeasured.items() if lacks]
+    return [f"no estimates from {name}: no {lacks} peak was measured here" for name, lacks in named]
 
 
 class _Reached:
@@ -100,6 +107,12 @@ class _Reached:
         self.windows: list[int] = case.roofline["windows"]
         self.efficiency = efficiency_of(products, self.windows, case.p50_ms, here)
         self.title = f"{case.variant}, {case.lengths if case.lengths == 'natural' else case.lengths + ' tokens'}"
+
+
+def _unmeasured(products: Sequence[Product], here: Limits) -> str:
+    """Precisions that a graph has and no peak was measured in, in words; none where there are none."""
+    lacking = {product.precision for product in products} - set(here.peak_gmacs)
+    return " or ".join(precision.upper() for precision in sorted(lacking))
 
 
 def efficiency_of(products: Sequence[Product], windows: Sequence[int], p50_ms: float, limits: Limits) -> float:
@@ -138,8 +151,9 @@ def measured_limits(probe: dict[str, Any] | None) -> Limits | None:
 
 
 def is_this_machine(target: Target, environment: dict[str, Any]) -> bool:
-    """Whether this machine is of a profile's kind: its architecture, and a CPU with all of its features."""
-    alike = target.machine == environment.get("machine") and target.export.provider == CPU
+    """Whether a run was on a profile's kind of machine: its architecture, and a CPU with all of its features."""
+    on_cpu = target.export.provider == environment.get("provider", CPU) == CPU
+    alike = on_cpu and target.machine == environment.get("machine")
     return alike and set(target.hardware.features) <= set(environment.get("flags", ()))
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from edgebert.errors import InputError
-from edgebert.measure.read import read_result, role
+from edgebert.measure.read import read_result, role_of
 
 FIELDS = {
     "p50": "p50_ms",
@@ -47,8 +47,8 @@ class Gate:
     previous: dict[str, Any] | None = None
 
     def fails(self, value: float, limit: float) -> bool:
-        """Whether a figure lies on the wrong side of a limit."""
-        return value > limit if self.fails_above else value < limit
+        """Whether a figure lies on the wrong side of a limit, or is no number and so on neither."""
+        return not value <= limit if self.fails_above else not value >= limit
 
 
 def read_gate(text: str) -> Gate:
@@ -152,7 +152,7 @@ def _empty(gate: Gate) -> dict[str, Any]:
 
 
 def _holding(cases: Sequence[Case], metric: str) -> list[Case]:
-    held = [case for case in cases if role(case["variant"]) == "bundle" and case.get(FIELDS[metric]) is not None]
+    held = [case for case in cases if role_of(case) == "bundle" and case.get(FIELDS[metric]) is not None]
     return [case for case in held if metric != "quality" or not case["quality"].get("lacks")]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from edgebert.measure.tool import tool_text
@@ -15,6 +16,7 @@ COLUMNS = {
     "power_w": "power.draw",
     "reasons": "clocks_throttle_reasons.active",
 }
+MB_PER_MIB = 1.048576  # nvidia-smi counts memory in MiB, results in MB of 10^6 bytes
 PLAIN = "--format=csv,noheader,nounits"
 THROTTLED_BITS = {
     2: "power cap now",
@@ -26,13 +28,23 @@ THROTTLED_BITS = {
 
 
 def gpus() -> list[dict[str, Any]] | None:
-    """Every GPU with its state; None where there is no driver."""
+    """Every GPU with its state, memory in MB of 10^6 bytes; None where there is no driver."""
     return parse_gpus(tool_text("nvidia-smi", f"--query-gpu={','.join(COLUMNS.values())}", PLAIN))
 
 
+def device() -> str:
+    """The GPU that this machine's processes run on: the first of `$CUDA_VISIBLE_DEVICES`, or the first of all."""
+    return os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")[0] or "0"
+
+
 def power_w() -> float | None:
-    """Watts of all GPUs together."""
-    return parse_power(tool_text("nvidia-smi", "--query-gpu=power.draw", PLAIN))
+    """Watts of the GPU that processes run on."""
+    return parse_power(tool_text("nvidia-smi", "-i", device(), "--query-gpu=power.draw", PLAIN))
+
+
+def megabytes(mib: float) -> float:
+    """MB of 10^6 bytes from nvidia-smi's MiB."""
+    return round(mib * MB_PER_MIB, 1)
 
 
 def parse_gpus(text: str | None) -> list[dict[str, Any]] | None:
@@ -43,16 +55,17 @@ def parse_gpus(text: str | None) -> list[dict[str, Any]] | None:
 
 
 def parse_power(text: str | None) -> float | None:
-    """Sum of the watts, one GPU a line; None where no GPU tells."""
-    watts = [value for line in (text or "").splitlines() if (value := _number(line)) is not None]
-    return sum(watts) if watts else None
+    """Watts of the one GPU that was asked; None where it does not tell."""
+    return _number(text or "")
 
 
 def _gpu(row: dict[str, str]) -> dict[str, Any]:
+    mib = _number(row["memory_mb"])
     return {
         "name": row["name"],
         "driver": row["driver"],
-        **{key: _number(row[key]) for key in ("memory_mb", "temperature_c", "frequency_mhz", "power_w")},
+        "memory_mb": None if mib is None else megabytes(mib),
+        **{key: _number(row[key]) for key in ("temperature_c", "frequency_mhz", "power_w")},
         "throttled": _reasons(row["reasons"]),
     }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import time
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -13,7 +14,10 @@ COUNTED_COLUMNS = 8
 
 
 class ProcessorTime(NamedTuple):
-    """Nanoseconds on the wall, of this process on all its threads, and of everybody on the cores it may use."""
+    """Nanoseconds on the wall, of this process, and of everybody on the cores it may use.
+
+    Its own are those of all its threads, and of the tools that it ran and waited for.
+    """
 
     wall_ns: int
     own_ns: int
@@ -28,7 +32,9 @@ def processor_time() -> ProcessorTime:
         text = ""
     ticks = busy_ticks(text, os.sched_getaffinity(0))
     busy_ns = None if ticks is None else ticks * 1_000_000_000 // os.sysconf("SC_CLK_TCK")
-    return ProcessorTime(time.monotonic_ns(), time.process_time_ns(), busy_ns)
+    tools = resource.getrusage(resource.RUSAGE_CHILDREN)
+    own_ns = time.process_time_ns() + int((tools.ru_utime + tools.ru_stime) * 1e9)
+    return ProcessorTime(time.monotonic_ns(), own_ns, busy_ns)
 
 
 def busy_ticks(stat: str, cores: Collection[int]) -> int | None:

@@ -66,11 +66,13 @@ def energy_of(call: Callable[[int], object], gpu: bool, seconds: float = LOOP_S)
 
 
 def rapl(sys: Path) -> list[Counter]:
-    """Energy counters of the processor packages; empty where there are none or reading them needs rights."""
+    """Energy counters of the processor packages alone; empty where there are none or reading them needs rights."""
     counters = []
     for zone in sorted(sys.glob("class/powercap/intel-rapl:[0-9]")):
         try:
             name = (zone / "name").read_text(encoding="ascii").strip()
+            if not name.startswith("package"):  # psys, where there is one, counts the packages a second time
+                continue
             counter = Counter(name, zone / "energy_uj", int((zone / "max_energy_range_uj").read_text(encoding="ascii")))
             counter.read_uj()
         except (OSError, ValueError):

@@ -12,6 +12,8 @@ from typing import Any
 from edgebert.errors import RunError
 
 TIMEOUT_S = 3600
+# Scenarios that answer every text of the data file.
+WHOLE_FILE = ("quality", "answers")
 CHILD = ("-m", "edgebert.measure.child")
 
 
@@ -72,7 +74,8 @@ def failure(job: dict[str, Any], reason: str) -> RunError:
 
 def overtime(job: dict[str, Any]) -> RunError:
     """Error of a process that was stopped."""
-    return RunError(f"{_subject(job)} took more than {TIMEOUT_S} s; give fewer samples")
+    remedy = "a shorter --data" if job["scenario"] in WHOLE_FILE else "fewer samples"
+    return RunError(f"{_subject(job)} took more than {TIMEOUT_S} s; give {remedy}")
 
 
 def last_line(text: str) -> str:

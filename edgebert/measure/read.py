@@ -6,14 +6,15 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, get_args
 
 from edgebert.errors import InputError
 from edgebert.measure.results import FORMAT, FORMAT_VERSION
-from edgebert.measure.variants import BASELINE
+from edgebert.measure.variants import BASELINE, Role
 
-Role = Literal["baseline", "stage", "bundle"]
 RESULT = "result.json"
+# Names that `edgebert.pipeline` gives stage bundles, behind the bundle's name and before the runtime's.
+STAGES = re.compile(r"(?:.*/)?(?:0-baseline|1-graph|2-distill|3-prune|4-vocabulary|5-[^@/]+)(?:@\w+)?")
 
 
 def _is_number(value: Any) -> bool:  # noqa: ANN401
@@ -40,6 +41,10 @@ def _is_text(value: Any) -> bool:  # noqa: ANN401
     return isinstance(value, str)
 
 
+def _is_role(value: Any) -> bool:  # noqa: ANN401
+    return value in get_args(Role)
+
+
 Check = tuple[Callable[[Any], bool], str]
 NUMBER: Check = (_is_number, "a number")
 POSITIVE: Check = (_is_positive, "a number above 0")
@@ -47,6 +52,7 @@ TEXT: Check = (_is_text, "a text")
 TABLE: Check = (_is_table, "an object")
 ROWS: Check = (_is_rows, "a list of objects")
 INTERVAL: Check = (_is_interval, "two numbers")
+ROLE: Check = (_is_role, "baseline, stage or bundle")
 
 RESULT_KEYS = {"command": TEXT, "suite": TABLE, "environment": TABLE, "cases": ROWS, "ratios": ROWS}
 RESULT_MAY = {
@@ -62,8 +68,8 @@ CASE_MAY = {
     **dict.fromkeys(("cold_start_ms", "import_ms", "load_ms", "first_ms", "peak_rss_mb", "size_mb"), NUMBER),
     **dict.fromkeys(("samples", "others"), NUMBER),
     **dict.fromkeys(("p50_ci", "p90_ci", "p99_ci", "throughput_ci", "cold_start_ci"), INTERVAL),
-    **dict.fromkeys(("quality", "memory", "power", "server", "roofline", "outliers", "agreement"), TABLE),
-    **{"operators": ROWS, "raw": TEXT},
+    **dict.fromkeys(("quality", "memory", "power", "server", "roofline", "outliers", "agreement", "resident"), TABLE),
+    **{"operators": ROWS, "raw": TEXT, "role": ROLE},
 }
 RATIO_KEYS = {"what": TEXT, "value": POSITIVE, "ci_low": POSITIVE, "ci_high": POSITIVE}
 QUALITY_KEYS = {"metric": TEXT, "value": NUMBER}
@@ -102,11 +108,14 @@ def read_result(path: Path) -> dict[str, Any]:
     return document
 
 
-def role(variant: str) -> Role:
-    """What a variant stands for, told by the names that `edgebert.measure.variants` gives."""
-    if variant == BASELINE:
+def role_of(case: dict[str, Any]) -> Role:
+    """What a case's variant stands for: as the case says, or by its name in a result from before cases said it."""
+    if case.get("role"):
+        role: Role = case["role"]
+        return role
+    if case["variant"] == BASELINE:
         return "baseline"
-    return "stage" if re.match(r"\d+-", variant.rpartition("/")[2]) else "bundle"
+    return "stage" if STAGES.fullmatch(case["variant"]) else "bundle"
 
 
 def _json(path: Path) -> Any:  # noqa: ANN401

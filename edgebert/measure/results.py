@@ -11,6 +11,7 @@ from typing import Any
 from edgebert.bundle import disk_errors
 from edgebert.measure.pairs import Difference, Pair
 from edgebert.measure.statistics import Ratio
+from edgebert.measure.variants import Role
 
 FORMAT = "edgebert-result"
 FORMAT_VERSION = 1
@@ -21,6 +22,7 @@ class Case:
     """One bundle in one scenario. Times in milliseconds, sizes in MB of 10^6 bytes, throughput in texts a second.
 
     Attributes:
+        role: What the variant stands for: `baseline`, `stage` or `bundle`; older results lack it.
         p50_ci: 95% interval of `p50_ms`, low and high; the other `_ci` likewise.
         outliers: `count` of latencies beyond `limit_ms`; they stay in every figure.
         drift: Median of a process's last third over its first third's, of the process where that is furthest from 1.
@@ -28,6 +30,8 @@ class Case:
         others: Cores that other processes kept busy meanwhile.
         arena: Whether ONNX Runtime's memory arena was on, where that was asked for.
         memory: High-water marks after `import_mb`, `load_mb`, `first_mb` (the first answer) and `steady_mb`.
+        resident: Resident memory at the start and at the end of a soak, `start_mb` and `end_mb`.
+        device_memory_mb: Peak of the GPU's memory above what was in use before.
         power: `joules_per_inference` and its `source`.
         server: `target_qps`, the highest arrival rate whose latency at `percent` stays under `bound_ms`.
     """
@@ -73,6 +77,8 @@ class Case:
     device_memory_mb: float | None = None
     agreement: dict[str, Any] | None = None
     emulated: str | None = None
+    role: Role | None = None
+    resident: dict[str, float] | None = None
 
 
 @dataclass

@@ -5,23 +5,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from edgebert.bundle import check_files, read_manifest
 from edgebert.errors import BundleError
 from edgebert.measure.suite import Suite
 
+Role = Literal["baseline", "stage", "bundle"]
 BASELINE = "fp32"
 
 
 @dataclass(frozen=True)
 class Variant:
-    """A bundle to measure on one runtime; the first one of a bench is the baseline."""
+    """A bundle to measure on one runtime, and what it stands for; the first one of a bench is the baseline."""
 
     name: str
     folder: Path
     manifest: dict[str, Any]
     runtime: str
+    role: Role = "bundle"
 
     @property
     def size_mb(self) -> float:
@@ -43,7 +45,7 @@ def variants_of(bundles: Sequence[Path], baseline: Path, stages: bool, suite: Su
         BundleError: A folder is not a whole bundle, or has no graph for a runtime that the suite names.
     """
     baseline = baseline.resolve()
-    variants = [_variant(BASELINE, baseline, "onnxruntime")]
+    variants = [_variant(BASELINE, baseline, "onnxruntime", "baseline")]
     names = _names([folder.resolve() for folder in bundles])
     for folder, name in names.items():
         prefix = "" if len(names) == 1 else f"{name}/"
@@ -52,8 +54,9 @@ def variants_of(bundles: Sequence[Path], baseline: Path, stages: bool, suite: Su
             staged = [path for path in stage_folders(folder) if path != baseline] if stages else []
             for path in staged:
                 if runtime == "default" or runtime in read_manifest(path)["runtime"]["graphs"]:
-                    variants.append(_variant(f"{prefix}{path.name}{suffix}", path, runtime))
-            variants.append(_variant(f"{prefix or 'bundle'}{suffix}".replace("/@", "@").rstrip("/"), folder, runtime))
+                    variants.append(_variant(f"{prefix}{path.name}{suffix}", path, runtime, "stage"))
+            whole = f"{prefix or 'bundle'}{suffix}".replace("/@", "@").rstrip("/")
+            variants.append(_variant(whole, folder, runtime, "bundle"))
     return variants
 
 
@@ -96,21 +99,21 @@ def _beside(folder: Path) -> Path:
     return folder.with_name(folder.name + ".stages")
 
 
-def _variant(name: str, folder: Path, runtime: str) -> Variant:
+def _variant(name: str, folder: Path, runtime: str, role: Role) -> Variant:
     manifest = read_manifest(folder)
     check_files(folder, manifest)
     graphs = manifest["runtime"]["graphs"]
     runtime = manifest["runtime"]["default"] if runtime == "default" else runtime
     if runtime not in graphs:
         raise BundleError(f"{folder}: no graph for runtime {runtime!r}; this bundle has {', '.join(graphs)}")
-    return Variant(name, folder, manifest, runtime)
+    return Variant(name, folder, manifest, runtime, role)
 
 
 def _names(folders: list[Path]) -> dict[Path, str]:
-    """Shortest ends of the paths that tell the folders apart."""
+    """Shortest ends of the paths that tell the folders apart, and from the baseline."""
     unique = list(dict.fromkeys(folders))
     for depth in range(1, 64):
         names = ["/".join(folder.parts[-depth:]) for folder in unique]
-        if len(set(names)) == len(unique):
+        if len(set(names)) == len(unique) and BASELINE not in names:
             break
     return dict(zip(unique, names, strict=True))

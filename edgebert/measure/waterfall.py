@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,7 +20,7 @@ def waterfall(cases: Sequence[Case]) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     chosen = [case for case in cases if case.scenario == "single_stream" and case.lengths == "natural"]
     stages = chosen[1:-1]
-    one_chain = stages and all(re.match(r"\d+-", case.variant) for case in stages) and chosen[-1].variant == "bundle"
+    one_chain = stages and all(case.role == "stage" for case in stages) and chosen[-1].variant == "bundle"
     for case in chosen if one_chain else []:
         row = {"variant": case.variant, "p50_ms": case.p50_ms, "size_mb": case.size_mb}
         row["quality"] = case.quality["value"] if case.quality and not case.quality.get("lacks") else None

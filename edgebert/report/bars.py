@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from edgebert.measure.variants import Role
 from edgebert.report.colours import GAIN, INK, MUTED, SERIES, colour_of
 from edgebert.report.numbers import short, times
 from edgebert.report.plots import SMALL, legend, name_rows
@@ -21,6 +22,7 @@ class Step:
     """A row of the waterfall: what is left of the latency, and the gain over the row before."""
 
     variant: str
+    role: Role
     p50_ms: float
     faster: float | None
 
@@ -29,7 +31,7 @@ def waterfall(axes: Axes, steps: Sequence[Step]) -> None:
     """Latency after every stage; the pale part is what the stage took away."""
     longest = max(step.p50_ms for step in steps)
     for at, step in enumerate(steps):
-        axes.barh(at, step.p50_ms, HEIGHT, color=colour_of(step.variant))
+        axes.barh(at, step.p50_ms, HEIGHT, color=colour_of(step.role))
         end = step.p50_ms
         if at and steps[at - 1].p50_ms > step.p50_ms:
             end = steps[at - 1].p50_ms

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from edgebert.measure.read import role
+from edgebert.measure.read import role_of
 from edgebert.report.numbers import between, number, plain, short, times
 from edgebert.report.parts import Cell, Column, Section, Table, table
 from edgebert.report.ratios import ratio_of
@@ -27,7 +27,7 @@ def cases_section(run: Run) -> Section:
 def variant_cell(case: Case) -> Cell:
     """A variant's name, marked as what it stands for, over its runtime."""
     under = str(case["runtime"]) + (", arena off" if case.get("arena") is False else "")
-    return Cell(case["variant"], under, mark=role(case["variant"]))
+    return Cell(case["variant"], under, mark=role_of(case))
 
 
 def faster_cell(run: Run, case: Case) -> Cell | None:
@@ -73,6 +73,7 @@ def _table(run: Run, cases: list[Case]) -> Table:
         ("server", _server_cell),
         ("cold start", figure_cell("cold_start_ms", "cold_start_ci")),
         ("peak RSS", figure_cell("peak_rss_mb")),
+        ("RSS, start to end", _resident_cell),
         ("GPU memory", figure_cell("device_memory_mb")),
         ("model", figure_cell("size_mb")),
         (" / ".join(metrics).replace("_", " ") or "quality", quality_cell),
@@ -104,6 +105,13 @@ def _samples_cell(case: Case) -> Cell | None:
     return Cell(f"{case['samples']:,}") if case.get("samples") else None
 
 
+def _resident_cell(case: Case) -> Cell | None:
+    """Resident memory at the start and the end of a soak."""
+    resident = case.get("resident") or {}
+    start, end = (number(resident.get(key)) for key in ("start_mb", "end_mb"))
+    return None if start is None or end is None else Cell(f"{start:.1f}–{end:.1f}")
+
+
 def _server_cell(case: Case) -> Cell | None:
     """Load that was answered in time, over what was asked."""
     server = case.get("server")
@@ -123,7 +131,9 @@ def _agreement_cell(case: Case) -> Cell | None:
     equal, texts, apart = (number(agreement.get(key)) for key in ("equal", "n", "largest_difference"))
     if equal is None or not texts:
         return None
-    return Cell(f"{equal:,.0f} of {texts:,.0f}", f"outputs within {short(apart)}" if apart is not None else "")
+    within = f"outputs within {short(apart)}" if apart is not None else ""
+    unsound = number(agreement.get("not_finite"))
+    return Cell(f"{equal:,.0f} of {texts:,.0f}", f"{unsound:,.0f} outputs not finite" if unsound else within)
 
 
 def _gain(cases: list[Case]) -> str:

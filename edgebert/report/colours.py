@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edgebert.measure.read import role
+from edgebert.measure.variants import Role
 
 INK, MUTED, GRID, SURFACE = "#0a0101", "#0a0102", "#0a0103", "#0a0104"
 BASELINE, STAGE, BUNDLE, GAIN = "#0a0105", "#0a0106", "#0a0107", "#0a0108"
@@ -14,6 +14,6 @@ VARIABLES = {
 }
 
 
-def colour_of(variant: str) -> str:
+def colour_of(role: Role) -> str:
     """Colour of what a variant stands for: baseline, stage or bundle."""
-    return {"baseline": BASELINE, "stage": STAGE, "bundle": BUNDLE}[role(variant)]
+    return {"baseline": BASELINE, "stage": STAGE, "bundle": BUNDLE}[role]

@@ -68,13 +68,12 @@ def _bundles(entries: Sequence[Entry]) -> Table:
 
 
 def _agreement(runs: Sequence[Run]) -> Table | None:
-    """Ratios of the same bundles on the same machine, taken again: whether their intervals overlap."""
+    """Ratios of the same bundles under the same conditions, taken again: whether their intervals overlap."""
     found: dict[tuple[str, ...], list[tuple[Run, dict[str, Any]]]] = {}
     for run in runs:
         for case in run.cases:
             if ratio := ratio_of(run, case):
-                key = (run.machine, case["bundle_hash"], str(case["threads"]), str(case["batch"]), ratio["what"])
-                found.setdefault(key, []).append((run, ratio))
+                found.setdefault((*_conditions(run, case), ratio["what"]), []).append((run, ratio))
     repeated = [(key[-1], taken) for key, taken in found.items() if len(taken) > 1]
     columns: list[Column[tuple[str, list[tuple[Run, dict[str, Any]]]]]] = [
         ("ratio", lambda row: Cell(row[0])),
@@ -83,6 +82,14 @@ def _agreement(runs: Sequence[Run]) -> Table | None:
     ]
     caption = "The same bundles on the same machine, measured again"
     return table(caption, columns, repeated, ("each run's", "intervals")) if repeated else None
+
+
+def _conditions(run: Run, case: Case) -> tuple[str, ...]:
+    """What two runs must share of a case for its ratios to be of one thing."""
+    data, baseline, server = (found or {} for found in (run.document.get("data"), run.baseline(), case.get("server")))
+    shared = (run.machine, data.get("sha256"), baseline.get("bundle_hash"))
+    of_case = (case[key] for key in ("bundle_hash", "target", "runtime", "threads", "batch"))
+    return tuple(map(str, (*shared, *of_case, server.get("bound_ms"), server.get("percent"))))
 
 
 def _told(ratio: dict[str, Any]) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from edgebert.measure.read import role
+from edgebert.measure.variants import BASELINE
 from edgebert.report import plots
 from edgebert.report.cases import figure_cell, variant_cell
 from edgebert.report.numbers import between, number, short, times
@@ -53,12 +53,15 @@ def distribution_section(run: Run) -> Section | None:
     steadiness = _steadiness_table(run)
     if not found:
         return Section("Latency", "", tables=(steadiness,)) if steadiness else None
-    pooled = [(variant, np.concatenate(rounds)) for variant, rounds in found]
-    medians = [(variant, np.array([np.median(values) for values in rounds])) for variant, rounds in found]
-    count = sum(len(values) for _, values in pooled)
+    pooled = [plots.Samples(variant, run.role(variant), np.concatenate(rounds)) for variant, rounds in found]
+    medians = [
+        plots.Samples(variant, run.role(variant), np.array([np.median(values) for values in rounds]))
+        for variant, rounds in found
+    ]
+    count = sum(len(each.values) for each in pooled)
     latencies = Plot(
         "Latency distribution",
-        "; ".join(f"{variant}: p50 {short(float(np.median(values)))} ms" for variant, values in pooled),
+        "; ".join(f"{each.variant}: p50 {short(float(np.median(each.values)))} ms" for each in pooled),
         f"All {count:,} timed predictions, slow ones kept. Ticks under each: p50, p90, p99.",
         76 + 46 * len(pooled),
         partial(plots.distribution, samples=pooled),
@@ -66,15 +69,15 @@ def distribution_section(run: Run) -> Section | None:
     steady = Plot(
         "Steadiness over the run",
         "; ".join(
-            f"{variant}: rounds between {short(float(values.min()))} and {short(float(values.max()))} ms"
-            for variant, values in medians
+            f"{each.variant}: rounds between {short(float(each.values.min()))} and {short(float(each.values.max()))} ms"
+            for each in medians
         ),
         "The median of every round over the median of all rounds. Lines that move together show a machine that "
         "changed its pace; ratios are of rounds side by side and feel it less.",
         230,
         partial(plots.rounds, medians=medians),
     )
-    several = max(len(values) for _, values in medians) > 1
+    several = max(len(each.values) for each in medians) > 1
     return Section("Latency", "", (latencies, steady) if several else (latencies,), (steadiness,) if steadiness else ())
 
 
@@ -88,13 +91,13 @@ def lengths_section(run: Run) -> Section | None:
     series = [(variant, sorted(line.items())) for variant, line in lines.items() if len(line) > 1]
     if not series:
         return None
-    chosen = [entry for entry in series if role(entry[0]) != "stage"] or series
+    chosen = [entry for entry in series if run.role(entry[0]) != "stage"] or series
     plot = Plot(
         "Latency over input length",
         "; ".join(f"{name}: {', '.join(f'{short(value)} ms at {at}' for at, value in line)}" for name, line in chosen),
         "Texts of exactly this many tokens, one at a time, without padding.",
         280,
-        partial(plots.lengths, series=chosen[:MOST]),
+        partial(plots.lengths, series=chosen[:MOST], baseline=BASELINE),
     )
     about = f"Drawn: the first {MOST} of {len(chosen)} variants; the cases have them all." if len(chosen) > MOST else ""
     columns: list[Column[int]] = [("tokens", lambda length: Cell(str(length)))]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from edgebert.measure.read import role
+from edgebert.measure.variants import Role
 from edgebert.report.colours import BASELINE, BUNDLE, GRID, INK, MUTED, SERIES, SURFACE, colour_of
 from edgebert.report.numbers import shortened, times
 
@@ -31,10 +31,20 @@ class Span:
 
 
 @dataclass(frozen=True)
+class Samples:
+    """Figures of one variant, in milliseconds."""
+
+    variant: str
+    role: Role
+    values: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
 class Point:
     """A variant's latency and quality; intervals are None where the result has none."""
 
     variant: str
+    role: Role
     p50_ms: float
     quality: float
     interval: tuple[float, float] | None = None
@@ -55,36 +65,36 @@ def spans(axes: Axes, rows: Sequence[Span]) -> None:
     axes.set_xlabel("times faster than the baseline")
 
 
-def distribution(axes: Axes, samples: Sequence[tuple[str, NDArray[np.float64]]]) -> None:
+def distribution(axes: Axes, samples: Sequence[Samples]) -> None:
     """Latencies of every variant as a ridge each, on one logarithmic axis, marked at p50, p90 and p99."""
-    everything = np.concatenate([values for _, values in samples])
+    everything = np.concatenate([each.values for each in samples])
     edges = np.geomspace(everything.min() * 0.98, everything.max() * 1.02, BINS + 1)
-    for at, (variant, values) in enumerate(samples):
-        counts, _ = np.histogram(values, edges)
+    for at, each in enumerate(samples):
+        counts, _ = np.histogram(each.values, edges)
         heights = 0.66 * counts / counts.max()
-        axes.stairs(at - heights, edges, baseline=at, fill=True, color=colour_of(variant), alpha=0.85, linewidth=0)
+        axes.stairs(at - heights, edges, baseline=at, fill=True, color=colour_of(each.role), alpha=0.85, linewidth=0)
         for percent, size in ((50, 0.26), (90, 0.2), (99, 0.14)):
-            place = float(np.percentile(values, percent))
+            place = float(np.percentile(each.values, percent))
             axes.plot([place, place], [at + 0.03, at + 0.03 + size], color=INK, linewidth=1.6)
-    name_rows(axes, [variant for variant, _ in samples])
+    name_rows(axes, [each.variant for each in samples])
     axes.set_ylim(len(samples) - 0.6, -0.8)
     log_milliseconds(axes, float(edges[0]), float(edges[-1]))
 
 
-def rounds(axes: Axes, medians: Sequence[tuple[str, NDArray[np.float64]]]) -> None:
+def rounds(axes: Axes, medians: Sequence[Samples]) -> None:
     """Median of every round over the median of all, one line a variant."""
     named: set[str] = set()
-    for variant, values in medians:
-        places, relative = np.arange(1, len(values) + 1), values / np.median(values)
-        name = "" if role(variant) in named else role(variant)
-        axes.plot(places, relative, "o-", color=colour_of(variant), label=name, markersize=5, linewidth=1.5)
-        named.add(role(variant))
+    for each in medians:
+        places, relative = np.arange(1, len(each.values) + 1), each.values / np.median(each.values)
+        name = "" if each.role in named else each.role
+        axes.plot(places, relative, "o-", color=colour_of(each.role), label=name, markersize=5, linewidth=1.5)
+        named.add(each.role)
     legend(axes, len(named))
     axes.axhline(1, color=MUTED, linewidth=1, linestyle=(0, (3, 3)))
     low, high = axes.get_ylim()
     reach = max(0.1, 1 - low, high - 1)
     axes.set_ylim(1 - reach, 1 + reach)
-    axes.set_xticks(np.arange(1, max(len(values) for _, values in medians) + 1))
+    axes.set_xticks(np.arange(1, max(len(each.values) for each in medians) + 1))
     axes.set_xlabel("round (a fresh process of every variant)")
     axes.set_ylabel("p50 over its median")
     axes.grid(axis="y", color=GRID, linewidth=0.8)
@@ -93,7 +103,7 @@ def rounds(axes: Axes, medians: Sequence[tuple[str, NDArray[np.float64]]]) -> No
 def frontier(axes: Axes, points: Sequence[Point], metric: str) -> None:
     """Quality over latency; what nothing else beats in both is joined."""
     for point in points:
-        colour = colour_of(point.variant)
+        colour = colour_of(point.role)
         if point.interval:
             axes.plot([point.p50_ms] * 2, point.interval, color=colour, linewidth=1.4, alpha=0.55)
         axes.plot([point.p50_ms], [point.quality], "o", color=colour, markersize=8, markeredgecolor=SURFACE)
@@ -116,10 +126,10 @@ def undominated(points: Sequence[Point]) -> list[Point]:
     return best
 
 
-def lengths(axes: Axes, series: Sequence[tuple[str, Sequence[tuple[int, float]]]]) -> None:
-    """Median latency over input length, one line a variant, named at its end."""
+def lengths(axes: Axes, series: Sequence[tuple[str, Sequence[tuple[int, float]]]], baseline: str) -> None:
+    """Median latency over input length, one line a variant, named at its end; the baseline in its own colour."""
     remaining = iter(SERIES)
-    colours = [BASELINE if role(name) == "baseline" else next(remaining) for name, _ in series]
+    colours = [BASELINE if name == baseline else next(remaining) for name, _ in series]
     for (_, line), colour, marker in zip(series, colours, "os^Dvp", strict=False):
         places, values = zip(*line, strict=True)
         axes.plot(places, values, color=colour, marker=marker, markersize=5, linewidth=1.8)

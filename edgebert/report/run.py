@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgebert.measure.read import RESULT, read_result, role
+from edgebert.measure.read import RESULT, read_result, role_of
+from edgebert.measure.variants import Role
 
 Case = dict[str, Any]
 
@@ -41,6 +42,10 @@ class Run:
             return ", ".join(str(each.get("name", "GPU") if isinstance(each, dict) else each) for each in gpus)
         return str(self.environment.get("cpu") or "machine not recorded")
 
+    def role(self, variant: str) -> Role:
+        """What a variant of this run stands for."""
+        return role_of(next((case for case in self.cases if case["variant"] == variant), {"variant": variant}))
+
     def rows(self, key: str) -> list[dict[str, Any]]:
         """An optional list of the document."""
         rows: list[dict[str, Any]] = self.document.get(key) or []
@@ -65,11 +70,11 @@ class Run:
 
     def baseline(self) -> Case | None:
         """The full-precision baseline's headline case."""
-        return next((case for case in self.headline_cases() if role(case["variant"]) == "baseline"), None)
+        return next((case for case in self.headline_cases() if role_of(case) == "baseline"), None)
 
     def bundles(self) -> list[Case]:
         """The bundles' headline cases."""
-        return [case for case in self.headline_cases() if role(case["variant"]) == "bundle"]
+        return [case for case in self.headline_cases() if role_of(case) == "bundle"]
 
 
 def read_runs(paths: Sequence[Path]) -> list[Run]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from edgebert.measure.read import role
+from edgebert.measure.read import role_of
 from edgebert.report import bars, plots
 from edgebert.report.cases import quality_cell
 from edgebert.report.numbers import number, plain, short, times
@@ -34,7 +34,8 @@ def stages_section(run: Run) -> Section | None:
     rows = [row for row in run.rows("waterfall") if number(row.get("p50_ms"))]
     if len(rows) < 2:
         return None
-    steps = [bars.Step(str(row.get("variant")), float(row["p50_ms"]), number(row.get("faster"))) for row in rows]
+    named = [(str(row.get("variant")), row) for row in rows]
+    steps = [bars.Step(name, run.role(name), float(row["p50_ms"]), number(row.get("faster"))) for name, row in named]
     plot = Plot(
         "Stage waterfall",
         "; ".join(f"{step.variant}: {short(step.p50_ms)} ms" for step in steps),
@@ -43,7 +44,7 @@ def stages_section(run: Run) -> Section | None:
         partial(bars.waterfall, steps=steps),
     )
     columns: list[Column[dict[str, Any]]] = [
-        ("stage", lambda row: Cell(str(row.get("variant")), mark=role(str(row.get("variant"))))),
+        ("stage", lambda row: Cell(str(row.get("variant")), mark=run.role(str(row.get("variant"))))),
         ("p50 ms", _figure("p50_ms", short)),
         ("faster", _figure("faster", times)),
         ("model MB", _figure("size_mb", short)),
@@ -63,7 +64,7 @@ def _points(run: Run) -> tuple[list[plots.Point], str]:
         bounds = (quality.get("ci_low"), quality.get("ci_high"))
         interval = bounds if None not in bounds else None
         if quality["metric"] == metric:
-            points.append(plots.Point(case["variant"], case["p50_ms"], quality["value"], interval))
+            points.append(plots.Point(case["variant"], role_of(case), case["p50_ms"], quality["value"], interval))
     return points, str(metric).replace("_", " ")
 
 
@@ -71,7 +72,7 @@ def _quality_table(run: Run) -> Table | None:
     """Every variant's metric and how it differs from the baseline's."""
     cases = [case for case in run.headline_cases() if case.get("quality")]
     columns: list[Column[Case]] = [
-        ("variant", lambda case: Cell(case["variant"], mark=role(case["variant"]))),
+        ("variant", lambda case: Cell(case["variant"], mark=role_of(case))),
         ("metric", lambda case: Cell(str(case["quality"]["metric"]).replace("_", " "))),
         ("value", quality_cell),
         ("texts", lambda case: Cell(plain(case["quality"].get("n")))),

@@ -59,7 +59,7 @@ def disturbed_result(reasons: list[str]) -> Result:
     cases[2].server = {"target_qps": 123.4, "bound_ms": 50.0, "percent": 99.0}
     cases[3].cold_start_ms, cases[3].cold_start_ci = 61.0, [58.0, 65.0]
     cases[4].memory, cases[4].arena = {"import_mb": 20.5, "load_mb": 50.0, "first_mb": 60.0, "steady_mb": 80.0}, False
-    cases[5].drift = 1.25
+    cases[5].drift, cases[5].peak_rss_mb, cases[5].resident = 1.25, 64.0, {"start_mb": 60.5, "end_mb": 62.0}
     result = Result("edgebert bench", {}, None, {}, cases)
     result.pairs = [Pair("accuracy: fp32 / bundle", 5, 0, 0.0625, 40)]
     result.differences = [Difference("accuracy: fp32 / bundle", -0.125, -0.2, 0.0, 40)]
@@ -95,7 +95,8 @@ def test_strict_refuses_a_disturbed_run_and_keeps_it(
         "only one is right on 5 / 0 texts, McNemar p = 0.062\n",
     ):
         assert line in out
-    assert "1.250" in out
+    assert "drift  start MB  end   peak\n" in out
+    assert "1.250  60.5      62.0  64.0\n" in out
 
 
 def test_memory_of_the_gpu_is_shown_where_one_was_measured(capsys: pytest.CaptureFixture[str]) -> None:
@@ -107,6 +108,13 @@ def test_memory_of_the_gpu_is_shown_where_one_was_measured(capsys: pytest.Captur
     out = capsys.readouterr().out
     assert "arena  import MB  load  first  steady  GPU MB\n" in out
     assert "off    20.5       50.0  60.0   80.0    753\n" in out
+
+
+def test_outputs_that_are_no_numbers_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    (case, *_) = disturbed_result([]).cases
+    case.agreement = {"n": 64, "equal": 61, "share": 0.953125, "largest_difference": None, "not_finite": 7}
+    show(Result("edgebert bench", {}, None, {}, [case]))
+    assert "64     61 (95.31%)    7 outputs not finite\n" in capsys.readouterr().out
 
 
 T4, PI = "nvidia-t4", "raspberry-pi-5"

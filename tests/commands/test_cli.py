@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 from command_line import Run, refused
 
+from edgebert import cli
+
 COMMANDS = ["export", "predict", "evaluate", "bench", "report", "inspect", "verify", "profiles", "doctor"]
 
 
@@ -35,3 +37,19 @@ def test_wrong_use_ends_with_2_and_says_why(arguments: list[str], run: Run) -> N
 @pytest.mark.parametrize("command", ["predict", "inspect", "verify", "bench"])
 def test_what_is_no_bundle_is_one_line(command: str, tmp_path: Path, run: Run) -> None:
     assert "no manifest.json" in refused(run(command, tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "kept"),
+    [
+        (["export", "x.toml"], "; finished work is kept, the same command continues it"),
+        (["bench", "x"], "; what was measured is kept in the result folder"),
+        (["predict", "x"], ""),
+    ],
+)
+def test_ctrl_c_says_what_is_kept(arguments: list[str], kept: str, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(given: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "_run", interrupted)
+    assert run(*arguments) == (1, "", f"edgebert: interrupted{kept}\n")

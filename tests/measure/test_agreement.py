@@ -1,7 +1,9 @@
 """Agreement: which answers count as equal, what a result of it holds, and what is kept when a machine fails."""
 
 import json
+import math
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -11,12 +13,14 @@ from edgebert.errors import InputError, RunError
 from edgebert.measure.agreement import agree, compare, same
 from edgebert.measure.bench import Workload, read_workload
 from edgebert.measure.process import run_child
-from edgebert.measure.scenarios.answers import plain
+from edgebert.measure.scenarios import answers
+from edgebert.measure.scenarios.answers import figures, plain
 from edgebert.measure.suite import Suite
 from edgebert.measure.targets.machine import Machine
-from edgebert.measure.variants import find_baseline, variants_of
+from edgebert.measure.variants import Variant, find_baseline, variants_of
 
 SUITE = Suite()
+COLUMNS = {"text": "text", "text_pair": "", "label": "label"}
 
 
 @pytest.mark.parametrize(
@@ -41,14 +45,49 @@ def test_labels_are_equal_or_not_and_scores_are_equal_within_a_hundredth(ours: A
 
 
 def test_a_comparison_counts_answers_and_keeps_the_worst_output() -> None:
-    ours = {"answers": [0, 1, 1, 0], "outputs": [[1.0, 2.0], [0.0, 0.0], [1.0, 1.0], [5.0, 5.0]]}
-    theirs = {"answers": [0, 1, 0, 0], "outputs": [[1.0, 2.0], [0.0, 0.0], [1.0, 1.25], [5.0, 4.9]]}
-    assert compare(ours, theirs) == {"n": 4, "equal": 3, "share": 0.75, "largest_difference": 0.25}
+    finite = {"not_finite": [0, 0, 0, 0]}
+    ours = {"answers": [0, 1, 1, 0], "outputs": [[1.0, 2.0], [0.0, 0.0], [1.0, 1.0], [5.0, 5.0]], **finite}
+    theirs = {"answers": [0, 1, 0, 0], "outputs": [[1.0, 2.0], [0.0, 0.0], [1.0, 1.25], [5.0, 4.9]], **finite}
+    alike = {"n": 4, "equal": 3, "share": 0.75, "largest_difference": 0.25, "not_finite": 0}
+    assert compare(ours, theirs) == alike
+
+
+@pytest.mark.parametrize("broken", [math.nan, math.inf])
+@pytest.mark.parametrize("outputs", [[0.5], [0.5, 1.0]])
+def test_an_output_that_is_no_number_is_told_and_its_answer_is_not_equal(broken: float, outputs: list[float]) -> None:
+    ours = {"answers": [0, 1], "outputs": [[1.0], outputs], "not_finite": [0, 0]}
+    theirs = {"answers": [0, 1], "outputs": [[1.0], [broken, *outputs[1:]]], "not_finite": [0, 1]}
+    found = compare(ours, theirs)
+    assert found == {"n": 2, "equal": 1, "share": 0.5, "largest_difference": None, "not_finite": 1}
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+
+
+def test_figures_are_spread_over_every_output_of_every_window() -> None:
+    long, short = np.arange(1000.0), np.array([[7.0, 8.0]])
+    kept = figures([(long, short), (short, -long)])
+    assert len(kept) == 256 + 2 + 2 + 256
+    assert (kept[0], kept[255], kept[256:260], kept[-1]) == (0.0, 999.0, [7.0, 8.0, 7.0, 8.0], -999.0)
+    assert max(np.diff(kept[:256])) <= 4
+
+
+def test_outputs_that_are_no_numbers_are_counted_and_give_no_quality(tmp_path: Path) -> None:
+    (tmp_path / "d.tsv").write_text("text\tlabel\na\tp\nb\tn\n")
+    logits = [np.array([1.0, 2.0]), np.array([np.nan, -np.inf])]
+    encoder = SimpleNamespace(given=lambda example: example.text, encode=lambda text: [text])
+    task = SimpleNamespace(
+        **vars(encoder), decode=lambda *given: 1, predicted=int, expected=lambda example: int(example.label == "p")
+    )
+    manifest = {"task": "text-classification", "segments": 1, "head": {"settings": {}}, "data": {"columns": COLUMNS}}
+    model: Any = SimpleNamespace(
+        manifest=manifest, task=task, outputs=lambda windows: [(logits["ab".index(*windows)],)]
+    )
+    found = answers.work(model, {"data": str(tmp_path / "d.tsv"), "metric": "accuracy"}, lambda at: None)
+    assert (found["not_finite"], found["quality"]) == ([0, 2], None)
 
 
 def test_answers_of_every_kind_go_through_json() -> None:
-    answers = [np.array([True, False]), np.float32(0.5), ("intent", ("O", "B-x")), {"b", "a"}, 3, "text"]
-    assert json.loads(json.dumps(plain(answers))) == [
+    kinds = [np.array([True, False]), np.float32(0.5), ("intent", ("O", "B-x")), {"b", "a"}, 3, "text"]
+    assert json.loads(json.dumps(plain(kinds))) == [
         *([True, False], 0.5, ["intent", ["O", "B-x"]], ["a", "b"], 3, "text")
     ]
 
@@ -76,10 +115,21 @@ def test_every_variant_answers_here_and_there_and_the_baseline_is_kept_when_the_
     document = json.loads((tmp_path / "result.json").read_text())
     (case,) = document["cases"]
     assert (case["variant"], case["target"], case["scenario"]) == ("fp32", "qemu://x", "agreement")
-    assert case["agreement"] == {"n": 64, "equal": 63, "share": 0.984375, "largest_difference": 0.0}
+    assert case["agreement"] == {"n": 64, "equal": 63, "share": 0.984375, "largest_difference": 0.0, "not_finite": 0}
     assert (case["emulated"], case["p50_ms"], case["raw"]) == ("qemu 10, -cpu x", None, None)
     assert [Path(job["bundle"]).name for job in jobs] == ["0-baseline", "tiny"]
     assert document["environment"] == {"machine": "aarch64"}
+    assert document["finished"] is False
+
+
+def test_a_run_to_its_end_is_finished(variants: list[Variant], workload: Workload, tmp_path: Path) -> None:
+    def answered(job: dict[str, Any]) -> dict[str, Any]:
+        return {"answers": [0], "outputs": [[1.0]], "not_finite": [0], "quality": None}
+
+    agree(variants, workload, SUITE, tmp_path / "out", "edgebert bench", machine(answered), here=answered)
+    document = json.loads((tmp_path / "out" / "result.json").read_text())
+    assert [case["role"] for case in document["cases"]] == ["baseline", "stage", "bundle"]
+    assert document["finished"] is True
 
 
 def test_the_quality_of_all_answers_is_the_manifests(built: Path, data_dir: Path, manifest: dict[str, Any]) -> None:

@@ -62,6 +62,7 @@ def test_figures_come_from_the_samples(variants: list[Variant], workload: Worklo
     steps: list[Step] = []
     result = bench(variants, workload, SUITE, tmp_path / "out", "edgebert bench", steps.append, Child())
     assert [case.variant for case in result.cases] == ["fp32", "1-graph", "bundle"] * 2
+    assert [case.role for case in result.cases] == ["baseline", "stage", "bundle"] * 2
     last = result.cases[2]
     assert (last.p50_ms, last.p90_ms, last.p99_ms, last.mean_ms) == (1.0, 1.0, 1.0, 1.0)
     assert (last.p50_ci, last.p90_ci, last.p99_ci) == ([1.0, 1.0], [1.0, 1.0], [1.0, 1.0])

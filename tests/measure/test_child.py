@@ -8,7 +8,7 @@ import pytest
 
 from edgebert.errors import RunError
 from edgebert.measure.bench import bench, read_workload
-from edgebert.measure.process import run_child
+from edgebert.measure.process import overtime, run_child
 from edgebert.measure.suite import Suite
 from edgebert.measure.variants import find_baseline, variants_of
 
@@ -40,6 +40,9 @@ def test_a_real_child_answers_arrivals_and_keeps_on_for_a_while(job: dict[str, A
     assert served["tried_qps"] == pytest.approx([0.5 * served["capacity_qps"], served["target_qps"]])
     soaked = run_child({**job, "scenario": "soak"})
     assert 0.03e9 < sum(soaked["latencies_ns"]) < 60e9
+    before, after = soaked["resident_bytes"]
+    assert 10e6 < before < 1e9
+    assert 10e6 < after < 1e9
 
 
 def test_a_real_child_runs_without_an_arena_and_at_a_fixed_length(job: dict[str, Any]) -> None:
@@ -74,3 +77,11 @@ def test_fixed_lengths_run_on_a_bundle_of_a_small_vocabulary(built: Path, tmp_pa
     variants = variants_of([built], find_baseline(built, None), False, suite)
     result = bench(variants, None, suite, tmp_path, "")
     assert [case.samples for case in result.cases] == [20, 20]
+
+
+@pytest.mark.parametrize(
+    ("scenario", "remedy"),
+    [("quality", "a shorter --data"), ("answers", "a shorter --data"), ("single_stream", "fewer samples")],
+)
+def test_a_process_that_takes_too_long_is_told_with_what_makes_it_shorter(scenario: str, remedy: str) -> None:
+    assert str(overtime({"bundle": "b", "scenario": scenario})) == f"b: {scenario} took more than 3600 s; give {remedy}"

@@ -170,11 +170,27 @@ def test_a_profile_of_this_kind_of_machine_is_checked_with_what_was_measured() -
     assert is_this_machine(target, {"machine": "x86_64", "flags": FLAGS})
     assert not is_this_machine(target, {"machine": "x86_64", "flags": FLAGS[1:]})
     assert not is_this_machine(target, {"machine": "aarch64", "flags": FLAGS})
+    on_gpu = {"machine": "x86_64", "flags": FLAGS, "provider": "CUDAExecutionProvider"}
+    assert not is_this_machine(target, on_gpu)
     assert not is_this_machine(read_target("nvidia-t4"), {"machine": "x86_64", "flags": FLAGS})
+
+
+def test_a_bundle_of_a_precision_without_a_peak_is_left_out_and_told() -> None:
+    for peaks, told in (
+        ({"fp32": 1.0}, ["no estimates from bundle: no INT8 peak was measured here"]),
+        ({"fp16": 2.0}, ["fp32: no FP32", "bundle: no FP32 or INT8"]),
+    ):
+        rows = [{"precision": name, "rows": 256, "gmacs": rate} for name, rate in peaks.items()]
+        result = measured(probe=PROBE | {"peaks": rows})
+        targets = [read_target("nvidia-t4"), read_target("raspberry-pi-4")]
+        lines = add_estimates(result, VARIANTS, targets, 1)
+        assert len(lines) == len(told)
+        assert all(part in line for part, line in zip(told, lines, strict=True))
+        assert {row["variant"] for row in result.estimates} == ({"fp32", "BERT-base"} if "fp32" in peaks else set())
 
 
 def test_without_peaks_or_profiles_there_are_no_estimates() -> None:
     for result, targets in ((measured(probe=None), [read_target("graviton3")]), (measured(), [])):
-        add_estimates(result, VARIANTS, targets, 1)
+        assert add_estimates(result, VARIANTS, targets, 1) == []
         assert result.estimates == []
     assert measured_limits(None) is None

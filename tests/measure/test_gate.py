@@ -1,5 +1,6 @@
 """Checks that fail a bench: how they are written, what they look at, and what they say."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,18 @@ def outcome(check: str, whole: dict[str, Any]) -> list[bool]:
 )
 def test_a_limit_is_of_the_bundle_and_not_of_its_baseline(check: str, failed: bool) -> None:
     assert outcome(check, document()) == [failed]
+
+
+def test_a_bundle_whose_folder_begins_with_a_date_is_held_to_the_limit_too() -> None:
+    cases = [case("fp32", 8.0), case("prod", 2.0), case("2026-11-26-candidate", 9.0)]
+    assert outcome("p50>5", document(cases)) == [False, True]
+    cases = [case("0-baseline", 9.0, role="stage"), case("1-graph", 2.0, role="bundle")]
+    assert outcome("p50>5", document(cases)) == [False]
+
+
+def test_what_is_no_number_has_failed() -> None:
+    assert read_gate("p50>1").fails(math.nan, 1)
+    assert read_gate("p50<1").fails(math.nan, 1)
 
 
 CASE = "bundle, single_stream, natural lengths, onnxruntime"

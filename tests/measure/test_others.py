@@ -1,6 +1,8 @@
 """Time that other processes took, from the kernel's own counters."""
 
 import os
+import subprocess
+import sys
 import time
 
 import pytest
@@ -41,6 +43,14 @@ def test_others_are_who_was_busy_less_this_process() -> None:
     assert others_cores([{"processor": spent(before, after)}, {"processor": calm}, {}]) == 500 / 2000
     assert others_cores([{"processor": {"wall_ns": 10, "own_ns": 10, "busy_ns": 4}}]) == 0.0
     assert others_cores([{"processor": None}, {}]) is None
+
+
+def test_a_tool_that_was_run_is_no_other_process() -> None:
+    before, own_ns = processor_time(), time.process_time_ns()
+    busy = "import time\nwhile time.process_time() < 0.1: pass"
+    subprocess.run([sys.executable, "-c", busy], check=True)
+    told_ns = processor_time().own_ns - before.own_ns
+    assert told_ns - (time.process_time_ns() - own_ns) >= 90_000_000
 
 
 def test_this_machines_clocks_go_forward() -> None:

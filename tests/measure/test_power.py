@@ -39,6 +39,7 @@ def test_every_package_counts_and_its_parts_do_not(tmp_path: Path) -> None:
     make_rapl(tmp_path, "intel-rapl:0", "package-0", 5)
     make_rapl(tmp_path, "intel-rapl:1", "package-1", 6)
     make_rapl(tmp_path, "intel-rapl:0:0", "core", 7)
+    make_rapl(tmp_path, "intel-rapl:2", "psys", 8)
     assert [(each.name, each.read_uj(), each.range_uj) for each in rapl(tmp_path)] == [
         ("package-0", 5, 1000),
         ("package-1", 6, 1000),

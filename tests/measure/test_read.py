@@ -8,7 +8,7 @@ import pytest
 from result_documents import document, full, write
 
 from edgebert.errors import InputError
-from edgebert.measure.read import read_result, role
+from edgebert.measure.read import read_result, role_of
 
 
 def refused(path: Path) -> str:
@@ -78,6 +78,7 @@ def damaged(at: str, value: Any) -> dict[str, Any]:
         ("cases.1.p50_ci", [1], "'cases[1].p50_ci' is '[1]', expected two numbers"),
         ("cases.0.lengths", 16, "'cases[0].lengths' is '16', expected a text"),
         ("cases.0.quality", {"metric": "f1"}, "no 'cases[0].quality.value'"),
+        ("cases.1.role", "teacher", "'cases[1].role' is 'teacher', expected baseline, stage or bundle"),
         ("cases.0.operators", ["Gelu"], "'cases[0].operators' is \"['Gelu']\", expected a list of objects"),
     ],
 )
@@ -93,8 +94,15 @@ def test_keys_that_only_a_later_bench_writes_are_kept(tmp_path: Path) -> None:
     ("variant", "stands_for"),
     [
         *(("fp32", "baseline"), ("1-graph", "stage"), ("bundle", "bundle"), ("bundle@openvino", "bundle")),
-        *(("big/3-prune@onnxruntime", "stage"), ("big", "bundle"), ("out/fp32", "bundle")),
+        *(("big/3-prune@onnxruntime", "stage"), ("big", "bundle"), ("out/fp32", "bundle"), ("5-aware", "stage")),
+        *(("2026-11-26-candidate", "bundle"), ("out/3-layers@openvino", "bundle"), ("3-prune/big", "bundle")),
     ],
 )
-def test_a_variant_is_known_by_its_name(variant: str, stands_for: str) -> None:
-    assert role(variant) == stands_for
+def test_a_variant_of_an_old_result_is_known_by_its_name(variant: str, stands_for: str) -> None:
+    assert role_of({"variant": variant}) == stands_for
+    assert role_of({"variant": variant, "role": None}) == stands_for
+
+
+@pytest.mark.parametrize("role", ["baseline", "stage", "bundle"])
+def test_a_variant_is_what_its_case_says(role: str) -> None:
+    assert role_of({"variant": "1-graph", "role": role}) == role

@@ -55,7 +55,7 @@ def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:
 def test_waterfall_rows_tell_the_gain_over_the_row_before() -> None:
     cases = [
         case("fp32", 8.0, 40.0, quality={"value": 0.9}),
-        case("1-graph", 4.0, 40.0),
+        case("1-graph", 4.0, 40.0, role="stage"),
         case("fp32", 99.0, 40.0, scenario="offline"),
         case("bundle", 1.0, 5.0, quality={"value": 0.8}),
         case("bundle", 99.0, 5.0, lengths="128"),
@@ -73,7 +73,12 @@ def test_two_variants_make_no_waterfall() -> None:
 
 @pytest.mark.parametrize(
     "names",
-    [("bundle@onnxruntime", "bundle@openvino"), ("six", "three"), ("a/1-graph", "a", "b"), ("6-layers", "3-layers")],
+    [
+        *(("bundle@onnxruntime", "bundle@openvino"), ("six", "three"), ("a/1-graph", "a", "b")),
+        *(("6-layers", "3-layers"), ("2026-11-26-candidate", "bundle")),
+    ],
 )
 def test_what_does_not_come_from_the_one_before_makes_no_waterfall(names: tuple[str, ...]) -> None:
-    assert waterfall([case("fp32"), *map(case, names)]) == []
+    roles = ("stage" if name == "a/1-graph" else "bundle" for name in names)
+    cases = [case(name, role=role) for name, role in zip(names, roles, strict=True)]
+    assert waterfall([case("fp32", role="baseline"), *cases]) == []

@@ -40,6 +40,14 @@ def test_two_bundles_of_one_name_stay_apart(bundle: Path, tmp_path: Path) -> Non
     variants = variants_of([bundle, other], find_baseline(bundle, None), True, SUITE)
     assert len(variants) == 5
     assert len({variant.name for variant in variants}) == 5
+    assert [variant.role for variant in variants] == ["baseline", "stage", "bundle", "stage", "bundle"]
+
+
+def test_a_bundle_called_as_the_baseline_is_keeps_a_name_of_its_own(bundle: Path, tmp_path: Path) -> None:
+    other = make_bundle(tmp_path / "out" / "fp32")
+    variants = variants_of([bundle, other], find_baseline(bundle, None), False, SUITE)
+    assert [variant.name for variant in variants] == ["fp32", f"{tmp_path.name}/tiny", "out/fp32"]
+    assert [variant.folder for variant in variants[1:]] == [bundle, other]
 
 
 def test_a_runtime_that_the_bundle_has_no_graph_for_is_told(bundle: Path) -> None:

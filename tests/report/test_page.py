@@ -79,6 +79,25 @@ def test_cases_stand_in_one_table_a_scenario_with_their_intervals(tmp_path: Path
     assert "290/s (of 300, p99 in 50.0 ms)" in rows(tables[4])[0]
 
 
+def test_a_soak_has_its_memory_at_both_ends(tmp_path: Path) -> None:
+    cases = [case("fp32", scenario="soak", peak_rss_mb=64.0, resident={"start_mb": 60.5, "end_mb": 62.0})]
+    (table,) = sections(tmp_path, document(cases, ratios=[]))["Cases"].tables
+    assert rows(table)[0][table.header.index("RSS, start to end")] == "60.5–62.0"
+    assert rows(table)[0][table.header.index("peak RSS")] == "64.0"
+
+
+@pytest.mark.parametrize(
+    ("apart", "unsound", "said"), [(0.07, None, "outputs within 0.0700"), (None, 7, "7 outputs not finite")]
+)
+def test_answers_elsewhere_have_what_is_known_of_their_outputs(
+    apart: float | None, unsound: int | None, said: str, tmp_path: Path
+) -> None:
+    agreement = {"n": 64, "equal": 61, "share": 0.95, "largest_difference": apart, "not_finite": unsound}
+    cases = [case("fp32", None, scenario="agreement", agreement=agreement)]
+    (table,) = sections(tmp_path, document(cases, ratios=[]))["Cases"].tables
+    assert rows(table)[0][table.header.index("same answers")] == f"61 of 64 ({said})"
+
+
 def test_operators_stand_slowest_first_and_a_share_has_a_bar(tmp_path: Path) -> None:
     roofline, operators = sections(tmp_path, full())["Compute"].tables
     assert rows(roofline) == [
@@ -170,6 +189,28 @@ def test_the_same_bundle_measured_again_tells_whether_the_runs_agree(
     assert page.compared is not None
     assert page.compared.tables[-1].caption == "The same bundles on the same machine, measured again"
     assert rows(page.compared.tables[-1])[0][-1] == said
+
+
+@pytest.mark.parametrize(
+    ("of_run", "of_baseline", "of_bundle"),
+    [
+        ({"data": {"file": "test.tsv", "sha256": "cd34" * 16}}, {}, {}),
+        ({}, {"bundle_hash": "another"}, {}),
+        ({}, {}, {"bundle_hash": "another"}),
+        ({}, {}, {"target": "ssh://board"}),
+        ({}, {}, {"runtime": "openvino"}),
+        ({}, {}, {"threads": 2}),
+        ({}, {}, {"server": {"bound_ms": 100.0, "percent": 99.0}}),
+    ],
+)
+def test_what_was_measured_under_other_conditions_was_not_measured_again(
+    of_run: dict[str, Any], of_baseline: dict[str, Any], of_bundle: dict[str, Any], tmp_path: Path
+) -> None:
+    cases = [case("fp32", 8.0), case("bundle", 2.0, server={"bound_ms": 50.0, "percent": 99.0})]
+    later = document([cases[0] | of_baseline, cases[1] | of_bundle], **of_run)
+    page = make_page(read_runs([write(tmp_path / "a", document(cases)), write(tmp_path / "b", later)]))
+    assert page.compared is not None
+    assert not [table for table in page.compared.tables if table.caption.endswith("measured again")]
 
 
 def test_a_single_run_is_compared_with_nothing(tmp_path: Path) -> None:

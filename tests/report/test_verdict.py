@@ -26,6 +26,11 @@ def test_it_says_how_much_faster_and_smaller_and_what_was_lost() -> None:
     )
 
 
+def test_a_bundle_whose_folder_begins_with_a_date_has_a_verdict() -> None:
+    cases = [case("fp32", 8.0), case("1-graph", 4.0), case("2026-11-26-candidate", 2.0)]
+    assert [each.bundle for each in verdicts(Run("run", document(cases), Path()))] == ["2026-11-26-candidate"]
+
+
 def test_an_interval_that_holds_1_is_no_gain() -> None:
     same = "answers neither faster nor slower than its full-precision baseline as far as this run can tell"
     assert f"{same} (ratio 1.05, 95% interval 0.980 to 1.12)" in speed(1.05, 0.98, 1.12)

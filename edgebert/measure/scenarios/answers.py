@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,37 +11,49 @@ import numpy as np
 from edgebert.measure.data import read_texts
 from edgebert.measure.quality import measure_quality
 from edgebert.runtime.model import Model
+from edgebert.runtime.session import Outputs
 from edgebert.runtime.tasks import device_half
 
-OUTPUTS_KEPT = 256
+FIGURES_KEPT = 256
 
 
 def work(model: Model, job: dict[str, Any], call: Callable[[int], object]) -> dict[str, Any]:
     """Answer the job's data file one text at a time, as a device does.
 
     Returns:
-        `answers`, in the form that the task's metrics compare; `outputs`, the first 256 figures of the graph's outputs
-        for each text; `quality`, None for a file without labels.
+        `answers`, in the form that the task's metrics compare; for each text `outputs`, the figures of its outputs that
+        are compared, and `not_finite`, how many of all of them are NaN or infinite; `quality`, None for a file without
+        labels and where any output is not finite.
 
     Raises:
         DataError: The file cannot be used.
     """
-    task, expected, predicted, outputs = model.task, [], [], []
+    task, expected, predicted, outputs, not_finite = model.task, [], [], [], []
     examples = read_texts(Path(job["data"]), model.manifest)
     for example in examples:
         given = task.given(example)
         windows = task.encode(given)
         found = model.outputs(windows)
         predicted.append(task.predicted(task.decode(given, windows, found)))
-        figures = np.concatenate([output.ravel() for window in found for output in window])
-        outputs.append([float(figure) for figure in figures[:OUTPUTS_KEPT]])
+        outputs.append(figures(found))
+        not_finite.append(sum(int(np.sum(~np.isfinite(output))) for window in found for output in window))
         if example.label is not None:
             expected.append(task.expected(example))
     quality = None
-    if len(expected) == len(predicted):
+    if len(expected) == len(predicted) and not any(not_finite):
         chosen = device_half(model.manifest["task"]).METRICS[job["metric"]]
         quality = measure_quality(job["metric"], chosen, expected, predicted).as_dict()
-    return {"answers": [plain(answer) for answer in predicted], "outputs": outputs, "quality": quality}
+    answers = [plain(answer) for answer in predicted]
+    return {"answers": answers, "outputs": outputs, "not_finite": not_finite, "quality": quality}
+
+
+def figures(found: Sequence[Outputs]) -> list[float]:
+    """Of every output of every window up to 256 figures, evenly spread from its first to its last."""
+    kept: list[float] = []
+    for output in (output.ravel() for window in found for output in window):
+        places = np.linspace(0, output.size - 1, min(output.size, FIGURES_KEPT)).round().astype(int)
+        kept += output[places].tolist()
+    return kept
 
 
 def plain(answer: Any) -> Any:  # noqa: ANN401

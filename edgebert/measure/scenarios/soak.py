@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from edgebert.measure.loop import quiet, timed_for
+from edgebert.measure.memory import rss_bytes
 from edgebert.measure.results import Case
 from edgebert.measure.scenarios import memory
 from edgebert.measure.scenarios.single_stream import PERCENTS
@@ -16,15 +17,17 @@ from edgebert.runtime.model import Model
 
 
 def work(model: Model, job: dict[str, Any], call: Callable[[int], object]) -> dict[str, Any]:
-    """Every latency until the minutes are over."""
+    """Every latency until the minutes are over, and the resident set before and after."""
     for at in range(job["warmup"]):
         call(at)
     quiet()
-    return {"latencies_ns": timed_for(call, job["soak_minutes"] * 60)}
+    before = rss_bytes()
+    latencies_ns = timed_for(call, job["soak_minutes"] * 60)
+    return {"latencies_ns": latencies_ns, "resident_bytes": [before, rss_bytes()]}
 
 
 def fill(case: Case, answers: Sequence[dict[str, Any]]) -> None:
-    """Percentiles, and the last third against the first; no intervals, for there is but one process."""
+    """Percentiles, the last third against the first, resident memory; no intervals: there is but one process."""
     rounds = [np.array(answer["latencies_ns"], dtype=np.float64) for answer in answers]
     case.samples = sum(map(len, rounds))
     case.p50_ms, case.p90_ms, case.p99_ms = (round(percentile_ms(rounds, at), 4) for at in PERCENTS)
@@ -33,4 +36,6 @@ def fill(case: Case, answers: Sequence[dict[str, Any]]) -> None:
     count, fence_ns = outliers(rounds)
     case.outliers = {"count": count, "limit_ms": round(fence_ns / 1e6, 4)}
     case.drift = round(worst_drift(rounds), 4)
+    start, end = answers[0]["resident_bytes"]
+    case.resident = {"start_mb": round(start / 1e6, 1), "end_mb": round(end / 1e6, 1)}
     memory.fill(case, answers)

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from edgebert.errors import InputError, MissingDependencyError
+from edgebert.measure import nvidia
 from edgebert.measure.environment import environment
 from edgebert.measure.process import CHILD, last_line, run_process
 from edgebert.measure.targets.machine import Machine, Progress
@@ -107,7 +108,7 @@ def require_provider(name: str, provider: str) -> None:
 
 
 def read_gpu(name: str) -> dict[str, Any]:
-    """Name, driver, memory and compute capability of the GPU.
+    """Name, driver, memory in MB of 10^6 bytes and compute capability of the GPU.
 
     Raises:
         InputError: There is no driver, or it does not work.
@@ -115,7 +116,7 @@ def read_gpu(name: str) -> dict[str, Any]:
     row = _query(name, "name,driver_version,memory.total,compute_cap").split(", ")
     if len(row) != 4:
         raise InputError(f"{name}: nvidia-smi tells of no GPU ({', '.join(row)}); check that there is one")
-    return {"name": row[0], "driver": row[1], "memory_mb": int(row[2]), "compute_capability": row[3]}
+    return {"name": row[0], "driver": row[1], "memory_mb": nvidia.megabytes(int(row[2])), "compute_capability": row[3]}
 
 
 @contextmanager
@@ -123,7 +124,7 @@ def device_memory() -> Iterator[dict[str, Any]]:
     """Watch the GPU's memory while a process runs that is not timed.
 
     Yields:
-        Filled at the end: `device_memory_mb`, the peak above what was in use before.
+        Filled at the end: `device_memory_mb`, the peak above what was in use before, in MB of 10^6 bytes.
     """
     found: dict[str, Any] = {}
     peaks = [_used_mb()]
@@ -141,17 +142,16 @@ def device_memory() -> Iterator[dict[str, Any]]:
     finally:
         over.set()
         thread.join()
-        found["device_memory_mb"] = max(peaks) - peaks[0]
+        found["device_memory_mb"] = round(max(peaks) - peaks[0], 1)
 
 
-def _used_mb() -> int:
-    """MiB of the GPU's memory that are in use, by whomever."""
-    return int(_query("cuda", "memory.used"))
+def _used_mb() -> float:
+    """MB of 10^6 bytes of the GPU's memory that are in use, by whomever."""
+    return nvidia.megabytes(int(_query("cuda", "memory.used")))
 
 
 def _query(name: str, fields: str) -> str:
-    device = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")[0] or "0"
-    command = ["nvidia-smi", "-i", device, f"--query-gpu={fields}", "--format=csv,noheader,nounits"]
+    command = ["nvidia-smi", "-i", nvidia.device(), f"--query-gpu={fields}", "--format=csv,noheader,nounits"]
     try:
         told = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
     except FileNotFoundError:

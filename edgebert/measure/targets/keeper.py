@@ -9,6 +9,7 @@ when the connection closes, when nothing has come for `silence_s`, or when it is
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import platform
@@ -25,6 +26,7 @@ from typing import Any
 
 MARK = "edgebert: "
 BLOCK = 1 << 16
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 ENDINGS = (signal.SIGTERM, signal.SIGHUP)
 
 
@@ -140,7 +142,7 @@ def serve(connection: Connection) -> None:
             compile_sources(connection.folder)
             connection.answer({"write_error": connection.write_error})
         elif message["op"] == "run":
-            connection.answer(run(connection, message))
+            connection.answer(run_or_full(connection, message))
 
 
 def hello(connection: Connection, message: dict[str, Any]) -> dict[str, Any]:
@@ -188,6 +190,16 @@ def compile_sources(folder: str) -> None:
     """Compile the sources once, so that the first measured process does not pay for it."""
     command = [sys.executable, "-m", "compileall", "-q", os.path.join(folder, "edgebert")]
     subprocess.run(command, capture_output=True, check=False, stdin=subprocess.DEVNULL)
+
+
+def run_or_full(connection: Connection, message: dict[str, Any]) -> dict[str, Any]:
+    """Run one job; `full` with the reason where the disk is."""
+    try:
+        return run(connection, message)
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        return {"full": error.strerror}
 
 
 def run(connection: Connection, message: dict[str, Any]) -> dict[str, Any]:

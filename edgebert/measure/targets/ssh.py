@@ -168,15 +168,19 @@ def _copy(name: str, channel: Channel, files: Files, progress: Progress) -> None
 
 
 def _machine(name: str, channel: Channel, places: dict[str, str]) -> Machine:
-    cuts: list[Lost] = []
+    usable = True
 
     def child(job: dict[str, Any]) -> dict[str, Any]:
+        nonlocal usable
         moved = {key: places.get(value, value) if isinstance(value, str) else value for key, value in job.items()}
+        usable = False  # until its answer is here: one that comes after an interrupt would be taken for the next job's
         try:
             answer = channel.ask({"op": "run", "job": moved, "timeout_s": process.TIMEOUT_S})
         except Lost as lost:
-            cuts.append(lost)
             raise _cut(name, lost) from None
+        usable = True
+        if "full" in answer:
+            raise _full(name, answer["full"])
         if "overtime" in answer:
             raise process.overtime(job)
         if "failed" in answer:
@@ -184,7 +188,7 @@ def _machine(name: str, channel: Channel, places: dict[str, str]) -> Machine:
         return process.with_cold_start(answer["document"], answer["spawned_ns"])
 
     def environment() -> dict[str, Any]:
-        if cuts:  # what is asked for at the end of a run that was cut can no longer be known
+        if not usable:  # what is asked for at the end of a run that was cut or interrupted can no longer be known
             return {}
         found = child({"scenario": "environment"})
         # The copied sources are not an installed package, whose version could be read.

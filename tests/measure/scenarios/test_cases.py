@@ -91,14 +91,18 @@ def test_memory_is_split_at_the_marks() -> None:
     assert memory.compared({"end_rss": 5e6}).tolist() == [5e6]
 
 
+RESIDENT = {"resident_bytes": [52_500_000, 59_123_456]}
+
+
 def test_soak_tells_that_a_machine_slows_down() -> None:
     filled = case("soak")
     slowing = np.linspace(1.0, 2.0, 3000)
-    soak.fill(filled, answers(slowing.tolist()))
+    soak.fill(filled, [answer | RESIDENT for answer in answers(slowing.tolist())])
     assert filled.samples == 3000
     assert filled.drift == pytest.approx(11 / 7, abs=2e-3)
     assert (filled.p50_ms, filled.peak_rss_mb) == (pytest.approx(1.5, abs=1e-3), 60.0)
+    assert filled.resident == {"start_mb": 52.5, "end_mb": 59.1}
     assert filled.p50_ci is None
     steady = case("soak")
-    soak.fill(steady, answers([1.0, 2.0] * 300))
+    soak.fill(steady, [answer | RESIDENT for answer in answers([1.0, 2.0] * 300)])
     assert steady.drift == 1.0

@@ -133,6 +133,13 @@ def test_device_memory_is_the_peak_above_what_was_used_before(monkeypatch: pytes
     assert found == {"device_memory_mb": 934}
 
 
+@pytest.mark.usefixtures("gpu")
+def test_memory_is_told_in_millions_of_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    assert cuda_module.read_gpu("cuda")["memory_mb"] == 16106.1
+    assert cuda_module._used_mb() == 314.6
+
+
 @pytest.mark.parametrize(
     ("precision", "fp16", "int8"),
     [("fp32", "False", "False"), ("fp16", "True", "False"), ("int8-static", "True", "True")],

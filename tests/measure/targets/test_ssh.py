@@ -209,6 +209,18 @@ def test_a_disk_that_fills_up_while_copying_is_told(
 
 
 @pytest.mark.usefixtures("stand_in", "there")
+def test_a_disk_that_fills_up_after_copying_is_told_and_the_machine_goes_on(
+    variant: Variant, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAKE_SSH_PREFIX", "ulimit -f 1024; ")
+    with open_target(NAME, [variant], data, print) as machine:
+        with pytest.raises(DiskError) as caught:
+            machine.child(job(variant, data, texts="x" * 3_000_000))
+        assert str(caught.value) == f"{NAME}: no room there (File too large); free some space, or give another machine"
+        assert machine.child(job(variant, data))["model"] == "model of bundle"
+
+
+@pytest.mark.usefixtures("stand_in", "there")
 def test_a_process_that_fails_there_gives_its_last_line_and_the_next_one_runs(variant: Variant, data: Path) -> None:
     with open_target(NAME, [variant], data, print) as machine:
         with pytest.raises(RunError) as caught:
@@ -262,6 +274,29 @@ def test_ctrl_c_leaves_nothing_there(there: Path, variant: Variant, data: Path) 
 
     with pytest.raises(KeyboardInterrupt):
         interrupted()
+    assert not list(there.iterdir())
+
+
+@pytest.mark.usefixtures("stand_in")
+def test_ctrl_c_in_the_middle_of_a_job_asks_nothing_more_of_the_machine(
+    there: Path, variant: Variant, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "TIMEOUT_S", 30)
+    pid_file, main_thread = tmp_path / "pid", threading.get_ident()
+
+    def interrupt() -> None:
+        wait_until(pid_file.exists)
+        signal.pthread_kill(main_thread, signal.SIGINT)
+
+    thread = threading.Thread(target=interrupt)
+    with open_target(NAME, [variant], data, print) as machine:
+        thread.start()
+        with pytest.raises(KeyboardInterrupt):
+            machine.child(job(variant, data, "sleep", pid_file=str(pid_file)))
+        assert alive(int(pid_file.read_text()))
+        assert machine.environment() == {}
+    thread.join()
+    assert not alive(int(pid_file.read_text()))
     assert not list(there.iterdir())
 
 
