@@ -150,7 +150,9 @@ def text_only(tmp_path: Path) -> Path:
 def test_a_bundle_for_openvino_alone_has_its_baseline_on_onnx_runtime(text_only: Path, tmp_path: Path) -> None:
     out = tmp_path / "q"
     assert export(text_only, tmp_path, out, "--set", 'export.formats=["openvino"]') == 0
-    assert read_manifest(out)["runtime"]["graphs"] == {"openvino": "openvino/model.xml"}
+    manifest = read_manifest(out)
+    assert manifest["runtime"]["graphs"] == {"openvino": "openvino/model.xml"}
+    assert manifest["precision"] == "int8-static"
     assert not list(out.glob("*.onnx"))
     assert main(["verify", str(out)]) == 0
     stages = [read_manifest(path)["runtime"]["graphs"] for path in (tmp_path / "q.stages").iterdir()]

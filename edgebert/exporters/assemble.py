@@ -110,6 +110,10 @@ def _manifest(parts: BundleParts, folder: Path, reports: Sequence[StageReport]) 
     preferred = parts.target.export.runtime
     shapes = arch.layer_shapes(parts.job.load())
     plain = last.arguments.get("kind") == "plain"
+    precision = {"none": "fp32", "fp16": "fp16"}.get(parts.precision, f"int8-{parts.precision}")
+    quality = last.metrics["quality"]
+    if "onnx" not in parts.formats and "openvino" in last.metrics:
+        precision, quality = "int8-static", last.metrics["openvino"]["quality"]
     return {
         "edgebert": __version__,
         "name": recipe.name,
@@ -121,7 +125,7 @@ def _manifest(parts: BundleParts, folder: Path, reports: Sequence[StageReport]) 
         "max_length": recipe.data.max_length,
         "pad_id": parts.job.pad_id,
         "head": parts.data.facts(last.metrics["head"])["head"],
-        "precision": {"none": "fp32", "fp16": "fp16"}.get(parts.precision, f"int8-{parts.precision}"),
+        "precision": precision,
         "runtime": {
             "default": preferred if preferred in graphs else next(iter(graphs)),
             "graphs": graphs,
@@ -132,7 +136,7 @@ def _manifest(parts: BundleParts, folder: Path, reports: Sequence[StageReport]) 
         "layers": [asdict(shape) for shape in shapes],
         "cost": cost_entries(graph_cost(folder / GRAPH)),
         "stages": [asdict(report) for report in reports],
-        "metrics": last.metrics["quality"],
+        "metrics": quality,
         "data": {
             "columns": asdict(recipe.data.columns()),
             "label_values": parts.data.labels.values,

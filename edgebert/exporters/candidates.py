@@ -13,17 +13,18 @@ import numpy as np
 
 from edgebert.compress.progress import progress
 from edgebert.compress.report import StageReport
-from edgebert.exporters.graphs import CPU, GRAPH, GraphJob, quality_of, tuned_head, write_openvino
+from edgebert.exporters.graphs import GRAPH, GraphJob, outputs_alone, quality_of, tuned_head, write_openvino
+from edgebert.exporters.guarded import open_as_bundle
 from edgebert.exporters.int8 import graph_maker
 from edgebert.exporters.onnx import graph_inputs
 from edgebert.exporters.parity import relative_error
 from edgebert.recipe import QuantizeSettings, settings_dict
 from edgebert.runtime.encode import Encoded
-from edgebert.runtime.model import padded_inputs, split_batch
-from edgebert.runtime.session import OnnxSession, OpenVinoSession, Outputs, Session, bucket_lengths
+from edgebert.runtime.model import padded_inputs
+from edgebert.runtime.session import OpenVinoSession, Session, bucket_lengths
 from edgebert.target import ExportChoice
 
-VERSION = 3
+VERSION = 4
 STAGE = "choose"
 TRIALS = "trials"
 ROUNDS = 5
@@ -115,7 +116,7 @@ def choose(job: GraphJob, graph: Path, settings: QuantizeSettings, choice: Expor
         names = _write(job, graph / GRAPH, rows, settings, candidate, candidate.of(choice), folder)
         opened.append((candidate, _open(candidate, choice, job.run.max_length, folder), names))
     times = _times([(session, names) for _, session, names in opened], windows, job)
-    outputs = [_outputs(job, session, names, windows) for _, session, names in opened]
+    outputs = [outputs_alone(job, session, names, windows) for _, session, names in opened]
     full = outputs[[candidate.form for candidate, _, _ in opened].index("none")]
     tried = []
     for (candidate, session, names), took, given in zip(opened, times, outputs, strict=True):
@@ -173,13 +174,7 @@ def _open(candidate: Candidate, choice: ExportChoice, max_length: int, folder: P
     if candidate.runtime == "openvino":
         buckets = bucket_lengths(choice.length_buckets, max_length)
         return OpenVinoSession(folder / "openvino" / "model.xml", 1, buckets)
-    return OnnxSession(folder / GRAPH, 1, CPU)
-
-
-def _outputs(job: GraphJob, session: Session, names: list[str], windows: Sequence[Encoded]) -> list[Outputs]:
-    kinds = job.task().OUTPUTS
-    runs = ((window, session.run(padded_inputs([window], names, job.pad_id))) for window in windows)
-    return [outputs for window, run in runs for outputs in split_batch(run, [window], kinds)]
+    return open_as_bundle(folder / GRAPH, 1)
 
 
 def _times(sessions: list[tuple[Session, list[str]]], windows: Sequence[Encoded], job: GraphJob) -> list[float]:

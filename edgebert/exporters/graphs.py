@@ -26,7 +26,7 @@ from edgebert.exporters.unpadded import UNPADDED
 from edgebert.measure.quality import evaluate
 from edgebert.recipe import ExportSettings
 from edgebert.runtime.encode import Encoded, TextEncoder
-from edgebert.runtime.model import Model, Task
+from edgebert.runtime.model import Model, Task, padded_inputs, split_batch
 from edgebert.runtime.session import OnnxSession, Outputs, Session
 from edgebert.runtime.tasks import device_half
 
@@ -148,6 +148,13 @@ def compare_graph(
 ) -> Parity:
     """How far a graph's outputs are from PyTorch's on the same windows."""
     return compare(reference, session, names, windows, job.task().OUTPUTS, job.pad_id, batch_sizes)
+
+
+def outputs_alone(job: GraphJob, session: Session, names: list[str], windows: Sequence[Encoded]) -> list[Outputs]:
+    """What a graph gives for each window by itself."""
+    kinds = job.task().OUTPUTS
+    runs = ((window, session.run(padded_inputs([window], names, job.pad_id))) for window in windows)
+    return [outputs for window, run in runs for outputs in split_batch(run, [window], kinds)]
 
 
 def tuned_head(job: GraphJob, session: Session, names: list[str]) -> dict[str, Any]:

@@ -11,9 +11,10 @@ from typing import Any
 from edgebert.exporters.graphs import CPU, GraphJob, quality_of, tuned_head
 from edgebert.exporters.onnx import graph_inputs
 from edgebert.exporters.parity import relative_error
+from edgebert.exporters.unpadded import UNPADDED, write_unpadded
 from edgebert.runtime.encode import Encoded
 from edgebert.runtime.model import padded_inputs
-from edgebert.runtime.session import OnnxSession, Outputs, Session
+from edgebert.runtime.session import OnnxSession, Outputs, Session, UnpaddedSession
 
 
 @dataclass(frozen=True)
@@ -69,3 +70,10 @@ class Outcome:
 def open_onnx(graph: Path) -> Session:
     """An ONNX graph on this machine's processor."""
     return OnnxSession(graph, 2, CPU)
+
+
+def open_as_bundle(graph: Path, threads: int = 2) -> Session:
+    """An INT8 graph as a bundle's runtime opens it: where it can, without a mask, by a file written beside it."""
+    if write_unpadded(graph, graph.with_name(UNPADDED)):
+        return UnpaddedSession(graph.with_name(UNPADDED), threads, CPU)
+    return OnnxSession(graph, threads, CPU)

@@ -17,18 +17,16 @@ from edgebert.compress.quantize.graph import load_folded
 from edgebert.compress.quantize.guard import Guard
 from edgebert.compress.quantize.products import head_matmuls, release, weight_products
 from edgebert.compress.report import StageReport
-from edgebert.exporters.graphs import CPU, GRAPH, GraphJob, compare_graph, quality_of, tuned_head
-from edgebert.exporters.guarded import Outcome, open_onnx
+from edgebert.exporters.graphs import GRAPH, GraphJob, compare_graph, outputs_alone, quality_of, tuned_head
+from edgebert.exporters.guarded import Outcome, open_as_bundle, open_onnx
 from edgebert.exporters.inference import InferenceModel
 from edgebert.exporters.onnx import export_module, graph_inputs
-from edgebert.exporters.parity import require_parity
-from edgebert.exporters.unpadded import UNPADDED, write_unpadded
+from edgebert.exporters.parity import require_parity, require_same
 from edgebert.recipe import QuantizeSettings, settings_dict
 from edgebert.runtime.encode import Encoded
-from edgebert.runtime.session import UnpaddedSession
 from edgebert.target import ExportChoice
 
-VERSION = 8
+VERSION = 9
 CALIBRATED, SMOOTHED = ".calibrated.onnx", ".smoothed.onnx"
 Make = Callable[..., None]
 
@@ -48,7 +46,8 @@ def quantized_graph(
 
     Raises:
         RunError: `settings.max_drop` cannot be held.
-        ParityError: The smoothed full-precision graph does not answer as PyTorch does.
+        ParityError: The smoothed full-precision graph does not answer as PyTorch does, or the graph without a mask not
+            as the one with it.
     """
     calibration, windows = job.calibration_windows(settings.samples), job.parity_windows()
     reference = job.reference(windows)
@@ -62,11 +61,12 @@ def quantized_graph(
         metrics["smoothing"]["parity"] = asdict(parity)
     elif form == "static":
         module = job.module()
+    open_graph = open_as_bundle if "onnx" in job.settings.formats else open_onnx
     make = graph_maker(job, full, module if form == "static" else None, calibration, settings, choice, out)
     if settings.max_drop is None:
         make((), out / GRAPH)
     else:
-        outcome = Outcome(job, full, open_onnx)
+        outcome = Outcome(job, full, open_graph)
         products, tables = guarded_products(load_folded(full), form), settings.embeddings == "int8"
         trial = partial(make, embeddings="fp32")
         guard = Guard(products, make, trial, outcome.quality, outcome.error, settings.max_drop, tables)
@@ -74,11 +74,11 @@ def quantized_graph(
     for name in (CALIBRATED, SMOOTHED):
         (out / name).unlink(missing_ok=True)
     names = graph_inputs(out / GRAPH)
-    session = open_onnx(out / GRAPH)
-    metrics["agreement"] = asdict(compare_graph(job, session, names, windows, reference))
-    if "onnx" in job.settings.formats and write_unpadded(out / GRAPH, out / UNPADDED):
-        session = UnpaddedSession(out / UNPADDED, 2, CPU)
+    with_mask, session = open_onnx(out / GRAPH), open_graph(out / GRAPH)
+    metrics["agreement"] = asdict(compare_graph(job, with_mask, names, windows, reference))
+    if not session.pads:
         metrics["unpadded"] = asdict(compare_graph(job, session, names, windows, reference, batch_sizes=(1,)))
+        require_same(outputs_alone(job, with_mask, names, windows), outputs_alone(job, session, names, windows))
     metrics["head"] = tuned = tuned_head(job, session, names)
     metrics["quality"] = quality_of(job, session, names, tuned)
     if "openvino" in job.settings.formats:

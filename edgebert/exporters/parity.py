@@ -14,6 +14,8 @@ from edgebert.runtime.session import Outputs, Session
 
 # Of the largest output, where that is above 1: what FP32's own rounding is relative to.
 FP32_TOLERANCE = 1e-5
+# A value that lies between two steps of INT8 may fall to either.
+SAME_ERROR = 1e-3
 
 
 @dataclass(frozen=True)
@@ -95,4 +97,18 @@ def require_parity(parity: Parity, graph: str) -> None:
         raise ParityError(
             f"{graph}: outputs differ from PyTorch's by {parity.max_difference:.2e} on {parity.texts} texts, more than "
             f'{allowed:.0e}; the graph is not exported. Try export.graph = "plain"'
+        )
+
+
+def require_same(masked: Sequence[Outputs], unpadded: Sequence[Outputs]) -> None:
+    """Refuse a graph without a mask that answers single texts otherwise than the graph with one.
+
+    Raises:
+        ParityError: They differ by more than INT8's rounding of what differs in FP32's last bits.
+    """
+    error = relative_error(masked, unpadded)
+    if not error <= SAME_ERROR:
+        raise ParityError(
+            f"graph without a mask: outputs differ from those of the graph with one by {error:.1e} of their size "
+            f'(squared), more than {SAME_ERROR:.0e}; it is not exported. Try export.graph = "plain"'
         )

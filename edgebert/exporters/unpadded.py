@@ -2,7 +2,8 @@
 
 Without a mask ONNX Runtime weighs block by block and never writes the scores down. The second file names the INT8
 tensors of the first as ONNX's external data, by offset and length, so that they are stored once, and mapped into memory
-in place of being read and parsed. Full-precision tensors, which want aligned places, are small and copied.
+in place of being read and parsed. Full-precision tensors, which want aligned places, are copied; where they are large,
+for tables or products that stay in full precision, there is no second file.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ UNPADDED = "unpadded.onnx"
 PROJECTIONS = 3
 BYTES = (TensorProto.INT8, TensorProto.UINT8)
 LEAST_BYTES = 1024
+# Of the first file, what the second may copy: a tenth, or a MiB.
+COPIED_SHARE, COPIED_BYTES = 0.1, 1 << 20
 
 
 def write_unpadded(graph: Path, out: Path) -> bool:
@@ -27,7 +30,9 @@ def write_unpadded(graph: Path, out: Path) -> bool:
 
     Returns:
         Whether there is one: attention that is not one operator, and weights that are not INT8, are left as they are.
+        An older file there goes.
     """
+    out.unlink(missing_ok=True)
     model = onnx.load(graph)
     if not drop_mask(model) or all(tensor.data_type not in BYTES for tensor in model.graph.initializer):
         return False
@@ -35,7 +40,10 @@ def write_unpadded(graph: Path, out: Path) -> bool:
     for tensor in model.graph.initializer:
         if tensor.data_type in BYTES and len(tensor.raw_data) >= LEAST_BYTES:
             _refer(tensor, graph.name, stored.index(tensor.raw_data))
-    out.write_bytes(model.SerializeToString())
+    left = model.SerializeToString()
+    if len(left) > max(COPIED_BYTES, COPIED_SHARE * len(stored)):
+        return False
+    out.write_bytes(left)
     return True
 
 

@@ -78,8 +78,8 @@ def compare(ours: dict[str, Any], theirs: dict[str, Any]) -> dict[str, Any]:
 
     Returns:
         `n`, `equal`, `share` of equal answers; `largest_difference` of the figures that are compared of any output;
-        `not_finite`, outputs that are NaN or infinite here or there. An answer behind one of those is never equal, and
-        with any of them there is no largest difference.
+        `not_finite`, figures that are NaN or infinite, here and there. An answer behind one of those is never equal,
+        and with any of them there is no largest difference.
     """
     not_finite = [a + b for a, b in zip(ours["not_finite"], theirs["not_finite"], strict=True)]
     answers = zip(ours["answers"], theirs["answers"], not_finite, strict=True)

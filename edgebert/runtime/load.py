@@ -69,6 +69,7 @@ def open_session(
     fuse_everything = manifest["runtime"].get("default_fusions", False)
     name, options = provider or (choice["provider"], {})
     kind, unpadded = OnnxSession, manifest["runtime"].get("unpadded")
-    if unpadded and name == CPU:
+    # Its weights are in the other file, and ONNX Runtime follows no link out of the folder to them.
+    if unpadded and name == CPU and graph.resolve().parent == path.resolve():
         kind, graph = UnpaddedSession, path / unpadded
     return kind(graph, threads, name, fuse_everything, arena, profile, options)

@@ -11,7 +11,7 @@ import numpy as np
 from edgebert.errors import InputError, TextError
 from edgebert.examples import Example
 from edgebert.runtime.encode import Encoded
-from edgebert.runtime.session import Ids, Outputs, Session, UnpaddedSession
+from edgebert.runtime.session import Ids, Outputs, Session
 from edgebert.runtime.words import Words
 
 Text = str | tuple[Any, ...]
@@ -114,7 +114,11 @@ class Model:
         return results
 
     def run_encoded(self, encoded: Sequence[Encoded]) -> Outputs:
-        """Raw outputs of inputs that are already token ids, run as one batch."""
+        """Raw outputs of inputs that are already token ids, run as one batch.
+
+        Raises:
+            ValueError: Their lengths differ, and the session does not pad.
+        """
         return self._session.run(padded_inputs(encoded, self._inputs, self._pad_id))
 
     def run_on(self, session: Session) -> None:
@@ -124,8 +128,7 @@ class Model:
     def _batches(self, lengths: Sequence[int], size: int) -> Iterator[list[int]]:
         """Places of the windows that run together: those of like length, or of the same where nothing may be padded."""
         order = sorted(range(len(lengths)), key=lengths.__getitem__)
-        same = isinstance(self._session, UnpaddedSession)
-        for _, group in groupby(order, key=lambda at: lengths[at] if same else 0):
+        for _, group in groupby(order, key=lambda at: 0 if self._session.pads else lengths[at]):
             places = list(group)
             yield from (places[start : start + size] for start in range(0, len(places), size))
 

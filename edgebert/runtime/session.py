@@ -25,7 +25,12 @@ SLOW_ON_CPU = ["SkipLayerNormFusion"]
 
 
 class Session(Protocol):
-    """Runs a graph. *Shape* of every input: (batch, length); of every output: (batch, ...)."""
+    """Runs a graph. *Shape* of every input: (batch, length); of every output: (batch, ...).
+
+    `pads` says whether texts of different lengths may share a batch.
+    """
+
+    pads: bool
 
     def run(self, inputs: dict[str, Ids]) -> Outputs:
         """Outputs of one padded batch, in the order of the graph."""
@@ -34,6 +39,8 @@ class Session(Protocol):
 
 class OnnxSession:
     """ONNX Runtime."""
+
+    pads = True
 
     def __init__(
         self,
@@ -107,6 +114,8 @@ class OnnxSession:
 class UnpaddedSession(OnnxSession):
     """ONNX Runtime, with a graph that reads no mask in attention: all texts of a batch have the same length."""
 
+    pads = False
+
     def run(self, inputs: dict[str, Ids]) -> Outputs:
         """Outputs of one batch without padding.
 
@@ -138,6 +147,8 @@ def bucket_lengths(lengths: Sequence[int], max_length: int) -> list[int]:
 
 class OpenVinoSession:
     """OpenVINO on the CPU; batches are padded to a few lengths, for it compiles anew for every length it meets."""
+
+    pads = True
 
     def __init__(self, graph: Path, threads: int, length_buckets: list[int], profile: bool = False) -> None:
         """Open an IR file.

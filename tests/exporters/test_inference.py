@@ -163,6 +163,8 @@ class Handed:
     In texts of `length` tokens the figure of the first token is `moved`, and `turned` swaps the two of a text.
     """
 
+    pads = True
+
     def __init__(self, length: int = 0, moved: float = 0.0, turned: bool = False) -> None:
         self.length, self.moved, self.turned = length, moved, turned
 

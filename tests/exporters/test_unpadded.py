@@ -12,10 +12,12 @@ import edgebert
 from edgebert.bundle import read_manifest
 from edgebert.compress import checkpoint
 from edgebert.compress.tasks import text_classification as half
-from edgebert.errors import BundleError
+from edgebert.errors import BundleError, ParityError
 from edgebert.exporters.onnx import export_fast
+from edgebert.exporters.parity import require_same
 from edgebert.exporters.unpadded import LEAST_BYTES, UNPADDED, drop_mask, write_unpadded
-from edgebert.runtime.session import CPU, UnpaddedSession
+from edgebert.runtime.load import Provider, open_session
+from edgebert.runtime.session import CPU, Session, UnpaddedSession
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +81,44 @@ def test_the_bundle_answers_single_texts_with_it_as_with_the_mask(built: Path, t
         assert np.abs(model.raw([text])[0][0] - wanted).max() <= 1e-3
     (quantize,) = [stage for stage in manifest["stages"] if stage["stage"] == "quantize"]
     assert quantize["metrics"]["unpadded"]["texts"] == quantize["metrics"]["agreement"]["texts"]
+
+
+def test_large_full_precision_weights_are_not_stored_twice(built: Path, tmp_path: Path) -> None:
+    model = onnx.load(built / "model.onnx")
+    assert write_unpadded(built / "model.onnx", tmp_path / UNPADDED)
+    large = np.ones((1 << 10, (1 << 8) + 1), np.float32)
+    model.graph.initializer.append(onnx.numpy_helper.from_array(large, "large"))
+    model.graph.node.append(onnx.helper.make_node("Shape", ["large"], ["size"]))
+    model.graph.output.append(onnx.helper.make_tensor_value_info("size", TensorProto.INT64, [2]))
+    onnx.save(model, tmp_path / "model.onnx")
+    assert not write_unpadded(tmp_path / "model.onnx", tmp_path / UNPADDED)
+    assert [path.name for path in tmp_path.iterdir()] == ["model.onnx"]
+
+
+def test_a_bundle_of_links_is_opened_by_the_graph_that_holds_its_weights(built: Path, tmp_path: Path) -> None:
+    for path in built.rglob("*"):
+        if path.is_file():
+            (tmp_path / path.relative_to(built)).parent.mkdir(exist_ok=True)
+            (tmp_path / path.relative_to(built)).symlink_to(path)
+    assert edgebert.load(tmp_path)("a good film").label == edgebert.load(built)("a good film").label
+    assert opened(tmp_path).pads
+    assert not opened(built).pads
+
+
+def test_other_providers_open_the_graph_with_a_mask(built: Path) -> None:
+    assert opened(built, ("AzureExecutionProvider", {})).pads
+
+
+def opened(folder: Path, provider: Provider | None = None) -> Session:
+    return open_session(folder, read_manifest(folder), "onnxruntime", 1, provider=provider)
+
+
+def test_a_graph_without_a_mask_that_answers_otherwise_is_refused() -> None:
+    given = [(np.array([1.0, -2.0], np.float32),)]
+    require_same(given, [(np.array([1.01, -2.01], np.float32),)])
+    for other in ([1.2, -2.0], [float("nan"), -2.0]):
+        with pytest.raises(ParityError, match="graph without a mask"):
+            require_same(given, [(np.array(other, np.float32),)])
 
 
 def test_padding_is_refused_not_read(built: Path) -> None:

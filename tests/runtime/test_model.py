@@ -35,6 +35,8 @@ def fp32(built: Path) -> Model:
 class CountingSession:
     """Answers with each window's number of tokens and with every token's id; notes the shapes that it was given."""
 
+    pads = True
+
     def __init__(self) -> None:
         self.shapes: list[tuple[int, ...]] = []
 

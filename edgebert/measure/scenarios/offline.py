@@ -1,4 +1,4 @@
-"""All inputs at once, in batches of like length: throughput."""
+"""All inputs at once, in batches of like length, or of the same where the session does not pad: throughput."""
 
 from __future__ import annotations
 

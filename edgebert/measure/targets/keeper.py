@@ -206,8 +206,8 @@ def run(connection: Connection, message: dict[str, Any]) -> dict[str, Any]:
     """Run one job in a fresh process.
 
     Returns:
-        `document` and `spawned_ns` (this machine's monotonic clock just before the process started), or `failed` with
-        the last line of its complaint, or `overtime`.
+        `document` and `spawned_ns` (this machine's monotonic clock just before the process started), or `failed` (where
+        its answer found no room, `full`) with the last line of its complaint, or `overtime`.
     """
     job, answer, complaint = (os.path.join(connection.folder, name) for name in ("job", "answer", "complaint"))
     with open(job, "w", encoding="utf-8") as opened:
@@ -229,7 +229,8 @@ def run(connection: Connection, message: dict[str, Any]) -> dict[str, Any]:
     if child.returncode:
         with open(complaint, encoding="utf-8", errors="replace") as opened:
             lines = opened.read().strip().splitlines() or [f"exit code {child.returncode}"]
-        return {"failed": lines[-1]}
+        full = any(f"[Errno {number}]" in lines[-1] for number in FULL) or not free_bytes(connection.folder)
+        return {"full" if full else "failed": lines[-1]}
     with open(answer, encoding="utf-8") as opened:
         return {"document": json.load(opened), "spawned_ns": spawned_ns}
 

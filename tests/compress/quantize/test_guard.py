@@ -8,17 +8,20 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+from onnx import TensorProto
 
 from edgebert.compress import checkpoint
+from edgebert.compress.quantize import embeddings
 from edgebert.compress.quantize.dynamic import quantize_weights
 from edgebert.compress.quantize.guard import Guard
 from edgebert.compress.quantize.products import release, weight_products
 from edgebert.compress.quantize.static import quantize_static
 from edgebert.compress.tasks import text_classification as half
 from edgebert.errors import RunError
-from edgebert.exporters.int8 import guarded_products
+from edgebert.exporters.int8 import graph_maker, guarded_products
 from edgebert.exporters.onnx import export_fast, fast_module
 from edgebert.exporters.parity import relative_error
+from edgebert.recipe import QuantizeSettings
 from edgebert.runtime.encode import Encoded
 from edgebert.runtime.model import padded_inputs
 from edgebert.runtime.session import OnnxSession, Outputs
@@ -109,6 +112,20 @@ def test_a_released_product_has_its_full_precision_back(graphs: dict[str, Any], 
     assert min(errors[:2]) > 1e-8
     assert errors[0] != errors[1]
     assert errors[2] < 1e-10
+
+
+def test_products_are_tried_without_int8_tables(
+    graphs: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embeddings, "SMALLEST_TABLE", 2048)
+    job: Any = None
+    make = graph_maker(job, graphs["full"], None, [], QuantizeSettings(embeddings="int8"), CHOICE, tmp_path)
+    make((), tmp_path / "int8.onnx")
+    make((), tmp_path / "tables.onnx", embeddings="fp32")
+    graphs_made = [onnx.load(tmp_path / name).graph for name in ("int8.onnx", "tables.onnx")]
+    floats = [[t for t in graph.initializer if t.data_type == TensorProto.FLOAT] for graph in graphs_made]
+    largest = [max(int(np.prod(tensor.dims)) for tensor in tensors) for tensors in floats]
+    assert largest[0] <= 32 * 32 < largest[1]
 
 
 def test_dynamic_int8_leaves_what_it_is_told_to_leave(graphs: dict[str, Any], tmp_path: Path) -> None:

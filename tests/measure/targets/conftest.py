@@ -51,6 +51,8 @@ if job["scenario"] == "sleep":
     time.sleep(600)
 if job["scenario"] == "fail":
     sys.exit("first line\\nthe last line")
+if job["scenario"] == "long":
+    sys.stdout.write("x" * 3_000_000)
 with open(os.path.join(job["bundle"], "model.onnx")) as opened:
     model = opened.read()
 with open(job["data"]) as opened:

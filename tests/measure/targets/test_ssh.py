@@ -217,6 +217,8 @@ def test_a_disk_that_fills_up_after_copying_is_told_and_the_machine_goes_on(
         with pytest.raises(DiskError) as caught:
             machine.child(job(variant, data, texts="x" * 3_000_000))
         assert str(caught.value) == f"{NAME}: no room there (File too large); free some space, or give another machine"
+        with pytest.raises(DiskError, match=r"no room there \(OSError: .*File too large\)"):
+            machine.child(job(variant, data, "long"))
         assert machine.child(job(variant, data))["model"] == "model of bundle"
 
 

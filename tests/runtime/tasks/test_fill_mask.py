@@ -27,6 +27,8 @@ LONG = "a b c a b c a b c a b c a b c a b c"
 class NextSession:
     """Holds the token one further down the vocabulary than the last one before the mask for the likeliest."""
 
+    pads = True
+
     def __init__(self) -> None:
         self.shapes: list[tuple[int, ...]] = []
 

@@ -36,6 +36,8 @@ BEGINS, ENDS = VOCABULARY.index("begins"), VOCABULARY.index("ends")
 class ById:
     """Answers with a start and an end logit that depend on the token alone; notes the lengths that it was given."""
 
+    pads = True
+
     def __init__(self, start: dict[int, float], end: dict[int, float]) -> None:
         self.start, self.end = start, end
         self.shapes: list[tuple[int, ...]] = []
@@ -49,6 +51,8 @@ class ById:
 
 class Random:
     """Random logits, a table of them for every window that it was given."""
+
+    pads = True
 
     def __init__(self) -> None:
         self.random = np.random.default_rng(0)
@@ -242,6 +246,8 @@ def test_there_is_no_answer_where_cls_outdoes_the_best_span_by_more_than_the_thr
 
 class ByWindow:
     """[CLS] and the span of each window in turn."""
+
+    pads = True
 
     def __init__(self, *windows: tuple[float, float]) -> None:
         self.windows = windows

@@ -30,6 +30,8 @@ TEXTS = ["a", "a b", "c", "d d d a", "b c", "a"]
 class TableSession:
     """Embeds a text as the mean of a vector for each of its tokens: what a graph with mean pooling does."""
 
+    pads = True
+
     def __init__(self) -> None:
         self.table = np.random.default_rng(0).normal(size=(len(WORDS), 6)).astype(np.float32)
         self.shapes: list[tuple[int, ...]] = []

@@ -37,6 +37,8 @@ def model(built: Path) -> Model:
 class CountingSession:
     """Answers with each text's number of tokens, nothing, and its number of tokens in the second segment."""
 
+    pads = True
+
     def run(self, inputs: dict[str, Any]) -> Any:
         tokens = inputs["attention_mask"].sum(1)
         figures = [tokens, np.zeros_like(tokens), inputs["token_type_ids"].sum(1)]
