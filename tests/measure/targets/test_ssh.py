@@ -6,6 +6,7 @@ import re
 import signal
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -279,7 +280,15 @@ def test_ctrl_c_leaves_nothing_there(there: Path, variant: Variant, data: Path) 
     assert not list(there.iterdir())
 
 
-@pytest.mark.usefixtures("stand_in")
+@pytest.fixture
+def ctrl_c_heard() -> Iterator[None]:
+    """SIGINT interrupts, also where the tests were started in the background, whose shell has it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("stand_in", "ctrl_c_heard")
 def test_ctrl_c_in_the_middle_of_a_job_asks_nothing_more_of_the_machine(
     there: Path, variant: Variant, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
