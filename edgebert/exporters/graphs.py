@@ -131,9 +131,9 @@ def write_openvino(graph: Path, out: Path) -> None:
 
 def copy_graphs(source: Path, out: Path) -> None:
     """Copy a graph stage's files into a bundle."""
-    for name in (GRAPH, UNPADDED):
-        if (source / name).is_file():
-            shutil.copyfile(source / name, out / name)
+    shutil.copyfile(source / GRAPH, out / GRAPH)
+    if (source / UNPADDED).is_file():
+        shutil.copyfile(source / UNPADDED, out / UNPADDED)
     if (source / "openvino").is_dir():
         shutil.copytree(source / "openvino", out / "openvino")
 

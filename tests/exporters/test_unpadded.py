@@ -17,7 +17,7 @@ from edgebert.exporters.onnx import export_fast
 from edgebert.exporters.parity import require_same
 from edgebert.exporters.unpadded import LEAST_BYTES, UNPADDED, drop_mask, write_unpadded
 from edgebert.runtime.load import Provider, open_session
-from edgebert.runtime.session import CPU, Session, UnpaddedSession
+from edgebert.runtime.session import CPU, Outputs, Session, UnpaddedSession
 
 
 @pytest.fixture(scope="module")
@@ -113,12 +113,19 @@ def opened(folder: Path, provider: Provider | None = None) -> Session:
     return open_session(folder, read_manifest(folder), "onnxruntime", 1, provider=provider)
 
 
-def test_a_graph_without_a_mask_that_answers_otherwise_is_refused() -> None:
-    given = [(np.array([1.0, -2.0], np.float32),)]
-    require_same(given, [(np.array([1.01, -2.01], np.float32),)])
-    for other in ([1.2, -2.0], [float("nan"), -2.0]):
+def test_a_graph_without_a_mask_that_is_further_off_than_int8_is_refused() -> None:
+    right, int8 = outputs([1.0, -2.0]), outputs([1.02, -2.0])
+    for near in (int8, outputs([1.03, -2.01])):
+        require_same(right, int8, near)
+    for far in (outputs([1.05, -2.0]), outputs([float("nan"), -2.0])):
         with pytest.raises(ParityError, match="graph without a mask"):
-            require_same(given, [(np.array(other, np.float32),)])
+            require_same(right, int8, far)
+    with pytest.raises(ParityError):
+        require_same(right, right, int8)
+
+
+def outputs(values: list[float]) -> list[Outputs]:
+    return [(np.array(values, np.float32),)]
 
 
 def test_padding_is_refused_not_read(built: Path) -> None:
