@@ -115,7 +115,7 @@ def _has_shape(manifest: dict[str, Any]) -> bool:
         )
         runtime, choice = manifest["runtime"], manifest["profile"]["export"]
         graphs = isinstance(runtime["graphs"], dict) and runtime["default"] in runtime["graphs"]
-        graphs = graphs and isinstance(runtime.get("unpadded", ""), str)
+        graphs = graphs and ("unpadded" not in runtime or runtime["unpadded"] in {e["path"] for e in manifest["files"]})
         threads, buckets = isinstance(choice["intra_op_threads"], int), isinstance(choice["length_buckets"], list)
         lists = all(isinstance(manifest[key], list) for key in ("files", "labels", "inputs", "outputs", "layers"))
         head = isinstance(manifest["head"]["settings"], dict)
@@ -208,6 +208,8 @@ def check_writable(folder: Path) -> None:
         DiskError: It cannot.
     """
     folder = folder.resolve()
+    if folder.is_file():
+        raise DiskError(f"{folder}: a file, not a folder; give another --out")
     with disk_errors(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
         probe = folder.with_name(f".{folder.name}.probe")

@@ -1,5 +1,6 @@
 """The graph for texts without padding: the same answers without a mask, weights of the other file."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -103,6 +104,15 @@ def test_a_bundle_of_links_is_opened_by_the_graph_that_holds_its_weights(built: 
     assert edgebert.load(tmp_path)("a good film").label == edgebert.load(built)("a good film").label
     assert opened(tmp_path).pads
     assert not opened(built).pads
+
+
+@pytest.mark.parametrize("name", ["../other/unpadded.onnx", "", None, 7, ["unpadded.onnx"]])
+def test_a_file_that_is_not_the_bundles_is_not_opened(bundle_copy: Path, name: object) -> None:
+    manifest = json.loads((bundle_copy / "manifest.json").read_text())
+    manifest["runtime"]["unpadded"] = name
+    (bundle_copy / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(BundleError, match="damaged"):
+        edgebert.load(bundle_copy)
 
 
 def test_other_providers_open_the_graph_with_a_mask(built: Path) -> None:

@@ -57,6 +57,15 @@ def test_the_command_line_refuses_an_unknown_target_before_it_measures(
     assert not (tmp_path / "out").exists()
 
 
+def test_a_file_in_the_place_of_the_result_is_told_before_it_measures(
+    built: Path, data_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "out").write_text("x")
+    command = ["bench", str(built), "--data", str(data_dir / "validation.tsv"), "--out", str(tmp_path / "out")]
+    assert main(command) == 2
+    assert capsys.readouterr().err == f"edgebert: {tmp_path / 'out'}: a file, not a folder; give another --out\n"
+
+
 def test_the_device_half_stands_alone(tmp_path: Path) -> None:
     files = device_half()
     assert {"edgebert/__init__.py", "edgebert/measure/child.py", "edgebert/runtime/tasks/fill_mask.py"} <= set(files)
