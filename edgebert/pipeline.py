@@ -253,8 +253,11 @@ class _Build:
         return self._halved(step, graph) if self.precision == "fp16" else self._quantized(step, graph)
 
     def _halved(self, step: Step, graph: Done) -> Done:
-        action = partial(fp16_graph, self._job(step), graph.folder)
-        return self._stage("fp16", FP16_VERSION, self._graph_inputs(step, graph), action)
+        provider = self.target.export.provider
+        action = partial(fp16_graph, self._job(step), graph.folder, provider)
+        inputs = {**self._graph_inputs(step, graph), "provider": provider}
+        inputs |= {"formats": list(self.recipe.export.formats)}
+        return self._stage("fp16", FP16_VERSION, inputs, action)
 
     def _quantized(self, step: Step, graph: Done) -> Done:
         job = self._job(step)

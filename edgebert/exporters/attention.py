@@ -17,6 +17,8 @@ from edgebert.compress.quantize.graph import add_constant, array, constants, dro
 from edgebert.exporters.inference import MASKED
 
 DOMAIN, OPERATOR = "com.microsoft", "MultiHeadAttention"
+# The same with its projections inside (`exporters.packed`).
+PACKED = "Attention"
 MASK, MASK_INT32 = "attention_mask", "attention_mask.int32"
 HEADS_FIRST, KEYS_LAST = [0, 2, 1, 3], [0, 2, 3, 1]
 
@@ -54,10 +56,11 @@ def fuse_attention(model: onnx.ModelProto) -> int:
 
 
 def expand_attention(model: onnx.ModelProto) -> None:
-    """Put matrix products in the place of the operator again, without the mask, in place: what is counted, not run."""
+    """Put matrix products in the place of the operators again, without the mask, in place: what is counted, not run."""
     nodes: list[onnx.NodeProto] = []
     for node in model.graph.node:
-        nodes += _expanded(model, node) if node.op_type == OPERATOR else [node]
+        projected, attention = _unpacked(node) if node.op_type == PACKED else ([], node)
+        nodes += [*projected, *_expanded(model, attention)] if attention.op_type == OPERATOR else [node]
     replace_nodes(model, nodes)
 
 
@@ -127,6 +130,20 @@ def _fused(attention: _Attention) -> onnx.NodeProto:
         mask_filter_value=MASKED,
         scale=1.0,  # it is in the query's weights
     )
+
+
+def _unpacked(node: onnx.NodeProto) -> tuple[list[onnx.NodeProto], onnx.NodeProto]:
+    """The projection of a packed attention, and the attention behind it."""
+    name, (rows, weights, bias) = node.output[0], node.input[:3]
+    split = [f"{name}.query", f"{name}.key", f"{name}.value"]
+    projected = [
+        helper.make_node("MatMul", [rows, weights], [f"{name}.product"]),
+        helper.make_node("Add", [f"{name}.product", bias], [f"{name}.projected"]),
+        helper.make_node("Split", [f"{name}.projected"], split, axis=-1, num_outputs=3),
+    ]
+    attention = helper.make_node(OPERATOR, split, [name], domain=DOMAIN)
+    attention.attribute.extend(node.attribute)
+    return projected, attention
 
 
 def _expanded(model: onnx.ModelProto, node: onnx.NodeProto) -> list[onnx.NodeProto]:

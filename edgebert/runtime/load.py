@@ -8,9 +8,10 @@ from typing import Any
 
 from edgebert.bundle import check_files, read_manifest
 from edgebert.errors import BundleError, InputError
+from edgebert.runtime.cuda_graphs import open_cuda
 from edgebert.runtime.encode import TextEncoder
 from edgebert.runtime.model import Model
-from edgebert.runtime.session import CPU, OnnxSession, OpenVinoSession, Session, UnpaddedSession, bucket_lengths
+from edgebert.runtime.session import CPU, CUDA, OnnxSession, OpenVinoSession, Session, UnpaddedSession, bucket_lengths
 from edgebert.runtime.tasks import device_half
 
 MOST_THREADS = 1024
@@ -68,6 +69,9 @@ def open_session(
         return OpenVinoSession(graph, threads, buckets, profile=profile is not None)
     fuse_everything = manifest["runtime"].get("default_fusions", False)
     name, options = provider or (choice["provider"], {})
+    if name == CUDA and not fuse_everything and profile is None:
+        buckets = bucket_lengths(choice["length_buckets"], manifest["max_length"])
+        return open_cuda(graph, threads, buckets, arena, options)
     kind, unpadded = OnnxSession, manifest["runtime"].get("unpadded")
     # Its weights are in the other file, and ONNX Runtime follows no link out of the folder to them.
     if unpadded and name == CPU and graph.resolve().parent == path.resolve():

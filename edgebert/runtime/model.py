@@ -49,7 +49,7 @@ class Task(Protocol):
 class Model:
     """A bundle that is open: call it with a text, a pair, words, a list of them, or an iterator of them.
 
-    Threads may share it. ONNX Runtime answers them side by side, OpenVINO one after another.
+    Threads may share it. ONNX Runtime on a CPU answers them side by side, a GPU and OpenVINO one after another.
     """
 
     def __init__(self, manifest: dict[str, Any], task: Task, session: Session) -> None:

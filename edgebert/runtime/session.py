@@ -145,6 +145,13 @@ def bucket_lengths(lengths: Sequence[int], max_length: int) -> list[int]:
     return [*(length for length in lengths if length < max_length), max_length]
 
 
+def padded_to_bucket(inputs: Mapping[str, Ids], buckets: Sequence[int]) -> dict[str, Ids]:
+    """A batch padded to the shortest bucket that holds it; as it is where none does."""
+    length = next(iter(inputs.values())).shape[1]
+    padding = next((bucket for bucket in buckets if bucket >= length), length) - length
+    return {name: np.pad(value, ((0, 0), (0, padding))) for name, value in inputs.items()}
+
+
 class OpenVinoSession:
     """OpenVINO on the CPU; batches are padded to a few lengths, for it compiles anew for every length it meets."""
 
@@ -188,9 +195,7 @@ class OpenVinoSession:
 
         Threads take turns: there is one request, and the next run overwrites what it holds.
         """
-        length = next(iter(inputs.values())).shape[1]
-        padding = next((bucket for bucket in self._buckets if bucket >= length), length) - length
-        padded = {name: np.pad(value, ((0, 0), (0, padding))) for name, value in inputs.items()}
+        padded = padded_to_bucket(inputs, self._buckets)
         with self._turn:
             self._request.infer(padded, share_inputs=True)
             return tuple(self._request.get_output_tensor(at).data.copy() for at in range(self._outputs))
