@@ -16,6 +16,7 @@ from edgebert.measure.results import Case, Result, write_json
 from edgebert.measure.scenarios.probe import peak_of
 from edgebert.measure.suite import Suite
 from edgebert.measure.variants import Variant
+from edgebert.runtime.session import CPU
 
 Child = Callable[[dict[str, Any]], dict[str, Any]]
 Progress = Callable[[str], None]
@@ -77,7 +78,8 @@ def roofline(
 
     Returns:
         `macs` and `bytes` of a prediction; `peak_gmacs`, `reached_gmacs` and `share`; what they are of: `precision` and
-        `windows`; and `parts`, the same counts by kind and precision.
+        `windows`; and `parts`, the same counts by kind and precision. No `share` on a GPU: the probe's products are
+        launched one by one there, and a session's, recorded as one graph, are faster than that.
     """
     precision, work = main_precision(products, windows), macs(products, windows)
     peak, reached = peak_of(probe, precision, max(windows)), work / p50_ms / 1e6
@@ -86,7 +88,7 @@ def roofline(
         "bytes": sum(product.bytes(length) for length in windows for product in products),
         "peak_gmacs": peak,
         "reached_gmacs": round(reached, 2),
-        "share": round(reached / peak, 4) if peak else None,
+        "share": round(reached / peak, 4) if peak and probe.get("provider", CPU) == CPU else None,
         "precision": precision,
         "windows": list(windows),
         "parts": parts(products, windows),

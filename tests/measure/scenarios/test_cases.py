@@ -6,6 +6,7 @@ from typing import Any, get_args
 
 import numpy as np
 import pytest
+from fake_clock import Clock
 
 from edgebert.measure.results import Case
 from edgebert.measure.scenarios import cold_start, memory, offline, single_stream, soak
@@ -70,7 +71,31 @@ def test_offline_is_the_median_rate_with_its_interval() -> None:
     assert (filled.samples, filled.throughput) == (180, 30.0)
     assert filled.throughput_ci == [20.0, 60.0]
     assert filled.spread == 3.0
-    assert offline.compared({"texts": 60, "total_ns": 5}).tolist() == [5.0]
+    assert offline.compared({"texts": 60, "total_ns": 300}).tolist() == [5.0]
+
+
+@pytest.mark.parametrize(
+    ("pass_ms", "texts", "total_ms"),
+    [
+        ([900, 200], 30, 600),  # the first pass meets what the next ones know
+        ([700, 700], 10, 700),
+        ([12_000, 12_000], 10, 12_000),  # too long to do twice
+    ],
+)
+def test_offline_counts_no_warm_up_unless_it_is_long(
+    monkeypatch: pytest.MonkeyPatch, pass_ms: list[int], texts: int, total_ms: int
+) -> None:
+    clock = Clock()
+    monkeypatch.setattr(offline.time, "perf_counter_ns", clock)
+    passes = iter([pass_ms[0]] + [pass_ms[1]] * 9)
+
+    def model(given: list[str], batch_size: int) -> None:
+        assert batch_size == 4
+        if len(given) == 10:
+            clock.now_ns += next(passes) * MS
+
+    job = {"batch_size": 4, "length": 0, "texts": [f"text {at}" for at in range(10)]}
+    assert offline.work(model, job, print) == {"texts": texts, "total_ns": total_ms * MS}
 
 
 def test_cold_start_is_the_median_with_its_interval_and_its_parts() -> None:
