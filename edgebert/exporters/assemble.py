@@ -74,17 +74,22 @@ def write_bundle(
 
 
 def _write_tokenizer(source: Path, max_length: int, folder: Path) -> None:
-    """The model's tokenizer, for readers without us: cut to what the graph takes, padded to a batch's longest text."""
+    """The model's tokenizer, for readers without us: cut to what the graph takes, padded on the right.
+
+    Positions and packed attention (`exporters.packed`) are counted from the left.
+    """
     tokenizer = Tokenizer.from_file(str(source / "tokenizer.json"))
     tokenizer.enable_truncation(max_length)
     if padding := tokenizer.padding:
-        tokenizer.enable_padding(**{key: padding[key] for key in ("direction", "pad_id", "pad_type_id", "pad_token")})
+        kept = {key: padding[key] for key in ("pad_id", "pad_type_id", "pad_token")}
+        tokenizer.enable_padding(direction="right", **kept)
     tokenizer.save(str(folder / "tokenizer.json"))
     config = json.loads((source / "tokenizer_config.json").read_text(encoding="utf-8"))
     # How transformers came by it, which is nothing about the tokenizer.
     for key in ("is_local", "local_files_only"):
         config.pop(key, None)
     config |= {key: max_length for key in ("model_max_length", "max_length") if key in config}
+    config |= {"padding_side": "right"} if "padding_side" in config else {}
     (folder / "tokenizer_config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
 
 

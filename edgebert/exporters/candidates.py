@@ -13,7 +13,7 @@ import numpy as np
 
 from edgebert.compress.progress import progress
 from edgebert.compress.report import StageReport
-from edgebert.exporters.graphs import GRAPH, GraphJob, outputs_alone, quality_of, tuned_head, write_openvino
+from edgebert.exporters.graphs import GRAPH, GraphJob, outputs_of, quality_of, tuned_head, write_openvino
 from edgebert.exporters.guarded import open_as_bundle
 from edgebert.exporters.int8 import graph_maker
 from edgebert.exporters.onnx import graph_inputs
@@ -116,7 +116,7 @@ def choose(job: GraphJob, graph: Path, settings: QuantizeSettings, choice: Expor
         names = _write(job, graph / GRAPH, rows, settings, candidate, candidate.of(choice), folder)
         opened.append((candidate, _open(candidate, choice, job.run.max_length, folder), names))
     times = _times([(session, names) for _, session, names in opened], windows, job)
-    outputs = [outputs_alone(job, session, names, windows) for _, session, names in opened]
+    outputs = [outputs_of(job, session, names, windows) for _, session, names in opened]
     full = outputs[[candidate.form for candidate, _, _ in opened].index("none")]
     tried = []
     for (candidate, session, names), took, given in zip(opened, times, outputs, strict=True):

@@ -150,11 +150,15 @@ def compare_graph(
     return compare(reference, session, names, windows, job.task().OUTPUTS, job.pad_id, batch_sizes)
 
 
-def outputs_alone(job: GraphJob, session: Session, names: list[str], windows: Sequence[Encoded]) -> list[Outputs]:
-    """What a graph gives for each window by itself."""
-    kinds = job.task().OUTPUTS
-    runs = ((window, session.run(padded_inputs([window], names, job.pad_id))) for window in windows)
-    return [outputs for window, run in runs for outputs in split_batch(run, [window], kinds)]
+def outputs_of(
+    job: GraphJob, session: Session, names: list[str], windows: Sequence[Encoded], batch_size: int = 1
+) -> list[Outputs]:
+    """What a graph gives for each window: by itself, or in padded batches and without their padding."""
+    results: list[Outputs] = []
+    for at in range(0, len(windows), batch_size):
+        batch = windows[at : at + batch_size]
+        results += split_batch(session.run(padded_inputs(batch, names, job.pad_id)), batch, job.task().OUTPUTS)
+    return results
 
 
 def tuned_head(job: GraphJob, session: Session, names: list[str]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from edgebert.compress.quantize.graph import load_folded
 from edgebert.compress.quantize.guard import Guard
 from edgebert.compress.quantize.products import head_matmuls, release, weight_products
 from edgebert.compress.report import StageReport
-from edgebert.exporters.graphs import GRAPH, GraphJob, compare_graph, outputs_alone, quality_of, tuned_head
+from edgebert.exporters.graphs import GRAPH, GraphJob, compare_graph, outputs_of, quality_of, tuned_head
 from edgebert.exporters.guarded import Outcome, open_as_bundle, open_onnx
 from edgebert.exporters.inference import InferenceModel
 from edgebert.exporters.onnx import export_module, graph_inputs
@@ -78,7 +78,7 @@ def quantized_graph(
     metrics["agreement"] = asdict(compare_graph(job, with_mask, names, windows, reference))
     if not session.pads:
         metrics["unpadded"] = asdict(compare_graph(job, session, names, windows, reference, batch_sizes=(1,)))
-        alone = [outputs_alone(job, each, names, windows) for each in (with_mask, session)]
+        alone = [outputs_of(job, each, names, windows) for each in (with_mask, session)]
         require_same(reference, *alone)
     metrics["head"] = tuned = tuned_head(job, session, names)
     metrics["quality"] = quality_of(job, session, names, tuned)

@@ -22,7 +22,7 @@ from typing import Any
 
 from edgebert.measure.cost import Precision, Product, macs, main_precision, read_cost, standard_encoder
 from edgebert.measure.results import Case, Result
-from edgebert.measure.scenarios.probe import peak_of
+from edgebert.measure.scenarios.probe import is_bound, peak_of
 from edgebert.measure.variants import Variant
 from edgebert.target import Target
 
@@ -145,7 +145,7 @@ def measured_limits(probe: dict[str, Any] | None) -> Limits | None:
     """The highest rates that the probe found here."""
     if probe is None:
         return None
-    peaks = {name: peak_of(probe, name) for name in PRECISIONS}
+    peaks = {name: peak_of(probe, name) if is_bound(probe) else None for name in PRECISIONS}
     known: dict[str, float] = {name: peak for name, peak in peaks.items() if peak}
     return Limits(f"{HERE}, measured peaks", known, probe["copy_gb_s"], probe["threads"])
 

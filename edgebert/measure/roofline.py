@@ -13,10 +13,9 @@ from typing import Any
 
 from edgebert.measure.cost import Product, macs, main_precision, parts, read_cost
 from edgebert.measure.results import Case, Result, write_json
-from edgebert.measure.scenarios.probe import peak_of
+from edgebert.measure.scenarios.probe import is_bound, peak_of
 from edgebert.measure.suite import Suite
 from edgebert.measure.variants import Variant
-from edgebert.runtime.session import CPU
 
 Child = Callable[[dict[str, Any]], dict[str, Any]]
 Progress = Callable[[str], None]
@@ -78,17 +77,18 @@ def roofline(
 
     Returns:
         `macs` and `bytes` of a prediction; `peak_gmacs`, `reached_gmacs` and `share`; what they are of: `precision` and
-        `windows`; and `parts`, the same counts by kind and precision. No `share` on a GPU: the probe's products are
-        launched one by one there, and a session's, recorded as one graph, are faster than that.
+        `windows`; and `parts`, the same counts by kind and precision. No peak and no `share` on a GPU: the probe's
+        products are launched one by one there, and a session's, recorded as one graph, are faster than that.
     """
     precision, work = main_precision(products, windows), macs(products, windows)
-    peak, reached = peak_of(probe, precision, max(windows)), work / p50_ms / 1e6
+    peak = peak_of(probe, precision, max(windows)) if is_bound(probe) else None
+    reached = work / p50_ms / 1e6
     return {
         "macs": work,
         "bytes": sum(product.bytes(length) for length in windows for product in products),
         "peak_gmacs": peak,
         "reached_gmacs": round(reached, 2),
-        "share": round(reached / peak, 4) if peak and probe.get("provider", CPU) == CPU else None,
+        "share": round(reached / peak, 4) if peak else None,
         "precision": precision,
         "windows": list(windows),
         "parts": parts(products, windows),

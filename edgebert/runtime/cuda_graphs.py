@@ -6,7 +6,9 @@ A small encoder's kernels are done sooner than a CPU can launch them one by one;
 from __future__ import annotations
 
 import threading
+import warnings
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +17,21 @@ import numpy as np
 from edgebert.errors import BundleError
 from edgebert.runtime.session import CUDA, Ids, OnnxSession, Outputs, padded_to_bucket
 
-# A service whose batches are of every size must not record for ever; what comes after these runs kernel by kernel.
+# What comes after so many shapes, or so many bytes of their inputs and outputs, runs kernel by kernel: a service whose
+# batches are of every size, or whose outputs are scores of a whole vocabulary, must not fill the GPU.
 MOST_SHAPES = 64
-
-
+MOST_BYTES = 256_000_000
 # Of ONNX Runtime's kernels for attention all but cuDNN's (8), which plans for 0.1 s at every new shape and gains in
 # batches only: MiniLM in FP16 takes 0.33 ms with it and 0.31 without for one text of 128 tokens, 0.66 and 0.85 for 32.
+# Naming kernels also takes away the least lengths that some of them have by default; FP32 was as fast either way.
 ATTENTION_KERNELS = 1 | 2 | 4 | 16 | 32 | 64 | 128
+
+# While one session records, nothing else of this process may allocate on the GPU.
+_TURN = threading.Lock()
 
 
 class CudaGraphSession(OnnxSession):
-    """ONNX Runtime, with batches padded to a few lengths and every shape of them recorded when it first comes."""
+    """ONNX Runtime, with batches padded to a few lengths; a shape is recorded when it comes for the second time."""
 
     def __init__(
         self,
@@ -56,29 +62,49 @@ class CudaGraphSession(OnnxSession):
         )
         self._device = "cuda" if provider == CUDA else "cpu"
         self._buckets = length_buckets
-        self._shapes: dict[tuple[int, ...], _Shape] = {}
-        self._turn = threading.Lock()
+        self._shapes: dict[tuple[int, ...], _Shape | None] = {}
+        self._bytes = 0
+        self._opener = threading.get_ident()
+        self._for_others = ThreadPoolExecutor(1, "edgebert-gpu")
 
     def run(self, inputs: dict[str, Ids]) -> Outputs:
         """Outputs of one padded batch; those with a row a token have rows for the padding too.
 
-        Threads take turns: a recorded shape reads and writes the same memory every time.
+        Threads take turns, and all but the one that opened the session are answered by a thread of its own: ONNX
+        Runtime keeps what each thread recorded apart, and never lets go of it.
         """
         padded = padded_to_bucket(inputs, self._buckets)
-        shape = next(iter(padded.values())).shape
-        with self._turn:
+        if threading.get_ident() == self._opener:
+            return self._answer(padded)
+        return self._for_others.submit(self._answer, padded).result()
+
+    def _answer(self, inputs: dict[str, Ids]) -> Outputs:
+        shape = next(iter(inputs.values())).shape
+        with _TURN:
+            if (known := self._shapes.get(shape)) is not None:
+                try:
+                    return known.run(inputs)
+                except Exception as error:  # noqa: BLE001 - onnxruntime raises its own kinds, none of them public
+                    warnings.warn(f"no CUDA graph for {shape}: {str(error).splitlines()[0]}", stacklevel=2)
+                    self._shapes[shape] = None
+            outputs = tuple(self._session.run(None, inputs, _run_options(-1)))
             if shape not in self._shapes:
-                outputs = tuple(self._session.run(None, padded, _run_options(-1)))
-                if len(self._shapes) == MOST_SHAPES:
-                    return outputs
-                self._shapes[shape] = _Shape(self._session, padded, outputs, self._device, len(self._shapes) + 1)
-            return self._shapes[shape].run(padded)
+                self._shapes[shape] = self._prepared(inputs, outputs)
+            return outputs
+
+    def _prepared(self, inputs: dict[str, Ids], outputs: Outputs) -> _Shape | None:
+        """Arrays on the device for a shape, to be recorded when it comes again; None where there is no room."""
+        size = sum(each.nbytes for each in inputs.values()) + sum(each.nbytes for each in outputs)
+        if len(self._shapes) >= MOST_SHAPES or self._bytes + size > MOST_BYTES:
+            return None
+        self._bytes += size
+        return _Shape(self._session, inputs, outputs, self._device, len(self._shapes) + 1)
 
 
 def open_cuda(
     graph: Path, threads: int, length_buckets: Sequence[int], arena: bool, provider_options: Mapping[str, str]
 ) -> OnnxSession:
-    """A session on the GPU: with CUDA graphs, or without where an operator would be left to the CPU.
+    """A session on the GPU: with CUDA graphs, or without, and a warning, where ONNX Runtime cannot record the graph.
 
     Raises:
         BundleError: ONNX Runtime cannot open the graph either way.
@@ -86,8 +112,10 @@ def open_cuda(
     """
     try:
         return CudaGraphSession(graph, threads, length_buckets, arena=arena, provider_options=provider_options)
-    except BundleError:
-        return OnnxSession(graph, threads, CUDA, arena=arena, provider_options=provider_options)
+    except BundleError as error:
+        plain = OnnxSession(graph, threads, CUDA, arena=arena, provider_options=provider_options)
+        warnings.warn(f"without CUDA graphs: {error}", stacklevel=2)
+        return plain
 
 
 class _Shape:
@@ -103,7 +131,7 @@ class _Shape:
     ) -> None:
         import onnxruntime
 
-        self._session, self._options = session, _run_options(number)
+        self._session, self._options, self._device = session, _run_options(number), device
         value = onnxruntime.OrtValue
         self._inputs = {name: value.ortvalue_from_numpy(each.copy(), device, 0) for name, each in inputs.items()}
         self._outputs = [value.ortvalue_from_shape_and_type(each.shape, each.dtype, device, 0) for each in outputs]
@@ -117,7 +145,9 @@ class _Shape:
         for name, bound in self._inputs.items():
             bound.update_inplace(np.ascontiguousarray(inputs[name]))
         self._session.run_with_iobinding(self._binding, self._options)
-        return tuple(bound.numpy().copy() for bound in self._outputs)
+        answers = tuple(bound.numpy() for bound in self._outputs)
+        # On a CPU they are the memory that the next run overwrites.
+        return answers if self._device == "cuda" else tuple(each.copy() for each in answers)
 
 
 def _run_options(number: int) -> Any:  # noqa: ANN401

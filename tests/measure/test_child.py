@@ -50,8 +50,8 @@ def test_a_real_child_runs_without_an_arena_and_at_a_fixed_length(job: dict[str,
     assert answer["first_rss"] <= answer["end_rss"]
     fixed = {**job, "scenario": "offline", "length": 8, "ids": [[5] * 8, [6] * 8]}
     answer = run_child(fixed)
-    assert answer["texts"] % 12 == 0
-    assert 0.5e9 <= answer["total_ns"] < 60e9
+    assert answer["texts"] > 12  # passes over twelve, until half a second is over
+    assert answer["total_ns"] >= 0.5e9 > answer["first_pass_ns"]
 
 
 def test_a_real_child_scores_a_file_as_the_manifest_has_it(

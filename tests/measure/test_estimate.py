@@ -189,6 +189,13 @@ def test_a_bundle_of_a_precision_without_a_peak_is_left_out_and_told() -> None:
         assert {row["variant"] for row in result.estimates} == ({"fp32", "BERT-base"} if "fp32" in peaks else set())
 
 
+def test_a_gpus_products_one_by_one_are_no_peak_to_estimate_from() -> None:
+    result = measured(probe=PROBE | {"provider": "CUDAExecutionProvider"})
+    lines = add_estimates(result, VARIANTS, [read_target("nvidia-t4")], 1)
+    assert [line.split(":")[0] for line in lines] == ["no estimates from fp32", "no estimates from bundle"]
+    assert result.estimates == []
+
+
 def test_without_peaks_or_profiles_there_are_no_estimates() -> None:
     for result, targets in ((measured(probe=None), [read_target("graviton3")]), (measured(), [])):
         assert add_estimates(result, VARIANTS, targets, 1) == []

@@ -1,18 +1,22 @@
 """The session for a GPU, on the CPU: the same arrays are bound and padded, and only the recording is missing."""
 
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import onnxruntime
 import pytest
 
+from edgebert.bundle import read_manifest
 from edgebert.compress import checkpoint
 from edgebert.compress.tasks import text_classification as half
-from edgebert.errors import MissingDependencyError
+from edgebert.errors import BundleError, MissingDependencyError
 from edgebert.exporters.onnx import export_fast
-from edgebert.runtime import cuda_graphs
+from edgebert.runtime import cuda_graphs, load
 from edgebert.runtime.cuda_graphs import CudaGraphSession, open_cuda
-from edgebert.runtime.session import CPU, OnnxSession
+from edgebert.runtime.session import CPU, CUDA, OnnxSession, Outputs
 
 Batch = dict[str, np.ndarray]
 
@@ -54,17 +58,62 @@ def test_threads_get_their_own_answers(graph: Path) -> None:
     given = [batch(2, length, length) for length in (4, 7, 12, 16)] * 20
     with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(lambda each: session.run(each)[0], given))
-    for each, answer in zip(given, found, strict=True):
+    found += [session.run(each)[0] for each in given]
+    for each, answer in zip(given * 2, found, strict=True):
         assert np.abs(answer - plain.run(each)[0]).max() <= 1e-6
 
 
-def test_shapes_beyond_the_most_are_answered_all_the_same(graph: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cuda_graphs, "MOST_SHAPES", 2)
+def test_no_more_than_two_threads_ever_run_it(graph: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    session, ran = CudaGraphSession(graph, 1, [8], CPU), set()
+    answer = session._answer
+
+    def noted(inputs: Batch) -> Outputs:
+        ran.add(threading.get_ident())
+        return answer(inputs)
+
+    monkeypatch.setattr(session, "_answer", noted)
+    given = batch(1, 8, 0)
+    session.run(given)
+    for _ in range(5):
+        caller = threading.Thread(target=session.run, args=(given,))
+        caller.start()
+        caller.join()
+    assert len(ran) == 2
+    assert threading.get_ident() in ran
+
+
+def test_an_error_in_another_thread_comes_back_to_it(graph: Path) -> None:
+    session = CudaGraphSession(graph, 1, [8], CPU)
+    with ThreadPoolExecutor(1) as pool, pytest.raises(Exception, match="no_such_input"):
+        pool.submit(session.run, {"no_such_input": np.ones((1, 8), np.int64)}).result()
+
+
+@pytest.mark.parametrize(("limit", "value", "kept"), [("MOST_SHAPES", 2, 2), ("MOST_BYTES", 410, 2)])
+def test_shapes_beyond_the_most_are_answered_all_the_same(
+    graph: Path, monkeypatch: pytest.MonkeyPatch, limit: str, value: int, kept: int
+) -> None:
+    monkeypatch.setattr(cuda_graphs, limit, value)
     session, plain = CudaGraphSession(graph, 1, [8], CPU), OnnxSession(graph, 1, CPU)
     for size in (1, 2, 3, 4, 3, 1):
         given = batch(size, 6, size)
         assert np.abs(session.run(given)[0] - plain.run(given)[0]).max() <= 1e-6
-    assert len(session._shapes) == 2
+    assert sum(shape is not None for shape in session._shapes.values()) == kept
+
+
+def test_a_shape_that_cannot_be_recorded_is_answered_with_a_warning_and_not_tried_again(
+    graph: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(self: object, inputs: Batch) -> Outputs:
+        raise RuntimeError("out of memory\nand more")
+
+    monkeypatch.setattr(cuda_graphs._Shape, "run", fail)
+    session, plain = CudaGraphSession(graph, 1, [8], CPU), OnnxSession(graph, 1, CPU)
+    given = batch(1, 6, 1)
+    session.run(given)
+    with pytest.warns(UserWarning, match=r"no CUDA graph for \(1, 8\): out of memory$"):
+        answer = session.run(given)[0]
+    for found in (answer, session.run(given)[0]):
+        assert np.abs(found - plain.run(given)[0]).max() <= 1e-6
 
 
 def test_the_buckets_bound_the_shapes(graph: Path) -> None:
@@ -74,6 +123,39 @@ def test_the_buckets_bound_the_shapes(graph: Path) -> None:
     assert sorted(session._shapes) == [(1, 8), (1, 16)]
 
 
-def test_without_the_provider_it_says_so(graph: Path) -> None:
+def test_a_graph_that_cannot_be_recorded_is_opened_without_and_a_warning_says_so(
+    graph: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = OnnxSession.__init__
+
+    def on_the_cpu(self: OnnxSession, path: Path, threads: int, provider: str, **more: Any) -> None:
+        assert provider == CUDA
+        if more.pop("provider_options"):
+            raise BundleError("an operator is left to the CPU")
+        opened(self, path, threads, CPU, **more)
+
+    monkeypatch.setattr(OnnxSession, "__init__", on_the_cpu)
+    with pytest.warns(UserWarning, match="without CUDA graphs: an operator is left to the CPU"):
+        session = open_cuda(graph, 1, [8], arena=True, provider_options={})
+    assert type(session) is OnnxSession
+    assert session.run(batch(1, 5, 0))[0].shape == (1, 2)
+
+
+def test_without_the_provider_it_says_so(graph: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [CPU])
     with pytest.raises(MissingDependencyError, match="CUDAExecutionProvider is not in this onnxruntime"):
         open_cuda(graph, 1, [8], arena=True, provider_options={})
+
+
+@pytest.mark.parametrize(("folder", "recorded"), [("bundle", True), ("0-baseline", False)])
+def test_on_a_gpu_bundles_are_recorded_and_their_baseline_is_not(
+    folder: str, recorded: bool, built: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = built if folder == "bundle" else built.with_name(built.name + ".stages") / folder
+    said: list[str] = []
+    monkeypatch.setattr(load, "open_cuda", lambda *given: said.append("recorded"))
+    monkeypatch.setattr(load, "OnnxSession", lambda *given: said.append("plain"))
+    manifest = read_manifest(path)
+    for profile in (None, path / "profile"):
+        load.open_session(path, manifest, "onnxruntime", 1, profile=profile, provider=(CUDA, {}))
+    assert said == ["recorded" if recorded else "plain", "plain"]

@@ -105,6 +105,11 @@ def peak_of(found: dict[str, Any], precision: str, rows: int | None = None) -> f
     return max(rates, default=None)
 
 
+def is_bound(found: dict[str, Any]) -> bool:
+    """Whether a prediction cannot be faster than these products: not so where each was launched by itself on a GPU."""
+    return bool(found.get("provider", CPU) == CPU)
+
+
 def _session(precision: str, inner: int, columns: int, threads: int, provider: str) -> Any:  # noqa: ANN401
     """The products of one size; None where the provider has none of this precision and the CPU would step in."""
     import onnxruntime

@@ -95,7 +95,8 @@ def test_offline_counts_no_warm_up_unless_it_is_long(
             clock.now_ns += next(passes) * MS
 
     job = {"batch_size": 4, "length": 0, "texts": [f"text {at}" for at in range(10)]}
-    assert offline.work(model, job, print) == {"texts": texts, "total_ns": total_ms * MS}
+    found = offline.work(model, job, print)
+    assert found == {"texts": texts, "total_ns": total_ms * MS, "first_pass_ns": pass_ms[0] * MS}
 
 
 def test_cold_start_is_the_median_with_its_interval_and_its_parts() -> None:
