@@ -34,12 +34,12 @@ from edgebert.exporters.candidates import VERSION as CHOOSE_VERSION
 from edgebert.exporters.candidates import Candidate, choose
 from edgebert.exporters.fp16 import VERSION as FP16_VERSION
 from edgebert.exporters.fp16 import fp16_graph
-from edgebert.exporters.graphs import CPU, GraphJob, full_precision_graph
 from edgebert.exporters.graphs import VERSION as GRAPH_VERSION
+from edgebert.exporters.graphs import GraphJob, full_precision_graph
 from edgebert.exporters.int8 import VERSION as INT8_VERSION
 from edgebert.exporters.int8 import quantized_graph
 from edgebert.measure.environment import environment
-from edgebert.recipe import Recipe, VocabularySettings, settings_dict
+from edgebert.recipe import Recipe, VocabularySettings, quantization, settings_dict
 from edgebert.target import Target
 from edgebert.workdir import Done, Workdir, model_hash
 
@@ -320,35 +320,6 @@ class _Build:
         files = [entry for entry in self.data.fingerprints if entry["split"] in splits]
         reading = {key: value for key, value in settings_dict(self.recipe.data).items() if key not in SPLITS}
         return {"data": [files, reading]}
-
-
-def quantization(recipe: Recipe, target: Target) -> str:
-    """`dynamic`, `static`, `fp16`, `none` or `measure`: what the recipe says, else what the profile says.
-
-    Raises:
-        SettingsError: Training for INT8 where there is none, static INT8 of a plain graph, or measuring here for what
-            does not run on a CPU.
-    """
-    choice = target.export
-    precision: str = recipe.quantize.format
-    if precision == "measure" and choice.provider != CPU:
-        raise SettingsError(
-            f'quantize.format "measure" times on this machine\'s CPU, but profile {target.name} runs on '
-            f"{choice.provider}; set quantize.format to profile, fp16, static or none"
-        )
-    if precision == "profile":
-        precision = {"fp32": "none", "fp16": "fp16", "int8": choice.format}[choice.precision]
-    if precision == "static" and recipe.export.graph == "plain":
-        raise SettingsError(
-            'static INT8 is made of the rewritten graph, but export.graph is "plain"; set export.graph = "fast", or '
-            "quantize.format to dynamic"
-        )
-    if recipe.quantize.recover and precision in ("none", "fp16"):
-        raise SettingsError(
-            f"[quantize.recover] trains for INT8, but the export is {'FP32' if precision == 'none' else 'FP16'}; "
-            "leave the table out, or set quantize.format to static or dynamic"
-        )
-    return precision
 
 
 def _remove_bundles(root: Path, keep: Collection[str]) -> None:

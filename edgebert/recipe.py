@@ -11,8 +11,10 @@ from typing import Any, Literal
 
 from edgebert.errors import SettingsError
 from edgebert.examples import Columns
+from edgebert.runtime.session import CPU
 from edgebert.runtime.tasks import device_half
 from edgebert.settings import fill, read_toml, within
+from edgebert.target import Target
 
 
 @dataclass(frozen=True)
@@ -223,6 +225,35 @@ def read_recipe(path: Path, overrides: tuple[str, ...] = ()) -> Recipe:
             "name data.train, data.unlabelled or vocabulary.corpus"
         )
     return recipe
+
+
+def quantization(recipe: Recipe, target: Target) -> str:
+    """`dynamic`, `static`, `fp16`, `none` or `measure`: what the recipe says, else what the profile says.
+
+    Raises:
+        SettingsError: Training for INT8 where there is none, static INT8 of a plain graph, or measuring here for what
+            does not run on a CPU.
+    """
+    choice = target.export
+    precision: str = recipe.quantize.format
+    if precision == "measure" and choice.provider != CPU:
+        raise SettingsError(
+            f'quantize.format "measure" times on this machine\'s CPU, but profile {target.name} runs on '
+            f"{choice.provider}; set quantize.format to profile, fp16, static or none"
+        )
+    if precision == "profile":
+        precision = {"fp32": "none", "fp16": "fp16", "int8": choice.format}[choice.precision]
+    if precision == "static" and recipe.export.graph == "plain":
+        raise SettingsError(
+            'static INT8 is made of the rewritten graph, but export.graph is "plain"; set export.graph = "fast", or '
+            "quantize.format to dynamic"
+        )
+    if recipe.quantize.recover and precision in ("none", "fp16"):
+        raise SettingsError(
+            f"[quantize.recover] trains for INT8, but the export is {'FP32' if precision == 'none' else 'FP16'}; "
+            "leave the table out, or set quantize.format to static or dynamic"
+        )
+    return precision
 
 
 def _for_task(recipe: Recipe, source: str) -> Recipe:

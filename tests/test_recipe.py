@@ -10,7 +10,7 @@ from edgebert.cli import main
 from edgebert.errors import SettingsError
 from edgebert.examples import Columns
 from edgebert.measure.suite import read_suite
-from edgebert.recipe import VocabularySettings, read_recipe, settings_dict
+from edgebert.recipe import VocabularySettings, quantization, read_recipe, settings_dict
 from edgebert.runtime.tasks import device_half, task_names
 from edgebert.target import profile_names, read_target
 
@@ -194,9 +194,6 @@ def test_every_shipped_recipe_is_one_that_the_code_can_run(path: Path) -> None:
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_every_shipped_recipe_has_a_quantization_for_its_profile(path: Path) -> None:
-    pytest.importorskip("torch")
-    from edgebert.pipeline import quantization
-
     recipe = read_recipe(path)
     assert quantization(recipe, read_target(recipe.profile)) in ("dynamic", "static", "fp16")
 

@@ -13,7 +13,7 @@ from edgebert.bundle import read_manifest
 from edgebert.commands.output import note, table, write, write_json
 from edgebert.errors import BundleError, MissingDependencyError
 from edgebert.measure.quality import about, shown
-from edgebert.recipe import read_recipe
+from edgebert.recipe import quantization, read_recipe
 from edgebert.runtime.tasks import device_half
 from edgebert.target import read_target
 
@@ -29,6 +29,7 @@ def run(arguments: argparse.Namespace) -> int:
     recipe_path = Path(arguments.recipe)
     recipe = read_recipe(recipe_path, tuple(arguments.set))
     target = read_target(arguments.profile or recipe.profile)
+    quantization(recipe, target)  # what does not go together is said at once
     missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
     if missing:
         raise MissingDependencyError(f"{', '.join(missing)} not installed; pip install edgebert[export]")

@@ -3,6 +3,7 @@
 import errno
 import os
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,14 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     lines = [line for line in captured.err.splitlines() if line.startswith("edgebert: ")]
     assert len(lines) == 1
     return lines[0]
+
+
+def test_what_does_not_go_together_is_said_before_pytorch_is_imported(
+    recipe_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "edgebert.pipeline", None)
+    more = ("--set", "quantize.format=static", "--set", "export.graph=plain", "--out", str(tmp_path / "out"))
+    assert "static INT8 is made of the rewritten graph" in refused(capsys, str(recipe_file), *more)
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,7 @@ from edgebert.bundle import read_manifest
 from edgebert.cli import main
 from edgebert.errors import SettingsError
 from edgebert.exporters.candidates import Candidate, best, candidates
-from edgebert.pipeline import quantization
-from edgebert.recipe import read_recipe
+from edgebert.recipe import quantization, read_recipe
 from edgebert.target import read_target
 
 
