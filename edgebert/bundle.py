@@ -201,18 +201,27 @@ def disk_errors(place: Path) -> Iterator[None]:
         raise
 
 
-def check_writable(folder: Path) -> None:
-    """Find out before hours of work whether a place can be written.
+def check_folder(folder: Path) -> None:
+    """Find out before hours of work whether a folder can be written.
+
+    Raises:
+        DiskError: It cannot, or it is a file.
+    """
+    if folder.is_file():
+        raise DiskError(f"{folder.resolve()}: a file, not a folder; give another --out")
+    check_writable(folder)
+
+
+def check_writable(place: Path) -> None:
+    """Find out whether a file or folder can be written at a place.
 
     Raises:
         DiskError: It cannot.
     """
-    folder = folder.resolve()
-    if folder.is_file():
-        raise DiskError(f"{folder}: a file, not a folder; give another --out")
-    with disk_errors(folder):
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        probe = folder.with_name(f".{folder.name}.probe")
+    place = place.resolve()
+    with disk_errors(place):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        probe = place.with_name(f".{place.name}.probe")
         probe.write_bytes(b"edgebert")
         probe.unlink()
 

@@ -81,8 +81,8 @@ def build(recipe: Recipe, target: Target, source: str, data_dir: Path, out: Path
     """
     if distributed.is_main():
         bundle.check_replaceable(out)
-        bundle.check_writable(out)
-        bundle.check_writable(work)
+        bundle.check_folder(out)
+        bundle.check_folder(work)
     return _Build(recipe, target, source, data_dir, out, Workdir(work)).run()
 
 

@@ -9,7 +9,15 @@ from typing import Any
 import pytest
 
 from edgebert import bundle
-from edgebert.bundle import bundle_hash, check_files, check_writable, read_manifest, replacing, write_manifest
+from edgebert.bundle import (
+    bundle_hash,
+    check_files,
+    check_folder,
+    check_writable,
+    read_manifest,
+    replacing,
+    write_manifest,
+)
 from edgebert.cli import main
 from edgebert.errors import BundleError, DiskError
 
@@ -208,7 +216,7 @@ def test_a_full_disk_is_told_as_such(tmp_path: Path) -> None:
         write_new(tmp_path / "x", OSError(errno.ENOSPC, "No space left on device"))
 
 
-@pytest.mark.parametrize("act", [write_new, check_writable])
+@pytest.mark.parametrize("act", [write_new, check_writable, check_folder])
 def test_a_parent_that_is_a_file_is_told(act: Any, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     with pytest.raises(DiskError, match="cannot be written") as caught:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from edgebert.bundle import check_writable, read_manifest
+from edgebert.bundle import check_folder, read_manifest
 from edgebert.commands.bench_details import add_details, show_details
 from edgebert.commands.bench_tables import show
 from edgebert.commands.output import note, write_json
@@ -40,7 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
     workload = read_workload(Path(arguments.data), manifest, bundles[0]) if arguments.data else None
     variants = variants_of(bundles, find_baseline(bundles[0], arguments.baseline), arguments.stages, suite)
     out = Path(arguments.out) if arguments.out else bundles[0].with_name(bundles[0].name + ".bench")
-    check_writable(out)
+    check_folder(out)
     terminal = Terminal()
     with _ended_like_ctrl_c():
         try:

@@ -29,6 +29,13 @@ def test_the_suffix_decides_the_format(tmp_path: Path, run: Run) -> None:
         assert (tmp_path / name).read_text().startswith(begins)
 
 
+def test_a_report_takes_the_place_of_an_earlier_one(tmp_path: Path, run: Run) -> None:
+    path, out = write(tmp_path / "run", full()), tmp_path / "r.html"
+    out.write_text("yesterday's")
+    assert run("report", path, "--out", out)[0] == 0
+    assert out.read_text().startswith("<!doctype html>")
+
+
 def test_a_dash_is_markdown_on_stdout(tmp_path: Path, run: Run) -> None:
     code, out, err = run("report", write(tmp_path, document()), "--out", "-")
     assert (code, err) == (0, "")
