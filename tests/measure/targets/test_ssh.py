@@ -4,9 +4,9 @@ import json
 import os
 import re
 import signal
+import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -280,33 +280,41 @@ def test_ctrl_c_leaves_nothing_there(there: Path, variant: Variant, data: Path) 
     assert not list(there.iterdir())
 
 
-@pytest.fixture
-def ctrl_c_heard() -> Iterator[None]:
-    """SIGINT interrupts, also where the tests were started in the background, whose shell has it ignored."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
+# A process of its own is interrupted, not the one that runs the tests; behind nohup signals would be ignored there.
+INTERRUPTED = """
+import json, signal, sys
+from pathlib import Path
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from targets_helpers import alive, make_variant
+from edgebert.measure.targets import open_target, ssh
+name, folder, data, pid_file = sys.argv[1], *map(Path, sys.argv[2:])
+half = folder / "half"
+files = {str(path.relative_to(half)): path for path in half.rglob("*.py")}
+ssh.device_half = lambda: files
+variant = make_variant(folder / "interrupted")
+job = {"bundle": str(variant.folder), "data": str(data), "scenario": "sleep", "pid_file": str(pid_file)}
+with open_target(name, [variant], data, lambda line: None) as machine:
+    try:
+        machine.child(job)
+    except KeyboardInterrupt:
+        print(json.dumps([alive(int(pid_file.read_text())), machine.environment()]))
+"""
 
 
-@pytest.mark.usefixtures("stand_in", "ctrl_c_heard")
+@pytest.mark.usefixtures("stand_in")
 def test_ctrl_c_in_the_middle_of_a_job_asks_nothing_more_of_the_machine(
-    there: Path, variant: Variant, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    there: Path, data: Path, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(process, "TIMEOUT_S", 30)
-    pid_file, main_thread = tmp_path / "pid", threading.get_ident()
-
-    def interrupt() -> None:
-        wait_until(pid_file.exists)
-        signal.pthread_kill(main_thread, signal.SIGINT)
-
-    thread = threading.Thread(target=interrupt)
-    with open_target(NAME, [variant], data, print) as machine:
-        thread.start()
-        with pytest.raises(KeyboardInterrupt):
-            machine.child(job(variant, data, "sleep", pid_file=str(pid_file)))
-        assert alive(int(pid_file.read_text()))
-        assert machine.environment() == {}
-    thread.join()
+    pid_file = tmp_path / "pid"
+    command = [sys.executable, "-c", INTERRUPTED, NAME, str(tmp_path), str(data), str(pid_file)]
+    variables = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    with subprocess.Popen(command, env=variables, stdout=subprocess.PIPE, text=True) as bench:
+        assert wait_until(pid_file.exists)
+        bench.send_signal(signal.SIGINT)
+        out, _ = bench.communicate(timeout=60)
+    # What ran there went on until the connection was closed, and then ended.
+    assert json.loads(out) == [True, {}]
+    assert bench.returncode == 0
     assert not alive(int(pid_file.read_text()))
     assert not list(there.iterdir())
 
