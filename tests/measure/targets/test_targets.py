@@ -36,7 +36,7 @@ def test_local_is_the_processor_for_a_bundle_of_a_gpu_too(bundle_copy: Path, man
     with pytest.raises(RunError, match="CUDAExecutionProvider"):
         run_child(job)
     with open_target("local", [variant], None, said.append) as machine:
-        assert machine.child(job)["texts"] == 1
+        assert machine.child(job)["total_ns"] > 0
     assert said == ["note: bundle: made for a GPU, measured on the CPU; --target cuda measures on the GPU"]
 
 
