@@ -107,7 +107,7 @@ def test_bench_has_its_quality_too(exported: Path) -> None:
     assert workload.examples[0].label is not None
     job = {"bundle": str(exported), "runtime": None, "threads": 1, "warmup": 1, "samples": 4, "batch_size": 4}
     job |= {"length": 0, "texts": workload.inputs[:8]}
-    assert run_child({**job, "scenario": "offline"})["texts"] == 8
+    assert run_child({**job, "scenario": "offline"})["texts"] >= 8
     scored = run_child(
         {**job, "scenario": "quality", "data": str(exported.with_name("test.txt")), "metric": "accuracy"}
     )
