@@ -82,6 +82,19 @@ def classifier_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def classifier_graph(tmp_path_factory: pytest.TempPathFactory, classifier_checkpoint: Path) -> Path:
+    """Its full-precision graph of three layers, rewritten, for up to 32 tokens; treat it as read-only."""
+    from edgebert.compress import checkpoint
+    from edgebert.compress.tasks import text_classification as half
+    from edgebert.exporters.onnx import export_fast
+
+    model = checkpoint.load_model(classifier_checkpoint, "text-classification", ["a", "b"]).eval()
+    graph = tmp_path_factory.mktemp("classifier-graph") / "model.onnx"
+    export_fast(model, half, ["logits"], 1, 32, graph)
+    return graph
+
+
+@pytest.fixture(scope="session")
 def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """train.tsv (192 rows), validation.tsv (64), test.tsv (64): is a nice or a nasty word in the sentence?"""
     folder = tmp_path_factory.mktemp("data")

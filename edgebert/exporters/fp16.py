@@ -46,14 +46,14 @@ def fp16_graph(job: GraphJob, graph: Path, provider: str, out: Path) -> StageRep
     Raises:
         RunError: A value inside the model is too large for FP16.
     """
-    onnx.save(halved(onnx.load(graph / GRAPH)), out / GRAPH)
+    model = onnx.load(graph / GRAPH)
     if provider == CUDA:
         # OpenVINO, which reads no packed attention rightly, runs on the CPU beside that GPU.
         if "openvino" in job.settings.formats:
+            onnx.save(halved(onnx.load(graph / GRAPH)), out / GRAPH)
             write_openvino(out / GRAPH, out / "openvino")
-        model = onnx.load(graph / GRAPH)
         pack_attention(model)
-        onnx.save(halved(model), out / GRAPH)
+    onnx.save(halved(model), out / GRAPH)
     names, windows = graph_inputs(out / GRAPH), job.parity_windows()
     session, full = OnnxSession(out / GRAPH, 2, CPU), OnnxSession(graph / GRAPH, 2, CPU)
     errors = [

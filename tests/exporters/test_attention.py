@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
+from graph_answers import assert_reads_the_mask, assert_same_padded_and_alone, logits
 
 from edgebert.compress import checkpoint
 from edgebert.compress.importance import Importance
@@ -37,11 +37,6 @@ def fused(standard: Path, tmp_path: Path) -> Path:
     return tmp_path / "fused.onnx"
 
 
-def logits(graph: Path, ids: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    session = onnxruntime.InferenceSession(str(graph), providers=["CPUExecutionProvider"])
-    return np.asarray(session.run(None, {"input_ids": ids, "attention_mask": mask})[0])
-
-
 def operators(graph: Path) -> Counter[str]:
     return Counter(node.op_type for node in onnx.load(graph).graph.node)
 
@@ -57,22 +52,11 @@ def test_every_layer_has_one_operator_with_its_own_number_of_heads(fused: Path) 
 
 @pytest.mark.parametrize("length", [2, 7, 32])
 def test_answers_stay_in_padded_batches_and_alone(standard: Path, fused: Path, length: int) -> None:
-    random = np.random.default_rng(length)
-    ids = random.integers(5, 40, (4, length))
-    mask = np.ones_like(ids)
-    mask[1, 1:], mask[2, length // 2 + 1 :] = 0, 0
-    whole = logits(standard, ids, mask)
-    assert np.abs(logits(fused, ids, mask) - whole).max() <= 1e-5
-    alone = logits(fused, ids[2:3, : length // 2 + 1], mask[2:3, : length // 2 + 1])
-    assert np.abs(alone - whole[2:3]).max() <= 1e-5
+    assert_same_padded_and_alone(standard, fused, length)
 
 
 def test_the_mask_matters(fused: Path) -> None:
-    ids = np.random.default_rng(0).integers(5, 40, (1, 12))
-    mask = np.ones_like(ids)
-    whole = logits(fused, ids, mask)
-    mask[0, 6:] = 0
-    assert np.abs(logits(fused, ids, mask) - whole).max() > 1e-4
+    assert_reads_the_mask(fused)
 
 
 def test_what_it_multiplies_is_counted_as_before(standard: Path, fused: Path) -> None:

@@ -3,10 +3,9 @@
 from collections import Counter
 from pathlib import Path
 
-import numpy as np
 import onnx
-import onnxruntime
 import pytest
+from graph_answers import assert_reads_the_mask, assert_same_padded_and_alone
 
 from edgebert.compress import checkpoint
 from edgebert.compress.importance import Importance
@@ -38,28 +37,13 @@ def packed(three: Path, tmp_path: Path) -> Path:
     return tmp_path / "packed.onnx"
 
 
-def logits(graph: Path, ids: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    session = onnxruntime.InferenceSession(str(graph), providers=["CPUExecutionProvider"])
-    return np.asarray(session.run(None, {"input_ids": ids, "attention_mask": mask})[0])
-
-
 @pytest.mark.parametrize("length", [2, 7, 32])
 def test_answers_stay_in_padded_batches_and_alone(three: Path, packed: Path, length: int) -> None:
-    ids = np.random.default_rng(length).integers(5, 40, (4, length))
-    mask = np.ones_like(ids)
-    mask[1, 1:], mask[2, length // 2 + 1 :] = 0, 0
-    whole = logits(three, ids, mask)
-    assert np.abs(logits(packed, ids, mask) - whole).max() <= 1e-5
-    alone = logits(packed, ids[2:3, : length // 2 + 1], mask[2:3, : length // 2 + 1])
-    assert np.abs(alone - whole[2:3]).max() <= 1e-5
+    assert_same_padded_and_alone(three, packed, length)
 
 
 def test_the_lengths_matter(packed: Path) -> None:
-    ids = np.random.default_rng(0).integers(5, 40, (1, 12))
-    mask = np.ones_like(ids)
-    whole = logits(packed, ids, mask)
-    mask[0, 6:] = 0
-    assert np.abs(logits(packed, ids, mask) - whole).max() > 1e-4
+    assert_reads_the_mask(packed)
 
 
 def test_a_layer_that_reads_all_rows_has_one_product(three: Path, packed: Path) -> None:

@@ -11,23 +11,11 @@ from onnx import TensorProto
 
 import edgebert
 from edgebert.bundle import read_manifest
-from edgebert.compress import checkpoint
-from edgebert.compress.tasks import text_classification as half
 from edgebert.errors import BundleError, ParityError
-from edgebert.exporters.onnx import export_fast
 from edgebert.exporters.parity import require_same
 from edgebert.exporters.unpadded import LEAST_BYTES, UNPADDED, drop_mask, write_unpadded
 from edgebert.runtime.load import Provider, open_session
 from edgebert.runtime.session import CPU, Outputs, Session, UnpaddedSession
-
-
-@pytest.fixture(scope="module")
-def masked(classifier_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A full-precision graph of three layers that reads a mask."""
-    model = checkpoint.load_model(classifier_checkpoint, "text-classification", ["a", "b"]).eval()
-    graph = tmp_path_factory.mktemp("unpadded") / "model.onnx"
-    export_fast(model, half, ["logits"], 1, 32, graph)
-    return graph
 
 
 def logits(graph: bytes, ids: np.ndarray) -> np.ndarray:
@@ -36,15 +24,15 @@ def logits(graph: bytes, ids: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("length", range(1, 33))
-def test_full_precision_answers_are_the_same_at_every_length(masked: Path, length: int) -> None:
-    model = onnx.load(masked)
+def test_full_precision_answers_are_the_same_at_every_length(classifier_graph: Path, length: int) -> None:
+    model = onnx.load(classifier_graph)
     assert drop_mask(model) == 3
     ids = np.random.default_rng(length).integers(5, 40, (3, length))
-    assert np.abs(logits(model.SerializeToString(), ids) - logits(masked.read_bytes(), ids)).max() <= 1e-5
+    assert np.abs(logits(model.SerializeToString(), ids) - logits(classifier_graph.read_bytes(), ids)).max() <= 1e-5
 
 
-def test_full_precision_graphs_have_none(masked: Path, tmp_path: Path, built: Path) -> None:
-    assert not write_unpadded(masked, tmp_path / UNPADDED)
+def test_full_precision_graphs_have_none(classifier_graph: Path, tmp_path: Path, built: Path) -> None:
+    assert not write_unpadded(classifier_graph, tmp_path / UNPADDED)
     assert not list(tmp_path.iterdir())
     stages = list(built.with_name(built.name + ".stages").iterdir())
     assert len(stages) > 1

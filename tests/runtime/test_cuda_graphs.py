@@ -10,23 +10,12 @@ import onnxruntime
 import pytest
 
 from edgebert.bundle import read_manifest
-from edgebert.compress import checkpoint
-from edgebert.compress.tasks import text_classification as half
 from edgebert.errors import BundleError, MissingDependencyError
-from edgebert.exporters.onnx import export_fast
 from edgebert.runtime import cuda_graphs, load
 from edgebert.runtime.cuda_graphs import CudaGraphSession, open_cuda
 from edgebert.runtime.session import CPU, CUDA, OnnxSession, Outputs
 
 Batch = dict[str, np.ndarray]
-
-
-@pytest.fixture(scope="module")
-def graph(classifier_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    model = checkpoint.load_model(classifier_checkpoint, "text-classification", ["a", "b"]).eval()
-    path = tmp_path_factory.mktemp("graph") / "model.onnx"
-    export_fast(model, half, ["logits"], 1, 32, path)
-    return path
 
 
 def batch(size: int, length: int, seed: int) -> Batch:
@@ -36,15 +25,15 @@ def batch(size: int, length: int, seed: int) -> Batch:
     return {"input_ids": ids * mask, "attention_mask": mask}
 
 
-def test_answers_are_the_plain_sessions_whatever_comes_again(graph: Path) -> None:
-    ours, plain = CudaGraphSession(graph, 1, [8, 16, 32], CPU), OnnxSession(graph, 1, CPU)
+def test_answers_are_the_plain_sessions_whatever_comes_again(classifier_graph: Path) -> None:
+    ours, plain = CudaGraphSession(classifier_graph, 1, [8, 16, 32], CPU), OnnxSession(classifier_graph, 1, CPU)
     for seed, (size, length) in enumerate([(1, 1), (3, 5), (3, 8), (1, 9), (3, 5), (3, 7), (1, 32), (1, 1), (3, 5)]):
         given = batch(size, length, seed)
         assert np.abs(ours.run(given)[0] - plain.run(given)[0]).max() <= 1e-6
 
 
-def test_an_answer_stays_when_the_next_one_is_written(graph: Path) -> None:
-    session = CudaGraphSession(graph, 1, [8], CPU)
+def test_an_answer_stays_when_the_next_one_is_written(classifier_graph: Path) -> None:
+    session = CudaGraphSession(classifier_graph, 1, [8], CPU)
     first, second = batch(2, 8, 1), batch(2, 8, 2)
     session.run(first)
     kept = session.run(first)[0]
@@ -53,8 +42,8 @@ def test_an_answer_stays_when_the_next_one_is_written(graph: Path) -> None:
     assert (kept == as_it_was).all()
 
 
-def test_threads_get_their_own_answers(graph: Path) -> None:
-    session, plain = CudaGraphSession(graph, 1, [8, 16], CPU), OnnxSession(graph, 1, CPU)
+def test_threads_get_their_own_answers(classifier_graph: Path) -> None:
+    session, plain = CudaGraphSession(classifier_graph, 1, [8, 16], CPU), OnnxSession(classifier_graph, 1, CPU)
     given = [batch(2, length, length) for length in (4, 7, 12, 16)] * 20
     with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(lambda each: session.run(each)[0], given))
@@ -63,8 +52,8 @@ def test_threads_get_their_own_answers(graph: Path) -> None:
         assert np.abs(answer - plain.run(each)[0]).max() <= 1e-6
 
 
-def test_no_more_than_two_threads_ever_run_it(graph: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    session, ran = CudaGraphSession(graph, 1, [8], CPU), set()
+def test_no_more_than_two_threads_ever_run_it(classifier_graph: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    session, ran = CudaGraphSession(classifier_graph, 1, [8], CPU), set()
     answer = session._answer
 
     def noted(inputs: Batch) -> Outputs:
@@ -82,18 +71,18 @@ def test_no_more_than_two_threads_ever_run_it(graph: Path, monkeypatch: pytest.M
     assert threading.get_ident() in ran
 
 
-def test_an_error_in_another_thread_comes_back_to_it(graph: Path) -> None:
-    session = CudaGraphSession(graph, 1, [8], CPU)
+def test_an_error_in_another_thread_comes_back_to_it(classifier_graph: Path) -> None:
+    session = CudaGraphSession(classifier_graph, 1, [8], CPU)
     with ThreadPoolExecutor(1) as pool, pytest.raises(Exception, match="no_such_input"):
         pool.submit(session.run, {"no_such_input": np.ones((1, 8), np.int64)}).result()
 
 
 @pytest.mark.parametrize(("limit", "value", "kept"), [("MOST_SHAPES", 2, 2), ("MOST_BYTES", 410, 2)])
 def test_shapes_beyond_the_most_are_answered_all_the_same(
-    graph: Path, monkeypatch: pytest.MonkeyPatch, limit: str, value: int, kept: int
+    classifier_graph: Path, monkeypatch: pytest.MonkeyPatch, limit: str, value: int, kept: int
 ) -> None:
     monkeypatch.setattr(cuda_graphs, limit, value)
-    session, plain = CudaGraphSession(graph, 1, [8], CPU), OnnxSession(graph, 1, CPU)
+    session, plain = CudaGraphSession(classifier_graph, 1, [8], CPU), OnnxSession(classifier_graph, 1, CPU)
     for size in (1, 2, 3, 4, 3, 1):
         given = batch(size, 6, size)
         assert np.abs(session.run(given)[0] - plain.run(given)[0]).max() <= 1e-6
@@ -101,13 +90,13 @@ def test_shapes_beyond_the_most_are_answered_all_the_same(
 
 
 def test_a_shape_that_cannot_be_recorded_is_answered_with_a_warning_and_not_tried_again(
-    graph: Path, monkeypatch: pytest.MonkeyPatch
+    classifier_graph: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(self: object, inputs: Batch) -> Outputs:
         raise RuntimeError("out of memory\nand more")
 
     monkeypatch.setattr(cuda_graphs._Shape, "run", fail)
-    session, plain = CudaGraphSession(graph, 1, [8], CPU), OnnxSession(graph, 1, CPU)
+    session, plain = CudaGraphSession(classifier_graph, 1, [8], CPU), OnnxSession(classifier_graph, 1, CPU)
     given = batch(1, 6, 1)
     session.run(given)
     with pytest.warns(UserWarning, match=r"no CUDA graph for \(1, 8\): out of memory$"):
@@ -116,15 +105,15 @@ def test_a_shape_that_cannot_be_recorded_is_answered_with_a_warning_and_not_trie
         assert np.abs(found - plain.run(given)[0]).max() <= 1e-6
 
 
-def test_the_buckets_bound_the_shapes(graph: Path) -> None:
-    session = CudaGraphSession(graph, 1, [8, 16], CPU)
+def test_the_buckets_bound_the_shapes(classifier_graph: Path) -> None:
+    session = CudaGraphSession(classifier_graph, 1, [8, 16], CPU)
     for length in range(1, 17):
         session.run(batch(1, length, length))
     assert sorted(session._shapes) == [(1, 8), (1, 16)]
 
 
 def test_a_graph_that_cannot_be_recorded_is_opened_without_and_a_warning_says_so(
-    graph: Path, monkeypatch: pytest.MonkeyPatch
+    classifier_graph: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened = OnnxSession.__init__
 
@@ -136,15 +125,15 @@ def test_a_graph_that_cannot_be_recorded_is_opened_without_and_a_warning_says_so
 
     monkeypatch.setattr(OnnxSession, "__init__", on_the_cpu)
     with pytest.warns(UserWarning, match="without CUDA graphs: an operator is left to the CPU"):
-        session = open_cuda(graph, 1, [8], arena=True, provider_options={})
+        session = open_cuda(classifier_graph, 1, [8], arena=True, provider_options={})
     assert type(session) is OnnxSession
     assert session.run(batch(1, 5, 0))[0].shape == (1, 2)
 
 
-def test_without_the_provider_it_says_so(graph: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_provider_it_says_so(classifier_graph: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [CPU])
     with pytest.raises(MissingDependencyError, match="CUDAExecutionProvider is not in this onnxruntime"):
-        open_cuda(graph, 1, [8], arena=True, provider_options={})
+        open_cuda(classifier_graph, 1, [8], arena=True, provider_options={})
 
 
 @pytest.mark.parametrize(("folder", "recorded"), [("bundle", True), ("0-baseline", False)])
