@@ -9,8 +9,13 @@ import openvino
 
 
 def read_graph(graph: Path) -> Any:  # noqa: ANN401
-    """Read an ONNX graph as an OpenVINO model."""
-    return openvino.Core().read_model(str(graph))
+    """Read an ONNX graph as an OpenVINO model that shares no operator with any other model of the process.
+
+    OpenVINO's ONNX reader puts one and the same constant into every MultiHeadAttention that it reads. The constant
+    lists its readers in all living models, and nncf fails at a reader outside the model that it quantizes. A clone has
+    constants of its own.
+    """
+    return openvino.Core().read_model(str(graph)).clone()
 
 
 def save_ir(model: Any, out: Path) -> None:  # noqa: ANN401

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+import openvino
 import pytest
 from conftest import RECIPE
 
@@ -67,6 +68,17 @@ def test_what_is_left_alone_answers_as_full_precision(full: Path, rows: list[Enc
         errors.append(error(full, rows, tmp_path / str(count)))
     assert errors[0] > errors[1] > errors[2]
     assert errors[2] < 1e-9
+
+
+def test_quantizing_does_not_depend_on_other_models_of_the_process(
+    full: Path, rows: list[Encoded], tmp_path: Path
+) -> None:
+    quantize_openvino(full, rows, NAMES, tmp_path / "alone")
+    theirs = [openvino.Core().read_model(str(full)) for _ in range(2)]
+    quantize_openvino(full, rows, NAMES, tmp_path / "beside")
+    for name in ("model.xml", "model.bin"):
+        assert (tmp_path / "beside" / name).read_bytes() == (tmp_path / "alone" / name).read_bytes()
+    assert all(model.get_ordered_ops() for model in theirs)
 
 
 def test_texts_are_padded_to_no_more_than_the_longest_input(full: Path, rows: list[Encoded], tmp_path: Path) -> None:
