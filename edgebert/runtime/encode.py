@@ -17,7 +17,8 @@ class Encoded:
     """Token ids and segment ids of one input, special tokens included, and whether it was cut short.
 
     For texts given as words: `words` is each token's word number, None for special tokens. For a question in a context:
-    `offsets` is each token's stretch of characters of the context, None for tokens outside it.
+    `offsets` is each token's stretch of characters of the context, without white space at its ends; None for tokens
+    outside the context and for tokens of white space alone.
     """
 
     ids: list[int]
@@ -105,9 +106,11 @@ class TextEncoder:
                 f"the question has {asked} tokens, which leaves no room for the context in a window of "
                 f"{self.max_length}; shorten the question"
             )
-        if not found:
+        first = parts.index(1) if found else len(parts)
+        stretches = [_without_space(context, *offset) for offset in encoding.offsets[first : first + found]]
+        if not any(stretches):
             raise TextError(f"context {context[:40]!r} holds no token; give at least one word")
-        return _windows(encoding, parts.index(1), found, room, min(stride, room // 2))
+        return _windows(encoding, stretches, first, room, min(stride, room // 2))
 
     @property
     def vocabulary_size(self) -> int:
@@ -174,20 +177,47 @@ def _cut(encoding: Encoding, max_length: int) -> Encoded:
     return Encoded([ids[at] for at in chosen], [type_ids[at] for at in chosen], truncated=True)
 
 
-def _windows(encoding: Encoding, first: int, found: int, room: int, stride: int) -> list[Encoded]:
-    """Windows of at most `room` of the `found` context tokens that stand from `first` on, all else around each."""
-    ids, type_ids, offsets, end = encoding.ids, encoding.type_ids, encoding.offsets, first + found
+def _windows(
+    encoding: Encoding, stretches: Sequence[tuple[int, int] | None], first: int, room: int, stride: int
+) -> list[Encoded]:
+    """Split a context into windows of at most `room` tokens, each with the question and special tokens around it.
+
+    A window that holds nothing but white space is left out: no answer can be in it.
+
+    Args:
+        encoding: Question and context.
+        stretches: Characters of the context that each of its tokens stands for.
+        first: Number of the context's first token.
+        room: Context tokens in a window.
+        stride: Context tokens that neighbouring windows share.
+    """
+    ids, type_ids, found = encoding.ids, encoding.type_ids, len(stretches)
+    end = first + found
     windows = []
-    for start in range(first, max(first + 1, end - stride), room - stride):
-        inside = slice(start, min(start + room, end))
-        windows.append(
-            Encoded(
-                [*ids[:first], *ids[inside], *ids[end:]],
-                [*type_ids[:first], *type_ids[inside], *type_ids[end:]],
-                offsets=[*[None] * first, *offsets[inside], *[None] * (len(ids) - end)],
+    for start in range(0, max(1, found - stride), room - stride):
+        stop = min(start + room, found)
+        if any(stretches[start:stop]):
+            inside = slice(first + start, first + stop)
+            windows.append(
+                Encoded(
+                    [*ids[:first], *ids[inside], *ids[end:]],
+                    [*type_ids[:first], *type_ids[inside], *type_ids[end:]],
+                    offsets=[*[None] * first, *stretches[start:stop], *[None] * (len(ids) - end)],
+                )
             )
-        )
     return windows
+
+
+def _without_space(text: str, start: int, end: int) -> tuple[int, int] | None:
+    """Cut white space from both ends of a stretch of a text; None if nothing else is in it.
+
+    Tokens of byte-level BPE and Unigram vocabularies may stand for a space alone, or for one before a word.
+    """
+    while start < end and text[start].isspace():
+        start += 1
+    while start < end and text[end - 1].isspace():
+        end -= 1
+    return (start, end) if start < end else None
 
 
 def check_text(text: object, what: str) -> None:

@@ -95,7 +95,7 @@ class Tagger:
             TextError: Neither a string nor words, not valid Unicode, or nothing in it that makes a token.
         """
         words = given.words if isinstance(given, Words) else _split(given)
-        if not words:
+        if not any(map(_is_visible, words)):
             raise TextError(f"text {str(given)[:40]!r} holds no token; give at least one word")
         half = (self._encoder.max_length - 2) // 2
         return self._encoder.encode_words(words, min(self.settings.stride, half))
@@ -109,7 +109,11 @@ class Tagger:
             scores: Logits of each. *Shape*: (tokens of the window, tags).
         """
         text, places = words_of(given)
-        logits = self._word_logits(windows, scores, len(places))
+        located = word_places(windows, len(places))
+        if isinstance(given, Words):
+            # A vocabulary with a token for the space gives even a blank word one, and an entity needs a character.
+            located = [at if _is_visible(word) else None for at, word in zip(located, given.words, strict=True)]
+        logits = self._word_logits(windows, scores, located)
         best: list[int] = logits.argmax(1).tolist()
         if not self._follows(best):
             best = self._best_path(logits)
@@ -143,10 +147,13 @@ class Tagger:
         return [self._numbers[tag] for tag in tags]
 
     def _word_logits(
-        self, windows: Sequence[Encoded], scores: Sequence[NDArray[np.float32]], count: int
+        self,
+        windows: Sequence[Encoded],
+        scores: Sequence[NDArray[np.float32]],
+        places: Sequence[tuple[int, int] | None],
     ) -> NDArray[np.float64]:
-        """Logits of every word's tags; a word without a piece is surely O. *Shape*: (words, tags)."""
-        places = word_places(windows, count)
+        """Logits of every word's tags, read at its place; a word without one is surely O. *Shape*: (words, tags)."""
+        count = len(places)
         starts = [0, *accumulate(len(window.ids) for window in windows)]
         chosen = [starts[window] + row for window, row in filter(None, places)]
         rows = (scores[0] if len(scores) == 1 else np.concatenate(scores))[chosen].astype(np.float64)
@@ -185,6 +192,11 @@ def _mean_probability(logits: NDArray[np.float64], chosen: NDArray[np.float64]) 
     """
     exponentials = np.exp(logits - logits.max(1, keepdims=True))
     return float((exponentials @ chosen / exponentials.sum(1)).mean())
+
+
+def _is_visible(word: object) -> bool:
+    """Whether a word holds more than white space; what is no string is refused later."""
+    return bool(str(word).strip())
 
 
 def words_of(given: str | Words) -> tuple[str, list[tuple[int, int]]]:
