@@ -98,10 +98,9 @@ class _Build:
         checkpoint.check_folder(self.checkpoint)
         checkpoint.load_tokenizer(self.checkpoint)
         check_fit(self.checkpoint, recipe)
-        self.head = checkpoint.head_labels(self.checkpoint)
         self.run_constants = Run(recipe.task, recipe.metric, recipe.seed, recipe.data.max_length)
-        keep = self.head if recipe.finetune is None or recipe.finetune.when != "always" else None
-        self.data = _data(recipe, data_dir, keep)
+        replaced = recipe.finetune is not None and recipe.finetune.when == "always"
+        self.data = _data(recipe, data_dir, None if replaced else checkpoint.head_labels(self.checkpoint))
         self.precision = quantization(recipe, target)
         self.done: list[Done] = []
 

@@ -15,10 +15,10 @@ from typing import Any
 from edgebert.bundle import disk_errors, folder_sha256
 from edgebert.compress import distributed
 from edgebert.compress.report import StageReport
+from edgebert.compress.weight_files import weight_files
 
 REPORT = "stage-report.json"
 CHECKPOINTS = "checkpoints"
-MODEL_FILES = ["config.json", "model.safetensors", "tokenizer.json"]
 # What stands in the place of tokenizer.json in a folder that an older transformers saved.
 OLDER_TOKENIZER = ["vocab.txt", "vocab.json", "merges.txt"]
 # transformers builds the tokenizer by these too, but for how it came by it.
@@ -99,7 +99,8 @@ def model_hash(folder: Path) -> str:
     """Hash of a model folder's weights, config and tokenizer."""
     older = [] if (folder / "tokenizer.json").is_file() else OLDER_TOKENIZER
     settings = {name: _settings(folder / name) for name in TOKENIZER_SETTINGS if (folder / name).is_file()}
-    parts = [folder_sha256(folder, [*MODEL_FILES, *older]), settings]
+    weights = [path.name for path in weight_files(folder)]
+    parts = [folder_sha256(folder, ["config.json", *weights, "tokenizer.json", *older]), settings]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 

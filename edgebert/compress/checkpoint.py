@@ -13,13 +13,14 @@ from typing import Any
 
 import torch
 import transformers
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
 from edgebert.compress import arch, distributed, low_rank
 from edgebert.compress.families import CLASSIFIER_WEIGHTS, family_named
+from edgebert.compress.label_names import label_names
 from edgebert.compress.report import StageReport
 from edgebert.compress.tasks import workstation_half
+from edgebert.compress.weight_files import check_weights, load_weights, weight_shapes
 from edgebert.errors import CheckpointError
 
 transformers.utils.logging.set_verbosity_error()
@@ -73,7 +74,7 @@ def check_folder(folder: Path) -> None:
             f"{folder}: no tokenizer.json, vocab.txt, or vocab.json with merges.txt; "
             "save the tokenizer into the same folder"
         )
-    _check_weights(folder)
+    check_weights(folder)
 
 
 def load_tokenizer(folder: Path) -> Any:  # noqa: ANN401
@@ -93,20 +94,21 @@ def load_tokenizer(folder: Path) -> Any:  # noqa: ANN401
 
 
 def head_labels(folder: Path) -> list[str] | None:
-    """Labels of the classification head that a checkpoint carries, in order, or None where it has none."""
+    """Labels of the classification head that a checkpoint carries, in order, or None if it has none.
+
+    Raises:
+        CheckpointError: The config names the head's outputs in a way that cannot be used.
+    """
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    with safe_open(folder / "model.safetensors", framework="pt") as weights:
-        head = next((name for name in CLASSIFIER_WEIGHTS if name in set(weights.keys())), None)
-        if head is None:
-            return None
-        count = weights.get_slice(head).get_shape()[0]
-    names = config.get("id2label", {})
-    return [names.get(str(index), f"LABEL_{index}") for index in range(count)]
+    shapes = weight_shapes(folder)
+    head = next((name for name in CLASSIFIER_WEIGHTS if name in shapes), None)
+    return None if head is None else label_names(config, shapes[head][0], str(folder / "config.json"))
 
 
 def has_head(folder: Path, task: str, labels: list[str], entries: Mapping[str, Any] = MappingProxyType({})) -> bool:
     """Whether a checkpoint carries the task's head for these labels: its weights, their shapes, the kind of problem.
 
+    The head includes the pooler, if the task's model has one: without it the head would answer at random.
     `entries` are those of the config that the head is made from beside the labels; where the checkpoint states them,
     they must be the same.
     """
@@ -119,15 +121,16 @@ def has_head(folder: Path, task: str, labels: list[str], entries: Mapping[str, A
     with torch.device("meta"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model = model_class.from_config(config)
-    encoder = {id(weight) for weight in model.base_model.parameters()}
+    pooler = getattr(model.base_model, "pooler", None)
+    read = {id(weight) for weight in pooler.parameters()} if pooler is not None else set()
+    encoder = {id(weight) for weight in model.base_model.parameters()} - read
     head = {name: weight for name, weight in model.named_parameters() if id(weight) not in encoder}
-    with safe_open(folder / "model.safetensors", framework="pt") as weights:
-        # Checkpoints that came from TensorFlow have the older names of a LayerNorm's weights.
-        there = {
-            name.replace("Norm.gamma", "Norm.weight").replace("Norm.beta", "Norm.bias"): name
-            for name in weights.keys()  # noqa: SIM118 - safe_open is not a mapping
-        }
-        return all(name in there and weights.get_slice(there[name]).get_shape() == [*head[name].shape] for name in head)
+    # Checkpoints that came from TensorFlow have the older names of a LayerNorm's weights.
+    there = {
+        name.replace("Norm.gamma", "Norm.weight").replace("Norm.beta", "Norm.bias"): shape
+        for name, shape in weight_shapes(folder).items()
+    }
+    return all(there.get(name) == [*head[name].shape] for name in head)
 
 
 def load_config(folder: Path) -> Any:  # noqa: ANN401
@@ -220,7 +223,7 @@ def _load_resized(folder: Path, model: Any) -> None:  # noqa: ANN401
     """Load weights of other shapes, under the base model's prefix or without it; another task's head is left out."""
     own, prefix = model.state_dict(), f"{model.base_model_prefix}."
     state: dict[str, torch.Tensor] = {}
-    for name, tensor in load_file(folder / "model.safetensors").items():
+    for name, tensor in load_weights(folder):
         fitting = [known for known in (name, prefix + name, name.removeprefix(prefix)) if known in own]
         if fitting and tensor.shape == own[fitting[0]].shape:
             state[fitting[0]] = tensor
@@ -234,7 +237,7 @@ def _require_encoder(folder: Path, model: Any, drawn: set[str]) -> None:  # noqa
     lost = sorted(name for name in drawn if name.startswith(base) and not name.startswith(f"{base}pooler."))
     if lost:
         raise CheckpointError(
-            f"{folder}: model.safetensors has no {lost[0]} of the shape that config.json tells, nor {len(lost) - 1} "
+            f"{folder}: the weights have no {lost[0]} of the shape that config.json tells, nor {len(lost) - 1} "
             "other tensors of the encoder; save config and weights together with save_pretrained"
         )
 
@@ -262,23 +265,6 @@ def _check_encoder(folder: Path, config: dict[str, Any]) -> None:
         raise CheckpointError(f"{folder}: is_decoder is true in config.json; give an encoder")
 
 
-def _check_weights(folder: Path) -> None:
-    weights = folder / "model.safetensors"
-    pickled = sorted(path.name for pattern in ("*.bin", "*.pt", "*.pth", "*.ckpt") for path in folder.glob(pattern))
-    if not weights.is_file():
-        if pickled:
-            raise CheckpointError(
-                f"{folder}: weights only as pickle ({', '.join(pickled)}), which can run code when opened; "
-                "to convert, load them with transformers where you trust the file, then model.save_pretrained(folder)"
-            )
-        raise CheckpointError(f"{folder}: no model.safetensors; save the weights with save_pretrained")
-    try:
-        with safe_open(weights, framework="pt") as opened:
-            opened.keys()
-    except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{weights}: not a whole safetensors file ({error}); copy it again") from None
-
-
 def _in_package(name: str) -> Path:
     spec = importlib.util.find_spec(name) if name.isidentifier() else None
     if spec is None or not spec.origin:
@@ -287,9 +273,9 @@ def _in_package(name: str) -> Path:
             "or give its folder"
         )
     root = Path(spec.origin).parent
-    found = sorted(path.parent for path in root.rglob("config.json") if (path.parent / "model.safetensors").is_file())
+    found = sorted(path.parent for path in root.rglob("config.json") if any(path.parent.glob("*.safetensors")))
     if not found:
-        raise CheckpointError(f"package:{name}: holds no model folder (config.json beside model.safetensors)")
+        raise CheckpointError(f"package:{name}: holds no model folder (config.json beside safetensors weights)")
     return found[0]
 
 

@@ -111,6 +111,7 @@ def read_task_data(recipe: Recipe, folder: Path, head: list[str] | None = None) 
     named = recipe.vocabulary.corpus if recipe.vocabulary else ()
     limit = data.limit or None
     labels = workstation_half(recipe.task).read_labels(data, splits, folder, head, settings)
+    _check_distinct(labels.names)
     _check_metric(recipe, labels)
     return TaskData(
         task=recipe.task,
@@ -123,6 +124,20 @@ def read_task_data(recipe: Recipe, folder: Path, head: list[str] | None = None) 
         fingerprints=_fingerprints(data, folder, splits, named),
         corpus=[row for name in named for row in read_examples(folder / name, text_only)],
     )
+
+
+def _check_distinct(names: Sequence[str]) -> None:
+    """Refuse two outputs with one name, since a prediction could not tell them apart.
+
+    Raises:
+        DataError: Names both outputs.
+    """
+    for number, name in enumerate(names):
+        if (first := names.index(name)) != number:
+            raise DataError(
+                f"outputs {first} and {number} have the same label name {name!r:.60}; give each a name of its own in "
+                "data.label_names, or in id2label of the checkpoint's config.json"
+            )
 
 
 def _check_metric(recipe: Recipe, labels: Labels) -> None:

@@ -33,7 +33,9 @@ def read_labels(
     Raises:
         DataError: A label that the head does not have, one in validation or test that training lacks, or only one.
     """
-    labels = _labels(data, seen_labels(splits["train"]), folder / data.train, head)
+    if head is not None:
+        return _labels_of_head(data, [row for rows in splits.values() for row in rows], head)
+    labels = _trained_labels(data, seen_labels(splits["train"]), folder / data.train)
     for rows in splits.values():
         check_known(rows, labels.values)
     return labels
@@ -91,21 +93,55 @@ class PooledHead(nn.Module):
         return (logits.squeeze(1),)
 
 
-def _labels(data: DataSettings, seen: list[str], train: Path, head: list[str] | None) -> Labels:
+def _trained_labels(data: DataSettings, seen: list[str], train: Path) -> Labels:
+    """Labels of a head that is to be trained: those that the recipe names, else those of the training file."""
     names = data.label_names
-    if head is not None:
-        by_name = {name: value for value, name in names.items()}
-        values = [by_name.get(name, name) for name in head]
-        surplus = [value for value in seen if value not in values]
-        if surplus and sorted(seen) == [str(index) for index in range(len(seen))] and len(seen) <= len(head):
-            return Labels([str(index) for index in range(len(head))], head)
-        if surplus:
-            raise DataError(
-                f"{train}: labels {surplus[:5]} are not among the {len(head)} of the head "
-                f"({', '.join(head[:8])}); map them in [data.label_names], or set finetune.when to always"
-            )
-        return Labels(values, head)
     values = list(names) if names else seen
     if len(values) == 1:
         raise DataError(f"{train}: only one label, {values[0]!r}; expected at least two")
     return Labels(values, [names.get(value, value) for value in values])
+
+
+def _labels_of_head(data: DataSettings, rows: Sequence[Example], head: list[str]) -> Labels:
+    """Labels of a head that is kept, renamed as the recipe says, and how the files spell them.
+
+    Files may hold the keys of `data.label_names`, the names shown, the head's own names, or the outputs' numbers.
+    """
+    values, shown = list(head), list(head)
+    named: dict[int, str] = {}
+    for value, name in data.label_names.items():
+        output = _output(value, name, head)
+        if output in named:
+            raise DataError(
+                f"data.label_names: {named[output]!r} and {value!r} both name output {output} of the head "
+                f"({head[output]!r}); name it once"
+            )
+        named[output] = values[output] = value
+        shown[output] = name
+    spellings = (values, shown, head, [str(number) for number in range(len(head))])
+    spelled = next((known for known in spellings if all(row.label in known for row in rows)), None)
+    if spelled is None:
+        row = next(row for row in rows if row.label not in values)
+        raise DataError(
+            f"{row.place}: label {row.label!r:.60} is not among the {len(head)} of the head ({_listed(values)}); "
+            "map it in [data.label_names], or set finetune.when to always"
+        )
+    return Labels(spelled, shown)
+
+
+def _output(value: str, name: str, head: list[str]) -> int:
+    """Output that an entry of `data.label_names` means: by the name shown, by the head's name, or by its number."""
+    if name in head:
+        return head.index(name)
+    if value in head:
+        return head.index(value)
+    if value.isdecimal() and int(value) < len(head):
+        return int(value)
+    raise DataError(
+        f"data.label_names: {value!r} = {name!r} matches no output of the checkpoint's head ({_listed(head)}); "
+        f"give one of these names, or a number from 0 to {len(head) - 1}, as the key"
+    )
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:8]) + (", …" if len(names) > 8 else "")

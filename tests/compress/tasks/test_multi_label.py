@@ -56,7 +56,7 @@ def test_label_names_choose_labels_order_and_what_is_shown() -> None:
 def test_the_labels_of_a_head_that_is_kept_stand() -> None:
     assert labels_of(rows(("joy",)), head=["joy", "fear"]).names == ["joy", "fear"]
     assert labels_of([], head=["joy", "fear"]).extra == {"thresholds": [0.5, 0.5]}
-    with pytest.raises(DataError, match=r"labels \['awe'\] are not among the 2 of the head"):
+    with pytest.raises(DataError, match=r"label 'awe' is not among the 2 of the head"):
         labels_of(rows(("awe",)), head=["joy", "fear"])
 
 

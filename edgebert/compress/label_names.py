@@ -1,0 +1,61 @@
+"""Read the names of a head's outputs from `config.json`, in every form that transformers loads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from edgebert.errors import CheckpointError
+
+
+def label_names(config: Mapping[str, Any], count: int, source: str) -> list[str]:
+    """Names of the `count` outputs of a head, in order; `LABEL_n` for an output that the config does not name.
+
+    Numbers and booleans become strings. Names come from `id2label`, from `label2id` if that is all there is.
+
+    Raises:
+        CheckpointError: An entry that is no name, or one beyond the head's outputs.
+    """
+    entries = _entries(config, source)
+    beyond = sorted(number for number in entries if not 0 <= number < count)
+    if beyond:
+        raise CheckpointError(
+            f"{source}: id2label names output {beyond[0]} ({entries[beyond[0]]!r:.40}), but the head has {count} "
+            f"outputs, numbered 0 to {count - 1}; correct id2label"
+        )
+    return [_name(entries.get(number), number, source) for number in range(count)]
+
+
+def _entries(config: Mapping[str, Any], source: str) -> dict[int, object]:
+    """Names by the number of the output, as the config states them."""
+    stated = config.get("id2label")
+    if stated is None:
+        stated = _reversed(config.get("label2id"))
+    if not isinstance(stated, Mapping):
+        raise CheckpointError(
+            f'{source}: id2label is a {type(stated).__name__}; expected an object such as {{"0": "negative"}}'
+        )
+    return {_number(key, source): name for key, name in stated.items()}
+
+
+def _reversed(label2id: object) -> dict[object, object]:
+    return {number: name for name, number in label2id.items()} if isinstance(label2id, Mapping) else {}
+
+
+def _number(key: object, source: str) -> int:
+    try:
+        return int(str(key))
+    except ValueError:
+        raise CheckpointError(
+            f'{source}: id2label has the key {key!r:.40}; expected the number of an output, such as "0"'
+        ) from None
+
+
+def _name(value: object, number: int, source: str) -> str:
+    if value is None:
+        return f"LABEL_{number}"
+    if isinstance(value, str | int | float):
+        return str(value)
+    raise CheckpointError(
+        f"{source}: id2label names output {number} with a {type(value).__name__}; expected a string or a number"
+    )

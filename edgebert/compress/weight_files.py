@@ -1,0 +1,96 @@
+"""Find and check the weight files of a model folder: one safetensors file, or the shards that an index names."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file
+
+from edgebert.errors import CheckpointError
+
+SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
+PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt")
+# Prefixes that a wrapper puts in front of every name, and what the wrapper is.
+WRAPPERS = {"module.": "DistributedDataParallel", "_orig_mod.": "torch.compile"}
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """Files that hold a checkpoint's weights.
+
+    Raises:
+        CheckpointError: There are none, only pickled ones, or the index names a file that is missing or elsewhere.
+    """
+    if (folder / SINGLE).is_file():
+        return [folder / SINGLE]
+    if (folder / INDEX).is_file():
+        return _shards(folder)
+    adapter = next((path.name for path in sorted(folder.glob("adapter_*"))), None)
+    if adapter:
+        raise CheckpointError(
+            f"{folder}: {adapter} is an adapter (PEFT), not a model; load it onto its base model, merge it with "
+            "merge_and_unload(), then save_pretrained(folder)"
+        )
+    pickled = sorted(path.name for pattern in PICKLED for path in folder.glob(pattern))
+    if pickled:
+        raise CheckpointError(
+            f"{folder}: weights only as pickle ({', '.join(pickled)}), which can run code when opened; "
+            "to convert, load them with transformers where you trust the file, then model.save_pretrained(folder)"
+        )
+    raise CheckpointError(f"{folder}: no {SINGLE}; save the weights with save_pretrained")
+
+
+def weight_shapes(folder: Path) -> dict[str, list[int]]:
+    """Shape of every weight by its name, read without loading any.
+
+    Raises:
+        CheckpointError: A file is not a whole safetensors file.
+    """
+    shapes: dict[str, list[int]] = {}
+    for path in weight_files(folder):
+        try:
+            with safe_open(path, framework="pt") as opened:
+                shapes |= {name: opened.get_slice(name).get_shape() for name in opened.keys()}  # noqa: SIM118
+        except (SafetensorError, OSError) as error:
+            raise CheckpointError(f"{path}: not a whole safetensors file ({error}); copy it again") from None
+    return shapes
+
+
+def load_weights(folder: Path) -> Iterator[tuple[str, torch.Tensor]]:
+    """Every weight with its name, a file at a time."""
+    for path in weight_files(folder):
+        yield from load_file(path).items()
+
+
+def check_weights(folder: Path) -> None:
+    """Refuse weights that cannot be read, and names that a wrapper has changed.
+
+    Raises:
+        CheckpointError: Says what the files hold and how to save them.
+    """
+    names = weight_shapes(folder)
+    for prefix, wrapper in WRAPPERS.items():
+        wrapped = next((name for name in names if name.startswith(prefix)), None)
+        if wrapped:
+            raise CheckpointError(
+                f"{folder}: the weights have a wrapper's names ({wrapped}: {wrapper}); save the model inside it, "
+                f"with model.{prefix.rstrip('.')}.save_pretrained(folder)"
+            )
+
+
+def _shards(folder: Path) -> list[Path]:
+    path = folder / INDEX
+    try:
+        placed = json.loads(path.read_text(encoding="utf-8"))["weight_map"]
+        names = sorted(set(placed.values()))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        raise CheckpointError(f"{path}: not an index of weights; save the model again with save_pretrained") from None
+    for name in names:
+        if not isinstance(name, str) or Path(name).name != name:
+            raise CheckpointError(f"{path}: names the file {name!r:.60}; expected files of the same folder")
+        if not (folder / name).is_file():
+            raise CheckpointError(f"{folder}: {name} is missing, which {INDEX} names; copy the whole folder again")
+    return [folder / name for name in names]

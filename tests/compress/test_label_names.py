@@ -1,0 +1,96 @@
+"""Names of a head's outputs, as the config states them, as the recipe renames them, as data files spell them."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edgebert.compress.data import Labels
+from edgebert.compress.label_names import label_names
+from edgebert.compress.tasks import text_classification
+from edgebert.errors import CheckpointError, DataError
+from edgebert.examples import Example
+from edgebert.recipe import DataSettings
+from edgebert.runtime.tasks.text_classification import Settings
+
+HEAD = ["LABEL_0", "LABEL_1", "LABEL_2"]
+
+
+@pytest.mark.parametrize(
+    ("config", "names"),
+    [
+        ({"id2label": {"0": "neg", "1": "pos"}}, ["neg", "pos"]),
+        ({"id2label": {"1": "pos", "0": "neg"}}, ["neg", "pos"]),
+        ({"id2label": {"0": 3, "1": 1.5}}, ["3", "1.5"]),
+        ({"id2label": {"0": "neg", "1": None}}, ["neg", "LABEL_1"]),
+        ({"id2label": {"1": "pos"}}, ["LABEL_0", "pos"]),
+        ({"id2label": None, "label2id": None}, ["LABEL_0", "LABEL_1"]),
+        ({"label2id": {"pos": 1, "neg": "0"}}, ["neg", "pos"]),
+        ({}, ["LABEL_0", "LABEL_1"]),
+    ],
+)
+def test_every_form_of_names_is_read(config: dict[str, Any], names: list[str]) -> None:
+    assert label_names(config, 2, "config.json") == names
+
+
+@pytest.mark.parametrize(
+    ("stated", "says"),
+    [
+        (["a", "b"], "id2label is a list"),
+        ({"x": "a"}, "has the key 'x'"),
+        ({"0": ["a"]}, "names output 0 with a list"),
+        ({"0": "a", "1": "b", "2": "c"}, r"names output 2 \('c'\), but the head has 2 outputs"),
+        ({"-1": "a"}, "names output -1"),
+    ],
+)
+def test_names_that_cannot_be_used_are_refused_by_entry(stated: object, says: str) -> None:
+    with pytest.raises(CheckpointError, match=says):
+        label_names({"id2label": stated}, 2, "config.json")
+
+
+def read(head: list[str], labels: list[str], split: str = "train", **names: str) -> Labels:
+    rows = [Example("text", None, label, 2, "v.tsv") for label in labels]
+    splits: dict[str, list[Example]] = {"train": [], "validation": [], "test": []} | {split: rows}
+    return text_classification.read_labels(DataSettings(label_names=names), splits, Path("data"), head, Settings())
+
+
+@pytest.mark.parametrize(
+    ("names", "values", "shown"),
+    [
+        ({"0": "neg", "1": "mid", "2": "pos"}, ["0", "1", "2"], ["neg", "mid", "pos"]),
+        ({"LABEL_2": "pos"}, ["LABEL_0", "LABEL_1", "pos"], ["LABEL_0", "LABEL_1", "pos"]),
+        ({"bad": "LABEL_0", "good": "LABEL_2"}, ["bad", "LABEL_1", "good"], HEAD),
+    ],
+)
+@pytest.mark.parametrize("split", ["train", "validation", "test"])
+def test_names_of_the_recipe_are_shown(names: dict[str, str], values: list[str], shown: list[str], split: str) -> None:
+    for labels in ([], [values[0]], values):
+        assert read(HEAD, labels, split, **names).names == shown
+        assert read(HEAD, labels, split, **names).values[0] in (values[0], *names)
+
+
+@pytest.mark.parametrize("labels", [["0", "1", "2"], ["1"], ["0", "2"]])
+@pytest.mark.parametrize("split", ["train", "validation", "test"])
+def test_numbers_in_a_file_stand_for_outputs(labels: list[str], split: str) -> None:
+    found = read(["neg", "mid", "pos"], labels, split)
+    assert (found.values, found.names) == (["0", "1", "2"], ["neg", "mid", "pos"])
+
+
+def test_a_heads_own_names_come_before_numbers() -> None:
+    found = read(["1", "0"], ["0", "1"])
+    assert found.values == ["1", "0"]
+
+
+@pytest.mark.parametrize(
+    ("labels", "names", "says"),
+    [
+        (["3"], {}, r"v\.tsv: line 2: label '3' is not among the 3 of the head"),
+        (["pos"], {"0": "neg"}, "label 'pos' is not among"),
+        ([], {"bad": "worse"}, "'bad' = 'worse' matches no output"),
+        ([], {"3": "x"}, "'3' = 'x' matches no output"),
+        ([], {"0": "x", "LABEL_0": "y"}, "both name output 0"),
+    ],
+)
+def test_what_matches_no_output_is_refused(labels: list[str], names: dict[str, str], says: str) -> None:
+    with pytest.raises(DataError, match=says):
+        read(HEAD, labels, **names)
