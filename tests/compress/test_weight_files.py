@@ -46,7 +46,7 @@ def test_the_hash_holds_every_shard(folder: Path) -> None:
 def test_an_index_names_files_of_its_folder(folder: Path, name: object) -> None:
     (folder / "model.safetensors").unlink()
     (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"a": name}}))
-    with pytest.raises(CheckpointError, match="expected files of the same folder|not an index"):
+    with pytest.raises(CheckpointError, match=r"expected files of the same folder|not an index"):
         checkpoint.check_folder(folder)
 
 
@@ -60,7 +60,7 @@ def test_a_missing_shard_is_named(folder: Path) -> None:
 def test_an_adapter_is_named_for_what_it_is(folder: Path) -> None:
     (folder / "model.safetensors").rename(folder / "adapter_model.safetensors")
     (folder / "adapter_config.json").write_text("{}")
-    with pytest.raises(CheckpointError, match="is an adapter.*merge_and_unload"):
+    with pytest.raises(CheckpointError, match=r"is an adapter.*merge_and_unload"):
         checkpoint.check_folder(folder)
 
 
@@ -68,7 +68,7 @@ def test_an_adapter_is_named_for_what_it_is(folder: Path) -> None:
 def test_a_wrappers_names_are_refused(folder: Path, prefix: str, wrapper: str) -> None:
     weights = load_file(folder / "model.safetensors")
     save_file({prefix + name: weight for name, weight in weights.items()}, folder / "model.safetensors")
-    with pytest.raises(CheckpointError, match=f"{wrapper}.*save the model inside it"):
+    with pytest.raises(CheckpointError, match=rf"{wrapper}.*save the model inside it"):
         checkpoint.check_folder(folder)
 
 
