@@ -322,11 +322,16 @@ class _Build:
 
 
 def _remove_bundles(root: Path, keep: Collection[str]) -> None:
-    """Remove an earlier export's stage bundles, which would be measured as if they were this one's."""
+    """Remove an earlier export's stage bundles, which would be measured as if they were this one's.
+
+    A run that is killed in between leaves hidden folders, which the next run removes; never a part of a bundle.
+    """
     if distributed.is_main():
         for manifest in root.glob(f"[0-9]-*/{bundle.MANIFEST}"):
             if manifest.parent.name not in keep:
-                shutil.rmtree(manifest.parent)
+                manifest.parent.rename(root / f".{manifest.parent.name}.old")
+        for left in (*root.glob(".[0-9]-*.old"), *root.glob(".[0-9]-*.partial")):
+            shutil.rmtree(left)
     distributed.wait()
 
 

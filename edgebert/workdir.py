@@ -7,8 +7,9 @@ import json
 import shutil
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from edgebert.bundle import disk_errors, folder_sha256
 from edgebert.compress import distributed
 from edgebert.compress.report import StageReport
 from edgebert.compress.weight_files import weight_files
+from edgebert.seal import damage, seal
 
 REPORT = "stage-report.json"
 CHECKPOINTS = "checkpoints"
@@ -55,8 +57,8 @@ class Workdir:
     ) -> Done:
         """Do a stage, or take its result from an earlier run.
 
-        The action writes into a `.partial` folder, which is renamed when it is whole; a training stage finds its
-        checkpoints there again after a kill.
+        The action writes into an empty `.partial` folder, which is sealed and renamed when it is whole; a training
+        stage finds its checkpoints there again after a kill. A finished stage with a damaged file is run again.
 
         Args:
             stage: The stage's name.
@@ -71,28 +73,54 @@ class Workdir:
         distributed.wait()
         title = f"{stage} of {of}" if of else stage
         started = time.monotonic()
-        cached = (folder / REPORT).is_file()
-        if distributed.is_main():
-            sys.stderr.write(f"{title}: {'done before, kept' if cached else 'running'}\n")
-        distributed.wait()
+        cached = distributed.from_main(partial(self._is_done, folder, title))
         if not cached and (trains or distributed.is_main()):
             self._work(folder, action, trains)
         distributed.wait()
         report = StageReport(**json.loads((folder / REPORT).read_text(encoding="utf-8")))
         return Done(title, folder, report, cached, time.monotonic() - started)
 
-    def _work(self, folder: Path, action: Callable[[Path], StageReport], trains: bool) -> None:
-        partial = folder.with_name(folder.name + ".partial")
+    def _is_done(self, folder: Path, title: str) -> bool:
+        """Whether a stage's folder is whole, as an earlier run sealed it; one that is not is removed."""
+        if not folder.is_dir():
+            sys.stderr.write(f"{title}: running\n")
+            return False
         with disk_errors(self.root):
-            partial.mkdir(parents=True, exist_ok=True)
-            report = action(partial)
+            wrong = damage(folder, [CHECKPOINTS])
+            if wrong:
+                sys.stderr.write(f"{title}: {folder} is not whole ({wrong}); running the stage again\n")
+                shutil.rmtree(folder)
+                return False
+        # A run that was killed right after the stage may have left them.
+        shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
+        sys.stderr.write(f"{title}: done before, kept\n")
+        return True
+
+    def _work(self, folder: Path, action: Callable[[Path], StageReport], trains: bool) -> None:
+        unfinished = folder.with_name(folder.name + ".partial")
+        with disk_errors(self.root):
+            if distributed.is_main():
+                _clear(unfinished, keep=[CHECKPOINTS] if trains else [])
+            if trains:
+                distributed.wait()
+            report = action(unfinished)
             if trains:
                 distributed.wait()
             if distributed.is_main():
-                shutil.rmtree(partial / CHECKPOINTS, ignore_errors=True)
                 text = json.dumps(asdict(report), indent=2, ensure_ascii=False) + "\n"
-                (partial / REPORT).write_text(text, encoding="utf-8")
-                partial.rename(folder)
+                (unfinished / REPORT).write_text(text, encoding="utf-8")
+                seal(unfinished, [CHECKPOINTS])
+                unfinished.rename(folder)
+                # Only now: a run that is killed while they are removed need not train again.
+                shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
+
+
+def _clear(folder: Path, keep: Collection[str]) -> None:
+    """Make a folder, and remove what a killed run left in it, but for the names to keep."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in folder.iterdir():
+        if path.name not in keep:
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
 
 
 def model_hash(folder: Path) -> str:

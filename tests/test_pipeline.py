@@ -164,6 +164,9 @@ def test_stage_bundles_of_an_earlier_export_do_not_stay(text_only: Path, tmp_pat
     assert export(text_only, tmp_path, tmp_path / "q") == 0
     assert sorted(path.name for path in root.iterdir()) == ["0-baseline", "1-graph"]
     (root / "3-notes").mkdir()
+    for left in (".1-graph.old", ".2-distill.partial"):  # as a killed run leaves them
+        (root / left).mkdir()
+        (root / left / "model.onnx").write_bytes(b"half")
     assert export(text_only, tmp_path, tmp_path / "q", *plain) == 0
     assert sorted(path.name for path in root.iterdir()) == ["0-baseline", "3-notes"]
     assert export(text_only, tmp_path, tmp_path / "q", *plain, "--set", "export.stages=false") == 0

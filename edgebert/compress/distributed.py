@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from typing import TypeVar
+
+Value = TypeVar("Value")
 
 
 def is_main() -> bool:
@@ -22,3 +26,16 @@ def wait() -> None:
         from torch import cuda
 
         PartialState(**({} if cuda.is_available() else {"cpu": True, "backend": "gloo"})).wait_for_everyone()
+
+
+def from_main(compute: Callable[[], Value]) -> Value:
+    """Compute a value in the first process alone, and return it in every process."""
+    if world_size() == 1:
+        return compute()
+    from accelerate.utils import broadcast_object_list
+
+    wait()
+    box: list[Value | None] = [compute() if is_main() else None]
+    broadcast_object_list(box)
+    value: Value = box[0]  # type: ignore[assignment]
+    return value

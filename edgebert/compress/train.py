@@ -6,19 +6,20 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from safetensors.torch import load_file
 from torch import Tensor
 from torch.utils.data import Sampler
-from transformers import EarlyStoppingCallback, Trainer, TrainerCallback, TrainingArguments
+from transformers import Trainer, TrainerCallback, TrainerState, TrainingArguments
 from transformers.trainer_callback import PrinterCallback
-from transformers.trainer_utils import get_last_checkpoint
 
+from edgebert.compress import distributed, resume
 from edgebert.compress.data import Collate, EncodedRows, pad_batch
-from edgebert.compress.distributed import world_size
 from edgebert.compress.dropout import QuickDropout
 from edgebert.compress.progress import progress
 from edgebert.recipe import TrainSettings
@@ -47,7 +48,7 @@ class Training:
 def train(model: Any, training: Training, loss: LossFunction) -> dict[str, float]:  # noqa: ANN401
     """Train in place and leave the model with the weights of its best evaluation.
 
-    Continues from the last checkpoint in the folder, with the same result as an uninterrupted run. Under
+    Continues from the newest whole checkpoint in the folder, with the same result as an uninterrupted run. Under
     `torchrun` or `accelerate launch` the batch is shared out over the processes.
 
     Args:
@@ -58,10 +59,18 @@ def train(model: Any, training: Training, loss: LossFunction) -> dict[str, float
     Returns:
         Steps done, and the validation metric of the weights that were kept.
     """
-    settings = training.settings
-    callbacks: list[TrainerCallback] = [_ProgressBar(training.title, training.metric)]
-    if settings.patience:
-        callbacks.append(EarlyStoppingCallback(early_stopping_patience=settings.patience))
+    last = distributed.from_main(partial(resume.newest_whole, training.folder, training.title))
+    state = TrainerState.load_from_json(str(last / resume.STATE)) if last else None
+    if state is not None and _is_over(state, training):
+        _load_best(model, state, training)
+    else:
+        state = _run(model, training, loss, last)
+    best = state.best_metric
+    return {"steps": float(state.global_step), f"validation_{training.metric}": round(float(best or 0.0), 6)}
+
+
+def _run(model: Any, training: Training, loss: LossFunction, last: Path | None) -> Any:  # noqa: ANN401
+    """Train from a checkpoint (None: from the start) to the end; return the Trainer's state."""
     trainer = _Trainer(
         model=model,
         args=_arguments(training),
@@ -69,15 +78,37 @@ def train(model: Any, training: Training, loss: LossFunction) -> dict[str, float
         # Asked for by the Trainer; our evaluate() reads the rows that `validate` holds.
         eval_dataset=training.train,
         data_collator=lambda items: training.collate(items, training.pad_id),
-        callbacks=callbacks,
+        callbacks=[_ProgressBar(training.title, training.metric), _Checkpoints(training), _EarlyStop(training)],
     )
     trainer.remove_callback(PrinterCallback)
     trainer.loss_function, trainer.training = loss, training
-    last = get_last_checkpoint(str(training.folder)) if training.folder.is_dir() else None
     with nullcontext() if torch.cuda.is_available() else QuickDropout():
-        trainer.train(resume_from_checkpoint=last)
-    best = trainer.state.best_metric
-    return {"steps": float(trainer.state.global_step), f"validation_{training.metric}": round(float(best or 0.0), 6)}
+        trainer.train(resume_from_checkpoint=str(last) if last else None)
+    return trainer.state
+
+
+def _is_over(state: Any, training: Training) -> bool:  # noqa: ANN401
+    """Whether training had ended at this state.
+
+    The Trainer itself would take one more step, evaluate there, and forget that patience had run out.
+    """
+    return state.global_step >= _steps(training) or _out_of_patience(state, training)
+
+
+def _load_best(model: Any, state: Any, training: Training) -> None:  # noqa: ANN401
+    """Load the weights that the Trainer would have loaded at the end."""
+    step = state.best_global_step or state.global_step
+    weights = load_file(resume.at(training.folder, step) / "model.safetensors")
+    model.load_state_dict(weights, strict=False)
+
+
+def _out_of_patience(state: Any, training: Training) -> bool:  # noqa: ANN401
+    """Whether the metric has not risen for `patience` evaluations, by the history that every checkpoint keeps."""
+    figures = [entry[f"eval_{training.metric}"] for entry in state.log_history if f"eval_{training.metric}" in entry]
+    best, since = float("-inf"), 0
+    for at, figure in enumerate(figures):
+        best, since = (figure, 0) if figure > best or at == 0 else (best, since + 1)
+    return 0 < training.settings.patience <= since
 
 
 def has_bf16() -> bool:
@@ -158,6 +189,39 @@ class _Trainer(Trainer):  # type: ignore[misc]
         return LengthGroupedSampler([len(row.ids) for row in rows], together, self.args.seed)
 
 
+class _Checkpoints(TrainerCallback):  # type: ignore[misc]
+    """Moves every checkpoint to its place once all processes have written their part of it."""
+
+    def __init__(self, training: Training) -> None:
+        self.folder = training.folder
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ANN401
+        self._name_best(state)
+
+    def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ANN401
+        distributed.wait()
+        if state.is_world_process_zero:
+            resume.keep(self.folder, state.global_step)
+        distributed.wait()
+        self._name_best(state)
+
+    def _name_best(self, state: Any) -> None:  # noqa: ANN401
+        # The state names a folder that it was saved in, which has been moved since.
+        if state.best_global_step:
+            state.best_model_checkpoint = str(resume.at(self.folder, state.best_global_step))
+
+
+class _EarlyStop(TrainerCallback):  # type: ignore[misc]
+    """Ends training when patience has run out; the Trainer's own callback forgets its count on resuming."""
+
+    def __init__(self, training: Training) -> None:
+        self.training = training
+
+    def on_evaluate(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ANN401
+        if _out_of_patience(state, self.training):
+            control.should_training_stop = True
+
+
 class _ProgressBar(TrainerCallback):  # type: ignore[misc]
     """Progress on stderr: stage, steps, time left, last loss and metric."""
 
@@ -191,12 +255,11 @@ class _ProgressBar(TrainerCallback):  # type: ignore[misc]
 
 def _arguments(training: Training) -> TrainingArguments:
     settings = training.settings
-    processes = world_size()
-    steps_per_epoch = math.ceil(len(training.train) / settings.batch_size)
-    total = max(1, math.ceil(steps_per_epoch * settings.epochs))
-    every = max(1, min(total, math.ceil(steps_per_epoch / settings.evaluations_per_epoch)))
+    processes = distributed.world_size()
+    total, per_epoch = _steps(training), _steps_per_epoch(training)
+    every = max(1, min(total, math.ceil(per_epoch / settings.evaluations_per_epoch)))
     return TrainingArguments(
-        output_dir=str(training.folder),
+        output_dir=str(training.folder / resume.UNFINISHED),
         max_steps=total,
         per_device_train_batch_size=max(1, settings.batch_size // processes),
         learning_rate=settings.learning_rate,
@@ -212,7 +275,6 @@ def _arguments(training: Training) -> TrainingArguments:
         eval_steps=every,
         save_strategy="steps",
         save_steps=every,
-        save_total_limit=1,
         load_best_model_at_end=True,
         metric_for_best_model=training.metric,
         greater_is_better=True,
@@ -225,6 +287,14 @@ def _arguments(training: Training) -> TrainingArguments:
         remove_unused_columns=False,
         dataloader_pin_memory=torch.cuda.is_available(),
     )
+
+
+def _steps(training: Training) -> int:
+    return max(1, math.ceil(_steps_per_epoch(training) * training.settings.epochs))
+
+
+def _steps_per_epoch(training: Training) -> int:
+    return math.ceil(len(training.train) / training.settings.batch_size)
 
 
 def _ddp_backend(processes: int) -> str | None:

@@ -1,0 +1,90 @@
+"""Training checkpoints on the disk: written whole or not at all; a damaged one is skipped for the one before."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+from edgebert.seal import damage, seal
+
+# The Trainer writes here; a checkpoint leaves this folder when it is whole.
+UNFINISHED = "unfinished"
+STATE = "trainer_state.json"
+PREFIX = "checkpoint-"
+# The one to continue from, and the one before it in case the first is damaged.
+KEPT = 2
+
+
+def keep(folder: Path, step: int) -> None:
+    """Put the checkpoint that the Trainer has just written among the whole ones, then remove those no longer needed.
+
+    Args:
+        folder: Folder of the whole checkpoints; the new one is in its `unfinished` folder.
+        step: The training step of the new checkpoint.
+    """
+    new = folder / UNFINISHED / f"{PREFIX}{step}"
+    seal(new)
+    new.rename(at(folder, step))
+    steps = _steps(folder)
+    needed = set(steps[-KEPT:])
+    needed |= {_best(folder, step) for step in needed}
+    for step in set(steps) - needed:
+        shutil.rmtree(at(folder, step))
+
+
+def newest_whole(folder: Path, title: str) -> Path | None:
+    """Find the checkpoint to continue from, remove damaged ones, and say so on stderr.
+
+    Args:
+        folder: Folder of the whole checkpoints; need not exist.
+        title: What is trained, for the message.
+
+    Returns:
+        The newest checkpoint that is whole, together with the one that holds its best weights; None to start anew.
+    """
+    shutil.rmtree(folder / UNFINISHED, ignore_errors=True)
+    damaged: list[str] = []
+    for step in reversed(_steps(folder)):
+        wrong = _damage(folder, step)
+        if wrong is None:
+            _say(title, f"continuing from step {step}", damaged)
+            return at(folder, step)
+        damaged.append(f"{PREFIX}{step} is damaged: {wrong}")
+        shutil.rmtree(at(folder, step))
+    if damaged:
+        _say(title, "starting again from step 0", damaged)
+    return None
+
+
+def at(folder: Path, step: int) -> Path:
+    """Folder of the checkpoint of a step."""
+    return folder / f"{PREFIX}{step}"
+
+
+def _say(title: str, what: str, damaged: list[str]) -> None:
+    reason = f" ({'; '.join(damaged)})" if damaged else ""
+    sys.stderr.write(f"{title}: {what}{reason}\n")
+
+
+def _steps(folder: Path) -> list[int]:
+    names = [path.name.removeprefix(PREFIX) for path in folder.glob(f"{PREFIX}*") if path.is_dir()]
+    return sorted(int(name) for name in names if name.isdecimal())
+
+
+def _damage(folder: Path, step: int) -> str | None:
+    wrong = damage(at(folder, step))
+    if wrong is None and (best := _best(folder, step)) != step:
+        wrong = damage(at(folder, best))
+        wrong = wrong and f"its best weights, {PREFIX}{best}: {wrong}"
+    return wrong
+
+
+def _best(folder: Path, step: int) -> int:
+    """Step of the best weights up to a checkpoint's step: the step itself if nothing was evaluated before it."""
+    try:
+        state = json.loads((at(folder, step) / STATE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return step
+    return int(state.get("best_global_step") or step)

@@ -1,0 +1,71 @@
+"""List a folder's files with size and SHA-256 in the folder itself, so that a later run can check that it is whole."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+from edgebert.bundle import file_sha256
+
+SEAL = "files.json"
+
+
+def seal(folder: Path, leave_out: Collection[str] = ()) -> None:
+    """Write the size and SHA-256 of every file into `files.json`, after all of them have reached the disk.
+
+    Args:
+        folder: The folder to seal.
+        leave_out: Names directly below the folder that are not part of it.
+    """
+    listed = {}
+    for name, path in _files(folder, leave_out):
+        _sync(path)
+        listed[name] = {"bytes": path.stat().st_size, "sha256": file_sha256(path)}
+    (folder / SEAL).write_text(json.dumps(listed, indent=1) + "\n", encoding="utf-8")
+    _sync(folder / SEAL)
+    _sync(folder)
+
+
+def damage(folder: Path, leave_out: Collection[str] = ()) -> str | None:
+    """Return what is wrong with the first file that is not as it was sealed, or None for a whole folder.
+
+    Args:
+        folder: A folder that `seal` may have finished.
+        leave_out: The names that were left out of the seal.
+    """
+    try:
+        listed = json.loads((folder / SEAL).read_text(encoding="utf-8"))
+        for name, entry in listed.items():
+            path, expected = folder / name, entry["bytes"]
+            if not path.is_file():
+                return f"{name} is missing"
+            if (size := path.stat().st_size) != expected:
+                return f"{name} has {size} bytes, expected {expected}"
+            if file_sha256(path) != entry["sha256"]:
+                return f"{name} has another SHA-256"
+    except FileNotFoundError:
+        return f"{SEAL} is missing"
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return f"{SEAL} is damaged"
+    added = {name for name, _ in _files(folder, leave_out)} - set(listed)
+    return f"{min(added)} was added" if added else None
+
+
+def _files(folder: Path, leave_out: Collection[str]) -> Iterator[tuple[str, Path]]:
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder)
+        if path.is_file() and name.parts[0] not in leave_out and name.as_posix() != SEAL:
+            yield name.as_posix(), path
+
+
+def _sync(path: Path) -> None:
+    """Force a file or folder to the disk; some systems cannot do it for folders."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

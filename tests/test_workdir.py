@@ -1,0 +1,110 @@
+"""Finished stages: kept while they are whole, run again when they are not, with nothing left of a killed run."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from edgebert.compress.report import StageReport
+from edgebert.workdir import CHECKPOINTS, REPORT, Done, Workdir
+
+FILES = ["files.json", "graph/model.onnx", "model.safetensors", REPORT]
+
+
+class Stage:
+    """A stage that counts how often it has run."""
+
+    def __init__(self, root: Path) -> None:
+        self.root, self.runs = root, 0
+        self.found: list[list[str]] = []
+
+    def __call__(self, out: Path) -> StageReport:
+        self.runs += 1
+        self.found.append(names(out))
+        (out / "model.safetensors").write_bytes(b"weights")
+        (out / "graph").mkdir()
+        (out / "graph" / "model.onnx").write_bytes(b"graph")
+        return StageReport("stage", {"a": 1})
+
+    def run(self, trains: bool = False) -> Done:
+        return Workdir(self.root).run("stage", 1, {"input": "x"}, self, trains)
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Stage:
+    return Stage(tmp_path / "work")
+
+
+def test_a_whole_stage_is_kept(stage: Stage, capsys: pytest.CaptureFixture[str]) -> None:
+    first, second = stage.run(), stage.run()
+    assert (first.cached, second.cached, stage.runs) == (False, True, 1)
+    assert first.report == second.report == StageReport("stage", {"a": 1})
+    assert capsys.readouterr().err == "stage: running\nstage: done before, kept\n"
+    assert names(stage.root) == [f"{first.folder.name}/{name}" for name in FILES]
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize(
+    ("damage", "told"),
+    [
+        (lambda path: os.truncate(path, 0), "has 0 bytes, expected"),
+        (Path.unlink, "is missing"),
+        (lambda path: path.write_bytes(b"x" * path.stat().st_size), "has another SHA-256"),
+        (lambda path: path.with_name("more").write_bytes(b""), "more was added"),
+    ],
+)
+def test_a_stage_that_is_not_whole_runs_again(
+    damage: Callable[[Path], object], told: str, name: str, stage: Stage, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = stage.run().folder
+    damage(folder / name)
+    assert not stage.run().cached
+    assert stage.run().cached
+    assert names(folder) == FILES
+    line = capsys.readouterr().err.splitlines()[1]
+    assert line.startswith(f"stage: {folder} is not whole (")
+    assert told in line or name == "files.json"
+
+
+@pytest.mark.parametrize("content", ["[]", "null", '{"a": 1}', '{"a": {"bytes": 1}}', "1" * 5000, "\udcff"])
+def test_a_damaged_list_of_files_is_no_error(content: str, stage: Stage) -> None:
+    folder = stage.run().folder
+    (folder / "files.json").write_bytes(content.encode(errors="surrogateescape"))
+    assert not stage.run().cached
+
+
+@pytest.mark.parametrize("trains", [False, True])
+def test_a_stage_begins_without_what_a_killed_run_left(trains: bool, stage: Stage) -> None:
+    folder = stage.run(trains).folder
+    partial = folder.rename(folder.with_name(folder.name + ".partial"))
+    (partial / "tokenizer.json.4711").write_bytes(b"half")
+    (partial / CHECKPOINTS).mkdir()
+    (partial / CHECKPOINTS / "checkpoint").write_bytes(b"")
+    stage.run(trains)
+    assert stage.found[1] == ([f"{CHECKPOINTS}/checkpoint"] if trains else [])
+    assert names(folder) == FILES
+    assert not partial.exists()
+
+
+def test_checkpoints_that_a_killed_run_left_in_a_finished_stage_go(stage: Stage) -> None:
+    folder = stage.run(trains=True).folder
+    (folder / CHECKPOINTS / "checkpoint-1").mkdir(parents=True)
+    (folder / CHECKPOINTS / "checkpoint-1" / "half").write_bytes(b"")
+    assert stage.run(trains=True).cached
+    assert not (folder / CHECKPOINTS).exists()
+
+
+def test_a_stage_that_fails_leaves_no_whole_folder(stage: Stage) -> None:
+    def fails(out: Path) -> StageReport:
+        (out / "half").write_bytes(b"")
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        Workdir(stage.root).run("stage", 1, {"input": "x"}, fails)
+    assert not stage.run().cached
+    assert stage.found == [[]]
