@@ -23,6 +23,7 @@ from edgebert.measure.environment import environment
 from edgebert.measure.others import others_cores
 from edgebert.measure.quality import measure_quality, metric_of
 from edgebert.measure.results import Case, Result
+from edgebert.measure.scenarios.memory import median_mb
 from edgebert.measure.scenarios.single_stream import fill_latency, fill_start
 from edgebert.measure.statistics import Samples, median_ratio
 from edgebert.measure.verdict import verdict
@@ -172,7 +173,7 @@ class Bench:
         fill_start(case, answers)
         others = others_cores(answers)
         case.others = None if others is None else round(others, 3)
-        case.peak_rss_mb = round(float(np.median([answer["end_rss"] for answer in answers])) / 1e6, 1)
+        case.peak_rss_mb = median_mb([answer["end_rss"] for answer in answers])
         return case
 
 

@@ -112,12 +112,13 @@ def _measured(
 
 @contextmanager
 def _ended_like_ctrl_c() -> Iterator[None]:
-    """Take SIGTERM and SIGHUP as Ctrl-C is taken, so that the measured process ends and what was measured is kept."""
+    """Take SIGTERM and SIGHUP (not on Windows) as Ctrl-C, so that measured processes end and results are kept."""
 
     def interrupt(number: int, frame: object) -> None:
         raise KeyboardInterrupt
 
-    ending = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) is signal.SIG_DFL]
+    known = (getattr(signal, name, None) for name in ("SIGTERM", "SIGHUP"))
+    ending = [number for number in known if number is not None and signal.getsignal(number) is signal.SIG_DFL]
     before = {number: signal.signal(number, interrupt) for number in ending}
     try:
         yield

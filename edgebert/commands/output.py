@@ -9,18 +9,27 @@ from typing import Any
 
 
 def write_json(document: Any) -> None:  # noqa: ANN401
-    """One JSON document on stdout."""
-    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+    """Write one JSON document to stdout; characters that its encoding lacks are written as JSON escapes."""
+    text = json.dumps(document, indent=2, ensure_ascii=False)
+    if encodable(text) != text:
+        text = json.dumps(document, indent=2)
+    sys.stdout.write(text + "\n")
 
 
 def write(text: str) -> None:
-    """A line of the answer, on stdout."""
-    sys.stdout.write(text + "\n")
+    """Write a line of the answer to stdout."""
+    sys.stdout.write(encodable(text) + "\n")
 
 
 def note(text: str) -> None:
     """A remark that is not the answer, on stderr."""
     sys.stderr.write(text + "\n")
+
+
+def encodable(text: str) -> str:
+    """Replace what stdout's encoding lacks by backslash escapes: a pipe on Windows has one of 256 characters."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:

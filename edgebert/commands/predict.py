@@ -76,7 +76,8 @@ def _to_lines(model: Model, second: str | None) -> Iterator[tuple[Text, Any]]:
     if sys.stdin is None:
         raise InputError(NO_TEXT)
     if sys.stdin.isatty():
-        note("edgebert: reads texts from this terminal, one a line; end with Ctrl-D")
+        end = "Ctrl-Z and Enter" if sys.platform == "win32" else "Ctrl-D"
+        note(f"edgebert: reads texts from this terminal, one a line; end with {end}")
     answered = False
     for number, line in enumerate(sys.stdin.buffer, 1):
         place = f"standard input: line {number}"

@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 import importlib.metadata
-import os
 import platform
 from pathlib import Path
 from typing import Any
 
 from edgebert.measure import nvidia
 from edgebert.measure.thermal import machine_state
+from edgebert.runtime.cores import usable_cores
 
 PACKAGES = ("edgebert", "numpy", "onnxruntime", "onnxruntime-gpu", "openvino", "tokenizers")
 
 
 def environment() -> dict[str, Any]:
     """CPU, flags, cores, memory, kernel, versions, GPUs, and the state of all that; None for what cannot be read."""
-    cpuinfo = _cpuinfo()
+    cpuinfo, cores = _cpuinfo(), usable_cores()
     flags = cpuinfo.get("flags") or cpuinfo.get("Features") or ""
     return {
         "cpu": cpuinfo.get("model name") or cpuinfo.get("Model") or platform.processor() or platform.machine(),
         "family_model": "/".join(cpuinfo.get(key, "?") for key in ("cpu family", "model")),
         "machine": platform.machine(),
         "flags": sorted(flags.split()),
-        "cores": len(os.sched_getaffinity(0)),
-        "affinity": sorted(os.sched_getaffinity(0)),
+        "cores": len(cores),
+        "affinity": cores,
         "memory_mb": _memory_mb(),
         "os": f"{platform.system()} {platform.release()}",
         "kernel": platform.version(),

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-import resource
 import time
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from edgebert.runtime.cores import usable_cores
 
 IDLE_COLUMNS = {3, 4}
 COUNTED_COLUMNS = 8
@@ -30,10 +31,9 @@ def processor_time() -> ProcessorTime:
         text = Path("/proc/stat").read_text(encoding="ascii")
     except OSError:
         text = ""
-    ticks = busy_ticks(text, os.sched_getaffinity(0))
+    ticks = busy_ticks(text, usable_cores())
     busy_ns = None if ticks is None else ticks * 1_000_000_000 // os.sysconf("SC_CLK_TCK")
-    tools = resource.getrusage(resource.RUSAGE_CHILDREN)
-    own_ns = time.process_time_ns() + int((tools.ru_utime + tools.ru_stime) * 1e9)
+    own_ns = time.process_time_ns() + int(sum(os.times()[2:4]) * 1e9)
     return ProcessorTime(time.monotonic_ns(), own_ns, busy_ns)
 
 

@@ -28,7 +28,7 @@ def machine_state() -> dict[str, Any]:
         "throttle_events": throttle_events(SYS),
         "power_mode": jetson.power_mode(),
         "gpu_temperature_c": hottest(gpu["temperature_c"] for gpu in gpus),
-        "load_average": list(os.getloadavg()),
+        "load_average": list(os.getloadavg()) if hasattr(os, "getloadavg") else None,
     }
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
 from edgebert.bundle import check_files, read_manifest
 from edgebert.errors import BundleError, InputError
+from edgebert.runtime.cores import core_count
 from edgebert.runtime.cuda_graphs import open_cuda
 from edgebert.runtime.encode import TextEncoder
 from edgebert.runtime.model import Model
@@ -62,7 +62,7 @@ def open_session(
     if runtime not in graphs:
         raise BundleError(f"{path}: no graph for runtime {runtime!r}; this bundle has {', '.join(graphs)}")
     choice = manifest["profile"]["export"]
-    threads = threads or min(choice["intra_op_threads"], len(os.sched_getaffinity(0)))
+    threads = threads or min(choice["intra_op_threads"], core_count())
     graph = path / graphs[runtime]
     if runtime == "openvino":
         buckets = bucket_lengths(choice["length_buckets"], manifest["max_length"])

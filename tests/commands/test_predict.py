@@ -267,3 +267,13 @@ def test_predict_reads_the_columns_that_the_bundle_was_made_from(bundle_copy: Pa
     code, out, _ = run("predict", bundle_copy, "--input", rows)
     assert code == 0
     assert out.endswith("\ta good film\n")
+
+
+def test_a_pipe_that_has_256_characters_gets_the_others_as_escapes(built: Path) -> None:
+    # As Windows writes to a file: in its code page, not in UTF-8.
+    environment = {**os.environ, "PYTHONIOENCODING": "cp1252:strict"}
+    command = [sys.executable, "-m", "edgebert.cli", "predict", str(built), "caf\u00e9 \u732b"]
+    shown = subprocess.run(command, capture_output=True, env=environment, check=True).stdout.decode("cp1252")
+    assert shown.rstrip().endswith("caf\u00e9 \\u732b")
+    told = subprocess.run([*command, "--json"], capture_output=True, env=environment, check=True).stdout
+    assert json.loads(told)[0]["text"] == "caf\u00e9 \u732b"

@@ -24,15 +24,21 @@ def work(model: Model, job: dict[str, Any], call: Callable[[int], object]) -> di
 
 def fill(case: Case, answers: Sequence[dict[str, Any]]) -> None:
     """Medians over the processes of the high-water marks so far, each at least the one before it."""
-    if all(mark in answer for mark in MARKS.values() for answer in answers):
-        case.memory = {
-            name: round(float(np.median([answer[mark] for answer in answers])) / 1e6, 1) for name, mark in MARKS.items()
-        }
-    case.peak_rss_mb = round(float(np.median([answer["end_rss"] for answer in answers])) / 1e6, 1)
+    marks = {name: median_mb([answer.get(mark) for answer in answers]) for name, mark in MARKS.items()}
+    known = {name: mark for name, mark in marks.items() if mark is not None}
+    if len(known) == len(MARKS):
+        case.memory = known
+    case.peak_rss_mb = median_mb([answer["end_rss"] for answer in answers])
     case.device_memory_mb = answers[0].get("device_memory_mb")
     case.samples = case.samples or len(answers)
 
 
 def compared(answer: dict[str, Any]) -> Samples:
-    """Peak of the whole process, in bytes."""
+    """Peak of the whole process, in bytes; nan if the system does not tell."""
     return np.array([answer["end_rss"]], dtype=np.float64)
+
+
+def median_mb(sizes: Sequence[int | None]) -> float | None:
+    """Median of several processes' bytes, in MB of 10^6 bytes; None if the system does not tell all of them."""
+    known = [size for size in sizes if size is not None]
+    return round(float(np.median(known)) / 1e6, 1) if known and len(known) == len(sizes) else None

@@ -25,7 +25,9 @@ def work(model: Model, job: dict[str, Any], call: Callable[[int], object]) -> di
     latencies_ns = timed_for(call, job["soak_minutes"] * 60)
     # The list of samples is ours, not the bundle's.
     own_bytes = len(latencies_ns) * latencies_ns.itemsize
-    return {"latencies_ns": latencies_ns, "resident_bytes": [before, rss_bytes() - own_bytes]}
+    after = rss_bytes()
+    resident = None if before is None or after is None else [before, after - own_bytes]
+    return {"latencies_ns": latencies_ns, "resident_bytes": resident}
 
 
 def fill(case: Case, answers: Sequence[dict[str, Any]]) -> None:
@@ -38,6 +40,6 @@ def fill(case: Case, answers: Sequence[dict[str, Any]]) -> None:
     count, fence_ns = outliers(rounds)
     case.outliers = {"count": count, "limit_ms": round(fence_ns / 1e6, 4)}
     case.drift = round(worst_drift(rounds), 4)
-    start, end = answers[0]["resident_bytes"]
-    case.resident = {"start_mb": round(start / 1e6, 1), "end_mb": round(end / 1e6, 1)}
+    if resident := answers[0]["resident_bytes"]:
+        case.resident = dict(zip(("start_mb", "end_mb"), (round(size / 1e6, 1) for size in resident), strict=True))
     memory.fill(case, answers)

@@ -27,7 +27,7 @@ from typing import Any
 MARK = "edgebert: "
 BLOCK = 1 << 16
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-ENDINGS = (signal.SIGTERM, signal.SIGHUP)
+ENDINGS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 
 class Closed(Exception):
@@ -172,9 +172,9 @@ def free_bytes(place: str) -> int:
 
 
 def variables(folder: str) -> dict[str, str]:
-    """Environment of a process that leaves nothing outside the folder; ONNX Runtime writes into TMPDIR on import."""
+    """Environment of a process that leaves nothing outside the folder; ONNX Runtime's telemetry would, on import."""
     path = os.pathsep.join(filter(None, [folder, os.environ.get("PYTHONPATH")]))
-    return {**os.environ, "PYTHONPATH": path, "TMPDIR": folder}
+    return {"ORT_DISABLE_TELEMETRY": "1", **os.environ, "PYTHONPATH": path, "TMPDIR": folder}
 
 
 def import_error(folder: str, modules: list[str]) -> str:

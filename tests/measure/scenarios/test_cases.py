@@ -117,6 +117,16 @@ def test_memory_is_split_at_the_marks() -> None:
     assert memory.compared({"end_rss": 5e6}).tolist() == [5e6]
 
 
+def test_memory_that_a_system_does_not_tell_is_left_out() -> None:
+    filled = case("memory")
+    memory.fill(filled, [{**dict.fromkeys(memory.MARKS.values()), "end_rss": None}, {**PEAKS, "end_rss": 60e6}])
+    assert (filled.memory, filled.peak_rss_mb, filled.samples) == (None, None, 2)
+    assert np.isnan(memory.compared({"end_rss": None})).all()  # bench compares no such figure
+    soaked = case("soak")
+    soak.fill(soaked, [answers([1.0, 2.0] * 300)[0] | {"resident_bytes": None, "end_rss": None}])
+    assert (soaked.resident, soaked.peak_rss_mb) == (None, None)
+
+
 RESIDENT = {"resident_bytes": [52_500_000, 59_123_456]}
 
 
