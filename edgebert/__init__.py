@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
     from edgebert.runtime.model import Model
 
 __version__ = "0.1.0"
+
+# ONNX Runtime 1.29 and later reports to its maker from its import on: a device id and a database in the user's cache
+# folder, a file in TMPDIR, name look-ups, one more thread. Here, because every module of the package runs this first.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 __all__ = [
     "BundleError",

@@ -10,6 +10,8 @@ import pytest
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+# Some tests import onnxruntime before edgebert.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 # Matrices of 32 columns are no work for two: on a busy machine threads only wait for each other, by spinning.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 logging.getLogger("torchao").setLevel(logging.ERROR)
