@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import csv
 import gzip
 import hashlib
-import io
 import json
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
+from edgebert.delimited import Delimiter, Quotes, dialect_of, split
 from edgebert.errors import DataError, MissingColumnError, TextError
 
 FORMATS = (".tsv", ".csv", ".jsonl", ".txt")
@@ -26,15 +25,16 @@ Parse = Callable[[object], Any]
 class Columns:
     """Names of the columns (or JSON keys) that hold the text, its pair and its label; "" where there is none.
 
-    A table without a header names its columns by number, counted from "1"; `delimiter` is what its suffix says unless
-    it is given.
+    A table without a header names its columns by number, counted from "1". `delimiter` and `quotes` are those of the
+    file's suffix unless they are named.
     """
 
     text: str = "text"
     text_pair: str = ""
     label: str = "label"
     header: bool = True
-    delimiter: Literal["suffix", "tab", "comma"] = "suffix"
+    delimiter: Delimiter = "suffix"
+    quotes: Quotes = "suffix"
 
 
 @dataclass(frozen=True)
@@ -102,11 +102,9 @@ def read_examples(path: Path, columns: Columns, parse: Parse = one_class) -> lis
         DataError: Missing, empty, wrongly encoded, a column that is not there, or a row that does not parse;
             the message names file, line, value and what was expected.
     """
-    readers = {"tab": _tsv, "comma": _csv, ".tsv": _tsv, ".csv": _csv, ".jsonl": _jsonl, ".txt": _txt}
-    suffix = data_format(path, FORMATS)
+    readers = {".tsv": _delimited, ".csv": _delimited, ".jsonl": _jsonl, ".txt": _txt}
+    read = readers[data_format(path, FORMATS)]
     text = read_text(path)
-    table = suffix in (".tsv", ".csv") and columns.delimiter != "suffix"
-    read = readers[columns.delimiter if table else suffix]
     examples = [_example(path, values, columns, number, parse) for number, values in read(path, text, columns)]
     if not examples:
         raise DataError(f"{path}: holds no rows; expected {_wanted(path)}")
@@ -225,25 +223,11 @@ def _txt(path: Path, text: str, columns: Columns) -> Values:
         yield number, {columns.text: line}
 
 
-def _tsv(path: Path, text: str, columns: Columns) -> Values:
-    # Quotes are literal in TSV, as in GLUE and STS-B: a csv reader would swallow rows after a stray one.
-    return _table(path, ((number, line.split("\t")) for number, line in _lines(text)), columns)
-
-
-def _csv(path: Path, text: str, columns: Columns) -> Values:
-    return _table(path, _csv_rows(path, text), columns)
-
-
-def _csv_rows(path: Path, text: str) -> Iterator[tuple[int, list[str]]]:
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    last = 0
-    try:
-        for row in reader:
-            if row:
-                yield last + 1, row
-            last = reader.line_num
-    except csv.Error as error:
-        raise DataError(f"{path}: line {last + 1}: not valid CSV ({error}); check its quotes") from None
+def _delimited(path: Path, text: str, columns: Columns) -> Values:
+    suffix = Path(path.name.removesuffix(".gz")).suffix.lower()
+    wanted = _named(columns) if columns.header else []
+    dialect = dialect_of(suffix, text, columns.delimiter, columns.quotes, wanted)
+    return _table(path, split(path, text, dialect), columns)
 
 
 def _named(columns: Columns) -> list[str]:
@@ -284,7 +268,7 @@ def _headless(path: Path, rows: Iterator[tuple[int, list[str]]], columns: Column
 
 def _position(path: Path, header: list[str], name: str) -> int:
     if name not in header:
-        message = f"{path}: line 1: no column '{name}'; the header has: {_one_line(', '.join(header))}"
+        message = f"{path}: line 1: no column '{name}'; the header has: {_one_line(', '.join(map(repr, header)))}"
         raise MissingColumnError(message, column=name)
     if header.count(name) > 1:
         raise DataError(

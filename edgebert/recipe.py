@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from edgebert.delimited import Delimiter, Quotes
 from edgebert.errors import SettingsError
 from edgebert.examples import Columns
 from edgebert.runtime.session import CPU
@@ -43,13 +44,14 @@ class DataSettings:
     label: str = "label"
     label_names: dict[str, str] = field(default_factory=dict)
     header: bool = True
-    delimiter: Literal["suffix", "tab", "comma"] = "suffix"
+    delimiter: Delimiter = "suffix"
+    quotes: Quotes = "suffix"
     max_length: int = within(128, 8, 512)
     limit: int = within(0, 0)
 
     def columns(self) -> Columns:
         """Which columns of the files to read."""
-        return Columns(self.text, self.text_pair, self.label, self.header, self.delimiter)
+        return Columns(self.text, self.text_pair, self.label, self.header, self.delimiter, self.quotes)
 
 
 @dataclass(frozen=True)

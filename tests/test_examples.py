@@ -88,6 +88,39 @@ def test_a_unicode_line_separator_does_not_split_a_row(tmp_path: Path) -> None:
     assert [row.text for row in rows] == ["a\u2028b\x0bc\x85d"]
 
 
+SPREADSHEETS = {
+    "semicolons": ('text;label\n"a; b";pos\nc, d;neg\n', {}),
+    "tabs": ('text\tlabel\n"a; b"\tpos\nc, d\tneg\n', {}),
+    "pipes": ('text|label\n"a; b"|pos\nc, d|neg\n', {}),
+    "spaces after commas": ('text, label\n"a; b", pos\n"c, d", neg\n', {}),
+    "a named delimiter": ('text;label\n"a; b";pos\nc, d;neg\n', {"delimiter": "semicolon"}),
+    "spaces after a named delimiter": ('text; label\n"a; b"; pos\nc, d; neg\n', {"delimiter": "semicolon"}),
+    "single quotes": ("text,label\n'a; b',pos\n'c, d',neg\n", {"quotes": "single"}),
+    "no quotes": ("text|label\na; b|pos\nc, d|neg\n", {"quotes": "none"}),
+}
+
+
+@pytest.mark.parametrize("kind", SPREADSHEETS)
+def test_a_spreadsheets_dialect_is_read(kind: str, tmp_path: Path) -> None:
+    content, options = SPREADSHEETS[kind]
+    rows = read_examples(write(tmp_path, "d.csv", content), Columns(**options))
+    assert [(row.text, row.label) for row in rows] == [("a; b", "pos"), ("c, d", "neg")]
+
+
+def test_literal_quotes_stay_in_the_text(tmp_path: Path) -> None:
+    rows = read_examples(write(tmp_path, "d.csv", 'text,label\n"a,pos\n'), Columns(quotes="none"))
+    assert rows[0].text == '"a'
+    rows = read_examples(write(tmp_path, "d.tsv", 'text\tlabel\n"a\tb"\tpos\n'), Columns(quotes="double"))
+    assert rows[0].text == "a\tb"
+
+
+@pytest.mark.parametrize(("name", "separator"), [("d.csv", ","), ("d.csv", ";"), ("d.tsv", "\t")])
+def test_a_cell_may_be_of_any_length(name: str, separator: str, tmp_path: Path) -> None:
+    text = "good " * 40_000
+    rows = read_examples(write(tmp_path, name, f"text{separator}label\n{text}{separator}pos\n"), Columns())
+    assert (rows[0].text, rows[0].label) == (text, "pos")
+
+
 NUMBERED = Columns("3", "4", "1", header=False)
 
 
@@ -196,10 +229,11 @@ def test_a_header_alone_is_told(name: str, header: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("d.tsv", "sentence\tlabel\na\tb\n", "line 1: no column 'text'; the header has: sentence, label"),
-        ("d.csv", "text;label\na;b\n", "line 1: no column 'text'; the header has: text;label"),
+        ("d.tsv", "sentence\tlabel\na\tb\n", "line 1: no column 'text'; the header has: 'sentence', 'label'"),
+        ("d.csv", "text;lable\na;b\n", "line 1: no column 'text'; the header has: 'text;lable'"),
+        ("d.csv", "text, lable\na, b\n", "line 1: no column 'label'; the header has: 'text', ' lable'"),
         ("d.tsv", "text\tlabel\ttext\na\tb\tc\n", "line 1: column 'text' stands 2 times in the header; name each once"),
-        ("d.csv", "text\na\n", "line 1: no column 'label'; the header has: text"),
+        ("d.csv", "text\na\n", "line 1: no column 'label'; the header has: 'text'"),
         ("d.jsonl", '{"text": "a"}\n', "line 1: no key 'label'; the row has: text"),
         ("d.tsv", "text\tlabel\na\tb\na\tb\tc\n", "line 3: 3 columns in ['a', 'b', 'c']; expected 2: text, label"),
         ("d.tsv", "text\tlabel\na b\n", "line 2: 1 columns in ['a b']; expected 2: text, label"),

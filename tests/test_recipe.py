@@ -119,7 +119,7 @@ def test_a_wrong_recipe_names_file_key_and_what_is_allowed(
         ("metric=bleu", ["'metric' is 'bleu'", "'accuracy', 'f1', 'macro_f1', 'matthews' for text-classification"]),
         ("metric=spearman", ["'metric' is 'spearman'", "'accuracy', 'f1'", "for text-classification"]),
         ("head.threshold=0.5", ["unknown key 'head.threshold'"]),
-        ("data.delimiter=semicolon", ["'data.delimiter' is 'semicolon'", "'suffix', 'tab', 'comma'"]),
+        ("data.delimiter=colon", ["'data.delimiter' is 'colon'", "'suffix', 'tab', 'comma', 'semicolon'"]),
         ("data.header=1", ["'data.header' is 1", "bool"]),
         ("distill.layers=[2, 1]", ["distill", "[2, 1]", "rising order"]),
         ("distill.layers=[1, 1]", ["distill", "[1, 1]", "rising order"]),

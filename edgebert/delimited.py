@@ -1,0 +1,113 @@
+"""Split delimited text into rows of cells: TSV, and CSV in the dialects of spreadsheets. Standard library only."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from edgebert.errors import DataError
+
+if TYPE_CHECKING:
+    import _csv
+
+Delimiter = Literal["suffix", "tab", "comma", "semicolon", "pipe"]
+Quotes = Literal["suffix", "double", "single", "none"]
+Rows = Iterator[tuple[int, list[str]]]
+
+CHARACTERS: dict[str, str] = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|"}
+QUOTES: dict[str, str] = {"double": '"', "single": "'"}
+# The largest cell that every platform's C long can state; Python's own limit of 131,072 cuts long documents short.
+MAX_CELL = 2**31 - 1
+
+
+class Dialect(NamedTuple):
+    """How a file separates cells: the delimiter, the quote (None: quotes are text), spaces behind a delimiter."""
+
+    delimiter: str
+    quote: str | None
+    skips_spaces: bool = False
+
+
+def dialect_of(suffix: str, text: str, delimiter: Delimiter, quotes: Quotes, wanted: Sequence[str]) -> Dialect:
+    """Dialect of a table.
+
+    What the recipe names is used. Otherwise a `.tsv` has tabs and literal quotes, as in GLUE; a `.csv` has double
+    quotes and the first of comma, semicolon, tab and pipe by which its header holds every wanted column.
+
+    Args:
+        suffix: `.tsv` or `.csv`.
+        text: The whole file.
+        delimiter: As named by the recipe.
+        quotes: As named by the recipe.
+        wanted: Columns that the header must hold; empty if there is no header.
+    """
+    literal = suffix == ".tsv" if delimiter == "suffix" else delimiter == "tab"
+    quote = (None if literal else '"') if quotes == "suffix" else QUOTES.get(quotes)
+    if delimiter != "suffix" or suffix == ".tsv":
+        chosen = CHARACTERS.get(delimiter, "\t")
+        return Dialect(chosen, quote, not literal and bool(wanted) and _is_spaced(text, Dialect(chosen, quote)))
+    for character in CHARACTERS.values():
+        for spaced in (False, True):
+            dialect = Dialect(character, quote, spaced)
+            if wanted and set(wanted) <= set(_first(text, dialect)):
+                return dialect
+    return Dialect(",", quote)
+
+
+def split(path: Path, text: str, dialect: Dialect) -> Rows:
+    """Rows with the line that each begins on; blank lines are passed over.
+
+    Raises:
+        DataError: Quotes that do not close, or text behind a closing quote; names the line.
+    """
+    if dialect.quote is None and not dialect.skips_spaces:
+        return _plain(text, dialect.delimiter)
+    return _quoted(path, text, dialect)
+
+
+def _plain(text: str, delimiter: str) -> Rows:
+    # Quotes are literal: a csv reader would swallow rows after a stray one.
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.strip():
+            yield number, line.removesuffix("\r").split(delimiter)
+
+
+def _quoted(path: Path, text: str, dialect: Dialect) -> Rows:
+    csv.field_size_limit(MAX_CELL)
+    reader = _reader(text, dialect)
+    last = 0
+    try:
+        for row in reader:
+            if row:
+                yield last + 1, row
+            last = reader.line_num
+    except csv.Error as error:
+        raise DataError(f"{path}: line {last + 1}: not valid CSV ({error}); check its quotes") from None
+
+
+def _reader(text: str, dialect: Dialect) -> _csv.Reader:
+    return csv.reader(
+        io.StringIO(text, newline=""),
+        delimiter=dialect.delimiter,
+        quotechar=dialect.quote,
+        quoting=csv.QUOTE_NONE if dialect.quote is None else csv.QUOTE_MINIMAL,
+        skipinitialspace=dialect.skips_spaces,
+        strict=True,
+    )
+
+
+def _first(text: str, dialect: Dialect) -> list[str]:
+    """Cells of the header; none if it is not valid."""
+    try:
+        return next((row for row in _reader(text, dialect) if row), [])
+    except csv.Error:
+        return []
+
+
+def _is_spaced(text: str, dialect: Dialect) -> bool:
+    """Whether every cell of the header but the first has a space before it."""
+    rest = _first(text, dialect)[1:]
+    return bool(rest) and all(cell.startswith(" ") for cell in rest)
