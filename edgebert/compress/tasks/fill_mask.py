@@ -20,7 +20,7 @@ from edgebert.errors import DataError
 from edgebert.examples import Example
 from edgebert.recipe import DataSettings
 from edgebert.runtime.encode import Encoded
-from edgebert.runtime.tasks.fill_mask import FillMask, Settings, hidden_positions
+from edgebert.runtime.tasks.fill_mask import FillMask, Guesses, Settings, hidden_positions
 
 ROWS = "all"
 OUTPUTS_VOCABULARY = True
@@ -29,10 +29,10 @@ OUTPUTS_VOCABULARY = True
 AS_MASK, AS_RANDOM = 0.8, 0.1
 
 
-def score(metric: str, expected: Sequence[bool], predicted: Sequence[list[bool]]) -> float:
-    """Share of the hidden tokens that are found."""
-    found = [one for several in predicted for one in several]
-    return float(accuracy_score([True] * len(found), found))
+def score(metric: str, expected: Sequence[bool], predicted: Sequence[Guesses]) -> float:
+    """Share of the hidden tokens that are found, by their ids."""
+    hidden, likeliest = zip(*(pair for guesses in predicted for pair in guesses), strict=True)
+    return float(accuracy_score(hidden, likeliest))
 
 
 def read_labels(

@@ -24,11 +24,14 @@ MASK = "[MASK]"
 MASK_TOKENS = (MASK, "<mask>")
 # Of every text, this share of its tokens, and at least one, is hidden (Devlin et al. 2019, arXiv:1810.04805).
 SHARE = 0.15
+# Of every hidden token of a text: its id, and the id of the likeliest token at its mask.
+Guesses = Sequence[tuple[int, int]]
 
 
-def _found(expected: Sequence[bool], predicted: Sequence[list[bool]]) -> Table:
+def _found(expected: Sequence[bool], predicted: Sequence[Guesses]) -> Table:
     """Hidden tokens found and hidden tokens, of every text. *Shape*: (texts, 2)."""
-    return np.array([[sum(found), len(found)] for found in predicted], dtype=np.float64)
+    rows = [[sum(hidden == likeliest for hidden, likeliest in guesses), len(guesses)] for guesses in predicted]
+    return np.array(rows, dtype=np.float64)
 
 
 def _share(table: Table) -> float:
@@ -48,22 +51,28 @@ class Settings:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A token that may stand at a mask, as it reads in text, and its probability."""
+    """A token that may stand at a mask: its text, its probability and its id.
+
+    Several ids may have one text: a byte-level vocabulary has `the` with and without a space before it.
+    """
 
     token: str
     score: float
+    id: int
 
 
 @dataclass(frozen=True)
 class Filled:
     """For every mask, in order, its likeliest tokens, best first; and whether the text was cut short.
 
-    `hidden` holds the tokens that the task itself has hidden, one a mask; it is empty where the caller wrote the masks.
+    `hidden` holds the tokens that the task itself has hidden, one a mask, and `hidden_ids` their ids; both are empty if
+    the caller wrote the masks.
     """
 
     masks: list[list[Candidate]]
     truncated: bool
     hidden: list[str] = field(default_factory=list)
+    hidden_ids: list[int] = field(default_factory=list)
 
     def __str__(self) -> str:
         """Tokens and probabilities, masks apart by a bar."""
@@ -136,9 +145,9 @@ class FillMask:
         """Softmax at every mask. *Shape* of the logits: (length, vocabulary)."""
         window, logits = windows[0], outputs[0][0]
         assert isinstance(window, Masked)
-        hidden = [self.encoder.token(number) for number in window.masks.values() if number is not None]
+        hidden = [number for number in window.masks.values() if number is not None]
         words = [self._best(logits[at], hides is None) for at, hides in window.masks.items()]
-        return Filled(words, window.truncated, hidden)
+        return Filled(words, window.truncated, [self.encoder.token(number) for number in hidden], hidden)
 
     def given(self, example: Example) -> Text:
         """The text, for the task to hide some of its tokens."""
@@ -148,9 +157,10 @@ class FillMask:
         """That every hidden token is found."""
         return True
 
-    def predicted(self, prediction: Filled) -> list[bool]:
-        """For every hidden token, whether it is the likeliest at its mask."""
-        return [best[0].token == hidden for best, hidden in zip(prediction.masks, prediction.hidden, strict=True)]
+    def predicted(self, prediction: Filled) -> Guesses:
+        """For every hidden token its id and that of the likeliest token at its mask."""
+        likeliest = [best[0].id for best in prediction.masks]
+        return list(zip(prediction.hidden_ids, likeliest, strict=True))
 
     def _hide(self, given: tuple[Any, ...]) -> Masked:
         if len(given) != 1:
@@ -173,7 +183,8 @@ class FillMask:
         best = kept[np.argsort(ranked[kept], kind="stable")][:count]
         most = logits.max()
         scores = np.exp(logits[best] - most) / np.exp(logits - most).sum()
-        return [Candidate(self.encoder.token(int(at)), float(score)) for at, score in zip(best, scores, strict=True)]
+        ids = map(int, best)
+        return [Candidate(self.encoder.token(at), float(score), at) for at, score in zip(ids, scores, strict=True)]
 
 
 class FillMaskModel(Model):

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +90,7 @@ def test_the_command_line_fills_in(exported: Path, capsys: pytest.CaptureFixture
     assert capsys.readouterr().out == f"{shown}\t{text}\n"
     assert main(["predict", str(exported), text, "--json"]) == 0
     (answer,) = json.loads(capsys.readouterr().out)
-    assert answer["masks"][0][0] == {"token": several[0].token, "score": several[0].score}
+    assert answer["masks"][0][0] == asdict(several[0])
     assert main(["predict", str(exported), "good good"]) == 2
     assert "holds no [MASK]" in capsys.readouterr().err
 

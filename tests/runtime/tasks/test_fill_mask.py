@@ -9,14 +9,15 @@ from typing import Any
 import numpy as np
 import pytest
 from tokenizers import Tokenizer
+from tokenizers.decoders import ByteLevel as ByteLevelDecoder
 from tokenizers.decoders import WordPiece as Pieces
-from tokenizers.models import WordPiece
-from tokenizers.pre_tokenizers import Whitespace
+from tokenizers.models import BPE, WordPiece
+from tokenizers.pre_tokenizers import ByteLevel, Whitespace
 from tokenizers.processors import TemplateProcessing
 
 from edgebert.errors import BundleError, TextError
 from edgebert.examples import Columns, Example
-from edgebert.measure.quality import measure_quality
+from edgebert.measure.quality import evaluate, measure_quality
 from edgebert.runtime.encode import TextEncoder
 from edgebert.runtime.tasks.fill_mask import METRICS, Candidate, Filled, FillMask, FillMaskModel, Settings, read
 
@@ -131,7 +132,7 @@ def test_a_text_cut_after_a_mask_is_answered_and_says_so(model: FillMaskModel) -
 
 
 def test_a_prediction_is_a_line_and_plain_json(model: FillMaskModel) -> None:
-    filled = Filled([[Candidate("b", 0.75), Candidate("a", 0.125)], [Candidate("c", 0.5)]], False)
+    filled = Filled([[Candidate("b", 0.75, 5), Candidate("a", 0.125, 4)], [Candidate("c", 0.5, 6)]], False)
     assert str(filled) == "b 0.7500, a 0.1250 | c 0.5000"
     assert json.loads(json.dumps(asdict(model("a [MASK]"))))["masks"][0][0]["token"] == "b"
 
@@ -159,20 +160,20 @@ def test_accuracy_is_the_share_of_hidden_tokens_that_come_first(model: FillMaskM
     texts = ["a b c a b c a b", "b b b", "c", "a b"]
     answers = [model((text,)) for text in texts]
     found = [model.task.predicted(answer) for answer in answers]
-    for answer, right in zip(answers, found, strict=True):
-        assert right == [
-            several[0].token == hidden for several, hidden in zip(answer.masks, answer.hidden, strict=True)
-        ]
+    for answer, pairs in zip(answers, found, strict=True):
+        assert [model.task.encoder.token(hidden) for hidden, _ in pairs] == answer.hidden  # type: ignore[attr-defined]
+        assert [likeliest for _, likeliest in pairs] == [several[0].id for several in answer.masks]
     expected = [model.task.expected(Example(text, None, text, 1)) for text in texts]
     quality = measure_quality("accuracy", METRICS["accuracy"], expected, found)
-    flat = [one for several in found for one in several]
+    flat = [hidden == likeliest for pairs in found for hidden, likeliest in pairs]
+    assert 0 < sum(flat) < len(flat)
     assert quality.value == pytest.approx(sum(flat) / len(flat))
     assert quality.n == 4
 
 
 def test_tokens_weigh_alike_however_they_spread_over_texts() -> None:
     metric = METRICS["accuracy"]
-    assert metric.figure(metric.table([True] * 2, [[True, True, False], [False]])) == 0.5
+    assert metric.figure(metric.table([True] * 2, [[(4, 4), (5, 5), (6, 4)], [(5, 6)]])) == 0.5
 
 
 def test_a_list_is_answered_batch_by_batch(model: FillMaskModel) -> None:
@@ -180,6 +181,48 @@ def test_a_list_is_answered_batch_by_batch(model: FillMaskModel) -> None:
     answers = model(texts, batch_size=2)
     assert [shape[0] for shape in model._session.shapes] == [2, 2, 1]  # type: ignore[attr-defined]
     assert answers == [model(text) for text in texts]
+
+
+BYTE_LEVEL = ["<s>", "</s>", "<mask>", "the", "Ġthe"]
+
+
+class FixedSession:
+    """Answers with one token, whatever is asked."""
+
+    pads = True
+
+    def __init__(self, answer: int) -> None:
+        self.answer = answer
+
+    def run(self, inputs: dict[str, Any]) -> Any:
+        logits = np.zeros((*inputs["input_ids"].shape, len(BYTE_LEVEL)), dtype=np.float32)
+        logits[..., self.answer] = 3.0
+        return (logits,)
+
+
+@pytest.mark.parametrize(("answer", "accuracy"), [("Ġthe", 1.0), ("the", 0.0)])
+def test_a_token_with_a_space_before_it_is_another_token_than_the_one_without(
+    answer: str, accuracy: float, tmp_path: Path
+) -> None:
+    ids = {token: at for at, token in enumerate(BYTE_LEVEL)}
+    tokenizer = Tokenizer(BPE(ids, []))
+    tokenizer.add_special_tokens(BYTE_LEVEL[:3])
+    tokenizer.pre_tokenizer, tokenizer.decoder = ByteLevel(add_prefix_space=False), ByteLevelDecoder()
+    model_json = json.loads(tokenizer.to_str())
+    model_json["model"]["ignore_merges"] = True
+    tokenizer = Tokenizer.from_str(json.dumps(model_json))
+    tokenizer.post_processor = TemplateProcessing(single="<s> $A </s>", special_tokens=[("<s>", 0), ("</s>", 1)])
+    tokenizer.save(str(tmp_path / "tokenizer.json"))
+    manifest: dict[str, Any] = {"task": "fill-mask", "labels": [], "inputs": ["input_ids", "attention_mask"]}
+    manifest |= {"segments": 1, "head": {"settings": {}}, "data": {}}
+    task = FillMask(manifest, TextEncoder(tmp_path / "tokenizer.json", 12))
+    model = FillMaskModel(manifest, task, FixedSession(ids[answer]))
+    filled = model((" the the",))
+    assert filled.hidden == ["the"]
+    assert filled.hidden_ids == [ids["Ġthe"]]
+    assert (filled.masks[0][0].token, filled.masks[0][0].id) == ("the", ids[answer])
+    rows = [Example(" the the", None, " the the", 1)]
+    assert evaluate(model, rows, "accuracy").value == accuracy
 
 
 @pytest.mark.parametrize(
