@@ -7,6 +7,7 @@ Definition: ContribOperators.md of ONNX Runtime, `com.microsoft.Attention`.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -20,18 +21,22 @@ from edgebert.exporters.attention import DOMAIN, MASK_INT32, OPERATOR, PACKED
 LENGTHS = "attention_mask.lengths"
 
 
-def pack_attention(model: onnx.ModelProto) -> int:
+def pack_attention(model: onnx.ModelProto, keep: Collection[str] = ()) -> int:
     """Rewrite the attention of a graph of `exporters.attention`, in place; texts have to be padded on the right.
 
     Where queries are of fewer rows than keys (a last layer for [CLS] alone), the three products stay, and the mask
     becomes lengths.
+
+    Args:
+        model: FP32 graph.
+        keep: Outputs of nodes that have to stay nodes of their own, because they stay in FP32.
 
     Returns:
         How many attentions have one product now.
     """
     if all(node.op_type != OPERATOR for node in model.graph.node):
         return 0
-    packed = {node.output[0]: _packed(model, node) for node in model.graph.node if node.op_type == OPERATOR}
+    packed = {node.output[0]: _packed(model, node, keep) for node in model.graph.node if node.op_type == OPERATOR}
     nodes: list[onnx.NodeProto] = []
     for node in model.graph.node:
         nodes.append(packed.get(node.output[0]) or node)
@@ -46,9 +51,12 @@ def pack_attention(model: onnx.ModelProto) -> int:
     return sum(made is not None for made in packed.values())
 
 
-def _packed(model: onnx.ModelProto, node: onnx.NodeProto) -> onnx.NodeProto | None:
+def _packed(model: onnx.ModelProto, node: onnx.NodeProto, keep: Collection[str]) -> onnx.NodeProto | None:
     """The operator with its projections inside; None where they read different rows or are no plain products."""
     tensors, made_by = constants(model), producers(model)
+    joined = [node, *(made_by[name] for name in node.input[:3] if name in made_by)]
+    if any(name in keep for each in joined for name in (each.output[0], *each.input)):
+        return None
     projections = [_projection(name, tensors, made_by) for name in node.input[:3]]
     if any(each is None for each in projections):
         return None
@@ -56,9 +64,9 @@ def _packed(model: onnx.ModelProto, node: onnx.NodeProto) -> onnx.NodeProto | No
     if len(set(rows)) > 1:
         return None
     context = node.output[0]
-    joined = add_constant(model, f"{context}.projection", np.concatenate(weights, axis=1))
+    weight = add_constant(model, f"{context}.projection", np.concatenate(weights, axis=1))
     bias = add_constant(model, f"{context}.projection.bias", np.concatenate(biases))
-    made = helper.make_node(PACKED, [rows[0], joined, bias, LENGTHS], [context], node.name, domain=DOMAIN)
+    made = helper.make_node(PACKED, [rows[0], weight, bias, LENGTHS], [context], node.name, domain=DOMAIN)
     made.attribute.extend(node.attribute)
     return made
 

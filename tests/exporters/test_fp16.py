@@ -1,7 +1,8 @@
-"""FP16: half the bytes and the same answers; a model that outgrows it is refused."""
+"""FP16: half the bytes and the same answers; what outgrows it stays in FP32."""
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -75,17 +76,15 @@ def test_the_gpus_profiles_export_as_they_are(
             assert one == pytest.approx(other, abs=2e-4)
 
 
-def test_a_model_that_outgrows_fp16_is_refused(
-    built: Path, data_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def export_changed(
+    change: Callable[[arch.LayerParts], None], built: Path, data_dir: Path, tmp_path: Path, *more: str
+) -> int:
+    """Export the fine-tuned teacher in FP16 after a change of its second layer that keeps its answers."""
     (teacher,) = built.with_name(built.name + ".work").glob("finetune-*")
     source = Path(shutil.copytree(teacher, tmp_path / "source"))
     model = checkpoints.load_model(source, "text-classification", ["neg", "pos"])
     with torch.no_grad():
-        parts = arch.layer_parts(arch.encoder_layers(model)[1])
-        parts.value.weight *= 1e6
-        parts.value.bias *= 1e6
-        parts.attention_output.weight /= 1e6
+        change(arch.layer_parts(arch.encoder_layers(model)[1]))
     model.save_pretrained(source)
     recipe = tmp_path / "r.toml"
     recipe.write_text(
@@ -93,8 +92,46 @@ def test_a_model_that_outgrows_fp16_is_refused(
         'train = "train.tsv"\nvalidation = "validation.tsv"\nmax_length = 32\n[quantize]\nformat = "fp16"\n'
         "[export]\nstages = false\n"
     )
+    return main(["export", str(recipe), "--data-dir", str(data_dir), "--out", str(tmp_path / "out"), *more])
+
+
+def test_products_that_outgrow_fp16_stay_in_fp32_and_the_bundle_says_so(
+    built: Path, data_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def large(parts: arch.LayerParts) -> None:
+        parts.value.weight *= 1e6
+        parts.value.bias *= 1e6
+        parts.attention_output.weight /= 1e6
+
+    assert export_changed(large, built, data_dir, tmp_path, "--profile", "nvidia-t4") == 0
+    assert "operators stay in FP32" in capsys.readouterr().err
     out = tmp_path / "out"
-    assert main(["export", str(recipe), "--data-dir", str(data_dir), "--out", str(out)]) == 1
+    metrics = read_manifest(out)["stages"][-1]["metrics"]
+    assert metrics["operators_in_fp32"] == len(metrics["fp32"]["operators"]) == 4
+    assert max(metrics["fp32"]["peaks"].values()) > 65504
+    assert metrics["agreement"]["agreement"] == 1.0
+    assert "operators_in_fp32 4" in (out / "README.md").read_text()
+    kinds = {product["precision"] for product in read_manifest(out)["cost"] if product["kind"] == "weights"}
+    assert kinds == {"fp16", "fp32"}
+    assert not list(out.glob("*emulated*"))
+    (teacher,) = built.with_name(built.name + ".stages").glob("0-baseline")
+    texts = ["a lovely film", "the meal was awful and cold", "so so"]
+    on_cpu = load_bundle(out, "onnxruntime", 1, verify=True, provider=("CPUExecutionProvider", {}))
+    for one, other in zip(on_cpu(texts), edgebert.load(teacher)(texts), strict=True):
+        assert one.scores == pytest.approx(other.scores, abs=2e-3)
+
+
+def test_a_model_that_fp16_does_not_fit_is_refused(
+    built: Path, data_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its weights are too small for FP16, and are made up for by large ones."""
+
+    def small(parts: arch.LayerParts) -> None:
+        parts.value.weight *= 1e-5
+        parts.value.bias *= 1e-5
+        parts.attention_output.weight *= 1e5
+
+    assert export_changed(small, built, data_dir, tmp_path) == 1
     last = capsys.readouterr().err.strip().splitlines()[-1]
-    assert "larger than its 65504; set quantize.format" in last
-    assert not out.exists()
+    assert "too large or too small for it; set quantize.format" in last
+    assert not (tmp_path / "out").exists()
