@@ -12,7 +12,7 @@ import torch
 from torch.utils.data import Dataset
 
 from edgebert.compress.tasks import workstation_half
-from edgebert.errors import DataError, SettingsError
+from edgebert.errors import DataError, SettingsError, TextError
 from edgebert.examples import Example, fingerprint, read_examples
 from edgebert.recipe import DataSettings, Recipe, settings_dict
 from edgebert.runtime.encode import Encoded, TextEncoder
@@ -192,7 +192,13 @@ def pad_batch(items: Sequence[dict[str, Any]], pad_id: int = 0) -> dict[str, tor
     Returns:
         `input_ids`, `attention_mask`, `token_type_ids`: *Shape* (batch, longest), int64; every target: a list with one
         number a token is padded with -100, numbers and arrays are stacked.
+
+    Raises:
+        TextError: A text has no token: its row would be all padding.
     """
+    for row, item in enumerate(items, 1):
+        if not len(item["input_ids"]):
+            raise TextError(f"text {row} of a batch of {len(items)} has no token; give at least one word")
     longest = max(len(item["input_ids"]) for item in items)
     shape = (len(items), longest)
     ids = torch.full(shape, pad_id, dtype=torch.long)

@@ -27,7 +27,8 @@ def model_card(manifest: dict[str, Any]) -> str:
         *([f"- Labels: {', '.join(manifest['labels'])}"] if manifest["labels"] else []),
         f"- Longest input: {manifest['max_length']} tokens; where the task has windows longer text is read in several, "
         "else it is cut, and the prediction says so",
-        "- Batches are padded on the right: whoever runs the graph without EdgeBERT pads there",
+        "- Batches are padded on the right: whoever runs the graph without EdgeBERT pads there, and never runs a row of"
+        " padding alone, which attention answers as if nothing were masked",
         f"- Labelled data, for `edgebert evaluate`: {data_file(manifest)}",
         f"- Layers: {_layers(manifest['layers'])}",
         f"- Base model: {base['source']}, licence {base['licence'] or 'not stated in the recipe'}",

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from edgebert.errors import BundleError
-from edgebert.runtime.session import CUDA, Ids, OnnxSession, Outputs, padded_to_bucket
+from edgebert.runtime.session import CUDA, Ids, OnnxSession, Outputs, check_rows, padded_to_bucket
 
 # What comes after so many shapes, or so many bytes of their inputs and outputs, runs kernel by kernel: a service whose
 # batches are of every size, or whose outputs are scores of a whole vocabulary, must not fill the GPU.
@@ -72,7 +72,11 @@ class CudaGraphSession(OnnxSession):
 
         Threads take turns, and all but the one that opened the session are answered by a thread of its own: ONNX
         Runtime keeps what each thread recorded apart, and never lets go of it.
+
+        Raises:
+            TextError: A row is all padding.
         """
+        check_rows(inputs)
         padded = padded_to_bucket(inputs, self._buckets)
         if threading.get_ident() == self._opener:
             return self._answer(padded)

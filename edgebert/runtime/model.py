@@ -117,6 +117,7 @@ class Model:
         """Raw outputs of inputs that are already token ids, run as one batch.
 
         Raises:
+            TextError: There are none, or one has no token.
             ValueError: Their lengths differ, and the session does not pad.
         """
         return self._session.run(padded_inputs(encoded, self._inputs, self._pad_id))
@@ -171,7 +172,16 @@ def check_batch_size(batch_size: object) -> None:
 
 
 def padded_inputs(encoded: Sequence[Encoded], names: Sequence[str], pad_id: int = 0) -> dict[str, Ids]:
-    """Arrays of one batch, padded to its longest text. *Shape* of each: (batch, longest), int64."""
+    """Arrays of one batch, padded to its longest text. *Shape* of each: (batch, longest), int64.
+
+    Raises:
+        TextError: The batch is empty, or a text in it has no token: its row would be all padding.
+    """
+    if not encoded:
+        raise TextError("the batch holds no text; give at least one")
+    for row, item in enumerate(encoded, 1):
+        if not item.ids:
+            raise TextError(f"text {row} of a batch of {len(encoded)} has no token; give at least one word")
     shape = (len(encoded), max(len(item.ids) for item in encoded))
     arrays = {name: np.zeros(shape, dtype=np.int64) for name in names}
     if pad_id:

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from edgebert.errors import BundleError, MissingDependencyError
+from edgebert.errors import BundleError, MissingDependencyError, TextError
 
 CPU, CUDA, TENSORRT = "CPUExecutionProvider", "CUDAExecutionProvider", "TensorrtExecutionProvider"
 
@@ -103,7 +103,12 @@ class OnnxSession:
             )
 
     def run(self, inputs: dict[str, Ids]) -> Outputs:
-        """Outputs of one padded batch."""
+        """Outputs of one padded batch.
+
+        Raises:
+            TextError: A row is all padding.
+        """
+        check_rows(inputs)
         return tuple(self._session.run(None, inputs))
 
     def end_profiling(self) -> Path:
@@ -152,6 +157,24 @@ def padded_to_bucket(inputs: Mapping[str, Ids], buckets: Sequence[int]) -> dict[
     return {name: np.pad(value, ((0, 0), (0, padding))) for name, value in inputs.items()}
 
 
+def check_rows(inputs: Mapping[str, Ids]) -> None:
+    """Refuse a batch in which a row is all padding.
+
+    ONNX Runtime's MultiHeadAttention answers such a row as if it had no mask, and ONNX's own Attention gives zeros.
+
+    Raises:
+        TextError: Says which row it is.
+    """
+    mask = inputs.get("attention_mask")
+    # Texts are padded on the right, so that the first column is enough for nearly every batch.
+    if mask is None or (mask.size and mask[:, 0].all()):
+        return
+    empty = np.flatnonzero(mask.sum(axis=1) == 0)
+    if empty.size or not mask.size:
+        row = f"row {empty[0] + 1}" if empty.size else "every row"
+        raise TextError(f"{row} of a batch of {len(mask)} is all padding; give each text at least one token")
+
+
 class OpenVinoSession:
     """OpenVINO on the CPU; batches are padded to a few lengths, for it compiles anew for every length it meets."""
 
@@ -194,7 +217,11 @@ class OpenVinoSession:
         """Outputs of one padded batch; those with a row a token have rows for the padding too.
 
         Threads take turns: there is one request, and the next run overwrites what it holds.
+
+        Raises:
+            TextError: A row is all padding.
         """
+        check_rows(inputs)
         padded = padded_to_bucket(inputs, self._buckets)
         with self._turn:
             self._request.infer(padded, share_inputs=True)
