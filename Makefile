@@ -5,7 +5,7 @@ READY := $(VENV)/.ready
 DEMO := build/demo
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: setup demo test lint typecheck bench clean
+.PHONY: setup demo test fuzz lint typecheck bench clean
 
 setup: $(READY)  ## make .venv and install EdgeBERT with everything it takes to develop it
 
@@ -28,6 +28,10 @@ demo: setup  ## the whole chain on generated smart-home commands: fine-tune to m
 
 test: setup  ## every test, in as many processes as there are cores, at most four
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+
+fuzz: setup  ## damaged bundles, odd texts, damaged data files and killed exports in great number; half an hour
+	EDGEBERT_FUZZ=long $(BIN)/python -m pytest tests/fuzz
+	PYTHONPATH=tests $(BIN)/python -m fuzz.kills --kills 50
 
 lint: setup
 	$(BIN)/ruff check edgebert tests bench

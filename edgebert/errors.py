@@ -22,6 +22,13 @@ class EdgeBertError(Exception):
 
     exit_code = 1
 
+    def __str__(self) -> str:
+        """Return the message in one line: characters that no terminal should get are shown by their escapes.
+
+        Names and values in a message may come from a file that anybody wrote.
+        """
+        return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in super().__str__())
+
 
 class InputError(EdgeBertError):
     """What was given cannot be used."""
