@@ -37,7 +37,8 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise SettingsError(f"{path}: no such file; give the path of a TOML file") from None
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path}: cannot be read ({error})") from None
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:
+        # Besides its own error: a number of more than 4,300 digits, and brackets nested a thousand deep.
         raise SettingsError(f"{path}: not valid TOML: {error}") from None
 
 

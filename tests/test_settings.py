@@ -157,3 +157,10 @@ def test_a_missing_file_and_a_folder_are_told(tmp_path: Path) -> None:
         read_toml(tmp_path / "no.toml")
     with pytest.raises(SettingsError, match="cannot be read"):
         read_toml(tmp_path)
+
+
+@pytest.mark.parametrize("value", ["[" * 3000, "9" * 5000])
+def test_what_the_toml_reader_itself_cannot_take_is_refused(value: str, tmp_path: Path) -> None:
+    (tmp_path / "x.toml").write_text(f"a = {value}\n")
+    with pytest.raises(SettingsError, match="not valid TOML"):
+        read_toml(tmp_path / "x.toml")

@@ -29,8 +29,15 @@ VALUES: list[Any] = [
 ]  # fmt: skip
 
 
+class Damaged(bytes):
+    """A file's content that does not fill the screen when a test fails."""
+
+    def __repr__(self) -> str:
+        return super().__repr__() if len(self) < 400 else f"<{len(self)} bytes, as the file at hand has them>"
+
+
 @st.composite
-def damaged_bytes(draw: st.DrawFn, content: bytes, most: int = 3) -> bytes:
+def damaged_bytes(draw: st.DrawFn, content: bytes, most: int = 3) -> Damaged:
     """The content cut off, or with bits flipped, or with stretches put in, left out, repeated or moved."""
     for _ in range(draw(st.integers(1, most))):
         start, end = sorted((draw(st.integers(0, len(content))), draw(st.integers(0, len(content)))))
@@ -49,11 +56,11 @@ def damaged_bytes(draw: st.DrawFn, content: bytes, most: int = 3) -> bytes:
             content = content[:end] + content[start:]
         else:
             content = content[:start] + content[end:] + content[start:end]
-    return content
+    return Damaged(content)
 
 
 @st.composite
-def damaged_json(draw: st.DrawFn, document: Any, most: int = 2) -> bytes:
+def damaged_json(draw: st.DrawFn, document: Any, most: int = 2) -> Damaged:
     """The document with other values, of any type and depth, or with keys or items left out, added or renamed."""
     document = copy.deepcopy(document)
     for _ in range(draw(st.integers(1, most))):
@@ -68,7 +75,7 @@ def damaged_json(draw: st.DrawFn, document: Any, most: int = 2) -> bytes:
             table[draw(st.sampled_from(["", "x", "path", "\ud800", "format"]))] = value
         else:
             table.insert(key, value)
-    return json_bytes(document)
+    return Damaged(json_bytes(document))
 
 
 def json_bytes(document: Any) -> bytes:
