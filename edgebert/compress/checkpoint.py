@@ -18,6 +18,7 @@ from safetensors.torch import save_file
 from edgebert.compress import arch, distributed, low_rank
 from edgebert.compress.families import CLASSIFIER_WEIGHTS, family_named
 from edgebert.compress.label_names import label_names
+from edgebert.compress.normalizer import normalizer_settings
 from edgebert.compress.report import StageReport
 from edgebert.compress.tasks import workstation_half
 from edgebert.compress.weight_files import check_weights, load_weights, weight_shapes
@@ -54,7 +55,8 @@ def check_folder(folder: Path) -> None:
     """Refuse a folder that is not a whole, safe, supported checkpoint.
 
     Raises:
-        CheckpointError: No config, no tokenizer, no safetensors weights, or a model that is not supported.
+        CheckpointError: No config, no tokenizer or one whose files disagree, no safetensors weights, or a model that is
+            not supported.
     """
     path = folder / "config.json"
     if not path.is_file():
@@ -75,16 +77,18 @@ def check_folder(folder: Path) -> None:
             "save the tokenizer into the same folder"
         )
     check_weights(folder)
+    normalizer_settings(folder)
 
 
 def load_tokenizer(folder: Path) -> Any:  # noqa: ANN401
     """The checkpoint's own tokenizer, with [CLS], [SEP] and [PAD].
 
     Raises:
-        CheckpointError: It cannot be read, or one of the three is missing.
+        CheckpointError: It cannot be read, one of the three is missing, or its files disagree about the normalizer.
     """
+    settings = normalizer_settings(folder)
     try:
-        tokenizer = transformers.AutoTokenizer.from_pretrained(str(folder), use_fast=True)
+        tokenizer = transformers.AutoTokenizer.from_pretrained(str(folder), use_fast=True, **settings)
     except Exception as error:  # noqa: BLE001 - transformers raises what it likes here
         raise CheckpointError(f"{folder}: tokenizer cannot be read ({_first_line(error)})") from None
     missing = [name for name in SPECIAL_TOKENS if getattr(tokenizer, name, None) is None]

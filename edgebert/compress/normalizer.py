@@ -1,0 +1,53 @@
+"""Which case and accents a checkpoint's tokenizer keeps, where its two files may disagree."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from edgebert.errors import CheckpointError
+
+# Of BertNormalizer in tokenizer.json: the setting's name in tokenizer_config.json, and what transformers takes without.
+SETTINGS = {
+    "lowercase": ("do_lower_case", True),
+    "strip_accents": ("strip_accents", None),
+    "handle_chinese_chars": ("tokenize_chinese_chars", True),
+}
+
+
+def normalizer_settings(folder: Path) -> dict[str, Any]:
+    """Settings that make transformers normalize text as `tokenizer.json` does.
+
+    transformers builds the normalizer from `tokenizer_config.json` and its own defaults, and ignores the one of
+    `tokenizer.json`, which every other reader uses.
+
+    Returns:
+        Arguments of `from_pretrained`; none if the files agree, or if `tokenizer.json` has no normalizer of BERT's.
+
+    Raises:
+        CheckpointError: `tokenizer_config.json` says something else.
+    """
+    normalizer, config = _read(folder / "tokenizer.json").get("normalizer"), _read(folder / "tokenizer_config.json")
+    if not isinstance(normalizer, dict) or normalizer.get("type") != "BertNormalizer":
+        return {}
+    missing = {}
+    for field, (name, default) in SETTINGS.items():
+        wanted, stated = normalizer.get(field, default), config.get(name)
+        if stated is not None and stated != wanted:
+            raise CheckpointError(
+                f"{folder}: {field} is {json.dumps(wanted)} in tokenizer.json, but {name} is {json.dumps(stated)} in "
+                "tokenizer_config.json; set both to what the model was trained with"
+            )
+        if stated is None and wanted != default:
+            missing[name] = wanted
+    return missing
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """A JSON object; an empty one for a file that is missing or is none, which the tokenizer's own reader refuses."""
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return document if isinstance(document, dict) else {}
