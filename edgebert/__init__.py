@@ -19,6 +19,7 @@ from edgebert.errors import (
     MissingDependencyError,
     ParityError,
     RunError,
+    SaturationWarning,
     SettingsError,
     TextError,
 )
@@ -43,6 +44,7 @@ __all__ = [
     "MissingDependencyError",
     "ParityError",
     "RunError",
+    "SaturationWarning",
     "SettingsError",
     "TextError",
     "__version__",
@@ -59,6 +61,9 @@ def load(path: str | Path, *, runtime: str | None = None, threads: int | None = 
         runtime: `onnxruntime` or `openvino`; the bundle's own choice if not given.
         threads: Threads inside one prediction; the profile's number, at most the cores here, if not given.
         verify: Whether to check every file's hash first.
+
+    Warns:
+        SaturationWarning: The bundle's INT8 sums saturate on this CPU; once a process for a bundle.
 
     Raises:
         BundleError: A file is missing, truncated or altered, or the bundle has no graph for that runtime.

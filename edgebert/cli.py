@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 from edgebert import __version__
-from edgebert.errors import EdgeBertError
+from edgebert.errors import EdgeBertError, SaturationWarning
 
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -32,7 +34,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.print_help(sys.stderr)
         return 2
     try:
-        return _run(arguments)
+        with _warnings_in_a_line():
+            return _run(arguments)
     except EdgeBertError as error:
         if arguments.debug:
             raise
@@ -51,6 +54,24 @@ def main(argv: Sequence[str] | None = None) -> int:
         first = (str(error).strip().splitlines() or [""])[0]
         sys.stderr.write(f"edgebert: failed: {type(error).__name__}: {first} (--debug shows where)\n")
         return 1
+
+
+@contextmanager
+def _warnings_in_a_line() -> Iterator[None]:
+    """Show EdgeBERT's own warnings without the source line that Python adds to them."""
+    usual = warnings.showwarning
+
+    def show(message: Warning | str, category: type[Warning], *more: Any, **named: Any) -> None:  # noqa: ANN401
+        if issubclass(category, SaturationWarning):
+            sys.stderr.write(f"edgebert: warning: {message}\n")
+        else:
+            usual(message, category, *more, **named)
+
+    warnings.showwarning = show
+    try:
+        yield
+    finally:
+        warnings.showwarning = usual
 
 
 def _take_rest(arguments: argparse.Namespace, rest: list[str]) -> bool:

@@ -13,6 +13,8 @@ EdgeBertError
 └── RunError                   the work itself failed; the command line exits with 1
     └── ParityError            an exported graph disagrees with the model it came from
 
+SaturationWarning              a warning: INT8 sums of a bundle saturate on this CPU
+
 Every message is one line: the fact, the value, the remedy.
 """
 
@@ -79,3 +81,7 @@ class ParityError(RunError):
 
 class DiskError(InputError):
     """The output folder cannot be written, or its disk is full."""
+
+
+class SaturationWarning(UserWarning):
+    """INT8 sums of a bundle saturate on this CPU, so that its answers are less accurate than those of another."""

@@ -27,6 +27,7 @@ from edgebert.compress.report import StageReport
 from edgebert.compress.run import Run
 from edgebert.compress.vocabulary import VERSION as VOCABULARY_VERSION
 from edgebert.compress.vocabulary import cut_settings, cut_vocabulary, recover_vocabulary
+from edgebert.cpu import this_cpu
 from edgebert.errors import DataError, SettingsError
 from edgebert.exporters.assemble import BundleParts, write_bundle
 from edgebert.exporters.candidates import STAGE as CHOOSE
@@ -262,6 +263,8 @@ class _Build:
         job = self._job(step)
         inputs = {**self._graph_inputs(step, graph), "settings": settings_dict(self.recipe.quantize)}
         inputs |= {"profile": settings_dict(self.target.export), "formats": list(self.recipe.export.formats)}
+        # Quality, and what max_drop keeps in full precision, depend on whether sums saturate here.
+        inputs["cpu"] = this_cpu().int8
         action = partial(quantized_graph, job, graph.folder, self.recipe.quantize, self.precision, self.target.export)
         return self._stage("quantize", INT8_VERSION, {**inputs, "format": self.precision}, action)
 

@@ -179,12 +179,15 @@ class ExportSettings:
 
 @dataclass(frozen=True)
 class Recipe:
-    """One export: task, checkpoint, data and stages; a stage whose table is absent is left out."""
+    """One export: task, checkpoint, data and stages; a stage whose table is absent is left out.
+
+    Without `profile` the export is for the machine that it runs on.
+    """
 
     name: str
     task: str
     model: ModelSettings
-    profile: str = "x86-avx512-vnni"
+    profile: str = ""
     seed: int = within(7, 0, 2**31)
     metric: str = ""
     head: dict[str, Any] = field(default_factory=dict)

@@ -7,6 +7,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Literal
 
+from edgebert.cpu import ARM, INT8_NAMES, X86, Cpu
 from edgebert.errors import SettingsError
 from edgebert.settings import fill, read_toml, required_within, within
 
@@ -65,6 +66,31 @@ class Target:
         buckets = self.export.length_buckets
         if not buckets or list(buckets) != sorted(set(buckets)):
             raise ValueError(f"export.length_buckets {list(buckets)}: expected rising token lengths")
+
+
+# The profile for a CPU, by the instructions that it multiplies INT8 with.
+PROFILES = {
+    **{"amx": "x86-avx512-vnni", "vnni": "x86-avx512-vnni", "avx2": "x86-avx2", "sse": "x86-avx2"},
+    **{"i8mm": "graviton3", "dotprod": "raspberry-pi-5", "neon": "raspberry-pi-4"},
+}
+# Where the instructions cannot be read: weights that are right on any x86; on ARM every form is.
+UNREAD = {X86: "x86-avx2", ARM: "raspberry-pi-5"}
+
+
+def fitting_profile(cpu: Cpu) -> tuple[str, str]:
+    """The shipped profile whose INT8 form is right for a CPU, and why it is.
+
+    Raises:
+        SettingsError: No profile is for such a machine.
+    """
+    if cpu.int8:
+        return PROFILES[cpu.int8], f"this CPU ({cpu.name}) has {INT8_NAMES[cpu.int8]}"
+    if cpu.machine in UNREAD:
+        return UNREAD[cpu.machine], f"this {cpu.machine} CPU's instructions cannot be read, and it suits all of them"
+    raise SettingsError(
+        f"no shipped profile is for a {cpu.machine} CPU; name one with --profile: {', '.join(profile_names())}, or a "
+        "path ending in .toml"
+    )
 
 
 def profile_names() -> list[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parent.parent / "edgebert"
-DEVICE = ["__init__", "errors", "bundle", "settings", "examples", "target", "cli", "runtime", "measure"]
+DEVICE = ["__init__", "errors", "bundle", "cpu", "settings", "examples", "target", "cli", "runtime", "measure"]
 WORKSTATION = ["compress", "exporters", "pipeline", "workdir", "recipe", "report"]
 HEAVY = ["torch", "transformers", "optimum", "onnx", "datasets", "huggingface_hub", "sklearn", "nncf", "accelerate"]
 HEAVY += ["scipy", "seqeval", "safetensors", "neural_compressor", "matplotlib", "jinja2"]
@@ -62,7 +62,7 @@ def test_the_tasks_of_the_device_are_behind_the_wall() -> None:
     assert {"__init__.py", "text_classification.py"} <= tasks
 
 
-@pytest.mark.parametrize("module", ["bundle", "errors", "settings", "examples", "target"])
+@pytest.mark.parametrize("module", ["bundle", "cpu", "errors", "settings", "examples", "target"])
 def test_what_serves_both_halves_needs_only_the_standard_library(module: str) -> None:
     outside = {name.split(".")[0] for name in imported(PACKAGE / f"{module}.py")} - set(sys.stdlib_module_names)
     assert outside <= {"edgebert"}
@@ -109,7 +109,7 @@ def test_the_public_names_are_these() -> None:
     assert sorted(edgebert.__all__) == sorted(
         [
             *("BundleError", "CheckpointError", "DataError", "DiskError", "EdgeBertError", "InputError"),
-            *("MissingDependencyError", "ParityError", "RunError", "SettingsError", "TextError"),
+            *("MissingDependencyError", "ParityError", "RunError", "SaturationWarning", "SettingsError", "TextError"),
             *("__version__", "evaluate", "load"),
         ]
     )

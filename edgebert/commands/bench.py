@@ -58,7 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
         show_details(result)
     for line in (*warnings(gates, result.as_dict()), *map(describe, result.gates)):
         note(line)
-    reasons = result.verdict["reasons"] if result.verdict else []
+    reasons = (result.verdict or {}).get("reasons", [])
     if arguments.strict and reasons:
         more = f" and {len(reasons) - 1} more" if len(reasons) > 1 else ""
         raise RunError(f"refused, the machine was disturbed: {reasons[0]}{more}; the result is kept in {out}")

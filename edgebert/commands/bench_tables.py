@@ -20,7 +20,13 @@ def show(result: Result) -> None:
     """Write the tables to stdout."""
     if agreements := [case for case in result.cases if case.agreement]:
         _show_agreement(agreements)
-        return
+    else:
+        _show_cases(result)
+    for sentence in (result.verdict or {}).get("saturating", []):
+        write(f"saturating: {sentence}")
+
+
+def _show_cases(result: Result) -> None:
     offline = {case.variant: case.throughput for case in result.cases if case.scenario == "offline"}
     _table("", SINGLE, _of(result, "single_stream"), lambda case: _single(case, offline))
     _table("server", SERVER, _of(result, "server"), _server)

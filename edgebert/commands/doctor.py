@@ -6,6 +6,8 @@ import argparse
 import importlib.metadata
 
 from edgebert.commands.output import table, write, write_json
+from edgebert.commands.profiles import this_machine
+from edgebert.cpu import INT8_NAMES
 from edgebert.measure.environment import environment
 from edgebert.target import profile_names, read_target
 
@@ -27,13 +29,19 @@ def run(arguments: argparse.Namespace) -> int:
     fitting = _fitting(machine)
     if arguments.json:
         found = [{"package": name, "version": version, "from": extra} for extra, name, version in packages]
-        write_json({"packages": found, "environment": machine, "profiles": fitting})
+        write_json({"packages": found, "environment": machine, "profiles": fitting, "profile": this_machine()})
         return 0
     write(table(("package", "version", "remedy"), [_row(*package) for package in packages]) + "\n")
-    shown = ("cpu", "cores", "memory_mb", "os", "python")
-    write(table(("machine", "value"), [(key, machine[key]) for key in shown]))
-    write(f"\nprofiles that this machine's instruction set covers: {', '.join(fitting) or 'none'}")
+    shown = ("cpu", "int8", "cores", "memory_mb", "os", "python")
+    write(table(("machine", "value"), [(key, _shown(machine, key)) for key in shown]))
+    write(f"\nprofile that export takes here: {this_machine() or 'none; name one with --profile'}")
+    write(f"profiles that this machine's instruction set covers: {', '.join(fitting) or 'none'}")
     return 0
+
+
+def _shown(machine: dict[str, object], key: str) -> object:
+    value = machine[key]
+    return INT8_NAMES.get(str(value), "unknown") if key == "int8" else value
 
 
 def _fitting(machine: dict[str, object]) -> list[str]:

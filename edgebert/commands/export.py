@@ -5,17 +5,20 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import os
+from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from edgebert.bundle import read_manifest
 from edgebert.commands.output import note, table, write, write_json
+from edgebert.cpu import Cpu, saturates, shown_cpu, this_cpu
 from edgebert.errors import BundleError, MissingDependencyError
 from edgebert.measure.quality import about, shown
 from edgebert.recipe import quantization, read_recipe
 from edgebert.runtime.tasks import device_half
-from edgebert.target import read_target
+from edgebert.target import Target, fitting_profile, read_target
 
 NEEDED = ("torch", "transformers", "accelerate", "optimum", "onnx", "onnxscript", "sklearn", "tqdm")
 
@@ -28,8 +31,9 @@ def run(arguments: argparse.Namespace) -> int:
     """Build a bundle and say what every stage gave."""
     recipe_path = Path(arguments.recipe)
     recipe = read_recipe(recipe_path, tuple(arguments.set))
-    target = read_target(arguments.profile or recipe.profile)
-    quantization(recipe, target)  # what does not go together is said at once
+    cpu = this_cpu()
+    target = _target(arguments.profile or recipe.profile, cpu)
+    form = quantization(recipe, target)  # what does not go together is said at once
     missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
     if missing:
         raise MissingDependencyError(f"{', '.join(missing)} not installed; pip install edgebert[export]")
@@ -39,6 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
     data_dir = Path(arguments.data_dir) if arguments.data_dir else recipe_path.parent
     # Said before PyTorch is imported, which takes seconds.
     note(f"exporting {recipe.name} for {target.name}; finished stages are kept in {work}")
+    _warn_of_saturation(target, form, recipe.export.formats, cpu)
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", SPINS)
     from edgebert.compress import distributed
@@ -54,6 +59,28 @@ def run(arguments: argparse.Namespace) -> int:
     if distributed.is_main():
         _report(built, arguments.json)
     return 0
+
+
+def _target(profile: str, cpu: Cpu) -> Target:
+    """The profile that was named, else the one for this machine."""
+    if profile:
+        return read_target(profile)
+    name, why = fitting_profile(cpu)
+    note(f"profile: {name}, because {why}; --profile names another")
+    return read_target(name)
+
+
+def _warn_of_saturation(target: Target, form: str, formats: Sequence[str], cpu: Cpu) -> None:
+    """Say before the work begins that quality will be measured with sums that saturate here, if they will."""
+    made = {"metrics": {"openvino": {"reduce_range": target.export.reduce_range}}}
+    planned = {"precision": f"int8-{form}", "profile": {"export": asdict(target.export)}, "stages": [made]}
+    runtimes = {"onnx": "onnxruntime", "openvino": "openvino"}
+    if form in ("dynamic", "static") and any(saturates(planned, runtimes[name], cpu.int8) for name in formats):
+        name, _ = fitting_profile(cpu)
+        note(
+            f"warning: profile {target.name} has eight-bit weights, whose INT8 sums saturate on this CPU ({cpu}): "
+            f"quality is measured here, and is better on CPUs with VNNI; for this CPU: --profile {name}"
+        )
 
 
 def _say_replaced(out: Path, name: str) -> None:
@@ -76,6 +103,7 @@ def _report(built: object, as_json: bool) -> None:
                 "bundle_hash": built.bundle_hash,
                 "stage_bundles": [str(path) for path in built.stage_bundles],
                 "metrics": manifest["metrics"],
+                "measured_on": manifest["measured_on"],
                 "stages": [
                     {
                         "stage": done.report.stage,
@@ -100,6 +128,8 @@ def _report(built: object, as_json: bool) -> None:
     write(table(("stage", "took", "gave"), rows))
     for split, quality in manifest["metrics"].items():
         write(f"{split} {quality['metric']}: {shown(quality)} ({about(quality)})")
+    if manifest["metrics"]:
+        write(f"measured on: {shown_cpu(manifest['measured_on'])}")
     write(f"bundle: {built.out} (hash {built.bundle_hash[:16]})")
     write(f"try it: edgebert predict {built.out} {question_for(manifest)}")
 

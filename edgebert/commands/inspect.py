@@ -8,6 +8,7 @@ from typing import Any
 
 from edgebert.bundle import bundle_hash, damages, read_manifest
 from edgebert.commands.output import note, table, write, write_json
+from edgebert.cpu import shown_cpu
 from edgebert.errors import BundleError
 from edgebert.examples import listed
 from edgebert.measure.cost import by_layer, read_cost
@@ -61,6 +62,8 @@ def _write_page(folder: Path, manifest: dict[str, Any]) -> None:
         (f"{split} {quality['metric']}", f"{shown(quality)} ({about(quality)})")
         for split, quality in manifest["metrics"].items()
     ]
+    if manifest["metrics"] and isinstance(manifest.get("measured_on"), dict):
+        facts.append(("measured on", shown_cpu(manifest["measured_on"])))
     write(table(("what", "is"), facts))
     write("")
     write(table(("file", "MB"), [(entry["path"], f"{entry['bytes'] / 1e6:.2f}") for entry in manifest["files"]]))

@@ -6,23 +6,37 @@ import argparse
 from dataclasses import asdict
 
 from edgebert.commands.output import table, write, write_json
-from edgebert.target import Target, profile_names, read_target
+from edgebert.cpu import this_cpu
+from edgebert.errors import SettingsError
+from edgebert.target import Target, fitting_profile, profile_names, read_target
 
 
 def run(arguments: argparse.Namespace) -> int:
     """List every profile, or show one with the source of each figure."""
     targets = [read_target(arguments.name)] if arguments.name else [read_target(name) for name in profile_names()]
     if arguments.json:
-        write_json([asdict(target) for target in targets])
+        here = this_machine()
+        write_json([asdict(target) | {"fits_this_machine": target.name == here} for target in targets])
     elif arguments.name:
         _show(targets[0])
     else:
-        write(table(("profile", "machine", "weights", "hardware"), [_row(target) for target in targets]))
+        here = this_machine()
+        write(table(("profile", "machine", "weights", "hardware"), [_row(target, here) for target in targets]))
+        if here:
+            write(f"\n* fits this machine ({this_cpu()}): what export takes if neither recipe nor --profile names one")
     return 0
 
 
-def _row(target: Target) -> tuple[str, str, str, str]:
-    return target.name, target.machine, target.export.precision, target.summary
+def this_machine() -> str | None:
+    """Name of the profile that an export takes here by itself, if there is one."""
+    try:
+        return fitting_profile(this_cpu())[0]
+    except SettingsError:
+        return None
+
+
+def _row(target: Target, here: str | None) -> tuple[str, str, str, str]:
+    return f"{target.name}{' *' * (target.name == here)}", target.machine, target.export.precision, target.summary
 
 
 def _show(target: Target) -> None:

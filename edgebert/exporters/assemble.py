@@ -142,6 +142,7 @@ def _manifest(parts: BundleParts, folder: Path, reports: Sequence[StageReport]) 
         "cost": cost_entries(graph_cost(folder / GRAPH)),
         "stages": [asdict(report) for report in reports],
         "metrics": quality,
+        "measured_on": last.metrics["measured_on"],
         "data": {
             "columns": asdict(recipe.data.columns()),
             "label_values": parts.data.labels.values,

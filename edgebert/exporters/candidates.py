@@ -13,6 +13,7 @@ import numpy as np
 
 from edgebert.compress.progress import progress
 from edgebert.compress.report import StageReport
+from edgebert.cpu import NARROW, this_cpu
 from edgebert.exporters.graphs import GRAPH, GraphJob, outputs_of, quality_of, tuned_head, write_openvino
 from edgebert.exporters.guarded import open_as_bundle
 from edgebert.exporters.int8 import graph_maker
@@ -24,7 +25,7 @@ from edgebert.runtime.model import padded_inputs
 from edgebert.runtime.session import OpenVinoSession, Session, bucket_lengths
 from edgebert.target import ExportChoice
 
-VERSION = 4
+VERSION = 5
 STAGE = "choose"
 TRIALS = "trials"
 ROUNDS = 5
@@ -65,21 +66,29 @@ class Candidate:
         return f"{form}, {self.runtime}"
 
 
-def candidates(formats: Sequence[str], graph: str = "fast") -> list[Candidate]:
+def candidates(formats: Sequence[str], graph: str = "fast", int8: str | None = None) -> list[Candidate]:
     """Every form that is worth a try, what is preferred among equals first.
 
     OpenVINO's own INT8 is static, whatever the form of the ONNX graph beside it; that of the ONNX graph is made of the
-    rewritten module, and is left out where the graph is to be a plain one.
+    rewritten module, and is left out where the graph is to be a plain one. Static INT8 has seven bits where sums of
+    eight saturate on this machine.
+
+    Args:
+        formats: What the bundle holds.
+        graph: `fast` or `plain`.
+        int8: This CPU's INT8 instructions (`Cpu.int8`).
     """
     found = [
         Candidate("dynamic"),
         Candidate("dynamic", reduce_range=True),
         Candidate("dynamic", "uint8"),
-        *([Candidate("static")] if graph == "fast" else []),
+        *([Candidate("static", reduce_range=int8 in NARROW["onnxruntime"])] if graph == "fast" else []),
         Candidate("none"),
     ]
     if "openvino" in formats:
-        found += [Candidate("static", runtime="openvino"), Candidate("none", runtime="openvino")]
+        seven_bits = int8 in NARROW["openvino"]
+        found.append(Candidate("static", reduce_range=seven_bits, runtime="openvino"))
+        found.append(Candidate("none", runtime="openvino"))
     return found
 
 
@@ -107,7 +116,7 @@ def choose(job: GraphJob, graph: Path, settings: QuantizeSettings, choice: Expor
     rows = job.calibration_windows(settings.samples)
     opened: list[tuple[Candidate, Session, list[str]]] = []
     for at, candidate in enumerate(
-        progress(candidates(job.settings.formats, job.settings.graph), desc="candidates", unit="graph")
+        progress(candidates(job.settings.formats, job.settings.graph, this_cpu().int8), desc="candidates", unit="graph")
     ):
         folder = out / TRIALS / str(at)
         # A killed run may have left one.
@@ -158,9 +167,8 @@ def _write(
     elif candidate.runtime == "openvino":
         from edgebert.compress.quantize.openvino import quantize_openvino
 
-        embeddings = settings.embeddings == "int8"
-        folder = out / "openvino"
-        quantize_openvino(full, rows, names, folder, settings.calibration, settings.smooth, embeddings=embeddings)
+        how = (settings.calibration, settings.smooth, (), settings.embeddings == "int8", candidate.reduce_range)
+        quantize_openvino(full, rows, names, out / "openvino", *how)
     elif candidate.form == "none":
         (out / GRAPH).symlink_to(full.resolve())
     else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from edgebert.cpu import shown_cpu
 from edgebert.measure.data import data_file
 from edgebert.measure.quality import shown
 from edgebert.runtime.tasks import device_half
@@ -36,6 +37,7 @@ def model_card(manifest: dict[str, Any]) -> str:
         "## Quality",
         "",
         *_quality(manifest["metrics"]),
+        *_measured_on(manifest),
         "",
         "## How it was made",
         "",
@@ -69,6 +71,11 @@ def _quality(metrics: dict[str, Any]) -> list[str]:
         interval = f"without {lacks}" if lacks else f"{low:.4f} to {high:.4f}"
         rows.append(f"| {split} | {quality['metric']} | {shown(quality)} | {interval} | {quality['n']} |")
     return rows
+
+
+def _measured_on(manifest: dict[str, Any]) -> list[str]:
+    """On which CPU: INT8 answers depend on its instructions."""
+    return ["", f"Measured on: {shown_cpu(manifest['measured_on'])}."] if manifest["metrics"] else []
 
 
 def _stage(stage: dict[str, Any]) -> str:

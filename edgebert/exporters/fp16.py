@@ -12,6 +12,7 @@ import numpy as np
 import onnx
 
 from edgebert.compress.report import StageReport
+from edgebert.cpu import measured_on
 from edgebert.errors import RunError
 from edgebert.exporters.graphs import (
     CPU,
@@ -32,7 +33,7 @@ from edgebert.runtime.encode import Encoded
 from edgebert.runtime.model import padded_inputs
 from edgebert.runtime.session import CUDA, Ids, OnnxSession, padded_to_bucket
 
-VERSION = 4
+VERSION = 5
 # Of the outputs' squares. MiniLM with an untrained head loses 1.9e-6 to rounding every value; a model that FP16
 # does not fit gives no numbers, or others altogether.
 MAX_ERROR = 1e-5
@@ -73,6 +74,7 @@ def fp16_graph(job: GraphJob, graph: Path, provider: str, out: Path) -> StageRep
     metrics["agreement"] = asdict(compare_graph(job, session, names, windows, job.reference(windows)))
     metrics["head"] = tuned = tuned_head(job, session, names)
     metrics["quality"] = quality_of(job, session, names, tuned)
+    metrics["measured_on"] = measured_on()
     (out / EMULATED).unlink()
     return StageReport("fp16", {"inputs": names}, metrics)
 

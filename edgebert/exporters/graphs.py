@@ -18,6 +18,7 @@ from edgebert.compress.progress import progress
 from edgebert.compress.report import StageReport
 from edgebert.compress.run import Run
 from edgebert.compress.validation import torch_outputs
+from edgebert.cpu import measured_on
 from edgebert.examples import Example
 from edgebert.exporters.inference import InferenceModel
 from edgebert.exporters.onnx import PlainModel, can_rewrite, export_fast, export_plain, fast_module
@@ -30,7 +31,7 @@ from edgebert.runtime.model import Model, Task, padded_inputs, split_batch
 from edgebert.runtime.session import OnnxSession, Outputs, Session
 from edgebert.runtime.tasks import device_half
 
-VERSION = 4
+VERSION = 5
 CPU = "CPUExecutionProvider"
 GRAPH = "model.onnx"
 
@@ -119,6 +120,7 @@ def full_precision_graph(job: GraphJob, kind: str, out: Path) -> StageReport:
     require_parity(parity, f"{kind} graph")
     tuned = tuned_head(job, session, names)
     metrics = {"parity": asdict(parity), "head": tuned, "quality": quality_of(job, session, names, tuned)}
+    metrics["measured_on"] = measured_on()
     return StageReport("graph", {"kind": kind, "inputs": names}, metrics)
 
 

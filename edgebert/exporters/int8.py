@@ -17,6 +17,7 @@ from edgebert.compress.quantize.graph import load_folded
 from edgebert.compress.quantize.guard import Guard
 from edgebert.compress.quantize.products import head_matmuls, release, weight_products
 from edgebert.compress.report import StageReport
+from edgebert.cpu import measured_on
 from edgebert.exporters.graphs import GRAPH, GraphJob, compare_graph, outputs_of, quality_of, tuned_head
 from edgebert.exporters.guarded import Outcome, open_as_bundle, open_onnx
 from edgebert.exporters.inference import InferenceModel
@@ -26,7 +27,7 @@ from edgebert.recipe import QuantizeSettings, settings_dict
 from edgebert.runtime.encode import Encoded
 from edgebert.target import ExportChoice
 
-VERSION = 9
+VERSION = 10
 CALIBRATED, SMOOTHED = ".calibrated.onnx", ".smoothed.onnx"
 Make = Callable[..., None]
 
@@ -89,6 +90,7 @@ def quantized_graph(
         session = open_openvino(out / "openvino", choice, job.run.max_length)
         agreement = asdict(compare_graph(job, session, names, windows, reference))
         metrics["openvino"] = {**made, "agreement": agreement, "quality": quality_of(job, session, names, tuned)}
+    metrics["measured_on"] = measured_on()
     arguments = {**settings_dict(settings), "format": form, "inputs": names, "profile": settings_dict(choice)}
     return StageReport("quantize", arguments, metrics)
 

@@ -37,7 +37,7 @@ def openvino_int8(
         graph: The full-precision ONNX graph.
         calibration: Encoded texts.
         settings: The recipe's `[quantize]` table.
-        choice: The profile's lengths.
+        choice: The profile's lengths and range.
         tuned: What the bundle's ONNX graph chose on the validation split: a bundle has one such choice.
         out: Folder for `model.xml` and `model.bin`.
 
@@ -51,7 +51,8 @@ def openvino_int8(
     made: dict[str, Any] = {}
 
     def make(rows: list[Encoded], tables: bool, leave: Collection[str], folder: Path) -> None:
-        told = quantize_openvino(graph, rows, names, folder, settings.calibration, settings.smooth, leave, tables)
+        how = (settings.calibration, settings.smooth, leave, tables, choice.reduce_range)
+        told = quantize_openvino(graph, rows, names, folder, *how)
         made.update(told)
 
     embeddings = settings.embeddings == "int8"

@@ -16,6 +16,7 @@ from edgebert.measure.results import Case, Result
 from edgebert.measure.suite import Suite
 from edgebert.measure.targets.machine import Child, Machine, Progress
 from edgebert.measure.variants import Variant
+from edgebert.measure.verdict import saturating
 
 # Scores (a regression's, a cosine) that differ by less are the same answer.
 SAME_SCORE = 0.01
@@ -51,6 +52,8 @@ def agree(
         raise InputError(f"{machine.name}: emulation shows answers, not times; give --data FILE to answer")
     data = {"file": workload.source, "sha256": workload.sha256, "rows": len(workload.examples)}
     result = Result(command, asdict(suite), data, machine.environment())
+    # Nothing is timed, so that nothing is said of disturbance.
+    result.verdict = {"saturating": saturating(variants, result.environment)}
     for number, variant in enumerate(variants, 1):
         job = {
             "bundle": str(variant.folder),

@@ -31,7 +31,7 @@ from edgebert.measure.suite import Suite
 from edgebert.measure.targets.machine import Machine
 from edgebert.measure.thermal import STATE
 from edgebert.measure.variants import Variant
-from edgebert.measure.verdict import verdict
+from edgebert.measure.verdict import saturating, verdict
 from edgebert.measure.waterfall import waterfall
 from edgebert.runtime.encode import TextEncoder
 from edgebert.runtime.tasks import device_half
@@ -179,7 +179,9 @@ class _Bench:
         found = self.machine.environment()
         after = {key: found.get(key) for key in STATE}
         self.result.environment_after = after
-        self.result.verdict = verdict(self.result.cases, self.result.environment, after)
+        on_cpu = [] if self.machine.name.startswith("cuda") else self.variants
+        saturated = saturating(on_cpu, self.result.environment)
+        self.result.verdict = verdict(self.result.cases, self.result.environment, after, saturated)
         if self.null_ns:
             p50_us = round(float(np.median(self.null_ns)) / 1e3, 3)
             self.result.null_model = {"p50_us": p50_us, "samples": len(self.null_ns)}

@@ -7,6 +7,7 @@ import platform
 from pathlib import Path
 from typing import Any
 
+from edgebert.cpu import read_cpuinfo, this_cpu
 from edgebert.measure import nvidia
 from edgebert.measure.thermal import machine_state
 from edgebert.runtime.cores import usable_cores
@@ -15,11 +16,15 @@ PACKAGES = ("edgebert", "numpy", "onnxruntime", "onnxruntime-gpu", "openvino", "
 
 
 def environment() -> dict[str, Any]:
-    """CPU, flags, cores, memory, kernel, versions, GPUs, and the state of all that; None for what cannot be read."""
-    cpuinfo, cores = _cpuinfo(), usable_cores()
+    """What this machine is, and the state it is in; None for what cannot be read.
+
+    CPU, its flags and INT8 instructions (`Cpu.int8`), cores, memory, kernel, versions, GPUs.
+    """
+    cpuinfo, cpu, cores = read_cpuinfo(), this_cpu(), usable_cores()
     flags = cpuinfo.get("flags") or cpuinfo.get("Features") or ""
     return {
-        "cpu": cpuinfo.get("model name") or cpuinfo.get("Model") or platform.processor() or platform.machine(),
+        "cpu": cpu.name,
+        "int8": cpu.int8,
         "family_model": "/".join(cpuinfo.get(key, "?") for key in ("cpu family", "model")),
         "machine": platform.machine(),
         "flags": sorted(flags.split()),
@@ -39,13 +44,6 @@ def _gpus() -> list[dict[str, Any]] | None:
     """What the GPUs are; their state is the machine's."""
     found = nvidia.gpus()
     return found and [{key: gpu[key] for key in ("name", "driver", "memory_mb")} for gpu in found]
-
-
-def _cpuinfo() -> dict[str, str]:
-    """First processor's entry of /proc/cpuinfo."""
-    text = _read("/proc/cpuinfo") or ""
-    pairs = (line.partition(":") for line in text.split("\n\n")[0].splitlines())
-    return {key.strip(): value.strip() for key, _, value in pairs}
 
 
 def _memory_mb() -> int | None:

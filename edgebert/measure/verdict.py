@@ -1,11 +1,13 @@
-"""Whether the machine was disturbed while it was measured, and by what."""
+"""Whether the machine was disturbed while it was measured, and by what; and whether INT8 sums saturated on it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
+from edgebert.cpu import INT8_NAMES, saturates
 from edgebert.measure.results import Case
+from edgebert.measure.variants import Variant
 
 # Last third over first third of a process, and slowest over fastest process of a variant: either way by a tenth.
 DRIFT_LIMIT = 1.10
@@ -14,19 +16,38 @@ SPREAD_LIMIT = 1.10
 OTHERS_LIMIT = 0.10
 
 
-def verdict(cases: Sequence[Case], before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
+def verdict(
+    cases: Sequence[Case], before: dict[str, Any], after: dict[str, Any], saturating: Sequence[str] = ()
+) -> dict[str, Any]:
     """Judge a run.
 
     Args:
         cases: With `drift`, `spread` and `others` where they are known.
         before: The machine before the first case.
         after: The machine after the last one.
+        saturating: What `saturating` found.
 
     Returns:
-        `disturbed`, and its `reasons` in words.
+        `disturbed`, and its `reasons` in words; `saturating`.
     """
     reasons = [*_throttled(before, after), *(reason for case in cases for reason in _reasons(case))]
-    return {"disturbed": bool(reasons), "reasons": reasons}
+    return {"disturbed": bool(reasons), "reasons": reasons, "saturating": list(saturating)}
+
+
+def saturating(variants: Sequence[Variant], environment: dict[str, Any]) -> list[str]:
+    """A sentence for every variant whose INT8 sums saturate on the measured CPU.
+
+    Args:
+        variants: What was measured there on the CPU.
+        environment: That machine's, with `int8`; a machine that does not say never saturates.
+    """
+    cpu = f"{environment.get('cpu')}, {INT8_NAMES.get(str(environment.get('int8')))}"
+    return [
+        f"{variant.name} ({variant.runtime}): INT8 sums saturate on the measured CPU ({cpu}), so its answers are less "
+        "accurate than with VNNI; export with --profile x86-avx2"
+        for variant in variants
+        if saturates(variant.manifest, variant.runtime, environment.get("int8"))
+    ]
 
 
 def _throttled(before: dict[str, Any], after: dict[str, Any]) -> list[str]:

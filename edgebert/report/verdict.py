@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from edgebert.report.numbers import between, number, plain, short, times
@@ -52,6 +52,14 @@ def verdicts(run: Run) -> list[Verdict]:
 
 
 def steadiness(run: Run) -> Steadiness:
+    """What the result says of the machine: its state, and whether INT8 sums saturated on it."""
+    found = _state(run)
+    saturating = (run.document.get("verdict") or {}).get("saturating")
+    told = "".join(f" {plain(sentence)}." for sentence in saturating) if isinstance(saturating, list) else ""
+    return replace(found, text=found.text + told)
+
+
+def _state(run: Run) -> Steadiness:
     """What the result says of the machine's state."""
     stopped = "" if run.document.get("finished", True) else "The run was stopped before its end. "
     verdict = run.document.get("verdict")

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from edgebert.bundle import check_files, read_manifest
+from edgebert.cpu import saturation, this_cpu, warn_once
 from edgebert.errors import BundleError, InputError
 from edgebert.runtime.cores import core_count
 from edgebert.runtime.cuda_graphs import open_cuda
@@ -38,8 +39,20 @@ def load_bundle(
         raise InputError(f"threads is {threads!r}; give 1 to {MOST_THREADS}")
     encoder = TextEncoder(path / "tokenizer.json", manifest["max_length"])
     session = open_session(path, manifest, runtime, threads, arena, provider=provider)
+    _warn_of_saturation(path, manifest, runtime, provider)
     model: Model = getattr(half, "MODEL", Model)(manifest, half.TASK(manifest, encoder), session)
     return model
+
+
+def _warn_of_saturation(path: Path, manifest: dict[str, Any], runtime: str | None, provider: Provider | None) -> None:
+    """Warn, once for a bundle, if its INT8 sums saturate on this CPU."""
+    runtime = runtime or manifest["runtime"]["default"]
+    name = provider[0] if provider else manifest["profile"]["export"]["provider"]
+    if runtime == "openvino" or name == CPU:
+        told = saturation(manifest, runtime, this_cpu())
+        if told:
+            # Past this function, load_bundle and edgebert.load: the line that asked for the bundle.
+            warn_once(f"{path}: {told}", stacklevel=4)
 
 
 def open_session(

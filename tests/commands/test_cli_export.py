@@ -1,6 +1,7 @@
 """`edgebert export` with input that cannot be used: one clear line, exit 2, nothing half-written."""
 
 import errno
+import json
 import os
 import shutil
 import sys
@@ -8,9 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from this_machine import pretend
 
+from edgebert.bundle import read_manifest
 from edgebert.cli import main
 from edgebert.commands.export import question_for
+from edgebert.cpu import measured_on
 
 
 def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
@@ -142,3 +146,60 @@ def test_threads_wait_briefly_unless_they_are_told_otherwise(
             monkeypatch.delenv(name)
     refused(capsys, str(recipe_file), "--data-dir", str(tmp_path / "no"), "--out", str(tmp_path / "o"))
     assert os.environ.get("GOMP_SPINCOUNT") == spins
+
+
+@pytest.mark.parametrize(
+    ("features", "profile", "has"),
+    [(["avx2"], "x86-avx2", "AVX2 without VNNI"), (["avx2", "avx512_vnni"], "x86-avx512-vnni", "VNNI")],
+)
+def test_an_export_is_for_the_machine_at_hand_if_nothing_names_another(
+    features: list[str], profile: str, has: str, recipe_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """Stopped before PyTorch is imported, and by then it has been said."""
+    pretend(monkeypatch, *features)
+    monkeypatch.setitem(sys.modules, "edgebert.pipeline", None)
+    out = ["--out", str(tmp_path / "out")]
+    main(["export", str(recipe_file), *out])
+    said = f"profile: {profile}, because this CPU (Some CPU) has {has}; --profile names another"
+    lines = capsys.readouterr().err.splitlines()
+    assert said in lines
+    assert f"exporting tiny for {profile}; finished stages are kept in {tmp_path / 'out.work'}" in lines
+    assert not any(line.startswith("warning: ") for line in lines)
+    for named in (["--profile", "raspberry-pi-5"], ["--set", "profile=raspberry-pi-5"]):
+        main(["export", str(recipe_file), *named, *out])
+        assert not any(line.startswith("profile: ") for line in capsys.readouterr().err.splitlines())
+
+
+def test_a_profile_whose_sums_saturate_here_is_warned_of_before_the_work(
+    recipe_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pretend(monkeypatch, "avx2")
+    monkeypatch.setitem(sys.modules, "edgebert.pipeline", None)
+    command = ["export", str(recipe_file), "--profile", "x86-avx512-vnni", "--out", str(tmp_path / "out")]
+    main(command)
+    said = (
+        "warning: profile x86-avx512-vnni has eight-bit weights, whose INT8 sums saturate on this CPU (Some CPU, AVX2 "
+        "without VNNI): quality is measured here, and is better on CPUs with VNNI; for this CPU: --profile x86-avx2"
+    )
+    assert said in capsys.readouterr().err.splitlines()
+    main([*command, "--set", "quantize.format=none"])
+    assert "saturate" not in capsys.readouterr().err
+
+
+def test_a_manifest_says_where_its_quality_was_measured(
+    recipe_file: Path, data_dir: Path, built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """A work folder that has come from another CPU measures again what depends on the CPU, and nothing else."""
+    assert read_manifest(built)["measured_on"] == measured_on()
+    pretend(monkeypatch, "avx2")
+    out, work = tmp_path / "out", shutil.copytree(built.with_name(built.name + ".work"), tmp_path / "work")
+    command = ["export", str(recipe_file), "--data-dir", str(data_dir), "--work", str(work), "--out", str(out)]
+    assert main([*command, "--profile", read_manifest(built)["profile"]["name"], "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    here = {"cpu": "Some CPU", "machine": "x86_64", "int8": "avx2"}
+    assert document["measured_on"] == read_manifest(out)["measured_on"] == here
+    assert "Measured on: Some CPU, x86_64, AVX2 without VNNI." in (out / "README.md").read_text()
+    if measured_on()["int8"] != "avx2":
+        assert [stage["title"] for stage in document["stages"] if not stage["cached"]] == ["quantize"]

@@ -1,13 +1,16 @@
 """`edgebert evaluate`: the manifest's own figure, the task's other ones, and faults by their line."""
 
 import json
+import warnings
 from pathlib import Path
 from typing import Any
 
 import pytest
 from command_line import Run, refused
+from this_machine import pretend
 
 import edgebert
+from edgebert.bundle import read_manifest, write_manifest
 
 
 def test_evaluate_gives_the_manifests_own_figure(built: Path, data_dir: Path, manifest: Any, run: Run) -> None:
@@ -17,6 +20,24 @@ def test_evaluate_gives_the_manifests_own_figure(built: Path, data_dir: Path, ma
     assert json.loads(out)["quality"] == pytest.approx(test)
     code, out, _ = run("evaluate", built, "--data", data_dir / "test.tsv")
     assert out.startswith(f"accuracy {test['value']:.4f} (95% {test['ci_low']:.4f} to {test['ci_high']:.4f}, 64 texts)")
+
+
+def test_sums_that_saturate_here_are_told_on_stderr(
+    bundle_copy: Path, data_dir: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pretend(monkeypatch, "avx2")
+    manifest = read_manifest(bundle_copy)
+    manifest["profile"]["export"] |= {"reduce_range": False, "weight_type": "int8"}
+    write_manifest(bundle_copy, manifest)
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        code, out, err = run("evaluate", bundle_copy, "--data", data_dir / "test.tsv", "--json")
+    assert code == 0
+    assert json.loads(out)["quality"]["n"] == 64
+    # One line, without the line of source that Python shows.
+    assert err.startswith(f"edgebert: warning: {bundle_copy}: INT8 sums saturate on this CPU")
+    assert err.endswith("export with --profile x86-avx2, whose weights have seven\n")
+    assert err.count("\n") == 1
 
 
 def test_every_metric_of_the_task_is_told_from_both_sides(built: Path, data_dir: Path, run: Run) -> None:

@@ -1,11 +1,13 @@
 """When a run is called disturbed, and what it says about it."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from edgebert.measure.results import Case
-from edgebert.measure.verdict import verdict
+from edgebert.measure.variants import Variant
+from edgebert.measure.verdict import saturating, verdict
 
 CALM = {"drift": 1.02, "spread": 1.05, "others": 0.03}
 
@@ -17,7 +19,7 @@ def case(**figures: Any) -> Case:
 
 def test_a_calm_run_is_not_disturbed() -> None:
     unknown = case(drift=None, spread=None, others=None)
-    assert verdict([case(), unknown], {}, {}) == {"disturbed": False, "reasons": []}
+    assert verdict([case(), unknown], {}, {}) == {"disturbed": False, "reasons": [], "saturating": []}
     edges = [
         case(others=0.9, scenario="memory"),
         case(drift=1.1),
@@ -72,3 +74,23 @@ def test_what_happened_before_the_run_does_not_disturb_it() -> None:
 def test_throttling_events_in_between_are_counted() -> None:
     found = verdict([], {"throttle_events": 9}, {"throttle_events": 12})
     assert found == {"disturbed": True, "reasons": ["the cores were slowed for their heat 3 times"]}
+
+
+def variant(name: str, precision: str, reduce_range: bool = False) -> Variant:
+    export = {"weight_type": "int8", "reduce_range": reduce_range}
+    manifest = {"precision": precision, "profile": {"export": export}, "stages": []}
+    return Variant(name, Path("b"), manifest, "onnxruntime")
+
+
+def test_a_bundle_whose_sums_saturate_on_the_measured_cpu_is_named() -> None:
+    variants = [variant("fp32", "fp32"), variant("bundle", "int8-dynamic"), variant("seven", "int8-dynamic", True)]
+    found = saturating(variants, {"cpu": "Old CPU", "int8": "avx2"})
+    assert found == [
+        "bundle (onnxruntime): INT8 sums saturate on the measured CPU (Old CPU, AVX2 without VNNI), so its answers are "
+        "less accurate than with VNNI; export with --profile x86-avx2"
+    ]
+    told = verdict([case()], {}, {}, found)
+    assert told == {"disturbed": False, "reasons": [], "saturating": found}
+    # With VNNI sums are exact, and an older EdgeBERT elsewhere does not say what its CPU has.
+    assert saturating(variants, {"cpu": "New CPU", "int8": "vnni"}) == []
+    assert saturating(variants, {"cpu": "Old CPU", "flags": ["avx2"]}) == []

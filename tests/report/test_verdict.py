@@ -132,3 +132,12 @@ def test_a_run_that_was_stopped_says_so() -> None:
     assert steadiness(stopped).text == (
         "The run was stopped before its end. The machine was not disturbed while this ran."
     )
+
+
+def test_sums_that_saturated_are_told_beside_the_machine_s_state() -> None:
+    for verdict in ({"disturbed": False, "reasons": []}, {}):
+        told = steadiness(
+            Run("run", document(verdict={**verdict, "saturating": ["bundle: INT8 sums saturate"]}), Path())
+        )
+        assert told.text.endswith(" bundle: INT8 sums saturate.")
+        assert told.disturbed is verdict.get("disturbed")

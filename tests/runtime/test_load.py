@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from this_machine import pretend
 
 import edgebert
-from edgebert.bundle import write_manifest
+from edgebert.bundle import read_manifest, write_manifest
 from edgebert.errors import BundleError, EdgeBertError, InputError, MissingDependencyError
 
 TEXTS = ["a good film", "the story was awful and cold", "warm meal and lovely play", "dull so poor a song"]
@@ -159,3 +160,52 @@ def test_threads_that_share_a_model_get_their_own_answers(built: Path, runtime: 
     with ThreadPoolExecutor(4) as pool:
         answers = list(pool.map(model, texts * 60))
     assert answers == expected * 60
+
+
+def full_range(bundle_copy: Path) -> Path:
+    """A bundle whose manifest says that its weights have eight bits."""
+    profile = read_manifest(bundle_copy)["profile"]
+    profile["export"] |= {"reduce_range": False, "weight_type": "int8"}
+    change(bundle_copy, profile=profile)
+    return bundle_copy
+
+
+@pytest.mark.filterwarnings("default::edgebert.SaturationWarning")
+def test_sums_that_saturate_here_are_warned_of_once(
+    bundle_copy: Path, monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder
+) -> None:
+    pretend(monkeypatch, "avx2")
+    folder = full_range(bundle_copy)
+    for _ in range(3):
+        edgebert.load(folder)
+    (warning,) = recwarn.list
+    assert warning.category is edgebert.SaturationWarning
+    # Where the bundle was asked for, not inside of EdgeBERT.
+    assert warning.filename == __file__
+    assert str(warning.message) == (
+        f"{folder}: INT8 sums saturate on this CPU (Some CPU, AVX2 without VNNI): the weights have eight bits, which "
+        "needs VNNI, so answers are less accurate than on a CPU that has it; export with --profile x86-avx2, whose "
+        "weights have seven"
+    )
+    other = folder.with_name("other")
+    shutil.copytree(folder, other)
+    edgebert.load(other)
+    assert str(recwarn.list[-1].message).startswith(f"{other}: INT8 sums saturate")
+    assert len(recwarn.list) == 2
+
+
+@pytest.mark.parametrize("features", [("avx2", "avx512_vnni"), ("avx2", "avx_vnni"), ()])
+def test_nothing_is_warned_of_where_sums_are_exact(
+    features: tuple[str, ...], bundle_copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Warnings are errors in these tests."""
+    pretend(monkeypatch, *features)
+    edgebert.load(full_range(bundle_copy))
+
+
+def test_seven_bits_are_right_everywhere(bundle_copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend(monkeypatch, "avx2")
+    profile = read_manifest(full_range(bundle_copy))["profile"]
+    profile["export"]["reduce_range"] = True
+    change(bundle_copy, profile=profile)
+    edgebert.load(bundle_copy)

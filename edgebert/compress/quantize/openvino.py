@@ -61,6 +61,7 @@ def quantize_openvino(
     smooth: float = 0.0,
     leave: Collection[str] = (),
     embeddings: bool = True,
+    reduce_range: bool = False,
 ) -> dict[str, Any]:
     """Quantize an FP32 ONNX graph on real texts, each unpadded, and write IR with INT8 weights.
 
@@ -76,15 +77,16 @@ def quantize_openvino(
         smooth: SmoothQuant's alpha.
         leave: Products, as `openvino_products` names them, that stay in full precision.
         embeddings: Whether tables are INT8 too.
+        reduce_range: Whether matrices have seven bits, so that sums do not saturate on x86 without VNNI.
 
     Returns:
-        For the manifest: what nncf was told of `calibration` and `smooth`.
+        For the manifest: what nncf was told of `calibration` and `smooth`, and `reduce_range`.
     """
     import nncf
 
     logging.getLogger("nncf").setLevel(logging.ERROR)
     dataset = nncf.Dataset([padded_inputs([row], names) for row in rows])
-    parameters = _parameters(calibration, smooth)
+    parameters = _parameters(calibration, smooth, reduce_range)
     model = read_named(graph)
     tables = [] if embeddings else [str(each.get_friendly_name()) for each in _operators(model, "Gather")]
     ignored = nncf.IgnoredScope(names=[*leave, *tables])
@@ -98,11 +100,16 @@ def quantize_openvino(
             advanced_parameters=parameters,
         )
     save_ir(quantized, out)
-    return {"calibration": METHODS[calibration], "smooth": parameters.smooth_quant_alphas.matmul}
+    alpha = parameters.smooth_quant_alphas.matmul
+    return {"calibration": METHODS[calibration], "smooth": alpha, "reduce_range": reduce_range}
 
 
-def _parameters(calibration: str, smooth: float) -> Any:  # noqa: ANN401
-    from nncf.quantization.advanced_parameters import AdvancedQuantizationParameters, AdvancedSmoothQuantParameters
+def _parameters(calibration: str, smooth: float, reduce_range: bool) -> Any:  # noqa: ANN401
+    from nncf.quantization.advanced_parameters import (
+        AdvancedQuantizationParameters,
+        AdvancedSmoothQuantParameters,
+        OverflowFix,
+    )
     from nncf.quantization.range_estimator import RangeEstimatorParametersSet
 
     estimators = {
@@ -110,6 +117,9 @@ def _parameters(calibration: str, smooth: float) -> Any:  # noqa: ANN401
         "mse": RangeEstimatorParametersSet.HISTOGRAM,
     }
     alphas = AdvancedSmoothQuantParameters(matmul=smooth) if smooth else AdvancedSmoothQuantParameters()
+    # nncf's own choice halves the range of the first convolutions alone: all of a BERT's matrices keep eight bits.
     return AdvancedQuantizationParameters(
-        activations_range_estimator_params=estimators.get(calibration), smooth_quant_alphas=alphas
+        overflow_fix=OverflowFix.ENABLE if reduce_range else OverflowFix.DISABLE,
+        activations_range_estimator_params=estimators.get(calibration),
+        smooth_quant_alphas=alphas,
     )

@@ -9,6 +9,7 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto
+from this_machine import choice_here
 
 from edgebert.compress import checkpoint
 from edgebert.compress.quantize import embeddings
@@ -25,9 +26,8 @@ from edgebert.recipe import QuantizeSettings
 from edgebert.runtime.encode import Encoded
 from edgebert.runtime.model import padded_inputs
 from edgebert.runtime.session import OnnxSession, Outputs
-from edgebert.target import read_target
 
-CHOICE = read_target("x86-avx512-vnni").export
+CHOICE = choice_here()
 NAMES = ["input_ids", "attention_mask"]
 HURT = {"a": 0.04, "b": 0.0, "c": 0.02, "d": 0.01}
 

@@ -12,6 +12,7 @@ import torch
 from family_checkpoints import FAMILIES, make_family
 from masked_words import IDS, SEEN, lines
 from safetensors.torch import load_file, save_file
+from this_machine import choice_here
 
 from edgebert.compress import arch
 from edgebert.compress import checkpoint as checkpoints
@@ -34,7 +35,6 @@ from edgebert.runtime.encode import Encoded, TextEncoder
 from edgebert.runtime.model import padded_inputs
 from edgebert.runtime.session import OnnxSession
 from edgebert.runtime.tasks.fill_mask import METRICS, FillMask, Settings
-from edgebert.target import read_target
 
 MASK, VOCABULARY = 4, 70
 
@@ -198,8 +198,7 @@ def test_int8_of_a_head_that_shares_the_word_table_can_be_taken_back(
     full, static = tmp_path / "full.onnx", tmp_path / "static.onnx"
     names = export_fast(model, fill_mask, ["logits"], 1, 32, full)
     rows = [Encoded(item["input_ids"], item["token_type_ids"]) for item in items(3, 32, 5, 17)]
-    choice = read_target("x86-avx512-vnni").export
-    quantize_static(fast_module(model, fill_mask, 1, 32), rows, ["logits"], 32, choice, static)
+    quantize_static(fast_module(model, fill_mask, 1, 32), rows, ["logits"], 32, choice_here(), static)
     folded, quantized = load_folded(full), onnx.load(static)
     everything = [*weight_products(folded), *head_matmuls(folded)]
     assert len(everything) == 6 + 2

@@ -1,0 +1,180 @@
+"""What this CPU computes INT8 matrix products with, and whether a bundle's products saturate on it.
+
+Eight-bit activations times eight-bit signed weights do not fit into the 16 bits in which x86 adds two of them without
+VNNI. ONNX Runtime and OpenVINO use that instruction (VPMADDUBSW) all the same, so large sums saturate there. Weights of
+seven bits (`reduce_range`) fit; so do unsigned weights, for which ONNX Runtime has another kernel. docs/machines.md has
+what was measured. Standard library only.
+"""
+
+from __future__ import annotations
+
+import platform
+import re
+import warnings
+from dataclasses import dataclass
+from functools import cache
+from itertools import takewhile
+from pathlib import Path
+from typing import Any, Literal
+
+from edgebert.errors import SaturationWarning
+
+Int8 = Literal["amx", "vnni", "avx2", "sse", "i8mm", "dotprod", "neon"]
+
+# What each of them is called in a message.
+INT8_NAMES: dict[str, str] = {
+    "amx": "AMX",
+    "vnni": "VNNI",
+    "avx2": "AVX2 without VNNI",
+    "sse": "neither AVX2 nor VNNI",
+    "i8mm": "i8mm",
+    "dotprod": "dot product without i8mm",
+    "neon": "NEON without dot product",
+}
+# Where sums of eight-bit weights saturate.
+NARROW = {"onnxruntime": ("avx2",), "openvino": ("avx2", "sse")}
+X86, ARM = "x86_64", "aarch64"
+# Index, register and bit of glibc's table of CPUID answers (sys/platform/x86.h); "active" registers stand behind the
+# four that CPUID gave, and hold what the operating system has enabled too.
+LEAF_7, LEAF_7_1 = 1, 6
+EAX, EBX, ECX, EDX = 4, 5, 6, 7
+X86_BITS = {
+    "avx2": (LEAF_7, EBX, 5),
+    "avx512f": (LEAF_7, EBX, 16),
+    "avx512_vnni": (LEAF_7, ECX, 11),
+    "amx_int8": (LEAF_7, EDX, 25),
+    "avx_vnni": (LEAF_7_1, EAX, 4),
+}
+ARM_FEATURES = ("asimddp", "i8mm")
+CPUINFO = Path("/proc/cpuinfo")
+
+
+@dataclass(frozen=True)
+class Cpu:
+    """A processor: its name, its architecture, and those of its features that INT8 depends on; None if unknown."""
+
+    name: str
+    machine: str
+    features: frozenset[str] | None
+
+    @property
+    def int8(self) -> Int8 | None:
+        """The instructions that INT8 matrix products run with here; None if unknown."""
+        has = self.features
+        if has is None or self.machine not in (X86, ARM):
+            return None
+        if self.machine == ARM:
+            return "i8mm" if "i8mm" in has else "dotprod" if "asimddp" in has else "neon"
+        if "amx_int8" in has:
+            return "amx"
+        return "vnni" if has & {"avx512_vnni", "avx_vnni"} else "avx2" if "avx2" in has else "sse"
+
+    def __str__(self) -> str:
+        """For a message."""
+        return f"{self.name}, {INT8_NAMES[self.int8]}" if self.int8 else self.name
+
+
+def this_cpu() -> Cpu:
+    """The processor that this process sees, an emulated one too."""
+    first = read_cpuinfo()
+    machine = {"AMD64": X86, "arm64": ARM, "ARM64": ARM}.get(platform.machine(), platform.machine())
+    name = first.get("model name") or first.get("Model") or platform.processor() or machine
+    return Cpu(name, machine, _features(machine, first))
+
+
+def read_cpuinfo() -> dict[str, str]:
+    """The first processor's entry of /proc/cpuinfo; empty if there is none, as on macOS and Windows."""
+    try:
+        # No further than the first blank line: of hundreds of cores the kernel takes milliseconds to tell.
+        with CPUINFO.open(encoding="utf-8", errors="replace") as opened:
+            pairs = [line.partition(":") for line in takewhile(str.strip, opened)]
+    except OSError:
+        return {}
+    return {key.strip(): value.strip() for key, _, value in pairs}
+
+
+def _features(machine: str, first: dict[str, str]) -> frozenset[str] | None:
+    if machine == ARM:
+        known = first.get("Features")
+        return None if known is None else frozenset(ARM_FEATURES) & frozenset(known.split())
+    if machine != X86:
+        return None
+    # Under qemu-user /proc/cpuinfo still lists the host's flags. CPUID does not, and glibc keeps what it answered.
+    found = glibc_features()
+    if found is None and "flags" in first:
+        found = frozenset(X86_BITS) & frozenset(first["flags"].split())
+    return found
+
+
+def glibc_features() -> frozenset[str] | None:
+    """The x86 features that glibc found by CPUID when this process began; None before glibc 2.33 and elsewhere."""
+    try:
+        import ctypes
+
+        lookup = ctypes.CDLL(None)["__x86_get_cpuid_feature_leaf"]
+    except (ImportError, AttributeError, OSError, TypeError):
+        return None
+    lookup.argtypes, lookup.restype = [ctypes.c_uint], ctypes.POINTER(ctypes.c_uint32 * 8)
+    leaves = {index: lookup(index).contents for index in (LEAF_7, LEAF_7_1)}
+    return frozenset(name for name, (leaf, register, bit) in X86_BITS.items() if leaves[leaf][register] >> bit & 1)
+
+
+def measured_on() -> dict[str, str | None]:
+    """This CPU for a manifest: name, architecture, INT8 instructions. Same kind of machine, same values: no clock."""
+    cpu = this_cpu()
+    return {"cpu": re.sub(r"\s*@.*", "", cpu.name), "machine": cpu.machine, "int8": cpu.int8}
+
+
+def shown_cpu(found: dict[str, Any]) -> str:
+    """What `measured_on` found, for a reader."""
+    form = INT8_NAMES.get(str(found.get("int8")))
+    return ", ".join(filter(None, [str(found.get("cpu")), str(found.get("machine")), form]))
+
+
+def has_full_range_weights(manifest: dict[str, Any], runtime: str) -> bool:
+    """Whether a bundle's graph for a runtime multiplies by signed eight-bit weights of the full range."""
+    if runtime == "openvino":
+        # Bundles from before `reduce_range` was written here have eight bits: nncf was never told otherwise.
+        last = manifest["stages"][-1] if manifest["stages"] else None
+        metrics = last.get("metrics") if isinstance(last, dict) else None
+        made = metrics.get("openvino") if isinstance(metrics, dict) else None
+        return isinstance(made, dict) and not made.get("reduce_range", False)
+    precision, choice = str(manifest["precision"]), manifest["profile"]["export"]
+    # Static INT8 has signed weights whatever the profile says.
+    signed = precision == "int8-static" or choice.get("weight_type") == "int8"
+    return precision.startswith("int8") and signed and not choice.get("reduce_range", False)
+
+
+def saturates(manifest: dict[str, Any], runtime: str, int8: str | None) -> bool:
+    """Whether a bundle's INT8 sums saturate on a CPU.
+
+    ONNX Runtime's kernels before AVX2 are exact, OpenVINO's are not (run under qemu, docs/machines.md). Signed
+    activations are no way out: on x86 ONNX Runtime makes them unsigned.
+
+    Args:
+        manifest: The bundle's.
+        runtime: `onnxruntime` or `openvino`, on the CPU.
+        int8: The CPU's INT8 instructions (`Cpu.int8`); None, unknown, never saturates.
+    """
+    return int8 in NARROW[runtime] and has_full_range_weights(manifest, runtime)
+
+
+def saturation(manifest: dict[str, Any], runtime: str, cpu: Cpu) -> str | None:
+    """The warning that a bundle's sums saturate on a CPU, with the remedy; None if they do not."""
+    if not saturates(manifest, runtime, cpu.int8):
+        return None
+    return (
+        f"INT8 sums saturate on this CPU ({cpu}): the weights have eight bits, which needs VNNI, so answers are less "
+        "accurate than on a CPU that has it; export with --profile x86-avx2, whose weights have seven"
+    )
+
+
+@cache
+def warn_once(message: str, stacklevel: int) -> None:
+    """Raise a `SaturationWarning`, once a process for a message.
+
+    Args:
+        message: What saturates, and the remedy.
+        stacklevel: As `warnings.warn` counts it, from the caller of this function.
+    """
+    warnings.warn(message, SaturationWarning, stacklevel=stacklevel + 1)

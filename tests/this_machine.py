@@ -1,0 +1,27 @@
+"""What tests of INT8 need to know of the CPU they run on: the form that is right here, and a CPU to pretend."""
+
+import platform
+
+import pytest
+
+from edgebert import cpu
+from edgebert.cpu import this_cpu
+from edgebert.target import ExportChoice, fitting_profile, read_target
+
+
+def profile_here() -> str:
+    """Name of the profile whose INT8 form is exact on this CPU."""
+    return fitting_profile(this_cpu())[0]
+
+
+def choice_here() -> ExportChoice:
+    """The INT8 form that is exact on this CPU."""
+    return read_target(profile_here()).export
+
+
+def pretend(monkeypatch: pytest.MonkeyPatch, *features: str, machine: str = "x86_64") -> None:
+    """Let this process take its CPU for one of these features."""
+    monkeypatch.setattr(platform, "machine", lambda: machine)
+    monkeypatch.setattr(cpu, "glibc_features", lambda: frozenset(features))
+    first = {"model name": "Some CPU", "Features": " ".join(features)}
+    monkeypatch.setattr(cpu, "read_cpuinfo", lambda: first)
