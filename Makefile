@@ -5,7 +5,7 @@ READY := $(VENV)/.ready
 DEMO := build/demo
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: setup demo test fuzz lint typecheck bench clean
+.PHONY: setup demo test test-haswell test-nehalem fuzz lint typecheck bench clean
 
 setup: $(READY)  ## make .venv and install EdgeBERT with everything it takes to develop it
 
@@ -28,6 +28,13 @@ demo: setup  ## the whole chain on generated smart-home commands: fine-tune to m
 
 test: setup  ## every test, in as many processes as there are cores, at most four
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+
+# Under emulation: docs/machines.md says how long it takes. TESTS=tests/test_cpu.py is what needs no PyTorch.
+TESTS ?= tests
+
+test-haswell test-nehalem: test-%: setup  ## the tests of INT8 as a CPU with AVX2 alone, or with neither AVX2 nor VNNI
+	bench/qemu-setup --x86
+	bench/as-cpu $* -m pytest -m int8 $(TESTS) --numprocesses auto --maxprocesses 4 --dist loadfile
 
 fuzz: setup  ## damaged bundles, odd texts, damaged data files and killed exports in great number; half an hour
 	EDGEBERT_FUZZ=long $(BIN)/python -m pytest tests/fuzz

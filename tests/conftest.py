@@ -7,7 +7,10 @@ import random
 from pathlib import Path
 
 import pytest
+from this_machine import start_children_under
 
+if "EDGEBERT_TEST_EMULATOR" in os.environ:
+    start_children_under(os.environ["EDGEBERT_TEST_EMULATOR"])
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 # Some tests import onnxruntime before edgebert.

@@ -16,6 +16,8 @@ from edgebert.errors import SettingsError
 from edgebert.runtime.session import OnnxSession, OpenVinoSession, Session
 from edgebert.target import fitting_profile, profile_names, read_target
 
+pytestmark = pytest.mark.int8
+
 XEON = """processor\t: 0
 model name\t: Intel(R) Xeon(R) CPU @ 2.20GHz
 flags\t\t: fpu sse4_2 avx2 avx512f avx512_vnni amx_int8
@@ -166,7 +168,6 @@ def products(signed: bool, largest: int) -> tuple[onnx.ModelProto, np.ndarray, n
     return model, values, exact
 
 
-@pytest.mark.int8_brief
 @pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
 @pytest.mark.parametrize(("signed", "largest"), [(False, 127), (False, 64), (True, 127), (True, 64)])
 def test_sums_saturate_here_where_it_is_said_and_nowhere_else(

@@ -1,6 +1,9 @@
 """What tests of INT8 need to know of the CPU they run on: the form that is right here, and a CPU to pretend."""
 
 import platform
+import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -25,3 +28,11 @@ def pretend(monkeypatch: pytest.MonkeyPatch, *features: str, machine: str = "x86
     monkeypatch.setattr(cpu, "glibc_features", lambda: frozenset(features))
     first = {"model name": "Some CPU", "Features": " ".join(features)}
     monkeypatch.setattr(cpu, "read_cpuinfo", lambda: first)
+
+
+def start_children_under(emulator: str) -> None:
+    """Let the processes that tests start with `sys.executable` run under an emulator too (`bench/as-cpu`)."""
+    wrapper = Path(tempfile.mkdtemp(prefix="edgebert-python-")) / "python"
+    wrapper.write_text(f'#!/bin/sh\nexec {emulator} "{sys.executable}" "$@"\n')
+    wrapper.chmod(0o755)
+    sys.executable = str(wrapper)

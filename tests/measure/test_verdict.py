@@ -73,7 +73,7 @@ def test_what_happened_before_the_run_does_not_disturb_it() -> None:
 
 def test_throttling_events_in_between_are_counted() -> None:
     found = verdict([], {"throttle_events": 9}, {"throttle_events": 12})
-    assert found == {"disturbed": True, "reasons": ["the cores were slowed for their heat 3 times"]}
+    assert found == {"disturbed": True, "reasons": ["the cores were slowed for their heat 3 times"], "saturating": []}
 
 
 def variant(name: str, precision: str, reduce_range: bool = False) -> Variant:

@@ -79,7 +79,9 @@ def _arm(cpu: str, sources: Path) -> Machine:
 def _x86(cpu: str) -> Machine:
     """A machine whose processes are this Python's, with its packages and this EdgeBERT."""
     if platform.machine() != X86:
-        raise InputError(f"qemu://{cpu}: runs this machine's own Python, so it needs x86_64; here is {platform.machine()}")
+        raise InputError(
+            f"qemu://{cpu}: runs this machine's own Python, so it needs x86_64; here is {platform.machine()}"
+        )
     qemu, setup = x86_folder() / "qemu-x86_64", "bench/qemu-setup --x86"
     _check_there(cpu, "x86", (qemu,), setup)
     name = X86_CPUS[cpu]

@@ -27,6 +27,8 @@ from edgebert.runtime.encode import Encoded
 from edgebert.runtime.model import padded_inputs
 from edgebert.runtime.session import OnnxSession, Outputs
 
+pytestmark = pytest.mark.int8
+
 CHOICE = choice_here()
 NAMES = ["input_ids", "attention_mask"]
 HURT = {"a": 0.04, "b": 0.0, "c": 0.02, "d": 0.01}

@@ -29,6 +29,8 @@ from edgebert.runtime.model import padded_inputs
 from edgebert.runtime.session import OnnxSession, OpenVinoSession, Outputs, Session
 from edgebert.runtime.tasks.text_classification import TextClassification
 
+pytestmark = pytest.mark.int8
+
 CHOICE = choice_here()
 CPU = "CPUExecutionProvider"
 NAMES = ["input_ids", "attention_mask"]
@@ -256,9 +258,7 @@ def test_openvino_is_calibrated_as_asked_and_stays_close(
     method: str, full: Path, reference: list[Outputs], rows: list[Encoded], tmp_path: Path
 ) -> None:
     usual = quantize_openvino(full, rows, NAMES, tmp_path / "usual")
-    asked = quantize_openvino(
-        full, rows, NAMES, tmp_path / "asked", method, 0.5, reduce_range=CHOICE.reduce_range
-    )
+    asked = quantize_openvino(full, rows, NAMES, tmp_path / "asked", method, 0.5, reduce_range=CHOICE.reduce_range)
     assert usual == {"calibration": "mean of each text's extremes", "smooth": 0.95, "reduce_range": False}
     assert asked["smooth"] == 0.5
     assert asked["calibration"] != usual["calibration"]

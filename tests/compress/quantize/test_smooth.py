@@ -20,6 +20,8 @@ from edgebert.runtime.session import OnnxSession, Outputs
 from edgebert.target import read_target
 
 # Weights of seven bits: without VNNI those of eight saturate, and their error would hide every other.
+pytestmark = pytest.mark.int8
+
 CHOICE = read_target("x86-avx2").export
 NAMES = ["input_ids", "attention_mask"]
 OUTLIER = 60.0

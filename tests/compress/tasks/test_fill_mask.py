@@ -191,6 +191,7 @@ def test_the_graph_has_the_scores_of_every_token(
     assert compare(reference, session, names, rows, FillMask.OUTPUTS).max_difference <= 1e-5
 
 
+@pytest.mark.int8
 def test_int8_of_a_head_that_shares_the_word_table_can_be_taken_back(
     shallow_language_model: Path, tmp_path: Path
 ) -> None:
