@@ -100,6 +100,16 @@ def test_a_column_that_is_not_there_is_told_by_the_name_of_its_setting(tmp_path:
     assert refused(tmp_path, "\na O\n", **options) == expected
 
 
+@pytest.mark.parametrize("separator", ["\t", " "])
+@pytest.mark.parametrize("char", list("\x0b\x0c\x1c\x1d\x1e\x1f\x85\u2028\u2029"))
+def test_what_python_takes_for_a_line_break_is_a_part_of_its_word(tmp_path: Path, char: str, separator: str) -> None:
+    word = f"new{char}york"
+    rows = [f"{word}{separator}B-LOC", f"{char}{separator}O", f"a{separator}O", "", f"b{separator}O"]
+    first, second = read(tmp_path, "\n".join(rows) + "\n")
+    assert (first.words, first.label) == ((word, char, "a"), ("B-LOC", "O", "O"))
+    assert (second.words, second.line) == (("b",), 5)
+
+
 @pytest.mark.parametrize(
     ("text", "tag_column", "columns"),
     [

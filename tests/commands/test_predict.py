@@ -71,6 +71,18 @@ def test_predict_reads_stdin(built: Path, run: Run, monkeypatch: pytest.MonkeyPa
     assert [line.split("\t")[0] for line in out.splitlines()] == ["pos", "neg"]
 
 
+def test_only_a_line_feed_ends_a_line_of_stdin_or_of_a_file(
+    built: Path, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = [f"a good{char}film" for char in "\x0b\x0c\x1c\x1d\x1e\x1f\x85\u2028\u2029"]
+    monkeypatch.setattr("sys.stdin", given_on_stdin("\n".join(texts)))
+    (tmp_path / "in.txt").write_text("\n".join(texts), encoding="utf-8", newline="")
+    for more in ([], ["--input", tmp_path / "in.txt"]):
+        code, out, _ = run("predict", built, *more, "--json")
+        assert code == 0
+        assert [answer["text"] for answer in json.loads(out)] == texts
+
+
 def test_every_line_of_stdin_is_asked_with_the_second_text(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("edgebert.load", lambda *_, **__: " <- ".join)
     monkeypatch.setattr("sys.stdin", given_on_stdin("who?\n\nwhere?\n"))

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+from trained_tokenizers import numbered_alike
 
 from edgebert.compress.pieces import Document, always_kept, check_supported, cut, taken_along
 from edgebert.errors import SettingsError
@@ -44,6 +45,7 @@ def trained(kind: str, seed: int) -> Tokenizer:
             show_progress=False,
         )
     tokenizer.train_from_iterator(texts(seed, 400), trainer)
+    tokenizer = numbered_alike(tokenizer, special)
     tokenizer.add_special_tokens([AddedToken(token, special=True) for token in special])
     pairs = [(token, tokenizer.token_to_id(token)) for token in ("</s>", "<s>")]
     tokenizer.post_processor = processors.RobertaProcessing(*pairs)

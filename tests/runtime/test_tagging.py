@@ -169,6 +169,23 @@ def test_an_entity_is_exactly_what_stands_at_its_place(encoder: Any, text: str, 
     assert len(tagged.words) == len(tagged.tags)
 
 
+@pytest.mark.parametrize("char", list("\x0b\x0c\x1c\x1d\x1e\x1f\x85\u2028\u2029"))
+def test_a_form_feed_inside_an_entity_keeps_its_place(encoder: Any, char: str) -> None:
+    """It parts the words of a raw text, and stays inside a word that comes as one."""
+    text = f"x ann{char}lee, rome{char}"
+    found = read(tagger_of(encoder(32)), text)
+    assert [(each.text, each.start, each.end) for each in found.entities] == [
+        (f"ann{char}lee", 2, 9),
+        ("rome", 11, 15),
+    ]
+    assert found.words == ("x", "ann", "lee", ",", "rome")
+    words = Words(("x", f"ann{char}", "lee", char, "rome"))
+    found = read(tagger_of(encoder(32)), words)
+    assert found.words == words.words
+    assert [(each.label, each.text) for each in found.entities] == [("PER", f"ann{char} lee"), ("LOC", "rome")]
+    assert all(str(words)[each.start : each.end] == each.text for each in found.entities)
+
+
 def test_a_word_without_a_piece_is_outside(encoder: Any) -> None:
     tagged = read(tagger_of(encoder(32)), "Ann \x07 Rome")
     assert tagged.tags == ("B-PER", "O", "B-LOC")
