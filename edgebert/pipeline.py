@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -25,6 +26,13 @@ from edgebert.compress.quantize.aware import train_aware
 from edgebert.compress.recover import recover
 from edgebert.compress.report import StageReport
 from edgebert.compress.run import Run
+from edgebert.compress.sentence_folder import (
+    differences,
+    encoder_folder,
+    read_sentence_folder,
+    with_sentence_settings,
+)
+from edgebert.compress.tokenizer_file import check_vocabulary
 from edgebert.compress.vocabulary import VERSION as VOCABULARY_VERSION
 from edgebert.compress.vocabulary import cut_settings, cut_vocabulary, recover_vocabulary
 from edgebert.cpu import this_cpu
@@ -93,11 +101,14 @@ class _Build:
     def __init__(
         self, recipe: Recipe, target: Target, source: str, data_dir: Path, out: Path, workdir: Workdir
     ) -> None:
-        self.recipe, self.target, self.out, self.workdir = recipe, target, out, workdir
+        self.target, self.out, self.workdir = target, out, workdir
         self.source = source
-        self.checkpoint = checkpoint.resolve(source)
+        given = checkpoint.resolve(source)
+        self.recipe = recipe = _as_folder_says(recipe, given)
+        self.checkpoint = encoder_folder(given)
         checkpoint.check_folder(self.checkpoint)
-        checkpoint.load_tokenizer(self.checkpoint)
+        tokenizer = checkpoint.load_tokenizer(self.checkpoint)
+        check_vocabulary(self.checkpoint, tokenizer, checkpoint.load_config(self.checkpoint).vocab_size)
         check_fit(self.checkpoint, recipe)
         self.run_constants = Run(recipe.task, recipe.metric, recipe.seed, recipe.data.max_length)
         replaced = recipe.finetune is not None and recipe.finetune.when == "always"
@@ -336,6 +347,17 @@ def _remove_bundles(root: Path, keep: Collection[str]) -> None:
         for left in (*root.glob(".[0-9]-*.old"), *root.glob(".[0-9]-*.partial")):
             shutil.rmtree(left)
     distributed.wait()
+
+
+def _as_folder_says(recipe: Recipe, folder: Path) -> Recipe:
+    """A recipe for embeddings, with the settings of a sentence-transformers folder that it does not state itself."""
+    found = read_sentence_folder(folder) if recipe.task == "similarity" else None
+    if found is None:
+        return recipe
+    if distributed.is_main():
+        for sentence in differences(recipe, found):
+            sys.stderr.write(f"edgebert: {folder}: {sentence}\n")
+    return with_sentence_settings(recipe, found)
 
 
 def _data(recipe: Recipe, data_dir: Path, head: list[str] | None) -> TaskData:

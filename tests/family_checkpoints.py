@@ -35,7 +35,7 @@ def make_family(
     tokenizer = tokenizer or make_tokenizer(family)
     model_class = getattr(transformers, f"AutoModelFor{head}" if head else "AutoModel")
     torch.manual_seed(seed)
-    model = model_class.from_config(make_config(family, len(tokenizer), **config))
+    model = model_class.from_config(make_config(family, max(tokenizer.get_vocab().values()) + 1, **config))
     with torch.no_grad():
         for parameter in model.parameters():
             parameter += 0.05 * torch.randn_like(parameter)

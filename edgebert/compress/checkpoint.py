@@ -21,6 +21,7 @@ from edgebert.compress.label_names import label_names
 from edgebert.compress.normalizer import normalizer_settings
 from edgebert.compress.report import StageReport
 from edgebert.compress.tasks import workstation_half
+from edgebert.compress.tokenizer_file import load_tokenizer as load_tokenizer
 from edgebert.compress.weight_files import check_weights, load_weights, weight_shapes
 from edgebert.errors import CheckpointError
 
@@ -30,7 +31,6 @@ transformers.utils.logging.disable_progress_bar()
 # Eager attention trains a fifth faster than SDPA on short texts (CPU), and exports without NaN guards.
 ATTENTION = "eager"
 VERSION = 1
-SPECIAL_TOKENS = ("cls_token", "sep_token", "pad_token")
 # What transformers 5 saves, and what older versions did.
 TOKENIZER_FILES = (("tokenizer.json",), ("vocab.txt",), ("vocab.json", "merges.txt"))
 
@@ -78,23 +78,6 @@ def check_folder(folder: Path) -> None:
         )
     check_weights(folder)
     normalizer_settings(folder)
-
-
-def load_tokenizer(folder: Path) -> Any:  # noqa: ANN401
-    """The checkpoint's own tokenizer, with [CLS], [SEP] and [PAD].
-
-    Raises:
-        CheckpointError: It cannot be read, one of the three is missing, or its files disagree about the normalizer.
-    """
-    settings = normalizer_settings(folder)
-    try:
-        tokenizer = transformers.AutoTokenizer.from_pretrained(str(folder), use_fast=True, **settings)
-    except Exception as error:  # noqa: BLE001 - transformers raises what it likes here
-        raise CheckpointError(f"{folder}: tokenizer cannot be read ({_first_line(error)})") from None
-    missing = [name for name in SPECIAL_TOKENS if getattr(tokenizer, name, None) is None]
-    if missing:
-        raise CheckpointError(f"{folder}: tokenizer has no {', '.join(missing)}; an encoder needs all three")
-    return tokenizer
 
 
 def head_labels(folder: Path) -> list[str] | None:

@@ -60,7 +60,7 @@ def write_bundle(
         copy_graphs(graph, folder)
         if "openvino" in parts.formats and not (folder / "openvino").is_dir():
             write_openvino(folder / GRAPH, folder / "openvino")
-        _write_tokenizer(parts.job.model, parts.recipe.data.max_length, folder)
+        _write_tokenizer(parts.job.model, parts.recipe.data.max_length, reports[-1].arguments["inputs"], folder)
         plain = reports[-1].arguments.get("kind") == "plain"
         config = _config(parts, None if plain else parts.recipe.data.max_length)
         (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
@@ -73,13 +73,13 @@ def write_bundle(
         bundle.write_manifest(folder, manifest)
 
 
-def _write_tokenizer(source: Path, max_length: int, folder: Path) -> None:
-    """The model's tokenizer, for readers without us: cut to what the graph takes, padded on the right.
+def _write_tokenizer(source: Path, max_length: int, inputs: Sequence[str], folder: Path) -> None:
+    """Write the model's tokenizer for other readers: cut to what the graph takes, with its inputs, padded on the right.
 
     Positions and packed attention (`exporters.packed`) are counted from the left.
     """
     tokenizer = Tokenizer.from_file(str(source / "tokenizer.json"))
-    tokenizer.enable_truncation(max_length)
+    tokenizer.enable_truncation(max_length, direction=(tokenizer.truncation or {}).get("direction", "right"))
     if padding := tokenizer.padding:
         kept = {key: padding[key] for key in ("pad_id", "pad_type_id", "pad_token")}
         tokenizer.enable_padding(direction="right", **kept)
@@ -90,6 +90,10 @@ def _write_tokenizer(source: Path, max_length: int, folder: Path) -> None:
         config.pop(key, None)
     config |= {key: max_length for key in ("model_max_length", "max_length") if key in config}
     config |= {"padding_side": "right"} if "padding_side" in config else {}
+    config["model_input_names"] = list(inputs)
+    # transformers 4 does not know the name that transformers 5 gives its general class.
+    if config.get("tokenizer_class") == "TokenizersBackend":
+        config["tokenizer_class"] = "PreTrainedTokenizerFast"
     (folder / "tokenizer_config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
 
 

@@ -43,6 +43,7 @@ class TextEncoder:
             raise BundleError(f"{tokenizer_file}: not a tokenizer ({error}); export the bundle again") from None
         self._tokenizer.no_padding()
         self.max_length = max_length
+        self._side = (self._tokenizer.truncation or {}).get("direction", "right")
         self._tokenizer.no_truncation()
         self._stride: int | None = None
 
@@ -142,7 +143,7 @@ class TextEncoder:
             raise TextError(f"text pair {text_pair[:40]!r} holds no token; give at least one word")
         if len(encoding) <= self.max_length:
             return Encoded(encoding.ids, encoding.type_ids)
-        return _cut(encoding, self.max_length)
+        return _cut(encoding, self.max_length, self._side)
 
     def _room(self, taken: int) -> int:
         """Tokens left in a window."""
@@ -160,8 +161,8 @@ class TextEncoder:
             self._stride = None
 
 
-def _cut(encoding: Encoding, max_length: int) -> Encoded:
-    """The first tokens of one or two texts: of two the longer is cut first, as tokenizers' longest_first does it."""
+def _cut(encoding: Encoding, max_length: int, side: str) -> Encoded:
+    """Cut one or two texts on a side; of two the longer is cut first, as tokenizers' longest_first does it."""
     parts = encoding.sequence_ids
     lengths = parts.count(0), parts.count(1)
     room = max(0, max_length - (len(parts) - sum(lengths)))
@@ -172,7 +173,9 @@ def _cut(encoding: Encoding, max_length: int) -> Encoded:
     if lengths[0] > lengths[1]:
         kept.reverse()
     starts = [parts.index(text) if length else 0 for text, length in enumerate(lengths)]
-    chosen = [at for at, text in enumerate(parts) if text is None or at - starts[text] < kept[text]]
+    if side == "left":
+        starts = [start + length - rest for start, length, rest in zip(starts, lengths, kept, strict=True)]
+    chosen = [at for at, text in enumerate(parts) if text is None or 0 <= at - starts[text] < kept[text]]
     ids, type_ids = encoding.ids, encoding.type_ids
     return Encoded([ids[at] for at in chosen], [type_ids[at] for at in chosen], truncated=True)
 

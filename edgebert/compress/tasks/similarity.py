@@ -72,8 +72,9 @@ class SimilarityHalf:
         return _Encoders(model_class_for("feature-extraction", config.model_type))
 
     def outputs(self, result: Any) -> tuple[Tensor, ...]:  # noqa: ANN401
-        """Embeddings. *Shape*: (batch, width), float32, every row of length 1."""
-        return (embedding(result.last_hidden_state.float(), result.attention_mask, self.settings.pooling),)
+        """Embeddings. *Shape*: (batch, width), float32; rows of length 1 unless `normalize` is off."""
+        vectors: tuple[Tensor, ...] = self.head_module()(result.last_hidden_state.float(), result.attention_mask)
+        return vectors
 
     def training_windows(self, task: SentenceSimilarity, example: Example) -> list[Encoded]:
         """The first text; its pair rides along in the targets, so that no batch parts them."""
@@ -129,15 +130,20 @@ class SimilarityHalf:
         A student of another width than its teacher's learns the cosines alone. The temperature is not used.
         """
         wanted = theirs[0].float()
-        loss = torch.stack([relations(vectors, wanted) for vectors in self._cuts(ours[0])]).mean()
+        unit = functional.normalize(wanted, dim=-1)
+        loss = torch.stack([relations(vectors, unit) for vectors in self._cuts(ours[0])]).mean()
         if ours[0].shape == wanted.shape:
             loss = loss + distance(ours[0], wanted)
         return loss
 
     def head(self, model: Any) -> nn.Module:  # noqa: ANN401
-        """Pooling and normalisation."""
-        self.check_width(int(model.config.hidden_size))
-        return EmbeddingHead(self.settings.pooling)
+        """Pooling, and normalisation unless `normalize` is off."""
+        self.check_width(int(model.config.hidden_size) * len(self.settings.pooling.split("+")))
+        return self.head_module()
+
+    def head_module(self) -> EmbeddingHead:
+        """The head that these settings ask for."""
+        return EmbeddingHead(self.settings.pooling, self.settings.normalize)
 
     def check_width(self, full: int) -> None:
         """Refuse `head.widths` that are no narrower than embeddings of this width.
@@ -157,32 +163,73 @@ class SimilarityHalf:
     def _cuts(self, vectors: Tensor) -> list[Tensor]:
         """Embeddings cut to every width and normalised anew, the whole ones last."""
         self.check_width(vectors.shape[1])
-        cut = [functional.normalize(vectors[:, :width].float(), dim=-1) for width in self.settings.widths]
-        return [*cut, vectors.float()]
+        widths = (*self.settings.widths, vectors.shape[1])
+        return [functional.normalize(vectors[:, :width].float(), dim=-1) for width in widths]
 
 
 class EmbeddingHead(nn.Module):
     """Pooling and normalisation, in the graph: what comes out is what a caller compares."""
 
-    def __init__(self, pooling: str) -> None:
-        """Take `mean` or `cls`."""
+    def __init__(self, pooling: str, normalize: bool) -> None:
+        """Take the names of poolings, joined by "+", and whether vectors are divided by their length."""
         super().__init__()
-        self.pooling = pooling
+        self.pooling, self.normalize = pooling, normalize
 
     def forward(self, hidden: Tensor, attention_mask: Tensor) -> tuple[Tensor, ...]:
         """Embeddings. *Shape*: (batch, width)."""
-        return (embedding(hidden, attention_mask, self.pooling),)
+        vectors = pooled(hidden, attention_mask, self.pooling)
+        return (functional.normalize(vectors, dim=-1) if self.normalize else vectors,)
 
 
-def embedding(hidden: Tensor, attention_mask: Tensor, pooling: str) -> Tensor:
-    """One vector of length 1 a text: the mean over its tokens (Reimers and Gurevych 2019, arXiv:1908.10084), or [CLS].
+def pooled(hidden: Tensor, attention_mask: Tensor, pooling: str) -> Tensor:
+    """One vector a text: by each of several poolings, joined (Reimers and Gurevych 2019, arXiv:1908.10084, section 3).
 
-    *Shape*: hidden (batch, rows, width), where [CLS] pooling reads the first row alone; mask (batch, length).
+    *Shape*: hidden (batch, rows, width), where [CLS] pooling reads the first row alone; mask (batch, length), padding
+    on the right.
     """
-    if pooling == "cls":
-        return functional.normalize(hidden[:, 0], dim=-1)
-    weight = attention_mask.unsqueeze(-1).to(hidden.dtype)
-    return functional.normalize((hidden * weight).sum(1) / weight.sum(1), dim=-1)
+    vectors = [_POOLINGS[name](hidden, attention_mask) for name in pooling.split("+")]
+    return vectors[0] if len(vectors) == 1 else torch.cat(vectors, dim=-1)
+
+
+def _first(hidden: Tensor, mask: Tensor) -> Tensor:
+    return hidden[:, 0]
+
+
+def _sum(hidden: Tensor, weights: Tensor) -> Tensor:
+    return (hidden * weights.unsqueeze(-1).to(hidden.dtype)).sum(1)
+
+
+def _mean(hidden: Tensor, weights: Tensor) -> Tensor:
+    return _sum(hidden, weights) / weights.sum(1, keepdim=True).to(hidden.dtype)
+
+
+def _mean_sqrt_length(hidden: Tensor, mask: Tensor) -> Tensor:
+    return _sum(hidden, mask) / mask.sum(1, keepdim=True).to(hidden.dtype).sqrt()
+
+
+def _weighted_mean(hidden: Tensor, mask: Tensor) -> Tensor:
+    """Mean with weights that rise by 1 a token (Muennighoff 2022, arXiv:2202.08904, section 3.1)."""
+    return _mean(hidden, mask * mask.cumsum(1))
+
+
+def _maximum(hidden: Tensor, mask: Tensor) -> Tensor:
+    # Behind a LayerNorm no number comes near; FP16 holds it.
+    return hidden.masked_fill(mask.unsqueeze(-1) == 0, -60000.0).amax(1)
+
+
+def _last(hidden: Tensor, mask: Tensor) -> Tensor:
+    at = (mask.sum(1) - 1).view(-1, 1, 1).expand(-1, 1, hidden.shape[-1])
+    return hidden.gather(1, at).squeeze(1)
+
+
+_POOLINGS = {
+    "cls": _first,
+    "max": _maximum,
+    "mean": _mean,
+    "mean_sqrt_len_tokens": _mean_sqrt_length,
+    "weightedmean": _weighted_mean,
+    "lasttoken": _last,
+}
 
 
 def multiple_negatives(left: Tensor, right: Tensor) -> Tensor:
@@ -202,11 +249,13 @@ def relations(ours: Tensor, theirs: Tensor) -> Tensor:
 
 
 def distance(ours: Tensor, theirs: Tensor) -> Tensor:
-    """Mean squared length of the difference of two embeddings, 2 - 2 cos. *Shape* of both: (batch, width).
+    """Mean squared length of the difference of two embeddings, as a share of theirs. *Shape* of both: (batch, width).
 
-    Reimers and Gurevych 2020, arXiv:2004.09813, equation 1.
+    For vectors of length 1 that is 2 - 2 cos. Reimers and Gurevych 2020, arXiv:2004.09813, equation 1.
     """
-    return (ours.float() - theirs.float()).pow(2).sum(-1).mean()
+    wanted = theirs.float()
+    squares = (ours.float() - wanted).pow(2).sum(-1)
+    return (squares / wanted.pow(2).sum(-1).clamp(min=1e-12)).mean()
 
 
 def _cosines(left: Tensor, right: Tensor) -> Tensor:

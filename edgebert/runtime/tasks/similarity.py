@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -23,6 +23,8 @@ from edgebert.settings import within
 ALONE = True
 METRICS = {"spearman": metrics.SPEARMAN, "pearson": metrics.PEARSON}
 
+POOLINGS = ("mean", "cls", "max", "mean_sqrt_len_tokens", "weightedmean", "lasttoken")
+
 Vectors = NDArray[np.float32]
 Indices = NDArray[np.int64]
 
@@ -36,18 +38,29 @@ class Settings:
             together, and the other pairs of a batch show what does not.
         low: Lowest score.
         high: Highest score.
-        pooling: The mean of the rows of all tokens, or the [CLS] row.
+        pooling: How the rows of a text's tokens become one vector: one of `POOLINGS`, or several joined by "+".
+        normalize: Whether vectors are divided by their length.
+        prompts: Texts that can be put before a text, by name.
+        default_prompt: Name of the prompt that every text gets if none is named; "" for none.
         widths: Narrower widths that the embedding is trained to be cut to, in rising order.
     """
 
     objective: Literal["scores", "in_batch_negatives"] = "scores"
     low: float = 0.0
     high: float = 1.0
-    pooling: Literal["mean", "cls"] = "mean"
+    pooling: str = "mean"
     widths: tuple[int, ...] = within((), 1)
+    normalize: bool = True
+    prompts: dict[str, str] = field(default_factory=dict)
+    default_prompt: str = ""
 
     def __post_init__(self) -> None:
-        """Refuse a range of nothing, and widths out of order."""
+        """Refuse a range of nothing, widths out of order, an unknown pooling, and a prompt without a text."""
+        unknown = [name for name in self.pooling.split("+") if name not in POOLINGS]
+        if unknown:
+            raise ValueError(f"pooling {self.pooling!r}: expected one of {', '.join(POOLINGS)}, or several joined by +")
+        if self.default_prompt and self.default_prompt not in self.prompts:
+            raise ValueError(f"default_prompt {self.default_prompt!r} is not among prompts; name one of them")
         if not self.low < self.high:
             raise ValueError(f"low is {self.low}, high is {self.high}; expected low below high")
         if list(self.widths) != sorted(set(self.widths)):
@@ -108,9 +121,22 @@ class SentenceSimilarity:
         self._encoder = encoder
 
     def encode(self, given: Text) -> list[Encoded]:
-        """One window a text, cut where the text is too long."""
+        """One window a text, behind the default prompt, cut where the text is too long."""
         texts = single_or_pair(2, given) if isinstance(given, tuple) else (given,)
-        return [self._encoder.encode(text) for text in texts]
+        return [self.encode_prompted(text, None) for text in texts]
+
+    def encode_prompted(self, text: str, prompt_name: str | None) -> Encoded:
+        """Encode a text behind a prompt: the named one, the default one for None, none for "".
+
+        Raises:
+            InputError: There is no prompt of that name.
+        """
+        name = self.settings.default_prompt if prompt_name is None else prompt_name
+        if name and name not in self.settings.prompts:
+            known = ", ".join(self.settings.prompts) or "none"
+            raise InputError(f"prompt_name is {name!r}; this bundle has the prompts: {known}")
+        check_text(text, "text")
+        return self._encoder.encode(self.settings.prompts[name] + text if name else text)
 
     def decode(self, given: Text, windows: Sequence[Encoded], outputs: Sequence[Outputs]) -> Embedding | Similarity:
         """The embedding of a text, the cosine of a pair. *Shape* of an output: (width,)."""
@@ -118,7 +144,12 @@ class SentenceSimilarity:
         vectors = [output[0] for output in outputs]
         if len(vectors) == 1:
             return Embedding(vectors[0].tolist(), truncated)
-        return Similarity(float(np.clip(vectors[0] @ vectors[1], -1.0, 1.0)), truncated)
+        left, right = (self.unit(vector[None])[0] for vector in vectors)
+        return Similarity(float(np.clip(left @ right, -1.0, 1.0)), truncated)
+
+    def unit(self, vectors: Vectors) -> Vectors:
+        """Vectors of length 1, as cosines take them. *Shape*: (texts, width)."""
+        return vectors if self.settings.normalize else _unit(vectors)
 
     def given(self, example: Example) -> Text:
         """The row's two texts, or its one."""
@@ -150,21 +181,31 @@ class SentenceModel(Model):
         """Join the parts of an opened bundle; `edgebert.load` does this."""
         super().__init__(manifest, task, session)
         self.widths = tuple(task.settings.widths)
+        self._sentences = task
 
-    def embed(self, texts: Iterable[str], width: int | None = None, *, batch_size: int = 32) -> Vectors:
+    def embed(
+        self,
+        texts: Iterable[str],
+        width: int | None = None,
+        *,
+        batch_size: int = 32,
+        prompt_name: str | None = None,
+    ) -> Vectors:
         """Embeddings of texts, in order.
 
         Args:
             texts: Strings; longer ones are cut to the bundle's longest input.
             width: Keep so many of the first numbers, and normalise anew: one of `widths`, or None for all.
             batch_size: Texts run together.
+            prompt_name: Prompt that is put before every text: one of the bundle's, "" for none, None for its default.
 
         Returns:
-            Vectors of length 1. *Shape*: (texts, width), float32.
+            Vectors of length 1, unless the bundle says `normalize = false`. *Shape*: (texts, width), float32.
 
         Raises:
             TextError: Not an iterable of strings, none in it, or one without a token.
-            InputError: A width that the embeddings were not trained to be cut to, or a `batch_size` below 1.
+            InputError: A width that the embeddings were not trained to be cut to, a `batch_size` below 1, or no prompt
+                of that name.
         """
         check_batch_size(batch_size)
         if isinstance(texts, str | bytes | Mapping) or not isinstance(texts, Iterable):
@@ -174,7 +215,11 @@ class SentenceModel(Model):
             raise TextError("an empty list was given; give at least one text")
         for number, text in enumerate(listed, 1):
             check_text(text, f"text {number} of {len(listed)}")
-        return self._cut(np.stack([row[0] for row in self.raw(listed, batch_size)]), width)
+        if prompt_name is None:
+            rows = self.raw(listed, batch_size)
+        else:
+            rows = self.outputs([self._sentences.encode_prompted(text, prompt_name) for text in listed], batch_size)
+        return self._cut(np.stack([row[0] for row in rows]), width)
 
     def similarity(
         self, a: str | Sequence[str], b: str | Sequence[str], width: int | None = None, *, batch_size: int = 32
@@ -189,12 +234,20 @@ class SentenceModel(Model):
             TextError: Not strings, none, or one without a token.
             InputError: A width that the embeddings were not trained to be cut to.
         """
-        left, right = (self.embed(_listed(texts), width, batch_size=batch_size) for texts in (a, b))
+        left, right = (
+            self._sentences.unit(self.embed(_listed(texts), width, batch_size=batch_size)) for texts in (a, b)
+        )
         cosines = np.clip(left @ right.T, -1.0, 1.0)
         return float(cosines[0, 0]) if isinstance(a, str) and isinstance(b, str) else cosines
 
     def search(
-        self, query: str | Sequence[str], corpus: Sequence[str] | Vectors, k: int = 10, *, batch_size: int = 32
+        self,
+        query: str | Sequence[str],
+        corpus: Sequence[str] | Vectors,
+        k: int = 10,
+        *,
+        batch_size: int = 32,
+        prompt_name: str | None = None,
     ) -> tuple[Indices, Vectors]:
         """The `k` texts of a corpus whose embeddings are nearest to the query's; every one is compared.
 
@@ -203,6 +256,7 @@ class SentenceModel(Model):
             corpus: Texts, or what `embed` gave for them, perhaps cut to one of `widths`.
             k: How many; all of a smaller corpus.
             batch_size: Texts run together.
+            prompt_name: Prompt of the query, as for `embed`; texts of the corpus have the default one.
 
         Returns:
             Positions in the corpus and cosines, best first, of equal ones the earlier first. *Shape* of both: (k,) for
@@ -215,11 +269,12 @@ class SentenceModel(Model):
         if not isinstance(k, int | np.integer) or k < 1:
             raise InputError(f"k is {k!r}; give a whole number of 1 or more")
         if isinstance(corpus, np.ndarray) and corpus.dtype.kind not in "OSU":
-            known = _embeddings(corpus)
+            known = _embeddings(corpus, self._sentences.settings.normalize)
         else:
             known = self.embed(corpus, batch_size=batch_size)
-        asked = self._cut(self.embed(_listed(query), batch_size=batch_size), known.shape[1])
-        cosines = asked @ known.T
+        asked = self.embed(_listed(query), batch_size=batch_size, prompt_name=prompt_name)
+        asked = self._sentences.unit(self._cut(asked, known.shape[1]))
+        cosines = asked @ self._sentences.unit(known).T
         best = np.argsort(-cosines, axis=1, kind="stable")[:, :k]
         found = np.take_along_axis(cosines, best, axis=1)
         return (best[0], found[0]) if isinstance(query, str) else (best, found)
@@ -231,16 +286,19 @@ class SentenceModel(Model):
         if width not in self.widths:
             also = f" and may be cut to {', '.join(map(str, self.widths))}" if self.widths else " and may not be cut"
             raise InputError(f"width is {width}; this bundle's embeddings are {full} wide{also} (head.widths)")
-        cut = vectors[:, :width]
-        shorter: Vectors = cut / np.maximum(np.linalg.norm(cut, axis=1, keepdims=True), 1e-12)
-        return shorter
+        return _unit(vectors[:, :width])
 
 
 def _listed(texts: str | Sequence[str]) -> Sequence[str]:
     return [texts] if isinstance(texts, str) else texts
 
 
-def _embeddings(known: NDArray[Any]) -> Vectors:
+def _unit(vectors: Vectors) -> Vectors:
+    divided: Vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+    return divided
+
+
+def _embeddings(known: NDArray[Any], normalized: bool) -> Vectors:
     """An array as it came, once it is known to hold what `embed` gives.
 
     Raises:
@@ -255,7 +313,7 @@ def _embeddings(known: NDArray[Any]) -> Vectors:
         row = int(np.flatnonzero(~np.isfinite(squares))[0])
         raise InputError(f"the corpus holds nan or infinity, first in row {row}; embed that text again")
     # Half precision leaves a length within a thousandth.
-    if len(others := np.flatnonzero(np.abs(squares - 1.0) > 0.01)):
+    if normalized and len(others := np.flatnonzero(np.abs(squares - 1.0) > 0.01)):
         row, length = int(others[0]), float(np.sqrt(squares[others[0]]))
         raise InputError(f"row {row} of the corpus has the length {length:.3g}, not 1; divide every row by its length")
     return known

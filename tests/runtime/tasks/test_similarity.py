@@ -239,7 +239,12 @@ def test_a_search_that_cannot_be_is_refused(corpus: Any, k: int, says: str, mode
         ({"widths": [64, 32]}, "head: widths [64, 32]: expected rising order, each once"),
         ({"widths": [64, 64]}, "head: widths [64, 64]: expected rising order, each once"),
         ({"widths": [0]}, "'head.widths' is (0,); expected a value at least 1"),
-        ({"pooling": "max"}, "'head.pooling' is 'max'; expected one of 'mean', 'cls'"),
+        (
+            {"pooling": "cls+median"},
+            "head: pooling 'cls+median': expected one of mean, cls, max, mean_sqrt_len_tokens, weightedmean, "
+            "lasttoken, or several joined by +",
+        ),
+        ({"default_prompt": "query"}, "head: default_prompt 'query' is not among prompts; name one of them"),
         ({"objective": "triplets"}, "'head.objective' is 'triplets'; expected one of 'scores', 'in_batch_negatives'"),
         ({"high": math.inf}, "'head.high' is inf; expected a value that is finite"),
     ],

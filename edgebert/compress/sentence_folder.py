@@ -1,0 +1,199 @@
+"""Read what a sentence-transformers folder says beside its encoder: modules, longest input, prompts, similarity.
+
+What a bundle can do goes into the recipe's head settings; everything else is refused by name.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from edgebert.errors import CheckpointError, SettingsError
+from edgebert.recipe import Recipe
+
+MODULES = "modules.json"
+SETTINGS = "config_sentence_transformers.json"
+ENCODER_SETTINGS = "sentence_*_config.json"
+# Names of the flags that stood for poolings before sentence-transformers 5, in the order it joins their vectors.
+OLD_POOLINGS = {
+    "pooling_mode_cls_token": "cls",
+    "pooling_mode_max_tokens": "max",
+    "pooling_mode_mean_tokens": "mean",
+    "pooling_mode_mean_sqrt_len_tokens": "mean_sqrt_len_tokens",
+    "pooling_mode_weightedmean_tokens": "weightedmean",
+    "pooling_mode_lasttoken": "lasttoken",
+}
+
+
+@dataclass(frozen=True)
+class SentenceFolder:
+    """What the folder's modules and settings make of the encoder's rows.
+
+    Attributes:
+        pooling: Poolings whose vectors are joined, such as "mean" or "cls+max".
+        normalize: Whether vectors are divided by their length.
+        max_length: Longest input in tokens; None if nothing is said.
+        prompts: Texts that can be put before a text, by name.
+        default_prompt: Name of the prompt that is used if none is named; "" for none.
+    """
+
+    pooling: str = "mean"
+    normalize: bool = False
+    max_length: int | None = None
+    prompts: dict[str, str] = field(default_factory=dict)
+    default_prompt: str = ""
+
+
+def encoder_folder(folder: Path) -> Path:
+    """Folder of the Transformer module of a sentence-transformers folder; any other folder itself."""
+    if not (folder / MODULES).is_file() or (folder / "config.json").is_file():
+        return folder
+    kinds = _modules(folder)
+    return next((path for kind, path in kinds if kind == "Transformer"), folder)
+
+
+def lower_cases(encoder: Path) -> bool:
+    """Whether texts are lower-cased before the encoder's tokenizer reads them."""
+    return bool(_encoder_settings(encoder).get("do_lower_case"))
+
+
+def read_sentence_folder(folder: Path) -> SentenceFolder | None:
+    """Read a folder that sentence-transformers saved; None for any other one.
+
+    Raises:
+        CheckpointError: A module or a setting that a bundle cannot do; names file, entry and remedy.
+    """
+    if not (folder / MODULES).is_file():
+        return None
+    modules = _modules(folder)
+    kinds = [kind for kind, _ in modules]
+    for kind, path in modules:
+        if kind not in ("Transformer", "Pooling", "Normalize"):
+            raise CheckpointError(
+                f"{folder / MODULES}: module {kind} ({path.name}) cannot be exported; supported: Transformer, Pooling, "
+                "Normalize; remove it and train the folder's vectors anew, or use sentence-transformers"
+            )
+    if kinds not in (["Transformer", "Pooling"], ["Transformer", "Pooling", "Normalize"]):
+        raise CheckpointError(
+            f"{folder / MODULES}: modules {', '.join(kinds)}; expected Transformer, Pooling and perhaps Normalize, "
+            "each once and in this order"
+        )
+    encoder, settings = modules[0][1], _object(folder / SETTINGS)
+    prompts = _prompts(folder / SETTINGS, settings)
+    pooling = _pooling(modules[1][1] / "config.json", bool(prompts[1]))
+    _check_settings(folder / SETTINGS, settings, normalize="Normalize" in kinds)
+    longest = _encoder_settings(encoder).get("max_seq_length")
+    return SentenceFolder(pooling, "Normalize" in kinds, longest, *prompts)
+
+
+def with_sentence_settings(recipe: Recipe, found: SentenceFolder) -> Recipe:
+    """A recipe whose head does what the folder says, where the recipe does not say otherwise.
+
+    Raises:
+        SettingsError: The recipe asks for something else than the folder, and trains nothing to that end.
+    """
+    pooling = recipe.head.get("pooling", found.pooling)
+    if recipe.finetune is None and pooling != found.pooling:
+        raise SettingsError(
+            f"head.pooling is {pooling!r}, but the checkpoint's Pooling module says {found.pooling!r}; "
+            "leave it out, or add a [finetune] table"
+        )
+    stated = {"pooling": found.pooling, "prompts": found.prompts, "default_prompt": found.default_prompt}
+    length = min(recipe.data.max_length, found.max_length or recipe.data.max_length)
+    return replace(recipe, head=stated | recipe.head, data=replace(recipe.data, max_length=length))
+
+
+def differences(recipe: Recipe, found: SentenceFolder) -> list[str]:
+    """What a bundle of this recipe does otherwise than the folder, a sentence each."""
+    said = []
+    if found.max_length and found.max_length < recipe.data.max_length:
+        said.append(
+            f"texts are cut to {found.max_length} tokens (max_seq_length), not to the recipe's {recipe.data.max_length}"
+        )
+    if not found.normalize and "normalize" not in recipe.head:
+        said.append(
+            "the folder has no Normalize module, the bundle's vectors have length 1 nevertheless: cosines are the "
+            "same; set head.normalize to false for vectors of their own length"
+        )
+    return said
+
+
+def _modules(folder: Path) -> list[tuple[str, Path]]:
+    """Kind and folder of every module, in order."""
+    path = folder / MODULES
+    try:
+        entries = json.loads(path.read_text(encoding="utf-8"))
+        ordered = sorted(entries, key=lambda entry: int(entry["idx"]))
+        found = [(str(entry["type"]).rpartition(".")[2], folder / str(entry["path"])) for entry in ordered]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise CheckpointError(f"{path}: not a list of modules; save the folder again") from None
+    for _, place in found:
+        if folder.resolve() not in (place.resolve(), *place.resolve().parents):
+            raise CheckpointError(f"{path}: names the folder {place}; expected folders inside {folder}")
+    return found
+
+
+def _pooling(path: Path, prompted: bool) -> str:
+    config = _object(path)
+    modes = config.get("pooling_mode")
+    if modes is None:
+        modes = [mode for name, mode in OLD_POOLINGS.items() if config.get(name)] or ["mean"]
+    modes = [modes] if isinstance(modes, str) else modes
+    unknown = [mode for mode in modes if mode not in OLD_POOLINGS.values()]
+    if unknown:
+        raise CheckpointError(f"{path}: pooling_mode is {unknown[0]!r}; supported: {', '.join(OLD_POOLINGS.values())}")
+    if prompted and config.get("include_prompt") is False:
+        raise CheckpointError(
+            f"{path}: include_prompt is false, and {SETTINGS} names a default prompt; leaving the prompt's tokens out "
+            "of pooling cannot be exported: set include_prompt to true, or default_prompt_name to null"
+        )
+    return "+".join(modes)
+
+
+def _prompts(path: Path, settings: dict[str, Any]) -> tuple[dict[str, str], str]:
+    prompts, default = settings.get("prompts") or {}, settings.get("default_prompt_name") or ""
+    if not isinstance(prompts, dict) or not all(isinstance(text, str) for text in prompts.values()):
+        raise CheckpointError(f"{path}: prompts is {prompts!r:.60}; expected an object of texts by name")
+    if default and default not in prompts:
+        raise CheckpointError(
+            f"{path}: default_prompt_name is {default!r}, which is not among prompts; name one of them"
+        )
+    return {name: text for name, text in prompts.items() if text}, default if prompts.get(default) else ""
+
+
+def _check_settings(path: Path, settings: dict[str, Any], normalize: bool) -> None:
+    similarity = settings.get("similarity_fn_name") or "cosine"
+    if similarity != "cosine" and not (similarity == "dot" and normalize):
+        raise CheckpointError(
+            f"{path}: similarity_fn_name is {similarity!r}; a bundle compares by cosine: set it to 'cosine' if that is "
+            "how the vectors are used"
+        )
+    if settings.get("truncate_dim") is not None:
+        raise CheckpointError(
+            f"{path}: truncate_dim is {settings['truncate_dim']}; set it to null, name the width in head.widths of the "
+            "recipe, and ask for it: embed(texts, width=...)"
+        )
+
+
+def _encoder_settings(encoder: Path) -> dict[str, Any]:
+    found = sorted(encoder.glob(ENCODER_SETTINGS))
+    settings = _object(found[0]) if found else {}
+    longest = settings.get("max_seq_length")
+    if longest is not None and (not isinstance(longest, int) or longest < 1):
+        raise CheckpointError(f"{found[0]}: max_seq_length is {longest!r}; expected a number of tokens, or null")
+    return settings
+
+
+def _object(path: Path) -> dict[str, Any]:
+    """A JSON object; empty if there is no such file."""
+    if not path.is_file():
+        return {}
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        found = None
+    if not isinstance(found, dict):
+        raise CheckpointError(f"{path}: not a JSON object; save the folder again with sentence-transformers")
+    return found

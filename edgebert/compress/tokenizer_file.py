@@ -1,0 +1,106 @@
+"""Load a checkpoint's tokenizer so that its ids are those of its own `tokenizer.json`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import transformers
+from tokenizers import Tokenizer, normalizers
+
+from edgebert.compress.normalizer import normalizer_settings
+from edgebert.compress.sentence_folder import lower_cases
+from edgebert.errors import CheckpointError
+
+SPECIAL_TOKENS = ("cls_token", "sep_token", "pad_token")
+NAMED_TOKENS = (*SPECIAL_TOKENS, "unk_token", "mask_token", "bos_token", "eos_token")
+SETTINGS = ("model_max_length", "padding_side", "truncation_side", "model_input_names")
+# These change with every use of a tokenizer, and say nothing about how it splits a text.
+PASSING = ("truncation", "padding", "version")
+# A cut is noted for the side it is made on; how many tokens are left is said where it is made.
+NOTED_LENGTH = 512
+
+
+def load_tokenizer(folder: Path) -> Any:  # noqa: ANN401
+    """The checkpoint's own tokenizer, with [CLS], [SEP] and [PAD].
+
+    transformers 5 builds a tokenizer of a known class from its vocabulary. Where that differs from `tokenizer.json`,
+    the file is used as it is, under transformers' general class. The side that texts are cut on is noted in it.
+
+    Raises:
+        CheckpointError: It cannot be read, has no fast form, one of the three tokens is missing, or its files disagree
+            about the normalizer.
+    """
+    settings = normalizer_settings(folder)
+    try:
+        built = transformers.AutoTokenizer.from_pretrained(str(folder), use_fast=True, **settings)
+    except Exception as error:  # noqa: BLE001 - transformers raises what it likes here
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+        raise CheckpointError(f"{folder}: tokenizer cannot be read ({reason})") from None
+    if not built.is_fast:
+        raise CheckpointError(
+            f"{folder}: {type(built).__name__} runs in Python only; save a tokenizer.json of the same ids beside the "
+            "weights (the tokenizers library), or train from a checkpoint that has one"
+        )
+    missing = [name for name in SPECIAL_TOKENS if getattr(built, name, None) is None]
+    if missing:
+        raise CheckpointError(f"{folder}: tokenizer has no {', '.join(missing)}; an encoder needs all three")
+    tokenizer = _as_in_file(folder / "tokenizer.json", built)
+    if lower_cases(folder):
+        tokenizer = _lower_casing(tokenizer)
+    if tokenizer.truncation_side == "left":
+        tokenizer.backend_tokenizer.enable_truncation(NOTED_LENGTH, direction="left")
+    return tokenizer
+
+
+def check_vocabulary(folder: Path, tokenizer: Any, rows: int) -> None:  # noqa: ANN401
+    """Refuse a tokenizer with a token that has no row in the word table.
+
+    Raises:
+        CheckpointError: Names the token with the highest id.
+    """
+    vocabulary = tokenizer.get_vocab()
+    last = max(vocabulary, key=vocabulary.__getitem__)
+    if vocabulary[last] >= rows:
+        raise CheckpointError(
+            f"{folder}: token {last!r:.40} has the id {vocabulary[last]}, but the word table has {rows} rows "
+            "(vocab_size); call model.resize_token_embeddings(len(tokenizer)), train, and save both together"
+        )
+
+
+def _as_in_file(path: Path, built: Any) -> Any:  # noqa: ANN401
+    """The tokenizer that transformers built, or one over the file itself if the two differ."""
+    if not path.is_file():
+        return built
+    own = _read(path)
+    if _document(own) == _document(built.backend_tokenizer):
+        return built
+    return _general(own, built)
+
+
+def _general(backend: Tokenizer, built: Any) -> Any:  # noqa: ANN401
+    """The general class of transformers over a tokenizer, with the names and settings of the one it built."""
+    names = {name: getattr(built, name) for name in NAMED_TOKENS if getattr(built, name, None) is not None}
+    settings = {name: getattr(built, name) for name in SETTINGS}
+    return transformers.PreTrainedTokenizerFast(tokenizer_object=backend, **names, **settings)
+
+
+def _lower_casing(tokenizer: Any) -> Any:  # noqa: ANN401
+    backend = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
+    own = [backend.normalizer] if backend.normalizer is not None else []
+    backend.normalizer = normalizers.Sequence([normalizers.Lowercase(), *own])
+    return _general(backend, tokenizer)
+
+
+def _read(path: Path) -> Tokenizer:
+    try:
+        return Tokenizer.from_file(str(path))
+    except Exception as error:  # noqa: BLE001 - tokenizers raises bare Exception
+        raise CheckpointError(f"{path}: not a tokenizer ({error}); save the tokenizer again") from None
+
+
+def _document(tokenizer: Tokenizer) -> dict[str, Any]:
+    """What decides how a text is split."""
+    document = json.loads(tokenizer.to_str())
+    return {name: value for name, value in document.items() if name not in PASSING}

@@ -1,0 +1,105 @@
+"""A checkpoint's tokenizer gives the ids of its own file, cuts where it says, and has a row for every token."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import transformers
+from family_checkpoints import FAMILIES, make_tokenizer, make_whole
+from tokenizers import Tokenizer
+
+from edgebert.compress import checkpoint
+from edgebert.compress.tokenizer_file import check_vocabulary
+from edgebert.errors import CheckpointError
+from edgebert.runtime.encode import TextEncoder
+
+TEXTS = ["e-mail, the story!", "So Lovely", "good-film bad"]
+Document = dict[str, Any]
+
+
+def split_at_spaces(document: Document) -> None:
+    document["pre_tokenizer"] = {"type": "WhitespaceSplit"}
+
+
+def no_prefix(document: Document) -> None:
+    document["model"]["continuing_subword_prefix"] = ""
+
+
+def dashes_to_spaces(document: Document) -> None:
+    dashes = {"type": "Replace", "pattern": {"String": "-"}, "content": " "}
+    document["normalizer"] = {"type": "Sequence", "normalizers": [{"type": "Lowercase"}, dashes]}
+
+
+def no_separator(document: Document) -> None:
+    first = {"SpecialToken": {"id": "[CLS]", "type_id": 0}}
+    parts = [{"Sequence": {"id": name, "type_id": at}} for at, name in enumerate("AB")]
+    special = {"[CLS]": {"id": "[CLS]", "ids": [2], "tokens": ["[CLS]"]}}
+    template = {"single": [first, parts[0]], "pair": [first, *parts], "special_tokens": special}
+    document["post_processor"] = {"type": "TemplateProcessing", **template}
+
+
+@pytest.mark.parametrize("edit", [split_at_spaces, no_prefix, dashes_to_spaces, no_separator])
+@pytest.mark.parametrize("family", ["bert", "electra"])
+def test_ids_are_those_of_the_file(
+    family: str, edit: Callable[[Document], None], whole_folders: dict[str, Path], tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(whole_folders[family], tmp_path / "model"))
+    document = json.loads((folder / "tokenizer.json").read_text())
+    edit(document)
+    (folder / "tokenizer.json").write_text(json.dumps(document))
+    own = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    assert [own.encode(text).ids for text in TEXTS] != [
+        Tokenizer.from_file(str(whole_folders[family] / "tokenizer.json")).encode(text).ids for text in TEXTS
+    ]
+    for source in (folder, tmp_path / "saved"):
+        tokenizer = checkpoint.load_tokenizer(source)
+        assert [tokenizer(text)["input_ids"] for text in TEXTS] == [own.encode(text).ids for text in TEXTS]
+        tokenizer.save_pretrained(tmp_path / "saved")
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_class_that_reads_its_file_rightly_is_kept(family: str, whole_folders: dict[str, Path]) -> None:
+    expected = type(transformers.AutoTokenizer.from_pretrained(whole_folders[family]))
+    assert type(checkpoint.load_tokenizer(whole_folders[family])) is expected
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_texts_are_cut_where_the_tokenizer_says(family: str, side: str, tmp_path: Path) -> None:
+    tokenizer = make_tokenizer(family)
+    tokenizer.truncation_side = side
+    tokenizer.save_pretrained(tmp_path)
+    checkpoint.load_tokenizer(tmp_path).backend_tokenizer.save(str(tmp_path / "written.json"))
+    encoder = TextEncoder(tmp_path / "written.json", 16)
+    long, short = "good film " * 20 + "bad meal", "so cold"
+    theirs = transformers.AutoTokenizer.from_pretrained(tmp_path)
+    cut: dict[str, Any] = {"truncation": True, "max_length": 16}
+    assert encoder.encode(long).ids == theirs(long, **cut)["input_ids"]
+    assert encoder.encode(short).ids == theirs(short, **cut)["input_ids"]
+    for pair in ((long, short), (short, long), (long, long)):
+        assert encoder.encode_pair(*pair).ids == theirs(*pair, **cut)["input_ids"]
+
+
+def test_a_tokenizer_without_a_fast_form_is_refused_by_class(classifier_checkpoint: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(classifier_checkpoint, tmp_path / "model"))
+    (folder / "tokenizer.json").unlink()
+    config = {"word_tokenizer_type": "basic", "subword_tokenizer_type": "character"}
+    config["tokenizer_class"] = "BertJapaneseTokenizer"
+    (folder / "tokenizer_config.json").write_text(json.dumps(config))
+    with pytest.raises(CheckpointError, match="BertJapaneseTokenizer runs in Python only; save a tokenizer"):
+        checkpoint.load_tokenizer(folder)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_token_without_a_row_is_named(family: str, tmp_path: Path) -> None:
+    folder = make_whole(tmp_path, family)
+    rows = checkpoint.load_config(folder).vocab_size
+    check_vocabulary(folder, checkpoint.load_tokenizer(folder), rows)
+    tokenizer = make_tokenizer(family) if family == "roberta" else checkpoint.load_tokenizer(folder)
+    tokenizer.add_tokens(["@user"])
+    tokenizer.save_pretrained(folder)
+    with pytest.raises(CheckpointError, match=rf"'@user' has the id {rows}, but the word table has {rows} rows"):
+        check_vocabulary(folder, checkpoint.load_tokenizer(folder), rows)
