@@ -131,8 +131,8 @@ def shown_cpu(found: dict[str, Any]) -> str:
     return ", ".join(filter(None, [str(found.get("cpu")), str(found.get("machine")), form]))
 
 
-def has_full_range_weights(manifest: dict[str, Any], runtime: str) -> bool:
-    """Whether a bundle's graph for a runtime multiplies by signed eight-bit weights of the full range."""
+def needs_vnni(manifest: dict[str, Any], runtime: str) -> bool:
+    """Whether a bundle's graph for a runtime adds products of unsigned and signed eight-bit values."""
     if runtime == "openvino":
         # Bundles from before `reduce_range` was written here have eight bits: nncf was never told otherwise.
         last = manifest["stages"][-1] if manifest["stages"] else None
@@ -140,23 +140,26 @@ def has_full_range_weights(manifest: dict[str, Any], runtime: str) -> bool:
         made = metrics.get("openvino") if isinstance(metrics, dict) else None
         return isinstance(made, dict) and not made.get("reduce_range", False)
     precision, choice = str(manifest["precision"]), manifest["profile"]["export"]
-    # Static INT8 has signed weights whatever the profile says.
-    signed = precision == "int8-static" or choice.get("weight_type") == "int8"
-    return precision.startswith("int8") and signed and not choice.get("reduce_range", False)
+    if precision == "int8-static":
+        # Signed weights whatever the profile says. Of signed activations our sessions let ONNX Runtime take its exact
+        # kernel; by its defaults it makes them unsigned on x86, and saturates.
+        narrow = choice.get("activation_type") != "int8"
+    else:
+        narrow = precision.startswith("int8") and choice.get("weight_type") == "int8"
+    return narrow and not choice.get("reduce_range", False)
 
 
 def saturates(manifest: dict[str, Any], runtime: str, int8: str | None) -> bool:
     """Whether a bundle's INT8 sums saturate on a CPU.
 
-    ONNX Runtime's kernels before AVX2 are exact, OpenVINO's are not (run under qemu, docs/machines.md). Signed
-    activations are no way out: on x86 ONNX Runtime makes them unsigned.
+    ONNX Runtime's kernels before AVX2 are exact, OpenVINO's are not (run under qemu, docs/machines.md).
 
     Args:
         manifest: The bundle's.
         runtime: `onnxruntime` or `openvino`, on the CPU.
         int8: The CPU's INT8 instructions (`Cpu.int8`); None, unknown, never saturates.
     """
-    return int8 in NARROW[runtime] and has_full_range_weights(manifest, runtime)
+    return int8 in NARROW[runtime] and needs_vnni(manifest, runtime)
 
 
 def saturation(manifest: dict[str, Any], runtime: str, cpu: Cpu) -> str | None:

@@ -11,7 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 from this_machine import pretend
 
 from edgebert import cpu
-from edgebert.cpu import Cpu, has_full_range_weights, measured_on, saturates, this_cpu
+from edgebert.cpu import Cpu, measured_on, needs_vnni, saturates, this_cpu
 from edgebert.errors import SettingsError
 from edgebert.runtime.session import OnnxSession, OpenVinoSession, Session
 from edgebert.target import fitting_profile, profile_names, read_target
@@ -116,7 +116,8 @@ def manifest(precision: str, openvino: dict[str, Any] | None = None, **choice: A
         (manifest("int8-dynamic", reduce_range=True), False, False),
         (manifest("int8-dynamic", weight_type="uint8"), False, False),
         (manifest("int8-static", weight_type="uint8"), True, False),
-        (manifest("int8-static", activation_type="int8"), True, False),
+        (manifest("int8-static", activation_type="int8"), False, False),
+        (manifest("int8-static", {}, activation_type="int8"), False, True),
         (manifest("int8-static", reduce_range=True), False, False),
         (manifest("fp16"), False, False),
         (manifest("fp32"), False, False),
@@ -126,11 +127,9 @@ def manifest(precision: str, openvino: dict[str, Any] | None = None, **choice: A
         (manifest("int8-dynamic", {}, reduce_range=True), False, True),
     ],
 )
-def test_a_form_says_whether_it_has_full_range_weights(
-    made: dict[str, Any], onnx_runtime: bool, open_vino: bool
-) -> None:
+def test_a_form_says_whether_it_needs_vnni(made: dict[str, Any], onnx_runtime: bool, open_vino: bool) -> None:
     for runtime, full in (("onnxruntime", onnx_runtime), ("openvino", open_vino)):
-        assert has_full_range_weights(made, runtime) == full
+        assert needs_vnni(made, runtime) == full
         assert saturates(made, runtime, "avx2") == full
         assert saturates(made, runtime, "sse") == (full and runtime == "openvino")
         assert not any(saturates(made, runtime, name) for name in ("vnni", "amx", "i8mm", "dotprod", "neon", None))
@@ -183,6 +182,7 @@ def test_sums_saturate_here_where_it_is_said_and_nowhere_else(
     (found,) = session.run({"x": values})
     error = float(np.abs(found - exact).max() / np.abs(exact).max())
     seven_bits = largest == 64
-    made = manifest("int8-static", {"reduce_range": seven_bits}, reduce_range=seven_bits)
+    form = {"reduce_range": seven_bits, "activation_type": "int8" if signed else "uint8"}
+    made = manifest("int8-static", {"reduce_range": seven_bits}, **form)
     assert (error > 0.1) == saturates(made, runtime, this_cpu().int8)
     assert error > 0.1 or error < 0.01
