@@ -70,8 +70,8 @@ def candidates(formats: Sequence[str], graph: str = "fast", int8: str | None = N
     """Every form that is worth a try, what is preferred among equals first.
 
     OpenVINO's own INT8 is static, whatever the form of the ONNX graph beside it; that of the ONNX graph is made of the
-    rewritten module, and is left out where the graph is to be a plain one. Static INT8 has seven bits where sums of
-    eight saturate on this machine.
+    rewritten module, and is left out where the graph is to be a plain one. What saturates on this
+    machine is left out, and static INT8 then has seven bits.
 
     Args:
         formats: What the bundle holds.
@@ -79,7 +79,7 @@ def candidates(formats: Sequence[str], graph: str = "fast", int8: str | None = N
         int8: This CPU's INT8 instructions (`Cpu.int8`).
     """
     found = [
-        Candidate("dynamic"),
+        *([] if int8 in NARROW["onnxruntime"] else [Candidate("dynamic")]),
         Candidate("dynamic", reduce_range=True),
         Candidate("dynamic", "uint8"),
         *([Candidate("static", reduce_range=int8 in NARROW["onnxruntime"])] if graph == "fast" else []),

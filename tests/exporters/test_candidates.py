@@ -10,6 +10,7 @@ from conftest import RECIPE
 import edgebert
 from edgebert.bundle import read_manifest
 from edgebert.cli import main
+from edgebert.cpu import INT8_NAMES, saturates, this_cpu
 from edgebert.errors import SettingsError
 from edgebert.exporters.candidates import Candidate, best, candidates
 from edgebert.recipe import quantization, read_recipe
@@ -61,6 +62,16 @@ def test_openvino_is_tried_where_it_is_exported() -> None:
     }
 
 
+@pytest.mark.parametrize("int8", INT8_NAMES)
+def test_what_saturates_on_this_cpu_is_not_tried(int8: str) -> None:
+    for candidate in candidates(["onnx", "openvino"], int8=int8):
+        export = {"weight_type": candidate.weight_type, "reduce_range": candidate.reduce_range}
+        made = {"metrics": {"openvino": {"reduce_range": candidate.reduce_range}}}
+        planned = {"precision": f"int8-{candidate.form}", "profile": {"export": export}, "stages": [made]}
+        assert candidate.form == "none" or not saturates(planned, candidate.runtime, int8)
+    assert (Candidate("dynamic") in candidates(["onnx"], int8=int8)) == (int8 != "avx2")
+
+
 def test_a_gpu_is_not_chosen_for_by_what_the_cpu_does(tmp_path: Path) -> None:
     (tmp_path / "r.toml").write_text(RECIPE)
     recipe = read_recipe(tmp_path / "r.toml", ("quantize.format=measure",))
@@ -81,7 +92,8 @@ def test_a_bundle_says_what_was_tried_and_runs_what_was_fastest(
     manifest = read_manifest(out)
     (stage,) = [stage for stage in manifest["stages"] if stage["stage"] == "choose"]
     tried, chosen = stage["metrics"]["tried"], Candidate(**stage["metrics"]["chosen"])
-    assert [row["candidate"] for row in tried] == [str(candidate) for candidate in candidates(["onnx", "openvino"])]
+    listed = candidates(["onnx", "openvino"], int8=this_cpu().int8)
+    assert [row["candidate"] for row in tried] == [str(candidate) for candidate in listed]
     assert all(row["p50_ms"] > 0 and 0.5 < row["quality"] <= 1 for row in tried)
     assert [row["error"] for row in tried if row["form"] == "none"] == pytest.approx([0, 0], abs=1e-5)
     assert all(0 < row["error"] < 0.2 for row in tried if row["form"] != "none")
