@@ -12,6 +12,7 @@ from typing import Any
 
 from edgebert import bundle
 from edgebert.compress import checkpoint, distributed
+from edgebert.compress.cross_encoder import with_activation
 from edgebert.compress.data import TaskData, read_task_data
 from edgebert.compress.distill import VERSION as DISTILL_VERSION
 from edgebert.compress.distill import distill
@@ -350,10 +351,11 @@ def _remove_bundles(root: Path, keep: Collection[str]) -> None:
 
 
 def _as_folder_says(recipe: Recipe, folder: Path) -> Recipe:
-    """A recipe for embeddings, with the settings of a sentence-transformers folder that it does not state itself."""
+    """A recipe with the settings of a sentence-transformers folder or cross-encoder that it does not state itself."""
     found = read_sentence_folder(folder) if recipe.task == "similarity" else None
     if found is None:
-        return recipe
+        retrained = recipe.finetune is not None and recipe.finetune.when == "always"
+        return recipe if retrained else with_activation(recipe, folder)
     if distributed.is_main():
         for sentence in differences(recipe, found):
             sys.stderr.write(f"edgebert: {folder}: {sentence}\n")

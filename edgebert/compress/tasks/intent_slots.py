@@ -30,7 +30,6 @@ from edgebert.measure.entity_metrics import Frame
 from edgebert.recipe import DataSettings
 from edgebert.runtime.encode import Encoded
 from edgebert.runtime.tasks.intent_slots import IntentSlots, Settings
-from edgebert.runtime.tasks.text_classification import Settings as NoSettings
 from edgebert.tags import tag_set
 
 ROWS = "all"
@@ -62,7 +61,7 @@ def read_labels(
     """
     check_labelled(splits)
     intents = {name: [replace(row, label=row.label[0]) for row in rows] for name, rows in splits.items()}
-    labels = text_classification.read_labels(data, intents, folder, head, NoSettings())
+    labels = text_classification.labels_of(data, intents, folder, head)
     types = entity_types([row.label[1] for row in splits["train"]], folder / data.train, [])
     tags = tag_set(types, settings.scheme)
     for rows in splits.values():

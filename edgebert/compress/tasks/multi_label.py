@@ -24,7 +24,6 @@ from edgebert.examples import Example
 from edgebert.recipe import DataSettings
 from edgebert.runtime.encode import Encoded
 from edgebert.runtime.tasks.multi_label import DEFAULT_THRESHOLD, Chosen, Labelling, MultiLabel, Settings
-from edgebert.runtime.tasks.text_classification import Settings as OneLabel
 
 UNKNOWN = -1.0
 
@@ -61,7 +60,7 @@ def read_labels(
             or a name that holds the separator.
     """
     one_a_row = {name: [row for several in rows for row in _one_a_row(several)] for name, rows in splits.items()}
-    labels = text_classification.read_labels(data, one_a_row, folder, head, OneLabel())
+    labels = text_classification.labels_of(data, one_a_row, folder, head)
     if splits["train"] and not labels.values:
         raise DataError(f"{folder / data.train}: no row has a label in '{data.label}'; expected at least two labels")
     for name in labels.names:

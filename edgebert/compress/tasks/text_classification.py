@@ -33,6 +33,20 @@ def read_labels(
     Raises:
         DataError: A label that the head does not have, one in validation or test that training lacks, or only one.
     """
+    if head is not None and len(head) == 1:
+        raise DataError(
+            f"the checkpoint's head has one output ({head[0]}), which is always the likeliest; set task to "
+            "'regression' for its score, or finetune.when to always"
+        )
+    return labels_of(data, splits, folder, head)
+
+
+def labels_of(data: DataSettings, splits: dict[str, list[Example]], folder: Path, head: list[str] | None) -> Labels:
+    """Labels in the files, in the order of the head's outputs, however many.
+
+    Raises:
+        DataError: As `read_labels`.
+    """
     if head is not None:
         return _labels_of_head(data, [row for rows in splits.values() for row in rows], head)
     labels = _trained_labels(data, seen_labels(splits["train"]), folder / data.train)

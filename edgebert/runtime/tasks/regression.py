@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,16 +15,28 @@ from edgebert.runtime.encode import Encoded, TextEncoder
 from edgebert.runtime.model import Text, single_or_pair
 from edgebert.runtime.session import Outputs
 
+# A score at an end of the range would need an infinite output under a sigmoid.
+SMALLEST = 1e-6
 METRICS = {"spearman": metrics.SPEARMAN, "pearson": metrics.PEARSON}
 
 
 @dataclass(frozen=True)
 class Settings:
-    """The range of the scores, and what the head's one output is: a score scaled to 0..1, or the score itself."""
+    """The range of the scores, and how they are read from the head's one output.
+
+    Attributes:
+        low: Lowest score.
+        high: Highest score.
+        output: What the output is, behind the activation: a score scaled to 0..1, or the score itself.
+        activation: What is put over the output first, as cross-encoders have it.
+        clip: Whether scores beyond the range become its ends.
+    """
 
     low: float = 0.0
     high: float = 1.0
     output: Literal["scaled", "score"] = "scaled"
+    activation: Literal["none", "sigmoid"] = "none"
+    clip: bool = True
 
     def __post_init__(self) -> None:
         """Refuse a range of nothing."""
@@ -81,11 +94,13 @@ class Regression:
         return [self._encoder.encode_pair(*given) if isinstance(given, tuple) else self._encoder.encode(given)]
 
     def decode(self, given: Text, windows: Sequence[Encoded], outputs: Sequence[Outputs]) -> Score:
-        """The output in the caller's units, clipped to the range. *Shape* of it: (1,)."""
+        """The output in the caller's units, clipped to the range if `clip` says so. *Shape* of it: (1,)."""
         low, high = self.settings.low, self.settings.high
         value = float(outputs[0][0][0])
+        if self.settings.activation == "sigmoid":
+            value = 0.5 * (1.0 + math.tanh(0.5 * value))  # does not overflow
         score = value if self.settings.output == "score" else low + value * (high - low)
-        return Score(min(max(score, low), high), windows[0].truncated)
+        return Score(min(max(score, low), high) if self.settings.clip else score, windows[0].truncated)
 
     def given(self, example: Example) -> Text:
         """The row's text, or its two texts."""
@@ -104,7 +119,11 @@ class Regression:
     def output(self, score: float) -> float:
         """What the head gives for a score."""
         low, high = self.settings.low, self.settings.high
-        return score if self.settings.output == "score" else (score - low) / (high - low)
+        value = score if self.settings.output == "score" else (score - low) / (high - low)
+        if self.settings.activation == "none":
+            return value
+        inside = min(max(value, SMALLEST), 1.0 - SMALLEST)
+        return math.log(inside / (1.0 - inside))
 
     def predicted(self, prediction: Score) -> float:
         """The predicted score."""

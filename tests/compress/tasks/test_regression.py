@@ -248,7 +248,8 @@ def test_the_whole_chain_gives_a_bundle_that_scores_pairs(exported: Path) -> Non
     manifest = read_manifest(exported)
     assert [stage["stage"] for stage in manifest["stages"]] == ["finetune", "distill", "prune", "recover", "quantize"]
     assert (manifest["task"], manifest["labels"], manifest["segments"]) == ("regression", [], 2)
-    assert manifest["head"] == {"settings": {"low": 0.0, "high": 5.0, "output": "scaled"}}
+    settings = {"low": 0.0, "high": 5.0, "output": "scaled", "activation": "none", "clip": True}
+    assert manifest["head"] == {"settings": settings}
     assert manifest["inputs"] == ["input_ids", "attention_mask", "token_type_ids"]
     assert manifest["precision"] == "int8-dynamic"
     assert manifest["metrics"]["test"]["metric"] == "spearman"

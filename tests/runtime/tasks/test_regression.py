@@ -46,6 +46,11 @@ def decoded(logit: float, truncated: bool = False, **settings: Any) -> Score:
         ({"low": -2.0, "high": 2.0}, -9.0, -2.0),
         ({"low": 0.0, "high": 5.0, "output": "score"}, 2.5, 2.5),
         ({"low": 0.0, "high": 5.0, "output": "score"}, 5.5, 5.0),
+        ({"clip": False}, -3.5, -3.5),
+        ({"clip": False, "low": 0.0, "high": 5.0}, 2.0, 10.0),
+        ({"activation": "sigmoid"}, 0.0, 0.5),
+        ({"activation": "sigmoid", "low": 0.0, "high": 5.0}, 1000.0, 5.0),
+        ({"activation": "sigmoid"}, -1000.0, 0.0),
     ],
 )
 def test_an_output_is_a_score_in_the_callers_units_inside_the_range(
