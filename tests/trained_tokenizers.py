@@ -1,20 +1,23 @@
-"""Tokenizers that tests train, the same in every process."""
+"""WordPiece vocabularies for tests, the same in every process."""
 
-import json
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 
-from tokenizers import Tokenizer
+from tokenizers import Tokenizer, models
 
 
-def numbered_alike(tokenizer: Tokenizer, special: Sequence[str]) -> Tokenizer:
-    """Number a vocabulary that was just trained: special tokens first, then all others in alphabetical order.
+def learn_wordpieces(tokenizer: Tokenizer, texts: Iterable[str], special: Sequence[str], size: int) -> Tokenizer:
+    """Give a tokenizer the special tokens, every character, and the most frequent parts of words.
 
-    The WordPiece trainer of tokenizers 0.23 numbers the pieces that go on a word in another order in every process.
-    A BPE has its ranks in its merges, not in its numbers.
+    The WordPiece trainer of tokenizers 0.23 numbers its pieces in another order in every process, and of equally
+    frequent ones it takes others.
     """
-    document = json.loads(tokenizer.to_str())
-    vocabulary = document["model"]["vocab"]
-    ordered = [*special, *sorted(vocabulary.keys() - set(special))]
-    document["model"]["vocab"] = {token: number for number, token in enumerate(ordered)}
-    document["added_tokens"] = [each | {"id": ordered.index(each["content"])} for each in document["added_tokens"]]
-    return Tokenizer.from_str(json.dumps(document))
+    counts: Counter[str] = Counter()
+    for text in texts:
+        for word, _ in tokenizer.pre_tokenizer.pre_tokenize_str(tokenizer.normalizer.normalize_str(text)):
+            counts.update(word[:end] for end in range(1, len(word) + 1))
+            counts.update("##" + word[at:end] for at in range(1, len(word)) for end in range(at + 1, len(word) + 1))
+    ordered = sorted(counts, key=lambda piece: (len(piece.removeprefix("##")) > 1, -counts[piece], piece))
+    pieces = dict.fromkeys([*special, *ordered][:size])
+    tokenizer.model = models.WordPiece({piece: number for number, piece in enumerate(pieces)}, unk_token="<unk>")
+    return tokenizer

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
-from trained_tokenizers import numbered_alike
+from trained_tokenizers import learn_wordpieces
 
 from edgebert.compress.pieces import Document, always_kept, check_supported, cut, taken_along
 from edgebert.errors import SettingsError
@@ -33,7 +33,7 @@ def trained(kind: str, seed: int) -> Tokenizer:
         tokenizer = Tokenizer(models.WordPiece(unk_token="<unk>"))
         tokenizer.normalizer = normalizers.BertNormalizer(strip_accents=False)
         tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-        trainer: Any = trainers.WordPieceTrainer(vocab_size=260, special_tokens=special, show_progress=False)
+        learn_wordpieces(tokenizer, texts(seed, 400), special, 260)
     else:
         tokenizer = Tokenizer(models.BPE())
         tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -44,8 +44,7 @@ def trained(kind: str, seed: int) -> Tokenizer:
             initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
             show_progress=False,
         )
-    tokenizer.train_from_iterator(texts(seed, 400), trainer)
-    tokenizer = numbered_alike(tokenizer, special)
+        tokenizer.train_from_iterator(texts(seed, 400), trainer)
     tokenizer.add_special_tokens([AddedToken(token, special=True) for token in special])
     pairs = [(token, tokenizer.token_to_id(token)) for token in ("</s>", "<s>")]
     tokenizer.post_processor = processors.RobertaProcessing(*pairs)
