@@ -1,37 +1,30 @@
-"""`edgebert doctor`: what is installed, what is missing, what this machine can do."""
+"""`edgebert doctor`: what is installed, what is missing or too old, what this machine can do."""
 
 from __future__ import annotations
 
 import argparse
-import importlib.metadata
 
 from edgebert.commands.output import table, write, write_json
 from edgebert.commands.profiles import this_machine
 from edgebert.cpu import INT8_NAMES
 from edgebert.measure.environment import environment
 from edgebert.target import profile_names, read_target
+from edgebert.versions import Requirement, installed_version, is_older, requirements
 
-PACKAGES = {
-    "device": ("numpy", "onnxruntime", "tokenizers"),
-    "edgebert[openvino]": ("openvino",),
-    "edgebert[report]": ("matplotlib", "jinja2"),
-    "edgebert[export]": (
-        *("torch", "transformers", "accelerate", "optimum", "onnx", "onnxscript", "nncf", "neural-compressor"),
-        "scikit-learn",
-    ),
-}
+# Extras whose packages are listed; `dev` and `demo` serve a clone.
+EXTRAS = {"": "edgebert", "openvino": "edgebert[openvino]", "report": "edgebert[report]", "export": "edgebert[export]"}
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Report; the exit code is 0 even where something is missing."""
-    packages = [(extra, name, _version(name)) for extra, names in PACKAGES.items() for name in names]
+    packages = [(needed, installed_version(needed.package)) for needed in _listed()]
     machine = environment()
     fitting = _fitting(machine)
     if arguments.json:
-        found = [{"package": name, "version": version, "from": extra} for extra, name, version in packages]
+        found = [_entry(*package) for package in packages]
         write_json({"packages": found, "environment": machine, "profiles": fitting, "profile": this_machine()})
         return 0
-    write(table(("package", "version", "remedy"), [_row(*package) for package in packages]) + "\n")
+    write(table(("package", "version", "at least", "remedy"), [_row(*package) for package in packages]) + "\n")
     shown = ("cpu", "int8", "cores", "memory_mb", "os", "python")
     write(table(("machine", "value"), [(key, _shown(machine, key)) for key in shown]))
     write(f"\nprofile that export takes here: {this_machine() or 'none; name one with --profile'}")
@@ -56,12 +49,27 @@ def _fitting(machine: dict[str, object]) -> list[str]:
     return fitting
 
 
-def _row(extra: str, name: str, version: str | None) -> tuple[str, str, str]:
-    return name, version or "missing", "" if version else f"pip install {extra.replace('device', 'edgebert')}"
+def _listed() -> list[Requirement]:
+    """Direct dependencies by the package's metadata, the device's first; once for each extra that names it."""
+    found = [needed for needed in requirements() if needed.extra in EXTRAS]
+    return sorted(found, key=lambda needed: list(EXTRAS).index(needed.extra))
 
 
-def _version(name: str) -> str | None:
-    try:
-        return importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return None
+def _entry(needed: Requirement, version: str | None) -> dict[str, object]:
+    return {
+        "package": needed.package,
+        "version": version,
+        "from": EXTRAS[needed.extra] if needed.extra else "device",
+        "at_least": needed.floor or None,
+        "fits": _fits(needed, version),
+    }
+
+
+def _row(needed: Requirement, version: str | None) -> tuple[str, str, str, str]:
+    upgrade = f"pip install '{needed.package}>={needed.floor}'"
+    remedy = upgrade if version else f"pip install {EXTRAS[needed.extra]}"
+    return needed.package, version or "missing", needed.floor, "" if _fits(needed, version) else remedy
+
+
+def _fits(needed: Requirement, version: str | None) -> bool:
+    return version is not None and not (needed.floor and is_older(version, needed.floor))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import os
 from collections.abc import Sequence
 from contextlib import suppress
@@ -14,13 +13,17 @@ from typing import Any
 from edgebert.bundle import read_manifest
 from edgebert.commands.output import note, table, write, write_json
 from edgebert.cpu import Cpu, saturates, shown_cpu, this_cpu
-from edgebert.errors import BundleError, MissingDependencyError
+from edgebert.errors import BundleError
 from edgebert.measure.quality import about, shown
 from edgebert.recipe import quantization, read_recipe
 from edgebert.runtime.tasks import device_half
 from edgebert.target import Target, fitting_profile, read_target
+from edgebert.versions import check_installed
 
-NEEDED = ("torch", "transformers", "accelerate", "optimum", "onnx", "onnxscript", "sklearn", "tqdm")
+NEEDED = (
+    *("torch", "transformers", "accelerate", "optimum", "requests", "onnx", "onnxscript", "scikit-learn", "scipy"),
+    *("seqeval", "safetensors", "tokenizers", "tqdm"),
+)
 
 # How often one of PyTorch's threads looks whether the others are done before it sleeps. libgomp's own 300,000 keep a
 # core from whoever has the work: CONTRIBUTING has figures.
@@ -34,9 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
     cpu = this_cpu()
     target = _target(arguments.profile or recipe.profile, cpu)
     form = quantization(recipe, target)  # what does not go together is said at once
-    missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
-    if missing:
-        raise MissingDependencyError(f"{', '.join(missing)} not installed; pip install edgebert[export]")
+    check_installed((*NEEDED, *tools_of(form, recipe.export.formats)), "export")
     out = Path(arguments.out or f"build/{recipe.name}")
     out = out if out.name else out.resolve()
     work = Path(arguments.work) if arguments.work else out.with_name(out.name + ".work")
@@ -59,6 +60,14 @@ def run(arguments: argparse.Namespace) -> int:
     if distributed.is_main():
         _report(built, arguments.json)
     return 0
+
+
+def tools_of(form: str, formats: Sequence[str]) -> list[str]:
+    """Packages that an export of this form and these formats needs beside `NEEDED`."""
+    tools = ["neural-compressor"] if form in ("static", "measure") else []
+    if "openvino" in formats:
+        tools += ["openvino", "nncf"] if form in ("dynamic", "static", "measure") else ["openvino"]
+    return tools
 
 
 def _target(profile: str, cpu: Cpu) -> Target:

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import tokenizers
 from tokenizers import Encoding, Tokenizer
 from tokenizers.pre_tokenizers import ByteLevel
 
 from edgebert.errors import BundleError, TextError
+from edgebert.versions import check_version
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,9 @@ class TextEncoder:
 
         Raises:
             BundleError: The file is not a tokenizer.
+            MissingDependencyError: The tokenizers package is too old.
         """
+        check_version("tokenizers", tokenizers.__version__)
         try:
             self._tokenizer = Tokenizer.from_file(str(tokenizer_file))
         except Exception as error:  # noqa: BLE001 - tokenizers raises bare Exception

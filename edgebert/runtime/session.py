@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgebert.errors import BundleError, MissingDependencyError, TextError
+from edgebert.versions import check_version
 
 CPU, CUDA, TENSORRT = "CPUExecutionProvider", "CUDAExecutionProvider", "TensorrtExecutionProvider"
 
@@ -68,12 +69,14 @@ class OnnxSession:
 
         Raises:
             BundleError: The file is not a graph that this ONNX Runtime reads.
-            MissingDependencyError: The provider is not in this build of ONNX Runtime, or its libraries do not load.
+            MissingDependencyError: The provider is not in this build of ONNX Runtime, its libraries do not load, or
+                this ONNX Runtime is too old.
         """
         try:
             import onnxruntime
         except ImportError:
             raise MissingDependencyError("onnxruntime is not installed; pip install edgebert") from None
+        check_version("onnxruntime", onnxruntime.__version__)
         available = onnxruntime.get_available_providers()
         if provider not in available:
             raise MissingDependencyError(
@@ -197,12 +200,13 @@ class OpenVinoSession:
 
         Raises:
             BundleError: The files are not a model that this OpenVINO reads.
-            MissingDependencyError: OpenVINO is not installed.
+            MissingDependencyError: OpenVINO is not installed, or too old.
         """
         try:
             import openvino
         except ImportError:
             raise MissingDependencyError("openvino is not installed; pip install edgebert[openvino]") from None
+        check_version("openvino", openvino.__version__)
         settings = {
             "INFERENCE_NUM_THREADS": threads,
             "PERFORMANCE_HINT": "LATENCY",
