@@ -238,6 +238,19 @@ def check_replaceable(folder: Path) -> None:
         raise DiskError(f"{folder}: exists and is not a bundle; move it away or give another --out")
 
 
+def restore(folder: Path) -> None:
+    """Put back the bundle that a killed run had moved aside but not yet replaced.
+
+    Raises:
+        DiskError: It cannot be moved.
+    """
+    folder = folder.resolve()
+    old = folder.with_name(f".{folder.name}.old")
+    if (old / MANIFEST).is_file() and not folder.exists():
+        with disk_errors(folder):
+            old.rename(folder)
+
+
 def _swap(new: Path, place: Path) -> None:
     old = place.with_name(f".{place.name}.old")
     shutil.rmtree(old, ignore_errors=True)

@@ -90,6 +90,7 @@ def build(recipe: Recipe, target: Target, source: str, data_dir: Path, out: Path
         EdgeBertError: Bad input (exit code 2) or a stage that failed (exit code 1); no half-written bundle is left.
     """
     if distributed.is_main():
+        bundle.restore(out)
         bundle.check_replaceable(out)
         bundle.check_folder(out)
         bundle.check_folder(work)

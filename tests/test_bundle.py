@@ -16,6 +16,7 @@ from edgebert.bundle import (
     check_writable,
     read_manifest,
     replacing,
+    restore,
     write_manifest,
 )
 from edgebert.cli import main
@@ -232,6 +233,18 @@ def test_what_a_killed_run_left_is_cleared_away(folder: Path, tmp_path: Path) ->
     write_new(folder)
     assert [path.name for path in folder.iterdir()] == ["new.txt"]
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
+def test_a_bundle_that_a_killed_run_moved_aside_comes_back(folder: Path, tmp_path: Path) -> None:
+    before = bundle_hash(folder)
+    folder.rename(tmp_path / ".mine.old")
+    (tmp_path / ".mine.partial").mkdir()
+    restore(folder)
+    assert bundle_hash(folder) == before
+    write_new(folder)
+    (tmp_path / ".mine.old").mkdir()
+    restore(folder)
+    assert [path.name for path in folder.iterdir()] == ["new.txt"]
 
 
 @pytest.mark.parametrize("kind", ["folder", "file"])

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from this_machine import pretend
 
-from edgebert.bundle import read_manifest
+from edgebert.bundle import bundle_hash, read_manifest
 from edgebert.cli import main
 from edgebert.commands.export import question_for
 from edgebert.cpu import measured_on
@@ -111,6 +111,17 @@ def test_a_full_disk_leaves_no_bundle(
     assert "no space left" in line
     assert not out.exists()
     assert [path.name for path in tmp_path.iterdir() if "partial" in path.name] == []
+
+
+def test_a_bundle_that_a_killed_export_moved_aside_stands_again_before_any_work(
+    bundle_copy: Path, tmp_path: Path, capsys: Any
+) -> None:
+    before = bundle_hash(bundle_copy)
+    bundle_copy.rename(tmp_path / ".bundle.old")
+    recipe = tmp_path / "x.toml"
+    recipe.write_text('name = "x"\ntask = "text-classification"\n[model]\nsource = "no-such-folder"\n')
+    refused(capsys, str(recipe), "--out", str(bundle_copy))
+    assert bundle_hash(bundle_copy) == before
 
 
 def test_without_the_export_extra_the_extra_is_named(

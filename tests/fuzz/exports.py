@@ -11,7 +11,7 @@ TRAINING = "epochs = 1.0\nlearning_rate = 1e-3\nbatch_size = 16\nevaluations_per
 HEAD = 'name = "NAME"\ntask = "text-classification"\n[model]\nsource = "SOURCE"\n[data]\nmax_length = 32\n'
 LABELLED = 'train = "train.tsv"\nvalidation = "validation.tsv"\ntest = "test.tsv"\n'
 
-# Fine-tuned, distilled, pruned, with fewer words and a table of low rank, trained for INT8, with every stage's bundle.
+# Fine-tuned, distilled, pruned, with fewer words and a table of low rank, trained for INT8.
 CHAIN = f"""{HEAD}{LABELLED}
 [finetune]
 {TRAINING}
@@ -29,6 +29,8 @@ rank = 16
 {TRAINING}
 [quantize.recover]
 {TRAINING}
+[export]
+stages = false
 """
 # A checkpoint that is only quantized, for both runtimes, with the baseline inside.
 QUANTIZED = f"""{HEAD}{LABELLED}label_names = {{ neg = "LABEL_0", pos = "LABEL_1" }}
@@ -47,11 +49,12 @@ format = "fp16"
 
 @dataclass(frozen=True)
 class Export:
-    """A recipe and the profile that it is exported for."""
+    """A recipe, the profile that it is exported for, and whose bundle it replaces."""
 
     name: str
     recipe: Path
     profile: str
+    replaces: str
 
     def arguments(self, out: Path) -> list[str]:
         return ["export", str(self.recipe), "--out", str(out), "--profile", self.profile]
@@ -66,12 +69,12 @@ def make_exports(root: Path) -> list[Export]:
     bare = make_checkpoint(root / "bare", layers=2)
     headed = make_checkpoint(root / "headed", layers=1, head=2)
     exports = []
-    for name, recipe, source, profile in (
-        ("chain", CHAIN, bare, "x86-avx2"),
-        ("quantized", QUANTIZED, headed, "x86-avx2"),
-        ("halved", HALVED, headed, "nvidia-t4"),
+    for name, recipe, source, profile, replaces in (
+        ("chain", CHAIN, bare, "x86-avx2", ""),
+        ("halved", HALVED, headed, "nvidia-t4", ""),
+        ("quantized", QUANTIZED, headed, "x86-avx2", "halved"),
     ):
         path = root / f"{name}.toml"
         path.write_text(recipe.replace("NAME", name).replace("SOURCE", str(source)))
-        exports.append(Export(name, path, profile))
+        exports.append(Export(name, path, profile, replaces))
     return exports

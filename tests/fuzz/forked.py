@@ -103,7 +103,6 @@ def preload(modules: list[str]) -> None:
 
 
 def in_child(work: Callable[[], int], folder: Path, kill: Kill) -> tuple[int, str]:
-    folder.mkdir(exist_ok=True)
     log = folder.with_name(f"{folder.name}.log")
     child = os.fork()
     if child == 0:

@@ -76,11 +76,20 @@ def files_below(folder: Path) -> dict[str, str]:
     }
 
 
+def begin(export: Export, root: Path, folder: Path) -> None:
+    """Make the folder of an export, with the bundle that it replaces."""
+    folder.mkdir()
+    if export.replaces:
+        shutil.copytree(root / export.replaces / "out", folder / "out")
+
+
 def undisturbed(export: Export, root: Path) -> Undisturbed:
     folder = root / export.name
+    begin(export, root, folder)
     changed, modules, _ = moments(export.arguments(folder / "out"), folder)
     preload(modules)
     shutil.rmtree(folder)
+    begin(export, root, folder)
     changed, _, seconds = moments(export.arguments(folder / "out"), folder)
     return Undisturbed(export, bundle_hash(folder / "out"), files_below(folder), changed, seconds)
 
@@ -105,6 +114,7 @@ def plan(whole: list[Undisturbed], seed: int) -> Iterator[tuple[Undisturbed, str
 def kill_once(whole: Undisturbed, kill: Kill, folder: Path) -> tuple[bool, str]:
     """Kill an export and let it go on; return whether the kill came in time, and what is wrong in the end."""
     arguments = whole.export.arguments(folder / "out")
+    begin(whole.export, folder.parent, folder)
     code, told = run(arguments, folder, kill)
     if code >= 0:
         return False, "" if code == 0 else f"ended with {code}:\n{told}"
@@ -122,20 +132,21 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--exports", nargs="+", default=["chain", "halved", "quantized"])
     arguments = parser.parse_args()
     os.environ |= {"OMP_NUM_THREADS": "1", "ORT_DISABLE_TELEMETRY": "1", "TOKENIZERS_PARALLELISM": "false"}
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="edgebert-kills-") as temporary:
-        tally = killed(Path(temporary), arguments.kills, arguments.seed)
+        tally = killed(Path(temporary), arguments.exports, arguments.kills, arguments.seed)
     sys.stdout.write(tally.text(time.monotonic() - started))
     return 1 if tally.faults else 0
 
 
-def killed(root: Path, kills: int, seed: int) -> Tally:
-    """Run so many kills, a line of progress each on stderr."""
+def killed(root: Path, names: list[str], kills: int, seed: int) -> Tally:
+    """Run so many kills of the named exports, a line of progress each on stderr."""
     (root / "inputs").mkdir()
-    whole = [undisturbed(export, root) for export in make_exports(root / "inputs")]
+    whole = [undisturbed(export, root) for export in make_exports(root / "inputs") if export.name in names]
     tally = Tally()
     for number, (run_, stage, kind, kill) in enumerate(plan(whole, seed)):
         if tally.kinds.total() == kills or tally.too_late > kills:
