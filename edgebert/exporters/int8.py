@@ -77,7 +77,7 @@ def quantized_graph(
     names = graph_inputs(out / GRAPH)
     with_mask, session = open_onnx(out / GRAPH), open_graph(out / GRAPH)
     metrics["agreement"] = asdict(compare_graph(job, with_mask, names, windows, reference))
-    if not session.pads:
+    if not session.batching.pads:
         metrics["unpadded"] = asdict(compare_graph(job, session, names, windows, reference, batch_sizes=(1,)))
         alone = [outputs_of(job, each, names, windows) for each in (with_mask, session)]
         require_same(reference, *alone)

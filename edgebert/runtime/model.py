@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import count, groupby, islice
+from itertools import count, islice
 from typing import Any, ClassVar, Protocol, overload
 
 import numpy as np
@@ -106,7 +106,7 @@ class Model:
     def outputs(self, encoded: Sequence[Encoded], batch_size: int = 32) -> list[Outputs]:
         """Raw outputs of the graph for every window, without the batch axis and without padding."""
         results: list[Outputs] = [()] * len(encoded)
-        for chosen in self._batches([len(window.ids) for window in encoded], batch_size):
+        for chosen in self._session.batching.plan([len(window.ids) for window in encoded], batch_size):
             windows = [encoded[at] for at in chosen]
             rows = split_batch(self.run_encoded(windows), windows, self.task.OUTPUTS)
             for at, row in zip(chosen, rows, strict=True):
@@ -125,13 +125,6 @@ class Model:
     def run_on(self, session: Session) -> None:
         """Answer with another session of the same graph from now on."""
         self._session = session
-
-    def _batches(self, lengths: Sequence[int], size: int) -> Iterator[list[int]]:
-        """Places of the windows that run together: those of like length, or of the same where nothing may be padded."""
-        order = sorted(range(len(lengths)), key=lengths.__getitem__)
-        for _, group in groupby(order, key=lambda at: 0 if self._session.pads else lengths[at]):
-            places = list(group)
-            yield from (places[start : start + size] for start in range(0, len(places), size))
 
     def _windows(self, texts: Sequence[Any]) -> list[list[Encoded]]:
         """Windows of every text of a list."""

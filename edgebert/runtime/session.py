@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgebert.errors import BundleError, MissingDependencyError, TextError
+from edgebert.runtime.batches import ANY_LENGTHS, EQUAL_LENGTHS, LIKE_LENGTHS, SPARE_TOKENS, Batching
+from edgebert.runtime.cores import core_count
 from edgebert.versions import check_version
 
 CPU, CUDA, TENSORRT = "CPUExecutionProvider", "CUDAExecutionProvider", "TensorrtExecutionProvider"
@@ -26,15 +28,18 @@ SLOW_ON_CPU = ["SkipLayerNormFusion"]
 # Without it ONNX Runtime on x86 runs products in FP32 if several read one signed INT8 value: queries, keys and values
 # of the static form for TensorRT. Unsigned values are in integers either way. Both answer the same, bit for bit.
 SIGNED_INT8 = ("session.qdqisint8allowed", "1")
+# Runs at a time for every core. Callers beyond wait outside, so that they do not interrupt those who hold Python's lock
+# (docs/machines.md, "Threads"). With one a core, a core idles while the next caller wakes up: a quarter less was done.
+RUNS_A_CORE = 2
 
 
 class Session(Protocol):
     """Runs a graph. *Shape* of every input: (batch, length); of every output: (batch, ...).
 
-    `pads` says whether texts of different lengths may share a batch.
+    `batching` says which texts may share a run.
     """
 
-    pads: bool
+    batching: Batching
 
     def run(self, inputs: dict[str, Ids]) -> Outputs:
         """Outputs of one padded batch, in the order of the graph."""
@@ -42,9 +47,9 @@ class Session(Protocol):
 
 
 class OnnxSession:
-    """ONNX Runtime."""
+    """ONNX Runtime. Threads may share it; on a CPU it runs at most `RUNS_A_CORE` of them a core at a time."""
 
-    pads = True
+    batching = LIKE_LENGTHS
 
     def __init__(
         self,
@@ -82,14 +87,10 @@ class OnnxSession:
             raise MissingDependencyError(
                 f"provider {provider} is not in this onnxruntime (it has {', '.join(available)}); install its package"
             )
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        options.enable_cpu_mem_arena = arena
-        if profile is not None:
-            options.enable_profiling, options.profile_file_prefix = True, str(profile)
+        options = _options(onnxruntime, threads, arena, profile)
+        self._turns = threading.Semaphore(RUNS_A_CORE * core_count())
         if provider != CPU:
+            self.batching = ANY_LENGTHS
             _load_cuda(onnxruntime)
         disabled: list[str] = []
         if provider == CPU and not fuse_everything:
@@ -118,7 +119,8 @@ class OnnxSession:
             TextError: A row is all padding.
         """
         check_rows(inputs)
-        return tuple(self._session.run(None, inputs))
+        with self._turns:
+            return tuple(self._session.run(None, inputs))
 
     def end_profiling(self) -> Path:
         """Close the file with the time of every operator; the session must have been opened with `profile`."""
@@ -128,7 +130,7 @@ class OnnxSession:
 class UnpaddedSession(OnnxSession):
     """ONNX Runtime, with a graph that reads no mask in attention: all texts of a batch have the same length."""
 
-    pads = False
+    batching = EQUAL_LENGTHS
 
     def run(self, inputs: dict[str, Ids]) -> Outputs:
         """Outputs of one batch without padding.
@@ -139,6 +141,18 @@ class UnpaddedSession(OnnxSession):
         if not inputs["attention_mask"].all():
             raise ValueError("a batch with padding was given to a graph for texts without; run each length by itself")
         return super().run(inputs)
+
+
+def _options(onnxruntime: Any, threads: int, arena: bool, profile: Path | None) -> Any:  # noqa: ANN401
+    """Session options; the arguments are those of `OnnxSession`."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    options.enable_cpu_mem_arena = arena
+    if profile is not None:
+        options.enable_profiling, options.profile_file_prefix = True, str(profile)
+    return options
 
 
 def _providers(provider: str, options: Mapping[str, str]) -> list[tuple[str, dict[str, str]]]:
@@ -187,8 +201,6 @@ def check_rows(inputs: Mapping[str, Ids]) -> None:
 class OpenVinoSession:
     """OpenVINO on the CPU; batches are padded to a few lengths, for it compiles anew for every length it meets."""
 
-    pads = True
-
     def __init__(self, graph: Path, threads: int, length_buckets: list[int], profile: bool = False) -> None:
         """Open an IR file.
 
@@ -221,6 +233,7 @@ class OpenVinoSession:
         self._request: Any = compiled.create_infer_request()
         self._outputs = len(compiled.outputs)
         self._buckets = length_buckets
+        self.batching = Batching(SPARE_TOKENS, tuple(length_buckets))
         self._turn = threading.Lock()
 
     def run(self, inputs: dict[str, Ids]) -> Outputs:

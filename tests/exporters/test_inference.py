@@ -18,6 +18,7 @@ from edgebert.errors import ParityError
 from edgebert.exporters.inference import InferenceModel
 from edgebert.exporters.onnx import export_fast, export_plain, fast_module
 from edgebert.exporters.parity import Parity, compare, require_parity
+from edgebert.runtime.batches import ANY_LENGTHS
 from edgebert.runtime.encode import Encoded
 from edgebert.runtime.session import OnnxSession, Outputs
 from edgebert.runtime.tasks.text_classification import TextClassification
@@ -163,7 +164,7 @@ class Handed:
     In texts of `length` tokens the figure of the first token is `moved`, and `turned` swaps the two of a text.
     """
 
-    pads = True
+    batching = ANY_LENGTHS
 
     def __init__(self, length: int = 0, moved: float = 0.0, turned: bool = False) -> None:
         self.length, self.moved, self.turned = length, moved, turned

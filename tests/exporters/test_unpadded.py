@@ -90,8 +90,8 @@ def test_a_bundle_of_links_is_opened_by_the_graph_that_holds_its_weights(built: 
             (tmp_path / path.relative_to(built)).parent.mkdir(exist_ok=True)
             (tmp_path / path.relative_to(built)).symlink_to(path)
     assert edgebert.load(tmp_path)("a good film").label == edgebert.load(built)("a good film").label
-    assert opened(tmp_path).pads
-    assert not opened(built).pads
+    assert opened(tmp_path).batching.pads
+    assert not opened(built).batching.pads
 
 
 @pytest.mark.parametrize("name", ["../other/unpadded.onnx", "", None, 7, ["unpadded.onnx"]])
@@ -104,7 +104,7 @@ def test_a_file_that_is_not_the_bundles_is_not_opened(bundle_copy: Path, name: o
 
 
 def test_other_providers_open_the_graph_with_a_mask(built: Path) -> None:
-    assert opened(built, ("AzureExecutionProvider", {})).pads
+    assert opened(built, ("AzureExecutionProvider", {})).batching.pads
 
 
 def opened(folder: Path, provider: Provider | None = None) -> Session:

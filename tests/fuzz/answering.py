@@ -10,6 +10,7 @@ from tokenizers.normalizers import BertNormalizer
 from tokenizers.pre_tokenizers import BertPreTokenizer, ByteLevel
 from tokenizers.processors import TemplateProcessing
 
+from edgebert.runtime.batches import ANY_LENGTHS
 from edgebert.runtime.encode import TextEncoder
 from edgebert.runtime.model import Model
 from edgebert.runtime.tasks import device_half
@@ -35,7 +36,7 @@ WIDTHS = {"regression": (1,), "token-classification": (5,), "intent-slots": (2, 
 class ByTokens:
     """Outputs that depend on the token ids alone, whatever stands beside them in the batch."""
 
-    pads = True
+    batching = ANY_LENGTHS
 
     def __init__(self, task: str, per_token: tuple[bool, ...], vocabulary: int) -> None:
         widths = WIDTHS.get(task, (vocabulary if task == "fill-mask" else 3,))

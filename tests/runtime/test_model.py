@@ -14,6 +14,7 @@ from tokenizers.processors import TemplateProcessing
 
 import edgebert
 from edgebert.errors import InputError, TextError
+from edgebert.runtime.batches import ANY_LENGTHS
 from edgebert.runtime.encode import Encoded, TextEncoder
 from edgebert.runtime.model import Model, padded_inputs, split_batch
 from edgebert.runtime.session import UnpaddedSession
@@ -35,7 +36,7 @@ def fp32(built: Path) -> Model:
 class CountingSession:
     """Answers with each window's number of tokens and with every token's id; notes the shapes that it was given."""
 
-    pads = True
+    batching = ANY_LENGTHS
 
     def __init__(self) -> None:
         self.shapes: list[tuple[int, ...]] = []

@@ -66,7 +66,7 @@ class _Watched:
     """A session that is asked after its runs what ran."""
 
     def __init__(self, session: Session) -> None:
-        self._session, self.pads = session, session.pads
+        self._session, self.batching = session, session.batching
         self._runs = self._skipped = 0
         self._ran: list[Ran] = []
 

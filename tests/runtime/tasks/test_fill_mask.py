@@ -18,6 +18,7 @@ from tokenizers.processors import TemplateProcessing
 from edgebert.errors import BundleError, TextError
 from edgebert.examples import Columns, Example
 from edgebert.measure.quality import evaluate, measure_quality
+from edgebert.runtime.batches import ANY_LENGTHS
 from edgebert.runtime.encode import TextEncoder
 from edgebert.runtime.tasks.fill_mask import METRICS, Candidate, Filled, FillMask, FillMaskModel, Settings, read
 
@@ -28,7 +29,7 @@ LONG = "a b c a b c a b c a b c a b c a b c"
 class NextSession:
     """Holds the token one further down the vocabulary than the last one before the mask for the likeliest."""
 
-    pads = True
+    batching = ANY_LENGTHS
 
     def __init__(self) -> None:
         self.shapes: list[tuple[int, ...]] = []
@@ -189,7 +190,7 @@ BYTE_LEVEL = ["<s>", "</s>", "<mask>", "the", "Ġthe"]
 class FixedSession:
     """Answers with one token, whatever is asked."""
 
-    pads = True
+    batching = ANY_LENGTHS
 
     def __init__(self, answer: int) -> None:
         self.answer = answer

@@ -16,6 +16,7 @@ from tokenizers.processors import TemplateProcessing
 
 from edgebert.errors import DataError, SettingsError, TextError
 from edgebert.examples import Columns, Example
+from edgebert.runtime.batches import ANY_LENGTHS
 from edgebert.runtime.encode import TextEncoder
 from edgebert.runtime.model import Model
 from edgebert.runtime.tasks.question_answering import (
@@ -36,7 +37,7 @@ BEGINS, ENDS = VOCABULARY.index("begins"), VOCABULARY.index("ends")
 class ById:
     """Answers with a start and an end logit that depend on the token alone; notes the lengths that it was given."""
 
-    pads = True
+    batching = ANY_LENGTHS
 
     def __init__(self, start: dict[int, float], end: dict[int, float]) -> None:
         self.start, self.end = start, end
@@ -52,7 +53,7 @@ class ById:
 class Random:
     """Random logits, a table of them for every window that it was given."""
 
-    pads = True
+    batching = ANY_LENGTHS
 
     def __init__(self) -> None:
         self.random = np.random.default_rng(0)
@@ -247,7 +248,7 @@ def test_there_is_no_answer_where_cls_outdoes_the_best_span_by_more_than_the_thr
 class ByWindow:
     """[CLS] and the span of each window in turn."""
 
-    pads = True
+    batching = ANY_LENGTHS
 
     def __init__(self, *windows: tuple[float, float]) -> None:
         self.windows = windows

@@ -17,6 +17,7 @@ from tokenizers.processors import TemplateProcessing
 
 from edgebert.errors import DataError, InputError, SettingsError, TextError
 from edgebert.examples import Columns, Example
+from edgebert.runtime.batches import ANY_LENGTHS
 from edgebert.runtime.encode import TextEncoder
 from edgebert.runtime.tasks.similarity import Embedding, SentenceModel, SentenceSimilarity, Settings, Similarity, read
 from edgebert.settings import fill
@@ -30,7 +31,7 @@ TEXTS = ["a", "a b", "c", "d d d a", "b c", "a"]
 class TableSession:
     """Embeds a text as the mean of a vector for each of its tokens: what a graph with mean pooling does."""
 
-    pads = True
+    batching = ANY_LENGTHS
 
     def __init__(self) -> None:
         self.table = np.random.default_rng(0).normal(size=(len(WORDS), 6)).astype(np.float32)

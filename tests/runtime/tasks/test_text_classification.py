@@ -16,6 +16,7 @@ from tokenizers.processors import TemplateProcessing
 import edgebert
 from edgebert.errors import DataError, TextError
 from edgebert.examples import Columns, Example
+from edgebert.runtime.batches import ANY_LENGTHS
 from edgebert.runtime.encode import Encoded, TextEncoder
 from edgebert.runtime.model import Model
 from edgebert.runtime.tasks.text_classification import Classification, Settings, TextClassification, read
@@ -37,7 +38,7 @@ def model(built: Path) -> Model:
 class CountingSession:
     """Answers with each text's number of tokens, nothing, and its number of tokens in the second segment."""
 
-    pads = True
+    batching = ANY_LENGTHS
 
     def run(self, inputs: dict[str, Any]) -> Any:
         tokens = inputs["attention_mask"].sum(1)
