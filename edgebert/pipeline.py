@@ -19,6 +19,7 @@ from edgebert.compress.distill import distill
 from edgebert.compress.finetune import VERSION as FINETUNE_VERSION
 from edgebert.compress.finetune import finetune
 from edgebert.compress.fit import check_fit
+from edgebert.compress.head_tags import scheme_of, written_plainly
 from edgebert.compress.prune import VERSION as PRUNE_VERSION
 from edgebert.compress.prune import prune
 from edgebert.compress.quantize.aware import STAGE as AWARE
@@ -114,7 +115,10 @@ class _Build:
         check_fit(self.checkpoint, recipe)
         self.run_constants = Run(recipe.task, recipe.metric, recipe.seed, recipe.data.max_length)
         replaced = recipe.finetune is not None and recipe.finetune.when == "always"
-        self.data = _data(recipe, data_dir, None if replaced else checkpoint.head_labels(self.checkpoint))
+        head = None if replaced else checkpoint.head_labels(self.checkpoint)
+        if recipe.task == "token-classification" and head is not None:
+            self.recipe = recipe = _with_scheme(recipe, head)
+        self.data = _data(recipe, data_dir, head)
         self.precision = quantization(recipe, target)
         self.done: list[Done] = []
 
@@ -361,6 +365,12 @@ def _as_folder_says(recipe: Recipe, folder: Path) -> Recipe:
         for sentence in differences(recipe, found):
             sys.stderr.write(f"edgebert: {folder}: {sentence}\n")
     return with_sentence_settings(recipe, found)
+
+
+def _with_scheme(recipe: Recipe, head: list[str]) -> Recipe:
+    """A recipe with the scheme of a tagger's own tags, unless it states one."""
+    scheme = scheme_of(written_plainly(head, recipe.data.label_names))
+    return recipe if scheme is None else replace(recipe, head={"scheme": scheme} | recipe.head)
 
 
 def _data(recipe: Recipe, data_dir: Path, head: list[str] | None) -> TaskData:

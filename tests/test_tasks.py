@@ -27,7 +27,7 @@ WORKSTATION = {
     "soft_loss": 4,
     "head": 1,
 }
-OPTIONAL = {"training_windows": 2, "collate": 2, "tune": 3, "check_width": 1}
+OPTIONAL = {"training_windows": 2, "collate": 2, "tune": 3, "check_width": 1, "observed": 3}
 HALVES = [(device, DEVICE), (workstation, WORKSTATION)]
 
 

@@ -78,8 +78,12 @@ class GraphJob:
 
     def parity_windows(self) -> list[Encoded]:
         """Real sentences to compare graphs on."""
+        return self.windows(self.parity_examples())
+
+    def parity_examples(self) -> list[Example]:
+        """Rows of the data that graphs are compared on."""
         examples = self.data.validation or self.data.train or self.data.unlabelled
-        return self.windows(examples[: self.settings.parity_samples])
+        return examples[: self.settings.parity_samples]
 
     def calibration_windows(self, samples: int) -> list[Encoded]:
         """A seeded sample of the training text."""
@@ -119,9 +123,24 @@ def full_precision_graph(job: GraphJob, kind: str, out: Path) -> StageReport:
     parity = compare_graph(job, session, names, windows, job.reference(windows))
     require_parity(parity, f"{kind} graph")
     tuned = tuned_head(job, session, names)
-    metrics = {"parity": asdict(parity), "head": tuned, "quality": quality_of(job, session, names, tuned)}
+    metrics: dict[str, Any] = {"parity": asdict(parity), "head": tuned}
+    metrics |= {"quality": quality_of(job, session, names, tuned)}
     metrics["measured_on"] = measured_on()
+    if sentence := observed_outputs(job, session, names):
+        sys.stderr.write(f"edgebert: {sentence}\n")
+        metrics["observed"] = sentence
     return StageReport("graph", {"kind": kind, "inputs": names}, metrics)
+
+
+def observed_outputs(job: GraphJob, session: Session, names: list[str]) -> str:
+    """Sentence of the task about its outputs for the parity texts; "" if there is nothing to say."""
+    observed, task = getattr(job.half, "observed", None), job.task()
+    if observed is None:
+        return ""
+    givens = [task.given(example) for example in job.parity_examples()]
+    outputs = [outputs_of(job, session, names, task.encode(given)) for given in givens]
+    sentence: str = observed(task, givens, outputs)
+    return sentence
 
 
 def write_openvino(graph: Path, out: Path) -> None:

@@ -126,6 +126,14 @@ class Tagger:
         words = tuple(text[first:end] for first, end in places)
         return Tagged(words, tuple(tags_of(found, len(words), "BIO")), tuple(entities))
 
+    def breaks_scheme(
+        self, given: str | Words, windows: Sequence[Encoded], scores: Sequence[NDArray[np.float32]]
+    ) -> bool:
+        """Whether the likeliest tags of a text, each taken alone, break the scheme; arguments as for `read`."""
+        _, places = words_of(given)
+        best: list[int] = self._word_logits(windows, scores, word_places(windows, len(places))).argmax(1).tolist()
+        return not self._follows(best)
+
     def bio(self, tags: Sequence[str], example: Example) -> tuple[str, ...]:
         """Tags of a file, as they are shown and in BIO: what the metrics compare.
 

@@ -22,6 +22,8 @@ A file here has:
 - `HEADLESS = True`, where a file has it: the task puts no weights on the encoder, so any encoder can be taken as it is,
   and fine-tuning "where needed" is fine-tuning;
 - `OUTPUTS_VOCABULARY = True`, where a file has it: the outputs have a figure for every piece of the tokenizer;
+- `observed(task, givens, outputs)`, if a file has it: a sentence about the outputs for the parity texts that a user
+  should read at export, "" for none;
 - `check_width(width)`, where a file has it: refuses settings that rows of the encoder so wide cannot serve;
 - `GRAPH_SEGMENTS`, where a file has it: texts in one input of the graph, where that is not what one row holds.
 

@@ -19,6 +19,7 @@ from edgebert.errors import DataError
 from edgebert.examples import Example
 from edgebert.recipe import DataSettings
 from edgebert.runtime.encode import Encoded
+from edgebert.runtime.session import Outputs
 from edgebert.runtime.tasks.regression import Regression, Settings
 
 __all__ = ["ROWS", "hard_loss", "head", "model_class", "outputs", "read_labels", "score", "soft_loss", "targets"]
@@ -58,6 +59,18 @@ def model_class(config: Any) -> Any:  # noqa: ANN401
 def targets(task: Regression, example: Example, windows: Sequence[Encoded]) -> list[dict[str, Any]]:
     """The score as the head gives it, not a number where there is none."""
     return [{"labels": math.nan if example.label is None else task.output(task.expected(example))}]
+
+
+def observed(task: Regression, givens: Sequence[Any], outputs: Sequence[Sequence[Outputs]]) -> str:
+    """Say how many scores leave the range and are clipped to its ends."""
+    scores = [task.score(float(found[0][0][0])) for found in outputs]
+    outside = sum(not task.settings.low <= score <= task.settings.high for score in scores)
+    if not (task.settings.clip and outside):
+        return ""
+    return (
+        f"{outside} of {len(scores)} scores leave {task.settings.range} and are clipped to its ends; widen head.low "
+        "and head.high, or set head.clip to false"
+    )
 
 
 def hard_loss(ours: tuple[Tensor, ...], batch: dict[str, Tensor]) -> Tensor:

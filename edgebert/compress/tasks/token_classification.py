@@ -12,16 +12,18 @@ from torch.nn import functional
 
 from edgebert.compress import arch, losses
 from edgebert.compress.data import Labels
+from edgebert.compress.head_tags import check_scheme, written_plainly
 from edgebert.compress.optimum_tables import model_class_for
 from edgebert.errors import DataError
 from edgebert.examples import Example
 from edgebert.measure.entity_metrics import Tags
 from edgebert.recipe import DataSettings
 from edgebert.runtime.encode import Encoded
+from edgebert.runtime.session import Outputs
 from edgebert.runtime.tagging import Settings, Tagger, word_places, words_of
 from edgebert.runtime.tasks.token_classification import TokenClassification
 from edgebert.runtime.words import Words
-from edgebert.tags import OUTSIDE, is_tag, tag_set, types_of
+from edgebert.tags import OUTSIDE, tag_set, types_of
 
 ROWS = "all"
 UNREAD, UNKNOWN = -100, -1
@@ -76,6 +78,19 @@ def outputs(result: Any) -> tuple[Tensor, ...]:  # noqa: ANN401
 def targets(task: TokenClassification, example: Example, windows: Sequence[Encoded]) -> list[dict[str, Any]]:
     """Number of the tag at each word's first piece, as `tag_targets` has it."""
     return [{"labels": row} for row in tag_targets(task.tagger, example, example.label, task.given(example), windows)]
+
+
+def observed(task: TokenClassification, givens: Sequence[str | Words], outputs: Sequence[Sequence[Outputs]]) -> str:
+    """Say in how many texts the likeliest tags break the scheme, if it is more than one in ten."""
+    windows = [task.encode(given) for given in givens]
+    rows = zip(givens, windows, outputs, strict=True)
+    broken = sum(task.tagger.breaks_scheme(given, own, [logits for (logits,) in found]) for given, own, found in rows)
+    if broken * 10 <= len(givens):
+        return ""
+    return (
+        f"the likeliest tags break {task.tagger.settings.scheme} in {broken} of {len(givens)} texts; "
+        "if the head was trained on another scheme, set head.scheme"
+    )
 
 
 def hard_loss(ours: tuple[Tensor, ...], batch: dict[str, Tensor]) -> Tensor:
@@ -182,12 +197,16 @@ def entity_types(rows: Sequence[Sequence[str]], train: Path, named: list[str]) -
 
 
 def _labels_of_head(data: DataSettings, train: Path, head: list[str], settings: Settings) -> Labels:
-    wrong = [name for name in head if not is_tag(name, settings.scheme)]
-    if wrong or OUTSIDE not in head:
+    """Tags of a head that is kept; `data.label_names` names its tags, or the types in the files that its types are."""
+    tags = written_plainly(head, data.label_names)
+    check_scheme(tags, head, settings.scheme, train)
+    in_files = {name: value for value, name in data.label_names.items() if value not in head}
+    values = [tag if tag == OUTSIDE else tag[:2] + in_files.get(tag[2:], tag[2:]) for tag in tags]
+    unknown = sorted(set(in_files) - set(types_of(tags)))
+    if unknown:
         raise DataError(
-            f"{train}: the checkpoint's head has {', '.join(wrong[:5]) or 'no O'}, expected {settings.scheme} tags; "
-            "set head.scheme, or finetune.when to always"
+            f"data.label_names: {in_files[unknown[0]]!r} = {unknown[0]!r} matches no tag and no type of the "
+            f"checkpoint's head ({', '.join(head[:8])}); give a tag of the head as the key, or one of its types as "
+            "the name"
         )
-    in_files = {name: value for value, name in data.label_names.items()}
-    values = [name if name == OUTSIDE else name[:2] + in_files.get(name[2:], name[2:]) for name in head]
-    return Labels(values, head)
+    return Labels(values, tags)

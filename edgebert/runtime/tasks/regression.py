@@ -95,12 +95,16 @@ class Regression:
 
     def decode(self, given: Text, windows: Sequence[Encoded], outputs: Sequence[Outputs]) -> Score:
         """The output in the caller's units, clipped to the range if `clip` says so. *Shape* of it: (1,)."""
+        score = self.score(float(outputs[0][0][0]))
         low, high = self.settings.low, self.settings.high
-        value = float(outputs[0][0][0])
+        return Score(min(max(score, low), high) if self.settings.clip else score, windows[0].truncated)
+
+    def score(self, value: float) -> float:
+        """Score of an output, wherever it lies."""
         if self.settings.activation == "sigmoid":
             value = 0.5 * (1.0 + math.tanh(0.5 * value))  # does not overflow
-        score = value if self.settings.output == "score" else low + value * (high - low)
-        return Score(min(max(score, low), high) if self.settings.clip else score, windows[0].truncated)
+        low, high = self.settings.low, self.settings.high
+        return value if self.settings.output == "score" else low + value * (high - low)
 
     def given(self, example: Example) -> Text:
         """The row's text, or its two texts."""

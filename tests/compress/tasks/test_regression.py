@@ -244,6 +244,17 @@ def model(exported: Path) -> Model:
     return edgebert.load(exported)
 
 
+@pytest.mark.parametrize(
+    ("clip", "outputs", "says"), [(True, [0.5, 1.5, -2.0], "2 of 3 scores leave 0 to 5"), (False, [9.0], "")]
+)
+def test_scores_that_are_clipped_are_counted(clip: bool, outputs: list[float], says: str) -> None:
+    manifest = {"segments": 1, "head": {"settings": {"high": 5.0, "clip": clip}}}
+    task = Regression(manifest, None)  # type: ignore[arg-type]
+    said = regression.observed(task, ["a"] * len(outputs), [[(np.array([value]),)] for value in outputs])
+    assert said.startswith(says)
+    assert bool(said) is bool(says)
+
+
 def test_the_whole_chain_gives_a_bundle_that_scores_pairs(exported: Path) -> None:
     manifest = read_manifest(exported)
     assert [stage["stage"] for stage in manifest["stages"]] == ["finetune", "distill", "prune", "recover", "quantize"]

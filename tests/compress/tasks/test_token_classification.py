@@ -18,6 +18,7 @@ from torch.nn import functional
 import edgebert
 from edgebert.bundle import read_manifest
 from edgebert.cli import main
+from edgebert.compress.head_tags import scheme_of, written_plainly
 from edgebert.compress.quantize.products import head_matmuls
 from edgebert.compress.tasks import token_classification
 from edgebert.compress.tasks.token_classification import UNKNOWN, UNREAD
@@ -37,10 +38,12 @@ def row(*tags: str, line: int = 1) -> Example:
     return Example(" ".join("x" * len(tags)), None, tags, line, "d.conll", tuple("x" * len(tags)))
 
 
-def labels_of(train: list[Example], head: list[str] | None = None, names: Any = None, **more: Any) -> Any:
+def labels_of(
+    train: list[Example], head: list[str] | None = None, names: Any = None, scheme: Any = "BIO", **more: Any
+) -> Any:
     data = DataSettings(train="d.conll", label_names=names or {})
     splits = {"train": train, "validation": [], "test": [], **more}
-    return token_classification.read_labels(data, splits, Path("data"), head, Settings())
+    return token_classification.read_labels(data, splits, Path("data"), head, Settings(scheme=scheme))
 
 
 def test_labels_are_every_tag_of_the_types_of_training() -> None:
@@ -59,6 +62,59 @@ def test_the_tags_of_a_head_that_is_kept_stand() -> None:
     assert labels_of([row("O", "B-PER")], head).values == head
     named = labels_of([row("B-p", "I-p", "O")], head, {"p": "PER"})
     assert (named.values, named.names) == (["B-p", "I-p", "O"], head)
+
+
+@pytest.mark.parametrize(
+    ("head", "names", "tags", "scheme"),
+    [
+        (["O", "I-PER", "I-LOC"], {}, ["O", "I-PER", "I-LOC"], "IOB1"),
+        (["O", "B-PER", "I-PER"], {}, ["O", "B-PER", "I-PER"], "BIO"),
+        (["B_PER", "I_PER", "O"], {}, ["B-PER", "I-PER", "O"], "BIO"),
+        (["O", "B-a_b", "I-a_b"], {}, ["O", "B-a_b", "I-a_b"], "BIO"),
+        (["O", "B-A", "I-A", "L-A", "U-A"], {}, ["O", "B-A", "I-A", "E-A", "S-A"], "BIOES"),
+        (["O", "B-A", "I-A", "E-A", "S-A"], {}, ["O", "B-A", "I-A", "E-A", "S-A"], "BIOES"),
+        (["O", "B", "I"], {}, ["O", "B-ENTITY", "I-ENTITY"], "BIO"),
+        (
+            ["LABEL_0", "LABEL_1", "LABEL_2"],
+            {"LABEL_0": "O", "LABEL_1": "B-PER", "LABEL_2": "I-PER"},
+            ["O", "B-PER", "I-PER"],
+            "BIO",
+        ),
+        (["NOUN", "VERB", "X"], {"NOUN": "S-NOUN", "VERB": "S-VERB", "X": "O"}, ["S-NOUN", "S-VERB", "O"], "BIOES"),
+        (["NOUN", "VERB"], {}, ["NOUN", "VERB"], None),
+        (["LABEL_0", "LABEL_1"], {}, ["LABEL_0", "LABEL_1"], None),
+        (["B-PER", "I-PER"], {}, ["B-PER", "I-PER"], None),
+    ],
+)
+def test_tags_of_a_head_are_read_however_they_are_written(
+    head: list[str], names: dict[str, str], tags: list[str], scheme: str | None
+) -> None:
+    assert written_plainly(head, names) == tags
+    assert scheme_of(tags) == scheme
+    if scheme is not None:
+        assert labels_of([], head, names, scheme=scheme).names == tags
+
+
+def test_a_scheme_under_which_nothing_begins_is_refused_with_the_one_that_fits() -> None:
+    says = 'has I-LOC and no B-LOC, so that under BIO no LOC can begin; set head.scheme to "IOB1"'
+    with pytest.raises(DataError, match=says):
+        labels_of([], ["O", "B-PER", "I-PER", "I-LOC"])
+    assert labels_of([], ["O", "B-PER", "I-PER", "I-LOC"], scheme="IOB1").names[3] == "I-LOC"
+
+
+def test_names_that_match_nothing_of_a_head_are_refused() -> None:
+    with pytest.raises(DataError, match="'PERSON' = 'person' matches no tag and no type"):
+        labels_of([], ["O", "B-PER", "I-PER"], {"PERSON": "person"})
+
+
+@pytest.mark.parametrize(("scheme", "breaks"), [("IOB1", False), ("BIO", True)])
+def test_a_scheme_that_the_likeliest_tags_break_is_said(scheme: str, breaks: bool) -> None:
+    manifest = {"labels": ["O", "B-a", "I-a"], "head": {"settings": {"scheme": scheme}}, "data": {}}
+    task: Any = TokenClassification(manifest, None)  # type: ignore[arg-type]
+    task.encode = lambda given: [Encoded([0] * 5, [0] * 5, words=[None, 0, 1, 2, None])]
+    inside = np.array([[4.0, 0, 0], [0, 0, 9], [9, 0, 0], [0, 0, 9], [4, 0, 0]], dtype=np.float32)
+    said = token_classification.observed(task, ["a b c"], [[(inside,)]])
+    assert ("the likeliest tags break BIO in 1 of 1 texts" in said) is breaks
 
 
 @pytest.mark.parametrize(
@@ -88,12 +144,12 @@ def test_the_tags_of_a_head_that_is_kept_stand() -> None:
         (
             [row("B-a")],
             {"head": ["neg", "pos"]},
-            "data/d.conll: the checkpoint's head has neg, pos, expected BIO tags; s",
+            "data/d.conll: the checkpoint's head has 'neg', 'pos', expected BIO tags",
         ),
         (
             [row("B-a")],
             {"head": ["B-a", "I-a"]},
-            "data/d.conll: the checkpoint's head has no O, expected BIO tags; set",
+            "data/d.conll: the checkpoint's head has no O, expected BIO tags (O",
         ),
     ],
 )
@@ -322,7 +378,7 @@ def test_a_head_for_whole_texts_is_not_taken_for_one_of_tags(
 ) -> None:
     command = ["export", str(folder / "tags.toml"), "--model", str(classifier_checkpoint), "--out", str(tmp_path / "x")]
     assert main([*command, "--data-dir", str(folder)]) == 2
-    assert "the checkpoint's head has LABEL_0, LABEL_1, expected BIO tags" in capsys.readouterr().err
+    assert "the checkpoint's head has 'LABEL_0', 'LABEL_1', expected BIO tags" in capsys.readouterr().err
 
 
 def test_the_head_stays_fp32(folder: Path) -> None:

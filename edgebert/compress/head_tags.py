@@ -1,0 +1,66 @@
+"""Read the tags of a checkpoint's head: how they are written, and the scheme that they follow."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from edgebert.errors import DataError
+from edgebert.tags import OUTSIDE, PREFIXES, Scheme, is_tag
+
+# B-PER, B_PER, and BILOU's L-PER and U-PER for the last word and the only word of an entity.
+WRITTEN = re.compile(r"([BIESLU])[-_](.+)", re.DOTALL)
+BILOU = {"L": "E", "U": "S"}
+# The type of entities whose tags name none.
+NO_TYPE = "ENTITY"
+
+
+def written_plainly(head: Sequence[str], names: Mapping[str, str]) -> list[str]:
+    """Tags of a head as this project writes them: prefix, hyphen, type.
+
+    `names` are those of the recipe: a whole tag of the head becomes the tag that is given for it.
+    """
+    renamed = [names.get(tag, tag) for tag in head]
+    bare = all(tag in ("O", "B", "I", "E", "S", "L", "U") for tag in renamed)
+    return [_plain(f"{tag}-{NO_TYPE}" if bare and tag != OUTSIDE else tag) for tag in renamed]
+
+
+def scheme_of(tags: Sequence[str]) -> Scheme | None:
+    """Scheme that a head's tags follow; None if they follow none, or it has no O.
+
+    A head with I- tags alone follows IOB1. One with B- and I- tags may follow BIO or IOB1, and is taken for BIO.
+    """
+    prefixes = {tag[0] for tag in tags if tag != OUTSIDE}
+    scheme: Scheme = "BIOES" if prefixes & {"E", "S"} else "BIO" if "B" in prefixes else "IOB1"
+    return scheme if OUTSIDE in tags and all(is_tag(tag, scheme) for tag in tags) else None
+
+
+def check_scheme(tags: Sequence[str], head: Sequence[str], scheme: Scheme, source: Path) -> None:
+    """Refuse a head whose tags are not of the scheme, or can never begin an entity in it.
+
+    Raises:
+        DataError: Names the tags, and how to say what they are.
+    """
+    wrong = [name for name, tag in zip(head, tags, strict=True) if not is_tag(tag, scheme)]
+    if wrong or OUTSIDE not in tags:
+        raise DataError(
+            f"{source}: the checkpoint's head has {', '.join(map(repr, wrong[:5])) or 'no O'}, expected {scheme} tags "
+            f"(O, {', '.join(f'{prefix}-TYPE' for prefix in PREFIXES[scheme])}); name the tag that each stands for in "
+            f'data.label_names ({{ {wrong[0] if wrong else head[0]} = "B-TYPE" }}), set head.scheme, or finetune.when '
+            "to always"
+        )
+    lost = sorted({tag[2:] for tag in tags if tag[0] == "I"} - {tag[2:] for tag in tags if tag[0] in "BS"})
+    if scheme != "IOB1" and lost:
+        raise DataError(
+            f"{source}: the checkpoint's head has I-{lost[0]} and no B-{lost[0]}, so that under {scheme} no {lost[0]} "
+            'can begin; set head.scheme to "IOB1"'
+        )
+
+
+def _plain(tag: str) -> str:
+    found = WRITTEN.fullmatch(tag)
+    if found is None:
+        return tag
+    prefix, kind = found.groups()
+    return f"{BILOU.get(prefix, prefix)}-{kind}"
