@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
 from pretended_bench import SUITE, Child
 
 from edgebert.measure.bench import Workload, bench
@@ -198,7 +199,21 @@ def test_the_machine_is_looked_at_before_and_after_and_disturbance_is_told(
             "fp32, single_stream, natural: other processes kept 0.50 cores busy",
             "bundle, single_stream, natural: other processes kept 0.50 cores busy",
         ],
+        "saturating": [],
     }
+
+
+@pytest.mark.parametrize(("target", "names"), [("ssh://pi", ["bundle"]), ("cuda", [])])
+def test_sums_that_saturate_on_the_measured_cpu_stand_in_the_verdict(
+    target: str, names: list[str], variants: list[Variant], workload: Workload, tmp_path: Path
+) -> None:
+    for variant in variants:
+        variant.manifest["profile"]["export"] |= {"weight_type": "int8", "reduce_range": False}
+    more: dict[str, Any] = {"child": Child(), "target": target, "environment": lambda: {"cpu": "x", "int8": "avx2"}}
+    result = bench(variants[::2], workload, replace(SUITE, scenarios=("single_stream",)), tmp_path, "", **more)
+    assert result.verdict is not None
+    assert [sentence.split()[0] for sentence in result.verdict["saturating"]] == names
+    assert json.loads((tmp_path / "result.json").read_text())["verdict"] == result.verdict
 
 
 def test_fixed_lengths_need_no_text_and_every_variant_gets_the_same_ids(
