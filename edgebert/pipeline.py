@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any
 
 from edgebert import bundle
 from edgebert.compress import checkpoint, distributed
+from edgebert.compress.conditions import CHECKPOINT, GRAPH, TRAINING, conditions, graph_tools
 from edgebert.compress.cross_encoder import with_activation
 from edgebert.compress.data import TaskData, read_task_data
 from edgebert.compress.distill import VERSION as DISTILL_VERSION
@@ -50,7 +51,7 @@ from edgebert.exporters.graphs import GraphJob, full_precision_graph
 from edgebert.exporters.int8 import VERSION as INT8_VERSION
 from edgebert.exporters.int8 import quantized_graph
 from edgebert.measure.environment import environment
-from edgebert.recipe import Recipe, VocabularySettings, quantization, settings_dict
+from edgebert.recipe import Recipe, TrainSettings, VocabularySettings, quantization, settings_dict
 from edgebert.target import Target
 from edgebert.workdir import Done, Workdir, model_hash
 
@@ -141,11 +142,14 @@ class _Build:
         version: int,
         inputs: dict[str, Any],
         action: Callable[[Path], StageReport],
-        trains: bool = False,
+        tools: Sequence[str],
+        training: TrainSettings | None = None,
         of: str = "",
     ) -> Done:
+        """Run a stage, or take it from an earlier run; one with settings of a training takes part in all processes."""
         constants = {"run": asdict(self.run_constants), "facts": self.data.facts()}
-        done = self.workdir.run(name, version, {**constants, **inputs}, action, trains, of)
+        ran = conditions(tools, training)
+        done = self.workdir.run(name, version, {**constants, **inputs}, action, ran, training is not None, of)
         self.done.append(done)
         return done
 
@@ -165,13 +169,13 @@ class _Build:
         inputs = {"model": model_hash(self.checkpoint), "settings": settings_dict(settings)}
         inputs |= self._data_inputs("train", "validation")
         action = partial(finetune, self.checkpoint, self.data, settings, self.run_constants)
-        done = self._stage("finetune", FINETUNE_VERSION, inputs, action, trains=True)
+        done = self._stage("finetune", FINETUNE_VERSION, inputs, action, TRAINING, settings)
         return Step("finetune", done.folder, (done.report,))
 
     def _given(self) -> Step:
         inputs = {"model": model_hash(self.checkpoint)}
         action = partial(checkpoint.take_over, self.checkpoint, self.recipe.task, self.data.label_names)
-        return Step("checkpoint", self._stage("take-over", checkpoint.VERSION, inputs, action).folder, ())
+        return Step("checkpoint", self._stage("take-over", checkpoint.VERSION, inputs, action, CHECKPOINT).folder, ())
 
     def _compressed(self, teacher: Step) -> list[Step]:
         """Teacher, distilled student, pruned and recovered one, one of fewer words, one that was trained for INT8.
@@ -186,7 +190,8 @@ class _Build:
             inputs = {"teacher": model_hash(teacher.folder), "settings": settings_dict(settings)}
             inputs |= self._data_inputs("train", "unlabelled", "validation")
             action = partial(distill, teacher.folder, self.data, settings, self.run_constants)
-            chain.append(self._step(chain[-1], self._stage("distill", DISTILL_VERSION, inputs, action, trains=True)))
+            done = self._stage("distill", DISTILL_VERSION, inputs, action, TRAINING, settings)
+            chain.append(self._step(chain[-1], done))
         if self.recipe.prune:
             chain.append(self._pruned(teacher, chain[-1], layers))
         if self.recipe.vocabulary:
@@ -200,13 +205,12 @@ class _Build:
         settings = self.recipe.prune
         arguments = settings_dict(settings)
         inputs = {"model": model_hash(source.folder), "settings": arguments, **self._data_inputs("train")}
-        cut = self._stage(
-            "prune", PRUNE_VERSION, inputs, partial(prune, source.folder, self.data, settings, self.run_constants)
-        )
+        action = partial(prune, source.folder, self.data, settings, self.run_constants)
+        cut = self._stage("prune", PRUNE_VERSION, inputs, action, CHECKPOINT)
         inputs = {"model": model_hash(cut.folder), "teacher": model_hash(teacher.folder), "settings": arguments}
         inputs |= {"layers": layers, **self._data_inputs("train", "unlabelled", "validation")}
         action = partial(recover, cut.folder, teacher.folder, layers, self.data, settings, self.run_constants)
-        recovered = self._stage("recover", PRUNE_VERSION, inputs, action, trains=True)
+        recovered = self._stage("recover", PRUNE_VERSION, inputs, action, TRAINING, settings.recover)
         return self._step(self._step(source, cut), recovered)
 
     def _with_fewer_words(
@@ -220,7 +224,8 @@ class _Build:
         inputs |= {"settings": [settings_dict(settings.recover), settings_dict(settings.loss)], "layers": layers}
         inputs |= self._data_inputs("train", "unlabelled", "validation")
         action = partial(recover_vocabulary, step.folder, taught, layers, self.data, settings, self.run_constants)
-        return self._step(step, self._stage("recover-vocabulary", VOCABULARY_VERSION, inputs, action, trains=True))
+        done = self._stage("recover-vocabulary", VOCABULARY_VERSION, inputs, action, TRAINING, settings.recover)
+        return self._step(step, done)
 
     def _teacher_of_fewer_words(self, settings: VocabularySettings, teacher: Step) -> Path:
         """To teach a student of the small vocabulary, the teacher reads the same ids."""
@@ -230,7 +235,7 @@ class _Build:
         inputs = {"model": model_hash(source.folder), "settings": cut_settings(settings)}
         inputs |= self._data_inputs(*SPLITS, "corpus")
         action = partial(cut_vocabulary, source.folder, self.data, settings, self.run_constants)
-        return self._stage("vocabulary", VOCABULARY_VERSION, inputs, action, of=source.name)
+        return self._stage("vocabulary", VOCABULARY_VERSION, inputs, action, CHECKPOINT, of=source.name)
 
     def _used_to_int8(self, teacher: Step, source: Step, layers: tuple[int, ...] | None) -> Step:
         settings, choice, words = self.recipe.quantize, self.target.export, self.recipe.vocabulary
@@ -240,15 +245,14 @@ class _Build:
         inputs |= {"settings": [settings_dict(settings.recover), settings_dict(settings.loss), settings.embeddings]}
         inputs |= {"profile": settings_dict(choice), **self._data_inputs("train", "unlabelled", "validation")}
         action = partial(train_aware, source.folder, taught, layers, self.data, settings, choice, self.run_constants)
-        return self._step(source, self._stage(AWARE, AWARE_VERSION, inputs, action, trains=True))
+        return self._step(source, self._stage(AWARE, AWARE_VERSION, inputs, action, TRAINING, settings.recover))
 
     def _graph(self, step: Step, kind: str) -> Done:
         job = self._job(step)
         inputs = {"model": model_hash(step.folder), "kind": kind, "segments": self.data.segments}
         inputs |= {"parity": self.recipe.export.parity_samples, **self._data_inputs(*SPLITS)}
-        return self._stage(
-            "graph", GRAPH_VERSION, inputs, partial(full_precision_graph, job, kind), of=f"{step.name}, {kind}"
-        )
+        action = partial(full_precision_graph, job, kind)
+        return self._stage("graph", GRAPH_VERSION, inputs, action, GRAPH, of=f"{step.name}, {kind}")
 
     def _chosen(self, step: Step, graph: Done) -> Step:
         """Settle form, types and runtime by what this machine does fastest."""
@@ -258,7 +262,8 @@ class _Build:
         machine = environment()
         inputs |= {"machine": {key: machine[key] for key in ("cpu", "flags", "cores", "versions")}}
         action = partial(choose, self._job(step), graph.folder, settings, choice)
-        done = self._stage(CHOOSE, CHOOSE_VERSION, inputs, action)
+        tools = graph_tools("measure", self.recipe.export.formats)
+        done = self._stage(CHOOSE, CHOOSE_VERSION, inputs, action, tools)
         chosen = Candidate(**done.report.metrics["chosen"])
         self.precision, self.target = chosen.form, replace(self.target, export=chosen.of(choice))
         return Step(step.name, step.folder, (*step.reports, done.report))
@@ -274,7 +279,7 @@ class _Build:
         action = partial(fp16_graph, self._job(step), graph.folder, provider)
         inputs = {**self._graph_inputs(step, graph), "provider": provider}
         inputs |= {"formats": list(self.recipe.export.formats)}
-        return self._stage("fp16", FP16_VERSION, inputs, action)
+        return self._stage("fp16", FP16_VERSION, inputs, action, graph_tools("fp16", self.recipe.export.formats))
 
     def _quantized(self, step: Step, graph: Done) -> Done:
         job = self._job(step)
@@ -283,7 +288,8 @@ class _Build:
         # Quality, and what max_drop keeps in full precision, depend on whether sums saturate here.
         inputs["cpu"] = this_cpu().int8
         action = partial(quantized_graph, job, graph.folder, self.recipe.quantize, self.precision, self.target.export)
-        return self._stage("quantize", INT8_VERSION, {**inputs, "format": self.precision}, action)
+        tools = graph_tools(self.precision, self.recipe.export.formats)
+        return self._stage("quantize", INT8_VERSION, {**inputs, "format": self.precision}, action, tools)
 
     def _stage_bundles(self, teacher: Step, chain: list[Step], skip_last: bool) -> list[Path]:
         """Full-precision bundles of the baseline and of every stage, for `edgebert bench --stages`."""

@@ -7,19 +7,23 @@ import json
 import shutil
 import sys
 import time
-from collections.abc import Callable, Collection
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Collection, Iterator
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from edgebert.bundle import disk_errors, folder_sha256
 from edgebert.compress import distributed
+from edgebert.compress.conditions import differences
 from edgebert.compress.report import StageReport
 from edgebert.compress.weight_files import weight_files
 from edgebert.seal import damage, seal
 
 REPORT = "stage-report.json"
+# What a stage's key was made of, so that a run that starts anew can say why.
+KEY = "stage-key.json"
 CHECKPOINTS = "checkpoints"
 # What stands in the place of tokenizer.json in a folder that an older transformers saved.
 OLDER_TOKENIZER = ["vocab.txt", "vocab.json", "merges.txt"]
@@ -52,6 +56,7 @@ class Workdir:
         version: int,
         inputs: dict[str, Any],
         action: Callable[[Path], StageReport],
+        ran: dict[str, Any],
         trains: bool = False,
         of: str = "",
     ) -> Done:
@@ -65,24 +70,29 @@ class Workdir:
             version: The stage's code version, raised when its result would change.
             inputs: Everything else its result depends on, fit for JSON.
             action: Writes the result into the folder it is given.
+            ran: What it runs with (`compress.conditions`): a part of the key and of the report.
             trains: Whether all processes of a distributed run take part; else the first works and the others wait.
             of: What the stage works on, for the summary.
         """
-        key = hashlib.sha256(json.dumps([stage, version, inputs], sort_keys=True).encode()).hexdigest()
-        folder = self.root / f"{stage}-{key[:16]}"
+        key = {"stage": [stage, version, inputs], "ran": ran}
+        text = json.dumps(key, sort_keys=True)
+        folder = self.root / f"{stage}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
         distributed.wait()
         title = f"{stage} of {of}" if of else stage
         started = time.monotonic()
-        cached = distributed.from_main(partial(self._is_done, folder, title))
+        cached = distributed.from_main(partial(self._is_done, folder, title, json.loads(text)))
         if not cached and (trains or distributed.is_main()):
-            self._work(folder, action, trains)
+            self._work(folder, action, trains, key)
         distributed.wait()
         report = StageReport(**json.loads((folder / REPORT).read_text(encoding="utf-8")))
         return Done(title, folder, report, cached, time.monotonic() - started)
 
-    def _is_done(self, folder: Path, title: str) -> bool:
+    def _is_done(self, folder: Path, title: str, key: dict[str, Any]) -> bool:
         """Whether a stage's folder is whole, as an earlier run sealed it; one that is not is removed."""
         if not folder.is_dir():
+            if not _unfinished(folder).is_dir():
+                for line in self._unfit(key):
+                    sys.stderr.write(f"{title}: {line}\n")
             sys.stderr.write(f"{title}: running\n")
             return False
         with disk_errors(self.root):
@@ -96,14 +106,24 @@ class Workdir:
         sys.stderr.write(f"{title}: done before, kept\n")
         return True
 
-    def _work(self, folder: Path, action: Callable[[Path], StageReport], trains: bool) -> None:
-        unfinished = folder.with_name(folder.name + ".partial")
+    def _unfit(self, key: dict[str, Any]) -> Iterator[str]:
+        """Why results of the same stage with the same inputs are not used: they ran with other tools."""
+        for path in sorted(self.root.glob(f"{key['stage'][0]}-*/{KEY}")):
+            with suppress(OSError, ValueError, KeyError, TypeError):
+                found = json.loads(path.read_text(encoding="utf-8"))
+                if found["stage"] == key["stage"]:
+                    what = ", ".join(differences(found["ran"], key["ran"]))
+                    yield f"{path.parent.name} is not used, it ran with {what}; starting anew"
+
+    def _work(self, folder: Path, action: Callable[[Path], StageReport], trains: bool, key: dict[str, Any]) -> None:
+        unfinished = _unfinished(folder)
         with disk_errors(self.root):
             if distributed.is_main():
                 _clear(unfinished, keep=[CHECKPOINTS] if trains else [])
+                (unfinished / KEY).write_text(json.dumps(key, indent=1, sort_keys=True) + "\n", encoding="utf-8")
             if trains:
                 distributed.wait()
-            report = action(unfinished)
+            report = replace(action(unfinished), ran=key["ran"])
             if trains:
                 distributed.wait()
             if distributed.is_main():
@@ -113,6 +133,11 @@ class Workdir:
                 unfinished.rename(folder)
                 # Only now: a run that is killed while they are removed need not train again.
                 shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
+
+
+def _unfinished(folder: Path) -> Path:
+    """Where a stage is written until it is whole."""
+    return folder.with_name(folder.name + ".partial")
 
 
 def _clear(folder: Path, keep: Collection[str]) -> None:

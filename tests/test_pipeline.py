@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from importlib import metadata
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,8 @@ from conftest import RECIPE, make_checkpoint
 
 from edgebert.bundle import bundle_hash, check_files, read_manifest
 from edgebert.cli import main
+from edgebert.compress import conditions
+from edgebert.compress.train import has_bf16
 
 
 def export(recipe: Path, data: Path, out: Path, *more: str) -> int:
@@ -157,6 +160,43 @@ def test_a_bundle_for_openvino_alone_has_its_baseline_on_onnx_runtime(text_only:
     assert main(["verify", str(out)]) == 0
     stages = [read_manifest(path)["runtime"]["graphs"] for path in (tmp_path / "q.stages").iterdir()]
     assert stages == [{"onnxruntime": "model.onnx", "openvino": "openvino/model.xml"}] * 2
+
+
+def test_every_stage_says_what_it_ran_with(built: Path) -> None:
+    manifest = read_manifest(built)
+    trained = [stage["ran"] for stage in manifest["stages"] if stage["stage"] in ("finetune", "distill", "recover")]
+    for ran in trained:
+        assert (ran["precision"], ran["processes"]) == ("bf16" if has_bf16() else "fp32", 1)
+        assert ran["tools"]["transformers"] == metadata.version("transformers")
+    assert len(trained) == 3
+    ran = {name: version for stage in manifest["stages"] for name, version in stage["ran"]["tools"].items()}
+    assert manifest["tools"] == ran
+    assert {"accelerate", "onnxscript", "nncf", "optimum"} <= set(ran)
+    assert "neural-compressor" not in ran
+
+
+def test_an_upgrade_between_two_runs_runs_again_what_it_concerns(
+    text_only: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    more = ("--set", "export.stages=false", "--set", "export.baseline=false", "--json")
+
+    def cached() -> dict[str, bool]:
+        capsys.readouterr()
+        assert export(text_only, tmp_path, tmp_path / "q", *more) == 0
+        return {stage["title"].split()[0]: stage["cached"] for stage in json.loads(capsys.readouterr().out)["stages"]}
+
+    assert cached() == {"take-over": False, "graph": False, "quantize": False}
+    first, installed = read_manifest(tmp_path / "q")["tools"], conditions.version
+    assert first["onnxruntime"] == metadata.version("onnxruntime")
+    assert not {"nncf", "openvino", "neural-compressor"} & set(first)
+    monkeypatch.setattr(conditions, "version", lambda name: "99.0" if name == "onnxruntime" else installed(name))
+    assert cached() == {"take-over": True, "graph": False, "quantize": False}
+    manifest = read_manifest(tmp_path / "q")
+    assert manifest["tools"] == {**first, "onnxruntime": "99.0"}
+    assert manifest["stages"][-1]["ran"]["tools"]["onnxruntime"] == "99.0"
+    monkeypatch.setattr(conditions, "version", installed)
+    assert cached() == {"take-over": True, "graph": True, "quantize": True}
+    assert read_manifest(tmp_path / "q")["tools"] == first
 
 
 def test_stage_bundles_of_an_earlier_export_do_not_stay(text_only: Path, tmp_path: Path) -> None:

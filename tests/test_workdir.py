@@ -3,13 +3,15 @@
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from edgebert.compress.report import StageReport
-from edgebert.workdir import CHECKPOINTS, REPORT, Done, Workdir
+from edgebert.workdir import CHECKPOINTS, KEY, REPORT, Done, Workdir
 
-FILES = ["files.json", "graph/model.onnx", "model.safetensors", REPORT]
+FILES = ["files.json", "graph/model.onnx", "model.safetensors", KEY, REPORT]
+RAN = {"tools": {"torch": "2.12.0", "numpy": "2.3.5"}, "precision": "bf16"}
 
 
 class Stage:
@@ -21,14 +23,14 @@ class Stage:
 
     def __call__(self, out: Path) -> StageReport:
         self.runs += 1
-        self.found.append(names(out))
+        self.found.append([name for name in names(out) if name != KEY])
         (out / "model.safetensors").write_bytes(b"weights")
         (out / "graph").mkdir()
         (out / "graph" / "model.onnx").write_bytes(b"graph")
         return StageReport("stage", {"a": 1})
 
-    def run(self, trains: bool = False) -> Done:
-        return Workdir(self.root).run("stage", 1, {"input": "x"}, self, trains)
+    def run(self, trains: bool = False, ran: dict[str, Any] = RAN) -> Done:
+        return Workdir(self.root).run("stage", 1, {"input": "x"}, self, ran, trains)
 
 
 def names(folder: Path) -> list[str]:
@@ -43,7 +45,7 @@ def stage(tmp_path: Path) -> Stage:
 def test_a_whole_stage_is_kept(stage: Stage, capsys: pytest.CaptureFixture[str]) -> None:
     first, second = stage.run(), stage.run()
     assert (first.cached, second.cached, stage.runs) == (False, True, 1)
-    assert first.report == second.report == StageReport("stage", {"a": 1})
+    assert first.report == second.report == StageReport("stage", {"a": 1}, ran=RAN)
     assert capsys.readouterr().err == "stage: running\nstage: done before, kept\n"
     assert names(stage.root) == [f"{first.folder.name}/{name}" for name in FILES]
 
@@ -105,6 +107,59 @@ def test_a_stage_that_fails_leaves_no_whole_folder(stage: Stage) -> None:
         raise RuntimeError
 
     with pytest.raises(RuntimeError):
-        Workdir(stage.root).run("stage", 1, {"input": "x"}, fails)
+        Workdir(stage.root).run("stage", 1, {"input": "x"}, fails, RAN)
     assert not stage.run().cached
     assert stage.found == [[]]
+
+
+OTHERS = {
+    "a tool of another version": ({"torch": "2.13.0"}, {}, "torch 2.12.0 (now 2.13.0)"),
+    "a tool more": ({"accelerate": "1.2"}, {}, "accelerate missing (now 1.2)"),
+    "another precision": ({}, {"precision": "fp32"}, "precision bf16 (now fp32)"),
+    "processes": ({}, {"processes": 2}, "processes missing (now 2)"),
+}
+
+
+@pytest.mark.parametrize("other", OTHERS)
+def test_a_stage_that_ran_with_something_else_runs_anew_and_says_so(
+    other: str, stage: Stage, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tools, more, says = OTHERS[other]
+    now = {**RAN, "tools": {**RAN["tools"], **tools}, **more}
+    first = stage.run()
+    capsys.readouterr()
+    second = stage.run(ran=now)
+    assert capsys.readouterr().err == (
+        f"stage: {first.folder.name} is not used, it ran with {says}; starting anew\nstage: running\n"
+    )
+    assert (second.cached, second.report.ran) == (False, now)
+    assert stage.run().report.ran == RAN
+    assert stage.runs == 2
+
+
+def test_a_half_done_training_with_other_tools_is_left_and_the_run_says_so(
+    stage: Stage, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def killed(out: Path) -> StageReport:
+        (out / CHECKPOINTS).mkdir()
+        (out / CHECKPOINTS / "trainer_state.json").write_text("{}")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Workdir(stage.root).run("stage", 1, {"input": "x"}, killed, RAN, trains=True)
+    capsys.readouterr()
+    now = {**RAN, "precision": "fp32"}
+    stage.run(trains=True, ran=now)
+    assert stage.found == [[]]
+    told = capsys.readouterr().err
+    assert ".partial is not used, it ran with precision bf16 (now fp32); starting anew\n" in told
+    stage.run(trains=True)
+    assert stage.found[1] == [f"{CHECKPOINTS}/trainer_state.json"]
+    assert "is not used" not in capsys.readouterr().err
+
+
+def test_another_stage_with_other_arguments_is_no_reason(stage: Stage, capsys: pytest.CaptureFixture[str]) -> None:
+    stage.run()
+    Workdir(stage.root).run("stage", 1, {"input": "y"}, stage, {**RAN, "precision": "fp32"})
+    Workdir(stage.root).run("stage", 2, {"input": "x"}, stage, {**RAN, "precision": "fp32"})
+    assert "is not used" not in capsys.readouterr().err

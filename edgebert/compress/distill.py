@@ -14,7 +14,7 @@ from edgebert.compress.data import TaskData, collator, encode_rows, model_inputs
 from edgebert.compress.report import StageReport
 from edgebert.compress.run import Run
 from edgebert.compress.student import make_student
-from edgebert.compress.train import Training, has_bf16, train
+from edgebert.compress.train import Training, train, uses_bf16
 from edgebert.compress.validation import Validation
 from edgebert.recipe import DistillLoss, DistillSettings, TrainSettings, settings_dict
 
@@ -58,7 +58,7 @@ def train_student(
     tokenizer = checkpoint.load_tokenizer(teacher)
     encoder = run.encoder(tokenizer, out)
     teacher_model = checkpoint.load_model(teacher, run.task, data.label_names)
-    objective = Objective(teacher_model, student, layers, weights, data.half)
+    objective = Objective(teacher_model, student, layers, weights, data.half, uses_bf16(settings))
     training = Training(
         title=stage,
         train=encode_rows([*data.train, *data.unlabelled], data, encoder),
@@ -86,12 +86,13 @@ class Objective:
         layers: Sequence[int],
         weights: DistillLoss,
         half: Any,  # noqa: ANN401
+        bf16: bool = False,
     ) -> None:
         """Freeze the teacher, and give the student a projection where its width differs.
 
-        `half` is the workstation half of the task.
+        `half` is the workstation half of the task; `bf16`: whether the teacher answers in bfloat16.
         """
-        self.half = half
+        self.half, self.bf16 = half, bf16
         self.teacher = teacher.eval().requires_grad_(False)
         self.layers = list(layers)
         self.weights = weights
@@ -109,7 +110,7 @@ class Objective:
         inputs = model_inputs(batch)
         deep = bool(self.weights.hidden)
         device = inputs["input_ids"].device
-        with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=has_bf16()):
+        with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=self.bf16):
             teacher_outputs = self.teacher.to(device)(**inputs, output_hidden_states=deep)
         student_outputs = student(**inputs, output_hidden_states=deep)
         loss = self._output_losses(student_outputs, teacher_outputs, batch)

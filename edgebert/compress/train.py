@@ -111,6 +111,11 @@ def _out_of_patience(state: Any, training: Training) -> bool:  # noqa: ANN401
     return 0 < training.settings.patience <= since
 
 
+def uses_bf16(settings: TrainSettings) -> bool:
+    """Whether a training multiplies in bfloat16: as its settings say, or by what this machine has."""
+    return settings.precision == "bf16" or (settings.precision == "auto" and has_bf16())
+
+
 def has_bf16() -> bool:
     """Whether this machine multiplies bfloat16 in hardware."""
     if torch.cuda.is_available():
@@ -267,7 +272,7 @@ def _arguments(training: Training) -> TrainingArguments:
         warmup_steps=math.ceil(total * settings.warmup_share),
         weight_decay=settings.weight_decay,
         max_grad_norm=settings.max_grad_norm,
-        bf16=settings.precision == "bf16" or (settings.precision == "auto" and has_bf16()),
+        bf16=uses_bf16(settings),
         optim="adamw_torch_fused",
         seed=training.seed,
         data_seed=training.seed,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
 import shutil
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ from tokenizers import Tokenizer
 
 from edgebert import __version__, bundle
 from edgebert.compress import arch, checkpoint
+from edgebert.compress.conditions import OPENVINO, installed, merged_tools
 from edgebert.compress.data import TaskData
 from edgebert.compress.report import StageReport
 from edgebert.exporters.card import model_card
@@ -24,7 +24,8 @@ from edgebert.measure.cost import cost_entries
 from edgebert.recipe import Recipe, settings_dict
 from edgebert.target import Target
 
-TOOLS = ("torch", "transformers", "onnx", "onnxruntime", "openvino", "nncf", "neural-compressor", "tokenizers", "numpy")
+# What counts the work of the graph, saves tokenizer and config, and writes OpenVINO's FP32 model: they run here.
+WRITING = ("onnx", "onnxruntime", "tokenizers", "transformers", "torch")
 
 
 @dataclass(frozen=True)
@@ -153,7 +154,7 @@ def _manifest(parts: BundleParts, folder: Path, reports: Sequence[StageReport]) 
             "metric": recipe.metric,
             "files": parts.data.fingerprints,
         },
-        "tools": {name: version for name in TOOLS if (version := _version(name))},
+        "tools": _tools(folder, reports),
         "base_model": {"source": _portable(parts.source), "licence": licence, "sha256": parts.source_hash},
     }
 
@@ -163,8 +164,7 @@ def _portable(source: str) -> str:
     return source if source.startswith("package:") or not Path(source).is_dir() else Path(source).resolve().name
 
 
-def _version(package: str) -> str | None:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
+def _tools(folder: Path, reports: Sequence[StageReport]) -> dict[str, str]:
+    """Versions of the tools that made the bundle, as every stage reported them when it ran."""
+    writing = (*WRITING, *(OPENVINO if (folder / "openvino").is_dir() else ()))
+    return merged_tools([*(report.ran["tools"] for report in reports), installed(writing)])

@@ -1,0 +1,85 @@
+"""What a stage runs with: versions of its tools, and what of the machine its result depends on."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Iterable, Sequence
+from functools import cache
+from typing import Any
+
+import torch
+
+from edgebert.compress.distributed import world_size
+from edgebert.compress.train import uses_bf16
+from edgebert.recipe import TrainSettings
+
+CHECKPOINT = ("torch", "transformers", "tokenizers", "safetensors", "optimum", "numpy")
+TRAINING = (*CHECKPOINT, "accelerate", "scikit-learn", "scipy", "seqeval")
+GRAPH = (*CHECKPOINT, "onnx", "onnxscript", "onnxruntime", "onnxruntime-gpu")
+STATIC = ("neural-compressor",)
+OPENVINO = ("openvino",)
+OPENVINO_INT8 = (*OPENVINO, "nncf")
+
+
+def conditions(tools: Sequence[str], training: TrainSettings | None = None) -> dict[str, Any]:
+    """What the result of a stage depends on besides its inputs and arguments: a part of its key and of its report.
+
+    Args:
+        tools: Packages that the stage runs.
+        training: Settings of a stage that trains: their precision `auto` depends on the machine, the result on the
+            number of processes and on CPU or GPU.
+
+    Returns:
+        `tools`, the version of each that is installed; for training also `precision`, `processes` and `device`.
+    """
+    found: dict[str, Any] = {"tools": installed(tools)}
+    if training is not None:
+        found["precision"] = "bf16" if uses_bf16(training) else "fp32"
+        found["processes"] = world_size()
+        found["device"] = "cuda" if torch.cuda.is_available() else "cpu"
+    return found
+
+
+def graph_tools(form: str, formats: Sequence[str]) -> tuple[str, ...]:
+    """Packages that write a graph of a form (`static`, `dynamic`, `measure`, `fp16`) in these formats."""
+    openvino = OPENVINO if form == "fp16" else OPENVINO_INT8
+    return (*GRAPH, *(STATIC * (form in ("static", "measure"))), *(openvino * ("openvino" in formats)))
+
+
+def installed(tools: Iterable[str]) -> dict[str, str]:
+    """Versions of packages, without those that are not installed."""
+    return {name: found for name in tools if (found := version(name))}
+
+
+@cache
+def version(package: str) -> str | None:
+    """Version of a package when this process first asked: an upgrade while it runs does not change what it imported."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def merged_tools(all_tools: Iterable[dict[str, str]]) -> dict[str, str]:
+    """Versions of every tool that ran, by name; if stages ran different versions of one, all of them."""
+    found: dict[str, list[str]] = {}
+    for tools in all_tools:
+        for name, number in tools.items():
+            versions = found.setdefault(name, [])
+            versions += [] if number in versions else [number]
+    return {name: ", ".join(found[name]) for name in sorted(found)}
+
+
+def differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """What differs between the conditions of two runs of one stage: `torch 2.12.0 (now 2.13.0)`."""
+    earlier, later = ({**found.get("tools", {}), **_without_tools(found)} for found in (before, now))
+    names = sorted({*earlier, *later})
+    return [
+        f"{name} {earlier.get(name, 'missing')} (now {later.get(name, 'missing')})"
+        for name in names
+        if earlier.get(name) != later.get(name)
+    ]
+
+
+def _without_tools(found: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in found.items() if name != "tools"}
