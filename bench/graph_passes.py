@@ -4,8 +4,8 @@
 
 The packaged MiniLM with a classification head of random weights, batch 1, one thread, random tokens of fixed lengths.
 Before anything is timed every full-precision graph has to answer as PyTorch does (1e-5). Then fresh processes alternate
-in random order; a ratio is the time without the pass over the time with all, with a 95% bootstrap interval over rounds:
-above 1, the pass gains. Writes passes.json and passes.md.
+in random order; a ratio is the time without the pass over the time with all, with its 95% interval over rounds
+(docs/intervals.md): above 1, the pass gains. Writes passes.json and passes.md.
 """
 
 from __future__ import annotations

@@ -51,6 +51,8 @@ def claim_of(quantity: str, architecture: str) -> Claim | None:
 
 def judged(claim: Claim, ratio: Ratio) -> str:
     """Where the measured interval lies beside the quoted range."""
+    if ratio.ci_low is None or ratio.ci_high is None:
+        return "too few rounds"
     if ratio.ci_high < claim.low:
         return "less than quoted"
     if ratio.ci_low > claim.high:

@@ -102,7 +102,7 @@ class Comparison:
         """Ratios, the verdict on the run and the tables, from what there is."""
         after = {key: value for key, value in environment().items() if key in STATE}
         self.document |= {
-            "ratios": ratios(self.cases, self.jobs, self.latency, self.memory, self.settings.seed),
+            "ratios": ratios(self.cases, self.jobs, self.latency, self.memory),
             "environment_after": after,
             "verdict": verdict(self._judged(), self.document["environment"], after),
             "finished": finished,

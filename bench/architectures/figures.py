@@ -12,14 +12,7 @@ from bench.architectures.claims import LATENCY, MEMORY, compared
 from bench.architectures.jobs import Job, tokens_said
 from bench.architectures.plan import Case
 from edgebert.measure.others import others_cores
-from edgebert.measure.statistics import (
-    Samples,
-    median_ratio,
-    percentile_intervals_ms,
-    percentile_ms,
-    spread,
-    worst_drift,
-)
+from edgebert.measure.statistics import Samples, median_ratio, over_rounds, percentile_ms, rounded, spread, worst_drift
 
 Answer = dict[str, Any]
 MB = 1e6
@@ -56,9 +49,9 @@ def figures(case: Case, job: Job, answers: Sequence[Answer], memory: Sequence[An
         found["spread"] = round(spread([float(np.median(each)) for each in whole]), 4)
     if memory:
         found["memory"] = {
-            "peak_mb": round(float(np.median(peaks_mb(memory))), 1),
-            "above_runtime_mb": round(float(np.median(peaks_mb(memory, above_runtime=True))), 1),
-            "load_mb": round(float(np.median([each["load_rss"] / MB for each in memory])), 1),
+            "peak_mb": round(over_rounds(peaks_mb(memory))[0], 1),
+            "above_runtime_mb": round(over_rounds(peaks_mb(memory, above_runtime=True))[0], 1),
+            "load_mb": round(over_rounds([each["load_rss"] / MB for each in memory])[0], 1),
             "processes": len(memory),
         }
     return found
@@ -70,10 +63,9 @@ def _latency(case: Case, job: Job, answers: Sequence[Answer]) -> list[dict[str, 
     found = []
     for at, tokens in enumerate(job.label_tokens[:1] if encodes else job.label_tokens):
         rounds = latencies(answers, at)
-        (interval,) = percentile_intervals_ms(rounds, [50])
-        p50 = round(percentile_ms(rounds, 50), 4)
+        p50, interval = percentile_ms(rounds, 50)
         generated = 0 if encodes else tokens
-        found.append({"generated": generated, "p50_ms": p50, "p50_ci": [round(each, 4) for each in interval]})
+        found.append({"generated": generated, "p50_ms": round(p50, 4), "p50_ci": rounded(interval, 4)})
     return found
 
 
@@ -82,7 +74,6 @@ def ratios(
     jobs: dict[str, Job],
     latency: dict[Case, list[Answer]],
     memory: dict[Case, list[Answer]],
-    seed: int,
 ) -> list[dict[str, Any]]:
     """Every other architecture's figures over the encoder's, from the rounds that both have."""
     found = []
@@ -92,12 +83,12 @@ def ratios(
             continue
         theirs, ours = _paired(latency, case, base)
         for at, tokens in enumerate(jobs[case.job].label_tokens if theirs else ()):
-            found.append(_ratio(LATENCY, case, tokens, latencies(theirs, at), latencies(ours, at), seed))
+            found.append(_ratio(LATENCY, case, tokens, latencies(theirs, at), latencies(ours, at)))
         theirs, ours = _paired(memory, case, base)
         for quantity in (MEMORY, ABOVE_RUNTIME) if theirs else ():
             above = quantity == ABOVE_RUNTIME
             pair = [[np.array([peak]) for peak in peaks_mb(each, above)] for each in (theirs, ours)]
-            found.append(_ratio(quantity, case, jobs[case.job].generated, *pair, seed))
+            found.append(_ratio(quantity, case, jobs[case.job].generated, *pair))
     return found
 
 
@@ -108,10 +99,10 @@ def _paired(answers: dict[Case, list[Answer]], case: Case, base: Case) -> tuple[
 
 
 def _ratio(
-    quantity: str, case: Case, tokens: int, theirs: Sequence[Samples], ours: Sequence[Samples], seed: int
+    quantity: str, case: Case, tokens: int, theirs: Sequence[Samples], ours: Sequence[Samples]
 ) -> dict[str, Any]:
     what = f"{quantity}, {case.job}, {tokens_said(tokens)}, {case.runtime}: {case.architecture} / {models.ENCODER}"
-    ratio = median_ratio(what, theirs, ours, seed)
+    ratio = median_ratio(what, theirs, ours)
     return {
         "what": what,
         "value": ratio.value,

@@ -136,7 +136,7 @@ def _parser() -> Parser:
         ("samples", "timed answers of a process"),
         ("slow-samples", "timed answers of a process that generates many tokens"),
         ("warmup", "answers before those, of three label tokens at most"),
-        ("seed", "of weights, texts, order and intervals"),
+        ("seed", "of weights, texts and order"),
     ):
         value = getattr(default, name.replace("-", "_"))
         parser.add_argument(f"--{name}", type=int, default=value, metavar="N", help=f"{what} (default: {value})")

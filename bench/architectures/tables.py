@@ -25,7 +25,7 @@ def _title(document: Document) -> str:
         "# Encoder, decoder, encoder-decoder",
         "",
         f"{machine['cpu']}, {settings['threads']} thread, batch 1, FP32, random weights (seed {settings['seed']}); "
-        f"{settings['rounds']} rounds of fresh processes, interleaved; medians, 95% bootstrap intervals.",
+        f"{settings['rounds']} rounds of fresh processes, interleaved; medians, 95% intervals over rounds.",
     ]
     if settings["tiny"]:
         lines.append("Tiny models: the figures show that the scripts work, and nothing else.")
@@ -103,6 +103,8 @@ def _cells(ratio: dict[str, Any] | None) -> list[str]:
     if ratio is None:
         return ["", ""]
     value, low, high = (ratio[key] for key in ("value", "ci_low", "ci_high"))
+    if low is None:
+        return [f"{value:.2f}x (no interval)", ratio["judged"]]
     if ratio["quantity"].startswith(MEMORY):
         value, low, high = (100 * (1 - 1 / each) for each in (value, low, high))
         shown = f"{value:.0f}% less" if value >= 0 else f"{-value:.0f}% more"
@@ -115,6 +117,8 @@ def _generated(at: dict[str, Any]) -> str:
 
 
 def _interval(at: dict[str, Any]) -> str:
+    if at["p50_ci"] is None:
+        return f"{at['p50_ms']:.1f} (no interval)"
     low, high = at["p50_ci"]
     return f"{at['p50_ms']:.1f} ({low:.1f} to {high:.1f})"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import sys
 import time
 from dataclasses import asdict
@@ -22,8 +23,8 @@ from edgebert.measure.bench import Workload
 from edgebert.measure.environment import environment
 from edgebert.measure.others import others_cores
 from edgebert.measure.quality import measure_quality, metric_of
-from edgebert.measure.results import Case, Result
-from edgebert.measure.scenarios.memory import median_mb
+from edgebert.measure.results import Case, Result, write_json
+from edgebert.measure.scenarios.memory import peak_mb
 from edgebert.measure.scenarios.single_stream import fill_latency, fill_start
 from edgebert.measure.statistics import Samples, median_ratio
 from edgebert.measure.verdict import verdict
@@ -150,7 +151,7 @@ class Bench:
                 for peer in rounds:
                     if peer != ours:
                         title = what(peer, ours, kind)
-                        self.result.ratios.append(median_ratio(title, rounds[peer], rounds[ours], self.suite.seed))
+                        self.result.ratios.append(median_ratio(title, rounds[peer], rounds[ours]))
         self.result.write(self.out)
 
     def _case(self, prepared: Prepared, kind: str, answers: list[Answer]) -> Case:
@@ -168,13 +169,23 @@ class Bench:
             size_mb=round(prepared.size_mb, 2),
             quality=self.quality.get(name),
             agreement=asdict(self.agreements[name]),
+            # EdgeBERT's bundles are opened by `edgebert.load` with its defaults.
+            hashed=True if contender.bundle else None,
         )
         fill_latency(case, [latencies(answer, kind) for answer in answers])
         fill_start(case, answers)
         others = others_cores(answers)
         case.others = None if others is None else round(others, 3)
-        case.peak_rss_mb = median_mb([answer["end_rss"] for answer in answers])
+        case.peak_rss_mb = peak_mb([answer["end_rss"] for answer in answers])
+        case.raw = f"raw/{re.sub(r'[^A-Za-z0-9.@-]+', '-', name)}-{kind}.json"
+        write_json(self.out / case.raw, {"rounds": [_raw(answer, kind) for answer in answers]})
         return case
+
+
+def _raw(answer: Answer, kind: str) -> Answer:
+    """One process's latencies at one kind of length, in the order they were taken, and its marks."""
+    marks = {key: value for key, value in answer.items() if key != "loops"}
+    return {"latencies_ns": answer["loops"][kind], **marks}
 
 
 def latencies(answer: Answer, kind: str) -> Samples:

@@ -54,7 +54,9 @@ def _same(case: Document) -> str:
 def _ratio(result: Document, peer: str, ours: str, kind: str) -> str:
     for ratio in result["ratios"]:
         if ratio["what"] == what(peer, ours, kind):
-            return f"{ratio['value']:.2f} ({ratio['ci_low']:.2f} to {ratio['ci_high']:.2f})"
+            low, high = ratio["ci_low"], ratio["ci_high"]
+            interval = "no interval" if low is None else f"{low:.2f} to {high:.2f}"
+            return f"{ratio['value']:.2f} ({interval})"
     return ""
 
 

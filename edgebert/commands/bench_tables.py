@@ -6,12 +6,14 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from edgebert.commands.output import table, write
+from edgebert.measure.pairs import Difference
 from edgebert.measure.quality import shown as shown_quality
 from edgebert.measure.results import Case, Result
+from edgebert.measure.statistics import Ratio
 
 SINGLE = ("quality", "p50 ms", "p90", "95%", "p99", "samples", "texts/s", "cold ms", "RSS MB", "model MB")
 SERVER = ("texts/s", "at p", "under ms", "p50 ms", "p90", "p99")
-START = ("cold ms", "95% low", "high", "import", "load", "first")
+START = ("cold ms", "95% low", "high", "import", "load", "of it hashes", "first")
 MEMORY = ("arena", "import MB", "load", "first", "steady")
 SOAK = ("texts", "p50 ms", "p90", "p99", "drift", "start MB", "end", "peak")
 
@@ -38,15 +40,20 @@ def _show_cases(result: Result) -> None:
     if not _of(result, "single_stream"):
         _table("offline", ("texts/s",), _of(result, "offline"), lambda case: (_shown(case.throughput, 0),))
     for ratio in result.ratios:
-        write(f"{ratio.what}: {ratio.value:.2f}x (95% {ratio.ci_low:.2f} to {ratio.ci_high:.2f})")
+        write(f"{ratio.what}: {ratio.value:.2f}x ({_interval(ratio, '.2f', f'{ratio.rounds} rounds')})")
     for difference in result.differences:
-        interval = f"(95% {difference.ci_low:+.4f} to {difference.ci_high:+.4f})"
-        write(f"{difference.what}: {difference.value:+.4f} {interval}{_mcnemar(result, difference.what)}")
+        interval = _interval(difference, "+.4f", f"{difference.n} texts")
+        write(f"{difference.what}: {difference.value:+.4f} ({interval}){_mcnemar(result, difference.what)}")
     if result.waterfall:
         columns = ("stage", "p50 ms", "faster", "model MB", "smaller", "quality")
         write("\n" + table(columns, [_waterfall_row(row) for row in result.waterfall]))
     for reason in (result.verdict or {}).get("reasons", []):
         write(f"disturbed: {reason}")
+
+
+def _interval(found: Ratio | Difference, form: str, of: str) -> str:
+    low, high = found.ci_low, found.ci_high
+    return f"no interval: {of}" if low is None or high is None else f"95% {low:{form}} to {high:{form}}"
 
 
 def _show_agreement(cases: Sequence[Case]) -> None:
@@ -77,7 +84,7 @@ def _single(case: Case, offline: dict[str, float | None]) -> tuple[str, ...]:
     p50, p90, p99 = _latencies(case)
     return (
         shown_quality(case.quality) if case.quality else "",
-        *(p50, p90, "-".join(_shown(figure, 3) for figure in case.p90_ci or ()), p99, str(case.samples)),
+        *(p50, p90, "-".join(_shown(figure, 3) for figure in case.p90_ci or ()) or "none", p99, str(case.samples)),
         _shown(offline.get(case.variant), 0),
         *(_shown(figure, 0) for figure in (case.cold_start_ms, case.peak_rss_mb)),
         _shown(case.size_mb, 1),
@@ -91,7 +98,8 @@ def _server(case: Case) -> tuple[str, ...]:
 
 def _start(case: Case) -> tuple[str, ...]:
     low, high = case.cold_start_ci or (None, None)
-    return tuple(_shown(ms, 0) for ms in (case.cold_start_ms, low, high, case.import_ms, case.load_ms, case.first_ms))
+    times = (case.cold_start_ms, low, high, case.import_ms, case.load_ms, case.hash_ms, case.first_ms)
+    return tuple(_shown(ms, 0) for ms in times)
 
 
 def _memory(case: Case) -> tuple[str, ...]:

@@ -68,7 +68,8 @@ def _quality(metrics: dict[str, Any]) -> list[str]:
     rows = ["| split | metric | value | 95% interval | texts |", "|---|---|---|---|---|"]
     for split, quality in metrics.items():
         lacks, low, high = quality.get("lacks"), quality["ci_low"], quality["ci_high"]
-        interval = f"without {lacks}" if lacks else f"{low:.4f} to {high:.4f}"
+        known = "none" if low is None or high is None else f"{low:.4f} to {high:.4f}"
+        interval = f"without {lacks}" if lacks else known
         rows.append(f"| {split} | {quality['metric']} | {shown(quality)} | {interval} | {quality['n']} |")
     return rows
 

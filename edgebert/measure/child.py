@@ -34,7 +34,8 @@ def main() -> int:
 
     marks |= {"import_ns": time.monotonic_ns(), "import_rss": peak_rss_bytes()}
     session = {"arena": job.get("arena", True), "provider": job.get("provider")}
-    model = load_bundle(Path(job["bundle"]), job["runtime"], job["threads"], verify=False, **session)
+    folder, verify = Path(job["bundle"]), job.get("verify", True)
+    model = load_bundle(folder, job["runtime"], job["threads"], verify=verify, **session)
     marks |= {"load_ns": time.monotonic_ns(), "load_rss": peak_rss_bytes()}
     call = _call(model, job)
     call(0)
@@ -43,8 +44,18 @@ def main() -> int:
     result = scenario.work(model, job, call)
     processor = spent(before, processor_time())
     document = {**marks, **result, "end_rss": peak_rss_bytes(), "processor": processor}
+    document |= {"hashed": verify, "hash_ns": _hashing_ns(folder, model)}
     json.dump(document, sys.stdout, default=array.tolist)
     return 0
+
+
+def _hashing_ns(folder: Path, model: Model) -> int:
+    """How long it takes to check the bundle's hashes, as a part of loading does; after everything that is measured."""
+    from edgebert.bundle import check_files
+
+    begin = time.monotonic_ns()
+    check_files(folder, model.manifest)
+    return time.monotonic_ns() - begin
 
 
 def _environment() -> int:

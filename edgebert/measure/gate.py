@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -112,9 +112,21 @@ def warnings(gates: Sequence[Gate], document: dict[str, Any]) -> list[str]:
                 what = f"{gate.file}: another machine ({key} {then.get(key)!r}, here {now.get(key)!r})"
                 lines[f"warning: {what}; times and memory of two machines do not compare"] = None
                 break
+        lines |= dict.fromkeys(_other_figures(gate, document))
         if (gate.previous.get("data") or {}).get("sha256") != (document.get("data") or {}).get("sha256"):
             lines[f"warning: {gate.file}: other texts (the data's SHA-256 differs); figures compare loosely"] = None
     return list(lines)
+
+
+def _other_figures(gate: Gate, document: dict[str, Any]) -> Iterator[str]:
+    """What a metric was when the earlier result was written, if it is something else now."""
+    earlier: dict[str, Any] = gate.previous or {}
+    if gate.metric in ("p90", "p99") and "intervals" in document and "intervals" not in earlier:
+        what = "percentiles there are of all processes together, here the mean of every process's own"
+        yield f"warning: {gate.file}: {what}; they differ where processes do"
+    hashed = any(case.get("hashed") for case in document["cases"])
+    if gate.metric == "cold_start" and hashed and not any(case.get("hashed") for case in earlier["cases"]):
+        yield f"warning: {gate.file}: cold starts there leave out checking the hashes of the bundle's files"
 
 
 def _judge(gate: Gate, cases: Sequence[Case]) -> list[dict[str, Any]]:

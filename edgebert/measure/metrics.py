@@ -15,6 +15,10 @@ from numpy.typing import NDArray
 
 Table = NDArray[np.float64]
 
+# As a result names it; what it covers is in docs/intervals.md.
+TEXTS_METHOD = "percentile bootstrap over texts"
+MIN_TEXTS = 10
+
 
 @dataclass(frozen=True)
 class Metric:
@@ -30,6 +34,19 @@ class Metric:
     right: int | None = None
     labels: int | None = None
     lacks: Callable[[Table], str] = lambda table: ""
+
+
+def interval_of(draws: Sequence[float], texts: int) -> tuple[float | None, float | None]:
+    """95% interval of a metric from its figures of resampled texts (Efron 1979).
+
+    Returns:
+        Low and high; None for fewer than ten texts, and if every resample gives the same figure: texts that are all
+        answered rightly do not say how rare a wrong answer is.
+    """
+    if texts < MIN_TEXTS or not draws or min(draws) == max(draws):
+        return None, None
+    low, high = np.percentile(draws, [2.5, 97.5])
+    return float(low), float(high)
 
 
 def _same(expected: Sequence[Any], predicted: Sequence[Any]) -> Table:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edgebert.measure.metrics import Metric, Table
+from edgebert.measure.metrics import Metric, Table, interval_of
 
 RESAMPLES = 1000
 
@@ -24,12 +24,12 @@ class Pair:
 
 @dataclass(frozen=True)
 class Difference:
-    """A metric of the second variant less that of the first, with its 95% interval over the texts."""
+    """A metric of the second variant less that of the first, with its 95% interval over the texts, None if none."""
 
     what: str
     value: float
-    ci_low: float
-    ci_high: float
+    ci_low: float | None
+    ci_high: float | None
     n: int
 
 
@@ -68,6 +68,5 @@ def difference_of(what: str, metric: Metric, first: Table, second: Table, seed: 
         one, other = first[rows], second[rows]
         if not metric.lacks(one) and not metric.lacks(other):
             draws.append(metric.figure(other) - metric.figure(one))
-    low, high = np.percentile(draws, [2.5, 97.5])
     value = metric.figure(second) - metric.figure(first)
-    return Difference(what, value, float(low), float(high), len(first))
+    return Difference(what, value, *interval_of(draws, len(first)), len(first))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from edgebert.examples import Example
-from edgebert.measure.metrics import Metric, Table
+from edgebert.measure.metrics import Metric, Table, interval_of
 from edgebert.runtime.model import Model
 from edgebert.runtime.tasks import device_half
 
@@ -18,7 +18,7 @@ RESAMPLES = 1000
 
 @dataclass(frozen=True)
 class Quality:
-    """A metric's value over `n` texts, and its 95% interval from resampled texts (seeded).
+    """A metric's value over `n` texts, and its 95% interval from resampled texts (seeded); None if there is none.
 
     `lacks` names what is missing from the texts for the metric to say anything: its value is then no figure.
     """
@@ -26,8 +26,8 @@ class Quality:
     metric: str
     value: float
     n: int
-    ci_low: float
-    ci_high: float
+    ci_low: float | None
+    ci_high: float | None
     lacks: str = ""
 
     def as_dict(self) -> dict[str, Any]:
@@ -48,6 +48,8 @@ def about(quality: Mapping[str, Any]) -> str:
     texts = f"{quality['n']} text{'s' * (quality['n'] != 1)}"
     if quality.get("lacks"):
         return f"{texts}, without {quality['lacks']}"
+    if quality.get("ci_low") is None:
+        return f"no interval, {texts}"
     return f"95% {quality['ci_low']:.4f} to {quality['ci_high']:.4f}, {texts}"
 
 
@@ -115,12 +117,11 @@ def measure_quality(name: str, metric: Metric, expected: Sequence[Any], predicte
 def quality_of(name: str, metric: Metric, table: Table) -> Quality:
     """A metric of its table, one row a text.
 
-    The interval is the percentile bootstrap's (Efron 1979) over 1,000 resamples of the texts, less those of few texts
-    that lack what the metric is about.
+    The interval is that of 1,000 resamples of the texts, less those of few texts that lack what the metric is about
+    (`interval_of`).
     """
     random = np.random.default_rng(0)
     value, lacks = metric.figure(table), metric.lacks(table)
     resampled = (table[rows] for rows in random.integers(0, len(table), size=(RESAMPLES, len(table))))
     draws = [metric.figure(one) for one in resampled if lacks or not metric.lacks(one)]
-    low, high = np.percentile(draws, [2.5, 97.5])
-    return Quality(name, value, len(table), float(low), float(high), lacks)
+    return Quality(name, value, len(table), *interval_of(draws, len(table)), lacks)

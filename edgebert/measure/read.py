@@ -41,6 +41,10 @@ def _is_text(value: Any) -> bool:  # noqa: ANN401
     return isinstance(value, str)
 
 
+def _is_truth(value: Any) -> bool:  # noqa: ANN401
+    return isinstance(value, bool)
+
+
 def _is_role(value: Any) -> bool:  # noqa: ANN401
     return value in get_args(Role)
 
@@ -52,11 +56,12 @@ TEXT: Check = (_is_text, "a text")
 TABLE: Check = (_is_table, "an object")
 ROWS: Check = (_is_rows, "a list of objects")
 INTERVAL: Check = (_is_interval, "two numbers")
+TRUTH: Check = (_is_truth, "true or false")
 ROLE: Check = (_is_role, "baseline, stage or bundle")
 
 RESULT_KEYS = {"command": TEXT, "suite": TABLE, "environment": TABLE, "cases": ROWS, "ratios": ROWS}
 RESULT_MAY = {
-    **{"data": TABLE, "environment_after": TABLE, "verdict": TABLE, "null_model": TABLE},
+    **{"data": TABLE, "environment_after": TABLE, "verdict": TABLE, "null_model": TABLE, "intervals": TABLE},
     **dict.fromkeys(("waterfall", "estimates", "pairs", "differences", "gates"), ROWS),
 }
 CASE_KEYS = {
@@ -69,9 +74,12 @@ CASE_MAY = {
     **dict.fromkeys(("samples", "others"), NUMBER),
     **dict.fromkeys(("p50_ci", "p90_ci", "p99_ci", "throughput_ci", "cold_start_ci"), INTERVAL),
     **dict.fromkeys(("quality", "memory", "power", "server", "roofline", "outliers", "agreement", "resident"), TABLE),
+    **{"hashed": TRUTH, "hash_ms": NUMBER},
     **{"operators": ROWS, "raw": TEXT, "role": ROLE},
 }
-RATIO_KEYS = {"what": TEXT, "value": POSITIVE, "ci_low": POSITIVE, "ci_high": POSITIVE}
+RATIO_KEYS = {"what": TEXT, "value": POSITIVE}
+# Null for fewer than three rounds.
+RATIO_MAY = {"ci_low": POSITIVE, "ci_high": POSITIVE, "rounds": NUMBER}
 QUALITY_KEYS = {"metric": TEXT, "value": NUMBER}
 QUALITY_MAY = {"n": NUMBER, "ci_low": NUMBER, "ci_high": NUMBER, "lacks": TEXT}
 
@@ -98,7 +106,7 @@ def read_result(path: Path) -> dict[str, Any]:
     try:
         _check("", document, RESULT_KEYS, RESULT_MAY)
         for at, ratio in enumerate(document["ratios"]):
-            _check(f"ratios[{at}].", ratio, RATIO_KEYS, {})
+            _check(f"ratios[{at}].", ratio, RATIO_KEYS, RATIO_MAY)
         for at, case in enumerate(document["cases"]):
             _check(f"cases[{at}].", case, CASE_KEYS, CASE_MAY)
             if case.get("quality") is not None:

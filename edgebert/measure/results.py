@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from edgebert.bundle import disk_errors
+from edgebert.measure.metrics import TEXTS_METHOD
 from edgebert.measure.pairs import Difference, Pair
-from edgebert.measure.statistics import Ratio
+from edgebert.measure.statistics import METHOD, Ratio
 from edgebert.measure.variants import Role
 
 FORMAT = "edgebert-result"
@@ -23,7 +24,13 @@ class Case:
 
     Attributes:
         role: What the variant stands for: `baseline`, `stage` or `bundle`; older results lack it.
-        p50_ci: 95% interval of `p50_ms`, low and high; the other `_ci` likewise.
+        p50_ms: Geometric mean over processes of a process's median; the other percentiles, times, rates and memory
+            likewise. Results that do not name their method for intervals have percentiles of all latencies together,
+            and medians of the other figures.
+        p50_ci: 95% interval of `p50_ms`, low and high, None for fewer than three processes; the other `_ci` likewise.
+        hashed: Whether cold start and loading include checking the hashes of the bundle's files, as `edgebert.load`
+            does; None in older results of `edgebert bench`, which left it out.
+        hash_ms: How long that takes once the files are in the page cache.
         outliers: `count` of latencies beyond `limit_ms`; they stay in every figure.
         drift: Median of a process's last third over its first third's, of the process where that is furthest from 1.
         spread: Slowest over fastest process, by their medians.
@@ -79,11 +86,17 @@ class Case:
     emulated: str | None = None
     role: Role | None = None
     resident: dict[str, float] | None = None
+    hashed: bool | None = None
+    hash_ms: float | None = None
 
 
 @dataclass
 class Result:
-    """Everything that one bench run found; `finished` says that nothing stopped it."""
+    """Everything that one bench run found.
+
+    `intervals` names the method of the 95% intervals over `rounds` and over `texts`; `finished` says that nothing
+    stopped the run.
+    """
 
     command: str
     suite: dict[str, Any]
@@ -98,6 +111,7 @@ class Result:
     null_model: dict[str, Any] | None = None
     environment_after: dict[str, Any] | None = None
     verdict: dict[str, Any] | None = None
+    intervals: dict[str, str] = field(default_factory=lambda: {"rounds": METHOD, "texts": TEXTS_METHOD})
     finished: bool = False
     gates: list[dict[str, Any]] = field(default_factory=list)
 

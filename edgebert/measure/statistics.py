@@ -1,30 +1,83 @@
-"""Percentiles of latencies and ratios, each with a bootstrap interval; drift, spread and outliers."""
+"""Figures over the rounds of a bench, each with its interval; drift, spread and outliers of the latencies behind them.
+
+A round is one fresh process of every variant, side by side. What varies between processes (addresses, caches, the
+machine's pace) is the same for every prediction inside one: a process counts once, however many latencies it has.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-RESAMPLES = 2000
-DRAWN_AT_ONCE = 2_000_000
+# As a result names it; what it covers is in docs/intervals.md.
+METHOD = "t interval of the logarithms of the rounds' figures"
+# Results that do not name their method have this one's intervals.
+EARLIER_METHOD = "bootstrap over rounds"
+MIN_ROUNDS = 3
+# 97.5% quantiles of Student's t for 1 to 9 degrees of freedom (scipy.stats.t.ppf).
+T_QUANTILES = (12.706205, 4.302653, 3.182446, 2.776445, 2.570582, 2.446912, 2.364624, 2.306004, 2.262157)
+NORMAL_QUANTILE = 1.959963985
+
 Samples = NDArray[np.float64]
+Interval = tuple[float, float]
 
 
 @dataclass(frozen=True)
 class Ratio:
-    """Baseline over candidate (above 1: the candidate is faster or smaller), with its 95% interval."""
+    """Baseline over candidate (above 1: the candidate is faster or smaller), with its 95% interval.
+
+    The interval is None if there were fewer than three rounds. Older results do not tell their `rounds`.
+    """
 
     what: str
     value: float
-    ci_low: float
-    ci_high: float
+    ci_low: float | None
+    ci_high: float | None
+    rounds: int | None = None
 
 
-def percentile_ms(rounds: Sequence[Samples], percent: float) -> float:
-    """Percentile of all latencies of all rounds.
+def over_rounds(values: Sequence[float]) -> tuple[float, Interval | None]:
+    """Geometric mean of one figure a round, and the 95% t interval of its logarithm.
+
+    Args:
+        values: One a round, in any unit. If one is 0 (nothing was reached), the median is given, without interval.
+
+    Returns:
+        The mean in the values' unit; low and high, or None for fewer than three rounds.
+    """
+    if min(values) <= 0:
+        return float(np.median(values)), None
+    logs = np.log(values)
+    mean, rounds = float(logs.mean()), len(values)
+    if rounds < MIN_ROUNDS:
+        return math.exp(mean), None
+    half = t_quantile(rounds - 1) * float(logs.std(ddof=1)) / math.sqrt(rounds)
+    return math.exp(mean), (math.exp(mean - half), math.exp(mean + half))
+
+
+def t_quantile(freedom: int) -> float:
+    """97.5% quantile of Student's t.
+
+    From a table, or for ten and more degrees of freedom the expansion of Abramowitz and Stegun 1964, 26.7.5.
+    """
+    if freedom <= len(T_QUANTILES):
+        return T_QUANTILES[freedom - 1]
+    z = NORMAL_QUANTILE
+    terms = (
+        (z**3 + z) / 4,
+        (5 * z**5 + 16 * z**3 + 3 * z) / 96,
+        (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384,
+        (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / 92160,
+    )
+    return z + math.fsum(term / freedom ** (at + 1) for at, term in enumerate(terms))
+
+
+def percentile_ms(rounds: Sequence[Samples], percent: float) -> tuple[float, Interval | None]:
+    """Percentile of a process's latencies, over processes: their geometric mean and its interval.
 
     Args:
         rounds: One array of nanoseconds a process.
@@ -33,48 +86,12 @@ def percentile_ms(rounds: Sequence[Samples], percent: float) -> float:
     Returns:
         Milliseconds.
     """
-    return float(np.percentile(np.concatenate(list(rounds)), percent)) / 1e6
+    return over_rounds([float(np.percentile(samples, percent)) / 1e6 for samples in rounds])
 
 
-def percentile_intervals_ms(
-    rounds: Sequence[Samples], percents: Sequence[float], seed: int = 0
-) -> list[tuple[float, float]]:
-    """95% intervals of percentiles of all latencies, from the bootstrap over rounds and predictions of `median_ratio`.
-
-    Where processes differ more than the predictions inside them, a handful of processes gives intervals that are too
-    narrow: `spread` tells.
-
-    Args:
-        rounds: One array of nanoseconds a process, all of one size.
-        percents: 0 to 100 each.
-        seed: Seed of the resampling.
-
-    Returns:
-        Low and high of each, in milliseconds.
-    """
-    data = np.stack(list(rounds))
-    random = np.random.default_rng(seed)
-    step = max(1, DRAWN_AT_ONCE // data.size)
-    sizes = [min(step, RESAMPLES - start) for start in range(0, RESAMPLES, step)]
-    draws = np.concatenate([_resampled_percentiles(random, data, size, percents) for size in sizes], axis=1)
-    low, high = np.percentile(draws, [2.5, 97.5], axis=1) / 1e6
-    return [(float(first), float(last)) for first, last in zip(low, high, strict=True)]
-
-
-def _resampled_percentiles(
-    random: np.random.Generator, data: Samples, draws: int, percents: Sequence[float]
-) -> NDArray[np.float64]:
-    """Percentiles of so many resamples of an array of (rounds, samples). *Shape*: (percents, draws)."""
-    count, size = data.shape
-    rounds = random.integers(0, count, size=(draws, count, 1))
-    samples = random.integers(0, size, size=(draws, count, size))
-    return np.asarray(np.percentile(data[rounds, samples].reshape(draws, -1), list(percents), axis=1))
-
-
-def median_interval(values: Sequence[float], seed: int = 0) -> tuple[float, float]:
-    """95% bootstrap interval of the median of one value a process, in the values' own unit."""
-    (interval,) = percentile_intervals_ms([np.array([value * 1e6]) for value in values], [50], seed)
-    return interval
+def rounded(interval: Interval | None, digits: int) -> list[float] | None:
+    """An interval as a result holds it."""
+    return None if interval is None else [round(bound, digits) for bound in interval]
 
 
 def drift(samples: Samples) -> float:
@@ -104,29 +121,18 @@ def outliers(rounds: Sequence[Samples]) -> tuple[int, float]:
     return int((samples > fence).sum()), fence
 
 
-def median_ratio(what: str, baseline: Sequence[Samples], candidate: Sequence[Samples], seed: int = 0) -> Ratio:
-    """Ratio of median latencies, with an interval that takes processes and predictions as random.
+def median_ratio(what: str, baseline: Sequence[Samples], candidate: Sequence[Samples]) -> Ratio:
+    """Ratio of median latencies over paired rounds: the geometric mean of every round's own ratio, and its interval.
 
-    The bootstrap resamples whole rounds first (a round is one fresh process of each, run side by side) and then the
-    predictions inside them: Davison and Hinkley 1997, section 3.8. Rounds are paired.
+    What slows a whole round down is in both of its medians and leaves their ratio as it is.
 
     Args:
         what: What is compared.
         baseline: Nanoseconds of the baseline, one array a round.
         candidate: Nanoseconds of the candidate, one array a round, in the same order of rounds.
-        seed: Seed of the resampling.
     """
-    random = np.random.default_rng(seed)
-    count = len(baseline)
-    draws = np.empty(RESAMPLES)
-    for draw in range(RESAMPLES):
-        chosen = random.integers(0, count, size=count)
-        draws[draw] = _median(random, baseline, chosen) / _median(random, candidate, chosen)
-    low, high = np.percentile(draws, [2.5, 97.5])
-    value = float(np.median(np.concatenate(list(baseline))) / np.median(np.concatenate(list(candidate))))
-    return Ratio(what, value, float(low), float(high))
-
-
-def _median(random: np.random.Generator, rounds: Sequence[Samples], chosen: NDArray[np.int64]) -> float:
-    parts = [rounds[at][random.integers(0, len(rounds[at]), size=len(rounds[at]))] for at in chosen]
-    return float(np.median(np.concatenate(parts)))
+    pairs = zip(baseline, candidate, strict=True)
+    ratios = [float(np.median(before) / np.median(after)) for before, after in pairs]
+    value, interval = over_rounds(ratios)
+    low, high = interval or (None, None)
+    return Ratio(what, value, low, high, len(ratios))

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from edgebert.measure.read import role_of
 from edgebert.report.numbers import between, number, plain, short, times
 from edgebert.report.parts import Cell, Column, Section, Table, table
-from edgebert.report.ratios import ratio_of
+from edgebert.report.ratios import ratio_of, shown_interval
 from edgebert.report.run import Case, Run, length_of, lengths_of
 
 VARYING = ("lengths", "batch", "threads", "target")
@@ -15,8 +15,13 @@ VARYING = ("lengths", "batch", "threads", "target")
 
 def cases_section(run: Run) -> Section:
     """What was measured, with every interval that the result holds."""
-    about = "Small figures are 95% intervals. Times in milliseconds, sizes and memory in MB of 10⁶ bytes."
+    about = (
+        f"Small figures are 95% intervals: {run.interval_remark}. Times in milliseconds, sizes and memory in MB of 10⁶ "
+        "bytes."
+    )
     scenarios = dict.fromkeys(case["scenario"] for case in run.cases)
+    if any(run.start_remark(case) for case in run.cases):
+        about += " Cold starts and loading leave out checking the hashes of a bundle's files, which edgebert.load does."
     emulated = dict.fromkeys(str(case["emulated"]) for case in run.cases if case.get("emulated"))
     if emulated:
         about += f" Emulated ({', '.join(emulated)}): it shows answers; its times mean nothing and are not given."
@@ -33,7 +38,7 @@ def variant_cell(case: Case) -> Cell:
 def faster_cell(run: Run, case: Case) -> Cell | None:
     """How many times faster than the baseline, inside this run."""
     ratio = ratio_of(run, case)
-    return Cell(times(ratio["value"]), between(ratio["ci_low"], ratio["ci_high"])) if ratio else None
+    return Cell(times(ratio["value"]), shown_interval(ratio)) if ratio else None
 
 
 def quality_cell(case: Case) -> Cell | None:
@@ -47,13 +52,18 @@ def quality_cell(case: Case) -> Cell | None:
     return Cell(f"{quality['value']:.4f}", "" if low is None or high is None else f"{low:.3f}–{high:.3f}")
 
 
-def figure_cell(key: str, interval: str = "") -> Callable[[Case], Cell | None]:
-    """A figure of a case by its key, with its interval where that has a key too."""
+def figure_cell(key: str, interval: str = "", none: str = "") -> Callable[[Case], Cell | None]:
+    """A figure of a case by its key, with its interval if that has a key too; `none` is told if there is none."""
 
     def cell(case: Case) -> Cell | None:
         value = number(case.get(key))
         bounds = case.get(interval) if interval else None
-        return None if value is None else Cell(short(value), between(*bounds) if bounds else "")
+        known = not interval or interval not in case or bounds
+        return (
+            None
+            if value is None
+            else Cell(short(value), between(*bounds) if bounds else "" if interval and known else none)
+        )
 
     return cell
 
@@ -65,13 +75,14 @@ def _table(run: Run, cases: list[Case]) -> Table:
     columns: list[Column[Case]] = [
         ("variant", variant_cell),
         *((key, _condition(key)) for key in varying),
-        ("p50", figure_cell("p50_ms", "p50_ci")),
-        ("p90", figure_cell("p90_ms", "p90_ci")),
-        ("p99", figure_cell("p99_ms", "p99_ci")),
+        ("p50", figure_cell("p50_ms", "p50_ci", "no interval")),
+        ("p90", figure_cell("p90_ms", "p90_ci", "no interval")),
+        ("p99", figure_cell("p99_ms", "p99_ci", "no interval")),
         (_gain(cases), lambda case: faster_cell(run, case)),
         ("texts/s", figure_cell("throughput", "throughput_ci")),
         ("server", _server_cell),
         ("cold start", figure_cell("cold_start_ms", "cold_start_ci")),
+        ("of it hashes", figure_cell("hash_ms")),
         ("peak RSS", figure_cell("peak_rss_mb")),
         ("RSS, start to end", _resident_cell),
         ("GPU memory", figure_cell("device_memory_mb")),

@@ -10,7 +10,7 @@ from edgebert.report import plots
 from edgebert.report.cases import faster_cell, figure_cell, quality_cell
 from edgebert.report.numbers import between, short, times
 from edgebert.report.parts import Cell, Column, Plot, Section, Table, table
-from edgebert.report.ratios import ratio_of
+from edgebert.report.ratios import interval_of, ratio_of, shown_interval
 from edgebert.report.run import Case, Run, lengths_of
 from edgebert.report.verdict import name_of, steadiness
 
@@ -21,9 +21,9 @@ def compare_section(runs: Sequence[Run]) -> Section:
     """Every run's bundles beside each other."""
     entries = [(run, case) for run in runs if run.cases for case in run.bundles()]
     drawn = [
-        plots.Span(f"{run.label}: {name_of(case)}", ratio["value"], ratio["ci_low"], ratio["ci_high"])
+        plots.Span(f"{run.label}: {name_of(case)}", ratio["value"], *interval)
         for run, case in entries
-        if (ratio := ratio_of(run, case)) and ratio["ci_low"] > 0
+        if (ratio := ratio_of(run, case)) and (interval := interval_of(ratio)) and interval[0] > 0
     ]
     plot = Plot(
         "Times faster, each inside its own run",
@@ -47,8 +47,9 @@ def _runs(runs: Sequence[Run]) -> Table:
         ("machine", lambda run: Cell(run.machine, f"{run.environment.get('cores', '?')} cores")),
         ("data", _data_cell),
         ("disturbed", _disturbed_cell),
+        ("intervals", lambda run: Cell(run.interval_remark)),
     ]
-    return table("Runs", columns, runs, ("machine", "data", "disturbed"))
+    return table("Runs", columns, runs, ("machine", "data", "disturbed", "intervals"))
 
 
 def _bundles(entries: Sequence[Entry]) -> Table:
@@ -59,7 +60,7 @@ def _bundles(entries: Sequence[Entry]) -> Table:
         ("baseline p50 ms", _baseline_cell),
         ("p50 ms", lambda entry: figure_cell("p50_ms", "p50_ci")(entry[1])),
         ("faster", lambda entry: faster_cell(*entry)),
-        ("cold start ms", lambda entry: figure_cell("cold_start_ms")(entry[1])),
+        ("cold start ms", lambda entry: figure_cell("cold_start_ms", none=entry[0].start_remark(entry[1]))(entry[1])),
         ("peak RSS MB", lambda entry: figure_cell("peak_rss_mb")(entry[1])),
         ("model MB", lambda entry: figure_cell("size_mb")(entry[1])),
         ("quality", lambda entry: quality_cell(entry[1])),
@@ -78,7 +79,7 @@ def _agreement(runs: Sequence[Run]) -> Table | None:
     columns: list[Column[tuple[str, list[tuple[Run, dict[str, Any]]]]]] = [
         ("ratio", lambda row: Cell(row[0])),
         ("each run's", lambda row: Cell("; ".join(_told(ratio) for _, ratio in row[1]))),
-        ("intervals", lambda row: Cell("overlap" if _overlap([ratio for _, ratio in row[1]]) else "do not overlap")),
+        ("intervals", lambda row: Cell(_overlap(row[1]))),
     ]
     caption = "The same bundles on the same machine, measured again"
     return table(caption, columns, repeated, ("each run's", "intervals")) if repeated else None
@@ -93,12 +94,18 @@ def _conditions(run: Run, case: Case) -> tuple[str, ...]:
 
 
 def _told(ratio: dict[str, Any]) -> str:
-    return f"{times(ratio['value'])} ({between(ratio['ci_low'], ratio['ci_high'])})"
+    return f"{times(ratio['value'])} ({shown_interval(ratio)})"
 
 
-def _overlap(ratios: Sequence[dict[str, Any]]) -> bool:
-    """Whether one value lies in every interval."""
-    return bool(max(ratio["ci_low"] for ratio in ratios) <= min(ratio["ci_high"] for ratio in ratios))
+def _overlap(taken: Sequence[tuple[Run, dict[str, Any]]]) -> str:
+    """Whether one value lies in every interval, and whether these are of one method."""
+    intervals = [interval_of(ratio) for _, ratio in taken]
+    known = [interval for interval in intervals if interval]
+    if len(known) < len(intervals):
+        return "not every run has one"
+    overlap = max(low for low, _ in known) <= min(high for _, high in known)
+    methods = {run.interval_method for run, _ in taken}
+    return ("overlap" if overlap else "do not overlap") + (", by different methods" if len(methods) > 1 else "")
 
 
 def _data_cell(run: Run) -> Cell | None:

@@ -34,7 +34,7 @@ def _row(run: Run, case: Case) -> dict[str, Any]:
         row |= _flat(key, value)
     ratio = ratio_of(run, case)
     if ratio:
-        row |= {"faster": ratio["value"], "faster_low": ratio["ci_low"], "faster_high": ratio["ci_high"]}
+        row |= {"faster": ratio["value"], "faster_low": ratio.get("ci_low"), "faster_high": ratio.get("ci_high")}
     return {key: _safe(value) for key, value in row.items()}
 
 

@@ -13,7 +13,7 @@ from edgebert.report import plots
 from edgebert.report.cases import figure_cell, variant_cell
 from edgebert.report.numbers import between, number, short, times
 from edgebert.report.parts import Cell, Column, Plot, Section, Table, table
-from edgebert.report.ratios import compared
+from edgebert.report.ratios import compared, interval_of, shown_interval
 from edgebert.report.run import Case, Run, lengths_of
 from edgebert.report.samples import rounds_of
 
@@ -26,24 +26,27 @@ def ratios_section(run: Run) -> Section | None:
     if not ratios:
         return None
     rows = [
-        plots.Span(title.second, ratio["value"], ratio["ci_low"], ratio["ci_high"])
+        plots.Span(title.second, ratio["value"], *interval)
         for ratio in ratios
-        if (title := compared(ratio["what"])) and title.about == _headline(run)
+        if (title := compared(ratio["what"])) and title.about == _headline(run) and (interval := interval_of(ratio))
     ]
     columns: list[Column[dict[str, Any]]] = [
         ("what", lambda ratio: Cell(ratio["what"])),
         ("ratio", lambda ratio: Cell(times(ratio["value"]))),
-        ("95% interval", lambda ratio: Cell(between(ratio["ci_low"], ratio["ci_high"]))),
+        ("95% interval", lambda ratio: Cell(shown_interval(ratio))),
     ]
     drawn = [row for row in rows if row.low > 0]
     plot = Plot(
         f"Times faster: {_headline(run)}",
         "; ".join(f"{row.name} {times(row.value)}, {between(row.low, row.high)}" for row in drawn),
-        "The bar is the 95% interval over rounds and predictions; the dashed line is the baseline.",
+        f"The bar is the 95% interval ({run.interval_remark}); the dashed line is the baseline.",
         70 + 40 * len(drawn),
         partial(plots.spans, rows=drawn),
     )
-    about = "Baseline over candidate, both measured in this run, in turns: above 1 the candidate is faster."
+    about = (
+        "Baseline over candidate, both measured in this run, in turns: above 1 the candidate is faster. 95% intervals: "
+        f"{run.interval_remark}."
+    )
     return Section("Ratios", about, (plot,) if drawn else (), (table("Every ratio of this run", columns, ratios),))
 
 

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from edgebert.report.numbers import between
 from edgebert.report.run import Case, Run, lengths_of
 
 TITLE = re.compile(r"(?:(?P<about>.*): )?(?P<first>.+?) / (?P<second>.+)")
@@ -44,6 +45,21 @@ def ratio_of(run: Run, case: Case) -> dict[str, Any] | None:
         if title and (title.about, title.second) == (about, case["variant"]):
             return ratio
     return None
+
+
+def interval_of(ratio: dict[str, Any]) -> tuple[float, float] | None:
+    """The interval of a ratio; None if it has none."""
+    low, high = ratio.get("ci_low"), ratio.get("ci_high")
+    return None if low is None or high is None else (low, high)
+
+
+def shown_interval(ratio: dict[str, Any]) -> str:
+    """The interval of a ratio as a figure, or that there is none and of how many rounds."""
+    interval = interval_of(ratio)
+    if interval:
+        return between(*interval)
+    rounds = ratio.get("rounds")
+    return f"no interval ({rounds} round{'s' * (rounds != 1)})" if rounds else "no interval"
 
 
 def difference_of(run: Run, first: str, second: str) -> dict[str, Any] | None:

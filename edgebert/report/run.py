@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from edgebert.measure.read import RESULT, read_result, role_of
+from edgebert.measure.statistics import EARLIER_METHOD
 from edgebert.measure.variants import Role
 
 Case = dict[str, Any]
@@ -41,6 +42,25 @@ class Run:
             gpus = gpu if isinstance(gpu, list) else [gpu]
             return ", ".join(str(each.get("name", "GPU") if isinstance(each, dict) else each) for each in gpus)
         return str(self.environment.get("cpu") or "machine not recorded")
+
+    @property
+    def interval_method(self) -> str:
+        """How the intervals over rounds were computed; results from before they named it have a bootstrap's."""
+        named = (self.document.get("intervals") or {}).get("rounds")
+        return named if isinstance(named, str) else EARLIER_METHOD
+
+    @property
+    def interval_remark(self) -> str:
+        """The method in a sentence's end, and what is wrong with the earlier one."""
+        narrow = ", too narrow for few rounds" if self.interval_method == EARLIER_METHOD else ""
+        return f"{self.interval_method}{narrow}"
+
+    def start_remark(self, case: Case) -> str:
+        """What a case's cold start leaves out of what `edgebert.load` does; "" if nothing."""
+        has_start = case.get("cold_start_ms") is not None
+        # The peers' runs have always opened bundles by `edgebert.load`, and other tools' models have no hashes.
+        unknown = case.get("hashed") is None and "ours" not in self.document["suite"]
+        return "hashes not checked" if has_start and (unknown or case.get("hashed") is False) else ""
 
     def role(self, variant: str) -> Role:
         """What a variant of this run stands for."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
-from edgebert.report.numbers import between, number, plain, short, times
+from edgebert.report.numbers import number, plain, short, times
 from edgebert.report.parts import Tone
-from edgebert.report.ratios import difference_of, pair_of, ratio_of
+from edgebert.report.ratios import difference_of, interval_of, pair_of, ratio_of, shown_interval
 from edgebert.report.run import Case, Run, defined_quality, lengths_of
 
 SIGNIFICANT = 0.05
@@ -107,7 +108,10 @@ def _speed(run: Run, case: Case) -> str:
     ratio = ratio_of(run, case)
     if not ratio or case["scenario"] not in DOES:
         return ""
-    value, low, high, does = ratio["value"], ratio["ci_low"], ratio["ci_high"], DOES[case["scenario"]]
+    value, interval, does = ratio["value"], interval_of(ratio), DOES[case["scenario"]]
+    if interval is None:
+        return f"{does} {short(value)} times as fast as its full-precision baseline, with {shown_interval(ratio)}"
+    low, high = interval
     if low > 1:
         return f"{does} {short(value)} times faster than its full-precision baseline ({_interval(low, high)})"
     if low > 0 and high < 1:
@@ -184,9 +188,11 @@ def _speed_stat(run: Run, case: Case) -> Stat | None:
     ratio = ratio_of(run, case)
     if not ratio or case["scenario"] not in DOES:
         return None
-    tone: Tone = "good" if ratio["ci_low"] > 1 else "bad" if ratio["ci_high"] < 1 else "plain"
+    low, high = interval_of(ratio) or (0.0, math.inf)
+    tone: Tone = "good" if low > 1 else "bad" if high < 1 else "plain"
     about = "ratio of medians" if case["scenario"] == "single_stream" else case["scenario"].replace("_", " ")
-    detail = f"95% interval {between(ratio['ci_low'], ratio['ci_high'])}, {about}"
+    shown = shown_interval(ratio)
+    detail = f"{'95% interval ' * (interval_of(ratio) is not None)}{shown}, {about}"
     return Stat("Times faster", times(ratio["value"]), detail, tone)
 
 

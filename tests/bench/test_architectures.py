@@ -17,7 +17,6 @@ import numpy as np
 import pytest
 
 from edgebert.errors import InputError, ParityError, RunError
-from edgebert.measure import statistics
 from edgebert.measure.progress import Terminal
 from edgebert.measure.statistics import Ratio
 
@@ -36,12 +35,6 @@ child, claims, comparison, figures, jobs, main, models, plan, prepare = map(
 )
 ENCODER, DECODER, HALF = models.ENCODER, models.DECODER, models.ENCODER_DECODER_HALF
 MS, MB = 1_000_000, 1_000_000
-
-
-@pytest.fixture(autouse=True)
-def _few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Intervals are tested elsewhere."""
-    monkeypatch.setattr(statistics, "RESAMPLES", 20)
 
 
 def answer(architecture: str, job: str, peak_mb: float = 0) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from pretended_bench import SUITE, Child
 
+from edgebert.commands.bench_tables import show
 from edgebert.measure.bench import Workload, bench
 from edgebert.measure.progress import Step
 from edgebert.measure.suite import Server, Suite
@@ -74,13 +75,16 @@ def test_figures_come_from_the_samples(variants: list[Variant], workload: Worklo
     assert [case.quality["value"] for case in result.cases if case.quality] == [1.0, 1.0, 0.75] * 2
     assert [case.throughput for case in result.cases[3:]] == [125.0, 250.0, 1000.0]
     assert [case.batch for case in result.cases] == [1] * 3 + [4] * 3
-    ratios = {ratio.what: (ratio.value, ratio.ci_low, ratio.ci_high) for ratio in result.ratios}
+    ratios = {
+        ratio.what: pytest.approx((ratio.value, ratio.ci_low, ratio.ci_high), rel=1e-9) for ratio in result.ratios
+    }
     assert ratios == {
         "p50, natural lengths: fp32 / 1-graph": (2.0, 2.0, 2.0),
         "p50, natural lengths: fp32 / bundle": (8.0, 8.0, 8.0),
         "offline time, natural lengths: fp32 / 1-graph": (2.0, 2.0, 2.0),
         "offline time, natural lengths: fp32 / bundle": (8.0, 8.0, 8.0),
     }
+    assert {ratio.rounds for ratio in result.ratios} == {3}
     rows = [(row["variant"], row["p50_ms"], row.get("faster"), row.get("smaller")) for row in result.waterfall]
     assert rows == [("fp32", 8.0, None, None), ("1-graph", 4.0, 2.0, 1.0), ("bundle", 1.0, 4.0, 4.0)]
     assert (steps[0].line, steps[-1].number, steps[-1].total) == ("[1/24] fp32: quality, natural lengths", 24, 24)
@@ -103,6 +107,30 @@ def test_everything_is_on_disk_raw_samples_of_every_case_too(
 
 
 ALL = ("single_stream", "offline", "server", "cold_start", "memory", "soak")
+
+
+def test_two_rounds_have_ratios_and_no_intervals(
+    variants: list[Variant], workload: Workload, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    result = bench(variants, workload, replace(SUITE, rounds=2), tmp_path / "out", "", child=Child())
+    assert {(ratio.ci_low, ratio.ci_high, ratio.rounds) for ratio in result.ratios} == {(None, None, 2)}
+    case = result.cases[0]
+    assert (case.p50_ci, case.p90_ci, case.p99_ci, result.cases[-1].throughput_ci) == (None, None, None, None)
+    show(result)
+    shown = capsys.readouterr().out
+    assert "p50, natural lengths: fp32 / bundle: 8.00x (no interval: 2 rounds)" in shown
+    assert json.loads((tmp_path / "out" / "result.json").read_text())["intervals"] == {
+        "rounds": "t interval of the logarithms of the rounds' figures",
+        "texts": "percentile bootstrap over texts",
+    }
+
+
+def test_every_process_opens_its_bundle_as_load_does(
+    variants: list[Variant], workload: Workload, tmp_path: Path
+) -> None:
+    child = Child()
+    bench(variants, workload, replace(SUITE, scenarios=ALL), tmp_path / "out", "", child=child)
+    assert {job["verify"] for job in child.jobs} == {True}
 
 
 def test_every_scenario_of_a_suite_gives_a_case_of_every_variant(
@@ -129,7 +157,7 @@ def test_every_scenario_of_a_suite_gives_a_case_of_every_variant(
     seeds = [job["seed"] for job in child.jobs if job["scenario"] == "server"]
     assert Counter(seeds) == {7: 3, 8: 3, 9: 3}
     assert {job["server"]["bound_ms"] for job in child.jobs} == {7.0}
-    ratios = {ratio.what: ratio.value for ratio in result.ratios if ratio.what.endswith("fp32 / bundle")}
+    ratios = {ratio.what: round(ratio.value, 9) for ratio in result.ratios if ratio.what.endswith("fp32 / bundle")}
     assert ratios == {
         "p50, natural lengths: fp32 / bundle": 8.0,
         "p50, 16 tokens: fp32 / bundle": 8.0,

@@ -1,6 +1,7 @@
 """Real children: what an application would see, a fault in one line."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,17 @@ def test_a_real_child_measures_what_an_application_would_see(job: dict[str, Any]
     assert answer["cold_start_ns"] > answer["first_ns"] - answer["start_ns"]
     assert 10e6 < answer["import_rss"] <= answer["load_rss"] <= answer["first_rss"] <= answer["end_rss"] < 1e9
     assert answer["processor"] is None or answer["processor"]["own_ns"] > 0
+    assert answer["hashed"] is True
+    assert answer["hash_ns"] > 0
+
+
+def test_a_real_child_checks_hashes_as_load_does(job: dict[str, Any], built: Path, tmp_path: Path) -> None:
+    altered = shutil.copytree(built, tmp_path / "altered")
+    (altered / "README.md").write_bytes(bytes((altered / "README.md").stat().st_size))
+    of_it = {**job, "bundle": str(altered), "scenario": "cold_start"}
+    with pytest.raises(RunError, match="altered, its SHA-256 is not the manifest's"):
+        run_child(of_it)
+    assert run_child({**of_it, "bundle": str(built), "verify": False})["hashed"] is False
 
 
 def test_a_real_child_answers_arrivals_and_keeps_on_for_a_while(job: dict[str, Any]) -> None:

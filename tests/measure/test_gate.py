@@ -165,3 +165,21 @@ def test_another_machine_and_other_texts_are_warned_of_once(tmp_path: Path) -> N
         "times and memory of two machines do not compare",
         f"warning: {other}: other texts (the data's SHA-256 differs); figures compare loosely",
     ]
+
+
+NAMED = {"intervals": {"rounds": "t"}}
+
+
+@pytest.mark.parametrize(
+    ("check", "said"),
+    [("p99>9x", "percentiles there are of all processes together"), ("cold_start>9x", "leave out checking the hashes")],
+)
+def test_an_earlier_figure_that_was_something_else_is_warned_of(check: str, said: str, tmp_path: Path) -> None:
+    start = {"cold_start_ms": 100.0}
+    before = write(tmp_path / "before", document([case("fp32", 8.0, **start), case("bundle", 2.0, **start)]))
+    after = document([case("fp32", 8.0, **start, hashed=True), case("bundle", 2.0, **start, hashed=True)], **NAMED)
+    (line,) = warnings([read_gate(f"{check}:{before}")], after)
+    assert said in line
+    assert str(before) in line
+    assert warnings([read_gate(f"{check}:{write(tmp_path / 'after', after)}")], after) == []
+    assert warnings([read_gate(f"p50>9x:{before}")], after) == []

@@ -76,9 +76,21 @@ def test_texts_that_say_nothing_of_a_metric_are_told(
 
 def test_the_interval_is_of_the_resamples_that_say_something() -> None:
     # Half of the two texts' resamples lack the entity, and have no F1 that could be nought.
-    right = [("B-A",), ("O",)]
-    told = measure_quality("entity_f1", ENTITY_METRICS["entity_f1"], right, right)
-    assert (told.value, told.ci_low, told.ci_high) == (1.0, 1.0, 1.0)
+    right = [("B-A",), *[("O",)] * 11]
+    wrong = [("B-A",), ("B-A",), *[("O",)] * 10]
+    told = measure_quality("entity_f1", ENTITY_METRICS["entity_f1"], right, wrong)
+    assert told.value == pytest.approx(2 / 3)
+    assert told.ci_low == 0.0  # a false alarm alone; a resample without entity and alarm is left out
+    assert told.ci_high == 1.0
+
+
+@pytest.mark.parametrize(
+    ("right", "texts", "has_interval"), [(1, 2, False), (2, 3, False), (8, 9, False), (9, 10, True), (10, 10, False)]
+)
+def test_few_texts_and_texts_that_are_all_right_have_no_interval(right: int, texts: int, has_interval: bool) -> None:
+    told = measure_quality("accuracy", METRICS["accuracy"], [1] * texts, [1] * right + [0] * (texts - right))
+    assert (told.ci_low is not None, told.ci_high is not None) == (has_interval, has_interval)
+    assert ("no interval" not in about(told.as_dict())) == has_interval
 
 
 def test_what_is_shown_of_a_figure_and_of_none() -> None:
@@ -86,6 +98,8 @@ def test_what_is_shown_of_a_figure_and_of_none() -> None:
     assert f"{shown(told)} ({about(told)})" == "0.5000 (95% 0.2500 to 0.7500, 1 text)"
     told = Quality("f1", 0.0, 2, 0.0, 0.0, "an entity").as_dict()
     assert f"{shown(told)} ({about(told)})" == "undefined (2 texts, without an entity)"
+    told = Quality("f1", 0.5, 2, None, None).as_dict()
+    assert f"{shown(told)} ({about(told)})" == "0.5000 (no interval, 2 texts)"
 
 
 def test_false_alarms_alone_are_a_nought() -> None:
@@ -141,7 +155,7 @@ def test_a_pair_is_asked_as_a_pair() -> None:
     model: Any = Model(segments=2)
     quality = evaluate(model, [Example("a", "x", "1", 1), Example("a", "b", "0", 2)], "accuracy")
     assert model.asked == [("a", "x"), ("a", "b")]
-    assert quality == Quality("accuracy", 1.0, 2, 1.0, 1.0)
+    assert quality == Quality("accuracy", 1.0, 2, None, None)
 
 
 def test_a_row_with_an_unknown_label_is_refused_with_its_line() -> None:

@@ -26,10 +26,10 @@ def test_a_result_has_the_contracts_keys(tmp_path: Path) -> None:
     assert list(document) == [
         *("format", "format_version", "command", "suite", "data", "environment"),
         *("cases", "ratios", "waterfall", "estimates", "pairs", "differences"),
-        *("null_model", "environment_after", "verdict", "finished", "gates"),
+        *("null_model", "environment_after", "verdict", "intervals", "finished", "gates"),
     ]
     assert (document["format"], document["format_version"]) == ("edgebert-result", 1)
-    assert document["ratios"] == [{"what": "p50", "value": 2, "ci_low": 1, "ci_high": 3}]
+    assert document["ratios"] == [{"what": "p50", "value": 2, "ci_low": 1, "ci_high": 3, "rounds": None}]
     assert set(document["cases"][0]) >= {
         *("bundle", "variant", "target", "runtime", "scenario", "batch", "lengths", "threads", "samples"),
         *("p50_ms", "p90_ms", "p99_ms", "mean_ms", "throughput", "cold_start_ms", "import_ms", "load_ms"),

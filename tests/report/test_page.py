@@ -223,3 +223,62 @@ def test_runs_of_one_name_are_told_apart(tmp_path: Path) -> None:
     named = tmp_path / "pi.json"
     named.write_text(paths[0].read_text())
     assert [run.label for run in read_runs([named, paths[0].parent])] == ["pi", "out"]
+
+
+def now(whole: dict[str, Any]) -> dict[str, Any]:
+    """The same result as it is written today."""
+    cases = [{**each, "hashed": True, "hash_ms": 7.0} for each in whole["cases"]]
+    return {**whole, "cases": cases, "intervals": {"rounds": "t interval"}}
+
+
+def test_a_result_says_how_its_intervals_were_computed_and_an_older_one_has_the_bootstrap(tmp_path: Path) -> None:
+    for whole, said in (
+        (full(), "bootstrap over rounds, too narrow for few rounds"),
+        (now(full()), "95% intervals: t interval."),
+    ):
+        found = sections(tmp_path, whole)
+        assert said in found["Cases"].about
+        assert said in found["Ratios"].about
+        assert said.removeprefix("95% intervals: ").rstrip(".") in found["Ratios"].plots[0].about
+
+
+def test_runs_of_two_methods_are_not_set_side_by_side_in_silence(tmp_path: Path) -> None:
+    older = full()
+    paths = [write(tmp_path / "older", older), write(tmp_path / "newer", now(older))]
+    compared = make_page(read_runs(paths)).compared
+    assert compared is not None
+    runs, bundles, again = compared.tables
+    assert [row[-1] for row in rows(runs)] == ["bootstrap over rounds, too narrow for few rounds", "t interval"]
+    starts = [row[bundles.header.index("cold start ms")] for row in rows(bundles)]
+    assert starts == ["200 (hashes not checked)", "200"]
+    assert rows(again)[0][-1] == "overlap, by different methods"
+
+
+def test_ratios_of_two_rounds_have_no_interval_and_are_not_drawn(tmp_path: Path) -> None:
+    ratios = [{**each, "ci_low": None, "ci_high": None, "rounds": 2} for each in document()["ratios"]]
+    few = document([{**each, "p50_ci": None} for each in document()["cases"]], ratios=ratios)
+    found = sections(tmp_path / "few", few)
+    assert rows(found["Ratios"].tables[0])[0][-1] == "no interval (2 rounds)"
+    assert found["Ratios"].plots == ()
+    (single,) = found["Cases"].tables
+    assert rows(single)[1][single.header.index("p50")] == "2.00 (no interval)"
+    compared = make_page(read_runs([write(tmp_path / at, few) for at in ("a", "b")])).compared
+    assert compared is not None
+    assert rows(compared.tables[-1])[0][1:] == [
+        "4.00× (no interval (2 rounds)); 4.00× (no interval (2 rounds))",
+        "not every run has one",
+    ]
+
+
+def test_cold_starts_say_whether_hashes_were_checked(tmp_path: Path) -> None:
+    left_out = "leave out checking the hashes"
+    older, newer = sections(tmp_path, full()), sections(tmp_path, now(full()))
+    assert left_out in older["Cases"].about
+    assert left_out not in newer["Cases"].about
+    start = newer["Cases"].tables[2]
+    assert rows(start)[0][start.header.index("of it hashes")] == "7.00"
+    captions = [found["Memory and start"].plots[-1].about for found in (older, newer)]
+    assert "edgebert.load does" in captions[0]
+    assert "hashes of the bundle's files checked" in captions[1]
+    peers = {**full(), "suite": {"name": "sst2", "ours": ["EdgeBERT INT8"]}}
+    assert left_out not in sections(tmp_path, peers)["Cases"].about

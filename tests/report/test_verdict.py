@@ -36,6 +36,15 @@ def test_an_interval_that_holds_1_is_no_gain() -> None:
     assert f"{same} (ratio 1.05, 95% interval 0.980 to 1.12)" in speed(1.05, 0.98, 1.12)
 
 
+def test_a_ratio_of_two_rounds_has_no_interval_and_no_judgement() -> None:
+    few = [{**ratio("p50, natural lengths: fp32 / bundle", 4.0, 1, 1), "ci_low": None, "ci_high": None, "rounds": 2}]
+    assert sentence(ratios=few).startswith(
+        "tiny answers 4.00 times as fast as its full-precision baseline, with no interval (2 rounds), is"
+    )
+    (verdict,) = verdicts(Run("run", document(ratios=few), Path()))
+    assert (verdict.stats[0].detail, verdict.stats[0].tone) == ("no interval (2 rounds), ratio of medians", "plain")
+
+
 def test_slower_is_called_slower() -> None:
     said = "takes 2.00 times as long as its full-precision baseline (95% interval 1.67 to 2.50)"
     assert said in speed(0.5, 0.4, 0.6)

@@ -1,4 +1,8 @@
-"""From the start of a process to its first answer: import, load, first prediction. The files are in the page cache."""
+"""From the start of a process to its first answer: import, load, first prediction.
+
+The bundle is opened as `edgebert.load` does by default: the SHA-256 of every file is checked. Its files are in the page
+cache, so that reading them from a disk comes on top.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,7 @@ import numpy as np
 
 from edgebert.measure.results import Case
 from edgebert.measure.scenarios.single_stream import fill_start
-from edgebert.measure.statistics import Samples, median_interval
+from edgebert.measure.statistics import Samples, over_rounds, rounded
 from edgebert.runtime.model import Model
 
 COMPARED = "cold start"
@@ -21,11 +25,11 @@ def work(model: Model, job: dict[str, Any], call: Callable[[int], object]) -> di
 
 
 def fill(case: Case, answers: Sequence[dict[str, Any]]) -> None:
-    """Medians over the processes, and the interval of the whole."""
+    """The start and its parts over the processes, and the interval of the whole."""
     fill_start(case, answers)
     case.samples = len(answers)
-    low, high = median_interval([answer["cold_start_ns"] / 1e6 for answer in answers])
-    case.cold_start_ci = [round(low, 2), round(high, 2)]
+    _, interval = over_rounds([answer["cold_start_ns"] / 1e6 for answer in answers])
+    case.cold_start_ci = rounded(interval, 2)
 
 
 def compared(answer: dict[str, Any]) -> Samples:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from edgebert.measure.results import Case
-from edgebert.measure.statistics import Samples
+from edgebert.measure.statistics import Samples, over_rounds
 from edgebert.runtime.model import Model
 
 COMPARED = "peak memory"
@@ -23,12 +23,12 @@ def work(model: Model, job: dict[str, Any], call: Callable[[int], object]) -> di
 
 
 def fill(case: Case, answers: Sequence[dict[str, Any]]) -> None:
-    """Medians over the processes of the high-water marks so far, each at least the one before it."""
-    marks = {name: median_mb([answer.get(mark) for answer in answers]) for name, mark in MARKS.items()}
+    """High-water marks so far over the processes, each at least the one before it."""
+    marks = {name: peak_mb([answer.get(mark) for answer in answers]) for name, mark in MARKS.items()}
     known = {name: mark for name, mark in marks.items() if mark is not None}
     if len(known) == len(MARKS):
         case.memory = known
-    case.peak_rss_mb = median_mb([answer["end_rss"] for answer in answers])
+    case.peak_rss_mb = peak_mb([answer["end_rss"] for answer in answers])
     case.device_memory_mb = answers[0].get("device_memory_mb")
     case.samples = case.samples or len(answers)
 
@@ -38,7 +38,7 @@ def compared(answer: dict[str, Any]) -> Samples:
     return np.array([answer["end_rss"]], dtype=np.float64)
 
 
-def median_mb(sizes: Sequence[int | None]) -> float | None:
-    """Median of several processes' bytes, in MB of 10^6 bytes; None if the system does not tell all of them."""
+def peak_mb(sizes: Sequence[int | None]) -> float | None:
+    """Geometric mean of several processes' bytes, in MB of 10^6 bytes; None if the system does not tell all of them."""
     known = [size for size in sizes if size is not None]
-    return round(float(np.median(known)) / 1e6, 1) if known and len(known) == len(sizes) else None
+    return round(over_rounds(known)[0] / 1e6, 1) if known and len(known) == len(sizes) else None

@@ -10,7 +10,7 @@ import numpy as np
 
 from edgebert.measure.loop import quiet
 from edgebert.measure.results import Case
-from edgebert.measure.statistics import Samples, median_interval, spread
+from edgebert.measure.statistics import Samples, over_rounds, rounded, spread
 from edgebert.runtime.model import Model
 
 COMPARED = "offline time"
@@ -57,12 +57,11 @@ def _offline(model: Model, job: dict[str, Any]) -> tuple[list[Any], Callable[[li
 
 
 def fill(case: Case, answers: Sequence[dict[str, Any]]) -> None:
-    """Median throughput of the processes, and its interval."""
+    """Throughput over the processes, and its interval."""
     case.samples = sum(answer["texts"] for answer in answers)
     rates = [answer["texts"] / answer["total_ns"] * 1e9 for answer in answers]
-    case.throughput = round(float(np.median(rates)), 2)
-    low, high = median_interval(rates)
-    case.throughput_ci = [round(low, 2), round(high, 2)]
+    throughput, interval = over_rounds(rates)
+    case.throughput, case.throughput_ci = round(throughput, 2), rounded(interval, 2)
     case.spread = round(spread(rates), 4)
 
 

@@ -15,8 +15,8 @@ import numpy as np
 
 from edgebert.measure.loop import Clock, quiet, timed
 from edgebert.measure.results import Case
-from edgebert.measure.scenarios.single_stream import PERCENTS
-from edgebert.measure.statistics import Samples, median_interval, percentile_intervals_ms, percentile_ms
+from edgebert.measure.scenarios.single_stream import fill_percentiles
+from edgebert.measure.statistics import Samples, over_rounds, rounded
 from edgebert.runtime.model import Model
 
 COMPARED = "server time a query"
@@ -141,18 +141,16 @@ def under_bound(latencies_ns: Sequence[int], settings: dict[str, Any]) -> bool:
 
 
 def fill(case: Case, answers: Sequence[dict[str, Any]]) -> None:
-    """Median rate of the processes, and the latencies at it; a rate of 0 says that even no queue is too slow."""
+    """The rate over the processes, and the latencies at it; a rate of 0 says that even no queue is too slow."""
     rounds = [np.array(answer["latencies_ns"], dtype=np.float64) for answer in answers]
     settings = answers[0]["settings"]
     rates = [answer["target_qps"] for answer in answers]
-    low, high = median_interval(rates)
+    rate, interval = over_rounds(rates)
     case.samples = sum(map(len, rounds))
-    case.p50_ms, case.p90_ms, case.p99_ms = (round(percentile_ms(rounds, at), 4) for at in PERCENTS)
-    intervals = percentile_intervals_ms(rounds, PERCENTS)
-    case.p50_ci, case.p90_ci, case.p99_ci = ([round(first, 4), round(last, 4)] for first, last in intervals)
+    fill_percentiles(case, rounds)
     case.server = {
-        "target_qps": round(float(np.median(rates)), 2),
-        "target_qps_ci": [round(low, 2), round(high, 2)],
+        "target_qps": round(rate, 2),
+        "target_qps_ci": rounded(interval, 2),
         "bound_ms": settings["bound_ms"],
         "percent": settings["percent"],
         "achieved_qps": round(float(np.median([answer["achieved_qps"] for answer in answers])), 2),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from edgebert.measure.loop import quiet, timed
 from edgebert.measure.power import energy_of
 from edgebert.measure.results import Case
-from edgebert.measure.statistics import Samples, outliers, percentile_intervals_ms, percentile_ms, spread, worst_drift
+from edgebert.measure.statistics import Samples, outliers, over_rounds, percentile_ms, rounded, spread, worst_drift
 from edgebert.runtime.model import Model
 
 COMPARED = "p50"
@@ -31,7 +32,7 @@ def work(model: Model, job: dict[str, Any], call: Callable[[int], object]) -> di
 
 
 def fill(case: Case, answers: Sequence[dict[str, Any]]) -> None:
-    """Percentiles over all processes with their intervals, and what of the samples is suspect."""
+    """Percentiles over the processes with their intervals, and what of the samples is suspect."""
     fill_latency(case, [compared(answer) for answer in answers])
     fill_start(case, answers)
     measured = [answer["power"] for answer in answers if answer.get("power")]
@@ -48,9 +49,7 @@ def compared(answer: dict[str, Any]) -> Samples:
 def fill_latency(case: Case, rounds: Sequence[Samples]) -> None:
     """Percentiles with intervals, mean, outliers, drift inside the processes and spread between them."""
     case.samples = sum(map(len, rounds))
-    case.p50_ms, case.p90_ms, case.p99_ms = (round(percentile_ms(rounds, at), 4) for at in PERCENTS)
-    intervals = percentile_intervals_ms(rounds, PERCENTS)
-    case.p50_ci, case.p90_ci, case.p99_ci = ([round(low, 4), round(high, 4)] for low, high in intervals)
+    fill_percentiles(case, rounds)
     mean_ns = float(np.concatenate(list(rounds)).mean())
     case.mean_ms, case.throughput = round(mean_ns / 1e6, 4), round(1e9 / mean_ns, 2)
     count, fence_ns = outliers(rounds)
@@ -59,12 +58,24 @@ def fill_latency(case: Case, rounds: Sequence[Samples]) -> None:
     case.spread = round(spread([float(np.median(samples)) for samples in rounds]), 4)
 
 
+def fill_percentiles(case: Case, rounds: Sequence[Samples]) -> None:
+    """p50, p90 and p99 of a process over the processes, with their intervals."""
+    (case.p50_ms, p50), (case.p90_ms, p90), (case.p99_ms, p99) = (percentile_ms(rounds, at) for at in PERCENTS)
+    case.p50_ms, case.p90_ms, case.p99_ms = (round(value, 4) for value in (case.p50_ms, case.p90_ms, case.p99_ms))
+    case.p50_ci, case.p90_ci, case.p99_ci = (rounded(interval, 4) for interval in (p50, p90, p99))
+
+
 def fill_start(case: Case, answers: Sequence[dict[str, Any]]) -> None:
-    """Medians of what came before the first answer."""
+    """What came before the first answer, over the processes; of its loading, how long hashing takes."""
 
-    def median_ms(begin: str, end: str) -> float:
-        return round(float(np.median([answer[end] - answer[begin] for answer in answers])) / 1e6, 2)
+    def over_processes_ms(took_ns: Sequence[float]) -> float:
+        return round(over_rounds(took_ns)[0] / 1e6, 2)
 
-    case.import_ms, case.load_ms = median_ms("start_ns", "import_ns"), median_ms("import_ns", "load_ns")
-    case.first_ms = median_ms("load_ns", "first_ns")
-    case.cold_start_ms = round(float(np.median([answer["cold_start_ns"] for answer in answers])) / 1e6, 2)
+    marks = ("start_ns", "import_ns", "load_ns", "first_ns")
+    case.import_ms, case.load_ms, case.first_ms = (
+        over_processes_ms([answer[end] - answer[begin] for answer in answers]) for begin, end in pairwise(marks)
+    )
+    case.cold_start_ms = over_processes_ms([answer["cold_start_ns"] for answer in answers])
+    if all("hashed" in answer for answer in answers):
+        case.hashed = all(answer["hashed"] for answer in answers)
+        case.hash_ms = over_processes_ms([answer["hash_ns"] for answer in answers])

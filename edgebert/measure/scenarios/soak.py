@@ -11,8 +11,8 @@ from edgebert.measure.loop import quiet, timed_for
 from edgebert.measure.memory import rss_bytes
 from edgebert.measure.results import Case
 from edgebert.measure.scenarios import memory
-from edgebert.measure.scenarios.single_stream import PERCENTS
-from edgebert.measure.statistics import outliers, percentile_ms, worst_drift
+from edgebert.measure.scenarios.single_stream import fill_percentiles
+from edgebert.measure.statistics import outliers, worst_drift
 from edgebert.runtime.model import Model
 
 
@@ -34,7 +34,7 @@ def fill(case: Case, answers: Sequence[dict[str, Any]]) -> None:
     """Percentiles, the last third against the first, resident memory; no intervals: there is but one process."""
     rounds = [np.array(answer["latencies_ns"], dtype=np.float64) for answer in answers]
     case.samples = sum(map(len, rounds))
-    case.p50_ms, case.p90_ms, case.p99_ms = (round(percentile_ms(rounds, at), 4) for at in PERCENTS)
+    fill_percentiles(case, rounds)
     mean_ns = float(np.concatenate(rounds).mean())
     case.mean_ms, case.throughput = round(mean_ns / 1e6, 4), round(1e9 / mean_ns, 2)
     count, fence_ns = outliers(rounds)
