@@ -15,7 +15,7 @@ from edgebert.recipe import TrainSettings
 
 CHECKPOINT = ("torch", "transformers", "tokenizers", "safetensors", "optimum", "numpy")
 TRAINING = (*CHECKPOINT, "accelerate", "scikit-learn", "scipy", "seqeval")
-GRAPH = (*CHECKPOINT, "onnx", "onnxscript", "onnxruntime", "onnxruntime-gpu")
+GRAPH = (*CHECKPOINT, "onnx", "onnx-ir", "onnxscript", "onnxruntime", "onnxruntime-gpu")
 STATIC = ("neural-compressor",)
 OPENVINO = ("openvino",)
 OPENVINO_INT8 = (*OPENVINO, "nncf")
