@@ -147,7 +147,7 @@ def test_more_samples_in_a_round_cannot_hide_the_spread_between_rounds() -> None
 )
 @pytest.mark.parametrize("count", [3, 5, 10])
 def test_intervals_of_a_ratio_cover_what_they_say(model: str, count: int) -> None:
-    """The share of 800 runs has a standard deviation of 0.008; the bootstrap of before covers 0.86 with five rounds."""
+    """The share of 800 runs varies by 0.008; of three rounds the bootstrap of before covers 0.88."""
     assert covered(model, count, runs=800, seed=count) >= 0.93
 
 
