@@ -5,19 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from edgebert.bundle import check_files, read_manifest
+from edgebert.bundle import bundle_hash, check_files, read_manifest
 from edgebert.cpu import saturation, this_cpu, warn_once
 from edgebert.errors import BundleError, InputError
 from edgebert.runtime.cores import core_count
 from edgebert.runtime.cuda_graphs import open_cuda
 from edgebert.runtime.encode import TextEncoder
 from edgebert.runtime.model import Model
+from edgebert.runtime.origin import Origin, Provider
 from edgebert.runtime.session import CPU, CUDA, OnnxSession, OpenVinoSession, Session, UnpaddedSession, bucket_lengths
 from edgebert.runtime.tasks import device_half
 
 MOST_THREADS = 1024
-
-Provider = tuple[str, dict[str, str]]
 
 
 def load_bundle(
@@ -41,7 +40,17 @@ def load_bundle(
     session = open_session(path, manifest, runtime, threads, arena, provider=provider)
     _warn_of_saturation(path, manifest, runtime, provider)
     model: Model = getattr(half, "MODEL", Model)(manifest, half.TASK(manifest, encoder), session)
+    model.opened_from(
+        Origin(path.absolute(), bundle_hash(path), runtime, threads, verify, arena, provider),
+        runtime or manifest["runtime"]["default"],
+        thread_count(manifest, threads),
+    )
     return model
+
+
+def thread_count(manifest: dict[str, Any], threads: int | None) -> int:
+    """Return the number of threads that was asked for, else the profile's, at most the cores of this machine."""
+    return threads or min(int(manifest["profile"]["export"]["intra_op_threads"]), core_count())
 
 
 def _warn_of_saturation(path: Path, manifest: dict[str, Any], runtime: str | None, provider: Provider | None) -> None:
@@ -75,7 +84,7 @@ def open_session(
     if runtime not in graphs:
         raise BundleError(f"{path}: no graph for runtime {runtime!r}; this bundle has {', '.join(graphs)}")
     choice = manifest["profile"]["export"]
-    threads = threads or min(choice["intra_op_threads"], core_count())
+    threads = thread_count(manifest, threads)
     graph = path / graphs[runtime]
     if runtime == "openvino":
         buckets = bucket_lengths(choice["length_buckets"], manifest["max_length"])

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import count, islice
-from typing import Any, ClassVar, Protocol, overload
+from types import TracebackType
+from typing import Any, ClassVar, Protocol, Self, overload
 
 import numpy as np
 
 from edgebert.errors import InputError, TextError
 from edgebert.examples import Example
 from edgebert.runtime.encode import Encoded
+from edgebert.runtime.origin import Origin, reopen
 from edgebert.runtime.session import Ids, Outputs, Session
 from edgebert.runtime.words import Words
 
@@ -50,6 +52,11 @@ class Model:
     """A bundle that is open: call it with a text, a pair, words, a list of them, or an iterator of them.
 
     Threads may share it. ONNX Runtime on a CPU answers them side by side, a GPU and OpenVINO one after another.
+    Pickle and `copy.deepcopy` open the bundle again from its path, in the other process too. As a context manager it is
+    closed at the end of the block:
+
+        with edgebert.load("build/sst2") as model:
+            print(model("a charming and often affecting journey").label)
     """
 
     def __init__(self, manifest: dict[str, Any], task: Task, session: Session) -> None:
@@ -59,7 +66,52 @@ class Model:
         self.task = task
         self._inputs: list[str] = manifest["inputs"]
         self._pad_id: int = manifest.get("pad_id", 0)
-        self._session = session
+        self._session: Session | None = session
+        self._origin: Origin | None = None
+        self.runtime = ""
+        self.threads = 0
+
+    def opened_from(self, origin: Origin, runtime: str, threads: int) -> None:
+        """Remember where the bundle was opened, and by which runtime with how many threads."""
+        self._origin, self.runtime, self.threads = origin, runtime, threads
+
+    def close(self) -> None:
+        """Release the session and its memory; runs in other threads finish first. A second call does nothing."""
+        self._session = None
+
+    def __enter__(self) -> Self:
+        """Return the model."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Close the model."""
+        self.close()
+
+    def __repr__(self) -> str:
+        """Return bundle name, task, number of labels, precision, runtime and threads in one line."""
+        names = [str(self.manifest[key]) for key in ("task", "precision") if key in self.manifest]
+        labels = f"{len(self.labels)} label{'s' * (len(self.labels) != 1)}"
+        parts = [*names[:1], labels, *names[1:]]
+        if self.runtime:
+            parts += [self.runtime, f"{self.threads} thread{'s' * (self.threads != 1)}"]
+        parts += ["closed"] * (self._session is None)
+        return f"<{type(self).__name__} {self.manifest.get('name', '')!r}: {', '.join(parts)}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Tell pickle and copy to open the bundle again.
+
+        Raises:
+            TypeError: The model was not opened from a path.
+            InputError: The model is closed.
+        """
+        self._open_session()
+        if self._origin is None:
+            raise TypeError(
+                f"{self!r} was made without a path, so it cannot be pickled or copied; open a bundle with edgebert.load"
+            )
+        return reopen, (self._origin,)
 
     @overload
     def __call__(self, text: Text | Words, *, batch_size: int = ...) -> Any: ...  # noqa: ANN401
@@ -80,11 +132,12 @@ class Model:
             The task's prediction; a list or an iterator of them where several inputs were given.
 
         Raises:
-            InputError: `batch_size` is below 1.
+            InputError: `batch_size` is below 1, or the model is closed.
             TextError: Not a string, not valid Unicode, without a token, or a pair where the bundle takes single texts;
                 of several texts the message says which.
         """
         check_batch_size(batch_size)
+        self._open_session()
         if isinstance(text, str | tuple | Words):
             return self._answers([text], [self.task.encode(text)], 1)[0]
         if isinstance(text, list):
@@ -106,7 +159,7 @@ class Model:
     def outputs(self, encoded: Sequence[Encoded], batch_size: int = 32) -> list[Outputs]:
         """Raw outputs of the graph for every window, without the batch axis and without padding."""
         results: list[Outputs] = [()] * len(encoded)
-        for chosen in self._session.batching.plan([len(window.ids) for window in encoded], batch_size):
+        for chosen in self._open_session().batching.plan([len(window.ids) for window in encoded], batch_size):
             windows = [encoded[at] for at in chosen]
             rows = split_batch(self.run_encoded(windows), windows, self.task.OUTPUTS)
             for at, row in zip(chosen, rows, strict=True):
@@ -120,11 +173,23 @@ class Model:
             TextError: There are none, or one has no token.
             ValueError: Their lengths differ, and the session does not pad.
         """
-        return self._session.run(padded_inputs(encoded, self._inputs, self._pad_id))
+        return self._open_session().run(padded_inputs(encoded, self._inputs, self._pad_id))
 
     def run_on(self, session: Session) -> None:
         """Answer with another session of the same graph from now on."""
+        self._open_session()
         self._session = session
+
+    def _open_session(self) -> Session:
+        """Return the session.
+
+        Raises:
+            InputError: The model is closed.
+        """
+        if self._session is None:
+            name = self.manifest.get("name", "")
+            raise InputError(f"the model {name!r} is closed; open the bundle again with edgebert.load")
+        return self._session
 
     def _windows(self, texts: Sequence[Any]) -> list[list[Encoded]]:
         """Windows of every text of a list."""
