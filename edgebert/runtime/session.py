@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from edgebert.errors import BundleError, MissingDependencyError, TextError
 from edgebert.runtime.batches import ANY_LENGTHS, EQUAL_LENGTHS, LIKE_LENGTHS, SPARE_TOKENS, Batching
 from edgebert.runtime.cores import core_count
+from edgebert.runtime.turns import Turns
 from edgebert.versions import check_version
 
 CPU, CUDA, TENSORRT = "CPUExecutionProvider", "CUDAExecutionProvider", "TensorrtExecutionProvider"
@@ -28,9 +29,9 @@ SLOW_ON_CPU = ["SkipLayerNormFusion"]
 # Without it ONNX Runtime on x86 runs products in FP32 if several read one signed INT8 value: queries, keys and values
 # of the static form for TensorRT. Unsigned values are in integers either way. Both answer the same, bit for bit.
 SIGNED_INT8 = ("session.qdqisint8allowed", "1")
-# Runs at a time for every core. Callers beyond wait outside, so that they do not interrupt those who hold Python's lock
-# (docs/machines.md, "Threads"). With one a core, a core idles while the next caller wakes up: a quarter less was done.
-RUNS_A_CORE = 2
+# Runs at a time for every core; callers beyond them wait outside. Each run has activations of its own, so that memory
+# is bounded. With one or two a core, a core idles while the next caller wakes up (docs/machines.md, "Threads").
+RUNS_A_CORE = 4
 
 
 class Session(Protocol):
@@ -88,7 +89,7 @@ class OnnxSession:
                 f"provider {provider} is not in this onnxruntime (it has {', '.join(available)}); install its package"
             )
         options = _options(onnxruntime, threads, arena, profile)
-        self._turns = threading.Semaphore(RUNS_A_CORE * core_count())
+        self._turns = Turns(RUNS_A_CORE * core_count())
         if provider != CPU:
             self.batching = ANY_LENGTHS
             _load_cuda(onnxruntime)
