@@ -124,8 +124,8 @@ class Model:
         """Predict.
 
         Args:
-            text: A string, a tuple of strings, or `Words` where the task takes them; a list of them; or any other
-                iterable, answered lazily in batches.
+            text: A string, a tuple of strings, or `Words` where the task takes them; a list, a numpy array or a pandas
+                Series of them; or any other iterable, answered lazily in batches.
             batch_size: Windows run together where there are several.
 
         Returns:
@@ -138,6 +138,7 @@ class Model:
         """
         check_batch_size(batch_size)
         self._open_session()
+        text = as_list(text)
         if isinstance(text, str | tuple | Words):
             return self._answers([text], [self.task.encode(text)], 1)[0]
         if isinstance(text, list):
@@ -154,6 +155,7 @@ class Model:
         """
         if isinstance(texts, str):
             raise TextError(f"the str {texts!r:.40} was given; give a list of texts")
+        texts = as_list(texts)
         return self.outputs([window for several in self._windows(texts) for window in several], batch_size)
 
     def outputs(self, encoded: Sequence[Encoded], batch_size: int = 32) -> list[Outputs]:
@@ -217,6 +219,31 @@ class Model:
         while batch := list(islice(texts, batch_size)):
             windows = [self._encoded(text, str(next(numbers))) for text in batch]
             yield from self._answers(batch, windows, batch_size)
+
+
+def as_list(texts: Any) -> Any:  # noqa: ANN401
+    """Return the list of a numpy array or a pandas Series; return anything else as it is.
+
+    Raises:
+        TextError: A DataFrame, or an array that does not have one dimension; a loop over a DataFrame gives its column
+            names, which are valid texts.
+    """
+    if isinstance(texts, str | tuple | list):
+        return texts
+    shape = getattr(texts, "shape", None)
+    if hasattr(texts, "columns") and isinstance(shape, tuple) and len(shape) == 2:
+        names = [str(name) for name in texts.columns]
+        first = repr("text" if "text" in names or not names else names[0])
+        raise TextError(
+            f"a {type(texts).__name__} with the columns {', '.join(names)[:80]} was given; "
+            f"give one of them: model(frame[{first}].tolist())"
+        )
+    dimensions = getattr(texts, "ndim", None)
+    if not isinstance(dimensions, int) or not hasattr(texts, "tolist"):
+        return texts
+    if dimensions != 1:
+        raise TextError(f"an array of the shape {shape} was given; give one dimension, a text in each element")
+    return texts.tolist()
 
 
 def check_batch_size(batch_size: object) -> None:

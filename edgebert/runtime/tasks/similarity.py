@@ -14,7 +14,7 @@ from edgebert.errors import DataError, InputError, MissingColumnError, TextError
 from edgebert.examples import Columns, Example
 from edgebert.measure import metrics
 from edgebert.runtime.encode import Encoded, TextEncoder, check_text
-from edgebert.runtime.model import Model, Text, check_batch_size, single_or_pair
+from edgebert.runtime.model import Model, Text, as_list, check_batch_size, single_or_pair
 from edgebert.runtime.session import Outputs, Session
 from edgebert.runtime.tasks import regression
 from edgebert.settings import within
@@ -210,7 +210,7 @@ class SentenceModel(Model):
         check_batch_size(batch_size)
         if isinstance(texts, str | bytes | Mapping) or not isinstance(texts, Iterable):
             raise TextError(f"the {type(texts).__name__} {texts!r:.40} was given; give a list of texts")
-        listed = list(texts)
+        listed = list(as_list(texts))
         if not listed:
             raise TextError("an empty list was given; give at least one text")
         for number, text in enumerate(listed, 1):

@@ -65,6 +65,13 @@ def model(make: Callable[..., SentenceModel]) -> SentenceModel:
     return make()
 
 
+def test_an_array_of_texts_is_embedded_and_a_frame_is_refused(model: SentenceModel) -> None:
+    np.testing.assert_array_equal(model.embed(np.array(["a b", "c"])), model.embed(["a b", "c"]))
+    frame: Any = type("DataFrame", (), {"shape": (2, 1), "columns": ["a"], "__iter__": lambda self: iter(["a"])})()
+    with pytest.raises(TextError, match=r"a DataFrame with the columns a was given"):
+        model.embed(frame)
+
+
 def test_a_text_gives_its_embedding_and_a_pair_its_cosine(model: SentenceModel) -> None:
     first, second = model("a b"), model("c")
     assert np.linalg.norm(first.embedding) == pytest.approx(1.0, abs=1e-6)
