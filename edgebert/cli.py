@@ -150,6 +150,9 @@ def _predict(commands: Commands, common: argparse.ArgumentParser) -> None:
         "--input",
         help="file of texts: .jsonl, .tsv or .csv with text (and text_pair; question and context), .txt, or .gz of one",
     )
+    command.add_argument(
+        "--jsonl", action="store_true", help="write one JSON object a line, each as soon as its text is answered"
+    )
     _runtime(command)
 
 

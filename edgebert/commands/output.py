@@ -16,6 +16,14 @@ def write_json(document: Any) -> None:  # noqa: ANN401
     sys.stdout.write(text + "\n")
 
 
+def write_json_line(document: Any) -> None:  # noqa: ANN401
+    """Write a JSON document to stdout as one line; characters that end a line elsewhere are written as escapes."""
+    text = json.dumps(document, ensure_ascii=False)
+    if encodable(text) != text or len(text.splitlines()) > 1:
+        text = json.dumps(document)
+    sys.stdout.write(text + "\n")
+
+
 def write(text: str) -> None:
     """Write a line of the answer to stdout."""
     sys.stdout.write(encodable(text) + "\n")

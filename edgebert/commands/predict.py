@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import edgebert
-from edgebert.commands.output import note, write, write_json
+from edgebert.commands.output import note, write, write_json, write_json_line
 from edgebert.errors import DataError, InputError
 from edgebert.examples import Columns, Example, read_by_first, read_examples
 from edgebert.measure.data import unlabelled
@@ -29,18 +29,28 @@ def run(arguments: argparse.Namespace) -> int:
         raise InputError("both TEXT and --input are given; give one of them")
     if arguments.text_pair is not None and arguments.context is not None:
         raise InputError("both --text-pair and --context are given; they are two names of the second text, give one")
+    if arguments.json and arguments.jsonl:
+        raise InputError("both --json and --jsonl are given; give one of them")
     second = arguments.text_pair if arguments.context is None else arguments.context
     model = edgebert.load(arguments.bundle, runtime=arguments.runtime, threads=arguments.threads)
     answers = _answers(model, arguments, second)
     if arguments.json:
-        write_json([{"text": text, **asdict(answer)} for text, answer in answers])
+        write_json([{"text": text, **answer.to_dict()} for text, answer in answers])
         return 0
     for text, answer in answers:
-        shown = " ".join((text if isinstance(text, str) else " | ".join(text)).split())
-        cut = "\t(cut short)" if getattr(answer, "truncated", False) else ""
-        write(f"{answer}\t{shown if len(shown) <= 200 else shown[:200] + '…'}{cut}")
+        if arguments.jsonl:
+            write_json_line({"text": text, **answer.to_dict()})
+        else:
+            _write_line(text, answer)
         sys.stdout.flush()
     return 0
+
+
+def _write_line(text: Text, answer: Any) -> None:  # noqa: ANN401
+    """Write an answer and its text, shortened to 200 characters, as one line."""
+    shown = " ".join((text if isinstance(text, str) else " | ".join(text)).split())
+    cut = "\t(cut short)" if getattr(answer, "truncated", False) else ""
+    write(f"{answer}\t{shown if len(shown) <= 200 else shown[:200] + '…'}{cut}")
 
 
 def _answers(model: Model, arguments: argparse.Namespace, second: str | None) -> Iterable[tuple[Text, Any]]:

@@ -14,6 +14,7 @@ from edgebert.errors import DataError, TextError
 from edgebert.examples import Example
 from edgebert.runtime.encode import Encoded, TextEncoder, check_text
 from edgebert.runtime.model import single_or_pair
+from edgebert.runtime.prediction import Prediction
 from edgebert.runtime.words import Words, split_words
 from edgebert.settings import within
 from edgebert.tags import OUTSIDE, OnInvalid, Scheme, may_follow, repaired, spans, tags_of
@@ -39,7 +40,7 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class Entity:
+class Entity(Prediction):
     """A stretch of the text, `text[start:end]`, its label, and the mean over its words of that label's probability."""
 
     label: str

@@ -16,6 +16,7 @@ from edgebert.examples import Columns, Example, read_examples
 from edgebert.measure.metrics import Metric, Table
 from edgebert.runtime.encode import Encoded, TextEncoder, check_text
 from edgebert.runtime.model import Model, Text
+from edgebert.runtime.prediction import Prediction
 from edgebert.runtime.session import Outputs
 from edgebert.settings import within
 
@@ -50,7 +51,7 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class Candidate:
+class Candidate(Prediction):
     """A token that may stand at a mask: its text, its probability and its id.
 
     Several ids may have one text: a byte-level vocabulary has `the` with and without a space before it.
@@ -62,7 +63,7 @@ class Candidate:
 
 
 @dataclass(frozen=True)
-class Filled:
+class Filled(Prediction):
     """For every mask, in order, its likeliest tokens, best first; and whether the text was cut short.
 
     `hidden` holds the tokens that the task itself has hidden, one a mask, and `hidden_ids` their ids; both are empty if

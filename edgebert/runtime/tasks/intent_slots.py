@@ -13,6 +13,7 @@ from edgebert.errors import DataError
 from edgebert.examples import Columns, Example, listed
 from edgebert.measure.entity_metrics import FRAME_METRICS, Frame
 from edgebert.runtime.encode import Encoded, TextEncoder
+from edgebert.runtime.prediction import Prediction
 from edgebert.runtime.session import Outputs
 from edgebert.runtime.tagged_rows import read_tagged
 from edgebert.runtime.tagging import Entity, Settings, Tagger, shown
@@ -26,7 +27,7 @@ __all__ = ["METRICS", "TASK", "Command", "Entity", "IntentSlots", "Settings", "r
 
 
 @dataclass(frozen=True)
-class Command:
+class Command(Prediction):
     """The likeliest intent, every intent's probability, the slots in order, and a BIO tag for each of the words."""
 
     intent: str

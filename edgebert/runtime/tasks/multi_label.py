@@ -15,6 +15,7 @@ from edgebert.examples import Columns, Example, listed, one_class, read_examples
 from edgebert.measure.metrics import Metric, Table
 from edgebert.runtime.encode import Encoded, TextEncoder
 from edgebert.runtime.model import Text, single_or_pair
+from edgebert.runtime.prediction import Prediction
 from edgebert.runtime.session import Outputs
 
 Chosen = NDArray[np.bool_]
@@ -75,7 +76,7 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class Labelling:
+class Labelling(Prediction):
     """Labels over their thresholds, likeliest first; every label's probability; whether the text was cut short."""
 
     labels: tuple[str, ...]

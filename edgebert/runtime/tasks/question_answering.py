@@ -17,6 +17,7 @@ from edgebert.examples import Columns, Example
 from edgebert.measure.metrics import Metric, Table
 from edgebert.runtime.encode import Encoded, TextEncoder
 from edgebert.runtime.model import Text
+from edgebert.runtime.prediction import Prediction
 from edgebert.runtime.session import Outputs
 from edgebert.runtime.spans import whole_characters, window_span
 from edgebert.settings import fill, within
@@ -77,7 +78,7 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class FoundAnswer:
+class FoundAnswer(Prediction):
     """The answer as it stands in the context, from character `start` to before `end`; "" and None where there is none.
 
     `score` is the probability of what is answered, in the window that it was found in: of the answer's start times its

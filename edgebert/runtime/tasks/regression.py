@@ -13,6 +13,7 @@ from edgebert.examples import Columns, Example, read_examples
 from edgebert.measure import metrics
 from edgebert.runtime.encode import Encoded, TextEncoder
 from edgebert.runtime.model import Text, single_or_pair
+from edgebert.runtime.prediction import Prediction
 from edgebert.runtime.session import Outputs
 
 # A score at an end of the range would need an infinite output under a sigmoid.
@@ -50,7 +51,7 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class Score:
+class Score(Prediction):
     """The score, inside the range, and whether the text was cut short."""
 
     score: float

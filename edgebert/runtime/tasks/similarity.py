@@ -15,6 +15,7 @@ from edgebert.examples import Columns, Example
 from edgebert.measure import metrics
 from edgebert.runtime.encode import Encoded, TextEncoder, check_text
 from edgebert.runtime.model import Model, Text, as_list, check_batch_size, single_or_pair
+from edgebert.runtime.prediction import Prediction
 from edgebert.runtime.session import Outputs, Session
 from edgebert.runtime.tasks import regression
 from edgebert.settings import within
@@ -68,7 +69,7 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class Embedding:
+class Embedding(Prediction):
     """A text as a vector of length 1, and whether the text was cut short."""
 
     embedding: list[float]
@@ -81,7 +82,7 @@ class Embedding:
 
 
 @dataclass(frozen=True)
-class Similarity:
+class Similarity(Prediction):
     """Cosine of the two embeddings of a pair, -1 to 1, and whether either text was cut short."""
 
     score: float

@@ -14,6 +14,7 @@ from edgebert.examples import Columns, Example, listed, read_examples
 from edgebert.measure import metrics
 from edgebert.runtime.encode import Encoded, TextEncoder
 from edgebert.runtime.model import Text, single_or_pair
+from edgebert.runtime.prediction import Prediction
 from edgebert.runtime.session import Outputs
 
 METRICS = {
@@ -30,7 +31,7 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class Classification:
+class Classification(Prediction):
     """The likeliest label, its probability, every label's probability, and whether the text was cut short."""
 
     label: str

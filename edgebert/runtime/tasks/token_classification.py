@@ -11,6 +11,7 @@ from edgebert.errors import DataError
 from edgebert.examples import Columns, Example
 from edgebert.measure.entity_metrics import ENTITY_METRICS, Tags
 from edgebert.runtime.encode import Encoded, TextEncoder
+from edgebert.runtime.prediction import Prediction
 from edgebert.runtime.session import Outputs
 from edgebert.runtime.tagged_rows import read_tagged
 from edgebert.runtime.tagging import Entity, Settings, Tagger, shown
@@ -24,7 +25,7 @@ __all__ = ["METRICS", "TASK", "Entities", "Entity", "Settings", "TokenClassifica
 
 
 @dataclass(frozen=True)
-class Entities:
+class Entities(Prediction):
     """The entities of a text in order, its words, and one BIO tag for each of them."""
 
     entities: tuple[Entity, ...]

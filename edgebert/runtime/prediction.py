@@ -1,0 +1,26 @@
+"""What every prediction can do: become a dictionary of plain JSON types."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Base of the predictions of every task."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as plain JSON types, the same as `edgebert predict --json` writes.
+
+        Tuples become lists, and entities and candidates dictionaries:
+
+            json.dumps(model("a charming and often affecting journey").to_dict())
+        """
+        return {name: _plain(value) for name, value in asdict(self).items()}
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401
+    if isinstance(value, dict):
+        return {name: _plain(item) for name, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
