@@ -27,7 +27,7 @@ Outputs = tuple[NDArray[np.float32], ...]
 # GPU it saves launches: MiniLM in FP16 takes 0.85 ms with it and 0.97 without (24 tokens, NVIDIA H200).
 SLOW_ON_CPU = ["SkipLayerNormFusion"]
 # Without it ONNX Runtime on x86 runs products in FP32 if several read one signed INT8 value: queries, keys and values
-# of the static form for TensorRT. Unsigned values are in integers either way. Both answer the same, bit for bit.
+# of the static form for TensorRT. Unsigned values are in integers either way.
 SIGNED_INT8 = ("session.qdqisint8allowed", "1")
 # Runs at a time for every core; callers beyond them wait outside. Each run has activations of its own, so that memory
 # is bounded. With one or two a core, a core idles while the next caller wakes up (docs/machines.md, "Threads").
