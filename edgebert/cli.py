@@ -165,6 +165,11 @@ def _evaluate(commands: Commands, common: argparse.ArgumentParser) -> None:
         required=True,
         help="labelled file, with the columns that the bundle was made from, or text, text_pair and label",
     )
+    command.add_argument(
+        "--by-label",
+        action="store_true",
+        help="show precision, recall, F1 and support of each label or entity type too, and the commonest confusions",
+    )
     _runtime(command)
 
 

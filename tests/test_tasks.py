@@ -74,7 +74,7 @@ def test_a_task_that_is_not_there_is_told_with_those_that_are(name: str) -> None
 def test_the_docstring_of_a_package_names_all_that_a_file_must_have(
     package: ModuleType, wanted: dict[str, int | None]
 ) -> None:
-    for name in [*wanted, *(OPTIONAL if package is workstation else ["MODEL", "KEYS", "DATA"])]:
+    for name in [*wanted, *(OPTIONAL if package is workstation else ["MODEL", "KEYS", "DATA", "BY_LABEL"])]:
         assert f"`{name}`" in package.__doc__ or f"`{name}(" in package.__doc__
 
 

@@ -7,23 +7,68 @@ from pathlib import Path
 from typing import Any
 
 import edgebert
-from edgebert.commands.output import write, write_json
+from edgebert.bundle import read_manifest
+from edgebert.commands.output import table, write, write_json
+from edgebert.errors import InputError
+from edgebert.measure.by_label import Breakdown, ByLabel
 from edgebert.measure.data import read_rows
-from edgebert.measure.quality import Quality, about, evaluate_all, shown
+from edgebert.measure.quality import Quality, about, answer, score_all, shown
 from edgebert.runtime.model import Model
+from edgebert.runtime.tasks import device_half, task_names
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Score a bundle on a labelled file: the metric it was made for first, then the task's others."""
+    kinds = _breakdowns(Path(arguments.bundle)) if arguments.by_label else ()
     model: Model = edgebert.load(arguments.bundle, runtime=arguments.runtime, threads=arguments.threads)
-    found = list(evaluate_all(model, read_rows(Path(arguments.data), model.manifest)).values())
+    answers = answer(model, read_rows(Path(arguments.data), model.manifest))
+    found = list(score_all(model.manifest, answers).values())
+    parts = [kind(model.labels, answers.expected, answers.predicted) for kind in kinds]
     if arguments.json:
         own, *others = (_plain(quality.as_dict()) for quality in found)
-        write_json({"bundle": arguments.bundle, "data": arguments.data, "quality": own, "others": others})
+        document = {"bundle": arguments.bundle, "data": arguments.data, "quality": own, "others": others}
+        write_json(document | ({"by_label": [part.to_dict() for part in parts]} if parts else {}))
         return 0
     for quality in map(Quality.as_dict, found):
         write(f"{quality['metric']} {shown(quality)} ({about(quality)})")
+    for part in parts:
+        _write_breakdown(part)
     return 0
+
+
+def _breakdowns(bundle: Path) -> tuple[ByLabel, ...]:
+    """Functions that break down the answers of a bundle's task, from its manifest alone.
+
+    Raises:
+        InputError: The task has no labels.
+    """
+    task = read_manifest(bundle)["task"]
+    kinds: tuple[ByLabel, ...] = getattr(device_half(task), "BY_LABEL", ()) if task in task_names() else ()
+    if not kinds and task in task_names():
+        raise InputError(f"--by-label: the task {task} of {bundle} has no labels; leave --by-label out")
+    return kinds
+
+
+def _write_breakdown(part: Breakdown) -> None:
+    """Write the scores of every label, then the most frequent confusions if the task has any."""
+    scores = [
+        (_oneline(row.label), *map(_figure, (row.precision, row.recall, row.f1)), row.support) for row in part.labels
+    ]
+    write("")
+    write(table((part.of, "precision", "recall", "f1", "support"), scores))
+    if part.confusions:
+        rows = [(_oneline(row.expected), _oneline(row.predicted), row.count) for row in part.confusions]
+        write("")
+        write(table((f"expected {part.of}", "predicted", "count"), rows))
+
+
+def _figure(value: float | None) -> str:
+    """Four digits; a hyphen for a score of nothing."""
+    return "-" if value is None else f"{value:.4f}"
+
+
+def _oneline(label: str) -> str:
+    return " ".join(label.split())
 
 
 def _plain(quality: dict[str, Any]) -> dict[str, Any]:

@@ -38,6 +38,23 @@ class Quality:
         return told
 
 
+@dataclass(frozen=True)
+class Answers:
+    """What is right and what a model answered, one entry a text, in the form that the task's metrics compare.
+
+    `cut` is the number of texts of which the model saw a part only, because they have more tokens than it takes. Tasks
+    that read a long text in several windows cut none.
+    """
+
+    expected: list[Any]
+    predicted: list[Any]
+    cut: int
+
+    def cut_share(self) -> float:
+        """Return the share of texts that were cut, 0 to 1."""
+        return self.cut / len(self.expected) if self.expected else 0.0
+
+
 def shown(quality: Mapping[str, Any]) -> str:
     """The value as people are told it; of a metric that says nothing of its texts, that it is undefined."""
     return "undefined" if quality.get("lacks") else f"{quality['value']:.4f}"
@@ -73,11 +90,15 @@ def evaluate_all(model: Model, examples: Iterable[Example]) -> dict[str, Quality
     Raises:
         DataError: As of `evaluate`.
     """
-    own, answers = model.manifest["data"]["metric"], _answered(model, examples)
-    metrics: dict[str, Metric] = device_half(model.manifest["task"]).METRICS
-    fit = [name for name, metric in metrics.items() if metric.labels in (None, len(model.manifest["labels"]))]
+    return score_all(model.manifest, answer(model, examples))
+
+
+def score_all(manifest: Mapping[str, Any], answers: Answers) -> dict[str, Quality]:
+    """Compute every metric of a bundle's task from its answers; see `evaluate_all`."""
+    own, metrics = manifest["data"]["metric"], device_half(manifest["task"]).METRICS
+    fit = [name for name, metric in metrics.items() if metric.labels in (None, len(manifest["labels"]))]
     names = [own, *(name for name in fit if name != own)]
-    return {name: measure_quality(name, metrics[name], *answers) for name in names}
+    return {name: measure_quality(name, metrics[name], answers.expected, answers.predicted) for name in names}
 
 
 def metric_of(task: str, name: str) -> Metric:
@@ -92,18 +113,25 @@ def answered_table(model: Model, examples: Iterable[Example], metric: Metric) ->
     Raises:
         DataError: A row whose label the bundle does not know, or whose text it cannot answer.
     """
-    return metric.table(*_answered(model, examples))
+    answers = answer(model, examples)
+    return metric.table(answers.expected, answers.predicted)
 
 
-def _answered(model: Model, examples: Iterable[Example]) -> tuple[list[Any], list[Any]]:
-    """What is right and what the model says, of every row."""
-    task = model.task
+def answer(model: Model, examples: Iterable[Example]) -> Answers:
+    """Ask a model every row of a data file, one text at a time.
+
+    Raises:
+        DataError: A row whose label the bundle does not know, or whose text it cannot answer.
+    """
+    task, cut = model.task, 0
     expected, predicted = [], []
     for example in examples:
         expected.append(task.expected(example))
         with example.told():
-            predicted.append(task.predicted(model(task.given(example))))
-    return expected, predicted
+            prediction = model(task.given(example))
+            predicted.append(task.predicted(prediction))
+        cut += bool(getattr(prediction, "truncated", False))
+    return Answers(expected, predicted, cut)
 
 
 def measure_quality(name: str, metric: Metric, expected: Sequence[Any], predicted: Sequence[Any]) -> Quality:

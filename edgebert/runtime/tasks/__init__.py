@@ -5,7 +5,8 @@ a recipe's `[head]` table may say), `read(path, columns, settings)` (a data file
 the shape of `runtime.model.Task` that is made from a manifest and an encoder. `MODEL`, where a file has it, is what
 `edgebert.load` gives in place of `runtime.model.Model`; `KEYS`, where a file has it, are the two columns that
 `edgebert predict --input` reads in place of `text` and `text_pair`; `DATA`, where a file has it, says what a labelled
-file is, where that is no table of the recipe's columns.
+file is, where that is no table of the recipe's columns. `BY_LABEL`, in tasks with labels, is a tuple of functions
+`(labels, expected, predicted) -> measure.by_label.Breakdown`, for `edgebert evaluate --by-label`.
 """
 
 from __future__ import annotations

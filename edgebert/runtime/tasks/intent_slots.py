@@ -11,6 +11,7 @@ import numpy as np
 
 from edgebert.errors import DataError
 from edgebert.examples import Columns, Example, listed
+from edgebert.measure.by_label import by_intent, by_slot_type
 from edgebert.measure.entity_metrics import FRAME_METRICS, Frame
 from edgebert.runtime.encode import Encoded, TextEncoder
 from edgebert.runtime.prediction import Prediction
@@ -21,6 +22,7 @@ from edgebert.runtime.words import Words
 from edgebert.settings import fill
 
 METRICS = FRAME_METRICS
+BY_LABEL = (by_intent, by_slot_type)
 DATA = "a folder of seq.in, seq.out and label, or JSON Lines with words, tags and intent, or text, slots and intent"
 
 __all__ = ["METRICS", "TASK", "Command", "Entity", "IntentSlots", "Settings", "read"]

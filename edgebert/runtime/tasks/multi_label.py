@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from edgebert.errors import DataError
 from edgebert.examples import Columns, Example, listed, one_class, read_examples
+from edgebert.measure.by_label import by_chosen
 from edgebert.measure.metrics import Metric, Table
 from edgebert.runtime.encode import Encoded, TextEncoder
 from edgebert.runtime.model import Text, single_or_pair
@@ -61,6 +62,7 @@ METRICS = {
     "macro_f1": Metric(_by_label, _f1, lacks=_lacks_labels),
     "accuracy": Metric(_all_right, _mean, right=0),
 }
+BY_LABEL = (by_chosen,)
 
 
 @dataclass(frozen=True)

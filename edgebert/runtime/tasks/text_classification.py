@@ -12,6 +12,7 @@ import numpy as np
 from edgebert.errors import DataError
 from edgebert.examples import Columns, Example, listed, read_examples
 from edgebert.measure import metrics
+from edgebert.measure.by_label import by_class
 from edgebert.runtime.encode import Encoded, TextEncoder
 from edgebert.runtime.model import Text, single_or_pair
 from edgebert.runtime.prediction import Prediction
@@ -23,6 +24,7 @@ METRICS = {
     "macro_f1": metrics.MACRO_F1,
     "matthews": metrics.MATTHEWS,
 }
+BY_LABEL = (by_class,)
 
 
 @dataclass(frozen=True)

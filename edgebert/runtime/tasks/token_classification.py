@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from edgebert.errors import DataError
 from edgebert.examples import Columns, Example
+from edgebert.measure.by_label import by_entity_type
 from edgebert.measure.entity_metrics import ENTITY_METRICS, Tags
 from edgebert.runtime.encode import Encoded, TextEncoder
 from edgebert.runtime.prediction import Prediction
@@ -19,6 +20,7 @@ from edgebert.runtime.words import Words
 from edgebert.settings import fill
 
 METRICS = ENTITY_METRICS
+BY_LABEL = (by_entity_type,)
 DATA = "CoNLL columns, a folder of seq.in and seq.out, or JSON Lines with words and tags, or text and entities"
 
 __all__ = ["METRICS", "TASK", "Entities", "Entity", "Settings", "TokenClassification", "read"]

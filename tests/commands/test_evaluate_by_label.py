@@ -1,0 +1,77 @@
+"""`edgebert evaluate --by-label` on a bundle written by hand."""
+
+import json
+from pathlib import Path
+
+import pytest
+from command_line import Run, refused
+from small_bundle import write_small_bundle
+
+from edgebert.bundle import read_manifest, write_manifest
+
+# The bundle calls texts of four words and more `long`, and reads six words.
+ROWS = [
+    ("a", "short"),
+    ("a b", "short"),
+    ("a b a b", "short"),
+    ("a b a b a", "long"),
+    ("a " * 9, "long"),
+    ("b", "long"),
+]
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    return write_small_bundle(tmp_path / "small")
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    return write_rows(tmp_path / "data.tsv", ROWS)
+
+
+def write_rows(path: Path, rows: list[tuple[str, str]]) -> Path:
+    path.write_text("\n".join(["text\tlabel", *("\t".join((text.strip(), label)) for text, label in rows)]) + "\n")
+    return path
+
+
+def test_each_label_and_the_confusions_are_shown_below_the_metrics(small: Path, data: Path, run: Run) -> None:
+    code, out, _ = run("evaluate", small, "--data", data, "--by-label")
+    assert code == 0
+    metrics, labels, confusions = (part.splitlines() for part in out.split("\n\n"))
+    assert metrics[0].startswith("accuracy 0.6667")
+    assert [line.split() for line in labels if "---" not in line] == [
+        ["label", "precision", "recall", "f1", "support"],
+        ["short", "0.6667", "0.6667", "0.6667", "3"],
+        ["long", "0.6667", "0.6667", "0.6667", "3"],
+    ]
+    assert [line.split() for line in confusions if "---" not in line] == [
+        ["expected", "label", "predicted", "count"],
+        ["short", "long", "1"],
+        ["long", "short", "1"],
+    ]
+    assert out.startswith(run("evaluate", small, "--data", data)[1])
+
+
+def test_the_same_is_in_json(small: Path, data: Path, run: Run) -> None:
+    code, out, _ = run("evaluate", small, "--data", data, "--by-label", "--json")
+    assert code == 0
+    score = {"precision": 0.666667, "recall": 0.666667, "f1": 0.666667, "support": 3}
+    assert json.loads(out)["by_label"] == [
+        {
+            "of": "label",
+            "labels": [{"label": "short", **score}, {"label": "long", **score}],
+            "confusions": [
+                {"expected": "short", "predicted": "long", "count": 1},
+                {"expected": "long", "predicted": "short", "count": 1},
+            ],
+        }
+    ]
+    assert "by_label" not in json.loads(run("evaluate", small, "--data", data, "--json")[1])
+
+
+@pytest.mark.parametrize("task", ["regression", "similarity", "question-answering", "fill-mask"])
+def test_a_task_without_labels_is_refused_before_the_data_is_read(small: Path, task: str, run: Run) -> None:
+    write_manifest(small, {**read_manifest(small), "task": task})
+    message = refused(run("evaluate", small, "--data", small / "none.tsv", "--by-label"))
+    assert message == f"--by-label: the task {task} of {small} has no labels; leave --by-label out"
