@@ -8,11 +8,11 @@ from typing import Any
 
 import edgebert
 from edgebert.bundle import read_manifest
-from edgebert.commands.output import table, write, write_json
+from edgebert.commands.output import note, table, write, write_json
 from edgebert.errors import InputError
 from edgebert.measure.by_label import Breakdown, ByLabel
 from edgebert.measure.data import read_rows
-from edgebert.measure.quality import Quality, about, answer, score_all, shown
+from edgebert.measure.quality import Answers, Quality, about, answer, score_all, shown
 from edgebert.runtime.model import Model
 from edgebert.runtime.tasks import device_half, task_names
 
@@ -24,9 +24,11 @@ def run(arguments: argparse.Namespace) -> int:
     answers = answer(model, read_rows(Path(arguments.data), model.manifest))
     found = list(score_all(model.manifest, answers).values())
     parts = [kind(model.labels, answers.expected, answers.predicted) for kind in kinds]
+    _note_cut(answers, model.manifest["max_length"])
     if arguments.json:
         own, *others = (_plain(quality.as_dict()) for quality in found)
         document = {"bundle": arguments.bundle, "data": arguments.data, "quality": own, "others": others}
+        document["truncated"] = {"texts": answers.cut, "share": round(answers.cut_share(), 6)}
         write_json(document | ({"by_label": [part.to_dict() for part in parts]} if parts else {}))
         return 0
     for quality in map(Quality.as_dict, found):
@@ -47,6 +49,16 @@ def _breakdowns(bundle: Path) -> tuple[ByLabel, ...]:
     if not kinds and task in task_names():
         raise InputError(f"--by-label: the task {task} of {bundle} has no labels; leave --by-label out")
     return kinds
+
+
+def _note_cut(answers: Answers, max_length: int) -> None:
+    """Say on stderr how many texts were cut, if any was."""
+    if answers.cut:
+        count = len(answers.expected)
+        note(
+            f"edgebert: {answers.cut} of {count} text{'s' * (count != 1)} ({answers.cut_share():.1%}) "
+            f"cut to {max_length} tokens"
+        )
 
 
 def _write_breakdown(part: Breakdown) -> None:

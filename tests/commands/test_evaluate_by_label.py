@@ -1,7 +1,8 @@
-"""`edgebert evaluate --by-label` on a bundle written by hand."""
+"""`edgebert evaluate --by-label`, and texts that were cut, on a bundle written by hand."""
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from command_line import Run, refused
@@ -75,3 +76,17 @@ def test_a_task_without_labels_is_refused_before_the_data_is_read(small: Path, t
     write_manifest(small, {**read_manifest(small), "task": task})
     message = refused(run("evaluate", small, "--data", small / "none.tsv", "--by-label"))
     assert message == f"--by-label: the task {task} of {small} has no labels; leave --by-label out"
+
+
+def test_cut_texts_are_counted_on_stderr_and_in_json(small: Path, data: Path, run: Run) -> None:
+    code, out, err = run("evaluate", small, "--data", data, "--json")
+    assert (code, err) == (0, "edgebert: 1 of 6 texts (16.7%) cut to 8 tokens\n")
+    assert json.loads(out)["truncated"] == {"texts": 1, "share": 0.166667}
+
+
+def test_where_no_text_was_cut_stderr_says_nothing(small: Path, tmp_path: Path, run: Run) -> None:
+    # Six words and two special tokens just fit.
+    data = write_rows(tmp_path / "short.tsv", [("a", "short"), ("a b a b a b", "long")])
+    code, out, err = run("evaluate", small, "--data", data, "--json")
+    document: Any = json.loads(out)
+    assert (code, err, document["truncated"]) == (0, "", {"texts": 0, "share": 0.0})
