@@ -24,14 +24,14 @@ from edgebert.exporters.inference import InferenceModel
 from edgebert.exporters.onnx import PlainModel, can_rewrite, export_fast, export_plain, fast_module
 from edgebert.exporters.parity import Parity, compare, require_parity
 from edgebert.exporters.unpadded import UNPADDED
-from edgebert.measure.quality import evaluate
+from edgebert.measure.quality import scored
 from edgebert.recipe import ExportSettings
 from edgebert.runtime.encode import Encoded, TextEncoder
 from edgebert.runtime.model import Model, Task, padded_inputs, split_batch
 from edgebert.runtime.session import OnnxSession, Outputs, Session
 from edgebert.runtime.tasks import device_half
 
-VERSION = 5
+VERSION = 6
 CPU = "CPUExecutionProvider"
 GRAPH = "model.onnx"
 
@@ -212,7 +212,7 @@ def quality_of(
     for split, examples in (("validation", job.data.validation), ("test", job.data.test)):
         if examples and split in splits:
             rows = progress(examples, desc=f"score {split}", unit="text")
-            result[split] = evaluate(model, rows, job.run.metric).as_dict()
+            result[split] = scored(model, rows, job.run.metric)
     return result
 
 

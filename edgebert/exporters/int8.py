@@ -27,7 +27,7 @@ from edgebert.recipe import QuantizeSettings, settings_dict
 from edgebert.runtime.encode import Encoded
 from edgebert.target import ExportChoice
 
-VERSION = 10
+VERSION = 11
 CALIBRATED, SMOOTHED = ".calibrated.onnx", ".smoothed.onnx"
 Make = Callable[..., None]
 

@@ -63,6 +63,8 @@ def shown(quality: Mapping[str, Any]) -> str:
 def about(quality: Mapping[str, Any]) -> str:
     """What stands behind the value: its interval, and how many texts; or what they lack."""
     texts = f"{quality['n']} text{'s' * (quality['n'] != 1)}"
+    if quality.get("cut"):
+        texts += f", {quality['cut']} of them ({quality['cut'] / quality['n']:.1%}) cut"
     if quality.get("lacks"):
         return f"{texts}, without {quality['lacks']}"
     if quality.get("ci_low") is None:
@@ -80,6 +82,18 @@ def evaluate(model: Model, examples: Iterable[Example], metric: str) -> Quality:
     """
     chosen = metric_of(model.manifest["task"], metric)
     return quality_of(metric, chosen, answered_table(model, examples, chosen))
+
+
+def scored(model: Model, examples: Iterable[Example], metric: str) -> dict[str, Any]:
+    """Score a model as `evaluate` does, as a plain dictionary; `cut` is the number of cut texts, if there are any.
+
+    Raises:
+        DataError: As of `evaluate`.
+    """
+    answers = answer(model, examples)
+    chosen = metric_of(model.manifest["task"], metric)
+    plain = measure_quality(metric, chosen, answers.expected, answers.predicted).as_dict()
+    return plain | ({"cut": answers.cut} if answers.cut else {})
 
 
 def evaluate_all(model: Model, examples: Iterable[Example]) -> dict[str, Quality]:

@@ -9,7 +9,7 @@ import pytest
 from edgebert.errors import DataError
 from edgebert.examples import Example
 from edgebert.measure.entity_metrics import ENTITY_METRICS, FRAME_METRICS
-from edgebert.measure.quality import Quality, about, evaluate, evaluate_all, measure_quality, shown
+from edgebert.measure.quality import Quality, about, evaluate, evaluate_all, measure_quality, scored, shown
 from edgebert.runtime.tasks.multi_label import METRICS as LABELLINGS
 from edgebert.runtime.tasks.regression import METRICS as SCORES
 from edgebert.runtime.tasks.text_classification import METRICS, Classification, TextClassification
@@ -116,7 +116,8 @@ def test_false_alarms_alone_are_a_nought() -> None:
 class Model:
     """Finds every text with an `x` in it positive; notes what it was asked."""
 
-    def __init__(self, segments: int = 1) -> None:
+    def __init__(self, segments: int = 1, longest: int = 100) -> None:
+        self.longest = longest
         data = {"label_values": ["0", "1"]}
         self.manifest = {"task": "text-classification", "labels": ["negative", "positive"], "data": data}
         self.manifest["segments"] = segments
@@ -125,7 +126,8 @@ class Model:
 
     def __call__(self, text: Any) -> Classification:
         self.asked.append(text)
-        return Classification("positive" if "x" in "".join(text) else "negative", 1.0, {}, False)
+        label = "positive" if "x" in "".join(text) else "negative"
+        return Classification(label, 1.0, {}, len("".join(text)) > self.longest)
 
 
 def test_a_model_is_asked_one_text_at_a_time_and_scored_by_its_task() -> None:
@@ -149,6 +151,17 @@ def test_every_metric_comes_from_one_answer_a_text_and_f1_where_there_are_two_la
     assert (found["accuracy"].value, found["f1"].value) == (pytest.approx(2 / 3), pytest.approx(2 / 3))
     model.manifest["labels"] = ["negative", "positive", "neutral"]
     assert list(evaluate_all(model, examples)) == ["macro_f1", "accuracy", "matthews"]
+
+
+def test_texts_that_were_cut_are_counted_beside_the_figure() -> None:
+    model: Any = Model(longest=3)
+    examples = [Example(text, None, "1", 1) for text in ("x", "xxx", "xxxx", "aaaaa")]
+    found = scored(model, examples, "accuracy")
+    assert found == evaluate(model, examples, "accuracy").as_dict() | {"cut": 2}
+    assert about(found).endswith(", 4 texts, 2 of them (50.0%) cut")
+    found = scored(model, examples[:2], "accuracy")
+    assert "cut" not in found
+    assert about(found).endswith(", 2 texts")
 
 
 def test_a_pair_is_asked_as_a_pair() -> None:
