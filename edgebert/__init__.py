@@ -62,6 +62,12 @@ def load(path: str | Path, *, runtime: str | None = None, threads: int | None = 
         threads: Threads inside one prediction; the profile's number, at most the cores here, if not given.
         verify: Whether to check every file's hash first.
 
+    Returns:
+        The model. It can be pickled and deep-copied, and closes at the end of a `with` block:
+
+            with edgebert.load("build/sst2") as model:
+                print(model(["a good film", "a dull one"])[0].to_dict())
+
     Warns:
         SaturationWarning: The bundle's INT8 sums saturate on this CPU; once a process for a bundle.
 

@@ -76,7 +76,10 @@ class Model:
         self._origin, self.runtime, self.threads = origin, runtime, threads
 
     def close(self) -> None:
-        """Release the session and its memory; runs in other threads finish first. A second call does nothing."""
+        """Release the session and its memory; a second call does nothing.
+
+        A batch that another thread is running finishes; the next one raises InputError.
+        """
         self._session = None
 
     def __enter__(self) -> Self:
