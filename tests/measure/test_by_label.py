@@ -18,6 +18,7 @@ from edgebert.measure.by_label import (
     by_intent,
     by_slot_type,
 )
+from edgebert.runtime.tasks import device_half, task_names
 from edgebert.tags import repaired, tag_set
 
 NAMES = ["a", "b", "c", "d", "rare"]
@@ -138,3 +139,13 @@ def test_a_frame_is_broken_down_by_intent_and_by_slot() -> None:
     slots = by_slot_type(["on", "off"], expected, predicted)
     assert slots.labels == (LabelScore("hour", None, 0.0, 0.0, 1), LabelScore("room", 0.5, 1.0, 2 / 3, 1))
     assert (slots.of, slots.confusions) == ("slot type", None)
+
+
+def test_every_task_with_labels_is_broken_down_by_its_own_kind() -> None:
+    chosen = {task: getattr(device_half(task), "BY_LABEL", ()) for task in task_names()}
+    assert {task: kinds for task, kinds in chosen.items() if kinds} == {
+        "text-classification": (by_class,),
+        "multi-label": (by_chosen,),
+        "token-classification": (by_entity_type,),
+        "intent-slots": (by_intent, by_slot_type),
+    }
