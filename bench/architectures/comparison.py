@@ -42,7 +42,7 @@ class Settings:
     runtimes: tuple[str, ...] = RUNTIMES
     jobs: tuple[str, ...] = ("classify", "compare", "tag")
     rounds: int = 3
-    memory_rounds: int = 1
+    memory_rounds: int = 3
     samples: int = 7
     slow_samples: int = 2
     warmup: int = 1

@@ -102,14 +102,14 @@ def _claim_rows(claim: Claim, ratios: Sequence[dict[str, Any]], runtimes: Sequen
 def _cells(ratio: dict[str, Any] | None) -> list[str]:
     if ratio is None:
         return ["", ""]
-    value, low, high = (ratio[key] for key in ("value", "ci_low", "ci_high"))
-    if low is None:
-        return [f"{value:.2f}x (no interval)", ratio["judged"]]
+    value, bounds = ratio["value"], [ratio[key] for key in ("ci_low", "ci_high") if ratio[key] is not None]
     if ratio["quantity"].startswith(MEMORY):
-        value, low, high = (100 * (1 - 1 / each) for each in (value, low, high))
-        shown = f"{value:.0f}% less" if value >= 0 else f"{-value:.0f}% more"
-        return [shown + ("" if low == high else f" ({low:.0f} to {high:.0f}% less)"), ratio["judged"]]
-    return [f"{value:.2f}x ({low:.2f} to {high:.2f})", ratio["judged"]]
+        less, *bounds = (100 * (1 - 1 / each) for each in (value, *bounds))
+        shown = f"{less:.0f}% less" if less >= 0 else f"{-less:.0f}% more"
+        interval = " to ".join(f"{bound:.0f}" for bound in bounds) + "% less"
+    else:
+        shown, interval = f"{value:.2f}x", " to ".join(f"{bound:.2f}" for bound in bounds)
+    return [f"{shown} ({interval if bounds else 'no interval'})", ratio["judged"]]
 
 
 def _generated(at: dict[str, Any]) -> str:

@@ -131,12 +131,23 @@ def test_ratios_are_the_others_over_the_encoder_at_every_number_of_label_tokens(
 
 
 def test_the_table_sets_every_claim_beside_what_came_out(tmp_path: Path) -> None:
-    compare(tmp_path, Processes()).run(Terminal())
+    compare(tmp_path, Processes(), rounds=3).run(Terminal())
     table = (tmp_path / "architectures.md").read_text()
     row = "| a decoder takes 2.5 to 4.0 times as long | decoder | classify, 1 label token |"
     assert f"{row} 2.00x (2.00 to 2.00) | less than quoted | 2.00x (2.00 to 2.00) | less than quoted |" in table
-    assert "| an encoder takes 60 to 65% less memory | decoder | tag | 33% less | less than quoted |" in table
+    assert (
+        "| an encoder takes 60 to 65% less memory | decoder | tag | 33% less (33 to 33% less) | less than quoted |"
+        in table
+    )
     assert "an encoder-decoder takes 3.2 to 5.0 times as long | encoder-decoder-half | tag, 96 label tokens" in table
+
+
+def test_two_rounds_judge_no_claim(tmp_path: Path) -> None:
+    compare(tmp_path, Processes(), memory_rounds=2).run(Terminal())
+    table = (tmp_path / "architectures.md").read_text()
+    row = "| a decoder takes 2.5 to 4.0 times as long | decoder | classify, 1 label token |"
+    assert f"{row} 2.00x (no interval) | too few rounds |" in table
+    assert "| decoder | tag | 33% less (no interval) | too few rounds |" in table
 
 
 def test_memory_is_read_in_processes_of_their_own_and_long_jobs_have_fewer_samples(tmp_path: Path) -> None:
