@@ -7,7 +7,7 @@ for an input of so many tokens. What is left out: norms, softmax, activations, b
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
 LENGTH = "n"
@@ -83,8 +83,15 @@ class Product:
 
 
 def read_cost(manifest: dict[str, Any]) -> list[Product]:
-    """The products of a bundle's graph; none for a bundle that was exported before they were counted."""
-    return [Product(**{**entry, "layers": tuple(entry["layers"])}) for entry in manifest.get("cost", [])]
+    """The products of a bundle's graph; none for a bundle that was exported before they were counted.
+
+    Entries may hold keys of a later version, which are ignored.
+    """
+    names = [field.name for field in fields(Product) if field.name != "layers"]
+    return [
+        Product(layers=tuple(entry["layers"]), **{name: entry[name] for name in names})
+        for entry in manifest.get("cost", [])
+    ]
 
 
 def cost_entries(products: Iterable[Product]) -> list[dict[str, Any]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +41,8 @@ def data_file(manifest: dict[str, Any]) -> str:
 
 def namings(manifest: dict[str, Any]) -> list[Columns]:
     """Columns of the data that the bundle was made from, and the usual ones."""
-    own = Columns(**manifest["data"]["columns"])
+    stated = manifest["data"]["columns"]
+    own = Columns(**{field.name: stated[field.name] for field in fields(Columns) if field.name in stated})
     usual = Columns(text_pair="text_pair" if own.text_pair else "", label="label" if own.label else "")
     return [own] if own == usual else _numbers_last([own, usual])
 

@@ -43,6 +43,10 @@ def test_products_come_back_from_a_manifest_as_they_went_in() -> None:
     assert read_cost({}) == []
 
 
+def test_keys_of_a_later_version_are_ignored() -> None:
+    assert read_cost({"cost": [{**entry, "sparsity": 0.5} for entry in cost_entries(ALL)]}) == ALL
+
+
 def test_windows_of_a_long_text_add_up() -> None:
     assert macs(ALL, [5, 7]) == sum(product.macs(5) + product.macs(7) for product in ALL)
 

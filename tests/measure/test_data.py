@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from edgebert.errors import DataError
-from edgebert.measure.data import data_file, read_rows, read_texts
+from edgebert.measure.data import data_file, namings, read_rows, read_texts
 
 NAMED = {"text": "sentence", "text_pair": "", "label": "label", "header": True, "delimiter": "suffix"}
 NUMBERED = {"text": "2", "text_pair": "", "label": "3", "header": False, "delimiter": "tab"}
@@ -67,6 +67,10 @@ def test_labels_under_a_usual_name_are_read_where_the_text_has_its_own(tmp_path:
     path.write_text("text\tlabel\na good film\tpositive\n")
     columns = NAMED | {"text": "text", "label": "gold"}
     assert [row.label for row in read_texts(path, manifest(columns))] == ["positive"]
+
+
+def test_columns_of_a_later_version_are_ignored() -> None:
+    assert namings(manifest({**NAMED, "weight": "w"})) == namings(manifest(NAMED))
 
 
 def test_its_own_names_come_before_the_usual_ones(tmp_path: Path) -> None:
