@@ -6,6 +6,7 @@ import contextlib
 import errno
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,35 +14,16 @@ from pathlib import Path
 from typing import Any
 
 from edgebert.errors import BundleError, DiskError
+from edgebert.manifest import LEADS_OUT, MANIFEST, leads_out, read_manifest, sealed
+from edgebert.strict_json import open_regular
+from edgebert.whole_file import new_file_beside
 
-FORMAT = "edgebert-bundle"
-FORMAT_VERSION = 1
-MANIFEST = "manifest.json"
-REQUIRED = (
-    "name",
-    "task",
-    "labels",
-    "inputs",
-    "outputs",
-    "segments",
-    "max_length",
-    "head",
-    "precision",
-    "runtime",
-    "profile",
-    "files",
-    "layers",
-    "stages",
-    "metrics",
-    "data",
-    "tools",
-    "base_model",
-)
+__all__ = ["MANIFEST", "read_manifest"]
 
 
 def file_sha256(path: Path) -> str:
     """SHA-256 of a file, in hexadecimal."""
-    with path.open("rb") as opened:
+    with open_regular(path) as opened:
         return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
@@ -73,57 +55,10 @@ def list_files(folder: Path) -> list[dict[str, Any]]:
 
 
 def write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
-    """Complete a manifest with format and file list, and write it last of all files."""
-    whole = {"format": FORMAT, "format_version": FORMAT_VERSION, **manifest, "files": list_files(folder)}
+    """Complete a manifest with format, file list and its own hash, and write it last of all files."""
+    whole = sealed({**manifest, "files": list_files(folder)})
     text = json.dumps(whole, indent=2, ensure_ascii=False) + "\n"
     (folder / MANIFEST).write_text(text, encoding="utf-8")
-
-
-def read_manifest(folder: Path) -> dict[str, Any]:
-    """Read and check a bundle's manifest.
-
-    Raises:
-        BundleError: Not a bundle, a damaged manifest, or a format of another version.
-    """
-    path = folder / MANIFEST
-    if not path.is_file():
-        raise BundleError(f"{folder}: no {MANIFEST}; give the folder that `edgebert export` wrote")
-    try:
-        manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise BundleError(f"{path}: damaged ({error}); export the bundle again or copy it again") from None
-    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-        raise BundleError(f"{path}: not an EdgeBERT manifest; give the folder that `edgebert export` wrote")
-    if manifest.get("format_version") != FORMAT_VERSION:
-        raise BundleError(
-            f"{path}: format version {manifest.get('format_version')}; this EdgeBERT reads version {FORMAT_VERSION}"
-        )
-    missing = [key for key in REQUIRED if key not in manifest]
-    if missing:
-        raise BundleError(f"{path}: damaged, no {', '.join(missing)}; export the bundle again or copy it again")
-    if not _has_shape(manifest):
-        raise BundleError(f"{path}: damaged, its values make no sense; export the bundle again or copy it again")
-    return manifest
-
-
-def _has_shape(manifest: dict[str, Any]) -> bool:
-    """Whether the values that the device relies on are of the kind that the format says."""
-    try:
-        files = all(
-            isinstance(entry["path"], str) and isinstance(entry["sha256"], str) and isinstance(entry["bytes"], int)
-            for entry in manifest["files"]
-        )
-        runtime, choice = manifest["runtime"], manifest["profile"]["export"]
-        graphs = isinstance(runtime["graphs"], dict) and runtime["default"] in runtime["graphs"]
-        graphs = graphs and ("unpadded" not in runtime or runtime["unpadded"] in {e["path"] for e in manifest["files"]})
-        threads, buckets = isinstance(choice["intra_op_threads"], int), isinstance(choice["length_buckets"], list)
-        lists = all(isinstance(manifest[key], list) for key in ("files", "labels", "inputs", "outputs", "layers"))
-        head = isinstance(manifest["head"]["settings"], dict)
-        numbers = all(isinstance(manifest[key], int) for key in ("segments", "max_length"))
-        columns = isinstance(manifest["data"]["columns"], dict) and isinstance(choice["provider"], str)
-    except (KeyError, TypeError):
-        return False
-    return all((files, graphs, threads, buckets, lists, head, numbers, columns))
 
 
 def check_files(folder: Path, manifest: dict[str, Any], hashes: bool = True) -> None:
@@ -140,12 +75,27 @@ def damages(folder: Path, manifest: dict[str, Any], hashes: bool = True) -> Iter
     """What is wrong with each file that is not as it was written, one line a file."""
     for entry in manifest["files"]:
         path = folder / entry["path"]
-        if not path.is_file():
-            yield f"{path}: missing from the bundle; copy the whole folder again"
-        elif (size := path.stat().st_size) != entry["bytes"]:
-            yield f"{path}: {size} bytes, expected {entry['bytes']}; truncated or altered, copy it again"
-        elif hashes and file_sha256(path) != entry["sha256"]:
-            yield f"{path}: altered, its SHA-256 is not the manifest's; copy the bundle again"
+        try:
+            damage = _damage(path, folder, entry, hashes)
+        except OSError as error:
+            damage = f"cannot be read ({error.strerror or error}); make it readable or copy the bundle again"
+        if damage:
+            yield f"{path}: {damage}"
+
+
+def _damage(path: Path, folder: Path, entry: dict[str, Any], hashes: bool) -> str:
+    """What is wrong with one file; "" if nothing is."""
+    if not os.path.lexists(path):
+        return "missing from the bundle; copy the whole folder again"
+    if leads_out(path, folder):
+        return LEADS_OUT
+    if not path.is_file():
+        return "not a regular file; copy the bundle again"
+    if (size := path.stat().st_size) != entry["bytes"]:
+        return f"{size} bytes, expected {entry['bytes']}; truncated or altered, copy it again"
+    if hashes and file_sha256(path) != entry["sha256"]:
+        return "altered, its SHA-256 is not the manifest's; copy the bundle again"
+    return ""
 
 
 def strangers(folder: Path, manifests: dict[Path, dict[str, Any]]) -> list[Path]:
@@ -157,7 +107,7 @@ def strangers(folder: Path, manifests: dict[Path, dict[str, Any]]) -> list[Path]
     """
     own = {place / MANIFEST for place in manifests}
     own |= {place / entry["path"] for place, manifest in manifests.items() for entry in manifest["files"]}
-    return sorted(path for path in folder.rglob("*") if path.is_file() and path not in own)
+    return sorted(path for path in folder.rglob("*") if (path.is_symlink() or not path.is_dir()) and path not in own)
 
 
 def bundle_hash(folder: Path) -> str:
@@ -212,6 +162,16 @@ def check_folder(folder: Path) -> None:
     check_writable(folder)
 
 
+def check_no_link(folder: Path) -> None:
+    """Refuse to write into a folder of ours that is a link to another one.
+
+    Raises:
+        DiskError: It is.
+    """
+    if folder.is_symlink():
+        raise DiskError(f"{folder}: a link to another folder; remove it or give another --out")
+
+
 def check_writable(place: Path) -> None:
     """Find out whether a file or folder can be written at a place.
 
@@ -221,9 +181,8 @@ def check_writable(place: Path) -> None:
     place = place.resolve()
     with disk_errors(place):
         place.parent.mkdir(parents=True, exist_ok=True)
-        probe = place.with_name(f".{place.name}.probe")
-        probe.write_bytes(b"edgebert")
-        probe.unlink()
+        with new_file_beside(place, ".probe") as (_, descriptor), os.fdopen(descriptor, "wb") as probe:
+            probe.write(b"edgebert")
 
 
 def check_replaceable(folder: Path) -> None:

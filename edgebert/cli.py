@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgebert import __version__
 from edgebert.errors import EdgeBertError, SaturationWarning
+from edgebert.escape import escaped
 
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -39,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except EdgeBertError as error:
         if arguments.debug:
             raise
-        sys.stderr.write(f"edgebert: {error}\n")
+        sys.stderr.write(f"edgebert: {escaped(str(error))}\n")
         return error.exit_code
     except KeyboardInterrupt:
         sys.stderr.write(f"edgebert: interrupted{KEPT.get(arguments.command, '')}\n")
@@ -52,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if arguments.debug:
             raise
         first = (str(error).strip().splitlines() or [""])[0]
-        sys.stderr.write(f"edgebert: failed: {type(error).__name__}: {first} (--debug shows where)\n")
+        sys.stderr.write(f"edgebert: failed: {type(error).__name__}: {escaped(first)} (--debug shows where)\n")
         return 1
 
 
@@ -63,7 +64,7 @@ def _warnings_in_a_line() -> Iterator[None]:
 
     def show(message: Warning | str, category: type[Warning], *more: Any, **named: Any) -> None:  # noqa: ANN401
         if issubclass(category, SaturationWarning):
-            sys.stderr.write(f"edgebert: warning: {message}\n")
+            sys.stderr.write(f"edgebert: warning: {escaped(str(message))}\n")
         else:
             usual(message, category, *more, **named)
 

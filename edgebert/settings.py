@@ -11,8 +11,11 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from edgebert.errors import SettingsError
+from edgebert.escape import escaped
 
 Settings = TypeVar("Settings")
+
+MAX_SHOWN = 120
 
 
 def within(default: Any, low: float | None = None, high: float | None = None) -> Any:  # noqa: ANN401
@@ -42,7 +45,7 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise SettingsError(f"{path}: not valid TOML: {error}") from None
 
 
-def fill(cls: type[Settings], table: dict[str, Any], source: str, prefix: str = "") -> Settings:
+def fill(cls: type[Settings], table: dict[str, Any], source: str, prefix: str = "", strict: bool = True) -> Settings:
     """Make a frozen dataclass from a TOML table.
 
     Args:
@@ -50,46 +53,47 @@ def fill(cls: type[Settings], table: dict[str, Any], source: str, prefix: str = 
         table: The parsed TOML table.
         source: The file's name, for messages.
         prefix: The dotted key of this table inside the file.
+        strict: Refuse keys that the dataclass does not have; else ignore them.
 
     Raises:
         SettingsError: An unknown key, a missing key, a wrong type or a value out of range.
     """
     fields = {field.name: field for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
     hints = typing.get_type_hints(cls)
-    for key in table:
+    for key in table if strict else ():
         if key not in fields:
             allowed = ", ".join(sorted(fields))
-            raise SettingsError(f"{source}: unknown key '{prefix}{key}'; allowed here: {allowed}")
+            raise SettingsError(f"{source}: unknown key {_key(prefix + key)}; allowed here: {allowed}")
     values = {}
     for name, field in fields.items():
         if name in table:
             key = f"{prefix}{name}"
-            values[name] = _value(hints[name], table[name], source, key)
+            values[name] = _value(hints[name], table[name], source, key, strict)
             _check_range(field, values[name], source, key)
         elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
-            raise SettingsError(f"{source}: key '{prefix}{name}' is missing; it has no default")
+            raise SettingsError(f"{source}: key {_key(prefix + name)} is missing; it has no default")
     try:
         return cls(**values)
     except ValueError as error:
-        raise SettingsError(f"{source}: {prefix.rstrip('.') or 'file'}: {error}") from None
+        raise SettingsError(f"{source}: {escaped(prefix.rstrip('.')) or 'file'}: {error}") from None
 
 
-def _value(hint: Any, value: Any, source: str, key: str) -> Any:  # noqa: ANN401
+def _value(hint: Any, value: Any, source: str, key: str, strict: bool) -> Any:  # noqa: ANN401
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if origin in (typing.Union, types.UnionType):
-        return _value(next(arg for arg in args if arg is not type(None)), value, source, key)
+        return _value(next(arg for arg in args if arg is not type(None)), value, source, key, strict)
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
         _expect(isinstance(value, dict), source, key, value, "a table")
-        return fill(hint, value, source, prefix=f"{key}.")
+        return fill(hint, value, source, f"{key}.", strict)
     if origin is Literal:
         _expect(value in args, source, key, value, "one of " + ", ".join(repr(arg) for arg in args))
         return value
     if origin is tuple:
         _expect(isinstance(value, list), source, key, value, f"a list of {_named(args[0])}")
-        return tuple(_value(args[0], item, source, f"{key}[{i}]") for i, item in enumerate(value))
+        return tuple(_value(args[0], item, source, f"{key}[{i}]", strict) for i, item in enumerate(value))
     if origin is dict:
         _expect(isinstance(value, dict), source, key, value, "a table")
-        return {name: _value(args[1], item, source, f"{key}.{name}") for name, item in value.items()}
+        return {name: _value(args[1], item, source, f"{key}.{name}", strict) for name, item in value.items()}
     return _scalar(hint, value, source, key)
 
 
@@ -103,6 +107,7 @@ def _scalar(hint: Any, value: Any, source: str, key: str) -> Any:  # noqa: ANN40
     if hint is Any:
         return value
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        _expect(abs(value) < 1 << 1023, source, key, value, "a number that a double holds")
         return float(value)
     right = isinstance(value, hint) and not (hint is not bool and isinstance(value, bool))
     _expect(right, source, key, value, f"a {hint.__name__}")
@@ -111,7 +116,7 @@ def _scalar(hint: Any, value: Any, source: str, key: str) -> Any:  # noqa: ANN40
 
 def _expect(holds: bool, source: str, key: str, value: Any, expected: str) -> None:  # noqa: ANN401
     if not holds:
-        raise SettingsError(f"{source}: '{key}' is {value!r}; expected {expected}")
+        raise SettingsError(f"{source}: {_key(key)} is {_shown(value)}; expected {expected}")
 
 
 def _check_range(field: dataclasses.Field[Any], value: Any, source: str, key: str) -> None:  # noqa: ANN401
@@ -119,7 +124,19 @@ def _check_range(field: dataclasses.Field[Any], value: Any, source: str, key: st
     for item in value if isinstance(value, tuple) else (value,):
         endless = isinstance(item, float) and not math.isfinite(item)
         if endless or (low is not None and item < low) or (high is not None and item > high):
-            raise SettingsError(f"{source}: '{key}' is {value!r}; expected a value {_bounds(low, high)}")
+            raise SettingsError(f"{source}: {_key(key)} is {_shown(value)}; expected a value {_bounds(low, high)}")
+
+
+def _key(key: str) -> str:
+    return f"'{escaped(key)}'"
+
+
+def _shown(value: Any) -> str:  # noqa: ANN401
+    """Show a value in a message, cut if it is long."""
+    if isinstance(value, int) and abs(value) >= 1 << 64:
+        return "a number of more than 19 digits"
+    text = repr(value)
+    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}…"
 
 
 def _bounds(low: float | None, high: float | None) -> str:

@@ -91,6 +91,19 @@ def tag_set(types: Iterable[str], scheme: Scheme) -> list[str]:
     return [OUTSIDE, *(f"{prefix}-{kind}" for kind in types for prefix in PREFIXES[scheme])]
 
 
+def check_tags(tags: Sequence[str], scheme: Scheme) -> None:
+    """Refuse a list of tags that cannot be those of a model.
+
+    Raises:
+        ValueError: O is missing, a tag occurs twice, or one is no tag of the scheme.
+    """
+    if OUTSIDE not in tags or len(set(tags)) < len(tags):
+        raise ValueError(f"the tags lack {OUTSIDE!r} or hold one twice")
+    for tag in tags:
+        if not is_tag(tag, scheme):
+            raise ValueError(f"tag {tag!r:.60} is none of the scheme {scheme}")
+
+
 def types_of(tags: Iterable[str]) -> list[str]:
     """Types that tags name, sorted, each once."""
     return sorted({tag[2:] for tag in tags if tag != OUTSIDE})

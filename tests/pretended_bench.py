@@ -4,28 +4,25 @@ import json
 from pathlib import Path
 from typing import Any
 
+from manifests import CONTENT
+
 from edgebert.bundle import write_manifest
 from edgebert.errors import RunError
 from edgebert.measure.suite import Suite
 
 SUITE = Suite(rounds=3, samples=10, warmup=1, batch_size=4)
 LATENCY_NS = {"fp32": 8_000_000, "1-graph": 4_000_000, "tiny": 1_000_000}
-RUNTIME = {"default": "onnxruntime", "graphs": {"onnxruntime": "model.onnx"}}
 
 
 def make_bundle(folder: Path, size: int = 100) -> Path:
     folder.mkdir(parents=True)
     (folder / "model.onnx").write_bytes(bytes(size))
     (folder / "tokenizer.json").write_text(json.dumps({"model": {"vocab": {str(at): at for at in range(50)}}}))
-    manifest: dict[str, Any] = {key: key for key in ("stages", "metrics", "tools", "base_model")}
-    manifest |= {"task": "text-classification", "head": {"settings": {}}}
+    manifest: dict[str, Any] = {"name": "x", "max_length": 64}
     manifest |= {"precision": "fp32" if "stages" in folder.parent.name or folder.name == "baseline" else "int8-dynamic"}
-    manifest |= {"inputs": ["input_ids"], "outputs": ["logits"], "layers": [], "segments": 1, "max_length": 64}
-    choice = {"intra_op_threads": 1, "length_buckets": [64], "provider": "CPUExecutionProvider"}
-    manifest |= {"profile": {"export": choice}}
     columns = {"text": "text", "text_pair": "", "label": "label"}
     data = {"columns": columns, "metric": "accuracy", "label_values": ["n", "p"]}
-    write_manifest(folder, {**manifest, "name": "x", "labels": ["no", "yes"], "runtime": RUNTIME, "data": data})
+    write_manifest(folder, {**CONTENT, **manifest, "data": data})
     return folder
 
 

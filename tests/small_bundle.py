@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import onnx
+from manifests import CONTENT
 from onnx import TensorProto, helper
 from tokenizers import Tokenizer
 from tokenizers.models import WordPiece
@@ -23,8 +24,8 @@ def write_small_bundle(folder: Path, name: str = "small", max_length: int = 8) -
     tokenizer.save(str(folder / "tokenizer.json"))
     onnx.save(_graph(), folder / "model.onnx")
     choice = {"intra_op_threads": 1, "length_buckets": [8], "provider": "CPUExecutionProvider", "weight_type": "uint8"}
-    empty = {"outputs": ["logits"], "layers": [], "stages": [], "metrics": {}, "tools": {}, "base_model": ""}
     manifest = {
+        **CONTENT,
         "name": name,
         "task": "text-classification",
         "labels": ["short", "long"],
@@ -37,7 +38,7 @@ def write_small_bundle(folder: Path, name: str = "small", max_length: int = 8) -
         "profile": {"export": choice},
         "data": {"metric": "accuracy", "columns": {"text": "text", "text_pair": "", "label": "label"}},
     }
-    write_manifest(folder, manifest | empty)
+    write_manifest(folder, manifest)
     return folder
 
 

@@ -2,13 +2,12 @@
 
 import errno
 import hashlib
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+from manifests import CONTENT, rewrite
 
-from edgebert import bundle
 from edgebert.bundle import (
     bundle_hash,
     check_files,
@@ -21,10 +20,12 @@ from edgebert.bundle import (
 )
 from edgebert.cli import main
 from edgebert.errors import BundleError, DiskError
+from edgebert.manifest import REQUIRED
 
 KEYS = [
     "format",
     "format_version",
+    "format_minor",
     "edgebert",
     "name",
     "task",
@@ -42,36 +43,30 @@ KEYS = [
     "cost",
     "stages",
     "metrics",
+    "measured_on",
     "data",
     "tools",
     "base_model",
     "files",
+    "manifest_sha256",
 ]
-CONTENT = {key: key.upper() for key in KEYS if key not in ("format", "format_version", "files")} | {
-    **{key: ["one"] for key in ("labels", "inputs", "outputs", "layers")},
-    **{"segments": 1, "max_length": 8, "pad_id": 0, "head": {"settings": {}}, "data": {"columns": {}}},
-    "runtime": {"default": "onnxruntime", "graphs": {"onnxruntime": "model.onnx"}},
-    "profile": {"export": {"intra_op_threads": 1, "length_buckets": [8], "provider": "CPUExecutionProvider"}},
-}
+
+FILES = {"model.onnx": b"graph", "openvino/model.bin": b"weights", "README.md": b"card", "tokenizer.json": b"{}"}
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A bundle made by hand, with a nested baseline."""
     root = tmp_path / "mine"
-    for name, data in {"model.onnx": b"graph", "openvino/model.bin": b"weights", "README.md": b"card"}.items():
+    for name, data in FILES.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_bytes(data)
     (root / "baseline" / "deep").mkdir(parents=True)
-    (root / "baseline" / "deep" / "model.onnx").write_bytes(b"fp32")
+    for name in ("deep/x.txt", "model.onnx", "tokenizer.json"):
+        (root / "baseline" / name).write_bytes(b"fp32")
     write_manifest(root / "baseline", CONTENT)
     write_manifest(root, CONTENT)
     return root
-
-
-def edit(folder: Path, **changes: Any) -> None:
-    path = folder / "manifest.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
 
 
 def refused(folder: Path) -> str:
@@ -95,6 +90,7 @@ def test_files_are_listed_with_hash_and_size_but_not_the_nested_bundle(folder: P
         "README.md": (hashlib.sha256(b"card").hexdigest(), 4),
         "model.onnx": (hashlib.sha256(b"graph").hexdigest(), 5),
         "openvino/model.bin": (hashlib.sha256(b"weights").hexdigest(), 7),
+        "tokenizer.json": (hashlib.sha256(b"{}").hexdigest(), 2),
     }
 
 
@@ -112,7 +108,7 @@ def test_the_real_manifest_has_the_contracts_keys(built: Path) -> None:
     for place in (built, built.with_name(built.name + ".stages") / "0-baseline"):
         manifest = read_manifest(place)
         assert list(manifest) == KEYS
-        assert set(bundle.REQUIRED) <= set(manifest)
+        assert set(REQUIRED) <= set(manifest)
         check_files(place, manifest)
 
 
@@ -160,7 +156,7 @@ def test_a_damaged_manifest_is_named(text: bytes, fact: str, folder: Path) -> No
 
 @pytest.mark.parametrize("files", [None, "model.onnx", [{"path": "model.onnx"}]])
 def test_a_manifest_with_a_wrong_file_list_is_damaged(files: Any, folder: Path) -> None:
-    edit(folder, files=files)
+    rewrite(folder, files=files)
     assert refused(folder).startswith(f"{folder / 'manifest.json'}: damaged")
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from edgebert.bundle import check_folder, read_manifest
+from edgebert.bundle import check_folder
 from edgebert.commands.bench_details import add_details, show_details
 from edgebert.commands.bench_tables import show
 from edgebert.commands.output import note, write_json
@@ -22,6 +22,7 @@ from edgebert.measure.results import Result
 from edgebert.measure.suite import Suite, read_suite
 from edgebert.measure.targets import open_target
 from edgebert.measure.variants import Variant, find_baseline, variants_of
+from edgebert.runtime.contract import read_bundle
 from edgebert.target import Target, profile_names, read_target
 
 
@@ -36,7 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
     estimated = [read_target(name) for name in profiles]
     bundles = [Path(folder).resolve() for folder in folders]
     suite = read_suite(Path(arguments.suite) if arguments.suite else None)
-    manifest = read_manifest(bundles[0])
+    manifest = read_bundle(bundles[0])
     workload = read_workload(Path(arguments.data), manifest, bundles[0]) if arguments.data else None
     variants = variants_of(bundles, find_baseline(bundles[0], arguments.baseline), arguments.stages, suite)
     out = Path(arguments.out) if arguments.out else bundles[0].with_name(bundles[0].name + ".bench")

@@ -10,6 +10,7 @@ import edgebert
 from edgebert.bundle import read_manifest
 from edgebert.commands.output import note, table, write, write_json
 from edgebert.errors import InputError
+from edgebert.escape import escaped
 from edgebert.measure.by_label import Breakdown, ByLabel
 from edgebert.measure.data import read_rows
 from edgebert.measure.quality import Answers, Quality, about, answer, score_all, shown
@@ -32,7 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
         write_json(document | ({"by_label": [part.to_dict() for part in parts]} if parts else {}))
         return 0
     for quality in map(Quality.as_dict, found):
-        write(f"{quality['metric']} {shown(quality)} ({about(quality)})")
+        write(escaped(f"{quality['metric']} {shown(quality)} ({about(quality)})"))
     for part in parts:
         _write_breakdown(part)
     return 0

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from edgebert.bundle import bundle_hash, damages, read_manifest
+from edgebert.bundle import bundle_hash, damages
 from edgebert.commands.output import note, table, write, write_json
 from edgebert.cpu import shown_cpu
 from edgebert.errors import BundleError
@@ -14,6 +14,7 @@ from edgebert.examples import listed
 from edgebert.measure.cost import by_layer, read_cost
 from edgebert.measure.data import data_file
 from edgebert.measure.quality import about, shown
+from edgebert.runtime.contract import read_bundle
 
 SHOWN_LENGTH = 128
 
@@ -25,7 +26,7 @@ def run(arguments: argparse.Namespace) -> int:
     takes reading them whole is left to `edgebert verify`.
     """
     folder = Path(arguments.bundle)
-    manifest = read_manifest(folder)
+    manifest = read_bundle(folder)
     found = list(damages(folder, manifest, hashes=False))
     if arguments.json:
         write_json({"bundle_hash": bundle_hash(folder), "damages": found, **manifest})

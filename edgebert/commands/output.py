@@ -7,31 +7,33 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from edgebert.escape import escaped
+
 
 def write_json(document: Any) -> None:  # noqa: ANN401
-    """Write one JSON document to stdout; characters that its encoding lacks are written as JSON escapes."""
+    """Write one JSON document to stdout; what its encoding lacks or a terminal obeys is escaped."""
     text = json.dumps(document, indent=2, ensure_ascii=False)
-    if encodable(text) != text:
+    if encodable(text) != text or escaped(text, "\n") != text:
         text = json.dumps(document, indent=2)
     sys.stdout.write(text + "\n")
 
 
 def write_json_line(document: Any) -> None:  # noqa: ANN401
-    """Write a JSON document to stdout as one line; characters that end a line elsewhere are written as escapes."""
+    """Write a JSON document to stdout as one line; what ends a line elsewhere or a terminal obeys is escaped."""
     text = json.dumps(document, ensure_ascii=False)
-    if encodable(text) != text or len(text.splitlines()) > 1:
+    if encodable(text) != text or escaped(text) != text:
         text = json.dumps(document)
     sys.stdout.write(text + "\n")
 
 
 def write(text: str) -> None:
-    """Write a line of the answer to stdout."""
-    sys.stdout.write(encodable(text) + "\n")
+    """Write a line of the answer, or the lines of a table, to stdout; terminal escapes are shown, not obeyed."""
+    sys.stdout.write(encodable(escaped(text, "\n\t")) + "\n")
 
 
 def note(text: str) -> None:
-    """A remark that is not the answer, on stderr."""
-    sys.stderr.write(text + "\n")
+    """Write a remark of one line, which is not the answer, to stderr."""
+    sys.stderr.write(escaped(text, "\t") + "\n")
 
 
 def encodable(text: str) -> str:
@@ -42,7 +44,7 @@ def encodable(text: str) -> str:
 
 def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     """Aligned text table; numbers are the caller's to format."""
-    cells = [[str(cell) for cell in row] for row in [header, *rows]]
+    cells = [[escaped(str(cell)) for cell in row] for row in [header, *rows]]
     widths = [max(len(row[at]) for row in cells) for at in range(len(header))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
     lines.insert(1, "  ".join("-" * width for width in widths))

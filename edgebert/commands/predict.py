@@ -12,11 +12,13 @@ from typing import Any
 import edgebert
 from edgebert.commands.output import note, write, write_json, write_json_line
 from edgebert.errors import DataError, InputError
+from edgebert.escape import escaped
 from edgebert.examples import Columns, Example, read_by_first, read_examples
 from edgebert.measure.data import unlabelled
 from edgebert.runtime.model import Model, Text
 from edgebert.runtime.tasks import device_half
 
+TAB = "\t"
 NO_TEXT = "no text came on standard input; give TEXT, --input FILE, or one text a line"
 
 
@@ -50,7 +52,7 @@ def _write_line(text: Text, answer: Any) -> None:  # noqa: ANN401
     """Write an answer and its text, shortened to 200 characters, as one line."""
     shown = " ".join((text if isinstance(text, str) else " | ".join(text)).split())
     cut = "\t(cut short)" if getattr(answer, "truncated", False) else ""
-    write(f"{answer}\t{shown if len(shown) <= 200 else shown[:200] + '…'}{cut}")
+    write(f"{escaped(str(answer), TAB)}\t{shown if len(shown) <= 200 else shown[:200] + '…'}{cut}")
 
 
 def _answers(model: Model, arguments: argparse.Namespace, second: str | None) -> Iterable[tuple[Text, Any]]:

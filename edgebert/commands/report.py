@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 from pathlib import Path
 
 from edgebert.bundle import check_writable, disk_errors
@@ -12,6 +11,7 @@ from edgebert.errors import InputError, MissingDependencyError
 from edgebert.report import csv_table, markdown
 from edgebert.report.page import Chapter, Page, make_page
 from edgebert.report.run import Run, read_runs
+from edgebert.whole_file import write_whole
 
 FORMATS = (".html", ".md", ".csv")
 
@@ -64,6 +64,4 @@ def _summary(chapter: Chapter) -> dict[str, object]:
 def _write(path: Path, text: str) -> None:
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.partial")
-        temporary.write_text(text, encoding="utf-8", newline="")
-        os.replace(temporary, path)
+        write_whole(path, text, newline="")

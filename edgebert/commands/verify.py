@@ -6,9 +6,10 @@ import argparse
 import re
 from pathlib import Path
 
-from edgebert.bundle import bundle_hash, damages, nested, read_manifest, strangers
+from edgebert.bundle import bundle_hash, damages, nested, strangers
 from edgebert.commands.output import note, write, write_json
 from edgebert.errors import BundleError, InputError
+from edgebert.runtime.contract import read_bundle
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -17,8 +18,8 @@ def run(arguments: argparse.Namespace) -> int:
     A damaged bundle exits with 2, and each file that is not as it was written has its line.
     """
     folder = Path(arguments.bundle)
-    manifest = read_manifest(folder)
-    manifests = {folder: manifest, **{inner: read_manifest(inner) for inner in nested(folder)}}
+    manifest = read_bundle(folder)
+    manifests = {folder: manifest, **{inner: read_bundle(inner) for inner in nested(folder)}}
     found = _wrong_hash(folder, arguments.hash)
     found += [damage for place, each in manifests.items() for damage in damages(place, each)]
     others = strangers(folder, manifests)

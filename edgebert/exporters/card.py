@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from edgebert.cpu import shown_cpu
+from edgebert.escape import escaped
 from edgebert.measure.data import data_file
 from edgebert.measure.quality import shown
 from edgebert.runtime.tasks import device_half
@@ -47,7 +48,7 @@ def model_card(manifest: dict[str, Any]) -> str:
         + "; ".join(f"{file['split']} `{file['file']}` ({file['sha256'][:12]})" for file in manifest["data"]["files"]),
         "",
     ]
-    return "\n".join(lines)
+    return "\n".join(map(escaped, lines))
 
 
 def _call(manifest: dict[str, Any]) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from edgebert.bundle import bundle_hash
+from edgebert.bundle import bundle_hash, check_files, check_no_link
 from edgebert.errors import InputError, RunError
 from edgebert.examples import Example, fingerprint
 from edgebert.measure.data import read_texts
@@ -33,7 +33,7 @@ from edgebert.measure.thermal import STATE
 from edgebert.measure.variants import Variant
 from edgebert.measure.verdict import saturating, verdict
 from edgebert.measure.waterfall import waterfall
-from edgebert.runtime.encode import TextEncoder
+from edgebert.runtime.contract import open_encoder
 from edgebert.runtime.tasks import device_half
 
 Answer = dict[str, Any]
@@ -66,7 +66,10 @@ def read_workload(path: Path, manifest: dict[str, Any], bundle: Path | None = No
         DataError: The file cannot be used, or holds a text that cannot be encoded or a label that is not known.
     """
     examples = read_texts(path, manifest)
-    encoder = TextEncoder(bundle / "tokenizer.json", manifest["max_length"]) if bundle else None
+    encoder = None
+    if bundle:
+        check_files(bundle, manifest, hashes=False)
+        encoder = open_encoder(bundle, manifest)
     task = device_half(manifest["task"]).TASK(manifest, encoder)
     labelled = any(example.label is not None for example in examples)
     for example in examples:
@@ -285,6 +288,7 @@ class _Bench:
         return case
 
     def _keep_raw(self, name: str, document: dict[str, Any]) -> str:
+        check_no_link(self.out / "raw")
         write_json(self.out / f"raw/{name}.json", document)
         return f"raw/{name}.json"
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import TextIO
 
+from edgebert.escape import escaped
+
 
 @dataclass(frozen=True)
 class Step:
@@ -60,16 +62,16 @@ class Terminal:
     def __call__(self, step: Step) -> None:
         """Show a step that begins."""
         if self._stream.isatty():
-            self._stream.write("\r\x1b[K" + step.line[: shutil.get_terminal_size().columns - 1])
+            self._stream.write("\r\x1b[K" + escaped(step.line)[: shutil.get_terminal_size().columns - 1])
         elif step.what not in self._seen:
-            self._stream.write(step.line + "\n")
+            self._stream.write(escaped(step.line) + "\n")
         self._seen.add(step.what)
         self._stream.flush()
 
     def say(self, line: str) -> None:
         """Show a line that is no step."""
         self.clear()
-        self._stream.write(line + "\n")
+        self._stream.write(escaped(line) + "\n")
         self._stream.flush()
 
     def clear(self) -> None:

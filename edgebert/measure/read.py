@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any, get_args
 from edgebert.errors import InputError
 from edgebert.measure.results import FORMAT, FORMAT_VERSION
 from edgebert.measure.variants import BASELINE, Role
+from edgebert.strict_json import read_json
 
 RESULT = "result.json"
 # Names that `edgebert.pipeline` gives stage bundles, behind the bundle's name and before the runtime's.
@@ -37,6 +37,10 @@ def _is_rows(value: Any) -> bool:  # noqa: ANN401
     return isinstance(value, list) and all(map(_is_table, value))
 
 
+def _is_list(value: Any) -> bool:  # noqa: ANN401
+    return isinstance(value, list)
+
+
 def _is_text(value: Any) -> bool:  # noqa: ANN401
     return isinstance(value, str)
 
@@ -54,6 +58,7 @@ NUMBER: Check = (_is_number, "a number")
 POSITIVE: Check = (_is_positive, "a number above 0")
 TEXT: Check = (_is_text, "a text")
 TABLE: Check = (_is_table, "an object")
+LIST: Check = (_is_list, "a list")
 ROWS: Check = (_is_rows, "a list of objects")
 INTERVAL: Check = (_is_interval, "two numbers")
 TRUTH: Check = (_is_truth, "true or false")
@@ -77,6 +82,8 @@ CASE_MAY = {
     **{"hashed": TRUTH, "hash_ms": NUMBER},
     **{"operators": ROWS, "raw": TEXT, "role": ROLE},
 }
+ENVIRONMENT_MAY = {"flags": LIST}
+VERDICT_MAY = {"reasons": LIST}
 RATIO_KEYS = {"what": TEXT, "value": POSITIVE}
 # Null for fewer than three rounds.
 RATIO_MAY = {"ci_low": POSITIVE, "ci_high": POSITIVE, "rounds": NUMBER}
@@ -105,6 +112,8 @@ def read_result(path: Path) -> dict[str, Any]:
         )
     try:
         _check("", document, RESULT_KEYS, RESULT_MAY)
+        _check("environment.", document["environment"], {}, ENVIRONMENT_MAY)
+        _check("verdict.", document.get("verdict") or {}, {}, VERDICT_MAY)
         for at, ratio in enumerate(document["ratios"]):
             _check(f"ratios[{at}].", ratio, RATIO_KEYS, RATIO_MAY)
         for at, case in enumerate(document["cases"]):
@@ -128,19 +137,13 @@ def role_of(case: dict[str, Any]) -> Role:
 
 def _json(path: Path) -> Any:  # noqa: ANN401
     try:
-        text = path.read_text(encoding="utf-8")
+        return read_json(path)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; give the {RESULT} that `edgebert bench` wrote") from None
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read ({error}); give the {RESULT} that `edgebert bench` wrote") from None
-    try:
-        return json.loads(text, parse_constant=_refuse)
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise InputError(f"{path}: not valid JSON ({error}); copy it again or bench again") from None
-
-
-def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is not a JSON number")
 
 
 def _check(prefix: str, table: dict[str, Any], needed: dict[str, Check], optional: dict[str, Check]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from edgebert.measure.metrics import TEXTS_METHOD
 from edgebert.measure.pairs import Difference, Pair
 from edgebert.measure.statistics import METHOD, Ratio
 from edgebert.measure.variants import Role
+from edgebert.whole_file import write_whole
 
 FORMAT = "edgebert-result"
 FORMAT_VERSION = 1
@@ -138,6 +138,4 @@ def write_json(path: Path, document: Any) -> None:  # noqa: ANN401
     """
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(path.name + ".partial")
-        temporary.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        os.replace(temporary, path)
+        write_whole(path, json.dumps(document, indent=1, ensure_ascii=False) + "\n")

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from edgebert.bundle import check_files, read_manifest
+from edgebert.bundle import check_files
 from edgebert.errors import BundleError
+from edgebert.manifest import leads_out, read_manifest
 from edgebert.measure.suite import Suite
+from edgebert.runtime.contract import read_bundle
 
 Role = Literal["baseline", "stage", "bundle"]
 BASELINE = "fp32"
@@ -84,6 +86,8 @@ def find_baseline(folder: Path, given: str | None) -> Path:
     candidates = [Path(given)] if given else [folder / "baseline", _beside(folder) / "0-baseline"]
     for candidate in candidates:
         if candidate.is_dir():
+            if candidate.parent == folder and leads_out(candidate, folder):
+                raise BundleError(f"{candidate}: a link that leads out of the bundle; name its folder by --baseline")
             precision = read_manifest(candidate)["precision"]
             if precision != "fp32":
                 raise BundleError(f"{candidate}: a baseline is full precision, this is {precision}; give another")
@@ -100,7 +104,7 @@ def _beside(folder: Path) -> Path:
 
 
 def _variant(name: str, folder: Path, runtime: str, role: Role) -> Variant:
-    manifest = read_manifest(folder)
+    manifest = read_bundle(folder)
     check_files(folder, manifest)
     graphs = manifest["runtime"]["graphs"]
     runtime = manifest["runtime"]["default"] if runtime == "default" else runtime

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from edgebert.escape import escaped
 from edgebert.report.page import Chapter, Page
 from edgebert.report.parts import Cell, Section, Table
 
@@ -45,7 +46,7 @@ def _section(section: Section, level: int) -> Iterator[str]:
     if section.about:
         yield f"{_escaped(section.about)}\n"
     for command in section.commands:
-        yield f"```\n{command.replace('```', '` ` `')}\n```\n"
+        yield f"```\n{escaped(command).replace('```', '` ` `')}\n```\n"
     for table in section.tables:
         yield f"{_escaped(table.caption)}:\n"
         yield from _table(table)
@@ -69,4 +70,4 @@ def _cell(cell: Cell) -> str:
 
 def _escaped(text: str) -> str:
     """Text that Markdown shows as it is, on one line."""
-    return re.sub(r"([\\`*_\[\]<>|#])", r"\\\1", " ".join(text.split()))
+    return re.sub(r"([\\`*_\[\]<>|#])", r"\\\1", escaped(" ".join(text.split())))

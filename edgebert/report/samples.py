@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgebert.report.run import Case, Run
+from edgebert.strict_json import read_json
 
 Milliseconds = NDArray[np.float64]
 
@@ -54,6 +54,6 @@ def _read(folder: Path, name: str | None) -> object:
     if not path.is_relative_to(folder.resolve()):
         return None
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return read_json(path)
     except (OSError, ValueError):
         return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import tokenizers
 from tokenizers import Encoding, Tokenizer
@@ -43,8 +44,10 @@ class TextEncoder:
         check_version("tokenizers", tokenizers.__version__)
         try:
             self._tokenizer = Tokenizer.from_file(str(tokenizer_file))
-        except Exception as error:  # noqa: BLE001 - tokenizers raises bare Exception
-            raise BundleError(f"{tokenizer_file}: not a tokenizer ({error}); export the bundle again") from None
+        except BaseException as error:  # noqa: BLE001 - a panic of Rust code is no Exception
+            raise BundleError(
+                f"{tokenizer_file}: not a tokenizer ({_reason(error)}); export the bundle again"
+            ) from None
         self._tokenizer.no_padding()
         self.max_length = max_length
         self._side = (self._tokenizer.truncation or {}).get("direction", "right")
@@ -82,7 +85,7 @@ class TextEncoder:
         spaced = isinstance(self._tokenizer.pre_tokenizer, ByteLevel)
         given = [f" {word}" for word in words] if spaced else list(words)
         self._overlap(min(stride, self._room(self._tokenizer.num_special_tokens_to_add(False)) - 1))
-        encoding = self._tokenizer.encode(given, is_pretokenized=True)
+        encoding = self._tokenized(given, is_pretokenized=True)
         if all(encoding.special_tokens_mask):
             raise TextError(f"text {' '.join(words)[:40]!r} holds no token; give at least one word")
         windows = [encoding, *encoding.overflowing]
@@ -100,7 +103,7 @@ class TextEncoder:
         check_text(question, "question")
         check_text(context, "context")
         self._keep_whole()
-        encoding = self._tokenizer.encode(question, context)
+        encoding = self._tokenized(question, context)
         parts = encoding.sequence_ids
         asked, found = parts.count(0), parts.count(1)
         room = self._room(len(parts) - found)
@@ -116,6 +119,14 @@ class TextEncoder:
         if not any(stretches):
             raise TextError(f"context {context[:40]!r} holds no token; give at least one word")
         return _windows(encoding, stretches, first, room, min(stride, room // 2))
+
+    def special_tokens(self, pair: bool) -> int:
+        """Count the special tokens around a text or a pair."""
+        return int(self._tokenizer.num_special_tokens_to_add(pair))
+
+    def has_id(self, number: int) -> bool:
+        """Say whether a number is below the vocabulary's size or is a token's id."""
+        return number < self.vocabulary_size or (number < 1 << 32 and self._tokenizer.id_to_token(number) is not None)
 
     @property
     def vocabulary_size(self) -> int:
@@ -139,7 +150,7 @@ class TextEncoder:
     def _encoded(self, text: str, text_pair: str | None) -> Encoded:
         # Cut here: of two long texts tokenizers would make every combination of what is left over.
         self._keep_whole()
-        encoding = self._tokenizer.encode(text, text_pair)
+        encoding = self._tokenized(text, text_pair)
         found = set(encoding.sequence_ids)
         if 0 not in found:
             raise TextError(f"text {text[:40]!r} holds no token; give at least one word")
@@ -148,6 +159,17 @@ class TextEncoder:
         if len(encoding) <= self.max_length:
             return Encoded(encoding.ids, encoding.type_ids)
         return _cut(encoding, self.max_length, self._side)
+
+    def _tokenized(self, *texts: Any, **options: Any) -> Encoding:  # noqa: ANN401
+        """Run the tokenizer.
+
+        Raises:
+            TextError: It cannot encode the text.
+        """
+        try:
+            return self._tokenizer.encode(*texts, **options)
+        except BaseException as error:  # noqa: BLE001 - a panic of Rust code is no Exception
+            raise TextError(f"the bundle's tokenizer cannot encode the text ({_reason(error)})") from None
 
     def _room(self, taken: int) -> int:
         """Tokens left in a window."""
@@ -163,6 +185,17 @@ class TextEncoder:
         if self._stride is not None:
             self._tokenizer.no_truncation()
             self._stride = None
+
+
+def _reason(error: BaseException) -> str:
+    """First line of an error of tokenizers: a bare Exception, or a panic, which is no Exception.
+
+    Raises:
+        BaseException: The error itself, if it is an interrupt or an exit.
+    """
+    if isinstance(error, KeyboardInterrupt | SystemExit | GeneratorExit | MemoryError):
+        raise error
+    return f"{(str(error).splitlines() or [type(error).__name__])[0]:.200}"
 
 
 def _cut(encoding: Encoding, max_length: int, side: str) -> Encoded:

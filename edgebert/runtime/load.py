@@ -8,12 +8,12 @@ from typing import Any
 from edgebert.bundle import bundle_hash, check_files, read_manifest
 from edgebert.cpu import saturation, this_cpu, warn_once
 from edgebert.errors import BundleError, InputError
+from edgebert.runtime.contract import check_graph, make_task, open_encoder
 from edgebert.runtime.cores import core_count
 from edgebert.runtime.cuda_graphs import open_cuda
-from edgebert.runtime.encode import TextEncoder
 from edgebert.runtime.model import Model
 from edgebert.runtime.origin import Origin, Provider
-from edgebert.runtime.session import CPU, CUDA, OnnxSession, OpenVinoSession, Session, UnpaddedSession, bucket_lengths
+from edgebert.runtime.session import CPU, CUDA, OnnxSession, OpenVinoSession, UnpaddedSession, bucket_lengths
 from edgebert.runtime.tasks import device_half
 
 MOST_THREADS = 1024
@@ -30,16 +30,14 @@ def load_bundle(
     """Open a bundle; see `edgebert.load`. `arena` and a provider in place of the profile's are ONNX Runtime's alone."""
     manifest = read_manifest(path)
     check_files(path, manifest, hashes=verify)
-    try:
-        half = device_half(manifest["task"])
-    except ValueError as error:
-        raise BundleError(f"{path}: {error}; update edgebert") from None
+    make_task(path, manifest, None)
     if threads is not None and not (isinstance(threads, int) and 1 <= threads <= MOST_THREADS):
         raise InputError(f"threads is {threads!r}; give 1 to {MOST_THREADS}")
-    encoder = TextEncoder(path / "tokenizer.json", manifest["max_length"])
+    task = make_task(path, manifest, open_encoder(path, manifest))
     session = open_session(path, manifest, runtime, threads, arena, provider=provider)
     _warn_of_saturation(path, manifest, runtime, provider)
-    model: Model = getattr(half, "MODEL", Model)(manifest, half.TASK(manifest, encoder), session)
+    check_graph(path, manifest, task, session)
+    model: Model = getattr(device_half(manifest["task"]), "MODEL", Model)(manifest, task, session)
     model.opened_from(
         Origin(path.absolute(), bundle_hash(path), runtime, threads, verify, arena, provider),
         runtime or manifest["runtime"]["default"],
@@ -72,7 +70,7 @@ def open_session(
     arena: bool = True,
     profile: Path | None = None,
     provider: Provider | None = None,
-) -> Session:
+) -> OnnxSession | OpenVinoSession:
     """Session of a bundle's graph for a runtime; with `profile`, one that keeps the time of every operator.
 
     Raises:
@@ -95,7 +93,7 @@ def open_session(
         buckets = bucket_lengths(choice["length_buckets"], manifest["max_length"])
         return open_cuda(graph, threads, buckets, arena, options)
     kind, unpadded = OnnxSession, manifest["runtime"].get("unpadded")
-    # Its weights are in the other file, and ONNX Runtime follows no link out of the folder to them.
-    if unpadded and name == CPU and graph.resolve().parent == path.resolve():
+    # Its weights are in the other file: ONNX Runtime finds them where no link leads out of the folder (`check_files`).
+    if unpadded and name == CPU:
         kind, graph = UnpaddedSession, path / unpadded
     return kind(graph, threads, name, fuse_everything, arena, profile, options)

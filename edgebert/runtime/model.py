@@ -27,6 +27,11 @@ class Task(Protocol):
 
     OUTPUTS: ClassVar[Mapping[str, bool]]
 
+    @property
+    def widths(self) -> Sequence[int | None]:
+        """Columns of the graph's outputs, in their order; None for any number."""
+        ...
+
     def encode(self, given: Any) -> list[Encoded]:  # noqa: ANN401
         """Token ids of one input: one window, or several where it is longer than the model."""
         ...

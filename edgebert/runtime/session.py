@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from edgebert.errors import BundleError, MissingDependencyError, TextError
+from edgebert.errors import BundleError, MissingDependencyError, RunError, TextError
 from edgebert.runtime.batches import ANY_LENGTHS, EQUAL_LENGTHS, LIKE_LENGTHS, SPARE_TOKENS, Batching
 from edgebert.runtime.cores import core_count
 from edgebert.runtime.turns import Turns
@@ -78,16 +78,7 @@ class OnnxSession:
             MissingDependencyError: The provider is not in this build of ONNX Runtime, its libraries do not load, or
                 this ONNX Runtime is too old.
         """
-        try:
-            import onnxruntime
-        except ImportError:
-            raise MissingDependencyError("onnxruntime is not installed; pip install edgebert") from None
-        check_version("onnxruntime", onnxruntime.__version__)
-        available = onnxruntime.get_available_providers()
-        if provider not in available:
-            raise MissingDependencyError(
-                f"provider {provider} is not in this onnxruntime (it has {', '.join(available)}); install its package"
-            )
+        onnxruntime = _import_with(provider)
         options = _options(onnxruntime, threads, arena, profile)
         self._turns = Turns(RUNS_A_CORE * core_count())
         if provider != CPU:
@@ -106,7 +97,9 @@ class OnnxSession:
                 enable_fallback=0,
             )
         except Exception as error:  # noqa: BLE001 - onnxruntime raises its own kinds, none of them public
-            raise BundleError(f"{graph}: ONNX Runtime cannot open it ({str(error).splitlines()[0]})") from None
+            raise BundleError(f"{graph}: ONNX Runtime cannot open it ({_first_line(error)})") from None
+        self.input_names = [each.name for each in self._session.get_inputs()]
+        self.output_widths = {each.name: _fixed(each.shape) for each in self._session.get_outputs()}
         # ONNX Runtime goes on without a provider whose libraries it cannot load.
         if provider not in self._session.get_providers():
             raise MissingDependencyError(
@@ -118,10 +111,15 @@ class OnnxSession:
 
         Raises:
             TextError: A row is all padding.
+            BundleError: The graph does not take the inputs: an id or a length is beyond its tables.
+            RunError: Too little memory.
         """
         check_rows(inputs)
-        with self._turns:
-            return tuple(self._session.run(None, inputs))
+        try:
+            with self._turns:
+                return tuple(self._session.run(None, inputs))
+        except Exception as error:  # noqa: BLE001 - onnxruntime raises its own kinds, none of them public
+            raise _run_error(error) from None
 
     def end_profiling(self) -> Path:
         """Close the file with the time of every operator; the session must have been opened with `profile`."""
@@ -149,7 +147,8 @@ def _options(onnxruntime: Any, threads: int, arena: bool, profile: Path | None) 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    options.log_severity_level = 3
+    # What it would log as an error, it raises too.
+    options.log_severity_level = 4
     options.enable_cpu_mem_arena = arena
     if profile is not None:
         options.enable_profiling, options.profile_file_prefix = True, str(profile)
@@ -160,6 +159,41 @@ def _providers(provider: str, options: Mapping[str, str]) -> list[tuple[str, dic
     """The provider, and those that take over the operators it lacks."""
     others = {CPU: [], TENSORRT: [CUDA, CPU]}.get(provider, [CPU])
     return [(provider, dict(options)), *((name, {}) for name in others)]
+
+
+def _import_with(provider: str) -> Any:  # noqa: ANN401
+    """Import ONNX Runtime, and check that it has a provider.
+
+    Raises:
+        MissingDependencyError: It is not installed, or was built without the provider.
+    """
+    try:
+        import onnxruntime
+    except ImportError:
+        raise MissingDependencyError("onnxruntime is not installed; pip install edgebert") from None
+    check_version("onnxruntime", onnxruntime.__version__)
+    available = onnxruntime.get_available_providers()
+    if provider not in available:
+        raise MissingDependencyError(
+            f"provider {provider} is not in this onnxruntime (it has {', '.join(available)}); install its package"
+        )
+    return onnxruntime
+
+
+def _fixed(shape: Sequence[Any]) -> int | None:
+    """Last dimension of a shape, None if it depends on the inputs."""
+    return shape[-1] if shape and isinstance(shape[-1], int) else None
+
+
+def _run_error(error: Exception) -> BundleError | RunError:
+    """Error of a run: too little memory, or a graph that does not take the inputs that its manifest promises."""
+    if "alloc" in str(error):
+        return RunError(f"ONNX Runtime has too little memory ({_first_line(error)}); free some, or give fewer texts")
+    return BundleError(f"ONNX Runtime cannot run the bundle's graph ({_first_line(error)}); export the bundle again")
+
+
+def _first_line(error: Exception) -> str:
+    return f"{(str(error).splitlines() or [type(error).__name__])[0]:.300}"
 
 
 def _load_cuda(onnxruntime: Any) -> None:  # noqa: ANN401
@@ -199,6 +233,13 @@ def check_rows(inputs: Mapping[str, Ids]) -> None:
         raise TextError(f"{row} of a batch of {len(mask)} is all padding; give each text at least one token")
 
 
+def _static(shape: Any) -> int | None:  # noqa: ANN401
+    """Last dimension of an OpenVINO shape, None if it depends on the inputs."""
+    if shape.rank.is_dynamic or not len(shape) or shape[len(shape) - 1].is_dynamic:
+        return None
+    return int(shape[len(shape) - 1].get_length())
+
+
 class OpenVinoSession:
     """OpenVINO on the CPU; batches are padded to a few lengths, for it compiles anew for every length it meets."""
 
@@ -230,9 +271,11 @@ class OpenVinoSession:
             core = openvino.Core()
             compiled = core.compile_model(core.read_model(str(graph)), "CPU", settings)
         except RuntimeError as error:
-            raise BundleError(f"{graph}: OpenVINO cannot open it ({str(error).splitlines()[0]})") from None
+            raise BundleError(f"{graph}: OpenVINO cannot open it ({_first_line(error)})") from None
         self._request: Any = compiled.create_infer_request()
         self._outputs = len(compiled.outputs)
+        self.input_names = [each.get_any_name() for each in compiled.inputs]
+        self.output_widths = {each.get_any_name(): _static(each.get_partial_shape()) for each in compiled.outputs}
         self._buckets = length_buckets
         self.batching = Batching(SPARE_TOKENS, tuple(length_buckets))
         self._turn = threading.Lock()
@@ -248,7 +291,10 @@ class OpenVinoSession:
         check_rows(inputs)
         padded = padded_to_bucket(inputs, self._buckets)
         with self._turn:
-            self._request.infer(padded, share_inputs=True)
+            try:
+                self._request.infer(padded, share_inputs=True)
+            except RuntimeError as error:
+                raise RunError(f"OpenVINO cannot run the graph ({_first_line(error)})") from None
             return tuple(self._request.get_output_tensor(at).data.copy() for at in range(self._outputs))
 
     def operator_times(self) -> list[tuple[str, str, float]]:

@@ -17,7 +17,7 @@ from edgebert.runtime.model import single_or_pair
 from edgebert.runtime.prediction import Prediction
 from edgebert.runtime.words import Words, split_words
 from edgebert.settings import within
-from edgebert.tags import OUTSIDE, OnInvalid, Scheme, may_follow, repaired, spans, tags_of
+from edgebert.tags import OUTSIDE, OnInvalid, Scheme, check_tags, may_follow, repaired, spans, tags_of
 
 BORDERLESS = 1 << 30
 
@@ -79,8 +79,12 @@ class Tagger:
             values: As the training files wrote them.
             settings: The scheme that both follow, and the stride.
             encoder: Of the model; it is used when a text comes.
+
+        Raises:
+            ValueError: The tags are not those of the scheme.
         """
         self.tags, self.settings = list(tags), settings
+        check_tags(self.tags, settings.scheme)
         self._encoder = encoder
         self._numbers = {tag: at for at, tag in enumerate(self.tags)} | {tag: at for at, tag in enumerate(values)}
         self._outside = self.tags.index(OUTSIDE)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from manifests import rewrite
 
 from edgebert.cli import main
 from edgebert.measure.cost import macs, read_cost
@@ -78,11 +79,7 @@ def test_an_unknown_profile_is_refused_before_anything_is_measured(
 def test_bundles_from_before_the_counting_are_measured_without_a_roofline(
     bundle_copy: Path, built: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path = bundle_copy / "manifest.json"
-    manifest = json.loads(path.read_text())
-    del manifest["cost"]
-    manifest["precision"] = "fp32"
-    path.write_text(json.dumps(manifest))
+    rewrite(bundle_copy, cost=[], precision="fp32")
     (tmp_path / "s.toml").write_text(SUITE)
     arguments = ["--suite", str(tmp_path / "s.toml"), "--baseline", str(bundle_copy), "--out", str(tmp_path / "out")]
     assert main(["bench", str(bundle_copy), *arguments, "--estimate", "graviton3", "--json"]) == 0

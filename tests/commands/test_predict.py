@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 import pytest
 from command_line import Run, refused
+from manifests import rewrite
 
 # Standard input as it is in a UTF-8 locale; in the C locale Python lets wrong bytes through as surrogates.
 STRICT = {**os.environ, "PYTHONIOENCODING": "utf-8:strict"}
@@ -273,7 +274,7 @@ def test_an_option_that_is_not_known_is_wrong_use(built: Path, run: Run) -> None
 def test_predict_reads_the_columns_that_the_bundle_was_made_from(bundle_copy: Path, tmp_path: Path, run: Run) -> None:
     manifest = json.loads((bundle_copy / "manifest.json").read_text())
     manifest["data"]["columns"]["text"] = "sentence"
-    (bundle_copy / "manifest.json").write_text(json.dumps(manifest))
+    rewrite(bundle_copy, data=manifest["data"])
     rows = tmp_path / "rows.tsv"
     rows.write_text("sentence\tlabel\na good film\tpos\n")
     code, out, _ = run("predict", bundle_copy, "--input", rows)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from command_line import Run, refused
+from manifests import rewrite
 
 from edgebert.cli import main
 from edgebert.errors import BundleError
@@ -47,8 +48,7 @@ def test_verify_reads_the_baseline_inside_too(bundle_copy: Path, built: Path, ru
 def test_an_altered_manifest_is_found_by_the_hash(bundle_copy: Path, run: Run) -> None:
     expected = json.loads(run("verify", bundle_copy, "--json")[1])["hash"]
     assert run("verify", bundle_copy, "--hash", expected[:16].upper())[0] == 0
-    manifest = bundle_copy / "manifest.json"
-    manifest.write_text(manifest.read_text().replace('"name": "tiny"', '"name": "tony"'))
+    rewrite(bundle_copy, name="tony")
     code, out, err = run("verify", bundle_copy, "--hash", expected[:16], "--json")
     assert (code, json.loads(out)["whole"]) == (2, False)
     assert f"expected {expected[:16]}; another bundle, or its manifest is altered" in err

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from manifests import rewrite
 
 from edgebert.errors import RunError
 from edgebert.examples import Example
@@ -168,10 +169,9 @@ def test_a_real_probe_finds_the_middle_text_and_the_peaks_at_its_length(built: P
 @pytest.mark.parametrize("scenario", ["probe", "operators"])
 def test_a_targets_provider_goes_before_the_profiles(scenario: str, bundle_copy: Path) -> None:
     """A target that measures on another provider than the bundle was exported for is probed on that one too."""
-    path = bundle_copy / "manifest.json"
-    manifest = json.loads(path.read_text())
-    manifest["profile"]["export"]["provider"] = "NoSuchExecutionProvider"
-    path.write_text(json.dumps(manifest))
+    profile = json.loads((bundle_copy / "manifest.json").read_text())["profile"]
+    profile["export"]["provider"] = "NoSuchExecutionProvider"
+    rewrite(bundle_copy, profile=profile)
     job = {"bundle": str(bundle_copy), "runtime": "onnxruntime", "threads": 1, "scenario": scenario, "length": 8}
     job |= {"ids": [[5] * 8], "warmup": 0, "samples": 1, "batch_size": 1}
     job |= {"shapes": [(32, 64, 2)], "precisions": ["fp32"], "rows": [8], "provider": ["CPUExecutionProvider", {}]}

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from edgebert.errors import BundleError
 from edgebert.measure.gemm import gemm_graph
 from edgebert.runtime import session as session_module
 from edgebert.runtime.session import CPU, RUNS_A_CORE, OnnxSession
@@ -66,7 +67,7 @@ def test_a_run_that_fails_gives_its_turn_back(session: OnnxSession) -> None:
 
     session._session = Failing()
     for _ in range(2 * RUNS_A_CORE + 1):
-        with pytest.raises(RuntimeError, match="no"):
+        with pytest.raises(BundleError, match=r"cannot run the bundle.s graph \(no\)"):
             session.run(BATCH)
     session._session = crowd = Crowd(1)
     crowd.gate.set()

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
+from edgebert.errors import RunError
 from edgebert.measure.process import last_line
 from edgebert.measure.targets import keeper
 
@@ -26,6 +27,21 @@ class Lost(Exception):
     def __init__(self, code: int, complaint: str) -> None:
         super().__init__(complaint)
         self.code, self.complaint = code, complaint
+
+
+def _answer(text: str) -> dict[str, Any]:
+    """Parse an answer.
+
+    Raises:
+        RunError: It is no JSON object.
+    """
+    try:
+        answer = json.loads(text)
+    except (ValueError, RecursionError):
+        answer = None
+    if not isinstance(answer, dict):
+        raise RunError(f"the other machine answers {text.strip():.80}, which EdgeBERT never says; check the machine")
+    return answer
 
 
 class Channel:
@@ -71,9 +87,8 @@ class Channel:
             text = line.decode("utf-8", "replace")
             if text.startswith(keeper.MARK):
                 self._noise = ""
-                answer: dict[str, Any] = json.loads(text.removeprefix(keeper.MARK))
-                return answer
-            self._noise += text
+                return _answer(text.removeprefix(keeper.MARK))
+            self._noise = (self._noise + text)[-BLOCK:]
         raise self._lost()
 
     def tell(self, message: dict[str, Any], payload: Path | None = None) -> None:

@@ -27,11 +27,26 @@ from typing import Any
 MARK = "edgebert: "
 BLOCK = 1 << 16
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+# A new file, or an error: no file that is there already, and no link, is written through.
+NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 ENDINGS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 
 class Closed(Exception):
     """The connection has ended."""
+
+
+def inside(folder: str, path: object) -> str:
+    """Give the location of a received file.
+
+    Raises:
+        ValueError: The path is not a plain relative one, or a link leads out of the folder.
+    """
+    if folder and isinstance(path, str) and "\0" not in path and not {"", ".", ".."} & set(path.split("/")):
+        place, root = os.path.join(folder, path), os.path.realpath(folder)
+        if os.path.commonpath([root, os.path.realpath(os.path.dirname(place))]) == root:
+            return place
+    raise ValueError(f"refuses to write {path!r:.80}, which is not below its folder")
 
 
 class Connection:
@@ -41,6 +56,7 @@ class Connection:
         self.events: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
         self.folder = ""
         self.write_error = ""
+        self.refused = False
         self.silence_s = 60.0
         self._heard = time.monotonic()
         self._left = b""
@@ -54,7 +70,7 @@ class Connection:
                     self._put(message["path"], message["bytes"])
                 elif message["op"] != "beat":
                     self.events.put(message)
-        except (Closed, ValueError, OSError):
+        except (Closed, ValueError, KeyError, TypeError, RecursionError, OSError):
             self.events.put(None)
 
     def next(self) -> dict[str, Any]:
@@ -81,18 +97,20 @@ class Connection:
             line = line[os.write(1, line) :]
 
     def _put(self, path: str, size: int) -> None:
-        """Write a file; what cannot be written is passed over, and `write_error` says why."""
-        place = os.path.join(self.folder, path)
+        """Write a new file; what cannot be written is passed over, and `write_error` says why."""
         blocks = self._blocks(size)
         try:
+            place = inside(self.folder, path)
             os.makedirs(os.path.dirname(place), exist_ok=True)
-            with open(place, "wb") as opened:
+            with os.fdopen(os.open(place, NEW, 0o600), "wb") as opened:
                 for block in blocks:
                     opened.write(block)
+        except ValueError as error:
+            self.refused, self.write_error = True, str(error)
         except OSError as error:
-            self.write_error = error.strerror or str(error)
-            for _ in blocks:
-                continue
+            self.write_error = self.write_error if self.refused else error.strerror or str(error)
+        for _ in blocks:  # what is left of a file that was not written
+            continue
 
     def _line(self) -> bytes:
         while b"\n" not in self._left:
@@ -140,7 +158,7 @@ def serve(connection: Connection) -> None:
             connection.answer(hello(connection, message))
         elif message["op"] == "ready":
             compile_sources(connection.folder)
-            connection.answer({"write_error": connection.write_error})
+            connection.answer({"write_error": connection.write_error, "refused": connection.refused})
         elif message["op"] == "run":
             connection.answer(run_or_full(connection, message))
 

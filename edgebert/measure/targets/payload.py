@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import edgebert
-from edgebert.bundle import MANIFEST
+from edgebert.errors import BundleError
+from edgebert.manifest import MANIFEST, leads_out, path_fault
 from edgebert.measure.variants import Variant
 from edgebert.slots import slot_folder
 
@@ -25,15 +26,30 @@ def device_half() -> Files:
 
 
 def bundle_files(variants: Sequence[Variant]) -> tuple[Files, dict[str, str]]:
-    """Files of every bundle by their place under a folder, and the place of every bundle's folder."""
+    """Files of every bundle by their place under a folder, and the place of every bundle's folder.
+
+    Raises:
+        BundleError: A path of a manifest leads out of its folder.
+    """
     files: Files = {}
     places: dict[str, str] = {}
     for variant in variants:
         if str(variant.folder) not in places:
             place = places[str(variant.folder)] = f"bundles/{len(places)}"
             for name in [MANIFEST, *(entry["path"] for entry in variant.manifest["files"])]:
-                files[f"{place}/{name}"] = variant.folder / name
+                files[f"{place}/{name}"] = _below(variant.folder, name)
     return files, places
+
+
+def _below(folder: Path, name: str) -> Path:
+    """Give the location of a bundle's file.
+
+    Raises:
+        BundleError: It is not below the folder, links resolved.
+    """
+    if path_fault(name) or leads_out(folder / name, folder):
+        raise BundleError(f"{folder}: the path {name!r:.80} leads out of the bundle; export the bundle again")
+    return folder / name
 
 
 def data_files(path: Path) -> tuple[Files, dict[str, str]]:

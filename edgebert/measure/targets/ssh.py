@@ -31,6 +31,9 @@ NO_PYTHON = 96
 PYTHONS = '"${EDGEBERT_PYTHON:-}" python3 python3.14 python3.13 python3.12 python3.11'
 OPTIONS = ["BatchMode=yes", "ConnectTimeout=10", "ServerAliveInterval=15", "ServerAliveCountMax=4"]
 OPTIONS += ["ControlMaster=no", "ControlPath=none", "ClearAllForwardings=yes", "ForwardAgent=no"]
+# What the far end says first. Its folder is one that tempfile made: an absolute path without "..", our prefix last.
+GREETING = {"folder": str, "free_bytes": int, "machine": str, "bits": int, "python": str, "import_error": str}
+FOLDER = r"(/(?!\.{1,2}/)[^/\x00-\x1f]+)*/edgebert-[a-z0-9_]{4,32}"
 REMEDIES = {
     "Permission denied": "give it a key that it takes (ssh-copy-id, or IdentityFile in ~/.ssh/config)",
     "Host key verification failed": "connect once by hand and check its host key",
@@ -123,7 +126,7 @@ def _greet(name: str, channel: Channel, python: str, size: int, variants: Sequen
     modules += ["openvino"] * any(variant.runtime == "openvino" for variant in variants)
     message = {"op": "hello", "silence_s": SILENCE_S, "bytes": size + MARGIN_BYTES, "modules": modules}
     try:
-        return channel.ask(message) | {"needed_bytes": size + MARGIN_BYTES, "modules": modules}
+        there = channel.ask(message)
     except Lost as lost:
         if lost.code == NO_PYTHON:
             tried = python or "python3"
@@ -134,6 +137,22 @@ def _greet(name: str, channel: Channel, python: str, size: int, variants: Sequen
         else:
             reason = f"no program can be run there ({lost.complaint}); give a user with a shell"
         raise InputError(f"{name}: {reason}") from None
+    _check_greeting(name, there)
+    return there | {"needed_bytes": size + MARGIN_BYTES, "modules": modules}
+
+
+def _check_greeting(name: str, there: dict[str, Any]) -> None:
+    """Refuse a greeting of another form: its folder is later removed.
+
+    Raises:
+        RunError: A value is missing, is of another type, or the folder is no temporary folder of ours.
+    """
+    wrong = [key for key, kind in GREETING.items() if type(there.get(key)) is not kind]
+    if not wrong and there["folder"] and not re.fullmatch(FOLDER, there["folder"]):
+        wrong = ["folder"]
+    if wrong:
+        value = repr(there.get(wrong[0]))[:80]
+        raise RunError(f"{name}: the machine answers {wrong[0]} {value}, which EdgeBERT never says; check the machine")
 
 
 def _check(name: str, there: dict[str, Any], variants: Sequence[Variant], progress: Progress) -> None:
@@ -162,9 +181,11 @@ def _copy(name: str, channel: Channel, files: Files, progress: Progress) -> None
     progress(f"{name}: copying {size / 1e6:.1f} MB")
     for place, path in files.items():
         channel.tell({"op": "put", "path": place, "bytes": path.stat().st_size}, path)
-    error = channel.ask({"op": "ready"})["write_error"]
-    if error:
-        raise _full(name, error)
+    answer = channel.ask({"op": "ready"})
+    if answer.get("refused"):
+        raise InputError(f"{name}: {answer.get('write_error')}; give another file name")
+    if answer.get("write_error"):
+        raise _full(name, str(answer["write_error"]))
 
 
 def _machine(name: str, channel: Channel, places: dict[str, str]) -> Machine:
@@ -180,12 +201,15 @@ def _machine(name: str, channel: Channel, places: dict[str, str]) -> Machine:
             raise _cut(name, lost) from None
         usable = True
         if "full" in answer:
-            raise _full(name, answer["full"])
+            raise _full(name, str(answer["full"]))
         if "overtime" in answer:
             raise process.overtime(job)
         if "failed" in answer:
-            raise process.failure(job, answer["failed"])
-        return process.with_cold_start(answer["document"], answer["spawned_ns"])
+            raise process.failure(job, str(answer["failed"]))
+        document, spawned_ns = answer.get("document"), answer.get("spawned_ns")
+        if not isinstance(document, dict) or type(spawned_ns) is not int:
+            raise process.failure(job, f"{name} answers without a result; check the machine")
+        return process.with_cold_start(document, spawned_ns)
 
     def environment() -> dict[str, Any]:
         if not usable:  # what is asked for at the end of a run that was cut or interrupted can no longer be known

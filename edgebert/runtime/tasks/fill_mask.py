@@ -109,6 +109,11 @@ class FillMask:
         self.top_k = Settings(**manifest["head"]["settings"]).top_k
         self.encoder = encoder
 
+    @property
+    def widths(self) -> Sequence[int | None]:
+        """Columns of the graph's outputs; None for any number."""
+        return (None,)
+
     def mask(self) -> tuple[str, int]:
         """The tokenizer's own mask token, and its number.
 

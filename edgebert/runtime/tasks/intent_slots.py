@@ -59,9 +59,14 @@ class IntentSlots:
         head = manifest["head"]
         settings = fill(Settings, head["settings"], "manifest.json")
         self.labels: list[str] = manifest["labels"]
-        self.tagger = Tagger(head["tags"], (), settings, encoder)
+        self.tagger = Tagger(head.get("tags", ()), (), settings, encoder)
         self._intents: dict[str, str] = {name: name for name in self.labels}
         self._intents |= dict(zip(manifest["data"].get("label_values", ()), self.labels, strict=False))
+
+    @property
+    def widths(self) -> Sequence[int | None]:
+        """Columns of the graph's outputs; None for any number."""
+        return (len(self.labels), len(self.tagger.tags))
 
     def encode(self, given: str | Words) -> list[Encoded]:
         """Windows that share tokens, where the text is too long for one."""

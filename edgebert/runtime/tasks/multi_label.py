@@ -113,12 +113,19 @@ class MultiLabel:
     def __init__(self, manifest: dict[str, Any], encoder: TextEncoder) -> None:
         """Take labels, thresholds and number of texts from a manifest."""
         self.labels: list[str] = manifest["labels"]
-        self.thresholds: list[float] = manifest["head"]["thresholds"]
+        self.thresholds: list[float] = manifest["head"].get("thresholds", [])
         self.segments: int = manifest["segments"]
+        if len(self.thresholds) != len(self.labels):
+            raise ValueError(f"head.thresholds has {len(self.thresholds)} entries for {len(self.labels)} labels")
         self._encoder = encoder
         # A data file gives labels as the training data wrote them or as the bundle names them.
         self._numbers = {name: index for index, name in enumerate(self.labels)}
         self._numbers |= {value: index for index, value in enumerate(manifest["data"].get("label_values", []))}
+
+    @property
+    def widths(self) -> Sequence[int | None]:
+        """Columns of the graph's outputs; None for any number."""
+        return (len(self.labels),)
 
     def encode(self, given: Text) -> list[Encoded]:
         """One window, cut where the text is too long."""

@@ -117,6 +117,11 @@ class QuestionAnswering:
         self.threshold: float = head.get("no_answer_threshold", DEFAULT_THRESHOLD)
         self._encoder = encoder
 
+    @property
+    def widths(self) -> Sequence[int | None]:
+        """Columns of the graph's outputs; None for any number."""
+        return (None, None)
+
     def encode(self, given: Text) -> list[Encoded]:
         """Windows of the context, each behind the whole question.
 

@@ -89,6 +89,11 @@ class Regression:
         self.segments: int = manifest["segments"]
         self._encoder = encoder
 
+    @property
+    def widths(self) -> Sequence[int | None]:
+        """Columns of the graph's outputs; None for any number."""
+        return (1,)
+
     def encode(self, given: Text) -> list[Encoded]:
         """One window, cut where the text is too long."""
         given = single_or_pair(self.segments, given)

@@ -121,6 +121,11 @@ class SentenceSimilarity:
         self.settings = Settings(**manifest["head"]["settings"])
         self._encoder = encoder
 
+    @property
+    def widths(self) -> Sequence[int | None]:
+        """Columns of the graph's outputs; None for any number."""
+        return (None,)
+
     def encode(self, given: Text) -> list[Encoded]:
         """One window a text, behind the default prompt, cut where the text is too long."""
         texts = single_or_pair(2, given) if isinstance(given, tuple) else (given,)

@@ -65,6 +65,11 @@ class TextClassification:
         self._numbers = {name: index for index, name in enumerate(self.labels)}
         self._numbers |= {value: index for index, value in enumerate(manifest["data"].get("label_values", []))}
 
+    @property
+    def widths(self) -> Sequence[int | None]:
+        """Columns of the graph's outputs; None for any number."""
+        return (len(self.labels),)
+
     def encode(self, given: Text) -> list[Encoded]:
         """One window, cut where the text is too long."""
         given = single_or_pair(self.segments, given)

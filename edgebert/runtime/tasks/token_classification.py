@@ -54,6 +54,11 @@ class TokenClassification:
         settings = fill(Settings, manifest["head"]["settings"], "manifest.json")
         self.tagger = Tagger(manifest["labels"], manifest["data"].get("label_values", ()), settings, encoder)
 
+    @property
+    def widths(self) -> Sequence[int | None]:
+        """Columns of the graph's outputs; None for any number."""
+        return (len(self.tagger.tags),)
+
     def encode(self, given: str | Words) -> list[Encoded]:
         """Windows that share tokens, where the text is too long for one."""
         return self.tagger.encode(given)

@@ -1,6 +1,5 @@
 """What every target has in common: its name, the files that go there, one line for what is no target."""
 
-import json
 import os
 import subprocess
 import sys
@@ -8,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from manifests import rewrite
 from targets_helpers import make_variant
 
 from edgebert.cli import main
@@ -29,7 +29,7 @@ def test_local_is_the_processor_for_a_bundle_of_a_gpu_too(bundle_copy: Path, man
     profile = manifest["profile"]
     gpu = {**profile, "export": {**profile["export"], "provider": "CUDAExecutionProvider"}}
     for_gpu, said = {**manifest, "profile": gpu}, list[str]()
-    (bundle_copy / "manifest.json").write_text(json.dumps(for_gpu), encoding="utf-8")
+    rewrite(bundle_copy, profile=gpu)
     variant = Variant("bundle", bundle_copy, for_gpu, "onnxruntime")
     job = {"bundle": str(bundle_copy), "runtime": "onnxruntime", "threads": 1, "warmup": 1, "samples": 2}
     job |= {"length": 0, "texts": ["a good film"], "batch_size": 1, "scenario": "offline"}

@@ -1,0 +1,340 @@
+"""Strict reading of a bundle's manifest: any JSON document is either valid or ends in one BundleError.
+
+`Manifest` describes the values that EdgeBERT reads. Keys that it does not name are kept and ignored, so that a bundle
+of a later minor version still opens. What depends on the task (settings of the head, thresholds, widths of the graph's
+outputs) is checked by `edgebert.runtime.contract`. Standard library only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from edgebert.errors import BundleError, SettingsError
+from edgebert.escape import escaped
+from edgebert.settings import fill, required_within, within
+from edgebert.strict_json import read_json
+
+FORMAT = "edgebert-bundle"
+FORMAT_VERSION = 1
+# From minor version 1 on the manifest carries its own hash. Bundles without `format_minor` are of minor version 0.
+FORMAT_MINOR = 1
+MANIFEST = "manifest.json"
+TOKENIZER = "tokenizer.json"
+SELF_HASH = "manifest_sha256"
+LEADS_OUT = "a link that leads out of the bundle; copy the folder with its files in place of links"
+AGAIN = "export the bundle again or copy it again"
+LARGEST = 1 << 53
+
+SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+def path_fault(name: str) -> str:
+    """Say what is wrong with the path of a file inside a bundle; "" if it is a plain relative POSIX path."""
+    if not name or name != escaped(name):
+        return "is empty or holds control characters"
+    if name.startswith("/") or "\\" in name or ":" in name:
+        return "is absolute, or holds a backslash or a colon"
+    # Windows drops spaces and dots at the end of a part.
+    if any(part.rstrip(". ") != part or not part for part in name.split("/")):
+        return "has an empty part, or one that ends in a dot or a space"
+    return ""
+
+
+def check_path(name: str) -> None:
+    """Refuse a path that is not a plain relative one below the bundle.
+
+    Raises:
+        ValueError: Says which rule it breaks.
+    """
+    if fault := path_fault(name):
+        raise ValueError(f"path {name!r:.80} {fault}; expected a relative path below the bundle, such as a/b.onnx")
+
+
+@dataclass(frozen=True)
+class FileEntry:
+    """One file of the bundle."""
+
+    path: str
+    sha256: str
+    bytes: int = required_within(0, LARGEST)
+
+    def __post_init__(self) -> None:
+        """Refuse a path that leaves the bundle, and a hash that is none."""
+        check_path(self.path)
+        if not SHA256.fullmatch(self.sha256):
+            raise ValueError(f"sha256 {self.sha256!r:.80}: expected 64 hexadecimal digits")
+
+
+@dataclass(frozen=True)
+class Head:
+    """Settings of the task's head, tags of intents and slots, and what was chosen on the validation split."""
+
+    settings: dict[str, Any]
+    tags: tuple[str, ...] = ()
+    thresholds: tuple[float, ...] = ()
+    may_have_no_answer: bool = False
+    no_answer_threshold: float = 0.0
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """Graph file of each runtime."""
+
+    default: Literal["onnxruntime", "openvino"]
+    graphs: dict[str, str]
+    default_fusions: bool = False
+    unpadded: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a default runtime without a graph."""
+        if self.default not in self.graphs:
+            raise ValueError(f"default is {self.default!r}, but graphs has none for it")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What the profile says of running the graph."""
+
+    provider: str
+    length_buckets: tuple[int, ...] = required_within(1, 1 << 20)
+    intra_op_threads: int = required_within(1, 1 << 16)
+    weight_type: str = ""
+    reduce_range: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse buckets out of order."""
+        if list(self.length_buckets) != sorted(set(self.length_buckets)):
+            raise ValueError("length_buckets: expected rising token lengths")
+
+
+@dataclass(frozen=True)
+class Profile:
+    """The hardware that the bundle is for."""
+
+    export: Choice
+    name: str = ""
+    summary: str = ""
+    machine: str = ""
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Attention heads and FFN neurons of an encoder layer."""
+
+    heads: int = required_within(0, LARGEST)
+    ffn: int = required_within(0, LARGEST)
+
+
+@dataclass(frozen=True)
+class Work:
+    """Equal matrix products of the graph; see `edgebert.measure.cost.Product`."""
+
+    kind: Literal["embeddings", "lookup", "weights", "attention", "head"]
+    precision: Literal["int8", "fp16", "fp32"]
+    batch: Any
+    rows: Any
+    inner: Any
+    columns: Any
+    layers: tuple[int, ...] = required_within(0, 1 << 16)
+    each: int = required_within(1, 1 << 32)
+
+    def __post_init__(self) -> None:
+        """Refuse a dimension that is neither a number nor "n"."""
+        for name in ("batch", "rows", "inner", "columns"):
+            size = getattr(self, name)
+            if size != "n" and not (type(size) is int and 0 <= size <= 1 << 32):
+                raise ValueError(f"{name} is {size!r:.40}; expected a whole number or 'n'")
+
+
+@dataclass(frozen=True)
+class StageEntry:
+    """One stage of the export, with what it was called with and what it reached."""
+
+    stage: str
+    arguments: dict[str, Any]
+    metrics: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class QualityEntry:
+    """A metric on one split."""
+
+    metric: str
+    value: float
+    ci_low: float
+    ci_high: float
+    n: int = required_within(0, LARGEST)
+    lacks: str = ""
+
+
+@dataclass(frozen=True)
+class ColumnNames:
+    """Columns of the data files; see `edgebert.examples.Columns`."""
+
+    text: str = "text"
+    text_pair: str = ""
+    label: str = "label"
+    header: bool = True
+    delimiter: Literal["suffix", "tab", "comma"] = "suffix"
+
+
+@dataclass(frozen=True)
+class Data:
+    """The data that the bundle was made from."""
+
+    columns: ColumnNames
+    metric: str
+    label_values: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class BaseModel:
+    """The checkpoint that the bundle was made from."""
+
+    source: str
+    licence: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Every value of a manifest that EdgeBERT reads."""
+
+    name: str
+    task: str
+    labels: tuple[str, ...]
+    inputs: tuple[Literal["input_ids", "attention_mask", "token_type_ids"], ...]
+    outputs: tuple[str, ...]
+    head: Head
+    precision: str
+    runtime: Runtime
+    profile: Profile
+    files: tuple[FileEntry, ...]
+    layers: tuple[Layer, ...]
+    stages: tuple[StageEntry, ...]
+    metrics: dict[str, QualityEntry]
+    data: Data
+    tools: dict[str, str]
+    base_model: BaseModel
+    segments: int = required_within(1, 2)
+    max_length: int = required_within(1, 1 << 20)
+    pad_id: int = within(0, 0, 1 << 31)
+    cost: tuple[Work, ...] = ()
+    edgebert: str = ""
+    measured_on: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuse labels and inputs that occur twice, and files that are opened but not listed."""
+        for name in ("labels", "inputs", "outputs"):
+            _check_distinct(name, getattr(self, name))
+        _check_distinct("files", [entry.path for entry in self.files])
+        if odd := [key for key, value in self.measured_on.items() if not isinstance(value, str | None)]:
+            raise ValueError(f"measured_on.{odd[0]}: expected a string")
+        if absent := {"input_ids", "attention_mask"} - set(self.inputs):
+            raise ValueError(f"inputs lacks {', '.join(sorted(absent))}")
+        if (values := len(self.data.label_values)) not in (0, len(self.labels)):
+            raise ValueError(f"data.label_values has {values} entries for {len(self.labels)} labels")
+        listed = {entry.path for entry in self.files}
+        for path in self._opened():
+            if path not in listed:
+                raise ValueError(f"files does not list {path!r:.80}, which is opened")
+
+    def _opened(self) -> list[str]:
+        """Paths of the files that a runtime opens."""
+        graphs = self.runtime.graphs.values()
+        weights = [f"{path.removesuffix('.xml')}.bin" for path in graphs if path.endswith(".xml")]
+        return [TOKENIZER, *graphs, *weights, *([] if self.runtime.unpadded is None else [self.runtime.unpadded])]
+
+
+def _check_distinct(name: str, values: Any) -> None:  # noqa: ANN401
+    seen: set[str] = set()
+    for value in values:
+        if value in seen:
+            raise ValueError(f"{name} holds {value!r:.60} twice")
+        seen.add(value)
+
+
+REQUIRED = (
+    *("name", "task", "labels", "inputs", "outputs", "segments", "max_length", "head", "precision", "runtime"),
+    *("profile", "files", "layers", "stages", "metrics", "data", "tools", "base_model"),
+)
+
+
+def self_hash(manifest: dict[str, Any]) -> str:
+    """SHA-256 over canonical JSON (sorted keys, no white space, ASCII) of every entry but the hash itself."""
+    others = {key: value for key, value in manifest.items() if key != SELF_HASH}
+    text = json.dumps(others, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    return hashlib.sha256(text.encode("ascii")).hexdigest()
+
+
+def sealed(manifest: dict[str, Any]) -> dict[str, Any]:
+    """Add format, version and the manifest's own hash to a manifest.
+
+    Raises:
+        ValueError: A number of it is not finite.
+    """
+    versions = {"format": FORMAT, "format_version": FORMAT_VERSION, "format_minor": FORMAT_MINOR}
+    whole = {**versions, **{key: value for key, value in manifest.items() if key not in (*versions, SELF_HASH)}}
+    return {**whole, SELF_HASH: self_hash(whole)}
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """Read and check a bundle's manifest.
+
+    Raises:
+        BundleError: Not a bundle, a damaged or altered manifest, or a format of another version.
+    """
+    path = folder / MANIFEST
+    manifest = _document(path)
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+        raise BundleError(f"{path}: not an EdgeBERT manifest; give the folder that `edgebert export` wrote")
+    if type(manifest.get("format_version")) is not int or manifest["format_version"] != FORMAT_VERSION:
+        version = str(manifest.get("format_version"))[:20]
+        raise BundleError(f"{path}: format version {version}; this EdgeBERT reads version {FORMAT_VERSION}")
+    _check_hash(path, manifest)
+    missing = [key for key in REQUIRED if key not in manifest]
+    if missing:
+        raise BundleError(f"{path}: damaged, no {', '.join(missing)}; {AGAIN}")
+    try:
+        fill(Manifest, manifest, f"{path}: damaged", strict=False)
+    except SettingsError as error:
+        raise BundleError(f"{error}; {AGAIN}") from None
+    return manifest
+
+
+def leads_out(path: Path, folder: Path) -> bool:
+    """Say whether a path ends outside a folder, links resolved."""
+    return not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
+
+
+def _document(path: Path) -> Any:  # noqa: ANN401
+    if leads_out(path, path.parent):
+        raise BundleError(f"{path}: {LEADS_OUT}")
+    try:
+        return read_json(path)
+    except (FileNotFoundError, NotADirectoryError):
+        raise BundleError(f"{path.parent}: no {MANIFEST}; give the folder that `edgebert export` wrote") from None
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise BundleError(f"{path}: cannot be read ({reason}); make it readable or copy the bundle again") from None
+    except ValueError as error:
+        raise BundleError(f"{path}: damaged ({error}); {AGAIN}") from None
+
+
+def _check_hash(path: Path, manifest: dict[str, Any]) -> None:
+    """Refuse a manifest that is not the one that was written; bundles of minor version 0 carry no hash.
+
+    Raises:
+        BundleError: The hash is missing or another one.
+    """
+    if SELF_HASH not in manifest:
+        if "format_minor" in manifest:
+            raise BundleError(f"{path}: altered, it lacks {SELF_HASH}; {AGAIN}")
+    elif manifest[SELF_HASH] != self_hash(manifest):
+        raise BundleError(f"{path}: altered, its SHA-256 is not the one it carries; {AGAIN}")

@@ -1,0 +1,100 @@
+"""Checks of a manifest that need to know its task, its tokenizer or its graph; `edgebert.manifest` checks the rest."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Protocol
+
+from edgebert.errors import BundleError, SettingsError
+from edgebert.manifest import AGAIN, MANIFEST, read_manifest
+from edgebert.runtime.encode import TextEncoder
+from edgebert.runtime.model import Task
+from edgebert.runtime.tasks import device_half
+from edgebert.settings import fill
+
+
+class Graph(Protocol):
+    """What a session says of its graph: names of inputs and outputs, and an output's last dimension if it is fixed."""
+
+    input_names: list[str]
+    output_widths: dict[str, int | None]
+
+
+def read_bundle(folder: Path) -> dict[str, Any]:
+    """Read a bundle's manifest and check it, values that its task reads included.
+
+    Raises:
+        BundleError: Not a bundle, or a value of the manifest cannot be used; says which.
+    """
+    manifest = read_manifest(folder)
+    make_task(folder, manifest, None)
+    return manifest
+
+
+def make_task(folder: Path, manifest: dict[str, Any], encoder: TextEncoder | None) -> Task:
+    """Make the task of a manifest; without an encoder, one that reads data and labels only.
+
+    Raises:
+        BundleError: The task is unknown, or the manifest does not fit it.
+    """
+    path = folder / MANIFEST
+    try:
+        half = device_half(manifest["task"])
+    except ValueError as error:
+        raise BundleError(f"{folder}: {error}; update edgebert") from None
+    try:
+        fill(half.Settings, manifest["head"]["settings"], f"{path}: damaged", "head.settings.")
+        task: Task = half.TASK(manifest, encoder)
+        if manifest["outputs"] != list(half.TASK.OUTPUTS):
+            raise ValueError(f"outputs are not those of {manifest['task']}: {', '.join(half.TASK.OUTPUTS)}")
+        if manifest["data"]["metric"] not in half.METRICS:
+            raise ValueError(f"data.metric {manifest['data']['metric']!r:.60} is none of {', '.join(half.METRICS)}")
+    except SettingsError as error:
+        raise BundleError(f"{error}; {AGAIN}") from None
+    except ValueError as error:
+        raise BundleError(f"{path}: damaged: {error}; {AGAIN}") from None
+    return task
+
+
+def open_encoder(folder: Path, manifest: dict[str, Any]) -> TextEncoder:
+    """Open a bundle's tokenizer, and check the manifest's lengths and ids against it.
+
+    Raises:
+        BundleError: The file is no tokenizer, or the manifest does not fit it.
+    """
+    encoder = TextEncoder(folder / "tokenizer.json", manifest["max_length"])
+    pairs = manifest["segments"] == 2
+    needed = encoder.special_tokens(pairs) + (2 if pairs else 1)
+    path = f"{folder / MANIFEST}: damaged"
+    if manifest["max_length"] < needed:
+        fault = (
+            f"max_length is {manifest['max_length']}, but the tokenizer's special tokens leave room from {needed} on"
+        )
+        raise BundleError(f"{path}: {fault}; {AGAIN}")
+    if not encoder.has_id(pad_id := manifest.get("pad_id", 0)):
+        raise BundleError(
+            f"{path}: pad_id is {pad_id}, but the tokenizer has {encoder.vocabulary_size} tokens; {AGAIN}"
+        )
+    return encoder
+
+
+def check_graph(folder: Path, manifest: dict[str, Any], task: Task, graph: Graph) -> None:
+    """Compare a manifest with the graph that was opened.
+
+    Raises:
+        BundleError: Inputs, outputs or the number of labels differ.
+    """
+    fault = ""
+    if set(graph.input_names) != set(manifest["inputs"]):
+        fault = f"inputs are {_listed(manifest['inputs'])}, the graph's are {_listed(graph.input_names)}"
+    elif list(graph.output_widths) != manifest["outputs"]:
+        fault = f"outputs are {_listed(manifest['outputs'])}, the graph's are {_listed(graph.output_widths)}"
+    for (name, found), expected in zip(graph.output_widths.items(), task.widths, strict=False):
+        if not fault and None not in (found, expected) and found != expected:
+            fault = f"{manifest['task']} has {expected} label(s) for {name}, but the graph has {found} columns"
+    if fault:
+        raise BundleError(f"{folder / MANIFEST}: damaged: {fault}; {AGAIN}")
+
+
+def _listed(names: Any) -> str:  # noqa: ANN401
+    return f"{', '.join(names):.200}" or "none"

@@ -1,0 +1,116 @@
+"""Strict reading of JSON that may come from anywhere: manifests and results. Standard library only."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import stat
+from io import BufferedReader
+from pathlib import Path
+from typing import Any
+
+MAX_DEPTH = 64
+MAX_BYTES = 64 << 20
+# Python refuses to print an int of more than 4,300 digits, and a double holds none of more than 309.
+MAX_DIGITS = 309
+
+
+def open_regular(path: Path) -> BufferedReader:
+    """Open a regular file to read; never wait for a pipe, and never read a device.
+
+    Raises:
+        OSError: It cannot be read, or is something else than a regular file.
+    """
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+    opened = os.fdopen(os.open(path, flags), "rb")
+    if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
+        opened.close()
+        raise OSError("not a regular file")
+    return opened
+
+
+def read_json(path: Path) -> Any:  # noqa: ANN401
+    """Read a JSON file; see `parse_json`.
+
+    Raises:
+        OSError: The file cannot be read, or is no regular file.
+        ValueError: Not one strict JSON document; says why in one line.
+    """
+    with open_regular(path) as opened:
+        data = opened.read(MAX_BYTES + 1)
+    if len(data) > MAX_BYTES:
+        raise ValueError(f"larger than {MAX_BYTES >> 20} MB")
+    return parse_json(data.decode("utf-8"))
+
+
+def parse_json(text: str) -> Any:  # noqa: ANN401
+    """Parse a JSON document whose every value can be computed with, printed and written again.
+
+    Raises:
+        ValueError: Not JSON, a key twice in one object, NaN or Infinity, a number that no double holds, a lone
+            surrogate, or values nested more than 64 deep.
+    """
+    try:
+        document = json.loads(
+            text,
+            parse_constant=_no_constant,
+            parse_float=_finite,
+            parse_int=_sized,
+            object_pairs_hook=_distinct,
+        )
+    except RecursionError:
+        raise ValueError(f"nested more than {MAX_DEPTH} deep") from None
+    _check_values(document)
+    return document
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is not a JSON number")
+
+
+def _finite(digits: str) -> float:
+    value = float(digits)
+    if not math.isfinite(value):
+        raise ValueError(f"the number {digits:.40} is too large")
+    return value
+
+
+def _sized(digits: str) -> int:
+    if len(digits) > MAX_DIGITS:
+        raise ValueError(f"the number {digits:.20}… has {len(digits)} digits; at most {MAX_DIGITS} are read")
+    value = int(digits)
+    _finite(digits)
+    return value
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    table = dict(pairs)
+    if len(table) < len(pairs):
+        seen: set[str] = set()
+        twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+        raise ValueError(f"key {twice!r:.60} stands twice in one object")
+    return table
+
+
+def _check_values(document: Any) -> None:  # noqa: ANN401
+    """Check depth and strings, without recursion."""
+    level = [document]
+    for _ in range(MAX_DEPTH + 1):
+        if not level:
+            return
+        for text in filter(lambda value: isinstance(value, str), level):
+            _check_text(text)
+        tables = [value for value in level if isinstance(value, dict)]
+        for key in (key for table in tables for key in table):
+            _check_text(key)
+        inner = [value for table in tables for value in table.values()]
+        level = inner + [item for value in level if isinstance(value, list) for item in value]
+    raise ValueError(f"nested more than {MAX_DEPTH} deep")
+
+
+def _check_text(text: str) -> None:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise ValueError(f"the lone surrogate {text[error.start]!r} is not valid Unicode") from None

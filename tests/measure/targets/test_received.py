@@ -1,0 +1,141 @@
+"""What one end of `ssh://` takes from the other: no path leaves its folder, and nothing else is ever removed."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from targets_helpers import make_variant
+
+from edgebert.errors import BundleError, InputError, RunError
+from edgebert.measure.targets import keeper, open_target
+from edgebert.measure.targets import ssh as ssh_module
+from edgebert.measure.targets.payload import bundle_files
+from edgebert.measure.variants import Variant
+
+NAME = "ssh://pi@board"
+BAD = ["../x", "/x", "a/../../x", "..", ".", "", "a//b", "a/./b", "a\0b", None, 7, ["a"]]
+
+
+@pytest.mark.parametrize("path", BAD)
+def test_the_far_end_takes_no_path_out_of_its_folder(path: Any, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="not below its folder"):
+        keeper.inside(str(tmp_path), path)
+
+
+def test_the_far_end_follows_no_link_out_of_its_folder(tmp_path: Path) -> None:
+    folder, outside = tmp_path / "there", tmp_path / "there-too"
+    folder.mkdir()
+    outside.mkdir()
+    (folder / "sub").symlink_to(outside)
+    with pytest.raises(ValueError, match="not below its folder"):
+        keeper.inside(str(folder), "sub/x")
+    assert keeper.inside(str(folder), "a/b") == str(folder / "a" / "b")
+    with pytest.raises(ValueError, match="not below its folder"):
+        keeper.inside("", "x")
+
+
+class Received(keeper.Connection):
+    """A connection over which these bytes have come."""
+
+    def __init__(self, folder: Path, data: bytes) -> None:
+        super().__init__()
+        self.folder, self._left = str(folder), data
+
+    def _block(self) -> bytes:
+        raise keeper.Closed
+
+
+def test_the_far_end_overwrites_nothing_and_goes_on_behind_a_refused_file(tmp_path: Path) -> None:
+    folder = tmp_path / "there"
+    folder.mkdir()
+    (tmp_path / "mine").write_text("keep")
+    (folder / "link").symlink_to(tmp_path / "mine")
+    (folder / "old").write_text("old")
+    puts = b"".join(
+        b'{"op": "put", "path": "%s", "bytes": 3}\nnew' % path for path in (b"../mine", b"link", b"old", b"sub/new")
+    )
+    received = Received(folder, puts + b'{"op": "ready"}\n')
+    received.read()
+    assert received.events.get()["op"] == "ready"
+    assert received.refused
+    assert "'../mine', which is not below its folder" in received.write_error
+    assert (tmp_path / "mine").read_text() == "keep"
+    assert (folder / "old").read_text() == "old"
+    assert (folder / "sub" / "new").read_text() == "new"
+
+
+@pytest.mark.parametrize("line", [b"[]", b"7", b'{"op": "put"}', b'{"op": "put", "path": "a"}', b"[" * 100_000, b"{}"])
+def test_the_far_end_ends_at_a_message_that_is_none(line: bytes, tmp_path: Path) -> None:
+    received = Received(tmp_path, line + b"\n")
+    received.read()
+    assert received.events.get(timeout=5) is None
+
+
+@pytest.mark.parametrize("name", ["../evil", "/etc/hostname", "a\\b", "C:x"])
+def test_a_path_that_leaves_the_bundle_is_never_sent(name: str, tmp_path: Path) -> None:
+    variant = make_variant(tmp_path / "b")
+    variant.manifest["files"].append({"path": name, "bytes": 1})
+    with pytest.raises(BundleError, match="leads out of the bundle"):
+        bundle_files([variant])
+
+
+def test_a_file_that_a_link_leads_to_is_never_sent(tmp_path: Path) -> None:
+    variant = make_variant(tmp_path / "b")
+    (variant.folder / "model.onnx").unlink()
+    (variant.folder / "model.onnx").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(BundleError, match="leads out of the bundle"):
+        bundle_files([variant])
+
+
+def test_a_refusal_of_the_far_end_is_told_and_its_folder_is_empty_outside(
+    variant: Variant, there: Path, stand_in: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An end that sends what it should not: the other one holds."""
+    evil = {"../evil.txt": variant.folder / "model.onnx"}
+    monkeypatch.setattr(ssh_module, "bundle_files", lambda variants: (evil, {}))
+    with (
+        pytest.raises(InputError, match=r"refuses to write '\.\./evil\.txt'"),
+        open_target(NAME, [variant], None, print),
+    ):
+        pass
+    assert not list(there.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("replaced", "key"),
+    [
+        ("/edgebert-=/home-", "folder"),
+        ("/edgebert-=/../edgebert-", "folder"),
+        ('"folder": "=" folder": "', "folder"),
+        ('"bits": 64="bits": "64"', "bits"),
+        ('"machine": "="machine": ["', ""),
+    ],
+)
+def test_a_machine_that_greets_strangely_is_refused_and_nothing_is_removed_there(
+    replaced: str, key: str, variant: Variant, there: Path, stand_in: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAKE_SSH_REPLACES", replaced)
+    with pytest.raises(RunError) as caught, open_target(NAME, [variant], None, print):
+        pass
+    assert f"the machine answers {key}" in str(caught.value) or (not key and "machine answers {" in str(caught.value))
+    # One connection: the one that removes a folder by `rm -rf` was never made.
+    assert Path(os.environ["FAKE_SSH_LOG"]).read_text().count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("folder", "holds"),
+    [
+        ("/tmp/edgebert-ab12_x9z", True),
+        ("/var/tmp/edgebert-abcdefgh", True),
+        ("/home/a b/edgebert-abcdefgh", True),
+        ("/edgebert-abcdefgh", True),
+        *((folder, False) for folder in ("/", "/home", "/tmp/edgebert-", "edgebert-abcd", "/a/../edgebert-abcd")),
+        *((folder, False) for folder in ("/tmp/edgebert-abcd/..", "/tmp//edgebert-abcd", "/./edgebert-abcd", "~")),
+        *((folder, False) for folder in ("/tmp/edgebert-abcd\n", "/a\n/edgebert-abcd", "/tmp/edgebert-ab cd", "")),
+    ],
+)
+def test_only_a_temporary_folder_of_ours_is_ever_removed(folder: str, holds: bool) -> None:
+    import re
+
+    assert bool(re.fullmatch(ssh_module.FOLDER, folder)) is holds

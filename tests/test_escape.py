@@ -1,0 +1,89 @@
+"""What came from a bundle, a result or a user is shown on one line, and no terminal obeys it."""
+
+import json
+from pathlib import Path
+
+import pytest
+from manifests import rewrite, small_bundle
+
+from edgebert.cli import main
+from edgebert.commands.output import note, table, write, write_json
+from edgebert.escape import escaped
+from edgebert.exporters.card import model_card
+from edgebert.measure.progress import Terminal
+
+EVIL = "a\nb\r\x1b[2J\x9b1m\u2028\u202ex"
+SHOWN = r"a\nb\r\x1b[2J\x9b1m\u2028\u202ex"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("plain, größe, 中文, 👩\u200d👧, a\xa0b", None),
+        (EVIL, SHOWN),
+        ("\ud800\0\x7f", r"\ud800\x00\x7f"),
+        ("\t", r"\t"),
+        ("", None),
+    ],
+)
+def test_controls_are_escaped_and_text_is_not(text: str, expected: str | None) -> None:
+    assert escaped(text) == (text if expected is None else expected)
+
+
+def test_what_commands_write_is_escaped(capsys: pytest.CaptureFixture[str]) -> None:
+    write(table(("name", "value"), [(EVIL, 1)]))
+    write(f"a\t{EVIL[2:]}\nb")
+    note(EVIL)
+    Terminal().say(EVIL)
+    out, err = capsys.readouterr()
+    assert out.split("\n")[2] == f"{SHOWN}  1"
+    assert "\x1b" not in out + err
+    assert "\x9b" not in out + err
+    assert err == f"{SHOWN}\n{SHOWN}\n"
+
+
+def test_json_is_escaped_as_json_and_reads_as_it_was(capsys: pytest.CaptureFixture[str]) -> None:
+    write_json({EVIL: ["\ud800", "ä"]})
+    out = capsys.readouterr().out
+    assert json.loads(out) == {EVIL: ["\ud800", "ä"]}
+    assert out.replace("\n", "").isprintable()
+    write_json("ä")
+    assert capsys.readouterr().out == '"ä"\n'
+
+
+def test_labels_of_a_bundle_are_escaped_wherever_they_are_shown(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bundle = small_bundle(tmp_path / "bundle")
+    rewrite(bundle, labels=[EVIL, f"{EVIL}2"], name=EVIL)
+    (tmp_path / "rows.tsv").write_text("text\tlabel\na good film\tneg\nan awful\x1b[2J play\tpos\n")
+    rows = str(tmp_path / "rows.tsv")
+    lines = {"predict": 2, "inspect": 30, "evaluate": 5}
+    for command in (["predict", "--input", rows], ["inspect"], ["evaluate", "--data", rows]):
+        assert main([command[0], str(bundle), *command[1:]]) == 0
+        out = capsys.readouterr().out
+        assert out.count("\n") <= lines[command[0]]
+        assert all(line.replace("\t", "").isprintable() for line in out.split("\n"))
+        assert SHOWN in out or command[0] == "evaluate"
+
+
+def test_an_unknown_label_is_named_on_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bundle = small_bundle(tmp_path / "bundle")
+    rewrite(bundle, labels=[EVIL, "pos"])
+    (tmp_path / "rows.jsonl").write_text(json.dumps({"text": "a", "label": EVIL + "?"}) + "\n")
+    assert main(["evaluate", str(bundle), "--data", str(tmp_path / "rows.jsonl")]) == 2
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert err[:-1].isprintable()
+    assert SHOWN in err
+
+
+def test_labels_are_escaped_in_the_model_card(tmp_path: Path) -> None:
+    bundle = small_bundle(tmp_path / "bundle")
+    manifest = json.loads((bundle / "manifest.json").read_text())
+    manifest["measured_on"] = {"cpu": "a CPU", "machine": "x86_64", "int8": "vnni"}
+    lines = model_card(manifest).count("\n")
+    card = model_card({**manifest, "labels": [EVIL, "pos"], "name": EVIL})
+    assert card.count("\n") == lines
+    assert f"- Labels: {SHOWN}, pos\n" in card
+    assert card.replace("\n", "").isprintable()

@@ -1,0 +1,203 @@
+"""Any document in manifest.json is valid or ends in one BundleError, and no single changed bit goes unnoticed."""
+
+import contextlib
+import json
+import random
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from manifests import CONTENT, rewrite
+
+import edgebert
+from edgebert.bundle import write_manifest
+from edgebert.errors import BundleError
+from edgebert.manifest import SELF_HASH, path_fault, read_manifest, sealed
+
+OLD = Path(__file__).parent / "old_bundles" / "format-1-minor-0"
+ODD = [None, True, -1, 10**300, -1e308, "", "\n" * 1000, [], [[None]], {"": {}}]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A bundle made by hand, with every optional entry of a manifest."""
+    files = ("model.onnx", "unpadded.onnx", "openvino/model.xml", "openvino/model.bin", "tokenizer.json")
+    for name in files:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    manifest = json.loads((OLD / "manifest.json").read_text())
+    graphs = {"onnxruntime": "model.onnx", "openvino": "openvino/model.xml"}
+    write_manifest(tmp_path, {**manifest, "runtime": {**manifest["runtime"], "graphs": graphs}})
+    return tmp_path
+
+
+def refused(folder: Path) -> str:
+    with pytest.raises(BundleError) as caught:
+        read_manifest(folder)
+    message = str(caught.value)
+    assert message.startswith(str(folder))
+    assert message.removeprefix(str(folder)).isprintable()
+    assert len(message) < 500
+    return message
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Keys that lead to every value inside a document, two entries of a list."""
+    yield path
+    inner = value.items() if isinstance(value, dict) else enumerate(value[:2]) if isinstance(value, list) else ()
+    for key, each in inner:
+        yield from places(each, (*path, key))
+
+
+def with_value(document: Any, path: tuple[Any, ...], value: Any) -> Any:
+    if not path:
+        return value
+    key, *rest = path
+    whole = dict(document) if isinstance(document, dict) else list(document)
+    whole[key] = with_value(document[key], tuple(rest), value)
+    return whole
+
+
+def test_every_value_replaced_by_any_other_kind_is_read_or_refused(folder: Path) -> None:
+    """About 1,500 manifests, each with its own hash right: what is wrong has to be seen in the values."""
+    manifest = json.loads((folder / "manifest.json").read_text())
+    del manifest[SELF_HASH]
+    for path in filter(None, places(manifest)):
+        for odd in ODD:
+            changed = with_value(manifest, path, odd)
+            (folder / "manifest.json").write_text(json.dumps(sealed(changed)))
+            with contextlib.suppress(BundleError):
+                read_manifest(folder)
+
+
+@pytest.mark.parametrize(
+    ("text", "fact"),
+    [
+        ("[" * 100_000, "nested more than 64 deep"),
+        ('{"a":' * 100_000, "nested more than 64 deep"),
+        ("[" * 70 + "]" * 70, "nested more than 64 deep"),
+        ('{"a": NaN}', "NaN is not a JSON number"),
+        ('{"a": [-Infinity]}', "-Infinity is not a JSON number"),
+        ('{"a": 1e999}', "the number 1e999 is too large"),
+        ('{"a": ' + "9" * 5000 + "}", "has 5000 digits"),
+        ('{"a": ' + "9" * 309 + "}", "is too large"),
+        ('{"a": 1, "b": {"c": 1, "c": 2}}', "key 'c' stands twice in one object"),
+        ('{"a": "\\ud800"}', "the lone surrogate '\\ud800' is not valid Unicode"),
+        ('{"\\ud800": 1}', "the lone surrogate"),
+        ("", "damaged ("),
+        ("\x00", "damaged ("),
+        ("null", "not an EdgeBERT manifest"),
+    ],
+)
+def test_a_document_that_no_reader_can_work_with_is_refused(text: str, fact: str, folder: Path) -> None:
+    (folder / "manifest.json").write_text(text)
+    assert fact in refused(folder)
+
+
+def test_a_manifest_of_many_megabytes_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edgebert.strict_json.MAX_BYTES", 1 << 20)
+    (folder / "manifest.json").write_text(" " * ((1 << 20) + 1))
+    assert "larger than 1 MB" in refused(folder)
+
+
+@pytest.mark.parametrize(
+    ("change", "fact"),
+    [
+        (lambda m: {"labels": ["a", "a"]}, "labels holds 'a' twice"),
+        (lambda m: {"inputs": ["input_ids"]}, "inputs lacks attention_mask"),
+        (lambda m: {"inputs": [*m["inputs"], "pixels"]}, "'inputs[2]' is 'pixels'; expected one of"),
+        (lambda m: {"segments": 3}, "'segments' is 3; expected a value between 1 and 2"),
+        (lambda m: {"max_length": 1 << 60}, "'max_length' is 1152921504606846976; expected"),
+        (lambda m: {"max_length": 10**100}, "'max_length' is a number of more than 19 digits"),
+        (lambda m: {"max_length": True}, "'max_length' is True; expected a int"),
+        (lambda m: {"pad_id": -1}, "'pad_id' is -1"),
+        (lambda m: {"data": {**m["data"], "label_values": ["one"]}}, "data.label_values has 1 entries for 2 labels"),
+        (lambda m: {"runtime": {**m["runtime"], "default": "other"}}, "'runtime.default' is 'other'"),
+        (lambda m: {"runtime": {**m["runtime"], "graphs": {}}}, "default is 'onnxruntime', but graphs has none for it"),
+        (lambda m: {"runtime": {**m["runtime"], "unpadded": "README.md"}}, "files does not list 'README.md'"),
+        (lambda m: {"files": m["files"][1:]}, "which is opened"),
+        (lambda m: {"files": [*m["files"], m["files"][0]]}, "files holds 'model.onnx' twice"),
+        (lambda m: {"files": [e for e in m["files"] if e["path"] != "tokenizer.json"]}, "list 'tokenizer.json'"),
+        (lambda m: {"files": [e for e in m["files"] if e["path"] != "openvino/model.bin"]}, "'openvino/model.bin'"),
+        (lambda m: {"cost": [{**m["cost"][0], "rows": "many"}]}, "rows is 'many'; expected a whole number or 'n'"),
+        (lambda m: {"metrics": {"te\nst": {}}}, "'metrics.te\\nst.metric'"),
+    ],
+)
+def test_values_that_do_not_fit_are_named(change: Callable[[Any], Any], fact: str, folder: Path) -> None:
+    rewrite(folder, **change(json.loads((folder / "manifest.json").read_text())))
+    message = refused(folder)
+    assert message.startswith(f"{folder / 'manifest.json'}: damaged: ")
+    assert fact in message
+    assert message.endswith("export the bundle again or copy it again")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("", "/etc/passwd", "../x", "a/../../x", "a/..", "..", ".", "./a", "a//b", "a/", "a\\b", "..\\x", "C:/x"),
+        *("C:x", "//host/x", "a\0b", "a\nb", "a\x1b[2Jb", ".. /x", "a./b", "a /b", "x:stream"),
+    ],
+)
+def test_a_path_that_is_not_below_the_bundle_is_refused(path: str, folder: Path) -> None:
+    assert path_fault(path)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    rewrite(folder, files=[*manifest["files"], {"path": path, "bytes": 1, "sha256": "0" * 64}])
+    assert f"files[5]: path {path!r}" in refused(folder)
+
+
+@pytest.mark.parametrize("path", ["a", "a/b.onnx", ".hidden", "..a", "a..b", "größe.txt", "a b", "openvino/model.xml"])
+def test_a_plain_relative_path_is_taken(path: str) -> None:
+    assert not path_fault(path)
+
+
+def test_no_single_changed_bit_of_a_manifest_is_overlooked(folder: Path) -> None:
+    """It is refused, or the document is the same: a digit that no double can tell from another."""
+    path = folder / "manifest.json"
+    before = path.read_bytes()
+    document, random_ = read_manifest(folder), random.Random(0)
+    refusals = 0
+    for place in random_.sample(range(len(before) * 8), 1500):
+        after = bytearray(before)
+        after[place // 8] ^= 1 << place % 8
+        path.write_bytes(after)
+        try:
+            assert read_manifest(folder) == document
+        except BundleError:
+            refusals += 1
+    assert refusals >= 1490
+
+
+def test_the_hash_of_a_manifest_cannot_get_lost(folder: Path) -> None:
+    manifest = json.loads((folder / "manifest.json").read_text())
+    del manifest[SELF_HASH]
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    assert "altered, it lacks manifest_sha256" in refused(folder)
+
+
+def test_a_manifest_may_be_written_in_another_form(folder: Path) -> None:
+    """White space, the order of keys and escapes are no part of what is hashed."""
+    manifest = read_manifest(folder)
+    (folder / "manifest.json").write_text(json.dumps(dict(reversed(manifest.items()))))
+    assert read_manifest(folder) == manifest
+
+
+def test_entries_of_a_later_minor_version_are_kept(folder: Path) -> None:
+    manifest = json.loads((folder / "manifest.json").read_text())
+    rewrite(folder, profile={**manifest["profile"], "colour": "blue"}, weather={"today": "fine"})
+    assert read_manifest(folder)["weather"] == {"today": "fine"}
+
+
+def test_a_figure_that_is_not_finite_is_never_written(folder: Path) -> None:
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_manifest(folder, {**CONTENT, "metrics": {"test": {"value": float("nan")}}})
+
+
+def test_a_bundle_from_before_manifests_were_hashed_still_answers(tmp_path: Path) -> None:
+    assert SELF_HASH not in read_manifest(OLD)
+    answer = edgebert.load(OLD)("a good film")
+    assert set(answer.scores) == {"neg", "pos"}
+    copy = Path(shutil.copytree(OLD, tmp_path / "copy"))
+    (copy / "manifest.json").write_text((OLD / "manifest.json").read_text().replace('[\n    "neg"', '[3,\n    "neg"'))
+    assert "'labels[0]' is 3; expected a str" in refused(copy)
