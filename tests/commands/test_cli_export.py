@@ -75,7 +75,7 @@ def test_more_labels_in_the_data_than_in_the_head(
         opened.write("a film\tmixed\n")
     model, out = str(classifier_checkpoint), str(tmp_path / "o")
     line = refused(capsys, str(recipe_file), "--data-dir", str(data), "--model", model, "--out", out)
-    assert "are not among the 2 of the head" in line
+    assert "is not among the 2 of the head" in line
     assert not (tmp_path / "o").exists()
 
 
