@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from edgebert.delimited import Delimiter, Quotes
 from edgebert.errors import BundleError, SettingsError
 from edgebert.escape import escaped
 from edgebert.settings import fill, required_within, within
@@ -166,9 +167,9 @@ class QualityEntry:
     """A metric on one split."""
 
     metric: str
-    value: float
-    ci_low: float
-    ci_high: float
+    value: float | None
+    ci_low: float | None
+    ci_high: float | None
     n: int = required_within(0, LARGEST)
     lacks: str = ""
 
@@ -181,7 +182,8 @@ class ColumnNames:
     text_pair: str = ""
     label: str = "label"
     header: bool = True
-    delimiter: Literal["suffix", "tab", "comma"] = "suffix"
+    delimiter: Delimiter = "suffix"
+    quotes: Quotes = "suffix"
 
 
 @dataclass(frozen=True)

@@ -81,6 +81,8 @@ def fill(cls: type[Settings], table: dict[str, Any], source: str, prefix: str = 
 def _value(hint: Any, value: Any, source: str, key: str, strict: bool) -> Any:  # noqa: ANN401
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if origin in (typing.Union, types.UnionType):
+        if value is None and type(None) in args:  # JSON's null; TOML has none
+            return None
         return _value(next(arg for arg in args if arg is not type(None)), value, source, key, strict)
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
         _expect(isinstance(value, dict), source, key, value, "a table")

@@ -183,6 +183,15 @@ def test_a_manifest_may_be_written_in_another_form(folder: Path) -> None:
     assert read_manifest(folder) == manifest
 
 
+def test_a_figure_without_an_interval_and_every_dialect_of_a_table_are_read(folder: Path) -> None:
+    few = {"metric": "accuracy", "value": 1.0, "ci_low": None, "ci_high": None, "n": 4}
+    columns = {"text": "t", "text_pair": "", "label": "y", "delimiter": "semicolon", "quotes": "single"}
+    rewrite(folder, metrics={"test": few}, data={"columns": columns, "metric": ""})
+    assert read_manifest(folder)["metrics"]["test"]["ci_low"] is None
+    rewrite(folder, data={"columns": {**columns, "delimiter": "colon"}, "metric": ""})
+    assert "'data.columns.delimiter' is 'colon'" in refused(folder)
+
+
 def test_entries_of_a_later_minor_version_are_kept(folder: Path) -> None:
     manifest = json.loads((folder / "manifest.json").read_text())
     rewrite(folder, profile={**manifest["profile"], "colour": "blue"}, weather={"today": "fine"})
