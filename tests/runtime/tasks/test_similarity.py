@@ -194,7 +194,8 @@ def test_a_corpus_may_be_an_array_of_strings_or_of_half_precision(model: Sentenc
     assert of_strings[0].tolist() == places.tolist()
     assert of_strings[1].tolist() == cosines.tolist()
     halved = model.search("a", model.embed(TEXTS).astype(np.float16), 3)
-    assert halved[0].tolist() == places.tolist()
+    # The first two texts found are the same; which comes first is rounding, and differs between builds of numpy.
+    assert sorted(halved[0].tolist()) == sorted(places.tolist())
     assert halved[1] == pytest.approx(cosines, abs=2e-3)
 
 
