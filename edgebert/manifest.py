@@ -96,6 +96,11 @@ class Runtime:
         """Refuse a default runtime without a graph."""
         if self.default not in self.graphs:
             raise ValueError(f"default is {self.default!r}, but graphs has none for it")
+        for runtime, ending in (("onnxruntime", ".onnx"), ("openvino", ".xml")):
+            if not self.graphs.get(runtime, ending).endswith(ending):
+                raise ValueError(
+                    f"graphs.{runtime} is {self.graphs[runtime]!r:.80}; expected a path ending in {ending}"
+                )
 
 
 @dataclass(frozen=True)
@@ -298,7 +303,8 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         raise BundleError(f"{path}: not an EdgeBERT manifest; give the folder that `edgebert export` wrote")
     if type(manifest.get("format_version")) is not int or manifest["format_version"] != FORMAT_VERSION:
         version = str(manifest.get("format_version"))[:20]
-        raise BundleError(f"{path}: format version {version}; this EdgeBERT reads version {FORMAT_VERSION}")
+        reads = f"this EdgeBERT reads version {FORMAT_VERSION}"
+        raise BundleError(f"{path}: format version {version}; {reads}; update edgebert or export the bundle again")
     _check_hash(path, manifest)
     missing = [key for key in REQUIRED if key not in manifest]
     if missing:
@@ -306,7 +312,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     try:
         fill(Manifest, manifest, f"{path}: damaged", strict=False)
     except SettingsError as error:
-        raise BundleError(f"{error}; {AGAIN}") from None
+        raise BundleError(f"{str(error).replace(': damaged: file: ', ': damaged: ', 1)}; {AGAIN}") from None
     return manifest
 
 

@@ -9,7 +9,19 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parent.parent / "edgebert"
-DEVICE = ["__init__", "errors", "bundle", "cpu", "manifest", "strict_json", "escape", "settings", "examples", "target"]
+DEVICE = [
+    "__init__",
+    "errors",
+    "bundle",
+    "cpu",
+    "manifest",
+    "strict_json",
+    "escape",
+    "whole_file",
+    "settings",
+    "examples",
+    "target",
+]
 DEVICE += ["cli", "runtime", "measure"]
 WORKSTATION = ["compress", "exporters", "pipeline", "workdir", "recipe", "report"]
 HEAVY = ["torch", "transformers", "optimum", "onnx", "datasets", "huggingface_hub", "sklearn", "nncf", "accelerate"]
@@ -64,7 +76,8 @@ def test_the_tasks_of_the_device_are_behind_the_wall() -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["bundle", "cpu", "manifest", "strict_json", "escape", "errors", "settings", "examples", "target"]
+    "module",
+    ["bundle", "cpu", "manifest", "strict_json", "escape", "whole_file", "errors", "settings", "examples", "target"],
 )
 def test_what_serves_both_halves_needs_only_the_standard_library(module: str) -> None:
     outside = {name.split(".")[0] for name in imported(PACKAGE / f"{module}.py")} - set(sys.stdlib_module_names)

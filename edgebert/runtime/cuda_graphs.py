@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from edgebert.errors import BundleError
-from edgebert.runtime.session import CUDA, Ids, OnnxSession, Outputs, check_rows, padded_to_bucket
+from edgebert.runtime.session import CUDA, Ids, OnnxSession, Outputs, check_rows, padded_to_bucket, run_error
 
 # What comes after so many shapes, or so many bytes of their inputs and outputs, runs kernel by kernel: a service whose
 # batches are of every size, or whose outputs are scores of a whole vocabulary, must not fill the GPU.
@@ -91,7 +91,10 @@ class CudaGraphSession(OnnxSession):
                 except Exception as error:  # noqa: BLE001 - onnxruntime raises its own kinds, none of them public
                     warnings.warn(f"no CUDA graph for {shape}: {str(error).splitlines()[0]}", stacklevel=2)
                     self._shapes[shape] = None
-            outputs = tuple(self._session.run(None, inputs, _run_options(-1)))
+            try:
+                outputs = tuple(self._session.run(None, inputs, _run_options(-1)))
+            except Exception as error:  # noqa: BLE001 - onnxruntime raises its own kinds, none of them public
+                raise run_error(error) from None
             if shape not in self._shapes:
                 self._shapes[shape] = self._prepared(inputs, outputs)
             return outputs

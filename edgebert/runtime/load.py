@@ -11,6 +11,7 @@ from edgebert.errors import BundleError, InputError
 from edgebert.runtime.contract import check_graph, make_task, open_encoder
 from edgebert.runtime.cores import core_count
 from edgebert.runtime.cuda_graphs import open_cuda
+from edgebert.runtime.external_data import check_external_data
 from edgebert.runtime.model import Model
 from edgebert.runtime.origin import Origin, Provider
 from edgebert.runtime.session import CPU, CUDA, OnnxSession, OpenVinoSession, UnpaddedSession, bucket_lengths
@@ -90,10 +91,12 @@ def open_session(
     fuse_everything = manifest["runtime"].get("default_fusions", False)
     name, options = provider or (choice["provider"], {})
     if name == CUDA and not fuse_everything and profile is None:
+        check_external_data(path, graph, manifest)
         buckets = bucket_lengths(choice["length_buckets"], manifest["max_length"])
         return open_cuda(graph, threads, buckets, arena, options)
     kind, unpadded = OnnxSession, manifest["runtime"].get("unpadded")
     # Its weights are in the other file: ONNX Runtime finds them where no link leads out of the folder (`check_files`).
     if unpadded and name == CPU:
         kind, graph = UnpaddedSession, path / unpadded
+    check_external_data(path, graph, manifest)
     return kind(graph, threads, name, fuse_everything, arena, profile, options)

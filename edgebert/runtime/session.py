@@ -119,7 +119,7 @@ class OnnxSession:
             with self._turns:
                 return tuple(self._session.run(None, inputs))
         except Exception as error:  # noqa: BLE001 - onnxruntime raises its own kinds, none of them public
-            raise _run_error(error) from None
+            raise run_error(error) from None
 
     def end_profiling(self) -> Path:
         """Close the file with the time of every operator; the session must have been opened with `profile`."""
@@ -185,8 +185,8 @@ def _fixed(shape: Sequence[Any]) -> int | None:
     return shape[-1] if shape and isinstance(shape[-1], int) else None
 
 
-def _run_error(error: Exception) -> BundleError | RunError:
-    """Error of a run: too little memory, or a graph that does not take the inputs that its manifest promises."""
+def run_error(error: Exception) -> BundleError | RunError:
+    """Make the error of a run: too little memory, or a graph that does not take what its manifest promises."""
     if "alloc" in str(error):
         return RunError(f"ONNX Runtime has too little memory ({_first_line(error)}); free some, or give fewer texts")
     return BundleError(f"ONNX Runtime cannot run the bundle's graph ({_first_line(error)}); export the bundle again")

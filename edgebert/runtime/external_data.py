@@ -1,0 +1,117 @@
+"""Names of the files that an ONNX graph takes weights from. Standard library only.
+
+ONNX Runtime before 1.24 reads them wherever the graph says, outside of the bundle too. Later versions refuse that, and
+none of them knows which files a bundle lists. The graph is read by protobuf's wire format: the onnx package is not
+needed on a device.
+"""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from edgebert.errors import BundleError
+from edgebert.manifest import AGAIN, path_fault
+from edgebert.strict_json import open_regular
+
+LOCATION = b"location"
+# Messages of onnx.proto that hold tensors at some depth: of each the fields to follow, by number.
+FIELDS: dict[str, dict[int, str]] = {
+    "model": {7: "graph", 20: "training", 25: "function"},
+    "training": {1: "graph", 2: "graph"},
+    "function": {7: "node", 11: "attribute"},
+    "graph": {1: "node", 5: "tensor", 15: "sparse"},
+    "node": {5: "attribute"},
+    "attribute": {5: "tensor", 6: "graph", 10: "tensor", 11: "graph", 22: "sparse", 23: "sparse"},
+    "sparse": {1: "tensor", 2: "tensor"},
+    "tensor": {13: "entry"},
+}
+FIXED = {1: 8, 5: 4}
+
+
+def check_external_data(folder: Path, graph: Path, manifest: dict[str, Any]) -> None:
+    """Refuse a graph with weights in a file that the bundle does not list.
+
+    Args:
+        folder: The bundle.
+        graph: An ONNX file in it.
+        manifest: The bundle's.
+
+    Raises:
+        BundleError: Names the file.
+    """
+    listed = {entry["path"] for entry in manifest["files"]}
+    try:
+        names = external_files(graph)
+    except (ValueError, IndexError) as error:
+        raise BundleError(f"{graph}: not an ONNX graph ({error}); {AGAIN}") from None
+    for name in names:
+        beside = (graph.relative_to(folder).parent / name).as_posix()
+        if path_fault(name) or beside not in listed:
+            raise BundleError(f"{graph}: takes weights from {name!r:.80}, which the bundle does not list; {AGAIN}")
+
+
+def external_files(graph: Path) -> list[str]:
+    """Names of the files beside a graph that hold its tensors, each once, as the graph has them.
+
+    Raises:
+        ValueError: The file breaks off, or holds what no ONNX file holds.
+    """
+    with open_regular(graph) as opened:
+        if not graph.stat().st_size:
+            return []
+        with mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            return list(dict.fromkeys(_locations(data)))
+
+
+def _locations(data: mmap.mmap) -> Iterator[str]:
+    """Values of every `location` entry, wherever a tensor stands."""
+    left: list[tuple[str, int, int]] = [("model", 0, len(data))]
+    while left:
+        kind, start, end = left.pop()
+        if kind == "entry":
+            # Of a field that comes twice the last one holds.
+            parts = {number: data[first:last] for number, first, last in _fields(data, start, end)}
+            if parts.get(1) == LOCATION:
+                yield parts.get(2, b"").decode("utf-8")
+            continue
+        # Nodes are many and small: a search is quicker than a walk, and few hold a tensor.
+        if kind == "node" and data.find(LOCATION, start, end) < 0:
+            continue
+        follow = FIELDS[kind]
+        left += [(follow[number], first, last) for number, first, last in _fields(data, start, end) if number in follow]
+
+
+def _fields(data: mmap.mmap, at: int, end: int) -> Iterator[tuple[int, int, int]]:
+    """Number, beginning and end of every field with a length; others are passed over."""
+    while at < end:
+        tag, at = _varint(data, at)
+        tag &= 0xFFFFFFFF  # as protobuf reads it
+        kind = tag & 7
+        if kind == 0:
+            _, at = _varint(data, at)
+        elif kind in FIXED:
+            at += FIXED[kind]
+        elif kind == 2:
+            size, at = _varint(data, at)
+            yield tag >> 3, at, at + size
+            at += size
+        else:
+            raise ValueError(f"a field of kind {kind}")
+        if at > end:
+            raise ValueError("it breaks off")
+
+
+def _varint(data: mmap.mmap, at: int) -> tuple[int, int]:
+    value, shift = 0, 0
+    while True:
+        byte = data[at]
+        at += 1
+        value |= (byte & 127) << shift
+        if byte < 128:
+            return value, at
+        shift += 7
+        if shift > 63:
+            raise ValueError("a number of more than ten bytes")

@@ -1,0 +1,110 @@
+"""Weights outside the graph's file: only those that the bundle lists, whatever the version of ONNX Runtime reads."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from manifests import small_bundle
+from onnx import TensorProto, helper
+
+import edgebert
+from edgebert.errors import BundleError
+from edgebert.runtime.external_data import check_external_data, external_files
+
+
+def tensor(location: str, name: str = "w") -> onnx.TensorProto:
+    found = helper.make_tensor(name, TensorProto.FLOAT, [2], [0.0, 0.0])
+    found.ClearField("float_data")
+    found.data_location = TensorProto.EXTERNAL
+    for key, value in (("offset", "0"), ("location", location), ("length", "8")):
+        entry = found.external_data.add()
+        entry.key, entry.value = key, value
+    return found
+
+
+def graph(nodes: list[Any], tensors: list[onnx.TensorProto]) -> onnx.GraphProto:
+    value = helper.make_tensor_value_info
+    return helper.make_graph(
+        nodes, "g", [value("x", TensorProto.FLOAT, [2])], [value("y", TensorProto.FLOAT, [2])], tensors
+    )
+
+
+def add(*more: Any) -> onnx.NodeProto:
+    return helper.make_node("Add", ["x", "w"], ["y"], **dict(more))
+
+
+def models(location: str) -> dict[str, onnx.ModelProto]:
+    """A tensor of an external file at every place where a graph may have one."""
+    inner = graph([add()], [tensor(location)])
+    branches = helper.make_node("If", ["c"], ["y"], then_branch=inner, else_branch=graph([add()], []))
+    constant = helper.make_node("Constant", [], ["w"], value=tensor(location))
+    sparse = helper.make_sparse_tensor(tensor(location), helper.make_tensor("i", TensorProto.INT64, [2], [0, 1]), [2])
+    with_sparse = graph([add()], [])
+    with_sparse.sparse_initializer.append(sparse)
+    function = helper.make_function("own", "F", ["x"], ["y"], [constant, add()], [helper.make_opsetid("", 17)])
+    return {
+        "initializer": helper.make_model(graph([add()], [tensor(location)])),
+        "branch": helper.make_model(graph([branches], [])),
+        "constant": helper.make_model(graph([constant, add()], [])),
+        "sparse": helper.make_model(with_sparse),
+        "function": helper.make_model(graph([add()], []), functions=[function]),
+    }
+
+
+@pytest.mark.parametrize("kind", models("x"))
+def test_every_external_file_of_a_graph_is_found(kind: str, tmp_path: Path) -> None:
+    path = tmp_path / "m.onnx"
+    path.write_bytes(models("../secret.bin")[kind].SerializeToString())
+    assert external_files(path) == ["../secret.bin"]
+
+
+def test_a_graph_that_holds_its_weights_has_none(tmp_path: Path) -> None:
+    path = tmp_path / "m.onnx"
+    own = helper.make_tensor("location", TensorProto.FLOAT, [2], [0.0, 1.0])
+    onnx.save(helper.make_model(graph([add()], [own])), path)
+    assert external_files(path) == []
+    path.write_bytes(b"")
+    assert external_files(path) == []
+
+
+@pytest.mark.parametrize("name", ["../w.bin", "w.bin", "ABSOLUTE", "sub/../../w.bin", "listed.bin"])
+def test_weights_that_the_bundle_does_not_list_are_refused(name: str, tmp_path: Path) -> None:
+    name = str(tmp_path / "w.bin") if name == "ABSOLUTE" else name
+    folder = tmp_path / "bundle"
+    folder.mkdir()
+    np.ones(2, np.float32).tofile(tmp_path / "w.bin")
+    (folder / "m.onnx").write_bytes(models(name)["initializer"].SerializeToString())
+    manifest = {"files": [{"path": "m.onnx"}, {"path": "listed.bin"}]}
+    if name == "listed.bin":
+        check_external_data(folder, folder / "m.onnx", manifest)
+        return
+    with pytest.raises(BundleError, match="which the bundle does not list"):
+        check_external_data(folder, folder / "m.onnx", manifest)
+
+
+@pytest.mark.parametrize("cut", [1, 5, 40])
+def test_a_graph_that_breaks_off_is_refused(cut: int, tmp_path: Path) -> None:
+    data = models("w.bin")["initializer"].SerializeToString()
+    (tmp_path / "m.onnx").write_bytes(data[:-cut])
+    with pytest.raises(BundleError, match="not an ONNX graph"):
+        check_external_data(tmp_path, tmp_path / "m.onnx", {"files": []})
+
+
+def test_a_bundle_whose_second_graph_takes_weights_from_outside_is_not_opened(tmp_path: Path) -> None:
+    bundle = small_bundle(tmp_path / "bundle")
+    (tmp_path / "model.onnx").write_bytes((bundle / "model.onnx").read_bytes())
+    path = bundle / "unpadded.onnx"
+    whole = onnx.load(path, load_external_data=False)
+    for each in whole.graph.initializer:
+        for entry in each.external_data:
+            if entry.key == "location":
+                entry.value = "../model.onnx"
+    path.write_bytes(whole.SerializeToString())
+    from edgebert.bundle import write_manifest
+
+    write_manifest(bundle, json.loads((bundle / "manifest.json").read_text()))
+    with pytest.raises(BundleError, match=r"takes weights from '\.\./model\.onnx', which the bundle does not list"):
+        edgebert.load(bundle)
