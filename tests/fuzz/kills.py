@@ -13,7 +13,9 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import cycle
 from pathlib import Path
+from typing import TypeVar
 
 from fuzz.exports import Export, make_exports
 from fuzz.forked import Kill, moments, preload, run
@@ -22,6 +24,8 @@ from edgebert.bundle import bundle_hash, file_sha256
 
 KINDS = ("event", "cut", "time")
 LARGEST_CUT = 60_000
+
+Item = TypeVar("Item")
 
 
 @dataclass
@@ -95,20 +99,25 @@ def undisturbed(export: Export, root: Path) -> Undisturbed:
 
 
 def plan(whole: list[Undisturbed], seed: int) -> Iterator[tuple[Undisturbed, str, str, Kill]]:
-    """Kills without end: every stage of every export in turn, every kind in turn, the moment by chance."""
+    """Kills without end, of every kind in turn: at a moment of every stage of every export in turn, or at any time."""
     chance = random.Random(seed)
-    turns = [(run, stage) for run in whole for stage in run.stages()]
-    at = 0
+    stages = turns([(run, stage) for run in whole for stage in run.stages()], chance)
+    exports = turns(whole, chance)
+    for kind in cycle(KINDS):
+        if kind == "time":
+            run_ = next(exports)
+            yield run_, "any", kind, Kill(seconds=chance.uniform(0, run_.seconds))
+            continue
+        run_, stage = next(stages)
+        event = chance.choice(run_.events(stage))
+        cut = int(LARGEST_CUT ** chance.random()) if kind == "cut" else None
+        yield run_, stage, kind, Kill(event=event, cut=cut)
+
+
+def turns(items: list[Item], chance: random.Random) -> Iterator[Item]:
+    """Every item once in a new order, again and again."""
     while True:
-        chance.shuffle(turns)
-        for run_, stage in turns:
-            kind, at = KINDS[at % len(KINDS)], at + 1
-            if kind == "time":
-                yield run_, "any", kind, Kill(seconds=chance.uniform(0, run_.seconds))
-                continue
-            event = chance.choice(run_.events(stage))
-            cut = int(LARGEST_CUT ** chance.random()) if kind == "cut" else None
-            yield run_, stage, kind, Kill(event=event, cut=cut)
+        yield from chance.sample(items, len(items))
 
 
 def kill_once(whole: Undisturbed, kill: Kill, folder: Path) -> tuple[bool, str]:
