@@ -25,6 +25,7 @@ def keep(folder: Path, step: int) -> None:
         step: The training step of the new checkpoint.
     """
     new = folder / UNFINISHED / f"{PREFIX}{step}"
+    _forget_place(new / STATE)
     seal(new)
     new.rename(at(folder, step))
     steps = _steps(folder)
@@ -61,6 +62,13 @@ def newest_whole(folder: Path, title: str) -> Path | None:
 def at(folder: Path, step: int) -> Path:
     """Folder of the checkpoint of a step."""
     return folder / f"{PREFIX}{step}"
+
+
+def _forget_place(path: Path) -> None:
+    """Take the folder of the best weights out of a state: it moves, and their step is enough to find them."""
+    state = json.loads(path.read_text(encoding="utf-8"))
+    state["best_model_checkpoint"] = None
+    path.write_text(json.dumps(state, indent=2) + "\n", encoding="utf-8")
 
 
 def _say(title: str, what: str, damaged: list[str]) -> None:

@@ -122,6 +122,11 @@ def test_the_files_of_a_checkpoint_are_the_ones_damaged_here(killed: Path) -> No
     assert sorted(path.name for path in (killed / "checkpoint-4").iterdir()) == sorted(FILES)
 
 
+def test_a_checkpoint_names_no_folder_that_it_has_left(killed: Path) -> None:
+    """The Trainer warns of a folder that it does not find."""
+    assert "unfinished" not in (killed / "checkpoint-4" / "trainer_state.json").read_text()
+
+
 def alter(path: Path) -> None:
     """Change one bit in the middle: the size stays, and no reader need notice."""
     content = bytearray(path.read_bytes())
