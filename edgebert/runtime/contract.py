@@ -16,8 +16,15 @@ from edgebert.settings import fill
 class Graph(Protocol):
     """What a session says of its graph: names of inputs and outputs, and an output's last dimension if it is fixed."""
 
-    input_names: list[str]
-    output_widths: dict[str, int | None]
+    @property
+    def input_names(self) -> list[str]:
+        """Names of the graph's inputs."""
+        ...
+
+    @property
+    def output_widths(self) -> dict[str, int | None]:
+        """Last dimension of each output, by name; None if it depends on the inputs."""
+        ...
 
 
 def read_bundle(folder: Path) -> dict[str, Any]:

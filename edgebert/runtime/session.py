@@ -98,8 +98,6 @@ class OnnxSession:
             )
         except Exception as error:  # noqa: BLE001 - onnxruntime raises its own kinds, none of them public
             raise BundleError(f"{graph}: ONNX Runtime cannot open it ({_first_line(error)})") from None
-        self.input_names = [each.name for each in self._session.get_inputs()]
-        self.output_widths = {each.name: _fixed(each.shape) for each in self._session.get_outputs()}
         # ONNX Runtime goes on without a provider whose libraries it cannot load.
         if provider not in self._session.get_providers():
             raise MissingDependencyError(
@@ -120,6 +118,16 @@ class OnnxSession:
                 return tuple(self._session.run(None, inputs))
         except Exception as error:  # noqa: BLE001 - onnxruntime raises its own kinds, none of them public
             raise run_error(error) from None
+
+    @property
+    def input_names(self) -> list[str]:
+        """Names of the graph's inputs."""
+        return [each.name for each in self._session.get_inputs()]
+
+    @property
+    def output_widths(self) -> dict[str, int | None]:
+        """Last dimension of each of the graph's outputs, by name; None if it depends on the inputs."""
+        return {each.name: _fixed(each.shape) for each in self._session.get_outputs()}
 
     def end_profiling(self) -> Path:
         """Close the file with the time of every operator; the session must have been opened with `profile`."""
