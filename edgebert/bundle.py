@@ -181,7 +181,8 @@ def check_writable(place: Path) -> None:
     place = place.resolve()
     with disk_errors(place):
         place.parent.mkdir(parents=True, exist_ok=True)
-        with new_file_beside(place, ".probe") as (_, descriptor), os.fdopen(descriptor, "wb") as probe:
+        # A probe may be removed at any time, so one of a killed run goes whatever its age.
+        with new_file_beside(place, ".probe", 0) as (_, descriptor), os.fdopen(descriptor, "wb") as probe:
             probe.write(b"edgebert")
 
 
@@ -205,7 +206,7 @@ def restore(folder: Path) -> None:
     """
     folder = folder.resolve()
     old = folder.with_name(f".{folder.name}.old")
-    if (old / MANIFEST).is_file() and not folder.exists():
+    if (old / MANIFEST).is_file() and not old.is_symlink() and not os.path.lexists(folder):
         with disk_errors(folder):
             old.rename(folder)
 

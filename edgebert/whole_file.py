@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import secrets
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,9 +16,15 @@ NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | geta
 NEW |= getattr(os, "O_BINARY", 0)
 
 
+# Nobody takes so long to write a file of text: what is older was left by a killed process.
+STALE_SECONDS = 600.0
+
+
 @contextmanager
-def new_file_beside(path: Path, ending: str) -> Iterator[tuple[Path, int]]:
+def new_file_beside(path: Path, ending: str, stale_seconds: float = STALE_SECONDS) -> Iterator[tuple[Path, int]]:
     """Make a file of a new name beside a path, and remove it at the end if it is still there.
+
+    Files of this kind that are older than `stale_seconds` are removed first: killed processes have left them.
 
     Yields:
         The file, and a descriptor to write it by, which the caller closes.
@@ -24,13 +32,25 @@ def new_file_beside(path: Path, ending: str) -> Iterator[tuple[Path, int]]:
     Raises:
         OSError: The folder cannot be written.
     """
-    temporary = path.with_name(f".{path.name[:64]}.{secrets.token_hex(8)}{ending}")
+    beginning = f".{path.name[:64]}."
+    _remove_stale(path.parent, re.compile(f"{re.escape(beginning)}[0-9a-f]{{16}}{re.escape(ending)}"), stale_seconds)
+    temporary = path.with_name(f"{beginning}{secrets.token_hex(8)}{ending}")
     descriptor = os.open(temporary, NEW, 0o666)
     try:
         yield temporary, descriptor
     finally:
         with contextlib.suppress(FileNotFoundError):
             temporary.unlink()
+
+
+def _remove_stale(folder: Path, names: re.Pattern[str], seconds: float) -> None:
+    """Remove regular files of such names that have not been written for so long."""
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if names.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
+                with contextlib.suppress(OSError):
+                    if time.time() - entry.stat(follow_symlinks=False).st_mtime >= seconds:
+                        os.unlink(entry.path)
 
 
 def write_whole(path: Path, text: str, newline: str | None = None) -> None:

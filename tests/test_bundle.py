@@ -2,6 +2,7 @@
 
 import errno
 import hashlib
+import os
 from pathlib import Path
 from typing import Any
 
@@ -241,6 +242,12 @@ def test_a_bundle_that_a_killed_run_moved_aside_comes_back(folder: Path, tmp_pat
     (tmp_path / ".mine.old").mkdir()
     restore(folder)
     assert [path.name for path in folder.iterdir()] == ["new.txt"]
+
+
+def test_a_link_where_a_bundle_would_have_been_moved_aside_is_not_put_back(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / ".new.old").symlink_to(folder)
+    restore(tmp_path / "new")
+    assert not os.path.lexists(tmp_path / "new")
 
 
 @pytest.mark.parametrize("kind", ["folder", "file"])
