@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any, get_args
 
 from edgebert.errors import InputError
+from edgebert.escape import escaped
 from edgebert.measure.results import FORMAT, FORMAT_VERSION
 from edgebert.measure.variants import BASELINE, Role
 from edgebert.strict_json import read_json
 
 RESULT = "result.json"
+LARGEST = 1e18
 # Names that `edgebert.pipeline` gives stage bundles, behind the bundle's name and before the runtime's.
 STAGES = re.compile(r"(?:.*/)?(?:0-baseline|1-graph|2-distill|3-prune|4-vocabulary|5-[^@/]+)(?:@\w+)?")
 
@@ -111,6 +113,7 @@ def read_result(path: Path) -> dict[str, Any]:
             "use the EdgeBERT that wrote it, or bench again"
         )
     try:
+        _check_sizes("", document)
         _check("", document, RESULT_KEYS, RESULT_MAY)
         _check("environment.", document["environment"], {}, ENVIRONMENT_MAY)
         _check("verdict.", document.get("verdict") or {}, {}, VERDICT_MAY)
@@ -144,6 +147,19 @@ def _json(path: Path) -> Any:  # noqa: ANN401
         raise InputError(f"{path}: cannot be read ({error}); give the {RESULT} that `edgebert bench` wrote") from None
     except ValueError as error:
         raise InputError(f"{path}: not valid JSON ({error}); copy it again or bench again") from None
+
+
+def _check_sizes(key: str, value: Any) -> None:  # noqa: ANN401
+    """Refuse a number that no figure of a bench reaches: plots and ratios of it overflow.
+
+    Raises:
+        ValueError: Names its key.
+    """
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for name, each in inner:
+        _check_sizes(f"{key}.{name}".lstrip("."), each)
+    if _is_number(value) and abs(value) > LARGEST:
+        raise ValueError(f"'{escaped(key)}' is {value:.3g}, larger than any figure of a bench")
 
 
 def _check(prefix: str, table: dict[str, Any], needed: dict[str, Check], optional: dict[str, Check]) -> None:

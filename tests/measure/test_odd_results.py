@@ -75,6 +75,19 @@ def test_a_report_and_a_check_of_a_result_that_cannot_be_computed_with_end_in_on
     assert [left.name for left in tmp_path.iterdir()] == ["result.json"]
 
 
+@pytest.mark.parametrize("value", [1e300, -1e300, 10**19])
+def test_a_figure_that_no_bench_gives_is_named(
+    value: float, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "result.json"
+    path.write_text(json.dumps({**full(), "waterfall": [{"stage": "x", "faster": value}]}))
+    assert main(["report", str(path), "--out", str(tmp_path / "r.html")]) == 2
+    assert capsys.readouterr().err == (
+        f"edgebert: {path}: damaged, 'waterfall.0.faster' is {value:.3g}, larger than any figure of a bench; "
+        "copy it again or bench again\n"
+    )
+
+
 def test_a_pipe_in_the_place_of_a_result_is_not_waited_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     import os
 
