@@ -47,6 +47,10 @@ def _is_text(value: Any) -> bool:  # noqa: ANN401
     return isinstance(value, str)
 
 
+def _is_texts(value: Any) -> bool:  # noqa: ANN401
+    return isinstance(value, dict) and all(map(_is_text, value.values()))
+
+
 def _is_truth(value: Any) -> bool:  # noqa: ANN401
     return isinstance(value, bool)
 
@@ -60,6 +64,7 @@ NUMBER: Check = (_is_number, "a number")
 POSITIVE: Check = (_is_positive, "a number above 0")
 TEXT: Check = (_is_text, "a text")
 TABLE: Check = (_is_table, "an object")
+TEXTS: Check = (_is_texts, "an object of texts")
 LIST: Check = (_is_list, "a list")
 ROWS: Check = (_is_rows, "a list of objects")
 INTERVAL: Check = (_is_interval, "two numbers")
@@ -84,7 +89,9 @@ CASE_MAY = {
     **{"hashed": TRUTH, "hash_ms": NUMBER},
     **{"operators": ROWS, "raw": TEXT, "role": ROLE},
 }
-ENVIRONMENT_MAY = {"flags": LIST}
+ENVIRONMENT_MAY = {"flags": LIST, "versions": TEXTS, "gemm": TABLE}
+GEMM_MAY = {"peaks": ROWS, "provider": TEXT, "threads": NUMBER, "copy_gb_s": NUMBER}
+PEAK_KEYS = {"precision": TEXT, "rows": NUMBER, "gmacs": NUMBER}
 VERDICT_MAY = {"reasons": LIST}
 RATIO_KEYS = {"what": TEXT, "value": POSITIVE}
 # Null for fewer than three rounds.
@@ -115,7 +122,7 @@ def read_result(path: Path) -> dict[str, Any]:
     try:
         _check_sizes("", document)
         _check("", document, RESULT_KEYS, RESULT_MAY)
-        _check("environment.", document["environment"], {}, ENVIRONMENT_MAY)
+        _check_environment(document["environment"])
         _check("verdict.", document.get("verdict") or {}, {}, VERDICT_MAY)
         for at, ratio in enumerate(document["ratios"]):
             _check(f"ratios[{at}].", ratio, RATIO_KEYS, RATIO_MAY)
@@ -160,6 +167,14 @@ def _check_sizes(key: str, value: Any) -> None:  # noqa: ANN401
         _check_sizes(f"{key}.{name}".lstrip("."), each)
     if _is_number(value) and abs(value) > LARGEST:
         raise ValueError(f"'{escaped(key)}' is {value:.3g}, larger than any figure of a bench")
+
+
+def _check_environment(environment: dict[str, Any]) -> None:
+    _check("environment.", environment, {}, ENVIRONMENT_MAY)
+    gemm = environment.get("gemm") or {}
+    _check("environment.gemm.", gemm, {}, GEMM_MAY)
+    for at, peak in enumerate(gemm.get("peaks") or []):
+        _check(f"environment.gemm.peaks[{at}].", peak, PEAK_KEYS, {})
 
 
 def _check(prefix: str, table: dict[str, Any], needed: dict[str, Check], optional: dict[str, Check]) -> None:

@@ -50,10 +50,8 @@ def _is_number(value: object) -> bool:
 def _read(folder: Path, name: str | None) -> object:
     if not name:
         return None
-    path = (folder / name).resolve()
-    if not path.is_relative_to(folder.resolve()):
-        return None
     try:
-        return read_json(path)
-    except (OSError, ValueError):
+        path = (folder / name).resolve()
+        return read_json(path) if path.is_relative_to(folder.resolve()) else None
+    except (OSError, ValueError, RuntimeError):  # before Python 3.13, `resolve` raises RuntimeError for a loop of links
         return None

@@ -32,6 +32,8 @@ def changed(value: Any, odd: Any, path: tuple[Any, ...] = ()) -> Iterator[Any]:
 
 def test_any_value_of_a_result_may_be_of_any_kind(tmp_path: Path) -> None:
     whole = full()
+    peaks = [{"precision": "fp32", "rows": 256, "gmacs": 58.4}]
+    whole["environment"] |= {"versions": {"numpy": "2.4.0"}, "gemm": {"threads": 1, "peaks": peaks}}
     path = write(tmp_path / "run", whole)
     every = [other for odd in ODD for other in changed(whole, odd)]
     for other in [
@@ -86,6 +88,19 @@ def test_a_figure_that_no_bench_gives_is_named(
         f"edgebert: {path}: damaged, 'waterfall.0.faster' is {value:.3g}, larger than any figure of a bench; "
         "copy it again or bench again\n"
     )
+
+
+@pytest.mark.parametrize("raw", ["\0", "loop", "loop/raw.json", "x" * 5000])
+def test_raw_samples_at_a_path_that_cannot_be_read_are_left_out(
+    raw: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    whole = document()
+    for case in whole["cases"]:
+        case["raw"] = raw
+    (tmp_path / "result.json").write_text(json.dumps(whole))
+    assert main(["report", str(tmp_path), "--out", "-"]) == 0
+    assert capsys.readouterr().err == ""
 
 
 def test_a_pipe_in_the_place_of_a_result_is_not_waited_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

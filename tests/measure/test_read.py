@@ -72,6 +72,20 @@ def damaged(at: str, value: Any) -> dict[str, Any]:
         ("cases", {}, "'cases' is '{}', expected a list of objects"),
         ("cases", [1], "'cases' is '[1]', expected a list of objects"),
         ("environment", None, "'environment' is 'None', expected an object"),
+        *(
+            ("environment.versions", value, f"'environment.versions' is {str(value)!r}, expected an object of texts")
+            for value in ("x", [1], -5, {"numpy": 2})
+        ),
+        ("environment.gemm", -1, "'environment.gemm' is '-1', expected an object"),
+        *(
+            ("environment.gemm", {"peaks": value}, f"'environment.gemm.peaks' is '{value}', expected a list of objects")
+            for value in (1, [None])
+        ),
+        (
+            *("environment.gemm", {"peaks": [{"precision": [], "rows": 1, "gmacs": 2.5}]}),
+            "'environment.gemm.peaks[0].precision' is '[]', expected a text",
+        ),
+        ("environment.gemm", {"peaks": [{"precision": "int8", "rows": 1}]}, "no 'environment.gemm.peaks[0].gmacs'"),
         ("ratios.0.value", "4", "'ratios[0].value' is '4', expected a number above 0"),
         ("ratios.0.ci_low", 0, "'ratios[0].ci_low' is '0', expected a number above 0"),
         ("cases.1.p50_ms", True, "'cases[1].p50_ms' is 'True', expected a number above 0"),
