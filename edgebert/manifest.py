@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from edgebert.delimited import Delimiter, Quotes
 from edgebert.errors import BundleError, SettingsError
 from edgebert.escape import escaped
+from edgebert.examples import Columns
 from edgebert.settings import fill, required_within, within
 from edgebert.strict_json import read_json
 
@@ -180,22 +180,10 @@ class QualityEntry:
 
 
 @dataclass(frozen=True)
-class ColumnNames:
-    """Columns of the data files; see `edgebert.examples.Columns`."""
-
-    text: str = "text"
-    text_pair: str = ""
-    label: str = "label"
-    header: bool = True
-    delimiter: Delimiter = "suffix"
-    quotes: Quotes = "suffix"
-
-
-@dataclass(frozen=True)
 class Data:
     """The data that the bundle was made from."""
 
-    columns: ColumnNames
+    columns: Columns
     metric: str
     label_values: tuple[str, ...] = ()
 
