@@ -27,9 +27,21 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
+def walk(folder: Path, name: str = "*") -> Iterator[Path]:
+    """Everything of that name below a folder.
+
+    Raises:
+        BundleError: Folders are nested deeper than Python follows.
+    """
+    try:
+        yield from folder.rglob(name)
+    except RecursionError:
+        raise BundleError(f"{folder}: folders nested too deep; a bundle has one level or two") from None
+
+
 def folder_sha256(folder: Path, names: list[str] | None = None) -> str:
     """SHA-256 over the names and contents of a folder's files (all of them, or the named ones that exist)."""
-    paths = [folder / name for name in names] if names else sorted(folder.rglob("*"))
+    paths = [folder / name for name in names] if names else sorted(walk(folder))
     digest = hashlib.sha256()
     for path in paths:
         if path.is_file():
@@ -39,14 +51,14 @@ def folder_sha256(folder: Path, names: list[str] | None = None) -> str:
 
 def nested(folder: Path) -> list[Path]:
     """Bundles inside a bundle, each with a manifest of its own: the full-precision baseline, where asked for."""
-    return sorted(path.parent for path in folder.rglob(MANIFEST) if path.parent != folder)
+    return sorted(path.parent for path in walk(folder, MANIFEST) if path.parent != folder)
 
 
 def list_files(folder: Path) -> list[dict[str, Any]]:
     """Path, hash and size of every file of a bundle but the manifest, and but bundles inside it."""
     inner = nested(folder)
     entries = []
-    for path in sorted(folder.rglob("*")):
+    for path in sorted(walk(folder)):
         inside = any(parent in path.parents for parent in inner)
         if path.is_file() and path != folder / MANIFEST and not inside:
             name = path.relative_to(folder).as_posix()
@@ -107,7 +119,7 @@ def strangers(folder: Path, manifests: dict[Path, dict[str, Any]]) -> list[Path]
     """
     own = {place / MANIFEST for place in manifests}
     own |= {place / entry["path"] for place, manifest in manifests.items() for entry in manifest["files"]}
-    return sorted(path for path in folder.rglob("*") if (path.is_symlink() or not path.is_dir()) and path not in own)
+    return sorted(path for path in walk(folder) if (path.is_symlink() or not path.is_dir()) and path not in own)
 
 
 def bundle_hash(folder: Path) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 
 from edgebert.delimited import Delimiter, Quotes, dialect_of, split
 from edgebert.errors import DataError, MissingColumnError, TextError
+from edgebert.strict_json import open_regular
 
 FORMATS = (".tsv", ".csv", ".jsonl", ".txt")
 
@@ -161,20 +162,26 @@ def fingerprint(path: Path) -> str:
     folder = path.parent if path.name == "seq.in" else path
     try:
         if not folder.is_dir():
-            return hashlib.sha256(path.read_bytes()).hexdigest()
+            return hashlib.sha256(_whole(path)).hexdigest()
         digest = hashlib.sha256()
         for file in sorted(entry for entry in folder.iterdir() if entry.is_file()):
-            digest.update(f"{file.name}\0{hashlib.sha256(file.read_bytes()).hexdigest()}\n".encode())
+            digest.update(f"{file.name}\0{hashlib.sha256(_whole(file)).hexdigest()}\n".encode())
         return digest.hexdigest()
     except OSError as error:
         raise DataError(
-            f"{path}: cannot be read ({error.strerror}); check the path and the folder it is relative to"
+            f"{path}: cannot be read ({error.strerror or error}); check the path and the folder it is relative to"
         ) from None
+
+
+def _whole(path: Path) -> bytes:
+    """Bytes of a regular file: a pipe would be waited for, and a device never ends."""
+    with open_regular(path) as opened:
+        return opened.read()
 
 
 def _read_bytes(path: Path) -> bytes:
     try:
-        data = path.read_bytes()
+        data = _whole(path)
         return gzip.decompress(data) if path.suffix == ".gz" else data
     except FileNotFoundError:
         raise DataError(f"{path}: no such file; check the path and the folder it is relative to") from None

@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeVar
 
 from edgebert.errors import SettingsError
 from edgebert.escape import escaped
+from edgebert.strict_json import open_regular
 
 Settings = TypeVar("Settings")
 
@@ -35,7 +36,8 @@ def read_toml(path: Path) -> dict[str, Any]:
         SettingsError: The file is missing, unreadable or not TOML.
     """
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        with open_regular(path) as opened:
+            return tomllib.load(opened)
     except FileNotFoundError:
         raise SettingsError(f"{path}: no such file; give the path of a TOML file") from None
     except (OSError, UnicodeDecodeError) as error:

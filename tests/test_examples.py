@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -348,3 +349,13 @@ def test_a_text_that_is_refused_is_told_with_its_place() -> None:
         f"{place} 7: text 'a' holds no token; give at least one word"
         for place in ("d.tsv: line", "d.json: question", "d.json.gz: question")
     ]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with a name on this system")
+@pytest.mark.parametrize("name", ["d.tsv", "d.csv.gz", "d.jsonl"])
+def test_a_pipe_is_refused_and_not_waited_for(name: str, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(DataError, match="not a regular file"):
+        read_examples(tmp_path / name, Columns())
+    with pytest.raises(DataError, match="not a regular file"):
+        fingerprint(tmp_path / name)

@@ -1,5 +1,6 @@
 """TOML into frozen dataclasses: what is not meant to be there is refused, by file, key, value and what is allowed."""
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -164,3 +165,10 @@ def test_what_the_toml_reader_itself_cannot_take_is_refused(value: str, tmp_path
     (tmp_path / "x.toml").write_text(f"a = {value}\n")
     with pytest.raises(SettingsError, match="not valid TOML"):
         read_toml(tmp_path / "x.toml")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with a name on this system")
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "suite.toml")
+    with pytest.raises(SettingsError, match="not a regular file"):
+        read_toml(tmp_path / "suite.toml")

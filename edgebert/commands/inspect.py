@@ -51,7 +51,7 @@ def _write_page(folder: Path, manifest: dict[str, Any]) -> None:
         ("longest input", f"{manifest['max_length']} tokens, {manifest['segments']} text(s)"),
         ("labelled data", data_file(manifest)),
         ("runtime", f"{manifest['runtime']['default']} of {', '.join(manifest['runtime']['graphs'])}"),
-        ("profile", f"{manifest['profile']['name']}: {manifest['profile']['summary']}"),
+        ("profile", ": ".join(filter(None, (manifest["profile"].get(key) for key in ("name", "summary")))) or "-"),
         (
             "base model",
             f"{manifest['base_model']['source']} ({manifest['base_model']['licence'] or 'licence not stated'})",
@@ -80,7 +80,7 @@ def _chosen(manifest: dict[str, Any]) -> list[tuple[str, str]]:
     head, labels = manifest["head"], manifest["labels"]
     found = []
     if thresholds := head.get("thresholds"):
-        each = [f"{label} {threshold:.4f}" for label, threshold in zip(labels, thresholds, strict=True)]
+        each = [f"{label} {threshold:.4f}" for label, threshold in zip(labels, thresholds, strict=False)]
         found.append(("thresholds", listed(each)))
     if "no_answer_threshold" in head:
         found.append(("no-answer threshold", f"{head['no_answer_threshold']:.4f}"))

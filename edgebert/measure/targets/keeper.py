@@ -32,6 +32,16 @@ NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 ENDINGS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 
+NUMBER = (int, float)
+# What each message must hold. A job has the texts of a data file in it.
+FIELDS: dict[str, dict[str, Any]] = {
+    "hello": {"silence_s": NUMBER, "bytes": int, "modules": list},
+    "put": {"path": str, "bytes": int},
+    "run": {"job": dict, "timeout_s": NUMBER},
+}
+MAX_LINE = 1 << 30
+
+
 class Closed(Exception):
     """The connection has ended."""
 
@@ -66,6 +76,7 @@ class Connection:
         try:
             while True:
                 message = json.loads(self._line())
+                check_message(message)
                 if message["op"] == "put":
                     self._put(message["path"], message["bytes"])
                 elif message["op"] != "beat":
@@ -114,6 +125,8 @@ class Connection:
 
     def _line(self) -> bytes:
         while b"\n" not in self._left:
+            if len(self._left) > MAX_LINE:
+                raise ValueError("a line without an end")
             self._left += self._block()
         line, _, self._left = self._left.partition(b"\n")
         return line
@@ -150,12 +163,28 @@ def main() -> None:
             shutil.rmtree(connection.folder, ignore_errors=True)
 
 
+def check_message(message: dict[str, Any]) -> None:
+    """Refuse a message that lacks a value, or has one of another kind.
+
+    Raises:
+        ValueError: Says which.
+    """
+    for name, kind in FIELDS.get(message["op"], {}).items():
+        value = message.get(name)
+        if not isinstance(value, kind) or isinstance(value, bool):
+            raise ValueError(f"{message['op']}: {name} is {value!r:.40}")
+        if isinstance(value, int | float) and not 0 <= value < 1 << 100:
+            raise ValueError(f"{message['op']}: {name} is {value!r:.40}")
+
+
 def serve(connection: Connection) -> None:
     """Answer until the connection ends."""
     while True:
         message = connection.next()
-        if message["op"] == "hello":
+        if message["op"] == "hello" and not connection.folder:
             connection.answer(hello(connection, message))
+        elif not connection.folder or message["op"] == "hello":
+            raise Closed  # nothing is written before there is a folder, and a second one would stay behind
         elif message["op"] == "ready":
             compile_sources(connection.folder)
             connection.answer({"write_error": connection.write_error, "refused": connection.refused})

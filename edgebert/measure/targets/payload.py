@@ -9,7 +9,7 @@ import edgebert
 from edgebert.errors import BundleError
 from edgebert.manifest import MANIFEST, leads_out, path_fault
 from edgebert.measure.variants import Variant
-from edgebert.slots import slot_folder
+from edgebert.slots import INTENTS, TAGS, WORDS, slot_folder
 
 # What a measured process never imports; most of it needs packages that a device does not have.
 LEFT_OUT = {"compress", "exporters", "demo", "commands", "profiles"}
@@ -53,11 +53,16 @@ def _below(folder: Path, name: str) -> Path:
 
 
 def data_files(path: Path) -> tuple[Files, dict[str, str]]:
-    """The data file (or the files of a folder that is one data set), and the place of what was named."""
+    """The data file (or the three files of a slot folder), and the place of what was named."""
     path = path.resolve()
     folder = slot_folder(path)
-    files = [path] if folder is None else sorted(entry for entry in folder.iterdir() if entry.is_file())
+    files = [path] if folder is None else _slot_files(folder)
     root = path.parent if folder is None else folder
     place = f"data/{root.name or 'set'}"
     named = place if path == folder else f"{place}/{path.name}"
     return {f"{place}/{file.name}": file for file in files}, {str(path): named}
+
+
+def _slot_files(folder: Path) -> list[Path]:
+    """The files that a split is read from; whatever else lies in its folder stays here."""
+    return [folder / name for name in (WORDS, TAGS, INTENTS) if (folder / name).is_file()]
