@@ -353,12 +353,18 @@ def _remove_bundles(root: Path, keep: Collection[str]) -> None:
     A run that is killed in between leaves hidden folders, which the next run removes; never a part of a bundle.
     """
     if distributed.is_main():
+        _remove_hidden(root)  # else one of a killed run would stand where a bundle is moved
         for manifest in root.glob(f"[0-9]-*/{bundle.MANIFEST}"):
             if manifest.parent.name not in keep:
                 manifest.parent.rename(root / f".{manifest.parent.name}.old")
-        for left in (*root.glob(".[0-9]-*.old"), *root.glob(".[0-9]-*.partial")):
-            shutil.rmtree(left)
+        _remove_hidden(root)
     distributed.wait()
+
+
+def _remove_hidden(root: Path) -> None:
+    """Remove stage bundles that are half written or half removed."""
+    for left in (*root.glob(".[0-9]-*.old"), *root.glob(".[0-9]-*.partial")):
+        shutil.rmtree(left)
 
 
 def _as_folder_says(recipe: Recipe, folder: Path) -> Recipe:
