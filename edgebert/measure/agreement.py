@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from edgebert.bundle import bundle_hash
-from edgebert.errors import InputError
+from edgebert.errors import InputError, RunError
 from edgebert.measure.bench import Workload
 from edgebert.measure.process import run_child
 from edgebert.measure.results import Case, Result
@@ -69,7 +69,14 @@ def agree(
         ours = here(job)
         progress(f"[{2 * number}/{2 * len(variants)}] {variant.name}: answers, {machine.name}")
         theirs = machine.child(job)
-        result.cases.append(_case(variant, suite, machine, theirs, compare(ours, theirs)))
+        try:
+            agreement = compare(ours, theirs)
+        except ValueError:
+            raise RunError(
+                f"{machine.name}: {variant.name}: answered another number of texts or outputs than here; "
+                "EdgeBERT there was altered or is another version, run the same command again"
+            ) from None
+        result.cases.append(_case(variant, suite, machine, theirs, agreement))
         result.write(out)
     result.finished = True
     result.write(out)

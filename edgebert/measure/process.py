@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from edgebert.errors import RunError
+from edgebert.measure.received import check_received, damaged
 
 TIMEOUT_S = 3600
 # Scenarios that answer every text of the data file.
@@ -30,7 +31,7 @@ def run_child(job: dict[str, Any]) -> dict[str, Any]:
 
 
 def run_process(
-    command: Sequence[str], job: dict[str, Any], variables: Mapping[str, str] | None = None
+    command: Sequence[str], job: dict[str, Any], variables: Mapping[str, str] | None = None, target: str = ""
 ) -> dict[str, Any]:
     """Run a command that reads a job from standard input and writes a document to standard output.
 
@@ -38,9 +39,11 @@ def run_process(
         command: Program and arguments.
         job: What to do.
         variables: The process's whole environment; this one's if not given.
+        target: Name of the machine that it runs on, for a message; "" for this one.
 
     Raises:
-        RunError: It failed or took more than an hour; the message has its last line.
+        RunError: It failed, and the message has its last line; or took more than an hour; or its document lacks what
+            the job's scenario answers.
     """
     spawned_ns = time.monotonic_ns()
     try:
@@ -57,14 +60,26 @@ def run_process(
         raise overtime(job) from None
     if child.returncode:
         raise failure(job, last_line(child.stderr) or f"exit code {child.returncode}")
-    return with_cold_start(json.loads(child.stdout), spawned_ns)
+    try:
+        document = json.loads(child.stdout)
+    except (ValueError, RecursionError):
+        document = child.stdout
+    return with_cold_start(job, document, spawned_ns, target)
 
 
-def with_cold_start(document: dict[str, Any], spawned_ns: int) -> dict[str, Any]:
-    """Add the time from the process's start to its first answer, where it gave one."""
-    if "first_ns" in document:
-        document["cold_start_ns"] = document["first_ns"] - spawned_ns
-    return document
+def with_cold_start(job: dict[str, Any], document: Any, spawned_ns: int, target: str = "") -> dict[str, Any]:  # noqa: ANN401
+    """Check a process's document, and add the time from its start to its first answer if it gave one.
+
+    Raises:
+        RunError: The document lacks what the job's scenario answers, or has another kind of value there.
+    """
+    subject = f"{target}: {_subject(job)}" if target else _subject(job)
+    found = check_received(subject, job["scenario"], document)
+    if "first_ns" in found:
+        if found["first_ns"] <= spawned_ns:
+            raise damaged(subject, f"with 'first_ns' {found['first_ns']}, before the process began")
+        found["cold_start_ns"] = found["first_ns"] - spawned_ns
+    return found
 
 
 def failure(job: dict[str, Any], reason: str) -> RunError:

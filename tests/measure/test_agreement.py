@@ -152,3 +152,12 @@ def test_without_a_data_file_there_is_nothing_to_compare(tmp_path: Path) -> None
     workload: Workload | None = None
     with pytest.raises(InputError, match="emulation shows answers, not times; give --data FILE"):
         agree([], workload, SUITE, tmp_path, "", machine(run_child))
+
+
+@pytest.mark.parametrize("other", [{"answers": [0, 1]}, {"outputs": [[1.0, 2.0]]}, {"not_finite": []}])
+def test_another_number_of_answers_than_here_is_told(
+    other: dict[str, Any], variants: list[Variant], workload: Workload, tmp_path: Path
+) -> None:
+    ours = {"answers": [0], "outputs": [[1.0]], "not_finite": [0], "quality": None}
+    with pytest.raises(RunError, match=r"^qemu://x: fp32: answered another number of texts or outputs than here"):
+        agree(variants, workload, SUITE, tmp_path / "out", "", machine(lambda job: ours | other), here=lambda job: ours)

@@ -99,7 +99,7 @@ def _machine(
     """A machine that runs jobs by a command; `instead` takes the place of what its environment says by mistake."""
 
     def child(job: dict[str, Any]) -> dict[str, Any]:
-        return run_process([*python, *CHILD], job, variables)
+        return run_process([*python, *CHILD], job, variables, f"qemu://{cpu}")
 
     def environment() -> dict[str, Any]:
         found = child({"scenario": "environment"})

@@ -19,6 +19,7 @@ from typing import Any
 from edgebert import __version__
 from edgebert.errors import DiskError, InputError, MissingDependencyError, RunError
 from edgebert.measure import process
+from edgebert.measure.received import is_count
 from edgebert.measure.targets.channel import Channel, Lost
 from edgebert.measure.targets.machine import Machine, Progress
 from edgebert.measure.targets.payload import Files, bundle_files, data_files, device_half
@@ -148,6 +149,7 @@ def _check_greeting(name: str, there: dict[str, Any]) -> None:
         RunError: A value is missing, is of another type, or the folder is no temporary folder of ours.
     """
     wrong = [key for key, kind in GREETING.items() if type(there.get(key)) is not kind]
+    wrong += [key for key in ("free_bytes", "bits") if not (is_count(there.get(key)) and there[key] >= 0)]
     if not wrong and there["folder"] and not re.fullmatch(FOLDER, there["folder"]):
         wrong = ["folder"]
     if wrong:
@@ -207,9 +209,9 @@ def _machine(name: str, channel: Channel, places: dict[str, str]) -> Machine:
         if "failed" in answer:
             raise process.failure(job, str(answer["failed"]))
         document, spawned_ns = answer.get("document"), answer.get("spawned_ns")
-        if not isinstance(document, dict) or type(spawned_ns) is not int:
+        if "document" not in answer or not is_count(spawned_ns):
             raise process.failure(job, f"{name} answers without a result; check the machine")
-        return process.with_cold_start(document, spawned_ns)
+        return process.with_cold_start(job, document, spawned_ns, name)
 
     def environment() -> dict[str, Any]:
         if not usable:  # what is asked for at the end of a run that was cut or interrupted can no longer be known

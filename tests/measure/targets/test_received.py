@@ -1,11 +1,12 @@
 """What one end of `ssh://` takes from the other: no path leaves its folder, and nothing else is ever removed."""
 
 import os
+import platform
 from pathlib import Path
 from typing import Any
 
 import pytest
-from targets_helpers import make_variant
+from targets_helpers import make_variant, write_script
 
 from edgebert.errors import BundleError, InputError, RunError
 from edgebert.measure.targets import keeper, open_target
@@ -110,6 +111,8 @@ def test_a_refusal_of_the_far_end_is_told_and_its_folder_is_empty_outside(
         ('"folder": "=" folder": "', "folder"),
         ('"bits": 64="bits": "64"', "bits"),
         ('"machine": "="machine": ["', ""),
+        ('"free_bytes": ="free_bytes": 1' + "0" * 400, "free_bytes"),
+        ('"free_bytes": ="free_bytes": -', "free_bytes"),
     ],
 )
 def test_a_machine_that_greets_strangely_is_refused_and_nothing_is_removed_there(
@@ -139,3 +142,21 @@ def test_only_a_temporary_folder_of_ours_is_ever_removed(folder: str, holds: boo
     import re
 
     assert bool(re.fullmatch(ssh_module.FOLDER, folder)) is holds
+
+
+@pytest.mark.parametrize(
+    "document", ["{}", "[1]", '"x"', "null", "7", '{"versions": "x"}', '{"versions": {"numpy": 2}}']
+)
+def test_an_environment_of_another_form_is_told(
+    document: str, variant: Variant, there: Path, stand_in: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = f"print({document!r})"
+    ssh_module.device_half()["edgebert/measure/child.py"].write_text(script)
+    write_script(tmp_path / "x86" / "qemu-x86_64", f"#!/bin/sh\necho '{document}'\n")
+    monkeypatch.setenv("EDGEBERT_X86", str(tmp_path / "x86"))
+    monkeypatch.setattr(platform, "machine", lambda: "x86_64")
+    for name in (NAME, "qemu://haswell"):
+        with open_target(name, [variant], None, print) as machine, pytest.raises(RunError) as caught:
+            machine.environment()
+        assert str(caught.value).startswith(f"{name}: environment answered with")
+        assert str(caught.value).endswith("altered or is another version, run the same command again")
