@@ -28,15 +28,16 @@ def file_sha256(path: Path) -> str:
 
 
 def walk(folder: Path, name: str = "*") -> Iterator[Path]:
-    """Everything of that name below a folder.
-
-    Raises:
-        BundleError: Folders are nested deeper than Python follows.
-    """
-    try:
-        yield from folder.rglob(name)
-    except RecursionError:
-        raise BundleError(f"{folder}: folders nested too deep; a bundle has one level or two") from None
+    """Everything of that name below a folder, however deep; links are not followed."""
+    left = [folder]
+    while left:
+        try:
+            with os.scandir(left.pop()) as entries:
+                found = [(Path(entry.path), entry.is_dir(follow_symlinks=False)) for entry in entries]
+        except OSError:
+            continue  # a folder that cannot be read, or that is gone
+        yield from (path for path, _ in found if name in ("*", path.name))
+        left += [path for path, is_folder in found if is_folder]
 
 
 def folder_sha256(folder: Path, names: list[str] | None = None) -> str:
