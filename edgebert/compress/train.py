@@ -60,17 +60,20 @@ def train(model: Any, training: Training, loss: LossFunction) -> dict[str, float
         Steps done, and the validation metric of the weights that were kept.
     """
     last = distributed.from_main(partial(resume.newest_whole, training.folder, training.title))
+    # Made even if nothing is left to train: the Trainer leaves its marks in the model's config.
+    trainer = _trainer(model, training, loss)
     state = TrainerState.load_from_json(str(last / resume.STATE)) if last else None
     if state is not None and _is_over(state, training):
         _load_best(model, state, training)
     else:
-        state = _run(model, training, loss, last)
+        with nullcontext() if torch.cuda.is_available() else QuickDropout():
+            trainer.train(resume_from_checkpoint=str(last) if last else None)
+        state = trainer.state
     best = state.best_metric
     return {"steps": float(state.global_step), f"validation_{training.metric}": round(float(best or 0.0), 6)}
 
 
-def _run(model: Any, training: Training, loss: LossFunction, last: Path | None) -> Any:  # noqa: ANN401
-    """Train from a checkpoint (None: from the start) to the end; return the Trainer's state."""
+def _trainer(model: Any, training: Training, loss: LossFunction) -> _Trainer:  # noqa: ANN401
     trainer = _Trainer(
         model=model,
         args=_arguments(training),
@@ -82,9 +85,7 @@ def _run(model: Any, training: Training, loss: LossFunction, last: Path | None) 
     )
     trainer.remove_callback(PrinterCallback)
     trainer.loss_function, trainer.training = loss, training
-    with nullcontext() if torch.cuda.is_available() else QuickDropout():
-        trainer.train(resume_from_checkpoint=str(last) if last else None)
-    return trainer.state
+    return trainer
 
 
 def _is_over(state: Any, training: Training) -> bool:  # noqa: ANN401

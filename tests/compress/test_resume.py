@@ -60,6 +60,8 @@ class Runs:
             folder=folder,
         )
         self.figures = train(model, training, loss)
+        # `save_model` sets the one entry that is left out.
+        self.config = {**model.config.to_dict(), "architectures": None}
         return {name: tensor.clone() for name, tensor in model.state_dict().items()}
 
     def killed(self, folder: Path, step: int, validate: Any = None, **settings: Any) -> Path:
@@ -226,10 +228,10 @@ def test_training_that_had_ended_is_not_gone_on_with(patience: int, runs: Runs, 
     values = (0.9, 0.8, 0.7) if patience != 2 else (0.9, 0.8, 0.7, 1.0, 1.0, 1.0)
     settings = {"patience": patience, "evaluations_per_epoch": 6 if patience == 2 else 3}
     whole = runs.train(tmp_path / "done", figures_of(*values), **settings)
-    before = runs.figures
-    assert before["steps"] == (6.0, 4.0, 3.0)[patience]
+    before = runs.figures, runs.config
+    assert runs.figures["steps"] == (6.0, 4.0, 3.0)[patience]
     assert same(runs.train(tmp_path / "done", figures_of(), **settings), whole)
-    assert runs.figures == before
+    assert (runs.figures, runs.config) == before
 
 
 def test_patience_counts_evaluations_from_before_a_kill(runs: Runs, tmp_path: Path) -> None:
