@@ -36,7 +36,7 @@ test-haswell test-nehalem: test-%: setup  ## the tests of INT8 as a CPU with AVX
 	bench/qemu-setup --x86
 	bench/as-cpu $* -m pytest -m int8 $(TESTS) --numprocesses auto --maxprocesses 4 --dist loadfile
 
-fuzz: setup  ## damaged bundles, odd texts, damaged data files and killed exports in great number; half an hour
+fuzz: setup  ## damaged bundles, odd texts, damaged data files and killed exports in great number; twenty minutes
 	EDGEBERT_FUZZ=long $(BIN)/python -m pytest tests/fuzz
 	PYTHONPATH=tests $(BIN)/python -m fuzz.kills --kills 50
 
