@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 
 from edgebert.compress import arch, distributed, low_rank
 from edgebert.compress.families import CLASSIFIER_WEIGHTS, family_named
-from edgebert.compress.label_names import label_names
+from edgebert.compress.label_names import check_entries, label_names
 from edgebert.compress.normalizer import normalizer_settings
 from edgebert.compress.report import StageReport
 from edgebert.compress.tasks import workstation_half
@@ -71,6 +71,7 @@ def check_folder(folder: Path) -> None:
     except CheckpointError as error:
         raise CheckpointError(f"{folder}: {error}") from None
     _check_encoder(folder, config)
+    check_entries(config, str(path))
     if not any(all((folder / name).is_file() for name in names) for names in TOKENIZER_FILES):
         raise CheckpointError(
             f"{folder}: no tokenizer.json, vocab.txt, or vocab.json with merges.txt; "

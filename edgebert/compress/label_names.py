@@ -26,6 +26,15 @@ def label_names(config: Mapping[str, Any], count: int, source: str) -> list[str]
     return [_name(entries.get(number), number, source) for number in range(count)]
 
 
+def check_entries(config: Mapping[str, Any], source: str) -> None:
+    """Refuse names that transformers cannot load; it reads them for the tokenizer too, and would blame that.
+
+    Raises:
+        CheckpointError: `id2label` is no object, or has a key that is no number.
+    """
+    _entries(config, source)
+
+
 def _entries(config: Mapping[str, Any], source: str) -> dict[int, object]:
     """Names by the number of the output, as the config states them."""
     stated = config.get("id2label")

@@ -57,6 +57,14 @@ def test_another_family_is_refused_by_name(folder: Path) -> None:
         checkpoint.check_folder(folder)
 
 
+@pytest.mark.parametrize(("stated", "says"), [(["a", "b"], "id2label is a list"), ({"x": "a"}, "has the key 'x'")])
+def test_names_of_another_form_are_not_blamed_on_the_tokenizer(folder: Path, stated: object, says: str) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "id2label": stated, "label2id": None}))
+    with pytest.raises(CheckpointError, match=says):
+        checkpoint.check_folder(folder)
+
+
 def test_a_tokenizer_without_cls_is_refused(folder: Path) -> None:
     from tokenizers import Tokenizer
     from tokenizers.models import WordLevel
