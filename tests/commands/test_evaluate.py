@@ -12,6 +12,8 @@ from this_machine import pretend
 import edgebert
 from edgebert.bundle import read_manifest, write_manifest
 
+pytestmark = pytest.mark.int8
+
 
 def test_evaluate_gives_the_manifests_own_figure(built: Path, data_dir: Path, manifest: Any, run: Run) -> None:
     test = manifest["metrics"]["test"]

@@ -16,6 +16,8 @@ from edgebert.exporters.candidates import Candidate, best, candidates
 from edgebert.recipe import quantization, read_recipe
 from edgebert.target import read_target
 
+pytestmark = pytest.mark.int8
+
 
 def row(form: str, p50_ms: float, quality: float | None = None, error: float = 0.0, **more: Any) -> dict[str, Any]:
     fields = {"form": form, "weight_type": "int8", "reduce_range": False, "runtime": "onnxruntime"}

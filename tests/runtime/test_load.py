@@ -15,6 +15,8 @@ import edgebert
 from edgebert.bundle import read_manifest, write_manifest
 from edgebert.errors import BundleError, EdgeBertError, InputError, MissingDependencyError
 
+pytestmark = pytest.mark.int8
+
 TEXTS = ["a good film", "the story was awful and cold", "warm meal and lovely play", "dull so poor a song"]
 
 

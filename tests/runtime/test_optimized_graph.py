@@ -22,6 +22,8 @@ from edgebert.runtime.encode import Encoded
 from edgebert.runtime.session import CPU, OnnxSession, UnpaddedSession
 from edgebert.target import profile_names, read_target
 
+pytestmark = pytest.mark.int8
+
 INTEGER = "MatMulIntegerToFloat"
 
 

@@ -26,6 +26,8 @@ from edgebert.runtime.session import OnnxSession
 from edgebert.runtime.tasks.token_classification import TokenClassification
 from edgebert.target import ExportChoice, read_target
 
+pytestmark = pytest.mark.int8
+
 # Seven-bit weights: no kernel saturates, so that the graph gives on every CPU what was meant.
 CHOICE = read_target("x86-avx2").export
 

@@ -8,6 +8,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from edgebert.compress.quantize.embeddings import quantize_embeddings
 
+pytestmark = pytest.mark.int8
+
 
 def lookup_graph(table: np.ndarray) -> onnx.ModelProto:
     node = helper.make_node("Gather", ["table", "ids"], ["rows"], "lookup")
