@@ -1,5 +1,7 @@
 """Texts a second that several threads get out of one model, one text a call: fresh processes in random order.
 
+The ratio beside a row is its rate over that of the first number of callers in the same round, with its 95% interval.
+
 python bench/callers.py BUNDLE TEXTS.txt [--callers 1 2 4 8 16] [--rounds 5] [--threads 1] [--count 2000]
 """
 
@@ -12,6 +14,8 @@ import threading
 import time
 from pathlib import Path
 from statistics import median
+
+from edgebert.measure.statistics import over_rounds
 
 WARMUP = 50
 
@@ -58,9 +62,17 @@ def main() -> None:
         for callers in random.sample(given.callers, len(given.callers)):
             command = [sys.executable, *sys.argv, "--one", str(callers)]
             found[callers].append(json.loads(subprocess.run(command, capture_output=True, check=True).stdout))
+    first = found[given.callers[0]]
     for callers, several in found.items():
         rate, processor_ms = (median(one[key] for one in several) for key in ("rate", "processor_ms"))
-        print(f"{callers:3} callers: {rate:8.1f} texts/s, {processor_ms:.3f} ms of processor time a text")
+        print(f"{callers:3} callers: {rate:8.1f} texts/s, {processor_ms:.3f} ms of processor time a text", end="")
+        print(f", {ratio(several, first)}" if several is not first else "")
+
+
+def ratio(several: list[dict[str, float]], first: list[dict[str, float]]) -> str:
+    """Rate over the first one's, over the rounds, with its interval."""
+    value, interval = over_rounds([one["rate"] / other["rate"] for one, other in zip(several, first, strict=True)])
+    return f"{value:.2f} times ({interval[0]:.2f} to {interval[1]:.2f})" if interval else f"{value:.2f} times"
 
 
 if __name__ == "__main__":
