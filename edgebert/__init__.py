@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from edgebert.errors import (
     BundleError,
+    BusyError,
     CheckpointError,
     DataError,
     DiskError,
@@ -36,6 +37,7 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 __all__ = [
     "BundleError",
+    "BusyError",
     "CheckpointError",
     "DataError",
     "DiskError",

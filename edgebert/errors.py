@@ -9,7 +9,8 @@ EdgeBertError
 │   ├── BundleError            a bundle: missing, truncated or altered file, unknown format
 │   ├── TextError              a text handed to the runtime
 │   ├── MissingDependencyError a package that an extra would have installed
-│   └── DiskError              the output folder cannot be written, or its disk is full
+│   ├── DiskError              the output folder cannot be written, or its disk is full
+│   └── BusyError              another process writes to the output folder
 └── RunError                   the work itself failed; the command line exits with 1
     └── ParityError            an exported graph disagrees with the model it came from
 
@@ -81,6 +82,10 @@ class ParityError(RunError):
 
 class DiskError(InputError):
     """The output folder cannot be written, or its disk is full."""
+
+
+class BusyError(InputError):
+    """Another process writes to the output folder; the message names it."""
 
 
 class SaturationWarning(UserWarning):

@@ -124,7 +124,7 @@ def test_the_public_names_are_these() -> None:
 
     assert sorted(edgebert.__all__) == sorted(
         [
-            *("BundleError", "CheckpointError", "DataError", "DiskError", "EdgeBertError", "InputError"),
+            *("BundleError", "BusyError", "CheckpointError", "DataError", "DiskError", "EdgeBertError", "InputError"),
             *("MissingDependencyError", "ParityError", "RunError", "SaturationWarning", "SettingsError", "TextError"),
             *("__version__", "evaluate", "load"),
         ]

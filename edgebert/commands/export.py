@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Sequence
-from contextlib import suppress
-from dataclasses import asdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from edgebert.bundle import read_manifest
 from edgebert.commands.output import note, table, write, write_json
+from edgebert.compress import distributed
 from edgebert.cpu import Cpu, saturates, shown_cpu, this_cpu
-from edgebert.errors import BundleError
+from edgebert.errors import BundleError, SettingsError
+from edgebert.lock import held
 from edgebert.measure.quality import about, shown
-from edgebert.recipe import quantization, read_recipe
+from edgebert.recipe import Recipe, quantization, read_recipe
 from edgebert.runtime.tasks import device_half
 from edgebert.target import Target, fitting_profile, read_target
 from edgebert.versions import check_installed
@@ -30,6 +32,19 @@ NEEDED = (
 SPINS = "20000"
 
 
+@dataclass(frozen=True)
+class Plan:
+    """One export, as its arguments and its recipe say it."""
+
+    recipe: Recipe
+    target: Target
+    form: str
+    source: str
+    data_dir: Path
+    out: Path
+    work: Path
+
+
 def run(arguments: argparse.Namespace) -> int:
     """Build a bundle and say what every stage gave."""
     recipe_path = Path(arguments.recipe)
@@ -42,24 +57,42 @@ def run(arguments: argparse.Namespace) -> int:
     out = out if out.name else out.resolve()
     work = Path(arguments.work) if arguments.work else out.with_name(out.name + ".work")
     data_dir = Path(arguments.data_dir) if arguments.data_dir else recipe_path.parent
+    plan = Plan(recipe, target, form, arguments.model or recipe.model.source, data_dir, out, work)
+    with _alone(out, work):
+        return _export(plan, cpu, arguments.json)
+
+
+def _export(plan: Plan, cpu: Cpu, as_json: bool) -> int:
     # Said before PyTorch is imported, which takes seconds.
-    note(f"exporting {recipe.name} for {target.name}; finished stages are kept in {work}")
-    _warn_of_saturation(target, form, recipe.export.formats, cpu)
+    note(f"exporting {plan.recipe.name} for {plan.target.name}; finished stages are kept in {plan.work}")
+    _warn_of_saturation(plan.target, plan.form, plan.recipe.export.formats, cpu)
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", SPINS)
-    from edgebert.compress import distributed
     from edgebert.compress.progress import end_bars
     from edgebert.pipeline import Built, build
 
     if distributed.is_main():
-        _say_replaced(out, recipe.name)
+        _say_replaced(plan.out, plan.recipe.name)
     try:
-        built: Built = build(recipe, target, arguments.model or recipe.model.source, data_dir, out, work)
+        built: Built = build(plan.recipe, plan.target, plan.source, plan.data_dir, plan.out, plan.work)
     finally:
         end_bars()
     if distributed.is_main():
-        _report(built, arguments.json)
+        _report(built, as_json)
     return 0
+
+
+@contextmanager
+def _alone(out: Path, work: Path) -> Iterator[None]:
+    """Keep other exports out of both folders; processes that train together are one export."""
+    bundle, stages = out.resolve(), work.resolve()
+    if bundle == stages or bundle in stages.parents:
+        raise SettingsError(f"--work {work} is in {out}, which the bundle will replace; give another --work")
+    if not distributed.is_main():
+        yield
+        return
+    with held(out, "--out"), held(work, "--work"):
+        yield
 
 
 def tools_of(form: str, formats: Sequence[str]) -> list[str]:
