@@ -5,7 +5,10 @@ READY := $(VENV)/.ready
 DEMO := build/demo
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: setup demo test test-haswell test-nehalem fuzz lint typecheck bench clean
+.PHONY: help setup demo test test-haswell test-nehalem fuzz lint format typecheck bench clean
+
+help:  ## list what make can do
+	@sed -nE 's/^([a-z][a-z -]*):.*##/\1 #/p' $(MAKEFILE_LIST) | sort | awk -F ' #' '{ printf "%-26s%s\n", $$1, $$2 }'
 
 setup: $(READY)  ## make .venv and install EdgeBERT with everything it takes to develop it
 
@@ -40,15 +43,19 @@ fuzz: setup  ## damaged bundles, odd texts, damaged data files and killed export
 	EDGEBERT_FUZZ=long $(BIN)/python -m pytest tests/fuzz
 	PYTHONPATH=tests $(BIN)/python -m fuzz.kills --kills 50
 
-lint: setup
+lint: setup  ## ruff: rules and format
 	$(BIN)/ruff check edgebert tests bench
 	$(BIN)/ruff format --check edgebert tests bench
 
-typecheck: setup
+format: setup  ## rewrite the code in ruff's format
+	$(BIN)/ruff check --fix edgebert tests bench
+	$(BIN)/ruff format edgebert tests bench
+
+typecheck: setup  ## mypy, strict
 	$(BIN)/mypy
 
-bench: setup  ## the recorded suite on the SST-2 bundle (export it first: see the README)
+bench: setup  ## the recorded suite on the SST-2 bundle (export it first: docs/benchmarking.md)
 	$(BIN)/edgebert bench build/sst2 --data ../shared/data/sst2/dev.tsv --suite bench/suites/standard.toml --stages
 
-clean:
+clean:  ## remove .venv and build
 	rm -rf build $(VENV)
