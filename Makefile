@@ -5,7 +5,7 @@ READY := $(VENV)/.ready
 DEMO := build/demo
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: help setup demo test test-haswell test-nehalem fuzz lint format typecheck bench clean
+.PHONY: help setup demo test test-haswell test-nehalem fuzz lint format typecheck docs bench clean
 
 help:  ## list what make can do
 	@sed -nE 's/^([a-z][a-z -]*):.*##/\1 #/p' $(MAKEFILE_LIST) | sort | awk -F ' #' '{ printf "%-26s%s\n", $$1, $$2 }'
@@ -44,15 +44,22 @@ fuzz: setup  ## damaged bundles, odd texts, damaged data files and killed export
 	PYTHONPATH=tests $(BIN)/python -m fuzz.kills --kills 50
 
 lint: setup  ## ruff: rules and format
-	$(BIN)/ruff check edgebert tests bench
-	$(BIN)/ruff format --check edgebert tests bench
+	$(BIN)/ruff check edgebert tests bench docs
+	$(BIN)/ruff format --check edgebert tests bench docs
 
 format: setup  ## rewrite the code in ruff's format
-	$(BIN)/ruff check --fix edgebert tests bench
-	$(BIN)/ruff format edgebert tests bench
+	$(BIN)/ruff check --fix edgebert tests bench docs
+	$(BIN)/ruff format edgebert tests bench docs
 
 typecheck: setup  ## mypy, strict
 	$(BIN)/mypy
+
+$(VENV)/.docs: $(READY)
+	$(BIN)/pip install --quiet --no-compile --constraint constraints.txt mkdocs-material 'mkdocstrings[python]'
+	touch $(VENV)/.docs
+
+docs: $(VENV)/.docs  ## build the site into build/site; every broken link and missing page is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --site-dir build/site
 
 bench: setup  ## the recorded suite on the SST-2 bundle (export it first: docs/benchmarking.md)
 	$(BIN)/edgebert bench build/sst2 --data ../shared/data/sst2/dev.tsv --suite bench/suites/standard.toml --stages

@@ -65,10 +65,7 @@ def load(path: str | Path, *, runtime: str | None = None, threads: int | None = 
         verify: Whether to check every file's hash first.
 
     Returns:
-        The model. It can be pickled and deep-copied, and closes at the end of a `with` block:
-
-            with edgebert.load("build/sst2") as model:
-                print(model(["a good film", "a dull one"])[0].to_dict())
+        The model. It can be pickled and deep-copied, and closes at the end of a `with` block.
 
     Warns:
         SaturationWarning: The bundle's INT8 sums saturate on this CPU; once a process for a bundle.
@@ -76,6 +73,12 @@ def load(path: str | Path, *, runtime: str | None = None, threads: int | None = 
     Raises:
         BundleError: A file is missing, truncated or altered, or the bundle has no graph for that runtime.
         MissingDependencyError: The runtime is not installed.
+
+    Example:
+        ```python
+        with edgebert.load("build/sst2") as model:
+            print(model(["a good film", "a dull one"])[0].to_dict())
+        ```
     """
     from edgebert.runtime.load import load_bundle
 
