@@ -55,6 +55,11 @@ def nested(folder: Path) -> list[Path]:
     return sorted(path.parent for path in walk(folder, MANIFEST) if path.parent != folder)
 
 
+def stages_folder(folder: Path) -> Path:
+    """Folder beside a bundle that holds the bundles of its stages, where an export was asked for them."""
+    return folder.with_name(folder.name + ".stages")
+
+
 def list_files(folder: Path) -> list[dict[str, Any]]:
     """Path, hash and size of every file of a bundle but the manifest, and but bundles inside it."""
     inner = nested(folder)

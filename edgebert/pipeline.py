@@ -293,7 +293,7 @@ class _Build:
 
     def _stage_bundles(self, teacher: Step, chain: list[Step], skip_last: bool) -> list[Path]:
         """Full-precision bundles of the baseline and of every stage, for `edgebert bench --stages`."""
-        root = self.out.with_name(self.out.name + ".stages")
+        root = bundle.stages_folder(self.out)
         if not (self.recipe.export.stages or self.recipe.export.baseline):
             _remove_bundles(root, keep=())
             return []

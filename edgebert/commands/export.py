@@ -6,21 +6,26 @@ import argparse
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from edgebert.bundle import read_manifest
+from edgebert.bundle import bundle_hash, read_manifest, stages_folder
 from edgebert.commands.output import note, table, write, write_json
 from edgebert.compress import distributed
 from edgebert.cpu import Cpu, saturates, shown_cpu, this_cpu
 from edgebert.errors import BundleError, SettingsError
+from edgebert.finished import Finished, Plan, earlier, key_of, record
 from edgebert.lock import held
 from edgebert.measure.quality import about, shown
-from edgebert.recipe import Recipe, quantization, read_recipe
+from edgebert.recipe import quantization, read_recipe
 from edgebert.runtime.tasks import device_half
 from edgebert.target import Target, fitting_profile, read_target
 from edgebert.versions import check_installed
+
+if TYPE_CHECKING:
+    from edgebert.pipeline import Built
+    from edgebert.workdir import Done
 
 NEEDED = (
     *("torch", "transformers", "accelerate", "optimum", "requests", "onnx", "onnxscript", "scikit-learn", "scipy"),
@@ -30,19 +35,6 @@ NEEDED = (
 # How often one of PyTorch's threads looks whether the others are done before it sleeps. libgomp's own 300,000 keep a
 # core from whoever has the work: CONTRIBUTING has figures.
 SPINS = "20000"
-
-
-@dataclass(frozen=True)
-class Plan:
-    """One export, as its arguments and its recipe say it."""
-
-    recipe: Recipe
-    target: Target
-    form: str
-    source: str
-    data_dir: Path
-    out: Path
-    work: Path
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -59,27 +51,33 @@ def run(arguments: argparse.Namespace) -> int:
     data_dir = Path(arguments.data_dir) if arguments.data_dir else recipe_path.parent
     plan = Plan(recipe, target, form, arguments.model or recipe.model.source, data_dir, out, work)
     with _alone(out, work):
-        return _export(plan, cpu, arguments.json)
+        key = key_of(plan)
+        if key and (done := earlier(plan, key)):
+            _say_done(plan, done, arguments.json)
+        else:
+            _export(plan, key, cpu, arguments.json)
+    return 0
 
 
-def _export(plan: Plan, cpu: Cpu, as_json: bool) -> int:
+def _export(plan: Plan, key: str | None, cpu: Cpu, as_json: bool) -> None:
     # Said before PyTorch is imported, which takes seconds.
     note(f"exporting {plan.recipe.name} for {plan.target.name}; finished stages are kept in {plan.work}")
     _warn_of_saturation(plan.target, plan.form, plan.recipe.export.formats, cpu)
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", SPINS)
     from edgebert.compress.progress import end_bars
-    from edgebert.pipeline import Built, build
+    from edgebert.pipeline import build
 
     if distributed.is_main():
         _say_replaced(plan.out, plan.recipe.name)
     try:
-        built: Built = build(plan.recipe, plan.target, plan.source, plan.data_dir, plan.out, plan.work)
+        built = build(plan.recipe, plan.target, plan.source, plan.data_dir, plan.out, plan.work)
     finally:
         end_bars()
     if distributed.is_main():
+        if key and key == key_of(plan):  # else a file was changed while it was read
+            record(plan, key, built.stage_bundles, [_shown_stage(done) for done in built.done])
         _report(built, as_json)
-    return 0
 
 
 @contextmanager
@@ -133,31 +131,38 @@ def _say_replaced(out: Path, name: str) -> None:
             note(f"{out} holds the bundle {standing!r}; {name!r} will take its place when it is done")
 
 
-def _report(built: object, as_json: bool) -> None:
-    from edgebert.pipeline import Built
+def _say_done(plan: Plan, done: Finished, as_json: bool) -> None:
+    """Say that the bundle is what the recipe gives, as an earlier run found it."""
+    if as_json:
+        stages = [{**stage, "cached": True, "seconds": 0.0} for stage in done.stages]
+        write_json(_document(plan.out, [stages_folder(plan.out) / name for name in done.stage_bundles], stages))
+    else:
+        write(f"nothing to do: {plan.out} (hash {bundle_hash(plan.out)[:16]}) is what this recipe gives")
 
-    assert isinstance(built, Built)
+
+def _document(out: Path, stage_bundles: Sequence[Path], stages: list[dict[str, Any]]) -> dict[str, Any]:
+    manifest = read_manifest(out)
+    return {
+        "bundle": str(out),
+        "bundle_hash": bundle_hash(out),
+        "stage_bundles": [str(path) for path in stage_bundles],
+        "metrics": manifest["metrics"],
+        "measured_on": manifest["measured_on"],
+        "stages": stages,
+    }
+
+
+def _shown_stage(done: Done) -> dict[str, Any]:
+    return {"stage": done.report.stage, "title": done.title, "metrics": done.report.metrics}
+
+
+def _report(built: Built, as_json: bool) -> None:
     manifest = read_manifest(built.out)
     if as_json:
-        write_json(
-            {
-                "bundle": str(built.out),
-                "bundle_hash": built.bundle_hash,
-                "stage_bundles": [str(path) for path in built.stage_bundles],
-                "metrics": manifest["metrics"],
-                "measured_on": manifest["measured_on"],
-                "stages": [
-                    {
-                        "stage": done.report.stage,
-                        "title": done.title,
-                        "cached": done.cached,
-                        "seconds": round(done.seconds, 1),
-                    }
-                    | {"metrics": done.report.metrics}
-                    for done in built.done
-                ],
-            }
-        )
+        stages = [
+            _shown_stage(done) | {"cached": done.cached, "seconds": round(done.seconds, 1)} for done in built.done
+        ]
+        write_json(_document(built.out, built.stage_bundles, stages))
         return
     rows = [
         (

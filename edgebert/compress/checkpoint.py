@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import os
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,6 +18,8 @@ from edgebert.compress.families import CLASSIFIER_WEIGHTS, family_named
 from edgebert.compress.label_names import check_entries, label_names
 from edgebert.compress.normalizer import normalizer_settings
 from edgebert.compress.report import StageReport
+from edgebert.compress.source import first_line
+from edgebert.compress.source import resolve as resolve
 from edgebert.compress.tasks import workstation_half
 from edgebert.compress.tokenizer_file import load_tokenizer as load_tokenizer
 from edgebert.compress.weight_files import check_weights, load_weights, weight_shapes
@@ -33,22 +33,6 @@ ATTENTION = "eager"
 VERSION = 1
 # What transformers 5 saves, and what older versions did.
 TOKENIZER_FILES = (("tokenizer.json",), ("vocab.txt",), ("vocab.json", "merges.txt"))
-
-
-def resolve(source: str) -> Path:
-    """Folder of a checkpoint named by its path, by `package:NAME`, or by a hub id.
-
-    Raises:
-        CheckpointError: There is no such folder, package or hub model.
-    """
-    if source.startswith("package:"):
-        return _in_package(source.removeprefix("package:"))
-    folder = Path(source)
-    if folder.is_dir():
-        return folder
-    if folder.exists() or source.startswith((".", "/", "~")) or source.count("/") != 1:
-        raise CheckpointError(f"{source}: no such model folder; give a folder, package:NAME or a hub id (owner/name)")
-    return _from_hub(source)
 
 
 def check_folder(folder: Path) -> None:
@@ -145,7 +129,7 @@ def load_model(
             model = _drawn(config, model_class)
             _load_resized(folder, model)
     except (RuntimeError, KeyError, ValueError, OSError) as error:
-        raise CheckpointError(f"{folder}: weights do not fit config.json ({_first_line(error)})") from None
+        raise CheckpointError(f"{folder}: weights do not fit config.json ({first_line(error)})") from None
     arch.ignore_segments(model)
     arch.blank_padding(model)
     return model
@@ -251,35 +235,3 @@ def _check_encoder(folder: Path, config: dict[str, Any]) -> None:
         )
     if config.get("is_decoder"):
         raise CheckpointError(f"{folder}: is_decoder is true in config.json; give an encoder")
-
-
-def _in_package(name: str) -> Path:
-    spec = importlib.util.find_spec(name) if name.isidentifier() else None
-    if spec is None or not spec.origin:
-        raise CheckpointError(
-            f"package:{name}: no such Python package is installed here; install the one that holds the model, "
-            "or give its folder"
-        )
-    root = Path(spec.origin).parent
-    found = sorted(path.parent for path in root.rglob("config.json") if any(path.parent.glob("*.safetensors")))
-    if not found:
-        raise CheckpointError(f"package:{name}: holds no model folder (config.json beside safetensors weights)")
-    return found[0]
-
-
-def _from_hub(source: str) -> Path:
-    from huggingface_hub import snapshot_download
-
-    patterns = ["config.json", "*.safetensors", "tokenizer*", "vocab*", "merges.txt", "*_tokens*.json"]
-    try:
-        return Path(snapshot_download(source, allow_patterns=patterns))
-    except Exception as error:  # noqa: BLE001 - network, authentication and name errors alike
-        if os.environ.get("HF_HUB_OFFLINE"):
-            asked = "the hub was not asked, for HF_HUB_OFFLINE is set"
-        else:
-            asked = f"the hub did not give it: {_first_line(error)}"
-        raise CheckpointError(f"{source}: no such folder, and {asked}; give a local folder") from None
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

@@ -7,10 +7,7 @@ from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Any
 
-import torch
-
 from edgebert.compress.distributed import world_size
-from edgebert.compress.train import uses_bf16
 from edgebert.recipe import TrainSettings
 
 CHECKPOINT = ("torch", "transformers", "tokenizers", "safetensors", "optimum", "numpy")
@@ -19,6 +16,7 @@ GRAPH = (*CHECKPOINT, "onnx", "onnx-ir", "onnxscript", "onnxruntime", "onnxrunti
 STATIC = ("neural-compressor",)
 OPENVINO = ("openvino",)
 OPENVINO_INT8 = (*OPENVINO, "nncf")
+ALL = (*TRAINING, *GRAPH, *STATIC, *OPENVINO_INT8)
 
 
 def conditions(tools: Sequence[str], training: TrainSettings | None = None) -> dict[str, Any]:
@@ -34,6 +32,10 @@ def conditions(tools: Sequence[str], training: TrainSettings | None = None) -> d
     """
     found: dict[str, Any] = {"tools": installed(tools)}
     if training is not None:
+        import torch
+
+        from edgebert.compress.train import uses_bf16
+
         found["precision"] = "bf16" if uses_bf16(training) else "fp32"
         found["processes"] = world_size()
         found["device"] = "cuda" if torch.cuda.is_available() else "cpu"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from edgebert.bundle import check_files
+from edgebert.bundle import check_files, stages_folder
 from edgebert.errors import BundleError
 from edgebert.manifest import leads_out, read_manifest
 from edgebert.measure.suite import Suite
@@ -99,8 +99,7 @@ def find_baseline(folder: Path, given: str | None) -> Path:
 
 
 def _beside(folder: Path) -> Path:
-    folder = folder.resolve()
-    return folder.with_name(folder.name + ".stages")
+    return stages_folder(folder.resolve())
 
 
 def _variant(name: str, folder: Path, runtime: str, role: Role) -> Variant:

@@ -1,0 +1,58 @@
+"""Where a checkpoint lies: a folder, an installed package, or the hub. Needs no torch."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from pathlib import Path
+
+from edgebert.errors import CheckpointError
+
+
+def resolve(source: str) -> Path:
+    """Folder of a checkpoint named by its path, by `package:NAME`, or by a hub id.
+
+    Raises:
+        CheckpointError: There is no such folder, package or hub model.
+    """
+    if source.startswith("package:"):
+        return _in_package(source.removeprefix("package:"))
+    folder = Path(source)
+    if folder.is_dir():
+        return folder
+    if folder.exists() or source.startswith((".", "/", "~")) or source.count("/") != 1:
+        raise CheckpointError(f"{source}: no such model folder; give a folder, package:NAME or a hub id (owner/name)")
+    return _from_hub(source)
+
+
+def first_line(error: BaseException) -> str:
+    """First line of an error's message, for a message of ours."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+
+
+def _in_package(name: str) -> Path:
+    spec = importlib.util.find_spec(name) if name.isidentifier() else None
+    if spec is None or not spec.origin:
+        raise CheckpointError(
+            f"package:{name}: no such Python package is installed here; install the one that holds the model, "
+            "or give its folder"
+        )
+    root = Path(spec.origin).parent
+    found = sorted(path.parent for path in root.rglob("config.json") if any(path.parent.glob("*.safetensors")))
+    if not found:
+        raise CheckpointError(f"package:{name}: holds no model folder (config.json beside safetensors weights)")
+    return found[0]
+
+
+def _from_hub(source: str) -> Path:
+    from huggingface_hub import snapshot_download
+
+    patterns = ["config.json", "*.safetensors", "tokenizer*", "vocab*", "merges.txt", "*_tokens*.json"]
+    try:
+        return Path(snapshot_download(source, allow_patterns=patterns))
+    except Exception as error:  # noqa: BLE001 - network, authentication and name errors alike
+        if os.environ.get("HF_HUB_OFFLINE"):
+            asked = "the hub was not asked, for HF_HUB_OFFLINE is set"
+        else:
+            asked = f"the hub did not give it: {first_line(error)}"
+        raise CheckpointError(f"{source}: no such folder, and {asked}; give a local folder") from None

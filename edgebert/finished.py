@@ -1,0 +1,161 @@
+"""What a finished export was made from and what it gave: the same command need not do it again. Needs no torch."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from edgebert.bundle import (
+    MANIFEST,
+    bundle_hash,
+    damages,
+    file_sha256,
+    nested,
+    read_manifest,
+    stages_folder,
+    strangers,
+    walk,
+)
+from edgebert.compress.conditions import ALL, installed
+from edgebert.compress.distributed import world_size
+from edgebert.compress.source import resolve
+from edgebert.cpu import read_cpuinfo, this_cpu
+from edgebert.errors import InputError
+from edgebert.examples import fingerprint
+from edgebert.recipe import Recipe, settings_dict
+from edgebert.runtime.cores import usable_cores
+from edgebert.strict_json import read_json
+from edgebert.target import Target
+from edgebert.whole_file import write_whole
+
+# What is read of a checkpoint's folder.
+MODEL_FILES = (".json", ".txt", ".safetensors")
+SOURCES = (".py", ".toml")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One export, as its arguments and its recipe say it."""
+
+    recipe: Recipe
+    target: Target
+    form: str
+    source: str
+    data_dir: Path
+    out: Path
+    work: Path
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What an export gave.
+
+    Attributes:
+        bundles: Hashes of the bundle and of those inside it, by their paths below it (its own is ".").
+        stage_bundles: Hashes of the bundles of its stages, by their names.
+        stages: What is shown of every stage: `stage`, `title`, `metrics`.
+    """
+
+    bundles: dict[str, str]
+    stage_bundles: dict[str, str]
+    stages: list[dict[str, Any]]
+
+
+def key_of(plan: Plan) -> str | None:
+    """Hash of everything that an export's result depends on; None if some of it cannot be read.
+
+    It says rather too much than too little, since a wrong difference costs a minute: EdgeBERT's own code is a part.
+    """
+    if world_size() > 1:  # every process would have to come to the same answer
+        return None
+    data, words = plan.recipe.data, plan.recipe.vocabulary
+    splits = [name for name in (data.train, data.validation, data.test) if name]
+    names = [*splits, *data.unlabelled, *(words.corpus if words else ())]
+    try:
+        model = _content(sorted(_model_files(resolve(plan.source))))
+        files = [[name, fingerprint(plan.data_dir / name)] for name in names]
+    except (InputError, OSError, ValueError):
+        return None
+    cpu = this_cpu()
+    parts = {
+        "recipe": settings_dict(plan.recipe),
+        "target": settings_dict(plan.target),
+        "form": plan.form,
+        "source": [plan.source, model],
+        "data": files,
+        "edgebert": _content(sorted(path for path in walk(Path(__file__).parent) if path.suffix in SOURCES)),
+        "tools": installed(ALL),
+        "cpu": [cpu.name, cpu.machine, sorted(cpu.features or ()), sorted(_flags()), len(usable_cores())],
+        "gpu": [
+            os.environ.get("CUDA_VISIBLE_DEVICES"),
+            sorted(path.name for path in Path("/dev").glob("nvidia[0-9]*")),
+        ],
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def record(plan: Plan, key: str, stage_bundles: Sequence[Path], stages: list[dict[str, Any]]) -> None:
+    """Keep what an export gave in its folder of finished stages."""
+    inside = {folder.relative_to(plan.out).as_posix(): bundle_hash(folder) for folder in (plan.out, *nested(plan.out))}
+    finished = Finished(inside, {folder.name: bundle_hash(folder) for folder in stage_bundles}, stages)
+    write_whole(_place(plan, key), json.dumps(asdict(finished), indent=1) + "\n")
+
+
+def earlier(plan: Plan, key: str) -> Finished | None:
+    """What an earlier export of the same inputs gave, if all of it is still there as it was written."""
+    try:
+        found = Finished(**read_json(_place(plan, key)))
+        root = stages_folder(plan.out)
+        inside = {plan.out / name: digest for name, digest in found.bundles.items()}
+        beside = {root / name: digest for name, digest in found.stage_bundles.items()}
+        if any(bundle_hash(folder) != digest for folder, digest in {**inside, **beside}.items()):
+            return None
+        whole = _are_whole(plan.out, inside) and all(_are_whole(folder, [folder]) for folder in beside)
+    except (InputError, OSError, ValueError, TypeError, AttributeError):
+        return None
+    return found if whole and _stands_alone(root, found.stage_bundles) else None
+
+
+def _are_whole(bundle: Path, folders: Iterable[Path]) -> bool:
+    """Whether a bundle and those inside it hold every file as it was written, and no other."""
+    manifests = {folder: read_manifest(folder) for folder in folders}
+    damaged = any(damage for folder, manifest in manifests.items() for damage in damages(folder, manifest))
+    return not damaged and not strangers(bundle, manifests)
+
+
+def _stands_alone(root: Path, names: Collection[str]) -> bool:
+    """Whether there are no stage bundles but these, nor parts of any, which an export would remove."""
+    found = {path.parent.name for path in root.glob(f"[0-9]-*/{MANIFEST}")}
+    return found == set(names) and not any(root.glob(".[0-9]-*"))
+
+
+def _place(plan: Plan, key: str) -> Path:
+    return plan.work / f"finished-{key[:16]}.json"
+
+
+def _model_files(folder: Path) -> Iterator[Path]:
+    """Files of a checkpoint and of the modules of a sentence-transformers folder."""
+    folders = {folder}
+    with suppress(FileNotFoundError):
+        modules = read_json(folder / "modules.json")
+        folders |= {folder / module["path"] for module in modules}
+    for each in folders:
+        yield from (path for path in each.iterdir() if path.suffix in MODEL_FILES and path.is_file())
+
+
+def _content(paths: Sequence[Path]) -> str:
+    digest = hashlib.sha256()
+    for path in paths:
+        digest.update(f"{path.name}\0{file_sha256(path)}\n".encode())
+    return digest.hexdigest()
+
+
+def _flags() -> list[str]:
+    found = read_cpuinfo()
+    return (found.get("flags") or found.get("Features") or "").split()
