@@ -23,6 +23,7 @@ from edgebert.errors import (
     SaturationWarning,
     SettingsError,
     TextError,
+    UnknownLabelWarning,
 )
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ __all__ = [
     "SaturationWarning",
     "SettingsError",
     "TextError",
+    "UnknownLabelWarning",
     "__version__",
     "evaluate",
     "load",
@@ -85,17 +87,30 @@ def load(path: str | Path, *, runtime: str | None = None, threads: int | None = 
     return load_bundle(Path(path), runtime, threads, verify)
 
 
-def evaluate(model: Model, data: str | Path) -> dict[str, Quality]:
+def evaluate(model: Model, data: str | Path, *, strict_labels: bool = False) -> dict[str, Quality]:
     """Every metric of a bundle's task on a labelled file, each text asked once; the bundle's own metric first.
 
     Args:
         model: An opened bundle.
         data: A file in the form of those that the bundle was made from.
+        strict_labels: Whether to refuse labels that the model does not have; else they count as wrong.
+
+    Warns:
+        UnknownLabelWarning: The file has such labels; says which, and in how many rows.
 
     Raises:
         DataError: The file cannot be used, or holds a text that cannot be answered; says where.
     """
+    import warnings
+
     from edgebert.measure.data import read_rows
     from edgebert.measure.quality import evaluate_all
+    from edgebert.measure.unknown import check_labels, unknown_labels
 
-    return evaluate_all(model, read_rows(Path(data), model.manifest))
+    rows = read_rows(Path(data), model.manifest)
+    unknown = unknown_labels(model.task, rows)
+    if strict_labels:
+        check_labels(unknown, model.task, "mend the file, or leave strict_labels out to count them as wrong")
+    if unknown.rows:
+        warnings.warn(f"{data}: {unknown}; they count as wrong", UnknownLabelWarning, stacklevel=2)
+    return evaluate_all(model, rows)

@@ -138,6 +138,7 @@ def _export(commands: Commands, common: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="override a recipe key; may be repeated"
     )
+    _strict_labels(command, "validation and test files")
 
 
 def _predict(commands: Commands, common: argparse.ArgumentParser) -> None:
@@ -171,6 +172,7 @@ def _evaluate(commands: Commands, common: argparse.ArgumentParser) -> None:
         action="store_true",
         help="show precision, recall, F1 and support of each label or entity type too, and the commonest confusions",
     )
+    _strict_labels(command, "a file")
     _runtime(command)
 
 
@@ -180,6 +182,7 @@ def _bench(commands: Commands, common: argparse.ArgumentParser) -> None:
     command.set_defaults(estimate_or_bundle=[])
     command.add_argument("bundle", metavar="BUNDLE", nargs="+", help="bundle folders")
     command.add_argument("--data", help="text of natural lengths; labelled, it gives quality too")
+    _strict_labels(command, "a file")
     command.add_argument("--suite", help="what to measure: a TOML file (bench/suites/), or the default suite")
     command.add_argument(
         "--baseline", help="full-precision bundle (default: BUNDLE/baseline or BUNDLE.stages/0-baseline)"
@@ -261,6 +264,14 @@ def _doctor(commands: Commands, common: argparse.ArgumentParser) -> None:
         "doctor",
         "tell what is installed, what is missing, and what this machine can do",
         "edgebert doctor",
+    )
+
+
+def _strict_labels(command: argparse.ArgumentParser, what: str) -> None:
+    command.add_argument(
+        "--strict-labels",
+        action="store_true",
+        help=f"refuse {what} with labels that the model does not have (default: they count as wrong, and are named)",
     )
 
 

@@ -15,6 +15,7 @@ EdgeBertError
     └── ParityError            an exported graph disagrees with the model it came from
 
 SaturationWarning              a warning: INT8 sums of a bundle saturate on this CPU
+UnknownLabelWarning            a warning: a data file has labels that the model does not have
 
 Every message is one line: the fact, the value, the remedy.
 """
@@ -90,3 +91,7 @@ class BusyError(InputError):
 
 class SaturationWarning(UserWarning):
     """INT8 sums of a bundle saturate on this CPU, so that its answers are less accurate than those of another."""
+
+
+class UnknownLabelWarning(UserWarning):
+    """A data file has labels that the model does not have; they count as wrong."""

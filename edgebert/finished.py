@@ -50,6 +50,7 @@ class Plan:
     data_dir: Path
     out: Path
     work: Path
+    strict_labels: bool = False
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,7 @@ def key_of(plan: Plan) -> str | None:
         "recipe": settings_dict(plan.recipe),
         "target": settings_dict(plan.target),
         "form": plan.form,
+        "strict_labels": plan.strict_labels,
         "source": [plan.source, model],
         "data": files,
         "edgebert": _content(sorted(path for path in walk(Path(__file__).parent) if path.suffix in SOURCES)),

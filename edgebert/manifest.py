@@ -168,6 +168,15 @@ class StageEntry:
 
 
 @dataclass(frozen=True)
+class UnknownLabels:
+    """Rows of a split with labels that the model does not have, and the labels with the number of rows of each."""
+
+    rows: int = required_within(0, LARGEST)
+    more: int = required_within(0, LARGEST)
+    labels: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class QualityEntry:
     """A metric on one split."""
 
@@ -177,6 +186,7 @@ class QualityEntry:
     ci_high: float | None
     n: int = required_within(0, LARGEST)
     lacks: str = ""
+    unknown_labels: UnknownLabels | None = None
 
 
 @dataclass(frozen=True)

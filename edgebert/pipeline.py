@@ -14,7 +14,7 @@ from edgebert import bundle
 from edgebert.compress import checkpoint, distributed
 from edgebert.compress.conditions import CHECKPOINT, GRAPH, TRAINING, conditions, graph_tools
 from edgebert.compress.cross_encoder import with_activation
-from edgebert.compress.data import TaskData, read_task_data
+from edgebert.compress.data import read_named_data
 from edgebert.compress.distill import VERSION as DISTILL_VERSION
 from edgebert.compress.distill import distill
 from edgebert.compress.finetune import VERSION as FINETUNE_VERSION
@@ -39,7 +39,7 @@ from edgebert.compress.tokenizer_file import check_vocabulary
 from edgebert.compress.vocabulary import VERSION as VOCABULARY_VERSION
 from edgebert.compress.vocabulary import cut_settings, cut_vocabulary, recover_vocabulary
 from edgebert.cpu import this_cpu
-from edgebert.errors import DataError, SettingsError
+from edgebert.errors import SettingsError
 from edgebert.exporters.assemble import BundleParts, write_bundle
 from edgebert.exporters.candidates import STAGE as CHOOSE
 from edgebert.exporters.candidates import VERSION as CHOOSE_VERSION
@@ -77,7 +77,9 @@ class Built:
     done: tuple[Done, ...]
 
 
-def build(recipe: Recipe, target: Target, source: str, data_dir: Path, out: Path, work: Path) -> Built:
+def build(
+    recipe: Recipe, target: Target, source: str, data_dir: Path, out: Path, work: Path, strict_labels: bool = False
+) -> Built:
     """Run every stage that a recipe names, and write the bundle.
 
     Args:
@@ -87,6 +89,8 @@ def build(recipe: Recipe, target: Target, source: str, data_dir: Path, out: Path
         data_dir: What the recipe's data paths are relative to.
         out: The bundle's folder.
         work: Folder of finished stages; a second run continues from it.
+        strict_labels: Whether to refuse labels of validation and test that the head does not have; else they count as
+            wrong.
 
     Raises:
         EdgeBertError: Bad input (exit code 2) or a stage that failed (exit code 1); no half-written bundle is left.
@@ -96,14 +100,21 @@ def build(recipe: Recipe, target: Target, source: str, data_dir: Path, out: Path
         bundle.check_replaceable(out)
         bundle.check_folder(out)
         bundle.check_folder(work)
-    return _Build(recipe, target, source, data_dir, out, Workdir(work)).run()
+    return _Build(recipe, target, source, data_dir, out, Workdir(work), strict_labels).run()
 
 
 class _Build:
     """State of one export on its way down the line."""
 
     def __init__(
-        self, recipe: Recipe, target: Target, source: str, data_dir: Path, out: Path, workdir: Workdir
+        self,
+        recipe: Recipe,
+        target: Target,
+        source: str,
+        data_dir: Path,
+        out: Path,
+        workdir: Workdir,
+        strict_labels: bool,
     ) -> None:
         self.target, self.out, self.workdir = target, out, workdir
         self.source = source
@@ -119,7 +130,7 @@ class _Build:
         head = None if replaced else checkpoint.head_labels(self.checkpoint)
         if recipe.task == "token-classification" and head is not None:
             self.recipe = recipe = _with_scheme(recipe, head)
-        self.data = _data(recipe, data_dir, head)
+        self.data = read_named_data(recipe, data_dir, head, strict_labels)
         self.precision = quantization(recipe, target)
         self.done: list[Done] = []
 
@@ -383,12 +394,3 @@ def _with_scheme(recipe: Recipe, head: list[str]) -> Recipe:
     """A recipe with the scheme of a tagger's own tags, unless it states one."""
     scheme = scheme_of(written_plainly(head, recipe.data.label_names))
     return recipe if scheme is None else replace(recipe, head={"scheme": scheme} | recipe.head)
-
-
-def _data(recipe: Recipe, data_dir: Path, head: list[str] | None) -> TaskData:
-    if not data_dir.is_dir():
-        raise DataError(f"{data_dir}: no such data folder; give --data-dir")
-    data = read_task_data(recipe, data_dir, head)
-    if not (data.train or data.validation or data.unlabelled):
-        raise SettingsError("[data] names no file; parity and calibration need some text: name train or unlabelled")
-    return data

@@ -69,6 +69,10 @@ def test_what_was_kept_is_found_as_long_as_all_of_it_is_there(plan: Plan, key: s
     assert found.stages == [{"stage": "finetune"}]
 
 
+def test_an_export_that_refuses_unknown_labels_is_another_one(plan: Plan, key: str) -> None:
+    assert key_of(replace(plan, strict_labels=True)) not in (key, None)
+
+
 def append(name: str) -> Callable[[Path], None]:
     def change(folder: Path) -> None:
         with (folder / name).open("ab") as opened:

@@ -126,6 +126,7 @@ def test_the_public_names_are_these() -> None:
         [
             *("BundleError", "BusyError", "CheckpointError", "DataError", "DiskError", "EdgeBertError", "InputError"),
             *("MissingDependencyError", "ParityError", "RunError", "SaturationWarning", "SettingsError", "TextError"),
+            "UnknownLabelWarning",
             *("__version__", "evaluate", "load"),
         ]
     )

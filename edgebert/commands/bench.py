@@ -16,13 +16,16 @@ from edgebert.commands.output import note, write_json
 from edgebert.errors import InputError, RunError
 from edgebert.measure.agreement import agree
 from edgebert.measure.bench import Workload, bench, read_workload
+from edgebert.measure.data import read_texts
 from edgebert.measure.gate import describe, judge, read_gate, warnings
 from edgebert.measure.progress import Terminal
 from edgebert.measure.results import Result
 from edgebert.measure.suite import Suite, read_suite
 from edgebert.measure.targets import open_target
+from edgebert.measure.unknown import check_labels, note_of, unknown_labels
 from edgebert.measure.variants import Variant, find_baseline, variants_of
 from edgebert.runtime.contract import read_bundle
+from edgebert.runtime.tasks import device_half
 from edgebert.target import Target, profile_names, read_target
 
 
@@ -40,6 +43,8 @@ def run(arguments: argparse.Namespace) -> int:
     manifest = read_bundle(bundles[0])
     workload = read_workload(Path(arguments.data), manifest, bundles[0]) if arguments.data else None
     variants = variants_of(bundles, find_baseline(bundles[0], arguments.baseline), arguments.stages, suite)
+    if workload:
+        _check_labels(workload, variants, arguments.strict_labels)
     out = Path(arguments.out) if arguments.out else bundles[0].with_name(bundles[0].name + ".bench")
     check_folder(out)
     terminal = Terminal()
@@ -87,6 +92,24 @@ def told_apart(bundles: list[str], estimate: list[str], rest: list[str]) -> tupl
     if not folders:
         raise InputError(f"no bundle is given beside --estimate {' '.join((*estimate, *named))}; give its folder")
     return folders, [name for given in estimate for name in given.split(",") if name] + named
+
+
+def _check_labels(workload: Workload, variants: list[Variant], strict: bool) -> None:
+    """Say which labels of the data file variants do not have; with `--strict-labels` refuse them.
+
+    Raises:
+        DataError: With `--strict-labels`, a variant does not have a label.
+    """
+    said = set()
+    for variant in variants:
+        rows = read_texts(workload.path, variant.manifest)
+        task = device_half(variant.manifest["task"]).TASK(variant.manifest, None)
+        unknown = unknown_labels(task, rows)
+        if strict:
+            check_labels(unknown, task)
+        if unknown.rows and (line := note_of(unknown, workload.path)) not in said:
+            note(f"edgebert: {line}")
+            said.add(line)
 
 
 def _measured(

@@ -10,6 +10,7 @@ from edgebert.measure.pairs import Difference
 from edgebert.measure.quality import shown as shown_quality
 from edgebert.measure.results import Case, Result
 from edgebert.measure.statistics import Ratio
+from edgebert.measure.unknown import labels_unknown
 
 SINGLE = ("quality", "p50 ms", "p90", "95%", "p99", "samples", "texts/s", "cold ms", "RSS MB", "model MB")
 SERVER = ("texts/s", "at p", "under ms", "p50 ms", "p90", "p99")
@@ -26,6 +27,8 @@ def show(result: Result) -> None:
         _show_cases(result)
     for sentence in (result.verdict or {}).get("saturating", []):
         write(f"saturating: {sentence}")
+    for line in labels_unknown([case.quality or {} for case in result.cases]):
+        write(f"labels: {line}")
 
 
 def _show_cases(result: Result) -> None:

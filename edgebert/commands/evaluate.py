@@ -14,6 +14,7 @@ from edgebert.escape import escaped
 from edgebert.measure.by_label import Breakdown, ByLabel
 from edgebert.measure.data import read_rows
 from edgebert.measure.quality import Answers, Quality, about, answer, score_all, shown
+from edgebert.measure.unknown import check_labels, note_of, unknown_labels
 from edgebert.runtime.model import Model
 from edgebert.runtime.tasks import device_half, task_names
 
@@ -22,13 +23,21 @@ def run(arguments: argparse.Namespace) -> int:
     """Score a bundle on a labelled file: the metric it was made for first, then the task's others."""
     kinds = _breakdowns(Path(arguments.bundle)) if arguments.by_label else ()
     model: Model = edgebert.load(arguments.bundle, runtime=arguments.runtime, threads=arguments.threads)
-    answers = answer(model, read_rows(Path(arguments.data), model.manifest))
+    path = Path(arguments.data)
+    rows = read_rows(path, model.manifest)
+    unknown = unknown_labels(model.task, rows)
+    if arguments.strict_labels:
+        check_labels(unknown, model.task)
+    if unknown.rows:
+        note(f"edgebert: {note_of(unknown, path)}")
+    answers = answer(model, rows)
     found = list(score_all(model.manifest, answers).values())
-    parts = [kind(model.labels, answers.expected, answers.predicted) for kind in kinds]
+    parts = [kind(model.labels, answers.expected, answers.predicted, tuple(unknown.labels)) for kind in kinds]
     _note_cut(answers, model.manifest["max_length"])
     if arguments.json:
         own, *others = (_plain(quality.as_dict()) for quality in found)
         document = {"bundle": arguments.bundle, "data": arguments.data, "quality": own, "others": others}
+        document["unknown_labels"] = unknown.as_dict()
         document["truncated"] = {"texts": answers.cut, "share": round(answers.cut_share(), 6)}
         write_json(document | ({"by_label": [part.to_dict() for part in parts]} if parts else {}))
         return 0

@@ -49,7 +49,8 @@ def run(arguments: argparse.Namespace) -> int:
     out = out if out.name else out.resolve()
     work = Path(arguments.work) if arguments.work else out.with_name(out.name + ".work")
     data_dir = Path(arguments.data_dir) if arguments.data_dir else recipe_path.parent
-    plan = Plan(recipe, target, form, arguments.model or recipe.model.source, data_dir, out, work)
+    source = arguments.model or recipe.model.source
+    plan = Plan(recipe, target, form, source, data_dir, out, work, arguments.strict_labels)
     with _alone(out, work):
         key = key_of(plan)
         if key and (done := earlier(plan, key)):
@@ -71,7 +72,8 @@ def _export(plan: Plan, key: str | None, cpu: Cpu, as_json: bool) -> None:
     if distributed.is_main():
         _say_replaced(plan.out, plan.recipe.name)
     try:
-        built = build(plan.recipe, plan.target, plan.source, plan.data_dir, plan.out, plan.work)
+        where = (plan.source, plan.data_dir, plan.out, plan.work)
+        built = build(plan.recipe, plan.target, *where, plan.strict_labels)
     finally:
         end_bars()
     if distributed.is_main():

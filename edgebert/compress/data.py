@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,9 +12,12 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from edgebert.compress import distributed
 from edgebert.compress.tasks import workstation_half
 from edgebert.errors import DataError, SettingsError, TextError
+from edgebert.escape import escaped
 from edgebert.examples import Example, fingerprint, read_examples
+from edgebert.measure.unknown import Unknown, check_labels, note_of, unknown_labels
 from edgebert.recipe import DataSettings, Recipe, settings_dict
 from edgebert.runtime.encode import Encoded, TextEncoder
 from edgebert.runtime.model import Task
@@ -21,6 +25,8 @@ from edgebert.runtime.tasks import device_half
 from edgebert.settings import fill
 
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
+TRAIN_REMEDY = "name them in [data.label_names], or mend the file"
+HEAD_REMEDY = "map them in [data.label_names], or set finetune.when to always"
 # Windows with their targets and the id of padding, to a batch.
 Collate = Callable[[Sequence[dict[str, Any]], int], dict[str, torch.Tensor]]
 
@@ -43,7 +49,8 @@ class Labels:
 class TaskData:
     """Examples of every split, the labels, and each file's fingerprint.
 
-    `corpus` is text that nothing is learnt from: it tells which words there are.
+    `corpus` is text that nothing is learnt from: it tells which words there are. `unknown` are labels of held-out
+    splits, by their names, that the head does not have.
     """
 
     task: str
@@ -55,6 +62,7 @@ class TaskData:
     settings: dict[str, Any]
     fingerprints: list[dict[str, Any]]
     corpus: list[Example] = field(default_factory=list)
+    unknown: dict[str, Unknown] = field(default_factory=dict)
 
     @property
     def label_names(self) -> list[str]:
@@ -88,16 +96,20 @@ class TaskData:
         return task
 
 
-def read_task_data(recipe: Recipe, folder: Path, head: list[str] | None = None) -> TaskData:
+def read_task_data(
+    recipe: Recipe, folder: Path, head: list[str] | None = None, strict_labels: bool = False
+) -> TaskData:
     """Read every file that a recipe names.
 
     Args:
         recipe: Names task and files.
         folder: What their paths are relative to.
         head: Labels of the checkpoint's own head, where it has one that is to be kept.
+        strict_labels: Whether to refuse labels of validation and test that the head does not have; else they count as
+            wrong.
 
     Raises:
-        DataError: A file cannot be used, or holds a label that is not known.
+        DataError: A file cannot be used, or the training file holds a label that the head does not have.
     """
     data, device = recipe.data, device_half(recipe.task)
     settings = fill(device.Settings, recipe.head, recipe.name, "head.")
@@ -113,7 +125,7 @@ def read_task_data(recipe: Recipe, folder: Path, head: list[str] | None = None) 
     labels = workstation_half(recipe.task).read_labels(data, splits, folder, head, settings)
     _check_distinct(labels.names)
     _check_metric(recipe, labels)
-    return TaskData(
+    read = TaskData(
         task=recipe.task,
         train=splits["train"][:limit],
         validation=splits["validation"],
@@ -124,6 +136,44 @@ def read_task_data(recipe: Recipe, folder: Path, head: list[str] | None = None) 
         fingerprints=_fingerprints(data, folder, splits, named),
         corpus=[row for name in named for row in read_examples(folder / name, text_only)],
     )
+    remedy = TRAIN_REMEDY if head is None else HEAD_REMEDY
+    return replace(read, unknown=_unknown(read, splits, remedy, strict_labels))
+
+
+def read_named_data(recipe: Recipe, data_dir: Path, head: list[str] | None, strict_labels: bool) -> TaskData:
+    """Read the data of an export; labels of held-out splits that the head does not have are said on stderr.
+
+    Raises:
+        DataError: As `read_task_data`, or no such folder.
+        SettingsError: The recipe names no text to check graphs on.
+    """
+    if not data_dir.is_dir():
+        raise DataError(f"{data_dir}: no such data folder; give --data-dir")
+    data = read_task_data(recipe, data_dir, head, strict_labels)
+    if not (data.train or data.validation or data.unlabelled):
+        raise SettingsError("[data] names no file; parity and calibration need some text: name train or unlabelled")
+    for split, unknown in data.unknown.items():
+        if unknown.rows and distributed.is_main():
+            sys.stderr.write(escaped(f"edgebert: {note_of(unknown, data_dir / getattr(recipe.data, split))}") + "\n")
+    return data
+
+
+def _unknown(data: TaskData, splits: dict[str, list[Example]], remedy: str, strict: bool) -> dict[str, Unknown]:
+    """Labels that the head does not have, by the held-out split.
+
+    Raises:
+        DataError: A row without a label, or a label of the training file that the head does not have.
+    """
+    if not (data.train or data.validation or data.unlabelled):
+        return {}
+    task = device_half(data.task).TASK(data.facts(), None)
+    found = {name: unknown_labels(task, rows) for name, rows in splits.items()}
+    check_labels(found.pop("train"), task, remedy)
+    for row in (row for rows in splits.values() for row in rows if row.label is None and hasattr(task, "known")):
+        task.expected(row)
+    for unknown in found.values() if strict else ():
+        check_labels(unknown, task)
+    return found
 
 
 def _check_distinct(names: Sequence[str]) -> None:
@@ -226,19 +276,6 @@ def model_inputs(batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 def seen_labels(rows: Sequence[Example]) -> list[str]:
     """Labels of the rows, sorted, each once."""
     return sorted({row.label for row in rows if row.label is not None})
-
-
-def check_known(rows: Sequence[Example], values: Sequence[str]) -> None:
-    """Refuse a label that is not among the known ones.
-
-    Raises:
-        DataError: Names file, line and label.
-    """
-    known = set(values)
-    for row in rows:
-        if row.label not in known:
-            shown = ", ".join(values[:8]) + ("…" if len(values) > 8 else "")
-            raise DataError(f"{row.place}: unknown label {row.label!r}; expected one of: {shown}")
 
 
 def _stacked(values: list[Any], longest: int) -> torch.Tensor:

@@ -17,7 +17,8 @@ def score(metric: str, expected: Any, predicted: Any) -> float:  # noqa: ANN401
     if metric == "accuracy":
         return float(accuracy_score(expected, predicted))
     if metric == "f1":
-        return float(f1_score(expected, predicted))
+        # As average="binary", which refuses labels that are neither 0 nor 1: those that the model does not have.
+        return float(f1_score(expected, predicted, labels=[1], average="macro"))
     if metric == "macro_f1":
         return float(f1_score(expected, predicted, average="macro"))
     if metric == "matthews":

@@ -8,6 +8,7 @@ from edgebert.cpu import shown_cpu
 from edgebert.escape import escaped
 from edgebert.measure.data import data_file
 from edgebert.measure.quality import shown
+from edgebert.measure.unknown import sentence
 from edgebert.runtime.tasks import device_half
 
 
@@ -72,6 +73,9 @@ def _quality(metrics: dict[str, Any]) -> list[str]:
         known = "none" if low is None or high is None else f"{low:.4f} to {high:.4f}"
         interval = f"without {lacks}" if lacks else known
         rows.append(f"| {split} | {quality['metric']} | {shown(quality)} | {interval} | {quality['n']} |")
+    for split, quality in metrics.items():
+        if unknown := quality.get("unknown_labels"):
+            rows += ["", f"{split}: {sentence(unknown, quality['n'])}; they count as wrong."]
     return rows
 
 

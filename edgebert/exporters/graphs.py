@@ -6,7 +6,7 @@ import shutil
 import sys
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from edgebert.exporters.onnx import PlainModel, can_rewrite, export_fast, export
 from edgebert.exporters.parity import Parity, compare, require_parity
 from edgebert.exporters.unpadded import UNPADDED
 from edgebert.measure.quality import scored
+from edgebert.measure.unknown import gold
 from edgebert.recipe import ExportSettings
 from edgebert.runtime.encode import Encoded, TextEncoder
 from edgebert.runtime.model import Model, Task, padded_inputs, split_batch
@@ -188,7 +189,7 @@ def tuned_head(job: GraphJob, session: Session, names: list[str]) -> dict[str, A
     if tune is None or not examples:
         return {}
     model = _model(job, session, names, {})
-    expected = [model.task.expected(example) for example in examples]
+    expected, _ = gold(model.task, examples)
     chosen: dict[str, Any] = tune(model.task, _answers(model, examples), expected)
     return chosen
 
@@ -211,8 +212,8 @@ def quality_of(
     result = {}
     for split, examples in (("validation", job.data.validation), ("test", job.data.test)):
         if examples and split in splits:
-            rows = progress(examples, desc=f"score {split}", unit="text")
-            result[split] = scored(model, rows, job.run.metric)
+            watch = partial(progress, desc=f"score {split}", unit="text")
+            result[split] = scored(model, examples, job.run.metric, watch)
     return result
 
 

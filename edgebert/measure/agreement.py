@@ -50,8 +50,7 @@ def agree(
     """
     if workload is None:
         raise InputError(f"{machine.name}: emulation shows answers, not times; give --data FILE to answer")
-    data = {"file": workload.source, "sha256": workload.sha256, "rows": len(workload.examples)}
-    result = Result(command, asdict(suite), data, machine.environment())
+    result = Result(command, asdict(suite), workload.as_dict(), machine.environment())
     # Nothing is timed, so that nothing is said of disturbance.
     result.verdict = {"saturating": saturating(variants, result.environment)}
     for number, variant in enumerate(variants, 1):

@@ -6,7 +6,7 @@ import json
 import random
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from edgebert.measure.statistics import median_ratio
 from edgebert.measure.suite import Suite
 from edgebert.measure.targets.machine import Machine
 from edgebert.measure.thermal import STATE
+from edgebert.measure.unknown import Unknown, gold
 from edgebert.measure.variants import Variant
 from edgebert.measure.verdict import saturating, verdict
 from edgebert.measure.waterfall import waterfall
@@ -44,17 +45,26 @@ Progress = Callable[[Step], None]
 
 @dataclass(frozen=True)
 class Workload:
-    """The inputs that every variant answers, where they came from, and what is right where that is known."""
+    """The inputs that every variant answers, where they came from, and what is right where that is known.
+
+    `unknown` are labels that the bundle does not have.
+    """
 
     examples: list[Example]
     path: Path
     sha256: str
     inputs: list[Any]
+    unknown: Unknown = field(default_factory=Unknown)
 
     @property
     def source(self) -> str:
         """Name of the file."""
         return self.path.name
+
+    def as_dict(self) -> dict[str, Any]:
+        """What a result says of the data file."""
+        plain: dict[str, Any] = {"file": self.source, "sha256": self.sha256, "rows": len(self.examples)}
+        return plain | ({"unknown_labels": self.unknown.as_dict()} if self.unknown.rows else {})
 
 
 def read_workload(path: Path, manifest: dict[str, Any], bundle: Path | None = None) -> Workload:
@@ -63,7 +73,8 @@ def read_workload(path: Path, manifest: dict[str, Any], bundle: Path | None = No
     With the bundle's folder every text is encoded as well, so that one that cannot be is told before anything is run.
 
     Raises:
-        DataError: The file cannot be used, or holds a text that cannot be encoded or a label that is not known.
+        DataError: The file cannot be used, or holds a text that cannot be encoded or a row without a label beside
+            labelled ones.
     """
     examples = read_texts(path, manifest)
     encoder = None
@@ -71,14 +82,14 @@ def read_workload(path: Path, manifest: dict[str, Any], bundle: Path | None = No
         check_files(bundle, manifest, hashes=False)
         encoder = open_encoder(bundle, manifest)
     task = device_half(manifest["task"]).TASK(manifest, encoder)
-    labelled = any(example.label is not None for example in examples)
+    unknown = Unknown()
+    if any(example.label is not None for example in examples):
+        _, unknown = gold(task, examples)
     for example in examples:
-        if labelled:
-            task.expected(example)
         if encoder:
             with example.told():
                 task.encode(task.given(example))
-    return Workload(examples, path, fingerprint(path), [_plain(task.given(example)) for example in examples])
+    return Workload(examples, path, fingerprint(path), [_plain(task.given(example)) for example in examples], unknown)
 
 
 def bench(
@@ -111,11 +122,7 @@ def bench(
     """
     if workload is None and not suite.lengths:
         raise InputError("nothing to run: give --data FILE with texts, or a suite with fixed lengths")
-    data = (
-        None
-        if workload is None
-        else {"file": workload.source, "sha256": workload.sha256, "rows": len(workload.examples)}
-    )
+    data = None if workload is None else workload.as_dict()
     result = Result(command, asdict(suite), data, environment())
     machine = Machine(target, child, environment)
     run = _Bench(list(variants), workload, suite, out, result, progress, machine)

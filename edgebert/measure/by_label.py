@@ -13,13 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgebert.measure.entity_metrics import Frame, Tags
+from edgebert.measure.metrics import aligned
 from edgebert.tags import Span, spans
 
 MOST_CONFUSIONS = 10
 
 Counts = NDArray[np.int64]
-# Labels, what is right and what was predicted, one entry a text -> a breakdown.
-ByLabel = Callable[[Sequence[str], Sequence[Any], Sequence[Any]], "Breakdown"]
+# Labels, what is right and what was predicted, one entry a text, labels that the model does not have -> a breakdown.
+ByLabel = Callable[[Sequence[str], Sequence[Any], Sequence[Any], Sequence[str]], "Breakdown"]
 
 
 @dataclass(frozen=True)
@@ -61,15 +62,18 @@ class Breakdown:
         return plain
 
 
-def by_class(labels: Sequence[str], expected: Sequence[Any], predicted: Sequence[Any]) -> Breakdown:
+def by_class(
+    labels: Sequence[str], expected: Sequence[Any], predicted: Sequence[Any], unknown: Sequence[str] = ()
+) -> Breakdown:
     """Break down one label a text.
 
     Args:
         labels: Names of the labels, by number.
         expected: What is right: a label's number, or a name for a label that the model does not know.
         predicted: The predicted labels, in the same form.
+        unknown: Names of the numbers after those of `labels`.
     """
-    names = list(labels)
+    names = [*labels, *unknown]
     right = [_name(names, value) for value in expected]
     answered = [_name(names, value) for value in predicted]
     names += sorted({*right, *answered} - set(names))
@@ -80,20 +84,26 @@ def by_class(labels: Sequence[str], expected: Sequence[Any], predicted: Sequence
     return Breakdown("label", scores, _confusions(names, table))
 
 
-def by_chosen(labels: Sequence[str], expected: Sequence[Any], predicted: Sequence[Any]) -> Breakdown:
-    """Break down any number of labels a text. *Shape* of every entry: (labels,), bool."""
-    right, answered = np.stack(expected), np.stack(predicted)
-    names = [*labels, *(f"label {at}" for at in range(len(labels), right.shape[1]))]
+def by_chosen(
+    labels: Sequence[str], expected: Sequence[Any], predicted: Sequence[Any], unknown: Sequence[str] = ()
+) -> Breakdown:
+    """Break down any number of labels a text. *Shape* of every entry: (labels,), bool; `unknown` come last."""
+    right, answered = aligned(expected, predicted)
+    names = [*labels, *unknown]
+    names += [f"label {at}" for at in range(len(names), right.shape[1])]
     return Breakdown("label", _scores(names, (right & answered).sum(0), answered.sum(0), right.sum(0)))
 
 
-def by_entity_type(labels: Sequence[str], expected: Sequence[Tags], predicted: Sequence[Tags]) -> Breakdown:
+def by_entity_type(
+    labels: Sequence[str], expected: Sequence[Tags], predicted: Sequence[Tags], unknown: Sequence[str] = ()
+) -> Breakdown:
     """Break down entities by their type, as seqeval counts them: stretch and type have to be right.
 
     Args:
         labels: Tags of the model.
         expected: BIO tags of every text.
         predicted: BIO tags of every text.
+        unknown: Not read; tags name their types.
     """
     wanted = [set(spans(tags)) for tags in expected]
     given = [set(spans(tags)) for tags in predicted]
@@ -104,17 +114,21 @@ def by_entity_type(labels: Sequence[str], expected: Sequence[Tags], predicted: S
     return Breakdown("entity type", _scores(names, *counts))
 
 
-def by_intent(labels: Sequence[str], expected: Sequence[Frame], predicted: Sequence[Frame]) -> Breakdown:
-    """Break down intents, one a text."""
+def by_intent(
+    labels: Sequence[str], expected: Sequence[Frame], predicted: Sequence[Frame], unknown: Sequence[str] = ()
+) -> Breakdown:
+    """Break down intents, one a text; those that the model does not have are named in `expected`."""
     names = [[intent for intent, _ in frames] for frames in (expected, predicted)]
     found = by_class(labels, *names)
     return Breakdown("intent", found.labels, found.confusions)
 
 
-def by_slot_type(labels: Sequence[str], expected: Sequence[Frame], predicted: Sequence[Frame]) -> Breakdown:
+def by_slot_type(
+    labels: Sequence[str], expected: Sequence[Frame], predicted: Sequence[Frame], unknown: Sequence[str] = ()
+) -> Breakdown:
     """Break down slots by their type; types that occur in no text are left out, for `labels` are intents."""
     tags = [[tags for _, tags in frames] for frames in (expected, predicted)]
-    return Breakdown("slot type", by_entity_type((), *tags).labels)
+    return Breakdown("slot type", by_entity_type((), tags[0], tags[1]).labels)
 
 
 def _name(labels: Sequence[str], value: object) -> str:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Table = NDArray[np.float64]
+Chosen = NDArray[np.bool_]
 
 # As a result names it; what it covers is in docs/intervals.md.
 TEXTS_METHOD = "percentile bootstrap over texts"
@@ -47,6 +48,15 @@ def interval_of(draws: Sequence[float], texts: int) -> tuple[float | None, float
         return None, None
     low, high = np.percentile(draws, [2.5, 97.5])
     return float(low), float(high)
+
+
+def aligned(expected: Sequence[Chosen], predicted: Sequence[Chosen]) -> tuple[Chosen, Chosen]:
+    """Chosen labels of every text as arrays. *Shape*: (texts, labels).
+
+    Labels that only `expected` has, because the model does not, are never predicted.
+    """
+    right, given = np.stack(expected), np.stack(predicted)
+    return right, np.pad(given, ((0, 0), (0, right.shape[1] - given.shape[1])))
 
 
 def _same(expected: Sequence[Any], predicted: Sequence[Any]) -> Table:

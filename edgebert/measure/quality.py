@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 
 from edgebert.examples import Example
 from edgebert.measure.metrics import Metric, Table, interval_of
+from edgebert.measure.unknown import Unknown, gold
 from edgebert.runtime.model import Model
 from edgebert.runtime.tasks import device_half
 
 RESAMPLES = 1000
+
+Watch = Callable[[list[Example]], Iterator[Example]]
 
 
 @dataclass(frozen=True)
@@ -43,12 +46,18 @@ class Answers:
     """What is right and what a model answered, one entry a text, in the form that the task's metrics compare.
 
     `cut` is the number of texts of which the model saw a part only, because they have more tokens than it takes. Tasks
-    that read a long text in several windows cut none.
+    that read a long text in several windows cut none. `unknown` are labels of `expected` that the model does not have.
     """
 
     expected: list[Any]
     predicted: list[Any]
     cut: int
+    unknown: Unknown = field(default_factory=Unknown)
+
+    def counted(self) -> dict[str, Any]:
+        """What a result says of the texts beside a figure, if there is anything: `cut`, `unknown_labels`."""
+        told: dict[str, Any] = {"cut": self.cut} if self.cut else {}
+        return told | ({"unknown_labels": self.unknown.as_dict()} if self.unknown.rows else {})
 
     def cut_share(self) -> float:
         """Return the share of texts that were cut, 0 to 1."""
@@ -65,6 +74,8 @@ def about(quality: Mapping[str, Any]) -> str:
     texts = f"{quality['n']} text{'s' * (quality['n'] != 1)}"
     if quality.get("cut"):
         texts += f", {quality['cut']} of them ({quality['cut'] / quality['n']:.1%}) cut"
+    if quality.get("unknown_labels"):
+        texts += f", {quality['unknown_labels']['rows']} of them with labels that the model does not have"
     if quality.get("lacks"):
         return f"{texts}, without {quality['lacks']}"
     if quality.get("ci_low") is None:
@@ -78,22 +89,21 @@ def evaluate(model: Model, examples: Iterable[Example], metric: str) -> Quality:
     Dynamic INT8 scales activations by the whole batch, so a text's batchmates would be heard in its answer.
 
     Raises:
-        DataError: A row whose label the bundle does not know, or whose text it cannot answer.
+        DataError: A row without a label, or whose text the bundle cannot answer.
     """
-    chosen = metric_of(model.manifest["task"], metric)
-    return quality_of(metric, chosen, answered_table(model, examples, chosen))
+    chosen, answers = metric_of(model.manifest["task"], metric), answer(model, examples)
+    return measure_quality(metric, chosen, answers.expected, answers.predicted)
 
 
-def scored(model: Model, examples: Iterable[Example], metric: str) -> dict[str, Any]:
-    """Score a model as `evaluate` does, as a plain dictionary; `cut` is the number of cut texts, if there are any.
+def scored(model: Model, examples: Iterable[Example], metric: str, watch: Watch = iter) -> dict[str, Any]:
+    """Score a model as `evaluate` does, as a plain dictionary with what `Answers.counted` says of the texts.
 
     Raises:
         DataError: As of `evaluate`.
     """
-    answers = answer(model, examples)
+    answers = answer(model, examples, watch)
     chosen = metric_of(model.manifest["task"], metric)
-    plain = measure_quality(metric, chosen, answers.expected, answers.predicted).as_dict()
-    return plain | ({"cut": answers.cut} if answers.cut else {})
+    return measure_quality(metric, chosen, answers.expected, answers.predicted).as_dict() | answers.counted()
 
 
 def evaluate_all(model: Model, examples: Iterable[Example]) -> dict[str, Quality]:
@@ -121,31 +131,26 @@ def metric_of(task: str, name: str) -> Metric:
     return metrics[name]
 
 
-def answered_table(model: Model, examples: Iterable[Example], metric: Metric) -> Table:
-    """The metric's table of a model's answers, one row a text, asked one at a time.
-
-    Raises:
-        DataError: A row whose label the bundle does not know, or whose text it cannot answer.
-    """
-    answers = answer(model, examples)
-    return metric.table(answers.expected, answers.predicted)
-
-
-def answer(model: Model, examples: Iterable[Example]) -> Answers:
+def answer(model: Model, examples: Iterable[Example], watch: Watch = iter) -> Answers:
     """Ask a model every row of a data file, one text at a time.
 
+    Args:
+        model: An opened bundle.
+        examples: Rows with labels; those that the model does not have count as wrong.
+        watch: Goes over the rows while they are answered, to show how far it is.
+
     Raises:
-        DataError: A row whose label the bundle does not know, or whose text it cannot answer.
+        DataError: A row without a label, or whose text the bundle cannot answer.
     """
-    task, cut = model.task, 0
-    expected, predicted = [], []
-    for example in examples:
-        expected.append(task.expected(example))
+    task, rows, cut = model.task, list(examples), 0
+    expected, unknown = gold(task, rows)
+    predicted = []
+    for example in watch(rows):
         with example.told():
             prediction = model(task.given(example))
             predicted.append(task.predicted(prediction))
         cut += bool(getattr(prediction, "truncated", False))
-    return Answers(expected, predicted, cut)
+    return Answers(expected, predicted, cut, unknown)
 
 
 def measure_quality(name: str, metric: Metric, expected: Sequence[Any], predicted: Sequence[Any]) -> Quality:

@@ -55,6 +55,12 @@ def _is_truth(value: Any) -> bool:  # noqa: ANN401
     return isinstance(value, bool)
 
 
+def _is_unknown_labels(value: Any) -> bool:  # noqa: ANN401
+    labels = value.get("labels") if isinstance(value, dict) else None
+    counts = [value.get("rows"), value.get("more"), *labels.values()] if isinstance(labels, dict) else [None]
+    return all(type(count) is int and count >= 0 for count in counts)
+
+
 def _is_role(value: Any) -> bool:  # noqa: ANN401
     return value in get_args(Role)
 
@@ -69,6 +75,7 @@ LIST: Check = (_is_list, "a list")
 ROWS: Check = (_is_rows, "a list of objects")
 INTERVAL: Check = (_is_interval, "two numbers")
 TRUTH: Check = (_is_truth, "true or false")
+UNKNOWN_LABELS: Check = (_is_unknown_labels, "an object of rows, labels with their counts, and more")
 ROLE: Check = (_is_role, "baseline, stage or bundle")
 
 RESULT_KEYS = {"command": TEXT, "suite": TABLE, "environment": TABLE, "cases": ROWS, "ratios": ROWS}
@@ -97,7 +104,10 @@ RATIO_KEYS = {"what": TEXT, "value": POSITIVE}
 # Null for fewer than three rounds.
 RATIO_MAY = {"ci_low": POSITIVE, "ci_high": POSITIVE, "rounds": NUMBER}
 QUALITY_KEYS = {"metric": TEXT, "value": NUMBER}
-QUALITY_MAY = {"n": NUMBER, "ci_low": NUMBER, "ci_high": NUMBER, "lacks": TEXT}
+QUALITY_MAY = {
+    **{"n": NUMBER, "ci_low": NUMBER, "ci_high": NUMBER, "lacks": TEXT, "cut": NUMBER},
+    "unknown_labels": UNKNOWN_LABELS,
+}
 
 
 def read_result(path: Path) -> dict[str, Any]:

@@ -42,7 +42,9 @@ def _flat(key: str, value: Any) -> dict[str, Any]:  # noqa: ANN401
     if key in LEFT_OUT:
         return {}
     if isinstance(value, dict):
-        return {f"{key}.{inner}": held for inner, held in value.items()}
+        # Of labels that the model does not have, the rows: their names come from the data, and make no columns.
+        rows = {inner: held["rows"] for inner, held in value.items() if inner == "unknown_labels" and held}
+        return {f"{key}.{inner}": held for inner, held in (value | rows).items()}
     if isinstance(value, list) and len(value) == 2:
         return {f"{key}_low": value[0], f"{key}_high": value[1]}
     return {key: value}

@@ -44,7 +44,7 @@ def method_section(run: Run) -> Section:
         facts.append(("the harness itself", f"{short(null_model)} µs a prediction (a model that does nothing)"))
     data = run.document.get("data")
     if data:
-        facts += [(f"data {words(key)}", plain(value)) for key, value in data.items()]
+        facts += [(f"data {words(key)}", plain(value)) for key, value in data.items() if not isinstance(value, dict)]
     versions = [(name, str(version)) for name, version in (run.environment.get("versions") or {}).items()]
     bundles = {case["bundle_hash"]: (case["variant"], case["bundle_hash"]) for case in run.cases}
     tables = [

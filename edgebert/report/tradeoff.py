@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 from edgebert.measure.read import role_of
+from edgebert.measure.unknown import labels_unknown
 from edgebert.report import bars, plots
 from edgebert.report.cases import quality_cell
 from edgebert.report.numbers import number, plain, short, times
@@ -26,7 +27,8 @@ def quality_section(run: Run) -> Section | None:
         300,
         partial(plots.frontier, points=points, metric=metric),
     )
-    return Section("Quality", "", (plot,) if len(points) > 1 else (), tables) if tables else None
+    about = " ".join(f"{line}." for line in labels_unknown(case.get("quality") or {} for case in run.headline_cases()))
+    return Section("Quality", about, (plot,) if len(points) > 1 else (), tables) if tables else None
 
 
 def stages_section(run: Run) -> Section | None:

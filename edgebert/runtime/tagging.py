@@ -88,6 +88,9 @@ class Tagger:
         self._encoder = encoder
         self._numbers = {tag: at for at, tag in enumerate(self.tags)} | {tag: at for at, tag in enumerate(values)}
         self._outside = self.tags.index(OUTSIDE)
+        shown = dict(zip(values, self.tags, strict=False)) | {tag: tag for tag in self.tags}
+        # Types as the files write them, and as they are shown.
+        self._types = {written[2:]: tag[2:] for written, tag in shown.items() if tag != OUTSIDE}
         labels = np.array([tag[2:] for tag in self.tags])
         # Which tags have the same label, whatever their places in an entity. *Shape*: (tags, tags).
         self._alike = (labels[:, None] == labels).astype(np.float64)
@@ -139,13 +142,24 @@ class Tagger:
         best: list[int] = self._word_logits(windows, scores, word_places(windows, len(places))).argmax(1).tolist()
         return not self._follows(best)
 
-    def bio(self, tags: Sequence[str], example: Example) -> tuple[str, ...]:
-        """Tags of a file, as they are shown and in BIO: what the metrics compare.
+    @property
+    def types(self) -> list[str]:
+        """Types of the entities, as they are shown, in the order of the scores."""
+        return list(dict.fromkeys(tag[2:] for tag in self.tags if tag != OUTSIDE))
+
+    def unknown(self, tags: Sequence[str]) -> list[str]:
+        """Types of the tags of a file that the model does not have; of a known type, the tags that it does not have."""
+        lacking = [tag for tag in tags if tag not in self._numbers]
+        return list(dict.fromkeys(tag if tag[2:] in self._types else tag[2:] for tag in lacking))
+
+    def bio(self, tags: Sequence[str], example: Example, unknown: Sequence[str] = ()) -> tuple[str, ...]:
+        """Tags of a file, as they are shown and in BIO: what the metrics compare. Those of `unknown` keep their type.
 
         Raises:
-            DataError: A tag that the model does not have.
+            DataError: A tag that is neither the model's nor of `unknown`.
         """
-        return tuple(repaired([self.tags[number] for number in self.numbers(tags, example)], "BIO"))
+        self._check(tags, example, unknown)
+        return tuple(repaired([self._shown(tag) for tag in tags], "BIO"))
 
     def numbers(self, tags: Sequence[str], example: Example) -> list[int]:
         """Places of a file's tags among the scores.
@@ -153,11 +167,20 @@ class Tagger:
         Raises:
             DataError: A tag that the model does not have; the message names the line of its word.
         """
+        self._check(tags, example)
+        return [self._numbers[tag] for tag in tags]
+
+    def _check(self, tags: Sequence[str], example: Example, unknown: Sequence[str] = ()) -> None:
         for word, tag in enumerate(tags):
-            if tag not in self._numbers:
+            if tag not in self._numbers and not set(self.unknown([tag])) <= set(unknown):
                 known = ", ".join(self.tags[:9]) + ("…" if len(self.tags) > 9 else "")
                 raise DataError(f"{example.place_of(word)}: unknown tag {tag!r}; expected one of: {known}")
-        return [self._numbers[tag] for tag in tags]
+
+    def _shown(self, tag: str) -> str:
+        """A tag of a file with its type as the bundle shows it."""
+        if tag in self._numbers:
+            return self.tags[self._numbers[tag]]
+        return tag[:2] + self._types.get(tag[2:], tag[2:])
 
     def _word_logits(
         self,

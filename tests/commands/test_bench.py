@@ -6,10 +6,13 @@ from pathlib import Path
 
 import pytest
 from command_line import Run, refused
+from small_bundle import write_small_bundle
 
+import edgebert
 from edgebert.commands.bench_tables import show
 from edgebert.measure.pairs import Difference, Pair
 from edgebert.measure.results import Case, Result
+from edgebert.measure.scenarios import answers, quality
 
 
 def test_bench_says_that_a_given_baseline_is_not_there(built: Path, run: Run) -> None:
@@ -116,6 +119,36 @@ def test_outputs_that_are_no_numbers_are_shown(capsys: pytest.CaptureFixture[str
     case.agreement = {"n": 64, "equal": 61, "share": 0.953125, "largest_difference": None, "not_finite": 7}
     show(Result("edgebert bench", {}, None, {}, [case]))
     assert "64     61 (95.31%)    7 outputs not finite\n" in capsys.readouterr().out
+
+
+def test_labels_that_the_model_does_not_have_are_said_once_below_the_tables(capsys: pytest.CaptureFixture[str]) -> None:
+    result = disturbed_result([])
+    unknown = {"unknown_labels": {"rows": 3, "labels": {"tiny": 2, "huge": 1}, "more": 0}}
+    for case in result.cases:
+        case.quality = {"metric": "accuracy", "value": 0.5, "n": 9, "ci_low": None, "ci_high": None} | unknown
+    show(result)
+    told = "labels: 3 of 9 rows have labels that the model does not have: 'tiny' (2), 'huge' (1); they count as wrong\n"
+    assert capsys.readouterr().out.count(told) == 1
+
+
+def test_strict_labels_refuses_before_anything_is_measured(tmp_path: Path, run: Run) -> None:
+    bundle, baseline = (write_small_bundle(tmp_path / name) for name in ("small", "fp32"))
+    (tmp_path / "d.tsv").write_text("text\tlabel\na\tshort\na b\ttiny\nb\thuge\n")
+    out, data = tmp_path / "out", tmp_path / "d.tsv"
+    message = refused(run("bench", bundle, "--baseline", baseline, "--data", data, "--out", out, "--strict-labels"))
+    told = f"{data}: line 3: 2 of 3 rows have labels that the model does not have: 'huge' (1), 'tiny' (1)"
+    assert message.startswith(f"{told} (it has short, long); mend the file")
+    assert not out.exists()
+
+
+def test_a_bench_counts_labels_that_the_model_does_not_have_as_wrong(tmp_path: Path) -> None:
+    data = tmp_path / "d.tsv"
+    data.write_text("text\tlabel\na\tshort\na b\ttiny\n")
+    model = edgebert.load(write_small_bundle(tmp_path / "small"))
+    found = quality.work(model, {"data": str(data), "metric": "accuracy"}, lambda at: None)
+    assert found["table"] == [[1.0], [0.0]]
+    assert found["quality"]["unknown_labels"] == {"rows": 1, "labels": {"tiny": 1}, "more": 0}
+    assert answers.work(model, {"data": str(data), "metric": "accuracy"}, lambda at: None)["quality"]["value"] == 0.5
 
 
 T4, PI = "nvidia-t4", "raspberry-pi-5"

@@ -51,7 +51,7 @@ def test_what_does_not_go_together_is_said_before_pytorch_is_imported(
         ("data.train=nothing.tsv", "nothing.tsv: no such file"),
         ('data.train=""', "need 'data.train'"),
         ("model.source=./nowhere", "no such model folder"),
-        ('data.label_names={ pos = "p", bad = "b" }', "unknown label 'neg'"),
+        ('data.label_names={ pos = "p", bad = "b" }', "that the model does not have: 'neg' ("),
         ("export.formats=[]", "formats is empty"),
     ],
 )
@@ -75,7 +75,9 @@ def test_more_labels_in_the_data_than_in_the_head(
         opened.write("a film\tmixed\n")
     model, out = str(classifier_checkpoint), str(tmp_path / "o")
     line = refused(capsys, str(recipe_file), "--data-dir", str(data), "--model", model, "--out", out)
-    assert "is not among the 2 of the head" in line
+    assert (
+        "no label of the files ('mixed', 'neg', 'pos') is among the 2 of the head (LABEL_0, LABEL_1); map them" in line
+    )
     assert not (tmp_path / "o").exists()
 
 

@@ -8,6 +8,7 @@ import pytest
 from command_line import Run, refused
 from small_bundle import write_small_bundle
 
+import edgebert
 from edgebert.bundle import read_manifest, write_manifest
 
 # The bundle calls texts of four words and more `long`, and reads six words.
@@ -90,3 +91,39 @@ def test_where_no_text_was_cut_stderr_says_nothing(small: Path, tmp_path: Path, 
     code, out, err = run("evaluate", small, "--data", data, "--json")
     document: Any = json.loads(out)
     assert (code, err, document["truncated"]) == (0, "", {"texts": 0, "share": 0.0})
+
+
+def test_labels_that_the_model_does_not_have_count_as_wrong_and_are_named_once(
+    small: Path, tmp_path: Path, run: Run
+) -> None:
+    data = write_rows(tmp_path / "more.tsv", [*ROWS, ("a b", "tiny"), ("b a", "tiny"), ("a", "huge")])
+    code, out, err = run("evaluate", small, "--data", data, "--json", "--by-label")
+    document: Any = json.loads(out)
+    told = f"{data}: 3 of 9 rows have labels that the model does not have: 'tiny' (2), 'huge' (1)"
+    assert err.splitlines()[0] == f"edgebert: {told}; they count as wrong, --strict-labels refuses them"
+    assert (code, err.count("tiny")) == (0, 1)
+    assert document["quality"]["value"] == pytest.approx(4 / 9, abs=1e-6)
+    assert document["unknown_labels"] == {"rows": 3, "labels": {"tiny": 2, "huge": 1}, "more": 0}
+    labels = {row["label"]: (row["recall"], row["support"]) for row in document["by_label"][0]["labels"]}
+    assert labels == {"short": (0.666667, 3), "long": (0.666667, 3), "tiny": (0.0, 2), "huge": (0.0, 1)}
+    assert {"expected": "tiny", "predicted": "short", "count": 2} in document["by_label"][0]["confusions"]
+
+
+def test_strict_labels_names_all_of_them_before_a_text_is_answered(small: Path, tmp_path: Path, run: Run) -> None:
+    data = write_rows(tmp_path / "more.tsv", [*ROWS, ("a b", "tiny"), ("b a", "tiny"), ("a", "huge")])
+    assert refused(run("evaluate", small, "--data", data, "--strict-labels")) == (
+        f"{data}: line 8: 3 of 9 rows have labels that the model does not have: 'tiny' (2), 'huge' (1) "
+        "(it has short, long); mend the file, or leave --strict-labels out to count them as wrong"
+    )
+    known = write_rows(tmp_path / "known.tsv", ROWS[:4])
+    assert run("evaluate", small, "--data", known, "--strict-labels")[0] == 0
+
+
+def test_python_warns_of_them_or_refuses_them(small: Path, tmp_path: Path) -> None:
+    data = write_rows(tmp_path / "more.tsv", [*ROWS, ("a b", "tiny")])
+    model = edgebert.load(small)
+    with pytest.warns(edgebert.UnknownLabelWarning, match=r"1 of 7 rows has a label .*: 'tiny' \(1\); they count as w"):
+        found = edgebert.evaluate(model, data)
+    assert found["accuracy"].value == pytest.approx(4 / 7)
+    with pytest.raises(edgebert.DataError, match="leave strict_labels out"):
+        edgebert.evaluate(model, data, strict_labels=True)

@@ -8,7 +8,15 @@ import numpy as np
 import pytest
 import torch
 
-from edgebert.compress.data import EncodedRows, TaskData, encode_rows, model_inputs, pad_batch, read_task_data
+from edgebert.compress.data import (
+    EncodedRows,
+    TaskData,
+    encode_rows,
+    model_inputs,
+    pad_batch,
+    read_named_data,
+    read_task_data,
+)
 from edgebert.compress.validation import Validation
 from edgebert.errors import DataError, SettingsError
 from edgebert.recipe import DataSettings, ModelSettings, Recipe
@@ -55,16 +63,56 @@ def test_labels_of_a_head_that_is_kept_come_in_its_order(
 
 
 def test_labels_that_a_kept_head_lacks_are_refused(folder: Path) -> None:
-    with pytest.raises(DataError, match=r"train\.tsv: line \d+: label '2' is not among the 2 of the head \(0, 1\)"):
+    (folder / "train.tsv").write_text("text\tlabel\na film\t0\na song\t3\na meal\t2\na play\t3\na book\t1\n")
+    with pytest.raises(DataError) as caught:
         read(folder, ["0", "1"])
+    assert str(caught.value) == (
+        f"{folder / 'train.tsv'}: line 3: 3 of 5 rows have labels that the model does not have: '3' (2), '2' (1) "
+        "(it has 0, 1); map them in [data.label_names], or set finetune.when to always"
+    )
+
+
+def test_rows_of_training_without_a_label_are_refused(folder: Path) -> None:
+    with pytest.raises(DataError, match=r"more\.txt: line 1: no label; expected one of: 0, 1"):
+        read(folder, ["0", "1", "2"], train="more.txt")
+
+
+def test_held_out_labels_that_a_kept_head_lacks_do_not_hide_how_the_files_spell_the_others(folder: Path) -> None:
+    (folder / "other.tsv").write_text("text\tlabel\na film\t1\na song\tgood\na meal\t7\n")
+    data = read(folder, ["bad", "good", "great"], validation="other.tsv")
+    assert data.labels.values == ["0", "1", "2"]
+    assert data.unknown["validation"].labels == {"7": 1}
+
+
+def test_tags_of_training_that_a_kept_head_lacks_are_refused_all_at_once(folder: Path) -> None:
+    (folder / "d.conll").write_text("a O\nb B-x\n\nc B-y\nd I-y\n\ne B-z\n")
+    settings = replace(DATA, train="d.conll", validation="")
+    recipe = Recipe("tiny", "token-classification", ModelSettings("x"), data=settings)
+    with pytest.raises(DataError) as caught:
+        read_task_data(recipe, folder, ["O", "B-x", "I-x"])
+    assert str(caught.value) == (
+        f"{folder / 'd.conll'}: line 4: 2 of 3 rows have labels that the model does not have: 'y' (1), 'z' (1) "
+        "(it has x); map them in [data.label_names], or set finetune.when to always"
+    )
+    (folder / "t.conll").write_text("a O\nb B-x\n")
+    data = read_task_data(replace(recipe, data=replace(settings, train="t.conll", test="d.conll")), folder)
+    assert (data.unknown["test"].labels, data.unknown["test"].rows) == ({"y": 1, "z": 1}, 2)
 
 
 @pytest.mark.parametrize("split", ["validation", "test"])
-def test_a_label_that_training_lacks_is_told_with_its_line(folder: Path, split: str) -> None:
+def test_a_label_that_training_lacks_is_told_and_refused_if_that_is_asked_for(
+    folder: Path, split: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     (folder / "other.tsv").write_text("text\tlabel\na film\t0\na song\t3\n")
+    recipe = Recipe("tiny", "text-classification", ModelSettings("x"), data=replace(DATA, **{split: "other.tsv"}))
+    told = "1 of 2 rows has a label that the model does not have: '3' (1)"
+    assert str(read_named_data(recipe, folder, None, strict_labels=False).unknown[split]) == told
+    assert capsys.readouterr().err == (
+        f"edgebert: {folder / 'other.tsv'}: {told}; they count as wrong, --strict-labels refuses them\n"
+    )
     with pytest.raises(DataError) as caught:
-        read(folder, **{split: "other.tsv"})
-    assert str(caught.value) == f"{folder / 'other.tsv'}: line 3: unknown label '3'; expected one of: 0, 1, 2"
+        read_named_data(recipe, folder, None, strict_labels=True)
+    assert str(caught.value).startswith(f"{folder / 'other.tsv'}: line 3: {told} (it has 0, 1, 2); mend the file")
 
 
 def test_a_metric_of_two_labels_is_refused_where_there_are_three(folder: Path) -> None:

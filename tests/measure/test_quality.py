@@ -171,9 +171,13 @@ def test_a_pair_is_asked_as_a_pair() -> None:
     assert quality == Quality("accuracy", 1.0, 2, None, None)
 
 
-def test_a_row_with_an_unknown_label_is_refused_with_its_line() -> None:
-    examples = [Example("x", None, "1", 2, "d.tsv"), Example("y", None, "neutral", 5, "d.tsv")]
+def test_a_row_with_an_unknown_label_counts_as_wrong_and_one_without_a_label_is_refused() -> None:
+    examples = [Example("x", None, "1", 2, "d.tsv"), Example("x", None, "neutral", 5, "d.tsv")]
     model: Any = Model()
+    found = scored(model, examples, "accuracy")
+    assert (found["value"], found["unknown_labels"]) == (0.5, {"rows": 1, "labels": {"neutral": 1}, "more": 0})
+    model.asked.clear()
     with pytest.raises(DataError) as caught:
-        evaluate(model, examples, "accuracy")
-    assert str(caught.value) == "d.tsv: line 5: unknown label 'neutral'; expected one of: negative, positive"
+        evaluate(model, [*examples, Example("z", None, None, 6, "d.tsv")], "accuracy")
+    assert str(caught.value) == "d.tsv: line 6: no label; expected one of: negative, positive"
+    assert model.asked == []

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from result_documents import case, document, full, quality, write
 
+from edgebert.report import csv_table
 from edgebert.report.markdown import render
 from edgebert.report.page import make_page
 from edgebert.report.run import read_runs
@@ -26,6 +27,16 @@ def test_quality_that_is_undefined_has_neither_figure_nor_difference(tmp_path: P
     assert "| bundle | entity f1 | undefined (without an entity) | 1000 |" in lines
     assert not any("entity f1" in line or "points of" in line for line in lines if line.startswith("**"))
     assert "90.00" not in "".join(lines)
+
+
+def test_labels_that_the_model_does_not_have_are_said_once_beside_quality(tmp_path: Path) -> None:
+    unknown = {"unknown_labels": {"rows": 3, "labels": {"a|b": 2, "c": 1}, "more": 0}}
+    cases = [case("fp32", 8.0, quality=quality(0.9) | unknown), case("bundle", 2.0, quality=quality(0.8) | unknown)]
+    runs = read_runs([write(tmp_path / "odd", document(cases))])
+    told = r"3 of 1000 rows have labels that the model does not have: 'a\|b' (2), 'c' (1); they count as wrong."
+    assert render(make_page(runs)).splitlines().count(told) == 1
+    header, first, *_ = csv_table.render(runs).splitlines()
+    assert dict(zip(header.split(","), first.split(","), strict=True))["quality.unknown_labels"] == "3"
 
 
 def test_every_row_of_a_table_has_every_column(tmp_path: Path) -> None:

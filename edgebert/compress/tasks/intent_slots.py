@@ -18,7 +18,6 @@ from edgebert.compress.joint import joint_class
 from edgebert.compress.tasks import text_classification
 from edgebert.compress.tasks.token_classification import (
     check_labelled,
-    check_tags,
     entity_types,
     hard_tag_loss,
     soft_tag_loss,
@@ -56,17 +55,14 @@ def read_labels(
     `data.label_names` names intents; slot types keep the names that they have in the files.
 
     Raises:
-        DataError: A row without intent or tags, fewer than two intents, no slot at all, an intent that the head does
-            not have, or an intent or a slot type in validation or test that training lacks.
+        DataError: A row without intent or tags, fewer than two intents, no slot at all, or no intent of the files is
+            one of the head that is to be kept.
     """
     check_labelled(splits)
     intents = {name: [replace(row, label=row.label[0]) for row in rows] for name, rows in splits.items()}
     labels = text_classification.labels_of(data, intents, folder, head)
     types = entity_types([row.label[1] for row in splits["train"]], folder / data.train, [])
     tags = tag_set(types, settings.scheme)
-    for rows in splits.values():
-        for row in rows:
-            check_tags(row, row.label[1], tags)
     return replace(labels, extra={"tags": tags}, config={"slot_tags": tags})
 
 

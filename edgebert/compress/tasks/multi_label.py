@@ -21,9 +21,10 @@ from edgebert.compress.tasks import text_classification
 from edgebert.compress.tasks.text_classification import ROWS, head, outputs
 from edgebert.errors import DataError
 from edgebert.examples import Example
+from edgebert.measure.metrics import Chosen, aligned
 from edgebert.recipe import DataSettings
 from edgebert.runtime.encode import Encoded
-from edgebert.runtime.tasks.multi_label import DEFAULT_THRESHOLD, Chosen, Labelling, MultiLabel, Settings
+from edgebert.runtime.tasks.multi_label import DEFAULT_THRESHOLD, Labelling, MultiLabel, Settings
 
 UNKNOWN = -1.0
 
@@ -43,7 +44,7 @@ __all__ = [
 
 def score(metric: str, expected: Sequence[Chosen], predicted: Sequence[Chosen]) -> float:
     """Metric of indicators, one array a text; a label that is neither expected nor predicted has no F1."""
-    wanted, given = np.stack(expected).astype(np.int64), np.stack(predicted).astype(np.int64)
+    wanted, given = (chosen.astype(np.int64) for chosen in aligned(expected, predicted))
     if metric == "accuracy":
         return float(accuracy_score(wanted, given))
     average = metric.removesuffix("_f1") if wanted.shape[1] > 1 else "binary"
@@ -56,8 +57,8 @@ def read_labels(
     """Labels in the files, in the order of the head's outputs, and the thresholds that stand until `tune` moves them.
 
     Raises:
-        DataError: A label that the head does not have, one in validation or test that training lacks, fewer than two,
-            or a name that holds the separator.
+        DataError: Fewer than two labels, no label of the files is one of the head that is to be kept, or a name that
+            holds the separator.
     """
     one_a_row = {name: [row for several in rows for row in _one_a_row(several)] for name, rows in splits.items()}
     labels = text_classification.labels_of(data, one_a_row, folder, head)

@@ -11,11 +11,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from edgebert.compress import arch, losses
-from edgebert.compress.data import Labels, check_known, seen_labels
+from edgebert.compress.data import HEAD_REMEDY, Labels, seen_labels
 from edgebert.compress.metrics import score
 from edgebert.compress.optimum_tables import model_class_for
 from edgebert.errors import DataError
-from edgebert.examples import Example
+from edgebert.examples import Example, listed
 from edgebert.recipe import DataSettings
 from edgebert.runtime.encode import Encoded
 from edgebert.runtime.tasks.text_classification import Settings, TextClassification
@@ -31,7 +31,7 @@ def read_labels(
     """Labels in the files, in the order of the head's outputs.
 
     Raises:
-        DataError: A label that the head does not have, one in validation or test that training lacks, or only one.
+        DataError: Only one label, or no label of the files is one of the head that is to be kept.
     """
     if head is not None and len(head) == 1:
         raise DataError(
@@ -48,11 +48,8 @@ def labels_of(data: DataSettings, splits: dict[str, list[Example]], folder: Path
         DataError: As `read_labels`.
     """
     if head is not None:
-        return _labels_of_head(data, [row for rows in splits.values() for row in rows], head)
-    labels = _trained_labels(data, seen_labels(splits["train"]), folder / data.train)
-    for rows in splits.values():
-        check_known(rows, labels.values)
-    return labels
+        return _labels_of_head(data, splits, head)
+    return _trained_labels(data, seen_labels(splits["train"]), folder / data.train)
 
 
 def model_class(config: Any) -> Any:  # noqa: ANN401
@@ -116,10 +113,11 @@ def _trained_labels(data: DataSettings, seen: list[str], train: Path) -> Labels:
     return Labels(values, [names.get(value, value) for value in values])
 
 
-def _labels_of_head(data: DataSettings, rows: Sequence[Example], head: list[str]) -> Labels:
+def _labels_of_head(data: DataSettings, splits: dict[str, list[Example]], head: list[str]) -> Labels:
     """Labels of a head that is kept, renamed as the recipe says, and how the files spell them.
 
-    Files may hold the keys of `data.label_names`, the names shown, the head's own names, or the outputs' numbers.
+    Files may hold the keys of `data.label_names`, the names shown, the head's own names, or the outputs' numbers:
+    whichever the training file holds most of, then the other files.
     """
     values, shown = list(head), list(head)
     named: dict[int, str] = {}
@@ -133,12 +131,19 @@ def _labels_of_head(data: DataSettings, rows: Sequence[Example], head: list[str]
         named[output] = values[output] = value
         shown[output] = name
     spellings = (values, shown, head, [str(number) for number in range(len(head))])
-    spelled = next((known for known in spellings if all(row.label in known for row in rows)), None)
-    if spelled is None:
-        row = next(row for row in rows if row.label not in values)
+    trained = [row.label for row in splits["train"]]
+    rows = [row for rows in splits.values() for row in rows]
+
+    def held(known: list[str]) -> tuple[int, int]:
+        names = set(known)
+        return sum(label in names for label in trained), sum(row.label in names for row in rows)
+
+    spelled = max(spellings, key=held)
+    if rows and held(spelled) == (0, 0):
+        names = listed(sorted({f"{row.label!r:.60}" for row in rows}))
         raise DataError(
-            f"{row.place}: label {row.label!r:.60} is not among the {len(head)} of the head ({_listed(values)}); "
-            "map it in [data.label_names], or set finetune.when to always"
+            f"{rows[0].place}: no label of the files ({names}) is among the {len(head)} of the head "
+            f"({_listed(values)}); {HEAD_REMEDY}"
         )
     return Labels(spelled, shown)
 

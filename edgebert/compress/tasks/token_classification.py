@@ -44,23 +44,17 @@ def read_labels(
     `data.label_names` names types: { type in the files = type shown }, in the order of the head's outputs.
 
     Raises:
-        DataError: A row without tags, no entity at all, a tag that the head does not have, or one in validation or
-            test whose type training lacks.
+        DataError: A row without tags, no entity at all, or a head whose tags are not of the scheme.
     """
     check_labelled(splits)
     train = folder / data.train
     if head is None:
         types = entity_types([row.label for row in splits["train"]], train, list(data.label_names))
-        labels = Labels(
+        return Labels(
             tag_set(types, settings.scheme),
             tag_set([data.label_names.get(kind, kind) for kind in types], settings.scheme),
         )
-    else:
-        labels = _labels_of_head(data, train, head, settings)
-    for rows in splits.values():
-        for row in rows:
-            check_tags(row, row.label, labels.values)
-    return labels
+    return _labels_of_head(data, train, head, settings)
 
 
 def model_class(config: Any) -> Any:  # noqa: ANN401
@@ -169,19 +163,6 @@ def check_labelled(splits: dict[str, list[Example]]) -> None:
         for row in rows:
             if row.label is None:
                 raise DataError(f"{row.place}: no tags for {row.text!r:.60}; expected a tag a word, or entities")
-
-
-def check_tags(row: Example, tags: Sequence[str], known: Sequence[str]) -> None:
-    """Refuse a tag that the head does not have.
-
-    Raises:
-        DataError: Names the word's line, the tag and the types that there are.
-    """
-    expected = set(known)
-    for word, tag in enumerate(tags):
-        if tag not in expected:
-            types = ", ".join(types_of(known)[:8])
-            raise DataError(f"{row.place_of(word)}: unknown tag {tag!r}; expected O or a tag of the types: {types}")
 
 
 def entity_types(rows: Sequence[Sequence[str]], train: Path, named: list[str]) -> list[str]:

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from edgebert.measure.data import read_texts
-from edgebert.measure.quality import measure_quality
+from edgebert.measure.quality import Answers, measure_quality
+from edgebert.measure.unknown import gold
 from edgebert.runtime.model import Model
 from edgebert.runtime.session import Outputs
 from edgebert.runtime.tasks import device_half
@@ -28,8 +29,9 @@ def work(model: Model, job: dict[str, Any], call: Callable[[int], object]) -> di
     Raises:
         DataError: The file cannot be used.
     """
-    task, expected, predicted, outputs, not_finite = model.task, [], [], [], []
+    task, predicted, outputs, not_finite = model.task, [], [], []
     examples = read_texts(Path(job["data"]), model.manifest)
+    expected, unknown = gold(task, [example for example in examples if example.label is not None])
     for example in examples:
         given = task.given(example)
         windows = task.encode(given)
@@ -37,12 +39,11 @@ def work(model: Model, job: dict[str, Any], call: Callable[[int], object]) -> di
         predicted.append(task.predicted(task.decode(given, windows, found)))
         outputs.append(figures(found))
         not_finite.append(sum(int(np.sum(~np.isfinite(output))) for window in found for output in window))
-        if example.label is not None:
-            expected.append(task.expected(example))
     quality = None
     if len(expected) == len(predicted) and not any(not_finite):
         chosen = device_half(model.manifest["task"]).METRICS[job["metric"]]
         quality = measure_quality(job["metric"], chosen, expected, predicted).as_dict()
+        quality |= Answers(expected, predicted, 0, unknown).counted()
     answers = [plain(answer) for answer in predicted]
     return {"answers": answers, "outputs": outputs, "not_finite": not_finite, "quality": quality}
 

@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from edgebert.measure.data import read_rows
-from edgebert.measure.quality import answered_table, metric_of, quality_of
+from edgebert.measure.quality import answer, metric_of, quality_of
 from edgebert.runtime.model import Model
 
 
 def work(model: Model, job: dict[str, Any], call: Callable[[int], object]) -> dict[str, Any]:
     """The metric with its interval, and the metric's table of every text."""
     metric = metric_of(model.manifest["task"], job["metric"])
-    table = answered_table(model, read_rows(Path(job["data"]), model.manifest), metric)
-    return {"quality": quality_of(job["metric"], metric, table).as_dict(), "table": table.tolist()}
+    answers = answer(model, read_rows(Path(job["data"]), model.manifest))
+    table = metric.table(answers.expected, answers.predicted)
+    quality = quality_of(job["metric"], metric, table).as_dict() | answers.counted()
+    return {"quality": quality, "table": table.tolist()}

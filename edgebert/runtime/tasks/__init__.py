@@ -6,7 +6,9 @@ the shape of `runtime.model.Task` that is made from a manifest and an encoder. `
 `edgebert.load` gives in place of `runtime.model.Model`; `KEYS`, where a file has it, are the two columns that
 `edgebert predict --input` reads in place of `text` and `text_pair`; `DATA`, where a file has it, says what a labelled
 file is, where that is no table of the recipe's columns. `BY_LABEL`, in tasks with labels, is a tuple of functions
-`(labels, expected, predicted) -> measure.by_label.Breakdown`, for `edgebert evaluate --by-label`.
+`(labels, expected, predicted, unknown) -> measure.by_label.Breakdown`, for `edgebert evaluate --by-label`. There `TASK`
+also has `known`, what a data file may hold, `unknown(example)`, the labels of a row that the model does not have, and a
+second argument of `expected`: those of them that are to be counted as wrong.
 """
 
 from __future__ import annotations

@@ -87,27 +87,39 @@ class IntentSlots:
         """The row's words, or its text where that came unsplit."""
         return Words(example.words) if example.words else example.text
 
-    def intent(self, example: Example) -> str:
-        """The row's intent as the bundle names it.
+    def intent(self, example: Example, unknown: Sequence[str] = ()) -> str:
+        """The row's intent as the bundle names it; one of `unknown` as the file does.
 
         Raises:
-            DataError: An intent that the bundle does not know.
+            DataError: An intent that is neither the bundle's nor `unknown`.
         """
-        intent = example.label[0]
-        if intent not in self._intents:
+        intent: str = example.label[0]
+        if intent not in self._intents and intent not in unknown:
             known = listed(self.labels)
             raise DataError(f"{example.place}: unknown intent {intent!r}; expected one of: {known}")
-        return self._intents[intent]
+        return self._intents.get(intent, intent)
 
-    def expected(self, example: Example) -> Frame:
+    @property
+    def known(self) -> list[str]:
+        """Intents and slot types that a data file may have, as the bundle names them."""
+        return [*self.labels, *self.tagger.types]
+
+    def unknown(self, example: Example) -> list[str]:
+        """The row's intent and slot types that the bundle does not have."""
+        if example.label is None:
+            return []
+        intent, tags = example.label
+        return [*([] if intent in self._intents else [intent]), *self.tagger.unknown(tags)]
+
+    def expected(self, example: Example, unknown: Sequence[str] = ()) -> Frame:
         """The row's intent, and its tags in BIO.
 
         Raises:
-            DataError: A row without either, or an intent or a tag that the bundle does not know.
+            DataError: A row without either, or an intent or a slot type that is neither the bundle's nor `unknown`.
         """
         if example.label is None:
             raise DataError(f"{example.place}: no intent and no tags; expected both")
-        return self.intent(example), self.tagger.bio(example.label[1], example)
+        return self.intent(example, unknown), self.tagger.bio(example.label[1], example, unknown)
 
     def predicted(self, prediction: Command) -> Frame:
         """The predicted intent, and the predicted tags in BIO."""

@@ -8,25 +8,22 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edgebert.errors import DataError
 from edgebert.examples import Columns, Example, listed, one_class, read_examples
 from edgebert.measure.by_label import by_chosen
-from edgebert.measure.metrics import Metric, Table
+from edgebert.measure.metrics import Chosen, Metric, Table, aligned
 from edgebert.runtime.encode import Encoded, TextEncoder
 from edgebert.runtime.model import Text, single_or_pair
 from edgebert.runtime.prediction import Prediction
 from edgebert.runtime.session import Outputs
-
-Chosen = NDArray[np.bool_]
 
 DEFAULT_THRESHOLD = 0.5
 
 
 def _by_label(expected: Sequence[Chosen], predicted: Sequence[Chosen]) -> Table:
     """For every label: was it rightly predicted, and how often it was expected or predicted."""
-    right, given = np.stack(expected), np.stack(predicted)
+    right, given = aligned(expected, predicted)
     return np.hstack([right & given, right.astype(np.float64) + given])
 
 
@@ -45,8 +42,8 @@ def _f1(table: Table) -> float:
 
 def _all_right(expected: Sequence[Chosen], predicted: Sequence[Chosen]) -> Table:
     """Whether a text has just the labels that it should have. *Shape*: (texts, 1)."""
-    right = np.stack(expected) == np.stack(predicted)
-    return np.column_stack([right.all(1)]).astype(np.float64)
+    right, given = aligned(expected, predicted)
+    return np.column_stack([(right == given).all(1)]).astype(np.float64)
 
 
 def _mean(table: Table) -> float:
@@ -145,20 +142,30 @@ class MultiLabel:
         """The row's text, or its two texts."""
         return example.text if example.text_pair is None else (example.text, example.text_pair)
 
-    def expected(self, example: Example) -> Chosen:
-        """Which labels the row has. *Shape*: (labels,).
+    @property
+    def known(self) -> list[str]:
+        """Labels that a data file may have, as the bundle names them."""
+        return self.labels
+
+    def unknown(self, example: Example) -> list[str]:
+        """The row's labels that the bundle does not have."""
+        return [label for label in example.label or () if label not in self._numbers]
+
+    def expected(self, example: Example, unknown: Sequence[str] = ()) -> Chosen:
+        """Which labels the row has. *Shape*: (labels,), with those of `unknown` after the bundle's own.
 
         Raises:
-            DataError: A row without a label column, or a label that the bundle does not know.
+            DataError: A row without a label column, or a label that is neither the bundle's nor `unknown`.
         """
         known = listed(self.labels)
         if example.label is None:
             raise DataError(f"{example.place}: no labels; expected any of: {known}")
-        chosen = np.zeros(len(self.labels), dtype=np.bool_)
+        numbers = {label: at for at, label in enumerate(unknown, len(self.labels))} | self._numbers
+        chosen = np.zeros(len(self.labels) + len(unknown), dtype=np.bool_)
         for label in example.label:
-            if label not in self._numbers:
+            if label not in numbers:
                 raise DataError(f"{example.place}: unknown label {label!r}; expected any of: {known}")
-            chosen[self._numbers[label]] = True
+            chosen[numbers[label]] = True
         return chosen
 
     def predicted(self, prediction: Labelling) -> Chosen:

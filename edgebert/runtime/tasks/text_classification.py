@@ -88,16 +88,27 @@ class TextClassification:
         """The row's text, or its two texts."""
         return example.text if example.text_pair is None else (example.text, example.text_pair)
 
-    def expected(self, example: Example) -> int:
-        """Number of the row's label.
+    @property
+    def known(self) -> list[str]:
+        """Labels that a data file may have, as the bundle names them."""
+        return self.labels
+
+    def unknown(self, example: Example) -> list[str]:
+        """The row's label if the bundle does not have it."""
+        return [] if example.label is None or example.label in self._numbers else [example.label]
+
+    def expected(self, example: Example, unknown: Sequence[str] = ()) -> int:
+        """Number of the row's label; those of `unknown` come after the bundle's own.
 
         Raises:
-            DataError: A row without a label, or one that the bundle does not know.
+            DataError: A row without a label, or one that is neither the bundle's nor `unknown`.
         """
-        if example.label not in self._numbers:
-            fact = "no label" if example.label is None else f"unknown label {example.label!r}"
-            raise DataError(f"{example.place}: {fact}; expected one of: {listed(self.labels)}")
-        return self._numbers[example.label]
+        if example.label in self._numbers:
+            return self._numbers[example.label]
+        if example.label in unknown:
+            return len(self.labels) + unknown.index(example.label)
+        fact = "no label" if example.label is None else f"unknown label {example.label!r}"
+        raise DataError(f"{example.place}: {fact}; expected one of: {listed(self.labels)}")
 
     def predicted(self, prediction: Classification) -> int:
         """Number of the predicted label."""

@@ -72,15 +72,24 @@ class TokenClassification:
         """The row's words, or its text where that came unsplit."""
         return Words(example.words) if example.words else example.text
 
-    def expected(self, example: Example) -> Tags:
+    @property
+    def known(self) -> list[str]:
+        """Entity types that a data file may have, as the bundle names them."""
+        return self.tagger.types
+
+    def unknown(self, example: Example) -> list[str]:
+        """The row's entity types that the bundle does not have."""
+        return self.tagger.unknown(example.label or ())
+
+    def expected(self, example: Example, unknown: Sequence[str] = ()) -> Tags:
         """The row's tags in BIO.
 
         Raises:
-            DataError: A row without tags, or a tag that the bundle does not know.
+            DataError: A row without tags, or a tag that is neither the bundle's nor of an `unknown` type.
         """
         if example.label is None:
             raise DataError(f"{example.place}: no tags; expected one for each word, or entities")
-        return self.tagger.bio(example.label, example)
+        return self.tagger.bio(example.label, example, unknown)
 
     def predicted(self, prediction: Entities) -> Tags:
         """The predicted tags in BIO."""

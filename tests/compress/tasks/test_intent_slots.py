@@ -62,16 +62,6 @@ def test_intents_are_the_labels_and_tags_stand_beside_them() -> None:
             {},
             "t: line 3: no tags for 'x'; expec",
         ),
-        (
-            [row("On", "B-a"), row("Off", "O")],
-            {"validation": [row("Dim", "O", line=4)]},
-            "d/seq.in: line 4: unknown label 'Dim'; expected one of: Off, On",
-        ),
-        (
-            [row("On", "B-a"), row("Off", "O")],
-            {"test": [row("On", "B-b", line=4)]},
-            "d/seq.in: line 4: unknown tag 'B-b'; expected O or a tag of the types: a",
-        ),
     ],
 )
 def test_data_that_makes_no_labels_is_refused(train: list[Example], more: Any, message: str) -> None:
