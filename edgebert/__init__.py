@@ -22,6 +22,7 @@ from edgebert.errors import (
     RunError,
     SaturationWarning,
     SettingsError,
+    TargetError,
     TextError,
     UnknownLabelWarning,
 )
@@ -49,6 +50,7 @@ __all__ = [
     "RunError",
     "SaturationWarning",
     "SettingsError",
+    "TargetError",
     "TextError",
     "UnknownLabelWarning",
     "__version__",

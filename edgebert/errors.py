@@ -10,7 +10,8 @@ EdgeBertError
 │   ├── TextError              a text handed to the runtime
 │   ├── MissingDependencyError a package that an extra would have installed
 │   ├── DiskError              the output folder cannot be written, or its disk is full
-│   └── BusyError              another process writes to the output folder
+│   ├── BusyError              another process writes to the output folder
+│   └── TargetError            a machine to measure on is silent, or answers what EdgeBERT never says
 └── RunError                   the work itself failed; the command line exits with 1
     └── ParityError            an exported graph disagrees with the model it came from
 
@@ -19,6 +20,8 @@ UnknownLabelWarning            a warning: a data file has labels that the model 
 
 Every message is one line: the fact, the value, the remedy.
 """
+
+MAX_MESSAGE = 4_000
 
 
 class EdgeBertError(Exception):
@@ -29,9 +32,12 @@ class EdgeBertError(Exception):
     def __str__(self) -> str:
         """Return the message in one line: characters that no terminal should get are shown by their escapes.
 
-        Names and values in a message may come from a file that anybody wrote.
+        Names and values in a message may come from a file that anybody wrote; of a long message the middle is left out.
         """
-        return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in super().__str__())
+        message = super().__str__()
+        if len(message) > MAX_MESSAGE:
+            message = f"{message[: MAX_MESSAGE // 2]} … {message[-MAX_MESSAGE // 2 :]}"
+        return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in message)
 
 
 class InputError(EdgeBertError):
@@ -87,6 +93,10 @@ class DiskError(InputError):
 
 class BusyError(InputError):
     """Another process writes to the output folder; the message names it."""
+
+
+class TargetError(InputError):
+    """A machine to measure on gives no sign of life, or answers what EdgeBERT never says."""
 
 
 class SaturationWarning(UserWarning):

@@ -9,6 +9,13 @@ def test_a_message_shows_by_escapes_what_no_terminal_should_get() -> None:
     )
 
 
+def test_of_a_long_message_both_ends_are_shown() -> None:
+    message = str(DataError(f"the fact {'x' * 1_000_000} the remedy"))
+    assert message.startswith("the fact x")
+    assert message.endswith("x the remedy")
+    assert len(message) < 5_000
+
+
 def test_a_message_in_any_language_stays_as_it_is() -> None:
     message = "schön: line 3: “中文” 🙂 'a\\tb' is not a number"
     assert str(DataError(message)) == message

@@ -125,8 +125,8 @@ def test_the_public_names_are_these() -> None:
     assert sorted(edgebert.__all__) == sorted(
         [
             *("BundleError", "BusyError", "CheckpointError", "DataError", "DiskError", "EdgeBertError", "InputError"),
-            *("MissingDependencyError", "ParityError", "RunError", "SaturationWarning", "SettingsError", "TextError"),
-            "UnknownLabelWarning",
+            *("MissingDependencyError", "ParityError", "RunError", "SaturationWarning", "SettingsError", "TargetError"),
+            *("TextError", "UnknownLabelWarning"),
             *("__version__", "evaluate", "load"),
         ]
     )

@@ -9,6 +9,7 @@ from edgebert.commands.output import table, write
 from edgebert.measure.pairs import Difference
 from edgebert.measure.quality import shown as shown_quality
 from edgebert.measure.results import Case, Result
+from edgebert.measure.scenarios.memory import MARKS
 from edgebert.measure.statistics import Ratio
 from edgebert.measure.unknown import labels_unknown
 
@@ -108,7 +109,7 @@ def _start(case: Case) -> tuple[str, ...]:
 def _memory(case: Case) -> tuple[str, ...]:
     arena = {True: "on", False: "off", None: ""}[case.arena]
     on_gpu = [] if case.device_memory_mb is None else [f"{case.device_memory_mb:.0f}"]
-    return arena, *(_shown(figure, 1) for figure in (case.memory or {}).values()), *on_gpu
+    return arena, *(_shown((case.memory or {}).get(mark), 1) for mark in MARKS), *on_gpu
 
 
 def _soak(case: Case) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from edgebert.bundle import bundle_hash, check_files, check_no_link
-from edgebert.errors import InputError, RunError
+from edgebert.errors import InputError, RunError, TargetError
 from edgebert.examples import Example, fingerprint
 from edgebert.measure.data import read_texts
 from edgebert.measure.environment import environment
@@ -24,6 +24,7 @@ from edgebert.measure.plan import Part, plan
 from edgebert.measure.process import run_child
 from edgebert.measure.progress import Step, TimeLeft
 from edgebert.measure.quality import metric_of
+from edgebert.measure.received import damaged
 from edgebert.measure.results import Case, Result, write_json
 from edgebert.measure.scenarios import memory
 from edgebert.measure.statistics import median_ratio
@@ -119,6 +120,7 @@ def bench(
     Raises:
         InputError: Neither texts nor fixed lengths are given.
         RunError: A measured process failed, or the bench was interrupted; what was measured before stays written.
+        TargetError: The target gives no sign of life; what was measured before stays written.
     """
     if workload is None and not suite.lengths:
         raise InputError("nothing to run: give --data FILE with texts, or a suite with fixed lengths")
@@ -130,6 +132,8 @@ def bench(
         run.all()
     except KeyboardInterrupt:
         raise RunError(f"interrupted; {run.stop()}") from None
+    except TargetError as error:
+        raise TargetError(f"{error}; {run.stop()}") from error
     except RunError as error:
         raise RunError(f"{error}; {run.stop()}") from error
     return result
@@ -312,6 +316,8 @@ class _Bench:
                 continue
             metric, what = metric_of(variant.manifest["task"], name), f"{name}: {base.name} / {variant.name}"
             first, second = tables[base.name], tables[variant.name]
+            if first.shape != second.shape:
+                raise damaged(f"{variant.folder}: quality", f"for other texts than {base.name}, {second.shape}")
             if not metric.lacks(first) and not metric.lacks(second):
                 self.result.differences.append(difference_of(what, metric, first, second, self.suite.seed))
             pair = pair_of(what, metric, first, second)

@@ -43,7 +43,7 @@ def _or_null(check: Check) -> Check:
 
 
 def _is_matrix(value: Any) -> bool:  # noqa: ANN401
-    return _list_of(_list_of(_is_number), 1)(value) and len(set(map(len, value))) == 1
+    return _list_of(_list_of(_is_number, 1), 1)(value) and len(set(map(len, value))) == 1
 
 
 COUNT: Check = (is_count, "a whole number")
@@ -59,8 +59,8 @@ PEAKS: Check = (_list_of(PEAK), "a list of peaks")
 PROBE: Check = (_table_of(peaks=PEAKS, threads=COUNT, copy_gb_s=POSITIVE), "an object with peaks")
 OPERATOR = _table_of(op=TEXT, count=NUMBER, us=NUMBER, share=NUMBER)
 OPERATORS: Check = (_list_of(OPERATOR), "a list of operators")
-SETTINGS: Check = (_table_of(bound_ms=NUMBER, percent=NUMBER, tolerance=NUMBER), "an object with bound_ms")
-POWER: Check = (_table_of(joules_per_inference=NUMBER, source=TEXT), "an object with joules_per_inference")
+SETTINGS: Check = (_table_of(bound_ms=RATE, percent=RATE, tolerance=RATE), "an object with bound_ms")
+POWER: Check = (_table_of(joules_per_inference=RATE, source=TEXT), "an object with joules_per_inference")
 PROCESSOR: Check = (_table_of(wall_ns=COUNT, own_ns=COUNT, busy_ns=COUNT), "an object with wall_ns")
 SPAN: Check = (lambda value: COUNTS[0](value) and len(value) == 2, "two whole numbers")
 

@@ -2,11 +2,13 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pretended_bench import SUITE, Child
 
-from edgebert.errors import InputError, RunError
+from edgebert.commands.bench_tables import show
+from edgebert.errors import InputError, RunError, TargetError
 from edgebert.measure.bench import Workload, bench
 from edgebert.measure.suite import Suite
 from edgebert.measure.variants import Variant
@@ -49,3 +51,34 @@ def test_lengths_that_the_bundles_do_not_take_are_refused(variants: list[Variant
 def test_bench_without_anything_to_run_is_refused(variants: list[Variant], tmp_path: Path) -> None:
     with pytest.raises(InputError, match="give --data FILE with texts, or a suite with fixed lengths"):
         bench(variants, None, SUITE, tmp_path / "out", "", child=Child())
+
+
+def test_a_table_of_other_texts_than_the_baseline_s_is_told(
+    variants: list[Variant], workload: Workload, tmp_path: Path
+) -> None:
+    child = Child()
+
+    def shorter(job: dict[str, Any]) -> dict[str, Any]:
+        answer = child(job)
+        return answer | {"table": answer["table"][:3]} if len(child.jobs) == 2 else answer
+
+    with pytest.raises(RunError, match=r"quality answered for other texts than fp32, \(3, 1\); .* run the same"):
+        bench(variants, workload, SUITE, tmp_path, "", child=shorter)
+
+
+def test_memory_that_the_system_does_not_tell_is_left_blank(
+    variants: list[Variant], workload: Workload, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    child, unknown = Child(), dict.fromkeys(("import_rss", "load_rss", "first_rss", "end_rss"))
+    suite = Suite(scenarios=("memory",), rounds=1, samples=2)
+    show(bench(variants, workload, suite, tmp_path, "", child=lambda job: child(job) | unknown))
+    assert "memory" in capsys.readouterr().out
+
+
+def test_a_target_that_falls_silent_leaves_the_cases_before_it_on_disk(
+    variants: list[Variant], workload: Workload, tmp_path: Path
+) -> None:
+    silent = TargetError("ssh://board: the machine gives no sign of life")
+    with pytest.raises(TargetError, match=r"no sign of life; what was measured is kept in .*result\.json$"):
+        bench(variants, workload, SUITE, tmp_path, "", child=Child(11, silent))
+    assert len(json.loads((tmp_path / "result.json").read_text())["cases"]) == 3

@@ -53,9 +53,11 @@ def test_every_field_that_a_scenario_answers_is_needed(scenario: str) -> None:
     [
         *(("single_stream", "latencies_ns", value) for value in ([], [0], [5, "6"], [10**400], [True])),
         *(("quality", "quality", value) for value in ({}, {"metric": "f1"}, {"metric": "f1", "value": None}, None)),
-        *(("quality", "table", value) for value in ([], [1.0], [[1.0], [1.0, 2.0]])),
+        *(("quality", "table", value) for value in ([], [[]], [1.0], [[1.0], [1.0, 2.0]])),
         ("soak", "resident_bytes", [1]),
         ("server", "target_qps", float("inf")),
+        ("server", "settings", {**SERVER, "bound_ms": float("nan")}),
+        ("single_stream", "power", {"joules_per_inference": float("nan"), "source": "a"}),
         ("probe", "probe", {**PROBE, "peaks": [None]}),
         ("answers", "outputs", [1.0]),
     ],

@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import json
+import os
+import selectors
+import signal
 import subprocess
-import tempfile
 import threading
+import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import IO, Any
 
-from edgebert.errors import RunError
+from edgebert.errors import InputError, TargetError
 from edgebert.measure.process import last_line
 from edgebert.measure.targets import keeper
 
 BEAT_S = 15.0
+# The far end says something whenever it hears something, and hears something every BEAT_S.
+PATIENCE_S = 120.0
+# What an answer may take beyond the work that was asked for: imports on a slow board, a long answer on a slow line.
+MARGIN_S = 600.0
 CLOSE_S = 20.0
 BLOCK = 1 << 16
+MAX_LINE = 128 << 20
 
 
 class Lost(Exception):
@@ -26,118 +33,210 @@ class Lost(Exception):
 
     def __init__(self, code: int, complaint: str) -> None:
         super().__init__(complaint)
-        self.code, self.complaint = code, complaint
+        self.code, self.complaint = code, complaint[:300]
 
 
-def _answer(text: str) -> dict[str, Any]:
+def _answer(name: str, text: str) -> dict[str, Any]:
     """Parse an answer.
 
     Raises:
-        RunError: It is no JSON object.
+        TargetError: It is no JSON object.
     """
     try:
         answer = json.loads(text)
     except (ValueError, RecursionError):
         answer = None
     if not isinstance(answer, dict):
-        raise RunError(f"the other machine answers {text.strip():.80}, which EdgeBERT never says; check the machine")
+        raise TargetError(
+            f"{name}: the machine answers {text.strip():.80}, which EdgeBERT never says; check the machine"
+        )
     return answer
 
 
 class Channel:
     """One ssh process, in a session of its own so that a Ctrl-C here does not end it before it has tidied up."""
 
-    def __init__(self, command: Sequence[str]) -> None:
+    def __init__(self, name: str, command: Sequence[str]) -> None:
         """Start it; the far end reads the keeper's source from its first line.
+
+        Args:
+            name: The target's, for messages.
+            command: The ssh command line.
 
         Raises:
             FileNotFoundError: There is no ssh.
         """
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the channel
-        self._noise = ""
-        try:
-            self._process = subprocess.Popen(
-                command,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=self._errors,
-                bufsize=0,
-                start_new_session=True,
-            )
-        except OSError:
-            self._errors.close()
-            raise
+        self._name, self._noise, self._left = name, "", bytearray()
+        self._process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            bufsize=0,
+            start_new_session=True,
+        )
         assert self._process.stdin is not None
-        # Unbuffered pipes are raw files; only reading needs a buffer.
-        self._in, self._out = self._process.stdin, io.BufferedReader(cast(io.FileIO, self._process.stdout))
+        assert self._process.stdout is not None
+        assert self._process.stderr is not None
+        self._in, self._out = self._process.stdin, self._process.stdout
+        for end in (self._in, self._out):
+            os.set_blocking(end.fileno(), False)
+        self._errors = _Tail(self._process.stderr)
         self._lock, self._over = threading.Lock(), threading.Event()
         self._thread = threading.Thread(target=self._beat, daemon=True)
         with contextlib.suppress(OSError):  # an ssh that has ended already says why when it is asked
             self._write(json.dumps(Path(keeper.__file__).read_text(encoding="utf-8")).encode() + b"\n")
         self._thread.start()
 
-    def ask(self, message: dict[str, Any]) -> dict[str, Any]:
+    def ask(self, message: dict[str, Any], work_s: float = 0) -> dict[str, Any]:
         """Send a message and wait for its answer.
+
+        Args:
+            message: What to do there.
+            work_s: Seconds that the work itself may take; the answer must come within that and `MARGIN_S`.
 
         Raises:
             Lost: The connection has ended.
+            TargetError: No sign of life for `PATIENCE_S`, no answer in time, or one that is too long or no JSON.
         """
         self.tell(message)
-        for line in self._out:
+        limit_s = work_s + MARGIN_S
+        end = time.monotonic() + limit_s
+        while (line := self._line(end, limit_s)) is not None:
             text = line.decode("utf-8", "replace")
-            if text.startswith(keeper.MARK):
+            if not text.startswith(keeper.MARK):
+                self._noise = (self._noise + text)[-BLOCK:]
+            elif "beat" not in (answer := _answer(self._name, text.removeprefix(keeper.MARK))):
                 self._noise = ""
-                return _answer(text.removeprefix(keeper.MARK))
-            self._noise = (self._noise + text)[-BLOCK:]
+                return answer
         raise self._lost()
 
     def tell(self, message: dict[str, Any], payload: Path | None = None) -> None:
-        """Send a message, and a file behind it.
+        """Send a message, and behind it a file of as many bytes as the message says.
 
         Raises:
             Lost: The connection has ended.
+            TargetError: The far end takes nothing for `PATIENCE_S`.
+            InputError: The file has become shorter.
         """
         try:
             with self._lock:
                 self._write(json.dumps(message).encode() + b"\n")
                 if payload is not None:
-                    with payload.open("rb") as opened:
-                        while block := opened.read(BLOCK):
-                            self._write(block)
+                    self._send(payload, message["bytes"])
         except BrokenPipeError:
             raise self._lost() from None
 
     def close(self) -> int:
         """End the connection; the far end tidies up first. Returns ssh's exit code."""
         self._over.set()
-        with contextlib.suppress(OSError):
-            self._in.close()
+        if self._lock.acquire(timeout=1):
+            with contextlib.suppress(OSError):
+                self._in.close()
+            self._lock.release()
+        else:  # a sign of life that the far end does not take
+            self._kill()
         code = self._exit_code()
         self._thread.join()
-        self._out.close()
-        self._errors.close()
+        self._errors.text()
+        for end in (self._in, self._out):
+            with contextlib.suppress(OSError):
+                end.close()
         return code
 
     def _beat(self) -> None:
         """Say now and then that this end is alive: a far end that no longer hears it stops and tidies up."""
         while not self._over.wait(BEAT_S):
-            with contextlib.suppress(OSError), self._lock:
+            with contextlib.suppress(OSError, ValueError, TargetError), self._lock:
                 self._write(b'{"op": "beat"}\n')
+
+    def _send(self, payload: Path, size: int) -> None:
+        with payload.open("rb") as opened:
+            while size:
+                block = opened.read(min(BLOCK, size))
+                if not block:
+                    raise InputError(f"{payload}: became shorter while it was copied; run the same command again")
+                self._write(block)
+                size -= len(block)
 
     def _write(self, data: bytes) -> None:
         view = memoryview(data)
         while view:
+            if not _ready(self._in, selectors.EVENT_WRITE, PATIENCE_S):
+                raise self._stuck(f"takes nothing for {PATIENCE_S:.0f} s")
             view = view[self._in.write(view) or 0 :]
+
+    def _line(self, end: float, limit_s: float) -> bytes | None:
+        """Next line, with its end; None once the connection has ended."""
+        looked = 0
+        while (at := self._left.find(b"\n", looked)) < 0:
+            looked = len(self._left)
+            if looked > MAX_LINE:
+                raise TargetError(
+                    f"{self._name}: the machine answers with a line of more than {MAX_LINE / 1e6:.0f} MB; check what "
+                    "its login scripts write, or measure fewer texts"
+                )
+            block = self._block(end, limit_s)
+            if not block:
+                self._noise = (self._noise + self._left[-BLOCK:].decode("utf-8", "replace"))[-BLOCK:]
+                return None
+            self._left += block
+        line = bytes(self._left[: at + 1])
+        del self._left[: at + 1]
+        return line
+
+    def _block(self, end: float, limit_s: float) -> bytes:
+        left_s = end - time.monotonic()
+        if left_s > 0 and _ready(self._out, selectors.EVENT_READ, min(left_s, PATIENCE_S)):
+            return os.read(self._out.fileno(), BLOCK)
+        silent = left_s > PATIENCE_S
+        what = f"gives no sign of life for {PATIENCE_S:.0f} s" if silent else f"has not answered within {limit_s:.0f} s"
+        raise self._stuck(what)
+
+    def _stuck(self, what: str) -> TargetError:
+        return TargetError(
+            f"{self._name}: the machine {what}; check that it is not stuck, then run the same command again"
+        )
+
+    def _kill(self) -> None:
+        """End ssh, and what it started (a ProxyCommand)."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
 
     def _exit_code(self) -> int:
         try:
             return self._process.wait(CLOSE_S)
         except subprocess.TimeoutExpired:
-            self._process.kill()
+            self._kill()
             return self._process.wait()
 
     def _lost(self) -> Lost:
         code = self._exit_code()
-        self._errors.seek(0)
-        complaint = last_line(self._errors.read().decode("utf-8", "replace")) or last_line(self._noise)
+        complaint = last_line(self._errors.text()) or last_line(self._noise)
         return Lost(code, complaint or f"exit code {code}")
+
+
+class _Tail:
+    """Reads a pipe in a thread of its own, and keeps the end of what came."""
+
+    def __init__(self, pipe: IO[bytes]) -> None:
+        self._pipe, self._kept = pipe, b""
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread.start()
+
+    def _read(self) -> None:
+        with self._pipe:
+            while block := self._pipe.read(BLOCK):
+                self._kept = (self._kept + block)[-BLOCK:]
+
+    def text(self) -> str:
+        """What was written last, once the other end has closed the pipe."""
+        self._thread.join(1)
+        return self._kept.decode("utf-8", "replace")
+
+
+def _ready(end: IO[bytes], event: int, wait_s: float) -> bool:
+    """Whether a pipe can be read or written before too long; a closed one can."""
+    with selectors.DefaultSelector() as selector:
+        selector.register(end, event)
+        return bool(selector.select(wait_s))

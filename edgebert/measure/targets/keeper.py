@@ -3,7 +3,8 @@
 This source is sent over the connection and run by the Python there, so it stands alone: the standard library, nothing
 of EdgeBERT. What comes in are lines of JSON, `put` followed by the file's bytes; what goes out are lines of JSON behind
 `MARK`, for a login script may write lines of its own. It ends, and takes the measured process and the folder with it,
-when the connection closes, when nothing has come for `silence_s`, or when it is told to (SIGTERM, SIGHUP).
+when the connection closes, when nothing has come for `silence_s`, or when it is told to (SIGTERM, SIGHUP). Now and
+then, when something comes, it writes a sign of life: `{"beat": true}`.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ FIELDS: dict[str, dict[str, Any]] = {
     "run": {"job": dict, "timeout_s": NUMBER},
 }
 MAX_LINE = 1 << 30
+PREPARE_S = 300
 
 
 class Closed(Exception):
@@ -68,8 +70,9 @@ class Connection:
         self.write_error = ""
         self.refused = False
         self.silence_s = 60.0
-        self._heard = time.monotonic()
+        self._heard = self._said = time.monotonic()
         self._left = b""
+        self._lock = threading.Lock()
 
     def read(self) -> None:
         """Put files where they belong, and everything else into `events`; None when the connection has ended."""
@@ -104,8 +107,9 @@ class Connection:
     def answer(self, document: dict[str, Any]) -> None:
         """Write one line."""
         line = f"{MARK}{json.dumps(document)}\n".encode()
-        while line:
-            line = line[os.write(1, line) :]
+        with self._lock:
+            while line:
+                line = line[os.write(1, line) :]
 
     def _put(self, path: str, size: int) -> None:
         """Write a new file; what cannot be written is passed over, and `write_error` says why."""
@@ -143,6 +147,9 @@ class Connection:
         if not block:
             raise Closed
         self._heard = time.monotonic()
+        if self._heard - self._said >= self.silence_s / 8:
+            self._said = self._heard
+            self.answer({"beat": True})
         return block
 
 
@@ -227,8 +234,11 @@ def variables(folder: str) -> dict[str, str]:
 def import_error(folder: str, modules: list[str]) -> str:
     """Why a Python here cannot import these modules; "" where it can."""
     command = [sys.executable, "-c", f"import {', '.join(modules)}"]
-    options: dict[str, Any] = {"stdin": subprocess.DEVNULL, "env": variables(folder)}
-    tried = subprocess.run(command, capture_output=True, text=True, check=False, **options)
+    options: dict[str, Any] = {"stdin": subprocess.DEVNULL, "env": variables(folder), "timeout": PREPARE_S}
+    try:
+        tried = subprocess.run(command, capture_output=True, text=True, check=False, **options)
+    except subprocess.TimeoutExpired:
+        return f"importing {', '.join(modules)} takes more than {PREPARE_S} s"
     lines = tried.stderr.strip().splitlines() or [f"exit code {tried.returncode}"]
     return lines[-1] if tried.returncode else ""
 
@@ -236,7 +246,8 @@ def import_error(folder: str, modules: list[str]) -> str:
 def compile_sources(folder: str) -> None:
     """Compile the sources once, so that the first measured process does not pay for it."""
     command = [sys.executable, "-m", "compileall", "-q", os.path.join(folder, "edgebert")]
-    subprocess.run(command, capture_output=True, check=False, stdin=subprocess.DEVNULL)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        subprocess.run(command, capture_output=True, check=False, stdin=subprocess.DEVNULL, timeout=PREPARE_S)
 
 
 def run_or_full(connection: Connection, message: dict[str, Any]) -> dict[str, Any]:

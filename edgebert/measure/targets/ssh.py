@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from edgebert import __version__
-from edgebert.errors import DiskError, InputError, MissingDependencyError, RunError
+from edgebert.errors import DiskError, InputError, MissingDependencyError, RunError, TargetError
 from edgebert.measure import process
 from edgebert.measure.received import is_count
 from edgebert.measure.targets.channel import Channel, Lost
@@ -82,12 +82,13 @@ def ssh(name: str, variants: Sequence[Variant], data: Path | None, progress: Pro
         InputError: It cannot be reached, refuses the key, has no Python or no wheels, or is no machine for them.
         DiskError: Too little room there.
         RunError: The connection was lost.
+        TargetError: No sign of life, no answer in time, or one that EdgeBERT never gives.
     """
     address = parse(name)
     files, places = _payload(variants, data)
     python = os.environ.get("EDGEBERT_PYTHON", "")
     try:
-        channel = Channel(address.command(find_python(python)))
+        channel = Channel(name, address.command(find_python(python)))
     except FileNotFoundError:
         raise InputError(f"{name}: there is no ssh on this machine; install OpenSSH's client") from None
     folder = ""
@@ -146,7 +147,7 @@ def _check_greeting(name: str, there: dict[str, Any]) -> None:
     """Refuse a greeting of another form: its folder is later removed.
 
     Raises:
-        RunError: A value is missing, is of another type, or the folder is no temporary folder of ours.
+        TargetError: A value is missing, is of another type, or the folder is no temporary folder of ours.
     """
     wrong = [key for key, kind in GREETING.items() if type(there.get(key)) is not kind]
     wrong += [key for key in ("free_bytes", "bits") if not (is_count(there.get(key)) and there[key] >= 0)]
@@ -154,7 +155,9 @@ def _check_greeting(name: str, there: dict[str, Any]) -> None:
         wrong = ["folder"]
     if wrong:
         value = repr(there.get(wrong[0]))[:80]
-        raise RunError(f"{name}: the machine answers {wrong[0]} {value}, which EdgeBERT never says; check the machine")
+        raise TargetError(
+            f"{name}: the machine answers {wrong[0]} {value}, which EdgeBERT never says; check the machine"
+        )
 
 
 def _check(name: str, there: dict[str, Any], variants: Sequence[Variant], progress: Progress) -> None:
@@ -169,7 +172,8 @@ def _check(name: str, there: dict[str, Any], variants: Sequence[Variant], progre
         raise _full(name, f"{there['free_bytes'] / 1e6:.0f} MB free, {there['needed_bytes'] / 1e6:.0f} MB needed")
     if there["import_error"]:
         raise MissingDependencyError(
-            f"{name}: {there['import_error']} ({python}); there: {python} -m pip install {' '.join(there['modules'])}"
+            f"{name}: {there['import_error']:.200} ({python:.200}); "
+            f"there: {python:.200} -m pip install {' '.join(there['modules'])}"
         )
     for variant in variants:
         profile = variant.manifest["profile"]
@@ -185,7 +189,7 @@ def _copy(name: str, channel: Channel, files: Files, progress: Progress) -> None
         channel.tell({"op": "put", "path": place, "bytes": path.stat().st_size}, path)
     answer = channel.ask({"op": "ready"})
     if answer.get("refused"):
-        raise InputError(f"{name}: {answer.get('write_error')}; give another file name")
+        raise InputError(f"{name}: {answer.get('write_error')!s:.200}; give another file name")
     if answer.get("write_error"):
         raise _full(name, str(answer["write_error"]))
 
@@ -198,7 +202,7 @@ def _machine(name: str, channel: Channel, places: dict[str, str]) -> Machine:
         moved = {key: places.get(value, value) if isinstance(value, str) else value for key, value in job.items()}
         usable = False  # until its answer is here: one that comes after an interrupt would be taken for the next job's
         try:
-            answer = channel.ask({"op": "run", "job": moved, "timeout_s": process.TIMEOUT_S})
+            answer = channel.ask({"op": "run", "job": moved, "timeout_s": process.TIMEOUT_S}, process.TIMEOUT_S)
         except Lost as lost:
             raise _cut(name, lost) from None
         usable = True
@@ -207,7 +211,7 @@ def _machine(name: str, channel: Channel, places: dict[str, str]) -> Machine:
         if "overtime" in answer:
             raise process.overtime(job)
         if "failed" in answer:
-            raise process.failure(job, str(answer["failed"]))
+            raise process.failure(job, str(answer["failed"])[:1000])
         document, spawned_ns = answer.get("document"), answer.get("spawned_ns")
         if "document" not in answer or not is_count(spawned_ns):
             raise process.failure(job, f"{name} answers without a result; check the machine")
@@ -231,7 +235,8 @@ def _leave(name: str, address: Address, channel: Channel, folder: str, progress:
         return
     command = address.command(f"rm -rf -- {shlex.quote(folder)}")
     try:
-        removed = subprocess.run(command, capture_output=True, timeout=15, check=False, stdin=subprocess.DEVNULL)
+        nothing = subprocess.DEVNULL
+        removed = subprocess.run(command, stdin=nothing, stdout=nothing, stderr=nothing, timeout=15, check=False)
     except (OSError, subprocess.TimeoutExpired):
         removed = None
     if removed is None or removed.returncode:
@@ -246,4 +251,4 @@ def _cut(name: str, lost: Lost) -> RunError:
 
 
 def _full(name: str, reason: str) -> DiskError:
-    return DiskError(f"{name}: no room there ({reason}); free some space, or give another machine")
+    return DiskError(f"{name}: no room there ({reason:.200}); free some space, or give another machine")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from targets_helpers import make_variant, write_script
 
-from edgebert.errors import BundleError, InputError, RunError
+from edgebert.errors import BundleError, InputError, RunError, TargetError
 from edgebert.measure.targets import keeper, open_target
 from edgebert.measure.targets import ssh as ssh_module
 from edgebert.measure.targets.payload import bundle_files
@@ -119,9 +119,11 @@ def test_a_machine_that_greets_strangely_is_refused_and_nothing_is_removed_there
     replaced: str, key: str, variant: Variant, there: Path, stand_in: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FAKE_SSH_REPLACES", replaced)
-    with pytest.raises(RunError) as caught, open_target(NAME, [variant], None, print):
+    with pytest.raises(TargetError) as caught, open_target(NAME, [variant], None, print):
         pass
-    assert f"the machine answers {key}" in str(caught.value) or (not key and "machine answers {" in str(caught.value))
+    assert f"{NAME}: the machine answers {key}" in str(caught.value) or (
+        not key and "machine answers {" in str(caught.value)
+    )
     # One connection: the one that removes a folder by `rm -rf` was never made.
     assert Path(os.environ["FAKE_SSH_LOG"]).read_text().count("\n") == 1
 
