@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import json
+import io
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from json import JSONDecodeError
 from pathlib import Path
 from typing import Any
 
 from edgebert.delimited import Delimiter, Quotes, dialect_of, split
 from edgebert.errors import DataError, MissingColumnError, TextError
-from edgebert.strict_json import open_regular
+from edgebert.strict_json import open_regular, parse_data
 
 FORMATS = (".tsv", ".csv", ".jsonl", ".txt")
+# Text packs three to ten times as small; a file of zeros, a thousand times.
+MAX_UNPACKED, MAX_RATIO = 64 << 20, 100
 
 
 Parse = Callable[[object], Any]
@@ -132,7 +135,7 @@ def read_text(path: Path) -> str:
     """The text of a UTF-8 file, or of the `.gz` of one.
 
     Raises:
-        DataError: Missing, empty, not whole, or not UTF-8.
+        DataError: Missing, empty, not whole, not UTF-8, or far larger unpacked than packed.
     """
     return _decode(path, _read_bytes(path))
 
@@ -144,7 +147,11 @@ def data_format(path: Path, formats: Sequence[str]) -> str:
         DataError: A folder, or none of the formats.
     """
     suffix = Path(path.name.removesuffix(".gz")).suffix.lower()
-    if path.is_dir():
+    try:
+        is_folder = path.is_dir()
+    except OSError as error:  # a name that is too long for any file
+        raise DataError(f"{str(path)[:80]}…: cannot be read ({error.strerror}); check the path") from None
+    if is_folder:
         raise DataError(f"{path}: is a folder; name one data file ({', '.join(formats)}, or .gz of one)")
     if suffix not in formats:
         raise DataError(f"{path}: unknown data format '{suffix}'; expected {', '.join(formats)}, or .gz of one")
@@ -182,13 +189,31 @@ def _whole(path: Path) -> bytes:
 def _read_bytes(path: Path) -> bytes:
     try:
         data = _whole(path)
-        return gzip.decompress(data) if path.suffix == ".gz" else data
+        return _unpacked(path, data) if path.suffix == ".gz" else data
     except FileNotFoundError:
         raise DataError(f"{path}: no such file; check the path and the folder it is relative to") from None
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise DataError(f"{path}: not a whole gzip file ({error}); compress it again") from None
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror or error})") from None
+
+
+def _unpacked(path: Path, data: bytes) -> bytes:
+    """Unpack a file; one that is many times larger unpacked than packed is most likely a trap or a mistake.
+
+    Raises:
+        DataError: It is.
+        OSError, EOFError, zlib.error: Not a whole gzip file.
+    """
+    most = max(MAX_UNPACKED, MAX_RATIO * len(data))
+    with gzip.GzipFile(fileobj=io.BytesIO(data)) as opened:
+        unpacked = opened.read(most + 1)
+    if len(unpacked) > most:
+        raise DataError(
+            f"{path}: {len(data)} bytes unpack to more than {most}, over {MAX_RATIO} times as many; if that is right, "
+            "unpack it (gunzip) and name the unpacked file"
+        )
+    return unpacked
 
 
 def _decode(path: Path, data: bytes) -> str:
@@ -306,10 +331,9 @@ def json_lines(path: Path, text: str) -> Iterator[tuple[int, dict[str, Any]]]:
     """
     for number, line in _lines(text):
         try:
-            row = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            reason = getattr(error, "msg", None) or str(error)[:80]
-            raise DataError(f"{path}: line {number}: not JSON ({reason}): {_short(line)}") from None
+            row = parse_data(line)
+        except JSONDecodeError as error:
+            raise DataError(f"{path}: line {number}: not JSON ({error.msg}): {_short(line)}") from None
         if not isinstance(row, dict):
             raise DataError(f"{path}: line {number}: {_short(line)} is not a JSON object; expected one a line")
         yield number, row

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from json import JSONDecodeError
 from pathlib import Path
 from typing import Any, Literal
 
 from edgebert.errors import DataError
 from edgebert.examples import Example, data_format, json_lines, read_text
+from edgebert.strict_json import parse_data
 
 FORMATS = (".json", ".jsonl")
 KINDS: dict[type, str] = {str: "a string that is not blank", list: "a list", dict: "an object"}
@@ -168,12 +169,12 @@ def _listed(answers: dict[str, Any], start_key: str, place: str) -> list[dict[st
 
 def _parsed(path: Path, text: str) -> Any:  # noqa: ANN401
     try:
-        return json.loads(text)
-    except RecursionError:
-        raise DataError(f"{path}: not JSON (nested too deeply); expected a SQuAD document") from None
-    except ValueError as error:
-        line, reason = getattr(error, "lineno", 1), getattr(error, "msg", None) or str(error)[:80]
-        raise DataError(f"{path}: line {line}: not JSON ({reason}); expected a SQuAD document") from None
+        return parse_data(text)
+    except JSONDecodeError as error:
+        raise DataError(
+            f"{path}: line {error.lineno}: not JSON ({error.msg}, at {_short(text[error.pos : error.pos + 40])}); "
+            "expected a SQuAD document"
+        ) from None
 
 
 def _members(table: Any, key: str, place: str) -> Iterator[tuple[Any, str]]:  # noqa: ANN401

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
 import stat
 from io import BufferedReader
+from json import JSONDecodeError, JSONDecoder, decoder, scanner
 from pathlib import Path
 from typing import Any
 
@@ -52,17 +54,47 @@ def parse_json(text: str) -> Any:  # noqa: ANN401
             surrogate, or values nested more than 64 deep.
     """
     try:
-        document = json.loads(
-            text,
-            parse_constant=_no_constant,
-            parse_float=_finite,
-            parse_int=_sized,
-            object_pairs_hook=_distinct,
-        )
+        document = json.loads(text, **HOOKS)
     except RecursionError:
         raise ValueError(f"nested more than {MAX_DEPTH} deep") from None
     _check_values(document)
     return document
+
+
+def parse_data(text: str) -> Any:  # noqa: ANN401
+    """Parse a JSON value of a data file, whose readers check the depth and the texts of what they use.
+
+    Raises:
+        JSONDecodeError: Not JSON, nested too deeply, a key twice in one object, NaN or Infinity, or a number that no
+            double holds; at the character, or at the object that holds it.
+    """
+    try:
+        return json.loads(text, **HOOKS)
+    except JSONDecodeError:
+        raise
+    except RecursionError:
+        raise JSONDecodeError("nested too deeply", text, 0) from None
+    except ValueError as error:
+        raise JSONDecodeError(str(error), text, _fault(text)) from None
+
+
+def _fault(text: str) -> int:
+    """Character at which the innermost object begins that one of our hooks refuses; the first one if unknown."""
+    found = [0]
+
+    def parse_object(state: tuple[str, int], *more: Any) -> Any:  # noqa: ANN401
+        try:
+            return decoder.JSONObject(state, *more)  # type: ignore[attr-defined]
+        except ValueError:
+            found[0] = found[0] or state[1] - 1
+            raise
+
+    slow = JSONDecoder(**HOOKS)
+    slow.parse_object = parse_object  # type: ignore[attr-defined]
+    slow.scan_once = scanner.py_make_scanner(slow)  # type: ignore[attr-defined]
+    with contextlib.suppress(ValueError, RecursionError):
+        slow.decode(text)
+    return found[0]
 
 
 def _no_constant(name: str) -> None:
@@ -91,6 +123,14 @@ def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
         raise ValueError(f"key {twice!r:.60} stands twice in one object")
     return table
+
+
+HOOKS: dict[str, Any] = {
+    "parse_constant": _no_constant,
+    "parse_float": _finite,
+    "parse_int": _sized,
+    "object_pairs_hook": _distinct,
+}
 
 
 def _check_values(document: Any) -> None:  # noqa: ANN401

@@ -243,6 +243,21 @@ def test_a_header_alone_is_told(name: str, header: str, tmp_path: Path) -> None:
         ("d.csv", 'text,label\nx,y\n"a,b\nc,d\n', "line 3: not valid CSV (unexpected end of data); check its quotes"),
         ("d.csv", 'text,label\n"a"b,c\n', "line 2: not valid CSV (',' expected after '\"'); check its quotes"),
         ("d.jsonl", '{"text": "a", "label": 1}\n{"text": \n', "line 2: not JSON (Expecting value): '{\"text\": '"),
+        (
+            "d.jsonl",
+            '{"text": "a", "label": "x"}\n{"text": "a", "text": "b", "label": "x"}\n',
+            "line 2: not JSON (key 'text' stands twice in one object): '{",
+        ),
+        (
+            "d.jsonl",
+            '{"text": "a", "label": "x", "more": [{"a": 1, "a": 1}]}\n',
+            "line 1: not JSON (key 'a' stands twice",
+        ),
+        ("d.jsonl", '{"text": "a", "label": NaN}\n', "line 1: not JSON (NaN is not a JSON number): '{"),
+        ("d.jsonl", '{"text": "a", "label": "x", "more": -Infinity}\n', "line 1: not JSON (-Infinity is not a JSON"),
+        ("d.jsonl", '{"text": "a", "label": 1e999}\n', "line 1: not JSON (the number 1e999 is too large)"),
+        ("d.csv", "text,label,text\na,b,c\n", "line 1: column 'text' stands 2 times in the header; name each once"),
+        ("d.csv", "label;label;text\na;b;c\n", "line 1: column 'label' stands 2 times in the header; name each once"),
         ("d.jsonl", '["a", 1]\n', "line 1: '[\"a\", 1]' is not a JSON object; expected one a line"),
         ("d.jsonl", '{"text": 5, "label": 1}\n', "line 1: 'text' is 5; expected a string"),
         ("d.jsonl", '{"text": null, "label": 1}\n', "line 1: 'text' is None; expected a string"),
@@ -295,6 +310,30 @@ def test_a_damaged_gzip_file_is_told(damage: object, tmp_path: Path) -> None:
     path = write(tmp_path, "d.tsv.gz", "text\tlabel\n" + "a\tb\n" * 500)
     path.write_bytes(damage(path.read_bytes()))  # type: ignore[operator]
     assert refused(path).startswith("not a whole gzip file (")
+
+
+def test_a_file_that_unpacks_to_far_more_than_it_has_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edgebert.examples.MAX_UNPACKED", 10_000)
+    path = write(tmp_path, "d.tsv.gz", "text\tlabel\n" + "a\tb\n" * 500_000)
+    size = path.stat().st_size
+    assert refused(path) == (
+        f"{size} bytes unpack to more than {100 * size}, over 100 times as many; if that is right, unpack it "
+        "(gunzip) and name the unpacked file"
+    )
+
+
+@pytest.mark.parametrize(("rows", "ratio"), [(2_400, 100), (500_000, 2_000)])
+def test_a_file_that_packs_well_is_read(rows: int, ratio: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edgebert.examples.MAX_UNPACKED", 10_000)
+    monkeypatch.setattr("edgebert.examples.MAX_RATIO", ratio)
+    assert len(read_examples(write(tmp_path, "d.tsv.gz", "text\tlabel\n" + "a\tb\n" * rows), SINGLE)) == rows
+
+
+def test_a_key_that_stands_once_in_each_of_two_objects_is_fine(tmp_path: Path) -> None:
+    path = write(tmp_path, "d.jsonl", '{"text": "a", "label": "x", "more": [{"text": 1}, {"text": 2e3}]}\n')
+    assert read_examples(path, SINGLE)[0].text == "a"
 
 
 def test_a_missing_file_and_a_folder_are_told(tmp_path: Path) -> None:

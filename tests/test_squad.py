@@ -167,8 +167,10 @@ def test_answers_that_stand_nowhere_are_dropped_and_a_question_that_loses_all_is
     ("document", "says"),
     [
         ("", ": is empty"),
-        ('{"data": [\n{"paragraphs" 5}]}', ": line 2: not JSON (Expecting ':' delimiter); expected a SQuAD document"),
-        ("[" * 100_000, ": not JSON (nested too deeply)"),
+        ('{"data": [\n{"paragraphs" 5}]}', ": line 2: not JSON (Expecting ':' delimiter, at '5}]}'); expected"),
+        ("[" * 100_000, ": line 1: not JSON (nested too deeply"),
+        ('{"data": [],\n"more":\n{"a": 1,\n"a": 1}}', ": line 3: not JSON (key 'a' stands twice in one object, at "),
+        ('{"data": [{},\n{"paragraphs": [NaN]}]}', ": line 2: not JSON (NaN is not a JSON number, at '{\"paragraphs"),
         ('["x"]', ": ['x']; expected an object with 'data'"),
         ({"version": "1.1"}, ": no key 'data' in {'version': '1.1'}; expected a list there"),
         ({"data": {"a": 1}}, ": 'data' is {'a': 1}; expected a list"),
@@ -212,6 +214,8 @@ def test_a_document_that_is_not_of_the_form_is_told_with_place_value_and_what_wa
         ("{}", ": line 2: no key 'context' in {}; expected a string that is not blank there"),
         ("[1]", ": line 2: '[1]' is not a JSON object"),
         ("{", ": line 2: not JSON"),
+        ('{"question": "q", "question": "q", "context": "x"}', ": line 2: not JSON (key 'question' stands twice"),
+        ('{"question": "q", "context": "x", "answers": [{"text": "x", "start": Infinity}]}', ": line 2: not JSON (Inf"),
         ('{"id": "a", "context": "x"}', ": line 2: question 'a': no key 'question' in"),
         ('{"question": "q", "context": ""}', ": line 2: 'context' is ''; expected a string that is not blank"),
         (

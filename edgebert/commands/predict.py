@@ -15,10 +15,12 @@ from edgebert.errors import DataError, InputError
 from edgebert.escape import escaped
 from edgebert.examples import Columns, Example, read_by_first, read_examples
 from edgebert.measure.data import unlabelled
+from edgebert.runtime.encode import MAX_CHARACTERS
 from edgebert.runtime.model import Model, Text
 from edgebert.runtime.tasks import device_half
 
 TAB = "\t"
+MAX_LINE = 4 * MAX_CHARACTERS  # bytes of UTF-8
 NO_TEXT = "no text came on standard input; give TEXT, --input FILE, or one text a line"
 
 
@@ -91,8 +93,10 @@ def _to_lines(model: Model, second: str | None) -> Iterator[tuple[Text, Any]]:
         end = "Ctrl-Z and Enter" if sys.platform == "win32" else "Ctrl-D"
         note(f"edgebert: reads texts from this terminal, one a line; end with {end}")
     answered = False
-    for number, line in enumerate(sys.stdin.buffer, 1):
+    for number, line in enumerate(iter(lambda: sys.stdin.buffer.readline(MAX_LINE + 1), b""), 1):
         place = f"standard input: line {number}"
+        if len(line) > MAX_LINE:
+            raise DataError(f"{place}: has more than {MAX_LINE:,} bytes; give its text in parts")
         try:
             text = line.decode().removeprefix("\ufeff").rstrip("\r\n")
         except UnicodeDecodeError as error:

@@ -31,6 +31,10 @@ class Encoded:
     offsets: Sequence[tuple[int, int] | None] = ()
 
 
+# A character takes 60 to 900 bytes while it is encoded; the longest novels have three million characters.
+MAX_CHARACTERS = 4 << 20
+
+
 class TextEncoder:
     """Encodes texts or pairs of texts, cut to `max_length` tokens or in overlapping windows of it, never padded."""
 
@@ -164,8 +168,11 @@ class TextEncoder:
         """Run the tokenizer.
 
         Raises:
-            TextError: It cannot encode the text.
+            TextError: It cannot encode the text, or the text is too long to try.
         """
+        length = sum(len(text) if isinstance(text, str) else sum(map(len, text)) for text in filter(None, texts))
+        if length > MAX_CHARACTERS:
+            raise TextError(f"the text has {length:,} characters, more than {MAX_CHARACTERS:,}; give it in parts")
         try:
             return self._tokenizer.encode(*texts, **options)
         except BaseException as error:  # noqa: BLE001 - a panic of Rust code is no Exception

@@ -72,6 +72,14 @@ def test_predict_reads_stdin(built: Path, run: Run, monkeypatch: pytest.MonkeyPa
     assert [line.split("\t")[0] for line in out.splitlines()] == ["pos", "neg"]
 
 
+def test_a_line_of_stdin_without_an_end_is_refused(run: Run, built: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edgebert.commands.predict.MAX_LINE", 20)
+    monkeypatch.setattr("sys.stdin", given_on_stdin("a good film of 20 b\n" + "film " * 1_000))
+    code, out, err = run("predict", built)
+    assert (code, len(out.splitlines())) == (2, 1)
+    assert err == "edgebert: standard input: line 2: has more than 20 bytes; give its text in parts\n"
+
+
 def test_only_a_line_feed_ends_a_line_of_stdin_or_of_a_file(
     built: Path, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

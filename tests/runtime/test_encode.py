@@ -184,6 +184,17 @@ def test_every_token_of_a_megabyte_of_context_is_in_a_window(encoder: Make) -> N
     assert len(windows) > 500
 
 
+def test_a_text_is_encoded_up_to_a_limit_and_refused_beyond(encoder: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edgebert.runtime.encode.MAX_CHARACTERS", 1_000)
+    made, word = encoder(16), "ab "
+    asks: list[Callable[[str], object]] = [made.encode, lambda text: made.encode_pair("ab", text[2:])]
+    asks += [lambda text: made.encode_context("ab", text[2:], 4), lambda text: made.encode_words([text], 4)]
+    for ask in asks:
+        ask((word * 334)[:1_000])
+        with pytest.raises(TextError, match=r"the text has 1,0\d\d characters, more than 1,000; give it in parts"):
+            ask(word * 334)
+
+
 def test_a_question_that_leaves_room_for_one_token_still_reads_the_whole_context(encoder: Make) -> None:
     windows = encoder(8).encode_context("a b c d", "e f g", 128)
     assert [window.ids for window in windows] == [[CLS, 4, 5, 6, 7, SEP, at, SEP] for at in (8, 9, 10)]
