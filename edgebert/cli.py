@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import sys
 import warnings
@@ -52,6 +53,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:
         if arguments.debug:
             raise
+        if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+            shown = escaped(str(error.filename)[:80])
+            sys.stderr.write(f"edgebert: {shown}…: the name is too long for a file; give another\n")
+            return 2
         first = (str(error).strip().splitlines() or [""])[0]
         sys.stderr.write(f"edgebert: failed: {type(error).__name__}: {escaped(first)} (--debug shows where)\n")
         return 1

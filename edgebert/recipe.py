@@ -14,7 +14,7 @@ from edgebert.errors import SettingsError
 from edgebert.examples import Columns
 from edgebert.runtime.session import CPU
 from edgebert.runtime.tasks import device_half
-from edgebert.settings import fill, read_toml, within
+from edgebert.settings import fill, parse_toml, read_toml, within
 from edgebert.target import Target
 
 
@@ -291,9 +291,11 @@ def _override(table: dict[str, Any], override: str) -> None:
     if not equals or not key:
         raise SettingsError(f"--set {override!r}: expected key=value, for example --set finetune.epochs=1")
     try:
-        parsed = tomllib.loads(f"value = {value}")["value"]
+        parsed = parse_toml(f"value = {value}")["value"]
     except tomllib.TOMLDecodeError:
         parsed = value
+    except ValueError as error:
+        raise SettingsError(f"--set {key}: {error}; give another value") from None
     *parents, last = key.split(".")
     for parent in parents:
         table = table.setdefault(parent, {})

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 import tomllib
 import types
 import typing
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -17,6 +19,11 @@ from edgebert.strict_json import open_regular
 Settings = TypeVar("Settings")
 
 MAX_SHOWN = 120
+MAX_BYTES = 1 << 20
+# Python's reader takes minutes for keys of many thousand parts.
+MAX_DOTS = 64
+PART = r"""(?:[\w-]+|"[^"\n]*"|'[^'\n]*')[ \t]*"""
+DEEP_KEY = re.compile(rf"(?:\.[ \t]*{PART}){{{MAX_DOTS},}}")
 
 
 def within(default: Any, low: float | None = None, high: float | None = None) -> Any:  # noqa: ANN401
@@ -37,14 +44,45 @@ def read_toml(path: Path) -> dict[str, Any]:
     """
     try:
         with open_regular(path) as opened:
-            return tomllib.load(opened)
+            data = opened.read(MAX_BYTES + 1)
+        if len(data) > MAX_BYTES:
+            raise SettingsError(f"{path}: larger than {MAX_BYTES >> 20} MB; is it the right file?")
+        return parse_toml(data.decode("utf-8"))
     except FileNotFoundError:
         raise SettingsError(f"{path}: no such file; give the path of a TOML file") from None
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path}: cannot be read ({error})") from None
-    except (ValueError, RecursionError) as error:
-        # Besides its own error: a number of more than 4,300 digits, and brackets nested a thousand deep.
+    except ValueError as error:
         raise SettingsError(f"{path}: not valid TOML: {error}") from None
+
+
+def parse_toml(text: str) -> dict[str, Any]:
+    """Parse a TOML document.
+
+    Raises:
+        ValueError: Not TOML, keys or brackets nested too deeply, a number of more than 4,300 digits, or U+0000, which
+            no path may hold.
+    """
+    if DEEP_KEY.search(text):
+        raise ValueError(f"a key of more than {MAX_DOTS} parts")
+    try:
+        table = tomllib.loads(text)
+        nul = any("\0" in text for text in _texts(table))
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    if nul:
+        raise ValueError("a text holds the character U+0000")
+    return table
+
+
+def _texts(value: object) -> Iterator[str]:
+    """Every key and text of a document."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for item in value:
+            yield from _texts(item)
+            yield from _texts(value[item]) if isinstance(value, dict) else ()
 
 
 def fill(cls: type[Settings], table: dict[str, Any], source: str, prefix: str = "", strict: bool = True) -> Settings:

@@ -145,6 +145,18 @@ def test_a_malformed_override_is_told_as_it_was_given(override: str, minimal: Pa
     assert refused(minimal, override).startswith(f"--set {override!r}: ")
 
 
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [
+        ("[" * 5_000, "nested too deeply"),
+        ("1" * 5_000, "Exceeds the limit"),
+        ('"a\\u0000"', "a text holds the character U+0000"),
+    ],
+)
+def test_an_override_that_toml_cannot_hold_is_told(value: str, says: str, minimal: Path) -> None:
+    assert refused(minimal, f"data.train={value}").startswith(f"--set data.train: {says}")
+
+
 def test_overrides_reach_every_table_and_the_last_one_wins(minimal: Path) -> None:
     overrides = ("seed=1", "seed=2", "data.text=sentence", "data.label_names.0=no", "quantize.format=none")
     recipe = read_recipe(minimal, (*overrides, 'export.formats=["openvino"]', "model.source=a=b"))

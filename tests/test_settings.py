@@ -142,6 +142,12 @@ def test_a_missing_key_is_told(table: dict[str, Any], key: str) -> None:
         (b"a = 1\na = 2\n", "not valid TOML"),
         (b"[t]\nx = 1\n[t]\n", "not valid TOML"),
         (b"a = '\xff'\n", "cannot be read"),
+        (b"a = 1 #" + bytes([32]) * (1 << 20), "larger than 1 MB"),
+        (b"a" + b".a" * 64 + b" = 1\n", "not valid TOML: a key of more than 64 parts"),
+        (b"[a" + b' . "a"' * 64 + b"]\n", "not valid TOML: a key of more than 64 parts"),
+        (b"a = " + b"[" * 3000 + b"]" * 3000, "not valid TOML: nested too deeply"),
+        (b't = [{a = "x\\u0000"}]\n', "not valid TOML: a text holds the character U+0000"),
+        (b'"\\u0000" = 1\n', "not valid TOML: a text holds the character U+0000"),
     ],
 )
 def test_a_file_that_is_not_toml_is_told(content: bytes, fact: str, tmp_path: Path) -> None:

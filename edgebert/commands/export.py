@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
@@ -45,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
     target = _target(arguments.profile or recipe.profile, cpu)
     form = quantization(recipe, target)  # what does not go together is said at once
     check_installed((*NEEDED, *tools_of(form, recipe.export.formats)), "export")
-    out = Path(arguments.out or f"build/{recipe.name}")
+    out = Path(arguments.out or _folder_of(recipe_path, recipe.name))
     out = out if out.name else out.resolve()
     work = Path(arguments.work) if arguments.work else out.with_name(out.name + ".work")
     data_dir = Path(arguments.data_dir) if arguments.data_dir else recipe_path.parent
@@ -123,6 +124,17 @@ def _warn_of_saturation(target: Target, form: str, formats: Sequence[str], cpu: 
             f"warning: profile {target.name} has eight-bit weights, whose INT8 sums saturate on this CPU ({cpu}): "
             f"quality is measured here, and is better on CPUs with VNNI; for this CPU: --profile {name}"
         )
+
+
+def _folder_of(recipe: Path, name: str) -> str:
+    """The folder of a bundle whose recipe alone names it: one in build/, and nowhere else.
+
+    Raises:
+        SettingsError: The name is no folder's.
+    """
+    if name in (".", "..") or not re.fullmatch(r"[^/\\:\x00-\x1f]{1,100}", name):
+        raise SettingsError(f"{recipe}: name is {name!r:.80}, which names no folder in build/; give --out")
+    return f"build/{name}"
 
 
 def _say_replaced(out: Path, name: str) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from command_line import Run, refused
+from small_bundle import write_small_bundle
 
 from edgebert import cli
 
@@ -37,6 +38,22 @@ def test_wrong_use_ends_with_2_and_says_why(arguments: list[str], run: Run) -> N
 @pytest.mark.parametrize("command", ["predict", "inspect", "verify", "bench"])
 def test_what_is_no_bundle_is_one_line(command: str, tmp_path: Path, run: Run) -> None:
     assert "no manifest.json" in refused(run(command, tmp_path))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["report", "x" * 5000], ["verify", "x" * 5000], ["profiles", "x" * 5000 + ".toml"], ["bench", "x" * 5000]],
+)
+def test_a_name_that_is_too_long_for_a_file_is_one_short_line(arguments: list[str], run: Run) -> None:
+    assert len(refused(run(*arguments))) < 4_200
+
+
+def test_a_data_file_whose_name_is_too_long_is_one_short_line(tmp_path: Path, run: Run) -> None:
+    bundle = write_small_bundle(tmp_path / "b")
+    for arguments in (["predict", bundle, "--input"], ["evaluate", bundle, "--data"], ["bench", bundle, "--data"]):
+        told = refused(run(*map(str, arguments), "x" * 5000 + ".tsv"))
+        assert "File name too long" in told
+        assert len(told) < 4_200
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,17 @@ def test_what_does_not_go_together_is_said_before_pytorch_is_imported(
     assert "static INT8 is made of the rewritten graph" in refused(capsys, str(recipe_file), *more)
 
 
+@pytest.mark.parametrize("name", ["../x", "..", ".", "/tmp/x", "a/b", "a\\b", "c:x", "x" * 300, "a\n"])
+def test_a_name_that_would_put_the_bundle_elsewhere_is_refused_without_an_out(
+    name: str, recipe_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "edgebert.pipeline", None)
+    monkeypatch.chdir(tmp_path)
+    told = refused(capsys, str(recipe_file), "--set", f"name={json.dumps(name)}")
+    assert "which names no folder in build/; give --out" in told
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize(
     ("override", "says"),
     [
