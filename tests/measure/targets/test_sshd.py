@@ -1,4 +1,7 @@
-"""`ssh://` against a real sshd on loopback, under a user of its own: one that the test makes and removes again."""
+"""`ssh://` against a real sshd on loopback, under a user of its own: one that the test makes and removes again.
+
+It changes the machine's accounts, so it runs only if asked for: EDGEBERT_TEST_SYSTEM=1.
+"""
 
 import json
 import os
@@ -26,6 +29,9 @@ SSHD = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 USER = "edgebert-test"
 
 pytestmark = [
+    pytest.mark.skipif(
+        os.environ.get("EDGEBERT_TEST_SYSTEM") != "1", reason="adds a user; EDGEBERT_TEST_SYSTEM=1 lets it"
+    ),
     pytest.mark.skipif(os.getuid() != 0, reason="only root can make a user"),
     pytest.mark.skipif(SSHD is None, reason="no sshd here; install openssh-server"),
     pytest.mark.skipif(shutil.which("useradd") is None, reason="no useradd here"),
