@@ -35,7 +35,7 @@ from edgebert.target import Target
 from edgebert.whole_file import write_whole
 
 # What is read of a checkpoint's folder.
-MODEL_FILES = (".json", ".txt", ".safetensors")
+MODEL_FILES = (".json", ".txt", ".safetensors", ".bin")
 SOURCES = (".py", ".toml")
 
 

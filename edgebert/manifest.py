@@ -74,13 +74,18 @@ class FileEntry:
 
 @dataclass(frozen=True)
 class Head:
-    """Settings of the task's head, tags of intents and slots, and what was chosen on the validation split."""
+    """Settings of the task's head, tags of intents and slots, and what was chosen on the validation split.
+
+    `modules` are those that follow the pooling of an encoder of sentences, `width` is what they make a vector.
+    """
 
     settings: dict[str, Any]
     tags: tuple[str, ...] = ()
     thresholds: tuple[float, ...] = ()
     may_have_no_answer: bool = False
     no_answer_threshold: float = 0.0
+    modules: tuple[str, ...] = ()
+    width: int | None = within(None, 1, LARGEST)
 
 
 @dataclass(frozen=True)

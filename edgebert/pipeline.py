@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import sys
 from collections.abc import Callable, Collection, Sequence
@@ -30,12 +31,16 @@ from edgebert.compress.recover import recover
 from edgebert.compress.report import StageReport
 from edgebert.compress.run import Run
 from edgebert.compress.sentence_folder import (
+    SentenceFolder,
     differences,
     encoder_folder,
     read_sentence_folder,
     with_sentence_settings,
 )
+from edgebert.compress.sentence_modules import check_steps
+from edgebert.compress.tasks import workstation_half
 from edgebert.compress.tokenizer_file import check_vocabulary
+from edgebert.compress.vector_modules import load_vector_modules
 from edgebert.compress.vocabulary import VERSION as VOCABULARY_VERSION
 from edgebert.compress.vocabulary import cut_settings, cut_vocabulary, recover_vocabulary
 from edgebert.cpu import this_cpu
@@ -119,18 +124,26 @@ class _Build:
         self.target, self.out, self.workdir = target, out, workdir
         self.source = source
         given = checkpoint.resolve(source)
-        self.recipe = recipe = _as_folder_says(recipe, given)
+        found = read_sentence_folder(given) if recipe.task == "similarity" else None
+        self.recipe = recipe = _as_folder_says(recipe, given, found)
         self.checkpoint = encoder_folder(given)
         checkpoint.check_folder(self.checkpoint)
         tokenizer = checkpoint.load_tokenizer(self.checkpoint)
         check_vocabulary(self.checkpoint, tokenizer, checkpoint.load_config(self.checkpoint).vocab_size)
-        check_fit(self.checkpoint, recipe)
+        self.vector_modules, width = None, None
+        if found is not None and found.steps:
+            width = _vector_width(self.checkpoint, recipe, found)
+            self.vector_modules = load_vector_modules(recipe.head["pooling"], found.steps, found.places)
+        check_fit(self.checkpoint, recipe, width)
         self.run_constants = Run(recipe.task, recipe.metric, recipe.seed, recipe.data.max_length)
         replaced = recipe.finetune is not None and recipe.finetune.when == "always"
         head = None if replaced else checkpoint.head_labels(self.checkpoint)
         if recipe.task == "token-classification" and head is not None:
             self.recipe = recipe = _with_scheme(recipe, head)
         self.data = read_named_data(recipe, data_dir, head, strict_labels)
+        if self.vector_modules is not None:
+            extra = {"modules": [str(step) for step in self.vector_modules.steps], "width": width}
+            self.data = replace(self.data, labels=replace(self.data.labels, extra=extra))
         self.precision = quantization(recipe, target)
         self.done: list[Done] = []
 
@@ -177,15 +190,18 @@ class _Build:
                     "add a [finetune] table to the recipe, or give a fine-tuned checkpoint"
                 )
             return self._given()
-        inputs = {"model": model_hash(self.checkpoint), "settings": settings_dict(settings)}
+        source = self.checkpoint if self.vector_modules is None else self._given().folder
+        inputs = {"model": model_hash(source), "settings": settings_dict(settings)}
         inputs |= self._data_inputs("train", "validation")
-        action = partial(finetune, self.checkpoint, self.data, settings, self.run_constants)
+        action = partial(finetune, source, self.data, settings, self.run_constants)
         done = self._stage("finetune", FINETUNE_VERSION, inputs, action, TRAINING, settings)
         return Step("finetune", done.folder, (done.report,))
 
     def _given(self) -> Step:
-        inputs = {"model": model_hash(self.checkpoint)}
-        action = partial(checkpoint.take_over, self.checkpoint, self.recipe.task, self.data.label_names)
+        inputs, modules = {"model": self._source_hash()}, self.vector_modules
+        action = partial(
+            checkpoint.take_over, self.checkpoint, self.recipe.task, self.data.label_names, modules=modules
+        )
         return Step("checkpoint", self._stage("take-over", checkpoint.VERSION, inputs, action, CHECKPOINT).folder, ())
 
     def _compressed(self, teacher: Step) -> list[Step]:
@@ -332,13 +348,20 @@ class _Build:
         formats: tuple[str, ...],
         baseline: Path | None = None,
     ) -> None:
-        reports, source_hash = (*step.reports, graph.report), model_hash(self.checkpoint)
+        reports, source_hash = (*step.reports, graph.report), self._source_hash()
         parts = BundleParts(
             self.recipe, self.target, self.source, source_hash, self.data, self._job(step), precision, formats
         )
         if distributed.is_main():
             write_bundle(parts, graph.folder, reports, out, baseline)
         distributed.wait()
+
+    def _source_hash(self) -> str:
+        """Hash of the checkpoint, modules behind its pooling included."""
+        encoder = model_hash(self.checkpoint)
+        if self.vector_modules is None:
+            return encoder
+        return hashlib.sha256((encoder + self.vector_modules.sha256()).encode()).hexdigest()
 
     def _job(self, step: Step) -> GraphJob:
         return GraphJob(step.folder, self.data, self.run_constants, self.recipe.export)
@@ -378,9 +401,8 @@ def _remove_hidden(root: Path) -> None:
         shutil.rmtree(left)
 
 
-def _as_folder_says(recipe: Recipe, folder: Path) -> Recipe:
+def _as_folder_says(recipe: Recipe, folder: Path, found: SentenceFolder | None) -> Recipe:
     """A recipe with the settings of a sentence-transformers folder or cross-encoder that it does not state itself."""
-    found = read_sentence_folder(folder) if recipe.task == "similarity" else None
     if found is None:
         retrained = recipe.finetune is not None and recipe.finetune.when == "always"
         return recipe if retrained else with_activation(recipe, folder)
@@ -388,6 +410,24 @@ def _as_folder_says(recipe: Recipe, folder: Path) -> Recipe:
         for sentence in differences(recipe, found):
             sys.stderr.write(f"edgebert: {folder}: {sentence}\n")
     return with_sentence_settings(recipe, found)
+
+
+def _vector_width(folder: Path, recipe: Recipe, found: SentenceFolder) -> int:
+    """Numbers of an embedding behind the folder's modules.
+
+    Raises:
+        CheckpointError: They do not fit one another, or the pooling.
+        SettingsError: The recipe narrows the student, which would leave them nothing to read.
+    """
+    config = checkpoint.load_config(folder)
+    narrower = recipe.distill.hidden_size if recipe.distill else 0
+    if narrower not in (0, config.hidden_size):
+        raise SettingsError(
+            f"distill.hidden_size is {narrower}: the checkpoint's modules behind the pooling ({found.steps[0]}) read "
+            f"vectors of its own width, {config.hidden_size}; leave it out and keep fewer layers"
+        )
+    half = workstation_half(recipe.task, recipe.head)
+    return check_steps(found.steps, found.places, half.pooled_width(int(config.hidden_size)))
 
 
 def _with_scheme(recipe: Recipe, head: list[str]) -> Recipe:

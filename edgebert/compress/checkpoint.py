@@ -13,7 +13,7 @@ import torch
 import transformers
 from safetensors.torch import save_file
 
-from edgebert.compress import arch, distributed, low_rank
+from edgebert.compress import arch, distributed, low_rank, vector_modules
 from edgebert.compress.families import CLASSIFIER_WEIGHTS, family_named
 from edgebert.compress.label_names import check_entries, label_names
 from edgebert.compress.normalizer import normalizer_settings
@@ -123,7 +123,7 @@ def load_model(
     config, model_class = _for_task(folder, task, labels, entries)
     torch.manual_seed(seed)
     try:
-        if arch.noted_shapes(config) is None and low_rank.noted_rank(config) is None:
+        if not _is_noted(config):
             model = _from_pretrained(folder, config, model_class)
         else:
             model = _drawn(config, model_class)
@@ -151,10 +151,26 @@ def save_model(model: Any, tokenizer: Any, folder: Path) -> None:  # noqa: ANN40
     tokenizer.save_pretrained(folder)
 
 
-def take_over(source: Path, task: str, labels: list[str], out: Path) -> StageReport:
-    """Write a given checkpoint as every stage leaves one: one weight file, `tokenizer.json`, labels in the config."""
-    save_model(load_model(source, task, labels), load_tokenizer(source), out)
+def take_over(
+    source: Path, task: str, labels: list[str], out: Path, modules: vector_modules.VectorModules | None = None
+) -> StageReport:
+    """Write a given checkpoint as every stage leaves one: one weight file, `tokenizer.json`, labels in the config.
+
+    `modules` become a part of the model.
+    """
+    model = load_model(source, task, labels)
+    if modules is not None:
+        vector_modules.attach(model, modules)
+    save_model(model, load_tokenizer(source), out)
     return StageReport("take-over", {})
+
+
+def _is_noted(config: Any) -> bool:  # noqa: ANN401
+    """Whether a model has parts or shapes that transformers does not know, which its config carries."""
+    return any(
+        found is not None
+        for found in (arch.noted_shapes(config), low_rank.noted_rank(config), vector_modules.noted(config))
+    )
 
 
 def _for_task(folder: Path, task: str, labels: list[str], entries: Mapping[str, Any]) -> tuple[Any, Any]:
@@ -174,6 +190,9 @@ def _drawn(config: Any, model_class: Any) -> Any:  # noqa: ANN401
         arch.resize_layers(model, shapes)
     if rank is not None:
         low_rank.resize_table(model, rank)
+    modules = vector_modules.noted(config)
+    if modules is not None:
+        vector_modules.attach(model, modules)
     return model
 
 

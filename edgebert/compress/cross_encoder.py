@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import json
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from edgebert.compress.encoder_settings import SCORES, check_encoder_settings, longest_input
+from edgebert.compress.sentence_folder import MODULES, SETTINGS, encoder_folder, module_kinds
+from edgebert.compress.sentence_modules import read_object
 from edgebert.errors import CheckpointError, SettingsError
 from edgebert.recipe import Recipe
 
-# Before version 4 of sentence-transformers, and since.
-OLD_ENTRY, TABLE, ENTRY = "sbert_ce_default_activation_function", "sentence_transformers", "activation_fn"
+# Where version 6 names it, versions 4 and 5, and those before.
+ENTRY, TABLE, OLD_ENTRY = "activation_fn", "sentence_transformers", "sbert_ce_default_activation_function"
+KIND = "CrossEncoder"
 # What each task computes from a head's outputs by itself.
 ALLOWED = {
     "regression": ("Sigmoid", "Identity"),
@@ -24,14 +28,15 @@ ALLOWED = {
 def with_activation(recipe: Recipe, folder: Path) -> Recipe:
     """A recipe that gives scores as the cross-encoder in `folder` does; any other one as it is.
 
-    Scores of a head that was not trained on a range are never clipped to one.
+    Scores of a head that was not trained on a range are never clipped to one, and pairs are cut where it cuts them.
 
     Raises:
-        CheckpointError: An activation that the task cannot compute.
+        CheckpointError: An activation that the task cannot compute, or a module or prompt that a bundle cannot do.
         SettingsError: The recipe asks for another activation than the folder.
     """
-    path = folder / "config.json"
-    name = _activation(path) if recipe.task in ALLOWED and path.is_file() else None
+    if recipe.task not in ALLOWED:
+        return recipe
+    path, name = _activation(folder)
     if name is None:
         return recipe
     if name not in ALLOWED[recipe.task]:
@@ -39,6 +44,8 @@ def with_activation(recipe: Recipe, folder: Path) -> Recipe:
             f"{path}: the cross-encoder's activation is {name!r}, which task {recipe.task!r} does not compute; "
             f"expected {' or '.join(ALLOWED[recipe.task])}{_other_task(recipe.task, name)}"
         )
+    _check_folder(folder)
+    recipe = _cut(recipe, folder)
     if recipe.task != "regression":
         return recipe
     activation = "sigmoid" if name == "Sigmoid" else "none"
@@ -50,16 +57,66 @@ def with_activation(recipe: Recipe, folder: Path) -> Recipe:
     return replace(recipe, head={"activation": activation, "clip": False} | recipe.head)
 
 
-def _activation(path: Path) -> str | None:
-    """Class name of the activation that a config names; None if it names none."""
+def _activation(folder: Path) -> tuple[Path, str | None]:
+    """Class name of the activation, and the file that names it; None if the folder is no cross-encoder."""
+    settings, config_path = read_object(folder / SETTINGS), encoder_folder(folder) / "config.json"
+    is_known = settings.get("model_type") == KIND
+    config = _object_or_none(config_path)
+    table = config.get(TABLE)
+    found = [(folder / SETTINGS, settings.get(ENTRY) if is_known else None)]
+    if isinstance(table, Mapping) and ENTRY in table:
+        found.append((config_path, table[ENTRY]))
+    else:
+        found.append((config_path, config.get(OLD_ENTRY)))
+    path, named = next(((path, named) for path, named in found if named), (config_path, None))
+    if named is None:
+        # As the library does it for a head of one output.
+        return folder / SETTINGS, ("Sigmoid" if _outputs(config) == 1 else "Identity") if is_known else None
+    package, _, name = str(named).rpartition(".")
+    return path, name if package.partition(".")[0] == "torch" else str(named)
+
+
+def _object_or_none(path: Path) -> Mapping[str, Any]:
+    """A config; empty for one that cannot be read, which is refused by name when the folder is checked."""
     try:
-        config: Any = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
-        return None  # refused by name when the folder is checked
-    table = config.get(TABLE) if isinstance(config, Mapping) else None
-    named = table.get(ENTRY) if isinstance(table, Mapping) else None
-    named = named or (config.get(OLD_ENTRY) if isinstance(config, Mapping) else None)
-    return str(named).rpartition(".")[2] if named else None
+        return read_object(path)
+    except CheckpointError:
+        return {}
+
+
+def _outputs(config: Mapping[str, Any]) -> int:
+    names = config.get("id2label")
+    return len(names) if isinstance(names, Mapping) else int(config.get("num_labels") or 2)
+
+
+def _check_folder(folder: Path) -> None:
+    """Refuse what a cross-encoder of version 6 may have beside its model and activation."""
+    if (folder / MODULES).is_file():
+        for kind, place in module_kinds(folder):
+            if kind != "Transformer":
+                raise CheckpointError(
+                    f"{folder / MODULES}: module {kind} ({place.name}) of a cross-encoder cannot be exported; "
+                    "supported: Transformer with a head for sequence classification"
+                )
+        check_encoder_settings(encoder_folder(folder), SCORES)
+    settings = read_object(folder / SETTINGS)
+    default, prompts = settings.get("default_prompt_name"), settings.get("prompts") or {}
+    if default and (not isinstance(prompts, Mapping) or prompts.get(default)):
+        raise CheckpointError(
+            f"{folder / SETTINGS}: default_prompt_name is {default!r:.40}; a bundle puts no prompt before a pair: set "
+            "it to null"
+        )
+
+
+def _cut(recipe: Recipe, folder: Path) -> Recipe:
+    longest, length = longest_input(encoder_folder(folder)), recipe.data.max_length
+    if longest is None or longest >= length:
+        return recipe
+    sys.stderr.write(
+        f"edgebert: {folder}: texts are cut to {longest} tokens, the folder's longest input, not to the recipe's "
+        f"{length}\n"
+    )
+    return replace(recipe, data=replace(recipe.data, max_length=longest))
 
 
 def _other_task(task: str, name: str) -> str:

@@ -13,12 +13,13 @@ from edgebert.errors import SettingsError
 from edgebert.recipe import Recipe
 
 
-def check_fit(folder: Path, recipe: Recipe) -> None:
+def check_fit(folder: Path, recipe: Recipe, vector_width: int | None = None) -> None:
     """Refuse a recipe that asks for more than a checkpoint has.
 
     Args:
         folder: The checkpoint.
         recipe: What is to be done with it.
+        vector_width: Numbers of an embedding, if modules behind the pooling decide it.
 
     Raises:
         SettingsError: Texts longer than its positions, layers that it does not have, a head too wide for it, or a
@@ -34,9 +35,10 @@ def check_fit(folder: Path, recipe: Recipe) -> None:
     if recipe.distill:
         check_layers(config.num_hidden_layers, recipe.distill.layers)
         check_width(config, recipe.distill.hidden_size)
-    check_head = getattr(workstation_half(recipe.task, recipe.head), "check_width", None)
-    if check_head:
-        check_head((recipe.distill and recipe.distill.hidden_size) or config.hidden_size)
+    half = workstation_half(recipe.task, recipe.head)
+    if hasattr(half, "check_width"):
+        hidden = (recipe.distill and recipe.distill.hidden_size) or config.hidden_size
+        half.check_width(vector_width or half.pooled_width(hidden))
     if recipe.prune:
         check_prunable(config)
     if recipe.vocabulary:

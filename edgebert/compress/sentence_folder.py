@@ -10,12 +10,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from edgebert.compress.encoder_settings import ROWS, check_encoder_settings, encoder_settings, longest_input
+from edgebert.compress.sentence_modules import KINDS, VectorStep, read_object, read_step
 from edgebert.errors import CheckpointError, SettingsError
 from edgebert.recipe import Recipe
 
 MODULES = "modules.json"
 SETTINGS = "config_sentence_transformers.json"
-ENCODER_SETTINGS = "sentence_*_config.json"
+LIBRARY = "sentence_transformers."
 # Names of the flags that stood for poolings before sentence-transformers 5, in the order it joins their vectors.
 OLD_POOLINGS = {
     "pooling_mode_cls_token": "cls",
@@ -37,6 +39,8 @@ class SentenceFolder:
         max_length: Longest input in tokens; None if nothing is said.
         prompts: Texts that can be put before a text, by name.
         default_prompt: Name of the prompt that is used if none is named; "" for none.
+        steps: What follows the pooling, but for a Normalize module at the end.
+        places: The folder of each of `steps`.
     """
 
     pooling: str = "mean"
@@ -44,19 +48,21 @@ class SentenceFolder:
     max_length: int | None = None
     prompts: dict[str, str] = field(default_factory=dict)
     default_prompt: str = ""
+    steps: tuple[VectorStep, ...] = ()
+    places: tuple[Path, ...] = ()
 
 
 def encoder_folder(folder: Path) -> Path:
     """Folder of the Transformer module of a sentence-transformers folder; any other folder itself."""
     if not (folder / MODULES).is_file() or (folder / "config.json").is_file():
         return folder
-    kinds = _modules(folder)
+    kinds = module_kinds(folder)
     return next((path for kind, path in kinds if kind == "Transformer"), folder)
 
 
 def lower_cases(encoder: Path) -> bool:
     """Whether texts are lower-cased before the encoder's tokenizer reads them."""
-    return bool(_encoder_settings(encoder).get("do_lower_case"))
+    return bool(encoder_settings(encoder).get("do_lower_case"))
 
 
 def read_sentence_folder(folder: Path) -> SentenceFolder | None:
@@ -67,25 +73,21 @@ def read_sentence_folder(folder: Path) -> SentenceFolder | None:
     """
     if not (folder / MODULES).is_file():
         return None
-    modules = _modules(folder)
-    kinds = [kind for kind, _ in modules]
-    for kind, path in modules:
-        if kind not in ("Transformer", "Pooling", "Normalize"):
-            raise CheckpointError(
-                f"{folder / MODULES}: module {kind} ({path.name}) cannot be exported; supported: Transformer, Pooling, "
-                "Normalize; remove it and train the folder's vectors anew, or use sentence-transformers"
-            )
-    if kinds not in (["Transformer", "Pooling"], ["Transformer", "Pooling", "Normalize"]):
-        raise CheckpointError(
-            f"{folder / MODULES}: modules {', '.join(kinds)}; expected Transformer, Pooling and perhaps Normalize, "
-            "each once and in this order"
-        )
-    encoder, settings = modules[0][1], _object(folder / SETTINGS)
+    modules = module_kinds(folder)
+    _check_kinds(folder / MODULES, modules)
+    encoder, settings = modules[0][1], read_object(folder / SETTINGS)
     prompts = _prompts(folder / SETTINGS, settings)
     pooling = _pooling(modules[1][1] / "config.json", bool(prompts[1]))
-    _check_settings(folder / SETTINGS, settings, normalize="Normalize" in kinds)
-    longest = _encoder_settings(encoder).get("max_seq_length")
-    return SentenceFolder(pooling, "Normalize" in kinds, longest, *prompts)
+    steps, places = _steps(modules[2:])
+    width = _truncated_width(folder / SETTINGS, settings)
+    if width:
+        steps, places = [*steps, VectorStep("Truncate", outputs=width)], [*places, folder]
+    normalize = bool(steps) and steps[-1].kind == "Normalize"
+    if normalize:
+        steps, places = steps[:-1], places[:-1]
+    _check_similarity(folder / SETTINGS, settings, normalize)
+    check_encoder_settings(encoder, ROWS)
+    return SentenceFolder(pooling, normalize, longest_input(encoder), *prompts, tuple(steps), tuple(places))
 
 
 def with_sentence_settings(recipe: Recipe, found: SentenceFolder) -> Recipe:
@@ -110,33 +112,67 @@ def differences(recipe: Recipe, found: SentenceFolder) -> list[str]:
     said = []
     if found.max_length and found.max_length < recipe.data.max_length:
         said.append(
-            f"texts are cut to {found.max_length} tokens (max_seq_length), not to the recipe's {recipe.data.max_length}"
+            f"texts are cut to {found.max_length} tokens, the folder's longest input, not to the recipe's "
+            f"{recipe.data.max_length}"
         )
     if not found.normalize and "normalize" not in recipe.head:
         said.append(
-            "the folder has no Normalize module, the bundle's vectors have length 1 nevertheless: cosines are the "
-            "same; set head.normalize to false for vectors of their own length"
+            "the folder's modules do not end in Normalize, the bundle's vectors have length 1 nevertheless: cosines "
+            "are the same; set head.normalize to false for vectors of their own length"
         )
     return said
 
 
-def _modules(folder: Path) -> list[tuple[str, Path]]:
-    """Kind and folder of every module, in order."""
+def module_kinds(folder: Path) -> list[tuple[str, Path]]:
+    """Kind and folder of every module, in the order of the list; a class of another package under its full name.
+
+    Raises:
+        CheckpointError: Not a list of modules, a folder outside this one, or two modules of one name.
+    """
     path = folder / MODULES
     try:
         entries = json.loads(path.read_text(encoding="utf-8"))
-        ordered = sorted(entries, key=lambda entry: int(entry["idx"]))
-        found = [(str(entry["type"]).rpartition(".")[2], folder / str(entry["path"])) for entry in ordered]
+        found = [(_kind(str(entry["type"])), folder / str(entry["path"])) for entry in entries]
+        names = [str(entry["name"]) for entry in entries]
     except (OSError, ValueError, KeyError, TypeError):
         raise CheckpointError(f"{path}: not a list of modules; save the folder again") from None
     for _, place in found:
         if folder.resolve() not in (place.resolve(), *place.resolve().parents):
             raise CheckpointError(f"{path}: names the folder {place}; expected folders inside {folder}")
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise CheckpointError(f"{path}: two modules have the name {twice!r:.40}; give each a name of its own")
     return found
 
 
+def _kind(class_name: str) -> str:
+    return class_name.rpartition(".")[2] if class_name.startswith(LIBRARY) else class_name
+
+
+def _check_kinds(path: Path, modules: list[tuple[str, Path]]) -> None:
+    """Refuse modules that a bundle cannot do, or not in this order."""
+    kinds = [kind for kind, _ in modules]
+    for kind, place in modules:
+        if kind not in ("Transformer", "Pooling", *KINDS):
+            raise CheckpointError(
+                f"{path}: module {kind} ({place.name}) cannot be exported; supported: Transformer, Pooling, "
+                f"{', '.join(KINDS)}; remove it and train the folder's vectors anew, or use sentence-transformers"
+            )
+    if kinds[:2] != ["Transformer", "Pooling"] or not set(kinds[2:]) <= set(KINDS):
+        raise CheckpointError(
+            f"{path}: modules {', '.join(kinds)}; expected Transformer, Pooling, each once and in this order, and "
+            f"behind them any of {', '.join(KINDS)}"
+        )
+
+
+def _steps(modules: list[tuple[str, Path]]) -> tuple[list[VectorStep], list[Path]]:
+    """What the modules behind the pooling do, and their folders."""
+    found = [(read_step(kind, place), place) for kind, place in modules]
+    return [step for step, _ in found if step], [place for step, place in found if step]
+
+
 def _pooling(path: Path, prompted: bool) -> str:
-    config = _object(path)
+    config = read_object(path)
     modes = config.get("pooling_mode")
     if modes is None:
         modes = [mode for name, mode in OLD_POOLINGS.items() if config.get(name)] or ["mean"]
@@ -163,37 +199,18 @@ def _prompts(path: Path, settings: dict[str, Any]) -> tuple[dict[str, str], str]
     return {name: text for name, text in prompts.items() if text}, default if prompts.get(default) else ""
 
 
-def _check_settings(path: Path, settings: dict[str, Any], normalize: bool) -> None:
+def _check_similarity(path: Path, settings: dict[str, Any], normalize: bool) -> None:
     similarity = settings.get("similarity_fn_name") or "cosine"
     if similarity != "cosine" and not (similarity == "dot" and normalize):
         raise CheckpointError(
             f"{path}: similarity_fn_name is {similarity!r}; a bundle compares by cosine: set it to 'cosine' if that is "
             "how the vectors are used"
         )
-    if settings.get("truncate_dim") is not None:
-        raise CheckpointError(
-            f"{path}: truncate_dim is {settings['truncate_dim']}; set it to null, name the width in head.widths of the "
-            "recipe, and ask for it: embed(texts, width=...)"
-        )
 
 
-def _encoder_settings(encoder: Path) -> dict[str, Any]:
-    found = sorted(encoder.glob(ENCODER_SETTINGS))
-    settings = _object(found[0]) if found else {}
-    longest = settings.get("max_seq_length")
-    if longest is not None and (not isinstance(longest, int) or longest < 1):
-        raise CheckpointError(f"{found[0]}: max_seq_length is {longest!r}; expected a number of tokens, or null")
-    return settings
-
-
-def _object(path: Path) -> dict[str, Any]:
-    """A JSON object; empty if there is no such file."""
-    if not path.is_file():
-        return {}
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        found = None
-    if not isinstance(found, dict):
-        raise CheckpointError(f"{path}: not a JSON object; save the folder again with sentence-transformers")
-    return found
+def _truncated_width(path: Path, settings: dict[str, Any]) -> int | None:
+    """Numbers that every vector is cut to, behind all modules; None for all of them."""
+    width = settings.get("truncate_dim")
+    if width is not None and (isinstance(width, bool) or not isinstance(width, int) or width < 1):
+        raise CheckpointError(f"{path}: truncate_dim is {width!r:.40}; expected a whole number of 1 or more, or null")
+    return width

@@ -8,6 +8,14 @@ from pathlib import Path
 
 from edgebert.errors import CheckpointError
 
+# Of a hub model: an encoder's files, and those of sentence-transformers with its folders of modules.
+OWN_FILES = ("config.json", "tokenizer*", "vocab*", "merges.txt", "*_tokens*.json", "sentence_*_config.json")
+HUB_FILES = [
+    *("*.safetensors", "modules.json", "config_sentence_transformers.json", "[0-9]*_*/pytorch_model.bin"),
+    *OWN_FILES,
+    *(f"[0-9]*_*/{name}" for name in OWN_FILES),
+]
+
 
 def resolve(source: str) -> Path:
     """Folder of a checkpoint named by its path, by `package:NAME`, or by a hub id.
@@ -47,9 +55,8 @@ def _in_package(name: str) -> Path:
 def _from_hub(source: str) -> Path:
     from huggingface_hub import snapshot_download
 
-    patterns = ["config.json", "*.safetensors", "tokenizer*", "vocab*", "merges.txt", "*_tokens*.json"]
     try:
-        return Path(snapshot_download(source, allow_patterns=patterns))
+        return Path(snapshot_download(source, allow_patterns=HUB_FILES))
     except Exception as error:  # noqa: BLE001 - network, authentication and name errors alike
         if os.environ.get("HF_HUB_OFFLINE"):
             asked = "the hub was not asked, for HF_HUB_OFFLINE is set"

@@ -28,6 +28,7 @@ def model_card(manifest: dict[str, Any]) -> str:
         "```",
         "",
         *([f"- Labels: {', '.join(manifest['labels'])}"] if manifest["labels"] else []),
+        *_vectors(manifest["head"]),
         f"- Longest input: {manifest['max_length']} tokens; where the task has windows longer text is read in several, "
         "else it is cut, and the prediction says so",
         "- Batches are padded on the right: whoever runs the graph without EdgeBERT pads there, and never runs a row of"
@@ -58,6 +59,15 @@ def _call(manifest: dict[str, Any]) -> str:
     if keys:
         return "(" + ", ".join(f'"your {key}"' for key in keys) + ")"
     return '("one text", "another")' if manifest["segments"] == 2 else '"your text"'
+
+
+def _vectors(head: dict[str, Any]) -> list[str]:
+    """How vectors are made, if modules of the checkpoint follow its pooling."""
+    if not head.get("modules"):
+        return []
+    steps = [f"{head['settings']['pooling']} pooling", *head["modules"]]
+    steps += ["divided by their length"] if head["settings"]["normalize"] else []
+    return [f"- Vectors: {head['width']} numbers: {', '.join(steps)}"]
 
 
 def _layers(layers: list[dict[str, int]]) -> str:

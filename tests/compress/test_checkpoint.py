@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from edgebert.compress import checkpoint
+from edgebert.compress import checkpoint, source
 from edgebert.errors import CheckpointError
 
 
@@ -101,3 +101,13 @@ def test_a_head_that_is_missing_is_drawn_from_the_seed(checkpoint_folder: Path) 
 @pytest.fixture
 def checkpoint_folder(request: pytest.FixtureRequest) -> Path:
     return Path(request.getfixturevalue("checkpoint"))
+
+
+def test_of_a_hub_model_the_files_of_its_sentence_modules_come_along() -> None:
+    from huggingface_hub.utils import filter_repo_objects
+
+    wanted = ["modules.json", "config_sentence_transformers.json", "sentence_bert_config.json", "config.json"]
+    wanted += ["1_Pooling/config.json", "2_Dense/config.json", "2_Dense/model.safetensors", "2_Dense/pytorch_model.bin"]
+    wanted += ["0_Transformer/tokenizer.json", "0_Transformer/config.json", "0_Transformer/model.safetensors"]
+    others = ["pytorch_model.bin", "onnx/model.onnx", "README.md"]
+    assert list(filter_repo_objects([*wanted, *others], allow_patterns=source.HUB_FILES)) == wanted

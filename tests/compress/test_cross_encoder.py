@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from family_checkpoints import PAIRED, make_whole
 
 import edgebert
@@ -56,6 +57,56 @@ def test_a_bundle_scores_as_its_cross_encoder_does(family: str, entries: dict[st
     assert main(["export", str(tmp_path / "r.toml"), "--out", str(tmp_path / "bundle")]) == 0
     ours = [answer.score for answer in edgebert.load(tmp_path / "bundle")(PAIRED, batch_size=1)]
     assert np.abs(np.array(ours) - theirs).max() < 1e-5
+
+
+def test_a_folder_of_version_6_scores_as_its_cross_encoder_does(tmp_path: Path) -> None:
+    sentence_transformers = pytest.importorskip("sentence_transformers", reason="not installed")
+    folder = make_whole(tmp_path / "model", "distilbert", num_labels=1, num_hidden_layers=1)
+    theirs = sentence_transformers.CrossEncoder(
+        str(folder), device="cpu", max_length=8, activation_fn=torch.nn.Identity()
+    )
+    theirs.save_pretrained(str(tmp_path / "saved"))
+    pairs = [*PAIRED, ("a good film " * 5, "a great film " * 5)]
+    (tmp_path / "pairs.tsv").write_text("a\tb\n" + "\n".join("\t".join(pair) for pair in PAIRED) + "\n")
+    (tmp_path / "r.toml").write_text(RECIPE.replace("CHECKPOINT", str(tmp_path / "saved")))
+    assert main(["export", str(tmp_path / "r.toml"), "--out", str(tmp_path / "bundle")]) == 0
+    ours = [answer.score for answer in edgebert.load(tmp_path / "bundle")(pairs, batch_size=1)]
+    assert np.abs(np.array(ours) - theirs.predict(pairs, batch_size=1)).max() < 1e-5
+
+
+@pytest.mark.parametrize(
+    ("name", "document", "says"),
+    [
+        ("config_sentence_transformers.json", {"activation_fn": "mine.Sigmoid"}, "activation is 'mine.Sigmoid'"),
+        ("config_sentence_transformers.json", {"default_prompt_name": "q", "prompts": {"q": "ask: "}}, "is 'q'"),
+        (
+            "modules.json",
+            [{"name": "0", "path": "", "type": "sentence_transformers.x.LogitScore"}],
+            "module LogitScore",
+        ),
+        ("sentence_bert_config.json", {"transformer_task": "text-generation"}, "transformer_task is 'text-generation'"),
+    ],
+)
+def test_what_a_cross_encoder_of_version_6_may_have_is_refused_by_name(
+    name: str, document: Any, says: str, tmp_path: Path
+) -> None:
+    files: dict[str, Any] = {"config.json": {"num_labels": 1}, "config_sentence_transformers.json": {}}
+    files["modules.json"] = [{"name": "0", "path": "", "type": "sentence_transformers.base.modules.Transformer"}]
+    files |= {name: document}
+    files["config_sentence_transformers.json"] |= {"model_type": "CrossEncoder"}
+    for path, content in files.items():
+        (tmp_path / path).write_text(json.dumps(content))
+    with pytest.raises(CheckpointError, match=says):
+        with_activation(recipe("regression"), tmp_path)
+
+
+@pytest.mark.parametrize(("outputs", "task", "head"), [(1, "regression", "sigmoid"), (3, "text-classification", None)])
+def test_a_cross_encoder_that_names_no_activation_has_the_librarys(
+    outputs: int, task: str, head: str | None, tmp_path: Path
+) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"id2label": {str(at): str(at) for at in range(outputs)}}))
+    (tmp_path / "config_sentence_transformers.json").write_text(json.dumps({"model_type": "CrossEncoder"}))
+    assert with_activation(recipe(task), tmp_path).head.get("activation") == head
 
 
 def recipe(task: str, **head: Any) -> Recipe:

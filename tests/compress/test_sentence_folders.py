@@ -7,11 +7,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from family_checkpoints import make_family
+from safetensors.torch import save_file
 
 import edgebert
 from edgebert.cli import main
+from edgebert.compress import checkpoint
 from edgebert.compress.sentence_folder import encoder_folder, read_sentence_folder
+from edgebert.compress.sentence_modules import VectorStep, check_steps, read_step
+from edgebert.compress.student import make_student
+from edgebert.compress.tasks import workstation_half
+from edgebert.compress.vector_modules import load_vector_modules
 from edgebert.errors import CheckpointError, InputError
 
 TEXTS = ["the story was lovely", "A warm meal", "so dull and so very cold", "bad", "good film " * 20]
@@ -49,6 +56,36 @@ def make_folder(folder: Path, pooling: dict[str, Any], family: str = "bert", nor
     return folder
 
 
+def add_module(folder: Path, kind: str, config: dict[str, Any] | None = None, pickled: bool = False) -> None:
+    """Put a module behind those that a folder has, with weights from a seed."""
+    modules = json.loads((folder / "modules.json").read_text())
+    at, config = len(modules), config or {}
+    place = folder / f"{at}_{kind}"
+    modules.append({"idx": at, "name": str(at), "path": place.name, "type": f"sentence_transformers.models.{kind}"})
+    write(folder / "modules.json", modules)
+    write(place / "config.json", config)
+    generator, shapes = torch.Generator().manual_seed(at), {}
+    if kind == "LayerNorm":
+        shapes = {"norm.weight": (config["dimension"],), "norm.bias": (config["dimension"],)}
+    if kind == "Dense":
+        inputs, outputs = config["in_features"], config["out_features"]
+        shapes = {"linear.weight": (outputs, inputs)} | (
+            {"linear.bias": (outputs,)} if config.get("bias", True) else {}
+        )
+        shapes |= {"residual.weight": (outputs, inputs)} if config.get("use_residual") and inputs != outputs else {}
+    weights = {name: 0.3 * torch.randn(shape, generator=generator) for name, shape in shapes.items()}
+    if pickled:
+        torch.save(weights, place / "pytorch_model.bin")
+    elif weights:
+        save_file(weights, place / "model.safetensors")
+
+
+def dense(inputs: int, outputs: int, activation: str = "activation.Tanh", **more: Any) -> tuple[str, dict[str, Any]]:
+    activation_function = f"torch.nn.modules.{activation}"
+    sizes = {"in_features": inputs, "out_features": outputs, "activation_function": activation_function}
+    return "Dense", {"bias": True, **sizes, **more}
+
+
 def export(folder: Path, tmp_path: Path, head: str = "") -> Any:
     (tmp_path / "texts.txt").write_text("\n".join(TEXTS) + "\n")
     (tmp_path / "r.toml").write_text(RECIPE.replace("CHECKPOINT", str(folder)) + head)
@@ -62,22 +99,55 @@ def theirs(folder: Path, texts: list[str], **how: Any) -> np.ndarray:
 
 
 @pytest.mark.parametrize(
-    ("family", "pooling"),
+    ("family", "pooling", "modules", "shown"),
     [
-        ("bert", {"pooling_mode_cls_token": True, "pooling_mode_mean_tokens": False}),
-        ("distilbert", {"pooling_mode_max_tokens": True}),
-        ("roberta", {"pooling_mode_lasttoken": True, "pooling_mode_mean_sqrt_len_tokens": True}),
-        ("electra", {"pooling_mode": ["weightedmean", "cls"]}),
-        ("mobilebert", {"pooling_mode": "mean"}),
+        ("bert", {"pooling_mode_cls_token": True, "pooling_mode_mean_tokens": False}, [], []),
+        (
+            "distilbert",
+            {"pooling_mode_max_tokens": True},
+            [dense(32, 8), ("Normalize", {})],
+            ["Dense 32 to 8 (Tanh)"],
+        ),
+        (
+            "roberta",
+            {"pooling_mode_lasttoken": True, "pooling_mode_mean_sqrt_len_tokens": True},
+            [
+                dense(64, 16, "activation.GELU", bias=False),
+                dense(16, 8, "linear.Identity"),
+                ("LayerNorm", {"dimension": 8}),
+            ],
+            ["Dense 64 to 16 (GELU)", "Dense 16 to 8 (Identity)", "LayerNorm"],
+        ),
+        (
+            "electra",
+            {"pooling_mode": ["weightedmean", "cls"]},
+            [("Normalize", {}), ("Dropout", {"dropout": 0.5}), dense(64, 12, "activation.SiLU", use_residual=True)],
+            ["Normalize", "Dense 64 to 12 (SiLU, residual)"],
+        ),
+        (
+            "mobilebert",
+            {"pooling_mode": "mean"},
+            [("LayerNorm", {"dimension": 32}), dense(32, 32, "activation.ReLU", use_residual=True), ("Normalize", {})],
+            ["LayerNorm", "Dense 32 to 32 (ReLU, residual)"],
+        ),
     ],
     ids=["cls", "max", "sqrt+last", "weighted+cls", "mean"],
 )
-def test_a_bundle_embeds_as_its_folder_does(family: str, pooling: dict[str, Any], tmp_path: Path) -> None:
-    folder = make_folder(tmp_path / "model", pooling, family)
+def test_a_bundle_embeds_as_its_folder_does(
+    family: str, pooling: dict[str, Any], modules: list[tuple[str, dict[str, Any]]], shown: list[str], tmp_path: Path
+) -> None:
+    folder = make_folder(tmp_path / "model", pooling, family, normalize=not modules)
+    for number, (kind, config) in enumerate(modules):
+        add_module(folder, kind, config, pickled=number == 0 and kind == "Dense")
     write(folder / "sentence_bert_config.json", {"max_seq_length": 16, "do_lower_case": False})
-    model = export(folder, tmp_path)
-    assert np.abs(model.embed(TEXTS) - theirs(folder, TEXTS)).max() < 1e-5
+    head = "" if not modules or modules[-1][0] == "Normalize" else "normalize = false"
+    model = export(folder, tmp_path, head)
+    wanted = theirs(folder, TEXTS)
+    assert np.abs(model.embed(TEXTS) - wanted).max() < 1e-5
     assert model.manifest["max_length"] == 16
+    assert list(model.manifest["head"].get("modules", [])) == shown
+    card = (tmp_path / "bundle" / "README.md").read_text(encoding="utf-8")
+    assert not shown or f"- Vectors: {wanted.shape[1]} numbers: " in card
 
 
 def test_prompts_and_lower_casing_are_those_of_the_folder(tmp_path: Path) -> None:
@@ -122,15 +192,31 @@ def plain_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ("name", "document", "says"),
     [
         ("1_Pooling/config.json", {"pooling_mode": "attention"}, "pooling_mode is 'attention'"),
-        ("modules.json", [{"idx": 0, "path": "../..", "type": "x.Transformer"}], "expected folders inside"),
+        ("modules.json", [{"name": "0", "path": "../..", "type": "x.Transformer"}], "expected folders inside"),
+        ("modules.json", [{"name": "0", "path": "", "type": "mine.Transformer"}], "module mine.Transformer"),
         ("modules.json", {"idx": 0}, "not a list of modules"),
         ("config_sentence_transformers.json", {"similarity_fn_name": "dot"}, "similarity_fn_name is 'dot'"),
         ("config_sentence_transformers.json", {"similarity_fn_name": "manhattan"}, "similarity_fn_name is 'manhattan'"),
-        ("config_sentence_transformers.json", {"truncate_dim": 8}, "truncate_dim is 8"),
+        ("config_sentence_transformers.json", {"truncate_dim": 0}, "truncate_dim is 0"),
+        ("config_sentence_transformers.json", {"truncate_dim": "8"}, "truncate_dim is '8'"),
+        ("modules.json", [{"name": "a", "path": "", "type": "x"}] * 2, "two modules have the name 'a'"),
         ("config_sentence_transformers.json", {"default_prompt_name": "q"}, "not among prompts"),
         ("config_sentence_transformers.json", {"prompts": {"q": 3}}, "expected an object of texts"),
         ("config_sentence_transformers.json", [1], "not a JSON object"),
         ("sentence_bert_config.json", {"max_seq_length": "long"}, "max_seq_length is 'long'"),
+        ("sentence_bert_config.json", {"transformer_task": "fill-mask"}, "transformer_task is 'fill-mask'"),
+        ("sentence_bert_config.json", {"module_output_name": "scores"}, "a bundle does 'token_embeddings' alone"),
+        ("sentence_bert_config.json", {"config_args": {"num_hidden_layers": 1}}, "config_args has 'num_hidden_layers'"),
+        (
+            "sentence_bert_config.json",
+            {"tokenizer_args": {"padding_side": "left"}},
+            "tokenizer_args has 'padding_side'",
+        ),
+        (
+            "sentence_bert_config.json",
+            {"processing_kwargs": {"text": {"padding": "max_length"}}},
+            "processing_kwargs is",
+        ),
     ],
 )
 def test_what_a_bundle_cannot_do_is_refused_by_entry(
@@ -142,17 +228,116 @@ def test_what_a_bundle_cannot_do_is_refused_by_entry(
         read_sentence_folder(folder)
 
 
-@pytest.mark.parametrize("kind", ["Dense", "LayerNorm", "CNN", "WeightedLayerPooling"])
+@pytest.mark.parametrize("kind", ["CNN", "WeightedLayerPooling"])
 def test_a_module_that_is_not_exported_is_named(
     kind: str, plain_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = Path(shutil.copytree(plain_folder, tmp_path / "model"))
-    modules = json.loads((folder / "modules.json").read_text())
-    modules.append({"idx": 2, "name": "2", "path": f"2_{kind}", "type": f"sentence_transformers.models.{kind}"})
-    write(folder / "modules.json", modules)
+    add_module(folder, kind)
     (tmp_path / "r.toml").write_text(RECIPE.replace("CHECKPOINT", str(folder)))
     assert main(["export", str(tmp_path / "r.toml"), "--out", str(tmp_path / "bundle")]) == 2
     assert f"module {kind} (2_{kind}) cannot be exported" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("module", "says"),
+    [
+        (dense(32, 8, "activation.PReLU"), "activation_function is 'torch.nn.modules.activation.PReLU'"),
+        (("Dense", {"in_features": 32, "out_features": 8, "activation_function": None}), "is None, which a bundle"),
+        (("Dense", {"in_features": 32, "out_features": 8, "activation_function": "mine.Tanh"}), "is 'mine.Tanh'"),
+        (dense(32, 8, module_input_name="token_embeddings"), "module_input_name is 'token_embeddings'"),
+        (dense(32, 0), "out_features is 0; expected a whole number"),
+        (dense(32, 8, bias="yes"), "bias is 'yes'; expected true or false"),
+    ],
+)
+def test_a_dense_module_that_is_not_exported_is_refused_by_entry(
+    module: tuple[str, dict[str, Any]], says: str, tmp_path: Path
+) -> None:
+    write(tmp_path / "config.json", module[1])
+    with pytest.raises(CheckpointError, match=says):
+        read_step(module[0], tmp_path)
+
+
+def test_modules_that_do_not_fit_one_another_are_refused(tmp_path: Path) -> None:
+    steps = (VectorStep("Dense", 32, 16), VectorStep("LayerNorm", 8, 8), VectorStep("Truncate", outputs=4))
+    places = (tmp_path / "2_Dense", tmp_path / "3_LayerNorm", tmp_path)
+    assert check_steps((steps[0], steps[2]), places[::2], 32) == 4
+    with pytest.raises(CheckpointError, match="Dense module takes 32 numbers, but what comes before gives 64"):
+        check_steps(steps, places, 64)
+    with pytest.raises(CheckpointError, match=r"3_LayerNorm.*takes 8 numbers, but what comes before gives 16"):
+        check_steps(steps, places, 32)
+
+
+@pytest.mark.parametrize(
+    ("weights", "says"),
+    [
+        ({"linear.weight": (8, 32)}, r"linear.bias has the shape of nothing.*makes \[8\]"),
+        ({"linear.weight": (8, 16), "linear.bias": (8,)}, r"linear.weight has the shape \[8, 16\].*makes \[8, 32\]"),
+        ({}, "no model.safetensors and no pytorch_model.bin"),
+    ],
+)
+def test_weights_of_a_module_that_do_not_fit_are_refused(
+    weights: dict[str, tuple[int, ...]], says: str, tmp_path: Path
+) -> None:
+    if weights:
+        save_file({name: torch.zeros(shape) for name, shape in weights.items()}, tmp_path / "model.safetensors")
+    with pytest.raises(CheckpointError, match=says):
+        load_vector_modules("mean", [VectorStep("Dense", 32, 8)], [tmp_path])
+
+
+def test_a_pickle_of_a_module_runs_no_code(tmp_path: Path) -> None:
+    class Calls:
+        def __reduce__(self) -> tuple[Any, ...]:
+            return Path.touch, (tmp_path / "ran",)
+
+    torch.save({"linear.weight": Calls()}, tmp_path / "pytorch_model.bin")
+    with pytest.raises(CheckpointError, match="weights cannot be read"):
+        load_vector_modules("mean", [VectorStep("Dense", 32, 8)], [tmp_path])
+    assert not (tmp_path / "ran").exists()
+
+
+def test_stages_carry_the_modules_along(plain_folder: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(plain_folder, tmp_path / "model"))
+    add_module(folder, *dense(32, 8))
+    add_module(folder, "LayerNorm", {"dimension": 8})
+    found = read_sentence_folder(folder)
+    assert found is not None
+    modules = load_vector_modules("mean", found.steps, found.places)
+    checkpoint.take_over(folder, "similarity", [], tmp_path / "taken", modules)
+    half = workstation_half("similarity", {"normalize": False})
+    model = checkpoint.load_model(tmp_path / "taken", "similarity", []).eval()
+    student = make_student(model, (0,)).eval()
+    checkpoint.save_model(student, checkpoint.load_tokenizer(folder), tmp_path / "student")
+    again = checkpoint.load_model(tmp_path / "student", "similarity", []).eval()
+    ids = torch.tensor([[2, 7, 9, 3]])
+    with torch.no_grad():
+        ours, theirs = (half.outputs(each(ids, attention_mask=torch.ones_like(ids)))[0] for each in (model, again))
+    assert ours.shape == (1, 8)
+    assert torch.equal(ours, theirs)
+    assert half.outputs(student(ids, attention_mask=torch.ones_like(ids)))[0].requires_grad
+    assert all(weight.requires_grad for weight in student.vector_modules.parameters())
+
+
+def test_a_narrower_student_of_a_folder_with_modules_is_refused(
+    plain_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = Path(shutil.copytree(plain_folder, tmp_path / "model"))
+    add_module(folder, *dense(32, 8))
+    recipe = RECIPE.replace('unlabelled = ["texts.txt"]', 'train = "t.tsv"\nvalidation = "t.tsv"')
+    recipe = recipe.replace("CHECKPOINT", str(folder)) + "[distill]\nlayers=[0]\nhidden_size=16"
+    (tmp_path / "r.toml").write_text(recipe)
+    assert main(["export", str(tmp_path / "r.toml"), "--out", str(tmp_path / "bundle")]) == 2
+    assert "distill.hidden_size is 16: the checkpoint's modules behind the pooling" in capsys.readouterr().err
+
+
+def test_vectors_are_cut_to_the_folders_width(tmp_path: Path) -> None:
+    folder = make_folder(tmp_path / "model", {"pooling_mode": "mean"})
+    write(folder / "config_sentence_transformers.json", {"truncate_dim": 12})
+    tokenizer = json.loads((folder / "tokenizer_config.json").read_text())
+    write(folder / "tokenizer_config.json", tokenizer | {"model_max_length": 16})
+    model = export(folder, tmp_path, "normalize = false")
+    assert model.embed(TEXTS).shape == (len(TEXTS), 12)
+    assert np.abs(model.embed(TEXTS) - theirs(folder, TEXTS)).max() < 1e-5
 
 
 def test_a_prompt_that_pooling_leaves_out_is_refused(plain_folder: Path, tmp_path: Path) -> None:

@@ -24,7 +24,8 @@ A file here has:
 - `OUTPUTS_VOCABULARY = True`, where a file has it: the outputs have a figure for every piece of the tokenizer;
 - `observed(task, givens, outputs)`, if a file has it: a sentence about the outputs for the parity texts that a user
   should read at export, "" for none;
-- `check_width(width)`, where a file has it: refuses settings that rows of the encoder so wide cannot serve;
+- `check_width(width)` and `pooled_width(hidden_size)`, where a file has them: refuse settings that vectors so wide
+  cannot serve, and say how wide those of an encoder are;
 - `GRAPH_SEGMENTS`, where a file has it: texts in one input of the graph, where that is not what one row holds.
 
 Where all this depends on the recipe's `[head]` table, a file has `HALF` instead: a class that is made from the settings

@@ -14,6 +14,7 @@ from torch.nn import functional
 from edgebert.compress.data import Labels, pad_batch
 from edgebert.compress.optimum_tables import model_class_for
 from edgebert.compress.tasks import regression
+from edgebert.compress.vector_modules import VectorModules, attached
 from edgebert.errors import DataError, SettingsError
 from edgebert.examples import Example
 from edgebert.recipe import DataSettings
@@ -73,6 +74,8 @@ class SimilarityHalf:
 
     def outputs(self, result: Any) -> tuple[Tensor, ...]:  # noqa: ANN401
         """Embeddings. *Shape*: (batch, width), float32; rows of length 1 unless `normalize` is off."""
+        if "vectors" in result:
+            return (_unit(result["vectors"].float(), self.settings.normalize),)
         vectors: tuple[Tensor, ...] = self.head_module()(result.last_hidden_state.float(), result.attention_mask)
         return vectors
 
@@ -137,13 +140,18 @@ class SimilarityHalf:
         return loss
 
     def head(self, model: Any) -> nn.Module:  # noqa: ANN401
-        """Pooling, and normalisation unless `normalize` is off."""
-        self.check_width(int(model.config.hidden_size) * len(self.settings.pooling.split("+")))
-        return self.head_module()
+        """Pooling, the modules behind it, and normalisation unless `normalize` is off."""
+        modules, pooled_width = attached(model), self.pooled_width(int(model.config.hidden_size))
+        self.check_width(modules.width(pooled_width) if modules else pooled_width)
+        return self.head_module(modules)
 
-    def head_module(self) -> EmbeddingHead:
-        """The head that these settings ask for."""
-        return EmbeddingHead(self.settings.pooling, self.settings.normalize)
+    def head_module(self, modules: VectorModules | None = None) -> EmbeddingHead:
+        """The head that these settings ask for, with the modules of a folder behind the pooling."""
+        return EmbeddingHead(self.settings.pooling, self.settings.normalize, modules)
+
+    def pooled_width(self, hidden_size: int) -> int:
+        """Numbers of a pooled vector, of rows so wide."""
+        return hidden_size * len(self.settings.pooling.split("+"))
 
     def check_width(self, full: int) -> None:
         """Refuse `head.widths` that are no narrower than embeddings of this width.
@@ -168,17 +176,23 @@ class SimilarityHalf:
 
 
 class EmbeddingHead(nn.Module):
-    """Pooling and normalisation, in the graph: what comes out is what a caller compares."""
+    """Pooling, what follows it, and normalisation, in the graph: what comes out is what a caller compares."""
 
-    def __init__(self, pooling: str, normalize: bool) -> None:
-        """Take the names of poolings, joined by "+", and whether vectors are divided by their length."""
+    def __init__(self, pooling: str, normalize: bool, modules: VectorModules | None = None) -> None:
+        """Take poolings, joined by "+", whether vectors are divided by their length, and the modules in between."""
         super().__init__()
-        self.pooling, self.normalize = pooling, normalize
+        self.pooling, self.normalize, self.vector_modules = pooling, normalize, modules
 
     def forward(self, hidden: Tensor, attention_mask: Tensor) -> tuple[Tensor, ...]:
         """Embeddings. *Shape*: (batch, width)."""
         vectors = pooled(hidden, attention_mask, self.pooling)
-        return (functional.normalize(vectors, dim=-1) if self.normalize else vectors,)
+        if self.vector_modules is not None:
+            vectors = self.vector_modules(vectors)
+        return (_unit(vectors, self.normalize),)
+
+
+def _unit(vectors: Tensor, normalize: bool) -> Tensor:
+    return functional.normalize(vectors, dim=-1) if normalize else vectors
 
 
 def pooled(hidden: Tensor, attention_mask: Tensor, pooling: str) -> Tensor:
@@ -291,6 +305,11 @@ def _prepare(model: Any) -> None:  # noqa: ANN401
 
 def _keep_mask(module: nn.Module, args: Any, kwargs: dict[str, Any], result: Any) -> Any:  # noqa: ANN401
     result["attention_mask"] = kwargs["attention_mask"]
+    modules = attached(module)
+    if modules is not None:
+        # Here, and not in `outputs`: processes that train together share out what a forward pass reads.
+        vectors = pooled(result.last_hidden_state.float(), kwargs["attention_mask"], modules.pooling)
+        result["vectors"] = modules(vectors)
     return result
 
 

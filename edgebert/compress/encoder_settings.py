@@ -1,0 +1,88 @@
+"""Read what sentence-transformers saves beside an encoder: how texts reach it, and what is read from it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from edgebert.compress.sentence_modules import read_object
+from edgebert.errors import CheckpointError
+
+# The first of these that says anything is the one that counts.
+FILES = tuple(
+    f"sentence_{family}_config.json"
+    for family in ("bert", "roberta", "distilbert", "camembert", "albert", "xlm-roberta", "xlnet")
+)
+# transformers writes 10 to the power of 30 for no limit.
+NO_LENGTH = 1 << 30
+TASK, MODALITIES, OUTPUT = "transformer_task", "modality_config", "module_output_name"
+# What a bundle of rows reads, and what a bundle of scores does.
+ROWS = {
+    TASK: "feature-extraction",
+    MODALITIES: {"text": {"method": "forward", "method_output_name": "last_hidden_state"}},
+}
+ROWS |= {OUTPUT: "token_embeddings"}
+SCORES = {TASK: "sequence-classification", MODALITIES: {"text": {"method": "forward", "method_output_name": "logits"}}}
+SCORES |= {OUTPUT: "scores"}
+NOT_DONE = ("processing_kwargs", "query_length", "document_length", "query_expansion", "tokenizer_name_or_path")
+# Arguments of from_pretrained, under their names before version 6 and since, and those that change no answer.
+ARGUMENTS = {
+    **dict.fromkeys(("model_args", "model_kwargs"), ("attn_implementation", "torch_dtype", "dtype", "use_safetensors")),
+    **dict.fromkeys(("tokenizer_args", "processor_kwargs"), ("use_fast",)),
+    **dict.fromkeys(("config_args", "config_kwargs"), ("attn_implementation", "torch_dtype", "dtype")),
+}
+
+
+def encoder_settings(encoder: Path) -> dict[str, Any]:
+    """Entries of the file that counts; none if there is none.
+
+    Raises:
+        CheckpointError: It is no JSON object, or its longest input is no number of tokens.
+    """
+    path, settings = _found(encoder)
+    longest = settings.get("max_seq_length")
+    if longest is not None and (isinstance(longest, bool) or not isinstance(longest, int) or longest < 1):
+        raise CheckpointError(f"{path}: max_seq_length is {longest!r}; expected a number of tokens, or null")
+    return settings
+
+
+def check_encoder_settings(encoder: Path, wanted: dict[str, Any]) -> None:
+    """Refuse what a bundle would do otherwise; `wanted` is `ROWS` or `SCORES`.
+
+    Raises:
+        CheckpointError: Names the entry.
+    """
+    path, settings = _found(encoder)
+    for entry, value in wanted.items():
+        if settings.get(entry, value) != value:
+            raise CheckpointError(f"{path}: {entry} is {settings[entry]!r:.80}; a bundle does {value!r} alone")
+    for entry in NOT_DONE:
+        if settings.get(entry):
+            raise CheckpointError(
+                f"{path}: {entry} is {settings[entry]!r:.80}, which a bundle does not do; remove the entry if the "
+                "vectors are used without it"
+            )
+    for entry, harmless in ARGUMENTS.items():
+        given = settings.get(entry) or {}
+        other = sorted(set(given) - {*harmless, "trust_remote_code"}) if isinstance(given, dict) else [str(given)]
+        if other:
+            raise CheckpointError(
+                f"{path}: {entry} has {other[0]!r:.40}, which a bundle does not do; write it into config.json or "
+                "tokenizer_config.json, and remove it here"
+            )
+
+
+def longest_input(encoder: Path) -> int | None:
+    """Longest input in tokens: the settings' own, else the tokenizer's, as version 6 saves it; None for neither."""
+    stated: int | None = encoder_settings(encoder).get("max_seq_length")
+    if stated:
+        return stated
+    longest = read_object(encoder / "tokenizer_config.json").get("model_max_length")
+    return longest if isinstance(longest, int) and 1 <= longest < NO_LENGTH else None
+
+
+def _found(encoder: Path) -> tuple[Path, dict[str, Any]]:
+    for name in FILES:
+        if settings := read_object(encoder / name):
+            return encoder / name, settings
+    return encoder / FILES[0], {}

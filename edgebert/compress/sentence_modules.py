@@ -1,0 +1,145 @@
+"""Read the modules that a sentence-transformers folder puts behind its Pooling: what each makes of a text's vector."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from edgebert.errors import CheckpointError
+
+# Class names of torch.nn without weights and without arguments, as sentence-transformers makes them.
+ACTIVATIONS = (
+    *("Identity", "Tanh", "ReLU", "GELU", "Sigmoid", "SiLU", "LeakyReLU", "ELU", "SELU", "CELU", "Softplus"),
+    *("Softsign", "Hardtanh", "ReLU6", "Hardswish", "Hardsigmoid", "Mish", "LogSigmoid", "Tanhshrink"),
+)
+DEFAULT_ACTIVATION = "torch.nn.modules.activation.Tanh"
+VECTOR = "sentence_embedding"
+KINDS = ("Dense", "LayerNorm", "Normalize", "Dropout")
+
+
+@dataclass(frozen=True)
+class VectorStep:
+    """One module behind the pooling.
+
+    Attributes:
+        kind: The module's class, or "Truncate" for `truncate_dim`.
+        inputs: Numbers that it takes; 0 for any number.
+        outputs: Numbers that it gives; 0 for as many as it takes.
+        bias: Whether a Dense module adds a bias.
+        activation: Class of torch.nn that a Dense module ends with.
+        residual: Whether a Dense module adds what it takes to what it gives.
+    """
+
+    kind: Literal["Dense", "LayerNorm", "Normalize", "Truncate"]
+    inputs: int = 0
+    outputs: int = 0
+    bias: bool = True
+    activation: str = "Identity"
+    residual: bool = False
+
+    def __str__(self) -> str:
+        """Name and sizes, as a model card shows them."""
+        if self.kind == "Truncate":
+            return f"the first {self.outputs} numbers"
+        if self.kind != "Dense":
+            return self.kind
+        residual = ", residual" if self.residual else ""
+        return f"Dense {self.inputs} to {self.outputs} ({self.activation}{residual})"
+
+    def width_after(self, width: int) -> int:
+        """Numbers that it makes of `width` numbers."""
+        return min(width, self.outputs) if self.kind == "Truncate" else self.outputs or width
+
+
+def read_step(kind: str, folder: Path) -> VectorStep | None:
+    """Read one module; None for Dropout, which does nothing to an answer.
+
+    Raises:
+        CheckpointError: Names the file, the entry and what a bundle can do.
+    """
+    config, path = read_object(folder / "config.json"), folder / "config.json"
+    for entry in ("module_input_name", "module_output_name"):
+        if config.get(entry) not in (None, VECTOR):
+            raise CheckpointError(
+                f"{path}: {entry} is {config[entry]!r:.40}, but a bundle's modules read and write {VECTOR!r}; remove "
+                "the module from modules.json, or use sentence-transformers"
+            )
+    if kind == "Dropout":
+        return None
+    if kind == "Normalize":
+        return VectorStep("Normalize")
+    if kind == "LayerNorm":
+        width = _size(config, "dimension", path)
+        return VectorStep("LayerNorm", width, width)
+    inputs, outputs = _size(config, "in_features", path), _size(config, "out_features", path)
+    bias, residual = _flag(config, "bias", True, path), _flag(config, "use_residual", False, path)
+    return VectorStep("Dense", inputs, outputs, bias, _activation(config, path), residual)
+
+
+def check_steps(steps: Sequence[VectorStep], places: Sequence[Path], width: int) -> int:
+    """Check that every module takes as many numbers as the one before gives.
+
+    Args:
+        steps: The modules, in order.
+        places: The folder of each.
+        width: Numbers that pooling gives.
+
+    Returns:
+        Numbers that the last one gives.
+
+    Raises:
+        CheckpointError: Names the module.
+    """
+    for step, place in zip(steps, places, strict=True):
+        if step.inputs not in (0, width):
+            raise CheckpointError(
+                f"{place / 'config.json'}: the {step.kind} module takes {step.inputs} numbers, but what comes before "
+                f"gives {width}; save the whole folder again, or leave head.pooling out of the recipe"
+            )
+        width = step.width_after(width)
+    return width
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """A JSON object; empty if there is no such file.
+
+    Raises:
+        CheckpointError: It is something else.
+    """
+    if not path.is_file():
+        return {}
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        found = None
+    if not isinstance(found, dict):
+        raise CheckpointError(f"{path}: not a JSON object; save the folder again with sentence-transformers")
+    return found
+
+
+def _size(config: dict[str, Any], entry: str, path: Path) -> int:
+    value = config.get(entry)
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise CheckpointError(f"{path}: {entry} is {value!r:.40}; expected a whole number of 1 or more")
+    return value
+
+
+def _flag(config: dict[str, Any], entry: str, default: bool, path: Path) -> bool:
+    value = config.get(entry, default)
+    if not isinstance(value, bool):
+        raise CheckpointError(f"{path}: {entry} is {value!r:.40}; expected true or false")
+    return value
+
+
+def _activation(config: dict[str, Any], path: Path) -> str:
+    stated = config.get("activation_function", DEFAULT_ACTIVATION)
+    package, _, name = str(stated).rpartition(".")
+    if package.partition(".")[0] != "torch" or name not in ACTIVATIONS:
+        raise CheckpointError(
+            f"{path}: activation_function is {stated!r:.80}, which a bundle does not compute; expected one of "
+            f"torch.nn: {', '.join(ACTIVATIONS)}"
+        )
+    return name
