@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import stat
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -43,12 +45,13 @@ def check_folder(folder: Path) -> None:
             not supported.
     """
     path = folder / "config.json"
+    _check_files(folder)
     if not path.is_file():
         raise CheckpointError(f"{folder}: no config.json; give a folder saved with save_pretrained")
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
         family = config.get("model_type")
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, RecursionError):
         raise CheckpointError(f"{path}: not a JSON object; save the model again with save_pretrained") from None
     try:
         family_named(family)
@@ -63,6 +66,15 @@ def check_folder(folder: Path) -> None:
         )
     check_weights(folder)
     normalizer_settings(folder)
+
+
+def _check_files(folder: Path) -> None:
+    """Refuse pipes, devices and sockets: transformers would wait for them, or read them without end."""
+    for place in folder.iterdir() if folder.is_dir() else ():
+        with contextlib.suppress(OSError):  # a link that leads nowhere
+            mode = place.stat().st_mode
+            if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+                raise CheckpointError(f"{place}: neither a file nor a folder; remove it, or copy the folder again")
 
 
 def head_labels(folder: Path) -> list[str] | None:

@@ -134,7 +134,7 @@ def module_kinds(folder: Path) -> list[tuple[str, Path]]:
         entries = json.loads(path.read_text(encoding="utf-8"))
         found = [(_kind(str(entry["type"])), folder / str(entry["path"])) for entry in entries]
         names = [str(entry["name"]) for entry in entries]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         raise CheckpointError(f"{path}: not a list of modules; save the folder again") from None
     for _, place in found:
         if folder.resolve() not in (place.resolve(), *place.resolve().parents):

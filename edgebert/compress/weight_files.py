@@ -86,7 +86,7 @@ def _shards(folder: Path) -> list[Path]:
     try:
         placed = json.loads(path.read_text(encoding="utf-8"))["weight_map"]
         names = sorted(set(placed.values()))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise CheckpointError(f"{path}: not an index of weights; save the model again with save_pretrained") from None
     for name in names:
         if not isinstance(name, str) or Path(name).name != name:

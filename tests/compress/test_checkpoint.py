@@ -1,6 +1,7 @@
 """Model folders: what is refused, and with which words; what is taken."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -33,6 +34,21 @@ def test_a_missing_part_is_named(folder: Path, remove: list[str], says: str) -> 
     for name in remove:
         (folder / name).unlink(missing_ok=True)
     with pytest.raises(CheckpointError, match=says):
+        checkpoint.check_folder(folder)
+
+
+@pytest.mark.parametrize("name", ["config.json", "tokenizer_config.json", "model.safetensors", "added_tokens.json"])
+def test_a_pipe_or_a_device_in_a_file_s_place_is_refused(folder: Path, name: str) -> None:
+    for make in (os.mkfifo, lambda place: place.symlink_to("/dev/zero")):
+        (folder / name).unlink(missing_ok=True)
+        make(folder / name)
+        with pytest.raises(CheckpointError, match=rf"{name}: neither a file nor a folder; remove it"):
+            checkpoint.check_folder(folder)
+
+
+def test_a_config_that_is_nested_without_end_is_refused(folder: Path) -> None:
+    (folder / "config.json").write_text("[" * 100_000)
+    with pytest.raises(CheckpointError, match="not a JSON object"):
         checkpoint.check_folder(folder)
 
 

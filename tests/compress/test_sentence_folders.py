@@ -228,6 +228,23 @@ def test_what_a_bundle_cannot_do_is_refused_by_entry(
         read_sentence_folder(folder)
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("modules.json", "[" * 100_000, "not a list of modules"),
+        ("1_Pooling/config.json", "[" * 100_000, "not a JSON object"),
+        ("config_sentence_transformers.json", '{"a":' * 100_000, "not a JSON object"),
+    ],
+)
+def test_a_file_that_is_nested_without_end_is_refused(
+    name: str, content: str, says: str, plain_folder: Path, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(plain_folder, tmp_path / "model"))
+    (folder / name).write_text(content)
+    with pytest.raises(CheckpointError, match=says):
+        read_sentence_folder(folder)
+
+
 @pytest.mark.parametrize("kind", ["CNN", "WeightedLayerPooling"])
 def test_a_module_that_is_not_exported_is_named(
     kind: str, plain_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
