@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Protocol, Self, overload
 
 import numpy as np
 
-from edgebert.errors import InputError, TextError
+from edgebert.errors import BundleError, InputError, TextError
 from edgebert.examples import Example
 from edgebert.runtime.encode import Encoded
 from edgebert.runtime.origin import Origin, reopen
@@ -167,11 +167,17 @@ class Model:
         return self.outputs([window for several in self._windows(texts) for window in several], batch_size)
 
     def outputs(self, encoded: Sequence[Encoded], batch_size: int = 32) -> list[Outputs]:
-        """Raw outputs of the graph for every window, without the batch axis and without padding."""
+        """Raw outputs of the graph for every window, without the batch axis and without padding.
+
+        Raises:
+            BundleError: The graph gives outputs of another shape than its task reads.
+        """
         results: list[Outputs] = [()] * len(encoded)
         for chosen in self._open_session().batching.plan([len(window.ids) for window in encoded], batch_size):
             windows = [encoded[at] for at in chosen]
-            rows = split_batch(self.run_encoded(windows), windows, self.task.OUTPUTS)
+            found = self.run_encoded(windows)
+            self._check_shapes(found, windows)
+            rows = split_batch(found, windows, self.task.OUTPUTS)
             for at, row in zip(chosen, rows, strict=True):
                 results[at] = row
         return results
@@ -184,6 +190,19 @@ class Model:
             ValueError: Their lengths differ, and the session does not pad.
         """
         return self._open_session().run(padded_inputs(encoded, self._inputs, self._pad_id))
+
+    def _check_shapes(self, outputs: Outputs, windows: Sequence[Encoded]) -> None:
+        """Refuse outputs that the task cannot read: a graph may declare other shapes than it gives."""
+        longest = max(len(window.ids) for window in windows)
+        for (name, per_token), output, width in zip(self.task.OUTPUTS.items(), outputs, self.task.widths, strict=True):
+            axes = 2 if per_token else 1
+            rows, rest = output.shape[:axes], output.shape[axes:]
+            whole = len(rows) == axes and rows[0] == len(windows) and (not per_token or rows[1] >= longest)
+            if not whole or len(rest) > 1 or (width is not None and rest != (width,)):
+                raise BundleError(
+                    f"the graph gives {name} in the shape {output.shape} for {len(windows)} text(s) of up to {longest} "
+                    "tokens, which its task cannot read; export the bundle again"
+                )
 
     def run_on(self, session: Session) -> None:
         """Answer with another session of the same graph from now on."""

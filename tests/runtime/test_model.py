@@ -68,6 +68,7 @@ class Windowed:
     """A task whose texts are read in windows of eight tokens that share two."""
 
     OUTPUTS: ClassVar = {"tokens": False, "ids": True}
+    widths: ClassVar = (1, None)
 
     def __init__(self, encoder: TextEncoder) -> None:
         self.encoder = encoder

@@ -2,12 +2,14 @@
 
 import copy
 import pickle
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from small_bundle import write_small_bundle
 
@@ -22,6 +24,28 @@ TEXTS = ["a b", "a b a b a b", "b"]
 @pytest.fixture
 def bundle(tmp_path: Path) -> Path:
     return write_small_bundle(tmp_path / "small")
+
+
+class ShapedSession:
+    """Answers with zeros of a shape."""
+
+    batching = ANY_LENGTHS
+
+    def __init__(self, *shape: int) -> None:
+        self.shape = shape
+
+    def run(self, inputs: dict[str, Any]) -> Any:
+        return (np.zeros(self.shape, dtype=np.float32),)
+
+
+@pytest.mark.parametrize("shape", [(), (2,), (1, 1), (1, 3), (2, 2), (1, 1, 2), (0, 2)])
+def test_a_graph_that_answers_in_another_shape_is_refused(shape: tuple[int, ...], bundle: Path) -> None:
+    model = edgebert.load(bundle)
+    model.run_on(ShapedSession(1, 2))
+    assert model("a b").label == "short"
+    model.run_on(ShapedSession(*shape))
+    with pytest.raises(BundleError, match=rf"gives logits in the shape {re.escape(str(shape))} for 1 text"):
+        model("a b")
 
 
 class NoSession:
