@@ -1,13 +1,15 @@
 """What came from a bundle, a result or a user is shown on one line, and no terminal obeys it."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from manifests import rewrite, small_bundle
 
 from edgebert.cli import main
-from edgebert.commands.output import note, table, write, write_json
+from edgebert.commands.output import note, table, write, write_json, write_json_line
 from edgebert.escape import escaped
 from edgebert.exporters.card import model_card
 from edgebert.measure.progress import Terminal
@@ -49,6 +51,15 @@ def test_json_is_escaped_as_json_and_reads_as_it_was(capsys: pytest.CaptureFixtu
     assert out.replace("\n", "").isprintable()
     write_json("ä")
     assert capsys.readouterr().out == '"ä"\n'
+
+
+@pytest.mark.parametrize("writer", [write_json, write_json_line])
+def test_a_number_that_json_does_not_have_is_null(
+    writer: Callable[[Any], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    writer({"scores": {"a": float("nan"), "b": 0.5}, "embedding": (float("inf"), -float("inf"), 1)})
+    found = json.loads(capsys.readouterr().out, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+    assert found == {"scores": {"a": None, "b": 0.5}, "embedding": [None, None, 1]}
 
 
 def test_labels_of_a_bundle_are_escaped_wherever_they_are_shown(

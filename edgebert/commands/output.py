@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -11,7 +12,11 @@ from edgebert.escape import escaped
 
 
 def write_json(document: Any) -> None:  # noqa: ANN401
-    """Write one JSON document to stdout; what its encoding lacks or a terminal obeys is escaped."""
+    """Write one JSON document to stdout; what its encoding lacks or a terminal obeys is escaped.
+
+    NaN and infinity, which a broken graph may answer and JSON does not have, become null.
+    """
+    document = _finite(document)
     text = json.dumps(document, indent=2, ensure_ascii=False)
     if encodable(text) != text or escaped(text, "\n") != text:
         text = json.dumps(document, indent=2)
@@ -20,10 +25,20 @@ def write_json(document: Any) -> None:  # noqa: ANN401
 
 def write_json_line(document: Any) -> None:  # noqa: ANN401
     """Write a JSON document to stdout as one line; what ends a line elsewhere or a terminal obeys is escaped."""
+    document = _finite(document)
     text = json.dumps(document, ensure_ascii=False)
     if encodable(text) != text or escaped(text) != text:
         text = json.dumps(document)
     sys.stdout.write(text + "\n")
+
+
+def _finite(value: Any) -> Any:  # noqa: ANN401
+    """The value with None in the place of every number that is not finite."""
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def write(text: str) -> None:
