@@ -82,7 +82,7 @@ def test_an_unknown_label_is_named_on_one_line(tmp_path: Path, capsys: pytest.Ca
     bundle = small_bundle(tmp_path / "bundle")
     rewrite(bundle, labels=[EVIL, "pos"])
     (tmp_path / "rows.jsonl").write_text(json.dumps({"text": "a", "label": EVIL + "?"}) + "\n")
-    assert main(["evaluate", str(bundle), "--data", str(tmp_path / "rows.jsonl")]) == 2
+    assert main(["evaluate", str(bundle), "--data", str(tmp_path / "rows.jsonl")]) == 0
     err = capsys.readouterr().err
     assert err.count("\n") == 1
     assert err[:-1].isprintable()
