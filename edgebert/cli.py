@@ -160,6 +160,7 @@ def _predict(commands: Commands, common: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--jsonl", action="store_true", help="write one JSON object a line, each as soon as its text is answered"
     )
+    _columns(command, "--input", labelled=False)
     _runtime(command)
 
 
@@ -172,6 +173,7 @@ def _evaluate(commands: Commands, common: argparse.ArgumentParser) -> None:
         required=True,
         help="labelled file, with the columns that the bundle was made from, or text, text_pair and label",
     )
+    _columns(command, "--data")
     command.add_argument(
         "--by-label",
         action="store_true",
@@ -187,6 +189,7 @@ def _bench(commands: Commands, common: argparse.ArgumentParser) -> None:
     command.set_defaults(estimate_or_bundle=[])
     command.add_argument("bundle", metavar="BUNDLE", nargs="+", help="bundle folders")
     command.add_argument("--data", help="text of natural lengths; labelled, it gives quality too")
+    _columns(command, "--data")
     _strict_labels(command, "a file")
     command.add_argument("--suite", help="what to measure: a TOML file (bench/suites/), or the default suite")
     command.add_argument(
@@ -270,6 +273,25 @@ def _doctor(commands: Commands, common: argparse.ArgumentParser) -> None:
         "tell what is installed, what is missing, and what this machine can do",
         "edgebert doctor",
     )
+
+
+def _columns(command: argparse.ArgumentParser, file: str, labelled: bool = True) -> None:
+    """Options that name columns of a data file; without labels, the file has texts alone."""
+    command.set_defaults(label_column="", tags_column="")
+    group = command.add_argument_group(
+        f"columns of {file}",
+        "Names in a header, JSON keys, or numbers from 1 with --no-header. The rest is as in the bundle's own data.",
+    )
+    words = ", words or a question; of CoNLL columns its number, from 0" if labelled else " or a question"
+    group.add_argument("--text-column", default="", metavar="NAME", help=f"the text{words}")
+    group.add_argument("--pair-column", default="", metavar="NAME", help="the second text, or the context")
+    if labelled:
+        group.add_argument("--label-column", default="", metavar="NAME", help="label, score, intent or answers")
+        tags = "tags or entities; of CoNLL columns its number, from 0 or from -1 backwards"
+        group.add_argument("--tags-column", default="", metavar="NAME", help=tags)
+    delimiters = ["tab", "comma", "semicolon", "pipe"]
+    group.add_argument("--delimiter", default="suffix", choices=delimiters, help="of a table (default: by its suffix)")
+    group.add_argument("--no-header", action="store_true", help="a table whose first line is a row")
 
 
 def _strict_labels(command: argparse.ArgumentParser, what: str) -> None:

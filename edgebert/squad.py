@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from json import JSONDecodeError
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from edgebert.errors import DataError
 from edgebert.examples import Example, data_format, json_lines, read_text
+from edgebert.named import renamed
 from edgebert.strict_json import parse_data
 
 FORMATS = (".json", ".jsonl")
@@ -27,7 +28,9 @@ class Answer:
     start: int
 
 
-def read_squad(path: Path, misplaced: Misplaced = "refuse", answered: bool = True) -> list[Example]:
+def read_squad(
+    path: Path, misplaced: Misplaced = "refuse", answered: bool = True, keys: Mapping[str, str] | None = None
+) -> list[Example]:
     """Read every question of a data file.
 
     Args:
@@ -37,6 +40,7 @@ def read_squad(path: Path, misplaced: Misplaced = "refuse", answered: bool = Tru
             its nearest occurrence, drops it where there is none, leaves out questions that lose every answer so, and
             counts all that on stderr.
         answered: Whether to read the answers.
+        keys: Of JSON Lines, names of the keys `question`, `context` and `answers` where they are others.
 
     Returns:
         Examples with the question as text and the context as pair. The label is a tuple of `Answer`, empty where the
@@ -50,7 +54,7 @@ def read_squad(path: Path, misplaced: Misplaced = "refuse", answered: bool = Tru
     suffix = data_format(path, FORMATS)
     text, placing = read_text(path), _Placing(misplaced)
     examples = []
-    for question in _squad(path, text) if suffix == ".json" else _rows(path, text):
+    for question in _squad(path, text) if suffix == ".json" else _rows(path, text, keys or {}):
         answers = question.answers() if answered else None
         label = None if answers is None else placing.placed(answers, question.context, question.place)
         if label or not answers:
@@ -138,9 +142,10 @@ def _squad(path: Path, text: str) -> Iterator[_Question]:
                 yield _question(row, context, "answer_start", number, place)
 
 
-def _rows(path: Path, text: str) -> Iterator[_Question]:
+def _rows(path: Path, text: str, keys: Mapping[str, str]) -> Iterator[_Question]:
     """Questions of JSON Lines."""
-    for number, row in json_lines(path, text):
+    for number, given in json_lines(path, text):
+        row = renamed(given, keys, f"{path}: line {number}")
         place = f"{path}: line {number}" + (f": question {_short(row['id'])}" if "id" in row else "")
         yield _question(row, _member(row, "context", str, place), "start", number, place)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from edgebert.bundle import check_folder
 from edgebert.commands.bench_details import add_details, show_details
 from edgebert.commands.bench_tables import show
-from edgebert.commands.output import note, write_json
+from edgebert.commands.output import named_columns, note, write_json
 from edgebert.errors import InputError, RunError
 from edgebert.measure.agreement import agree
 from edgebert.measure.bench import Workload, bench, read_workload
@@ -24,6 +24,7 @@ from edgebert.measure.suite import Suite, read_suite
 from edgebert.measure.targets import open_target
 from edgebert.measure.unknown import check_labels, note_of, unknown_labels
 from edgebert.measure.variants import Variant, find_baseline, variants_of
+from edgebert.named import OPTIONS
 from edgebert.runtime.contract import read_bundle
 from edgebert.runtime.tasks import device_half
 from edgebert.target import Target, profile_names, read_target
@@ -41,7 +42,10 @@ def run(arguments: argparse.Namespace) -> int:
     bundles = [Path(folder).resolve() for folder in folders]
     suite = read_suite(Path(arguments.suite) if arguments.suite else None)
     manifest = read_bundle(bundles[0])
-    workload = read_workload(Path(arguments.data), manifest, bundles[0]) if arguments.data else None
+    named = named_columns(arguments)
+    if not arguments.data:
+        named.refuse(tuple(OPTIONS), "no --data is given")
+    workload = read_workload(Path(arguments.data), manifest, bundles[0], named) if arguments.data else None
     variants = variants_of(bundles, find_baseline(bundles[0], arguments.baseline), arguments.stages, suite)
     if workload:
         _check_labels(workload, variants, arguments.strict_labels)
@@ -102,7 +106,7 @@ def _check_labels(workload: Workload, variants: list[Variant], strict: bool) -> 
     """
     said = set()
     for variant in variants:
-        rows = read_texts(workload.path, variant.manifest)
+        rows = read_texts(workload.path, variant.manifest, workload.named)
         task = device_half(variant.manifest["task"]).TASK(variant.manifest, None)
         unknown = unknown_labels(task, rows)
         if strict:

@@ -8,7 +8,7 @@ from typing import Any
 
 import edgebert
 from edgebert.bundle import read_manifest
-from edgebert.commands.output import note, table, write, write_json
+from edgebert.commands.output import named_columns, note, table, write, write_json
 from edgebert.errors import InputError
 from edgebert.escape import escaped
 from edgebert.measure.by_label import Breakdown, ByLabel
@@ -24,7 +24,7 @@ def run(arguments: argparse.Namespace) -> int:
     kinds = _breakdowns(Path(arguments.bundle)) if arguments.by_label else ()
     model: Model = edgebert.load(arguments.bundle, runtime=arguments.runtime, threads=arguments.threads)
     path = Path(arguments.data)
-    rows = read_rows(path, model.manifest)
+    rows = read_rows(path, model.manifest, named_columns(arguments))
     unknown = unknown_labels(model.task, rows)
     if arguments.strict_labels:
         check_labels(unknown, model.task)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import math
 import sys
@@ -9,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from edgebert.escape import escaped
+from edgebert.named import Named
 
 
 def write_json(document: Any) -> None:  # noqa: ANN401
@@ -49,6 +51,18 @@ def write(text: str) -> None:
 def note(text: str) -> None:
     """Write a remark of one line, which is not the answer, to stderr."""
     sys.stderr.write(escaped(text, "\t") + "\n")
+
+
+def named_columns(arguments: argparse.Namespace) -> Named:
+    """Columns of a data file that the command line names."""
+    return Named(
+        arguments.text_column,
+        arguments.pair_column,
+        arguments.label_column,
+        arguments.tags_column,
+        arguments.delimiter,
+        not arguments.no_header,
+    )
 
 
 def encodable(text: str) -> str:

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import edgebert
-from edgebert.commands.output import note, write, write_json, write_json_line
+from edgebert.commands.output import named_columns, note, write, write_json, write_json_line
 from edgebert.errors import DataError, InputError
 from edgebert.escape import escaped
 from edgebert.examples import Columns, Example, read_by_first, read_examples
-from edgebert.measure.data import unlabelled
+from edgebert.measure.data import check_named, unlabelled
+from edgebert.named import OPTIONS, Named
 from edgebert.runtime.encode import MAX_CHARACTERS
 from edgebert.runtime.model import Model, Text
 from edgebert.runtime.tasks import device_half
@@ -35,6 +36,9 @@ def run(arguments: argparse.Namespace) -> int:
         raise InputError("both --text-pair and --context are given; they are two names of the second text, give one")
     if arguments.json and arguments.jsonl:
         raise InputError("both --json and --jsonl are given; give one of them")
+    named = named_columns(arguments)
+    if not arguments.input:
+        named.refuse(tuple(OPTIONS), "no --input is given")
     second = arguments.text_pair if arguments.context is None else arguments.context
     model = edgebert.load(arguments.bundle, runtime=arguments.runtime, threads=arguments.threads)
     answers = _answers(model, arguments, second)
@@ -60,7 +64,9 @@ def _write_line(text: Text, answer: Any) -> None:  # noqa: ANN401
 def _answers(model: Model, arguments: argparse.Namespace, second: str | None) -> Iterable[tuple[Text, Any]]:
     """Texts and what the model says to each."""
     if arguments.input:
-        return _to_rows(model, _with_second(_rows(Path(arguments.input), model.manifest), second))
+        return _to_rows(
+            model, _with_second(_rows(Path(arguments.input), model.manifest, named_columns(arguments)), second)
+        )
     if arguments.text:
         texts = [text if second is None else (text, second) for text in arguments.text]
         # One at a time, as a device answers: dynamic INT8 takes one scale for all that run together.
@@ -112,14 +118,15 @@ def _to_lines(model: Model, second: str | None) -> Iterator[tuple[Text, Any]]:
         raise InputError(NO_TEXT)
 
 
-def _rows(path: Path, manifest: dict[str, Any]) -> list[Example]:
-    """Texts under the names of the data that the bundle was made from, or under the usual ones."""
+def _rows(path: Path, manifest: dict[str, Any], named: Named) -> list[Example]:
+    """Texts under the names that are given, those of the data that the bundle was made from, or the usual ones."""
+    check_named(path, manifest, named, texts_only=True)
     first, pair = getattr(device_half(manifest["task"]), "KEYS", ("text", "text_pair"))
-    if manifest["segments"] == 1 and _has_pairs(path, Columns(first, pair, "")):
+    if manifest["segments"] == 1 and not named.text and _has_pairs(path, Columns(first, pair, "")):
         raise InputError(f"{path}: has pairs ('{pair}'), but this bundle takes single texts; leave it out")
-    by = unlabelled(manifest)
+    by = unlabelled(manifest, named)
     if first != "text":
-        by = [Columns(first, pair, ""), Columns("text", "text_pair", ""), *by]
+        by = [*map(named.over, (Columns(first, pair, ""), Columns("text", "text_pair", ""))), *by]
     return read_by_first(by, lambda columns: read_examples(path, columns))
 
 

@@ -62,6 +62,7 @@ def agree(
             "length": 0,
             "texts": workload.inputs[:1],
             "data": str(workload.path.resolve()),
+            "named": asdict(workload.named),
             "metric": variant.manifest["data"]["metric"],
         }
         progress(f"[{2 * number - 1}/{2 * len(variants)}] {variant.name}: answers, here")

@@ -35,6 +35,7 @@ from edgebert.measure.unknown import Unknown, gold
 from edgebert.measure.variants import Variant
 from edgebert.measure.verdict import saturating, verdict
 from edgebert.measure.waterfall import waterfall
+from edgebert.named import Named
 from edgebert.runtime.contract import open_encoder
 from edgebert.runtime.tasks import device_half
 
@@ -48,7 +49,7 @@ Progress = Callable[[Step], None]
 class Workload:
     """The inputs that every variant answers, where they came from, and what is right where that is known.
 
-    `unknown` are labels that the bundle does not have.
+    `unknown` are labels that the bundle does not have, `named` columns of the file that a user named.
     """
 
     examples: list[Example]
@@ -56,6 +57,7 @@ class Workload:
     sha256: str
     inputs: list[Any]
     unknown: Unknown = field(default_factory=Unknown)
+    named: Named = field(default_factory=Named)
 
     @property
     def source(self) -> str:
@@ -68,7 +70,9 @@ class Workload:
         return plain | ({"unknown_labels": self.unknown.as_dict()} if self.unknown.rows else {})
 
 
-def read_workload(path: Path, manifest: dict[str, Any], bundle: Path | None = None) -> Workload:
+def read_workload(
+    path: Path, manifest: dict[str, Any], bundle: Path | None = None, named: Named | None = None
+) -> Workload:
     """Read the inputs of a data file, and what is right about them where it has the label column of the bundle's data.
 
     With the bundle's folder every text is encoded as well, so that one that cannot be is told before anything is run.
@@ -77,7 +81,8 @@ def read_workload(path: Path, manifest: dict[str, Any], bundle: Path | None = No
         DataError: The file cannot be used, or holds a text that cannot be encoded or a row without a label beside
             labelled ones.
     """
-    examples = read_texts(path, manifest)
+    named = named or Named()
+    examples = read_texts(path, manifest, named)
     encoder = None
     if bundle:
         check_files(bundle, manifest, hashes=False)
@@ -90,7 +95,8 @@ def read_workload(path: Path, manifest: dict[str, Any], bundle: Path | None = No
         if encoder:
             with example.told():
                 task.encode(task.given(example))
-    return Workload(examples, path, fingerprint(path), [_plain(task.given(example)) for example in examples], unknown)
+    inputs = [_plain(task.given(example)) for example in examples]
+    return Workload(examples, path, fingerprint(path), inputs, unknown, named)
 
 
 def bench(
@@ -261,6 +267,7 @@ class _Bench:
         if part.scenario == "quality":
             assert self.workload is not None
             job |= {"data": str(self.workload.path.resolve()), "metric": variant.manifest["data"]["metric"]}
+            job["named"] = asdict(self.workload.named)
         return job
 
     def _sampled_texts(self, scenario: str) -> list[Any]:

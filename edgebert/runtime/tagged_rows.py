@@ -10,6 +10,7 @@ from typing import Any
 from edgebert.conll import looks_like_columns, read_conll
 from edgebert.errors import DataError
 from edgebert.examples import Columns, Example, json_lines, read_examples, read_text
+from edgebert.named import OPTIONS, column_number, named_of, renamed
 from edgebert.runtime.tagging import Settings
 from edgebert.runtime.words import split_words
 from edgebert.slots import read_slots, slot_folder
@@ -28,6 +29,11 @@ def read_tagged(path: Path, columns: Columns, settings: Settings, with_intents: 
     Raises:
         DataError: The file cannot be used; the message names file, line, value and what was expected.
     """
+    named = named_of(columns)
+    if not path.name.lower().removesuffix(".gz").endswith(".jsonl"):
+        token = column_number(named.text, "--text-column", settings.token_column)
+        tag = column_number(named.tags or named.label, "--tags-column", settings.tag_column)
+        settings = replace(settings, token_column=token, tag_column=tag)
     check = TagCheck(path, settings.scheme, settings.invalid_tags)
     folder, suffix = slot_folder(path), Path(path.name.removesuffix(".gz")).suffix.lower()
     if folder is not None:
@@ -35,6 +41,7 @@ def read_tagged(path: Path, columns: Columns, settings: Settings, with_intents: 
     elif suffix == ".jsonl":
         examples = _Jsonl(path, columns, settings, check, with_intents).read()
     elif suffix == ".txt" and not looks_like_columns(path, settings.tag_column):
+        named.refuse(tuple(OPTIONS), f"{path}: has no columns, one text a line")
         examples = read_examples(path, Columns(columns.text, label=""))
     elif with_intents:
         read_text(path)  # raises where there is no such file, or no text in it
@@ -50,7 +57,7 @@ class _Jsonl:
 
     def __init__(self, path: Path, columns: Columns, settings: Settings, check: TagCheck, with_intents: bool) -> None:
         self.path, self.text_key, self.settings = path, columns.text, settings
-        self.check, self.with_intents = check, with_intents
+        self.check, self.with_intents, self.named = check, with_intents, named_of(columns)
         self.cut, self._first_cut = 0, ""
 
     def read(self) -> list[Example]:
@@ -67,7 +74,8 @@ class _Jsonl:
             )
         return examples
 
-    def _row(self, number: int, row: dict[str, Any]) -> Example:
+    def _row(self, number: int, given: dict[str, Any]) -> Example:
+        row = self._renamed(number, given) if self.named.given() else given
         if "words" in row:
             words, tags = self._words(number, row["words"]), row.get("tags")
             tags = None if tags is None else self._tags(number, tags, len(words))
@@ -76,6 +84,19 @@ class _Jsonl:
         checked = None if tags is None else self.check(tags, [number] * len(tags))
         label = self._with_intent(number, row, checked) if self.with_intents else checked
         return Example(" ".join(words), None, label, number, str(self.path), tuple(words))
+
+    def _renamed(self, number: int, given: dict[str, Any]) -> dict[str, Any]:
+        """A row with the columns that are named under their usual keys: a list of words is no text."""
+        named, place = self.named, f"{self.path}: line {number}"
+        tags = named.tags if self.with_intents else named.tags or named.label
+        row = renamed(given, {"intent": named.label if self.with_intents else "", "text": named.text}, place)
+        if named.text:
+            usual = "words" if isinstance(row["text"], list) else "text"
+            row = {key: value for key, value in row.items() if key not in ("words", "text")} | {usual: row["text"]}
+        if not tags:
+            return row
+        held = renamed(row, {"tags" if "words" in row else SPAN_KEYS[0]: tags}, place)
+        return {key: value for key, value in held.items() if key != SPAN_KEYS[1]} if "words" not in row else held
 
     def _words(self, number: int, words: object) -> list[str]:
         if not isinstance(words, list) or not words or not all(isinstance(word, str) and word for word in words):
@@ -101,7 +122,7 @@ class _Jsonl:
 
     def _stretches(self, number: int, row: dict[str, Any]) -> tuple[list[str], list[str] | None]:
         """Words of a text, and the tags for its stretches."""
-        text = row.get(self.text_key, row.get("text"))
+        text = row["text"] if self.named.text else row.get(self.text_key, row.get("text"))
         if not isinstance(text, str) or not text.strip():
             raise self._error(number, f"'{self.text_key}' is {text!r:.60}", "a text that is not blank, or 'words'")
         places = split_words(text)

@@ -39,7 +39,7 @@ def test_a_file_without_labels_gives_its_texts(columns: dict[str, Any], content:
             NAMED,
             "review\tlabel\na good film\t1\n",
             "no column 'sentence'; the header has: 'review', 'label'; "
-            "this bundle reads the columns sentence, label or the columns text, label",
+            "this bundle reads the columns sentence, label or the columns text, label; --text-column",
         ),
         (NUMBERED, "a good film\n", "no column 'text'"),
         (NAMED, "sentence\tlabel\na good film\n", "1 columns in"),

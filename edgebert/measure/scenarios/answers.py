@@ -11,6 +11,7 @@ import numpy as np
 from edgebert.measure.data import read_texts
 from edgebert.measure.quality import Answers, measure_quality
 from edgebert.measure.unknown import gold
+from edgebert.named import Named
 from edgebert.runtime.model import Model
 from edgebert.runtime.session import Outputs
 from edgebert.runtime.tasks import device_half
@@ -30,7 +31,7 @@ def work(model: Model, job: dict[str, Any], call: Callable[[int], object]) -> di
         DataError: The file cannot be used.
     """
     task, predicted, outputs, not_finite = model.task, [], [], []
-    examples = read_texts(Path(job["data"]), model.manifest)
+    examples = read_texts(Path(job["data"]), model.manifest, Named(**job.get("named", {})))
     expected, unknown = gold(task, [example for example in examples if example.label is not None])
     for example in examples:
         given = task.given(example)

@@ -8,13 +8,14 @@ from typing import Any
 
 from edgebert.measure.data import read_rows
 from edgebert.measure.quality import answer, metric_of, quality_of
+from edgebert.named import Named
 from edgebert.runtime.model import Model
 
 
 def work(model: Model, job: dict[str, Any], call: Callable[[int], object]) -> dict[str, Any]:
     """The metric with its interval, and the metric's table of every text."""
     metric = metric_of(model.manifest["task"], job["metric"])
-    answers = answer(model, read_rows(Path(job["data"]), model.manifest))
+    answers = answer(model, read_rows(Path(job["data"]), model.manifest, Named(**job.get("named", {}))))
     table = metric.table(answers.expected, answers.predicted)
     quality = quality_of(job["metric"], metric, table).as_dict() | answers.counted()
     return {"quality": quality, "table": table.tolist()}

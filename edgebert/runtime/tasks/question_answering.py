@@ -15,6 +15,7 @@ import numpy as np
 from edgebert.errors import DataError, TextError
 from edgebert.examples import Columns, Example
 from edgebert.measure.metrics import Metric, Table
+from edgebert.named import named_of
 from edgebert.runtime.encode import Encoded, TextEncoder
 from edgebert.runtime.model import Text
 from edgebert.runtime.prediction import Prediction
@@ -101,7 +102,9 @@ class FoundAnswer(Prediction):
 
 def read(path: Path, columns: Columns, settings: Settings) -> list[Example]:
     """Questions of a SQuAD document or of JSON Lines; the label is a tuple of answers, empty where there is none."""
-    return read_squad(path, settings.misplaced_answers, answered=bool(columns.label))
+    named = named_of(columns)
+    keys = {"question": named.text, "context": named.text_pair, "answers": named.label}
+    return read_squad(path, settings.misplaced_answers, answered=bool(columns.label), keys=keys)
 
 
 class QuestionAnswering:
