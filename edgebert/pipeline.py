@@ -6,7 +6,7 @@ import hashlib
 import shutil
 import sys
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -52,7 +52,7 @@ from edgebert.exporters.candidates import Candidate, choose
 from edgebert.exporters.fp16 import VERSION as FP16_VERSION
 from edgebert.exporters.fp16 import fp16_graph
 from edgebert.exporters.graphs import VERSION as GRAPH_VERSION
-from edgebert.exporters.graphs import GraphJob, full_precision_graph
+from edgebert.exporters.graphs import GraphJob, full_precision_graph, graph_quality
 from edgebert.exporters.int8 import VERSION as INT8_VERSION
 from edgebert.exporters.int8 import quantized_graph
 from edgebert.measure.environment import environment
@@ -128,14 +128,14 @@ class _Build:
         self.recipe = recipe = _as_folder_says(recipe, given, found)
         self.checkpoint = encoder_folder(given)
         checkpoint.check_folder(self.checkpoint)
-        tokenizer = checkpoint.load_tokenizer(self.checkpoint)
+        self.run_constants = Run(recipe.task, recipe.metric, recipe.seed, recipe.data.max_length)
+        tokenizer = self.run_constants.loaded.tokenizer(self.checkpoint)
         check_vocabulary(self.checkpoint, tokenizer, checkpoint.load_config(self.checkpoint).vocab_size)
         self.vector_modules, width = None, None
         if found is not None and found.steps:
             width = _vector_width(self.checkpoint, recipe, found)
             self.vector_modules = load_vector_modules(recipe.head["pooling"], found.steps, found.places)
-        check_fit(self.checkpoint, recipe, width)
-        self.run_constants = Run(recipe.task, recipe.metric, recipe.seed, recipe.data.max_length)
+        check_fit(self.checkpoint, recipe, width, tokenizer)
         replaced = recipe.finetune is not None and recipe.finetune.when == "always"
         head = None if replaced else checkpoint.head_labels(self.checkpoint)
         if recipe.task == "token-classification" and head is not None:
@@ -146,11 +146,13 @@ class _Build:
             self.data = replace(self.data, labels=replace(self.data.labels, extra=extra))
         self.precision = quantization(recipe, target)
         self.done: list[Done] = []
+        self.final = (Path(), "")
 
     def run(self) -> Built:
         teacher = self._teacher()
         chain = self._compressed(teacher)
         last = chain[-1]
+        self.final = (last.folder, self.recipe.export.graph)
         fast = self._graph(last, self.recipe.export.graph)
         if self.precision == "measure":
             last = self._chosen(last, fast)
@@ -171,7 +173,7 @@ class _Build:
         of: str = "",
     ) -> Done:
         """Run a stage, or take it from an earlier run; one with settings of a training takes part in all processes."""
-        constants = {"run": asdict(self.run_constants), "facts": self.data.facts()}
+        constants = {"run": self.run_constants.facts(), "facts": self.data.facts()}
         ran = conditions(tools, training)
         done = self.workdir.run(name, version, {**constants, **inputs}, action, ran, training is not None, of)
         self.done.append(done)
@@ -198,10 +200,10 @@ class _Build:
         return Step("finetune", done.folder, (done.report,))
 
     def _given(self) -> Step:
-        inputs, modules = {"model": self._source_hash()}, self.vector_modules
-        action = partial(
-            checkpoint.take_over, self.checkpoint, self.recipe.task, self.data.label_names, modules=modules
-        )
+        inputs = {"model": self._source_hash()}
+        arguments = (self.checkpoint, self.recipe.task, self.data.label_names)
+        tokenizer = self.run_constants.loaded.tokenizer(self.checkpoint)
+        action = partial(checkpoint.take_over, *arguments, modules=self.vector_modules, tokenizer=tokenizer)
         return Step("checkpoint", self._stage("take-over", checkpoint.VERSION, inputs, action, CHECKPOINT).folder, ())
 
     def _compressed(self, teacher: Step) -> list[Step]:
@@ -279,7 +281,18 @@ class _Build:
         inputs = {"model": model_hash(step.folder), "kind": kind, "segments": self.data.segments}
         inputs |= {"parity": self.recipe.export.parity_samples, **self._data_inputs(*SPLITS)}
         action = partial(full_precision_graph, job, kind)
-        return self._stage("graph", GRAPH_VERSION, inputs, action, GRAPH, of=f"{step.name}, {kind}")
+        of = f"{step.name}, {kind}"
+        graph = self._stage("graph", GRAPH_VERSION, inputs, action, GRAPH, of=of)
+        # A stage before the graph that the bundle is made of is scored only where asked: `bench --stages` does it too.
+        asked = self.recipe.export.score_stages or (step.folder, kind) == self.final
+        return self._scored(step, graph, of) if asked and (self.data.validation or self.data.test) else graph
+
+    def _scored(self, step: Step, graph: Done, of: str) -> Done:
+        """A full-precision graph with its quality in its report."""
+        action = partial(graph_quality, self._job(step), graph.folder, graph.report)
+        inputs = {**self._graph_inputs(step, graph), "head": graph.report.metrics["head"]}
+        scored = self._stage("score", GRAPH_VERSION, inputs, action, GRAPH, of=of).report.metrics
+        return replace(graph, report=replace(graph.report, metrics={**graph.report.metrics, **scored}))
 
     def _chosen(self, step: Step, graph: Done) -> Step:
         """Settle form, types and runtime by what this machine does fastest."""

@@ -163,18 +163,21 @@ class QuantizeSettings:
 
 @dataclass(frozen=True)
 class ExportSettings:
-    """What the bundle holds, and the graph it is written with."""
+    """What the bundle holds, the graph it is written with, and the bundles of stages beside it."""
 
     formats: tuple[Literal["onnx", "openvino"], ...] = ("onnx",)
     graph: Literal["fast", "plain"] = "fast"
     parity_samples: int = within(64, 1)
     stages: bool = True
+    score_stages: bool = False
     baseline: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse a bundle without a graph that the runtime opens by default."""
+        """Refuse a bundle without a graph that the runtime opens by default, and scores of no bundles."""
         if not self.formats:
             raise ValueError("formats is empty; name at least one of onnx, openvino")
+        if self.score_stages and not (self.stages or self.baseline):
+            raise ValueError("score_stages is true, but no stage has a bundle; set stages = true or leave it out")
 
 
 @dataclass(frozen=True)

@@ -8,17 +8,21 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
+from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from conftest import RECIPE, make_checkpoint
 
-from edgebert.bundle import bundle_hash, check_files, read_manifest
+from edgebert.bundle import bundle_hash, check_files, read_manifest, stages_folder
 from edgebert.cli import main
-from edgebert.compress import conditions
+from edgebert.compress import checkpoint, conditions
 from edgebert.compress.train import has_bf16
+from edgebert.runtime.encode import TextEncoder
 
 
 def export(recipe: Path, data: Path, out: Path, *more: str) -> int:
@@ -75,6 +79,14 @@ def test_stage_bundles_stand_beside_the_bundle_and_load(built: Path) -> None:
     texts = ["a good film", "the story was awful and cold"]
     plain, fast = ([row[0] for row in edgebert.load(root / name).raw(texts)] for name in ("0-baseline", "1-graph"))
     assert np.array(plain) == pytest.approx(np.array(fast), abs=1e-4)
+
+
+def test_only_the_graph_of_the_bundle_is_scored(built: Path) -> None:
+    stages = stages_folder(built).iterdir()
+    scored = {path.name: sorted(read_manifest(path)["metrics"]) for path in stages}
+    assert scored == {"0-baseline": [], "1-graph": [], "2-distill": [], "3-prune": ["test", "validation"]}
+    assert "Not measured: the recipe does not ask for it" in (stages_folder(built) / "2-distill/README.md").read_text()
+    assert "| split | metric | value | 95% of the value | texts |" in (built / "README.md").read_text()
 
 
 def test_a_second_run_does_nothing_again_and_gives_the_same_hash(
@@ -199,9 +211,34 @@ def test_an_upgrade_between_two_runs_runs_again_what_it_concerns(
     assert read_manifest(tmp_path / "q")["tools"] == first
 
 
-def test_stage_bundles_of_an_earlier_export_do_not_stay(text_only: Path, tmp_path: Path) -> None:
+@pytest.fixture
+def read(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """How often each model and its tokenizer were read, by the name of what reads and of the stage that made them."""
+    counts: Counter[str] = Counter()
+
+    def count(owner: Any, name: str, folder: Callable[[Path], Path]) -> None:
+        call = getattr(owner, name)
+
+        def counted(first: Any, *more: Any, **named: Any) -> Any:
+            path = folder(Path(more[0] if owner is TextEncoder else first))
+            counts[f"{name} {path.name.partition('-')[0]}"] += 1
+            return call(first, *more, **named)
+
+        monkeypatch.setattr(owner, name, counted)
+
+    count(checkpoint, "load_model", lambda folder: folder)
+    count(checkpoint, "load_tokenizer", lambda folder: folder)
+    count(TextEncoder, "__init__", lambda path: path.parent)
+    return counts
+
+
+def test_stage_bundles_of_an_earlier_export_do_not_stay(text_only: Path, tmp_path: Path, read: Counter[str]) -> None:
     root, plain = tmp_path / "q.stages", ("--set", "quantize.format=none")
     assert export(text_only, tmp_path, tmp_path / "q") == 0
+    # The checkpoint, and what is taken over from it: its plain graph, its fast one and INT8 are made of one reading.
+    assert read == {f"{name} {of}": 1 for name in ("load_model", "load_tokenizer") for of in ("model", "take")} | {
+        "__init__ take": 1
+    }
     assert sorted(path.name for path in root.iterdir()) == ["0-baseline", "1-graph"]
     (root / "3-notes").mkdir()
     for left in (".1-graph.old", ".2-distill.partial"):  # as a killed run leaves them
@@ -263,13 +300,18 @@ def test_static_int8_keeps_the_labels(recipe_file: Path, data_dir: Path, built: 
     assert manifest["stages"][-1]["metrics"]["agreement"]["agreement"] >= 0.95
 
 
-def test_baseline_inside_the_bundle_where_asked(recipe_file: Path, data_dir: Path, built: Path, tmp_path: Path) -> None:
+def test_baseline_inside_the_bundle_and_scored_where_asked(
+    recipe_file: Path, data_dir: Path, built: Path, tmp_path: Path
+) -> None:
     work = built.with_name(built.name + ".work")
     more = ("--work", str(work), "--set", "export.baseline=true", "--set", "export.stages=false")
+    more = (*more, "--set", "export.score_stages=true")
     assert export(recipe_file, data_dir, tmp_path / "with", *more) == 0
     assert main(["verify", str(tmp_path / "with")]) == 0
     assert main(["verify", str(tmp_path / "with" / "baseline")]) == 0
-    assert read_manifest(tmp_path / "with" / "baseline")["precision"] == "fp32"
+    baseline = read_manifest(tmp_path / "with" / "baseline")
+    assert baseline["precision"] == "fp32"
+    assert baseline["metrics"]["test"]["n"] == 64
 
 
 def test_the_plain_graph_can_be_quantized_too(recipe_file: Path, data_dir: Path, built: Path, tmp_path: Path) -> None:

@@ -164,16 +164,21 @@ def save_model(model: Any, tokenizer: Any, folder: Path) -> None:  # noqa: ANN40
 
 
 def take_over(
-    source: Path, task: str, labels: list[str], out: Path, modules: vector_modules.VectorModules | None = None
+    source: Path,
+    task: str,
+    labels: list[str],
+    out: Path,
+    modules: vector_modules.VectorModules | None = None,
+    tokenizer: Any = None,  # noqa: ANN401
 ) -> StageReport:
     """Write a given checkpoint as every stage leaves one: one weight file, `tokenizer.json`, labels in the config.
 
-    `modules` become a part of the model.
+    `modules` become a part of the model; `tokenizer` is the checkpoint's, if it has been loaded.
     """
     model = load_model(source, task, labels)
     if modules is not None:
         vector_modules.attach(model, modules)
-    save_model(model, load_tokenizer(source), out)
+    save_model(model, load_tokenizer(source) if tokenizer is None else tokenizer, out)
     return StageReport("take-over", {})
 
 

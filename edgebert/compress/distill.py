@@ -38,8 +38,8 @@ def distill(teacher: Path, data: TaskData, settings: DistillSettings, run: Run, 
     Raises:
         SettingsError: Layers or a width that cannot be made of this teacher.
     """
-    teacher_model = checkpoint.load_model(teacher, run.task, data.label_names)
-    student = make_student(teacher_model, settings.layers, settings.hidden_size)
+    teacher_model = run.loaded.model(teacher, run.task, data.label_names)
+    student = make_student(teacher_model, settings.layers, settings.hidden_size).requires_grad_(True)
     return train_student(student, teacher, settings.layers, data, settings, settings.loss, run, out, "distill")
 
 
@@ -55,9 +55,9 @@ def train_student(
     stage: str,
 ) -> StageReport:
     """Train a student whose layers stand for the named teacher layers, and save it."""
-    tokenizer = checkpoint.load_tokenizer(teacher)
+    tokenizer = run.loaded.tokenizer(teacher)
     encoder = run.encoder(tokenizer, out)
-    teacher_model = checkpoint.load_model(teacher, run.task, data.label_names)
+    teacher_model = run.loaded.model(teacher, run.task, data.label_names)
     objective = Objective(teacher_model, student, layers, weights, data.half, uses_bf16(settings))
     training = Training(
         title=stage,

@@ -31,7 +31,7 @@ def finetune(source: Path, data: TaskData, settings: FinetuneSettings, run: Run,
     Returns:
         The stage's arguments and the validation metric reached.
     """
-    tokenizer = checkpoint.load_tokenizer(source)
+    tokenizer = run.loaded.tokenizer(source)
     model = checkpoint.load_model(source, run.task, data.label_names, run.seed, data.labels.config)
     encoder, half = run.encoder(tokenizer, out), data.half
     training = Training(

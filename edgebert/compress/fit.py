@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from edgebert.compress import arch, checkpoint
 from edgebert.compress.prune import check_prunable
@@ -13,13 +14,19 @@ from edgebert.errors import SettingsError
 from edgebert.recipe import Recipe
 
 
-def check_fit(folder: Path, recipe: Recipe, vector_width: int | None = None) -> None:
+def check_fit(
+    folder: Path,
+    recipe: Recipe,
+    vector_width: int | None = None,
+    tokenizer: Any = None,  # noqa: ANN401
+) -> None:
     """Refuse a recipe that asks for more than a checkpoint has.
 
     Args:
         folder: The checkpoint.
         recipe: What is to be done with it.
         vector_width: Numbers of an embedding, if modules behind the pooling decide it.
+        tokenizer: Its tokenizer, if it has been loaded.
 
     Raises:
         SettingsError: Texts longer than its positions, layers that it does not have, a head too wide for it, or a
@@ -42,7 +49,7 @@ def check_fit(folder: Path, recipe: Recipe, vector_width: int | None = None) -> 
     if recipe.prune:
         check_prunable(config)
     if recipe.vocabulary:
-        check_vocabulary(folder, recipe)
+        check_vocabulary(folder, recipe, checkpoint.load_tokenizer(folder) if tokenizer is None else tokenizer)
     if recipe.quantize.smooth and not arch.family_of(config).standard_layers:
         raise SettingsError(
             f"quantize.smooth is {recipe.quantize.smooth}, but {config.model_type} layers cannot be rewritten, "

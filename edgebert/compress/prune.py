@@ -38,7 +38,7 @@ def prune(source: Path, data: TaskData, settings: PruneSettings, run: Run, out: 
     Raises:
         SettingsError: A family that cannot be pruned.
     """
-    tokenizer = checkpoint.load_tokenizer(source)
+    tokenizer = run.loaded.tokenizer(source)
     model = checkpoint.load_model(source, run.task, data.label_names)
     check_prunable(model.config)
     rows = encode_rows(data.train, data, run.encoder(tokenizer, out))

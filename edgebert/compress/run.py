@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from edgebert.compress.loaded import Loaded
 from edgebert.runtime.encode import TextEncoder
 
 
 @dataclass(frozen=True)
 class Run:
-    """One export's constants."""
+    """One export's constants, and what it has read of its models."""
 
     task: str
     metric: str
     seed: int
     max_length: int
+    loaded: Loaded = field(default_factory=Loaded, compare=False, repr=False)
+
+    def facts(self) -> dict[str, Any]:
+        """What the result of every stage depends on."""
+        return {"task": self.task, "metric": self.metric, "seed": self.seed, "max_length": self.max_length}
 
     def encoder(self, tokenizer: Any, folder: Path) -> TextEncoder:  # noqa: ANN401
         """The device's own encoder over a checkpoint's tokenizer, written to `folder/tokenizer.json`."""
@@ -27,4 +33,4 @@ class Run:
         own = folder / f"tokenizer.json.{os.getpid()}"
         tokenizer.backend_tokenizer.save(str(own))
         os.replace(own, path)
-        return TextEncoder(path, self.max_length)
+        return self.loaded.encoder(path, self.max_length)

@@ -51,7 +51,7 @@ def cut_vocabulary(source: Path, data: TaskData, settings: VocabularySettings, r
         SettingsError: A tokenizer that cannot be cut, or a size that does not hold what must stay.
         CheckpointError: A tokenizer of more pieces than the word table has rows.
     """
-    tokenizer = checkpoint.load_tokenizer(source)
+    tokenizer = run.loaded.tokenizer(source)
     model = checkpoint.load_model(source, run.task, data.label_names)
     document = pieces_of(tokenizer)
     before = Reader.of(run.encoder(tokenizer, out), data)
@@ -65,7 +65,7 @@ def cut_vocabulary(source: Path, data: TaskData, settings: VocabularySettings, r
     checkpoint.save_model(smaller, tokenizer, out)
     tokenizer = _put_tokenizer(pieces.cut(document, kept), out)
     metrics["bytes_saved"] = _weight_bytes(source) - _weight_bytes(out)
-    after = Reader.of(TextEncoder(out / "tokenizer.json", run.max_length), data)
+    after = Reader.of(run.loaded.encoder(out / "tokenizer.json", run.max_length), data)
     return StageReport("vocabulary", cut_settings(settings), metrics | _effects(data, before, after, kept, tokenizer))
 
 
@@ -96,7 +96,7 @@ def recover_vocabulary(
     return train_student(student, teacher, layers, data, settings.recover, settings.loss, run, out, stage)
 
 
-def check_vocabulary(folder: Path, recipe: Recipe) -> None:
+def check_vocabulary(folder: Path, recipe: Recipe, tokenizer: Any) -> None:  # noqa: ANN401
     """Refuse a `[vocabulary]` table that a checkpoint or a task does not allow.
 
     Raises:
@@ -104,7 +104,7 @@ def check_vocabulary(folder: Path, recipe: Recipe) -> None:
             at its outputs too.
     """
     assert recipe.vocabulary is not None
-    pieces.check_supported(pieces_of(checkpoint.load_tokenizer(folder)))
+    pieces.check_supported(pieces_of(tokenizer))
     rank = recipe.vocabulary.rank
     if not rank:
         return

@@ -61,7 +61,10 @@ def write_bundle(
         copy_graphs(graph, folder)
         if "openvino" in parts.formats and not (folder / "openvino").is_dir():
             write_openvino(folder / GRAPH, folder / "openvino")
-        _write_tokenizer(parts.job.model, parts.recipe.data.max_length, reports[-1].arguments["inputs"], folder)
+        tokenizer = parts.job.run.loaded.written(parts.job.model / "tokenizer.json")
+        _write_tokenizer(
+            tokenizer, parts.job.model, parts.recipe.data.max_length, reports[-1].arguments["inputs"], folder
+        )
         plain = reports[-1].arguments.get("kind") == "plain"
         config = _config(parts, None if plain else parts.recipe.data.max_length)
         (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
@@ -74,12 +77,11 @@ def write_bundle(
         bundle.write_manifest(folder, manifest)
 
 
-def _write_tokenizer(source: Path, max_length: int, inputs: Sequence[str], folder: Path) -> None:
+def _write_tokenizer(tokenizer: Tokenizer, source: Path, max_length: int, inputs: Sequence[str], folder: Path) -> None:
     """Write the model's tokenizer for other readers: cut to what the graph takes, with its inputs, padded on the right.
 
     Positions and packed attention (`exporters.packed`) are counted from the left.
     """
-    tokenizer = Tokenizer.from_file(str(source / "tokenizer.json"))
     tokenizer.enable_truncation(max_length, direction=(tokenizer.truncation or {}).get("direction", "right"))
     if padding := tokenizer.padding:
         kept = {key: padding[key] for key in ("pad_id", "pad_type_id", "pad_token")}

@@ -39,7 +39,7 @@ def model_card(manifest: dict[str, Any]) -> str:
         "",
         "## Quality",
         "",
-        *_quality(manifest["metrics"]),
+        *_quality(manifest),
         *_measured_on(manifest),
         "",
         "## How it was made",
@@ -74,10 +74,13 @@ def _layers(layers: list[dict[str, int]]) -> str:
     return ", ".join(f"{layer['heads']} heads x {layer['ffn']} neurons" for layer in layers)
 
 
-def _quality(metrics: dict[str, Any]) -> list[str]:
+def _quality(manifest: dict[str, Any]) -> list[str]:
+    metrics = manifest["metrics"]
+    if not metrics and any(file["split"] in ("validation", "test") for file in manifest["data"]["files"]):
+        return ["Not measured: the recipe does not ask for it (export.score_stages)."]
     if not metrics:
         return ["Not measured: the recipe names no labelled held-out file."]
-    rows = ["| split | metric | value | 95% interval | texts |", "|---|---|---|---|---|"]
+    rows = ["| split | metric | value | 95% of the value | texts |", "|---|---|---|---|---|"]
     for split, quality in metrics.items():
         lacks, low, high = quality.get("lacks"), quality["ci_low"], quality["ci_high"]
         known = "none" if low is None or high is None else f"{low:.4f} to {high:.4f}"

@@ -127,7 +127,7 @@ def test_a_table_of_low_rank_is_recovered_and_no_stage_before_is_done_again(
     assert [title for title, cached in done if cached] == [
         *("finetune", "distill", "prune", "recover"),
         *("graph of finetune, plain", "graph of finetune, fast", "graph of distill, fast", "graph of recover, fast"),
-        "graph of recover-vocabulary, fast",
+        *("graph of recover-vocabulary, fast", "score of recover-vocabulary, fast"),
     ]
     manifest = read_manifest(out)
     chain = ["finetune", "distill", "prune", "recover", "vocabulary", "recover-vocabulary", "quantize"]

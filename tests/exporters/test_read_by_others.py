@@ -51,7 +51,8 @@ def test_a_tokenizer_that_pads_does_so_to_the_longest_text_of_a_batch(built: Pat
     padding = Tokenizer.from_file(str(source / "tokenizer.json"))
     padding.enable_padding(length=128, pad_id=0, pad_token="[PAD]")
     padding.save(str(source / "tokenizer.json"))
-    _write_tokenizer(source, 12, ["input_ids", "attention_mask"], out)
+    tokenizer = Tokenizer.from_file(str(source / "tokenizer.json"))
+    _write_tokenizer(tokenizer, source, 12, ["input_ids", "attention_mask"], out)
     tokenizer = Tokenizer.from_file(str(out / "tokenizer.json"))
     assert [len(one.ids) for one in tokenizer.encode_batch(["a", "a film"])] == [4, 4]
     assert len(tokenizer.encode("a film " * 12).ids) == 12

@@ -1,0 +1,73 @@
+"""What one export has read of its models: each tokenizer and each model that stays as it is, read once."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from tokenizers import Tokenizer
+
+from edgebert.bundle import file_sha256
+from edgebert.compress import checkpoint
+from edgebert.compress.weight_files import weight_files
+from edgebert.runtime.encode import TextEncoder
+
+# Everything that decides what a folder's tokenizer is.
+TOKENIZER = (
+    *("tokenizer.json", "vocab.txt", "vocab.json", "merges.txt", "tokenizer_config.json", "special_tokens_map.json"),
+    *("added_tokens.json", "sentence_bert_config.json"),
+)
+# The teacher, and the model that is worked on.
+MODELS = 2
+
+
+class Loaded:
+    """Tokenizers by the contents of their files, and the models used last by their folders."""
+
+    def __init__(self) -> None:
+        """Start with nothing."""
+        self._encoders: dict[tuple[str, int], TextEncoder] = {}
+        self._written: dict[str, Tokenizer] = {}
+        self._tokenizers: dict[str, Any] = {}
+        self._models: dict[tuple[Any, ...], Any] = {}
+
+    def encoder(self, path: Path, max_length: int) -> TextEncoder:
+        """The device's encoder over a `tokenizer.json`."""
+        key = (file_sha256(path), max_length)
+        if key not in self._encoders:
+            self._encoders[key] = TextEncoder(path, max_length)
+        return self._encoders[key]
+
+    def written(self, path: Path) -> Tokenizer:
+        """A `tokenizer.json` to be written again; whoever takes it sets what it is cut and padded to."""
+        digest = file_sha256(path)
+        if digest not in self._written:
+            self._written[digest] = Tokenizer.from_file(str(path))
+        return self._written[digest]
+
+    def tokenizer(self, folder: Path) -> Any:  # noqa: ANN401
+        """A checkpoint's tokenizer (`checkpoint.load_tokenizer`), which must not be changed."""
+        digest = hashlib.sha256(str(checkpoint.load_config(folder).model_type).encode())
+        for path in (folder / name for name in TOKENIZER):
+            if path.is_file():
+                digest.update(f"{path.name}\0{file_sha256(path)}\n".encode())
+        key = digest.hexdigest()
+        if key not in self._tokenizers:
+            self._tokenizers[key] = checkpoint.load_tokenizer(folder)
+        return self._tokenizers[key]
+
+    def model(self, folder: Path, task: str, labels: list[str]) -> Any:  # noqa: ANN401
+        """A checkpoint's task model on the CPU, in evaluation mode, not to be trained; whoever changes it takes a copy.
+
+        A folder whose weights have been written anew since is loaded again.
+        """
+        files = [(path.name, path.stat().st_mtime_ns, path.stat().st_size) for path in weight_files(folder)]
+        key = (folder, task, *labels, *files)
+        model = self._models.pop(key, None)
+        if model is None:
+            model = checkpoint.load_model(folder, task, labels)
+        self._models[key] = model  # the last one used stands last
+        while len(self._models) > MODELS:
+            del self._models[next(iter(self._models))]
+        return model.cpu().eval().requires_grad_(False)
