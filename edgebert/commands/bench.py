@@ -6,7 +6,7 @@ import argparse
 import shlex
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from edgebert.bundle import check_folder
@@ -17,6 +17,7 @@ from edgebert.errors import InputError, RunError
 from edgebert.measure.agreement import agree
 from edgebert.measure.bench import Workload, bench, read_workload
 from edgebert.measure.data import read_texts
+from edgebert.measure.fitting import check_fits, naming
 from edgebert.measure.gate import describe, judge, read_gate, warnings
 from edgebert.measure.progress import Terminal
 from edgebert.measure.results import Result
@@ -45,9 +46,11 @@ def run(arguments: argparse.Namespace) -> int:
     named = named_columns(arguments)
     if not arguments.data:
         named.refuse(tuple(OPTIONS), "no --data is given")
-    workload = read_workload(Path(arguments.data), manifest, bundles[0], named) if arguments.data else None
+    with naming(bundles[0]) if len(bundles) > 1 else nullcontext():
+        workload = read_workload(Path(arguments.data), manifest, bundles[0], named) if arguments.data else None
     variants = variants_of(bundles, find_baseline(bundles[0], arguments.baseline), arguments.stages, suite)
     if workload:
+        check_fits(workload, manifest, variants)
         _check_labels(workload, variants, arguments.strict_labels)
     out = Path(arguments.out) if arguments.out else bundles[0].with_name(bundles[0].name + ".bench")
     check_folder(out)
@@ -104,13 +107,14 @@ def _check_labels(workload: Workload, variants: list[Variant], strict: bool) -> 
     Raises:
         DataError: With `--strict-labels`, a variant does not have a label.
     """
-    said = set()
+    said, several = set(), len([variant for variant in variants if variant.role == "bundle"]) > 1
     for variant in variants:
         rows = read_texts(workload.path, variant.manifest, workload.named)
         task = device_half(variant.manifest["task"]).TASK(variant.manifest, None)
         unknown = unknown_labels(task, rows)
         if strict:
-            check_labels(unknown, task)
+            with naming(variant.folder) if several else nullcontext():
+                check_labels(unknown, task)
         if unknown.rows and (line := note_of(unknown, workload.path)) not in said:
             note(f"edgebert: {line}")
             said.add(line)

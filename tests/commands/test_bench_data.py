@@ -1,0 +1,71 @@
+"""A bench of several bundles: the data file has to fit each of them before the first one is measured."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command_line import Run, refused
+from small_bundle import write_small_bundle
+
+from edgebert.bundle import read_manifest, write_manifest
+
+
+def change(folder: Path, **entries: Any) -> Path:
+    """Write a bundle's manifest anew with other entries; those of `data` are its columns."""
+    manifest = read_manifest(folder)
+    columns = {**manifest["data"]["columns"], **entries.pop("columns", {})}
+    stays = {key: value for key, value in manifest.items() if key not in ("files", "manifest_sha256")}
+    write_manifest(folder, {**stays, "data": {**manifest["data"], "columns": columns}, **entries})
+    return folder
+
+
+@pytest.fixture
+def message(tmp_path: Path, run: Run) -> Any:
+    """The refusal of a bench of two bundles on a table, before anything is measured."""
+
+    def refusal(first: Path, second: Path, table: str, *more: str) -> str:
+        (tmp_path / "d.tsv").write_text(table)
+        baseline, out = write_small_bundle(tmp_path / "fp32"), tmp_path / "out"
+        change(baseline, columns=read_manifest(first)["data"]["columns"])
+        where = ("--data", tmp_path / "d.tsv", "--baseline", baseline, "--out", out)
+        found = refused(run("bench", first, second, *where, *more))
+        assert not out.exists()
+        return found.replace(f"{tmp_path}/", "")
+
+    return refusal
+
+
+def test_a_column_that_the_second_bundle_lacks(tmp_path: Path, message: Any) -> None:
+    first = change(write_small_bundle(tmp_path / "a"), columns={"text": "sentence"})
+    second = write_small_bundle(tmp_path / "b")
+    assert message(first, second, "sentence\tlabel\na\tshort\n").startswith("b: d.tsv: line 1: no column 'text'")
+    assert message(second, first, "words\tlabel\na\tshort\n").startswith("b: d.tsv: line 1: no column 'text'")
+
+
+def test_a_label_column_that_the_second_bundle_lacks(tmp_path: Path, message: Any) -> None:
+    first = change(write_small_bundle(tmp_path / "a"), columns={"label": "length"})
+    second = change(write_small_bundle(tmp_path / "b"), columns={"label": "size"})
+    told = "b: d.tsv: no column 'size', which holds this bundle's labels; add it"
+    assert message(first, second, "text\tlength\na\tshort\n") == told
+
+
+def test_other_texts_of_one_file(tmp_path: Path, message: Any) -> None:
+    first = write_small_bundle(tmp_path / "a", name="first")
+    second = change(write_small_bundle(tmp_path / "b"), columns={"text": "title"})
+    told = message(first, second, "text\ttitle\tlabel\na\tb\tshort\n")
+    assert told.startswith("b: reads other texts of d.tsv (the columns title, label")
+    assert "than first (the columns text, label)" in told
+
+
+def test_another_task(tmp_path: Path, message: Any) -> None:
+    first, second = write_small_bundle(tmp_path / "a", name="first"), write_small_bundle(tmp_path / "b")
+    change(second, task="multi-label", head={"settings": {}, "thresholds": [0.5, 0.5]})
+    told = "b: its task is multi-label, that of first is text-classification; bench bundles of one task at a time"
+    assert message(first, second, "text\tlabel\na\tshort\n") == told
+
+
+def test_a_label_that_the_second_bundle_lacks_where_that_is_refused(tmp_path: Path, message: Any) -> None:
+    first, second = write_small_bundle(tmp_path / "a"), write_small_bundle(tmp_path / "b")
+    change(second, labels=["long", "other"])
+    told = message(first, second, "text\tlabel\na\tlong\na\tshort\n", "--strict-labels")
+    assert told.startswith("b: d.tsv: line 3: 1 of 2 rows has a label that the model does not have: 'short' (1)")
