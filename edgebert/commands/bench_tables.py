@@ -13,9 +13,9 @@ from edgebert.measure.scenarios.memory import MARKS
 from edgebert.measure.statistics import Ratio
 from edgebert.measure.unknown import labels_unknown
 
-SINGLE = ("quality", "p50 ms", "p90", "95%", "p99", "samples", "texts/s", "cold ms", "RSS MB", "model MB")
+SINGLE = ("quality", "p50 ms", "p90", "95% of p90", "p99", "samples", "texts/s", "cold ms", "RSS MB", "model MB")
 SERVER = ("texts/s", "at p", "under ms", "p50 ms", "p90", "p99")
-START = ("cold ms", "95% low", "high", "import", "load", "of it hashes", "first")
+START = ("cold ms", "95% of cold: low", "high", "import", "load", "of it hashes", "first")
 MEMORY = ("arena", "import MB", "load", "first", "steady")
 SOAK = ("texts", "p50 ms", "p90", "p99", "drift", "start MB", "end", "peak")
 

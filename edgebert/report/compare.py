@@ -79,10 +79,10 @@ def _agreement(runs: Sequence[Run]) -> Table | None:
     columns: list[Column[tuple[str, list[tuple[Run, dict[str, Any]]]]]] = [
         ("ratio", lambda row: Cell(row[0])),
         ("each run's", lambda row: Cell("; ".join(_told(ratio) for _, ratio in row[1]))),
-        ("intervals", lambda row: Cell(_overlap(row[1]))),
+        ("intervals of the ratio", lambda row: Cell(_overlap(row[1]))),
     ]
     caption = "The same bundles on the same machine, measured again"
-    return table(caption, columns, repeated, ("each run's", "intervals")) if repeated else None
+    return table(caption, columns, repeated, ("each run's", "intervals of the ratio")) if repeated else None
 
 
 def _conditions(run: Run, case: Case) -> tuple[str, ...]:

@@ -33,7 +33,7 @@ def ratios_section(run: Run) -> Section | None:
     columns: list[Column[dict[str, Any]]] = [
         ("what", lambda ratio: Cell(ratio["what"])),
         ("ratio", lambda ratio: Cell(times(ratio["value"]))),
-        ("95% interval", lambda ratio: Cell(shown_interval(ratio))),
+        ("95% of the ratio", lambda ratio: Cell(shown_interval(ratio))),
     ]
     drawn = [row for row in rows if row.low > 0]
     plot = Plot(

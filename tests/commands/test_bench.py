@@ -93,12 +93,14 @@ def test_strict_refuses_a_disturbed_run_and_keeps_it(
     for line in (
         "fp32     onnxruntime  natural           1.000   2.000  1.750-2.250  3.000  30",
         "fp32     onnxruntime  natural  123.4    99    50        1.000   2.000  3.000",
-        "fp32     onnxruntime  natural  61       58       65",
+        "fp32     onnxruntime  natural  61       58                65",
         "fp32     onnxruntime  natural  off    20.5       50.0  60.0   80.0",
         "accuracy: fp32 / bundle: -0.1250 (95% -0.2000 to +0.0000); ",
         "only one is right on 5 / 0 texts, McNemar p = 0.062\n",
     ):
         assert line in out
+    assert "p90    95% of p90   p99    samples" in out
+    assert "cold ms  95% of cold: low  high" in out
     assert "drift  start MB  end   peak\n" in out
     assert "1.250  60.5      62.0  64.0\n" in out
 

@@ -32,6 +32,11 @@ def test_a_full_result_has_every_section_in_order(tmp_path: Path) -> None:
     ]
 
 
+def test_columns_of_intervals_say_what_of(tmp_path: Path) -> None:
+    (ratios,) = sections(tmp_path, full())["Ratios"].tables
+    assert list(ratios.header) == ["what", "ratio", "95% of the ratio"]
+
+
 def test_a_plain_result_has_the_sections_it_has_data_for(tmp_path: Path) -> None:
     assert list(sections(tmp_path, document())) == [*("Cases", "Ratios", "Quality", "Machine", "How to reproduce")]
     bare = sections(tmp_path, document([case("fp32"), case("bundle")], ratios=[]))
