@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Protocol, Self, overload
 
 import numpy as np
 
-from edgebert.errors import BundleError, InputError, TextError
+from edgebert.errors import BundleError, InputError, RunError, TextError
 from edgebert.examples import Example
 from edgebert.runtime.encode import Encoded
 from edgebert.runtime.origin import Origin, reopen
@@ -143,6 +143,7 @@ class Model:
             InputError: `batch_size` is below 1, or the model is closed.
             TextError: Not a string, not valid Unicode, without a token, or a pair where the bundle takes single texts;
                 of several texts the message says which.
+            RunError: The graph gives NaN or infinity.
         """
         check_batch_size(batch_size)
         self._open_session()
@@ -235,7 +236,9 @@ class Model:
             raise TextError(f"text {place}: {error}") from None
 
     def _answers(self, texts: Sequence[Any], windows: Sequence[list[Encoded]], batch_size: int) -> list[Any]:
-        outputs = iter(self.outputs([window for several in windows for window in several], batch_size))
+        found = self.outputs([window for several in windows for window in several], batch_size)
+        check_finite(found)
+        outputs = iter(found)
         return [
             self.task.decode(text, several, list(islice(outputs, len(several))))
             for text, several in zip(texts, windows, strict=True)
@@ -281,6 +284,20 @@ def check_batch_size(batch_size: object) -> None:
     """
     if not isinstance(batch_size, int) or batch_size < 1:
         raise InputError(f"batch_size is {batch_size!r}; give a whole number of 1 or more")
+
+
+def check_finite(outputs: Iterable[Outputs]) -> None:
+    """Refuse outputs from which no answer follows; NaN would silently read as the first label.
+
+    Raises:
+        RunError: A number is NaN or infinite.
+    """
+    # A sum is finite only if each of its terms is, and takes no memory.
+    if not all(np.isfinite(output.sum(dtype=np.float64)) for window in outputs for output in window):
+        raise RunError(
+            "the graph gives NaN or infinity for this text, so there is no answer; `edgebert verify` shows whether the "
+            'bundle is as it was exported, and an export with quantize.format = "none" keeps full precision'
+        )
 
 
 def padded_inputs(encoded: Sequence[Encoded], names: Sequence[str], pad_id: int = 0) -> dict[str, Ids]:

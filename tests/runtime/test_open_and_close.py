@@ -14,7 +14,7 @@ import pytest
 from small_bundle import write_small_bundle
 
 import edgebert
-from edgebert.errors import BundleError, InputError
+from edgebert.errors import BundleError, InputError, RunError
 from edgebert.runtime.batches import ANY_LENGTHS
 from edgebert.runtime.model import Model
 
@@ -36,6 +36,32 @@ class ShapedSession:
 
     def run(self, inputs: dict[str, Any]) -> Any:
         return (np.zeros(self.shape, dtype=np.float32),)
+
+
+class FixedSession:
+    """Answers every text with the same two logits."""
+
+    batching = ANY_LENGTHS
+
+    def __init__(self, *logits: float) -> None:
+        self.logits = np.array([logits], dtype=np.float32)
+
+    def run(self, inputs: dict[str, Any]) -> Any:
+        return (self.logits.repeat(len(inputs["input_ids"]), axis=0),)
+
+
+@pytest.mark.parametrize(
+    "logits", [(float("nan"), 0.0), (0.0, float("nan")), (float("inf"), 0.0), (0.0, -float("inf"))]
+)
+def test_no_label_is_made_up_from_what_is_no_number(logits: tuple[float, float], bundle: Path) -> None:
+    model = edgebert.load(bundle)
+    model.run_on(FixedSession(1e30, -1e30))
+    assert model("a b").label == model(["a b", "b"])[1].label
+    model.run_on(FixedSession(*logits))
+    with pytest.raises(RunError, match="gives NaN or infinity for this text, so there is no answer"):
+        model("a b")
+    with pytest.raises(RunError):
+        model(["a b", "b"])
 
 
 @pytest.mark.parametrize("shape", [(), (2,), (1, 1), (1, 3), (2, 2), (1, 1, 2), (0, 2)])

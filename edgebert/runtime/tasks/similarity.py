@@ -14,7 +14,7 @@ from edgebert.errors import DataError, InputError, MissingColumnError, TextError
 from edgebert.examples import Columns, Example
 from edgebert.measure import metrics
 from edgebert.runtime.encode import Encoded, TextEncoder, check_text
-from edgebert.runtime.model import Model, Text, as_list, check_batch_size, single_or_pair
+from edgebert.runtime.model import Model, Text, as_list, check_batch_size, check_finite, single_or_pair
 from edgebert.runtime.prediction import Prediction
 from edgebert.runtime.session import Outputs, Session
 from edgebert.runtime.tasks import regression
@@ -212,6 +212,7 @@ class SentenceModel(Model):
             TextError: Not an iterable of strings, none in it, or one without a token.
             InputError: A width that the embeddings were not trained to be cut to, a `batch_size` below 1, or no prompt
                 of that name.
+            RunError: The graph gives NaN or infinity.
         """
         check_batch_size(batch_size)
         if isinstance(texts, str | bytes | Mapping) or not isinstance(texts, Iterable):
@@ -225,6 +226,7 @@ class SentenceModel(Model):
             rows = self.raw(listed, batch_size)
         else:
             rows = self.outputs([self._sentences.encode_prompted(text, prompt_name) for text in listed], batch_size)
+        check_finite(rows)
         return self._cut(np.stack([row[0] for row in rows]), width)
 
     def similarity(
