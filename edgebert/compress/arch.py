@@ -144,7 +144,12 @@ def embedding_parts(model: Any) -> EmbeddingParts:  # noqa: ANN401
 
 def pooler(model: Any) -> Any:  # noqa: ANN401
     """Dense layer over the [CLS] row inside the base model, or None where the model has none."""
-    return getattr(getattr(model.base_model, "pooler", None), "dense", None)
+    return getattr(pooler_of(model), "dense", None)
+
+
+def pooler_of(model: Any) -> Any:  # noqa: ANN401
+    """The block over the [CLS] row inside the base model, or None."""
+    return getattr(model.base_model, "pooler", None)
 
 
 def classifier(model: Any) -> Any:  # noqa: ANN401
@@ -156,8 +161,8 @@ def sequence_head(model: Any) -> HeadParts:  # noqa: ANN401
     """Parts of the head for sequence classification: from the first row to the logits."""
     paths = family_of(model.config).sequence_head
     out = attrgetter(paths.out)(model)
-    # MobileBERT's pooler may be no more than the row itself.
-    if not getattr(model.config, "classifier_activation", True):
+    # MobileBERT's pooler may be no more than the row itself; other families do not know the entry.
+    if not getattr(pooler_of(model), "do_activate", True):
         return HeadParts(nn.Identity(), nn.Identity(), out)
     return HeadParts(attrgetter(paths.dense)(model), paths.activation, out)
 

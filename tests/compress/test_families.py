@@ -17,6 +17,7 @@ from edgebert.compress.fit import check_fit
 from edgebert.compress.student import make_student
 from edgebert.compress.tasks import text_classification as half
 from edgebert.errors import CheckpointError, SettingsError
+from edgebert.exporters.onnx import PlainModel, fast_module
 from edgebert.recipe import DistillLoss, read_recipe
 from edgebert.runtime.encode import TextEncoder
 
@@ -126,6 +127,12 @@ def test_a_recipe_that_asks_too_much_is_refused_before_it_runs(
         ),
         ({"position_embedding_type": "relative_key"}, "position_embedding_type is 'relative_key'"),
         ({"is_decoder": True}, "is_decoder is true"),
+        ({"add_cross_attention": True}, "add_cross_attention is true"),
+        ({"quantization_config": {"quant_method": "gptq"}}, "quantization_config is .*give the full-precision"),
+        ({"use_return_dict": False}, "use_return_dict is False in config.json.*remove the entry"),
+        ({"model_type": None}, 'no model_type; add "model_type": "roberta", which architectures'),
+        ({"model_type": None, "architectures": None}, 'no model_type; add "model_type" with the family of'),
+        ({"model_type": None, "architectures": ["MyModel"]}, "no model_type; add .*bert, distilbert, electra"),
     ],
 )
 def test_what_is_not_supported_is_refused_by_name(
@@ -135,6 +142,49 @@ def test_what_is_not_supported_is_refused_by_name(
     change_config(folder, **entries)
     with pytest.raises(CheckpointError, match=says):
         checkpoint.check_folder(folder)
+
+
+def test_a_config_that_transformers_cannot_read_is_refused_in_one_line(
+    folders: dict[str, Path], tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(folders["bert"], tmp_path / "model"))
+    change_config(folder, hidden_size="wide")
+    with pytest.raises(CheckpointError, match=r"config.json: transformers cannot read it \(.*hidden_size.*\)"):
+        checkpoint.load_config(folder)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_entries_about_what_a_forward_pass_returns_change_no_answer(
+    family: str, folders: dict[str, Path], tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(folders[family], tmp_path / "model"))
+    returned = {"return_dict": False, "output_hidden_states": True, "output_attentions": True, "torchscript": True}
+    computed = {"chunk_size_feed_forward": 5, "use_cache": False}
+    # MobileBERT alone knows this entry, which leaves its pooler out.
+    other = {} if family == "mobilebert" else {"classifier_activation": False}
+    change_config(folder, **returned, **computed, **other)
+    assert checkpoint.has_head(folder, TASK, ["a", "b"])
+    model = load(folder)
+    assert_same(model, load(folders[family]))
+    plain, fast = PlainModel(model, half), fast_module(model, half, 2, 32)
+    inputs = {"input_ids": IDS, "attention_mask": MASK, "token_type_ids": torch.zeros_like(IDS)}
+    with torch.no_grad():
+        for module in (plain, fast):
+            (found,) = module(**{name: inputs[name] for name in module.inputs})
+            assert (found - logits(model)).abs().max().item() <= 1e-5
+    change_config(folder, output_attentions=False, _attn_implementation="flash_attention_2")
+    assert checkpoint.has_head(folder, TASK, ["a", "b"])
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_decoder_of_its_own_stays_apart_from_the_word_table(family: str, tmp_path: Path) -> None:
+    folder = make_family(tmp_path / "model", family, "MaskedLM", num_hidden_layers=1, tie_word_embeddings=False)
+    theirs = transformers.AutoModelForMaskedLM.from_pretrained(folder).eval()
+    assert checkpoint.has_head(folder, "fill-mask", [])
+    model = checkpoint.load_model(folder, "fill-mask", []).eval()
+    again = checkpoint.load_model(save(model, folder, tmp_path / "saved"), "fill-mask", []).eval()
+    for ours in (model, again):
+        assert (logits(ours) - logits(theirs)).abs().max().item() <= 1e-5
 
 
 @pytest.mark.parametrize("family", FAMILIES)
