@@ -39,7 +39,7 @@ from edgebert.compress.sentence_folder import (
 )
 from edgebert.compress.sentence_modules import check_steps
 from edgebert.compress.tasks import workstation_half
-from edgebert.compress.tokenizer_file import check_vocabulary
+from edgebert.compress.tokenizer_file import check_vocabulary, segments_note
 from edgebert.compress.vector_modules import load_vector_modules
 from edgebert.compress.vocabulary import VERSION as VOCABULARY_VERSION
 from edgebert.compress.vocabulary import cut_settings, cut_vocabulary, recover_vocabulary
@@ -144,6 +144,9 @@ class _Build:
         if self.vector_modules is not None:
             extra = {"modules": [str(step) for step in self.vector_modules.steps], "width": width}
             self.data = replace(self.data, labels=replace(self.data.labels, extra=extra))
+        note = segments_note(self.checkpoint, tokenizer) if self.data.segments > 1 else ""
+        if note and distributed.is_main():
+            sys.stderr.write(f"edgebert: {self.checkpoint}: {note}\n")
         self.precision = quantization(recipe, target)
         self.done: list[Done] = []
         self.final = (Path(), "")

@@ -36,7 +36,7 @@ ATTENTION = "eager"
 # Rows and outputs by name, no others beside them; all rows at once; attention that needs no package.
 RETURNED: dict[str, Any] = {"return_dict": True, "output_hidden_states": False, "output_attentions": False}
 RETURNED |= {"chunk_size_feed_forward": 0, "_attn_implementation": ATTENTION}
-VERSION = 1
+VERSION = 2
 # What transformers 5 saves, and what older versions did.
 TOKENIZER_FILES = (("tokenizer.json",), ("vocab.txt",), ("vocab.json", "merges.txt"))
 

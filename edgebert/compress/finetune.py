@@ -15,7 +15,7 @@ from edgebert.compress.train import Training, train
 from edgebert.compress.validation import Validation
 from edgebert.recipe import FinetuneSettings, settings_dict
 
-VERSION = 3
+VERSION = 4
 
 
 def finetune(source: Path, data: TaskData, settings: FinetuneSettings, run: Run, out: Path) -> StageReport:

@@ -9,13 +9,16 @@ from typing import Any
 import transformers
 from tokenizers import Tokenizer, normalizers
 
+from edgebert.compress.families import FAMILIES
 from edgebert.compress.normalizer import normalizer_settings
+from edgebert.compress.segments import in_one_segment
 from edgebert.compress.sentence_folder import lower_cases
 from edgebert.errors import CheckpointError
 
 SPECIAL_TOKENS = ("cls_token", "sep_token", "pad_token")
 NAMED_TOKENS = (*SPECIAL_TOKENS, "unk_token", "mask_token", "bos_token", "eos_token")
 SETTINGS = ("model_max_length", "padding_side", "truncation_side", "model_input_names")
+SEGMENT_INPUT = "token_type_ids"
 # These change with every use of a tokenizer, and say nothing about how it splits a text.
 PASSING = ("truncation", "padding", "version")
 # A cut is noted for the side it is made on; how many tokens are left is said where it is made.
@@ -26,7 +29,8 @@ def load_tokenizer(folder: Path) -> Any:  # noqa: ANN401
     """The checkpoint's own tokenizer, with [CLS], [SEP] and [PAD].
 
     transformers 5 builds a tokenizer of a known class from its vocabulary. Where that differs from `tokenizer.json`,
-    the file is used as it is, under transformers' general class. The side that texts are cut on is noted in it.
+    the file is used as it is, under transformers' general class. The side that texts are cut on is noted in it. If
+    `model_input_names` has no segments for a model that tells them apart, both texts of a pair have the first one.
 
     Raises:
         CheckpointError: It cannot be read, has no fast form, one of the three tokens is missing, or its files disagree
@@ -49,6 +53,8 @@ def load_tokenizer(folder: Path) -> Any:  # noqa: ANN401
     tokenizer = _as_in_file(folder / "tokenizer.json", built)
     if lower_cases(folder):
         tokenizer = _lower_casing(tokenizer)
+    if SEGMENT_INPUT not in tokenizer.model_input_names and _tells_segments(folder):
+        tokenizer = _general(in_one_segment(tokenizer.backend_tokenizer), tokenizer)
     if tokenizer.truncation_side == "left":
         tokenizer.backend_tokenizer.enable_truncation(NOTED_LENGTH, direction="left")
     return tokenizer
@@ -67,6 +73,31 @@ def check_vocabulary(folder: Path, tokenizer: Any, rows: int) -> None:  # noqa: 
             f"{folder}: token {last!r:.40} has the id {vocabulary[last]}, but the word table has {rows} rows "
             "(vocab_size); call model.resize_token_embeddings(len(tokenizer)), train, and save both together"
         )
+
+
+def segments_note(folder: Path, tokenizer: Any) -> str:  # noqa: ANN401
+    """Sentence to say where transformers 5 gives a pair no segments and transformers 4 did; "" elsewhere."""
+    if SEGMENT_INPUT in tokenizer.model_input_names or not _tells_segments(folder):
+        return ""
+    try:
+        stated = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        stated = {}
+    if not isinstance(stated, dict) or "model_input_names" in stated:
+        return ""
+    return (
+        "tokenizer_config.json states no model_input_names: both texts of a pair are in segment 0, as transformers 5 "
+        f"reads it; if the model was trained with segments, add {SEGMENT_INPUT!r} to them"
+    )
+
+
+def _tells_segments(folder: Path) -> bool:
+    """Whether the model beside a tokenizer tells the second text of a pair from the first."""
+    try:
+        family = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("model_type")
+    except (OSError, ValueError, AttributeError):
+        return False
+    return family in FAMILIES and FAMILIES[family].has_segments
 
 
 def _as_in_file(path: Path, built: Any) -> Any:  # noqa: ANN401
