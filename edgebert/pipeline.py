@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 import sys
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -14,14 +13,12 @@ from typing import Any
 from edgebert import bundle
 from edgebert.compress import checkpoint, distributed
 from edgebert.compress.conditions import CHECKPOINT, GRAPH, TRAINING, conditions, graph_tools
-from edgebert.compress.cross_encoder import with_activation
 from edgebert.compress.data import read_named_data
 from edgebert.compress.distill import VERSION as DISTILL_VERSION
 from edgebert.compress.distill import distill
 from edgebert.compress.finetune import VERSION as FINETUNE_VERSION
 from edgebert.compress.finetune import finetune
 from edgebert.compress.fit import check_fit
-from edgebert.compress.head_tags import scheme_of, written_plainly
 from edgebert.compress.prune import VERSION as PRUNE_VERSION
 from edgebert.compress.prune import prune
 from edgebert.compress.quantize.aware import STAGE as AWARE
@@ -31,14 +28,10 @@ from edgebert.compress.recover import recover
 from edgebert.compress.report import StageReport
 from edgebert.compress.run import Run
 from edgebert.compress.sentence_folder import (
-    SentenceFolder,
-    differences,
     encoder_folder,
     read_sentence_folder,
-    with_sentence_settings,
 )
-from edgebert.compress.sentence_modules import check_steps
-from edgebert.compress.tasks import workstation_half
+from edgebert.compress.stated import as_folder_says, vector_width, with_scheme
 from edgebert.compress.tokenizer_file import check_vocabulary, segments_note
 from edgebert.compress.vector_modules import load_vector_modules
 from edgebert.compress.vocabulary import VERSION as VOCABULARY_VERSION
@@ -57,6 +50,7 @@ from edgebert.exporters.int8 import VERSION as INT8_VERSION
 from edgebert.exporters.int8 import quantized_graph
 from edgebert.measure.environment import environment
 from edgebert.recipe import Recipe, TrainSettings, VocabularySettings, quantization, settings_dict
+from edgebert.stage_bundles import remove_bundles
 from edgebert.target import Target
 from edgebert.workdir import Done, Workdir, model_hash
 
@@ -125,7 +119,7 @@ class _Build:
         self.source = source
         given = checkpoint.resolve(source)
         found = read_sentence_folder(given) if recipe.task == "similarity" else None
-        self.recipe = recipe = _as_folder_says(recipe, given, found)
+        self.recipe = recipe = as_folder_says(recipe, given, found)
         self.checkpoint = encoder_folder(given)
         checkpoint.check_folder(self.checkpoint)
         self.run_constants = Run(recipe.task, recipe.metric, recipe.seed, recipe.data.max_length)
@@ -133,13 +127,13 @@ class _Build:
         check_vocabulary(self.checkpoint, tokenizer, checkpoint.load_config(self.checkpoint).vocab_size)
         self.vector_modules, width = None, None
         if found is not None and found.steps:
-            width = _vector_width(self.checkpoint, recipe, found)
+            width = vector_width(self.checkpoint, recipe, found)
             self.vector_modules = load_vector_modules(recipe.head["pooling"], found.steps, found.places)
         check_fit(self.checkpoint, recipe, width, tokenizer)
         replaced = recipe.finetune is not None and recipe.finetune.when == "always"
         head = None if replaced else checkpoint.head_labels(self.checkpoint)
         if recipe.task == "token-classification" and head is not None:
-            self.recipe = recipe = _with_scheme(recipe, head)
+            self.recipe = recipe = with_scheme(recipe, head)
         self.data = read_named_data(recipe, data_dir, head, strict_labels)
         if self.vector_modules is not None:
             extra = {"modules": [str(step) for step in self.vector_modules.steps], "width": width}
@@ -338,7 +332,7 @@ class _Build:
         """Full-precision bundles of the baseline and of every stage, for `edgebert bench --stages`."""
         root = bundle.stages_folder(self.out)
         if not (self.recipe.export.stages or self.recipe.export.baseline):
-            _remove_bundles(root, keep=())
+            remove_bundles(root, keep=())
             return []
         steps = [("0-baseline", teacher, "plain"), ("1-graph", teacher, "fast")]
         names = {"distill": "2-distill", "recover": "3-prune"}
@@ -352,7 +346,7 @@ class _Build:
             # What a bench compares with runs on ONNX Runtime, whatever the bundle is for.
             formats = dict.fromkeys(("onnx", *self.recipe.export.formats))
             self._write(root / name, step, self._graph(step, kind), "none", tuple(formats))
-        _remove_bundles(root, keep=[name for name, _, _ in steps])
+        remove_bundles(root, keep=[name for name, _, _ in steps])
         return [root / name for name, _, _ in steps]
 
     def _write(
@@ -395,58 +389,3 @@ class _Build:
         files = [entry for entry in self.data.fingerprints if entry["split"] in splits]
         reading = {key: value for key, value in settings_dict(self.recipe.data).items() if key not in SPLITS}
         return {"data": [files, reading]}
-
-
-def _remove_bundles(root: Path, keep: Collection[str]) -> None:
-    """Remove an earlier export's stage bundles, which would be measured as if they were this one's.
-
-    A run that is killed in between leaves hidden folders, which the next run removes; never a part of a bundle.
-    """
-    if distributed.is_main():
-        _remove_hidden(root)  # else one of a killed run would stand where a bundle is moved
-        for manifest in root.glob(f"[0-9]-*/{bundle.MANIFEST}"):
-            if manifest.parent.name not in keep:
-                manifest.parent.rename(root / f".{manifest.parent.name}.old")
-        _remove_hidden(root)
-    distributed.wait()
-
-
-def _remove_hidden(root: Path) -> None:
-    """Remove stage bundles that are half written or half removed."""
-    for left in (*root.glob(".[0-9]-*.old"), *root.glob(".[0-9]-*.partial")):
-        shutil.rmtree(left)
-
-
-def _as_folder_says(recipe: Recipe, folder: Path, found: SentenceFolder | None) -> Recipe:
-    """A recipe with the settings of a sentence-transformers folder or cross-encoder that it does not state itself."""
-    if found is None:
-        retrained = recipe.finetune is not None and recipe.finetune.when == "always"
-        return recipe if retrained else with_activation(recipe, folder)
-    if distributed.is_main():
-        for sentence in differences(recipe, found):
-            sys.stderr.write(f"edgebert: {folder}: {sentence}\n")
-    return with_sentence_settings(recipe, found)
-
-
-def _vector_width(folder: Path, recipe: Recipe, found: SentenceFolder) -> int:
-    """Numbers of an embedding behind the folder's modules.
-
-    Raises:
-        CheckpointError: They do not fit one another, or the pooling.
-        SettingsError: The recipe narrows the student, which would leave them nothing to read.
-    """
-    config = checkpoint.load_config(folder)
-    narrower = recipe.distill.hidden_size if recipe.distill else 0
-    if narrower not in (0, config.hidden_size):
-        raise SettingsError(
-            f"distill.hidden_size is {narrower}: the checkpoint's modules behind the pooling ({found.steps[0]}) read "
-            f"vectors of its own width, {config.hidden_size}; leave it out and keep fewer layers"
-        )
-    half = workstation_half(recipe.task, recipe.head)
-    return check_steps(found.steps, found.places, half.pooled_width(int(config.hidden_size)))
-
-
-def _with_scheme(recipe: Recipe, head: list[str]) -> Recipe:
-    """A recipe with the scheme of a tagger's own tags, unless it states one."""
-    scheme = scheme_of(written_plainly(head, recipe.data.label_names))
-    return recipe if scheme is None else replace(recipe, head={"scheme": scheme} | recipe.head)
