@@ -176,10 +176,11 @@ def _pooling(path: Path, prompted: bool) -> str:
     modes = config.get("pooling_mode")
     if modes is None:
         modes = [mode for name, mode in OLD_POOLINGS.items() if config.get(name)] or ["mean"]
-    modes = [modes] if isinstance(modes, str) else modes
+    modes = modes if isinstance(modes, list) else [modes]
     unknown = [mode for mode in modes if mode not in OLD_POOLINGS.values()]
-    if unknown:
-        raise CheckpointError(f"{path}: pooling_mode is {unknown[0]!r}; supported: {', '.join(OLD_POOLINGS.values())}")
+    if unknown or not modes:
+        shown = f"{unknown[0]!r:.40}" if unknown else "an empty list"
+        raise CheckpointError(f"{path}: pooling_mode is {shown}; supported: {', '.join(OLD_POOLINGS.values())}")
     if prompted and config.get("include_prompt") is False:
         raise CheckpointError(
             f"{path}: include_prompt is false, and {SETTINGS} names a default prompt; leaving the prompt's tokens out "

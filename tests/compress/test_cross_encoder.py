@@ -45,8 +45,9 @@ def name_activation(folder: Path, **entries: Any) -> Path:
         ("bert", {"sentence_transformers": {"activation_fn": "torch.nn.modules.activation.Sigmoid"}}),
         ("electra", {"sentence_transformers": {"activation_fn": "torch.nn.modules.linear.Identity"}}),
         ("roberta", {"sbert_ce_default_activation_function": "torch.nn.modules.linear.Identity"}),
+        ("mobilebert", {"sbert_ce_default_activation_function": "torch.nn.modules.activation.Sigmoid"}),
     ],
-    ids=["sigmoid", "identity", "old-identity"],
+    ids=["sigmoid", "identity", "old-identity", "old-sigmoid"],
 )
 def test_a_bundle_scores_as_its_cross_encoder_does(family: str, entries: dict[str, Any], tmp_path: Path) -> None:
     sentence_transformers = pytest.importorskip("sentence_transformers", reason="not installed")

@@ -192,6 +192,8 @@ def plain_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ("name", "document", "says"),
     [
         ("1_Pooling/config.json", {"pooling_mode": "attention"}, "pooling_mode is 'attention'"),
+        ("1_Pooling/config.json", {"pooling_mode": []}, "pooling_mode is an empty list"),
+        ("1_Pooling/config.json", {"pooling_mode": 3}, "pooling_mode is 3; supported"),
         ("modules.json", [{"name": "0", "path": "../..", "type": "x.Transformer"}], "expected folders inside"),
         ("modules.json", [{"name": "0", "path": "", "type": "mine.Transformer"}], "module mine.Transformer"),
         ("modules.json", {"idx": 0}, "not a list of modules"),
