@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from transformers.utils import ModelOutput
 
 from edgebert.compress.data import Labels, pad_batch
 from edgebert.compress.optimum_tables import model_class_for
@@ -278,6 +280,16 @@ def _cosines(left: Tensor, right: Tensor) -> Tensor:
         return left.float() @ right.float().T
 
 
+@dataclass
+class _Rows(ModelOutput):  # type: ignore[misc]
+    """What an encoder gives, and what tells padding: a type of its own, which several processes can take apart."""
+
+    last_hidden_state: Tensor | None = None
+    hidden_states: tuple[Tensor, ...] | None = None
+    attention_mask: Tensor | None = None
+    vectors: Tensor | None = None
+
+
 class _Encoders:
     """Loads encoders whose results tell which tokens are padding, as pooling has to know."""
 
@@ -304,13 +316,10 @@ def _prepare(model: Any) -> None:  # noqa: ANN401
 
 
 def _keep_mask(module: nn.Module, args: Any, kwargs: dict[str, Any], result: Any) -> Any:  # noqa: ANN401
-    result["attention_mask"] = kwargs["attention_mask"]
-    modules = attached(module)
-    if modules is not None:
-        # Here, and not in `outputs`: processes that train together share out what a forward pass reads.
-        vectors = pooled(result.last_hidden_state.float(), kwargs["attention_mask"], modules.pooling)
-        result["vectors"] = modules(vectors)
-    return result
+    rows, mask, modules = result.last_hidden_state, kwargs["attention_mask"], attached(module)
+    # Here, and not in `outputs`: processes that train together share out what a forward pass reads.
+    vectors = None if modules is None else modules(pooled(rows.float(), mask, modules.pooling))
+    return _Rows(rows, result.get("hidden_states"), mask, vectors)
 
 
 HALF = SimilarityHalf
