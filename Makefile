@@ -20,7 +20,7 @@ $(READY): pyproject.toml constraints.txt
 
 # Ten minutes with set-up on two idle cores. Where other work keeps them busy: OMP_NUM_THREADS=1 make demo.
 demo: setup  ## the whole chain on generated smart-home commands: fine-tune to measured INT8 bundle
-	$(BIN)/python -m edgebert.demo.corpus build/demo-data
+	$(BIN)/python -m examples.smart_home.corpus build/demo-data
 	$(BIN)/edgebert export export/demo.toml --data-dir build/demo-data --out $(DEMO)
 	$(BIN)/edgebert bench $(DEMO) --data build/demo-data/test.jsonl --suite bench/suites/demo.toml --stages
 	@echo
@@ -44,12 +44,12 @@ fuzz: setup  ## damaged bundles, odd texts, damaged data files and killed export
 	PYTHONPATH=tests $(BIN)/python -m fuzz.kills --kills 50
 
 lint: setup  ## ruff: rules and format
-	$(BIN)/ruff check edgebert tests bench docs
-	$(BIN)/ruff format --check edgebert tests bench docs
+	$(BIN)/ruff check edgebert tests bench docs examples
+	$(BIN)/ruff format --check edgebert tests bench docs examples
 
 format: setup  ## rewrite the code in ruff's format
-	$(BIN)/ruff check --fix edgebert tests bench docs
-	$(BIN)/ruff format edgebert tests bench docs
+	$(BIN)/ruff check --fix edgebert tests bench docs examples
+	$(BIN)/ruff format edgebert tests bench docs examples
 
 typecheck: setup  ## mypy, strict
 	$(BIN)/mypy

@@ -23,11 +23,11 @@ import torch
 from tqdm import tqdm
 
 from edgebert.compress import arch, checkpoint
-from edgebert.compress.quantize.dynamic import quantize_weights
-from edgebert.compress.quantize.embeddings import quantize_embeddings
 from edgebert.compress.tasks import text_classification as half
 from edgebert.exporters import inference
 from edgebert.exporters.onnx import PlainModel, _export, export_fast, fast_module
+from edgebert.exporters.quantize.dynamic import quantize_weights
+from edgebert.exporters.quantize.embeddings import quantize_embeddings
 from edgebert.measure.environment import environment
 from edgebert.measure.loop import quiet, timed
 from edgebert.measure.statistics import median_ratio

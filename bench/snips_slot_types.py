@@ -11,8 +11,8 @@ import argparse
 import json
 from pathlib import Path
 
-from edgebert.slots import read_slots
-from edgebert.tags import TagCheck, spans
+from edgebert.data.slots import read_slots
+from edgebert.data.tags import TagCheck, spans
 
 
 def write_split(folder: Path, target: Path) -> None:

@@ -28,8 +28,8 @@ from edgebert.errors import (
 )
 
 if TYPE_CHECKING:
-    from edgebert.measure.quality import Quality
     from edgebert.runtime.model import Model
+    from edgebert.runtime.quality import Quality
 
 __version__ = "0.1.0"
 
@@ -105,9 +105,9 @@ def evaluate(model: Model, data: str | Path, *, strict_labels: bool = False) -> 
     """
     import warnings
 
-    from edgebert.measure.data import read_rows
-    from edgebert.measure.quality import evaluate_all
-    from edgebert.measure.unknown import check_labels, unknown_labels
+    from edgebert.data.unknown import check_labels, unknown_labels
+    from edgebert.runtime.quality import evaluate_all
+    from edgebert.runtime.rows import read_rows
 
     rows = read_rows(Path(data), model.manifest)
     unknown = unknown_labels(model.task, rows)

@@ -26,8 +26,8 @@ from edgebert.compress.conditions import ALL, installed
 from edgebert.compress.distributed import world_size
 from edgebert.compress.source import resolve
 from edgebert.cpu import read_cpuinfo, this_cpu
+from edgebert.data.examples import fingerprint
 from edgebert.errors import InputError
-from edgebert.examples import fingerprint
 from edgebert.recipe import Recipe, settings_dict
 from edgebert.runtime.cores import usable_cores
 from edgebert.strict_json import read_json

@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from edgebert.data.examples import Columns
 from edgebert.errors import BundleError, SettingsError
 from edgebert.escape import escaped
-from edgebert.examples import Columns
 from edgebert.settings import fill, required_within, within
 from edgebert.strict_json import read_json
 
@@ -144,7 +144,7 @@ class Layer:
 
 @dataclass(frozen=True)
 class Work:
-    """Equal matrix products of the graph; see `edgebert.measure.cost.Product`."""
+    """Equal matrix products of the graph; see `edgebert.runtime.cost.Product`."""
 
     kind: Literal["embeddings", "lookup", "weights", "attention", "head"]
     precision: Literal["int8", "fp16", "fp32"]

@@ -21,9 +21,9 @@ from edgebert.compress.finetune import finetune
 from edgebert.compress.fit import check_fit
 from edgebert.compress.prune import VERSION as PRUNE_VERSION
 from edgebert.compress.prune import prune
-from edgebert.compress.quantize.aware import STAGE as AWARE
-from edgebert.compress.quantize.aware import VERSION as AWARE_VERSION
-from edgebert.compress.quantize.aware import train_aware
+from edgebert.compress.qat import STAGE as AWARE
+from edgebert.compress.qat import VERSION as AWARE_VERSION
+from edgebert.compress.qat import train_aware
 from edgebert.compress.recover import recover
 from edgebert.compress.report import StageReport
 from edgebert.compress.run import Run

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from edgebert.delimited import Delimiter, Quotes
+from edgebert.data.delimited import Delimiter, Quotes
+from edgebert.data.examples import Columns
 from edgebert.errors import SettingsError
-from edgebert.examples import Columns
 from edgebert.runtime.session import CPU
 from edgebert.runtime.tasks import device_half
 from edgebert.settings import fill, parse_toml, read_toml, within

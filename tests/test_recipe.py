@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from edgebert.cli import main
+from edgebert.data.examples import Columns
 from edgebert.errors import SettingsError
-from edgebert.examples import Columns
 from edgebert.measure.suite import read_suite
 from edgebert.recipe import VocabularySettings, quantization, read_recipe, settings_dict
 from edgebert.runtime.tasks import device_half, task_names

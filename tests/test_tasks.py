@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from edgebert.compress import tasks as workstation
-from edgebert.measure.metrics import Metric
+from edgebert.metrics.scores import Metric
 from edgebert.runtime import tasks as device
 from edgebert.runtime.model import Task
 

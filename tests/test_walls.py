@@ -19,10 +19,9 @@ DEVICE = [
     "escape",
     "whole_file",
     "settings",
-    "examples",
     "target",
 ]
-DEVICE += ["cli", "runtime", "measure"]
+DEVICE += ["cli", "data", "metrics", "runtime", "measure"]
 WORKSTATION = ["compress", "exporters", "pipeline", "workdir", "recipe", "report"]
 HEAVY = ["torch", "transformers", "optimum", "onnx", "datasets", "huggingface_hub", "sklearn", "nncf", "accelerate"]
 HEAVY += ["scipy", "seqeval", "safetensors", "neural_compressor", "matplotlib", "jinja2"]
@@ -77,7 +76,10 @@ def test_the_tasks_of_the_device_are_behind_the_wall() -> None:
 
 @pytest.mark.parametrize(
     "module",
-    ["bundle", "cpu", "manifest", "strict_json", "escape", "whole_file", "errors", "settings", "examples", "target"],
+    [
+        *("bundle", "cpu", "manifest", "strict_json", "escape", "whole_file", "errors", "settings", "target"),
+        *("data/examples", "data/delimited", "data/tags", "data/unknown"),
+    ],
 )
 def test_what_serves_both_halves_needs_only_the_standard_library(module: str) -> None:
     outside = {name.split(".")[0] for name in imported(PACKAGE / f"{module}.py")} - set(sys.stdlib_module_names)

@@ -10,7 +10,7 @@ from edgebert.compress.report import StageReport
 from edgebert.compress.run import Run
 from edgebert.compress.validation import torch_outputs
 from edgebert.compress.vocabulary import Reader, cut_vocabulary
-from edgebert.examples import Example
+from edgebert.data.examples import Example
 from edgebert.recipe import VocabularySettings, settings_dict
 from edgebert.runtime.encode import TextEncoder
 from edgebert.runtime.tasks import device_half

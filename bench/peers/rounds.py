@@ -22,12 +22,12 @@ from edgebert.errors import RunError
 from edgebert.measure.bench import Workload
 from edgebert.measure.environment import environment
 from edgebert.measure.others import others_cores
-from edgebert.measure.quality import measure_quality, metric_of
 from edgebert.measure.results import Case, Result, write_json
 from edgebert.measure.scenarios.memory import peak_mb
 from edgebert.measure.scenarios.single_stream import fill_latency, fill_start
 from edgebert.measure.statistics import Samples, median_ratio
 from edgebert.measure.verdict import verdict
+from edgebert.runtime.quality import measure_quality, metric_of
 from edgebert.runtime.tasks import device_half
 
 Answer = dict[str, Any]

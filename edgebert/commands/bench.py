@@ -13,20 +13,20 @@ from edgebert.bundle import check_folder
 from edgebert.commands.bench_details import add_details, show_details
 from edgebert.commands.bench_tables import show
 from edgebert.commands.output import named_columns, note, write_json
+from edgebert.data.named import OPTIONS
+from edgebert.data.unknown import check_labels, note_of, unknown_labels
 from edgebert.errors import InputError, RunError
 from edgebert.measure.agreement import agree
 from edgebert.measure.bench import Workload, bench, read_workload
-from edgebert.measure.data import read_texts
 from edgebert.measure.fitting import check_fits, naming
 from edgebert.measure.gate import describe, judge, read_gate, warnings
 from edgebert.measure.progress import Terminal
 from edgebert.measure.results import Result
 from edgebert.measure.suite import Suite, read_suite
 from edgebert.measure.targets import open_target
-from edgebert.measure.unknown import check_labels, note_of, unknown_labels
 from edgebert.measure.variants import Variant, find_baseline, variants_of
-from edgebert.named import OPTIONS
 from edgebert.runtime.contract import read_bundle
+from edgebert.runtime.rows import read_texts
 from edgebert.runtime.tasks import device_half
 from edgebert.target import Target, profile_names, read_target
 

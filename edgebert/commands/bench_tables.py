@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from edgebert.commands.output import table, write
-from edgebert.measure.pairs import Difference
-from edgebert.measure.quality import shown as shown_quality
+from edgebert.data.unknown import labels_unknown
 from edgebert.measure.results import Case, Result
 from edgebert.measure.scenarios.memory import MARKS
 from edgebert.measure.statistics import Ratio
-from edgebert.measure.unknown import labels_unknown
+from edgebert.metrics.pairs import Difference
+from edgebert.runtime.quality import shown as shown_quality
 
 SINGLE = ("quality", "p50 ms", "p90", "95% of p90", "p99", "samples", "texts/s", "cold ms", "RSS MB", "model MB")
 SERVER = ("texts/s", "at p", "under ms", "p50 ms", "p90", "p99")

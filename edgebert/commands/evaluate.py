@@ -9,13 +9,13 @@ from typing import Any
 import edgebert
 from edgebert.bundle import read_manifest
 from edgebert.commands.output import named_columns, note, table, write, write_json
+from edgebert.data.unknown import check_labels, note_of, unknown_labels
 from edgebert.errors import InputError
 from edgebert.escape import escaped
-from edgebert.measure.by_label import Breakdown, ByLabel
-from edgebert.measure.data import read_rows
-from edgebert.measure.quality import Answers, Quality, about, answer, score_all, shown
-from edgebert.measure.unknown import check_labels, note_of, unknown_labels
+from edgebert.metrics.by_label import Breakdown, ByLabel
 from edgebert.runtime.model import Model
+from edgebert.runtime.quality import Answers, Quality, about, answer, score_all, shown
+from edgebert.runtime.rows import read_rows
 from edgebert.runtime.tasks import device_half, task_names
 
 

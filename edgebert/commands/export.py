@@ -18,8 +18,8 @@ from edgebert.cpu import Cpu, saturates, shown_cpu, this_cpu
 from edgebert.errors import BundleError, SettingsError
 from edgebert.finished import Finished, Plan, earlier, key_of, record
 from edgebert.lock import held
-from edgebert.measure.quality import about, shown
 from edgebert.recipe import quantization, read_recipe
+from edgebert.runtime.quality import about, shown
 from edgebert.runtime.tasks import device_half
 from edgebert.target import Target, fitting_profile, read_target
 from edgebert.versions import check_installed

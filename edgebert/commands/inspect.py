@@ -9,12 +9,12 @@ from typing import Any
 from edgebert.bundle import bundle_hash, damages
 from edgebert.commands.output import note, table, write, write_json
 from edgebert.cpu import shown_cpu
+from edgebert.data.examples import listed
 from edgebert.errors import BundleError
-from edgebert.examples import listed
-from edgebert.measure.cost import by_layer, read_cost
-from edgebert.measure.data import data_file
-from edgebert.measure.quality import about, shown
 from edgebert.runtime.contract import read_bundle
+from edgebert.runtime.cost import by_layer, read_cost
+from edgebert.runtime.quality import about, shown
+from edgebert.runtime.rows import data_file
 
 SHOWN_LENGTH = 128
 

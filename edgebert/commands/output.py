@@ -9,8 +9,8 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from edgebert.data.named import Named
 from edgebert.escape import escaped
-from edgebert.named import Named
 
 
 def write_json(document: Any) -> None:  # noqa: ANN401

@@ -11,13 +11,13 @@ from typing import Any
 
 import edgebert
 from edgebert.commands.output import named_columns, note, write, write_json, write_json_line
+from edgebert.data.examples import Columns, Example, read_by_first, read_examples
+from edgebert.data.named import OPTIONS, Named
 from edgebert.errors import DataError, InputError
 from edgebert.escape import escaped
-from edgebert.examples import Columns, Example, read_by_first, read_examples
-from edgebert.measure.data import check_named, unlabelled
-from edgebert.named import OPTIONS, Named
 from edgebert.runtime.encode import MAX_CHARACTERS
 from edgebert.runtime.model import Model, Text
+from edgebert.runtime.rows import check_named, unlabelled
 from edgebert.runtime.tasks import device_half
 
 TAB = "\t"

@@ -14,10 +14,10 @@ from torch.utils.data import Dataset
 
 from edgebert.compress import distributed
 from edgebert.compress.tasks import workstation_half
+from edgebert.data.examples import Example, fingerprint, read_examples
+from edgebert.data.unknown import Unknown, check_labels, note_of, unknown_labels
 from edgebert.errors import DataError, SettingsError, TextError
 from edgebert.escape import escaped
-from edgebert.examples import Example, fingerprint, read_examples
-from edgebert.measure.unknown import Unknown, check_labels, note_of, unknown_labels
 from edgebert.recipe import DataSettings, Recipe, settings_dict
 from edgebert.runtime.encode import Encoded, TextEncoder
 from edgebert.runtime.model import Task

@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from edgebert.data.tags import OUTSIDE, PREFIXES, Scheme, is_tag
 from edgebert.errors import DataError
-from edgebert.tags import OUTSIDE, PREFIXES, Scheme, is_tag
 
 # B-PER, B_PER, and BILOU's L-PER and U-PER for the last word and the only word of an entity.
 WRITTEN = re.compile(r"([BIESLU])[-_](.+)", re.DOTALL)

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 
 from edgebert.compress.data import TaskData, model_inputs, pad_batch
-from edgebert.examples import Example
-from edgebert.measure.unknown import gold
+from edgebert.data.examples import Example
+from edgebert.data.unknown import gold
 from edgebert.runtime.encode import Encoded, TextEncoder
 from edgebert.runtime.model import split_batch
 from edgebert.runtime.session import Outputs

@@ -19,8 +19,8 @@ from edgebert.compress.progress import progress
 from edgebert.compress.report import StageReport
 from edgebert.compress.run import Run
 from edgebert.compress.tasks import workstation_half
+from edgebert.data.examples import Example
 from edgebert.errors import CheckpointError, SettingsError
-from edgebert.examples import Example
 from edgebert.recipe import Recipe, VocabularySettings, settings_dict
 from edgebert.runtime.encode import TextEncoder
 from edgebert.runtime.model import Task

@@ -20,8 +20,8 @@ from edgebert.exporters.card import model_card
 from edgebert.exporters.cost import graph_cost
 from edgebert.exporters.graphs import GRAPH, GraphJob, copy_graphs, write_openvino
 from edgebert.exporters.unpadded import UNPADDED
-from edgebert.measure.cost import cost_entries
 from edgebert.recipe import Recipe, settings_dict
+from edgebert.runtime.cost import cost_entries
 from edgebert.target import Target
 
 # What counts the work of the graph, saves tokenizer and config, and writes OpenVINO's FP32 model: they run here.

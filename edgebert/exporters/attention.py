@@ -13,8 +13,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
-from edgebert.compress.quantize.graph import add_constant, array, constants, drop_unused, producers, replace_nodes
 from edgebert.exporters.inference import MASKED
+from edgebert.exporters.quantize.graph import add_constant, array, constants, drop_unused, producers, replace_nodes
 
 DOMAIN, OPERATOR = "com.microsoft", "MultiHeadAttention"
 # The same with its projections inside (`exporters.packed`).

@@ -165,7 +165,7 @@ def _write(
     if candidate.runtime == "openvino" and candidate.form == "none":
         write_openvino(full, out / "openvino")
     elif candidate.runtime == "openvino":
-        from edgebert.compress.quantize.openvino import quantize_openvino
+        from edgebert.exporters.quantize.openvino import quantize_openvino
 
         how = (settings.calibration, settings.smooth, (), settings.embeddings == "int8", candidate.reduce_range)
         quantize_openvino(full, rows, names, out / "openvino", *how)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from edgebert.cpu import shown_cpu
+from edgebert.data.unknown import sentence
 from edgebert.escape import escaped
-from edgebert.measure.data import data_file
-from edgebert.measure.quality import shown
-from edgebert.measure.unknown import sentence
+from edgebert.runtime.quality import shown
+from edgebert.runtime.rows import data_file
 from edgebert.runtime.tasks import device_half
 
 

@@ -17,10 +17,10 @@ import onnxruntime
 from numpy.typing import NDArray
 from onnx import TensorProto
 
-from edgebert.compress.quantize.graph import constants, producers
 from edgebert.errors import RunError
 from edgebert.exporters.attention import expand_attention
-from edgebert.measure.cost import LENGTH, Dim, Kind, Precision, Product
+from edgebert.exporters.quantize.graph import constants, producers
+from edgebert.runtime.cost import LENGTH, Dim, Kind, Precision, Product
 
 LENGTHS = (2, 3)
 # Operators that multiply matrices, and the places of their two factors.

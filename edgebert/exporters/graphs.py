@@ -19,16 +19,16 @@ from edgebert.compress.report import StageReport
 from edgebert.compress.run import Run
 from edgebert.compress.validation import torch_outputs
 from edgebert.cpu import measured_on
-from edgebert.examples import Example
+from edgebert.data.examples import Example
+from edgebert.data.unknown import gold
 from edgebert.exporters.inference import InferenceModel
 from edgebert.exporters.onnx import PlainModel, can_rewrite, export_fast, export_plain, fast_module
 from edgebert.exporters.parity import Parity, compare, require_parity
 from edgebert.exporters.unpadded import UNPADDED
-from edgebert.measure.quality import scored
-from edgebert.measure.unknown import gold
 from edgebert.recipe import ExportSettings
 from edgebert.runtime.encode import Encoded, TextEncoder
 from edgebert.runtime.model import Model, Task, padded_inputs, split_batch
+from edgebert.runtime.quality import scored
 from edgebert.runtime.session import OnnxSession, Outputs, Session
 from edgebert.runtime.tasks import device_half
 

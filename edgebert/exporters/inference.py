@@ -149,7 +149,7 @@ class _LayerTail(nn.Module):
 
 
 class Rescale(nn.Module):
-    """Multiply every channel by its factor: what INT8 smoothing (`compress.quantize.smooth`) puts before products.
+    """Multiply every channel by its factor: what INT8 smoothing (`exporters.quantize.smooth`) puts before products.
 
     *Shape*: (batch, rows, width), as given and as returned.
     """

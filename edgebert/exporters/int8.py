@@ -11,11 +11,6 @@ from typing import Any
 import onnx
 
 from edgebert.compress import checkpoint
-from edgebert.compress.quantize.dynamic import quantize_weights
-from edgebert.compress.quantize.embeddings import quantize_embeddings
-from edgebert.compress.quantize.graph import load_folded
-from edgebert.compress.quantize.guard import Guard
-from edgebert.compress.quantize.products import head_matmuls, release, weight_products
 from edgebert.compress.report import StageReport
 from edgebert.cpu import measured_on
 from edgebert.exporters.graphs import GRAPH, GraphJob, compare_graph, outputs_of, quality_of, tuned_head
@@ -23,6 +18,11 @@ from edgebert.exporters.guarded import Outcome, open_as_bundle, open_onnx
 from edgebert.exporters.inference import InferenceModel
 from edgebert.exporters.onnx import export_module, graph_inputs
 from edgebert.exporters.parity import require_parity, require_same
+from edgebert.exporters.quantize.dynamic import quantize_weights
+from edgebert.exporters.quantize.embeddings import quantize_embeddings
+from edgebert.exporters.quantize.graph import load_folded
+from edgebert.exporters.quantize.guard import Guard
+from edgebert.exporters.quantize.products import head_matmuls, release, weight_products
 from edgebert.recipe import QuantizeSettings, settings_dict
 from edgebert.runtime.encode import Encoded
 from edgebert.target import ExportChoice
@@ -97,7 +97,7 @@ def quantized_graph(
 
 def _smoothed(job: GraphJob, rows: list[Encoded], alpha: float, out: Path) -> tuple[Any, dict[str, Any]]:
     """The module with its outliers moved into its weights, its full-precision graph, and what was done."""
-    from edgebert.compress.quantize.smooth import smooth_module
+    from edgebert.exporters.quantize.smooth import smooth_module
 
     module = job.module()
     assert isinstance(module, InferenceModel), "refused by compress.fit before anything ran"
@@ -120,7 +120,7 @@ def graph_maker(
     It is static where there is a module to calibrate, else dynamic. `make(..., embeddings="fp32")` leaves the tables.
     """
     if module is not None:
-        from edgebert.compress.quantize.static import quantize_static
+        from edgebert.exporters.quantize.static import quantize_static
 
         outputs, out = list(job.task().OUTPUTS), folder / CALIBRATED
         quantize_static(module, calibration, outputs, job.run.max_length, choice, out, settings.calibration)

@@ -7,11 +7,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from edgebert.compress.quantize.guard import Guard
-from edgebert.compress.quantize.openvino import openvino_products, quantize_openvino
 from edgebert.exporters.graphs import GraphJob
 from edgebert.exporters.guarded import Outcome
 from edgebert.exporters.onnx import graph_inputs
+from edgebert.exporters.quantize.guard import Guard
+from edgebert.exporters.quantize.openvino import openvino_products, quantize_openvino
 from edgebert.recipe import QuantizeSettings
 from edgebert.runtime.encode import Encoded
 from edgebert.runtime.session import OpenVinoSession, Session, bucket_lengths

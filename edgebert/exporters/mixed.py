@@ -9,7 +9,7 @@ import onnx
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
-from edgebert.compress.quantize.graph import array, replace_nodes
+from edgebert.exporters.quantize.graph import array, replace_nodes
 
 FP32, FP16 = TensorProto.FLOAT, TensorProto.FLOAT16
 SMALLEST, LARGEST = 5.96e-8, 65504.0

@@ -11,10 +11,10 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
-from edgebert.compress.quantize.graph import add_constant, array, replace_nodes
 from edgebert.exporters.attention import MASK, OPERATOR, expand_attention
 from edgebert.exporters.inference import MASKED
 from edgebert.exporters.mixed import LARGEST, open_unoptimized, tensors_of_type
+from edgebert.exporters.quantize.graph import add_constant, array, replace_nodes
 
 # Other texts than those measured reach further; a quarter of the range is left for them.
 LIMIT = LARGEST / 4

@@ -15,8 +15,8 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper
 
-from edgebert.compress.quantize.graph import add_constant, array, constants, drop_unused, producers, replace_nodes
 from edgebert.exporters.attention import DOMAIN, MASK_INT32, OPERATOR, PACKED
+from edgebert.exporters.quantize.graph import add_constant, array, constants, drop_unused, producers, replace_nodes
 
 LENGTHS = "attention_mask.lengths"
 

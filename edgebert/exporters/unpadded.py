@@ -13,8 +13,8 @@ from pathlib import Path
 import onnx
 from onnx import TensorProto
 
-from edgebert.compress.quantize.graph import drop_unused
 from edgebert.exporters.attention import OPERATOR
+from edgebert.exporters.quantize.graph import drop_unused
 
 UNPADDED = "unpadded.onnx"
 # Of MultiHeadAttention's inputs, the first ones: queries, keys, values. A bias and the mask follow.

@@ -14,16 +14,15 @@ from typing import Any
 import numpy as np
 
 from edgebert.bundle import bundle_hash, check_files, check_no_link
+from edgebert.data.examples import Example, fingerprint
+from edgebert.data.named import Named
+from edgebert.data.unknown import Unknown, gold
 from edgebert.errors import InputError, RunError, TargetError
-from edgebert.examples import Example, fingerprint
-from edgebert.measure.data import read_texts
 from edgebert.measure.environment import environment
 from edgebert.measure.others import others_cores
-from edgebert.measure.pairs import difference_of, pair_of
 from edgebert.measure.plan import Part, plan
 from edgebert.measure.process import run_child
 from edgebert.measure.progress import Step, TimeLeft
-from edgebert.measure.quality import metric_of
 from edgebert.measure.received import damaged
 from edgebert.measure.results import Case, Result, write_json
 from edgebert.measure.scenarios import memory
@@ -31,12 +30,13 @@ from edgebert.measure.statistics import median_ratio
 from edgebert.measure.suite import Suite
 from edgebert.measure.targets.machine import Machine
 from edgebert.measure.thermal import STATE
-from edgebert.measure.unknown import Unknown, gold
 from edgebert.measure.variants import Variant
 from edgebert.measure.verdict import saturating, verdict
 from edgebert.measure.waterfall import waterfall
-from edgebert.named import Named
+from edgebert.metrics.pairs import difference_of, pair_of
 from edgebert.runtime.contract import open_encoder
+from edgebert.runtime.quality import metric_of
+from edgebert.runtime.rows import read_texts
 from edgebert.runtime.tasks import device_half
 
 Answer = dict[str, Any]

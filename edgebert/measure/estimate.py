@@ -20,10 +20,10 @@ from dataclasses import dataclass, replace
 from statistics import median
 from typing import Any
 
-from edgebert.measure.cost import Precision, Product, macs, main_precision, read_cost, standard_encoder
 from edgebert.measure.results import Case, Result
 from edgebert.measure.scenarios.probe import is_bound, peak_of
 from edgebert.measure.variants import Variant
+from edgebert.runtime.cost import Precision, Product, macs, main_precision, read_cost, standard_encoder
 from edgebert.target import Target
 
 MODEL = "roofline: sum over the matrix products of max(MACs / (efficiency x peak), bytes / bandwidth)"

@@ -10,8 +10,8 @@ from typing import Any
 
 from edgebert.errors import DataError, InputError
 from edgebert.measure.bench import Workload, read_workload
-from edgebert.measure.data import data_file
 from edgebert.measure.variants import Variant
+from edgebert.runtime.rows import data_file
 
 # What decides how a bundle reads a file and encodes its texts, beside its tokenizer.
 READING = ("task", "segments", "max_length", "labels", "head", "data")

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from edgebert.bundle import disk_errors
-from edgebert.measure.metrics import TEXTS_METHOD
-from edgebert.measure.pairs import Difference, Pair
 from edgebert.measure.statistics import METHOD, Ratio
 from edgebert.measure.variants import Role
+from edgebert.metrics.pairs import Difference, Pair
+from edgebert.metrics.scores import TEXTS_METHOD
 from edgebert.whole_file import write_whole
 
 FORMAT = "edgebert-result"

@@ -11,11 +11,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from edgebert.measure.cost import Product, macs, main_precision, parts, read_cost
 from edgebert.measure.results import Case, Result, write_json
 from edgebert.measure.scenarios.probe import is_bound, peak_of
 from edgebert.measure.suite import Suite
 from edgebert.measure.variants import Variant
+from edgebert.runtime.cost import Product, macs, main_precision, parts, read_cost
 
 Child = Callable[[dict[str, Any]], dict[str, Any]]
 Progress = Callable[[str], None]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+from edgebert.data.unknown import labels_unknown
 from edgebert.measure.read import role_of
-from edgebert.measure.unknown import labels_unknown
 from edgebert.report import bars, plots
 from edgebert.report.cases import quality_cell
 from edgebert.report.numbers import number, plain, short, times

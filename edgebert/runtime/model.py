@@ -9,12 +9,12 @@ from typing import Any, ClassVar, Protocol, Self, overload
 
 import numpy as np
 
+from edgebert.data.examples import Example
+from edgebert.data.words import Words
 from edgebert.errors import BundleError, InputError, RunError, TextError
-from edgebert.examples import Example
 from edgebert.runtime.encode import Encoded
 from edgebert.runtime.origin import Origin, reopen
 from edgebert.runtime.session import Ids, Outputs, Session
-from edgebert.runtime.words import Words
 
 Text = str | tuple[Any, ...]
 

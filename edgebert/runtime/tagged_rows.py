@@ -7,14 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from edgebert.conll import looks_like_columns, read_conll
+from edgebert.data.conll import looks_like_columns, read_conll
+from edgebert.data.examples import Columns, Example, json_lines, read_examples, read_text
+from edgebert.data.named import OPTIONS, column_number, named_of, renamed
+from edgebert.data.slots import read_slots, slot_folder
+from edgebert.data.tags import Span, TagCheck, tags_of
+from edgebert.data.words import split_words
 from edgebert.errors import DataError
-from edgebert.examples import Columns, Example, json_lines, read_examples, read_text
-from edgebert.named import OPTIONS, column_number, named_of, renamed
 from edgebert.runtime.tagging import Settings
-from edgebert.runtime.words import split_words
-from edgebert.slots import read_slots, slot_folder
-from edgebert.tags import Span, TagCheck, tags_of
 
 SPAN_KEYS = ("entities", "slots")
 

@@ -10,14 +10,14 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from edgebert.data.examples import Example
+from edgebert.data.tags import OUTSIDE, OnInvalid, Scheme, check_tags, may_follow, repaired, spans, tags_of
+from edgebert.data.words import Words, split_words
 from edgebert.errors import DataError, TextError
-from edgebert.examples import Example
 from edgebert.runtime.encode import Encoded, TextEncoder, check_text
 from edgebert.runtime.model import single_or_pair
 from edgebert.runtime.prediction import Prediction
-from edgebert.runtime.words import Words, split_words
 from edgebert.settings import within
-from edgebert.tags import OUTSIDE, OnInvalid, Scheme, check_tags, may_follow, repaired, spans, tags_of
 
 BORDERLESS = 1 << 30
 

@@ -10,9 +10,9 @@ from small_bundle import write_small_bundle
 
 import edgebert
 from edgebert.commands.bench_tables import show
-from edgebert.measure.pairs import Difference, Pair
 from edgebert.measure.results import Case, Result
 from edgebert.measure.scenarios import answers, quality
+from edgebert.metrics.pairs import Difference, Pair
 
 
 def test_bench_says_that_a_given_baseline_is_not_there(built: Path, run: Run) -> None:

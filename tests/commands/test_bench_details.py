@@ -10,7 +10,7 @@ import pytest
 from manifests import rewrite
 
 from edgebert.cli import main
-from edgebert.measure.cost import macs, read_cost
+from edgebert.runtime.cost import macs, read_cost
 
 SUITE = 'scenarios = ["single_stream"]\nrounds = 2\nsamples = 10\nwarmup = 1\nlengths = [16]\n'
 

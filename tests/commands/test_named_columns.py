@@ -10,11 +10,11 @@ from small_bundle import write_small_bundle
 
 import edgebert
 from edgebert.bundle import read_manifest, write_manifest
+from edgebert.data.named import Named
 from edgebert.errors import DataError, InputError
 from edgebert.measure.bench import read_workload
-from edgebert.measure.data import read_rows, read_texts
 from edgebert.measure.scenarios import quality
-from edgebert.named import Named
+from edgebert.runtime.rows import read_rows, read_texts
 
 TABLE = "sentence\tid\tgold\na\t1\tshort\na b a b a\t2\tlong\n"
 

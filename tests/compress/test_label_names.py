@@ -8,8 +8,8 @@ import pytest
 from edgebert.compress.data import Labels
 from edgebert.compress.label_names import label_names
 from edgebert.compress.tasks import text_classification
+from edgebert.data.examples import Example
 from edgebert.errors import CheckpointError, DataError
-from edgebert.examples import Example
 from edgebert.recipe import DataSettings
 from edgebert.runtime.tasks.text_classification import Settings
 

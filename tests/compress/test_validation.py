@@ -11,7 +11,7 @@ from edgebert.compress import checkpoint
 from edgebert.compress.data import TaskData, read_task_data
 from edgebert.compress.tasks import text_classification as half
 from edgebert.compress.validation import Validation, torch_outputs
-from edgebert.measure.metrics import ACCURACY, MATTHEWS
+from edgebert.metrics.scores import ACCURACY, MATTHEWS
 from edgebert.recipe import read_recipe
 from edgebert.runtime.encode import TextEncoder
 from edgebert.runtime.tasks.text_classification import TextClassification

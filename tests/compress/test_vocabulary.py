@@ -12,7 +12,7 @@ from vocabulary_cuts import CORPUS, TASK, cut, data_of, examples, outputs
 
 from edgebert.compress import arch, checkpoint
 from edgebert.compress.data import pad_batch
-from edgebert.examples import Example
+from edgebert.data.examples import Example
 from edgebert.recipe import TrainSettings
 from edgebert.runtime.encode import TextEncoder
 from edgebert.runtime.tasks import task_names

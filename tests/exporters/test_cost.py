@@ -12,8 +12,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from edgebert.errors import RunError
 from edgebert.exporters.cost import graph_cost
-from edgebert.measure.cost import Product, by_layer, macs, parts, read_cost, standard_encoder
 from edgebert.measure.process import run_child
+from edgebert.runtime.cost import Product, by_layer, macs, parts, read_cost, standard_encoder
 
 WIDTH, HEADS, FFN, LABELS = 32, 4, 64, 2
 HEAD_SIZE = WIDTH // HEADS

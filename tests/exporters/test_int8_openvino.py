@@ -14,14 +14,14 @@ import edgebert
 from edgebert.bundle import read_manifest
 from edgebert.cli import main
 from edgebert.compress import checkpoint
-from edgebert.compress.quantize.openvino import openvino_products, quantize_openvino
-from edgebert.compress.quantize.products import head_matmuls, weight_products
 from edgebert.compress.tasks import text_classification as half
 from edgebert.cpu import NARROW, this_cpu
 from edgebert.exporters.guarded import Outcome
 from edgebert.exporters.int8_openvino import open_openvino
 from edgebert.exporters.onnx import export_fast
 from edgebert.exporters.parity import relative_error
+from edgebert.exporters.quantize.openvino import openvino_products, quantize_openvino
+from edgebert.exporters.quantize.products import head_matmuls, weight_products
 from edgebert.runtime.encode import Encoded
 from edgebert.runtime.model import padded_inputs
 from edgebert.runtime.session import OnnxSession, OpenVinoSession, Outputs, Session

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from edgebert.examples import Example
+from edgebert.data.examples import Example
 from edgebert.exporters import graphs
 from edgebert.runtime.tasks.text_classification import Classification, TextClassification
 

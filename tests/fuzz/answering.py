@@ -10,11 +10,11 @@ from tokenizers.normalizers import BertNormalizer
 from tokenizers.pre_tokenizers import BertPreTokenizer, ByteLevel
 from tokenizers.processors import TemplateProcessing
 
+from edgebert.data.tags import tag_set
 from edgebert.runtime.batches import ANY_LENGTHS
 from edgebert.runtime.encode import TextEncoder
 from edgebert.runtime.model import Model
 from edgebert.runtime.tasks import device_half
-from edgebert.tags import tag_set
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
 WORDS = ["film", "good", "the", "cafe", "##s", "i̇", "ss", "한", "が", "中", "!", ".", "-", "é"]

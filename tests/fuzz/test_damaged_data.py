@@ -12,8 +12,8 @@ from fuzz.damage import damaged_bytes
 from fuzz.tally import TALLY, assert_line, examples
 from hypothesis import given
 
+from edgebert.data.examples import Columns, Example
 from edgebert.errors import DataError
-from edgebert.examples import Columns, Example
 from edgebert.runtime.tasks import device_half
 
 

@@ -14,8 +14,8 @@ from fuzz.tally import TALLY, assert_line, examples
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edgebert.data.words import Words
 from edgebert.errors import TextError
-from edgebert.runtime.words import Words
 
 # Texts in a list that one example asks about, once alone and once together.
 TOGETHER = 10

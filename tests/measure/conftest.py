@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from pretended_bench import SUITE, make_bundle
 
-from edgebert.examples import Example
+from edgebert.data.examples import Example
 from edgebert.measure.bench import Workload
 from edgebert.measure.variants import Variant, find_baseline, variants_of
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from edgebert.measure.cost import (
+from edgebert.runtime.cost import (
     Product,
     by_layer,
     cost_entries,

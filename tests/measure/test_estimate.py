@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from edgebert.measure.cost import Product, cost_entries, macs, standard_encoder
 from edgebert.measure.estimate import (
     HERE,
     MODEL,
@@ -21,6 +20,7 @@ from edgebert.measure.estimate import (
 )
 from edgebert.measure.results import Case, Result
 from edgebert.measure.variants import Variant
+from edgebert.runtime.cost import Product, cost_entries, macs, standard_encoder
 from edgebert.target import read_target
 
 WEIGHTS = Product("weights", "int8", (0,), 1, 1, "n", 100, 100)

@@ -7,15 +7,15 @@ from typing import Any
 import pytest
 from manifests import rewrite
 
+from edgebert.data.examples import Example
 from edgebert.errors import RunError
-from edgebert.examples import Example
 from edgebert.measure.bench import Workload, bench
-from edgebert.measure.cost import Product, cost_entries, macs, standard_encoder
 from edgebert.measure.process import run_child
 from edgebert.measure.results import Case, Result
 from edgebert.measure.roofline import add_operators, add_roofline, roofline, weight_shapes
 from edgebert.measure.suite import Suite
 from edgebert.measure.variants import Variant
+from edgebert.runtime.cost import Product, cost_entries, macs, standard_encoder
 
 SUITE = Suite(rounds=2, samples=10, warmup=1, lengths=(16, 128))
 FP32 = standard_encoder(2, 8, 2, 16, "fp32")

@@ -12,10 +12,10 @@ import pytest
 from onnx import TensorProto
 
 from edgebert.compress import checkpoint
-from edgebert.compress.quantize.dynamic import quantize_weights
-from edgebert.compress.quantize.static import quantize_static
 from edgebert.compress.tasks import text_classification as half
 from edgebert.exporters.onnx import fast_module
+from edgebert.exporters.quantize.dynamic import quantize_weights
+from edgebert.exporters.quantize.static import quantize_static
 from edgebert.exporters.unpadded import UNPADDED, write_unpadded
 from edgebert.runtime import session as sessions
 from edgebert.runtime.encode import Encoded

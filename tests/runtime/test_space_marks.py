@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
+from edgebert.data.words import Words
 from edgebert.errors import TextError
 from edgebert.runtime.encode import TextEncoder
 from edgebert.runtime.tagging import Settings, Tagger
 from edgebert.runtime.tasks.intent_slots import IntentSlots
 from edgebert.runtime.tasks.question_answering import QuestionAnswering
-from edgebert.runtime.words import Words
 
 SPECIAL = ["<s>", "</s>", "<unk>"]
 TAGS = ["O", "B-x", "I-x"]

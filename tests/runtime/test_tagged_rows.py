@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from edgebert.demo.corpus import generate, write_corpus
+from edgebert.data.examples import Columns, Example
+from edgebert.data.tags import spans
 from edgebert.errors import DataError
-from edgebert.examples import Columns, Example
 from edgebert.runtime.tagged_rows import read_tagged
 from edgebert.runtime.tagging import Settings
-from edgebert.tags import spans
+from examples.smart_home.corpus import generate, write_corpus
 
 
 def read(path: Path, with_intents: bool = False, **settings: Any) -> list[Example]:

@@ -12,11 +12,11 @@ from tokenizers.models import WordPiece
 from tokenizers.pre_tokenizers import BertPreTokenizer
 from tokenizers.processors import TemplateProcessing
 
+from edgebert.data.tags import Scheme, spans, tag_set
+from edgebert.data.words import Words
 from edgebert.errors import TextError
 from edgebert.runtime.encode import Encoded, TextEncoder
 from edgebert.runtime.tagging import Settings, Tagger, word_places, words_of
-from edgebert.runtime.words import Words
-from edgebert.tags import Scheme, spans, tag_set
 
 TAGS = tag_set(["PER", "LOC"], "BIO")
 PEOPLE = {"ann": "B-PER", "lee": "I-PER", "rome": "B-LOC"}
@@ -210,7 +210,7 @@ def test_of_the_tags_that_a_scheme_allows_the_likeliest_are_chosen(encoder: Any,
 
 
 def allowed(tags: list[str], path: tuple[int, ...], scheme: Scheme) -> bool:
-    from edgebert.tags import repaired
+    from edgebert.data.tags import repaired
 
     chosen = [tags[at] for at in path]
     return repaired(chosen, scheme) == chosen

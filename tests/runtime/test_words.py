@@ -5,8 +5,8 @@ import re
 
 import pytest
 
+from edgebert.data.words import Words, split_words
 from edgebert.errors import TextError
-from edgebert.runtime.words import Words, split_words
 
 
 def words(text: str) -> list[str]:

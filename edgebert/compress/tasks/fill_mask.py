@@ -16,8 +16,8 @@ from torch.nn import functional
 from edgebert.compress import arch, losses
 from edgebert.compress.data import Labels, pad_batch
 from edgebert.compress.optimum_tables import model_class_for
+from edgebert.data.examples import Example
 from edgebert.errors import DataError
-from edgebert.examples import Example
 from edgebert.recipe import DataSettings
 from edgebert.runtime.encode import Encoded
 from edgebert.runtime.tasks.fill_mask import FillMask, Guesses, Settings, hidden_positions

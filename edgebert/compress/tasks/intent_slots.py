@@ -23,13 +23,13 @@ from edgebert.compress.tasks.token_classification import (
     soft_tag_loss,
     tag_targets,
 )
+from edgebert.data.examples import Example
+from edgebert.data.tags import tag_set
 from edgebert.errors import CheckpointError
-from edgebert.examples import Example
-from edgebert.measure.entity_metrics import Frame
+from edgebert.metrics.entities import Frame
 from edgebert.recipe import DataSettings
 from edgebert.runtime.encode import Encoded
 from edgebert.runtime.tasks.intent_slots import IntentSlots, Settings
-from edgebert.tags import tag_set
 
 ROWS = "all"
 NO_INTENT = -100

@@ -19,9 +19,9 @@ from edgebert.compress.data import Labels
 from edgebert.compress.optimum_tables import model_class_for
 from edgebert.compress.tasks import text_classification
 from edgebert.compress.tasks.text_classification import ROWS, head, outputs
+from edgebert.data.examples import Example
 from edgebert.errors import DataError
-from edgebert.examples import Example
-from edgebert.measure.metrics import Chosen, aligned
+from edgebert.metrics.scores import Chosen, aligned
 from edgebert.recipe import DataSettings
 from edgebert.runtime.encode import Encoded
 from edgebert.runtime.tasks.multi_label import DEFAULT_THRESHOLD, Labelling, MultiLabel, Settings

@@ -15,8 +15,8 @@ from edgebert.compress import metrics
 from edgebert.compress.data import Labels
 from edgebert.compress.optimum_tables import model_class_for
 from edgebert.compress.tasks.text_classification import ROWS, head, outputs
+from edgebert.data.examples import Example
 from edgebert.errors import DataError
-from edgebert.examples import Example
 from edgebert.recipe import DataSettings
 from edgebert.runtime.encode import Encoded
 from edgebert.runtime.session import Outputs

@@ -17,8 +17,8 @@ from edgebert.compress.data import Labels, pad_batch
 from edgebert.compress.optimum_tables import model_class_for
 from edgebert.compress.tasks import regression
 from edgebert.compress.vector_modules import VectorModules, attached
+from edgebert.data.examples import Example
 from edgebert.errors import DataError, SettingsError
-from edgebert.examples import Example
 from edgebert.recipe import DataSettings
 from edgebert.runtime.encode import Encoded
 from edgebert.runtime.tasks.similarity import SentenceSimilarity, Settings

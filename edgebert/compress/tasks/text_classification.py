@@ -14,8 +14,8 @@ from edgebert.compress import arch, losses
 from edgebert.compress.data import HEAD_REMEDY, Labels, seen_labels
 from edgebert.compress.metrics import score
 from edgebert.compress.optimum_tables import model_class_for
+from edgebert.data.examples import Example, listed
 from edgebert.errors import DataError
-from edgebert.examples import Example, listed
 from edgebert.recipe import DataSettings
 from edgebert.runtime.encode import Encoded
 from edgebert.runtime.tasks.text_classification import Settings, TextClassification

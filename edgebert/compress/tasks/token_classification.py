@@ -14,16 +14,16 @@ from edgebert.compress import arch, losses
 from edgebert.compress.data import Labels
 from edgebert.compress.head_tags import check_scheme, written_plainly
 from edgebert.compress.optimum_tables import model_class_for
+from edgebert.data.examples import Example
+from edgebert.data.tags import OUTSIDE, tag_set, types_of
+from edgebert.data.words import Words
 from edgebert.errors import DataError
-from edgebert.examples import Example
-from edgebert.measure.entity_metrics import Tags
+from edgebert.metrics.entities import Tags
 from edgebert.recipe import DataSettings
 from edgebert.runtime.encode import Encoded
 from edgebert.runtime.session import Outputs
 from edgebert.runtime.tagging import Settings, Tagger, word_places, words_of
 from edgebert.runtime.tasks.token_classification import TokenClassification
-from edgebert.runtime.words import Words
-from edgebert.tags import OUTSIDE, tag_set, types_of
 
 ROWS = "all"
 UNREAD, UNKNOWN = -100, -1

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from edgebert.measure.data import read_texts
-from edgebert.measure.quality import Answers, measure_quality
-from edgebert.measure.unknown import gold
-from edgebert.named import Named
+from edgebert.data.named import Named
+from edgebert.data.unknown import gold
 from edgebert.runtime.model import Model
+from edgebert.runtime.quality import Answers, measure_quality
+from edgebert.runtime.rows import read_texts
 from edgebert.runtime.session import Outputs
 from edgebert.runtime.tasks import device_half
 

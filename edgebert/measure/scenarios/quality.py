@@ -6,10 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from edgebert.measure.data import read_rows
-from edgebert.measure.quality import answer, metric_of, quality_of
-from edgebert.named import Named
+from edgebert.data.named import Named
 from edgebert.runtime.model import Model
+from edgebert.runtime.quality import answer, metric_of, quality_of
+from edgebert.runtime.rows import read_rows
 
 
 def work(model: Model, job: dict[str, Any], call: Callable[[int], object]) -> dict[str, Any]:

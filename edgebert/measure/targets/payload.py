@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import edgebert
+from edgebert.data.slots import INTENTS, TAGS, WORDS, slot_folder
 from edgebert.errors import BundleError
 from edgebert.manifest import MANIFEST, leads_out, path_fault
 from edgebert.measure.variants import Variant
-from edgebert.slots import INTENTS, TAGS, WORDS, slot_folder
 
 # What a measured process never imports; most of it needs packages that a device does not have.
-LEFT_OUT = {"compress", "exporters", "demo", "commands", "profiles"}
+LEFT_OUT = {"compress", "exporters", "commands", "profiles"}
 LEFT_OUT |= {"cli.py", "pipeline.py", "recipe.py", "workdir.py"}
 
 Files = dict[str, Path]

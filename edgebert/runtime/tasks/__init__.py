@@ -1,12 +1,12 @@
 """Device half of every task, one file each, found by the task's name.
 
-A file here has `METRICS` (name to `measure.metrics.Metric`, the default first), `Settings` (a frozen dataclass of what
+A file here has `METRICS` (name to `metrics.scores.Metric`, the default first), `Settings` (a frozen dataclass of what
 a recipe's `[head]` table may say), `read(path, columns, settings)` (a data file to examples), and `TASK`, a class with
 the shape of `runtime.model.Task` that is made from a manifest and an encoder. `MODEL`, where a file has it, is what
 `edgebert.load` gives in place of `runtime.model.Model`; `KEYS`, where a file has it, are the two columns that
 `edgebert predict --input` reads in place of `text` and `text_pair`; `DATA`, where a file has it, says what a labelled
 file is, where that is no table of the recipe's columns. `BY_LABEL`, in tasks with labels, is a tuple of functions
-`(labels, expected, predicted, unknown) -> measure.by_label.Breakdown`, for `edgebert evaluate --by-label`. There `TASK`
+`(labels, expected, predicted, unknown) -> metrics.by_label.Breakdown`, for `edgebert evaluate --by-label`. There `TASK`
 also has `known`, what a data file may hold, `unknown(example)`, the labels of a row that the model does not have, and a
 second argument of `expected`: those of them that are to be counted as wrong.
 """

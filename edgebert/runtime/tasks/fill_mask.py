@@ -11,9 +11,9 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from edgebert.data.examples import Columns, Example, read_examples
 from edgebert.errors import BundleError, TextError
-from edgebert.examples import Columns, Example, read_examples
-from edgebert.measure.metrics import Metric, Table
+from edgebert.metrics.scores import Metric, Table
 from edgebert.runtime.encode import Encoded, TextEncoder, check_text
 from edgebert.runtime.model import Model, Text
 from edgebert.runtime.prediction import Prediction

@@ -9,16 +9,16 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from edgebert.data.examples import Columns, Example, listed
+from edgebert.data.words import Words
 from edgebert.errors import DataError
-from edgebert.examples import Columns, Example, listed
-from edgebert.measure.by_label import by_intent, by_slot_type
-from edgebert.measure.entity_metrics import FRAME_METRICS, Frame
+from edgebert.metrics.by_label import by_intent, by_slot_type
+from edgebert.metrics.entities import FRAME_METRICS, Frame
 from edgebert.runtime.encode import Encoded, TextEncoder
 from edgebert.runtime.prediction import Prediction
 from edgebert.runtime.session import Outputs
 from edgebert.runtime.tagged_rows import read_tagged
 from edgebert.runtime.tagging import Entity, Settings, Tagger, shown
-from edgebert.runtime.words import Words
 from edgebert.settings import fill
 
 METRICS = FRAME_METRICS

@@ -9,10 +9,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from edgebert.data.examples import Columns, Example, listed, one_class, read_examples
 from edgebert.errors import DataError
-from edgebert.examples import Columns, Example, listed, one_class, read_examples
-from edgebert.measure.by_label import by_chosen
-from edgebert.measure.metrics import Chosen, Metric, Table, aligned
+from edgebert.metrics.by_label import by_chosen
+from edgebert.metrics.scores import Chosen, Metric, Table, aligned
 from edgebert.runtime.encode import Encoded, TextEncoder
 from edgebert.runtime.model import Text, single_or_pair
 from edgebert.runtime.prediction import Prediction

@@ -12,17 +12,17 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
+from edgebert.data.examples import Columns, Example
+from edgebert.data.named import named_of
+from edgebert.data.squad import read_squad
 from edgebert.errors import DataError, TextError
-from edgebert.examples import Columns, Example
-from edgebert.measure.metrics import Metric, Table
-from edgebert.named import named_of
+from edgebert.metrics.scores import Metric, Table
 from edgebert.runtime.encode import Encoded, TextEncoder
 from edgebert.runtime.model import Text
 from edgebert.runtime.prediction import Prediction
 from edgebert.runtime.session import Outputs
 from edgebert.runtime.spans import whole_characters, window_span
 from edgebert.settings import fill, within
-from edgebert.squad import read_squad
 
 KEYS = ("question", "context")
 DATA = "SQuAD documents (.json), or JSON Lines with question, context and answers [{text, start}]"

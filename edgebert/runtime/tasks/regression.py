@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
+from edgebert.data.examples import Columns, Example, read_examples
 from edgebert.errors import DataError
-from edgebert.examples import Columns, Example, read_examples
-from edgebert.measure import metrics
+from edgebert.metrics import scores
 from edgebert.runtime.encode import Encoded, TextEncoder
 from edgebert.runtime.model import Text, single_or_pair
 from edgebert.runtime.prediction import Prediction
@@ -18,7 +18,7 @@ from edgebert.runtime.session import Outputs
 
 # A score at an end of the range would need an infinite output under a sigmoid.
 SMALLEST = 1e-6
-METRICS = {"spearman": metrics.SPEARMAN, "pearson": metrics.PEARSON}
+METRICS = {"spearman": scores.SPEARMAN, "pearson": scores.PEARSON}
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from edgebert.data.examples import Columns, Example
 from edgebert.errors import DataError, InputError, MissingColumnError, TextError
-from edgebert.examples import Columns, Example
-from edgebert.measure import metrics
+from edgebert.metrics import scores
 from edgebert.runtime.encode import Encoded, TextEncoder, check_text
 from edgebert.runtime.model import Model, Text, as_list, check_batch_size, check_finite, single_or_pair
 from edgebert.runtime.prediction import Prediction
@@ -22,7 +22,7 @@ from edgebert.settings import within
 
 # Texts may come without their pairs: each is embedded alone.
 ALONE = True
-METRICS = {"spearman": metrics.SPEARMAN, "pearson": metrics.PEARSON}
+METRICS = {"spearman": scores.SPEARMAN, "pearson": scores.PEARSON}
 
 POOLINGS = ("mean", "cls", "max", "mean_sqrt_len_tokens", "weightedmean", "lasttoken")
 

@@ -9,20 +9,20 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from edgebert.data.examples import Columns, Example, listed, read_examples
 from edgebert.errors import DataError
-from edgebert.examples import Columns, Example, listed, read_examples
-from edgebert.measure import metrics
-from edgebert.measure.by_label import by_class
+from edgebert.metrics import scores
+from edgebert.metrics.by_label import by_class
 from edgebert.runtime.encode import Encoded, TextEncoder
 from edgebert.runtime.model import Text, single_or_pair
 from edgebert.runtime.prediction import Prediction
 from edgebert.runtime.session import Outputs
 
 METRICS = {
-    "accuracy": metrics.ACCURACY,
-    "f1": metrics.F1,
-    "macro_f1": metrics.MACRO_F1,
-    "matthews": metrics.MATTHEWS,
+    "accuracy": scores.ACCURACY,
+    "f1": scores.F1,
+    "macro_f1": scores.MACRO_F1,
+    "matthews": scores.MATTHEWS,
 }
 BY_LABEL = (by_class,)
 

@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
+from edgebert.data.examples import Columns, Example
+from edgebert.data.words import Words
 from edgebert.errors import DataError
-from edgebert.examples import Columns, Example
-from edgebert.measure.by_label import by_entity_type
-from edgebert.measure.entity_metrics import ENTITY_METRICS, Tags
+from edgebert.metrics.by_label import by_entity_type
+from edgebert.metrics.entities import ENTITY_METRICS, Tags
 from edgebert.runtime.encode import Encoded, TextEncoder
 from edgebert.runtime.prediction import Prediction
 from edgebert.runtime.session import Outputs
 from edgebert.runtime.tagged_rows import read_tagged
 from edgebert.runtime.tagging import Entity, Settings, Tagger, shown
-from edgebert.runtime.words import Words
 from edgebert.settings import fill
 
 METRICS = ENTITY_METRICS

@@ -19,17 +19,17 @@ from edgebert.compress import checkpoint as checkpoints
 from edgebert.compress.data import Labels, TaskData, encode_rows, model_inputs
 from edgebert.compress.importance import Importance
 from edgebert.compress.prune import choose, cut
-from edgebert.compress.quantize.graph import load_folded
-from edgebert.compress.quantize.products import head_matmuls, release, weight_products
-from edgebert.compress.quantize.static import quantize_static
 from edgebert.compress.student import make_student
 from edgebert.compress.tasks import fill_mask
 from edgebert.compress.train import Training, _Trainer, train
 from edgebert.compress.validation import torch_outputs
+from edgebert.data.examples import Example
 from edgebert.errors import DataError
-from edgebert.examples import Example
 from edgebert.exporters.onnx import export_fast, export_plain, fast_module
 from edgebert.exporters.parity import compare, relative_error
+from edgebert.exporters.quantize.graph import load_folded
+from edgebert.exporters.quantize.products import head_matmuls, release, weight_products
+from edgebert.exporters.quantize.static import quantize_static
 from edgebert.recipe import DataSettings, TrainSettings
 from edgebert.runtime.encode import Encoded, TextEncoder
 from edgebert.runtime.model import padded_inputs

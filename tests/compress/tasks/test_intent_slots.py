@@ -17,15 +17,15 @@ import edgebert
 from edgebert.bundle import read_manifest
 from edgebert.cli import main
 from edgebert.compress import arch, checkpoint
-from edgebert.compress.quantize.products import head_matmuls
 from edgebert.compress.tasks import intent_slots
 from edgebert.compress.tasks.token_classification import UNKNOWN, UNREAD
+from edgebert.data.examples import Example
+from edgebert.data.tags import tag_set
 from edgebert.errors import CheckpointError, DataError
-from edgebert.examples import Example
+from edgebert.exporters.quantize.products import head_matmuls
 from edgebert.recipe import DataSettings
 from edgebert.runtime.encode import Encoded
 from edgebert.runtime.tasks.intent_slots import METRICS, IntentSlots, Settings
-from edgebert.tags import tag_set
 
 THINGS, NEUTRAL = ["film", "play", "story", "song", "meal"], ["the", "a", "is", "was", "and", "very", "so"]
 INTENTS = {"Praise": ["good", "great", "fine"], "Blame": ["bad", "awful", "dull"]}

@@ -16,8 +16,8 @@ import edgebert
 from edgebert.bundle import read_manifest
 from edgebert.cli import main
 from edgebert.compress.tasks import multi_label
+from edgebert.data.examples import Example
 from edgebert.errors import DataError
-from edgebert.examples import Example
 from edgebert.recipe import DataSettings
 from edgebert.runtime.model import Model
 from edgebert.runtime.tasks.multi_label import METRICS, Labelling, MultiLabel, Settings
@@ -278,7 +278,7 @@ def test_the_graph_was_held_to_pytorchs_outputs(exported: Path) -> None:
 
 
 def test_the_thresholds_are_the_best_on_validation_for_the_graph_that_is_shipped(exported: Path, model: Model) -> None:
-    from edgebert.measure.data import read_rows
+    from edgebert.runtime.rows import read_rows
 
     thresholds = read_manifest(exported)["head"]["thresholds"]
     assert model.task.thresholds == thresholds

@@ -11,13 +11,13 @@ import torch
 from edgebert.compress import checkpoint as checkpoints
 from edgebert.compress.data import pad_batch
 from edgebert.compress.tasks import question_answering as half
+from edgebert.data.examples import Example
+from edgebert.data.squad import Answer
 from edgebert.errors import DataError
-from edgebert.examples import Example
 from edgebert.exporters.onnx import fast_module
 from edgebert.recipe import DataSettings
 from edgebert.runtime.encode import Encoded, TextEncoder
 from edgebert.runtime.tasks.question_answering import QuestionAnswering, Settings
-from edgebert.squad import Answer
 
 QUESTION = "is the film good"
 

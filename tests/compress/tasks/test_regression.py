@@ -18,8 +18,8 @@ from edgebert.cli import main
 from edgebert.compress import checkpoint as checkpoints
 from edgebert.compress.data import read_task_data
 from edgebert.compress.tasks import regression
+from edgebert.data.examples import Example
 from edgebert.errors import DataError
-from edgebert.examples import Example
 from edgebert.recipe import DataSettings, read_recipe
 from edgebert.runtime.model import Model
 from edgebert.runtime.tasks.regression import METRICS, Regression, Settings

@@ -16,8 +16,8 @@ from edgebert.compress.student import make_student
 from edgebert.compress.tasks import workstation_half
 from edgebert.compress.tasks.similarity import distance, multiple_negatives, relations
 from edgebert.compress.validation import torch_outputs
+from edgebert.data.examples import Example
 from edgebert.errors import DataError, SettingsError
-from edgebert.examples import Example
 from edgebert.exporters.onnx import export_fast, export_plain
 from edgebert.exporters.parity import compare
 from edgebert.recipe import DataSettings

@@ -19,16 +19,16 @@ import edgebert
 from edgebert.bundle import read_manifest
 from edgebert.cli import main
 from edgebert.compress.head_tags import scheme_of, written_plainly
-from edgebert.compress.quantize.products import head_matmuls
 from edgebert.compress.tasks import token_classification
 from edgebert.compress.tasks.token_classification import UNKNOWN, UNREAD
+from edgebert.data.examples import Example
+from edgebert.data.tags import tag_set
+from edgebert.data.words import Words
 from edgebert.errors import DataError
-from edgebert.examples import Example
+from edgebert.exporters.quantize.products import head_matmuls
 from edgebert.recipe import DataSettings
 from edgebert.runtime.encode import Encoded
 from edgebert.runtime.tasks.token_classification import METRICS, Settings, TokenClassification
-from edgebert.runtime.words import Words
-from edgebert.tags import tag_set
 
 NICE, NASTY = ["good", "great", "fine", "lovely", "warm"], ["bad", "awful", "dull", "poor", "cold"]
 NEUTRAL = ["film", "play", "story", "song", "meal", "the", "a", "is", "was", "and"]

@@ -7,7 +7,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from edgebert.measure.quality import measure_quality
+from edgebert.runtime.quality import measure_quality
 from edgebert.runtime.tasks.question_answering import (
     METRICS,
     exact_match,

@@ -15,11 +15,11 @@ from tokenizers.models import BPE, WordPiece
 from tokenizers.pre_tokenizers import ByteLevel, Whitespace
 from tokenizers.processors import TemplateProcessing
 
+from edgebert.data.examples import Columns, Example
 from edgebert.errors import BundleError, TextError
-from edgebert.examples import Columns, Example
-from edgebert.measure.quality import evaluate, measure_quality
 from edgebert.runtime.batches import ANY_LENGTHS
 from edgebert.runtime.encode import TextEncoder
+from edgebert.runtime.quality import evaluate, measure_quality
 from edgebert.runtime.tasks.fill_mask import METRICS, Candidate, Filled, FillMask, FillMaskModel, Settings, read
 
 WORDS = ["[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "b", "c", "##s"]

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from edgebert.data.examples import Example
+from edgebert.data.tags import tag_set
+from edgebert.data.words import Words
 from edgebert.errors import DataError
-from edgebert.examples import Example
 from edgebert.runtime.encode import Encoded
 from edgebert.runtime.tasks.intent_slots import METRICS, Command, Entity, IntentSlots
-from edgebert.runtime.words import Words
-from edgebert.tags import tag_set
 
 
 def task(**data: Any) -> IntentSlots:

@@ -13,10 +13,10 @@ from tokenizers.models import WordPiece
 from tokenizers.pre_tokenizers import Whitespace
 from tokenizers.processors import TemplateProcessing
 
+from edgebert.data.examples import Columns, Example
 from edgebert.errors import DataError, SettingsError, TextError
-from edgebert.examples import Columns, Example
-from edgebert.measure.quality import measure_quality
 from edgebert.runtime.encode import Encoded, TextEncoder
+from edgebert.runtime.quality import measure_quality
 from edgebert.runtime.tasks.multi_label import METRICS, Labelling, MultiLabel, Settings, read
 from edgebert.settings import fill
 

@@ -14,8 +14,9 @@ from tokenizers.normalizers import BertNormalizer
 from tokenizers.pre_tokenizers import BertPreTokenizer
 from tokenizers.processors import TemplateProcessing
 
+from edgebert.data.examples import Columns, Example
+from edgebert.data.squad import Answer
 from edgebert.errors import DataError, SettingsError, TextError
-from edgebert.examples import Columns, Example
 from edgebert.runtime.batches import ANY_LENGTHS
 from edgebert.runtime.encode import TextEncoder
 from edgebert.runtime.model import Model
@@ -26,7 +27,6 @@ from edgebert.runtime.tasks.question_answering import (
     read,
 )
 from edgebert.settings import fill
-from edgebert.squad import Answer
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *LETTERS, *(f"##{letter}" for letter in LETTERS)]

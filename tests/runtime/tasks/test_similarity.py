@@ -15,8 +15,8 @@ from tokenizers.models import WordPiece
 from tokenizers.pre_tokenizers import Whitespace
 from tokenizers.processors import TemplateProcessing
 
+from edgebert.data.examples import Columns, Example
 from edgebert.errors import DataError, InputError, SettingsError, TextError
-from edgebert.examples import Columns, Example
 from edgebert.runtime.batches import ANY_LENGTHS
 from edgebert.runtime.encode import TextEncoder
 from edgebert.runtime.tasks.similarity import Embedding, SentenceModel, SentenceSimilarity, Settings, Similarity, read

@@ -14,8 +14,8 @@ from tokenizers.pre_tokenizers import Whitespace
 from tokenizers.processors import TemplateProcessing
 
 import edgebert
+from edgebert.data.examples import Columns, Example
 from edgebert.errors import DataError, TextError
-from edgebert.examples import Columns, Example
 from edgebert.runtime.batches import ANY_LENGTHS
 from edgebert.runtime.encode import Encoded, TextEncoder
 from edgebert.runtime.model import Model

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from edgebert.data.examples import Example
+from edgebert.data.tags import Scheme, tag_set
+from edgebert.data.words import Words
 from edgebert.errors import DataError
-from edgebert.examples import Example
 from edgebert.runtime.encode import Encoded
 from edgebert.runtime.tasks.token_classification import METRICS, Entities, Entity, TokenClassification
-from edgebert.runtime.words import Words
-from edgebert.tags import Scheme, tag_set
 
 
 def task(scheme: Scheme = "BIO", types: tuple[str, ...] = ("person", "place"), **data: Any) -> TokenClassification:

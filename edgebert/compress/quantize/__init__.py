@@ -1,1 +1,0 @@
-"""INT8: dynamic by ONNX Runtime, static by neural-compressor, OpenVINO by nncf, embeddings by ourselves."""

@@ -1,0 +1,1 @@
+"""Device half: files of labelled text, tag schemes, word splitting."""

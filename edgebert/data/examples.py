@@ -1,0 +1,362 @@
+"""Labelled text on disk: TSV and CSV with a header, JSONL, plain lines; gzip of each. Standard library only."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from json import JSONDecodeError
+from pathlib import Path
+from typing import Any
+
+from edgebert.data.delimited import Delimiter, Quotes, dialect_of, split
+from edgebert.errors import DataError, MissingColumnError, TextError
+from edgebert.strict_json import open_regular, parse_data
+
+FORMATS = (".tsv", ".csv", ".jsonl", ".txt")
+# Text packs three to ten times as small; a file of zeros, a thousand times.
+MAX_UNPACKED, MAX_RATIO = 64 << 20, 100
+
+
+Parse = Callable[[object], Any]
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Names of the columns (or JSON keys) that hold the text, its pair and its label; "" where there is none.
+
+    A table without a header names its columns by number, counted from "1". `delimiter` and `quotes` are those of the
+    file's suffix unless they are named.
+    """
+
+    text: str = "text"
+    text_pair: str = ""
+    label: str = "label"
+    header: bool = True
+    delimiter: Delimiter = "suffix"
+    quotes: Quotes = "suffix"
+
+
+@dataclass(frozen=True)
+class Example:
+    """One row: a text, perhaps a second text, perhaps what is right about it, and where it stands (lines from 1).
+
+    `label` is of the kind that the task reads: a class, several, a number, tags, answers. `words` are the words of a
+    text that came split into words; `text` is then the words joined by single spaces. `word_a_line` says that each of
+    them has a line of its own, the first of them `line`.
+    """
+
+    text: str
+    text_pair: str | None
+    label: Any
+    line: int
+    source: str = field(default="", compare=False)
+    words: tuple[str, ...] = ()
+    word_a_line: bool = field(default=False, compare=False)
+
+    @property
+    def place(self) -> str:
+        """File and line, or the question that a document of SQuAD has there, for messages."""
+        counted = "question" if self.source.removesuffix(".gz").lower().endswith(".json") else "line"
+        return f"{self.source}: {counted} {self.line}"
+
+    def place_of(self, word: int) -> str:
+        """File and line of one of the words, counted from 0."""
+        return replace(self, line=self.line + word).place if self.word_a_line else self.place
+
+    @contextmanager
+    def told(self) -> Iterator[None]:
+        """Name file and line where the text is refused.
+
+        Raises:
+            DataError: In place of a TextError.
+        """
+        try:
+            yield
+        except TextError as error:
+            raise DataError(f"{self.place}: {error}") from None
+
+
+def one_class(value: object) -> str:
+    """Read a class: a string, or in JSON an integer."""
+    if isinstance(value, str) or type(value) is int:
+        return str(value)
+    raise ValueError("a string")
+
+
+def listed(names: Sequence[str], most: int = 8) -> str:
+    """The first names, and how many more there are."""
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
+
+
+def read_examples(path: Path, columns: Columns, parse: Parse = one_class) -> list[Example]:
+    """Read every row of a data file.
+
+    Args:
+        path: A `.tsv`, `.csv`, `.jsonl` or `.txt` (one text a line) file, or the `.gz` of one.
+        columns: Which columns to take; a `.txt` file has only the text.
+        parse: Reads the label's cell or JSON value; raises ValueError with what was expected.
+
+    Raises:
+        DataError: Missing, empty, wrongly encoded, a column that is not there, or a row that does not parse;
+            the message names file, line, value and what was expected.
+    """
+    readers = {".tsv": _delimited, ".csv": _delimited, ".jsonl": _jsonl, ".txt": _txt}
+    read = readers[data_format(path, FORMATS)]
+    text = read_text(path)
+    examples = [_example(path, values, columns, number, parse) for number, values in read(path, text, columns)]
+    if not examples:
+        raise DataError(f"{path}: holds no rows; expected {_wanted(path)}")
+    return examples
+
+
+def read_by_first(namings: Sequence[Columns], read: Callable[[Columns], list[Example]]) -> list[Example]:
+    """Rows by the first naming whose columns are all there.
+
+    Raises:
+        MissingColumnError: None of them fits. Where one finds the texts and not the labels, that is what is told.
+    """
+    missing: list[MissingColumnError] = []
+    for columns in namings:
+        try:
+            return read(columns)
+        except MissingColumnError as error:
+            missing.append(error)
+    unlabelled = [found for columns, found in zip(namings, missing, strict=True) if found.column == columns.label]
+    raise (unlabelled or missing)[0]
+
+
+def read_text(path: Path) -> str:
+    """The text of a UTF-8 file, or of the `.gz` of one.
+
+    Raises:
+        DataError: Missing, empty, not whole, not UTF-8, or far larger unpacked than packed.
+    """
+    return _decode(path, _read_bytes(path))
+
+
+def data_format(path: Path, formats: Sequence[str]) -> str:
+    """The suffix of a data file, without `.gz`, in lower case.
+
+    Raises:
+        DataError: A folder, or none of the formats.
+    """
+    suffix = Path(path.name.removesuffix(".gz")).suffix.lower()
+    try:
+        is_folder = path.is_dir()
+    except OSError as error:  # a name that is too long for any file
+        raise DataError(f"{str(path)[:80]}…: cannot be read ({error.strerror}); check the path") from None
+    if is_folder:
+        raise DataError(f"{path}: is a folder; name one data file ({', '.join(formats)}, or .gz of one)")
+    if suffix not in formats:
+        raise DataError(f"{path}: unknown data format '{suffix}'; expected {', '.join(formats)}, or .gz of one")
+    return suffix
+
+
+def fingerprint(path: Path) -> str:
+    """SHA-256 of the file as it lies on disk, in hexadecimal.
+
+    Of a folder, or of the `seq.in` that stands for one (`edgebert.data.slots`): of the names and contents of its files.
+
+    Raises:
+        DataError: The file cannot be read.
+    """
+    folder = path.parent if path.name == "seq.in" else path
+    try:
+        if not folder.is_dir():
+            return hashlib.sha256(_whole(path)).hexdigest()
+        digest = hashlib.sha256()
+        for file in sorted(entry for entry in folder.iterdir() if entry.is_file()):
+            digest.update(f"{file.name}\0{hashlib.sha256(_whole(file)).hexdigest()}\n".encode())
+        return digest.hexdigest()
+    except OSError as error:
+        raise DataError(
+            f"{path}: cannot be read ({error.strerror or error}); check the path and the folder it is relative to"
+        ) from None
+
+
+def _whole(path: Path) -> bytes:
+    """Bytes of a regular file: a pipe would be waited for, and a device never ends."""
+    with open_regular(path) as opened:
+        return opened.read()
+
+
+def _read_bytes(path: Path) -> bytes:
+    try:
+        data = _whole(path)
+        return _unpacked(path, data) if path.suffix == ".gz" else data
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file; check the path and the folder it is relative to") from None
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise DataError(f"{path}: not a whole gzip file ({error}); compress it again") from None
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror or error})") from None
+
+
+def _unpacked(path: Path, data: bytes) -> bytes:
+    """Unpack a file; one that is many times larger unpacked than packed is most likely a trap or a mistake.
+
+    Raises:
+        DataError: It is.
+        OSError, EOFError, zlib.error: Not a whole gzip file.
+    """
+    most = max(MAX_UNPACKED, MAX_RATIO * len(data))
+    with gzip.GzipFile(fileobj=io.BytesIO(data)) as opened:
+        unpacked = opened.read(most + 1)
+    if len(unpacked) > most:
+        raise DataError(
+            f"{path}: {len(data)} bytes unpack to more than {most}, over {MAX_RATIO} times as many; if that is right, "
+            "unpack it (gunzip) and name the unpacked file"
+        )
+    return unpacked
+
+
+def _decode(path: Path, data: bytes) -> str:
+    if not data.strip():
+        raise DataError(f"{path}: is empty; expected {_wanted(path)}")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        value = data[error.start : error.start + 4]
+        raise DataError(f"{path}: line {line}: bytes {value!r} are not UTF-8; convert the file to UTF-8") from None
+    by_lines = not path.name.lower().removesuffix(".gz").endswith((".csv", ".json"))
+    if by_lines and "\r" in text.rstrip() and "\n" not in text:
+        raise DataError(f"{path}: its lines end in carriage returns alone; convert their ends to line feeds")
+    return text
+
+
+def _wanted(path: Path) -> str:
+    suffix = Path(path.name.removesuffix(".gz")).suffix.lower()
+    wanted = {".jsonl": "a JSON object a line", ".txt": "one text a line", ".json": "a SQuAD document"}
+    return wanted.get(suffix, "a header and at least one row" if suffix in FORMATS else "at least one row")
+
+
+def text_lines(text: str) -> Iterator[tuple[int, str]]:
+    """Lines with their numbers from 1, without their ends, blank ones included."""
+    for number, line in enumerate(text.split("\n"), 1):
+        yield number, line.removesuffix("\r")
+
+
+def _lines(text: str) -> Iterator[tuple[int, str]]:
+    return ((number, line) for number, line in text_lines(text) if line.strip())
+
+
+Values = Iterator[tuple[int, dict[str, Any]]]
+
+
+def _txt(path: Path, text: str, columns: Columns) -> Values:
+    for number, line in _lines(text):
+        yield number, {columns.text: line}
+
+
+def _delimited(path: Path, text: str, columns: Columns) -> Values:
+    suffix = Path(path.name.removesuffix(".gz")).suffix.lower()
+    wanted = _named(columns) if columns.header else []
+    dialect = dialect_of(suffix, text, columns.delimiter, columns.quotes, wanted)
+    return _table(path, split(path, text, dialect), columns)
+
+
+def _named(columns: Columns) -> list[str]:
+    return [name for name in (columns.text, columns.text_pair, columns.label) if name]
+
+
+def _table(path: Path, rows: Iterator[tuple[int, list[str]]], columns: Columns) -> Values:
+    if not columns.header:
+        yield from _headless(path, rows, columns)
+        return
+    _, header = next(rows, (1, []))
+    if not header:
+        return
+    positions = {name: _position(path, header, name) for name in _named(columns)}
+    for number, row in rows:
+        if len(row) != len(header):
+            raise DataError(
+                f"{path}: line {number}: {len(row)} columns in {_short(row)}; "
+                f"expected {len(header)}: {_one_line(', '.join(header))}"
+            )
+        yield number, {name: row[at] for name, at in positions.items()}
+
+
+def _headless(path: Path, rows: Iterator[tuple[int, list[str]]], columns: Columns) -> Values:
+    """Rows of a table whose columns go by number; surplus columns are passed over."""
+    names = _named(columns)
+    if not all(name.isdecimal() and int(name) for name in names):
+        raise DataError(f"{path}: read without a header, so columns go by number from 1; got {', '.join(names)}")
+    for number, row in rows:
+        short = [name for name in names if int(name) > len(row)]
+        if short:
+            raise MissingColumnError(
+                f"{path}: line {number}: {len(row)} columns in {_short(row)}; expected at least {max(map(int, names))}",
+                column=short[0],
+            )
+        yield number, {name: row[int(name) - 1] for name in names}
+
+
+def _position(path: Path, header: list[str], name: str) -> int:
+    if name not in header:
+        message = f"{path}: line 1: no column '{name}'; the header has: {_one_line(', '.join(map(repr, header)))}"
+        raise MissingColumnError(message, column=name)
+    if header.count(name) > 1:
+        raise DataError(
+            f"{path}: line 1: column '{name}' stands {header.count(name)} times in the header; name each once"
+        )
+    return header.index(name)
+
+
+def _jsonl(path: Path, text: str, columns: Columns) -> Values:
+    rows = list(json_lines(path, text))
+    for number, row in rows:
+        for name in _named(columns):
+            if name not in row:
+                message = f"{path}: line {number}: no key '{name}'; the row has: {_one_line(', '.join(row))}"
+                if any(name in other for _, other in rows):
+                    raise DataError(f"{message}; expected it in every row, as in others, or in none")
+                raise MissingColumnError(message, column=name)
+            if name != columns.label and not isinstance(row[name], str):
+                raise DataError(f"{path}: line {number}: '{name}' is {row[name]!r}; expected a string")
+        yield number, {name: row[name] for name in _named(columns)}
+
+
+def json_lines(path: Path, text: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Objects of a JSON Lines text with their line numbers.
+
+    Raises:
+        DataError: A line that is not a JSON object.
+    """
+    for number, line in _lines(text):
+        try:
+            row = parse_data(line)
+        except JSONDecodeError as error:
+            raise DataError(f"{path}: line {number}: not JSON ({error.msg}): {_short(line)}") from None
+        if not isinstance(row, dict):
+            raise DataError(f"{path}: line {number}: {_short(line)} is not a JSON object; expected one a line")
+        yield number, row
+
+
+def _example(path: Path, values: dict[str, Any], columns: Columns, line: int, parse: Parse) -> Example:
+    for name in filter(None, (columns.text, columns.text_pair)):
+        if name in values and not values[name].strip():
+            raise DataError(f"{path}: line {line}: '{name}' is {values[name]!r}; expected a text that is not blank")
+    label = None
+    if columns.label in values:
+        try:
+            label = parse(values[columns.label])
+        except ValueError as error:
+            shown = _short(values[columns.label])
+            raise DataError(f"{path}: line {line}: '{columns.label}' is {shown}; expected {error}") from None
+    return Example(values[columns.text], values.get(columns.text_pair), label, line, str(path))
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())[:200]
+
+
+def _short(value: object, limit: int = 60) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= limit else shown[:limit] + "…"

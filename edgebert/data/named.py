@@ -1,0 +1,103 @@
+"""Columns that a user names, in place of those that a bundle was made from. Standard library only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from edgebert.data.delimited import Delimiter
+from edgebert.data.examples import Columns
+from edgebert.errors import InputError, MissingColumnError
+
+OPTIONS = {
+    "text": "--text-column",
+    "text_pair": "--pair-column",
+    "label": "--label-column",
+    "tags": "--tags-column",
+    "delimiter": "--delimiter",
+    "header": "--no-header",
+}
+
+
+@dataclass(frozen=True)
+class Named:
+    """Names of columns, or of JSON keys; "" for what the bundle's data had.
+
+    `tags` is the column of the tags or entities in tasks over words, where `label` is the intent.
+    """
+
+    text: str = ""
+    text_pair: str = ""
+    label: str = ""
+    tags: str = ""
+    delimiter: Delimiter = "suffix"
+    header: bool = True
+
+    def given(self) -> list[str]:
+        """The options of the command line that are set."""
+        usual = Named()
+        return [option for key, option in OPTIONS.items() if getattr(self, key) != getattr(usual, key)]
+
+    def over(self, columns: Columns) -> Columns:
+        """Columns with the names that are set, and a header unless it is said that there is none."""
+        names = {key: name for key in ("text", "text_pair", "label") if (name := getattr(self, key))}
+        values = {key: value for key, value in vars(columns).items() if key != "named"} | names
+        values["header"] = self.header if names or not self.header else columns.header
+        if self.delimiter != "suffix":
+            values["delimiter"] = self.delimiter
+        return NamedColumns(**values, named=self) if self.given() else columns
+
+    def refuse(self, keys: tuple[str, ...], fact: str) -> None:
+        """Refuse options where they name nothing.
+
+        Raises:
+            InputError: One of them is set.
+        """
+        options = [option for option in self.given() if option in [OPTIONS[key] for key in keys]]
+        if options:
+            raise InputError(f"{fact}; leave {' and '.join(options)} out")
+
+
+@dataclass(frozen=True)
+class NamedColumns(Columns):
+    """Columns of which a user named some."""
+
+    named: Named = field(default_factory=Named)
+
+
+def named_of(columns: Columns) -> Named:
+    """What a user named of the columns."""
+    return columns.named if isinstance(columns, NamedColumns) else Named()
+
+
+def renamed(row: Mapping[str, Any], keys: Mapping[str, str], place: str) -> dict[str, Any]:
+    """A row with values under the usual keys too.
+
+    Args:
+        row: An object of JSON Lines.
+        keys: The usual key, and the row's; "" for the usual one.
+        place: File and line.
+
+    Raises:
+        MissingColumnError: The row does not have a key; names those that it has.
+    """
+    named = {usual: name for usual, name in keys.items() if name}
+    for name in named.values():
+        if name not in row:
+            has = " ".join(", ".join(row).split())[:200]
+            raise MissingColumnError(f"{place}: no key '{name}'; the row has: {has}", column=name)
+    return {**row, **{usual: row[name] for usual, name in named.items()}}
+
+
+def column_number(name: str, option: str, usual: int) -> int:
+    """Number of a column of CoNLL, from 0, or from -1 backwards.
+
+    Raises:
+        InputError: It is no such number.
+    """
+    if not name:
+        return usual
+    if not name.removeprefix("-").isdecimal() or len(name) > 3:
+        raise InputError(f"{option} is {name!r:.60}; columns of words go by number, from 0, or from -1 backwards")
+    return int(name)

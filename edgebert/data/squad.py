@@ -1,0 +1,227 @@
+"""Questions about contexts on disk: SQuAD 1.1 and 2.0, JSON Lines; gzip of each. Standard library only."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from json import JSONDecodeError
+from pathlib import Path
+from typing import Any, Literal
+
+from edgebert.data.examples import Example, data_format, json_lines, read_text
+from edgebert.data.named import renamed
+from edgebert.errors import DataError
+from edgebert.strict_json import parse_data
+
+FORMATS = (".json", ".jsonl")
+KINDS: dict[type, str] = {str: "a string that is not blank", list: "a list", dict: "an object"}
+
+Misplaced = Literal["refuse", "repair"]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A stretch of a context, and the character that it starts at, counted from 0."""
+
+    text: str
+    start: int
+
+
+def read_squad(
+    path: Path, misplaced: Misplaced = "refuse", answered: bool = True, keys: Mapping[str, str] | None = None
+) -> list[Example]:
+    """Read every question of a data file.
+
+    Args:
+        path: SQuAD 1.1 or 2.0 (`.json`), one object a line with question, context and answers [{text, start}] or, as
+            Hugging Face's datasets have them, {text: [...], answer_start: [...]} (`.jsonl`), or the `.gz` of one.
+        misplaced: What becomes of an answer that does not stand where it says: `refuse` raises; `repair` moves it to
+            its nearest occurrence, drops it where there is none, leaves out questions that lose every answer so, and
+            counts all that on stderr.
+        answered: Whether to read the answers.
+        keys: Of JSON Lines, names of the keys `question`, `context` and `answers` where they are others.
+
+    Returns:
+        Examples with the question as text and the context as pair. The label is a tuple of `Answer`, empty where the
+        context holds none; None where the file has no answers or they are not asked for. `line` counts questions
+        from 1, or is the line of JSON Lines.
+
+    Raises:
+        DataError: Missing, empty, wrongly encoded, not of the form, or an answer that does not stand where it says;
+            the message names file, question, value and what was expected.
+    """
+    suffix = data_format(path, FORMATS)
+    text, placing = read_text(path), _Placing(misplaced)
+    examples = []
+    for question in _squad(path, text) if suffix == ".json" else _rows(path, text, keys or {}):
+        answers = question.answers() if answered else None
+        label = None if answers is None else placing.placed(answers, question.context, question.place)
+        if label or not answers:
+            examples.append(Example(question.text, question.context, label, question.number, str(path)))
+    placing.tell(path)
+    if not examples:
+        raise DataError(f"{path}: holds no questions; expected at least one with a context")
+    return examples
+
+
+class _Placing:
+    """What to do about answers that do not stand where they say, and how many there were."""
+
+    def __init__(self, misplaced: Misplaced) -> None:
+        self.misplaced = misplaced
+        self.moved = self.dropped = self.left_out = 0
+
+    def placed(self, answers: tuple[Answer, ...], context: str, place: str) -> tuple[Answer, ...]:
+        """Answers where they stand; those that stand nowhere are dropped."""
+        found = [self._placed(answer, context, place) for answer in answers]
+        kept = tuple(answer for answer in found if answer is not None)
+        self.left_out += bool(answers) and not kept
+        return kept
+
+    def tell(self, path: Path) -> None:
+        """Say on stderr what was repaired."""
+        if self.moved or self.dropped:
+            sys.stderr.write(
+                f"edgebert: {path}: repaired answers that did not stand where they say: {self.moved} moved, "
+                f"{self.dropped} dropped, {self.left_out} questions left out\n"
+            )
+
+    def _placed(self, answer: Answer, context: str, place: str) -> Answer | None:
+        if answer.start >= 0 and context.startswith(answer.text, answer.start):
+            return answer
+        if self.misplaced == "refuse":
+            there = context[max(0, answer.start) :][: len(answer.text)]
+            raise DataError(
+                f"{place}: answer {_short(answer.text)} is said to start at character {answer.start}, where "
+                f"{_short(there)} stands; expected its offset in the context, or "
+                'head.misplaced_answers = "repair" in the recipe'
+            )
+        start = _nearest(context, answer)
+        self.moved += start is not None
+        self.dropped += start is None
+        return None if start is None else Answer(answer.text, start)
+
+
+@dataclass(frozen=True)
+class _Question:
+    """One question as it stands in a file. `given` are its answers, None where the file has no such key."""
+
+    text: str
+    context: str
+    given: list[Any] | None
+    start_key: str
+    number: int
+    place: str
+
+    def answers(self) -> tuple[Answer, ...] | None:
+        return None if self.given is None else tuple(self._answer(value) for value in self.given)
+
+    def _answer(self, value: Any) -> Answer:  # noqa: ANN401
+        fields = value if isinstance(value, dict) else {}
+        # SQuAD's own name for it is taken in JSON Lines too.
+        text, start = fields.get("text"), fields.get(self.start_key, fields.get("answer_start"))
+        if not isinstance(text, str) or not text.strip() or type(start) is not int:
+            raise DataError(
+                f"{self.place}: answer {_short(value)}; expected "
+                f'{{"text": a string of the context, "{self.start_key}": an integer}}'
+            )
+        return Answer(text, start)
+
+
+def _squad(path: Path, text: str) -> Iterator[_Question]:
+    """Questions of a SQuAD document."""
+    number = 0
+    for article, article_place in _members(_parsed(path, text), "data", str(path)):
+        for paragraph, paragraph_place in _members(article, "paragraphs", article_place):
+            context = _member(paragraph, "context", str, paragraph_place)
+            for row, place in _members(paragraph, "qas", paragraph_place):
+                number += 1
+                named = isinstance(row, dict) and "id" in row
+                place = f"{path}: question {_short(row['id'])}" if named else place
+                yield _question(row, context, "answer_start", number, place)
+
+
+def _rows(path: Path, text: str, keys: Mapping[str, str]) -> Iterator[_Question]:
+    """Questions of JSON Lines."""
+    for number, given in json_lines(path, text):
+        row = renamed(given, keys, f"{path}: line {number}")
+        place = f"{path}: line {number}" + (f": question {_short(row['id'])}" if "id" in row else "")
+        yield _question(row, _member(row, "context", str, place), "start", number, place)
+
+
+def _question(row: Any, context: str, start_key: str, number: int, place: str) -> _Question:  # noqa: ANN401
+    text = _member(row, "question", str, place)
+    if isinstance(row.get("answers"), dict):
+        row = row | {"answers": _listed(row["answers"], start_key, place)}
+    impossible = row.get("is_impossible")
+    answers = _member(row, "answers", list, place) if "answers" in row else [] if impossible is True else None
+    if impossible is not None and answers is not None and impossible is not (not answers):
+        raise DataError(
+            f"{place}: 'is_impossible' is {_short(impossible)} beside {len(answers)} answers; "
+            "expected true without answers, false with some"
+        )
+    return _Question(text, context, answers, start_key, number, place)
+
+
+def _listed(answers: dict[str, Any], start_key: str, place: str) -> list[dict[str, Any]]:
+    """Answers as Hugging Face's datasets hold them, `text` and `answer_start` of all answers in a list each."""
+    texts, starts = (_member(answers, key, list, f"{place}: answers") for key in ("text", "answer_start"))
+    if len(texts) != len(starts):
+        raise DataError(f"{place}: {len(texts)} texts of answers and {len(starts)} starts; expected as many")
+    return [{"text": text, start_key: start} for text, start in zip(texts, starts, strict=True)]
+
+
+def _parsed(path: Path, text: str) -> Any:  # noqa: ANN401
+    try:
+        return parse_data(text)
+    except JSONDecodeError as error:
+        raise DataError(
+            f"{path}: line {error.lineno}: not JSON ({error.msg}, at {_short(text[error.pos : error.pos + 40])}); "
+            "expected a SQuAD document"
+        ) from None
+
+
+def _members(table: Any, key: str, place: str) -> Iterator[tuple[Any, str]]:  # noqa: ANN401
+    """Items of a list in the document, and the place of each."""
+    for at, item in enumerate(_member(table, key, list, place)):
+        yield item, f"{place}: {key}[{at}]"
+
+
+def _member(table: Any, key: str, kind: type, place: str) -> Any:  # noqa: ANN401
+    """A value of the document; strings are neither blank nor broken.
+
+    Raises:
+        DataError: It is not there, or not of that kind.
+    """
+    if not isinstance(table, dict):
+        raise DataError(f"{place}: {_short(table)}; expected an object with '{key}'")
+    if key not in table:
+        raise DataError(f"{place}: no key '{key}' in {_short(table)}; expected {KINDS[kind]} there")
+    value = table[key]
+    if not isinstance(value, kind) or (isinstance(value, str) and not value.strip()):
+        raise DataError(f"{place}: '{key}' is {_short(value)}; expected {KINDS[kind]}")
+    if isinstance(value, str) and not _is_unicode(value):
+        raise DataError(f"{place}: '{key}' holds a lone surrogate: {_short(value)}; expected valid Unicode")
+    return value
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _nearest(context: str, answer: Answer) -> int | None:
+    """Character at which the answer's nearest occurrence starts; the earlier of two equally near ones."""
+    before = context.rfind(answer.text, 0, max(0, answer.start + len(answer.text)))
+    after = context.find(answer.text, max(0, answer.start))
+    found = [at for at in (before, after) if at >= 0]
+    return min(found, key=lambda at: abs(at - answer.start)) if found else None
+
+
+def _short(value: object, limit: int = 60) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= limit else shown[:limit] + "…"

@@ -1,0 +1,97 @@
+"""Labels of a data file that a model does not have: counted as wrong, and said; refused if that is asked for.
+
+As seqeval and scikit-learn count: an entity of an unknown type is missed, an unknown class is never predicted.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from edgebert.data.examples import Example, listed
+from edgebert.errors import DataError
+
+REMEDY = "mend the file, or leave --strict-labels out to count them as wrong"
+SHOWN = 5
+KEPT = 20
+
+
+@dataclass(frozen=True)
+class Unknown:
+    """Labels that a model does not have, most frequent first, each with the number of rows that hold it.
+
+    `rows` of the `n` rows of a file hold at least one of them; `first` is the place of the first.
+    """
+
+    labels: Mapping[str, int] = field(default_factory=dict)
+    rows: int = 0
+    n: int = 0
+    first: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain dictionary: `rows`, the 20 most frequent `labels`, and how many `more` there are."""
+        kept = dict(list(self.labels.items())[:KEPT])
+        return {"rows": self.rows, "labels": kept, "more": len(self.labels) - len(kept)}
+
+    def __str__(self) -> str:
+        """Count the rows and name the first labels."""
+        return sentence(self.as_dict(), self.n)
+
+
+def sentence(unknown: Mapping[str, Any], n: int) -> str:
+    """What `Unknown.as_dict` holds, in words: how many of `n` rows, and the first labels."""
+    names = [f"{label!r:.60} ({count})" for label, count in unknown["labels"].items()]
+    hidden, one = max(0, len(names) - SHOWN) + unknown["more"], len(names) + unknown["more"] == 1
+    more, rows = f" and {hidden} more" if hidden else "", unknown["rows"]
+    return (
+        f"{rows} of {n} row{'s' * (n != 1)} {'has' if rows == 1 else 'have'} {'a label' if one else 'labels'} "
+        f"that the model does not have: {', '.join(names[:SHOWN])}{more}"
+    )
+
+
+def unknown_labels(task: Any, examples: Sequence[Example]) -> Unknown:  # noqa: ANN401
+    """Labels of rows that the device half of a task does not have; none for a task without labels."""
+    found = getattr(task, "unknown", None)
+    if found is None:
+        return Unknown(n=len(examples))
+    several = [set(found(example)) for example in examples]
+    counts = Counter(sorted(label for labels in several for label in labels))
+    first = next((example.place for example, labels in zip(examples, several, strict=True) if labels), "")
+    return Unknown(dict(counts.most_common()), sum(map(bool, several)), len(examples), first)
+
+
+def gold(task: Any, examples: Sequence[Example]) -> tuple[list[Any], Unknown]:  # noqa: ANN401
+    """What is right about every row, in the form that the metrics compare, and the labels that the task does not have.
+
+    Raises:
+        DataError: A row without a label.
+    """
+    unknown = unknown_labels(task, examples)
+    if not unknown.labels:
+        return [task.expected(example) for example in examples], unknown
+    return [task.expected(example, tuple(unknown.labels)) for example in examples], unknown
+
+
+def check_labels(unknown: Unknown, task: Any, remedy: str = REMEDY) -> None:  # noqa: ANN401
+    """Refuse a file with labels that the device half of a task does not have.
+
+    Raises:
+        DataError: Names file, the first line, labels and counts, and the labels that there are.
+    """
+    if unknown.rows:
+        raise DataError(f"{unknown.first}: {unknown} (it has {listed(task.known)}); {remedy}")
+
+
+def note_of(unknown: Unknown, path: Path) -> str:
+    """What a command says on stderr of such labels; "" if there are none."""
+    return f"{path}: {unknown}; they count as wrong, --strict-labels refuses them" if unknown.rows else ""
+
+
+def labels_unknown(qualities: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Sentences about such labels beside figures of quality, each once."""
+    held = [quality for quality in qualities if quality.get("unknown_labels")]
+    found = [sentence(one["unknown_labels"], one.get("n") or one["unknown_labels"]["rows"]) for one in held]
+    return [f"{line}; they count as wrong" for line in dict.fromkeys(found)]

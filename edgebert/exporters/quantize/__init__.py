@@ -1,0 +1,1 @@
+"""Workstation half: INT8 passes over graphs. Needs the `export` extra."""

@@ -1,0 +1,47 @@
+"""Dynamic INT8 by ONNX Runtime: INT8 weights, activations quantized as they come. The only file that calls it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection
+from pathlib import Path
+
+import onnx
+from onnxruntime.quantization import QuantType, quantize_dynamic
+
+from edgebert.exporters.quantize.graph import load_folded
+from edgebert.exporters.quantize.products import head_matmuls
+from edgebert.target import ExportChoice
+
+TYPES = {"int8": QuantType.QInt8, "uint8": QuantType.QUInt8}
+
+
+def quantize_weights(graph: Path, choice: ExportChoice, out: Path, leave: Collection[str] = ()) -> None:
+    """Quantize every matrix product with a constant side, but the heads.
+
+    Args:
+        graph: FP32 ONNX graph.
+        choice: The profile's weight type, granularity and range.
+        out: File for the INT8 graph.
+        leave: Nodes to leave in FP32 too.
+    """
+    full = load_folded(graph, leave)
+    heads = head_matmuls(full)
+    logging.getLogger().addFilter(_no_preprocessing_hint)
+    try:
+        quantize_dynamic(
+            full,
+            str(out),
+            per_channel=choice.per_channel,
+            reduce_range=choice.reduce_range,
+            weight_type=TYPES[choice.weight_type],
+            op_types_to_quantize=["MatMul"],
+            nodes_to_exclude=[*heads, *leave],
+            extra_options={"MatMulConstBOnly": True, "DefaultTensorType": onnx.TensorProto.FLOAT},
+        )
+    finally:
+        logging.getLogger().removeFilter(_no_preprocessing_hint)
+
+
+def _no_preprocessing_hint(record: logging.LogRecord) -> bool:
+    return "pre-processing" not in record.getMessage()

@@ -1,0 +1,1 @@
+"""Device half: every metric, its bootstrap interval, and paired comparisons."""

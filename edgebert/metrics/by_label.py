@@ -1,0 +1,172 @@
+"""Precision, recall, F1 and support of every label, and the most frequent confusions; numpy only, for the device.
+
+Tests hold them equal to scikit-learn's and seqeval's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgebert.data.tags import Span, spans
+from edgebert.metrics.entities import Frame, Tags
+from edgebert.metrics.scores import aligned
+
+MOST_CONFUSIONS = 10
+
+Counts = NDArray[np.int64]
+# Labels, what is right and what was predicted, one entry a text, labels that the model does not have -> a breakdown.
+ByLabel = Callable[[Sequence[str], Sequence[Any], Sequence[Any], Sequence[str]], "Breakdown"]
+
+
+@dataclass(frozen=True)
+class LabelScore:
+    """Scores of one label. `support`: how often it is right. None: undefined, because nothing is counted."""
+
+    label: str
+    precision: float | None
+    recall: float | None
+    f1: float | None
+    support: int
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """How many texts of the label `expected` were answered with `predicted`."""
+
+    expected: str
+    predicted: str
+    count: int
+
+
+@dataclass(frozen=True)
+class Breakdown:
+    """Scores of the labels in order, and confusions, most frequent first; None for tasks that have none.
+
+    `of` says what a label is: a label, an entity type, an intent.
+    """
+
+    of: str
+    labels: tuple[LabelScore, ...]
+    confusions: tuple[Confusion, ...] | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON types, scores rounded to six digits; without confusions if there are none of the kind."""
+        plain: dict[str, Any] = {"of": self.of, "labels": [_rounded(asdict(score)) for score in self.labels]}
+        if self.confusions is not None:
+            plain["confusions"] = [asdict(confusion) for confusion in self.confusions]
+        return plain
+
+
+def by_class(
+    labels: Sequence[str], expected: Sequence[Any], predicted: Sequence[Any], unknown: Sequence[str] = ()
+) -> Breakdown:
+    """Break down one label a text.
+
+    Args:
+        labels: Names of the labels, by number.
+        expected: What is right: a label's number, or a name for a label that the model does not know.
+        predicted: The predicted labels, in the same form.
+        unknown: Names of the numbers after those of `labels`.
+    """
+    names = [*labels, *unknown]
+    right = [_name(names, value) for value in expected]
+    answered = [_name(names, value) for value in predicted]
+    names += sorted({*right, *answered} - set(names))
+    numbers = {name: at for at, name in enumerate(names)}
+    table = np.zeros((len(names), len(names)), dtype=np.int64)
+    np.add.at(table, ([numbers[name] for name in right], [numbers[name] for name in answered]), 1)
+    scores = _scores(names, np.diagonal(table), table.sum(0), table.sum(1))
+    return Breakdown("label", scores, _confusions(names, table))
+
+
+def by_chosen(
+    labels: Sequence[str], expected: Sequence[Any], predicted: Sequence[Any], unknown: Sequence[str] = ()
+) -> Breakdown:
+    """Break down any number of labels a text. *Shape* of every entry: (labels,), bool; `unknown` come last."""
+    right, answered = aligned(expected, predicted)
+    names = [*labels, *unknown]
+    names += [f"label {at}" for at in range(len(names), right.shape[1])]
+    return Breakdown("label", _scores(names, (right & answered).sum(0), answered.sum(0), right.sum(0)))
+
+
+def by_entity_type(
+    labels: Sequence[str], expected: Sequence[Tags], predicted: Sequence[Tags], unknown: Sequence[str] = ()
+) -> Breakdown:
+    """Break down entities by their type, as seqeval counts them: stretch and type have to be right.
+
+    Args:
+        labels: Tags of the model.
+        expected: BIO tags of every text.
+        predicted: BIO tags of every text.
+        unknown: Not read; tags name their types.
+    """
+    wanted = [set(spans(tags)) for tags in expected]
+    given = [set(spans(tags)) for tags in predicted]
+    found = [one & other for one, other in zip(wanted, given, strict=True)]
+    occurring = {span.label for entities in (*wanted, *given) for span in entities}
+    names = sorted(occurring | {tag[2:] for tag in labels if len(tag) > 2})
+    counts = [_by_type(names, entities) for entities in (found, given, wanted)]
+    return Breakdown("entity type", _scores(names, *counts))
+
+
+def by_intent(
+    labels: Sequence[str], expected: Sequence[Frame], predicted: Sequence[Frame], unknown: Sequence[str] = ()
+) -> Breakdown:
+    """Break down intents, one a text; those that the model does not have are named in `expected`."""
+    names = [[intent for intent, _ in frames] for frames in (expected, predicted)]
+    found = by_class(labels, *names)
+    return Breakdown("intent", found.labels, found.confusions)
+
+
+def by_slot_type(
+    labels: Sequence[str], expected: Sequence[Frame], predicted: Sequence[Frame], unknown: Sequence[str] = ()
+) -> Breakdown:
+    """Break down slots by their type; types that occur in no text are left out, for `labels` are intents."""
+    tags = [[tags for _, tags in frames] for frames in (expected, predicted)]
+    return Breakdown("slot type", by_entity_type((), tags[0], tags[1]).labels)
+
+
+def _name(labels: Sequence[str], value: object) -> str:
+    """Name of a label; a number beyond the labels, and whatever else is no label of the model, names itself."""
+    if isinstance(value, int | np.integer) and 0 <= value < len(labels):
+        return labels[int(value)]
+    return str(value)
+
+
+def _by_type(names: Sequence[str], texts: Sequence[set[Span]]) -> Counts:
+    """Number of entities of each type. *Shape*: (types,)."""
+    numbers = {name: at for at, name in enumerate(names)}
+    types = [numbers[span.label] for entities in texts for span in entities]
+    return np.bincount(np.array(types, dtype=np.int64), minlength=len(names))
+
+
+def _scores(names: Sequence[str], found: Counts, predicted: Counts, support: Counts) -> tuple[LabelScore, ...]:
+    """Scores from counts. *Shape* of each: (labels,)."""
+    return tuple(
+        LabelScore(name, _share(right, answered), _share(right, there), _share(2 * right, answered + there), there)
+        for name, right, answered, there in zip(
+            names, found.tolist(), predicted.tolist(), support.tolist(), strict=True
+        )
+    )
+
+
+def _share(part: int, whole: int) -> float | None:
+    return part / whole if whole else None
+
+
+def _confusions(names: Sequence[str], table: Counts) -> tuple[Confusion, ...]:
+    """The most frequent pairs of labels that differ. *Shape* of the table: (expected, predicted)."""
+    wrong = table - np.diag(np.diagonal(table))
+    order = np.argsort(-wrong, axis=None, kind="stable")[:MOST_CONFUSIONS]
+    rows, columns = np.unravel_index(order, wrong.shape)
+    pairs = zip(rows.tolist(), columns.tolist(), strict=True)
+    return tuple(Confusion(names[a], names[b], int(wrong[a, b])) for a, b in pairs if wrong[a, b])
+
+
+def _rounded(fields: dict[str, Any]) -> dict[str, Any]:
+    return {name: round(value, 6) if isinstance(value, float) else value for name, value in fields.items()}

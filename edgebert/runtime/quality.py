@@ -1,0 +1,174 @@
+"""Quality on the device: predictions against what is right, with an interval."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+
+from edgebert.data.examples import Example
+from edgebert.data.unknown import Unknown, gold
+from edgebert.metrics.scores import Metric, Table, interval_of
+from edgebert.runtime.model import Model
+from edgebert.runtime.tasks import device_half
+
+RESAMPLES = 1000
+
+Watch = Callable[[list[Example]], Iterator[Example]]
+
+
+@dataclass(frozen=True)
+class Quality:
+    """A metric's value over `n` texts, and its 95% interval from resampled texts (seeded); None if there is none.
+
+    `lacks` names what is missing from the texts for the metric to say anything: its value is then no figure.
+    """
+
+    metric: str
+    value: float
+    n: int
+    ci_low: float | None
+    ci_high: float | None
+    lacks: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain dictionary, rounded to what the figures are good for; `lacks` where there is something to tell."""
+        told = {name: round(value, 6) if isinstance(value, float) else value for name, value in asdict(self).items()}
+        if not self.lacks:
+            del told["lacks"]
+        return told
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What is right and what a model answered, one entry a text, in the form that the task's metrics compare.
+
+    `cut` is the number of texts of which the model saw a part only, because they have more tokens than it takes. Tasks
+    that read a long text in several windows cut none. `unknown` are labels of `expected` that the model does not have.
+    """
+
+    expected: list[Any]
+    predicted: list[Any]
+    cut: int
+    unknown: Unknown = field(default_factory=Unknown)
+
+    def counted(self) -> dict[str, Any]:
+        """What a result says of the texts beside a figure, if there is anything: `cut`, `unknown_labels`."""
+        told: dict[str, Any] = {"cut": self.cut} if self.cut else {}
+        return told | ({"unknown_labels": self.unknown.as_dict()} if self.unknown.rows else {})
+
+    def cut_share(self) -> float:
+        """Return the share of texts that were cut, 0 to 1."""
+        return self.cut / len(self.expected) if self.expected else 0.0
+
+
+def shown(quality: Mapping[str, Any]) -> str:
+    """The value as people are told it; of a metric that says nothing of its texts, that it is undefined."""
+    return "undefined" if quality.get("lacks") else f"{quality['value']:.4f}"
+
+
+def about(quality: Mapping[str, Any]) -> str:
+    """What stands behind the value: its interval, and how many texts; or what they lack."""
+    texts = f"{quality['n']} text{'s' * (quality['n'] != 1)}"
+    if quality.get("cut"):
+        texts += f", {quality['cut']} of them ({quality['cut'] / quality['n']:.1%}) cut"
+    if quality.get("unknown_labels"):
+        texts += f", {quality['unknown_labels']['rows']} of them with labels that the model does not have"
+    if quality.get("lacks"):
+        return f"{texts}, without {quality['lacks']}"
+    if quality.get("ci_low") is None:
+        return f"no interval, {texts}"
+    return f"95% {quality['ci_low']:.4f} to {quality['ci_high']:.4f}, {texts}"
+
+
+def evaluate(model: Model, examples: Iterable[Example], metric: str) -> Quality:
+    """Score a model on rows of a data file, one text at a time, as a device answers.
+
+    Dynamic INT8 scales activations by the whole batch, so a text's batchmates would be heard in its answer.
+
+    Raises:
+        DataError: A row without a label, or whose text the bundle cannot answer.
+    """
+    chosen, answers = metric_of(model.manifest["task"], metric), answer(model, examples)
+    return measure_quality(metric, chosen, answers.expected, answers.predicted)
+
+
+def scored(model: Model, examples: Iterable[Example], metric: str, watch: Watch = iter) -> dict[str, Any]:
+    """Score a model as `evaluate` does, as a plain dictionary with what `Answers.counted` says of the texts.
+
+    Raises:
+        DataError: As of `evaluate`.
+    """
+    answers = answer(model, examples, watch)
+    chosen = metric_of(model.manifest["task"], metric)
+    return measure_quality(metric, chosen, answers.expected, answers.predicted).as_dict() | answers.counted()
+
+
+def evaluate_all(model: Model, examples: Iterable[Example]) -> dict[str, Quality]:
+    """Every metric of the model's task on rows of a data file, each row asked once; the bundle's own metric first.
+
+    What is for two labels alone is left out where there are more.
+
+    Raises:
+        DataError: As of `evaluate`.
+    """
+    return score_all(model.manifest, answer(model, examples))
+
+
+def score_all(manifest: Mapping[str, Any], answers: Answers) -> dict[str, Quality]:
+    """Compute every metric of a bundle's task from its answers; see `evaluate_all`."""
+    own, metrics = manifest["data"]["metric"], device_half(manifest["task"]).METRICS
+    fit = [name for name, metric in metrics.items() if metric.labels in (None, len(manifest["labels"]))]
+    names = [own, *(name for name in fit if name != own)]
+    return {name: measure_quality(name, metrics[name], answers.expected, answers.predicted) for name in names}
+
+
+def metric_of(task: str, name: str) -> Metric:
+    """A task's metric by its name."""
+    metrics: dict[str, Metric] = device_half(task).METRICS
+    return metrics[name]
+
+
+def answer(model: Model, examples: Iterable[Example], watch: Watch = iter) -> Answers:
+    """Ask a model every row of a data file, one text at a time.
+
+    Args:
+        model: An opened bundle.
+        examples: Rows with labels; those that the model does not have count as wrong.
+        watch: Goes over the rows while they are answered, to show how far it is.
+
+    Raises:
+        DataError: A row without a label, or whose text the bundle cannot answer.
+    """
+    task, rows, cut = model.task, list(examples), 0
+    expected, unknown = gold(task, rows)
+    predicted = []
+    for example in watch(rows):
+        with example.told():
+            prediction = model(task.given(example))
+            predicted.append(task.predicted(prediction))
+        cut += bool(getattr(prediction, "truncated", False))
+    return Answers(expected, predicted, cut, unknown)
+
+
+def measure_quality(name: str, metric: Metric, expected: Sequence[Any], predicted: Sequence[Any]) -> Quality:
+    """Score predictions, one a text, in the form that the task's metrics compare.
+
+    See `quality_of` for the interval.
+    """
+    return quality_of(name, metric, metric.table(expected, predicted))
+
+
+def quality_of(name: str, metric: Metric, table: Table) -> Quality:
+    """A metric of its table, one row a text.
+
+    The interval is that of 1,000 resamples of the texts, less those of few texts that lack what the metric is about
+    (`interval_of`).
+    """
+    random = np.random.default_rng(0)
+    value, lacks = metric.figure(table), metric.lacks(table)
+    resampled = (table[rows] for rows in random.integers(0, len(table), size=(RESAMPLES, len(table))))
+    draws = [metric.figure(one) for one in resampled if lacks or not metric.lacks(one)]
+    return Quality(name, value, len(table), *interval_of(draws, len(table)), lacks)

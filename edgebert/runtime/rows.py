@@ -1,0 +1,117 @@
+"""Data files as a bundle's task reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+from edgebert.data.examples import Columns, Example, read_by_first
+from edgebert.data.named import OPTIONS, Named
+from edgebert.errors import MissingColumnError
+from edgebert.runtime.tasks import device_half
+from edgebert.settings import fill
+
+USUAL = Named()
+
+
+def read_rows(path: Path, manifest: dict[str, Any], named: Named = USUAL) -> list[Example]:
+    """Read a labelled file, with the settings and the columns of the data that a bundle was made from.
+
+    A table may have the usual names in place of theirs: text, text_pair, label. `named` goes before both.
+
+    Raises:
+        DataError: The file cannot be used; the message names file, line and value.
+        InputError: `named` names what the file or the task does not have.
+    """
+    return _read(path, manifest, namings(manifest, named), named)
+
+
+def read_texts(path: Path, manifest: dict[str, Any], named: Named = USUAL) -> list[Example]:
+    """Read a file with or without labels; rows of a file without the label column have none, unless it is named.
+
+    Raises:
+        DataError: The file cannot be used.
+        InputError: As of `read_rows`.
+    """
+    return _read(path, manifest, _numbers_last([*namings(manifest, named), *unlabelled(manifest, named)]), named)
+
+
+def data_file(manifest: dict[str, Any]) -> str:
+    """What a labelled file for a bundle holds, as people are told it."""
+    kind: str | None = getattr(device_half(manifest["task"]), "DATA", None)
+    return kind or " or ".join(_listed(columns) for columns in namings(manifest))
+
+
+def namings(manifest: dict[str, Any], named: Named = USUAL) -> list[Columns]:
+    """Columns of the data that the bundle was made from, and the usual ones, each with the names that are set."""
+    stated = manifest["data"]["columns"]
+    own = Columns(**{field.name: stated[field.name] for field in fields(Columns) if field.name in stated})
+    usual = Columns(text_pair="text_pair" if own.text_pair else "", label="label" if own.label else "")
+    return _numbers_last(list(dict.fromkeys(map(named.over, (own, usual)))))
+
+
+def unlabelled(manifest: dict[str, Any], named: Named = USUAL) -> list[Columns]:
+    """The same without labels, and where a task takes texts alone as well as pairs, without the second text.
+
+    None if the column of the labels is named.
+    """
+    if named.label or named.tags:
+        return []
+    pairs = [replace(columns, label="") for columns in namings(manifest, named)]
+    if named.text_pair or not getattr(device_half(manifest["task"]), "ALONE", False):
+        return pairs
+    return _numbers_last([*pairs, *(replace(columns, text_pair="") for columns in pairs)])
+
+
+def _numbers_last(namings: Sequence[Columns]) -> list[Columns]:
+    """The same in order, but columns that go by number after every name: any table has those."""
+    return sorted(namings, key=lambda columns: not columns.header)
+
+
+def check_named(path: Path, manifest: dict[str, Any], named: Named, texts_only: bool = False) -> None:
+    """Refuse names of columns where the file or the bundle's task has none.
+
+    Args:
+        path: The data file.
+        manifest: The bundle's.
+        named: Columns that a user named.
+        texts_only: Whether only texts are read, in every task from a table or JSON Lines.
+
+    Raises:
+        InputError: Names the options.
+    """
+    half, suffix = device_half(manifest["task"]), Path(path.name.removesuffix(".gz")).suffix.lower()
+    tagged, found = hasattr(half.Settings, "tag_column") and not texts_only, path.is_dir() or path.name == "seq.in"
+    if suffix == ".json" or found:
+        named.refuse(tuple(OPTIONS), f"{path}: {'a slot folder' if found else 'a SQuAD document'} has fixed names")
+    if suffix not in (".tsv", ".csv") or tagged:
+        named.refuse(("delimiter", "header"), f"{path}: is no table (.tsv, .csv) for {manifest['task']}")
+    if suffix == ".txt" and not tagged:
+        named.refuse(tuple(OPTIONS), f"{path}: has no columns, one text a line")
+    if not tagged:
+        named.refuse(("tags",), f"the task {manifest['task']} has no tags")
+    if named.text_pair and manifest["segments"] == 1:
+        named.refuse(("text_pair",), "this bundle takes single texts")
+
+
+def _read(path: Path, manifest: dict[str, Any], by: Sequence[Columns], named: Named) -> list[Example]:
+    check_named(path, manifest, named)
+    half = device_half(manifest["task"])
+    settings = fill(half.Settings, manifest["head"]["settings"], "manifest.json")
+    try:
+        return read_by_first(by, lambda columns: half.read(path, columns, settings))
+    except MissingColumnError as error:
+        if named.given():
+            raise
+        reads = f"this bundle reads {data_file(manifest)}; --text-column, --label-column and the like name others"
+        raise MissingColumnError(f"{error}; {reads}", column=error.column) from None
+
+
+def _listed(columns: Columns) -> str:
+    if columns.header:
+        return "the columns " + ", ".join(name for name in (columns.text, columns.text_pair, columns.label) if name)
+    fields = vars(columns)
+    named = [f"{fields[key]} ({key})" for key in ("text", "text_pair", "label") if fields[key]]
+    return f"a table without a header whose columns are {', '.join(named)}"
