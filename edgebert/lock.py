@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import socket
 import stat
 import time
@@ -32,6 +33,8 @@ NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
 # A holder writes its name right after it has the lock.
 NAMED_WITHIN_SECONDS = 1.0
 MAX_BYTES = 1024
+# What a holder writes; anything else in the file is not ours to remove.
+HOLDER = re.compile(rb"[0-9]{1,20} \S{1,255}\n")
 
 
 class Holder(NamedTuple):
@@ -71,6 +74,7 @@ def _locked(path: Path, folder: Path, option: str) -> int:
         try:
             if not _take(descriptor):
                 raise BusyError(_busy(_named(descriptor), path, folder, option))
+            _check_ours(descriptor, path)
             if _is_at(descriptor, path):  # else its holder has removed it since we opened it
                 os.ftruncate(descriptor, 0)
                 os.write(descriptor, f"{os.getpid()} {socket.gethostname()}\n".encode())
@@ -85,7 +89,7 @@ def _opened(path: Path) -> int:
     flags = os.O_RDWR | os.O_CREAT
     for name in FLAGS:
         flags |= getattr(os, name, 0)
-    strange = DiskError(f"{path}: stands where a lock has to be, and is not a file of ours; remove it")
+    strange = _strange(path)
     try:
         descriptor = os.open(path, flags, 0o644)
     except OSError as error:
@@ -97,6 +101,18 @@ def _opened(path: Path) -> int:
         os.close(descriptor)
         raise strange
     return descriptor
+
+
+def _strange(path: Path) -> DiskError:
+    return DiskError(f"{path}: stands where a lock has to be, and is not a file of ours; move or remove it")
+
+
+def _check_ours(descriptor: int, path: Path) -> None:
+    """Refuse a file that is neither empty nor names a holder: somebody keeps it there."""
+    content = os.read(descriptor, MAX_BYTES)
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    if content and not HOLDER.fullmatch(content):
+        raise _strange(path)
 
 
 def _take(descriptor: int) -> bool:

@@ -19,6 +19,7 @@ from edgebert.lock import held
 HOLD = "import sys, time; from pathlib import Path; from edgebert.lock import held\n"
 HOLD += "with held(Path(sys.argv[1]), '--out'): print('held', flush=True); time.sleep(600)\n"
 HERE = socket.gethostname()
+NOTES = {"notes": "my notes\n", "long": f"{os.getpid()} host\n" * 100}
 
 
 @pytest.fixture
@@ -112,7 +113,7 @@ def test_another_hosts_name_in_a_lock_that_is_free_blocks_nobody(tmp_path: Path)
         pass
 
 
-@pytest.mark.parametrize("kind", ["link", "hard link", "folder", "pipe"])
+@pytest.mark.parametrize("kind", ["link", "hard link", "folder", "pipe", "notes", "long"])
 def test_what_is_no_lock_is_neither_written_nor_removed(kind: str, tmp_path: Path) -> None:
     (tmp_path / "precious").write_text("years of work")
     path = lock_file(tmp_path)
@@ -120,12 +121,15 @@ def test_what_is_no_lock_is_neither_written_nor_removed(kind: str, tmp_path: Pat
         path.symlink_to(tmp_path / "precious")
     elif kind == "hard link":
         path.hardlink_to(tmp_path / "precious")
+    elif kind in NOTES:
+        path.write_text(NOTES[kind])
     else:
         path.mkdir() if kind == "folder" else os.mkfifo(path)
     with pytest.raises(DiskError, match="remove it"), held(tmp_path / "out", "--out"):
         pass
     assert (tmp_path / "precious").read_text() == "years of work"
     assert os.path.lexists(path)
+    assert kind not in NOTES or path.read_text() == NOTES[kind]
 
 
 def test_a_lock_that_somebody_else_has_replaced_is_left_alone(tmp_path: Path) -> None:
