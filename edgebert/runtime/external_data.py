@@ -29,6 +29,9 @@ FIELDS: dict[str, dict[int, str]] = {
     "tensor": {13: "entry"},
 }
 FIXED = {1: 8, 5: 4}
+UTF8_MARK = b"\xef\xbb\xbf"
+# No protobuf begins with "<": a file that does is not an ONNX graph as well.
+IR_BEGINNINGS = (b"<?xml", b"<net")
 
 
 def check_external_data(folder: Path, graph: Path, manifest: dict[str, Any]) -> None:
@@ -51,6 +54,21 @@ def check_external_data(folder: Path, graph: Path, manifest: dict[str, Any]) -> 
         beside = (graph.relative_to(folder).parent / name).as_posix()
         if path_fault(name) or beside not in listed:
             raise BundleError(f"{graph}: takes weights from {name!r:.80}, which the bundle does not list; {AGAIN}")
+
+
+def check_ir(graph: Path) -> None:
+    """Refuse an OpenVINO graph that is not IR, whose weights are the `.bin` file beside it.
+
+    OpenVINO goes by a file's content, whatever its name: it opens an ONNX graph named `.xml`, and takes weights from
+    wherever that says.
+
+    Raises:
+        BundleError: Names the file.
+    """
+    with open_regular(graph) as opened:
+        beginning = opened.read(16)
+    if not beginning.removeprefix(UTF8_MARK).startswith(IR_BEGINNINGS):
+        raise BundleError(f"{graph}: not an OpenVINO IR file, it does not begin with <?xml or <net; {AGAIN}")
 
 
 def external_files(graph: Path) -> list[str]:

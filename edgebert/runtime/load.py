@@ -11,7 +11,7 @@ from edgebert.errors import BundleError, InputError
 from edgebert.runtime.contract import check_graph, make_task, open_encoder
 from edgebert.runtime.cores import core_count
 from edgebert.runtime.cuda_graphs import open_cuda
-from edgebert.runtime.external_data import check_external_data
+from edgebert.runtime.external_data import check_external_data, check_ir
 from edgebert.runtime.model import Model
 from edgebert.runtime.origin import Origin, Provider
 from edgebert.runtime.session import CPU, CUDA, OnnxSession, OpenVinoSession, UnpaddedSession, bucket_lengths
@@ -86,6 +86,7 @@ def open_session(
     threads = thread_count(manifest, threads)
     graph = path / graphs[runtime]
     if runtime == "openvino":
+        check_ir(graph)
         buckets = bucket_lengths(choice["length_buckets"], manifest["max_length"])
         return OpenVinoSession(graph, threads, buckets, profile=profile is not None)
     fuse_everything = manifest["runtime"].get("default_fusions", False)

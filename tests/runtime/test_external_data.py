@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from manifests import small_bundle
+from manifests import rewrite, small_bundle
 from onnx import TensorProto, helper
 
 import edgebert
+from edgebert.bundle import list_files
 from edgebert.errors import BundleError
-from edgebert.runtime.external_data import check_external_data, external_files
+from edgebert.runtime.external_data import check_external_data, check_ir, external_files
 
 
 def tensor(location: str, name: str = "w") -> onnx.TensorProto:
@@ -108,3 +109,27 @@ def test_a_bundle_whose_second_graph_takes_weights_from_outside_is_not_opened(tm
     write_manifest(bundle, json.loads((bundle / "manifest.json").read_text()))
     with pytest.raises(BundleError, match=r"takes weights from '\.\./model\.onnx', which the bundle does not list"):
         edgebert.load(bundle)
+
+
+def test_an_onnx_graph_in_the_place_of_an_openvino_one_is_not_opened(tmp_path: Path) -> None:
+    bundle = small_bundle(tmp_path / "bundle")
+    (bundle / "model.xml").write_bytes(models("u.bin")["initializer"].SerializeToString())
+    (bundle / "model.bin").write_bytes(b"")
+    (bundle / "u.bin").write_bytes(b"\0" * 8)
+    files = [entry for entry in list_files(bundle) if entry["path"] != "u.bin"]
+    rewrite(bundle, files=files, runtime={"default": "openvino", "graphs": {"openvino": "model.xml"}})
+    with pytest.raises(BundleError, match=r"model\.xml: not an OpenVINO IR file, .*export the bundle again"):
+        edgebert.load(bundle)
+
+
+@pytest.mark.parametrize(("mark", "fits"), [(b"", True), (b"\xef\xbb\xbf", True), (b"\n\x05", False), (b" ", False)])
+@pytest.mark.parametrize("beginning", [b"<?xml", b"<net"])
+def test_only_xml_at_the_very_beginning_is_openvino_ir(
+    mark: bytes, fits: bool, beginning: bytes, tmp_path: Path
+) -> None:
+    (tmp_path / "m.xml").write_bytes(mark + beginning + b' name="a" version="11"/>')
+    if fits:
+        check_ir(tmp_path / "m.xml")
+        return
+    with pytest.raises(BundleError, match="does not begin with"):
+        check_ir(tmp_path / "m.xml")
