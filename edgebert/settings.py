@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
+import sys
 import tomllib
 import types
 import typing
@@ -14,7 +15,7 @@ from typing import Any, Literal, TypeVar
 
 from edgebert.errors import SettingsError
 from edgebert.escape import escaped
-from edgebert.strict_json import open_regular
+from edgebert.strict_json import MARK, MARKED, open_regular
 
 Settings = TypeVar("Settings")
 
@@ -50,8 +51,10 @@ def read_toml(path: Path) -> dict[str, Any]:
         return parse_toml(data.decode("utf-8"))
     except FileNotFoundError:
         raise SettingsError(f"{path}: no such file; give the path of a TOML file") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path}: cannot be read ({error})") from None
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{path}: cannot be read ({error}); save it as UTF-8") from None
+    except OSError as error:
+        raise SettingsError(f"{path}: cannot be read ({error}); give the path of a TOML file") from None
     except ValueError as error:
         raise SettingsError(f"{path}: not valid TOML: {error}") from None
 
@@ -63,6 +66,8 @@ def parse_toml(text: str) -> dict[str, Any]:
         ValueError: Not TOML, keys or brackets nested too deeply, a number of more than 4,300 digits, or U+0000, which
             no path may hold.
     """
+    if text.startswith(MARK):
+        raise ValueError(MARKED)
     if DEEP_KEY.search(text):
         raise ValueError(f"a key of more than {MAX_DOTS} parts")
     try:
@@ -70,6 +75,10 @@ def parse_toml(text: str) -> dict[str, Any]:
         nul = any("\0" in text for text in _texts(table))
     except RecursionError:
         raise ValueError("nested too deeply") from None
+    except tomllib.TOMLDecodeError:
+        raise
+    except ValueError:  # Python converts no more digits to a whole number
+        raise ValueError(f"a whole number of more than {sys.get_int_max_str_digits():,} digits") from None
     if nul:
         raise ValueError("a text holds the character U+0000")
     return table

@@ -16,6 +16,9 @@ MAX_DEPTH = 64
 MAX_BYTES = 64 << 20
 # Python refuses to print an int of more than 4,300 digits, and a double holds none of more than 309.
 MAX_DIGITS = 309
+# What some editors write before the first character of a UTF-8 file.
+MARK = "\ufeff"
+MARKED = "it begins with a byte-order mark (BOM); save it as UTF-8 without one"
 
 
 def open_regular(path: Path) -> BufferedReader:
@@ -25,11 +28,12 @@ def open_regular(path: Path) -> BufferedReader:
         OSError: It cannot be read, or is something else than a regular file.
     """
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
-    opened = os.fdopen(os.open(path, flags), "rb")
-    if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
-        opened.close()
-        raise OSError("not a regular file")
-    return opened
+    number = os.open(path, flags)
+    mode = os.fstat(number).st_mode
+    if not stat.S_ISREG(mode):
+        os.close(number)
+        raise OSError("a folder, not a regular file" if stat.S_ISDIR(mode) else "not a regular file")
+    return os.fdopen(number, "rb")
 
 
 def read_json(path: Path) -> Any:  # noqa: ANN401
@@ -53,6 +57,8 @@ def parse_json(text: str) -> Any:  # noqa: ANN401
         ValueError: Not JSON, a key twice in one object, NaN or Infinity, a number that no double holds, a lone
             surrogate, or values nested more than 64 deep.
     """
+    if text.startswith(MARK):
+        raise ValueError(MARKED)
     try:
         document = json.loads(text, **HOOKS)
     except RecursionError:

@@ -147,6 +147,11 @@ def test_a_missing_key_is_told(table: dict[str, Any], key: str) -> None:
         (b"[a" + b' . "a"' * 64 + b"]\n", "not valid TOML: a key of more than 64 parts"),
         (b"a = " + b"[" * 3000 + b"]" * 3000, "not valid TOML: nested too deeply"),
         (b't = [{a = "x\\u0000"}]\n', "not valid TOML: a text holds the character U+0000"),
+        (b"a = " + b"9" * 5000, "not valid TOML: a whole number of more than 4,300 digits"),
+        (
+            b"\xef\xbb\xbfa = 1\n",
+            "not valid TOML: it begins with a byte-order mark (BOM); save it as UTF-8 without one",
+        ),
         (b'"\\u0000" = 1\n', "not valid TOML: a text holds the character U+0000"),
     ],
 )
@@ -162,7 +167,9 @@ def test_a_file_that_is_not_toml_is_told(content: bytes, fact: str, tmp_path: Pa
 def test_a_missing_file_and_a_folder_are_told(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"no\.toml: no such file"):
         read_toml(tmp_path / "no.toml")
-    with pytest.raises(SettingsError, match="cannot be read"):
+    with pytest.raises(
+        SettingsError, match=r"cannot be read \(a folder, not a regular file\); give the path of a TOML file"
+    ):
         read_toml(tmp_path)
 
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import stat
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -18,6 +17,7 @@ from safetensors.torch import save_file
 from edgebert.compress import arch, distributed, low_rank, vector_modules
 from edgebert.compress.config_entries import check_config
 from edgebert.compress.families import CLASSIFIER_WEIGHTS
+from edgebert.compress.json_file import read_object
 from edgebert.compress.label_names import check_entries, label_names
 from edgebert.compress.normalizer import normalizer_settings
 from edgebert.compress.report import StageReport
@@ -37,6 +37,11 @@ ATTENTION = "eager"
 RETURNED: dict[str, Any] = {"return_dict": True, "output_hidden_states": False, "output_attentions": False}
 RETURNED |= {"chunk_size_feed_forward": 0, "_attn_implementation": ATTENTION}
 VERSION = 2
+# What torch and transformers raise for an entry of the config that no model can have.
+UNBUILDABLE = (
+    *(RuntimeError, LookupError, ValueError, TypeError, AttributeError),
+    *(ArithmeticError, AssertionError, MemoryError, OSError),
+)
 # What transformers 5 saves, and what older versions did.
 TOKENIZER_FILES = (("tokenizer.json",), ("vocab.txt",), ("vocab.json", "merges.txt"))
 
@@ -52,12 +57,7 @@ def check_folder(folder: Path) -> None:
     _check_files(folder)
     if not path.is_file():
         raise CheckpointError(f"{folder}: no config.json; give a folder saved with save_pretrained")
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError):
-        config = None
-    if not isinstance(config, dict):
-        raise CheckpointError(f"{path}: not a JSON object; save the model again with save_pretrained")
+    config = read_object(path)
     check_config(folder, config)
     check_entries(config, str(path))
     if not any(all((folder / name).is_file() for name in names) for names in TOKENIZER_FILES):
@@ -84,7 +84,7 @@ def head_labels(folder: Path) -> list[str] | None:
     Raises:
         CheckpointError: The config names the head's outputs in a way that cannot be used.
     """
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    config = read_object(folder / "config.json")
     shapes = weight_shapes(folder)
     head = next((name for name in CLASSIFIER_WEIGHTS if name in shapes), None)
     return None if head is None else label_names(config, shapes[head][0], str(folder / "config.json"))
@@ -97,13 +97,13 @@ def has_head(folder: Path, task: str, labels: list[str], entries: Mapping[str, A
     `entries` are those of the config that the head is made from beside the labels; where the checkpoint states them,
     they must be the same.
     """
-    stated = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    stated = read_object(folder / "config.json")
     config, model_class = _for_task(folder, task, labels, entries)
     if stated.get("problem_type") not in (None, config.problem_type):
         return False
     if any(stated.get(name, value) != value for name, value in entries.items()):
         return False
-    with torch.device("meta"), warnings.catch_warnings():
+    with _built_from(folder), torch.device("meta"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model = model_class.from_config(config)
     pooler = getattr(model.base_model, "pooler", None)
@@ -127,7 +127,7 @@ def load_config(folder: Path) -> Any:  # noqa: ANN401
         CheckpointError: transformers cannot read it.
     """
     try:
-        config = transformers.AutoConfig.from_pretrained(str(folder))
+        config = transformers.AutoConfig.from_pretrained(str(folder), trust_remote_code=False)
     except Exception as error:  # noqa: BLE001 - transformers raises what it likes here
         reason = " ".join(str(error).split())[:200]
         raise CheckpointError(
@@ -150,14 +150,12 @@ def load_model(
     """
     config, model_class = _for_task(folder, task, labels, entries)
     torch.manual_seed(seed)
-    try:
+    with _built_from(folder):
         if not _is_noted(config):
             model = _from_pretrained(folder, config, model_class)
         else:
             model = _drawn(config, model_class)
             _load_resized(folder, model)
-    except (RuntimeError, KeyError, ValueError, OSError) as error:
-        raise CheckpointError(f"{folder}: weights do not fit config.json ({first_line(error)})") from None
     arch.ignore_segments(model)
     arch.blank_padding(model)
     return model
@@ -196,6 +194,15 @@ def take_over(
         vector_modules.attach(model, modules)
     save_model(model, load_tokenizer(source) if tokenizer is None else tokenizer, out)
     return StageReport("take-over", {})
+
+
+@contextlib.contextmanager
+def _built_from(folder: Path) -> Iterator[None]:
+    """Blame the checkpoint for what torch and transformers raise while they build its model."""
+    try:
+        yield
+    except UNBUILDABLE as error:
+        raise CheckpointError(f"{folder}: weights do not fit config.json ({first_line(error)})") from None
 
 
 def _is_noted(config: Any) -> bool:  # noqa: ANN401

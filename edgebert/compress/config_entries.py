@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from edgebert.compress.config_numbers import check_numbers
 from edgebert.compress.families import FAMILIES, family_named
 from edgebert.errors import CheckpointError
 
@@ -26,7 +27,7 @@ WANTED = {
 
 
 def check_config(folder: Path, config: Mapping[str, Any]) -> None:
-    """Refuse a family that is not supported, and what transformers 5 would silently compute as something else.
+    """Refuse other families, sizes that no model has, and what transformers 5 would silently compute otherwise.
 
     Raises:
         CheckpointError: Names the entry, its value and the remedy.
@@ -41,6 +42,7 @@ def check_config(folder: Path, config: Mapping[str, Any]) -> None:
         if config.get(entry) not in values:
             shown = "true" if config[entry] is True else f"{config[entry]!r:.60}"
             raise CheckpointError(f"{folder}: {entry} is {shown} in config.json; {remedy}")
+    check_numbers(folder / "config.json", config)
 
 
 def _guess(config: Mapping[str, Any]) -> str:

@@ -136,14 +136,14 @@ LAYER_CLASSES = {family.layer_class: family for family in FAMILIES.values()}
 CLASSIFIER_WEIGHTS = ("classifier.weight", "classifier.out_proj.weight")
 
 
-def family_named(model_type: str | None) -> Family:
+def family_named(model_type: object) -> Family:
     """The family of that name.
 
     Raises:
         CheckpointError: It is not supported; the message lists those that are.
     """
-    if model_type not in FAMILIES:
-        raise CheckpointError(f"model family {model_type!r} is not supported; supported: {', '.join(FAMILIES)}")
+    if not isinstance(model_type, str) or model_type not in FAMILIES:
+        raise CheckpointError(f"model family {model_type!r:.60} is not supported; supported: {', '.join(FAMILIES)}")
     return FAMILIES[model_type]
 
 

@@ -39,25 +39,24 @@ def _entries(config: Mapping[str, Any], source: str) -> dict[int, object]:
     """Names by the number of the output, as the config states them."""
     stated = config.get("id2label")
     if stated is None:
-        stated = _reversed(config.get("label2id"))
+        return _reversed(config.get("label2id"), source)
     if not isinstance(stated, Mapping):
         raise CheckpointError(
             f'{source}: id2label is a {type(stated).__name__}; expected an object such as {{"0": "negative"}}'
         )
-    return {_number(key, source): name for key, name in stated.items()}
+    return {_number(key, f"{source}: id2label has the key"): name for key, name in stated.items()}
 
 
-def _reversed(label2id: object) -> dict[object, object]:
-    return {number: name for name, number in label2id.items()} if isinstance(label2id, Mapping) else {}
+def _reversed(label2id: object, source: str) -> dict[int, object]:
+    stated = label2id.items() if isinstance(label2id, Mapping) else ()
+    return {_number(number, f"{source}: label2id gives {name!r:.40} the number"): name for name, number in stated}
 
 
-def _number(key: object, source: str) -> int:
+def _number(stated: object, fact: str) -> int:
     try:
-        return int(str(key))
+        return int(str(stated))
     except ValueError:
-        raise CheckpointError(
-            f'{source}: id2label has the key {key!r:.40}; expected the number of an output, such as "0"'
-        ) from None
+        raise CheckpointError(f'{fact} {stated!r:.40}; expected the number of an output, such as "0"') from None
 
 
 def _name(value: object, number: int, source: str) -> str:

@@ -5,12 +5,12 @@ What a bundle can do goes into the recipe's head settings; everything else is re
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from edgebert.compress.encoder_settings import ROWS, check_encoder_settings, encoder_settings, longest_input
+from edgebert.compress.json_file import read_value
 from edgebert.compress.sentence_modules import KINDS, VectorStep, read_object, read_step
 from edgebert.errors import CheckpointError, SettingsError
 from edgebert.recipe import Recipe
@@ -18,6 +18,7 @@ from edgebert.recipe import Recipe
 MODULES = "modules.json"
 SETTINGS = "config_sentence_transformers.json"
 LIBRARY = "sentence_transformers."
+ENTRY = ("name", "path", "type")
 # Names of the flags that stood for poolings before sentence-transformers 5, in the order it joins their vectors.
 OLD_POOLINGS = {
     "pooling_mode_cls_token": "cls",
@@ -130,12 +131,13 @@ def module_kinds(folder: Path) -> list[tuple[str, Path]]:
         CheckpointError: Not a list of modules, a folder outside this one, or two modules of one name.
     """
     path = folder / MODULES
-    try:
-        entries = json.loads(path.read_text(encoding="utf-8"))
-        found = [(_kind(str(entry["type"])), folder / str(entry["path"])) for entry in entries]
-        names = [str(entry["name"]) for entry in entries]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        raise CheckpointError(f"{path}: not a list of modules; save the folder again") from None
+    entries = read_value(path, "a list of modules", "save the folder again")
+    if not isinstance(entries, list) or not all(_is_entry(entry) for entry in entries):
+        raise CheckpointError(
+            f"{path}: not a list of modules, each an object with the texts {', '.join(ENTRY)}; save the folder again"
+        )
+    found = [(_kind(entry["type"]), folder / entry["path"]) for entry in entries]
+    names = [entry["name"] for entry in entries]
     for _, place in found:
         if folder.resolve() not in (place.resolve(), *place.resolve().parents):
             raise CheckpointError(f"{path}: names the folder {place}; expected folders inside {folder}")
@@ -143,6 +145,13 @@ def module_kinds(folder: Path) -> list[tuple[str, Path]]:
     if twice is not None:
         raise CheckpointError(f"{path}: two modules have the name {twice!r:.40}; give each a name of its own")
     return found
+
+
+def _is_entry(entry: object) -> bool:
+    """Whether it is a module of the list; a path with U+0000 is none."""
+    if not isinstance(entry, dict):
+        return False
+    return all(isinstance(entry.get(name), str) for name in ENTRY) and "\0" not in entry["path"]
 
 
 def _kind(class_name: str) -> str:
@@ -193,9 +202,9 @@ def _prompts(path: Path, settings: dict[str, Any]) -> tuple[dict[str, str], str]
     prompts, default = settings.get("prompts") or {}, settings.get("default_prompt_name") or ""
     if not isinstance(prompts, dict) or not all(isinstance(text, str) for text in prompts.values()):
         raise CheckpointError(f"{path}: prompts is {prompts!r:.60}; expected an object of texts by name")
-    if default and default not in prompts:
+    if not isinstance(default, str) or (default and default not in prompts):
         raise CheckpointError(
-            f"{path}: default_prompt_name is {default!r}, which is not among prompts; name one of them"
+            f"{path}: default_prompt_name is {default!r:.60}, which is not among prompts; name one of them"
         )
     return {name: text for name, text in prompts.items() if text}, default if prompts.get(default) else ""
 
@@ -204,8 +213,8 @@ def _check_similarity(path: Path, settings: dict[str, Any], normalize: bool) -> 
     similarity = settings.get("similarity_fn_name") or "cosine"
     if similarity != "cosine" and not (similarity == "dot" and normalize):
         raise CheckpointError(
-            f"{path}: similarity_fn_name is {similarity!r}; a bundle compares by cosine: set it to 'cosine' if that is "
-            "how the vectors are used"
+            f"{path}: similarity_fn_name is {similarity!r:.40}; a bundle compares by cosine: set it to 'cosine' if "
+            "that is how the vectors are used"
         )
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from edgebert.compress import json_file
 from edgebert.errors import CheckpointError
 
 # Class names of torch.nn without weights and without arguments, as sentence-transformers makes them.
@@ -111,13 +111,7 @@ def read_object(path: Path) -> dict[str, Any]:
     """
     if not path.is_file():
         return {}
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        found = None
-    if not isinstance(found, dict):
-        raise CheckpointError(f"{path}: not a JSON object; save the folder again with sentence-transformers")
-    return found
+    return json_file.read_object(path, "save the folder again with sentence-transformers")
 
 
 def _size(config: dict[str, Any], entry: str, path: Path) -> int:

@@ -10,6 +10,7 @@ import transformers
 from tokenizers import Tokenizer, normalizers
 
 from edgebert.compress.families import FAMILIES
+from edgebert.compress.json_file import read_object
 from edgebert.compress.normalizer import normalizer_settings
 from edgebert.compress.segments import in_one_segment
 from edgebert.compress.sentence_folder import lower_cases
@@ -38,7 +39,9 @@ def load_tokenizer(folder: Path) -> Any:  # noqa: ANN401
     """
     settings = normalizer_settings(folder)
     try:
-        built = transformers.AutoTokenizer.from_pretrained(str(folder), use_fast=True, **settings)
+        built = transformers.AutoTokenizer.from_pretrained(
+            str(folder), use_fast=True, trust_remote_code=False, **settings
+        )
     except Exception as error:  # noqa: BLE001 - transformers raises what it likes here
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
         raise CheckpointError(f"{folder}: tokenizer cannot be read ({reason})") from None
@@ -80,10 +83,10 @@ def segments_note(folder: Path, tokenizer: Any) -> str:  # noqa: ANN401
     if SEGMENT_INPUT in tokenizer.model_input_names or not _tells_segments(folder):
         return ""
     try:
-        stated = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        stated = {}
-    if not isinstance(stated, dict) or "model_input_names" in stated:
+        stated = read_object(folder / "tokenizer_config.json")
+    except CheckpointError:
+        return ""
+    if "model_input_names" in stated:
         return ""
     return (
         "tokenizer_config.json states no model_input_names: both texts of a pair are in segment 0, as transformers 5 "
@@ -94,10 +97,10 @@ def segments_note(folder: Path, tokenizer: Any) -> str:  # noqa: ANN401
 def _tells_segments(folder: Path) -> bool:
     """Whether the model beside a tokenizer tells the second text of a pair from the first."""
     try:
-        family = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("model_type")
-    except (OSError, ValueError, AttributeError):
+        family = read_object(folder / "config.json").get("model_type")
+    except CheckpointError:
         return False
-    return family in FAMILIES and FAMILIES[family].has_segments
+    return isinstance(family, str) and family in FAMILIES and FAMILIES[family].has_segments
 
 
 def _as_in_file(path: Path, built: Any) -> Any:  # noqa: ANN401

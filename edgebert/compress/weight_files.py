@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 
+from edgebert.compress.json_file import SAVE, read_object
 from edgebert.errors import CheckpointError
 
 SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
@@ -83,14 +83,12 @@ def check_weights(folder: Path) -> None:
 
 def _shards(folder: Path) -> list[Path]:
     path = folder / INDEX
-    try:
-        placed = json.loads(path.read_text(encoding="utf-8"))["weight_map"]
-        names = sorted(set(placed.values()))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        raise CheckpointError(f"{path}: not an index of weights; save the model again with save_pretrained") from None
-    for name in names:
-        if not isinstance(name, str) or Path(name).name != name:
+    placed = read_object(path).get("weight_map")
+    if not isinstance(placed, dict) or not placed:
+        raise CheckpointError(f"{path}: not an index of weights (no weight_map); {SAVE}")
+    for name in placed.values():
+        if not isinstance(name, str) or Path(name).name != name or not name or "\0" in name:
             raise CheckpointError(f"{path}: names the file {name!r:.60}; expected files of the same folder")
         if not (folder / name).is_file():
             raise CheckpointError(f"{folder}: {name} is missing, which {INDEX} names; copy the whole folder again")
-    return [folder / name for name in names]
+    return [folder / name for name in sorted(set(placed.values()))]

@@ -27,6 +27,9 @@ from edgebert.target import Target
 # What counts the work of the graph, saves tokenizer and config, and writes OpenVINO's FP32 model: they run here.
 WRITING = ("onnx", "onnxruntime", "tokenizers", "transformers", "torch")
 
+# Name programs beside the checkpoint, which a reader with `trust_remote_code` would run; a bundle needs none.
+CODE = ("auto_map", "custom_pipelines")
+
 
 @dataclass(frozen=True)
 class BundleParts:
@@ -89,7 +92,7 @@ def _write_tokenizer(tokenizer: Tokenizer, source: Path, max_length: int, inputs
     tokenizer.save(str(folder / "tokenizer.json"))
     config = json.loads((source / "tokenizer_config.json").read_text(encoding="utf-8"))
     # How transformers came by it, which is nothing about the tokenizer.
-    for key in ("is_local", "local_files_only"):
+    for key in ("is_local", "local_files_only", *CODE):
         config.pop(key, None)
     config |= {key: max_length for key in ("model_max_length", "max_length") if key in config}
     config |= {"padding_side": "right"} if "padding_side" in config else {}
@@ -109,7 +112,7 @@ def _config(parts: BundleParts, max_length: int | None) -> dict[str, Any]:
         config["label2id"] = {label: index for index, label in enumerate(labels)}
     if max_length is not None:
         config["max_position_embeddings"] = max_length + arch.first_position(checkpoint.load_config(parts.job.model))
-    return {key: value for key, value in config.items() if key != "_name_or_path"}
+    return {key: value for key, value in config.items() if key not in ("_name_or_path", *CODE)}
 
 
 def _manifest(parts: BundleParts, folder: Path, reports: Sequence[StageReport]) -> dict[str, Any]:

@@ -48,6 +48,12 @@ def test_names_that_cannot_be_used_are_refused_by_entry(stated: object, says: st
         label_names({"id2label": stated}, 2, "config.json")
 
 
+@pytest.mark.parametrize("number", [{"x": 1}, [0], 0.5, "first", None])
+def test_a_number_of_label2id_that_is_none_is_refused_by_label(number: object) -> None:
+    with pytest.raises(CheckpointError, match="label2id gives 'neg' the number"):
+        label_names({"id2label": None, "label2id": {"neg": number}}, 2, "config.json")
+
+
 def read(head: list[str], labels: list[str], split: str = "train", **names: str) -> Labels:
     rows = [Example("text", None, label, 2, "v.tsv") for label in labels]
     splits: dict[str, list[Example]] = {"train": [], "validation": [], "test": []} | {split: rows}

@@ -196,6 +196,8 @@ def plain_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("1_Pooling/config.json", {"pooling_mode": 3}, "pooling_mode is 3; supported"),
         ("modules.json", [{"name": "0", "path": "../..", "type": "x.Transformer"}], "expected folders inside"),
         ("modules.json", [{"name": "0", "path": "", "type": "mine.Transformer"}], "module mine.Transformer"),
+        ("modules.json", [{"name": "0", "path": "a\0b", "type": "x"}], "not a list of modules"),
+        ("modules.json", [{"name": "0", "path": 5, "type": "x"}], "not a list of modules"),
         ("modules.json", {"idx": 0}, "not a list of modules"),
         ("config_sentence_transformers.json", {"similarity_fn_name": "dot"}, "similarity_fn_name is 'dot'"),
         ("config_sentence_transformers.json", {"similarity_fn_name": "manhattan"}, "similarity_fn_name is 'manhattan'"),
@@ -203,6 +205,7 @@ def plain_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("config_sentence_transformers.json", {"truncate_dim": "8"}, "truncate_dim is '8'"),
         ("modules.json", [{"name": "a", "path": "", "type": "x"}] * 2, "two modules have the name 'a'"),
         ("config_sentence_transformers.json", {"default_prompt_name": "q"}, "not among prompts"),
+        ("config_sentence_transformers.json", {"default_prompt_name": ["q"]}, "not among prompts"),
         ("config_sentence_transformers.json", {"prompts": {"q": 3}}, "expected an object of texts"),
         ("config_sentence_transformers.json", [1], "not a JSON object"),
         ("sentence_bert_config.json", {"max_seq_length": "long"}, "max_seq_length is 'long'"),
@@ -234,11 +237,12 @@ def test_what_a_bundle_cannot_do_is_refused_by_entry(
     ("name", "content", "says"),
     [
         ("modules.json", "[" * 100_000, "not a list of modules"),
+        ("modules.json", '[{"idx": 1e999}]', "the number 1e999 is too large"),
         ("1_Pooling/config.json", "[" * 100_000, "not a JSON object"),
         ("config_sentence_transformers.json", '{"a":' * 100_000, "not a JSON object"),
     ],
 )
-def test_a_file_that_is_nested_without_end_is_refused(
+def test_a_file_that_is_not_strict_json_is_refused(
     name: str, content: str, says: str, plain_folder: Path, tmp_path: Path
 ) -> None:
     folder = Path(shutil.copytree(plain_folder, tmp_path / "model"))

@@ -3,6 +3,8 @@
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import onnxruntime
@@ -10,7 +12,7 @@ import pytest
 from tokenizers import Tokenizer
 
 from edgebert.bundle import read_manifest
-from edgebert.exporters.assemble import _write_tokenizer
+from edgebert.exporters.assemble import BundleParts, _config, _write_tokenizer
 
 
 @pytest.mark.parametrize("lengths", [(9,), (9, 4), (3, 12, 1)])
@@ -42,6 +44,21 @@ def test_the_tokenizer_alone_gives_what_the_graph_takes(built: Path) -> None:
     assert config["model_max_length"] == longest
     # They say how the exporting process was started, and would change the bundle's hash with it.
     assert not {"is_local", "local_files_only"} & set(config)
+
+
+def test_a_bundle_names_no_programs_of_its_checkpoint(built: Path, tmp_path: Path) -> None:
+    source, out = Path(shutil.copytree(built, tmp_path / "source")), tmp_path / "out"
+    out.mkdir()
+    for name in ("config.json", "tokenizer_config.json"):
+        stated = json.loads((source / name).read_text())
+        stated |= {"auto_map": {"AutoConfig": "mine.Config"}, "custom_pipelines": {"mine": {"impl": "mine.Pipeline"}}}
+        (source / name).write_text(json.dumps(stated))
+    tokenizer = Tokenizer.from_file(str(source / "tokenizer.json"))
+    _write_tokenizer(tokenizer, source, 12, ["input_ids", "attention_mask"], out)
+    parts = SimpleNamespace(job=SimpleNamespace(model=source), data=SimpleNamespace(label_names=["a", "b"]))
+    for written in (json.loads((out / "tokenizer_config.json").read_text()), _config(cast("BundleParts", parts), None)):
+        assert written
+        assert not {"auto_map", "custom_pipelines"} & set(written)
 
 
 def test_a_tokenizer_that_pads_does_so_to_the_longest_text_of_a_batch(built: Path, tmp_path: Path) -> None:

@@ -1,0 +1,77 @@
+"""Refuse sizes and settings of a `config.json` that no model can be built with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from transformers.activations import ACT2FN
+
+from edgebert.errors import CheckpointError
+
+# Far beyond every published encoder, and small enough to be refused before memory or time is spent.
+MAX_LAYERS, MAX_WIDTH, MAX_ROWS = 1_000, 1_000_000, 10_000_000
+SIZES = {
+    **dict.fromkeys(("num_hidden_layers", "n_layers", "num_feedforward_networks"), MAX_LAYERS),
+    **dict.fromkeys(("hidden_size", "dim", "embedding_size", "intra_bottleneck_size"), MAX_WIDTH),
+    **dict.fromkeys(("intermediate_size", "hidden_dim", "num_attention_heads", "n_heads"), MAX_WIDTH),
+    **dict.fromkeys(("vocab_size", "max_position_embeddings", "type_vocab_size"), MAX_ROWS),
+}
+# DistilBERT has none, and its folders may say 0.
+SEGMENT_ROWS = "type_vocab_size"
+DROPOUTS = (
+    *("hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout"),
+    *("dropout", "attention_dropout", "qa_dropout", "seq_classif_dropout"),
+)
+ACTIVATIONS = ("hidden_act", "activation")
+
+
+def check_numbers(path: Path, config: Mapping[str, Any]) -> None:
+    """Refuse sizes that are not whole, positive and sane, and settings outside of their range.
+
+    Raises:
+        CheckpointError: Names the file, the entry, its value and what is expected.
+    """
+    for entry, most in SIZES.items():
+        least = 0 if entry == SEGMENT_ROWS else 1
+        if entry in config and not _is_whole(config[entry], least, most):
+            raise _refused(path, entry, config[entry], f"a whole number from {least} to {most}")
+    for entry in DROPOUTS:
+        if config.get(entry) is not None and not _is_share(config[entry]):
+            raise _refused(path, entry, config[entry], "a number from 0 to 1")
+    if "layer_norm_eps" in config and not (_is_share(config["layer_norm_eps"]) and config["layer_norm_eps"] > 0):
+        raise _refused(path, "layer_norm_eps", config["layer_norm_eps"], "a number above 0, at most 1, such as 1e-12")
+    for entry in ACTIVATIONS:
+        if entry in config and not (isinstance(config[entry], str) and config[entry] in ACT2FN):
+            raise _refused(path, entry, config[entry], "an activation of transformers, such as 'gelu'")
+    _check_padding(path, config)
+    _check_heads(path, config)
+
+
+def _check_padding(path: Path, config: Mapping[str, Any]) -> None:
+    padding, rows = config.get("pad_token_id"), config.get("vocab_size", MAX_ROWS)
+    if padding is not None and not _is_whole(padding, 0, rows - 1):
+        raise _refused(path, "pad_token_id", padding, f"an id of the vocabulary, from 0 to {rows - 1}")
+
+
+def _check_heads(path: Path, config: Mapping[str, Any]) -> None:
+    """Every attention head has the same number of columns."""
+    width = "dim" if "dim" in config else "hidden_size"
+    heads = "n_heads" if "n_heads" in config else "num_attention_heads"
+    if config["model_type"] == "mobilebert" and config.get("use_bottleneck", True):
+        width = "intra_bottleneck_size"
+    if width in config and heads in config and config[width] % config[heads]:
+        raise _refused(path, heads, config[heads], f"a divisor of {width}, which is {config[width]}")
+
+
+def _is_whole(value: object, least: int, most: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
+
+
+def _is_share(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
+
+
+def _refused(path: Path, entry: str, value: object, expected: str) -> CheckpointError:
+    return CheckpointError(f"{path}: {entry} is {value!r:.40}; expected {expected}; correct the entry")
