@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import errno
-import os
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
@@ -13,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from edgebert import __version__
 from edgebert.errors import EdgeBertError, SaturationWarning
-from edgebert.escape import escaped
+from edgebert.escape import escaped, name_fault, shortened
+from edgebert.streams import end, fill_closed, flush, say
 
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -27,39 +27,74 @@ KEPT = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; the exit code is 0 when done, 1 when the run failed, 2 for wrong use or bad input."""
-    parser = _parser()
-    arguments, rest = parser.parse_known_args(argv)
-    if rest and (any(word.startswith("-") for word in rest) or not _take_rest(arguments, rest)):
-        parser.error(f"unrecognized arguments: {' '.join(rest)}")
-    arguments.argv = list(sys.argv[1:] if argv is None else argv)
-    if arguments.command is None:
-        parser.print_help(sys.stderr)
-        return 2
     try:
+        return _main(list(sys.argv[1:] if argv is None else argv))
+    finally:
+        end()
+
+
+def _main(words: list[str]) -> int:
+    wrong = "" if fill_closed() else "standard output is closed; send it to a file or to /dev/null"
+    if wrong := wrong or _unusable(words):
+        say(wrong)
+        return 2
+    arguments = argparse.Namespace(command=None, debug=False)
+    try:
+        arguments = _arguments(words)
+        if arguments.command is None:
+            return 2
         with _warnings_in_a_line():
-            return _run(arguments)
+            code = _run(arguments)
+        flush()
+        return code
     except EdgeBertError as error:
         if arguments.debug:
             raise
-        sys.stderr.write(f"edgebert: {escaped(str(error))}\n")
+        say(str(error))
         return error.exit_code
     except KeyboardInterrupt:
-        sys.stderr.write(f"edgebert: interrupted{KEPT.get(arguments.command, '')}\n")
+        say(f"interrupted{KEPT.get(arguments.command, '')}")
         return 1
     except BrokenPipeError:
-        # Whoever read has enough. What is left to flush at the end goes nowhere, and must not fail.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0 if arguments.command == "predict" else 1
     except Exception as error:
         if arguments.debug:
             raise
-        if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
-            shown = escaped(str(error.filename)[:80])
-            sys.stderr.write(f"edgebert: {shown}…: the name is too long for a file; give another\n")
-            return 2
-        first = (str(error).strip().splitlines() or [""])[0]
-        sys.stderr.write(f"edgebert: failed: {type(error).__name__}: {escaped(first)} (--debug shows where)\n")
-        return 1
+        return _failed(error)
+
+
+def _unusable(words: Sequence[str]) -> str:
+    """What is wrong with the first argument that no file, message or result could hold; "" if nothing is."""
+    for before, word in zip(["", *words], words, strict=False):
+        if fault := name_fault(word):
+            option = f"{before} " if before.startswith("--") and "=" not in before else ""
+            return f"argument {option}{shortened(repr(word))} {fault}"
+    return ""
+
+
+def _arguments(words: list[str]) -> argparse.Namespace:
+    parser = _parser()
+    try:
+        arguments, rest = parser.parse_known_args(words)
+    except SystemExit:  # after --help, too, somebody waits for the answer
+        flush()
+        raise
+    if rest and (any(word.startswith("-") for word in rest) or not _take_rest(arguments, rest)):
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    arguments.argv = words
+    if arguments.command is None:
+        parser.print_help(sys.stderr)
+    return arguments
+
+
+def _failed(error: Exception) -> int:
+    """Say in a line what nobody foresaw."""
+    if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+        say(f"{str(error.filename)[:80]}…: the name is too long for a file; give another")
+        return 2
+    first = (str(error).strip().splitlines() or [""])[0]
+    say(f"failed: {type(error).__name__}: {first} (--debug shows where)")
+    return 1
 
 
 @contextmanager

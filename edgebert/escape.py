@@ -27,3 +27,19 @@ def escaped(text: str, keep: str = "") -> str:
 def _safe(character: str) -> str:
     unsafe = unicodedata.category(character) in UNSAFE or character in BIDIRECTIONAL
     return character.encode("unicode_escape").decode("ascii") if unsafe else character
+
+
+def name_fault(text: str) -> str:
+    """Say why a text can neither name a file everywhere nor stand in a result, and what to do; "" if it can."""
+    if "\0" in text:
+        return "holds the character U+0000; leave it out"
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return "is not UTF-8; write it in UTF-8, or rename the file that is called so"
+    return ""
+
+
+def shortened(text: str, characters: int = 200) -> str:
+    """The beginning of a text that is longer than so many characters, with a mark that it goes on."""
+    return text if len(text) <= characters else text[:characters] + "…"

@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 from edgebert.data.examples import Columns
 from edgebert.errors import BundleError, SettingsError
-from edgebert.escape import escaped
+from edgebert.escape import escaped, name_fault
 from edgebert.settings import fill, required_within, within
 from edgebert.strict_json import read_json
 
@@ -300,6 +300,8 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     Raises:
         BundleError: Not a bundle, a damaged or altered manifest, or a format of another version.
     """
+    if fault := name_fault(str(folder)):
+        raise BundleError(f"{folder}: the name {fault}")
     path = folder / MANIFEST
     manifest = _document(path)
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:

@@ -77,7 +77,18 @@ def test_the_tasks_of_the_device_are_behind_the_wall() -> None:
 @pytest.mark.parametrize(
     "module",
     [
-        *("bundle", "cpu", "manifest", "strict_json", "escape", "whole_file", "errors", "settings", "target"),
+        *(
+            "bundle",
+            "cpu",
+            "manifest",
+            "strict_json",
+            "escape",
+            "streams",
+            "whole_file",
+            "errors",
+            "settings",
+            "target",
+        ),
         *("data/examples", "data/delimited", "data/tags", "data/unknown"),
     ],
 )

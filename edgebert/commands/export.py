@@ -16,6 +16,7 @@ from edgebert.commands.output import note, table, write, write_json
 from edgebert.compress import distributed
 from edgebert.cpu import Cpu, saturates, shown_cpu, this_cpu
 from edgebert.errors import BundleError, SettingsError
+from edgebert.escape import shortened
 from edgebert.finished import Finished, Plan, earlier, key_of, record
 from edgebert.lock import held
 from edgebert.recipe import quantization, read_recipe
@@ -142,7 +143,8 @@ def _say_replaced(out: Path, name: str) -> None:
     with suppress(BundleError):
         standing = read_manifest(out)["name"]
         if standing != name:
-            note(f"{out} holds the bundle {standing!r}; {name!r} will take its place when it is done")
+            old, new = shortened(standing), shortened(name)
+            note(f"{out} holds the bundle {old!r}; {new!r} will take its place when it is done")
 
 
 def _say_done(plan: Plan, done: Finished, as_json: bool) -> None:

@@ -10,7 +10,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from edgebert.data.named import Named
-from edgebert.escape import escaped
+from edgebert.escape import escaped, shortened
+from edgebert.streams import put
+
+# A line of facts about a model of many layers is shorter.
+MAX_CELL = 500
 
 
 def write_json(document: Any) -> None:  # noqa: ANN401
@@ -22,7 +26,7 @@ def write_json(document: Any) -> None:  # noqa: ANN401
     text = json.dumps(document, indent=2, ensure_ascii=False)
     if encodable(text) != text or escaped(text, "\n") != text:
         text = json.dumps(document, indent=2)
-    sys.stdout.write(text + "\n")
+    put(text + "\n")
 
 
 def write_json_line(document: Any) -> None:  # noqa: ANN401
@@ -31,7 +35,7 @@ def write_json_line(document: Any) -> None:  # noqa: ANN401
     text = json.dumps(document, ensure_ascii=False)
     if encodable(text) != text or escaped(text) != text:
         text = json.dumps(document)
-    sys.stdout.write(text + "\n")
+    put(text + "\n")
 
 
 def _finite(value: Any) -> Any:  # noqa: ANN401
@@ -45,7 +49,7 @@ def _finite(value: Any) -> Any:  # noqa: ANN401
 
 def write(text: str) -> None:
     """Write a line of the answer, or the lines of a table, to stdout; terminal escapes are shown, not obeyed."""
-    sys.stdout.write(encodable(escaped(text, "\n\t")) + "\n")
+    put(encodable(escaped(text, "\n\t")) + "\n")
 
 
 def note(text: str) -> None:
@@ -72,8 +76,8 @@ def encodable(text: str) -> str:
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    """Aligned text table; numbers are the caller's to format."""
-    cells = [[escaped(str(cell)) for cell in row] for row in [header, *rows]]
+    """Aligned text table; numbers are the caller's to format. Of a very long cell the beginning is shown."""
+    cells = [[escaped(shortened(str(cell), MAX_CELL)) for cell in row] for row in [header, *rows]]
     widths = [max(len(row[at]) for row in cells) for at in range(len(header))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
     lines.insert(1, "  ".join("-" * width for width in widths))

@@ -19,6 +19,7 @@ from edgebert.runtime.encode import MAX_CHARACTERS
 from edgebert.runtime.model import Model, Text
 from edgebert.runtime.rows import check_named, unlabelled
 from edgebert.runtime.tasks import device_half
+from edgebert.streams import flush
 
 TAB = "\t"
 MAX_LINE = 4 * MAX_CHARACTERS  # bytes of UTF-8
@@ -50,7 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
             write_json_line({"text": text, **answer.to_dict()})
         else:
             _write_line(text, answer)
-        sys.stdout.flush()
+        flush()
     return 0
 
 

@@ -39,7 +39,10 @@ def first_line(error: BaseException) -> str:
 
 
 def _in_package(name: str) -> Path:
-    spec = importlib.util.find_spec(name) if name.isidentifier() else None
+    try:
+        spec = importlib.util.find_spec(name) if name.isidentifier() else None
+    except ValueError:  # a module that runs, such as __main__, and is of no package
+        spec = None
     if spec is None or not spec.origin:
         raise CheckpointError(
             f"package:{name}: no such Python package is installed here; install the one that holds the model, "

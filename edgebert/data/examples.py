@@ -15,6 +15,7 @@ from typing import Any
 
 from edgebert.data.delimited import Delimiter, Quotes, dialect_of, split
 from edgebert.errors import DataError, MissingColumnError, TextError
+from edgebert.escape import name_fault
 from edgebert.strict_json import open_regular, parse_data
 
 FORMATS = (".tsv", ".csv", ".jsonl", ".txt")
@@ -144,8 +145,10 @@ def data_format(path: Path, formats: Sequence[str]) -> str:
     """The suffix of a data file, without `.gz`, in lower case.
 
     Raises:
-        DataError: A folder, or none of the formats.
+        DataError: A folder, none of the formats, or a name that no file has.
     """
+    if fault := name_fault(str(path)):
+        raise DataError(f"{path}: the name {fault}")
     suffix = Path(path.name.removesuffix(".gz")).suffix.lower()
     try:
         is_folder = path.is_dir()

@@ -32,7 +32,7 @@ def load_bundle(
     manifest = read_manifest(path)
     check_files(path, manifest, hashes=verify)
     make_task(path, manifest, None)
-    if threads is not None and not (isinstance(threads, int) and 1 <= threads <= MOST_THREADS):
+    if threads is not None and not (type(threads) is int and 1 <= threads <= MOST_THREADS):
         raise InputError(f"threads is {threads!r}; give 1 to {MOST_THREADS}")
     task = make_task(path, manifest, open_encoder(path, manifest))
     session = open_session(path, manifest, runtime, threads, arena, provider=provider)

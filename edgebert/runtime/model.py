@@ -282,7 +282,7 @@ def check_batch_size(batch_size: object) -> None:
     Raises:
         InputError: Says what it is.
     """
-    if not isinstance(batch_size, int) or batch_size < 1:
+    if type(batch_size) is not int or batch_size < 1:
         raise InputError(f"batch_size is {batch_size!r}; give a whole number of 1 or more")
 
 

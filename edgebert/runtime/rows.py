@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import fields, replace
 from pathlib import Path
@@ -83,7 +84,8 @@ def check_named(path: Path, manifest: dict[str, Any], named: Named, texts_only: 
         InputError: Names the options.
     """
     half, suffix = device_half(manifest["task"]), Path(path.name.removesuffix(".gz")).suffix.lower()
-    tagged, found = hasattr(half.Settings, "tag_column") and not texts_only, path.is_dir() or path.name == "seq.in"
+    tagged = hasattr(half.Settings, "tag_column") and not texts_only
+    found = os.path.isdir(path) or path.name == "seq.in"
     if suffix == ".json" or found:
         named.refuse(tuple(OPTIONS), f"{path}: {'a slot folder' if found else 'a SQuAD document'} has fixed names")
     if suffix not in (".tsv", ".csv") or tagged:

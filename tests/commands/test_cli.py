@@ -1,5 +1,7 @@
 """The command line as a whole: help, wrong use, exit codes."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -70,3 +72,48 @@ def test_ctrl_c_says_what_is_kept(arguments: list[str], kept: str, run: Run, mon
 
     monkeypatch.setattr(cli, "_run", interrupted)
     assert run(*arguments) == (1, "", f"edgebert: interrupted{kept}\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["predict", "b\udcff", "a"], r"argument 'b\udcff' is not UTF-8; "),
+        (["export", "x.toml", "--set", "name=\udcff"], r"argument --set 'name=\udcff' is not UTF-8; "),
+        (["export", "x.toml", "--out=o\udcff"], r"argument '--out=o\udcff' is not UTF-8; "),
+        (["evaluate", "b", "--data", "a\0.tsv"], r"argument --data 'a\x00.tsv' holds the character U+0000; "),
+    ],
+)
+def test_an_argument_that_is_not_utf_8_is_refused_before_any_work(arguments: list[str], named: str, run: Run) -> None:
+    assert refused(run(*arguments)).startswith(named)
+
+
+CLOSED = "standard output is closed; send it to a file or to /dev/null"
+FULL = "standard output cannot be written (No space left on device); send it somewhere else"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a shell and a device that is always full")
+@pytest.mark.parametrize(
+    ("command", "streams", "code", "told"),
+    [
+        ("verify BUNDLE", ">&-", 2, CLOSED),
+        ("verify BUNDLE", ">/dev/full", 2, FULL),
+        ("predict BUNDLE a", ">/dev/full", 2, FULL),
+        ("verify nowhere", "2>&-", 2, ""),
+        ("verify nowhere", "2>/dev/full", 2, ""),
+        ("verify BUNDLE", ">/dev/null 2>&-", 0, ""),
+    ],
+)
+def test_a_stream_that_is_closed_or_full(command: str, streams: str, code: int, told: str, tmp_path: Path) -> None:
+    bundle = write_small_bundle(tmp_path / "b")
+    line = (
+        f"unset PYTHONUNBUFFERED; '{sys.executable}' -m edgebert.cli {command.replace('BUNDLE', str(bundle))} {streams}"
+    )
+    ended = subprocess.run(["sh", "-c", line], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (code, "", f"edgebert: {told}\n" if told else "")
+
+
+def test_a_very_long_name_is_cut_where_it_is_shown(tmp_path: Path, run: Run) -> None:
+    code, out, _ = run("inspect", write_small_bundle(tmp_path / "b", name="x" * 100_000))
+    assert code == 0
+    assert "x…" in out
+    assert len(out) < 3_000

@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from manifests import small_bundle
 from this_machine import pretend
 
 import edgebert
 from edgebert.bundle import read_manifest, write_manifest
-from edgebert.errors import BundleError, EdgeBertError, InputError, MissingDependencyError
+from edgebert.errors import BundleError, DataError, EdgeBertError, InputError, MissingDependencyError
 
 pytestmark = pytest.mark.int8
 
@@ -211,3 +212,20 @@ def test_seven_bits_are_right_everywhere(bundle_copy: Path, monkeypatch: pytest.
     profile["export"]["reduce_range"] = True
     change(bundle_copy, profile=profile)
     edgebert.load(bundle_copy)
+
+
+@pytest.mark.parametrize("name", ["a\0", "\ud800"])
+def test_a_name_that_no_bundle_has_is_a_bundle_error(name: str) -> None:
+    with pytest.raises(BundleError, match="the name "):
+        edgebert.load(name)
+
+
+def test_a_boolean_is_no_number_of_threads(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="threads is True"):
+        edgebert.load(small_bundle(tmp_path / "b"), threads=True)
+
+
+@pytest.mark.parametrize("name", ["a\0.tsv", "\ud800.tsv"])
+def test_a_name_that_no_data_file_has_is_a_data_error(name: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="the name "), edgebert.load(small_bundle(tmp_path / "b")) as model:
+        edgebert.evaluate(model, name)

@@ -1,0 +1,73 @@
+"""Standard output and standard error that are closed, or cannot take what is written. Standard library only."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from contextlib import suppress
+
+from edgebert.errors import DiskError
+from edgebert.escape import escaped
+
+
+def fill_closed() -> bool:
+    """Put the null device in the place of closed standard streams; return whether standard output was open.
+
+    Else the next file that is opened takes the place of a closed stream, and libraries write their messages into it.
+    """
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number
+    if sys.stderr is None:
+        sys.stderr = io.TextIOWrapper(io.FileIO(2, "w", closefd=False), encoding="utf-8", errors="backslashreplace")
+    return sys.stdout is not None
+
+
+def say(line: str) -> None:
+    """Write a line to standard error if it can be written; the exit code says the same."""
+    with suppress(OSError, ValueError):
+        sys.stderr.write(f"edgebert: {escaped(line)}\n")
+
+
+def put(text: str) -> None:
+    """Write to standard output.
+
+    Raises:
+        BrokenPipeError: Whoever reads it has enough.
+        DiskError: It cannot be written: a full disk, a device that refuses.
+    """
+    try:
+        sys.stdout.write(text)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise _unwritten(error) from None
+
+
+def flush() -> None:
+    """Write what standard output still holds back; raises as `put` does."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise _unwritten(error) from None
+
+
+def end() -> None:
+    """Write what the streams still hold, or send it nowhere, so that Python does not fail at it when it ends."""
+    for stream in (sys.stdout, sys.stderr):
+        if stream is None:
+            continue
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            with suppress(OSError, ValueError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def _unwritten(error: OSError) -> DiskError:
+    return DiskError(f"standard output cannot be written ({error.strerror or error}); send it somewhere else")
