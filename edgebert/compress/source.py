@@ -40,8 +40,8 @@ def first_line(error: BaseException) -> str:
 
 def _in_package(name: str) -> Path:
     try:
-        spec = importlib.util.find_spec(name) if name.isidentifier() else None
-    except ValueError:  # a module that runs, such as __main__, and is of no package
+        spec = importlib.util.find_spec(name) if name.isidentifier() and name != "__main__" else None
+    except ValueError:  # a module that was made while Python runs, and is of no package
         spec = None
     if spec is None or not spec.origin:
         raise CheckpointError(
