@@ -50,8 +50,12 @@ def read_json(path: Path) -> Any:  # noqa: ANN401
     return parse_json(data.decode("utf-8"))
 
 
-def parse_json(text: str) -> Any:  # noqa: ANN401
+def parse_json(text: str, finite: bool = True) -> Any:  # noqa: ANN401
     """Parse a JSON document whose every value can be computed with, printed and written again.
+
+    Args:
+        text: The document.
+        finite: Whether NaN and Infinity, which JSON does not have and Python writes all the same, are refused.
 
     Raises:
         ValueError: Not JSON, a key twice in one object, NaN or Infinity, a number that no double holds, a lone
@@ -60,7 +64,7 @@ def parse_json(text: str) -> Any:  # noqa: ANN401
     if text.startswith(MARK):
         raise ValueError(MARKED)
     try:
-        document = json.loads(text, **HOOKS)
+        document = json.loads(text, **(HOOKS if finite else {**HOOKS, "parse_constant": float}))
     except RecursionError:
         raise ValueError(f"nested more than {MAX_DEPTH} deep") from None
     _check_values(document)

@@ -23,6 +23,7 @@ from edgebert.measure.others import others_cores
 from edgebert.measure.plan import Part, plan
 from edgebert.measure.process import run_child
 from edgebert.measure.progress import Step, TimeLeft
+from edgebert.measure.read import check_case, check_sizes
 from edgebert.measure.received import damaged
 from edgebert.measure.results import Case, Result, write_json
 from edgebert.measure.scenarios import memory
@@ -126,7 +127,7 @@ def bench(
     Raises:
         InputError: Neither texts nor fixed lengths are given.
         RunError: A measured process failed, or the bench was interrupted; what was measured before stays written.
-        TargetError: The target gives no sign of life; what was measured before stays written.
+        TargetError: The target gives no sign of life, or figures of no bench; what was measured before stays written.
     """
     if workload is None and not suite.lengths:
         raise InputError("nothing to run: give --data FILE with texts, or a suite with fixed lengths")
@@ -301,6 +302,12 @@ class _Bench:
         if part.scenario == "single_stream":
             memory.fill(case, self.peaks[variant.name])
             raw["memory"] = self.peaks[variant.name][0]
+        try:
+            check_sizes("", asdict(case))
+            check_case("", asdict(case))
+        except ValueError as error:
+            subject = f"{variant.folder}: {part.scenario}"
+            raise damaged(subject, f"figures of no bench ({error})", _elsewhere(self.machine)) from None
         suffix = "-no-arena" if part.arena is False else ""
         case.raw = self._keep_raw(f"{case.variant}-{case.scenario}-{case.lengths}{suffix}", raw)
         return case
@@ -324,7 +331,8 @@ class _Bench:
             metric, what = metric_of(variant.manifest["task"], name), f"{name}: {base.name} / {variant.name}"
             first, second = tables[base.name], tables[variant.name]
             if first.shape != second.shape:
-                raise damaged(f"{variant.folder}: quality", f"for other texts than {base.name}, {second.shape}")
+                fault = f"for other texts than {base.name}, {second.shape}"
+                raise damaged(f"{variant.folder}: quality", fault, _elsewhere(self.machine))
             if not metric.lacks(first) and not metric.lacks(second):
                 self.result.differences.append(difference_of(what, metric, first, second, self.suite.seed))
             pair = pair_of(what, metric, first, second)
@@ -343,6 +351,11 @@ class _Bench:
                 title = f"{scenario.COMPARED}, {part.shown}: {base} / {name}"
                 self.result.ratios.append(median_ratio(title, rounds[base], rounds[name]))
         self.result.write(self.out)
+
+
+def _elsewhere(machine: Machine) -> str:
+    """Name of a machine that is another one; "" for this one."""
+    return machine.name if "://" in machine.name else ""
 
 
 def _rounded(value: float | None) -> float | None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from edgebert.errors import RunError
 from edgebert.measure.received import check_received, damaged
+from edgebert.strict_json import parse_json
 
 TIMEOUT_S = 3600
 # Scenarios that answer every text of the data file.
@@ -43,7 +44,7 @@ def run_process(
 
     Raises:
         RunError: It failed, and the message has its last line; or took more than an hour; or its document lacks what
-            the job's scenario answers.
+            the job's scenario answers (of a target, `TargetError`).
     """
     spawned_ns = time.monotonic_ns()
     try:
@@ -61,8 +62,8 @@ def run_process(
     if child.returncode:
         raise failure(job, last_line(child.stderr) or f"exit code {child.returncode}")
     try:
-        document = json.loads(child.stdout)
-    except (ValueError, RecursionError):
+        document = parse_json(child.stdout, finite=False)
+    except ValueError:
         document = child.stdout
     return with_cold_start(job, document, spawned_ns, target)
 
@@ -72,12 +73,13 @@ def with_cold_start(job: dict[str, Any], document: Any, spawned_ns: int, target:
 
     Raises:
         RunError: The document lacks what the job's scenario answers, or has another kind of value there.
+        TargetError: The same, of a target.
     """
-    subject = f"{target}: {_subject(job)}" if target else _subject(job)
-    found = check_received(subject, job["scenario"], document)
+    subject = _subject(job)
+    found = check_received(subject, job["scenario"], document, target)
     if "first_ns" in found:
         if found["first_ns"] <= spawned_ns:
-            raise damaged(subject, f"with 'first_ns' {found['first_ns']}, before the process began")
+            raise damaged(subject, f"with 'first_ns' {found['first_ns']}, before the process began", target)
         found["cold_start_ns"] = found["first_ns"] - spawned_ns
     return found
 

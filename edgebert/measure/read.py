@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -9,11 +10,12 @@ from typing import Any, get_args
 
 from edgebert.errors import InputError
 from edgebert.escape import escaped
-from edgebert.measure.results import FORMAT, FORMAT_VERSION
 from edgebert.measure.variants import BASELINE, Role
 from edgebert.strict_json import read_json
 
 RESULT = "result.json"
+FORMAT = "edgebert-result"
+FORMAT_VERSION = 1
 LARGEST = 1e18
 # Names that `edgebert.pipeline` gives stage bundles, behind the bundle's name and before the runtime's.
 STAGES = re.compile(r"(?:.*/)?(?:0-baseline|1-graph|2-distill|3-prune|4-vocabulary|5-[^@/]+)(?:@\w+)?")
@@ -55,6 +57,10 @@ def _is_truth(value: Any) -> bool:  # noqa: ANN401
     return isinstance(value, bool)
 
 
+def _is_lengths(value: Any) -> bool:  # noqa: ANN401
+    return isinstance(value, str) and bool(re.fullmatch(r"natural|[1-9][0-9]{0,6}", value))
+
+
 def _is_unknown_labels(value: Any) -> bool:  # noqa: ANN401
     labels = value.get("labels") if isinstance(value, dict) else None
     counts = [value.get("rows"), value.get("more"), *labels.values()] if isinstance(labels, dict) else [None]
@@ -76,6 +82,7 @@ ROWS: Check = (_is_rows, "a list of objects")
 INTERVAL: Check = (_is_interval, "two numbers")
 TRUTH: Check = (_is_truth, "true or false")
 UNKNOWN_LABELS: Check = (_is_unknown_labels, "an object of rows, labels with their counts, and more")
+LENGTHS: Check = (_is_lengths, "natural or a number of tokens")
 ROLE: Check = (_is_role, "baseline, stage or bundle")
 
 RESULT_KEYS = {"command": TEXT, "suite": TABLE, "environment": TABLE, "cases": ROWS, "ratios": ROWS}
@@ -84,7 +91,8 @@ RESULT_MAY = {
     **dict.fromkeys(("waterfall", "estimates", "pairs", "differences", "gates"), ROWS),
 }
 CASE_KEYS = {
-    **dict.fromkeys(("bundle", "bundle_hash", "variant", "target", "runtime", "scenario", "lengths"), TEXT),
+    **dict.fromkeys(("bundle", "bundle_hash", "variant", "target", "runtime", "scenario"), TEXT),
+    "lengths": LENGTHS,
     **dict.fromkeys(("batch", "threads"), NUMBER),
 }
 CASE_MAY = {
@@ -130,19 +138,37 @@ def read_result(path: Path) -> dict[str, Any]:
             "use the EdgeBERT that wrote it, or bench again"
         )
     try:
-        _check_sizes("", document)
-        _check("", document, RESULT_KEYS, RESULT_MAY)
-        _check_environment(document["environment"])
-        _check("verdict.", document.get("verdict") or {}, {}, VERDICT_MAY)
-        for at, ratio in enumerate(document["ratios"]):
-            _check(f"ratios[{at}].", ratio, RATIO_KEYS, RATIO_MAY)
-        for at, case in enumerate(document["cases"]):
-            _check(f"cases[{at}].", case, CASE_KEYS, CASE_MAY)
-            if case.get("quality") is not None:
-                _check(f"cases[{at}].quality.", case["quality"], QUALITY_KEYS, QUALITY_MAY)
+        check_result(document)
     except ValueError as error:
         raise InputError(f"{path}: damaged, {error}; copy it again or bench again") from None
     return document
+
+
+def check_result(document: dict[str, Any]) -> None:
+    """Check everything that the contract names of a document that is a result.
+
+    Raises:
+        ValueError: Names the first key that is missing, of another kind, or larger than any figure of a bench.
+    """
+    check_sizes("", document)
+    _check("", document, RESULT_KEYS, RESULT_MAY)
+    _check_environment(document["environment"])
+    _check("verdict.", document.get("verdict") or {}, {}, VERDICT_MAY)
+    for at, ratio in enumerate(document["ratios"]):
+        _check(f"ratios[{at}].", ratio, RATIO_KEYS, RATIO_MAY)
+    for at, case in enumerate(document["cases"]):
+        check_case(f"cases[{at}].", case)
+
+
+def check_case(prefix: str, case: dict[str, Any]) -> None:
+    """Check one case of a result, but for the sizes of its numbers (`check_sizes`).
+
+    Raises:
+        ValueError: As of `check_result`.
+    """
+    _check(prefix, case, CASE_KEYS, CASE_MAY)
+    if case.get("quality") is not None:
+        _check(f"{prefix}quality.", case["quality"], QUALITY_KEYS, QUALITY_MAY)
 
 
 def role_of(case: dict[str, Any]) -> Role:
@@ -166,17 +192,18 @@ def _json(path: Path) -> Any:  # noqa: ANN401
         raise InputError(f"{path}: not valid JSON ({error}); copy it again or bench again") from None
 
 
-def _check_sizes(key: str, value: Any) -> None:  # noqa: ANN401
-    """Refuse a number that no figure of a bench reaches: plots and ratios of it overflow.
+def check_sizes(key: str, value: Any) -> None:  # noqa: ANN401
+    """Refuse a number that is not finite, or that no figure of a bench reaches: plots and ratios of it overflow.
 
     Raises:
         ValueError: Names its key.
     """
     inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for name, each in inner:
-        _check_sizes(f"{key}.{name}".lstrip("."), each)
-    if _is_number(value) and abs(value) > LARGEST:
-        raise ValueError(f"'{escaped(key)}' is {value:.3g}, larger than any figure of a bench")
+        check_sizes(f"{key}.{name}".lstrip("."), each)
+    if _is_number(value) and not abs(value) <= LARGEST:
+        fault = "larger than any figure of a bench" if math.isfinite(value) else "not finite"
+        raise ValueError(f"'{escaped(key)}' is {value:.3g}, {fault}")
 
 
 def _check_environment(environment: dict[str, Any]) -> None:

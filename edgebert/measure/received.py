@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, TypeGuard
 
-from edgebert.errors import RunError
-from edgebert.measure.read import ROWS, TEXT, TEXTS, TRUTH, Check
+from edgebert.errors import RunError, TargetError
+from edgebert.measure.read import LARGEST, ROWS, TEXT, TEXTS, TRUTH, UNKNOWN_LABELS, Check, check_sizes
 
-LARGEST = 1 << 63
+# Less than any rate or energy, more than what a quotient overflows of.
+SMALLEST = 1e-9
+LONGEST_TEXT = 1 << 24
 
 
 def is_count(value: Any) -> TypeGuard[int]:  # noqa: ANN401
-    """Whether a value is a whole number of 64 bits."""
-    return type(value) is int and -LARGEST < value < LARGEST
+    """Whether a value is a whole number that figures of a bench can be."""
+    return type(value) is int and -LARGEST <= value <= LARGEST
 
 
 def _is_number(value: Any) -> bool:  # noqa: ANN401
@@ -22,19 +24,39 @@ def _is_number(value: Any) -> bool:  # noqa: ANN401
 
 
 def _is_rate(value: Any) -> bool:  # noqa: ANN401
-    return _is_number(value) and 0 <= value < LARGEST
+    return _is_number(value) and (value == 0 or SMALLEST <= value <= LARGEST)
 
 
 def _is_positive(value: Any) -> bool:  # noqa: ANN401
     return _is_rate(value) and value > 0
 
 
+def _is_time(value: Any) -> bool:  # noqa: ANN401
+    return _is_number(value) and 1 <= value <= LARGEST
+
+
+def _is_size(value: Any) -> bool:  # noqa: ANN401
+    return is_count(value) and value >= 0
+
+
+def _is_some(value: Any) -> bool:  # noqa: ANN401
+    return is_count(value) and value >= 1
+
+
+def _is_length(value: Any) -> bool:  # noqa: ANN401
+    return _is_some(value) and value <= LONGEST_TEXT
+
+
 def _list_of(holds: Callable[[Any], bool], least: int = 0) -> Callable[[Any], bool]:
     return lambda value: isinstance(value, list) and len(value) >= least and all(map(holds, value))
 
 
-def _table_of(**fields: Check) -> Callable[[Any], bool]:
-    return lambda value: isinstance(value, dict) and not _wrong(value, fields)
+def _table_of(may: Mapping[str, Check] | None = None, /, **fields: Check) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, dict) and not _wrong(value, _asked(may or {}, fields, value))
+
+
+def _asked(may: Mapping[str, Check], needed: Mapping[str, Check], value: Mapping[str, Any]) -> dict[str, Check]:
+    return {**{key: check for key, check in may.items() if key in value}, **needed}
 
 
 def _or_null(check: Check) -> Check:
@@ -46,23 +68,31 @@ def _is_matrix(value: Any) -> bool:  # noqa: ANN401
     return _list_of(_list_of(_is_number, 1), 1)(value) and len(set(map(len, value))) == 1
 
 
-COUNT: Check = (is_count, "a whole number")
+COUNT: Check = (_is_size, "a whole number of at least 0")
+SOME: Check = (_is_some, "a whole number of at least 1")
 NUMBER: Check = (_is_number, "a number")
 RATE: Check = (_is_rate, "a number of at least 0")
 POSITIVE: Check = (_is_positive, "a number above 0")
-COUNTS: Check = (_list_of(is_count), "a list of whole numbers")
-DURATIONS: Check = (_list_of(_is_positive, 1), "a list of numbers above 0")
+COUNTS: Check = (_list_of(_is_size), "a list of whole numbers of at least 0")
+LENGTHS: Check = (_list_of(_is_length), "a list of numbers of tokens")
+DURATIONS: Check = (_list_of(_is_time, 1), "a list of nanoseconds")
 WORDS: Check = (_list_of(TEXT[0]), "a list of texts")
-QUALITY: Check = (_table_of(metric=TEXT, value=NUMBER), "an object with metric and value")
-PEAK = _table_of(precision=TEXT, rows=COUNT, gmacs=RATE)
+BOUND: Check = _or_null(NUMBER)
+QUALITY_MAY = {"lacks": TEXT, "cut": COUNT, "unknown_labels": UNKNOWN_LABELS}
+IS_QUALITY = _table_of(QUALITY_MAY, metric=TEXT, value=NUMBER, n=SOME, ci_low=BOUND, ci_high=BOUND)
+QUALITY: Check = (
+    lambda value: IS_QUALITY(value) and (value["ci_low"] is None) == (value["ci_high"] is None),
+    "an object with metric, value, n and an interval",
+)
+PEAK = _table_of(precision=TEXT, rows=SOME, gmacs=RATE)
 PEAKS: Check = (_list_of(PEAK), "a list of peaks")
-PROBE: Check = (_table_of(peaks=PEAKS, threads=COUNT, copy_gb_s=POSITIVE), "an object with peaks")
+PROBE: Check = (_table_of({"provider": TEXT}, peaks=PEAKS, threads=COUNT, copy_gb_s=POSITIVE), "an object with peaks")
 OPERATOR = _table_of(op=TEXT, count=NUMBER, us=NUMBER, share=NUMBER)
 OPERATORS: Check = (_list_of(OPERATOR), "a list of operators")
 SETTINGS: Check = (_table_of(bound_ms=RATE, percent=RATE, tolerance=RATE), "an object with bound_ms")
 POWER: Check = (_table_of(joules_per_inference=RATE, source=TEXT), "an object with joules_per_inference")
 PROCESSOR: Check = (_table_of(wall_ns=COUNT, own_ns=COUNT, busy_ns=COUNT), "an object with wall_ns")
-SPAN: Check = (lambda value: COUNTS[0](value) and len(value) == 2, "two whole numbers")
+SPAN: Check = (lambda value: _list_of(is_count, 2)(value) and len(value) == 2, "two whole numbers")
 
 # What `edgebert.measure.child` writes and a bench reads, of every scenario and of each.
 EVERY = {
@@ -72,7 +102,7 @@ EVERY = {
 }
 OWN: dict[str, dict[str, Check]] = {
     "single_stream": {"latencies_ns": DURATIONS, "null_ns": COUNTS, "power": _or_null(POWER)},
-    "offline": {"texts": POSITIVE, "total_ns": POSITIVE},
+    "offline": {"texts": SOME, "total_ns": SOME},
     "cold_start": {},
     "memory": {},
     "soak": {"latencies_ns": DURATIONS, "resident_bytes": _or_null(SPAN)},
@@ -87,42 +117,57 @@ OWN: dict[str, dict[str, Check]] = {
         **{"not_finite": COUNTS, "quality": _or_null(QUALITY)},
     },
     "operators": {"operators": OPERATORS, "nodes": ROWS},
-    "probe": {"windows": COUNTS, "probe": PROBE},
+    "probe": {"windows": LENGTHS, "probe": PROBE},
 }
 ENVIRONMENT = {"versions": TEXTS}
 MAY = {
     **{"first_ns": COUNT, "null_ns": COUNTS, "gemm": _or_null(PROBE), "int8": _or_null(TEXT), "flags": WORDS},
-    **{"throttled": _or_null(WORDS), "throttle_events": _or_null(COUNT)},
+    **{"throttled": _or_null(WORDS), "throttle_events": _or_null(COUNT), "device_memory_mb": _or_null(RATE)},
 }
+# The outputs of a broken model, which may be NaN or infinite: they are compared, and written nowhere.
+UNBOUNDED = ("answers", "outputs")
 
 
-def check_received(subject: str, scenario: str, document: Any) -> dict[str, Any]:  # noqa: ANN401
+def check_received(subject: str, scenario: str, document: Any, target: str = "") -> dict[str, Any]:  # noqa: ANN401
     """Give the document of a measured process back if it holds what its scenario's readers need.
 
     Args:
-        subject: What was run and where, for the message.
+        subject: What was run, for the message.
         scenario: Its job's; of one that no bench has (a script's own), only that it is an object is checked.
         document: What came.
+        target: The machine that it came from; "" for this one.
 
     Raises:
-        RunError: It is no object, lacks a field, or has a value of another kind.
+        RunError: It is no object, lacks a field, has a value of another kind, or a number that no figure can be.
+        TargetError: The same, of a target.
     """
     own = {**EVERY, **OWN[scenario]} if scenario in OWN else {}
     needed = ENVIRONMENT if scenario == "environment" else own
     fault = f"with {document!r:.40}, expected an object"
     if isinstance(document, dict):
-        fault = _wrong(document, {**{key: check for key, check in MAY.items() if key in document}, **needed})
+        fault = _wrong(document, _asked(MAY, needed, document)) or _oversized(scenario, document)
     if fault:
-        raise damaged(subject, fault)
+        raise damaged(subject, fault, target)
     found: dict[str, Any] = document
     return found
 
 
-def damaged(subject: str, fault: str) -> RunError:
-    """Error of an answer that cannot be used."""
-    return RunError(
-        f"{subject} answered {fault}; EdgeBERT there was altered or is another version, run the same command again"
+def damaged(subject: str, fault: str, target: str = "") -> RunError | TargetError:
+    """Error of an answer that cannot be used, of a target or of a process here."""
+    kind, where = (TargetError, f"{target}: ") if target else (RunError, "")
+    return kind(
+        f"{where}{subject} answered {fault}; EdgeBERT there was altered or is another version, "
+        "run the same command again"
     )
+
+
+def _oversized(scenario: str, document: dict[str, Any]) -> str:
+    left_out = UNBOUNDED if scenario == "answers" else ()
+    try:
+        check_sizes("", {key: value for key, value in document.items() if key not in left_out})
+    except ValueError as error:
+        return f"a figure of no bench: {error}"
+    return ""
 
 
 def _wrong(document: dict[str, Any], fields: Mapping[str, Check]) -> str:

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from edgebert.bundle import disk_errors
+from edgebert.errors import RunError
+from edgebert.measure.read import FORMAT, FORMAT_VERSION, check_result
 from edgebert.measure.statistics import METHOD, Ratio
 from edgebert.measure.variants import Role
 from edgebert.metrics.pairs import Difference, Pair
 from edgebert.metrics.scores import TEXTS_METHOD
+from edgebert.strict_json import parse_json
 from edgebert.whole_file import write_whole
-
-FORMAT = "edgebert-result"
-FORMAT_VERSION = 1
 
 
 @dataclass
@@ -120,13 +120,18 @@ class Result:
         return {"format": FORMAT, "format_version": FORMAT_VERSION, **asdict(self)}
 
     def write(self, folder: Path) -> Path:
-        """Write `result.json`.
+        """Write `result.json`, if it is one that can be read again.
 
         Raises:
             DiskError: The folder cannot be written.
+            RunError: It holds what no bench gives; the file that is there stays as it is.
         """
-        path = folder / "result.json"
-        write_json(path, self.as_dict())
+        path, document = folder / "result.json", self.as_dict()
+        try:
+            check_result(parse_json(json.dumps(document), finite=False))
+        except ValueError as error:
+            raise RunError(f"{path}: not written, {error}; run the same command again") from None
+        write_json(path, document)
         return path
 
 

@@ -10,6 +10,8 @@ from pretended_bench import SUITE, Child
 from edgebert.commands.bench_tables import show
 from edgebert.errors import InputError, RunError, TargetError
 from edgebert.measure.bench import Workload, bench
+from edgebert.measure.read import read_result
+from edgebert.measure.results import Result
 from edgebert.measure.suite import Suite
 from edgebert.measure.variants import Variant
 
@@ -82,3 +84,28 @@ def test_a_target_that_falls_silent_leaves_the_cases_before_it_on_disk(
     with pytest.raises(TargetError, match=r"no sign of life; what was measured is kept in .*result\.json$"):
         bench(variants, workload, SUITE, tmp_path, "", child=Child(11, silent))
     assert len(json.loads((tmp_path / "result.json").read_text())["cases"]) == 3
+
+
+@pytest.mark.parametrize(
+    ("figure", "said", "first", "kept"),
+    [(1, "p50_ms' is '0.0'", 1, "no case was done"), (10**18, "throughput' is '0.0'", 10, r"kept in .*result\.json")],
+)
+def test_figures_that_no_result_can_hold_are_refused_and_what_came_before_stays(
+    figure: int, said: str, first: int, kept: str, variants: list[Variant], workload: Workload, tmp_path: Path
+) -> None:
+    child = Child()
+
+    def odd(job: dict[str, Any]) -> dict[str, Any]:
+        answer = child(job)
+        return answer | {"latencies_ns": [figure]} if len(child.jobs) >= first else answer
+
+    told = rf"^ssh://board: .*: single_stream answered figures of no bench \(.*{said}.*{kept}$"
+    with pytest.raises(TargetError, match=told):
+        bench(variants, workload, SUITE, tmp_path, "", child=odd, target="ssh://board")
+    assert not (tmp_path / "result.json").exists() or len(read_result(tmp_path)["cases"]) == 3
+
+
+def test_a_result_that_cannot_be_read_again_is_not_written(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match=r"not written, 'environment\.load' is nan"):
+        Result("", {}, None, {"load": float("nan")}).write(tmp_path)
+    assert not list(tmp_path.iterdir())

@@ -90,7 +90,11 @@ def damaged(at: str, value: Any) -> dict[str, Any]:
         ("ratios.0.ci_low", 0, "'ratios[0].ci_low' is '0', expected a number above 0"),
         ("cases.1.p50_ms", True, "'cases[1].p50_ms' is 'True', expected a number above 0"),
         ("cases.1.p50_ci", [1], "'cases[1].p50_ci' is '[1]', expected two numbers"),
-        ("cases.0.lengths", 16, "'cases[0].lengths' is '16', expected a text"),
+        ("cases.0.lengths", 16, "'cases[0].lengths' is '16', expected natural or a number of tokens"),
+        *(
+            ("cases.0.lengths", odd, f"'cases[0].lengths' is {odd[:40]!r}, expected natural or a number of tokens")
+            for odd in ("²", "٣", "9" * 5000, "0", "16\n", "long")
+        ),
         ("cases.0.quality", {"metric": "f1"}, "no 'cases[0].quality.value'"),
         ("cases.1.role", "teacher", "'cases[1].role' is 'teacher', expected baseline, stage or bundle"),
         ("cases.0.operators", ["Gelu"], "'cases[0].operators' is \"['Gelu']\", expected a list of objects"),

@@ -17,6 +17,7 @@ from typing import IO, Any
 from edgebert.errors import InputError, TargetError
 from edgebert.measure.process import last_line
 from edgebert.measure.targets import keeper
+from edgebert.strict_json import parse_json
 
 BEAT_S = 15.0
 # The far end says something whenever it hears something, and hears something every BEAT_S.
@@ -40,15 +41,18 @@ def _answer(name: str, text: str) -> dict[str, Any]:
     """Parse an answer.
 
     Raises:
-        TargetError: It is no JSON object.
+        TargetError: It is no strict JSON object (`edgebert.strict_json`); the outputs of a broken model may be NaN.
     """
+    reason = ""
     try:
-        answer = json.loads(text)
-    except (ValueError, RecursionError):
+        answer = parse_json(text, finite=False)
+    except json.JSONDecodeError:
         answer = None
+    except ValueError as error:
+        answer, reason = None, f" ({error})"
     if not isinstance(answer, dict):
         raise TargetError(
-            f"{name}: the machine answers {text.strip():.80}, which EdgeBERT never says; check the machine"
+            f"{name}: the machine answers {text.strip():.80}{reason}, which EdgeBERT never says; check the machine"
         )
     return answer
 

@@ -32,9 +32,11 @@ NO_PYTHON = 96
 PYTHONS = '"${EDGEBERT_PYTHON:-}" python3 python3.14 python3.13 python3.12 python3.11'
 OPTIONS = ["BatchMode=yes", "ConnectTimeout=10", "ServerAliveInterval=15", "ServerAliveCountMax=4"]
 OPTIONS += ["ControlMaster=no", "ControlPath=none", "ClearAllForwardings=yes", "ForwardAgent=no"]
-# What the far end says first. Its folder is one that tempfile made: an absolute path without "..", our prefix last.
+# What the far end says first. Its folder is one that tempfile made: an absolute path without "..", our prefix last, of
+# ASCII that can be printed, so that it can be shown and given to a shell.
 GREETING = {"folder": str, "free_bytes": int, "machine": str, "bits": int, "python": str, "import_error": str}
-FOLDER = r"(/(?!\.{1,2}/)[^/\x00-\x1f]+)*/edgebert-[a-z0-9_]{4,32}"
+FOLDER = r"(/(?!\.{1,2}/)[ -.0-~]+)*/edgebert-[a-z0-9_]{4,32}"
+PLAIN = r"[A-Za-z0-9_./+-]{1,200}"
 REMEDIES = {
     "Permission denied": "give it a key that it takes (ssh-copy-id, or IdentityFile in ~/.ssh/config)",
     "Host key verification failed": "connect once by hand and check its host key",
@@ -171,10 +173,12 @@ def _check(name: str, there: dict[str, Any], variants: Sequence[Variant], progre
     if not there["folder"]:
         raise _full(name, f"{there['free_bytes'] / 1e6:.0f} MB free, {there['needed_bytes'] / 1e6:.0f} MB needed")
     if there["import_error"]:
-        raise MissingDependencyError(
-            f"{name}: {there['import_error']:.200} ({python:.200}); "
-            f"there: {python:.200} -m pip install {' '.join(there['modules'])}"
-        )
+        modules = " ".join(there["modules"])
+        # A command that its reader may copy: a path of another kind could be one of its own.
+        remedy = f"; install {modules} there"
+        if re.fullmatch(PLAIN, python):
+            remedy = f" ({python}); there: {python} -m pip install {modules}"
+        raise MissingDependencyError(f"{name}: {there['import_error']:.200}{remedy}")
     for variant in variants:
         profile = variant.manifest["profile"]
         if profile.get("machine", machine) != machine:
@@ -237,7 +241,7 @@ def _leave(name: str, address: Address, channel: Channel, folder: str, progress:
     try:
         nothing = subprocess.DEVNULL
         removed = subprocess.run(command, stdin=nothing, stdout=nothing, stderr=nothing, timeout=15, check=False)
-    except (OSError, subprocess.TimeoutExpired):
+    except (OSError, ValueError, subprocess.TimeoutExpired):
         removed = None
     if removed is None or removed.returncode:
         progress(f"note: {folder} may still lie on {name}; remove it")

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from targets_helpers import make_variant, write_script
 
-from edgebert.errors import BundleError, InputError, RunError, TargetError
+from edgebert.errors import BundleError, InputError, MissingDependencyError, TargetError
 from edgebert.measure.targets import keeper, open_target
 from edgebert.measure.targets import ssh as ssh_module
+from edgebert.measure.targets.channel import _answer
 from edgebert.measure.targets.payload import bundle_files
 from edgebert.measure.variants import Variant
 
@@ -111,8 +112,11 @@ def test_a_refusal_of_the_far_end_is_told_and_its_folder_is_empty_outside(
         ('"folder": "=" folder": "', "folder"),
         ('"bits": 64="bits": "64"', "bits"),
         ('"machine": "="machine": ["', ""),
-        ('"free_bytes": ="free_bytes": 1' + "0" * 400, "free_bytes"),
+        ('"free_bytes": ="free_bytes": 1' + "0" * 100, "free_bytes"),
+        ('"free_bytes": ="free_bytes": 1' + "0" * 400, ""),
         ('"free_bytes": ="free_bytes": -', "free_bytes"),
+        (r"/edgebert-=/\ud800/edgebert-", ""),
+        (r"/edgebert-=/\u009b31m/edgebert-", "folder"),
     ],
 )
 def test_a_machine_that_greets_strangely_is_refused_and_nothing_is_removed_there(
@@ -138,6 +142,7 @@ def test_a_machine_that_greets_strangely_is_refused_and_nothing_is_removed_there
         *((folder, False) for folder in ("/", "/home", "/tmp/edgebert-", "edgebert-abcd", "/a/../edgebert-abcd")),
         *((folder, False) for folder in ("/tmp/edgebert-abcd/..", "/tmp//edgebert-abcd", "/./edgebert-abcd", "~")),
         *((folder, False) for folder in ("/tmp/edgebert-abcd\n", "/a\n/edgebert-abcd", "/tmp/edgebert-ab cd", "")),
+        *((f"/tmp/{odd}/edgebert-abcd", False) for odd in ("\ud800", "\x9b31m", "\u202e", "\x7f", "é", "\t")),
     ],
 )
 def test_only_a_temporary_folder_of_ours_is_ever_removed(folder: str, holds: bool) -> None:
@@ -158,7 +163,29 @@ def test_an_environment_of_another_form_is_told(
     monkeypatch.setenv("EDGEBERT_X86", str(tmp_path / "x86"))
     monkeypatch.setattr(platform, "machine", lambda: "x86_64")
     for name in (NAME, "qemu://haswell"):
-        with open_target(name, [variant], None, print) as machine, pytest.raises(RunError) as caught:
+        with open_target(name, [variant], None, print) as machine, pytest.raises(TargetError) as caught:
             machine.environment()
         assert str(caught.value).startswith(f"{name}: environment answered with")
         assert str(caught.value).endswith("altered or is another version, run the same command again")
+
+
+@pytest.mark.parametrize("said", [r'"x": "\ud800"', r'"\udfff": 1', '"x": 1, "x": 2', '"x": 1e999'])
+def test_an_answer_that_cannot_be_written_again_is_refused(said: str) -> None:
+    with pytest.raises(TargetError, match=r"^ssh://board: the machine answers .* \(.*\), which EdgeBERT never says"):
+        _answer("ssh://board", f'{{"document": {{{said}}}}}')
+    assert _answer("ssh://board", '{"outputs": [NaN]}')
+
+
+@pytest.mark.parametrize(
+    ("python", "remedy"),
+    [
+        ("/usr/bin/python3.11", "no numpy (/usr/bin/python3.11); there: /usr/bin/python3.11 -m pip install numpy"),
+        ("/x; echo y #", "no numpy; install numpy there"),
+        ("/x\n", "no numpy; install numpy there"),
+    ],
+)
+def test_a_remedy_repeats_no_command_of_the_far_end(python: str, remedy: str) -> None:
+    there = {"machine": "x86_64", "bits": 64, "folder": "/f", "import_error": "no numpy", "python": python}
+    with pytest.raises(MissingDependencyError) as caught:
+        ssh_module._check(NAME, {**there, "modules": ["numpy"]}, [], print)
+    assert str(caught.value) == f"{NAME}: {remedy}"
