@@ -7,6 +7,7 @@ import io
 from collections.abc import Sequence
 from typing import Any
 
+from edgebert.escape import escaped
 from edgebert.report.ratios import ratio_of
 from edgebert.report.run import Case, Run
 
@@ -35,7 +36,7 @@ def _row(run: Run, case: Case) -> dict[str, Any]:
     ratio = ratio_of(run, case)
     if ratio:
         row |= {"faster": ratio["value"], "faster_low": ratio.get("ci_low"), "faster_high": ratio.get("ci_high")}
-    return {key: _safe(value) for key, value in row.items()}
+    return {_safe(key): _safe(value) for key, value in row.items()}
 
 
 def _flat(key: str, value: Any) -> dict[str, Any]:  # noqa: ANN401
@@ -43,7 +44,8 @@ def _flat(key: str, value: Any) -> dict[str, Any]:  # noqa: ANN401
         return {}
     if isinstance(value, dict):
         # Of labels that the model does not have, the rows: their names come from the data, and make no columns.
-        rows = {inner: held["rows"] for inner, held in value.items() if inner == "unknown_labels" and held}
+        unknown = value.get("unknown_labels")
+        rows = {"unknown_labels": unknown["rows"]} if isinstance(unknown, dict) and "rows" in unknown else {}
         return {f"{key}.{inner}": held for inner, held in (value | rows).items()}
     if isinstance(value, list) and len(value) == 2:
         return {f"{key}_low": value[0], f"{key}_high": value[1]}
@@ -51,5 +53,8 @@ def _flat(key: str, value: Any) -> dict[str, Any]:  # noqa: ANN401
 
 
 def _safe(value: Any) -> Any:  # noqa: ANN401
-    """A text that begins like a formula gets a quote before it, so that no spreadsheet runs it."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
+    """A text, escaped; one that begins like a formula gets a quote before it, so that no spreadsheet runs it."""
+    if not isinstance(value, str):
+        return value
+    text = escaped(value, keep="\n\t")
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\n")) else text

@@ -9,6 +9,7 @@ import jinja2
 from markupsafe import Markup
 
 from edgebert import __version__
+from edgebert.escape import escaped
 from edgebert.report.page import Page
 from edgebert.report.parts import Plot
 from edgebert.report.svg import svg
@@ -26,4 +27,5 @@ def render(page: Page) -> str:
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
     template = environment.from_string((folder / "page.html").read_text(encoding="utf-8"))
     text: str = template.render(page=page, css=Markup(css), draw=draw, version=__version__)
-    return text
+    # Of everything at once: names stand in tables, in drawings and in what a drawing says to a screen reader.
+    return "\n".join(escaped(line, keep="\t") for line in text.split("\n"))

@@ -35,3 +35,22 @@ def test_runs_with_other_keys_share_one_header(tmp_path: Path) -> None:
 def test_a_name_that_looks_like_a_formula_stays_a_name(tmp_path: Path) -> None:
     (row,) = rows(write(tmp_path, document([case("=1+1", bundle='a,"b"\nc')])))
     assert (row["variant"], row["bundle"]) == ("'=1+1", 'a,"b"\nc')
+
+
+def test_a_key_that_looks_like_a_formula_stays_a_key(tmp_path: Path) -> None:
+    odd = case("bundle", **{"=1+1": 1, "@x": {"y": 2}, "\t=1": 3, "\n=1": 4})
+    header = next(csv.reader(io.StringIO(render(read_runs([write(tmp_path, document([odd]))])))))
+    assert [key for key in header if key.startswith("'")] == ["'=1+1", "'@x.y", "'\t=1", "'\n=1"]
+
+
+def test_control_characters_and_marks_of_direction_are_escaped(tmp_path: Path) -> None:
+    odd = case("a\x1b[31m\x9b\u202eb\r", **{"k\u202e": 1})
+    text = render(read_runs([write(tmp_path, document([odd]))]))
+    assert text.replace("\n", "").isprintable()
+    assert r"a\x1b[31m\x9b\u202eb\r" in text
+
+
+def test_memory_of_an_unknown_kind_is_a_column(tmp_path: Path) -> None:
+    for odd in ("abc", {"x": 1}, [1], None):
+        (row,) = rows(write(tmp_path, document([case("bundle", memory={"unknown_labels": odd})])))
+        assert row["memory.unknown_labels"] == ("" if odd is None else str(odd))

@@ -1,5 +1,6 @@
 """The page: one file, nothing from outside, whole without scripts, names escaped, both colour schemes."""
 
+import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -145,3 +146,22 @@ def test_the_same_results_give_the_same_page(tmp_path: Path, whole: str) -> None
 def test_a_run_that_measured_nothing_still_has_a_page(tmp_path: Path) -> None:
     text = page(tmp_path, document([], ratios=[]))
     assert "its run ended before the first one was measured" in text
+
+
+def test_control_characters_and_marks_of_direction_are_escaped_in_tables_and_drawings(tmp_path: Path) -> None:
+    odd = "a\x1b[31m\x9b\u202e\x00b"
+    cases = [case("fp32", 8.0, quality=quality(0.9)), case(odd, bundle=odd, quality=quality(0.9))]
+    text = page(tmp_path, document(cases))
+    assert text.replace("\n", "").isprintable()
+    assert r"a\x1b[31m\x9b\u202e\x00b" in text
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("latencies", [[1e308, 1e308, 1], [10**308, 1], [5e-324], [1, 2]])
+@pytest.mark.parametrize("p50_ms", [5e-324, 1e18])
+def test_extreme_figures_are_drawn_without_a_warning(latencies: list[float], p50_ms: float, tmp_path: Path) -> None:
+    extreme = {"p90_ms": p50_ms, "p99_ms": p50_ms, "p50_ci": [-1e18, 1e18], "raw": "raw.json", "quality": quality(0.9)}
+    cases = [case(name, p50_ms, **extreme) for name in ("fp32", "bundle")]
+    path = write(tmp_path / "run-0", document(cases))
+    (tmp_path / "run-0" / "raw.json").write_text(json.dumps({"rounds": [{"latencies_ns": latencies}]}))
+    assert "<svg" in render(make_page(read_runs([path])))
