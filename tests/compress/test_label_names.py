@@ -90,8 +90,8 @@ def test_a_heads_own_names_come_before_numbers() -> None:
 @pytest.mark.parametrize(
     ("labels", "names", "says"),
     [
-        (["3"], {}, r"v\.tsv: line 2: label '3' is not among the 3 of the head"),
-        (["pos"], {"0": "neg"}, "label 'pos' is not among"),
+        (["3"], {}, r"v\.tsv: line 2: no label of the files \('3'\) is among the 3 of the head"),
+        (["pos"], {"0": "neg"}, r"no label of the files \('pos'\) is among"),
         ([], {"bad": "worse"}, "'bad' = 'worse' matches no output"),
         ([], {"3": "x"}, "'3' = 'x' matches no output"),
         ([], {"0": "x", "LABEL_0": "y"}, "both name output 0"),

@@ -149,7 +149,7 @@ def test_training_for_int8_where_there_is_none_is_refused(
     (tmp_path / "r.toml").write_text(RECIPE.replace("CHECKPOINT", str(checkpoint)) + RECOVER.replace("EPOCHS", "1.0"))
     command = ["export", str(tmp_path / "r.toml"), "--data-dir", str(data_dir), "--out", str(tmp_path / "out")]
     if setting == "profile":
-        profile = (Path(__file__).parents[3] / "profiles" / "x86-avx2.toml").read_text()
+        profile = (Path(__file__).parents[2] / "profiles" / "x86-avx2.toml").read_text()
         (tmp_path / "full.toml").write_text(profile.replace('precision = "int8"', 'precision = "fp32"'))
         command += ["--profile", str(tmp_path / "full.toml")]
     else:

@@ -10,7 +10,7 @@ from edgebert.data.examples import Example
 from edgebert.data.tags import Scheme, TagCheck, spans
 from edgebert.errors import DataError
 
-WNUT = Path(__file__).parents[1].parent / "shared" / "data" / "wnut17"
+WNUT = Path(__file__).parents[2].parent / "shared" / "data" / "wnut17"
 
 
 def read(

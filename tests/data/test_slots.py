@@ -9,7 +9,7 @@ from edgebert.data.slots import read_slots, slot_folder
 from edgebert.data.tags import TagCheck
 from edgebert.errors import DataError
 
-SNIPS = Path(__file__).parents[1].parent / "shared" / "data" / "snips"
+SNIPS = Path(__file__).parents[2].parent / "shared" / "data" / "snips"
 FILES = {
     "seq.in": "turn on  the lamp \nstop\n",
     "seq.out": "O O O B-device \nO\n",

@@ -11,7 +11,7 @@ import pytest
 from edgebert.data.squad import Answer, read_squad
 from edgebert.errors import DataError
 
-SQUAD = Path(__file__).parents[1].parent / "shared" / "data" / "squad"
+SQUAD = Path(__file__).parents[2].parent / "shared" / "data" / "squad"
 CONTEXT = "Zoë 🙂 met Ann in Paris,\tthen Ann left."
 
 
