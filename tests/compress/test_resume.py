@@ -253,7 +253,7 @@ def test_processes_agree_on_what_the_first_one_found(tmp_path: Path) -> None:
         "open(sys.argv[1] + rank, 'w').write(found)\n"
         "wait()\n"
     )
-    launch = [str(Path(sys.executable).with_name("torchrun")), "--nproc-per-node", "2", "--master-port", "29613"]
+    launch = [str(Path(sys.executable).with_name("torchrun")), "--standalone", "--nproc-per-node", "2"]
     subprocess.run(
         [*launch, str(tmp_path / "found.py"), str(tmp_path / "answer")],
         env={**os.environ, "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"},

@@ -131,7 +131,7 @@ def test_batches_hold_texts_of_like_length_and_every_text_once() -> None:
 def test_two_processes_train_one_model(launcher: str, recipe_file: Path, data_dir: Path, tmp_path: Path) -> None:
     bin_ = Path(sys.executable).parent
     command = {
-        "torchrun": [str(bin_ / "torchrun"), "--nproc-per-node", "2", "--master-port", "29611"],
+        "torchrun": [str(bin_ / "torchrun"), "--standalone", "--nproc-per-node", "2"],
         "accelerate": [
             str(bin_ / "accelerate"),
             "launch",
