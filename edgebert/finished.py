@@ -146,7 +146,9 @@ def _model_files(folder: Path) -> Iterator[Path]:
     folders = {folder}
     with suppress(FileNotFoundError):
         modules = read_json(folder / "modules.json")
-        folders |= {folder / module["path"] for module in modules}
+        if not isinstance(modules, list) or not all(isinstance(module, dict) for module in modules):
+            raise ValueError("not a list of modules")
+        folders |= {folder / str(module.get("path")) for module in modules}
     for each in folders:
         yield from (path for path in each.iterdir() if path.suffix in MODEL_FILES and path.is_file())
 

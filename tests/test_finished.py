@@ -141,3 +141,10 @@ def test_what_cannot_be_read_is_left_to_the_export_to_name(plan: Plan, monkeypat
     assert key_of(replace(plan, data_dir=plan.work)) is None
     monkeypatch.setenv("WORLD_SIZE", "2")
     assert key_of(plan) is None
+
+
+@pytest.mark.parametrize("content", ["[1]", "5", '["a"]', '[{"path": [1]}]', '[{"path": "a\\u0000b"}]', "[1e999]"])
+def test_odd_modules_are_left_to_the_export_to_name(content: str, plan: Plan, tmp_path: Path) -> None:
+    model = Path(shutil.copytree(plan.source, tmp_path / "odd"))
+    (model / "modules.json").write_text(content)
+    assert key_of(replace(plan, source=str(model))) is None

@@ -18,6 +18,7 @@ from edgebert.recipe import Recipe
 MODULES = "modules.json"
 SETTINGS = "config_sentence_transformers.json"
 LIBRARY = "sentence_transformers."
+MAX_NAME = 255
 ENTRY = ("name", "path", "type")
 # Names of the flags that stood for poolings before sentence-transformers 5, in the order it joins their vectors.
 OLD_POOLINGS = {
@@ -139,6 +140,8 @@ def module_kinds(folder: Path) -> list[tuple[str, Path]]:
     found = [(_kind(entry["type"]), folder / entry["path"]) for entry in entries]
     names = [entry["name"] for entry in entries]
     for _, place in found:
+        if any(len(part) > MAX_NAME for part in place.parts):
+            raise CheckpointError(f"{path}: names the folder {place.name[:40]!r}…, which is too long; shorten it")
         if folder.resolve() not in (place.resolve(), *place.resolve().parents):
             raise CheckpointError(f"{path}: names the folder {place}; expected folders inside {folder}")
     twice = next((name for name in names if names.count(name) > 1), None)

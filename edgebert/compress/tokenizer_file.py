@@ -15,6 +15,7 @@ from edgebert.compress.normalizer import normalizer_settings
 from edgebert.compress.segments import in_one_segment
 from edgebert.compress.sentence_folder import lower_cases
 from edgebert.errors import CheckpointError
+from edgebert.runtime.encode import panic_reason
 
 SPECIAL_TOKENS = ("cls_token", "sep_token", "pad_token")
 NAMED_TOKENS = (*SPECIAL_TOKENS, "unk_token", "mask_token", "bos_token", "eos_token")
@@ -42,9 +43,10 @@ def load_tokenizer(folder: Path) -> Any:  # noqa: ANN401
         built = transformers.AutoTokenizer.from_pretrained(
             str(folder), use_fast=True, trust_remote_code=False, **settings
         )
-    except Exception as error:  # noqa: BLE001 - transformers raises what it likes here
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
-        raise CheckpointError(f"{folder}: tokenizer cannot be read ({reason})") from None
+    except BaseException as error:  # noqa: BLE001 - a panic of Rust code is no Exception
+        raise CheckpointError(
+            f"{folder}: tokenizer cannot be read ({panic_reason(error)}); save the tokenizer again"
+        ) from None
     if not built.is_fast:
         raise CheckpointError(
             f"{folder}: {type(built).__name__} runs in Python only; save a tokenizer.json of the same ids beside the "
@@ -130,8 +132,8 @@ def _lower_casing(tokenizer: Any) -> Any:  # noqa: ANN401
 def _read(path: Path) -> Tokenizer:
     try:
         return Tokenizer.from_file(str(path))
-    except Exception as error:  # noqa: BLE001 - tokenizers raises bare Exception
-        raise CheckpointError(f"{path}: not a tokenizer ({error}); save the tokenizer again") from None
+    except BaseException as error:  # noqa: BLE001 - a panic of Rust code is no Exception
+        raise CheckpointError(f"{path}: not a tokenizer ({panic_reason(error)}); save the tokenizer again") from None
 
 
 def _document(tokenizer: Tokenizer) -> dict[str, Any]:

@@ -13,6 +13,8 @@ from edgebert.compress.json_file import SAVE, read_object
 from edgebert.errors import CheckpointError
 
 SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
+# Most file systems take no longer name.
+MAX_NAME = 255
 PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 # Prefixes that a wrapper puts in front of every name, and what the wrapper is.
 WRAPPERS = {"module.": "DistributedDataParallel", "_orig_mod.": "torch.compile"}
@@ -87,7 +89,7 @@ def _shards(folder: Path) -> list[Path]:
     if not isinstance(placed, dict) or not placed:
         raise CheckpointError(f"{path}: not an index of weights (no weight_map); {SAVE}")
     for name in placed.values():
-        if not isinstance(name, str) or Path(name).name != name or not name or "\0" in name:
+        if not isinstance(name, str) or Path(name).name != name or not 0 < len(name) <= MAX_NAME or "\0" in name:
             raise CheckpointError(f"{path}: names the file {name!r:.60}; expected files of the same folder")
         if not (folder / name).is_file():
             raise CheckpointError(f"{folder}: {name} is missing, which {INDEX} names; copy the whole folder again")

@@ -50,7 +50,7 @@ class TextEncoder:
             self._tokenizer = Tokenizer.from_file(str(tokenizer_file))
         except BaseException as error:  # noqa: BLE001 - a panic of Rust code is no Exception
             raise BundleError(
-                f"{tokenizer_file}: not a tokenizer ({_reason(error)}); export the bundle again"
+                f"{tokenizer_file}: not a tokenizer ({panic_reason(error)}); export the bundle again"
             ) from None
         self._tokenizer.no_padding()
         self.max_length = max_length
@@ -176,7 +176,7 @@ class TextEncoder:
         try:
             return self._tokenizer.encode(*texts, **options)
         except BaseException as error:  # noqa: BLE001 - a panic of Rust code is no Exception
-            raise TextError(f"the bundle's tokenizer cannot encode the text ({_reason(error)})") from None
+            raise TextError(f"the bundle's tokenizer cannot encode the text ({panic_reason(error)})") from None
 
     def _room(self, taken: int) -> int:
         """Tokens left in a window."""
@@ -194,7 +194,7 @@ class TextEncoder:
             self._stride = None
 
 
-def _reason(error: BaseException) -> str:
+def panic_reason(error: BaseException) -> str:
     """First line of an error of tokenizers: a bare Exception, or a panic, which is no Exception.
 
     Raises:

@@ -198,6 +198,7 @@ def plain_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("modules.json", [{"name": "0", "path": "", "type": "mine.Transformer"}], "module mine.Transformer"),
         ("modules.json", [{"name": "0", "path": "a\0b", "type": "x"}], "not a list of modules"),
         ("modules.json", [{"name": "0", "path": 5, "type": "x"}], "not a list of modules"),
+        ("modules.json", [{"name": "0", "path": "a" * 5000, "type": "x"}], "too long; shorten it"),
         ("modules.json", {"idx": 0}, "not a list of modules"),
         ("config_sentence_transformers.json", {"similarity_fn_name": "dot"}, "similarity_fn_name is 'dot'"),
         ("config_sentence_transformers.json", {"similarity_fn_name": "manhattan"}, "similarity_fn_name is 'manhattan'"),

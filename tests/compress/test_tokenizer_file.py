@@ -103,3 +103,30 @@ def test_a_token_without_a_row_is_named(family: str, tmp_path: Path) -> None:
     tokenizer.save_pretrained(folder)
     with pytest.raises(CheckpointError, match=rf"'@user' has the id {rows}, but the word table has {rows} rows"):
         check_vocabulary(folder, checkpoint.load_tokenizer(folder), rows)
+
+
+class Panic(BaseException):
+    """What pyo3 raises when Rust code panics is no Exception either."""
+
+
+@pytest.mark.parametrize("reader", ["transformers.AutoTokenizer.from_pretrained", "tokenizers.Tokenizer.from_file"])
+def test_a_panic_while_a_tokenizer_opens_is_told_in_one_line(
+    reader: str, folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def panic(*args: object, **settings: object) -> None:
+        raise Panic("index out of bounds\nnote: run with RUST_BACKTRACE=1")
+
+    monkeypatch.setattr(f"edgebert.compress.tokenizer_file.{reader.removeprefix('tokenizers.')}", panic)
+    with pytest.raises(CheckpointError, match=r"\(index out of bounds\); save the tokenizer again"):
+        checkpoint.load_tokenizer(folders["bert"])
+
+
+def test_an_interrupt_while_a_tokenizer_opens_stays_one(
+    folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*args: object, **settings: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("edgebert.compress.tokenizer_file.transformers.AutoTokenizer.from_pretrained", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        checkpoint.load_tokenizer(folders["bert"])

@@ -42,7 +42,7 @@ def test_the_hash_holds_every_shard(folder: Path) -> None:
     assert model_hash(folder) != before
 
 
-@pytest.mark.parametrize("name", ["../outside.safetensors", "/outside.safetensors", 7, "", "a\0b"])
+@pytest.mark.parametrize("name", ["../outside.safetensors", "/outside.safetensors", 7, "", "a\0b", "a" * 5000])
 def test_an_index_names_files_of_its_folder(folder: Path, name: object) -> None:
     (folder / "model.safetensors").unlink()
     (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"a": name}}))
