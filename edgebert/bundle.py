@@ -20,6 +20,11 @@ from edgebert.whole_file import new_file_beside
 
 __all__ = ["MANIFEST", "read_manifest"]
 
+UNWRITABLE = (
+    *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT),
+    *(errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ELOOP),
+)
+
 
 def file_sha256(path: Path) -> str:
     """SHA-256 of a file, in hexadecimal."""
@@ -157,27 +162,27 @@ def replacing(folder: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def disk_errors(place: Path) -> Iterator[None]:
-    """Turn the operating system's write errors into a `DiskError` that names the place."""
+def disk_errors(place: Path, option: str = "--out") -> Iterator[None]:
+    """Turn the operating system's write errors into a `DiskError` that names the place, and the option to change."""
     try:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise DiskError(f"{place}: no space left on the disk; free some or give another --out") from None
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.ENOENT):
-            raise DiskError(f"{place}: cannot be written ({error.strerror}); give another --out") from None
+            raise DiskError(f"{place}: no space left on the disk; free some or give another {option}") from None
+        if error.errno in UNWRITABLE:
+            raise DiskError(f"{place}: cannot be written ({error.strerror}); give another {option}") from None
         raise
 
 
-def check_folder(folder: Path) -> None:
+def check_folder(folder: Path, option: str = "--out") -> None:
     """Find out before hours of work whether a folder can be written.
 
     Raises:
         DiskError: It cannot, or it is a file.
     """
     if folder.is_file():
-        raise DiskError(f"{folder.resolve()}: a file, not a folder; give another --out")
-    check_writable(folder)
+        raise DiskError(f"{folder.resolve()}: a file, not a folder; give another {option}")
+    check_writable(folder, option)
 
 
 def check_no_link(folder: Path) -> None:
@@ -190,14 +195,14 @@ def check_no_link(folder: Path) -> None:
         raise DiskError(f"{folder}: a link to another folder; remove it or give another --out")
 
 
-def check_writable(place: Path) -> None:
+def check_writable(place: Path, option: str = "--out") -> None:
     """Find out whether a file or folder can be written at a place.
 
     Raises:
         DiskError: It cannot.
     """
     place = place.resolve()
-    with disk_errors(place):
+    with disk_errors(place, option):
         place.parent.mkdir(parents=True, exist_ok=True)
         # A probe may be removed at any time, so one of a killed run goes whatever its age.
         with new_file_beside(place, ".probe", 0) as (_, descriptor), os.fdopen(descriptor, "wb") as probe:

@@ -15,6 +15,7 @@ from edgebert.bundle import (
     MANIFEST,
     bundle_hash,
     damages,
+    disk_errors,
     file_sha256,
     nested,
     read_manifest,
@@ -106,7 +107,8 @@ def record(plan: Plan, key: str, stage_bundles: Sequence[Path], stages: list[dic
     """Keep what an export gave in its folder of finished stages."""
     inside = {folder.relative_to(plan.out).as_posix(): bundle_hash(folder) for folder in (plan.out, *nested(plan.out))}
     finished = Finished(inside, {folder.name: bundle_hash(folder) for folder in stage_bundles}, stages)
-    write_whole(_place(plan, key), json.dumps(asdict(finished), indent=1) + "\n")
+    with disk_errors(plan.work, "--work"):
+        write_whole(_place(plan, key), json.dumps(asdict(finished), indent=1) + "\n")
 
 
 def earlier(plan: Plan, key: str) -> Finished | None:

@@ -58,7 +58,7 @@ def held(folder: Path, option: str) -> Iterator[None]:
     """
     folder = folder.resolve()
     path = folder.parent / f".{folder.name}{ENDING}"
-    with disk_errors(folder):
+    with disk_errors(folder, option):
         folder.parent.mkdir(parents=True, exist_ok=True)
         descriptor = _locked(path, folder, option)
     try:

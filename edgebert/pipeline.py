@@ -49,6 +49,7 @@ from edgebert.exporters.graphs import GraphJob, full_precision_graph, graph_qual
 from edgebert.exporters.int8 import VERSION as INT8_VERSION
 from edgebert.exporters.int8 import quantized_graph
 from edgebert.measure.environment import environment
+from edgebert.places import check_places
 from edgebert.recipe import Recipe, TrainSettings, VocabularySettings, quantization, settings_dict
 from edgebert.stage_bundles import remove_bundles
 from edgebert.target import Target
@@ -95,10 +96,11 @@ def build(
         EdgeBertError: Bad input (exit code 2) or a stage that failed (exit code 1); no half-written bundle is left.
     """
     if distributed.is_main():
+        check_places(out, work, source, data_dir)
         bundle.restore(out)
         bundle.check_replaceable(out)
         bundle.check_folder(out)
-        bundle.check_folder(work)
+        bundle.check_folder(work, "--work")
     return _Build(recipe, target, source, data_dir, out, Workdir(work), strict_labels).run()
 
 

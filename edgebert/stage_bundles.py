@@ -27,4 +27,4 @@ def remove_bundles(root: Path, keep: Collection[str]) -> None:
 def _remove_hidden(root: Path) -> None:
     """Remove stage bundles that are half written or half removed."""
     for left in (*root.glob(".[0-9]-*.old"), *root.glob(".[0-9]-*.partial")):
-        shutil.rmtree(left)
+        left.unlink() if left.is_symlink() or not left.is_dir() else shutil.rmtree(left)

@@ -8,17 +8,20 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Collection, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
+
+from safetensors import SafetensorError
 
 from edgebert.bundle import disk_errors, folder_sha256
 from edgebert.compress import distributed
 from edgebert.compress.conditions import differences
 from edgebert.compress.report import StageReport
 from edgebert.compress.weight_files import weight_files
+from edgebert.errors import DiskError
 from edgebert.seal import damage, seal
 
 REPORT = "stage-report.json"
@@ -29,6 +32,9 @@ CHECKPOINTS = "checkpoints"
 OLDER_TOKENIZER = ["vocab.txt", "vocab.json", "merges.txt"]
 # transformers builds the tokenizer by these too, but for how it came by it.
 TOKENIZER_SETTINGS = ["tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"]
+# How other people's writers say that a disk is full; PyTorch's says nothing of the sort.
+FULL = ("No space left on device", "Disk quota exceeded", "os error 28", "os error 122")
+LEAST_FREE_BYTES = 1 << 20
 NO_SETTINGS = ("is_local", "local_files_only", "name_or_path")
 
 
@@ -95,7 +101,7 @@ class Workdir:
                     sys.stderr.write(f"{title}: {line}\n")
             sys.stderr.write(f"{title}: running\n")
             return False
-        with disk_errors(self.root):
+        with disk_errors(self.root, "--work"):
             wrong = damage(folder, [CHECKPOINTS])
             if wrong:
                 sys.stderr.write(f"{title}: {folder} is not whole ({wrong}); running the stage again\n")
@@ -117,7 +123,7 @@ class Workdir:
 
     def _work(self, folder: Path, action: Callable[[Path], StageReport], trains: bool, key: dict[str, Any]) -> None:
         unfinished = _unfinished(folder)
-        with disk_errors(self.root):
+        with _stage_errors(self.root):
             if distributed.is_main():
                 _clear(unfinished, keep=[CHECKPOINTS] if trains else [])
                 (unfinished / KEY).write_text(json.dumps(key, indent=1, sort_keys=True) + "\n", encoding="utf-8")
@@ -133,6 +139,18 @@ class Workdir:
                 unfinished.rename(folder)
                 # Only now: a run that is killed while they are removed need not train again.
                 shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
+
+
+@contextmanager
+def _stage_errors(root: Path) -> Iterator[None]:
+    """Raise a DiskError where a stage cannot write; safetensors and PyTorch have errors of their own."""
+    try:
+        with disk_errors(root, "--work"):
+            yield
+    except (SafetensorError, RuntimeError) as error:
+        if any(reason in str(error) for reason in FULL) or shutil.disk_usage(root).free < LEAST_FREE_BYTES:
+            raise DiskError(f"{root}: no space left on the disk; free some or give another --work") from None
+        raise
 
 
 def _unfinished(folder: Path) -> Path:

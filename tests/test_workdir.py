@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from safetensors import SafetensorError
 
 from edgebert.compress.report import StageReport
+from edgebert.errors import DiskError
 from edgebert.workdir import CHECKPOINTS, KEY, REPORT, Done, Workdir
 
 FILES = ["files.json", "graph/model.onnx", "model.safetensors", KEY, REPORT]
@@ -110,6 +112,15 @@ def test_a_stage_that_fails_leaves_no_whole_folder(stage: Stage) -> None:
         Workdir(stage.root).run("stage", 1, {"input": "x"}, fails, RAN)
     assert not stage.run().cached
     assert stage.found == [[]]
+
+
+@pytest.mark.parametrize("error", [SafetensorError, RuntimeError])
+def test_a_full_disk_is_said_to_be_whoever_writes(error: type[Exception], stage: Stage) -> None:
+    def fails(out: Path) -> StageReport:
+        raise error("Error while serializing: I/O error: No space left on device (os error 28)")
+
+    with pytest.raises(DiskError, match="no space left on the disk; free some or give another --work"):
+        Workdir(stage.root).run("stage", 1, {"input": "x"}, fails, RAN)
 
 
 OTHERS = {

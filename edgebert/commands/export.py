@@ -19,6 +19,7 @@ from edgebert.errors import BundleError, SettingsError
 from edgebert.escape import shortened
 from edgebert.finished import Finished, Plan, earlier, key_of, record
 from edgebert.lock import held
+from edgebert.places import check_places
 from edgebert.recipe import quantization, read_recipe
 from edgebert.runtime.quality import about, shown
 from edgebert.runtime.tasks import device_half
@@ -48,11 +49,14 @@ def run(arguments: argparse.Namespace) -> int:
     form = quantization(recipe, target)  # what does not go together is said at once
     check_installed((*NEEDED, *tools_of(form, recipe.export.formats)), "export")
     out = Path(arguments.out or _folder_of(recipe_path, recipe.name))
-    out = out if out.name else out.resolve()
+    out = out if out.name not in ("", "..") else out.resolve()
+    if not out.name:
+        raise SettingsError(f"--out is {out}, the root of all folders; give a folder in it")
     work = Path(arguments.work) if arguments.work else out.with_name(out.name + ".work")
     data_dir = Path(arguments.data_dir) if arguments.data_dir else recipe_path.parent
     source = arguments.model or recipe.model.source
     plan = Plan(recipe, target, form, source, data_dir, out, work, arguments.strict_labels)
+    check_places(out, work, source, data_dir)
     with _alone(out, work):
         key = key_of(plan)
         if key and (done := earlier(plan, key)):

@@ -1,0 +1,49 @@
+"""Folders that an export writes to: none of them holds what it reads, and nothing else stands in a stage's place."""
+
+from __future__ import annotations
+
+import os
+import re
+from contextlib import suppress
+from pathlib import Path
+
+from edgebert.errors import DiskError, SettingsError
+
+STAGE = re.compile(r"[a-z0-9-]+-[0-9a-f]{16}(?:\.partial)?")
+FINISHED = re.compile(r"finished-[0-9a-f]{16}\.json")
+
+
+def check_places(out: Path, work: Path, source: str, data_dir: Path) -> None:
+    """Refuse folders that an export would damage, or would fail in after hours of work.
+
+    Args:
+        out: The bundle's folder.
+        work: The folder of finished stages.
+        source: The checkpoint: a folder, or the name of one that lies elsewhere.
+        data_dir: What the recipe's data paths are relative to.
+
+    Raises:
+        SettingsError: One of the first two is the root, or is or holds one of the others.
+        DiskError: A link, a file or a folder in `work` has a name that is needed.
+    """
+    for option, folder in (("--out", out), ("--work", work)):
+        resolved = folder.resolve()
+        if resolved == resolved.parent:
+            raise SettingsError(f"{option} is {folder}, the root of all folders; give a folder in it")
+        for what, read in (("checkpoint", source), ("data", str(data_dir))):
+            if os.path.isdir(read) and Path(read).resolve().is_relative_to(resolved):
+                raise SettingsError(f"{option} {folder} is or holds the {what} folder {read}; give another {option}")
+    with suppress(OSError), os.scandir(work) as entries:
+        for entry in entries:
+            _check_entry(entry)
+
+
+def _check_entry(entry: os.DirEntry[str]) -> None:
+    """Refuse something else in the place of a stage, whose content would be removed, or of what an export gave."""
+    is_folder, kind = entry.is_dir(follow_symlinks=False), ""
+    if STAGE.fullmatch(entry.name) and not is_folder:
+        kind = "a link" if entry.is_symlink() else "a file"
+    elif FINISHED.fullmatch(entry.name) and is_folder:
+        kind = "a folder"
+    if kind:
+        raise DiskError(f"{entry.path}: {kind} in the place of finished work; move it away or give another --work")

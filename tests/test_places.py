@@ -1,0 +1,80 @@
+"""Folders that an export must not write to are refused before PyTorch is imported, and nothing in them is touched."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from edgebert.cli import main
+from edgebert.stage_bundles import remove_bundles
+
+Refused = Callable[..., str]
+KEY = "0123456789abcdef"
+
+
+@pytest.fixture
+def refused(
+    recipe_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Refused:
+    """Runs an export with other options after the usual ones; gives the line that refuses it."""
+    monkeypatch.setitem(sys.modules, "edgebert.pipeline", None)
+    for name in ("model", "data"):
+        (tmp_path / "mine" / name).mkdir(parents=True)
+        (tmp_path / "mine" / name / "kept").write_text("years of work")
+
+    def export(*more: object) -> str:
+        usual = ["--model", tmp_path / "mine" / "model", "--data-dir", tmp_path / "mine" / "data"]
+        usual += ["--out", tmp_path / "out", "--work", tmp_path / "work"]
+        assert main(["export", str(recipe_file), *map(str, usual), *map(str, more)]) == 2
+        lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("edgebert: ")]
+        assert len(lines) == 1
+        assert [path.read_text() for path in (tmp_path / "mine").glob("*/kept")] == ["years of work"] * 2
+        return lines[0]
+
+    return export
+
+
+@pytest.mark.parametrize("option", ["--out", "--work"])
+@pytest.mark.parametrize("name", ["mine/model", "mine/data", "mine", "mine/data/../model"])
+def test_a_folder_that_holds_what_is_read(option: str, name: str, refused: Refused, tmp_path: Path) -> None:
+    told = refused(option, tmp_path / name)
+    assert told.startswith(f"edgebert: {option} {tmp_path / name} is or holds the ")
+    assert told.endswith(f"; give another {option}")
+    assert not (tmp_path / "work").exists()
+
+
+@pytest.mark.parametrize("option", ["--out", "--work"])
+def test_the_root(option: str, refused: Refused) -> None:
+    assert refused(option, "/") == f"edgebert: {option} is /, the root of all folders; give a folder in it"
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        (f"finetune-{KEY}", "link"),
+        (f"take-over-{KEY}.partial", "link"),
+        (f"graph-{KEY}", "file"),
+        (f"finished-{KEY}.json", "folder"),
+    ],
+)
+def test_something_else_in_the_place_of_finished_work(name: str, kind: str, refused: Refused, tmp_path: Path) -> None:
+    path = tmp_path / "work" / name
+    path.parent.mkdir()
+    if kind == "link":
+        path.symlink_to(tmp_path / "mine" / "data")
+    else:
+        path.mkdir() if kind == "folder" else path.write_text("mine")
+    told = f"{path}: a {kind} in the place of finished work; move it away or give another --work"
+    assert refused() == f"edgebert: {told}"
+    assert path.exists()
+
+
+def test_a_link_in_the_place_of_a_half_written_stage_bundle_goes_alone(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "kept").write_text("years of work")
+    (tmp_path / "stages").mkdir()
+    (tmp_path / "stages" / ".0-baseline.partial").symlink_to(tmp_path / "mine")
+    remove_bundles(tmp_path / "stages", keep=())
+    assert list((tmp_path / "stages").iterdir()) == []
+    assert (tmp_path / "mine" / "kept").exists()
