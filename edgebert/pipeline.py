@@ -181,13 +181,13 @@ class _Build:
     def _teacher(self) -> Step:
         settings = self.recipe.finetune
         labels = self.data.label_names
-        has_head = checkpoint.has_head(self.checkpoint, self.recipe.task, labels, self.data.labels.config)
-        enough = has_head and not getattr(self.data.half, "HEADLESS", False)
+        lack = checkpoint.lack_of_head(self.checkpoint, self.recipe.task, labels, self.data.labels.config)
+        enough = not lack and not getattr(self.data.half, "HEADLESS", False)
         if settings is None or settings.when == "never" or (settings.when == "needed" and enough):
-            if not has_head:
+            if lack:
                 raise SettingsError(
                     f"{self.source}: the checkpoint has no head for {self.recipe.task}"
-                    f"{f' with {len(labels)} labels' if labels else ''}; "
+                    f"{f' with {len(labels)} labels' if labels else ''} ({lack}); "
                     "add a [finetune] table to the recipe, or give a fine-tuned checkpoint"
                 )
             return self._given()

@@ -91,7 +91,12 @@ def head_labels(folder: Path) -> list[str] | None:
 
 
 def has_head(folder: Path, task: str, labels: list[str], entries: Mapping[str, Any] = MappingProxyType({})) -> bool:
-    """Whether a checkpoint carries the task's head for these labels: its weights, their shapes, the kind of problem.
+    """Whether a checkpoint carries the task's head for these labels: its weights, their shapes, the kind of problem."""
+    return not lack_of_head(folder, task, labels, entries)
+
+
+def lack_of_head(folder: Path, task: str, labels: list[str], entries: Mapping[str, Any] = MappingProxyType({})) -> str:
+    """What a checkpoint lacks of the task's head for these labels, in words; empty if it has the whole head.
 
     The head includes the pooler, if the task's model has one: without it the head would answer at random.
     `entries` are those of the config that the head is made from beside the labels; where the checkpoint states them,
@@ -99,10 +104,10 @@ def has_head(folder: Path, task: str, labels: list[str], entries: Mapping[str, A
     """
     stated = read_object(folder / "config.json")
     config, model_class = _for_task(folder, task, labels, entries)
-    if stated.get("problem_type") not in (None, config.problem_type):
-        return False
-    if any(stated.get(name, value) != value for name, value in entries.items()):
-        return False
+    wanted = {"problem_type": config.problem_type} if stated.get("problem_type") is not None else {}
+    for name, value in {**wanted, **entries}.items():
+        if stated.get(name, value) != value:
+            return f"config.json has {name} {stated[name]!r:.60}, where the task has {value!r:.60}"
     with _built_from(folder), torch.device("meta"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model = model_class.from_config(config)
@@ -115,7 +120,12 @@ def has_head(folder: Path, task: str, labels: list[str], entries: Mapping[str, A
         name.replace("Norm.gamma", "Norm.weight").replace("Norm.beta", "Norm.bias"): shape
         for name, shape in weight_shapes(folder).items()
     }
-    return all(there.get(name) == [*head[name].shape] for name in head)
+    for name, weight in head.items():
+        if name not in there:
+            return f"the weights lack {name}"
+        if there[name] != [*weight.shape]:
+            return f"{name} has the shape {there[name]}, where {[*weight.shape]} is needed"
+    return ""
 
 
 def load_config(folder: Path) -> Any:  # noqa: ANN401

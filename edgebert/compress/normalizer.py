@@ -23,17 +23,19 @@ def normalizer_settings(folder: Path) -> dict[str, Any]:
     `tokenizer.json`, which every other reader uses.
 
     Returns:
-        Arguments of `from_pretrained`; none if the files agree, or if `tokenizer.json` has no normalizer of BERT's.
+        Arguments of `from_pretrained`; none if the files agree, or if `tokenizer.json` has no normalizer of BERT's, or
+        has it behind or before others: then transformers cannot be made to do the same, and the file itself is used.
 
     Raises:
         CheckpointError: `tokenizer_config.json` says something else.
     """
     normalizer, config = _read(folder / "tokenizer.json").get("normalizer"), _read(folder / "tokenizer_config.json")
-    if not isinstance(normalizer, dict) or normalizer.get("type") != "BertNormalizer":
+    found, alone = _of_bert(normalizer), isinstance(normalizer, dict) and normalizer.get("type") == "BertNormalizer"
+    if found is None:
         return {}
     missing = {}
     for field, (name, default) in SETTINGS.items():
-        wanted, stated = normalizer.get(field, default), config.get(name)
+        wanted, stated = found.get(field, default), config.get(name)
         if stated is not None and stated != wanted:
             raise CheckpointError(
                 f"{folder}: {field} is {json.dumps(wanted)} in tokenizer.json, but {name} is {json.dumps(stated)} in "
@@ -41,7 +43,18 @@ def normalizer_settings(folder: Path) -> dict[str, Any]:
             )
         if stated is None and wanted != default:
             missing[name] = wanted
-    return missing
+    return missing if alone else {}
+
+
+def _of_bert(normalizer: object) -> dict[str, Any] | None:
+    """The BertNormalizer among the normalizers of a tokenizer, which may be a sequence of several."""
+    if not isinstance(normalizer, dict):
+        return None
+    if normalizer.get("type") == "BertNormalizer":
+        return normalizer
+    several = normalizer.get("normalizers")
+    found = (_of_bert(one) for one in (several if isinstance(several, list) else ()))
+    return next((one for one in found if one is not None), None)
 
 
 def _read(path: Path) -> dict[str, Any]:

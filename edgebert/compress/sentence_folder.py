@@ -79,7 +79,7 @@ def read_sentence_folder(folder: Path) -> SentenceFolder | None:
     _check_kinds(folder / MODULES, modules)
     encoder, settings = modules[0][1], read_object(folder / SETTINGS)
     prompts = _prompts(folder / SETTINGS, settings)
-    pooling = _pooling(modules[1][1] / "config.json", bool(prompts[1]))
+    pooling = _pooling(modules[1][1] / "config.json", any(prompts[0].values()))
     steps, places = _steps(modules[2:])
     width = _truncated_width(folder / SETTINGS, settings)
     if width:
@@ -195,8 +195,8 @@ def _pooling(path: Path, prompted: bool) -> str:
         raise CheckpointError(f"{path}: pooling_mode is {shown}; supported: {', '.join(OLD_POOLINGS.values())}")
     if prompted and config.get("include_prompt") is False:
         raise CheckpointError(
-            f"{path}: include_prompt is false, and {SETTINGS} names a default prompt; leaving the prompt's tokens out "
-            "of pooling cannot be exported: set include_prompt to true, or default_prompt_name to null"
+            f"{path}: include_prompt is false, and {SETTINGS} has prompts; leaving a prompt's tokens out of pooling "
+            "cannot be exported: set include_prompt to true, or take the prompts away"
         )
     return "+".join(modes)
 
@@ -209,7 +209,7 @@ def _prompts(path: Path, settings: dict[str, Any]) -> tuple[dict[str, str], str]
         raise CheckpointError(
             f"{path}: default_prompt_name is {default!r:.60}, which is not among prompts; name one of them"
         )
-    return {name: text for name, text in prompts.items() if text}, default if prompts.get(default) else ""
+    return prompts, default if prompts.get(default) else ""
 
 
 def _check_similarity(path: Path, settings: dict[str, Any], normalize: bool) -> None:

@@ -100,3 +100,19 @@ def test_a_heads_own_names_come_before_numbers() -> None:
 def test_what_matches_no_output_is_refused(labels: list[str], names: dict[str, str], says: str) -> None:
     with pytest.raises(DataError, match=says):
         read(HEAD, labels, **names)
+
+
+def test_numbers_taken_for_outputs_are_said(capsys: pytest.CaptureFixture[str]) -> None:
+    read(["no", "maybe", "yes"], ["0", "2"])
+    assert (
+        "numbers in the data files are taken for the head's outputs: 0 = 'no', 1 = 'maybe'" in capsys.readouterr().err
+    )
+    read(HEAD, ["0", "2"])
+    read(["0", "1"], ["0", "1"])
+    assert capsys.readouterr().err == ""
+
+
+def test_numbers_that_the_names_hold_at_other_outputs_are_refused() -> None:
+    with pytest.raises(DataError, match=r"label '1' is the number of output 1 .* the name of output 0 \('1 star'\)"):
+        read(["1 star", "2 stars", "3 stars"], ["1", "2"])
+    assert read(["0 stars", "1 star"], ["0", "1"]).values == ["0", "1"]

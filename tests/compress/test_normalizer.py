@@ -86,3 +86,14 @@ def test_where_the_config_says_nothing_the_ids_are_those_of_tokenizer_json(
         assert [checkpoint.load_tokenizer(each)(text).input_ids for text in TEXTS] == expected
     saved = Tokenizer.from_file(str(tmp_path / "taken" / "tokenizer.json"))
     assert [saved.encode(text).ids for text in TEXTS] == expected
+
+
+def test_a_normalizer_inside_a_sequence_is_held_to_the_settings_too(folder: Path) -> None:
+    document = json.loads((folder / "tokenizer.json").read_text())
+    inside = document["normalizer"] | {"lowercase": False}
+    document["normalizer"] = {"type": "Sequence", "normalizers": [{"type": "NFC"}, inside]}
+    (folder / "tokenizer.json").write_text(json.dumps(document))
+    state_config = json.loads((folder / "tokenizer_config.json").read_text()) | {"do_lower_case": True}
+    (folder / "tokenizer_config.json").write_text(json.dumps(state_config))
+    with pytest.raises(CheckpointError, match=r"lowercase is false in tokenizer\.json, but do_lower_case is true"):
+        checkpoint.check_folder(folder)

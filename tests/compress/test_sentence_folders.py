@@ -160,12 +160,14 @@ def test_prompts_and_lower_casing_are_those_of_the_folder(tmp_path: Path) -> Non
     assert np.abs(model.embed(texts) - theirs(folder, texts)).max() < 1e-5
     assert np.abs(model.embed(texts, prompt_name="passage") - theirs(folder, texts, prompt_name="passage")).max() < 1e-5
     assert np.abs(model.embed(texts, prompt_name="") - theirs(folder, texts, prompt="")).max() < 1e-5
+    unprompted = theirs(folder, texts, prompt_name="document")
+    assert np.abs(model.embed(texts, prompt_name="document") - unprompted).max() < 1e-5
     vectors = theirs(folder, texts)
     cosine = vectors[0] @ vectors[1] / np.linalg.norm(vectors[0]) / np.linalg.norm(vectors[1])
     assert model.similarity(*texts) == pytest.approx(float(cosine), abs=1e-5)
     assert model(tuple(texts)).score == pytest.approx(float(cosine), abs=1e-5)
     assert list(model.search(texts[1], vectors, 2)[0]) == [1, 0]
-    with pytest.raises(InputError, match="this bundle has the prompts: query, passage"):
+    with pytest.raises(InputError, match="this bundle has the prompts: query, passage, document"):
         model.embed(texts, prompt_name="other")
 
 
@@ -368,9 +370,13 @@ def test_a_prompt_that_pooling_leaves_out_is_refused(plain_folder: Path, tmp_pat
     folder = Path(shutil.copytree(plain_folder, tmp_path / "model"))
     write(folder / "1_Pooling" / "config.json", {"pooling_mode": "mean", "include_prompt": False})
     assert read_sentence_folder(folder) is not None
-    write(folder / "config_sentence_transformers.json", {"prompts": {"q": "ask: "}, "default_prompt_name": "q"})
-    with pytest.raises(CheckpointError, match="include_prompt is false"):
-        read_sentence_folder(folder)
+    for default in ("q", None):
+        settings = {"prompts": {"q": "ask: "}, "default_prompt_name": default}
+        write(folder / "config_sentence_transformers.json", settings)
+        with pytest.raises(CheckpointError, match="include_prompt is false"):
+            read_sentence_folder(folder)
+    write(folder / "config_sentence_transformers.json", {"prompts": {"q": ""}})
+    assert read_sentence_folder(folder) is not None
 
 
 def test_a_recipe_that_pools_otherwise_is_refused(

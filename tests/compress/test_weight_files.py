@@ -64,6 +64,12 @@ def test_an_adapter_is_named_for_what_it_is(folder: Path) -> None:
         checkpoint.check_folder(folder)
 
 
+def test_an_adapter_beside_a_model_is_not_passed_over(folder: Path) -> None:
+    (folder / "adapter_config.json").write_text("{}")
+    with pytest.raises(CheckpointError, match="adapter_config.json is an adapter"):
+        checkpoint.check_folder(folder)
+
+
 @pytest.mark.parametrize(("prefix", "wrapper"), [("module.", "DistributedDataParallel"), ("_orig_mod.", "compile")])
 def test_a_wrappers_names_are_refused(folder: Path, prefix: str, wrapper: str) -> None:
     weights = load_file(folder / "model.safetensors")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from edgebert.compress.metrics import score
 from edgebert.compress.optimum_tables import model_class_for
 from edgebert.data.examples import Example, listed
 from edgebert.errors import DataError
+from edgebert.escape import escaped
 from edgebert.recipe import DataSettings
 from edgebert.runtime.encode import Encoded
 from edgebert.runtime.tasks.text_classification import Settings, TextClassification
@@ -145,7 +148,32 @@ def _labels_of_head(data: DataSettings, splits: dict[str, list[Example]], head: 
             f"{rows[0].place}: no label of the files ({names}) is among the {len(head)} of the head "
             f"({_listed(values)}); {HEAD_REMEDY}"
         )
+    if spelled is spellings[-1] and spelled not in spellings[:-1]:
+        _say_numbers(rows, shown)
     return Labels(spelled, shown)
+
+
+def _say_numbers(rows: Sequence[Example], shown: Sequence[str]) -> None:
+    """Say which outputs the numbers of the files are taken for, unless the head has no names either.
+
+    Raises:
+        DataError: A name holds the number of another output, so that the file may mean that one.
+    """
+    if all(name == f"LABEL_{number}" for number, name in enumerate(shown)):
+        return
+    seen = {row.label: row.place for row in rows if row.label is not None}
+    for number, name in enumerate(shown):
+        for other in re.findall(r"\b\d+\b", name):
+            if other in seen and other != str(number):
+                raise DataError(
+                    f"{seen[other]}: label {other!r} is the number of output {other} of the head, but the name of output "
+                    f"{number} ({name!r}) holds it; say what is meant in [data.label_names]"
+                )
+    taken = ", ".join(f"{number} = {name!r:.40}" for number, name in list(enumerate(shown))[:6])
+    more = ", ..." if len(shown) > 6 else ""
+    sys.stderr.write(
+        escaped(f"edgebert: numbers in the data files are taken for the head's outputs: {taken}{more}") + "\n"
+    )
 
 
 def _output(value: str, name: str, head: list[str]) -> int:
