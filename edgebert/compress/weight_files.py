@@ -24,13 +24,14 @@ def weight_files(folder: Path) -> list[Path]:
     """Files that hold a checkpoint's weights.
 
     Raises:
-        CheckpointError: There are none, only pickled ones, an adapter, or the index names a file that is missing or elsewhere.
+        CheckpointError: There are none, only pickled ones, an adapter, or the index names a file that is missing or
+            elsewhere.
     """
     adapter = next((path.name for path in sorted(folder.glob("adapter_*"))), None)
     if adapter:
         raise CheckpointError(
-            f"{folder}: {adapter} is an adapter (PEFT), which a bundle does not hold; load it onto its base model, merge "
-            "it with merge_and_unload(), then save_pretrained(folder), or take it away if it is not in use"
+            f"{folder}: {adapter} is an adapter (PEFT), which a bundle does not hold; load it onto its base model, "
+            "merge it with merge_and_unload(), then save_pretrained(folder), or take it away if it is not in use"
         )
     if (folder / SINGLE).is_file():
         return [folder / SINGLE]

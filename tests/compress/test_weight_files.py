@@ -66,7 +66,7 @@ def test_an_adapter_is_named_for_what_it_is(folder: Path) -> None:
 
 def test_an_adapter_beside_a_model_is_not_passed_over(folder: Path) -> None:
     (folder / "adapter_config.json").write_text("{}")
-    with pytest.raises(CheckpointError, match="adapter_config.json is an adapter"):
+    with pytest.raises(CheckpointError, match=r"adapter_config\.json is an adapter"):
         checkpoint.check_folder(folder)
 
 

@@ -166,14 +166,13 @@ def _say_numbers(rows: Sequence[Example], shown: Sequence[str]) -> None:
         for other in re.findall(r"\b\d+\b", name):
             if other in seen and other != str(number):
                 raise DataError(
-                    f"{seen[other]}: label {other!r} is the number of output {other} of the head, but the name of output "
-                    f"{number} ({name!r}) holds it; say what is meant in [data.label_names]"
+                    f"{seen[other]}: label {other!r} is the number of output {other} of the head, but the name of "
+                    f"output {number} ({name!r}) holds it; say what is meant in [data.label_names]"
                 )
     taken = ", ".join(f"{number} = {name!r:.40}" for number, name in list(enumerate(shown))[:6])
     more = ", ..." if len(shown) > 6 else ""
-    sys.stderr.write(
-        escaped(f"edgebert: numbers in the data files are taken for the head's outputs: {taken}{more}") + "\n"
-    )
+    said = f"edgebert: numbers in the data files are taken for the head's outputs: {taken}{more}"
+    sys.stderr.write(escaped(said) + "\n")
 
 
 def _output(value: str, name: str, head: list[str]) -> int:
