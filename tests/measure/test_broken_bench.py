@@ -109,3 +109,19 @@ def test_a_result_that_cannot_be_read_again_is_not_written(tmp_path: Path) -> No
     with pytest.raises(RunError, match=r"not written, 'environment\.load' is nan"):
         Result("", {}, None, {"load": float("nan")}).write(tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("kind", [RunError, TargetError])
+def test_what_stopped_a_run_is_told_where_the_machine_says_nothing_more(
+    kind: type[Exception], variants: list[Variant], workload: Workload, tmp_path: Path
+) -> None:
+    asked = iter([{"cpu": "x"}])
+
+    def environment() -> dict[str, Any]:
+        for found in asked:
+            return found
+        raise kind("environment answered with another thing")
+
+    with pytest.raises(RunError, match=r"failed: killed; what was measured is kept in .*result\.json$"):
+        bench(variants, workload, SUITE, tmp_path, "", child=Child(11), environment=environment)
+    assert len(read_result(tmp_path)["cases"]) == 3

@@ -218,7 +218,7 @@ def _machine(name: str, channel: Channel, places: dict[str, str]) -> Machine:
             raise process.failure(job, str(answer["failed"])[:1000])
         document, spawned_ns = answer.get("document"), answer.get("spawned_ns")
         if "document" not in answer or not is_count(spawned_ns):
-            raise process.failure(job, f"{name} answers without a result; check the machine")
+            raise TargetError(f"{name}: the machine answers a job without a result; check the machine")
         return process.with_cold_start(job, document, spawned_ns, name)
 
     def environment() -> dict[str, Any]:
