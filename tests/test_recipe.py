@@ -149,7 +149,7 @@ def test_a_malformed_override_is_told_as_it_was_given(override: str, minimal: Pa
     ("value", "says"),
     [
         ("[" * 5_000, "nested too deeply"),
-        ("1" * 5_000, "Exceeds the limit"),
+        ("1" * 5_000, "a whole number of more than 4,300 digits"),
         ('"a\\u0000"', "a text holds the character U+0000"),
     ],
 )

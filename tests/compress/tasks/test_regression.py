@@ -172,7 +172,9 @@ def test_a_checkpoint_without_the_head_needs_fine_tuning(
         '[data]\nunlabelled = ["text.txt"]\nmax_length = 32\n'
     )
     assert main(["export", str(recipe), "--out", str(tmp_path / "q")]) == 2
-    assert "has no head for regression; add a [finetune] table" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "has no head for regression (classifier.weight has the shape [2, 32], where [1, 32] is needed)" in said
+    assert "; add a [finetune] table" in said
 
 
 RECIPE = """
