@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from edgebert.errors import BundleError, DiskError
-from edgebert.manifest import LEADS_OUT, MANIFEST, leads_out, read_manifest, sealed
+from edgebert.manifest import FORMAT, LEADS_OUT, MANIFEST, leads_out, read_manifest, sealed
 from edgebert.strict_json import open_regular
 from edgebert.whole_file import new_file_beside
 
@@ -215,10 +215,19 @@ def check_replaceable(folder: Path) -> None:
     Raises:
         DiskError: The place is a file, or a folder of other things.
     """
-    if folder.is_dir() and (not any(folder.iterdir()) or (folder / MANIFEST).is_file()):
+    if folder.is_dir() and (not any(folder.iterdir()) or is_ours(folder)):
         return
     if folder.exists():
         raise DiskError(f"{folder}: exists and is not a bundle; move it away or give another --out")
+
+
+def is_ours(folder: Path) -> bool:
+    """Whether a folder is a bundle, damaged or not: its manifest holds the name of the format."""
+    try:
+        with open_regular(folder / MANIFEST) as manifest:
+            return f'"{FORMAT}"'.encode() in manifest.read()
+    except OSError:
+        return False
 
 
 def restore(folder: Path) -> None:
@@ -229,7 +238,7 @@ def restore(folder: Path) -> None:
     """
     folder = folder.resolve()
     old = folder.with_name(f".{folder.name}.old")
-    if (old / MANIFEST).is_file() and not old.is_symlink() and not os.path.lexists(folder):
+    if is_ours(old) and not old.is_symlink() and not os.path.lexists(folder):
         with disk_errors(folder):
             old.rename(folder)
 

@@ -29,7 +29,7 @@ from edgebert.compress.source import resolve
 from edgebert.cpu import read_cpuinfo, this_cpu
 from edgebert.data.examples import fingerprint
 from edgebert.errors import InputError
-from edgebert.recipe import Recipe, settings_dict
+from edgebert.recipe import Recipe, data_files, settings_dict
 from edgebert.runtime.cores import usable_cores
 from edgebert.strict_json import read_json
 from edgebert.target import Target
@@ -76,12 +76,9 @@ def key_of(plan: Plan) -> str | None:
     """
     if world_size() > 1:  # every process would have to come to the same answer
         return None
-    data, words = plan.recipe.data, plan.recipe.vocabulary
-    splits = [name for name in (data.train, data.validation, data.test) if name]
-    names = [*splits, *data.unlabelled, *(words.corpus if words else ())]
     try:
         model = _content(sorted(_model_files(resolve(plan.source))))
-        files = [[name, fingerprint(plan.data_dir / name)] for name in names]
+        files = [[name, fingerprint(plan.data_dir / name)] for name in data_files(plan.recipe)]
     except (InputError, OSError, ValueError):
         return None
     cpu = this_cpu()

@@ -50,7 +50,7 @@ from edgebert.exporters.int8 import VERSION as INT8_VERSION
 from edgebert.exporters.int8 import quantized_graph
 from edgebert.measure.environment import environment
 from edgebert.places import check_places
-from edgebert.recipe import Recipe, TrainSettings, VocabularySettings, quantization, settings_dict
+from edgebert.recipe import Recipe, TrainSettings, VocabularySettings, data_files, quantization, settings_dict
 from edgebert.stage_bundles import remove_bundles
 from edgebert.target import Target
 from edgebert.workdir import Done, Workdir, model_hash
@@ -96,7 +96,7 @@ def build(
         EdgeBertError: Bad input (exit code 2) or a stage that failed (exit code 1); no half-written bundle is left.
     """
     if distributed.is_main():
-        check_places(out, work, source, data_dir)
+        check_places(out, work, source, data_dir, [data_dir / name for name in data_files(recipe)])
         bundle.restore(out)
         bundle.check_replaceable(out)
         bundle.check_folder(out)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,7 +14,7 @@ STAGE = re.compile(r"[a-z0-9-]+-[0-9a-f]{16}(?:\.partial)?")
 FINISHED = re.compile(r"finished-[0-9a-f]{16}\.json")
 
 
-def check_places(out: Path, work: Path, source: str, data_dir: Path) -> None:
+def check_places(out: Path, work: Path, source: str, data_dir: Path, files: Iterable[Path] = ()) -> None:
     """Refuse folders that an export would damage, or would fail in after hours of work.
 
     Args:
@@ -21,11 +22,13 @@ def check_places(out: Path, work: Path, source: str, data_dir: Path) -> None:
         work: The folder of finished stages.
         source: The checkpoint: a folder, or the name of one that lies elsewhere.
         data_dir: What the recipe's data paths are relative to.
+        files: Other files that are read: those of the data, the recipe.
 
     Raises:
         SettingsError: One of the first two is the root, or is or holds one of the others.
         DiskError: A link, a file or a folder in `work` has a name that is needed.
     """
+    read_files = [file for file in files if os.path.lexists(file)]
     for option, folder in (("--out", out), ("--work", work)):
         resolved = folder.resolve()
         if resolved == resolved.parent:
@@ -33,6 +36,9 @@ def check_places(out: Path, work: Path, source: str, data_dir: Path) -> None:
         for what, read in (("checkpoint", source), ("data", str(data_dir))):
             if os.path.isdir(read) and Path(read).resolve().is_relative_to(resolved):
                 raise SettingsError(f"{option} {folder} is or holds the {what} folder {read}; give another {option}")
+        for file in read_files:
+            if resolved in (*file.resolve().parents, *file.absolute().parents):
+                raise SettingsError(f"{option} {folder} holds {file}, which the export reads; give another {option}")
     with suppress(OSError), os.scandir(work) as entries:
         for entry in entries:
             _check_entry(entry)

@@ -235,6 +235,13 @@ def read_recipe(path: Path, overrides: tuple[str, ...] = ()) -> Recipe:
     return recipe
 
 
+def data_files(recipe: Recipe) -> list[str]:
+    """Names of every file that a recipe reads text from, as it gives them."""
+    data, words = recipe.data, recipe.vocabulary
+    splits = [name for name in (data.train, data.validation, data.test) if name]
+    return [*splits, *data.unlabelled, *(words.corpus if words else ())]
+
+
 def quantization(recipe: Recipe, target: Target) -> str:
     """`dynamic`, `static`, `fp16`, `none` or `measure`: what the recipe says, else what the profile says.
 

@@ -18,7 +18,7 @@ def remove_bundles(root: Path, keep: Collection[str]) -> None:
     if distributed.is_main():
         _remove_hidden(root)  # else one of a killed run would stand where a bundle is moved
         for manifest in root.glob(f"[0-9]-*/{bundle.MANIFEST}"):
-            if manifest.parent.name not in keep:
+            if manifest.parent.name not in keep and bundle.is_ours(manifest.parent):
                 manifest.parent.rename(root / f".{manifest.parent.name}.old")
         _remove_hidden(root)
     distributed.wait()

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from edgebert.bundle import check_replaceable
 from edgebert.cli import main
+from edgebert.errors import DiskError
 from edgebert.stage_bundles import remove_bundles
 
 Refused = Callable[..., str]
@@ -78,3 +80,27 @@ def test_a_link_in_the_place_of_a_half_written_stage_bundle_goes_alone(tmp_path:
     remove_bundles(tmp_path / "stages", keep=())
     assert list((tmp_path / "stages").iterdir()) == []
     assert (tmp_path / "mine" / "kept").exists()
+
+
+def test_a_folder_of_another_programs_manifest_is_no_bundle(refused: Refused, tmp_path: Path) -> None:
+    foreign = tmp_path / "extension"
+    foreign.mkdir()
+    (foreign / "manifest.json").write_text('{"manifest_version": 3}')
+    (foreign / "mine.js").write_text("kept")
+    with pytest.raises(DiskError, match="exists and is not a bundle"):
+        check_replaceable(foreign)
+    (tmp_path / "stages" / "1-mine").mkdir(parents=True)
+    (tmp_path / "stages" / "1-mine" / "manifest.json").write_text("{}")
+    remove_bundles(tmp_path / "stages", keep=())
+    assert (tmp_path / "stages" / "1-mine" / "manifest.json").is_file()
+
+
+@pytest.mark.parametrize("option", ["--out", "--work"])
+def test_a_folder_that_holds_a_file_which_is_read(option: str, refused: Refused, tmp_path: Path) -> None:
+    (tmp_path / "place").mkdir()
+    (tmp_path / "place" / "train.tsv").write_text("text\tlabel\n")
+    told = refused(option, tmp_path / "place", "--set", f"data.train={tmp_path / 'place' / 'train.tsv'}")
+    assert told == (
+        f"edgebert: {option} {tmp_path / 'place'} holds {tmp_path / 'place' / 'train.tsv'}, which the export reads; "
+        f"give another {option}"
+    )

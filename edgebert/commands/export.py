@@ -20,7 +20,7 @@ from edgebert.escape import shortened
 from edgebert.finished import Finished, Plan, earlier, key_of, record
 from edgebert.lock import held
 from edgebert.places import check_places
-from edgebert.recipe import quantization, read_recipe
+from edgebert.recipe import data_files, quantization, read_recipe
 from edgebert.runtime.quality import about, shown
 from edgebert.runtime.tasks import device_half
 from edgebert.target import Target, fitting_profile, read_target
@@ -56,7 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
     data_dir = Path(arguments.data_dir) if arguments.data_dir else recipe_path.parent
     source = arguments.model or recipe.model.source
     plan = Plan(recipe, target, form, source, data_dir, out, work, arguments.strict_labels)
-    check_places(out, work, source, data_dir)
+    check_places(out, work, source, data_dir, [recipe_path, *(data_dir / name for name in data_files(recipe))])
     with _alone(out, work):
         key = key_of(plan)
         if key and (done := earlier(plan, key)):

@@ -56,7 +56,8 @@ def _changed(event: str, arguments: tuple[Any, ...]) -> str | None:
         if not isinstance(path, str) or not flags & WRITES:
             return None
     elif event in CHANGES:
-        path = os.fspath(arguments[CHANGES[event]])
+        changed = arguments[CHANGES[event]]
+        path = os.readlink(f"/proc/self/fd/{changed}") if isinstance(changed, int) else os.fspath(changed)
     else:
         return None
     return os.path.abspath(path) if isinstance(path, str) else None
