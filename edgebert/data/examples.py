@@ -18,6 +18,8 @@ from edgebert.errors import DataError, MissingColumnError, TextError
 from edgebert.escape import name_fault
 from edgebert.strict_json import open_regular, parse_data
 
+# No table has a column whose number is longer.
+MAX_DIGITS = 9
 FORMATS = (".tsv", ".csv", ".jsonl", ".txt")
 # Text packs three to ten times as small; a file of zeros, a thousand times.
 MAX_UNPACKED, MAX_RATIO = 64 << 20, 100
@@ -289,8 +291,10 @@ def _table(path: Path, rows: Iterator[tuple[int, list[str]]], columns: Columns) 
 def _headless(path: Path, rows: Iterator[tuple[int, list[str]]], columns: Columns) -> Values:
     """Rows of a table whose columns go by number; surplus columns are passed over."""
     names = _named(columns)
-    if not all(name.isdecimal() and int(name) for name in names):
-        raise DataError(f"{path}: read without a header, so columns go by number from 1; got {', '.join(names)}")
+    if not all(name.isdecimal() and len(name) <= MAX_DIGITS and int(name) for name in names):
+        raise DataError(
+            f"{path}: read without a header, so columns go by number from 1; got {_one_line(', '.join(names))}"
+        )
     for number, row in rows:
         short = [name for name in names if int(name) > len(row)]
         if short:

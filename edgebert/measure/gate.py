@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -67,6 +68,8 @@ def read_gate(text: str) -> Gate:
     metric, limit, file = form["metric"], float(form["limit"]), form["file"]
     if metric not in FIELDS:
         raise InputError(f"--fail-if {text!r}: unknown metric '{metric}'; known: {', '.join(FIELDS)}")
+    if not math.isfinite(limit):
+        raise InputError(f"--fail-if {text!r}: the limit is beyond what a number can be; give a smaller one")
     if not file:
         return Gate(text, metric, form["sign"] == ">", limit)
     if limit <= 0:

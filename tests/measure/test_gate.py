@@ -127,6 +127,7 @@ def test_an_arena_that_was_not_asked_about_was_on(tmp_path: Path) -> None:
             (text, "not a check; write METRIC")
             for text in ("", "p50", "p50>", "p50>>1", "p50>x:a", "p50>1.1x:", "p50>1e3")
         ),
+        ("p50>" + "9" * 400, "the limit is beyond what a number can be"),
         *((text, "not a check; write METRIC") for text in ("p50>nan", "p50=1", "p50>1.1:prev.json", ">1")),
         ("p51>1", "unknown metric 'p51'; known: p50, p90, p99, mean, cold_start, peak_rss, size, throughput, quality"),
         ("p50>0x:prev.json", "the factor is 0; give one above 0"),
