@@ -65,6 +65,7 @@ def test_evaluate_reads_the_columns_that_are_named(
             "no column 'g'; the header has: 'sentence', 'id', 'gold'",
         ),
         (["--no-header"], "read without a header, so columns go by number from 1; got text, label"),
+        (["--no-header", "--text-column", "9" * 5_000], "read without a header, so columns go by number from 1"),
         (["--pair-column", "id"], "takes single texts; leave --pair-column out"),
         (["--tags-column", "id"], "the task text-classification has no tags; leave --tags-column out"),
     ],

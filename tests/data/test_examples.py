@@ -159,11 +159,6 @@ def test_a_delimiter_speaks_of_tables_only(tmp_path: Path) -> None:
             "a\tb\n",
             "read without a header, so columns go by number from 1; got 0",
         ),
-        (
-            Columns("9" * 5_000, header=False, label=""),
-            "a\tb\n",
-            "read without a header, so columns go by number from 1",
-        ),
         (Columns("-1", header=False, label=""), "a\tb\n", "read without a header, so columns go by number from 1"),
         (NUMBERED, "\n\n", "is empty; expected a header and at least one row"),
     ],
