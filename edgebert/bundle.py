@@ -15,7 +15,7 @@ from typing import Any
 
 from edgebert.errors import BundleError, DiskError
 from edgebert.manifest import FORMAT, LEADS_OUT, MANIFEST, leads_out, read_manifest, sealed
-from edgebert.strict_json import open_regular
+from edgebert.strict_json import MAX_BYTES, open_regular
 from edgebert.whole_file import new_file_beside
 
 __all__ = ["MANIFEST", "read_manifest"]
@@ -225,7 +225,7 @@ def is_ours(folder: Path) -> bool:
     """Whether a folder is a bundle, damaged or not: its manifest holds the name of the format."""
     try:
         with open_regular(folder / MANIFEST) as manifest:
-            return f'"{FORMAT}"'.encode() in manifest.read()
+            return f'"{FORMAT}"'.encode() in manifest.read(MAX_BYTES)
     except OSError:
         return False
 

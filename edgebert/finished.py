@@ -17,6 +17,7 @@ from edgebert.bundle import (
     damages,
     disk_errors,
     file_sha256,
+    is_ours,
     nested,
     read_manifest,
     stages_folder,
@@ -132,7 +133,7 @@ def _are_whole(bundle: Path, folders: Iterable[Path]) -> bool:
 
 def _stands_alone(root: Path, names: Collection[str]) -> bool:
     """Whether there are no stage bundles but these, nor parts of any, which an export would remove."""
-    found = {path.parent.name for path in root.glob(f"[0-9]-*/{MANIFEST}")}
+    found = {path.parent.name for path in root.glob(f"[0-9]-*/{MANIFEST}") if is_ours(path.parent)}
     return found == set(names) and not any(root.glob(".[0-9]-*"))
 
 

@@ -45,7 +45,7 @@ def check_places(out: Path, work: Path, source: str, data_dir: Path, files: Iter
 
 
 def _check_entry(entry: os.DirEntry[str]) -> None:
-    """Refuse something else in the place of a stage, whose content would be removed, or of what an export gave."""
+    """Refuse a link, file or folder that has the name of a stage's folder or of a finished export's record."""
     is_folder, kind = entry.is_dir(follow_symlinks=False), ""
     if STAGE.fullmatch(entry.name) and not is_folder:
         kind = "a link" if entry.is_symlink() else "a file"

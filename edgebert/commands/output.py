@@ -20,7 +20,7 @@ MAX_CELL = 500
 def write_json(document: Any) -> None:  # noqa: ANN401
     """Write one JSON document to stdout; what its encoding lacks or a terminal obeys is escaped.
 
-    NaN and infinity, which a broken graph may answer and JSON does not have, become null.
+    NaN and infinity, which JSON does not have, become null.
     """
     document = _finite(document)
     text = json.dumps(document, indent=2, ensure_ascii=False)

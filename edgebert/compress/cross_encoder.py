@@ -61,7 +61,7 @@ def _activation(folder: Path) -> tuple[Path, str | None]:
     """Class name of the activation, and the file that names it; None if the folder is no cross-encoder."""
     settings, config_path = read_object(folder / SETTINGS), encoder_folder(folder) / "config.json"
     is_known = settings.get("model_type") == KIND
-    config = _object_or_none(config_path)
+    config = _object_or_empty(config_path)
     table = config.get(TABLE)
     found = [(folder / SETTINGS, settings.get(ENTRY) if is_known else None)]
     if isinstance(table, Mapping) and ENTRY in table:
@@ -76,7 +76,7 @@ def _activation(folder: Path) -> tuple[Path, str | None]:
     return path, name if package.partition(".")[0] == "torch" else str(named)
 
 
-def _object_or_none(path: Path) -> Mapping[str, Any]:
+def _object_or_empty(path: Path) -> Mapping[str, Any]:
     """A config; empty for one that cannot be read, which is refused by name when the folder is checked."""
     try:
         return read_object(path)

@@ -10,13 +10,14 @@ from tokenizers import Tokenizer
 
 from edgebert.bundle import file_sha256
 from edgebert.compress import checkpoint
+from edgebert.compress.encoder_settings import FILES as ENCODER_SETTINGS
 from edgebert.compress.weight_files import weight_files
 from edgebert.runtime.encode import TextEncoder
 
 # Everything that decides what a folder's tokenizer is.
 TOKENIZER = (
     *("tokenizer.json", "vocab.txt", "vocab.json", "merges.txt", "tokenizer_config.json", "special_tokens_map.json"),
-    *("added_tokens.json", "sentence_bert_config.json"),
+    *("added_tokens.json", *ENCODER_SETTINGS),
 )
 # The teacher, and the model that is worked on.
 MODELS = 2

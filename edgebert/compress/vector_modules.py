@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from edgebert.compress.sentence_modules import VectorStep
+from edgebert.compress.source import first_line
 from edgebert.errors import CheckpointError
 
 NOTE = "edgebert_vector_modules"
@@ -161,8 +162,7 @@ def _read(path: Path) -> dict[str, Tensor]:
     try:
         found = load_file(path) if path.name == SAFE else torch.load(path, map_location="cpu", weights_only=True)
     except (SafetensorError, pickle.UnpicklingError, RuntimeError, OSError, ValueError, EOFError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:120]
-        raise CheckpointError(f"{path}: weights cannot be read ({reason}); copy the file again") from None
+        raise CheckpointError(f"{path}: weights cannot be read ({first_line(error)}); copy the file again") from None
     if not isinstance(found, dict) or not all(isinstance(weight, Tensor) for weight in found.values()):
         raise CheckpointError(f"{path}: not a table of weights; save the folder again with sentence-transformers")
     return found

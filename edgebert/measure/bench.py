@@ -194,7 +194,7 @@ class _Bench:
         """Write what there is, and say where."""
         if not self.result.cases:
             return "no case was done"
-        # What stopped the run is what is told, not that the machine says nothing more; the cases are written already.
+        # Report the error that stopped the run, not the one that follows from it. The cases are already written.
         with suppress(RunError, TargetError):
             self._finish()
         return f"what was measured is kept in {self.out / 'result.json'}"

@@ -44,7 +44,7 @@ def check_fits(workload: Workload, manifest: dict[str, Any], variants: Sequence[
 
 @contextmanager
 def naming(folder: Path) -> Iterator[None]:
-    """Put the bundle's folder in front of what is wrong with a data file."""
+    """Start the message of an error in a data file with the bundle's folder."""
     try:
         yield
     except DataError as error:

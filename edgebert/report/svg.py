@@ -36,8 +36,8 @@ def svg(plot: Plot, name: str) -> str:
         One `<svg>` element for a page that declares the variables of `edgebert.report.colours`.
     """
     with matplotlib.rc_context(STYLE), warnings.catch_warnings():
-        # A name in a script that the measuring font lacks, a figure at the edge of what an axis can show: the plot is
-        # drawn all the same, and who asked for a report can do nothing about either.
+        # matplotlib warns of characters that its font lacks and of extreme axis limits. It still draws the plot, and
+        # the user can do nothing about either.
         warnings.simplefilter("ignore")
         figure = Figure(figsize=(WIDTH / PIXELS, plot.height / PIXELS), dpi=PIXELS, layout="constrained")
         axes = figure.subplots()

@@ -221,7 +221,7 @@ class Channel:
 
 
 class _Tail:
-    """Reads a pipe in a thread of its own, and keeps the end of what came."""
+    """Read a pipe in a separate thread, and keep the last bytes."""
 
     def __init__(self, pipe: IO[bytes]) -> None:
         self._pipe, self._kept = pipe, b""

@@ -3,8 +3,8 @@
 This source is sent over the connection and run by the Python there, so it stands alone: the standard library, nothing
 of EdgeBERT. What comes in are lines of JSON, `put` followed by the file's bytes; what goes out are lines of JSON behind
 `MARK`, for a login script may write lines of its own. It ends, and takes the measured process and the folder with it,
-when the connection closes, when nothing has come for `silence_s`, or when it is told to (SIGTERM, SIGHUP). Now and
-then, when something comes, it writes a sign of life: `{"beat": true}`.
+when the connection closes, when nothing has come for `silence_s`, or on SIGTERM or SIGHUP. At intervals, if
+something has come, it writes a sign of life: `{"beat": true}`.
 """
 
 from __future__ import annotations
