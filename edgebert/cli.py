@@ -11,8 +11,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from edgebert import __version__
-from edgebert.errors import EdgeBertError, SaturationWarning
-from edgebert.escape import escaped, name_fault, shortened
+from edgebert.arguments import Parser, blank, unusable
+from edgebert.errors import EdgeBertError, InputError, SaturationWarning
+from edgebert.escape import escaped, shortened
 from edgebert.streams import end, fill_closed, flush, say
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _main(words: list[str]) -> int:
     wrong = "" if fill_closed() else "standard output is closed; send it to a file or to /dev/null"
-    if wrong := wrong or _unusable(words):
+    if wrong := wrong or unusable(words):
         say(wrong)
         return 2
     arguments = argparse.Namespace(command=None, debug=False)
@@ -63,15 +64,6 @@ def _main(words: list[str]) -> int:
         return _failed(error)
 
 
-def _unusable(words: Sequence[str]) -> str:
-    """What is wrong with the first argument that no file, message or result could hold; "" if nothing is."""
-    for before, word in zip(["", *words], words, strict=False):
-        if fault := name_fault(word):
-            option = f"{before} " if before.startswith("--") and "=" not in before else ""
-            return f"argument {option}{shortened(repr(word))} {fault}"
-    return ""
-
-
 def _arguments(words: list[str]) -> argparse.Namespace:
     parser = _parser()
     try:
@@ -80,7 +72,10 @@ def _arguments(words: list[str]) -> argparse.Namespace:
         flush()
         raise
     if rest and (any(word.startswith("-") for word in rest) or not _take_rest(arguments, rest)):
-        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+        command = f" {arguments.command}" if arguments.command else ""
+        raise InputError(f"unrecognized arguments: {shortened(' '.join(rest))}; see edgebert{command} --help")
+    if empty := blank(arguments):
+        raise InputError(empty)
     arguments.argv = words
     if arguments.command is None:
         parser.print_help(sys.stderr)
@@ -136,7 +131,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser: argparse.ArgumentParser = Parser(
         prog="edgebert",
         description="Make a BERT task model run on small hardware: compress, export, predict, measure.",
         epilog="Exit codes: 0 done, 1 the run failed, 2 wrong use or bad input.",

@@ -21,7 +21,7 @@ DEVICE = [
     "settings",
     "target",
 ]
-DEVICE += ["cli", "data", "metrics", "runtime", "measure"]
+DEVICE += ["__main__", "arguments", "cli", "data", "metrics", "runtime", "measure"]
 WORKSTATION = ["compress", "exporters", "pipeline", "workdir", "recipe", "report"]
 HEAVY = ["torch", "transformers", "optimum", "onnx", "datasets", "huggingface_hub", "sklearn", "nncf", "accelerate"]
 HEAVY += ["scipy", "seqeval", "safetensors", "neural_compressor", "matplotlib", "jinja2"]
@@ -78,6 +78,7 @@ def test_the_tasks_of_the_device_are_behind_the_wall() -> None:
     "module",
     [
         *(
+            "arguments",
             "bundle",
             "cpu",
             "manifest",

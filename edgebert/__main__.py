@@ -1,0 +1,8 @@
+"""`python -m edgebert` is the command `edgebert`."""
+
+import sys
+
+from edgebert.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())
