@@ -32,7 +32,7 @@ demo: setup  ## the whole chain on generated smart-home commands: fine-tune to m
 test: setup  ## every test, in as many processes as there are cores, at most four
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
-# Under emulation: docs/machines.md says how long it takes. TESTS=tests/test_cpu.py is what needs no PyTorch.
+# Under emulation: docs/guides/machines.md says how long it takes. TESTS=tests/test_cpu.py is what needs no PyTorch.
 TESTS ?= tests
 
 test-haswell test-nehalem: test-%: setup  ## the tests of INT8 as a CPU with AVX2 alone, or with neither AVX2 nor VNNI
@@ -61,7 +61,7 @@ $(VENV)/.docs: $(READY)
 docs: $(VENV)/.docs  ## build the site into build/site; every broken link and missing page is an error
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --site-dir build/site
 
-bench: setup  ## the recorded suite on the SST-2 bundle (export it first: docs/benchmarking.md)
+bench: setup  ## the recorded suite on the SST-2 bundle (export it first: docs/guides/benchmarking.md)
 	$(BIN)/edgebert bench build/sst2 --data ../shared/data/sst2/dev.tsv --suite bench/suites/standard.toml --stages
 
 clean:  ## remove .venv and build

@@ -5,7 +5,7 @@
 The packaged MiniLM with a classification head of random weights, batch 1, one thread, random tokens of fixed lengths.
 Before anything is timed every full-precision graph has to answer as PyTorch does (1e-5). Then fresh processes alternate
 in random order; a ratio is the time without the pass over the time with all, with its 95% interval over rounds
-(docs/intervals.md): above 1, the pass gains. Writes passes.json and passes.md.
+(docs/explanation/intervals.md): above 1, the pass gains. Writes passes.json and passes.md.
 """
 
 from __future__ import annotations

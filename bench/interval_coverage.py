@@ -6,7 +6,7 @@ Every run draws a process of the baseline and one of the candidate for each roun
 ones by what a model says, with the same true ratio for all. Prints a table of the share of runs whose interval holds
 that ratio: by `edgebert.measure.statistics.median_ratio`, and, in so many runs, by the bootstrap over rounds and
 predictions that results recorded before it have; and a table of the share whose interval of the candidate's own median
-holds the mean over ever more processes. Tables of docs/intervals.md come from here.
+holds the mean over ever more processes. Tables of docs/explanation/intervals.md come from here.
 """
 
 from __future__ import annotations

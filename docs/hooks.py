@@ -2,175 +2,83 @@
 
 from __future__ import annotations
 
-import argparse
-import contextlib
-import dataclasses
-import inspect
-import io
+import posixpath
 import re
-import typing
+import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
-from edgebert import cli
-from edgebert.measure.suite import Suite
-from edgebert.recipe import Recipe
-from edgebert.target import Target
-
 ROOT = Path(__file__).parents[1]
+sys.path[:0] = [str(ROOT)]  # the pages describe this checkout, wherever edgebert is installed from
+
+from docs.generate import recorded  # noqa: E402
+from docs.generate.chart import chart  # noqa: E402
+from docs.generate.pages import decisions, findings, models  # noqa: E402
+from docs.generate.settings import command_line, comments, settings_page  # noqa: E402
+from edgebert.measure.suite import Suite  # noqa: E402
+from edgebert.recipe import Recipe  # noqa: E402
+from edgebert.target import Target  # noqa: E402
+
 # Files outside docs/, and the place of each in the site.
 OUTSIDE = {
     "README.md": "index.md",
     "CONTRIBUTING.md": "contributing.md",
     "CHANGELOG.md": "changelog.md",
-    "findings/README.md": "findings.md",
-    "bench/t4.md": "t4.md",
-    "bench/results/README.md": "results.md",
-    "bench/results/intervals.md": "results-intervals.md",
+    "bench/results/README.md": "results/recorded.md",
+    "bench/results/intervals.md": "results/ratios.md",
+}
+# Pages that are made, and how.
+MADE: dict[str, Callable[[], str]] = {
+    "findings.md": findings,
+    "decisions/index.md": decisions,
+    "reference/command-line.md": command_line,
+    "reference/recipe.md": lambda: settings_page("Recipe", Recipe, comments(ROOT / "export")),
+    "reference/profile.md": lambda: settings_page("Hardware profile", Target, comments(ROOT / "profiles")),
+    "reference/suite.md": lambda: settings_page("Benchmark suite", Suite, comments(ROOT / "bench" / "suites")),
 }
 LINK = re.compile(r"\]\((?!https?:|#)([^)#\s]+)")
+MARKER = re.compile(r"<!-- made: (.+?) -->")
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the pages that are not files of docs/."""
     pages = {place: (ROOT / path).read_text(encoding="utf-8") for path, place in OUTSIDE.items()}
-    pages["reference/command-line.md"] = command_line()
-    pages["reference/recipe.md"] = settings_page("Recipe", Recipe, comments(ROOT / "export"))
-    pages["reference/profile.md"] = settings_page("Hardware profile", Target, comments(ROOT / "profiles"))
-    pages["reference/suite.md"] = settings_page("Benchmark suite", Suite, comments(ROOT / "bench" / "suites"))
+    pages |= {place: make() for place, make in MADE.items()}
     for place, text in pages.items():
         files.append(File.generated(config, place, content=text))
     return files
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Let links between files of the repository point to the pages of the site; others become plain text."""
+    """Put tables in the place of markers, and let links between files of the repository point to pages of the site."""
     del config, files
     place = page.file.src_uri
-    path = next((outside for outside, inside in OUTSIDE.items() if inside == place), f"docs/{place}")
-    if path.startswith("docs/reference/"):
-        return markdown
-    return LINK.sub(lambda link: f"]({target(link[1], path)}", markdown)
+    markdown = MARKER.sub(lambda marker: made(marker[1]), markdown)
+    return LINK.sub(lambda link: f"]({linked(link[1], place)}", markdown)
 
 
-def target(link: str, path: str) -> str:
-    """The place in the site of a link that stands in a file of the repository.
+def made(marker: str) -> str:
+    """What a marker of a page stands for: `chart`, `models`, or tables of recorded results."""
+    return {"chart": chart, "models": models}.get(marker, lambda: recorded.made(marker))()
+
+
+def linked(link: str, place: str) -> str:
+    """A link of a page, relative to the page's place in the site.
 
     Raises:
         SystemExit: The link points to no file, or to one that has no page.
     """
-    linked = (ROOT / path).parent.joinpath(link).resolve().relative_to(ROOT).as_posix()
-    place = OUTSIDE.get(linked, linked.removeprefix("docs/"))
-    if not (ROOT / linked).exists() or (linked not in OUTSIDE and not linked.startswith("docs/")):
-        raise SystemExit(f"{path}: the link to {link} has no page in the site; add it to OUTSIDE in docs/hooks.py")
-    return place
-
-
-def command_line() -> str:
-    """Every command's help, as a terminal of 100 columns shows it."""
-    parts = ["# Command line\n\n", block(cli._parser())]
-    for name, parser in commands(cli._parser()).items():
-        parts.append(f"## edgebert {name}\n\n{block(parser)}")
-    return "".join(parts)
-
-
-def commands(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
-    """The parser of each command by its name."""
-    (action,) = (one for one in parser._actions if isinstance(one, argparse._SubParsersAction))
-    return dict(action.choices)
-
-
-def block(parser: argparse.ArgumentParser) -> str:
-    """A parser's help as a block of text."""
-    out = io.StringIO()
-    with contextlib.redirect_stdout(out):
-        parser.print_help()
-    return f"```text\n{out.getvalue().rstrip()}\n```\n\n"
-
-
-def comments(folder: Path) -> dict[str, str]:
-    """The comment on each dotted key in the TOML files of a folder; text-classification.toml's comes first."""
-    found: dict[str, str] = {}
-    for path in sorted(folder.glob("*.toml"), key=lambda path: (path.stem != "text-classification", path.name)):
-        table = ""
-        for line in path.read_text(encoding="utf-8").splitlines():
-            if header := re.match(r"#?\s*\[([a-z_.]+)\]", line):
-                table = f"{header[1]}."
-            if entry := re.match(r"#?\s*([a-z_]+)\s*=\s*[^#]*#\s*(.+)", line):
-                found.setdefault(table + entry[1], entry[2].strip())
-    return found
-
-
-def settings_page(title: str, settings: type, said: dict[str, str]) -> str:
-    """A page of tables: one for a dataclass of settings and each of those inside it."""
-    return f"# {title}\n\n" + "".join(tables(settings, "", said))
-
-
-def tables(settings: Any, prefix: str, said: dict[str, str]) -> list[str]:  # noqa: ANN401
-    """The table of a dataclass, and those of the dataclasses in its fields."""
-    hints = typing.get_type_hints(settings)
-    heading = f"## `[{prefix.rstrip('.')}]`" if prefix else "## Top level"
-    rows, inner = [], []
-    for field in dataclasses.fields(settings):
-        key = prefix + field.name
-        nested = next((one for one in (hints[field.name], *typing.get_args(hints[field.name])) if is_table(one)), None)
-        if nested is not None:
-            inner += tables(nested, f"{key}.", said)
-            continue
-        cells = (f"`{field.name}`", kind(hints[field.name]), default(field), bounds(field), said.get(key, ""))
-        rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n")
-    text = f"{heading}\n\n{inspect.cleandoc(settings.__doc__ or '')}\n\n"
-    if rows:
-        text += "| key | type | default | from, to | comment |\n|---|---|---|---|---|\n" + "".join(rows) + "\n"
-    return [text, *inner]
-
-
-def is_table(hint: Any) -> bool:  # noqa: ANN401
-    """Whether a type is a dataclass."""
-    return dataclasses.is_dataclass(hint)
-
-
-def kind(hint: Any) -> str:  # noqa: ANN401
-    """A type in words."""
-    arguments = typing.get_args(hint)
-    if typing.get_origin(hint) is typing.Literal:
-        return "one of " + ", ".join(f"`{toml_value(one)}`" for one in arguments)
-    if typing.get_origin(hint) is tuple:
-        return f"list of {kind(arguments[0])}"
-    if typing.get_origin(hint) is dict:
-        return "table"
-    if arguments:
-        return " or ".join(kind(one) for one in arguments if one is not type(None))
-    return {str: "text", int: "whole number", float: "number", bool: "true or false"}.get(hint, str(hint))
-
-
-def default(field: dataclasses.Field[Any]) -> str:
-    """A field's default as TOML has it."""
-    if field.default_factory is not dataclasses.MISSING:
-        return f"`{toml_value(field.default_factory())}`"
-    if field.default is dataclasses.MISSING:
-        return "required"
-    return "none" if field.default is None else f"`{toml_value(field.default)}`"
-
-
-def bounds(field: dataclasses.Field[Any]) -> str:
-    """The closed range of a field."""
-    low, high = field.metadata.get("low"), field.metadata.get("high")
-    if low is None and high is None:
-        return ""
-    return f"{low} and above" if high is None else f"{low} to {high}"
-
-
-def toml_value(value: Any) -> str:  # noqa: ANN401
-    """A value as TOML writes it."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, (list, tuple)):
-        return "[" + ", ".join(toml_value(one) for one in value) + "]"
-    if isinstance(value, dict):
-        return "{}" if not value else str(value)
-    return f'"{value}"' if isinstance(value, str) else str(value)
+    source = next((outside for outside, inside in OUTSIDE.items() if inside == place), f"docs/{place}")
+    file = posixpath.normpath(posixpath.join(posixpath.dirname(source), link))
+    target = OUTSIDE.get(file, file.removeprefix("docs/"))
+    if file == "findings/README.md":
+        return posixpath.relpath("findings.md", posixpath.dirname(place) or ".")
+    if target not in MADE and not (ROOT / file).is_file():
+        raise SystemExit(f"{source}: the link to {link} leads to no file of the repository")
+    if file not in OUTSIDE and not file.startswith("docs/"):
+        raise SystemExit(f"{source}: the link to {link} has no page in the site; add it to OUTSIDE in docs/hooks.py")
+    return posixpath.relpath(target, posixpath.dirname(place) or ".")

@@ -2,8 +2,8 @@
 
 Eight-bit activations times eight-bit signed weights do not fit into the 16 bits in which x86 adds two of them without
 VNNI. ONNX Runtime and OpenVINO use that instruction (VPMADDUBSW) all the same, so large sums saturate there. Weights of
-seven bits (`reduce_range`) fit; so do unsigned weights, for which ONNX Runtime has another kernel. docs/machines.md has
-what was measured. Standard library only.
+seven bits (`reduce_range`) fit; so do unsigned weights, for which ONNX Runtime has another kernel.
+What was measured is in docs/explanation/cpus.md. Standard library only.
 """
 
 from __future__ import annotations
@@ -152,7 +152,7 @@ def needs_vnni(manifest: dict[str, Any], runtime: str) -> bool:
 def saturates(manifest: dict[str, Any], runtime: str, int8: str | None) -> bool:
     """Whether a bundle's INT8 sums saturate on a CPU.
 
-    ONNX Runtime's kernels before AVX2 are exact, OpenVINO's are not (run under qemu, docs/machines.md).
+    ONNX Runtime's kernels before AVX2 are exact, OpenVINO's are not (run under qemu, docs/explanation/cpus.md).
 
     Args:
         manifest: The bundle's.

@@ -1,6 +1,6 @@
 """Installed versions against the floors of the package's own metadata (pyproject.toml).
 
-`bench/lowest/run.py` runs the floors; docs/versions.md says what fails below each.
+`bench/lowest/run.py` runs the floors; docs/reference/versions.md says what fails below each.
 """
 
 from __future__ import annotations

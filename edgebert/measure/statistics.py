@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-# As a result names it; what it covers is in docs/intervals.md.
+# As a result names it; what it covers is in docs/explanation/intervals.md.
 METHOD = "t interval of the logarithms of the rounds' figures"
 # Results that do not name their method have this one's intervals.
 EARLIER_METHOD = "bootstrap over rounds"

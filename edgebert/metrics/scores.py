@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 Table = NDArray[np.float64]
 Chosen = NDArray[np.bool_]
 
-# As a result names it; what it covers is in docs/intervals.md.
+# As a result names it; what it covers is in docs/explanation/intervals.md.
 TEXTS_METHOD = "percentile bootstrap over texts"
 MIN_TEXTS = 10
 

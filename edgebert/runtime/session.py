@@ -30,7 +30,8 @@ SLOW_ON_CPU = ["SkipLayerNormFusion"]
 # of the static form for TensorRT. Unsigned values are in integers either way.
 SIGNED_INT8 = ("session.qdqisint8allowed", "1")
 # Runs at a time for every core; callers beyond them wait outside. Each run has activations of its own, so that memory
-# is bounded. With one or two a core, a core idles while the next caller wakes up (docs/machines.md, "Threads").
+# is bounded. With one or two a core, a core idles while the next caller wakes up (measured:
+# docs/explanation/batch-effects.md, "Threads").
 RUNS_A_CORE = 4
 
 
@@ -101,7 +102,7 @@ class OnnxSession:
         # ONNX Runtime goes on without a provider whose libraries it cannot load.
         if provider not in self._session.get_providers():
             raise MissingDependencyError(
-                f"provider {provider} could not start, its libraries or the driver do not fit; see bench/t4.md"
+                f"provider {provider} could not start, its libraries or the driver do not fit; see docs/guides/gpu.md"
             )
 
     def run(self, inputs: dict[str, Ids]) -> Outputs:
