@@ -28,7 +28,7 @@ from edgebert.compress.conditions import ALL, installed
 from edgebert.compress.distributed import world_size
 from edgebert.compress.source import resolve
 from edgebert.cpu import read_cpuinfo, this_cpu
-from edgebert.data.examples import fingerprint
+from edgebert.data.fingerprint import fingerprint
 from edgebert.errors import InputError
 from edgebert.recipe import Recipe, data_files, settings_dict
 from edgebert.runtime.cores import usable_cores

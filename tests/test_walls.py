@@ -90,7 +90,7 @@ def test_the_tasks_of_the_device_are_behind_the_wall() -> None:
             "settings",
             "target",
         ),
-        *("data/examples", "data/delimited", "data/tags", "data/unknown"),
+        *("data/examples", "data/delimited", "data/fingerprint", "data/tags", "data/unknown"),
     ],
 )
 def test_what_serves_both_halves_needs_only_the_standard_library(module: str) -> None:

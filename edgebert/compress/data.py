@@ -14,7 +14,8 @@ from torch.utils.data import Dataset
 
 from edgebert.compress import distributed
 from edgebert.compress.tasks import workstation_half
-from edgebert.data.examples import Example, fingerprint, read_examples
+from edgebert.data.examples import Example, read_examples
+from edgebert.data.fingerprint import fingerprint
 from edgebert.data.unknown import Unknown, check_labels, note_of, unknown_labels
 from edgebert.errors import DataError, SettingsError, TextError
 from edgebert.escape import escaped

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import hashlib
 import io
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -161,28 +160,6 @@ def data_format(path: Path, formats: Sequence[str]) -> str:
     if suffix not in formats:
         raise DataError(f"{path}: unknown data format '{suffix}'; expected {', '.join(formats)}, or .gz of one")
     return suffix
-
-
-def fingerprint(path: Path) -> str:
-    """SHA-256 of the file as it lies on disk, in hexadecimal.
-
-    Of a folder, or of the `seq.in` that stands for one (`edgebert.data.slots`): of the names and contents of its files.
-
-    Raises:
-        DataError: The file cannot be read.
-    """
-    folder = path.parent if path.name == "seq.in" else path
-    try:
-        if not folder.is_dir():
-            return hashlib.sha256(_whole(path)).hexdigest()
-        digest = hashlib.sha256()
-        for file in sorted(entry for entry in folder.iterdir() if entry.is_file()):
-            digest.update(f"{file.name}\0{hashlib.sha256(_whole(file)).hexdigest()}\n".encode())
-        return digest.hexdigest()
-    except OSError as error:
-        raise DataError(
-            f"{path}: cannot be read ({error.strerror or error}); check the path and the folder it is relative to"
-        ) from None
 
 
 def _whole(path: Path) -> bytes:

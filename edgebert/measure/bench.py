@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from edgebert.bundle import bundle_hash, check_files, check_no_link
-from edgebert.data.examples import Example, fingerprint
+from edgebert.data.examples import Example
+from edgebert.data.fingerprint import fingerprint
 from edgebert.data.named import Named
 from edgebert.data.unknown import Unknown, gold
 from edgebert.errors import InputError, RunError, TargetError

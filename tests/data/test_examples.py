@@ -1,7 +1,6 @@
 """Labelled text on disk: every format read as it is meant, every fault told with file, line, value and expectation."""
 
 import gzip
-import hashlib
 import json
 import os
 from dataclasses import replace
@@ -10,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from edgebert.data.examples import Columns, Example, fingerprint, listed, read_examples
+from edgebert.data.examples import Columns, Example, listed, read_examples
 from edgebert.errors import DataError, MissingColumnError, TextError
 
 BOM = b"\xef\xbb\xbf"
@@ -340,16 +339,6 @@ def test_a_missing_file_and_a_folder_are_told(tmp_path: Path) -> None:
     assert refused(tmp_path / "no.tsv") == "no such file; check the path and the folder it is relative to"
     (tmp_path / "folder.tsv").mkdir()
     assert refused(tmp_path / "folder.tsv").startswith("is a folder; name one data file")
-    with pytest.raises(DataError, match=r"no\.tsv: cannot be read .*relative to"):
-        fingerprint(tmp_path / "no.tsv")
-
-
-def test_the_fingerprint_is_of_the_bytes_on_disk(tmp_path: Path) -> None:
-    path = write(tmp_path, "d.tsv.gz", "text\tlabel\na\tb\n")
-    assert fingerprint(path) == hashlib.sha256(path.read_bytes()).hexdigest()
-    plain = write(tmp_path, "d.tsv", "text\tlabel\na\tb\n")
-    assert fingerprint(plain) == hashlib.sha256(b"text\tlabel\na\tb\n").hexdigest()
-    assert fingerprint(plain) != fingerprint(path)
 
 
 def test_a_long_list_says_how_many_more_there_are() -> None:
@@ -396,5 +385,3 @@ def test_a_pipe_is_refused_and_not_waited_for(name: str, tmp_path: Path) -> None
     os.mkfifo(tmp_path / name)
     with pytest.raises(DataError, match="not a regular file"):
         read_examples(tmp_path / name, Columns())
-    with pytest.raises(DataError, match="not a regular file"):
-        fingerprint(tmp_path / name)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from edgebert.data.examples import Example, fingerprint
+from edgebert.data.examples import Example
 from edgebert.data.slots import read_slots, slot_folder
 from edgebert.data.tags import TagCheck
 from edgebert.errors import DataError
@@ -109,16 +109,6 @@ def test_where_the_splits_are_its_folders_they_are_named(tmp_path: Path) -> None
 def test_tags_that_break_the_scheme_are_told_with_their_line(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"line 2: tag 'I-device' where BIO has 'B-device' \(1 tag like this"):
         read(folder_of(tmp_path, seq_out="O O O B-device\nI-device\n"))
-
-
-def test_the_fingerprint_of_a_folder_is_that_of_all_its_files(tmp_path: Path) -> None:
-    folder = folder_of(tmp_path)
-    before = fingerprint(folder)
-    assert fingerprint(folder) == fingerprint(folder / "seq.in") == before
-    (folder / "label").write_text("SwitchOff\nStop\n")
-    changed = fingerprint(folder)
-    (folder / "label").rename(folder / "labels")
-    assert len({before, changed, fingerprint(folder)}) == 3
 
 
 @pytest.mark.skipif(not SNIPS.is_dir(), reason="no ../shared/data/snips")
