@@ -121,6 +121,10 @@ class _Question:
         fields = value if isinstance(value, dict) else {}
         # SQuAD's own name for it is taken in JSON Lines too.
         text, start = fields.get("text"), fields.get(self.start_key, fields.get("answer_start"))
+        if fields.get("answer_start", start) != start:
+            raise DataError(
+                f"{self.place}: answer {_short(value)}: '{self.start_key}' and 'answer_start' differ; give one of them"
+            )
         if not isinstance(text, str) or not text.strip() or type(start) is not int:
             raise DataError(
                 f"{self.place}: answer {_short(value)}; expected "

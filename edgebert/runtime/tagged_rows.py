@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -76,6 +78,7 @@ class _Jsonl:
 
     def _row(self, number: int, given: dict[str, Any]) -> Example:
         row = self._renamed(number, given) if self.named.given() else given
+        self._check_one_meaning(number, row)
         if "words" in row:
             words, tags = self._words(number, row["words"]), row.get("tags")
             tags = None if tags is None else self._tags(number, tags, len(words))
@@ -95,8 +98,30 @@ class _Jsonl:
             row = {key: value for key, value in row.items() if key not in ("words", "text")} | {usual: row["text"]}
         if not tags:
             return row
-        held = renamed(row, {"tags" if "words" in row else SPAN_KEYS[0]: tags}, place)
-        return {key: value for key, value in held.items() if key != SPAN_KEYS[1]} if "words" not in row else held
+        usual = "tags" if "words" in row else SPAN_KEYS[0]
+        held = renamed(row, {usual: tags}, place)
+        return {key: value for key, value in held.items() if key == usual or key not in ("tags", *SPAN_KEYS)}
+
+    def _check_one_meaning(self, number: int, row: dict[str, Any]) -> None:
+        """Refuse a row that says one thing in two ways, unless both say the same; white space is not compared."""
+        text, held = self._text(row), [key for key in SPAN_KEYS if row.get(key) is not None]
+        if "words" in row:
+            joined = " ".join(self._words(number, row["words"]))
+            if text is not None and "".join(str(text).split()) != "".join(joined.split()):
+                fact = f"'words' {joined!r:.60} and '{self._text_name(row)}' {text!r:.60} differ"
+                raise self._error(number, fact, "the same text in both, or one of the two")
+            if held:
+                raise self._error(number, f"'{held[0]}' beside 'words'", "'tags' there, or a text in place of 'words'")
+        elif row.get("tags") is not None:
+            raise self._error(number, f"'tags' {row['tags']!r:.60} without 'words'", "both, or 'entities' of the text")
+        elif len(held) > 1 and row[held[0]] != row[held[1]]:
+            raise self._error(number, f"'{held[0]}' and '{held[1]}' differ", "one of the two")
+
+    def _text_name(self, row: dict[str, Any]) -> str:
+        return "text" if self.named.text or self.text_key not in row else self.text_key
+
+    def _text(self, row: dict[str, Any]) -> Any:  # noqa: ANN401
+        return row.get(self._text_name(row))
 
     def _words(self, number: int, words: object) -> list[str]:
         if not isinstance(words, list) or not words or not all(isinstance(word, str) and word for word in words):
@@ -122,7 +147,7 @@ class _Jsonl:
 
     def _stretches(self, number: int, row: dict[str, Any]) -> tuple[list[str], list[str] | None]:
         """Words of a text, and the tags for its stretches."""
-        text = row["text"] if self.named.text else row.get(self.text_key, row.get("text"))
+        text = self._text(row)
         if not isinstance(text, str) or not text.strip():
             raise self._error(number, f"'{self.text_key}' is {text!r:.60}", "a text that is not blank, or 'words'")
         places = split_words(text)
@@ -132,30 +157,42 @@ class _Jsonl:
             return words, None
         if not isinstance(given, list):
             raise self._error(number, f"entities are {given!r:.60}", "a list of {label, start, end}")
-        entities = [self._span(number, text, places, entity) for entity in given]
+        words_of = _Places(places)
+        entities = [self._span(number, text, words_of, entity) for entity in given]
         try:
             return words, tags_of(entities, len(words), self.settings.scheme)
         except ValueError as error:
             raise self._error(number, str(error), "entities apart from each other") from None
 
-    def _span(self, number: int, text: str, places: list[tuple[int, int]], entity: object) -> Span:
+    def _span(self, number: int, text: str, places: _Places, entity: object) -> Span:
         """Words of an entity given in characters."""
         fields = entity if isinstance(entity, dict) else {}
         label, start, end = (fields.get(name) for name in ("label", "start", "end"))
         if not (isinstance(label, str) and label and type(start) is int and type(end) is int):
             raise self._error(number, f"entity {entity!r:.80}", "{label, start, end}: a string and two whole numbers")
         inside = 0 <= start < end <= len(text)
-        touched = [at for at, (first, last) in enumerate(places) if first < end and last > start] if inside else []
-        if not touched:
+        first, last = places.touched(start, end) if inside else (0, -1)
+        if last < first:
             raise self._error(
                 number, f"{label} of characters {start} to {end}", f"a stretch of words in the text's {len(text)}"
             )
-        first, last = touched[0], touched[-1]
-        if start > places[first][0] or end < places[last][1]:
-            whole = text[places[first][0] : places[last][1]]
+        if start > places.starts[first] or end < places.ends[last]:
+            whole = text[places.starts[first] : places.ends[last]]
             self._first_cut = self._first_cut or f"line {number}: {label} {text[start:end]!r:.60} cuts {whole!r:.60}"
             self.cut += 1
         return Span(label, first, last + 1)
 
     def _error(self, number: int, fact: str, expected: str) -> DataError:
         return DataError(f"{self.path}: line {number}: {fact}; expected {expected}")
+
+
+class _Places:
+    """Where the words of one text stand, in order and apart: found by halves, since a text may have many entities."""
+
+    def __init__(self, places: Sequence[tuple[int, int]]) -> None:
+        self.starts = [start for start, _ in places]
+        self.ends = [end for _, end in places]
+
+    def touched(self, start: int, end: int) -> tuple[int, int]:
+        """First and last word that a stretch of characters has a part of; the last is before the first if none."""
+        return bisect_right(self.ends, start), bisect_left(self.starts, end) - 1

@@ -99,6 +99,15 @@ def test_answers_in_the_form_of_hugging_faces_datasets_are_read(tmp_path: Path) 
         read_squad(path)
 
 
+def test_two_starts_of_an_answer_that_differ_are_refused(tmp_path: Path) -> None:
+    path, row = tmp_path / "d.jsonl", {"question": "Who?", "context": CONTEXT}
+    path.write_text(json.dumps(row | {"answers": [{"text": "Ann", "start": 10, "answer_start": 10}]}))
+    assert read_squad(path)[0].label == (Answer("Ann", 10),)
+    path.write_text(json.dumps(row | {"answers": [{"text": "Ann", "start": 10, "answer_start": 9}]}))
+    with pytest.raises(DataError, match=r"line 1: answer .*'start' and 'answer_start' differ; give one of them"):
+        read_squad(path)
+
+
 def test_a_compressed_document_is_read(tmp_path: Path) -> None:
     path = tmp_path / "d.json.gz"
     path.write_bytes(gzip.compress(b"\xef\xbb\xbf" + json.dumps(squad(question([answer("Ann", 10)]))).encode()))

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,15 @@ def test_words_and_tags_are_taken_as_they_are(tmp_path: Path) -> None:
     assert row == Example("New York is", None, ("B-LOC", "O"), 1, words=("New York", "is"))
 
 
+def test_a_text_of_very_many_entities_is_read_in_time(tmp_path: Path) -> None:
+    """Each entity against each word would be 1.6 thousand million looks, which take minutes."""
+    count, begun = 40_000, time.monotonic()
+    entities = [entity("LOC", 5 * at, 5 * at + 4) for at in range(count)]
+    [row] = read(jsonl(tmp_path, {"text": "Rome " * count, "entities": entities}))
+    assert row.label == ("B-LOC",) * count
+    assert time.monotonic() - begun < 30
+
+
 @pytest.mark.parametrize("key", ["entities", "slots"])
 @pytest.mark.parametrize(
     ("scheme", "tags"),
@@ -60,6 +70,37 @@ def test_entities_in_characters_become_tags_of_words(
         jsonl(tmp_path, {"text": "Ann Lee in Rome.", key: [entity("LOC", 11, 15), entity("PER", 0, 7)]}), scheme=scheme
     )
     assert (row.words, row.label) == (("Ann", "Lee", "in", "Rome", "."), tags)
+
+
+def test_words_beside_their_own_text_are_taken(tmp_path: Path) -> None:
+    rows = [
+        {"words": ["Ann", "Lee", "."], "text": text, "tags": ["O"] * 3} for text in ("Ann Lee .", " Ann Lee.", None)
+    ]
+    rows.append({"text": "Rome", "entities": spans, "slots": spans, "tags": None})
+    assert [row.text for row in read(jsonl(tmp_path, *rows))] == ["Ann Lee ."] * 3 + ["Rome"]
+
+
+@pytest.mark.parametrize(
+    ("row", "says"),
+    [
+        (
+            {"words": ["Ann", "Lee"], "text": "Bob Lee", "tags": ["O", "O"]},
+            "'words' 'Ann Lee' and 'text' 'Bob Lee' differ; expected the same text in both, or one of the two",
+        ),
+        (
+            {"words": ["Rome"], "text": "Rome", "entities": [entity("LOC", 0, 4)]},
+            "'entities' beside 'words'; expected 'tags' there, or a text in place of 'words'",
+        ),
+        ({"words": ["Rome"], "tags": ["O"], "slots": []}, "'slots' beside 'words'; expected 'tags' there, or a text"),
+        ({"text": "Rome", "tags": ["B-LOC"]}, "'tags' ['B-LOC'] without 'words'; expected both, or 'entities' of"),
+        (
+            {"text": "Rome", "entities": [], "slots": [entity("LOC", 0, 4)]},
+            "'entities' and 'slots' differ; expected one of the two",
+        ),
+    ],
+)
+def test_a_row_that_says_two_things_is_refused(tmp_path: Path, row: dict[str, Any], says: str) -> None:
+    assert refused(jsonl(tmp_path, {"words": ["a"], "tags": ["O"]}, row)).startswith(f"line 2: {says}")
 
 
 CUT = {"text": "Johnson's in Rome", "entities": [entity("PER", 0, 7), entity("LOC", 13, 16)]}
