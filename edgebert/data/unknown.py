@@ -17,6 +17,8 @@ from edgebert.errors import DataError
 REMEDY = "mend the file, or leave --strict-labels out to count them as wrong"
 SHOWN = 5
 KEPT = 20
+# Metrics and confusions take room for each; a column of numbers or of texts in the place of the labels has far more.
+MAX_UNKNOWN = 1_000
 
 
 @dataclass(frozen=True)
@@ -53,13 +55,22 @@ def sentence(unknown: Mapping[str, Any], n: int) -> str:
 
 
 def unknown_labels(task: Any, examples: Sequence[Example]) -> Unknown:  # noqa: ANN401
-    """Labels of rows that the device half of a task does not have; none for a task without labels."""
+    """Labels of rows that the device half of a task does not have; none for a task without labels.
+
+    Raises:
+        DataError: So many that the column can hardly be that of the labels.
+    """
     found = getattr(task, "unknown", None)
     if found is None:
         return Unknown(n=len(examples))
     several = [set(found(example)) for example in examples]
     counts = Counter(sorted(label for labels in several for label in labels))
     first = next((example.place for example, labels in zip(examples, several, strict=True) if labels), "")
+    if len(counts) > MAX_UNKNOWN:
+        raise DataError(
+            f"{first}: {len(counts)} different labels that the model does not have, in {len(examples)} rows, the first "
+            f"{next(iter(counts))!r:.60}; at most {MAX_UNKNOWN} are counted as wrong, so name the column of the labels"
+        )
     return Unknown(dict(counts.most_common()), sum(map(bool, several)), len(examples), first)
 
 
@@ -72,7 +83,8 @@ def gold(task: Any, examples: Sequence[Example]) -> tuple[list[Any], Unknown]:  
     unknown = unknown_labels(task, examples)
     if not unknown.labels:
         return [task.expected(example) for example in examples], unknown
-    return [task.expected(example, tuple(unknown.labels)) for example in examples], unknown
+    counted = tuple(unknown.labels)
+    return [task.expected(example, counted) for example in examples], unknown
 
 
 def check_labels(unknown: Unknown, task: Any, remedy: str = REMEDY) -> None:  # noqa: ANN401

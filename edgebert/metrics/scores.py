@@ -77,8 +77,11 @@ def _f1(table: Table) -> float:
 
 
 def _macro_f1(table: Table) -> float:
-    labels = np.unique(table)
-    return float(np.mean([_f1_of(table[:, 0] == label, table[:, 1] == label) for label in labels]))
+    labels, numbers = np.unique(table, return_inverse=True)
+    numbers = numbers.reshape(table.shape)
+    found = np.bincount(numbers[:, 0][numbers[:, 0] == numbers[:, 1]], minlength=len(labels))
+    total = np.bincount(numbers.ravel(), minlength=len(labels))
+    return float(np.mean(2 * found / total))
 
 
 def _f1_of(expected: NDArray[np.bool_], predicted: NDArray[np.bool_]) -> float:
@@ -91,11 +94,10 @@ def _matthews(table: Table) -> float:
     """Matthews' coefficient over any number of labels (Gorodkin 2004)."""
     labels, numbers = np.unique(table, return_inverse=True)
     numbers = numbers.reshape(table.shape)
-    confusion = np.zeros((len(labels), len(labels)))
-    np.add.at(confusion, (numbers[:, 0], numbers[:, 1]), 1.0)
-    expected, predicted, total = confusion.sum(1), confusion.sum(0), confusion.sum()
+    expected, predicted = (np.bincount(column, minlength=len(labels)).astype(np.float64) for column in numbers.T)
+    right, total = float((numbers[:, 0] == numbers[:, 1]).sum()), float(len(table))
     spread = (total**2 - (predicted**2).sum()) * (total**2 - (expected**2).sum())
-    return float((np.trace(confusion) * total - expected @ predicted) / np.sqrt(spread)) if spread else 0.0
+    return float((right * total - expected @ predicted) / np.sqrt(spread)) if spread else 0.0
 
 
 def _pearson(table: Table) -> float:

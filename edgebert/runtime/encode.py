@@ -81,10 +81,12 @@ class TextEncoder:
         """Encode a text that is split into words, in windows that share `stride` tokens where it is too long for one.
 
         Raises:
-            TextError: A word is not valid Unicode, or none makes a token.
+            TextError: A word is not valid Unicode, none makes a token, or they have too many characters, with a space
+                between each two.
         """
         for word in words:
             check_text(word, "word")
+        check_length(sum(map(len, words)) + max(0, len(words) - 1))
         # A byte-level vocabulary knows where a word starts by the space before it.
         spaced = isinstance(self._tokenizer.pre_tokenizer, ByteLevel)
         given = [f" {word}" for word in words] if spaced else list(words)
@@ -165,14 +167,12 @@ class TextEncoder:
         return _cut(encoding, self.max_length, self._side)
 
     def _tokenized(self, *texts: Any, **options: Any) -> Encoding:  # noqa: ANN401
-        """Run the tokenizer.
+        """Run the tokenizer; the length of a text that comes in words has been checked.
 
         Raises:
             TextError: It cannot encode the text, or the text is too long to try.
         """
-        length = sum(len(text) if isinstance(text, str) else sum(map(len, text)) for text in filter(None, texts))
-        if length > MAX_CHARACTERS:
-            raise TextError(f"the text has {length:,} characters, more than {MAX_CHARACTERS:,}; give it in parts")
+        check_length(sum(len(text) for text in texts if isinstance(text, str)))
         try:
             return self._tokenizer.encode(*texts, **options)
         except BaseException as error:  # noqa: BLE001 - a panic of Rust code is no Exception
@@ -265,6 +265,16 @@ def _without_space(text: str, start: int, end: int) -> tuple[int, int] | None:
     while start < end and text[end - 1].isspace():
         end -= 1
     return (start, end) if start < end else None
+
+
+def check_length(characters: int) -> None:
+    """Refuse a text of more characters than are read.
+
+    Raises:
+        TextError: Says how many there are.
+    """
+    if characters > MAX_CHARACTERS:
+        raise TextError(f"the text has {characters:,} characters, more than {MAX_CHARACTERS:,}; give it in parts")
 
 
 def check_text(text: object, what: str) -> None:

@@ -14,12 +14,14 @@ from edgebert.data.examples import Example
 from edgebert.data.tags import OUTSIDE, OnInvalid, Scheme, check_tags, may_follow, repaired, spans, tags_of
 from edgebert.data.words import Words, split_words
 from edgebert.errors import DataError, TextError
-from edgebert.runtime.encode import Encoded, TextEncoder, check_text
+from edgebert.runtime.encode import Encoded, TextEncoder, check_length, check_text
 from edgebert.runtime.model import single_or_pair
 from edgebert.runtime.prediction import Prediction
 from edgebert.settings import within
 
 BORDERLESS = 1 << 30
+# Steps from tag to tag are kept in a table; BIOES with 500 types of entities has 2,001.
+MAX_TAGS = 4096
 
 
 @dataclass(frozen=True)
@@ -81,10 +83,14 @@ class Tagger:
             encoder: Of the model; it is used when a text comes.
 
         Raises:
-            ValueError: The tags are not those of the scheme.
+            ValueError: The tags are not those of the scheme, or too many.
         """
         self.tags, self.settings = list(tags), settings
+        if len(self.tags) > MAX_TAGS:
+            raise ValueError(f"{len(self.tags)} tags; expected at most {MAX_TAGS}")
         check_tags(self.tags, settings.scheme)
+        if values:
+            check_tags(values, settings.scheme)
         self._encoder = encoder
         self._numbers = {tag: at for at, tag in enumerate(self.tags)} | {tag: at for at, tag in enumerate(values)}
         self._outside = self.tags.index(OUTSIDE)
@@ -171,8 +177,9 @@ class Tagger:
         return [self._numbers[tag] for tag in tags]
 
     def _check(self, tags: Sequence[str], example: Example, unknown: Sequence[str] = ()) -> None:
+        counted = set(unknown)
         for word, tag in enumerate(tags):
-            if tag not in self._numbers and not set(self.unknown([tag])) <= set(unknown):
+            if tag not in self._numbers and not counted.issuperset(self.unknown([tag])):
                 known = ", ".join(self.tags[:9]) + ("…" if len(self.tags) > 9 else "")
                 raise DataError(f"{example.place_of(word)}: unknown tag {tag!r}; expected one of: {known}")
 
@@ -247,10 +254,11 @@ def _split(given: str) -> list[str]:
     """Words of a raw text.
 
     Raises:
-        TextError: It is no string, or not valid Unicode.
+        TextError: It is no string, not valid Unicode, or too long; its spaces count.
     """
     single_or_pair(1, given)
     check_text(given, "text")
+    check_length(len(given))
     return [given[first:end] for first, end in split_words(given)]
 
 

@@ -42,6 +42,13 @@ def figures(task: str, expected: Any, predicted: Any) -> dict[str, float]:
     return found
 
 
+def test_a_column_that_is_not_that_of_the_labels_is_refused() -> None:
+    task = task_of("text-classification", CLASSES)
+    assert unknown_labels(task, rows(*map(str, range(1_000)))).rows == 1_000
+    with pytest.raises(DataError, match=r"1001 different labels that the model does not have, in 1001 rows, .* name"):
+        unknown_labels(task, rows(*map(str, range(1_001))))
+
+
 def test_an_unknown_class_is_a_class_of_its_own_that_is_never_predicted() -> None:
     gold_labels = ["yes", "no", "maybe", "yes", "maybe", "never", "no", "no"]
     answered = ["yes", "no", "yes", "no", "no", "yes", "no", "yes"]

@@ -41,6 +41,31 @@ def tagger_of(encoder: Any, scheme: Scheme = "BIO", stride: int = 4, tags: list[
     return Tagger(tags, (), Settings(scheme=scheme, stride=stride), encoder)
 
 
+def test_characters_are_counted_over_all_words_and_the_spaces_between(
+    encoder: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edgebert.runtime.encode.MAX_CHARACTERS", 100)
+    tagger = tagger_of(encoder(32))
+    for given in ("ann" + " " * 97, Words(("ann",) * 25), Words(("ann", *[""] * 97))):
+        assert tagger.encode(given)
+    for given in ("ann" + " " * 98, Words(("ann",) * 26), Words(("ann", *[""] * 98))):
+        with pytest.raises(TextError, match=r"the text has 10\d characters, more than 100; give it in parts"):
+            tagger.encode(given)
+
+
+@pytest.mark.parametrize(
+    ("tags", "values", "fact"),
+    [
+        (["O", *(f"B-{at}" for at in range(4096))], (), "4097 tags; expected at most 4096"),
+        (["O", "B-A"], ["O", "A"], "tag 'A' is none of the scheme BIO"),
+        (["O", "B-A"], ["B-A", "B-B"], "the tags lack 'O'"),
+    ],
+)
+def test_tags_that_no_table_can_hold_or_no_file_has_are_refused(tags: list[str], values: Any, fact: str) -> None:
+    with pytest.raises(ValueError, match=fact):
+        Tagger(tags, values, Settings(), Any)
+
+
 def scores_of(window: Encoded, blind: int = 0, first: bool = True, last: bool = True) -> Any:
     """Logits that know the names, but not the `blind` tokens next to a border inside the text."""
     scores = np.zeros((len(window.ids), len(TAGS)), dtype=np.float32)
