@@ -10,14 +10,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from edgebert.data.examples import Columns
 from edgebert.errors import BundleError, SettingsError
 from edgebert.escape import escaped, name_fault
+from edgebert.manifest_data import LARGEST, SHA256, Data, QualityEntry, check_distinct, check_filled
 from edgebert.settings import fill, required_within, within
 from edgebert.strict_json import read_json
 
@@ -30,9 +29,6 @@ TOKENIZER = "tokenizer.json"
 SELF_HASH = "manifest_sha256"
 LEADS_OUT = "a link that leads out of the bundle; copy the folder with its files in place of links"
 AGAIN = "export the bundle again or copy it again"
-LARGEST = 1 << 53
-
-SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 def path_fault(name: str) -> str:
@@ -119,7 +115,8 @@ class Choice:
     reduce_range: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse buckets out of order."""
+        """Refuse a blank provider, and buckets out of order."""
+        check_filled("provider", self.provider)
         if list(self.length_buckets) != sorted(set(self.length_buckets)):
             raise ValueError("length_buckets: expected rising token lengths")
 
@@ -171,36 +168,9 @@ class StageEntry:
     arguments: dict[str, Any]
     metrics: dict[str, Any]
 
-
-@dataclass(frozen=True)
-class UnknownLabels:
-    """Rows of a split with labels that the model does not have, and the labels with the number of rows of each."""
-
-    rows: int = required_within(0, LARGEST)
-    more: int = required_within(0, LARGEST)
-    labels: dict[str, int] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class QualityEntry:
-    """A metric on one split."""
-
-    metric: str
-    value: float | None
-    ci_low: float | None
-    ci_high: float | None
-    n: int = required_within(0, LARGEST)
-    lacks: str = ""
-    unknown_labels: UnknownLabels | None = None
-
-
-@dataclass(frozen=True)
-class Data:
-    """The data that the bundle was made from."""
-
-    columns: Columns
-    metric: str
-    label_values: tuple[str, ...] = ()
+    def __post_init__(self) -> None:
+        """Refuse a stage without a name."""
+        check_filled("stage", self.stage)
 
 
 @dataclass(frozen=True)
@@ -210,6 +180,11 @@ class BaseModel:
     source: str
     licence: str
     sha256: str
+
+    def __post_init__(self) -> None:
+        """Refuse a hash that is none."""
+        if self.sha256 and not SHA256.fullmatch(self.sha256):
+            raise ValueError(f"sha256 is {self.sha256!r:.80}; expected 64 hexadecimal digits")
 
 
 @dataclass(frozen=True)
@@ -240,10 +215,12 @@ class Manifest:
     measured_on: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Refuse labels and inputs that occur twice, and files that are opened but not listed."""
+        """Refuse a blank name, what occurs twice, and files that are opened but not listed."""
+        for name in ("name", "precision"):
+            check_filled(name, getattr(self, name))
         for name in ("labels", "inputs", "outputs"):
-            _check_distinct(name, getattr(self, name))
-        _check_distinct("files", [entry.path for entry in self.files])
+            check_distinct(name, getattr(self, name))
+        check_distinct("files", [entry.path for entry in self.files])
         if odd := [key for key, value in self.measured_on.items() if not isinstance(value, str | None)]:
             raise ValueError(f"measured_on.{odd[0]}: expected a string")
         if absent := {"input_ids", "attention_mask"} - set(self.inputs):
@@ -260,14 +237,6 @@ class Manifest:
         graphs = self.runtime.graphs.values()
         weights = [f"{path.removesuffix('.xml')}.bin" for path in graphs if path.endswith(".xml")]
         return [TOKENIZER, *graphs, *weights, *([] if self.runtime.unpadded is None else [self.runtime.unpadded])]
-
-
-def _check_distinct(name: str, values: Any) -> None:  # noqa: ANN401
-    seen: set[str] = set()
-    for value in values:
-        if value in seen:
-            raise ValueError(f"{name} holds {value!r:.60} twice")
-        seen.add(value)
 
 
 REQUIRED = (

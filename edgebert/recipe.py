@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from edgebert.data.delimited import Delimiter, Quotes
-from edgebert.data.examples import Columns
+from edgebert.data.examples import Columns, columns_fault
 from edgebert.errors import SettingsError
 from edgebert.runtime.session import CPU
 from edgebert.runtime.tasks import device_half
@@ -48,6 +48,11 @@ class DataSettings:
     quotes: Quotes = "suffix"
     max_length: int = within(128, 8, 512)
     limit: int = within(0, 0)
+
+    def __post_init__(self) -> None:
+        """Refuse columns that no row can be read by."""
+        if fault := columns_fault(self.columns()):
+            raise ValueError(fault)
 
     def columns(self) -> Columns:
         """Which columns of the files to read."""

@@ -172,7 +172,7 @@ def _expect(holds: bool, source: str, key: str, value: Any, expected: str) -> No
 
 def _check_range(field: dataclasses.Field[Any], value: Any, source: str, key: str) -> None:  # noqa: ANN401
     low, high = field.metadata.get("low"), field.metadata.get("high")
-    for item in value if isinstance(value, tuple) else (value,):
+    for item in value if isinstance(value, tuple) else () if value is None else (value,):
         endless = isinstance(item, float) and not math.isfinite(item)
         if endless or (low is not None and item < low) or (high is not None and item > high):
             raise SettingsError(f"{source}: {_key(key)} is {_shown(value)}; expected a value {_bounds(low, high)}")

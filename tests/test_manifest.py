@@ -64,6 +64,7 @@ def test_every_value_replaced_by_any_other_kind_is_read_or_refused(folder: Path)
     """About 1,500 manifests, each with its own hash right: what is wrong has to be seen in the values."""
     manifest = json.loads((folder / "manifest.json").read_text())
     del manifest[SELF_HASH]
+    manifest["head"] |= {"width": 8, "thresholds": [0.5], "tags": ["O"], "modules": ["dense"]}
     for path in filter(None, places(manifest)):
         for odd in ODD:
             changed = with_value(manifest, path, odd)
@@ -123,6 +124,38 @@ def test_a_manifest_of_many_megabytes_is_refused(folder: Path, monkeypatch: pyte
         (lambda m: {"files": [e for e in m["files"] if e["path"] != "openvino/model.bin"]}, "'openvino/model.bin'"),
         (lambda m: {"cost": [{**m["cost"][0], "rows": "many"}]}, "rows is 'many'; expected a whole number or 'n'"),
         (lambda m: {"metrics": {"te\nst": {}}}, "'metrics.te\\nst.metric'"),
+        (lambda m: {"name": " "}, "name is ' '; expected a text that is not blank"),
+        (lambda m: {"precision": ""}, "precision is ''"),
+        (lambda m: {"base_model": {**m["base_model"], "sha256": "0" * 63}}, "base_model: sha256 is '000"),
+        (lambda m: {"stages": [{**m["stages"][0], "stage": ""}]}, "stages[0]: stage is ''"),
+        (lambda m: {"head": {**m["head"], "width": 0}}, "'head.width' is 0; expected a value between 1 and"),
+        *[
+            (lambda m, entry=entry: {"data": {**m["data"], **entry}}, fact)
+            for entry, fact in (
+                ({"columns": {"text": ""}}, "data: columns: text is ''; expected the name of the column"),
+                ({"columns": {"label": "text"}}, "data: columns: label is 'text', the column of a text"),
+                ({"columns": {"text_pair": "label"}}, "data: columns: label is 'label', the column of a text"),
+                ({"columns": {"quotes": "odd"}}, "'data.columns.quotes' is 'odd'; expected one of"),
+                ({"label_values": ["a", "a"]}, "data: label_values holds 'a' twice"),
+                ({"files": {}}, "'data.files' is {}; expected a list"),
+                ({"files": [{"split": "", "file": "a", "sha256": "0" * 64}]}, "data.files[0]: split is ''"),
+                ({"files": [{"split": "train", "file": "a", "sha256": "x"}]}, "data.files[0]: sha256 is 'x'"),
+                ({"files": [{"split": "t", "file": "a", "sha256": "0" * 64, "rows": -1}]}, "rows' is -1; expected"),
+            )
+        ],
+        *[
+            (lambda m, entry=entry: {"metrics": {"test": {**m["metrics"]["test"], **entry}}}, fact)
+            for entry, fact in (
+                ({"metric": ""}, "metrics.test: metric is ''"),
+                ({"value": None}, "metrics.test: value is null, and lacks does not say why"),
+                ({"ci_low": None}, "ci_low is None and ci_high 0.75; expected two numbers, or two nulls"),
+                ({"ci_low": 0.9}, "ci_low is 0.9, above ci_high, 0.75"),
+                ({"n": 0}, "'metrics.test.n' is 0; expected a value between 1 and"),
+                ({"cut": 17}, "cut is 17; expected at most n, 16"),
+                ({"unknown_labels": {"rows": 17, "more": 0}}, "unknown_labels.rows is 17; expected at most n, 16"),
+                ({"unknown_labels": {"rows": 1, "more": 0, "labels": {"a": -1}}}, "labels has -1 rows with 'a'"),
+            )
+        ],
     ],
 )
 def test_values_that_do_not_fit_are_named(change: Callable[[Any], Any], fact: str, folder: Path) -> None:
@@ -131,6 +164,12 @@ def test_values_that_do_not_fit_are_named(change: Callable[[Any], Any], fact: st
     assert message.startswith(f"{folder / 'manifest.json'}: damaged: ")
     assert fact in message
     assert message.endswith("export the bundle again or copy it again")
+
+
+def test_a_manifest_without_a_width_is_read(folder: Path) -> None:
+    manifest = json.loads((folder / "manifest.json").read_text())
+    rewrite(folder, head={**manifest["head"], "width": None})
+    assert read_manifest(folder)["head"]["width"] is None
 
 
 @pytest.mark.parametrize(

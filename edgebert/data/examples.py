@@ -43,6 +43,15 @@ class Columns:
     quotes: Quotes = "suffix"
 
 
+def columns_fault(columns: Columns) -> str:
+    """Say why no row can be read by these columns; "" if it can."""
+    if not columns.text:
+        return "text is ''; expected the name of the column that holds the text"
+    if columns.label and columns.label in (columns.text, columns.text_pair):
+        return f"label is {columns.label!r:.60}, the column of a text; expected a column of its own, or ''"
+    return ""
+
+
 @dataclass(frozen=True)
 class Example:
     """One row: a text, perhaps a second text, perhaps what is right about it, and where it stands (lines from 1).

@@ -8,9 +8,9 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-from edgebert.data.examples import Columns, Example, read_by_first
+from edgebert.data.examples import Columns, Example, columns_fault, read_by_first
 from edgebert.data.named import OPTIONS, Named
-from edgebert.errors import MissingColumnError
+from edgebert.errors import InputError, MissingColumnError
 from edgebert.runtime.tasks import device_half
 from edgebert.settings import fill
 
@@ -26,7 +26,11 @@ def read_rows(path: Path, manifest: dict[str, Any], named: Named = USUAL) -> lis
         DataError: The file cannot be used; the message names file, line and value.
         InputError: `named` names what the file or the task does not have.
     """
-    return _read(path, manifest, namings(manifest, named), named)
+    by = namings(manifest, named)
+    faults = [columns_fault(columns) for columns in by]
+    if all(faults):
+        raise InputError(f"{path}: {faults[0]}; name others with --text-column, --label-column")
+    return _read(path, manifest, [columns for columns, fault in zip(by, faults, strict=True) if not fault], named)
 
 
 def read_texts(path: Path, manifest: dict[str, Any], named: Named = USUAL) -> list[Example]:

@@ -56,6 +56,13 @@ def test_evaluate_reads_the_columns_that_are_named(
     assert (json.loads(out)["quality"]["value"], json.loads(out)["quality"]["n"]) == (1.0, 2)
 
 
+def test_a_column_is_not_text_and_label_at_once(small: Path, tmp_path: Path, run: Run) -> None:
+    (tmp_path / "d.tsv").write_text("text\tlabel\na\tshort\n")
+    message = refused(run("evaluate", small, "--data", tmp_path / "d.tsv", "--text-column", "label"))
+    assert "label is 'label', the column of a text" in message
+    assert message.endswith("name others with --text-column, --label-column")
+
+
 @pytest.mark.parametrize(
     ("options", "says"),
     [

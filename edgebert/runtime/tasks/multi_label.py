@@ -114,6 +114,8 @@ class MultiLabel:
         self.segments: int = manifest["segments"]
         if len(self.thresholds) != len(self.labels):
             raise ValueError(f"head.thresholds has {len(self.thresholds)} entries for {len(self.labels)} labels")
+        if odd := [threshold for threshold in self.thresholds if not 0 <= threshold <= 1]:
+            raise ValueError(f"head.thresholds holds {odd[0]:g}; expected probabilities, from 0 to 1")
         self._encoder = encoder
         # A data file gives labels as the training data wrote them or as the bundle names them.
         self._numbers = {name: index for index, name in enumerate(self.labels)}

@@ -30,6 +30,12 @@ def task(segments: int = 1, thresholds: tuple[float, ...] = (0.5, 0.5, 0.5), enc
     return MultiLabel(manifest, encoder)
 
 
+@pytest.mark.parametrize("threshold", [-0.1, 1.1])
+def test_a_threshold_that_is_no_probability_is_refused(threshold: float) -> None:
+    with pytest.raises(ValueError, match=f"head.thresholds holds {threshold}; expected probabilities, from 0 to 1"):
+        task(thresholds=(0.5, threshold, 0.5))
+
+
 def decoded(*logits: float, thresholds: tuple[float, ...] = (0.5, 0.5, 0.5), truncated: bool = False) -> Labelling:
     outputs = [(np.array(logits, dtype=np.float32),)]
     return task(thresholds=thresholds).decode("a", [Encoded([], [], truncated)], outputs)
