@@ -47,7 +47,7 @@ class DataSettings:
     delimiter: Delimiter = "suffix"
     quotes: Quotes = "suffix"
     max_length: int = within(128, 8, 512)
-    limit: int = within(0, 0)
+    limit: int = within(0, 0, 1_000_000_000)
 
     def __post_init__(self) -> None:
         """Refuse columns that no row can be read by."""
@@ -65,12 +65,12 @@ class TrainSettings:
 
     epochs: float = within(3.0, 0.01, 1000)
     learning_rate: float = within(4e-5, 1e-8, 1.0)
-    batch_size: int = within(32, 1)
+    batch_size: int = within(32, 1, 4096)
     warmup_share: float = within(0.06, 0.0, 1.0)
     weight_decay: float = within(0.01, 0.0, 1.0)
-    max_grad_norm: float = within(1.0, 0.0)
-    evaluations_per_epoch: int = within(1, 1)
-    patience: int = within(0, 0)
+    max_grad_norm: float = within(1.0, 0.0, 1e9)
+    evaluations_per_epoch: int = within(1, 1, 1000)
+    patience: int = within(0, 0, 1_000_000)
     precision: Literal["auto", "bf16", "fp32"] = "auto"
 
 
@@ -85,10 +85,10 @@ class FinetuneSettings(TrainSettings):
 class DistillLoss:
     """Weights of the distillation losses; a weight of 0 leaves the loss out."""
 
-    hard: float = within(0.0, 0.0)
-    soft: float = within(1.0, 0.0)
-    hidden: float = within(1.0, 0.0)
-    relation: float = within(0.0, 0.0)
+    hard: float = within(0.0, 0.0, 1e6)
+    soft: float = within(1.0, 0.0, 1e6)
+    hidden: float = within(1.0, 0.0, 1e6)
+    relation: float = within(0.0, 0.0, 1e6)
     temperature: float = within(2.0, 0.05, 100.0)
 
     def __post_init__(self) -> None:
@@ -101,8 +101,8 @@ class DistillLoss:
 class DistillSettings(TrainSettings):
     """A student of chosen teacher layers, trained to agree with the teacher."""
 
-    layers: tuple[int, ...] = (0, 2, 5)
-    hidden_size: int = within(0, 0)
+    layers: tuple[int, ...] = within((0, 2, 5), 0, 1000)
+    hidden_size: int = within(0, 0, 65_536)
     loss: DistillLoss = field(default_factory=DistillLoss)
 
     def __post_init__(self) -> None:
@@ -118,8 +118,8 @@ class PruneSettings:
     head_sparsity: float = within(0.25, 0.0, 0.95)
     ffn_sparsity: float = within(0.25, 0.0, 0.95)
     importance: Literal["first-order", "fisher"] = "fisher"
-    samples: int = within(2048, 8)
-    ffn_multiple: int = within(32, 1)
+    samples: int = within(2048, 8, 1_000_000)
+    ffn_multiple: int = within(32, 1, 65_536)
     recover: TrainSettings = field(default_factory=lambda: TrainSettings(epochs=1.0))
     loss: DistillLoss = field(default_factory=DistillLoss)
 
@@ -132,10 +132,10 @@ class VocabularySettings:
     """
 
     corpus: tuple[str, ...] = ()
-    minimum_count: int = within(1, 1)
-    size: int = within(0, 0)
+    minimum_count: int = within(1, 1, 1_000_000_000)
+    size: int = within(0, 0, 10_000_000)
     keep: tuple[str, ...] = ()
-    rank: int = within(0, 0)
+    rank: int = within(0, 0, 65_536)
     recover: TrainSettings | None = None
     loss: DistillLoss = field(default_factory=DistillLoss)
 
@@ -158,7 +158,7 @@ class QuantizeSettings:
 
     format: Literal["profile", "dynamic", "static", "fp16", "none", "measure"] = "profile"
     embeddings: Literal["int8", "fp32"] = "int8"
-    samples: int = within(256, 8)
+    samples: int = within(256, 8, 1_000_000)
     calibration: Literal["minmax", "percentile", "entropy", "mse"] = "minmax"
     smooth: float = within(0.0, 0.0, 1.0)
     max_drop: float | None = within(None, 0.0, 1.0)
@@ -172,7 +172,7 @@ class ExportSettings:
 
     formats: tuple[Literal["onnx", "openvino"], ...] = ("onnx",)
     graph: Literal["fast", "plain"] = "fast"
-    parity_samples: int = within(64, 1)
+    parity_samples: int = within(64, 1, 1_000_000)
     stages: bool = True
     score_stages: bool = False
     baseline: bool = False

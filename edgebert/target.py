@@ -17,14 +17,14 @@ class Hardware:
     """Figures of the whole device; peaks are theoretical, a multiply and its add counted as two operations."""
 
     features: tuple[str, ...]
-    cores: int = required_within(1)
-    clock_ghz: float = required_within(0.01)
-    memory_gb: float = required_within(0.01)
-    memory_bandwidth_gb_s: float = required_within(0.01)
-    peak_fp32_gflops: float = required_within(0.01)
-    peak_int8_gops: float = required_within(0.01)
-    peak_fp16_gflops: float | None = within(None, 0.01)
-    power_w: float | None = within(None, 0.01)
+    cores: int = required_within(1, 65_536)
+    clock_ghz: float = required_within(0.01, 100)
+    memory_gb: float = required_within(0.01, 1_000_000)
+    memory_bandwidth_gb_s: float = required_within(0.01, 1_000_000)
+    peak_fp32_gflops: float = required_within(0.01, 1_000_000_000)
+    peak_int8_gops: float = required_within(0.01, 1_000_000_000)
+    peak_fp16_gflops: float | None = within(None, 0.01, 1_000_000_000)
+    power_w: float | None = within(None, 0.01, 1_000_000)
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,8 @@ class ExportChoice:
     reduce_range: bool
     runtime: Literal["onnxruntime", "openvino"]
     provider: str
-    length_buckets: tuple[int, ...]
-    intra_op_threads: int = required_within(1)
+    length_buckets: tuple[int, ...] = required_within(1, 1 << 20)
+    intra_op_threads: int = required_within(1, 1024)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,9 @@ from typing import Any
 MS = 1_000_000
 
 
+TOGETHER = {"largest": 17, "mean": 6.5}
+
+
 def case(variant: str, p50_ms: float | None = 1.0, **more: Any) -> dict[str, Any]:
     """A single-stream case at natural lengths; `more` overrides any key."""
     return {
@@ -61,7 +64,7 @@ def full() -> dict[str, Any]:
         for name, p50_ms in speed.items()
     ]
     cases += [case(name, p50_ms * at / 32, lengths=str(at)) for name, p50_ms in speed.items() for at in (16, 64)]
-    cases += [case(name, None, scenario="offline", batch=32, throughput=500.0) for name in speed]
+    cases += [case(name, None, scenario="offline", batch=32, throughput=500.0, together=TOGETHER) for name in speed]
     cases += [case(name, None, scenario="cold_start", **start) for name in speed]
     cases += [case(name, None, scenario="memory", memory=memory, arena=on) for on in (True, False) for name in speed]
     server = {"target_qps": 300.0, "achieved_qps": 290.0, "bound_ms": 50.0, "percent": 99.0}

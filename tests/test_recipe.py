@@ -124,8 +124,8 @@ def test_a_wrong_recipe_names_file_key_and_what_is_allowed(
         ("distill.layers=[2, 1]", ["distill", "[2, 1]", "rising order"]),
         ("distill.layers=[1, 1]", ["distill", "[1, 1]", "rising order"]),
         ("distill.layers=[]", ["distill", "[]", "rising order"]),
-        ("distill.layers=[-1, 2]", ["distill", "[-1, 2]", "counted from 0"]),
-        ("vocabulary.minimum_count=0", ["'vocabulary.minimum_count' is 0", "at least 1"]),
+        ("distill.layers=[-1, 2]", ["'distill.layers' is (-1, 2)", "between 0 and 1000"]),
+        ("vocabulary.minimum_count=0", ["'vocabulary.minimum_count' is 0", "between 1 and 1000000000"]),
         ("vocabulary.rank=8", ["vocabulary: rank is 8", "[vocabulary.recover]"]),
         ('vocabulary.keep=["yes", " "]', ["vocabulary: keep is ['yes', ' ']", "not blank"]),
         ("vocabulary.size=0", ["[vocabulary]", "name data.train, data.unlabelled or vocabulary.corpus"]),
@@ -185,7 +185,7 @@ def test_a_wrong_override_ends_the_command_with_2_and_one_line(
     assert main(["export", str(minimal), "--set", "data.limit=-1"]) == 2
     out, err = capsys.readouterr()
     assert out == ""
-    assert err == f"edgebert: {minimal}: 'data.limit' is -1; expected a value at least 0\n"
+    assert err == f"edgebert: {minimal}: 'data.limit' is -1; expected a value between 0 and 1000000000\n"
 
 
 def test_settings_as_a_dictionary_are_plain_json(minimal: Path) -> None:

@@ -1,6 +1,9 @@
 """TOML into frozen dataclasses: what is not meant to be there is refused, by file, key, value and what is allowed."""
 
+import dataclasses
 import os
+import typing
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -8,7 +11,11 @@ from typing import Any, Literal
 import pytest
 
 from edgebert.errors import SettingsError
+from edgebert.measure.suite import Suite
+from edgebert.recipe import Recipe
+from edgebert.runtime.tasks import device_half, task_names
 from edgebert.settings import fill, read_toml, required_within, within
+from edgebert.target import Target
 
 
 @dataclass(frozen=True)
@@ -185,3 +192,21 @@ def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "suite.toml")
     with pytest.raises(SettingsError, match="not a regular file"):
         read_toml(tmp_path / "suite.toml")
+
+
+def numbers(settings: Any, prefix: str) -> Iterator[tuple[str, Any]]:
+    """Every field that holds numbers, however deep, with its bounds."""
+    for one in dataclasses.fields(settings):
+        hint = typing.get_type_hints(settings)[one.name]
+        for kind in (hint, *typing.get_args(hint)):
+            if dataclasses.is_dataclass(kind):
+                yield from numbers(kind, f"{prefix}{one.name}.")
+            elif kind in (int, float):
+                yield f"{prefix}{one.name}", one.metadata
+
+
+def test_every_number_of_a_file_has_both_bounds() -> None:
+    halves = [device_half(task).Settings for task in task_names()]
+    found = [each for kind in (Suite, Recipe, Target, *halves) for each in numbers(kind, f"{kind.__name__}.")]
+    assert len(found) > 50
+    assert [key for key, metadata in found if None in (metadata.get("low"), metadata.get("high"))] == []

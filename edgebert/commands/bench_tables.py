@@ -15,6 +15,7 @@ from edgebert.runtime.quality import shown as shown_quality
 
 SINGLE = ("quality", "p50 ms", "p90", "95% of p90", "p99", "samples", "texts/s", "cold ms", "RSS MB", "model MB")
 SERVER = ("texts/s", "at p", "under ms", "p50 ms", "p90", "p99")
+OFFLINE = ("texts/s", "run together: mean", "largest", "allowed")
 START = ("cold ms", "95% of cold: low", "high", "import", "load", "of it hashes", "first")
 MEMORY = ("arena", "import MB", "load", "first", "steady")
 SOAK = ("texts", "p50 ms", "p90", "p99", "drift", "start MB", "end", "peak")
@@ -42,7 +43,7 @@ def _show_cases(result: Result) -> None:
     _table("memory", (*MEMORY, "GPU MB") if on_gpu else MEMORY, memory, _memory)
     _table("soak", SOAK, _of(result, "soak"), _soak)
     if not _of(result, "single_stream"):
-        _table("offline", ("texts/s",), _of(result, "offline"), lambda case: (_shown(case.throughput, 0),))
+        _table("offline", OFFLINE, _of(result, "offline"), _offline)
     for ratio in result.ratios:
         write(f"{ratio.what}: {ratio.value:.2f}x ({_interval(ratio, '.2f', f'{ratio.rounds} rounds')})")
     for difference in result.differences:
@@ -98,6 +99,12 @@ def _single(case: Case, offline: dict[str, float | None]) -> tuple[str, ...]:
 def _server(case: Case) -> tuple[str, ...]:
     server = case.server or {}
     return f"{server['target_qps']:.1f}", f"{server['percent']:g}", f"{server['bound_ms']:g}", *_latencies(case)
+
+
+def _offline(case: Case) -> tuple[str, ...]:
+    together = case.together or {}
+    sizes = (_shown(together.get("mean"), 1), _shown(together.get("largest"), 0))
+    return _shown(case.throughput, 0), *sizes, str(case.batch)
 
 
 def _start(case: Case) -> tuple[str, ...]:

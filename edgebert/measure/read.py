@@ -101,7 +101,7 @@ CASE_MAY = {
     **dict.fromkeys(("samples", "others"), NUMBER),
     **dict.fromkeys(("p50_ci", "p90_ci", "p99_ci", "throughput_ci", "cold_start_ci"), INTERVAL),
     **dict.fromkeys(("quality", "memory", "power", "server", "roofline", "outliers", "agreement", "resident"), TABLE),
-    **{"hashed": TRUTH, "hash_ms": NUMBER},
+    **{"together": TABLE, "hashed": TRUTH, "hash_ms": NUMBER},
     **{"operators": ROWS, "raw": TEXT, "role": ROLE},
 }
 ENVIRONMENT_MAY = {"flags": LIST, "versions": TEXTS, "gemm": TABLE}

@@ -91,6 +91,7 @@ OPERATOR = _table_of(op=TEXT, count=NUMBER, us=NUMBER, share=NUMBER)
 OPERATORS: Check = (_list_of(OPERATOR), "a list of operators")
 SETTINGS: Check = (_table_of(bound_ms=RATE, percent=RATE, tolerance=RATE), "an object with bound_ms")
 POWER: Check = (_table_of(joules_per_inference=RATE, source=TEXT), "an object with joules_per_inference")
+TOGETHER: Check = (_table_of(largest=SOME, mean=POSITIVE), "an object with largest and mean")
 PROCESSOR: Check = (_table_of(wall_ns=COUNT, own_ns=COUNT, busy_ns=COUNT), "an object with wall_ns")
 SPAN: Check = (lambda value: _list_of(is_count, 2)(value) and len(value) == 2, "two whole numbers")
 
@@ -123,6 +124,7 @@ ENVIRONMENT = {"versions": TEXTS}
 MAY = {
     **{"first_ns": COUNT, "null_ns": COUNTS, "gemm": _or_null(PROBE), "int8": _or_null(TEXT), "flags": WORDS},
     **{"throttled": _or_null(WORDS), "throttle_events": _or_null(COUNT), "device_memory_mb": _or_null(RATE)},
+    "together": TOGETHER,
 }
 # The outputs of a broken model, which may be NaN or infinite: they are compared, and written nowhere.
 UNBOUNDED = ("answers", "outputs")

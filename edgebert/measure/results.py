@@ -24,6 +24,9 @@ class Case:
 
     Attributes:
         role: What the variant stands for: `baseline`, `stage` or `bundle`; older results lack it.
+        batch: Most inputs that may run together: the suite's `batch_size` in the offline scenario.
+        together: What did run together there: windows of the `largest` batch and of the `mean` one. A session runs
+            together only what gains by it, so both may be smaller than `batch`; older results lack it.
         p50_ms: Geometric mean over processes of a process's median; the other percentiles, times, rates and memory
             likewise. Results that do not name their method for intervals have percentiles of all latencies together,
             and medians of the other figures.
@@ -88,6 +91,7 @@ class Case:
     resident: dict[str, float] | None = None
     hashed: bool | None = None
     hash_ms: float | None = None
+    together: dict[str, float] | None = None
 
 
 @dataclass

@@ -8,7 +8,7 @@ from edgebert.measure.read import role_of
 from edgebert.report.numbers import between, number, plain, short, times
 from edgebert.report.parts import Cell, Column, Section, Table, table
 from edgebert.report.ratios import ratio_of, shown_interval
-from edgebert.report.run import Case, Run, length_of, lengths_of
+from edgebert.report.run import Case, Run, batch_of, length_of, lengths_of
 
 VARYING = ("lengths", "batch", "threads", "target")
 
@@ -80,6 +80,7 @@ def _table(run: Run, cases: list[Case]) -> Table:
         ("p99", figure_cell("p99_ms", "p99_ci", "no interval")),
         (_gain(cases), lambda case: faster_cell(run, case)),
         ("texts/s", figure_cell("throughput", "throughput_ci")),
+        ("run together", _together_cell),
         ("server", _server_cell),
         ("cold start", figure_cell("cold_start_ms", "cold_start_ci")),
         ("of it hashes", figure_cell("hash_ms")),
@@ -99,7 +100,7 @@ def _caption(cases: list[Case], varying: list[str]) -> str:
     first = cases[0]
     same = {
         "lengths": lengths_of(first),
-        "batch": f"batch {first['batch']}",
+        "batch": batch_of(first),
         "threads": f"{first['threads']} thread{'s' * (first['threads'] != 1)}",
         "target": "" if first["target"] == "local" else f"on {first['target']}",
     }
@@ -121,6 +122,13 @@ def _resident_cell(case: Case) -> Cell | None:
     resident = case.get("resident") or {}
     start, end = (number(resident.get(key)) for key in ("start_mb", "end_mb"))
     return None if start is None or end is None else Cell(f"{start:.1f}–{end:.1f}")
+
+
+def _together_cell(case: Case) -> Cell | None:
+    """Inputs that ran in one pass of the graph: on average, and at most."""
+    together = case.get("together") or {}
+    mean, largest = (number(together.get(key)) for key in ("mean", "largest"))
+    return None if mean is None or largest is None else Cell(short(mean), f"at most {largest:,.0f}")
 
 
 def _server_cell(case: Case) -> Cell | None:

@@ -114,6 +114,11 @@ def lengths_of(case: Case) -> str:
     return "natural lengths" if case["lengths"] == "natural" else f"{case['lengths']} tokens"
 
 
+def batch_of(case: Case) -> str:
+    """How many inputs ran together, in words: of the offline scenario at most so many, for a session divides them."""
+    return f"batch {case['batch']}" if case["scenario"] != "offline" else f"batches of at most {case['batch']}"
+
+
 def defined_quality(case: Case) -> dict[str, Any]:
     """A case's quality, where it has one that says anything of its texts."""
     quality: dict[str, Any] = case.get("quality") or {}

@@ -9,7 +9,7 @@ from typing import Any
 from edgebert.report.numbers import number, plain, short, times
 from edgebert.report.parts import Tone
 from edgebert.report.ratios import difference_of, interval_of, pair_of, ratio_of, shown_interval
-from edgebert.report.run import Case, Run, defined_quality, lengths_of
+from edgebert.report.run import Case, Run, batch_of, defined_quality, lengths_of
 
 SIGNIFICANT = 0.05
 POINT = 0.01
@@ -93,7 +93,7 @@ def _verdict(run: Run, baseline: Case | None, case: Case) -> Verdict:
         clauses = [_speed(run, case), _size(baseline, case), _quality(run, baseline, case), _same(case)]
     told = [clause for clause in clauses if clause]
     ending = " and ".join(filter(None, [", ".join(told[:-1]), told[-1]])) if told else "has no figure in this result"
-    conditions = f"{lengths_of(case)}, batch {case['batch']}, {case['threads']} thread{'s' * (case['threads'] != 1)}"
+    conditions = f"{lengths_of(case)}, {batch_of(case)}, {case['threads']} thread{'s' * (case['threads'] != 1)}"
     where = "" if case["target"] == "local" else f", {case['target']}"
     stats = (_speed_stat(run, case), _latency_stat(baseline, case), *_rest(run, baseline, case))
     return Verdict(

@@ -174,7 +174,7 @@ class Model:
             BundleError: The graph gives outputs of another shape than its task reads.
         """
         results: list[Outputs] = [()] * len(encoded)
-        for chosen in self._open_session().batching.plan([len(window.ids) for window in encoded], batch_size):
+        for chosen in self.batches(encoded, batch_size):
             windows = [encoded[at] for at in chosen]
             found = self.run_encoded(windows)
             self._check_shapes(found, windows)
@@ -182,6 +182,10 @@ class Model:
             for at, row in zip(chosen, rows, strict=True):
                 results[at] = row
         return results
+
+    def batches(self, encoded: Sequence[Encoded], batch_size: int = 32) -> list[list[int]]:
+        """Positions of the windows that `outputs` runs together: at most `batch_size`, often fewer."""
+        return list(self._open_session().batching.plan([len(window.ids) for window in encoded], batch_size))
 
     def run_encoded(self, encoded: Sequence[Encoded]) -> Outputs:
         """Raw outputs of inputs that are already token ids, run as one batch.

@@ -48,6 +48,8 @@ def test_bench_measures_every_stage_beside_the_baseline(built: Path, data_dir: P
         assert set(case["memory"]) == {"import_mb", "load_mb", "first_mb", "steady_mb"}
     assert document["null_model"]["samples"] == 5 * 20
     assert [pair["n"] for pair in document["pairs"]] == [64] * 4
+    for case in document["cases"][5:]:
+        assert 1 <= case["together"]["mean"] <= case["together"]["largest"] <= case["batch"] == 8
     assert document["finished"]
     recorded = json.loads((built / "manifest.json").read_text())["metrics"]["test"]["value"]
     assert document["cases"][4]["quality"]["value"] == pytest.approx(recorded)

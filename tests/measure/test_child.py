@@ -64,6 +64,7 @@ def test_a_real_child_runs_without_an_arena_and_at_a_fixed_length(job: dict[str,
     answer = run_child(fixed)
     assert answer["texts"] > 12  # passes over twelve, until half a second is over
     assert answer["total_ns"] >= 0.5e9 > answer["first_pass_ns"]
+    assert answer["together"] == {"largest": 4, "mean": 4}
 
 
 def test_a_real_child_scores_a_file_as_the_manifest_has_it(

@@ -64,7 +64,7 @@ def test_a_raw_file_outside_the_folder_is_not_read(tmp_path: Path) -> None:
 def test_cases_stand_in_one_table_a_scenario_with_their_intervals(tmp_path: Path) -> None:
     tables = sections(tmp_path, full())["Cases"].tables
     assert [table.caption for table in tables] == [
-        *("Single stream, batch 1, 1 thread", "Offline, natural lengths, batch 32, 1 thread"),
+        *("Single stream, batch 1, 1 thread", "Offline, natural lengths, batches of at most 32, 1 thread"),
         *("Cold start, natural lengths, batch 1, 1 thread", "Memory, natural lengths, batch 1, 1 thread"),
         "Server, natural lengths, batch 1, 1 thread",
     ]
@@ -77,7 +77,7 @@ def test_cases_stand_in_one_table_a_scenario_with_their_intervals(tmp_path: Path
         *("bundle (onnxruntime)", "natural lengths", "2.00 (1.80–2.20)", "3.00", "4.00", "4.00× (3.75–4.25)"),
         *("200 (190–210)", "50.0", "10.0", "0.9000 (0.880–0.920)", "0.0200 (RAPL package-0)", "40"),
     ]
-    assert rows(tables[1])[0] == ["fp32 (onnxruntime)", "500", "50.0", "10.0", "40"]
+    assert rows(tables[1])[0] == ["fp32 (onnxruntime)", "500", "6.50 (at most 17)", "50.0", "10.0", "40"]
     memory = rows(tables[3])
     assert [row[0] for row in memory][-1] == "bundle (onnxruntime, arena off)"
     assert [row[tables[3].header.index("smaller")] for row in memory] == ["", "", "", "", "", "1.50× (1.40–1.60)"]

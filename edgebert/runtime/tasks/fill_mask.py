@@ -47,7 +47,7 @@ METRICS = {"accuracy": Metric(_found, _share)}
 class Settings:
     """How many tokens are named for every mask."""
 
-    top_k: int = within(5, 1)
+    top_k: int = within(5, 1, 100_000)
 
 
 @dataclass(frozen=True)

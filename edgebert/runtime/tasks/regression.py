@@ -15,6 +15,7 @@ from edgebert.runtime.encode import Encoded, TextEncoder
 from edgebert.runtime.model import Text, single_or_pair
 from edgebert.runtime.prediction import Prediction
 from edgebert.runtime.session import Outputs
+from edgebert.settings import within
 
 # A score at an end of the range would need an infinite output under a sigmoid.
 SMALLEST = 1e-6
@@ -33,8 +34,8 @@ class Settings:
         clip: Whether scores beyond the range become its ends.
     """
 
-    low: float = 0.0
-    high: float = 1.0
+    low: float = within(0.0, -1e9, 1e9)
+    high: float = within(1.0, -1e9, 1e9)
     output: Literal["scaled", "score"] = "scaled"
     activation: Literal["none", "sigmoid"] = "none"
     clip: bool = True

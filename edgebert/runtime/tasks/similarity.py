@@ -48,10 +48,10 @@ class Settings:
     """
 
     objective: Literal["scores", "in_batch_negatives"] = "scores"
-    low: float = 0.0
-    high: float = 1.0
+    low: float = within(0.0, -1e9, 1e9)
+    high: float = within(1.0, -1e9, 1e9)
     pooling: str = "mean"
-    widths: tuple[int, ...] = within((), 1)
+    widths: tuple[int, ...] = within((), 1, 65_536)
     normalize: bool = True
     prompts: dict[str, str] = field(default_factory=dict)
     default_prompt: str = ""

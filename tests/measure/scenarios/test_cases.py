@@ -95,8 +95,10 @@ def test_offline_counts_no_warm_up_unless_it_is_long(
         if len(given) == 10:
             clock.now_ns += next(passes) * MS
 
+    monkeypatch.setattr(offline, "_together", lambda *given: {"largest": 4, "mean": 2.5})
     job = {"batch_size": 4, "length": 0, "texts": [f"text {at}" for at in range(10)]}
     found = offline.work(model, job, print)
+    assert found.pop("together") == {"largest": 4, "mean": 2.5}
     assert found == {"texts": texts, "total_ns": total_ms * MS, "first_pass_ns": pass_ms[0] * MS}
 
 

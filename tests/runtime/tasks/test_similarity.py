@@ -247,7 +247,7 @@ def test_a_search_that_cannot_be_is_refused(corpus: Any, k: int, says: str, mode
         ({"low": 1.0}, "head: low is 1.0, high is 1.0; expected low below high"),
         ({"widths": [64, 32]}, "head: widths [64, 32]: expected rising order, each once"),
         ({"widths": [64, 64]}, "head: widths [64, 64]: expected rising order, each once"),
-        ({"widths": [0]}, "'head.widths' is (0,); expected a value at least 1"),
+        ({"widths": [0]}, "'head.widths' is (0,); expected a value between 1 and 65536"),
         (
             {"pooling": "cls+median"},
             "head: pooling 'cls+median': expected one of mean, cls, max, mean_sqrt_len_tokens, weightedmean, "
@@ -255,7 +255,7 @@ def test_a_search_that_cannot_be_is_refused(corpus: Any, k: int, says: str, mode
         ),
         ({"default_prompt": "query"}, "head: default_prompt 'query' is not among prompts; name one of them"),
         ({"objective": "triplets"}, "'head.objective' is 'triplets'; expected one of 'scores', 'in_batch_negatives'"),
-        ({"high": math.inf}, "'head.high' is inf; expected a value that is finite"),
+        ({"high": math.inf}, "'head.high' is inf; expected a value between -1000000000.0 and 1000000000.0"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(table: dict[str, Any], fact: str) -> None:
