@@ -18,7 +18,7 @@ from edgebert.data.unknown import check_labels, note_of, unknown_labels
 from edgebert.errors import InputError, RunError
 from edgebert.measure.agreement import agree
 from edgebert.measure.bench import Workload, bench, read_workload
-from edgebert.measure.fitting import check_fits, naming
+from edgebert.measure.fitting import check_fits, check_one_task, naming
 from edgebert.measure.gate import describe, judge, read_gate, warnings
 from edgebert.measure.progress import Terminal
 from edgebert.measure.results import Result
@@ -46,9 +46,10 @@ def run(arguments: argparse.Namespace) -> int:
     named = named_columns(arguments)
     if not arguments.data:
         named.refuse(tuple(OPTIONS), "no --data is given")
+    variants = variants_of(bundles, find_baseline(bundles[0], arguments.baseline), arguments.stages, suite)
+    check_one_task(manifest, variants)
     with naming(bundles[0]) if len(bundles) > 1 else nullcontext():
         workload = read_workload(Path(arguments.data), manifest, bundles[0], named) if arguments.data else None
-    variants = variants_of(bundles, find_baseline(bundles[0], arguments.baseline), arguments.stages, suite)
     if workload:
         check_fits(workload, manifest, variants)
         _check_labels(workload, variants, arguments.strict_labels)

@@ -8,13 +8,34 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from edgebert.data.examples import listed
 from edgebert.errors import DataError, InputError
 from edgebert.measure.bench import Workload, read_workload
 from edgebert.measure.variants import Variant
 from edgebert.runtime.rows import data_file
+from edgebert.runtime.tasks import device_half
 
 # What decides how a bundle reads a file and encodes its texts, beside its tokenizer.
 READING = ("task", "segments", "max_length", "labels", "head", "data")
+REMEDIES = {
+    "baseline": "give --baseline one that the bundle was made from",
+    "stage": "leave --stages out",
+    "bundle": "bench bundles of one task at a time",
+}
+
+
+def check_one_task(manifest: dict[str, Any], variants: Sequence[Variant]) -> None:
+    """Refuse variants of another task than the first bundle's: what they compute compares with nothing.
+
+    Raises:
+        InputError: A variant has another task; names both.
+    """
+    for variant in variants:
+        if (task := variant.manifest["task"]) != manifest["task"]:
+            raise InputError(
+                f"{variant.folder}: its task is {task}, that of {manifest['name']} is {manifest['task']}; "
+                f"{REMEDIES[variant.role]}"
+            )
 
 
 def check_fits(workload: Workload, manifest: dict[str, Any], variants: Sequence[Variant]) -> None:
@@ -26,18 +47,14 @@ def check_fits(workload: Workload, manifest: dict[str, Any], variants: Sequence[
         variants: Everything that is to be measured.
 
     Raises:
-        InputError: A bundle has another task.
+        InputError: Answers of a bundle compare with nothing: it has other labels or scores.
         DataError: A bundle lacks a column, reads other texts, or cannot encode one; names bundle and column.
     """
     seen = {_reading(manifest)}
     for variant in variants:
-        found = variant.manifest
-        if found["task"] != manifest["task"]:
-            raise InputError(
-                f"{variant.folder}: its task is {found['task']}, that of {manifest['name']} is {manifest['task']}; "
-                "bench bundles of one task at a time"
-            )
-        if (reading := _reading(found)) not in seen:
+        if workload.examples[0].label is not None:
+            _check_comparable(manifest, variant)
+        if (reading := _reading(variant.manifest)) not in seen:
             _check_same(workload, manifest, variant)
             seen.add(reading)
 
@@ -49,6 +66,30 @@ def naming(folder: Path) -> Iterator[None]:
         yield
     except DataError as error:
         raise DataError(f"{folder}: {error}") from None
+
+
+def _check_comparable(manifest: dict[str, Any], variant: Variant) -> None:
+    """Refuse a variant whose quality on labelled text says nothing beside the first bundle's.
+
+    A baseline has the very labels of the first bundle, another bundle at least one of them; scores have one range.
+    """
+    name, own, first = manifest["name"], set(variant.manifest["labels"]), set(manifest["labels"])
+    if own != first and (variant.role == "baseline" or not own & first):
+        raise InputError(
+            f"{variant.folder}: its labels are {listed(variant.manifest['labels'])}, those of {name} are "
+            f"{listed(manifest['labels'])}; their quality does not compare, {REMEDIES[variant.role]}"
+        )
+    if (range_ := _range(variant.manifest)) != _range(manifest):
+        raise InputError(
+            f"{variant.folder}: its scores are {range_}, those of {name} {_range(manifest)}; "
+            f"their quality does not compare, {REMEDIES[variant.role]}"
+        )
+
+
+def _range(manifest: dict[str, Any]) -> str:
+    """The range of a task's scores; "" if it gives none."""
+    settings = device_half(manifest["task"]).Settings(**manifest["head"]["settings"])
+    return f"{settings.low:g} to {settings.high:g}" if hasattr(settings, "low") else ""
 
 
 def _check_same(workload: Workload, manifest: dict[str, Any], variant: Variant) -> None:

@@ -64,6 +64,33 @@ def test_another_task(tmp_path: Path, message: Any) -> None:
     assert message(first, second, "text\tlabel\na\tshort\n") == told
 
 
+@pytest.mark.parametrize("more", [[], ["--data", "d.tsv"]])
+def test_a_baseline_of_another_task(more: list[str], tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "d.tsv").write_text("text\tlabel\na\tshort\n")
+    bundle, baseline = write_small_bundle(tmp_path / "a", name="first"), write_small_bundle(tmp_path / "fp32")
+    change(baseline, task="multi-label", head={"settings": {}, "thresholds": [0.5, 0.5]})
+    assert refused(run("bench", bundle, "--baseline", baseline, *more)) == (
+        f"{baseline}: its task is multi-label, that of first is text-classification; "
+        "give --baseline one that the bundle was made from"
+    )
+    assert not (tmp_path / "a.bench").exists()
+
+
+@pytest.mark.parametrize("which", ["baseline", "second"])
+def test_labels_that_have_nothing_in_common(which: str, tmp_path: Path, run: Run) -> None:
+    (tmp_path / "d.tsv").write_text("text\tlabel\na\tshort\n")
+    folders = {name: write_small_bundle(tmp_path / name, name=name) for name in ("first", "second", "baseline")}
+    change(folders[which], labels=["LABEL_0", "LABEL_1"])
+    given = (folders["first"], folders["second"], "--baseline", folders["baseline"], "--data", tmp_path / "d.tsv")
+    told = refused(run("bench", *given))
+    assert told.startswith(
+        f"{folders[which]}: its labels are LABEL_0, LABEL_1, those of first are short, long; "
+        "their quality does not compare, "
+    )
+    assert not (tmp_path / "first.bench").exists()
+
+
 def test_a_label_that_the_second_bundle_lacks_where_that_is_refused(tmp_path: Path, message: Any) -> None:
     first, second = write_small_bundle(tmp_path / "a"), write_small_bundle(tmp_path / "b")
     change(second, labels=["long", "other"])

@@ -130,10 +130,10 @@ def test_a_number_that_json_does_not_have_is_told_with_its_line(value: str, tmp_
         ({"low": 2}, "head: low is 2.0, high is 1.0; expected low below high"),
         (
             {"low": -1e308, "high": 1e308},
-            "head: low is -1e+308, high is 1e+308; expected a range that a double can state",
+            "'head.low' is -1e+308; expected a value between -1000000000.0 and 1000000000.0",
         ),
-        ({"high": math.inf}, "'head.high' is inf; expected a value that is finite"),
-        ({"low": math.nan}, "'head.low' is nan; expected a value that is finite"),
+        ({"high": math.inf}, "'head.high' is inf; expected a value between -1000000000.0 and 1000000000.0"),
+        ({"low": math.nan}, "'head.low' is nan; expected a value between -1000000000.0 and 1000000000.0"),
         ({"output": "logit"}, "'head.output' is 'logit'; expected one of 'scaled', 'score'"),
     ],
 )
