@@ -15,14 +15,15 @@ from mkdocs.structure.pages import Page
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT)]  # the pages describe this checkout, wherever edgebert is installed from
 
-from docs.generate import recorded  # noqa: E402
+from docs.generate import keys, recorded  # noqa: E402
 from docs.generate.chart import chart  # noqa: E402
 from docs.generate.pages import decisions, findings, models  # noqa: E402
-from docs.generate.settings import command_line, comments, settings_page  # noqa: E402
+from docs.generate.settings import command_line, comments, heads, settings_page  # noqa: E402
 from edgebert.measure.suite import Suite  # noqa: E402
 from edgebert.recipe import Recipe  # noqa: E402
 from edgebert.target import Target  # noqa: E402
 
+EXPORT = ROOT / "export"
 # Files outside docs/, and the place of each in the site.
 OUTSIDE = {
     "README.md": "index.md",
@@ -36,9 +37,11 @@ MADE: dict[str, Callable[[], str]] = {
     "findings.md": findings,
     "decisions/index.md": decisions,
     "reference/command-line.md": command_line,
-    "reference/recipe.md": lambda: settings_page("Recipe", Recipe, comments(ROOT / "export")),
-    "reference/profile.md": lambda: settings_page("Hardware profile", Target, comments(ROOT / "profiles")),
-    "reference/suite.md": lambda: settings_page("Benchmark suite", Suite, comments(ROOT / "bench" / "suites")),
+    "reference/recipe.md": lambda: (
+        settings_page("Recipe", Recipe, comments(EXPORT, "text-classification.toml") | keys.RECIPE) + heads(EXPORT)
+    ),
+    "reference/profile.md": lambda: settings_page("Hardware profile", Target, keys.PROFILE),
+    "reference/suite.md": lambda: settings_page("Benchmark suite", Suite, comments(ROOT / "bench/suites") | keys.SUITE),
 }
 LINK = re.compile(r"\]\((?!https?:|#)([^)#\s]+)")
 MARKER = re.compile(r"<!-- made: (.+?) -->")

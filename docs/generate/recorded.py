@@ -102,8 +102,9 @@ def made(marker: str) -> str:
 
 
 def words(page: str) -> str:
-    """A page's name as a heading."""
-    return "BERT-base's shape" if page == "bert-base" else page.replace("-", " ").capitalize()
+    """A page's title."""
+    title = (ROOT / "docs" / "results" / "tasks" / f"{page}.md").read_text(encoding="utf-8").partition("\n")[0]
+    return title.removeprefix("# ")
 
 
 def group(title: str, chosen: list[Run]) -> str:

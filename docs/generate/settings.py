@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from edgebert import cli
+from edgebert.runtime.tasks import device_half, task_names
 
 
 def command_line() -> str:
@@ -37,16 +38,31 @@ def block(parser: argparse.ArgumentParser) -> str:
     return f"```text\n{out.getvalue().rstrip()}\n```\n\n"
 
 
-def comments(folder: Path) -> dict[str, str]:
+def comments(folder: Path, files: str = "*.toml") -> dict[str, str]:
     """The comment on each dotted key in the TOML files of a folder; text-classification.toml's comes first."""
     found: dict[str, str] = {}
-    for path in sorted(folder.glob("*.toml"), key=lambda path: (path.stem != "text-classification", path.name)):
-        table = ""
-        for line in path.read_text(encoding="utf-8").splitlines():
-            if header := re.match(r"#?\s*\[([a-z_.]+)\]", line):
-                table = f"{header[1]}."
-            if entry := re.match(r"#?\s*([a-z_]+)\s*=\s*[^#]*#\s*(.+)", line):
-                found.setdefault(table + entry[1], entry[2].strip())
+    for path in sorted(folder.glob(files), key=lambda path: (path.stem != "text-classification", path.name)):
+        found = file_comments(path) | found
+    return found
+
+
+def file_comments(path: Path) -> dict[str, str]:
+    """The comment on each dotted key of a TOML file; one that goes on is indented, in the next line or behind it."""
+    found: dict[str, str] = {}
+    table = key = ""
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if header := re.match(r"(?:# )?\[([a-z_.]+)\]\s*(?:#|$)", line):
+            table = f"{header[1]}."
+        # A key that is switched off stands behind "# ".
+        code, mark, comment = re.sub(r"^# (?=[a-z_]+ = )", "", line).partition("#")
+        entry = re.match(r"([a-z_]+)\s*=", code)
+        if entry and mark and not comment.startswith("   "):
+            key = table + entry[1]
+            found[key] = comment.strip()
+        elif key and mark and (entry or code.isspace()):
+            found[key] += f" {comment.strip()}"
+        elif not mark or not code.isspace():
+            key = ""
     return found
 
 
@@ -55,23 +71,58 @@ def settings_page(title: str, settings: type, said: dict[str, str]) -> str:
     return f"# {title}\n\n" + "".join(tables(settings, "", said))
 
 
+def heads(recipes: Path) -> str:
+    """A table for the `[head]` of each task, with the comments of its recipe."""
+    parts = ["## `[head]`, by task\n\n"]
+    for task in task_names():
+        said = comments(recipes, f"{task}.toml")
+        table = tables(device_half(task).Settings, "head.", said)[0].split("\n\n", 1)[1]
+        parts.append(f"### {task}\n\n{table}")
+    return "".join(parts)
+
+
 def tables(settings: Any, prefix: str, said: dict[str, str]) -> list[str]:  # noqa: ANN401
     """The table of a dataclass, and those of the dataclasses in its fields."""
     hints = typing.get_type_hints(settings)
     heading = f"## `[{prefix.rstrip('.')}]`" if prefix else "## Top level"
-    rows, inner = [], []
+    rows, inner, stated = [], [], attributes(settings)
     for field in dataclasses.fields(settings):
         key = prefix + field.name
         nested = next((one for one in (hints[field.name], *typing.get_args(hints[field.name])) if is_table(one)), None)
         if nested is not None:
             inner += tables(nested, f"{key}.", said)
             continue
-        cells = (f"`{field.name}`", kind(hints[field.name]), default(field), bounds(field), said.get(key, ""))
+        cells = (
+            f"`{field.name}`",
+            kind(hints[field.name]),
+            default(field),
+            bounds(field),
+            stated.get(field.name) or said.get(key, said.get(f"*.{field.name}", "")),
+        )
         rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n")
-    text = f"{heading}\n\n{inspect.cleandoc(settings.__doc__ or '')}\n\n"
+    about = inspect.cleandoc(settings.__doc__ or "").split("\n\nAttributes:")[0]
+    text = f"{heading}\n\n{about}\n\n"
     if rows:
         text += "| key | type | default | from, to | comment |\n|---|---|---|---|---|\n" + "".join(rows) + "\n"
     return [text, *inner]
+
+
+def attributes(settings: type) -> dict[str, str]:
+    """What a dataclass's docstring says of its attributes."""
+    section = inspect.cleandoc(settings.__doc__ or "").partition("\n\nAttributes:\n")[2]
+    found = re.findall(r"^ {4}(\w+): (.+(?:\n {8}.+)*)", section, re.MULTILINE)
+    return {name: " ".join(text.split()) for name, text in found}
+
+
+def names(settings: Any, prefix: str = "") -> list[str]:  # noqa: ANN401
+    """Every dotted key of a dataclass of settings."""
+    hints, found = typing.get_type_hints(settings), []
+    for field in dataclasses.fields(settings):
+        found.append(prefix + field.name)
+        for one in (hints[field.name], *typing.get_args(hints[field.name])):
+            if is_table(one):
+                found += names(one, f"{prefix}{field.name}.")
+    return found
 
 
 def is_table(hint: Any) -> bool:  # noqa: ANN401

@@ -8,8 +8,11 @@ from xml.etree import ElementTree
 import pytest
 from documents.pages import ROOT
 
-from docs.generate import chart, pages, recorded, settings
+from docs.generate import chart, keys, pages, recorded, settings
+from edgebert.measure.suite import Suite
 from edgebert.recipe import Recipe
+from edgebert.runtime.tasks import task_names
+from edgebert.target import Target
 
 TROUBLE = (ROOT / "docs" / "guides" / "troubleshooting.md").read_text(encoding="utf-8")
 # The first cell of a row, where it quotes a message.
@@ -80,5 +83,23 @@ def test_models_and_recipe_pages_come_from_the_code() -> None:
         "| MobileBERT | `mobilebert` | `token_type_ids` | fewer layers | no: transformers' own graph |"
         in pages.models()
     )
-    page = settings.settings_page("Recipe", Recipe, settings.comments(ROOT / "export"))
-    assert "| `max_length` | whole number | `128` | 8 to 512 | tokens; 8 to 512 |" in page
+    page = settings.settings_page(
+        "Recipe", Recipe, settings.comments(ROOT / "export", "text-classification.toml") | keys.RECIPE
+    )
+    assert "| `limit` | whole number | `0` |" in page
+    assert "| `max_length` | whole number | `128` | 8 to 512 | tokens of one text, or of one window |" in page
+    heads = settings.heads(ROOT / "export")
+    assert "| `top_k` | whole number | `5` |" in heads
+    assert all(f"### {task}\n" in heads for task in task_names())
+
+
+@pytest.mark.parametrize(
+    ("described", "said"),
+    [(Recipe, keys.RECIPE), (Target, keys.PROFILE), (Suite, keys.SUITE)],
+    ids=lambda one: str(one),
+)
+def test_no_key_is_described_that_does_not_exist(described: type, said: dict[str, str]) -> None:
+    names = set(settings.names(described))
+    ends = {name.rpartition(".")[2] for name in names}
+    assert {key for key in said if not key.startswith("*.")} <= names
+    assert {key.removeprefix("*.") for key in said if key.startswith("*.")} <= ends
