@@ -75,6 +75,8 @@ def load(path: str | Path, *, runtime: str | None = None, threads: int | None = 
         SaturationWarning: The bundle's INT8 sums saturate on this CPU; once a process for a bundle.
 
     Raises:
+        TypeError: `path` is no path.
+        InputError: `runtime` or `threads` is no value that they take.
         BundleError: A file is missing, truncated or altered, or the bundle has no graph for that runtime.
         MissingDependencyError: The runtime is not installed.
 
@@ -86,7 +88,7 @@ def load(path: str | Path, *, runtime: str | None = None, threads: int | None = 
     """
     from edgebert.runtime.load import load_bundle
 
-    return load_bundle(Path(path), runtime, threads, verify)
+    return load_bundle(_path(path, "path"), runtime, threads, verify)
 
 
 def evaluate(model: Model, data: str | Path, *, strict_labels: bool = False) -> dict[str, Quality]:
@@ -101,6 +103,7 @@ def evaluate(model: Model, data: str | Path, *, strict_labels: bool = False) -> 
         UnknownLabelWarning: The file has such labels; says which, and in how many rows.
 
     Raises:
+        TypeError: `model` is no opened bundle, or `data` is no path.
         DataError: The file cannot be used, or holds a text that cannot be answered; says where.
     """
     import warnings
@@ -109,10 +112,26 @@ def evaluate(model: Model, data: str | Path, *, strict_labels: bool = False) -> 
     from edgebert.runtime.quality import evaluate_all
     from edgebert.runtime.rows import read_rows
 
-    rows = read_rows(Path(data), model.manifest)
+    if not hasattr(model, "manifest"):
+        raise TypeError(f"model is {type(model).__name__} {model!r:.40}; give what edgebert.load returns")
+    rows = read_rows(_path(data, "data"), model.manifest)
     unknown = unknown_labels(model.task, rows)
     if strict_labels:
         check_labels(unknown, model.task, "mend the file, or leave strict_labels out to count them as wrong")
     if unknown.rows:
         warnings.warn(f"{data}: {unknown}; they count as wrong", UnknownLabelWarning, stacklevel=2)
     return evaluate_all(model, rows)
+
+
+def _path(value: str | Path, what: str) -> Path:
+    """Return a path, or say what was given in its place; an empty one would be the current folder.
+
+    Raises:
+        TypeError: Neither a string nor a path.
+        InputError: It is empty.
+    """
+    if not isinstance(value, str | os.PathLike) or not isinstance(os.fspath(value), str):
+        raise TypeError(f"{what} is {type(value).__name__} {value!r:.40}; give a str or a pathlib.Path")
+    if not os.fspath(value).strip():
+        raise InputError(f"{what} is {value!r}; give the name of a file or folder")
+    return Path(value)

@@ -22,7 +22,7 @@ __all__ = ["MANIFEST", "read_manifest"]
 
 UNWRITABLE = (
     *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT),
-    *(errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ELOOP),
+    *(errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ELOOP, errno.ENAMETOOLONG),
 )
 
 
@@ -180,9 +180,36 @@ def check_folder(folder: Path, option: str = "--out") -> None:
     Raises:
         DiskError: It cannot, or it is a file.
     """
-    if folder.is_file():
+    if os.path.isfile(folder):
         raise DiskError(f"{folder.resolve()}: a file, not a folder; give another {option}")
     check_writable(folder, option)
+
+
+def check_outside(place: Path, option: str = "--out", is_replaced: bool = False) -> None:
+    """Refuse to write into a bundle, whose files stay as they were exported.
+
+    Raises:
+        DiskError: The place lies in a bundle, or is one and is not to be replaced as a whole.
+    """
+    resolved = place.resolve()
+    for folder in (*([] if is_replaced else [resolved]), *resolved.parents):
+        if is_ours(folder):
+            raise DiskError(f"{place}: is or lies in the bundle {folder}, which stays as it is; give another {option}")
+
+
+def check_name(place: Path, ending: str, option: str = "--out") -> None:
+    """Find out whether the file system takes the longest name that is made of a place's.
+
+    Raises:
+        DiskError: It does not.
+    """
+    try:
+        os.lstat(place.with_name(f".{place.name}{ending}"))
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise DiskError(
+                f"{place}: the name is too long for the files beside it, which end in {ending}; give a shorter {option}"
+            ) from None
 
 
 def check_no_link(folder: Path) -> None:
@@ -204,6 +231,8 @@ def check_writable(place: Path, option: str = "--out") -> None:
     place = place.resolve()
     with disk_errors(place, option):
         place.parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            os.lstat(place)
         # A probe may be removed at any time, so one of a killed run goes whatever its age.
         with new_file_beside(place, ".probe", 0) as (_, descriptor), os.fdopen(descriptor, "wb") as probe:
             probe.write(b"edgebert")

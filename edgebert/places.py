@@ -8,9 +8,13 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
+from edgebert.bundle import check_name, check_outside
 from edgebert.errors import DiskError, SettingsError
+from edgebert.lock import ENDING
 
 STAGE = re.compile(r"[a-z0-9-]+-[0-9a-f]{16}(?:\.partial)?")
+# What is added to a bundle's name beside it: the lock of the default --work; the other names are shorter.
+LONGEST = f".work{ENDING}"
 FINISHED = re.compile(r"finished-[0-9a-f]{16}\.json")
 
 
@@ -26,13 +30,16 @@ def check_places(out: Path, work: Path, source: str, data_dir: Path, files: Iter
 
     Raises:
         SettingsError: One of the first two is the root, or is or holds one of the others.
-        DiskError: A link, a file or a folder in `work` has a name that is needed.
+        DiskError: One of the first two lies in a bundle, or its name is too long for what is written beside it; or a
+            link, a file or a folder in `work` has a name that is needed.
     """
     read_files = [file for file in files if os.path.lexists(file)]
     for option, folder in (("--out", out), ("--work", work)):
         resolved = folder.resolve()
         if resolved == resolved.parent:
             raise SettingsError(f"{option} is {folder}, the root of all folders; give a folder in it")
+        check_name(folder, LONGEST, option)
+        check_outside(folder, option, is_replaced=True)
         for what, read in (("checkpoint", source), ("data", str(data_dir))):
             if os.path.isdir(read) and Path(read).resolve().is_relative_to(resolved):
                 raise SettingsError(f"{option} {folder} is or holds the {what} folder {read}; give another {option}")

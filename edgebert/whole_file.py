@@ -32,7 +32,7 @@ def new_file_beside(path: Path, ending: str, stale_seconds: float = STALE_SECOND
     Raises:
         OSError: The folder cannot be written.
     """
-    beginning = f".{path.name[:64]}."
+    beginning = f".{os.fsencode(path.name)[:64].decode(errors='ignore')}."
     _remove_stale(path.parent, re.compile(f"{re.escape(beginning)}[0-9a-f]{{16}}{re.escape(ending)}"), stale_seconds)
     temporary = path.with_name(f"{beginning}{secrets.token_hex(8)}{ending}")
     descriptor = os.open(temporary, NEW, 0o666)

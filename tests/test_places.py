@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from small_bundle import write_small_bundle
 
 from edgebert.bundle import check_replaceable
 from edgebert.cli import main
@@ -104,3 +105,23 @@ def test_a_folder_that_holds_a_file_which_is_read(option: str, refused: Refused,
         f"edgebert: {option} {tmp_path / 'place'} holds {tmp_path / 'place' / 'train.tsv'}, which the export reads; "
         f"give another {option}"
     )
+
+
+@pytest.mark.parametrize("option", ["--out", "--work"])
+def test_a_name_that_is_too_long_for_what_stands_beside_it(option: str, refused: Refused, tmp_path: Path) -> None:
+    told = refused(option, tmp_path / ("n" * 240))
+    assert told.endswith(
+        f": the name is too long for the files beside it, which end in .work.edgebert-lock; give a shorter {option}"
+    )
+    assert not (tmp_path / "work").exists()
+
+
+@pytest.mark.parametrize("option", ["--out", "--work"])
+def test_a_folder_in_a_bundle(option: str, refused: Refused, tmp_path: Path) -> None:
+    bundle = write_small_bundle(tmp_path / "b")
+    before = sorted(bundle.rglob("*"))
+    told = refused(option, bundle / "deep" / "new")
+    assert told == (
+        f"edgebert: {bundle}/deep/new: is or lies in the bundle {bundle}, which stays as it is; give another {option}"
+    )
+    assert sorted(bundle.rglob("*")) == before

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
-from edgebert.bundle import check_folder
+from edgebert.bundle import check_folder, check_outside
 from edgebert.commands.bench_details import add_details, show_details
 from edgebert.commands.bench_tables import show
 from edgebert.commands.output import named_columns, note, write_json
@@ -24,7 +24,7 @@ from edgebert.measure.progress import Terminal
 from edgebert.measure.results import Result
 from edgebert.measure.suite import Suite, read_suite
 from edgebert.measure.targets import open_target
-from edgebert.measure.variants import Variant, find_baseline, variants_of
+from edgebert.measure.variants import Variant, check_names, find_baseline, variants_of
 from edgebert.runtime.contract import read_bundle
 from edgebert.runtime.rows import read_texts
 from edgebert.runtime.tasks import device_half
@@ -54,7 +54,9 @@ def run(arguments: argparse.Namespace) -> int:
         check_fits(workload, manifest, variants)
         _check_labels(workload, variants, arguments.strict_labels)
     out = Path(arguments.out) if arguments.out else bundles[0].with_name(bundles[0].name + ".bench")
+    check_outside(out)
     check_folder(out)
+    check_names(variants)
     terminal = Terminal()
     with _ended_like_ctrl_c():
         try:

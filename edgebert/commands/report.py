@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 
-from edgebert.bundle import check_writable, disk_errors
+from edgebert.bundle import check_outside, check_writable, disk_errors
 from edgebert.commands.output import note, write, write_json
 from edgebert.errors import InputError, MissingDependencyError
 from edgebert.report import csv_table, markdown
@@ -19,10 +20,12 @@ FORMATS = (".html", ".md", ".csv")
 def run(arguments: argparse.Namespace) -> int:
     """Read every result, then write the report whole or not at all."""
     out = None if arguments.out == "-" else Path(arguments.out)
-    if out and (out.suffix not in FORMATS or out.is_dir()):
+    if out and (out.suffix not in FORMATS or os.path.isdir(out)):
         raise InputError(f"--out {out}: not a file ending in {', '.join(FORMATS)}; give such a name, or - for Markdown")
     if arguments.json and not out:
         raise InputError("--json and --out -: both would go to stdout; give --out a file")
+    if out:
+        check_outside(out)
     runs = read_runs([Path(path) for path in arguments.result])
     page = make_page(runs)
     if not out:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,8 @@ from edgebert.runtime.contract import read_bundle
 
 Role = Literal["baseline", "stage", "bundle"]
 BASELINE = "fp32"
+# A file's name has 255; raw samples add scenario, lengths, arena and an ending.
+MAX_NAME_BYTES = 190
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,20 @@ def variants_of(bundles: Sequence[Path], baseline: Path, stages: bool, suite: Su
     return variants
 
 
+def check_names(variants: Sequence[Variant]) -> None:
+    """Refuse bundles whose names are too long for the files of raw samples, which are called after them.
+
+    Raises:
+        BundleError: Names the bundle.
+    """
+    for variant in variants:
+        if len(os.fsencode(variant.name)) > MAX_NAME_BYTES:
+            raise BundleError(
+                f"{variant.folder}: its name is too long for the files of raw samples; bench it alone, or rename the "
+                f"folder to at most {MAX_NAME_BYTES} bytes"
+            )
+
+
 def stage_folders(folder: Path) -> list[Path]:
     """Bundles of the stages before a bundle, in order.
 
@@ -69,7 +86,7 @@ def stage_folders(folder: Path) -> list[Path]:
         BundleError: There are none.
     """
     root = _beside(folder)
-    found = sorted(path for path in root.glob("[0-9]-*") if path.is_dir())
+    found = sorted(path for path in root.glob("[0-9]-*") if path.is_dir()) if os.path.isdir(root) else []
     if not found:
         raise BundleError(f"{root}: no stage bundles; export with export.stages = true")
     return found
@@ -81,11 +98,11 @@ def find_baseline(folder: Path, given: str | None) -> Path:
     Raises:
         BundleError: None is given, inside the bundle or beside it; or the one given is not full precision.
     """
-    if given and not Path(given).is_dir():
+    if given and not os.path.isdir(given):
         raise BundleError(f"{given}: no such folder; give --baseline a full-precision bundle")
     candidates = [Path(given)] if given else [folder / "baseline", _beside(folder) / "0-baseline"]
     for candidate in candidates:
-        if candidate.is_dir():
+        if os.path.isdir(candidate):  # unlike Path's, it takes a name that is too long as one that is not there
             if candidate.parent == folder and leads_out(candidate, folder):
                 raise BundleError(f"{candidate}: a link that leads out of the bundle; name its folder by --baseline")
             precision = read_manifest(candidate)["precision"]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from edgebert.errors import InputError
 from edgebert.measure.read import RESULT, read_result, role_of
 from edgebert.measure.statistics import EARLIER_METHOD
 from edgebert.measure.variants import Role
@@ -101,10 +102,13 @@ def read_runs(paths: Sequence[Path]) -> list[Run]:
     """Read results, each named by the shortest end of its path that tells it apart.
 
     Raises:
-        InputError: A file that cannot be used; the message names it.
+        InputError: A file that cannot be used, or one run given twice; the message names it.
     """
     files = [path / RESULT if path.is_dir() else path for path in paths]
     documents = [read_result(file) for file in files]
+    for at, document in enumerate(documents):
+        if (first := documents.index(document)) < at:
+            raise InputError(f"{files[at]}: the same run as {files[first]}; give it once, for it is one measurement")
     named = zip(_labels(files), documents, files, strict=True)
     return [Run(label, document, file.parent) for label, document, file in named]
 

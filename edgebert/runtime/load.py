@@ -29,6 +29,8 @@ def load_bundle(
     provider: Provider | None = None,
 ) -> Model:
     """Open a bundle; see `edgebert.load`. `arena` and a provider in place of the profile's are ONNX Runtime's alone."""
+    if runtime is not None and not (isinstance(runtime, str) and runtime):
+        raise InputError(f"runtime is {runtime!r:.40}; give onnxruntime or openvino, or leave it out")
     manifest = read_manifest(path)
     check_files(path, manifest, hashes=verify)
     make_task(path, manifest, None)

@@ -160,19 +160,24 @@ class Model:
         """Raw outputs of the graph for every window of every text, in order.
 
         Raises:
-            TextError: A single string instead of a list, or a text that the task does not take.
+            InputError: `batch_size` is below 1.
+            TextError: Something else than several texts, or a text that the task does not take.
         """
-        if isinstance(texts, str):
-            raise TextError(f"the str {texts!r:.40} was given; give a list of texts")
         texts = as_list(texts)
+        if isinstance(texts, str | bytes | bytearray | Mapping) or not isinstance(texts, Iterable):
+            raise TextError(f"the {type(texts).__name__} {texts!r:.40} was given; give a list of texts")
+        texts = list(texts)
         return self.outputs([window for several in self._windows(texts) for window in several], batch_size)
 
     def outputs(self, encoded: Sequence[Encoded], batch_size: int = 32) -> list[Outputs]:
         """Raw outputs of the graph for every window, without the batch axis and without padding.
 
         Raises:
+            InputError: `batch_size` is below 1.
+            TextError: Something else than encoded texts.
             BundleError: The graph gives outputs of another shape than its task reads.
         """
+        check_encoded(encoded)
         results: list[Outputs] = [()] * len(encoded)
         for chosen in self.batches(encoded, batch_size):
             windows = [encoded[at] for at in chosen]
@@ -185,15 +190,17 @@ class Model:
 
     def batches(self, encoded: Sequence[Encoded], batch_size: int = 32) -> list[list[int]]:
         """Positions of the windows that `outputs` runs together: at most `batch_size`, often fewer."""
+        check_batch_size(batch_size)
         return list(self._open_session().batching.plan([len(window.ids) for window in encoded], batch_size))
 
     def run_encoded(self, encoded: Sequence[Encoded]) -> Outputs:
         """Raw outputs of inputs that are already token ids, run as one batch.
 
         Raises:
-            TextError: There are none, or one has no token.
+            TextError: There are none, one has no token, or they are not encoded texts.
             ValueError: Their lengths differ, and the session does not pad.
         """
+        check_encoded(encoded)
         return self._open_session().run(padded_inputs(encoded, self._inputs, self._pad_id))
 
     def _check_shapes(self, outputs: Outputs, windows: Sequence[Encoded]) -> None:
@@ -288,6 +295,23 @@ def check_batch_size(batch_size: object) -> None:
     """
     if type(batch_size) is not int or batch_size < 1:
         raise InputError(f"batch_size is {batch_size!r}; give a whole number of 1 or more")
+
+
+def check_encoded(encoded: object) -> None:
+    """Refuse what is not a sequence of encoded texts.
+
+    Raises:
+        TextError: Says what it is.
+    """
+    wrong = encoded
+    if isinstance(encoded, Sequence) and not isinstance(encoded, str | bytes):
+        odd = [each for each in encoded if not isinstance(each, Encoded)]
+        if not odd:
+            return
+        wrong = odd[0]
+    raise TextError(
+        f"{type(wrong).__name__} {wrong!r:.40} is no encoded text; give a list of what model.task.encode returns"
+    )
 
 
 def check_finite(outputs: Iterable[Outputs]) -> None:

@@ -5,8 +5,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from command_line import Run
+from command_line import Run, refused
 from result_documents import case, document, full, write
+from small_bundle import write_small_bundle
 
 RECORDED = Path(__file__).parents[2] / "bench" / "results" / "2026-11-23-sst2"
 
@@ -25,7 +26,7 @@ def test_a_recorded_result_gives_a_page(tmp_path: Path, run: Run) -> None:
 def test_the_suffix_decides_the_format(tmp_path: Path, run: Run) -> None:
     path = write(tmp_path / "run", full())
     for name, begins in (("r.html", "<!doctype html>"), ("r.md", "# EdgeBERT"), ("r.csv", "run,cpu,")):
-        assert run("report", path, path.parent, "--out", tmp_path / name)[0] == 0
+        assert run("report", path, "--out", tmp_path / name)[0] == 0
         assert (tmp_path / name).read_text().startswith(begins)
 
 
@@ -116,3 +117,26 @@ def test_a_failed_check_ends_a_bench_with_1_and_is_kept(built: Path, tmp_path: P
     assert f"warning: {earlier}: another machine (cpu 'Some CPU', here " in told[0]
     assert told[2].startswith("fail-if p50<1000000: FAILED: bundle, single_stream, 8 tokens, onnxruntime: ")
     assert told[4].startswith("fail-if size>1000: passed: ")
+
+
+def test_one_run_given_twice_is_no_second_measurement(tmp_path: Path, run: Run) -> None:
+    path, other = write(tmp_path / "a", full()), write(tmp_path / "b", full())
+    for again in (path, path.parent, other):
+        told = refused(run("report", path, again, "--out", tmp_path / "r.md"))
+        again = again / "result.json" if again.is_dir() else again
+        assert told == f"{again}: the same run as {path}; give it once, for it is one measurement"
+    assert not (tmp_path / "r.md").exists()
+
+
+def test_a_report_is_not_written_into_a_bundle(tmp_path: Path, run: Run) -> None:
+    bundle, path = write_small_bundle(tmp_path / "b"), write(tmp_path / "a", full())
+    for place in (bundle / "r.md", bundle / "deep" / "r.html"):
+        told = refused(run("report", path, "--out", place))
+        assert told == f"{place}: is or lies in the bundle {bundle}, which stays as it is; give another --out"
+    assert not (bundle / "r.md").exists()
+    assert not (bundle / "deep").exists()
+
+
+def test_a_report_whose_name_is_too_long(tmp_path: Path, run: Run) -> None:
+    told = refused(run("report", write(tmp_path / "a", full()), "--out", tmp_path / ("n" * 300 + ".md")))
+    assert told.endswith(".md: cannot be written (File name too long); give another --out")

@@ -57,7 +57,7 @@ def test_estimates_are_marked(tmp_path: Path) -> None:
 
 
 def test_several_runs_stand_side_by_side_first(tmp_path: Path) -> None:
-    paths = [write(tmp_path / name, document()) for name in ("a", "b")]
+    paths = [write(tmp_path / name, document(null_model={"p50_us": at})) for at, name in enumerate("ab", 1)]
     headings = [line for line in render(make_page(read_runs(paths))).splitlines() if line.startswith("#")]
     assert headings[:4] == ["# EdgeBERT benchmark report", "## Runs side by side", "## a", "### Cases"]
 

@@ -222,11 +222,16 @@ def test_a_single_run_is_compared_with_nothing(tmp_path: Path) -> None:
     assert make_page(read_runs([write(tmp_path, full())])).compared is None
 
 
+def another(whole: dict[str, Any], at: int) -> dict[str, Any]:
+    """A like result of another run."""
+    return {**whole, "null_model": {"p50_us": 0.1 + at}}
+
+
 def test_runs_of_one_name_are_told_apart(tmp_path: Path) -> None:
-    paths = [write(tmp_path / "a" / "out", document()), write(tmp_path / "b" / "out", document())]
-    assert [run.label for run in read_runs(paths)] == ["a/out", "b/out"]
+    paths = [write(tmp_path / name / "out", another(document(), at)) for at, name in enumerate("abc")]
     named = tmp_path / "pi.json"
-    named.write_text(paths[0].read_text())
+    named.write_text(paths.pop().read_text())
+    assert [run.label for run in read_runs(paths)] == ["a/out", "b/out"]
     assert [run.label for run in read_runs([named, paths[0].parent])] == ["pi", "out"]
 
 
@@ -267,7 +272,7 @@ def test_ratios_of_two_rounds_have_no_interval_and_are_not_drawn(tmp_path: Path)
     assert found["Ratios"].plots == ()
     (single,) = found["Cases"].tables
     assert rows(single)[1][single.header.index("p50")] == "2.00 (no interval)"
-    compared = make_page(read_runs([write(tmp_path / at, few) for at in ("a", "b")])).compared
+    compared = make_page(read_runs([write(tmp_path / name, another(few, at)) for at, name in enumerate("ab")])).compared
     assert compared is not None
     assert rows(compared.tables[-1])[0][1:] == [
         "4.00× (no interval (2 rounds)); 4.00× (no interval (2 rounds))",

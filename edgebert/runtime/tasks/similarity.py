@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -65,8 +64,6 @@ class Settings:
             raise ValueError(f"default_prompt {self.default_prompt!r} is not among prompts; name one of them")
         if not self.low < self.high:
             raise ValueError(f"low is {self.low}, high is {self.high}; expected low below high")
-        if math.isinf(self.high - self.low):
-            raise ValueError(f"low is {self.low}, high is {self.high}; expected a range that a double can state")
         if list(self.widths) != sorted(set(self.widths)):
             raise ValueError(f"widths {list(self.widths)}: expected rising order, each once")
 

@@ -1,0 +1,52 @@
+"""Where `edgebert bench` writes: never into a bundle, and not under a name that is too long."""
+
+from pathlib import Path
+
+import pytest
+from command_line import Run, refused
+from small_bundle import write_small_bundle
+
+SUITE = 'scenarios = ["offline"]\nrounds = 2\nsamples = 10\nwarmup = 0\nbatch_size = 4\nlengths = [4]\n'
+
+
+@pytest.fixture
+def given(tmp_path: Path) -> tuple[object, ...]:
+    (tmp_path / "s.toml").write_text(SUITE)
+    return ("--baseline", write_small_bundle(tmp_path / "fp32"), "--suite", tmp_path / "s.toml")
+
+
+@pytest.mark.parametrize("place", ["b", "b/out", "b/deep/out", "fp32", "fp32/out", "third/out", "link/out"])
+def test_a_result_is_not_written_into_a_bundle(place: str, given: tuple[object, ...], tmp_path: Path, run: Run) -> None:
+    bundle = write_small_bundle(tmp_path / "b")
+    write_small_bundle(tmp_path / "third")
+    (tmp_path / "link").symlink_to(bundle)
+    before = sorted(tmp_path.rglob("*"))
+    told = refused(run("bench", bundle, *given, "--out", tmp_path / place))
+    folder = tmp_path / place.split("/")[0].replace("link", "b")
+    assert told == (f"{tmp_path / place}: is or lies in the bundle {folder}, which stays as it is; give another --out")
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_bundle_whose_name_leaves_no_room_for_the_result_beside_it(
+    given: tuple[object, ...], tmp_path: Path, run: Run
+) -> None:
+    bundle = write_small_bundle(tmp_path / ("n" * 250))
+    told = refused(run("bench", bundle, *given))
+    assert told == f"{bundle}.bench: cannot be written (File name too long); give another --out"
+    told = refused(run("bench", bundle, *given[2:]))
+    assert told.endswith("; export with export.stages or export.baseline = true, or give --baseline")
+    told = refused(run("bench", bundle, *given, "--stages"))
+    assert told.endswith(".stages: no stage bundles; export with export.stages = true")
+
+
+def test_names_that_are_too_long_for_raw_samples(given: tuple[object, ...], tmp_path: Path, run: Run) -> None:
+    bundle, other = write_small_bundle(tmp_path / ("n" * 245)), write_small_bundle(tmp_path / "other")
+    told = refused(run("bench", bundle, other, *given, "--out", tmp_path / "out"))
+    assert told.startswith(f"{bundle}: its name is too long for the files of raw samples; bench it alone, or ")
+    assert not (tmp_path / "out").exists()
+
+
+def test_wide_characters_are_cut_in_temporary_names(given: tuple[object, ...], tmp_path: Path, run: Run) -> None:
+    bundle = write_small_bundle(tmp_path / "b")
+    code, _, err = run("bench", bundle, *given, "--out", tmp_path / ("\N{GRINNING FACE}" * 60))
+    assert code == 0, err
