@@ -7,18 +7,27 @@ import errno
 import hashlib
 import json
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from edgebert.errors import BundleError, DiskError
-from edgebert.manifest import FORMAT, LEADS_OUT, MANIFEST, leads_out, read_manifest, sealed
-from edgebert.strict_json import MAX_BYTES, open_regular
+from edgebert.leftovers import (
+    MARKER,
+    check_leftover,
+    is_ours,
+    remove_folder,
+    remove_leftover,
+    replaced,
+    stage_leftovers,
+    unfinished,
+)
+from edgebert.manifest import LEADS_OUT, MANIFEST, leads_out, read_manifest, sealed
+from edgebert.strict_json import open_regular
 from edgebert.whole_file import new_file_beside
 
-__all__ = ["MANIFEST", "read_manifest"]
+__all__ = ["MANIFEST", "is_ours", "read_manifest"]
 
 UNWRITABLE = (
     *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT),
@@ -71,7 +80,7 @@ def list_files(folder: Path) -> list[dict[str, Any]]:
     entries = []
     for path in sorted(walk(folder)):
         inside = any(parent in path.parents for parent in inner)
-        if path.is_file() and path != folder / MANIFEST and not inside:
+        if path.is_file() and path not in (folder / MANIFEST, folder / MARKER) and not inside:
             name = path.relative_to(folder).as_posix()
             entries.append({"path": name, "sha256": file_sha256(path), "bytes": path.stat().st_size})
     return entries
@@ -148,17 +157,19 @@ def replacing(folder: Path) -> Iterator[Path]:
     """
     folder = folder.resolve()
     check_replaceable(folder)
-    temporary = folder.with_name(f".{folder.name}.partial")
-    # What a killed run left under this name would stand in the way.
-    shutil.rmtree(temporary, ignore_errors=True)
+    temporary = unfinished(folder)
     with disk_errors(folder):
+        # What a killed run left under this name would stand in the way.
+        remove_leftover(temporary)
         temporary.mkdir(parents=True)
     try:
         with disk_errors(folder):
+            (temporary / MARKER).touch()
             yield temporary
             _swap(temporary, folder)
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            remove_folder(temporary)
 
 
 @contextmanager
@@ -239,24 +250,18 @@ def check_writable(place: Path, option: str = "--out") -> None:
 
 
 def check_replaceable(folder: Path) -> None:
-    """Refuse to write a bundle over something that is not one.
+    """Refuse to write a bundle over something that is not one, or where it would be written or moved meanwhile.
 
     Raises:
-        DiskError: The place is a file, or a folder of other things.
+        DiskError: The place is a file, or a folder of other things; or what stands beside it is not a killed run's.
     """
+    folder = folder.resolve()
+    for place in (unfinished(folder), replaced(folder), *stage_leftovers(stages_folder(folder))):
+        check_leftover(place)
     if folder.is_dir() and (not any(folder.iterdir()) or is_ours(folder)):
         return
     if folder.exists():
         raise DiskError(f"{folder}: exists and is not a bundle; move it away or give another --out")
-
-
-def is_ours(folder: Path) -> bool:
-    """Whether a folder is a bundle, damaged or not: its manifest holds the name of the format."""
-    try:
-        with open_regular(folder / MANIFEST) as manifest:
-            return f'"{FORMAT}"'.encode() in manifest.read(MAX_BYTES)
-    except OSError:
-        return False
 
 
 def restore(folder: Path) -> None:
@@ -266,15 +271,16 @@ def restore(folder: Path) -> None:
         DiskError: It cannot be moved.
     """
     folder = folder.resolve()
-    old = folder.with_name(f".{folder.name}.old")
+    old = replaced(folder)
     if is_ours(old) and not old.is_symlink() and not os.path.lexists(folder):
         with disk_errors(folder):
             old.rename(folder)
 
 
 def _swap(new: Path, place: Path) -> None:
-    old = place.with_name(f".{place.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
+    old = replaced(place)
+    remove_leftover(old)
+    (new / MARKER).unlink()
     with contextlib.suppress(FileNotFoundError):
         place.rename(old)
     try:
@@ -283,4 +289,5 @@ def _swap(new: Path, place: Path) -> None:
         with contextlib.suppress(FileNotFoundError):
             old.rename(place)
         raise
-    shutil.rmtree(old, ignore_errors=True)
+    with contextlib.suppress(OSError):
+        remove_folder(old)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Collection
 from pathlib import Path
 
 from edgebert import bundle
 from edgebert.compress import distributed
+from edgebert.leftovers import remove_leftover, replaced, stage_leftovers
 
 
 def remove_bundles(root: Path, keep: Collection[str]) -> None:
@@ -19,12 +19,16 @@ def remove_bundles(root: Path, keep: Collection[str]) -> None:
         _remove_hidden(root)  # else one of a killed run would stand where a bundle is moved
         for manifest in root.glob(f"[0-9]-*/{bundle.MANIFEST}"):
             if manifest.parent.name not in keep and bundle.is_ours(manifest.parent):
-                manifest.parent.rename(root / f".{manifest.parent.name}.old")
+                manifest.parent.rename(replaced(manifest.parent))
         _remove_hidden(root)
     distributed.wait()
 
 
 def _remove_hidden(root: Path) -> None:
-    """Remove stage bundles that are half written or half removed."""
-    for left in (*root.glob(".[0-9]-*.old"), *root.glob(".[0-9]-*.partial")):
-        left.unlink() if left.is_symlink() or not left.is_dir() else shutil.rmtree(left)
+    """Remove stage bundles that are half written or half removed.
+
+    Raises:
+        DiskError: Something else has the name of one.
+    """
+    for left in stage_leftovers(root):
+        remove_leftover(left)

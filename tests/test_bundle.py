@@ -21,6 +21,7 @@ from edgebert.bundle import (
 )
 from edgebert.cli import main
 from edgebert.errors import BundleError, DiskError
+from edgebert.leftovers import MARKER
 from edgebert.manifest import REQUIRED
 
 KEYS = [
@@ -223,10 +224,13 @@ def test_a_parent_that_is_a_file_is_told(act: Any, tmp_path: Path) -> None:
     assert (tmp_path / "file").read_text() == "x"
 
 
-def test_what_a_killed_run_left_is_cleared_away(folder: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("sign", [MARKER, "manifest.json", ""])
+def test_what_a_killed_run_left_is_cleared_away(sign: str, folder: Path, tmp_path: Path) -> None:
     for left in (".mine.partial", ".mine.old"):
         (tmp_path / left).mkdir()
-        (tmp_path / left / "left.txt").write_text("left")
+        if sign:
+            (tmp_path / left / "left.txt").write_text("left")
+            (tmp_path / left / sign).write_text('{"format": "edgebert-bundle"')
     write_new(folder)
     assert [path.name for path in folder.iterdir()] == ["new.txt"]
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]

@@ -22,6 +22,7 @@ from edgebert.bundle import bundle_hash, check_files, read_manifest, stages_fold
 from edgebert.cli import main
 from edgebert.compress import checkpoint, conditions
 from edgebert.compress.train import has_bf16
+from edgebert.leftovers import MARKER
 from edgebert.runtime.encode import TextEncoder
 
 
@@ -244,6 +245,7 @@ def test_stage_bundles_of_an_earlier_export_do_not_stay(text_only: Path, tmp_pat
     for left in (".1-graph.old", ".2-distill.partial"):  # as a killed run leaves them
         (root / left).mkdir()
         (root / left / "model.onnx").write_bytes(b"half")
+        (root / left / MARKER).touch()
     assert export(text_only, tmp_path, tmp_path / "q", *plain) == 0
     assert sorted(path.name for path in root.iterdir()) == ["0-baseline", "3-notes"]
     assert export(text_only, tmp_path, tmp_path / "q", *plain, "--set", "export.stages=false") == 0

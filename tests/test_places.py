@@ -73,16 +73,6 @@ def test_something_else_in_the_place_of_finished_work(name: str, kind: str, refu
     assert path.exists()
 
 
-def test_a_link_in_the_place_of_a_half_written_stage_bundle_goes_alone(tmp_path: Path) -> None:
-    (tmp_path / "mine").mkdir()
-    (tmp_path / "mine" / "kept").write_text("years of work")
-    (tmp_path / "stages").mkdir()
-    (tmp_path / "stages" / ".0-baseline.partial").symlink_to(tmp_path / "mine")
-    remove_bundles(tmp_path / "stages", keep=())
-    assert list((tmp_path / "stages").iterdir()) == []
-    assert (tmp_path / "mine" / "kept").exists()
-
-
 def test_a_folder_of_another_programs_manifest_is_no_bundle(refused: Refused, tmp_path: Path) -> None:
     foreign = tmp_path / "extension"
     foreign.mkdir()

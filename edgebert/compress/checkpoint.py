@@ -16,6 +16,7 @@ from safetensors.torch import save_file
 
 from edgebert.compress import arch, distributed, low_rank, vector_modules
 from edgebert.compress.config_entries import check_config
+from edgebert.compress.config_shapes import check_shapes
 from edgebert.compress.families import CLASSIFIER_WEIGHTS
 from edgebert.compress.json_file import read_object
 from edgebert.compress.label_names import check_entries, label_names
@@ -50,8 +51,8 @@ def check_folder(folder: Path) -> None:
     """Refuse a folder that is not a whole, safe, supported checkpoint.
 
     Raises:
-        CheckpointError: No config, no tokenizer or one whose files disagree, no safetensors weights, or a model that is
-            not supported.
+        CheckpointError: No config, no tokenizer or one whose files disagree, no safetensors weights or others than the
+            config tells, or a model that is not supported.
     """
     path = folder / "config.json"
     _check_files(folder)
@@ -66,6 +67,7 @@ def check_folder(folder: Path) -> None:
             "save the tokenizer into the same folder"
         )
     check_weights(folder)
+    check_shapes(path, config, weight_shapes(folder))
     normalizer_settings(folder)
 
 

@@ -11,7 +11,7 @@ from transformers.activations import ACT2FN
 from edgebert.errors import CheckpointError
 
 # Far beyond every published encoder, and small enough to be refused before memory or time is spent.
-MAX_LAYERS, MAX_WIDTH, MAX_ROWS = 1_000, 1_000_000, 10_000_000
+MAX_LAYERS, MAX_WIDTH, MAX_ROWS, MAX_LABELS = 1_000, 1_000_000, 10_000_000, 100_000
 SIZES = {
     **dict.fromkeys(("num_hidden_layers", "n_layers", "num_feedforward_networks"), MAX_LAYERS),
     **dict.fromkeys(("hidden_size", "dim", "embedding_size", "intra_bottleneck_size"), MAX_WIDTH),
@@ -37,6 +37,9 @@ def check_numbers(path: Path, config: Mapping[str, Any]) -> None:
         least = 0 if entry == SEGMENT_ROWS else 1
         if entry in config and not _is_whole(config[entry], least, most):
             raise _refused(path, entry, config[entry], f"a whole number from {least} to {most}")
+    labels = config.get("num_labels")
+    if labels is not None and not _is_whole(labels, 0, MAX_LABELS):  # transformers makes a name for each
+        raise _refused(path, "num_labels", labels, f"a whole number from 0 to {MAX_LABELS}")
     for entry in DROPOUTS:
         if config.get(entry) is not None and not _is_share(config[entry]):
             raise _refused(path, entry, config[entry], "a number from 0 to 1")

@@ -1,0 +1,78 @@
+"""Refuse sizes of a `config.json` that are not those of the weights, before a model of these sizes is built."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from edgebert.compress.arch import SHAPES_KEY
+from edgebert.compress.families import DISTILBERT, ELECTRA, FAMILIES, MOBILEBERT, Family
+from edgebert.compress.low_rank import RANK_KEY
+from edgebert.errors import CheckpointError
+
+Shapes = Mapping[str, list[int]]
+WORDS, POSITIONS = "embeddings.word_embeddings.weight", "embeddings.position_embeddings.weight"
+SEGMENTS = "embeddings.token_type_embeddings.weight"
+TOGETHER = "correct the entry, or save config and weights together with save_pretrained"
+
+
+class _Size(NamedTuple):
+    """An entry of the config, and the weight that has its value as one of its dimensions, named by its end."""
+
+    entry: str
+    weight: str
+    axis: int
+
+
+def check_shapes(path: Path, config: Mapping[str, Any], shapes: Shapes) -> None:
+    """Refuse a config whose sizes differ from the main weights: word table, positions, layers, neurons.
+
+    Weights that are missing, and other ones that do not fit, are refused when the model is loaded.
+
+    Args:
+        path: The config's file, for the message.
+        config: A config that `check_config` has passed.
+        shapes: Shape of every weight, by its name.
+
+    Raises:
+        CheckpointError: Names the entry, its value and the weight.
+    """
+    family = FAMILIES[config["model_type"]]
+    _check_layers(path, config, shapes, family)
+    for entry, weight, axis in _sizes(config, family):
+        name = next((name for name in shapes if name == weight or name.endswith(f".{weight}")), None)
+        if entry in config and name is not None and len(shapes[name]) > axis and shapes[name][axis] != config[entry]:
+            raise CheckpointError(
+                f"{path}: {entry} is {config[entry]}, but {name} has the shape {shapes[name]}; {TOGETHER}"
+            )
+
+
+def _sizes(config: Mapping[str, Any], family: Family) -> Iterator[_Size]:
+    layer, parts = f"{family.layers}.0", family.layer
+    width = "dim" if family is DISTILBERT and "dim" in config else "hidden_size"
+    yield _Size("vocab_size", WORDS, 0)
+    yield _Size("max_position_embeddings", POSITIONS, 0)
+    yield _Size("type_vocab_size", SEGMENTS, 0)
+    if RANK_KEY in config:
+        yield _Size("vocab_size", WORDS.replace(".weight", ".table.weight"), 0)
+        yield _Size(RANK_KEY, WORDS.replace(".weight", ".table.weight"), 1)
+    yield _Size("embedding_size" if family in (ELECTRA, MOBILEBERT) else width, WORDS, 1)
+    if family is MOBILEBERT:
+        yield _Size(width, "embeddings.embedding_transformation.weight", 0)
+        if config.get("use_bottleneck", True):
+            yield _Size("intra_bottleneck_size", f"{layer}.{parts.query}.weight", 1)
+    else:
+        yield _Size(width, f"{layer}.{parts.query}.weight", 1)
+    if SHAPES_KEY not in config:
+        yield _Size(family.ffn_size, f"{layer}.{parts.ffn_in}.weight", 0)
+
+
+def _check_layers(path: Path, config: Mapping[str, Any], shapes: Shapes, family: Family) -> None:
+    """Refuse a config with more layers than the weights have, where they have any; it may state fewer."""
+    entry = "n_layers" if family is DISTILBERT and "n_layers" in config else "num_hidden_layers"
+    numbered = re.compile(rf"(?:^|\.){re.escape(family.layers)}\.(\d{{1,9}})\.")
+    held = {int(match[1]) for match in map(numbered.search, shapes) if match}
+    if held and config.get(entry, 0) > max(held) + 1:
+        raise CheckpointError(f"{path}: {entry} is {config[entry]}, but the weights have {max(held) + 1}; {TOGETHER}")

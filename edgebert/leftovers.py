@@ -1,0 +1,83 @@
+"""Folders that EdgeBERT writes or removes beside a bundle, and how one that a killed run left is told from another's.
+
+`.NAME.partial` is a bundle that is not whole yet, `.NAME.old` one that has been replaced. Standard library only.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from edgebert.errors import DiskError
+from edgebert.manifest import FORMAT, MANIFEST
+from edgebert.strict_json import MAX_BYTES, open_regular
+
+# Stands in a folder as long as it has no manifest to say whose it is; no bundle has it.
+MARKER = ".edgebert-unfinished"
+
+
+def is_ours(folder: Path) -> bool:
+    """Whether a folder is a bundle, damaged or not: its manifest holds the name of the format."""
+    try:
+        with open_regular(folder / MANIFEST) as manifest:
+            return f'"{FORMAT}"'.encode() in manifest.read(MAX_BYTES)
+    except OSError:
+        return False
+
+
+def unfinished(place: Path) -> Path:
+    """Where a bundle is written until it is whole."""
+    return place.with_name(f".{place.name}.partial")
+
+
+def replaced(place: Path) -> Path:
+    """Where a bundle is moved that another takes the place of."""
+    return place.with_name(f".{place.name}.old")
+
+
+def stage_leftovers(root: Path) -> Iterator[Path]:
+    """What killed runs left in a folder of stage bundles, or what has such a name."""
+    yield from (*root.glob(".[0-9]-*.old"), *root.glob(".[0-9]-*.partial"))
+
+
+def check_leftover(place: Path) -> None:
+    """Refuse what has the name of a leftover and is none: it would have to be removed.
+
+    Raises:
+        DiskError: A link, a file, or a folder that holds something and is neither a bundle nor marked as ours.
+    """
+    if not os.path.lexists(place) or _is_removable(place):
+        return
+    kind = "a link" if place.is_symlink() else "a folder that EdgeBERT did not write" if place.is_dir() else "a file"
+    raise DiskError(f"{place}: {kind}, where an export keeps what is not whole; move it away or give another --out")
+
+
+def remove_leftover(place: Path) -> None:
+    """Remove what a killed run left at a place, if it left anything.
+
+    Raises:
+        DiskError: See `check_leftover`.
+    """
+    check_leftover(place)
+    if place.is_dir():
+        remove_folder(place)
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove a folder of ours; what says whose it is goes last, in case that the run is killed meanwhile."""
+    for path in [path for path in folder.iterdir() if path.name not in (MANIFEST, MARKER)]:
+        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+    for name in (MANIFEST, MARKER):
+        (folder / name).unlink(missing_ok=True)
+    folder.rmdir()
+
+
+def _is_removable(place: Path) -> bool:
+    if place.is_symlink() or not place.is_dir():
+        return False
+    try:
+        return os.path.lexists(place / MARKER) or is_ours(place) or not any(place.iterdir())
+    except OSError:
+        return False
