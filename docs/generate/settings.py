@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import dataclasses
+import functools
 import inspect
-import io
 import re
 import typing
 from pathlib import Path
@@ -17,7 +16,7 @@ from edgebert.runtime.tasks import device_half, task_names
 
 
 def command_line() -> str:
-    """Every command's help, as a terminal of 100 columns shows it."""
+    """Every command's help, as a terminal of 80 columns shows it."""
     parts = ["# Command line\n\n", block(cli._parser())]
     for name, parser in commands(cli._parser()).items():
         parts.append(f"## edgebert {name}\n\n{block(parser)}")
@@ -32,10 +31,8 @@ def commands(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentPars
 
 def block(parser: argparse.ArgumentParser) -> str:
     """A parser's help as a block of text."""
-    out = io.StringIO()
-    with contextlib.redirect_stdout(out):
-        parser.print_help()
-    return f"```text\n{out.getvalue().rstrip()}\n```\n\n"
+    parser.formatter_class = functools.partial(parser.formatter_class, width=78)  # type: ignore[assignment]
+    return f"```text\n{parser.format_help().rstrip()}\n```\n\n"
 
 
 def comments(folder: Path, files: str = "*.toml") -> dict[str, str]:
