@@ -19,7 +19,7 @@ from edgebert.errors import InputError, RunError
 from edgebert.measure.agreement import agree
 from edgebert.measure.bench import Workload, bench, read_workload
 from edgebert.measure.fitting import check_fits, check_one_task, naming
-from edgebert.measure.gate import describe, judge, read_gate, warnings
+from edgebert.measure.gate import Gate, describe, judge, read_gate, warnings
 from edgebert.measure.progress import Terminal
 from edgebert.measure.results import Result
 from edgebert.measure.suite import Suite, read_suite
@@ -53,6 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
     if workload:
         check_fits(workload, manifest, variants)
         _check_labels(workload, variants, arguments.strict_labels)
+    _check_gates(gates, workload)
     out = Path(arguments.out) if arguments.out else bundles[0].with_name(bundles[0].name + ".bench")
     check_outside(out)
     check_folder(out)
@@ -90,7 +91,7 @@ def told_apart(bundles: list[str], estimate: list[str], rest: list[str]) -> tupl
         rest: What stood behind an option that stood behind a bundle.
 
     Raises:
-        InputError: Every word names a profile.
+        InputError: Every word names a profile, or a name is empty.
     """
     if not estimate:
         return bundles, []
@@ -101,7 +102,22 @@ def told_apart(bundles: list[str], estimate: list[str], rest: list[str]) -> tupl
     folders = [word for word in (*bundles, *rest) if word not in named]
     if not folders:
         raise InputError(f"no bundle is given beside --estimate {' '.join((*estimate, *named))}; give its folder")
-    return folders, [name for given in estimate for name in given.split(",") if name] + named
+    profiles = [name.strip() for given in estimate for name in given.split(",")]
+    if "" in profiles:
+        raise InputError(f"--estimate {' '.join(estimate)}: a name between commas is empty; leave the comma out")
+    return folders, profiles + named
+
+
+def _check_gates(gates: list[Gate], workload: Workload | None) -> None:
+    """Refuse checks of quality where none will be measured: they could only fail.
+
+    Raises:
+        InputError: There is no labelled text.
+    """
+    labelled = workload is not None and workload.examples[0].label is not None
+    for gate in gates:
+        if gate.metric == "quality" and not labelled:
+            raise InputError(f"--fail-if {gate.text!r}: quality takes labelled text; give it by --data")
 
 
 def _check_labels(workload: Workload, variants: list[Variant], strict: bool) -> None:

@@ -1,4 +1,4 @@
-"""Where `edgebert bench` writes: never into a bundle, and not under a name that is too long."""
+"""What `edgebert bench` refuses before it measures: places in a bundle, names too long, checks of nothing."""
 
 from pathlib import Path
 
@@ -50,3 +50,18 @@ def test_wide_characters_are_cut_in_temporary_names(given: tuple[object, ...], t
     bundle = write_small_bundle(tmp_path / "b")
     code, _, err = run("bench", bundle, *given, "--out", tmp_path / ("\N{GRINNING FACE}" * 60))
     assert code == 0, err
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        (["--estimate", ","], "--estimate ,: a name between commas is empty; leave the comma out"),
+        (["--estimate", "nvidia-t4,"], "--estimate nvidia-t4,: a name between commas is empty; leave the comma out"),
+        (["--fail-if", "quality<0.9"], "--fail-if 'quality<0.9': quality takes labelled text; give it by --data"),
+    ],
+)
+def test_what_would_be_measured_in_vain(
+    more: list[str], says: str, given: tuple[object, ...], tmp_path: Path, run: Run
+) -> None:
+    assert refused(run("bench", write_small_bundle(tmp_path / "b"), *given, *more)) == says
+    assert not (tmp_path / "b.bench").exists()
