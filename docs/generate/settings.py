@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import functools
 import inspect
 import re
 import typing
@@ -31,7 +30,7 @@ def commands(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentPars
 
 def block(parser: argparse.ArgumentParser) -> str:
     """A parser's help as a block of text."""
-    parser.formatter_class = functools.partial(parser.formatter_class, width=78)  # type: ignore[assignment]
+    parser.formatter_class = lambda prog: argparse.RawDescriptionHelpFormatter(prog, width=78)
     return f"```text\n{parser.format_help().rstrip()}\n```\n\n"
 
 
