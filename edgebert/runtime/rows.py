@@ -26,11 +26,7 @@ def read_rows(path: Path, manifest: dict[str, Any], named: Named = USUAL) -> lis
         DataError: The file cannot be used; the message names file, line and value.
         InputError: `named` names what the file or the task does not have.
     """
-    by = namings(manifest, named)
-    faults = [columns_fault(columns) for columns in by]
-    if all(faults):
-        raise InputError(f"{path}: {faults[0]}; name others with --text-column, --label-column")
-    return _read(path, manifest, [columns for columns, fault in zip(by, faults, strict=True) if not fault], named)
+    return _read(path, manifest, _sound(path, namings(manifest, named)), named)
 
 
 def read_texts(path: Path, manifest: dict[str, Any], named: Named = USUAL) -> list[Example]:
@@ -40,7 +36,20 @@ def read_texts(path: Path, manifest: dict[str, Any], named: Named = USUAL) -> li
         DataError: The file cannot be used.
         InputError: As of `read_rows`.
     """
-    return _read(path, manifest, _numbers_last([*namings(manifest, named), *unlabelled(manifest, named)]), named)
+    by = _sound(path, [*namings(manifest, named), *unlabelled(manifest, named)])
+    return _read(path, manifest, _numbers_last(by), named)
+
+
+def _sound(path: Path, by: Sequence[Columns]) -> list[Columns]:
+    """Those namings in which no column is text and label at once.
+
+    Raises:
+        InputError: There is none.
+    """
+    faults = [columns_fault(columns) for columns in by]
+    if all(faults):
+        raise InputError(f"{path}: {faults[0]}; name others with --text-column, --label-column")
+    return [columns for columns, fault in zip(by, faults, strict=True) if not fault]
 
 
 def data_file(manifest: dict[str, Any]) -> str:

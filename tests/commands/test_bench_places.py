@@ -52,6 +52,14 @@ def test_wide_characters_are_cut_in_temporary_names(given: tuple[object, ...], t
     assert code == 0, err
 
 
+def test_a_column_that_is_text_and_label(given: tuple[object, ...], tmp_path: Path, run: Run) -> None:
+    (tmp_path / "d.tsv").write_text("text\tlabel\na\tshort\n")
+    columns = ("--data", tmp_path / "d.tsv", "--text-column", "label", "--label-column", "label")
+    told = refused(run("bench", write_small_bundle(tmp_path / "b"), *given, *columns))
+    assert told.startswith(f"{tmp_path / 'd.tsv'}: label is 'label', the column of a text; expected ")
+    assert not (tmp_path / "b.bench").exists()
+
+
 @pytest.mark.parametrize(
     ("more", "says"),
     [
