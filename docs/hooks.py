@@ -44,7 +44,7 @@ MADE: dict[str, Callable[[], str]] = {
     "reference/suite.md": lambda: settings_page("Benchmark suite", Suite, comments(ROOT / "bench/suites") | keys.SUITE),
 }
 LINK = re.compile(r"\]\((?!https?:|#)([^)#\s]+)")
-MARKER = re.compile(r"<!-- made: (.+?) -->")
+MARKER = re.compile(r"^<!-- made: (.+?) -->$", re.MULTILINE)
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
