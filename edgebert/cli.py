@@ -322,6 +322,7 @@ def _columns(command: argparse.ArgumentParser, file: str, labelled: bool = True)
     delimiters = ["tab", "comma", "semicolon", "pipe"]
     group.add_argument("--delimiter", default="suffix", choices=delimiters, help="of a table (default: by its suffix)")
     group.add_argument("--no-header", action="store_true", help="a table whose first line is a row")
+    group.add_argument("--skip-empty", action="store_true", help="skip rows with an empty cell, and say how many")
 
 
 def _strict_labels(command: argparse.ArgumentParser, what: str) -> None:

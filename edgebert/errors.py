@@ -4,7 +4,8 @@ EdgeBertError
 ├── InputError                 what was given cannot be used; the command line exits with 2
 │   ├── SettingsError          a recipe, profile or suite: unknown key, wrong type, impossible value
 │   ├── DataError              a data file: missing, empty, malformed, unknown label
-│   │   └── MissingColumnError it lacks a column that was asked for
+│   │   ├── MissingColumnError it lacks a column that was asked for
+│   │   └── EmptyCellError     a row has an empty cell; it can be skipped
 │   ├── CheckpointError        a model folder: incomplete, unsupported, pickled weights
 │   ├── BundleError            a bundle: missing, truncated or altered file, unknown format
 │   ├── TextError              a text handed to the runtime
@@ -61,6 +62,14 @@ class MissingColumnError(DataError):
         """Take the message, and the column's name as it was asked for."""
         super().__init__(message)
         self.column = column
+
+
+class EmptyCellError(DataError):
+    """A row of a data file has an empty cell where a text or a label is expected."""
+
+    def __init__(self, message: str) -> None:
+        """Take the message, and add the option that skips such rows."""
+        super().__init__(f"{message}; fill it, or skip such rows: --skip-empty, in a recipe data.skip_empty = true")
 
 
 class CheckpointError(InputError):

@@ -46,6 +46,7 @@ class DataSettings:
     header: bool = True
     delimiter: Delimiter = "suffix"
     quotes: Quotes = "suffix"
+    skip_empty: bool = False
     max_length: int = within(128, 8, 512)
     limit: int = within(0, 0, 1_000_000_000)
 
@@ -56,7 +57,8 @@ class DataSettings:
 
     def columns(self) -> Columns:
         """Which columns of the files to read."""
-        return Columns(self.text, self.text_pair, self.label, self.header, self.delimiter, self.quotes)
+        named = (self.text, self.text_pair, self.label)
+        return Columns(*named, self.header, self.delimiter, self.quotes, self.skip_empty)
 
 
 @dataclass(frozen=True)

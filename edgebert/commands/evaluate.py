@@ -9,6 +9,7 @@ from typing import Any
 import edgebert
 from edgebert.bundle import read_manifest
 from edgebert.commands.output import named_columns, note, table, write, write_json
+from edgebert.data.empty import note_of_skipped
 from edgebert.data.unknown import check_labels, note_of, unknown_labels
 from edgebert.errors import InputError
 from edgebert.escape import escaped
@@ -25,6 +26,8 @@ def run(arguments: argparse.Namespace) -> int:
     model: Model = edgebert.load(arguments.bundle, runtime=arguments.runtime, threads=arguments.threads)
     path = Path(arguments.data)
     rows = read_rows(path, model.manifest, named_columns(arguments))
+    if said := note_of_skipped(path, rows):
+        note(f"edgebert: {said}")
     unknown = unknown_labels(model.task, rows)
     if arguments.strict_labels:
         check_labels(unknown, model.task)
@@ -37,6 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         own, *others = (_plain(quality.as_dict()) for quality in found)
         document = {"bundle": arguments.bundle, "data": arguments.data, "quality": own, "others": others}
+        document["skipped_rows"] = len(rows.skipped)
         document["unknown_labels"] = unknown.as_dict()
         document["truncated"] = {"texts": answers.cut, "share": round(answers.cut_share(), 6)}
         write_json(document | ({"by_label": [part.to_dict() for part in parts]} if parts else {}))

@@ -66,6 +66,7 @@ def named_columns(arguments: argparse.Namespace) -> Named:
         arguments.tags_column,
         arguments.delimiter,
         not arguments.no_header,
+        arguments.skip_empty,
     )
 
 

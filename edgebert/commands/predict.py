@@ -11,6 +11,7 @@ from typing import Any
 
 import edgebert
 from edgebert.commands.output import named_columns, note, write, write_json, write_json_line
+from edgebert.data.empty import note_of_skipped, without_empty
 from edgebert.data.examples import Columns, Example, read_by_first, read_examples
 from edgebert.data.named import OPTIONS, Named
 from edgebert.errors import DataError, InputError
@@ -123,16 +124,19 @@ def _rows(path: Path, manifest: dict[str, Any], named: Named) -> list[Example]:
     """Texts under the names that are given, those of the data that the bundle was made from, or the usual ones."""
     check_named(path, manifest, named, texts_only=True)
     first, pair = getattr(device_half(manifest["task"]), "KEYS", ("text", "text_pair"))
-    if manifest["segments"] == 1 and not named.text and _has_pairs(path, Columns(first, pair, "")):
+    if manifest["segments"] == 1 and not named.text and _has_pairs(path, Columns(first, pair, "", skip_empty=True)):
         raise InputError(f"{path}: has pairs ('{pair}'), but this bundle takes single texts; leave it out")
     by = unlabelled(manifest, named)
     if first != "text":
         by = [*map(named.over, (Columns(first, pair, ""), Columns("text", "text_pair", ""))), *by]
-    return read_by_first(by, lambda columns: read_examples(path, columns))
+    rows = without_empty(path, read_by_first(by, lambda columns: read_examples(path, columns)))
+    if said := note_of_skipped(path, rows):
+        note(f"edgebert: {said}")
+    return rows
 
 
 def _has_pairs(path: Path, columns: Columns) -> bool:
     try:
-        return read_examples(path, columns)[0].text_pair is not None
+        return any(row.text_pair is not None for row in read_examples(path, columns))
     except DataError:
         return False

@@ -14,7 +14,8 @@ from torch.utils.data import Dataset
 
 from edgebert.compress import distributed
 from edgebert.compress.tasks import workstation_half
-from edgebert.data.examples import Example, read_examples
+from edgebert.data.empty import Rows, note_of_skipped, without_empty
+from edgebert.data.examples import Columns, Example, read_examples
 from edgebert.data.fingerprint import fingerprint
 from edgebert.data.unknown import Unknown, check_labels, note_of, unknown_labels
 from edgebert.errors import DataError, SettingsError, TextError
@@ -27,6 +28,7 @@ from edgebert.settings import fill
 
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 TRAIN_REMEDY = "name them in [data.label_names], or mend the file"
+SPLITS = ("train", "validation", "test")
 HEAD_REMEDY = "map them in [data.label_names], or set finetune.when to always"
 # Windows with their targets and the id of padding, to a batch.
 Collate = Callable[[Sequence[dict[str, Any]], int], dict[str, torch.Tensor]]
@@ -116,11 +118,12 @@ def read_task_data(
     settings = fill(device.Settings, recipe.head, recipe.name, "head.")
     columns = data.columns()
     splits = {
-        name: device.read(folder / getattr(data, name), columns, settings) if getattr(data, name) else []
-        for name in ("train", "validation", "test")
+        name: _kept(folder / file, device.read(folder / file, columns, settings)) if file else Rows([])
+        for name in SPLITS
+        for file in (getattr(data, name),)
     }
     text_only = replace(columns, label="")
-    unlabelled = [row for name in data.unlabelled for row in read_examples(folder / name, text_only)]
+    unlabelled = [row for name in data.unlabelled for row in _texts(folder / name, text_only)]
     named = recipe.vocabulary.corpus if recipe.vocabulary else ()
     limit = data.limit or None
     labels = workstation_half(recipe.task).read_labels(data, splits, folder, head, settings)
@@ -135,10 +138,22 @@ def read_task_data(
         labels=labels,
         settings=settings_dict(settings),
         fingerprints=_fingerprints(data, folder, splits, named),
-        corpus=[row for name in named for row in read_examples(folder / name, text_only)],
+        corpus=[row for name in named for row in _texts(folder / name, text_only)],
     )
     remedy = TRAIN_REMEDY if head is None else HEAD_REMEDY
     return replace(read, unknown=_unknown(read, splits, remedy, strict_labels))
+
+
+def _texts(path: Path, columns: Columns) -> Rows:
+    return _kept(path, read_examples(path, columns))
+
+
+def _kept(path: Path, rows: Sequence[Example]) -> Rows:
+    """Rows without those that have an empty cell; says on stderr how many these are."""
+    kept = without_empty(path, rows)
+    if kept.skipped and distributed.is_main():
+        sys.stderr.write(escaped(f"edgebert: {note_of_skipped(path, kept)}") + "\n")
+    return kept
 
 
 def read_named_data(recipe: Recipe, data_dir: Path, head: list[str] | None, strict_labels: bool) -> TaskData:
@@ -159,7 +174,7 @@ def read_named_data(recipe: Recipe, data_dir: Path, head: list[str] | None, stri
     return data
 
 
-def _unknown(data: TaskData, splits: dict[str, list[Example]], remedy: str, strict: bool) -> dict[str, Unknown]:
+def _unknown(data: TaskData, splits: Mapping[str, Rows], remedy: str, strict: bool) -> dict[str, Unknown]:
     """Labels that the head does not have, by the held-out split.
 
     Raises:
@@ -286,11 +301,17 @@ def _stacked(values: list[Any], longest: int) -> torch.Tensor:
 
 
 def _fingerprints(
-    settings: DataSettings, folder: Path, splits: dict[str, list[Example]], corpus: Sequence[str]
+    settings: DataSettings, folder: Path, splits: Mapping[str, Rows], corpus: Sequence[str]
 ) -> list[dict[str, Any]]:
     files = [(name, getattr(settings, name)) for name in splits if getattr(settings, name)]
     files += [("unlabelled", name) for name in settings.unlabelled] + [("corpus", name) for name in corpus]
     return [
-        {"split": split, "file": name, "rows": len(splits.get(split, ())) or None, "sha256": fingerprint(folder / name)}
+        {
+            "split": split,
+            "file": name,
+            "rows": len(splits.get(split, ())) or None,
+            **({"skipped_rows": len(splits[split].skipped)} if split in splits and splits[split].skipped else {}),
+            "sha256": fingerprint(folder / name),
+        }
         for split, name in files
     ]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -21,6 +23,8 @@ CHARACTERS: dict[str, str] = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe
 QUOTES: dict[str, str] = {"double": '"', "single": "'"}
 # The largest cell that every platform's C long can state; Python's own limit of 131,072 cuts long documents short.
 MAX_CELL = 2**31 - 1
+# Excel's own line before the header.
+_STATED = re.compile(r'"?sep=([^\w"\r\n])"?(?=\r?\n)', re.IGNORECASE)
 
 
 class Dialect(NamedTuple):
@@ -31,11 +35,20 @@ class Dialect(NamedTuple):
     skips_spaces: bool = False
 
 
-def dialect_of(suffix: str, text: str, delimiter: Delimiter, quotes: Quotes, wanted: Sequence[str]) -> Dialect:
+def stated_delimiter(text: str) -> tuple[str, str]:
+    """The delimiter that Excel's first line `sep=;` states, "" without one, and the text with that line left blank."""
+    found = _STATED.match(text)
+    return (found[1], text[found.end() :]) if found else ("", text)
+
+
+def dialect_of(
+    suffix: str, text: str, delimiter: Delimiter, quotes: Quotes, wanted: Sequence[str], stated: str = ""
+) -> Dialect:
     """Dialect of a table.
 
-    What the recipe names is used. Otherwise a `.tsv` has tabs and literal quotes, as in GLUE; a `.csv` has double
-    quotes and the first of comma, semicolon, tab and pipe by which its header holds every wanted column.
+    What the recipe names is used, then what the file states. Otherwise a `.tsv` has tabs and literal quotes, as in
+    GLUE; a `.csv` has double quotes and the first of comma, semicolon, tab and pipe by which its header holds every
+    wanted column, or most of them, or most columns.
 
     Args:
         suffix: `.tsv` or `.csv`.
@@ -43,18 +56,23 @@ def dialect_of(suffix: str, text: str, delimiter: Delimiter, quotes: Quotes, wan
         delimiter: As named by the recipe.
         quotes: As named by the recipe.
         wanted: Columns that the header must hold; empty if there is no header.
+        stated: As stated by the file's first line; "" if it states none.
     """
     literal = suffix == ".tsv" if delimiter == "suffix" else delimiter == "tab"
     quote = (None if literal else '"') if quotes == "suffix" else QUOTES.get(quotes)
-    if delimiter != "suffix" or suffix == ".tsv":
-        chosen = CHARACTERS.get(delimiter, "\t")
+    if delimiter != "suffix" or suffix == ".tsv" or stated:
+        chosen = CHARACTERS.get(delimiter, stated or "\t")
         return Dialect(chosen, quote, not literal and bool(wanted) and _is_spaced(text, Dialect(chosen, quote)))
-    for character in CHARACTERS.values():
-        for spaced in (False, True):
-            dialect = Dialect(character, quote, spaced)
-            if wanted and set(wanted) <= set(_first(text, dialect)):
-                return dialect
-    return Dialect(",", quote)
+    if not wanted:
+        return Dialect(",", quote)
+    dialects = [Dialect(character, quote, spaced) for character in CHARACTERS.values() for spaced in (False, True)]
+    return max(dialects, key=lambda dialect: _fit(_first(text, dialect), wanted))
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
+    """The question whether a similar name was meant; "" if none is similar."""
+    found = get_close_matches(name[:100], [other[:100] for other in names], n=1)
+    return f"; did you mean {found[0]!r}?" if found else ""
 
 
 def split(path: Path, text: str, dialect: Dialect) -> Rows:
@@ -105,6 +123,12 @@ def _first(text: str, dialect: Dialect) -> list[str]:
         return next((row for row in _reader(text, dialect) if row), [])
     except csv.Error:
         return []
+
+
+def _fit(header: Sequence[str], wanted: Sequence[str]) -> tuple[bool, int, int]:
+    """How well a header fits: whether it has every wanted column, how many of them, how many columns at all."""
+    found = len(set(wanted) & set(header))
+    return found == len(set(wanted)), found, 0 if found == len(set(wanted)) else len(header)
 
 
 def _is_spaced(text: str, dialect: Dialect) -> bool:

@@ -8,12 +8,13 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from json import JSONDecodeError
 from pathlib import Path
 from typing import Any
 
-from edgebert.data.delimited import Delimiter, Quotes, dialect_of, split
-from edgebert.errors import DataError, MissingColumnError, TextError
+from edgebert.data.delimited import Delimiter, Quotes, dialect_of, nearest, split, stated_delimiter
+from edgebert.errors import DataError, EmptyCellError, MissingColumnError, TextError
 from edgebert.escape import name_fault
 from edgebert.strict_json import open_regular, parse_data
 
@@ -32,7 +33,7 @@ class Columns:
     """Names of the columns (or JSON keys) that hold the text, its pair and its label; "" where there is none.
 
     A table without a header names its columns by number, counted from "1". `delimiter` and `quotes` are those of the
-    file's suffix unless they are named.
+    file's suffix unless they are named. `skip_empty` marks rows with an empty cell instead of refusing the file.
     """
 
     text: str = "text"
@@ -41,6 +42,7 @@ class Columns:
     header: bool = True
     delimiter: Delimiter = "suffix"
     quotes: Quotes = "suffix"
+    skip_empty: bool = False
 
 
 def columns_fault(columns: Columns) -> str:
@@ -58,7 +60,7 @@ class Example:
 
     `label` is of the kind that the task reads: a class, several, a number, tags, answers. `words` are the words of a
     text that came split into words; `text` is then the words joined by single spaces. `word_a_line` says that each of
-    them has a line of its own, the first of them `line`.
+    them has a line of its own, the first of them `line`. `empty` marks a row to skip (`edgebert.data.empty`).
     """
 
     text: str
@@ -68,6 +70,7 @@ class Example:
     source: str = field(default="", compare=False)
     words: tuple[str, ...] = ()
     word_a_line: bool = field(default=False, compare=False)
+    empty: bool = field(default=False, compare=False)
 
     @property
     def place(self) -> str:
@@ -93,10 +96,31 @@ class Example:
 
 
 def one_class(value: object) -> str:
-    """Read a class: a string, or in JSON an integer."""
+    """Read a class: a string that is not blank, or in JSON an integer."""
+    if isinstance(value, str) and not value.strip():
+        raise ValueError("a string that is not blank")
     if isinstance(value, str) or type(value) is int:
         return str(value)
     raise ValueError("a string")
+
+
+def is_blank(value: object) -> bool:
+    """Whether a cell is empty: blank, null, or in JSON a list of nothing."""
+    return value is None or value == [] or (isinstance(value, str) and not value.strip())
+
+
+def unless_empty(read: Callable[[], Example], path: Path, line: int, skip_empty: bool) -> Example:
+    """The row that `read` gives, or one that is marked as empty.
+
+    Raises:
+        EmptyCellError: A cell is empty, and such rows are not to be skipped.
+    """
+    try:
+        return read()
+    except EmptyCellError:
+        if not skip_empty:
+            raise
+        return Example("", None, None, line, str(path), empty=True)
 
 
 def listed(names: Sequence[str], most: int = 8) -> str:
@@ -120,7 +144,10 @@ def read_examples(path: Path, columns: Columns, parse: Parse = one_class) -> lis
     readers = {".tsv": _delimited, ".csv": _delimited, ".jsonl": _jsonl, ".txt": _txt}
     read = readers[data_format(path, FORMATS)]
     text = read_text(path)
-    examples = [_example(path, values, columns, number, parse) for number, values in read(path, text, columns)]
+    examples = [
+        unless_empty(partial(_example, path, values, columns, number, parse), path, number, columns.skip_empty)
+        for number, values in read(path, text, columns)
+    ]
     if not examples:
         raise DataError(f"{path}: holds no rows; expected {_wanted(path)}")
     return examples
@@ -249,7 +276,8 @@ def _txt(path: Path, text: str, columns: Columns) -> Values:
 def _delimited(path: Path, text: str, columns: Columns) -> Values:
     suffix = Path(path.name.removesuffix(".gz")).suffix.lower()
     wanted = _named(columns) if columns.header else []
-    dialect = dialect_of(suffix, text, columns.delimiter, columns.quotes, wanted)
+    stated, text = stated_delimiter(text) if suffix == ".csv" else ("", text)
+    dialect = dialect_of(suffix, text, columns.delimiter, columns.quotes, wanted, stated)
     return _table(path, split(path, text, dialect), columns)
 
 
@@ -293,8 +321,8 @@ def _headless(path: Path, rows: Iterator[tuple[int, list[str]]], columns: Column
 
 def _position(path: Path, header: list[str], name: str) -> int:
     if name not in header:
-        message = f"{path}: line 1: no column '{name}'; the header has: {_one_line(', '.join(map(repr, header)))}"
-        raise MissingColumnError(message, column=name)
+        has = _one_line(", ".join(map(repr, header))) + nearest(name, header)
+        raise MissingColumnError(f"{path}: line 1: no column '{name}'; the header has: {has}", column=name)
     if header.count(name) > 1:
         raise DataError(
             f"{path}: line 1: column '{name}' stands {header.count(name)} times in the header; name each once"
@@ -310,8 +338,8 @@ def _jsonl(path: Path, text: str, columns: Columns) -> Values:
                 message = f"{path}: line {number}: no key '{name}'; the row has: {_one_line(', '.join(row))}"
                 if any(name in other for _, other in rows):
                     raise DataError(f"{message}; expected it in every row, as in others, or in none")
-                raise MissingColumnError(message, column=name)
-            if name != columns.label and not isinstance(row[name], str):
+                raise MissingColumnError(message + nearest(name, row), column=name)
+            if name != columns.label and row[name] is not None and not isinstance(row[name], str):
                 raise DataError(f"{path}: line {number}: '{name}' is {row[name]!r}; expected a string")
         yield number, {name: row[name] for name in _named(columns)}
 
@@ -334,15 +362,18 @@ def json_lines(path: Path, text: str) -> Iterator[tuple[int, dict[str, Any]]]:
 
 def _example(path: Path, values: dict[str, Any], columns: Columns, line: int, parse: Parse) -> Example:
     for name in filter(None, (columns.text, columns.text_pair)):
-        if name in values and not values[name].strip():
-            raise DataError(f"{path}: line {line}: '{name}' is {values[name]!r}; expected a text that is not blank")
+        if name in values and is_blank(values[name]):
+            raise EmptyCellError(
+                f"{path}: line {line}: '{name}' is {_short(values[name])}; expected a text that is not blank"
+            )
     label = None
     if columns.label in values:
         try:
             label = parse(values[columns.label])
         except ValueError as error:
             shown = _short(values[columns.label])
-            raise DataError(f"{path}: line {line}: '{columns.label}' is {shown}; expected {error}") from None
+            refusal = EmptyCellError if is_blank(values[columns.label]) else DataError
+            raise refusal(f"{path}: line {line}: '{columns.label}' is {shown}; expected {error}") from None
     return Example(values[columns.text], values.get(columns.text_pair), label, line, str(path))
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from edgebert.data.delimited import Delimiter
+from edgebert.data.delimited import Delimiter, nearest
 from edgebert.data.examples import Columns
 from edgebert.errors import InputError, MissingColumnError
 
@@ -17,6 +17,7 @@ OPTIONS = {
     "tags": "--tags-column",
     "delimiter": "--delimiter",
     "header": "--no-header",
+    "skip_empty": "--skip-empty",
 }
 
 
@@ -24,7 +25,8 @@ OPTIONS = {
 class Named:
     """Names of columns, or of JSON keys; "" for what the bundle's data had.
 
-    `tags` is the column of the tags or entities in tasks over words, where `label` is the intent.
+    `tags` is the column of the tags or entities in tasks over words, where `label` is the intent. `skip_empty` says
+    that rows with an empty cell are skipped.
     """
 
     text: str = ""
@@ -33,6 +35,7 @@ class Named:
     tags: str = ""
     delimiter: Delimiter = "suffix"
     header: bool = True
+    skip_empty: bool = False
 
     def given(self) -> list[str]:
         """The options of the command line that are set."""
@@ -44,6 +47,7 @@ class Named:
         names = {key: name for key in ("text", "text_pair", "label") if (name := getattr(self, key))}
         values = {key: value for key, value in vars(columns).items() if key != "named"} | names
         values["header"] = self.header if names or not self.header else columns.header
+        values["skip_empty"] = self.skip_empty
         if self.delimiter != "suffix":
             values["delimiter"] = self.delimiter
         return NamedColumns(**values, named=self) if self.given() else columns
@@ -86,7 +90,7 @@ def renamed(row: Mapping[str, Any], keys: Mapping[str, str], place: str) -> dict
     for name in named.values():
         if name not in row:
             has = " ".join(", ".join(row).split())[:200]
-            raise MissingColumnError(f"{place}: no key '{name}'; the row has: {has}", column=name)
+            raise MissingColumnError(f"{place}: no key '{name}'; the row has: {has}{nearest(name, row)}", column=name)
     return {**row, **{usual: row[name] for usual, name in named.items()}}
 
 

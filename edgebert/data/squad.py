@@ -9,13 +9,14 @@ from json import JSONDecodeError
 from pathlib import Path
 from typing import Any, Literal
 
-from edgebert.data.examples import Example, data_format, json_lines, read_text
+from edgebert.data.examples import Example, data_format, is_blank, json_lines, read_text
 from edgebert.data.named import renamed
-from edgebert.errors import DataError
+from edgebert.errors import DataError, EmptyCellError
 from edgebert.strict_json import parse_data
 
 FORMATS = (".json", ".jsonl")
 KINDS: dict[type, str] = {str: "a string that is not blank", list: "a list", dict: "an object"}
+WANTED = {"question": KINDS[str], "context": KINDS[str], "answers": KINDS[list]}
 
 Misplaced = Literal["refuse", "repair"]
 
@@ -29,7 +30,11 @@ class Answer:
 
 
 def read_squad(
-    path: Path, misplaced: Misplaced = "refuse", answered: bool = True, keys: Mapping[str, str] | None = None
+    path: Path,
+    misplaced: Misplaced = "refuse",
+    answered: bool = True,
+    keys: Mapping[str, str] | None = None,
+    skip_empty: bool = False,
 ) -> list[Example]:
     """Read every question of a data file.
 
@@ -41,6 +46,7 @@ def read_squad(
             counts all that on stderr.
         answered: Whether to read the answers.
         keys: Of JSON Lines, names of the keys `question`, `context` and `answers` where they are others.
+        skip_empty: Whether to mark rows of JSON Lines with an empty cell instead of refusing the file.
 
     Returns:
         Examples with the question as text and the context as pair. The label is a tuple of `Answer`, empty where the
@@ -54,7 +60,10 @@ def read_squad(
     suffix = data_format(path, FORMATS)
     text, placing = read_text(path), _Placing(misplaced)
     examples = []
-    for question in _squad(path, text) if suffix == ".json" else _rows(path, text, keys or {}):
+    for question in _squad(path, text) if suffix == ".json" else _rows(path, text, keys or {}, skip_empty):
+        if isinstance(question, Example):
+            examples.append(question)
+            continue
         answers = question.answers() if answered else None
         label = None if answers is None else placing.placed(answers, question.context, question.place)
         if label or not answers:
@@ -146,12 +155,22 @@ def _squad(path: Path, text: str) -> Iterator[_Question]:
                 yield _question(row, context, "answer_start", number, place)
 
 
-def _rows(path: Path, text: str, keys: Mapping[str, str]) -> Iterator[_Question]:
-    """Questions of JSON Lines."""
+def _rows(path: Path, text: str, keys: Mapping[str, str], skip_empty: bool) -> Iterator[_Question | Example]:
+    """Questions of JSON Lines; rows with an empty cell as marked examples."""
     for number, given in json_lines(path, text):
         row = renamed(given, keys, f"{path}: line {number}")
         place = f"{path}: line {number}" + (f": question {_short(row['id'])}" if "id" in row else "")
+        if empty := _empty_key(row):
+            if not skip_empty:
+                raise EmptyCellError(f"{place}: '{empty}' is {_short(row[empty])}; expected {WANTED[empty]}")
+            yield Example("", None, None, number, str(path), empty=True)
+            continue
         yield _question(row, _member(row, "context", str, place), "start", number, place)
+
+
+def _empty_key(row: Mapping[str, Any]) -> str:
+    """The first key whose value is blank or null; an empty list of answers says that there is none."""
+    return next((key for key in WANTED if key in row and row[key] != [] and is_blank(row[key])), "")
 
 
 def _question(row: Any, context: str, start_key: str, number: int, place: str) -> _Question:  # noqa: ANN401

@@ -154,7 +154,7 @@ def _manifest(parts: BundleParts, folder: Path, reports: Sequence[StageReport]) 
         "metrics": quality,
         "measured_on": last.metrics["measured_on"],
         "data": {
-            "columns": asdict(recipe.data.columns()),
+            "columns": _columns(recipe),
             "label_values": parts.data.labels.values,
             "metric": recipe.metric,
             "files": parts.data.fingerprints,
@@ -162,6 +162,11 @@ def _manifest(parts: BundleParts, folder: Path, reports: Sequence[StageReport]) 
         "tools": _tools(folder, reports),
         "base_model": {"source": _portable(parts.source), "licence": licence, "sha256": parts.source_hash},
     }
+
+
+def _columns(recipe: Recipe) -> dict[str, str | bool]:
+    """Columns of the data; whether empty rows are skipped is a choice of whoever reads a file."""
+    return {key: value for key, value in asdict(recipe.data.columns()).items() if key != "skip_empty"}
 
 
 def _portable(source: str) -> str:

@@ -52,7 +52,8 @@ Progress = Callable[[Step], None]
 class Workload:
     """The inputs that every variant answers, where they came from, and what is right where that is known.
 
-    `unknown` are labels that the bundle does not have, `named` columns of the file that a user named.
+    `unknown` are labels that the bundle does not have, `named` columns of the file that a user named. `skipped` are the
+    lines of rows that were left out because a cell is empty.
     """
 
     examples: list[Example]
@@ -61,6 +62,7 @@ class Workload:
     inputs: list[Any]
     unknown: Unknown = field(default_factory=Unknown)
     named: Named = field(default_factory=Named)
+    skipped: tuple[int, ...] = ()
 
     @property
     def source(self) -> str:
@@ -70,6 +72,7 @@ class Workload:
     def as_dict(self) -> dict[str, Any]:
         """What a result says of the data file."""
         plain: dict[str, Any] = {"file": self.source, "sha256": self.sha256, "rows": len(self.examples)}
+        plain |= {"skipped_rows": len(self.skipped)} if self.skipped else {}
         return plain | ({"unknown_labels": self.unknown.as_dict()} if self.unknown.rows else {})
 
 
@@ -99,7 +102,7 @@ def read_workload(
             with example.told():
                 task.encode(task.given(example))
     inputs = [_plain(task.given(example)) for example in examples]
-    return Workload(examples, path, fingerprint(path), inputs, unknown, named)
+    return Workload(examples, path, fingerprint(path), inputs, unknown, named, examples.skipped)
 
 
 def bench(

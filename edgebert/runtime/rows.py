@@ -8,7 +8,8 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-from edgebert.data.examples import Columns, Example, columns_fault, read_by_first
+from edgebert.data.empty import Rows, without_empty
+from edgebert.data.examples import Columns, columns_fault, read_by_first
 from edgebert.data.named import OPTIONS, Named
 from edgebert.errors import InputError, MissingColumnError
 from edgebert.runtime.tasks import device_half
@@ -17,7 +18,7 @@ from edgebert.settings import fill
 USUAL = Named()
 
 
-def read_rows(path: Path, manifest: dict[str, Any], named: Named = USUAL) -> list[Example]:
+def read_rows(path: Path, manifest: dict[str, Any], named: Named = USUAL) -> Rows:
     """Read a labelled file, with the settings and the columns of the data that a bundle was made from.
 
     A table may have the usual names in place of theirs: text, text_pair, label. `named` goes before both.
@@ -29,7 +30,7 @@ def read_rows(path: Path, manifest: dict[str, Any], named: Named = USUAL) -> lis
     return _read(path, manifest, _sound(path, namings(manifest, named)), named)
 
 
-def read_texts(path: Path, manifest: dict[str, Any], named: Named = USUAL) -> list[Example]:
+def read_texts(path: Path, manifest: dict[str, Any], named: Named = USUAL) -> Rows:
     """Read a file with or without labels; rows of a file without the label column have none, unless it is named.
 
     Raises:
@@ -61,7 +62,8 @@ def data_file(manifest: dict[str, Any]) -> str:
 def namings(manifest: dict[str, Any], named: Named = USUAL) -> list[Columns]:
     """Columns of the data that the bundle was made from, and the usual ones, each with the names that are set."""
     stated = manifest["data"]["columns"]
-    own = Columns(**{field.name: stated[field.name] for field in fields(Columns) if field.name in stated})
+    names = [field.name for field in fields(Columns) if field.name in stated and field.name != "skip_empty"]
+    own = Columns(**{name: stated[name] for name in names})
     usual = Columns(text_pair="text_pair" if own.text_pair else "", label="label" if own.label else "")
     return _numbers_last(list(dict.fromkeys(map(named.over, (own, usual)))))
 
@@ -99,6 +101,8 @@ def check_named(path: Path, manifest: dict[str, Any], named: Named, texts_only: 
     half, suffix = device_half(manifest["task"]), Path(path.name.removesuffix(".gz")).suffix.lower()
     tagged = hasattr(half.Settings, "tag_column") and not texts_only
     found = os.path.isdir(path) or path.name == "seq.in"
+    if suffix not in (".tsv", ".csv", ".jsonl") or found:
+        named.refuse(("skip_empty",), f"{path}: only tables and JSON Lines have empty cells")
     if suffix == ".json" or found:
         named.refuse(tuple(OPTIONS), f"{path}: {'a slot folder' if found else 'a SQuAD document'} has fixed names")
     if suffix not in (".tsv", ".csv") or tagged:
@@ -111,14 +115,14 @@ def check_named(path: Path, manifest: dict[str, Any], named: Named, texts_only: 
         named.refuse(("text_pair",), "this bundle takes single texts")
 
 
-def _read(path: Path, manifest: dict[str, Any], by: Sequence[Columns], named: Named) -> list[Example]:
+def _read(path: Path, manifest: dict[str, Any], by: Sequence[Columns], named: Named) -> Rows:
     check_named(path, manifest, named)
     half = device_half(manifest["task"])
     settings = fill(half.Settings, manifest["head"]["settings"], "manifest.json")
     try:
-        return read_by_first(by, lambda columns: half.read(path, columns, settings))
+        return without_empty(path, read_by_first(by, lambda columns: half.read(path, columns, settings)))
     except MissingColumnError as error:
-        if named.given():
+        if replace(named, skip_empty=False).given():
             raise
         reads = f"this bundle reads {data_file(manifest)}; --text-column, --label-column and the like name others"
         raise MissingColumnError(f"{error}; {reads}", column=error.column) from None

@@ -6,16 +6,17 @@ import sys
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from edgebert.data.conll import looks_like_columns, read_conll
-from edgebert.data.examples import Columns, Example, json_lines, read_examples, read_text
+from edgebert.data.examples import Columns, Example, is_blank, json_lines, read_examples, read_text, unless_empty
 from edgebert.data.named import OPTIONS, column_number, named_of, renamed
 from edgebert.data.slots import read_slots, slot_folder
 from edgebert.data.tags import Span, TagCheck, tags_of
 from edgebert.data.words import split_words
-from edgebert.errors import DataError
+from edgebert.errors import DataError, EmptyCellError
 from edgebert.runtime.tagging import Settings
 
 SPAN_KEYS = ("entities", "slots")
@@ -59,11 +60,15 @@ class _Jsonl:
 
     def __init__(self, path: Path, columns: Columns, settings: Settings, check: TagCheck, with_intents: bool) -> None:
         self.path, self.text_key, self.settings = path, columns.text, settings
+        self.skip_empty = columns.skip_empty
         self.check, self.with_intents, self.named = check, with_intents, named_of(columns)
         self.cut, self._first_cut = 0, ""
 
     def read(self) -> list[Example]:
-        examples = [self._row(number, row) for number, row in json_lines(self.path, read_text(self.path))]
+        examples = [
+            unless_empty(partial(self._row, number, row), self.path, number, self.skip_empty)
+            for number, row in json_lines(self.path, read_text(self.path))
+        ]
         if self.cut:
             counted = f"{self.cut} entit{'ies' if self.cut > 1 else 'y'}"
             if self.settings.cut_words == "refuse":
@@ -84,6 +89,8 @@ class _Jsonl:
             tags = None if tags is None else self._tags(number, tags, len(words))
         else:
             words, tags = self._stretches(number, row)
+        if tags is None and self.skip_empty and any(key in row for key in ("tags", *SPAN_KEYS)):
+            raise self._error(number, "tags are null", "a list", None)
         checked = None if tags is None else self.check(tags, [number] * len(tags))
         label = self._with_intent(number, row, checked) if self.with_intents else checked
         return Example(" ".join(words), None, label, number, str(self.path), tuple(words))
@@ -125,7 +132,7 @@ class _Jsonl:
 
     def _words(self, number: int, words: object) -> list[str]:
         if not isinstance(words, list) or not words or not all(isinstance(word, str) and word for word in words):
-            raise self._error(number, f"'words' is {words!r:.60}", "a list of strings that are not empty")
+            raise self._error(number, f"'words' is {words!r:.60}", "a list of strings that are not empty", words)
         return words
 
     def _tags(self, number: int, tags: object, count: int) -> list[str]:
@@ -141,15 +148,17 @@ class _Jsonl:
             return None
         if tags is None:
             raise self._error(number, "an intent without slots", "'tags' beside 'words', or 'slots' (a list) too")
-        if not isinstance(intent, str) or not intent:
-            raise self._error(number, f"'intent' is {intent!r:.60}", "a string, the intent of the text")
+        if not isinstance(intent, str) or not intent.strip():
+            raise self._error(number, f"'intent' is {intent!r:.60}", "a string, the intent of the text", intent)
         return intent, tags
 
     def _stretches(self, number: int, row: dict[str, Any]) -> tuple[list[str], list[str] | None]:
         """Words of a text, and the tags for its stretches."""
         text = self._text(row)
         if not isinstance(text, str) or not text.strip():
-            raise self._error(number, f"'{self.text_key}' is {text!r:.60}", "a text that is not blank, or 'words'")
+            expected = "a text that is not blank, or 'words'"
+            named = self.text_key in row or "text" in row
+            raise self._error(number, f"'{self.text_key}' is {text!r:.60}", expected, text if named else "no key")
         places = split_words(text)
         words = [text[first:end] for first, end in places]
         given = next((row[key] for key in SPAN_KEYS if row.get(key) is not None), None)
@@ -182,8 +191,10 @@ class _Jsonl:
             self.cut += 1
         return Span(label, first, last + 1)
 
-    def _error(self, number: int, fact: str, expected: str) -> DataError:
-        return DataError(f"{self.path}: line {number}: {fact}; expected {expected}")
+    def _error(self, number: int, fact: str, expected: str, value: object = "wrong") -> DataError:
+        """The refusal of a row; of an empty cell if `value` is blank."""
+        refusal = EmptyCellError if is_blank(value) else DataError
+        return refusal(f"{self.path}: line {number}: {fact}; expected {expected}")
 
 
 class _Places:

@@ -104,7 +104,7 @@ def read(path: Path, columns: Columns, settings: Settings) -> list[Example]:
     """Questions of a SQuAD document or of JSON Lines; the label is a tuple of answers, empty where there is none."""
     named = named_of(columns)
     keys = {"question": named.text, "context": named.text_pair, "answers": named.label}
-    return read_squad(path, settings.misplaced_answers, answered=bool(columns.label), keys=keys)
+    return read_squad(path, settings.misplaced_answers, bool(columns.label), keys, columns.skip_empty)
 
 
 class QuestionAnswering:

@@ -1,0 +1,40 @@
+"""Rows with an empty cell: left out if the user asks for it, counted, and said on stderr. Standard library only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from edgebert.data.examples import Example
+from edgebert.errors import DataError
+
+SHOWN = 5
+
+
+class Rows(list[Example]):
+    """Rows of a data file, and the lines of those that were skipped because a cell is empty."""
+
+    def __init__(self, rows: Sequence[Example]) -> None:
+        """Keep the rows that are not marked as empty."""
+        super().__init__(row for row in rows if not row.empty)
+        self.skipped = tuple(row.line for row in rows if row.empty)
+
+
+def without_empty(path: Path, rows: Sequence[Example]) -> Rows:
+    """Leave out the rows that are marked as empty.
+
+    Raises:
+        DataError: No row is left.
+    """
+    kept = Rows(rows)
+    if not kept:
+        raise DataError(f"{path}: every row has an empty cell; name the columns of the text and the label")
+    return kept
+
+
+def note_of_skipped(path: Path, rows: Rows) -> str:
+    """What a command says on stderr of skipped rows; "" if there are none."""
+    lines = ", ".join(map(str, rows.skipped[:SHOWN])) + (", …" if len(rows.skipped) > SHOWN else "")
+    one, count = len(rows.skipped) == 1, len(rows) + len(rows.skipped)
+    said = f"{path}: skipped {len(rows.skipped)} of {count} rows with an empty cell (line{'s' * (not one)} {lines})"
+    return said if rows.skipped else ""
