@@ -43,9 +43,10 @@ fuzz: setup  ## damaged bundles, odd texts, damaged data files and killed export
 	EDGEBERT_FUZZ=long $(BIN)/python -m pytest tests/fuzz
 	PYTHONPATH=tests $(BIN)/python -m fuzz.kills --kills 50
 
-lint: setup  ## ruff: rules and format
+lint: setup  ## ruff: rules and format; import-linter: which room imports which
 	$(BIN)/ruff check edgebert tests bench docs examples
 	$(BIN)/ruff format --check edgebert tests bench docs examples
+	$(BIN)/lint-imports --no-cache
 
 format: setup  ## rewrite the code in ruff's format
 	$(BIN)/ruff check --fix edgebert tests bench docs examples

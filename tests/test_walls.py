@@ -1,4 +1,4 @@
-"""The two walls: what the device half may import, and what stays out of a process that predicts."""
+"""The import contracts of pyproject.toml: what the device half may import, and what a process that predicts has."""
 
 import ast
 import subprocess
@@ -8,98 +8,53 @@ from pathlib import Path
 
 import pytest
 
+from edgebert.measure.targets.payload import LEFT_OUT
+
 PACKAGE = Path(__file__).parent.parent / "edgebert"
-DEVICE = [
-    "__init__",
-    "errors",
-    "bundle",
-    "cpu",
-    "manifest",
-    "manifest_data",
-    "leftovers",
-    "strict_json",
-    "escape",
-    "whole_file",
-    "settings",
-    "target",
-]
-DEVICE += ["__main__", "arguments", "cli", "data", "metrics", "runtime", "measure"]
-WORKSTATION = ["compress", "exporters", "pipeline", "workdir", "recipe", "report"]
-HEAVY = ["torch", "transformers", "optimum", "onnx", "datasets", "huggingface_hub", "sklearn", "nncf", "accelerate"]
-HEAVY += ["scipy", "seqeval", "safetensors", "neural_compressor", "matplotlib", "jinja2"]
-LIGHT = {"numpy", "tokenizers", "onnxruntime", "openvino"}
+PROJECT = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text())
+CONTRACTS = {contract["id"]: contract for contract in PROJECT["tool"]["importlinter"]["contracts"]}
+DEVICE = CONTRACTS["device"]["source_modules"]
+FORBIDDEN = CONTRACTS["device"]["forbidden_modules"]
+WORKSTATION = [name for name in FORBIDDEN if name.startswith("edgebert.") and name != "edgebert.commands"]
+HEAVY = [name for name in FORBIDDEN if not name.startswith("edgebert.")]
 
 
-def device_files() -> list[Path]:
-    files = [PACKAGE / f"{name}.py" for name in DEVICE if (PACKAGE / f"{name}.py").is_file()]
-    return files + [path for name in DEVICE if (PACKAGE / name).is_dir() for path in (PACKAGE / name).rglob("*.py")]
+def required(*extras: str) -> set[str]:
+    """Packages that the wheel requires by itself or in the extras."""
+    wanted = [
+        PROJECT["project"]["dependencies"],
+        *(PROJECT["project"]["optional-dependencies"][name] for name in extras),
+    ]
+    return {line.split(">")[0] for lines in wanted for line in lines}
 
 
-def imported(path: Path, root: Path = PACKAGE) -> set[str]:
-    names = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            above = ["edgebert", *path.relative_to(root).parts[:-1]]
-            parents = above[: len(above) + 1 - node.level] if node.level else []
-            module = ".".join([*parents, *filter(None, [node.module])])
-            names |= {module} | {f"{module}.{alias.name}" for alias in node.names}
-    return names
+def test_the_import_contracts_are_kept() -> None:
+    pytest.importorskip("importlinter")
+    command = [sys.executable, "-c", "from importlinter.cli import lint_imports; exit(lint_imports(no_cache=True))"]
+    answer = subprocess.run(command, cwd=PACKAGE.parent, capture_output=True, text=True, check=False)
+    assert answer.returncode == 0, answer.stdout
+    assert "3 kept, 0 broken" in answer.stdout
 
 
-def test_relative_imports_are_seen_for_what_they_are(tmp_path: Path) -> None:
-    path = tmp_path / "runtime" / "tasks" / "some.py"
-    path.parent.mkdir(parents=True)
-    path.write_text("from ...compress import losses\nfrom . import other\nfrom ..model import Task\nimport torch.nn\n")
-    assert imported(path, tmp_path) == {
-        *("edgebert.compress", "edgebert.compress.losses", "edgebert.runtime.tasks", "edgebert.runtime.tasks.other"),
-        *("edgebert.runtime.model", "edgebert.runtime.model.Task", "torch.nn"),
-    }
+def test_the_contracts_name_every_module() -> None:
+    names = {path.stem for path in PACKAGE.iterdir() if path.suffix == ".py" or (path / "__init__.py").is_file()}
+    ours = [name.removeprefix("edgebert.") for name in (*DEVICE, *FORBIDDEN) if name.startswith("edgebert.")]
+    assert sorted(ours) == sorted(names - {"__init__"})
 
 
-@pytest.mark.parametrize("path", device_files(), ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_device_half_never_imports_the_workstation_half(path: Path) -> None:
-    forbidden = [f"edgebert.{name}" for name in WORKSTATION] + HEAVY
-    crossing = [name for name in imported(path) if any(name == ban or name.startswith(f"{ban}.") for ban in forbidden)]
-    assert not crossing
+def test_the_device_half_needs_four_packages_at_most() -> None:
+    graph = pytest.importorskip("grimp").build_graph("edgebert", include_external_packages=True, cache_dir=None)
+    ours = [name for name in graph.modules if name == "edgebert" or name.startswith(tuple(DEVICE))]
+    used = {found for name in ours for found in graph.find_modules_directly_imported_by(name)}
+    outside = {name for name in used if not name.startswith("edgebert")} - set(sys.stdlib_module_names)
+    assert outside == required("openvino") == set(CONTRACTS["standard-library"]["forbidden_modules"])
+    assert "edgebert.runtime.tasks.text_classification" in ours
 
 
-@pytest.mark.parametrize("path", device_files(), ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_device_half_needs_four_packages_at_most(path: Path) -> None:
-    assert {name.split(".")[0] for name in imported(path)} - set(sys.stdlib_module_names) <= {"edgebert", *LIGHT}
-
-
-def test_the_tasks_of_the_device_are_behind_the_wall() -> None:
-    tasks = {path.name for path in device_files() if path.parent == PACKAGE / "runtime" / "tasks"}
-    assert tasks == {path.name for path in (PACKAGE / "runtime" / "tasks").glob("*.py")}
-    assert {"__init__.py", "text_classification.py"} <= tasks
-
-
-@pytest.mark.parametrize(
-    "module",
-    [
-        *(
-            "arguments",
-            "bundle",
-            "cpu",
-            "manifest",
-            "manifest_data",
-            "leftovers",
-            "strict_json",
-            "escape",
-            "streams",
-            "whole_file",
-            "errors",
-            "settings",
-            "target",
-        ),
-        *("data/examples", "data/delimited", "data/fingerprint", "data/tags", "data/unknown"),
-    ],
-)
-def test_what_serves_both_halves_needs_only_the_standard_library(module: str) -> None:
-    outside = {name.split(".")[0] for name in imported(PACKAGE / f"{module}.py")} - set(sys.stdlib_module_names)
-    assert outside <= {"edgebert"}
+def test_what_is_sent_to_another_machine_is_the_device_half() -> None:
+    workstation = {name.removeprefix("edgebert.") for name in FORBIDDEN if name.startswith("edgebert.")}
+    assert {name.removesuffix(".py") for name in LEFT_OUT} == workstation | {"cli", "profiles"}
+    assert all((PACKAGE / name).exists() for name in LEFT_OUT - {"profiles"})
 
 
 def modules_after(code: str) -> set[str]:

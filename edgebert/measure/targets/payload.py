@@ -11,9 +11,9 @@ from edgebert.errors import BundleError
 from edgebert.manifest import MANIFEST, leads_out, path_fault
 from edgebert.measure.variants import Variant
 
-# What a measured process never imports; most of it needs packages that a device does not have.
-LEFT_OUT = {"compress", "exporters", "commands", "profiles"}
-LEFT_OUT |= {"cli.py", "pipeline.py", "recipe.py", "workdir.py"}
+# What a measured process never imports: the workstation half (pyproject.toml has the list) and the command line.
+LEFT_OUT = {"compress", "exporters", "report", "finished.py", "lock.py", "pipeline.py", "places.py", "recipe.py"}
+LEFT_OUT |= {"seal.py", "stage_bundles.py", "workdir.py", "commands", "cli.py", "profiles"}
 
 Files = dict[str, Path]
 
