@@ -15,7 +15,7 @@ setup: $(READY)  ## make .venv and install EdgeBERT with everything it takes to 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --no-compile torch==2.13.0
-	$(BIN)/pip install --quiet --no-compile --constraint constraints.txt --editable '.[export,openvino,report,demo,dev]'
+	$(BIN)/pip install --quiet --no-compile --constraint constraints.txt --editable '.[export,openvino,nncf,neural-compressor,report,demo,dev]'
 	touch $(READY)
 
 # Ten minutes with set-up on two idle cores. Where other work keeps them busy: OMP_NUM_THREADS=1 make demo.

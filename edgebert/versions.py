@@ -13,6 +13,8 @@ from edgebert.errors import MissingDependencyError
 
 # Floors that a prediction checks. Copied from pyproject.toml, because reading metadata costs a cold start 20 ms.
 OLDEST = {"onnxruntime": "1.21.0", "openvino": "2026.3.0", "tokenizers": "0.20.3"}
+# Extras of one tool, named after it; whatever else an export needs is in the extra `export`.
+OWN_EXTRAS = ("openvino", "nncf", "neural-compressor")
 INSTALL = {"onnxruntime": "edgebert", "openvino": "edgebert[openvino]", "tokenizers": "edgebert"}
 
 _REQUIREMENT = re.compile(r"(?P<name>[A-Za-z0-9._-]+)\s*(\[[^]]*\])?\s*(?P<versions>[^;]*)(;(?P<marker>.*))?")
@@ -85,25 +87,30 @@ def check_version(package: str, version: str) -> None:
         raise MissingDependencyError(_too_old(package, version, floor, INSTALL[package]))
 
 
-def check_installed(packages: Collection[str], extra: str) -> None:
-    """Refuse to start if a package is missing or below its floor.
+def check_installed(packages: Collection[str]) -> None:
+    """Refuse to start an export if a package is missing or below its floor.
 
     Args:
         packages: Names on the package index.
-        extra: The extra that brings them all.
 
     Raises:
-        MissingDependencyError: One is missing or too old; the message names all of them.
+        MissingDependencyError: One is missing or too old; the message names all of them and the extras that bring them.
     """
-    floors = {each.package: each.floor for each in requirements() if each.extra == extra}
+    floors = {each.package: each.floor for each in requirements() if each.extra == _extra_of(each.package)}
     versions = {package: installed_version(package) for package in packages}
     missing = [package for package, version in versions.items() if version is None]
     if missing:
-        raise MissingDependencyError(f"{', '.join(missing)} not installed; pip install edgebert[{extra}]")
+        extras = ",".join(dict.fromkeys(map(_extra_of, missing)))
+        raise MissingDependencyError(f"{', '.join(missing)} not installed; pip install 'edgebert[{extras}]'")
     for package, version in versions.items():
         floor = floors.get(package, "")
         if version and floor and is_older(version, floor):
-            raise MissingDependencyError(_too_old(package, version, floor, f"edgebert[{extra}]"))
+            raise MissingDependencyError(_too_old(package, version, floor, f"edgebert[{_extra_of(package)}]"))
+
+
+def _extra_of(package: str) -> str:
+    """The extra that brings a package of an export."""
+    return package if package in OWN_EXTRAS else "export"
 
 
 def _too_old(package: str, version: str, floor: str, install: str) -> str:

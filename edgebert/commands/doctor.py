@@ -12,7 +12,9 @@ from edgebert.target import profile_names, read_target
 from edgebert.versions import Requirement, installed_version, is_older, requirements
 
 # Extras whose packages are listed; `dev` and `demo` serve a clone.
-EXTRAS = {"": "edgebert", "openvino": "edgebert[openvino]", "report": "edgebert[report]", "export": "edgebert[export]"}
+EXTRAS = {"": "edgebert"} | {
+    extra: f"edgebert[{extra}]" for extra in ("openvino", "report", "export", "nncf", "neural-compressor")
+}
 
 
 def run(arguments: argparse.Namespace) -> int:

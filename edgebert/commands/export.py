@@ -47,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
     cpu = this_cpu()
     target = _target(arguments.profile or recipe.profile, cpu)
     form = quantization(recipe, target)  # what does not go together is said at once
-    check_installed((*NEEDED, *tools_of(form, recipe.export.formats)), "export")
+    check_installed((*NEEDED, *tools_of(form, recipe.export.formats)))
     out = Path(arguments.out or _folder_of(recipe_path, recipe.name))
     out = out if out.name not in ("", "..") else out.resolve()
     if not out.name:

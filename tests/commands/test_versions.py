@@ -10,8 +10,17 @@ import pytest
 from command_line import Run, refused
 
 import edgebert
+from edgebert.commands.export import NEEDED
 from edgebert.errors import MissingDependencyError
-from edgebert.versions import OLDEST, Requirement, check_version, is_older, parse_requirement
+from edgebert.versions import (
+    OLDEST,
+    OWN_EXTRAS,
+    Requirement,
+    check_installed,
+    check_version,
+    is_older,
+    parse_requirement,
+)
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -103,19 +112,25 @@ def pretend(monkeypatch: pytest.MonkeyPatch, versions: dict[str, str | None]) ->
 
 
 @pytest.mark.parametrize(
-    ("package", "settings"),
+    ("package", "extra", "settings"),
     [
-        ("accelerate", []),
-        ("openvino", ['export.formats=["onnx","openvino"]', "quantize.format=none"]),
-        ("nncf", ['export.formats=["onnx","openvino"]']),
-        ("neural-compressor", ["quantize.format=static"]),
+        ("accelerate", "export", []),
+        ("openvino", "openvino", ['export.formats=["onnx","openvino"]', "quantize.format=none"]),
+        ("nncf", "nncf", ['export.formats=["onnx","openvino"]']),
+        ("neural-compressor", "neural-compressor", ["quantize.format=static"]),
     ],
 )
 def test_an_export_refuses_a_tool_that_is_too_old_or_missing_before_any_work(
-    package: str, settings: list[str], recipe_file: Path, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+    package: str,
+    extra: str,
+    settings: list[str],
+    recipe_file: Path,
+    tmp_path: Path,
+    run: Run,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     floor = max(project_floors()[package])
-    monkeypatch.setattr(metadata, "requires", lambda _: [f'{package}>={floor}; extra == "export"'])
+    monkeypatch.setattr(metadata, "requires", lambda _: [f'{package}>={floor}; extra == "{extra}"'])
     changes = [part for setting in settings for part in ("--set", setting)]
     command = [
         "export",
@@ -131,7 +146,7 @@ def test_an_export_refuses_a_tool_that_is_too_old_or_missing_before_any_work(
     pretend(monkeypatch, {package: "0.9"})
     assert f"{package} 0.9 is older than the oldest that works ({floor}); pip install" in refused(run(*command))
     pretend(monkeypatch, {package: None})
-    assert refused(run(*command)).endswith(f"{package} not installed; pip install edgebert[export]")
+    assert refused(run(*command)).endswith(f"{package} not installed; pip install 'edgebert[{extra}]'")
     assert not (tmp_path / "out.work").exists()
 
 
@@ -145,11 +160,26 @@ def test_an_export_asks_only_for_the_tools_that_it_uses(
     assert err.endswith("no such data folder; give --data-dir\n")
 
 
+def test_several_tools_that_are_missing_name_their_extras_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend(monkeypatch, {"optimum": None, "onnx": None, "nncf": None})
+    with pytest.raises(MissingDependencyError) as caught:
+        check_installed(("onnx", "optimum", "numpy", "nncf"))
+    assert str(caught.value) == "onnx, optimum, nncf not installed; pip install 'edgebert[export,nncf]'"
+
+
+def test_every_tool_of_an_export_is_in_the_extra_that_is_named() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    brought = {extra: {parse_requirement(line).package for line in lines} for extra, lines in extras.items()}
+    assert set(NEEDED) <= brought["export"]
+    assert not set(OWN_EXTRAS) & brought["export"]
+    assert all(package in brought[package] for package in OWN_EXTRAS)
+
+
 def test_doctor_shows_versions_below_their_floors(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     needs = [
         "numpy>=1.26.4",
         'openvino>=2026.3.0; extra == "openvino"',
-        'nncf>=3.0.0; extra == "export"',
+        'nncf>=3.0.0; extra == "nncf"',
         'x; extra == "dev"',
     ]
     monkeypatch.setattr(metadata, "requires", lambda _: needs)
@@ -162,4 +192,4 @@ def test_doctor_shows_versions_below_their_floors(run: Run, monkeypatch: pytest.
     assert rows["openvino"]["at_least"] == "2026.3.0"
     page = run("doctor")[1]
     assert "pip install 'openvino>=2026.3.0'" in page
-    assert "pip install edgebert[export]" in page
+    assert "pip install edgebert[nncf]" in page
