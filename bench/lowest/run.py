@@ -5,7 +5,8 @@
     python3.11 bench/lowest/run.py --only device --bundles DIR --keep
 
 1. "export": torch at the version named by --torch, every other package of the base and of the extras `openvino`,
-   `export`, `nncf`, `neural-compressor` and `report` at its floor; exports.py makes a bundle of each kind from a tiny seeded model; a few tests run.
+   `export`, `nncf`, `neural-compressor` and `report` at its floor; exports.py makes a bundle of each kind from a tiny
+   seeded model; a few tests run.
 2. "device": the base and the extra `openvino` at their floors, nothing else; answers.py opens those bundles and holds
    the answers to those of step 1; tests that need no workstation run.
 
