@@ -3,6 +3,7 @@
     python3.11 bench/lowest/run.py                         # both environments at their floors
     python3.11 bench/lowest/run.py --set openvino==2026.2  # the same with another version of one package
     python3.11 bench/lowest/run.py --only device --bundles DIR --keep
+    python3.11 bench/lowest/run.py --list device           # print the tests that need the device half alone
 
 1. "export": torch at the version named by --torch, every other package of the base and of the extras `openvino`,
    `export`, `nncf`, `neural-compressor` and `report` at its floor; exports.py makes a bundle of each kind from a tiny
@@ -34,13 +35,13 @@ from edgebert.versions import is_older, parse_requirement  # noqa: E402
 
 EXTRAS = {"export": ("openvino", "export", "nncf", "neural-compressor", "report"), "device": ("openvino",)}
 TESTS = {
-    "export": ("tests/compress/quantize", "tests/exporters/test_attention.py",
+    "export": ("tests/exporters/quantize", "tests/exporters/test_attention.py",
                "tests/exporters/test_read_by_others.py"),
     "device": ("tests/runtime/test_encode.py", "tests/runtime/test_spans.py", "tests/runtime/test_words.py",
                *(f"tests/runtime/tasks/test_{name}.py" for name in (
                    "answer_metrics", "fill_mask", "intent_slots", "question_answering", "regression", "similarity",
                    "token_classification")),
-               "tests/test_settings.py", "tests/test_target.py"),
+               "tests/data", "tests/metrics", "tests/test_settings.py", "tests/test_target.py"),
 }  # fmt: skip
 PYTEST = ("pytest", "hypothesis")
 # The working tree stays out of the path (-P and pythonpath), so that the installed package is what runs.
@@ -50,6 +51,9 @@ PYTEST_OPTIONS = ("-q", "-p", "no:cacheprovider", "-o", "pythonpath=tests")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Read the arguments and run both environments in a temporary folder."""
     options = parser().parse_args(arguments)
+    if options.list:
+        print("\n".join(TESTS[options.list]))
+        return 0
     folder = Path(tempfile.mkdtemp(prefix="edgebert-lowest-"))
     bundles = Path(options.bundles or folder / "bundles").resolve()
     try:
@@ -74,6 +78,7 @@ def parser() -> argparse.ArgumentParser:
     found.add_argument("--torch", default="2.13.0", help="the torch to run with (default: %(default)s)")
     found.add_argument("--bundles", help="where exports.py leaves the bundles, and answers.py finds them")
     found.add_argument("--no-tests", action="store_true", help="exports and answers alone")
+    found.add_argument("--list", choices=list(TESTS), help="print the test files of one environment, and end")
     found.add_argument("--keep", action="store_true", help="keep the temporary folder")
     return found
 
