@@ -8,8 +8,9 @@ from typing import Any
 
 from edgebert.commands.output import table, write
 from edgebert.measure.estimate import MODEL, add_estimates
+from edgebert.measure.job import Child
 from edgebert.measure.results import Case, Result
-from edgebert.measure.roofline import Child, add_operators, add_roofline, operators_file
+from edgebert.measure.roofline import add_operators, add_roofline, operators_file
 from edgebert.measure.suite import Suite
 from edgebert.measure.variants import Variant
 from edgebert.runtime.cost import read_cost

@@ -11,10 +11,11 @@ from typing import Any
 from edgebert.bundle import bundle_hash
 from edgebert.errors import InputError, RunError
 from edgebert.measure.bench import Workload
+from edgebert.measure.job import Answer, Child, Job
 from edgebert.measure.process import run_child
 from edgebert.measure.results import Case, Result
 from edgebert.measure.suite import Suite
-from edgebert.measure.targets.machine import Child, Machine, Progress
+from edgebert.measure.targets.machine import Machine, Progress
 from edgebert.measure.variants import Variant
 from edgebert.measure.verdict import saturating
 
@@ -54,7 +55,7 @@ def agree(
     # Nothing is timed, so that nothing is said of disturbance.
     result.verdict = {"saturating": saturating(variants, result.environment)}
     for number, variant in enumerate(variants, 1):
-        job = {
+        job: Job = {
             "bundle": str(variant.folder),
             "runtime": variant.runtime,
             "threads": suite.threads,
@@ -83,7 +84,7 @@ def agree(
     return result
 
 
-def compare(ours: dict[str, Any], theirs: dict[str, Any]) -> dict[str, Any]:
+def compare(ours: Answer, theirs: Answer) -> dict[str, Any]:
     """How many answers are equal, and how far the outputs behind them lie apart.
 
     Returns:
@@ -106,7 +107,7 @@ def compare(ours: dict[str, Any], theirs: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def same(ours: Any, theirs: Any) -> bool:  # noqa: ANN401
+def same(ours: object, theirs: object) -> bool:
     """Whether two answers are one: labels, tags and texts when equal, scores when within 0.01."""
     if isinstance(ours, list) and isinstance(theirs, list):
         return len(ours) == len(theirs) and all(same(a, b) for a, b in zip(ours, theirs, strict=True))
@@ -115,7 +116,7 @@ def same(ours: Any, theirs: Any) -> bool:  # noqa: ANN401
     return bool(ours == theirs)
 
 
-def _case(variant: Variant, suite: Suite, machine: Machine, theirs: dict[str, Any], agreement: dict[str, Any]) -> Case:
+def _case(variant: Variant, suite: Suite, machine: Machine, theirs: Answer, agreement: dict[str, Any]) -> Case:
     return Case(
         bundle=variant.manifest["name"],
         bundle_hash=bundle_hash(variant.folder),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from importlib import import_module
@@ -21,6 +21,7 @@ from edgebert.data.named import Named
 from edgebert.data.unknown import Unknown, gold
 from edgebert.errors import InputError, RunError, TargetError
 from edgebert.measure.environment import environment
+from edgebert.measure.job import Answer, Child, Environment, Input, Job, server_settings
 from edgebert.measure.others import others_cores
 from edgebert.measure.plan import Part, plan
 from edgebert.measure.process import run_child
@@ -42,9 +43,7 @@ from edgebert.runtime.quality import metric_of
 from edgebert.runtime.rows import read_texts
 from edgebert.runtime.tasks import device_half
 
-Answer = dict[str, Any]
 Answers = dict[str, list[Answer]]
-Child = Callable[[dict[str, Any]], Answer]
 Progress = Callable[[Step], None]
 
 
@@ -59,7 +58,7 @@ class Workload:
     examples: list[Example]
     path: Path
     sha256: str
-    inputs: list[Any]
+    inputs: list[Input]
     unknown: Unknown = field(default_factory=Unknown)
     named: Named = field(default_factory=Named)
     skipped: tuple[int, ...] = ()
@@ -114,7 +113,7 @@ def bench(
     progress: Progress = lambda step: None,
     child: Child = run_child,
     target: str = "local",
-    environment: Callable[[], dict[str, Any]] = environment,
+    environment: Callable[[], Environment] = environment,
 ) -> Result:
     """Measure every variant and write `result.json` after every case.
 
@@ -250,9 +249,9 @@ class _Bench:
         self.null_ns += answer.get("null_ns", [])
         return answer
 
-    def _job(self, variant: Variant, part: Part, at: int) -> dict[str, Any]:
+    def _job(self, variant: Variant, part: Part, at: int) -> Job:
         suite = self.suite
-        job = {
+        job: Job = {
             "bundle": str(variant.folder),
             "runtime": variant.runtime,
             "threads": suite.threads,
@@ -265,7 +264,7 @@ class _Bench:
             "batch_size": suite.batch_size,
             "arena": part.arena is not False,
             "seed": suite.seed + at,
-            "server": asdict(suite.server),
+            "server": server_settings(suite.server),
             "soak_minutes": suite.soak_minutes,
         }
         if part.length:
@@ -274,11 +273,11 @@ class _Bench:
             job["texts"] = self._sampled_texts(part.scenario)
         if part.scenario == "quality":
             assert self.workload is not None
-            job |= {"data": str(self.workload.path.resolve()), "metric": variant.manifest["data"]["metric"]}
+            job["data"], job["metric"] = str(self.workload.path.resolve()), variant.manifest["data"]["metric"]
             job["named"] = asdict(self.workload.named)
         return job
 
-    def _sampled_texts(self, scenario: str) -> list[Any]:
+    def _sampled_texts(self, scenario: str) -> list[Input]:
         """The same seeded sample of texts for every variant and round."""
         assert self.workload is not None
         drawn, texts = random.Random(self.suite.seed), list(self.workload.inputs)
@@ -319,7 +318,7 @@ class _Bench:
         case.raw = self._keep_raw(f"{case.variant}-{case.scenario}-{case.lengths}{suffix}", raw)
         return case
 
-    def _keep_raw(self, name: str, document: dict[str, Any]) -> str:
+    def _keep_raw(self, name: str, document: Mapping[str, object]) -> str:
         check_no_link(self.out / "raw")
         write_json(self.out / f"raw/{name}.json", document)
         return f"raw/{name}.json"
@@ -328,7 +327,7 @@ class _Bench:
         """Quality of every variant, and how the others differ from the baseline on the same texts."""
         base, *others = self.variants
         for variant in self.variants:
-            self.quality[variant.name] = answers[variant.name][0]["quality"]
+            self.quality[variant.name] = answers[variant.name][0]["quality"] or {}
             self._keep_raw(f"{variant.name}-quality", answers[variant.name][0])
         tables = {name: np.array(several[0]["table"], dtype=np.float64) for name, several in answers.items()}
         for variant in others:
@@ -369,15 +368,15 @@ def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 3)
 
 
-def _plain(given: Any) -> Any:  # noqa: ANN401
+def _plain(given: object) -> Input:
     """An input as JSON carries it to the measured process: words go as their text, as an application would give it."""
     return given if isinstance(given, str | tuple) else str(given)
 
 
-def _in_like_thirds(texts: Sequence[Any], drawn: random.Random) -> list[Any]:
+def _in_like_thirds(texts: Sequence[Input], drawn: random.Random) -> list[Input]:
     """The texts in an order whose thirds hold texts of like lengths, so that drift is never the texts' own."""
     ordered = sorted(texts, key=lambda text: len(str(text)))
-    thirds: list[list[Any]] = [[], [], []]
+    thirds: list[list[Input]] = [[], [], []]
     for start in range(0, len(ordered), 3):
         for third, text in zip(drawn.sample(thirds, 3), ordered[start : start + 3], strict=False):
             third.append(text)

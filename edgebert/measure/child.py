@@ -12,8 +12,9 @@ import time
 from array import array
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from edgebert.measure.job import Job
 from edgebert.measure.memory import peak_rss_bytes
 from edgebert.measure.others import processor_time, spent
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 def main() -> int:
     """Do the job on standard input."""
-    job: dict[str, Any] = json.load(sys.stdin)
+    job: Job = json.load(sys.stdin)
     if job["scenario"] == "environment":
         return _environment()
     before = processor_time()
@@ -33,9 +34,9 @@ def main() -> int:
     from edgebert.runtime.load import load_bundle
 
     marks |= {"import_ns": time.monotonic_ns(), "import_rss": peak_rss_bytes()}
-    session = {"arena": job.get("arena", True), "provider": job.get("provider")}
     folder, verify = Path(job["bundle"]), job.get("verify", True)
-    model = load_bundle(folder, job["runtime"], job["threads"], verify=verify, **session)
+    arena, provider = job.get("arena", True), job.get("provider")
+    model = load_bundle(folder, job["runtime"], job["threads"], verify=verify, arena=arena, provider=provider)
     marks |= {"load_ns": time.monotonic_ns(), "load_rss": peak_rss_bytes()}
     call = _call(model, job)
     call(0)
@@ -66,7 +67,7 @@ def _environment() -> int:
     return 0
 
 
-def _call(model: Model, job: dict[str, Any]) -> Callable[[int], Any]:
+def _call(model: Model, job: Job) -> Callable[[int], object]:
     """What is timed: text to prediction, or, for a fixed length, token ids to outputs."""
     if job["length"]:
         from edgebert.runtime.encode import Encoded

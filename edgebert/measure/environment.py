@@ -9,13 +9,14 @@ from typing import Any
 
 from edgebert.cpu import read_cpuinfo, this_cpu
 from edgebert.measure import nvidia
+from edgebert.measure.job import Environment
 from edgebert.measure.thermal import machine_state
 from edgebert.runtime.cores import usable_cores
 
 PACKAGES = ("edgebert", "numpy", "onnxruntime", "onnxruntime-gpu", "openvino", "tokenizers")
 
 
-def environment() -> dict[str, Any]:
+def environment() -> Environment:
     """What this machine is, and the state it is in; None for what cannot be read.
 
     CPU, its flags and INT8 instructions (`Cpu.int8`), cores, memory, kernel, versions, GPUs.

@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 from statistics import median
 from typing import Any
 
+from edgebert.measure.job import Probe
 from edgebert.measure.results import Case, Result
 from edgebert.measure.scenarios.probe import is_bound, peak_of
 from edgebert.measure.variants import Variant
@@ -141,7 +142,7 @@ def profile_limits(target: Target, threads: int) -> Limits:
     return Limits(target.name, known, hardware.memory_bandwidth_gb_s, cores)
 
 
-def measured_limits(probe: dict[str, Any] | None) -> Limits | None:
+def measured_limits(probe: Probe | None) -> Limits | None:
     """The highest rates that the probe found here."""
     if probe is None:
         return None

@@ -6,8 +6,9 @@ import os
 import time
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from edgebert.measure.job import Answer
 from edgebert.runtime.cores import usable_cores
 
 IDLE_COLUMNS = {3, 4}
@@ -60,9 +61,9 @@ def spent(before: ProcessorTime, after: ProcessorTime) -> dict[str, int] | None:
     }
 
 
-def others_cores(answers: Sequence[dict[str, Any]]) -> float | None:
+def others_cores(answers: Sequence[Answer]) -> float | None:
     """Cores that others kept busy while some processes ran, over all of them together; None where none could tell."""
-    known = [answer["processor"] for answer in answers if answer.get("processor")]
+    known = [processor for answer in answers if (processor := answer.get("processor"))]
     wall_ns = sum(each["wall_ns"] for each in known)
     if not wall_ns:
         return None

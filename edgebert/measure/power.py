@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from statistics import fmean
-from typing import Any
 
 from edgebert.measure import jetson, nvidia
+from edgebert.measure.job import Power
 from edgebert.measure.loop import timed_for
 
 SYS = Path("/sys")
@@ -43,7 +43,7 @@ class Sensor:
     watts: Callable[[], float | None]
 
 
-def energy_of(call: Callable[[int], object], gpu: bool, seconds: float = LOOP_S) -> dict[str, Any] | None:
+def energy_of(call: Callable[[int], object], gpu: bool, seconds: float = LOOP_S) -> Power | None:
     """Joules of one call, the whole package or board counted; None where nothing can be read.
 
     Args:

@@ -7,9 +7,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from edgebert.errors import RunError
+from edgebert.measure.job import Answer, Job
 from edgebert.measure.received import check_received, damaged
 from edgebert.strict_json import parse_json
 
@@ -19,7 +20,7 @@ WHOLE_FILE = ("quality", "answers")
 CHILD = ("-m", "edgebert.measure.child")
 
 
-def run_child(job: dict[str, Any]) -> dict[str, Any]:
+def run_child(job: Job) -> Answer:
     """Run `edgebert.measure.child` on a job, here.
 
     Returns:
@@ -32,8 +33,8 @@ def run_child(job: dict[str, Any]) -> dict[str, Any]:
 
 
 def run_process(
-    command: Sequence[str], job: dict[str, Any], variables: Mapping[str, str] | None = None, target: str = ""
-) -> dict[str, Any]:
+    command: Sequence[str], job: Job, variables: Mapping[str, str] | None = None, target: str = ""
+) -> Answer:
     """Run a command that reads a job from standard input and writes a document to standard output.
 
     Args:
@@ -68,7 +69,7 @@ def run_process(
     return with_cold_start(job, document, spawned_ns, target)
 
 
-def with_cold_start(job: dict[str, Any], document: Any, spawned_ns: int, target: str = "") -> dict[str, Any]:  # noqa: ANN401
+def with_cold_start(job: Job, document: Any, spawned_ns: int, target: str = "") -> Answer:  # noqa: ANN401
     """Check a process's document, and add the time from its start to its first answer if it gave one.
 
     Raises:
@@ -81,15 +82,15 @@ def with_cold_start(job: dict[str, Any], document: Any, spawned_ns: int, target:
         if found["first_ns"] <= spawned_ns:
             raise damaged(subject, f"with 'first_ns' {found['first_ns']}, before the process began", target)
         found["cold_start_ns"] = found["first_ns"] - spawned_ns
-    return found
+    return cast("Answer", found)  # as `check_received` found it
 
 
-def failure(job: dict[str, Any], reason: str) -> RunError:
+def failure(job: Job, reason: str) -> RunError:
     """Error of a process that failed."""
     return RunError(f"{_subject(job)} failed: {reason}")
 
 
-def overtime(job: dict[str, Any]) -> RunError:
+def overtime(job: Job) -> RunError:
     """Error of a process that was stopped."""
     remedy = "a shorter --data" if job["scenario"] in WHOLE_FILE else "fewer samples"
     return RunError(f"{_subject(job)} took more than {TIMEOUT_S} s; give {remedy}")
@@ -100,5 +101,5 @@ def last_line(text: str) -> str:
     return (text.strip().splitlines() or [""])[-1].strip()
 
 
-def _subject(job: dict[str, Any]) -> str:
+def _subject(job: Job) -> str:
     return f"{job['bundle']}: {job['scenario']}" if "bundle" in job else str(job["scenario"])

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, TypeGuard, get_args
 
 from edgebert.errors import InputError
 from edgebert.escape import escaped
@@ -21,57 +21,58 @@ LARGEST = 1e18
 STAGES = re.compile(r"(?:.*/)?(?:0-baseline|1-graph|2-distill|3-prune|4-vocabulary|5-[^@/]+)(?:@\w+)?")
 
 
-def _is_number(value: Any) -> bool:  # noqa: ANN401
+def _is_number(value: object) -> TypeGuard[int | float]:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _is_positive(value: Any) -> bool:  # noqa: ANN401
+def _is_positive(value: object) -> bool:
     return _is_number(value) and value > 0
 
 
-def _is_interval(value: Any) -> bool:  # noqa: ANN401
+def _is_interval(value: object) -> bool:
     return isinstance(value, list) and len(value) == 2 and all(map(_is_number, value))
 
 
-def _is_table(value: Any) -> bool:  # noqa: ANN401
+def _is_table(value: object) -> bool:
     return isinstance(value, dict)
 
 
-def _is_rows(value: Any) -> bool:  # noqa: ANN401
+def _is_rows(value: object) -> bool:
     return isinstance(value, list) and all(map(_is_table, value))
 
 
-def _is_list(value: Any) -> bool:  # noqa: ANN401
+def _is_list(value: object) -> bool:
     return isinstance(value, list)
 
 
-def _is_text(value: Any) -> bool:  # noqa: ANN401
+def _is_text(value: object) -> bool:
     return isinstance(value, str)
 
 
-def _is_texts(value: Any) -> bool:  # noqa: ANN401
+def _is_texts(value: object) -> bool:
     return isinstance(value, dict) and all(map(_is_text, value.values()))
 
 
-def _is_truth(value: Any) -> bool:  # noqa: ANN401
+def _is_truth(value: object) -> bool:
     return isinstance(value, bool)
 
 
-def _is_lengths(value: Any) -> bool:  # noqa: ANN401
+def _is_lengths(value: object) -> bool:
     return isinstance(value, str) and bool(re.fullmatch(r"natural|[1-9][0-9]{0,6}", value))
 
 
-def _is_unknown_labels(value: Any) -> bool:  # noqa: ANN401
+def _is_unknown_labels(value: object) -> bool:
     labels = value.get("labels") if isinstance(value, dict) else None
-    counts = [value.get("rows"), value.get("more"), *labels.values()] if isinstance(labels, dict) else [None]
-    return all(type(count) is int and count >= 0 for count in counts)
+    if not isinstance(value, dict) or not isinstance(labels, dict):
+        return False
+    return all(type(count) is int and count >= 0 for count in (value.get("rows"), value.get("more"), *labels.values()))
 
 
-def _is_role(value: Any) -> bool:  # noqa: ANN401
+def _is_role(value: object) -> bool:
     return value in get_args(Role)
 
 
-Check = tuple[Callable[[Any], bool], str]
+Check = tuple[Callable[[object], bool], str]
 NUMBER: Check = (_is_number, "a number")
 POSITIVE: Check = (_is_positive, "a number above 0")
 TEXT: Check = (_is_text, "a text")
@@ -181,7 +182,7 @@ def role_of(case: dict[str, Any]) -> Role:
     return "stage" if STAGES.fullmatch(case["variant"]) else "bundle"
 
 
-def _json(path: Path) -> Any:  # noqa: ANN401
+def _json(path: Path) -> object:
     try:
         return read_json(path)
     except FileNotFoundError:
@@ -192,7 +193,7 @@ def _json(path: Path) -> Any:  # noqa: ANN401
         raise InputError(f"{path}: not valid JSON ({error}); copy it again or bench again") from None
 
 
-def check_sizes(key: str, value: Any) -> None:  # noqa: ANN401
+def check_sizes(key: str, value: object) -> None:
     """Refuse a number that is not finite, or that no figure of a bench reaches: plots and ratios of it overflow.
 
     Raises:
@@ -214,7 +215,7 @@ def _check_environment(environment: dict[str, Any]) -> None:
         _check(f"environment.gemm.peaks[{at}].", peak, PEAK_KEYS, {})
 
 
-def _check(prefix: str, table: dict[str, Any], needed: dict[str, Check], optional: dict[str, Check]) -> None:
+def _check(prefix: str, table: Mapping[str, object], needed: dict[str, Check], optional: dict[str, Check]) -> None:
     for key in needed:
         if key not in table:
             raise ValueError(f"no '{prefix}{key}'")

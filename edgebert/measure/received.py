@@ -13,49 +13,49 @@ SMALLEST = 1e-9
 LONGEST_TEXT = 1 << 24
 
 
-def is_count(value: Any) -> TypeGuard[int]:  # noqa: ANN401
+def is_count(value: object) -> TypeGuard[int]:
     """Whether a value is a whole number that figures of a bench can be."""
     return type(value) is int and -LARGEST <= value <= LARGEST
 
 
-def _is_number(value: Any) -> bool:  # noqa: ANN401
+def _is_number(value: object) -> TypeGuard[int | float]:
     """Whether a value is a number that float64 holds; NaN and infinity are, which a broken model may answer."""
     return type(value) is float or is_count(value)
 
 
-def _is_rate(value: Any) -> bool:  # noqa: ANN401
+def _is_rate(value: object) -> TypeGuard[int | float]:
     return _is_number(value) and (value == 0 or SMALLEST <= value <= LARGEST)
 
 
-def _is_positive(value: Any) -> bool:  # noqa: ANN401
+def _is_positive(value: object) -> bool:
     return _is_rate(value) and value > 0
 
 
-def _is_time(value: Any) -> bool:  # noqa: ANN401
+def _is_time(value: object) -> bool:
     return _is_number(value) and 1 <= value <= LARGEST
 
 
-def _is_size(value: Any) -> bool:  # noqa: ANN401
+def _is_size(value: object) -> TypeGuard[int]:
     return is_count(value) and value >= 0
 
 
-def _is_some(value: Any) -> bool:  # noqa: ANN401
+def _is_some(value: object) -> TypeGuard[int]:
     return is_count(value) and value >= 1
 
 
-def _is_length(value: Any) -> bool:  # noqa: ANN401
+def _is_length(value: object) -> bool:
     return _is_some(value) and value <= LONGEST_TEXT
 
 
-def _list_of(holds: Callable[[Any], bool], least: int = 0) -> Callable[[Any], bool]:
+def _list_of(holds: Callable[[object], bool], least: int = 0) -> Callable[[object], bool]:
     return lambda value: isinstance(value, list) and len(value) >= least and all(map(holds, value))
 
 
-def _table_of(may: Mapping[str, Check] | None = None, /, **fields: Check) -> Callable[[Any], bool]:
+def _table_of(may: Mapping[str, Check] | None = None, /, **fields: Check) -> Callable[[object], bool]:
     return lambda value: isinstance(value, dict) and not _wrong(value, _asked(may or {}, fields, value))
 
 
-def _asked(may: Mapping[str, Check], needed: Mapping[str, Check], value: Mapping[str, Any]) -> dict[str, Check]:
+def _asked(may: Mapping[str, Check], needed: Mapping[str, Check], value: Mapping[str, object]) -> dict[str, Check]:
     return {**{key: check for key, check in may.items() if key in value}, **needed}
 
 
@@ -64,8 +64,8 @@ def _or_null(check: Check) -> Check:
     return (lambda value: value is None or holds(value)), f"{kind} or null"
 
 
-def _is_matrix(value: Any) -> bool:  # noqa: ANN401
-    return _list_of(_list_of(_is_number, 1), 1)(value) and len(set(map(len, value))) == 1
+def _is_matrix(value: object) -> bool:
+    return isinstance(value, list) and _list_of(_list_of(_is_number, 1), 1)(value) and len(set(map(len, value))) == 1
 
 
 COUNT: Check = (_is_size, "a whole number of at least 0")
@@ -81,7 +81,9 @@ BOUND: Check = _or_null(NUMBER)
 QUALITY_MAY = {"lacks": TEXT, "cut": COUNT, "unknown_labels": UNKNOWN_LABELS}
 IS_QUALITY = _table_of(QUALITY_MAY, metric=TEXT, value=NUMBER, n=SOME, ci_low=BOUND, ci_high=BOUND)
 QUALITY: Check = (
-    lambda value: IS_QUALITY(value) and (value["ci_low"] is None) == (value["ci_high"] is None),
+    lambda value: (
+        isinstance(value, dict) and IS_QUALITY(value) and (value["ci_low"] is None) == (value["ci_high"] is None)
+    ),
     "an object with metric, value, n and an interval",
 )
 PEAK = _table_of(precision=TEXT, rows=SOME, gmacs=RATE)
@@ -93,7 +95,10 @@ SETTINGS: Check = (_table_of(bound_ms=RATE, percent=RATE, tolerance=RATE), "an o
 POWER: Check = (_table_of(joules_per_inference=RATE, source=TEXT), "an object with joules_per_inference")
 TOGETHER: Check = (_table_of(largest=SOME, mean=POSITIVE), "an object with largest and mean")
 PROCESSOR: Check = (_table_of(wall_ns=COUNT, own_ns=COUNT, busy_ns=COUNT), "an object with wall_ns")
-SPAN: Check = (lambda value: _list_of(is_count, 2)(value) and len(value) == 2, "two whole numbers")
+SPAN: Check = (
+    lambda value: isinstance(value, list) and _list_of(is_count, 2)(value) and len(value) == 2,
+    "two whole numbers",
+)
 
 # What `edgebert.measure.child` writes and a bench reads, of every scenario and of each.
 EVERY = {
@@ -130,7 +135,7 @@ MAY = {
 UNBOUNDED = ("answers", "outputs")
 
 
-def check_received(subject: str, scenario: str, document: Any, target: str = "") -> dict[str, Any]:  # noqa: ANN401
+def check_received(subject: str, scenario: str, document: object, target: str = "") -> dict[str, Any]:
     """Give the document of a measured process back if it holds what its scenario's readers need.
 
     Args:
@@ -145,13 +150,11 @@ def check_received(subject: str, scenario: str, document: Any, target: str = "")
     """
     own = {**EVERY, **OWN[scenario]} if scenario in OWN else {}
     needed = ENVIRONMENT if scenario == "environment" else own
-    fault = f"with {document!r:.40}, expected an object"
-    if isinstance(document, dict):
-        fault = _wrong(document, _asked(MAY, needed, document)) or _oversized(scenario, document)
-    if fault:
+    if not isinstance(document, dict):
+        raise damaged(subject, f"with {document!r:.40}, expected an object", target)
+    if fault := _wrong(document, _asked(MAY, needed, document)) or _oversized(scenario, document):
         raise damaged(subject, fault, target)
-    found: dict[str, Any] = document
-    return found
+    return document
 
 
 def damaged(subject: str, fault: str, target: str = "") -> RunError | TargetError:
@@ -163,7 +166,7 @@ def damaged(subject: str, fault: str, target: str = "") -> RunError | TargetErro
     )
 
 
-def _oversized(scenario: str, document: dict[str, Any]) -> str:
+def _oversized(scenario: str, document: Mapping[str, object]) -> str:
     left_out = UNBOUNDED if scenario == "answers" else ()
     try:
         check_sizes("", {key: value for key, value in document.items() if key not in left_out})
@@ -172,7 +175,7 @@ def _oversized(scenario: str, document: dict[str, Any]) -> str:
     return ""
 
 
-def _wrong(document: dict[str, Any], fields: Mapping[str, Check]) -> str:
+def _wrong(document: Mapping[str, object], fields: Mapping[str, Check]) -> str:
     """What is wrong with the first field that is missing or of another kind; "" if nothing is."""
     for key, (holds, kind) in fields.items():
         if key not in document:

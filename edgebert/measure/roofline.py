@@ -11,13 +11,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from edgebert.measure.job import Child, Input, Job, Probe
 from edgebert.measure.results import Case, Result, write_json
 from edgebert.measure.scenarios.probe import is_bound, peak_of
 from edgebert.measure.suite import Suite
 from edgebert.measure.variants import Variant
 from edgebert.runtime.cost import Product, macs, main_precision, parts, read_cost
 
-Child = Callable[[dict[str, Any]], dict[str, Any]]
 Progress = Callable[[str], None]
 
 # The peaks are those of a model's mix of sizes; more of them than this change little and cost time.
@@ -28,7 +28,7 @@ TOKEN = 5
 
 
 def add_roofline(
-    result: Result, variants: Sequence[Variant], inputs: Sequence[Any], suite: Suite, child: Child, progress: Progress
+    result: Result, variants: Sequence[Variant], inputs: Sequence[Input], suite: Suite, child: Child, progress: Progress
 ) -> None:
     """Measure the machine's peaks into `environment.gemm`, and give every single-stream case its `roofline`.
 
@@ -50,11 +50,9 @@ def add_roofline(
     probed = next(variant for variant in reversed(variants) if costs[variant.name])
     fixed = sorted({int(case.lengths) for case in cases if case.lengths != "natural"})
     used = [product.precision for cost in costs.values() for product in cost if product.kind != "lookup"]
-    job = job_for(probed, suite, "probe", 0 if inputs else fixed[0], inputs) | {
-        "shapes": weight_shapes(costs[probed.name]),
-        "precisions": sorted({"int8", "fp32", *used}),
-        "rows": fixed,
-    }
+    job = job_for(probed, suite, "probe", 0 if inputs else fixed[0], inputs)
+    job["shapes"] = weight_shapes(costs[probed.name])
+    job["precisions"], job["rows"] = sorted({"int8", "fp32", *used}), fixed
     progress(f"probe: matrix products of {probed.name}'s sizes")
     answer = child(job)
     result.environment["gemm"] = answer["probe"]
@@ -64,9 +62,7 @@ def add_roofline(
         case.roofline = roofline(costs[case.variant], windows, case.p50_ms, answer["probe"])
 
 
-def roofline(
-    products: Sequence[Product], windows: Sequence[int], p50_ms: float, probe: dict[str, Any]
-) -> dict[str, Any]:
+def roofline(products: Sequence[Product], windows: Sequence[int], p50_ms: float, probe: Probe) -> dict[str, Any]:
     """One case's roofline.
 
     Args:
@@ -98,7 +94,7 @@ def roofline(
 def add_operators(
     result: Result,
     variants: Sequence[Variant],
-    inputs: Sequence[Any],
+    inputs: Sequence[Input],
     suite: Suite,
     out: Path,
     child: Child,
@@ -126,9 +122,9 @@ def operators_file(case: Case) -> str:
     return f"raw/{case.variant}-operators-{case.lengths}.json"
 
 
-def job_for(variant: Variant, suite: Suite, scenario: str, length: int, inputs: Sequence[Any]) -> dict[str, Any]:
+def job_for(variant: Variant, suite: Suite, scenario: str, length: int, inputs: Sequence[Input]) -> Job:
     """A job over the texts that were timed, or over texts of a fixed length."""
-    job = {
+    job: Job = {
         "bundle": str(variant.folder),
         "runtime": variant.runtime,
         "threads": suite.threads,
@@ -138,10 +134,12 @@ def job_for(variant: Variant, suite: Suite, scenario: str, length: int, inputs: 
         "samples": min(suite.samples, PROFILED),
         "batch_size": suite.batch_size,
     }
-    return job | ({"ids": [[TOKEN] * length]} if length else {"texts": timed_texts(inputs, suite)})
+    if length:
+        return {**job, "ids": [[TOKEN] * length]}
+    return {**job, "texts": timed_texts(inputs, suite)}
 
 
-def timed_texts(inputs: Sequence[Any], suite: Suite) -> list[Any]:
+def timed_texts(inputs: Sequence[Input], suite: Suite) -> list[Input]:
     """The seeded sample of texts that the single-stream scenario times."""
     texts = list(inputs)
     random.Random(suite.seed).shuffle(texts)

@@ -39,7 +39,7 @@ def _row(run: Run, case: Case) -> dict[str, Any]:
     return {_safe(key): _safe(value) for key, value in row.items()}
 
 
-def _flat(key: str, value: Any) -> dict[str, Any]:  # noqa: ANN401
+def _flat(key: str, value: object) -> dict[str, Any]:
     if key in LEFT_OUT:
         return {}
     if isinstance(value, dict):
@@ -52,7 +52,7 @@ def _flat(key: str, value: Any) -> dict[str, Any]:  # noqa: ANN401
     return {key: value}
 
 
-def _safe(value: Any) -> Any:  # noqa: ANN401
+def _safe(value: object) -> Any:  # noqa: ANN401
     """A text, escaped; one that begins like a formula gets a quote before it, so that no spreadsheet runs it."""
     if not isinstance(value, str):
         return value

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 THIN = "–"
 UNITS = {"mb": "MB", "mhz": "MHz", "c": "°C", "us": "µs", "gmacs": "GMAC/s"}
 
 
-def number(value: Any) -> float | None:  # noqa: ANN401
+def number(value: object) -> float | None:
     """A finite JSON number, or None for anything else."""
-    plain = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if plain and math.isfinite(value) else None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if math.isfinite(value) else None
 
 
 def short(value: float, digits: int = 3) -> str:
@@ -48,7 +48,7 @@ def scaled(value: float, unit: str) -> str:
     return f"{short(value)} {unit}"
 
 
-def plain(value: Any) -> str:  # noqa: ANN401
+def plain(value: object) -> str:
     """Any JSON value on one line."""
     if isinstance(value, bool):
         return "yes" if value else "no"

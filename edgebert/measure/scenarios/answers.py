@@ -10,6 +10,7 @@ import numpy as np
 
 from edgebert.data.named import Named
 from edgebert.data.unknown import gold
+from edgebert.measure.job import Answer, Job
 from edgebert.runtime.model import Model
 from edgebert.runtime.quality import Answers, measure_quality
 from edgebert.runtime.rows import read_texts
@@ -19,7 +20,7 @@ from edgebert.runtime.tasks import device_half
 FIGURES_KEPT = 256
 
 
-def work(model: Model, job: dict[str, Any], call: Callable[[int], object]) -> dict[str, Any]:
+def work(model: Model, job: Job, call: Callable[[int], object]) -> Answer:
     """Answer the job's data file one text at a time, as a device does.
 
     Returns:

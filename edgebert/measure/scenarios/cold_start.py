@@ -7,10 +7,10 @@ cache, so that reading them from a disk comes on top.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 
+from edgebert.measure.job import Answer, Job
 from edgebert.measure.results import Case
 from edgebert.measure.scenarios.single_stream import fill_start
 from edgebert.measure.statistics import Samples, over_rounds, rounded
@@ -19,12 +19,12 @@ from edgebert.runtime.model import Model
 COMPARED = "cold start"
 
 
-def work(model: Model, job: dict[str, Any], call: Callable[[int], object]) -> dict[str, Any]:
+def work(model: Model, job: Job, call: Callable[[int], object]) -> Answer:
     """Nothing more: the marks say it all."""
     return {}
 
 
-def fill(case: Case, answers: Sequence[dict[str, Any]]) -> None:
+def fill(case: Case, answers: Sequence[Answer]) -> None:
     """The start and its parts over the processes, and the interval of the whole."""
     fill_start(case, answers)
     case.samples = len(answers)
@@ -32,6 +32,6 @@ def fill(case: Case, answers: Sequence[dict[str, Any]]) -> None:
     case.cold_start_ci = rounded(interval, 2)
 
 
-def compared(answer: dict[str, Any]) -> Samples:
+def compared(answer: Answer) -> Samples:
     """Nanoseconds from the start of the process to its first answer."""
     return np.array([answer["cold_start_ns"]], dtype=np.float64)

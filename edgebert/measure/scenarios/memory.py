@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Literal
 
 import numpy as np
 
+from edgebert.measure.job import Answer, Job
 from edgebert.measure.results import Case
 from edgebert.measure.statistics import Samples, over_rounds
 from edgebert.runtime.model import Model
 
 COMPARED = "peak memory"
-MARKS = {"import_mb": "import_rss", "load_mb": "load_rss", "first_mb": "first_rss", "steady_mb": "end_rss"}
+MARKS: dict[str, Literal["import_rss", "load_rss", "first_rss", "end_rss"]] = {
+    "import_mb": "import_rss",
+    "load_mb": "load_rss",
+    "first_mb": "first_rss",
+    "steady_mb": "end_rss",
+}
 
 
-def work(model: Model, job: dict[str, Any], call: Callable[[int], object]) -> dict[str, Any]:
+def work(model: Model, job: Job, call: Callable[[int], object]) -> Answer:
     """Enough predictions to reach the steady state; the marks hold the peaks."""
     for at in range(job["samples"]):
         call(at)
     return {}
 
 
-def fill(case: Case, answers: Sequence[dict[str, Any]]) -> None:
+def fill(case: Case, answers: Sequence[Answer]) -> None:
     """High-water marks so far over the processes, each at least the one before it."""
     marks = {name: peak_mb([answer.get(mark) for answer in answers]) for name, mark in MARKS.items()}
     known = {name: mark for name, mark in marks.items() if mark is not None}
@@ -33,7 +39,7 @@ def fill(case: Case, answers: Sequence[dict[str, Any]]) -> None:
     case.samples = case.samples or len(answers)
 
 
-def compared(answer: dict[str, Any]) -> Samples:
+def compared(answer: Answer) -> Samples:
     """Peak of the whole process, in bytes; nan if the system does not tell."""
     return np.array([answer["end_rss"]], dtype=np.float64)
 

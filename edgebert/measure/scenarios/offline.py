@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from edgebert.measure.job import Answer, Job
 from edgebert.measure.loop import quiet
 from edgebert.measure.results import Case
 from edgebert.measure.statistics import Samples, over_rounds, rounded, spread
@@ -21,7 +22,7 @@ LEAST_NS = 500_000_000
 LONGEST_WARMUP_NS = 10_000_000_000
 
 
-def work(model: Model, job: dict[str, Any], call: Callable[[int], object]) -> dict[str, Any]:
+def work(model: Model, job: Job, call: Callable[[int], object]) -> Answer:
     """Number of inputs, nanoseconds for all of them, and those of the first pass; how many windows ran together.
 
     The first pass over them is the warm-up, unless it is long, and the passes after it last half a second at least.
@@ -55,7 +56,7 @@ def _nanoseconds(answer: Callable[[list[Any]], object], inputs: list[Any]) -> in
     return time.perf_counter_ns() - begin
 
 
-def _offline(model: Model, job: dict[str, Any]) -> tuple[list[Any], Callable[[list[Any]], object]]:
+def _offline(model: Model, job: Job) -> tuple[list[Any], Callable[[list[Any]], object]]:
     """The inputs, and what answers many of them: texts to predictions, or token ids to outputs at a fixed length."""
     batch_size = job["batch_size"]
     if not job["length"]:
@@ -67,7 +68,7 @@ def _offline(model: Model, job: dict[str, Any]) -> tuple[list[Any], Callable[[li
     return windows, lambda some: model.outputs(some, batch_size)
 
 
-def fill(case: Case, answers: Sequence[dict[str, Any]]) -> None:
+def fill(case: Case, answers: Sequence[Answer]) -> None:
     """Throughput over the processes, and its interval."""
     case.samples = sum(answer["texts"] for answer in answers)
     rates = [answer["texts"] / answer["total_ns"] * 1e9 for answer in answers]
@@ -79,6 +80,6 @@ def fill(case: Case, answers: Sequence[dict[str, Any]]) -> None:
         case.together = {"largest": max(each["largest"] for each in told), "mean": round(mean, 2)}
 
 
-def compared(answer: dict[str, Any]) -> Samples:
+def compared(answer: Answer) -> Samples:
     """Nanoseconds an input."""
     return np.array([answer["total_ns"] / answer["texts"]], dtype=np.float64)

@@ -12,6 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from edgebert.measure.job import Answer, Job
 from edgebert.runtime.load import open_session
 from edgebert.runtime.model import Model
 from edgebert.runtime.session import Ids, OnnxSession, OpenVinoSession, Outputs, Session
@@ -31,7 +32,7 @@ class Ran:
     outputs: Any = None
 
 
-def work(model: Model, job: dict[str, Any], call: Callable[[int], Any]) -> dict[str, Any]:
+def work(model: Model, job: Job, call: Callable[[int], object]) -> Answer:
     """In the measured process: predict on a session that is opened as the bundle's own is, but for its counters.
 
     Args:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgebert.measure.gemm import gemm_graph
+from edgebert.measure.job import Answer, Job, Peak, Probe
 from edgebert.runtime.session import CPU
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ CEILING_ROWS = 256
 COPIED_BYTES = 64 << 20
 
 
-def work(model: Model, job: dict[str, Any], call: Callable[[int], Any]) -> dict[str, Any]:
+def work(model: Model, job: Job, call: Callable[[int], object]) -> Answer:
     """In the measured process: the peaks at the rows asked for, and at the tokens of the middle one of the texts.
 
     Returns:
@@ -43,7 +44,7 @@ def work(model: Model, job: dict[str, Any], call: Callable[[int], Any]) -> dict[
 
 def probe(
     shapes: Sequence[tuple[int, int, int]], precisions: Sequence[str], rows: Sequence[int], threads: int, provider: str
-) -> dict[str, Any]:
+) -> Probe:
     """Measure the rate of matrix products.
 
     Args:
@@ -59,7 +60,7 @@ def probe(
         `copy_gb_s`, bytes read and written by copying memory, in 10^9 a second; beside them what was asked for.
     """
     wanted = sorted({*rows, CEILING_ROWS})
-    peaks = []
+    peaks: list[Peak] = []
     for precision in precisions:
         times: dict[int, list[float]] = {at: [] for at in wanted}
         sessions = [_session(precision, inner, columns, threads, provider) for inner, columns, _ in shapes]
@@ -69,8 +70,13 @@ def probe(
             for at in wanted:
                 times[at].append(_seconds(session, _rows(precision, at, inner), device_of(provider)))
         peaks += [{"precision": precision, "rows": at, "gmacs": rate(shapes, at, times[at])} for at in wanted]
-    facts = {"threads": threads, "provider": provider, "shapes": [list(shape) for shape in shapes]}
-    return {**facts, "peaks": peaks, "copy_gb_s": round(copy_rate() / 1e9, 2)}
+    return {
+        "threads": threads,
+        "provider": provider,
+        "shapes": [list(shape) for shape in shapes],
+        "peaks": peaks,
+        "copy_gb_s": round(copy_rate() / 1e9, 2),
+    }
 
 
 def rate(shapes: Sequence[tuple[int, int, int]], rows: int, seconds: Sequence[float]) -> float:
@@ -99,13 +105,13 @@ def copy_rate() -> float:
     return 2 * COPIED_BYTES / best_ns * 1e9
 
 
-def peak_of(found: dict[str, Any], precision: str, rows: int | None = None) -> float | None:
+def peak_of(found: Probe, precision: str, rows: int | None = None) -> float | None:
     """The rate at so many rows, or the highest of all; None where it was not measured."""
     rates = [row["gmacs"] for row in found["peaks"] if row["precision"] == precision and rows in (None, row["rows"])]
     return max(rates, default=None)
 
 
-def is_bound(found: dict[str, Any]) -> bool:
+def is_bound(found: Probe) -> bool:
     """Whether a prediction cannot be faster than these products: not so where each was launched by itself on a GPU."""
     return bool(found.get("provider", CPU) == CPU)
 
@@ -128,7 +134,7 @@ def _session(precision: str, inner: int, columns: int, threads: int, provider: s
         return None
 
 
-def _weights(precision: str, inner: int, columns: int) -> list[NDArray[Any]]:
+def _weights(precision: str, inner: int, columns: int) -> list[NDArray[np.generic]]:
     random = np.random.default_rng(0)
     if precision == "int8":
         return list(random.integers(-127, 128, (MATRICES, inner, columns), dtype=np.int8))
@@ -136,7 +142,7 @@ def _weights(precision: str, inner: int, columns: int) -> list[NDArray[Any]]:
     return list(drawn.astype(np.float16) if precision == "fp16" else drawn)
 
 
-def _rows(precision: str, rows: int, inner: int) -> NDArray[Any]:
+def _rows(precision: str, rows: int, inner: int) -> NDArray[np.generic]:
     random = np.random.default_rng(1)
     if precision == "int8":
         return random.integers(0, 256, (rows, inner), dtype=np.uint8)
@@ -144,7 +150,7 @@ def _rows(precision: str, rows: int, inner: int) -> NDArray[Any]:
     return drawn.astype(np.float16) if precision == "fp16" else drawn
 
 
-def _seconds(session: Any, rows: NDArray[Any], device: str) -> float:  # noqa: ANN401
+def _seconds(session: Any, rows: NDArray[np.generic], device: str) -> float:  # noqa: ANN401
     """Seconds of one product whose factors lie on the device, from the best block of runs."""
     import onnxruntime
 
@@ -163,7 +169,7 @@ def _seconds(session: Any, rows: NDArray[Any], device: str) -> float:  # noqa: A
     return best_ns / times / MATRICES / 1e9
 
 
-def _elapsed_ns(action: Any) -> int:  # noqa: ANN401
+def _elapsed_ns(action: Callable[[], object]) -> int:
     begin = time.perf_counter_ns()
     action()
     return time.perf_counter_ns() - begin

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from edgebert.data.named import Named
+from edgebert.measure.job import Answer, Job
 from edgebert.runtime.model import Model
 from edgebert.runtime.quality import answer, metric_of, quality_of
 from edgebert.runtime.rows import read_rows
 
 
-def work(model: Model, job: dict[str, Any], call: Callable[[int], object]) -> dict[str, Any]:
+def work(model: Model, job: Job, call: Callable[[int], object]) -> Answer:
     """The metric with its interval, and the metric's table of every text."""
     metric = metric_of(model.manifest["task"], job["metric"])
     answers = answer(model, read_rows(Path(job["data"]), model.manifest, Named(**job.get("named", {}))))

@@ -9,10 +9,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
+from edgebert.measure.job import Answer, Job, ServerSettings
 from edgebert.measure.loop import Clock, quiet, timed
 from edgebert.measure.results import Case
 from edgebert.measure.scenarios.single_stream import fill_percentiles
@@ -36,7 +36,7 @@ class Run:
         return 1e9 * len(self.latencies_ns) / self.elapsed_ns if self.qps else 0.0
 
 
-def work(model: Model, job: dict[str, Any], call: Callable[[int], object]) -> dict[str, Any]:
+def work(model: Model, job: Job, call: Callable[[int], object]) -> Answer:
     """The highest rate found, the latencies at it, and the rates that were tried."""
     for at in range(job["warmup"]):
         call(at)
@@ -46,11 +46,11 @@ def work(model: Model, job: dict[str, Any], call: Callable[[int], object]) -> di
 
 def search(
     call: Callable[[int], object],
-    settings: dict[str, Any],
+    settings: ServerSettings,
     seed: int,
     clock: Clock = time.perf_counter_ns,
     sleep: Callable[[float], None] = time.sleep,
-) -> dict[str, Any]:
+) -> Answer:
     """Bisect the arrival rate between 0 and what the worker does without a pause, above which queues only grow.
 
     Every rate has the same gaps between arrivals, only longer or shorter, so that a higher one never waits less.
@@ -135,12 +135,12 @@ def highest(passes: Callable[[float], bool], tolerance: float) -> float:
     return low
 
 
-def under_bound(latencies_ns: Sequence[int], settings: dict[str, Any]) -> bool:
+def under_bound(latencies_ns: Sequence[int], settings: ServerSettings) -> bool:
     """Whether the percentile of a server's settings stays under its bound."""
     return bool(np.percentile(latencies_ns, settings["percent"]) / 1e6 < settings["bound_ms"])
 
 
-def fill(case: Case, answers: Sequence[dict[str, Any]]) -> None:
+def fill(case: Case, answers: Sequence[Answer]) -> None:
     """The rate over the processes, and the latencies at it; a rate of 0 says that even no queue is too slow."""
     rounds = [np.array(answer["latencies_ns"], dtype=np.float64) for answer in answers]
     settings = answers[0]["settings"]
@@ -158,6 +158,6 @@ def fill(case: Case, answers: Sequence[dict[str, Any]]) -> None:
     }
 
 
-def compared(answer: dict[str, Any]) -> Samples:
+def compared(answer: Answer) -> Samples:
     """Nanoseconds between arrivals at the highest rate; endless where there is none."""
     return np.array([1e9 / answer["target_qps"] if answer["target_qps"] else np.inf])

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import pairwise
-from typing import Any
 
 import numpy as np
 
+from edgebert.measure.job import Answer, Job
 from edgebert.measure.loop import quiet, timed
 from edgebert.measure.power import energy_of
 from edgebert.measure.results import Case
@@ -18,7 +17,7 @@ COMPARED = "p50"
 PERCENTS = (50, 90, 99)
 
 
-def work(model: Model, job: dict[str, Any], call: Callable[[int], object]) -> dict[str, Any]:
+def work(model: Model, job: Job, call: Callable[[int], object]) -> Answer:
     """Every latency in the order of the texts, those of the same loop around nothing, and the energy of more of it."""
     for at in range(job["warmup"]):
         call(at)
@@ -31,17 +30,17 @@ def work(model: Model, job: dict[str, Any], call: Callable[[int], object]) -> di
     return {"latencies_ns": latencies_ns, "null_ns": null_ns, "power": power}
 
 
-def fill(case: Case, answers: Sequence[dict[str, Any]]) -> None:
+def fill(case: Case, answers: Sequence[Answer]) -> None:
     """Percentiles over the processes with their intervals, and what of the samples is suspect."""
     fill_latency(case, [compared(answer) for answer in answers])
     fill_start(case, answers)
-    measured = [answer["power"] for answer in answers if answer.get("power")]
+    measured = [power for answer in answers if (power := answer.get("power"))]
     if measured:
         joules = float(np.median([each["joules_per_inference"] for each in measured]))
         case.power = {"joules_per_inference": round(joules, 6), "source": measured[0]["source"]}
 
 
-def compared(answer: dict[str, Any]) -> Samples:
+def compared(answer: Answer) -> Samples:
     """The latencies of one process, in nanoseconds."""
     return np.array(answer["latencies_ns"], dtype=np.float64)
 
@@ -65,16 +64,15 @@ def fill_percentiles(case: Case, rounds: Sequence[Samples]) -> None:
     case.p50_ci, case.p90_ci, case.p99_ci = (rounded(interval, 4) for interval in (p50, p90, p99))
 
 
-def fill_start(case: Case, answers: Sequence[dict[str, Any]]) -> None:
+def fill_start(case: Case, answers: Sequence[Answer]) -> None:
     """What came before the first answer, over the processes; of its loading, how long hashing takes."""
 
     def over_processes_ms(took_ns: Sequence[float]) -> float:
         return round(over_rounds(took_ns)[0] / 1e6, 2)
 
-    marks = ("start_ns", "import_ns", "load_ns", "first_ns")
-    case.import_ms, case.load_ms, case.first_ms = (
-        over_processes_ms([answer[end] - answer[begin] for answer in answers]) for begin, end in pairwise(marks)
-    )
+    case.import_ms = over_processes_ms([answer["import_ns"] - answer["start_ns"] for answer in answers])
+    case.load_ms = over_processes_ms([answer["load_ns"] - answer["import_ns"] for answer in answers])
+    case.first_ms = over_processes_ms([answer["first_ns"] - answer["load_ns"] for answer in answers])
     case.cold_start_ms = over_processes_ms([answer["cold_start_ns"] for answer in answers])
     if all("hashed" in answer for answer in answers):
         case.hashed = all(answer["hashed"] for answer in answers)

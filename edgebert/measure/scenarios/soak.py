@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 
+from edgebert.measure.job import Answer, Job
 from edgebert.measure.loop import quiet, timed_for
 from edgebert.measure.memory import rss_bytes
 from edgebert.measure.results import Case
@@ -16,7 +16,7 @@ from edgebert.measure.statistics import outliers, worst_drift
 from edgebert.runtime.model import Model
 
 
-def work(model: Model, job: dict[str, Any], call: Callable[[int], object]) -> dict[str, Any]:
+def work(model: Model, job: Job, call: Callable[[int], object]) -> Answer:
     """Every latency until the minutes are over, and the resident set before and after."""
     for at in range(job["warmup"]):
         call(at)
@@ -30,7 +30,7 @@ def work(model: Model, job: dict[str, Any], call: Callable[[int], object]) -> di
     return {"latencies_ns": latencies_ns, "resident_bytes": resident}
 
 
-def fill(case: Case, answers: Sequence[dict[str, Any]]) -> None:
+def fill(case: Case, answers: Sequence[Answer]) -> None:
     """Percentiles, the last third against the first, resident memory; no intervals: there is but one process."""
     rounds = [np.array(answer["latencies_ns"], dtype=np.float64) for answer in answers]
     case.samples = sum(map(len, rounds))

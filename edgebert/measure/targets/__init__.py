@@ -57,4 +57,4 @@ def local(variants: Sequence[Variant], progress: Progress) -> Machine:
     if not for_gpu:
         return Machine()
     progress(f"note: {', '.join(for_gpu)}: made for a GPU, measured on the CPU; --target cuda measures on the GPU")
-    return Machine(child=lambda job: run_child(job | {"provider": [CPU, {}]}))
+    return Machine(child=lambda job: run_child({**job, "provider": (CPU, {})}))

@@ -16,6 +16,7 @@ from typing import Any
 from edgebert.errors import InputError, MissingDependencyError
 from edgebert.measure import nvidia
 from edgebert.measure.environment import environment
+from edgebert.measure.job import Answer, Environment, Job
 from edgebert.measure.process import CHILD, last_line, run_process
 from edgebert.measure.targets.machine import Machine, Progress
 from edgebert.measure.variants import Variant
@@ -47,17 +48,17 @@ def cuda(name: str, variants: Sequence[Variant], progress: Progress) -> Iterator
     variables = {**os.environ, "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
     with tempfile.TemporaryDirectory(prefix="edgebert-") as engines:
 
-        def child(job: dict[str, Any]) -> dict[str, Any]:
+        def child(job: Job) -> Answer:
             options = provider_options(provider, bundles[job["bundle"]], job["batch_size"], engines)
-            job = job | {"provider": [provider, options]}
+            job = {**job, "provider": (provider, options)}
             command = [sys.executable, *CHILD]
             if job["scenario"] != "memory":
                 return run_process(command, job, variables)
             with device_memory() as memory:
                 document = run_process(command, job, variables)
-            return document | memory
+            return {**document, **memory}
 
-        def environment_here() -> dict[str, Any]:
+        def environment_here() -> Environment:
             found = environment()
             return found | {"gpu": found.get("gpu") or gpu, "provider": provider}
 
@@ -120,13 +121,13 @@ def read_gpu(name: str) -> dict[str, Any]:
 
 
 @contextmanager
-def device_memory() -> Iterator[dict[str, Any]]:
+def device_memory() -> Iterator[Answer]:
     """Watch the GPU's memory while a process runs that is not timed.
 
     Yields:
         Filled at the end: `device_memory_mb`, the peak above what was in use before, in MB of 10^6 bytes.
     """
-    found: dict[str, Any] = {}
+    found: Answer = {}
     peaks = [_used_mb()]
     over = threading.Event()
 

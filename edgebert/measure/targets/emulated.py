@@ -20,6 +20,7 @@ import edgebert
 from edgebert import __version__
 from edgebert.cpu import X86
 from edgebert.errors import InputError
+from edgebert.measure.job import Answer, Environment, Job
 from edgebert.measure.process import CHILD, run_process
 from edgebert.measure.targets.machine import Machine
 from edgebert.measure.targets.payload import device_half
@@ -98,11 +99,11 @@ def _machine(
 ) -> Machine:
     """A machine that runs jobs by a command; `instead` takes the place of what its environment says by mistake."""
 
-    def child(job: dict[str, Any]) -> dict[str, Any]:
+    def child(job: Job) -> Answer:
         return run_process([*python, *CHILD], job, variables, f"qemu://{cpu}")
 
-    def environment() -> dict[str, Any]:
-        found = child({"scenario": "environment"})
+    def environment() -> Environment:
+        found: Environment = {**child({"scenario": "environment"})}
         found["versions"] = found["versions"] | {"edgebert": __version__}
         return found | dict(instead or {}) | {"emulated": told}
 

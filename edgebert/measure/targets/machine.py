@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from edgebert.measure.environment import environment
+from edgebert.measure.job import Child, Environment
 from edgebert.measure.process import run_child
 
-Child = Callable[[dict[str, Any]], dict[str, Any]]
 Progress = Callable[[str], None]
 
 
@@ -22,5 +21,5 @@ class Machine:
 
     name: str = "local"
     child: Child = run_child
-    environment: Callable[[], dict[str, Any]] = environment
+    environment: Callable[[], Environment] = environment
     emulated: str = ""

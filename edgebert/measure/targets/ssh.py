@@ -19,6 +19,7 @@ from typing import Any
 from edgebert import __version__
 from edgebert.errors import DiskError, InputError, MissingDependencyError, RunError, TargetError
 from edgebert.measure import process
+from edgebert.measure.job import Answer, Environment, Job
 from edgebert.measure.received import is_count
 from edgebert.measure.targets.channel import Channel, Lost
 from edgebert.measure.targets.machine import Machine, Progress
@@ -201,7 +202,7 @@ def _copy(name: str, channel: Channel, files: Files, progress: Progress) -> None
 def _machine(name: str, channel: Channel, places: dict[str, str]) -> Machine:
     usable = True
 
-    def child(job: dict[str, Any]) -> dict[str, Any]:
+    def child(job: Job) -> Answer:
         nonlocal usable
         moved = {key: places.get(value, value) if isinstance(value, str) else value for key, value in job.items()}
         usable = False  # until its answer is here: one that comes after an interrupt would be taken for the next job's
@@ -221,10 +222,10 @@ def _machine(name: str, channel: Channel, places: dict[str, str]) -> Machine:
             raise TargetError(f"{name}: the machine answers a job without a result; check the machine")
         return process.with_cold_start(job, document, spawned_ns, name)
 
-    def environment() -> dict[str, Any]:
+    def environment() -> Environment:
         if not usable:  # what is asked for at the end of a run that was cut or interrupted can no longer be known
             return {}
-        found = child({"scenario": "environment"})
+        found: Environment = {**child({"scenario": "environment"})}
         # The copied sources are not an installed package, whose version could be read.
         found["versions"] = found["versions"] | {"edgebert": __version__}
         return found
