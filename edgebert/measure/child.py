@@ -14,13 +14,13 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgebert.measure.job import Job
 from edgebert.measure.memory import peak_rss_bytes
 from edgebert.measure.others import processor_time, spent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from edgebert.measure.job import Job
     from edgebert.runtime.model import Model
 
 

@@ -6,10 +6,12 @@ import os
 import time
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from edgebert.measure.job import Answer
 from edgebert.runtime.cores import usable_cores
+
+if TYPE_CHECKING:
+    from edgebert.measure.job import Answer
 
 IDLE_COLUMNS = {3, 4}
 COUNTED_COLUMNS = 8
