@@ -7,7 +7,6 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from tokenizers import Tokenizer
 
@@ -103,9 +102,9 @@ def _write_tokenizer(tokenizer: Tokenizer, source: Path, max_length: int, inputs
     (folder / "tokenizer_config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
 
 
-def _config(parts: BundleParts, max_length: int | None) -> dict[str, Any]:
+def _config(parts: BundleParts, max_length: int | None) -> dict[str, object]:
     """The model's config, with the labels shown and the positions that the graph has."""
-    config: dict[str, Any] = json.loads((parts.job.model / "config.json").read_text(encoding="utf-8"))
+    config: dict[str, object] = json.loads((parts.job.model / "config.json").read_text(encoding="utf-8"))
     # A task without labels keeps what its head was saved with: the map's length is the number of its outputs.
     if labels := parts.data.label_names:
         config["id2label"] = {str(index): label for index, label in enumerate(labels)}
@@ -115,7 +114,7 @@ def _config(parts: BundleParts, max_length: int | None) -> dict[str, Any]:
     return {key: value for key, value in config.items() if key not in ("_name_or_path", *CODE)}
 
 
-def _manifest(parts: BundleParts, folder: Path, reports: Sequence[StageReport]) -> dict[str, Any]:
+def _manifest(parts: BundleParts, folder: Path, reports: Sequence[StageReport]) -> dict[str, object]:
     recipe, last = parts.recipe, reports[-1]
     # The recipe speaks for its own model, not for one that --model put in its place.
     licence = recipe.model.licence if parts.source == recipe.model.source else ""

@@ -6,7 +6,6 @@ import sys
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
@@ -102,7 +101,7 @@ def _check_error(
         )
 
 
-def _fp32_metrics(overflow: Overflow, nodes: int) -> dict[str, Any]:
+def _fp32_metrics(overflow: Overflow, nodes: int) -> dict[str, object]:
     """Report the nodes that stay in FP32 and why; says so on stderr too if there are any."""
     peaks = {name: float(f"{peak:.3g}") for name, peak in overflow.peaks.items()}
     if overflow.nodes:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from edgebert.exporters.graphs import GraphJob
 from edgebert.exporters.guarded import Outcome
@@ -27,9 +26,9 @@ def openvino_int8(
     calibration: list[Encoded],
     settings: QuantizeSettings,
     choice: ExportChoice,
-    tuned: dict[str, Any],
+    tuned: dict[str, object],
     out: Path,
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Write the INT8 OpenVINO model of a full-precision ONNX graph.
 
     Args:
@@ -48,7 +47,7 @@ def openvino_int8(
         RunError: `settings.max_drop` cannot be held.
     """
     names = graph_inputs(graph)
-    made: dict[str, Any] = {}
+    made: dict[str, object] = {}
 
     def make(rows: list[Encoded], tables: bool, leave: Collection[str], folder: Path) -> None:
         how = (settings.calibration, settings.smooth, leave, tables, choice.reduce_range)

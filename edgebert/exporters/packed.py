@@ -8,7 +8,6 @@ Definition: ContribOperators.md of ONNX Runtime, `com.microsoft.Attention`.
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any
 
 import numpy as np
 import onnx
@@ -73,7 +72,7 @@ def _packed(model: onnx.ModelProto, node: onnx.NodeProto, keep: Collection[str])
 
 def _projection(
     name: str, tensors: dict[str, onnx.TensorProto], made_by: dict[str, onnx.NodeProto]
-) -> tuple[str, NDArray[Any], NDArray[Any]] | None:
+) -> tuple[str, NDArray[np.generic], NDArray[np.generic]] | None:
     """Rows, weights and bias of a plain product; None where the value is something else."""
     total = made_by.get(name)
     product = made_by.get(total.input[0]) if total is not None and total.op_type == "Add" else None

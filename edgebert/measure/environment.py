@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.metadata
 import platform
 from pathlib import Path
-from typing import Any
 
 from edgebert.cpu import read_cpuinfo, this_cpu
 from edgebert.measure import nvidia
@@ -41,7 +40,7 @@ def environment() -> Environment:
     }
 
 
-def _gpus() -> list[dict[str, Any]] | None:
+def _gpus() -> list[dict[str, object]] | None:
     """What the GPUs are; their state is the machine's."""
     found = nvidia.gpus()
     return found and [{key: gpu[key] for key in ("name", "driver", "memory_mb")} for gpu in found]

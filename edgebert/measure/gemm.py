@@ -8,7 +8,6 @@ varint, then a varint (type 0), or a length and so many bytes (type 2).
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,7 +37,7 @@ ELEMENTS = {"float32": 1, "uint8": 2, "int8": 3, "int32": 6, "float16": 10}
 ROWS = "rows"
 
 
-def gemm_graph(weights: Sequence[NDArray[Any]]) -> bytes:
+def gemm_graph(weights: Sequence[NDArray[np.generic]]) -> bytes:
     """A model that multiplies one input by several constant matrices, as a layer does: `x` in, `y0`, `y1`, ... out.
 
     Args:
@@ -73,7 +72,7 @@ def _node(operator: str, at: int) -> list[bytes]:
     return [*names, _text(NODE_NAME, f"product{at}"), _text(NODE_OPERATOR, operator)]
 
 
-def _tensor(name: str, values: NDArray[Any]) -> list[bytes]:
+def _tensor(name: str, values: NDArray[np.generic]) -> list[bytes]:
     """A constant; its values are raw and little-endian, as onnx.proto wants them."""
     raw = values.astype(values.dtype.newbyteorder("<"), order="C", copy=False).tobytes()
     dims = [_number(TENSOR_DIMS, size) for size in values.shape]

@@ -9,7 +9,6 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 from edgebert.measure.job import Child, Input, Job, Probe
 from edgebert.measure.results import Case, Result, write_json
@@ -62,7 +61,7 @@ def add_roofline(
         case.roofline = roofline(costs[case.variant], windows, case.p50_ms, answer["probe"])
 
 
-def roofline(products: Sequence[Product], windows: Sequence[int], p50_ms: float, probe: Probe) -> dict[str, Any]:
+def roofline(products: Sequence[Product], windows: Sequence[int], p50_ms: float, probe: Probe) -> dict[str, object]:
     """One case's roofline.
 
     Args:

@@ -46,7 +46,7 @@ def _peaks(run: Run) -> Table | None:
     return table(caption, columns, list(dict.fromkeys(rows for rows, _ in found))) if found else None
 
 
-def _peak(found: dict[tuple[Any, Any], dict[str, Any]], precision: str) -> Callable[[int], Cell | None]:
+def _peak(found: dict[tuple[Any, Any], dict[str, object]], precision: str) -> Callable[[int], Cell | None]:
     def cell(rows: int) -> Cell | None:
         reached = number(found.get((rows, precision), {}).get("gmacs"))
         return None if reached is None else Cell(short(reached))
@@ -72,7 +72,7 @@ def _share(case: Case) -> Cell | None:
 def _operators(case: Case) -> Table:
     """Time of every kind of operator, the slowest first."""
     rows = sorted(case["operators"], key=lambda row: -(number(row.get("us")) or 0.0))
-    columns: list[Column[dict[str, Any]]] = [
+    columns: list[Column[dict[str, object]]] = [
         ("operator", lambda row: Cell(plain(row.get("op")))),
         ("nodes", lambda row: Cell(plain(row.get("count")))),
         ("µs", lambda row: _value(row, "us")),
@@ -82,11 +82,11 @@ def _operators(case: Case) -> Table:
     return table(f"Time by operator: {case['variant']}, {lengths_of(case)}{more}", columns, rows[:MOST])
 
 
-def _value(row: dict[str, Any], key: str) -> Cell | None:
+def _value(row: dict[str, object], key: str) -> Cell | None:
     value = number(row.get(key))
     return None if value is None else Cell(short(value))
 
 
-def _row_share(row: dict[str, Any]) -> Cell | None:
+def _row_share(row: dict[str, object]) -> Cell | None:
     value = number(row.get("share"))
     return None if value is None else Cell(share(value), bar=min(1.0, max(0.0, value)))

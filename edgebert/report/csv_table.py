@@ -26,10 +26,10 @@ def render(runs: Sequence[Run]) -> str:
     return written.getvalue()
 
 
-def _row(run: Run, case: Case) -> dict[str, Any]:
+def _row(run: Run, case: Case) -> dict[str, object]:
     data = run.document.get("data") or {}
     environment = run.environment
-    row: dict[str, Any] = {"run": run.label, "cpu": environment.get("cpu"), "gpu": environment.get("gpu")}
+    row: dict[str, object] = {"run": run.label, "cpu": environment.get("cpu"), "gpu": environment.get("gpu")}
     row |= {"data": data.get("file"), "data_sha256": data.get("sha256")}
     for key, value in case.items():
         row |= _flat(key, value)
@@ -39,7 +39,7 @@ def _row(run: Run, case: Case) -> dict[str, Any]:
     return {_safe(key): _safe(value) for key, value in row.items()}
 
 
-def _flat(key: str, value: object) -> dict[str, Any]:
+def _flat(key: str, value: object) -> dict[str, object]:
     if key in LEFT_OUT:
         return {}
     if isinstance(value, dict):

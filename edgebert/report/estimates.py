@@ -15,7 +15,7 @@ def estimates_section(run: Run) -> Section | None:
     if not rows:
         return None
     keys = list(dict.fromkeys(key for row in rows for key in row))
-    columns: list[Column[dict[str, Any]]] = [(words(key), _cell(key)) for key in keys]
+    columns: list[Column[dict[str, object]]] = [(words(key), _cell(key)) for key in keys]
     spoken = [words(key) for key in keys if any(isinstance(row.get(key), str | dict | list) for row in rows)]
     about = (
         "Nothing here was measured. These figures are computed from a model of the hardware; a machine of that kind "
@@ -25,7 +25,7 @@ def estimates_section(run: Run) -> Section | None:
 
 
 def _cell(key: str) -> Any:  # noqa: ANN401
-    def cell(row: dict[str, Any]) -> Cell | None:
+    def cell(row: dict[str, object]) -> Cell | None:
         text = plain(row.get(key))
         return Cell(text) if text else None
 

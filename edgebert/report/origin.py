@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from edgebert.report.numbers import number, plain, short, words
 from edgebert.report.parts import Cell, Column, Section, Table, table
 from edgebert.report.run import Run
@@ -84,13 +82,13 @@ def _reasons(run: Run) -> Table | None:
     return table("What disturbed it", columns, reasons) if reasons else None
 
 
-def _held(environment: dict[str, Any], key: str) -> Cell | None:
+def _held(environment: dict[str, object], key: str) -> Cell | None:
     return None if environment.get(key) is None else Cell(plain(environment[key]))
 
 
 def _gates(run: Run) -> Table | None:
     """Checks that the run was given, and what became of them."""
-    columns: list[Column[dict[str, Any]]] = [
+    columns: list[Column[dict[str, object]]] = [
         ("check", lambda row: Cell(plain(row.get("gate")))),
         ("case", lambda row: Cell(plain(row.get("case")))),
         ("value", lambda row: Cell(plain(row.get("value")))),

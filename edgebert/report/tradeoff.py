@@ -45,7 +45,7 @@ def stages_section(run: Run) -> Section | None:
         70 + 40 * len(steps),
         partial(bars.waterfall, steps=steps),
     )
-    columns: list[Column[dict[str, Any]]] = [
+    columns: list[Column[dict[str, object]]] = [
         ("stage", lambda row: Cell(str(row.get("variant")), mark=run.role(str(row.get("variant"))))),
         ("p50 ms", _figure("p50_ms", short)),
         ("faster", _figure("faster", times)),
@@ -98,7 +98,7 @@ def _points_cell(run: Run, case: Case) -> Cell | None:
 
 def _pairs_table(run: Run) -> Table | None:
     pairs = [pair for pair in run.rows("pairs") if compared(str(pair.get("what", "")))]
-    columns: list[Column[dict[str, Any]]] = [
+    columns: list[Column[dict[str, object]]] = [
         ("pair", lambda pair: Cell(str(pair["what"]))),
         ("only the first right", lambda pair: Cell(plain(pair.get("only_first")))),
         ("only the second right", lambda pair: Cell(plain(pair.get("only_second")))),
@@ -110,7 +110,7 @@ def _pairs_table(run: Run) -> Table | None:
 
 
 def _figure(key: str, form: Any) -> Any:  # noqa: ANN401
-    def cell(row: dict[str, Any]) -> Cell | None:
+    def cell(row: dict[str, object]) -> Cell | None:
         value = number(row.get(key))
         return None if value is None else Cell(form(value))
 

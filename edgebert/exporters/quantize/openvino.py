@@ -62,7 +62,7 @@ def quantize_openvino(
     leave: Collection[str] = (),
     embeddings: bool = True,
     reduce_range: bool = False,
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Quantize an FP32 ONNX graph on real texts, each unpadded, and write IR with INT8 weights.
 
     nncf smooths by itself: with its own alpha, 0.95, where `smooth` is 0. It has nothing like calibration by entropy;

@@ -26,7 +26,7 @@ from edgebert.runtime.model import padded_inputs
 SMALLEST = 1e-5
 
 
-def smooth_module(module: InferenceModel, rows: Sequence[Encoded], alpha: float) -> dict[str, Any]:
+def smooth_module(module: InferenceModel, rows: Sequence[Encoded], alpha: float) -> dict[str, object]:
     """Smooth every product of the encoder's layers, in place: its outputs stay the same up to FP32 rounding.
 
     Args:

@@ -14,7 +14,6 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import edgebert
 from edgebert import __version__
@@ -95,7 +94,7 @@ def _x86(cpu: str) -> Machine:
 
 
 def _machine(
-    cpu: str, python: Sequence[str], variables: dict[str, str], told: str, instead: Mapping[str, Any] | None = None
+    cpu: str, python: Sequence[str], variables: dict[str, str], told: str, instead: Mapping[str, object] | None = None
 ) -> Machine:
     """A machine that runs jobs by a command; `instead` takes the place of what its environment says by mistake."""
 
