@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -31,6 +31,9 @@ from edgebert.runtime.model import Model, Task, padded_inputs, split_batch
 from edgebert.runtime.quality import scored
 from edgebert.runtime.session import OnnxSession, Outputs, Session
 from edgebert.runtime.tasks import device_half
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 VERSION = 7
 CPU = "CPUExecutionProvider"
@@ -56,7 +59,7 @@ class GraphJob:
         """Texts in one input of the graph: as many as a row of the data has, unless the task reads each alone."""
         return int(getattr(self.half, "GRAPH_SEGMENTS", self.data.segments))
 
-    def load(self) -> Any:  # noqa: ANN401
+    def load(self) -> PreTrainedModel:
         """The PyTorch model; whoever changes it takes a copy."""
         return self.run.loaded.model(self.model, self.run.task, self.data.label_names)
 

@@ -9,13 +9,16 @@ Decisions). For families of standard layers (`compress.families`), pruned or not
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from edgebert.compress import arch
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 MASKED = -10000.0
 
@@ -26,7 +29,7 @@ class InferenceModel(nn.Module):
     *Shape*: every input (batch, length), int64; outputs as the head gives them, float32.
     """
 
-    def __init__(self, model: Any, head: nn.Module, rows: str, segments: int, max_length: int) -> None:  # noqa: ANN401
+    def __init__(self, model: PreTrainedModel, head: nn.Module, rows: str, segments: int, max_length: int) -> None:
         """Take over the weights of a task model, pruned or not, and the positions of `max_length` tokens.
 
         Args:

@@ -6,7 +6,7 @@ import logging
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import onnx
 import torch
@@ -17,12 +17,15 @@ from edgebert.errors import RunError
 from edgebert.exporters.attention import fuse_attention
 from edgebert.exporters.inference import InferenceModel
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig, PreTrainedModel
+
 OPSET = 20
 MOST_BATCH = 4096
 TRACED_LENGTH = 16
 
 
-def export_plain(model: Any, half: Any, outputs: Sequence[str], out: Path) -> list[str]:  # noqa: ANN401
+def export_plain(model: PreTrainedModel, half: Any, outputs: Sequence[str], out: Path) -> list[str]:  # noqa: ANN401
     """Write the model as transformers defines it: the full-precision baseline.
 
     Args:
@@ -39,12 +42,12 @@ def export_plain(model: Any, half: Any, outputs: Sequence[str], out: Path) -> li
     return module.inputs
 
 
-def can_rewrite(config: Any) -> bool:  # noqa: ANN401
+def can_rewrite(config: PreTrainedConfig) -> bool:
     """Whether models of this config have layers that `exporters.inference` can rewrite."""
     return arch.family_of(config).standard_layers
 
 
-def fast_module(model: Any, half: Any, segments: int, max_length: int) -> InferenceModel | PlainModel:  # noqa: ANN401
+def fast_module(model: PreTrainedModel, half: Any, segments: int, max_length: int) -> InferenceModel | PlainModel:  # noqa: ANN401
     """The model rewritten for inference (`exporters.inference`), with positions up to `max_length`.
 
     A model that cannot be rewritten comes back as transformers defines it. `inputs` names what the module takes.
@@ -55,7 +58,7 @@ def fast_module(model: Any, half: Any, segments: int, max_length: int) -> Infere
 
 
 def export_fast(
-    model: Any,  # noqa: ANN401
+    model: PreTrainedModel,
     half: Any,  # noqa: ANN401
     outputs: Sequence[str],
     segments: int,
@@ -77,7 +80,7 @@ def export_fast(
 def export_module(
     module: InferenceModel | PlainModel,
     outputs: Sequence[str],
-    config: Any,  # noqa: ANN401
+    config: PreTrainedConfig,
     max_length: int,
     out: Path,
 ) -> None:
@@ -94,7 +97,7 @@ class PlainModel(nn.Module):
     *Shape*: every input (batch, length), int64; outputs as the task has them, float32.
     """
 
-    def __init__(self, model: Any, half: Any) -> None:  # noqa: ANN401
+    def __init__(self, model: PreTrainedModel, half: Any) -> None:  # noqa: ANN401
         """Take a task model and the workstation half of its task."""
         super().__init__()
         self.model, self.task_half = model, half
@@ -123,7 +126,7 @@ def dynamic_shapes(names: list[str], max_length: int) -> dict[str, dict[int, Any
 
 
 def save_module(
-    module: nn.Module, inputs: dict[str, Any], outputs: Sequence[str], shapes: dict[str, Any], out: Path
+    module: nn.Module, inputs: dict[str, torch.Tensor], outputs: Sequence[str], shapes: dict[str, Any], out: Path
 ) -> None:
     """Trace a module and save the graph without a trace of this machine (paths, stack traces) in it."""
     # Four lines on stderr that torchvision, which nothing here uses, is not installed.
@@ -163,7 +166,7 @@ def strip(model: onnx.ModelProto) -> None:
 def _export(
     module: InferenceModel | PlainModel,
     outputs: Sequence[str],
-    config: Any,  # noqa: ANN401
+    config: PreTrainedConfig,
     max_length: int,
     out: Path,
 ) -> None:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import openvino
 
 
-def read_graph(graph: Path) -> Any:  # noqa: ANN401
+def read_graph(graph: Path) -> openvino.Model:
     """Read an ONNX graph as an OpenVINO model that shares no operator with any other model of the process.
 
     OpenVINO's ONNX reader puts one and the same constant into every MultiHeadAttention that it reads. The constant
@@ -18,7 +17,7 @@ def read_graph(graph: Path) -> Any:  # noqa: ANN401
     return openvino.Core().read_model(str(graph)).clone()
 
 
-def save_ir(model: Any, out: Path) -> None:  # noqa: ANN401
+def save_ir(model: openvino.Model, out: Path) -> None:
     """Write `model.xml` and `model.bin` into a folder, weights as they are, the same bytes for the same model."""
     out.mkdir(parents=True, exist_ok=True)
     # OpenVINO names what it makes after a counter of the process; inputs and outputs keep the names of the graph.

@@ -7,7 +7,7 @@ import logging
 import sys
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import onnx
 
@@ -16,6 +16,10 @@ from edgebert.exporters.quantize.graph import load_folded
 from edgebert.exporters.quantize.products import weight_products
 from edgebert.runtime.encode import Encoded
 from edgebert.runtime.model import padded_inputs
+
+if TYPE_CHECKING:
+    import openvino
+    from nncf.quantization.advanced_parameters import AdvancedQuantizationParameters
 
 PRODUCTS = ("MatMul", "ScaledDotProductAttention")
 METHODS = {
@@ -33,7 +37,7 @@ def openvino_products(graph: Path) -> dict[str, str]:
     return {name: told.get(name, name.partition("/")[0]) for name in names}
 
 
-def read_named(graph: Path) -> Any:  # noqa: ANN401
+def read_named(graph: Path) -> openvino.Model:
     """Read an ONNX graph as an OpenVINO model whose operators keep their names when it is copied, as nncf does.
 
     OpenVINO's front end names an operator after its ONNX node, with more behind a slash where a node becomes several,
@@ -48,7 +52,7 @@ def read_named(graph: Path) -> Any:  # noqa: ANN401
     return model
 
 
-def _operators(model: Any, *kinds: str) -> list[Any]:  # noqa: ANN401
+def _operators(model: openvino.Model, *kinds: str) -> list[openvino.Node]:
     return [each for each in model.get_ordered_ops() if each.get_type_name() in kinds]
 
 
@@ -104,7 +108,7 @@ def quantize_openvino(
     return {"calibration": METHODS[calibration], "smooth": alpha, "reduce_range": reduce_range}
 
 
-def _parameters(calibration: str, smooth: float, reduce_range: bool) -> Any:  # noqa: ANN401
+def _parameters(calibration: str, smooth: float, reduce_range: bool) -> AdvancedQuantizationParameters:
     from nncf.quantization.advanced_parameters import (
         AdvancedQuantizationParameters,
         AdvancedSmoothQuantParameters,
