@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from statistics import median
 from typing import Any
 
-from edgebert.measure.job import Probe
+from edgebert.measure.job import Environment, Probe
 from edgebert.measure.results import Case, Result
 from edgebert.measure.scenarios.probe import is_bound, peak_of
 from edgebert.measure.variants import Variant
@@ -151,7 +151,7 @@ def measured_limits(probe: Probe | None) -> Limits | None:
     return Limits(f"{HERE}, measured peaks", known, probe["copy_gb_s"], probe["threads"])
 
 
-def is_this_machine(target: Target, environment: dict[str, Any]) -> bool:
+def is_this_machine(target: Target, environment: Environment) -> bool:
     """Whether a run was on a profile's kind of machine: its architecture, and a CPU with all of its features."""
     on_cpu = target.export.provider == environment.get("provider", CPU) == CPU
     alike = on_cpu and target.machine == environment.get("machine")

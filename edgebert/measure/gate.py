@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from edgebert.errors import InputError
 from edgebert.measure.read import read_result, role_of
@@ -52,6 +52,18 @@ class Gate:
         return not value <= limit if self.fails_above else not value >= limit
 
 
+class GateRow(TypedDict):
+    """What one check found at one case; None where there was none to look at."""
+
+    gate: str
+    failed: bool
+    case: str | None
+    value: float | None
+    limit: float | None
+    previous: float | None
+    file: str | None
+
+
 def read_gate(text: str) -> Gate:
     """Parse one check, and read the earlier result that it names.
 
@@ -80,7 +92,7 @@ def read_gate(text: str) -> Gate:
     return Gate(text, metric, form["sign"] == ">", limit, file, previous)
 
 
-def judge(gates: Sequence[Gate], document: dict[str, Any]) -> list[dict[str, Any]]:
+def judge(gates: Sequence[Gate], document: dict[str, Any]) -> list[GateRow]:
     """Evaluate checks on a finished result.
 
     A check looks at the bundles' cases of the scenario that is about its metric (`single_stream`; `offline` for
@@ -94,10 +106,10 @@ def judge(gates: Sequence[Gate], document: dict[str, Any]) -> list[dict[str, Any
     return [row for gate in gates for row in _judge(gate, document["cases"])]
 
 
-def describe(row: dict[str, Any]) -> str:
+def describe(row: GateRow) -> str:
     """One line for people about a row of `judge`."""
     outcome = "FAILED" if row["failed"] else "passed"
-    if row["value"] is None:
+    if row["value"] is None or row["limit"] is None:
         return f"fail-if {row['gate']}: {outcome}: no case of a bundle to look at"
     text = f"fail-if {row['gate']}: {outcome}: {row['case']}: {row['value']:.6g}, limit {row['limit']:.6g}"
     return text if row["previous"] is None else f"{text} (earlier {row['previous']:.6g})"
@@ -132,7 +144,7 @@ def _other_figures(gate: Gate, document: dict[str, Any]) -> Iterator[str]:
         yield f"warning: {gate.file}: cold starts there leave out checking the hashes of the bundle's files"
 
 
-def _judge(gate: Gate, cases: Sequence[Case]) -> list[dict[str, Any]]:
+def _judge(gate: Gate, cases: Sequence[Case]) -> list[GateRow]:
     """Rows of one check, from the first scenario that gives any."""
     held = _holding(cases, gate.metric)
     earlier = {_key(case): case for case in _holding((gate.previous or {}).get("cases", []), gate.metric)}
@@ -148,7 +160,7 @@ def _judge(gate: Gate, cases: Sequence[Case]) -> list[dict[str, Any]]:
     return [_empty(gate)]
 
 
-def _row(gate: Gate, case: Case, limit: float, previous: float | None) -> dict[str, Any]:
+def _row(gate: Gate, case: Case, limit: float, previous: float | None) -> GateRow:
     value = _value(case, gate.metric)
     return {
         "gate": gate.text,
@@ -161,9 +173,17 @@ def _row(gate: Gate, case: Case, limit: float, previous: float | None) -> dict[s
     }
 
 
-def _empty(gate: Gate) -> dict[str, Any]:
-    nothing = dict.fromkeys(("case", "value", "limit", "previous"))
-    return {"gate": gate.text, "failed": True, **nothing, "file": gate.file}
+def _empty(gate: Gate) -> GateRow:
+    nothing: GateRow = {
+        "gate": gate.text,
+        "failed": True,
+        "case": None,
+        "value": None,
+        "limit": None,
+        "previous": None,
+        "file": gate.file,
+    }
+    return nothing
 
 
 def _holding(cases: Sequence[Case], metric: str) -> list[Case]:
@@ -180,7 +200,7 @@ def _value(case: Case, metric: str) -> float:
     return float(figure["value"] if metric == "quality" else figure)
 
 
-def _key(case: Case) -> tuple[Any, ...]:
+def _key(case: Case) -> tuple[object, ...]:
     return (*(case[name] for name in SAME_CASE), case.get("arena") is not False)
 
 

@@ -57,6 +57,18 @@ class Probe(TypedDict, total=False):
     shapes: list[list[int]]
 
 
+class Operator(TypedDict, total=False):
+    """An operator's share of a prediction: of its type, or of one node, which has shapes too."""
+
+    node: str
+    op: str
+    count: float
+    us: float
+    share: float
+    inputs: object
+    outputs: object
+
+
 class Job(TypedDict, total=False):
     """One scenario of one bundle; which keys there are depends on the scenario."""
 
@@ -118,8 +130,8 @@ class Answer(TypedDict, total=False):
     answers: list[object]
     outputs: list[list[float]]
     not_finite: list[int]
-    operators: list[dict[str, Any]]
-    nodes: list[dict[str, Any]]
+    operators: list[Operator]
+    nodes: list[Operator]
     windows: list[int]
     probe: Probe
 

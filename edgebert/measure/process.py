@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import cast
 
 from edgebert.errors import RunError
 from edgebert.measure.job import Answer, Job
@@ -69,7 +69,7 @@ def run_process(
     return with_cold_start(job, document, spawned_ns, target)
 
 
-def with_cold_start(job: Job, document: Any, spawned_ns: int, target: str = "") -> Answer:  # noqa: ANN401
+def with_cold_start(job: Job, document: object, spawned_ns: int, target: str = "") -> Answer:
     """Check a process's document, and add the time from its start to its first answer if it gave one.
 
     Raises:

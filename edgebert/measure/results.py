@@ -9,6 +9,8 @@ from typing import Any
 
 from edgebert.bundle import disk_errors
 from edgebert.errors import RunError
+from edgebert.measure.gate import GateRow
+from edgebert.measure.job import Environment, Operator
 from edgebert.measure.read import FORMAT, FORMAT_VERSION, check_result
 from edgebert.measure.statistics import METHOD, Ratio
 from edgebert.measure.variants import Role
@@ -69,7 +71,7 @@ class Case:
     size_mb: float | None = None
     quality: dict[str, Any] | None = None
     roofline: dict[str, Any] | None = None
-    operators: list[dict[str, Any]] | None = None
+    operators: list[Operator] | None = None
     raw: str | None = None
     p50_ci: list[float] | None = None
     p90_ci: list[float] | None = None
@@ -105,7 +107,7 @@ class Result:
     command: str
     suite: dict[str, Any]
     data: dict[str, Any] | None
-    environment: dict[str, Any]
+    environment: Environment
     cases: list[Case] = field(default_factory=list)
     ratios: list[Ratio] = field(default_factory=list)
     waterfall: list[dict[str, Any]] = field(default_factory=list)
@@ -113,11 +115,11 @@ class Result:
     pairs: list[Pair] = field(default_factory=list)
     differences: list[Difference] = field(default_factory=list)
     null_model: dict[str, Any] | None = None
-    environment_after: dict[str, Any] | None = None
+    environment_after: Environment | None = None
     verdict: dict[str, Any] | None = None
     intervals: dict[str, str] = field(default_factory=lambda: {"rounds": METHOD, "texts": TEXTS_METHOD})
     finished: bool = False
-    gates: list[dict[str, Any]] = field(default_factory=list)
+    gates: list[GateRow] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain dictionary of the contract's form."""
@@ -139,7 +141,7 @@ class Result:
         return path
 
 
-def write_json(path: Path, document: Any) -> None:  # noqa: ANN401
+def write_json(path: Path, document: object) -> None:
     """Write a JSON file under a temporary name, then give it its own.
 
     Raises:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from edgebert.measure import jetson, nvidia, raspberry_pi
+from edgebert.measure.job import Environment
 
 STATE = (
     *("governor", "frequency_mhz", "temperature_c", "throttled", "throttle_events", "power_mode"),
@@ -17,7 +17,7 @@ SYS = Path("/sys")
 CPUINFO = Path("/proc/cpuinfo")
 
 
-def machine_state() -> dict[str, Any]:
+def machine_state() -> Environment:
     """Governor, clock in MHz, temperature in Celsius, what throttles, throttling events so far, power mode, load."""
     gpus = nvidia.gpus() or []
     return {

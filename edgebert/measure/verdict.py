@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from edgebert.cpu import INT8_NAMES, saturates
+from edgebert.measure.job import Environment
 from edgebert.measure.results import Case
 from edgebert.measure.variants import Variant
 
@@ -17,7 +18,7 @@ OTHERS_LIMIT = 0.10
 
 
 def verdict(
-    cases: Sequence[Case], before: dict[str, Any], after: dict[str, Any], saturating: Sequence[str] = ()
+    cases: Sequence[Case], before: Environment, after: Environment, saturating: Sequence[str] = ()
 ) -> dict[str, Any]:
     """Judge a run.
 
@@ -34,7 +35,7 @@ def verdict(
     return {"disturbed": bool(reasons), "reasons": reasons, "saturating": list(saturating)}
 
 
-def saturating(variants: Sequence[Variant], environment: dict[str, Any]) -> list[str]:
+def saturating(variants: Sequence[Variant], environment: Environment) -> list[str]:
     """A sentence for every variant whose INT8 sums saturate on the measured CPU.
 
     Args:
@@ -50,7 +51,7 @@ def saturating(variants: Sequence[Variant], environment: dict[str, Any]) -> list
     ]
 
 
-def _throttled(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
+def _throttled(before: Environment, after: Environment) -> list[str]:
     """What held the machine back at either end, and what has happened in between."""
     first, last = set(before.get("throttled") or []), set(after.get("throttled") or [])
     words = {each for each in first | last if each.endswith(" now")} | (last - first)

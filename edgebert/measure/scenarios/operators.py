@@ -12,7 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from edgebert.measure.job import Answer, Job
+from edgebert.measure.job import Answer, Job, Operator
 from edgebert.runtime.load import open_session
 from edgebert.runtime.model import Model
 from edgebert.runtime.session import Ids, OnnxSession, OpenVinoSession, Outputs, Session
@@ -28,8 +28,8 @@ class Ran:
     node: str
     op: str
     us: float
-    inputs: Any = None
-    outputs: Any = None
+    inputs: object = None
+    outputs: object = None
 
 
 def work(model: Model, job: Job, call: Callable[[int], object]) -> Answer:
@@ -119,27 +119,27 @@ def _ran(event: dict[str, Any]) -> Ran:
     return Ran(name, facts["op_name"], event["dur"], facts.get("input_type_shape"), facts.get("output_type_shape"))
 
 
-def by_type(ran: Sequence[Ran], predictions: int) -> list[dict[str, Any]]:
+def by_type(ran: Sequence[Ran], predictions: int) -> list[Operator]:
     """A row for every type of operator: `op`, `count` and `us` of a prediction, `share` of the time, slowest first."""
     return _table(ran, predictions, lambda each: {"op": each.op})
 
 
-def by_node(ran: Sequence[Ran], predictions: int) -> list[dict[str, Any]]:
+def by_node(ran: Sequence[Ran], predictions: int) -> list[Operator]:
     """A row for every operator of the graph: also its name, and the shapes that it had the last time."""
-    shapes = {each.node: {"inputs": each.inputs, "outputs": each.outputs} for each in ran}
+    last = {each.node: each for each in ran}
     rows = _table(ran, predictions, lambda each: {"node": each.node, "op": each.op})
-    return [row | shapes[row["node"]] for row in rows]
+    return [{**row, "inputs": last[row["node"]].inputs, "outputs": last[row["node"]].outputs} for row in rows]
 
 
-def _table(ran: Sequence[Ran], predictions: int, key: Callable[[Ran], dict[str, str]]) -> list[dict[str, Any]]:
-    times: dict[tuple[str, ...], list[float]] = {}
+def _table(ran: Sequence[Ran], predictions: int, key: Callable[[Ran], Operator]) -> list[Operator]:
+    times: dict[tuple[object, ...], list[float]] = {}
     titles = {tuple(key(each).values()): key(each) for each in ran}
     for each in ran:
         times.setdefault(tuple(key(each).values()), []).append(each.us)
     total = sum(each.us for each in ran) or 1.0
-    rows = [
-        titles[at]
-        | {
+    rows: list[Operator] = [
+        {
+            **titles[at],
             "count": round(len(found) / predictions, 2),
             "us": round(sum(found) / predictions, 2),
             "share": round(sum(found) / total, 4),
