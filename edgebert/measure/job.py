@@ -119,6 +119,7 @@ class Answer(TypedDict, total=False):
     texts: int
     total_ns: int
     first_pass_ns: int
+    together: dict[str, float]
     resident_bytes: list[int] | None
     settings: ServerSettings
     target_qps: float
