@@ -40,10 +40,10 @@ def environment() -> Environment:
     }
 
 
-def _gpus() -> list[dict[str, object]] | None:
+def _gpus() -> list[dict[str, str | float | None]] | None:
     """What the GPUs are; their state is the machine's."""
     found = nvidia.gpus()
-    return found and [{key: gpu[key] for key in ("name", "driver", "memory_mb")} for gpu in found]
+    return found and [{"name": gpu["name"], "driver": gpu["driver"], "memory_mb": gpu["memory_mb"]} for gpu in found]
 
 
 def _memory_mb() -> int | None:

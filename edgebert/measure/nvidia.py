@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import TypedDict
 
 from edgebert.measure.tool import tool_text
 
@@ -27,7 +27,19 @@ THROTTLED_BITS = {
 }
 
 
-def gpus() -> list[dict[str, Any]] | None:
+class Gpu(TypedDict):
+    """A GPU and its state; None in place of a figure that it does not have."""
+
+    name: str
+    driver: str
+    memory_mb: float | None
+    temperature_c: float | None
+    frequency_mhz: float | None
+    power_w: float | None
+    throttled: list[str] | None
+
+
+def gpus() -> list[Gpu] | None:
     """Every GPU with its state, memory in MB of 10^6 bytes; None where there is no driver."""
     return parse_gpus(tool_text("nvidia-smi", f"--query-gpu={','.join(COLUMNS.values())}", PLAIN))
 
@@ -47,7 +59,7 @@ def megabytes(mib: float) -> float:
     return round(mib * MB_PER_MIB, 1)
 
 
-def parse_gpus(text: str | None) -> list[dict[str, Any]] | None:
+def parse_gpus(text: str | None) -> list[Gpu] | None:
     """One GPU a line, in the order of `COLUMNS`; None in place of a figure that the GPU does not have."""
     rows = [[cell.strip() for cell in line.split(",")] for line in (text or "").splitlines()]
     found = [_gpu(dict(zip(COLUMNS, row, strict=True))) for row in rows if len(row) == len(COLUMNS)]
@@ -59,13 +71,15 @@ def parse_power(text: str | None) -> float | None:
     return _number(text or "")
 
 
-def _gpu(row: dict[str, str]) -> dict[str, Any]:
+def _gpu(row: dict[str, str]) -> Gpu:
     mib = _number(row["memory_mb"])
     return {
         "name": row["name"],
         "driver": row["driver"],
         "memory_mb": None if mib is None else megabytes(mib),
-        **{key: _number(row[key]) for key in ("temperature_c", "frequency_mhz", "power_w")},
+        "temperature_c": _number(row["temperature_c"]),
+        "frequency_mhz": _number(row["frequency_mhz"]),
+        "power_w": _number(row["power_w"]),
         "throttled": _reasons(row["reasons"]),
     }
 
