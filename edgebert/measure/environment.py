@@ -42,8 +42,8 @@ def environment() -> Environment:
 
 def _gpus() -> list[dict[str, str | float | None]] | None:
     """What the GPUs are; their state is the machine's."""
-    found = nvidia.gpus()
-    return found and [{"name": gpu["name"], "driver": gpu["driver"], "memory_mb": gpu["memory_mb"]} for gpu in found]
+    found = nvidia.gpus() or []
+    return [{"name": gpu["name"], "driver": gpu["driver"], "memory_mb": gpu["memory_mb"]} for gpu in found] or None
 
 
 def _memory_mb() -> int | None:

@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeGuard, get_args
+from typing import Any, Required, TypedDict, TypeGuard, get_args
 
 from edgebert.errors import InputError
 from edgebert.escape import escaped
@@ -117,6 +117,16 @@ QUALITY_MAY = {
     **{"n": NUMBER, "ci_low": NUMBER, "ci_high": NUMBER, "lacks": TEXT, "cut": NUMBER},
     "unknown_labels": UNKNOWN_LABELS,
 }
+
+
+class RatioRow(TypedDict, total=False):
+    """One ratio of a result, as `RATIO_KEYS` and `RATIO_MAY` check it."""
+
+    what: Required[str]
+    value: Required[float]
+    ci_low: float | None
+    ci_high: float | None
+    rounds: int | None
 
 
 def read_result(path: Path) -> dict[str, Any]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
 
+from edgebert.measure.read import RatioRow
 from edgebert.report import plots
 from edgebert.report.cases import faster_cell, figure_cell, quality_cell
 from edgebert.report.numbers import between, short, times
@@ -70,13 +70,13 @@ def _bundles(entries: Sequence[Entry]) -> Table:
 
 def _agreement(runs: Sequence[Run]) -> Table | None:
     """Ratios of the same bundles under the same conditions, taken again: whether their intervals overlap."""
-    found: dict[tuple[str, ...], list[tuple[Run, dict[str, Any]]]] = {}
+    found: dict[tuple[str, ...], list[tuple[Run, RatioRow]]] = {}
     for run in runs:
         for case in run.cases:
             if ratio := ratio_of(run, case):
                 found.setdefault((*_conditions(run, case), ratio["what"]), []).append((run, ratio))
     repeated = [(key[-1], taken) for key, taken in found.items() if len(taken) > 1]
-    columns: list[Column[tuple[str, list[tuple[Run, dict[str, Any]]]]]] = [
+    columns: list[Column[tuple[str, list[tuple[Run, RatioRow]]]]] = [
         ("ratio", lambda row: Cell(row[0])),
         ("each run's", lambda row: Cell("; ".join(_told(ratio) for _, ratio in row[1]))),
         ("intervals of the ratio", lambda row: Cell(_overlap(row[1]))),
@@ -93,11 +93,11 @@ def _conditions(run: Run, case: Case) -> tuple[str, ...]:
     return tuple(map(str, (*shared, *of_case, server.get("bound_ms"), server.get("percent"))))
 
 
-def _told(ratio: dict[str, Any]) -> str:
+def _told(ratio: RatioRow) -> str:
     return f"{times(ratio['value'])} ({shown_interval(ratio)})"
 
 
-def _overlap(taken: Sequence[tuple[Run, dict[str, Any]]]) -> str:
+def _overlap(taken: Sequence[tuple[Run, RatioRow]]) -> str:
     """Whether one value lies in every interval, and whether these are of one method."""
     intervals = [interval_of(ratio) for _, ratio in taken]
     known = [interval for interval in intervals if interval]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import numpy as np
 
+from edgebert.measure.read import RatioRow
 from edgebert.measure.variants import BASELINE
 from edgebert.report import plots
 from edgebert.report.cases import figure_cell, variant_cell
@@ -22,7 +22,7 @@ MOST = 6
 
 def ratios_section(run: Run) -> Section | None:
     """Every ratio of the run with its interval."""
-    ratios = run.rows("ratios")
+    ratios = run.ratios
     if not ratios:
         return None
     rows = [
@@ -30,7 +30,7 @@ def ratios_section(run: Run) -> Section | None:
         for ratio in ratios
         if (title := compared(ratio["what"])) and title.about == _headline(run) and (interval := interval_of(ratio))
     ]
-    columns: list[Column[dict[str, Any]]] = [
+    columns: list[Column[RatioRow]] = [
         ("what", lambda ratio: Cell(ratio["what"])),
         ("ratio", lambda ratio: Cell(times(ratio["value"]))),
         ("95% of the ratio", lambda ratio: Cell(shown_interval(ratio))),
@@ -136,5 +136,5 @@ def _outliers_cell(case: Case) -> Cell | None:
 
 def _headline(run: Run) -> str:
     """What the first ratio is about: the same for every variant of the run's first scenario."""
-    titles = (compared(ratio["what"]) for ratio in run.rows("ratios"))
+    titles = (compared(ratio["what"]) for ratio in run.ratios)
     return next((title.about for title in titles if title), "")

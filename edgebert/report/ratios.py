@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from edgebert.measure.read import RatioRow
 from edgebert.report.numbers import between
 from edgebert.report.run import Case, Run, lengths_of
 
@@ -35,25 +36,25 @@ def compared(title: str) -> Compared | None:
     return Compared(parts["about"] or "", parts["first"], parts["second"]) if parts else None
 
 
-def ratio_of(run: Run, case: Case) -> dict[str, Any] | None:
+def ratio_of(run: Run, case: Case) -> RatioRow | None:
     """How many times faster than the baseline a case is, with its interval; None where the result has no such ratio."""
     arena = case.get("arena")
     shown = lengths_of(case) + ("" if arena is None else f", arena {'on' if arena else 'off'}")
     about = f"{ABOUT.get(case['scenario'], case['scenario'])}, {shown}"
-    for ratio in run.rows("ratios"):
+    for ratio in run.ratios:
         title = compared(ratio["what"])
         if title and (title.about, title.second) == (about, case["variant"]):
             return ratio
     return None
 
 
-def interval_of(ratio: dict[str, Any]) -> tuple[float, float] | None:
+def interval_of(ratio: RatioRow) -> tuple[float, float] | None:
     """The interval of a ratio; None if it has none."""
     low, high = ratio.get("ci_low"), ratio.get("ci_high")
     return None if low is None or high is None else (low, high)
 
 
-def shown_interval(ratio: dict[str, Any]) -> str:
+def shown_interval(ratio: RatioRow) -> str:
     """The interval of a ratio as a figure, or that there is none and of how many rounds."""
     interval = interval_of(ratio)
     if interval:

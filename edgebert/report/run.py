@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from edgebert.errors import InputError
-from edgebert.measure.read import RESULT, read_result, role_of
+from edgebert.measure.read import RESULT, RatioRow, read_result, role_of
 from edgebert.measure.statistics import EARLIER_METHOD
 from edgebert.measure.variants import Role
 
@@ -71,6 +71,12 @@ class Run:
         """An optional list of the document."""
         rows: list[dict[str, Any]] = self.document.get(key) or []
         return rows
+
+    @property
+    def ratios(self) -> list[RatioRow]:
+        """Every ratio, as it was checked when the result was read."""
+        ratios: list[RatioRow] = self.document.get("ratios") or []
+        return ratios
 
     def of_scenario(self, scenario: str) -> list[Case]:
         """Cases of one scenario."""
