@@ -113,6 +113,7 @@ def test_questions_of_json_lines(empty: dict[str, object], tmp_path: Path) -> No
 
 def test_formats_without_cells_refuse_the_option(tmp_path: Path) -> None:
     (tmp_path / "d.txt").write_text("a\n")
-    manifest = {"task": "text-classification", "segments": 1, "head": {"settings": {}}}
+    columns = {"text": "text", "text_pair": "", "label": "label"}
+    manifest = {"task": "text-classification", "segments": 1, "head": {"settings": {}}, "data": {"columns": columns}}
     with pytest.raises(InputError, match=r"d\.txt: only tables and JSON Lines have empty cells; leave --skip-empty"):
         read_rows(tmp_path / "d.txt", manifest, Named(skip_empty=True))

@@ -230,7 +230,7 @@ def test_a_header_alone_is_told(name: str, header: str, tmp_path: Path) -> None:
     ("name", "content", "message"),
     [
         ("d.tsv", "sentence\tlabel\na\tb\n", "line 1: no column 'text'; the header has: 'sentence', 'label'"),
-        ("d.csv", "text;lable\na;b\n", "line 1: no column 'text'; the header has: 'text', 'lable'"),
+        ("d.csv", "text;lable\na;b\n", "line 1: no column 'label'; the header has: 'text', 'lable'"),
         ("d.csv", "text, lable\na, b\n", "line 1: no column 'label'; the header has: 'text', ' lable'"),
         ("d.tsv", "text\tlabel\ttext\na\tb\tc\n", "line 1: column 'text' stands 2 times in the header; name each once"),
         ("d.csv", "text\na\n", "line 1: no column 'label'; the header has: 'text'"),
