@@ -91,7 +91,7 @@ def recomputed() -> dict[tuple[str, str], str]:
 def made(marker: str) -> str:
     """The tables that a marker of a page stands for: `task NAME`, `machine NAME` or `peers`."""
     if marker == "peers":
-        return "\n".join(peers(run) for run in runs() if run.peers and run.machine != "h200")
+        return "\n".join(peers(run) for run in runs() if run.peers)
     by, name = marker.split()
     if by == "task":
         groups = {f"On {title}": [run for run in runs() if run.task == name and run.machine == at]
