@@ -41,7 +41,10 @@ TESTS = {
                *(f"tests/runtime/tasks/test_{name}.py" for name in (
                    "answer_metrics", "fill_mask", "intent_slots", "question_answering", "regression", "similarity",
                    "token_classification")),
-               "tests/data", "tests/metrics", "tests/test_settings.py", "tests/test_target.py"),
+               *(f"tests/data/test_{name}.py" for name in (
+                   "conll", "delimiters", "empty", "examples", "slots", "squad", "tags")),
+               *(f"tests/metrics/test_{name}.py" for name in ("by_label", "entities", "scores")),
+               "tests/test_settings.py", "tests/test_target.py"),
 }  # fmt: skip
 PYTEST = ("pytest", "hypothesis")
 # The working tree stays out of the path (-P and pythonpath), so that the installed package is what runs.
