@@ -29,6 +29,7 @@ RECIPE = {
     "data.header": 'false: columns go by number, counted from `"1"`',
     "data.delimiter": "of a table; `suffix`: by the file's suffix, of a .csv by its header",
     "data.quotes": "of a table; `suffix`: double in a .csv, none in a .tsv",
+    "data.skip_empty": "skip rows with an empty text or label, and say how many; `false` refuses the file",
     "data.max_length": "tokens of one text, or of one window",
     "export.parity_samples": "texts that every graph is compared on",
 }

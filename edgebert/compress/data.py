@@ -310,7 +310,6 @@ def _fingerprints(
             "split": split,
             "file": name,
             "rows": len(splits.get(split, ())) or None,
-            **({"skipped_rows": len(splits[split].skipped)} if split in splits and splits[split].skipped else {}),
             "sha256": fingerprint(folder / name),
         }
         for split, name in files

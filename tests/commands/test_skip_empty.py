@@ -70,7 +70,7 @@ def test_a_recipe_skips_them_in_every_file(tmp_path: Path, capsys: pytest.Captur
     settings = DataSettings(train="d.tsv", validation="d.tsv", unlabelled=("d.tsv",), skip_empty=True)
     read = read_task_data(Recipe("tiny", "text-classification", ModelSettings("x"), data=settings), tmp_path)
     assert (len(read.train), len(read.unlabelled), read.labels.values) == (2, 3, ["long", "short"])
-    assert [entry.get("skipped_rows") for entry in read.fingerprints] == [2, 2, None]
+    assert [entry["rows"] for entry in read.fingerprints] == [2, 2, None]
     said = capsys.readouterr().err.splitlines()
     assert said[0] == f"edgebert: {tmp_path / 'd.tsv'}: skipped 2 of 4 rows with an empty cell (lines 3, 5)"
     assert len(said) == 3
