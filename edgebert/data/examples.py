@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import json
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ from typing import Any
 from edgebert.data.delimited import Delimiter, Quotes, dialect_of, nearest, split, stated_delimiter
 from edgebert.errors import DataError, EmptyCellError, MissingColumnError, TextError
 from edgebert.escape import name_fault
-from edgebert.strict_json import open_regular, parse_data
+from edgebert.strict_json import MARK, open_regular, parse_data
 
 # No table has a column whose number is longer.
 MAX_DIGITS = 9
@@ -299,6 +300,11 @@ def _table(path: Path, rows: Iterator[tuple[int, list[str]]], columns: Columns) 
                 f"{path}: line {number}: {len(row)} columns in {_short(row)}; "
                 f"expected {len(header)}: {_one_line(', '.join(header))}"
             )
+        if [row[0].removeprefix(MARK), *row[1:]] == header:
+            raise DataError(
+                f"{path}: line {number}: the header again, as where files were joined; remove it there, and a "
+                "byte-order mark (BOM) before it"
+            )
         yield number, {name: row[at] for name, at in positions.items()}
 
 
@@ -348,7 +354,7 @@ def json_lines(path: Path, text: str) -> Iterator[tuple[int, dict[str, Any]]]:
     """Objects of a JSON Lines text with their line numbers.
 
     Raises:
-        DataError: A line that is not a JSON object.
+        DataError: A line that is not a JSON object, or holds a lone surrogate.
     """
     for number, line in _lines(text):
         try:
@@ -357,7 +363,18 @@ def json_lines(path: Path, text: str) -> Iterator[tuple[int, dict[str, Any]]]:
             raise DataError(f"{path}: line {number}: not JSON ({error.msg}): {_short(line)}") from None
         if not isinstance(row, dict):
             raise DataError(f"{path}: line {number}: {_short(line)} is not a JSON object; expected one a line")
+        if "\\ud" in line or "\\uD" in line:  # only an escape can make one
+            _check_unicode(path, number, row)
         yield number, row
+
+
+def _check_unicode(path: Path, number: int, row: dict[str, Any]) -> None:
+    """Refuse what no file can be written with: a label of it would end an export that has been trained."""
+    try:
+        json.dumps(row, ensure_ascii=False).encode("utf-8")
+    except UnicodeEncodeError as error:
+        odd = error.object[error.start]
+        raise DataError(f"{path}: line {number}: holds the lone surrogate {odd!r}; expected valid Unicode") from None
 
 
 def _example(path: Path, values: dict[str, Any], columns: Columns, line: int, parse: Parse) -> Example:
