@@ -291,7 +291,7 @@ class SentenceModel(Model):
         full = vectors.shape[1]
         if width is None or width == full:
             return vectors
-        if width not in self.widths:
+        if width not in self.widths or width > full:
             also = f" and may be cut to {', '.join(map(str, self.widths))}" if self.widths else " and may not be cut"
             raise InputError(f"width is {width}; this bundle's embeddings are {full} wide{also} (head.widths)")
         return _unit(vectors[:, :width])

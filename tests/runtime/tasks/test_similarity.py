@@ -157,6 +157,8 @@ def test_a_width_that_was_not_trained_is_refused_with_those_that_were(make: Call
         make(widths=[2, 4]).embed(TEXTS, 3)
     with pytest.raises(InputError, match=r"width is 3; .* 6 wide and may not be cut"):
         make().similarity("a", "b", width=3)
+    with pytest.raises(InputError, match=r"width is 4096; this bundle's embeddings are 6 wide"):
+        make(widths=[2, 4096]).embed(TEXTS, 4096)
 
 
 def test_similarity_is_a_number_for_strings_and_every_with_every_for_lists(model: SentenceModel) -> None:
