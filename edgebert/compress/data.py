@@ -198,8 +198,9 @@ def _check_distinct(names: Sequence[str]) -> None:
     Raises:
         DataError: Names both outputs.
     """
+    numbers: dict[str, int] = {}
     for number, name in enumerate(names):
-        if (first := names.index(name)) != number:
+        if (first := numbers.setdefault(name, number)) != number:
             raise DataError(
                 f"outputs {first} and {number} have the same label name {name!r:.60}; give each a name of its own in "
                 "data.label_names, or in id2label of the checkpoint's config.json"

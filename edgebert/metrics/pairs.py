@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import exp, fsum, lgamma, log
 
 import numpy as np
 
 from edgebert.metrics.scores import Metric, Table, interval_of
 
 RESAMPLES = 1000
+# Beyond it, whole numbers of so many digits take time that grows with their square; logarithms give ten digits.
+MAX_EXACT = 10_000
 
 
 @dataclass(frozen=True)
@@ -40,8 +43,12 @@ def mcnemar(only_first: int, only_second: int) -> float:
         only_first: Texts that the first one alone gets right.
         only_second: Texts that the second one alone gets right.
     """
-    tosses, ways, tail = only_first + only_second, 1, 0
-    for heads in range(min(only_first, only_second) + 1):
+    tosses, fewer, ways, tail = only_first + only_second, min(only_first, only_second), 1, 0
+    if tosses > MAX_EXACT:
+        every = lgamma(tosses + 1) - tosses * log(2)
+        shares = (exp(every - lgamma(heads + 1) - lgamma(tosses - heads + 1)) for heads in range(fewer + 1))
+        return min(1.0, 2 * fsum(shares))
+    for heads in range(fewer + 1):
         tail += ways
         ways = ways * (tosses - heads) // (heads + 1)
     return min(1.0, 2 * tail / (1 << tosses))

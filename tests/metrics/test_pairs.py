@@ -32,7 +32,9 @@ def test_mcnemar_is_the_hand_computed_value_either_way(only_first: int, only_sec
     assert mcnemar(only_second, only_first) == mcnemar(only_first, only_second)
 
 
-@pytest.mark.parametrize(("only_first", "only_second"), [(7, 19), (120, 90), (1500, 1400), (9000, 8000)])
+@pytest.mark.parametrize(
+    ("only_first", "only_second"), [(7, 19), (120, 90), (1500, 1400), (9000, 8000), (150_000, 149_000)]
+)
 def test_mcnemar_is_the_binomial_test(only_first: int, only_second: int) -> None:
     expected = binomtest(only_first, only_first + only_second).pvalue
     assert mcnemar(only_first, only_second) == pytest.approx(expected, rel=1e-9)
