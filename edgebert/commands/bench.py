@@ -46,10 +46,10 @@ def run(arguments: argparse.Namespace) -> int:
     named = named_columns(arguments)
     if not arguments.data:
         named.refuse(tuple(OPTIONS), "no --data is given")
-    variants = variants_of(bundles, find_baseline(bundles[0], arguments.baseline), arguments.stages, suite)
-    check_one_task(manifest, variants)
     with naming(bundles[0]) if len(bundles) > 1 else nullcontext():
         workload = read_workload(Path(arguments.data), manifest, bundles[0], named) if arguments.data else None
+    variants = variants_of(bundles, find_baseline(bundles[0], arguments.baseline), arguments.stages, suite)
+    check_one_task(manifest, variants)
     if workload:
         check_fits(workload, manifest, variants)
         _check_labels(workload, variants, arguments.strict_labels)
