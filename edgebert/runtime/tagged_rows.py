@@ -119,7 +119,7 @@ class _Jsonl:
                 raise self._error(number, fact, "the same text in both, or one of the two")
             if held:
                 raise self._error(number, f"'{held[0]}' beside 'words'", "'tags' there, or a text in place of 'words'")
-        elif row.get("tags") is not None:
+        elif row.get("tags") is not None and text is not None:
             raise self._error(number, f"'tags' {row['tags']!r:.60} without 'words'", "both, or 'entities' of the text")
         elif len(held) > 1 and row[held[0]] != row[held[1]]:
             raise self._error(number, f"'{held[0]}' and '{held[1]}' differ", "one of the two")

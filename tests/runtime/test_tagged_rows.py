@@ -73,10 +73,9 @@ def test_entities_in_characters_become_tags_of_words(
 
 
 def test_words_beside_their_own_text_are_taken(tmp_path: Path) -> None:
-    rows = [
-        {"words": ["Ann", "Lee", "."], "text": text, "tags": ["O"] * 3} for text in ("Ann Lee .", " Ann Lee.", None)
-    ]
-    rows.append({"text": "Rome", "entities": spans, "slots": spans, "tags": None})
+    texts, held = ("Ann Lee .", " Ann Lee.", None), [entity("LOC", 0, 4)]
+    rows: list[dict[str, Any]] = [{"words": ["Ann", "Lee", "."], "text": text, "tags": ["O"] * 3} for text in texts]
+    rows.append({"text": "Rome", "entities": held, "slots": held, "tags": None})
     assert [row.text for row in read(jsonl(tmp_path, *rows))] == ["Ann Lee ."] * 3 + ["Rome"]
 
 

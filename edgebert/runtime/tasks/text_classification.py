@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from edgebert.data.examples import Columns, Example, listed, one_class, read_examples
+from edgebert.data.examples import Columns, Example, listed, read_examples
 from edgebert.errors import DataError
 from edgebert.metrics import scores
 from edgebert.metrics.by_label import by_class
@@ -52,20 +52,13 @@ def read(path: Path, columns: Columns, settings: Settings) -> list[Example]:
     Raises:
         DataError: A blank label, or two that differ in white space at an end alone.
     """
-    rows = read_examples(path, columns, _class)
+    rows = read_examples(path, columns)
     written: dict[str, str] = {}
     for row in rows:
         if row.label is not None and written.setdefault(row.label.strip(), row.label) != row.label:
             other = written[row.label.strip()]
             raise DataError(f"{row.place}: the label {row.label!r:.60} is also written {other!r:.60}; write it one way")
     return rows
-
-
-def _class(value: object) -> str:
-    label = one_class(value)
-    if not label.strip():
-        raise ValueError("a label that is not blank")
-    return label
 
 
 class TextClassification:
