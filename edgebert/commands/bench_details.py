@@ -8,7 +8,7 @@ from typing import Any
 
 from edgebert.commands.output import table, write
 from edgebert.measure.estimate import MODEL, add_estimates
-from edgebert.measure.job import Child
+from edgebert.measure.job import Child, Estimate
 from edgebert.measure.results import Case, Result
 from edgebert.measure.roofline import add_operators, add_roofline, operators_file
 from edgebert.measure.suite import Suite
@@ -99,10 +99,10 @@ def _show_operators(case: Case) -> None:
     write(f"every node: {operators_file(case)}{left}")
 
 
-def _estimate_row(row: dict[str, Any]) -> tuple[str, ...]:
+def _estimate_row(row: Estimate) -> tuple[str, ...]:
     known = row["reference"] is not None
     return (
         *(row["profile"], row["variant"], row["lengths"], row["precision"], f"{row['value']:.3f}"),
         f"{row['inputs']['efficiency']:.3f}",
-        *((f"{row['reference']:.3f}", f"{row['error']:+.0%}", row["reference_source"]) if known else ("", "", "")),
+        *((f"{row['reference']:.3f}", f"{row['error']:+.0%}", str(row["reference_source"])) if known else ("", "", "")),
     )

@@ -18,9 +18,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
-from typing import Any
 
-from edgebert.measure.job import Environment, Probe
+from edgebert.measure.job import Environment, Estimate, Probe
 from edgebert.measure.results import Case, Result
 from edgebert.measure.scenarios.probe import is_bound, peak_of
 from edgebert.measure.variants import Variant
@@ -158,7 +157,7 @@ def is_this_machine(target: Target, environment: Environment) -> bool:
     return alike and set(target.hardware.features) <= set(environment.get("flags", ()))
 
 
-def published_checks(reached: Sequence[_Reached], limits: Limits) -> list[dict[str, Any]]:
+def published_checks(reached: Sequence[_Reached], limits: Limits) -> list[Estimate]:
     """Published latencies on a target beside what the formula gives for the same model.
 
     The efficiency is that of the last bundle measured here, at the length nearest to the published one.
@@ -171,12 +170,12 @@ def published_checks(reached: Sequence[_Reached], limits: Limits) -> list[dict[s
         nearest = min(last, key=lambda each: abs(sum(each.windows) - known.length))
         products = standard_encoder(layers=12, width=768, heads=12, ffn=3072, precision=known.precision)
         row = _row(limits, products, [known.length], nearest.efficiency, nearest.title)
-        row |= {"variant": known.what, "lengths": str(known.length), "precision": known.precision}
+        row["variant"], row["lengths"], row["precision"] = known.what, str(known.length), known.precision
         rows.append(_checked(row, known.value_ms, known.source))
     return rows
 
 
-def _for_target(each: _Reached, target: Target, limits: Limits, measured: bool) -> list[dict[str, Any]]:
+def _for_target(each: _Reached, target: Target, limits: Limits, measured: bool) -> list[Estimate]:
     """The bundle as it is, and in FP16 where the profile would have it so."""
     forms = {main_precision(each.products, each.windows): each.products}
     if target.export.precision == "fp16":
@@ -190,7 +189,7 @@ def _for_target(each: _Reached, target: Target, limits: Limits, measured: bool) 
     return rows
 
 
-def _left_out(reached: Sequence[_Reached], here: Limits) -> list[dict[str, Any]]:
+def _left_out(reached: Sequence[_Reached], here: Limits) -> list[Estimate]:
     """Every case estimated for this machine from what the others reached at the same lengths: is it transferable?"""
     rows = []
     for each in reached:
@@ -208,7 +207,7 @@ def _left_out(reached: Sequence[_Reached], here: Limits) -> list[dict[str, Any]]
 
 def _row(
     limits: Limits, products: Sequence[Product], windows: Sequence[int], efficiency: float, reached_by: str
-) -> dict[str, Any]:
+) -> Estimate:
     used = {product.precision for product in products}
     return {
         "what": "p50_ms",
@@ -231,10 +230,10 @@ def _row(
     }
 
 
-def _named(row: dict[str, Any], case: Case, precision: str) -> dict[str, Any]:
-    return row | {"variant": case.variant, "lengths": case.lengths, "precision": precision}
+def _named(row: Estimate, case: Case, precision: str) -> Estimate:
+    return {**row, "variant": case.variant, "lengths": case.lengths, "precision": precision}
 
 
-def _checked(row: dict[str, Any], reference: float | None, source: str) -> dict[str, Any]:
+def _checked(row: Estimate, reference: float | None, source: str) -> Estimate:
     assert reference is not None
     return row | {"reference": reference, "reference_source": source, "error": round(row["value"] / reference - 1, 4)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
 
 if TYPE_CHECKING:
     from edgebert.measure.suite import Server
@@ -67,6 +67,35 @@ class Operator(TypedDict, total=False):
     share: float
     inputs: object
     outputs: object
+
+
+class EstimateInputs(TypedDict):
+    """What an estimate was computed from."""
+
+    windows: list[int]
+    macs: int
+    bytes: int
+    efficiency: float
+    efficiency_of: str
+    peak_gmacs: dict[str, float]
+    bandwidth_gb_s: float
+    threads: int | None
+
+
+class Estimate(TypedDict):
+    """A latency on hardware that was not measured; a check has a reference and the error beside it."""
+
+    what: str
+    model: str
+    profile: str
+    variant: NotRequired[str]
+    lengths: NotRequired[str]
+    precision: NotRequired[str]
+    value: float
+    inputs: EstimateInputs
+    reference: float | None
+    reference_source: str | None
+    error: float | None
 
 
 class Job(TypedDict, total=False):

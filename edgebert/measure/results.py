@@ -10,7 +10,7 @@ from typing import Any
 from edgebert.bundle import disk_errors
 from edgebert.errors import RunError
 from edgebert.measure.gate import GateRow
-from edgebert.measure.job import Environment, Operator
+from edgebert.measure.job import Environment, Estimate, Operator
 from edgebert.measure.read import FORMAT, FORMAT_VERSION, check_result
 from edgebert.measure.statistics import METHOD, Ratio
 from edgebert.measure.variants import Role
@@ -111,7 +111,7 @@ class Result:
     cases: list[Case] = field(default_factory=list)
     ratios: list[Ratio] = field(default_factory=list)
     waterfall: list[dict[str, Any]] = field(default_factory=list)
-    estimates: list[dict[str, Any]] = field(default_factory=list)
+    estimates: list[Estimate] = field(default_factory=list)
     pairs: list[Pair] = field(default_factory=list)
     differences: list[Difference] = field(default_factory=list)
     null_model: dict[str, Any] | None = None
