@@ -6,8 +6,9 @@ import re
 from itertools import chain
 from pathlib import Path
 
-from edgebert.data.examples import Example, read_text, text_lines
+from edgebert.data.examples import Example
 from edgebert.data.tags import OUTSIDE, TagCheck
+from edgebert.data.text_file import read_text, text_lines
 from edgebert.errors import DataError
 
 DOCUMENT_START = "-DOCSTART-"

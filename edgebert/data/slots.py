@@ -6,8 +6,9 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-from edgebert.data.examples import Example, read_text, text_lines
+from edgebert.data.examples import Example
 from edgebert.data.tags import TagCheck
+from edgebert.data.text_file import read_text, text_lines
 from edgebert.errors import DataError
 
 WORDS, TAGS, INTENTS = "seq.in", "seq.out", "label"

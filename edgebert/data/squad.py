@@ -9,8 +9,9 @@ from json import JSONDecodeError
 from pathlib import Path
 from typing import Any, Literal
 
-from edgebert.data.examples import Example, data_format, is_blank, json_lines, read_text
+from edgebert.data.examples import Example, is_blank, json_lines
 from edgebert.data.named import renamed
+from edgebert.data.text_file import data_format, read_text
 from edgebert.errors import DataError, EmptyCellError
 from edgebert.strict_json import parse_data
 

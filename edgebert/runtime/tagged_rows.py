@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from edgebert.data.conll import looks_like_columns, read_conll
-from edgebert.data.examples import Columns, Example, is_blank, json_lines, read_examples, read_text, unless_empty
+from edgebert.data.examples import Columns, Example, is_blank, json_lines, read_examples, unless_empty
 from edgebert.data.named import OPTIONS, column_number, named_of, renamed
 from edgebert.data.slots import read_slots, slot_folder
 from edgebert.data.tags import Span, TagCheck, tags_of
+from edgebert.data.text_file import read_text
 from edgebert.data.words import split_words
 from edgebert.errors import DataError, EmptyCellError
 from edgebert.runtime.tagging import Settings

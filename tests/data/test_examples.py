@@ -314,7 +314,7 @@ def test_a_damaged_gzip_file_is_told(damage: object, tmp_path: Path) -> None:
 def test_a_file_that_unpacks_to_far_more_than_it_has_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edgebert.data.examples.MAX_UNPACKED", 10_000)
+    monkeypatch.setattr("edgebert.data.text_file.MAX_UNPACKED", 10_000)
     path = write(tmp_path, "d.tsv.gz", "text\tlabel\n" + "a\tb\n" * 500_000)
     size = path.stat().st_size
     assert refused(path) == (
@@ -325,8 +325,8 @@ def test_a_file_that_unpacks_to_far_more_than_it_has_is_refused(
 
 @pytest.mark.parametrize(("rows", "ratio"), [(2_400, 100), (500_000, 2_000)])
 def test_a_file_that_packs_well_is_read(rows: int, ratio: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edgebert.data.examples.MAX_UNPACKED", 10_000)
-    monkeypatch.setattr("edgebert.data.examples.MAX_RATIO", ratio)
+    monkeypatch.setattr("edgebert.data.text_file.MAX_UNPACKED", 10_000)
+    monkeypatch.setattr("edgebert.data.text_file.MAX_RATIO", ratio)
     assert len(read_examples(write(tmp_path, "d.tsv.gz", "text\tlabel\n" + "a\tb\n" * rows), SINGLE)) == rows
 
 

@@ -1,0 +1,110 @@
+"""Text of data files: their formats, UTF-8, gzip within bounds, lines with numbers. Standard library only."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import zlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from edgebert.errors import DataError
+from edgebert.escape import name_fault
+from edgebert.strict_json import open_regular
+
+FORMATS = (".tsv", ".csv", ".jsonl", ".txt")
+# Text packs three to ten times as small; a file of zeros, a thousand times.
+MAX_UNPACKED, MAX_RATIO = 64 << 20, 100
+
+
+def read_text(path: Path) -> str:
+    """The text of a UTF-8 file, or of the `.gz` of one.
+
+    Raises:
+        DataError: Missing, empty, not whole, not UTF-8, or far larger unpacked than packed.
+    """
+    return _decode(path, _read_bytes(path))
+
+
+def data_format(path: Path, formats: Sequence[str]) -> str:
+    """The suffix of a data file, without `.gz`, in lower case.
+
+    Raises:
+        DataError: A folder, none of the formats, or a name that no file has.
+    """
+    if fault := name_fault(str(path)):
+        raise DataError(f"{path}: the name {fault}")
+    suffix = Path(path.name.removesuffix(".gz")).suffix.lower()
+    try:
+        is_folder = path.is_dir()
+    except OSError as error:  # a name that is too long for any file
+        raise DataError(f"{str(path)[:80]}…: cannot be read ({error.strerror}); check the path") from None
+    if is_folder:
+        raise DataError(f"{path}: is a folder; name one data file ({', '.join(formats)}, or .gz of one)")
+    if suffix not in formats:
+        raise DataError(f"{path}: unknown data format '{suffix}'; expected {', '.join(formats)}, or .gz of one")
+    return suffix
+
+
+def _whole(path: Path) -> bytes:
+    """Bytes of a regular file: a pipe would be waited for, and a device never ends."""
+    with open_regular(path) as opened:
+        return opened.read()
+
+
+def _read_bytes(path: Path) -> bytes:
+    try:
+        data = _whole(path)
+        return _unpacked(path, data) if path.suffix == ".gz" else data
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file; check the path and the folder it is relative to") from None
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise DataError(f"{path}: not a whole gzip file ({error}); compress it again") from None
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror or error})") from None
+
+
+def _unpacked(path: Path, data: bytes) -> bytes:
+    """Unpack a file; one that is many times larger unpacked than packed is most likely a trap or a mistake.
+
+    Raises:
+        DataError: It is.
+        OSError, EOFError, zlib.error: Not a whole gzip file.
+    """
+    most = max(MAX_UNPACKED, MAX_RATIO * len(data))
+    with gzip.GzipFile(fileobj=io.BytesIO(data)) as opened:
+        unpacked = opened.read(most + 1)
+    if len(unpacked) > most:
+        raise DataError(
+            f"{path}: {len(data)} bytes unpack to more than {most}, over {MAX_RATIO} times as many; if that is right, "
+            "unpack it (gunzip) and name the unpacked file"
+        )
+    return unpacked
+
+
+def _decode(path: Path, data: bytes) -> str:
+    if not data.strip():
+        raise DataError(f"{path}: is empty; expected {wanted_of(path)}")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        value = data[error.start : error.start + 4]
+        raise DataError(f"{path}: line {line}: bytes {value!r} are not UTF-8; convert the file to UTF-8") from None
+    by_lines = not path.name.lower().removesuffix(".gz").endswith((".csv", ".json"))
+    if by_lines and "\r" in text.rstrip() and "\n" not in text:
+        raise DataError(f"{path}: its lines end in carriage returns alone; convert their ends to line feeds")
+    return text
+
+
+def wanted_of(path: Path) -> str:
+    """What a file of this suffix holds, for messages."""
+    suffix = Path(path.name.removesuffix(".gz")).suffix.lower()
+    wanted = {".jsonl": "a JSON object a line", ".txt": "one text a line", ".json": "a SQuAD document"}
+    return wanted.get(suffix, "a header and at least one row" if suffix in FORMATS else "at least one row")
+
+
+def text_lines(text: str) -> Iterator[tuple[int, str]]:
+    """Lines with their numbers from 1, without their ends, blank ones included."""
+    for number, line in enumerate(text.split("\n"), 1):
+        yield number, line.removesuffix("\r")
