@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -31,8 +30,8 @@ from edgebert.compress.sentence_folder import (
     encoder_folder,
     read_sentence_folder,
 )
-from edgebert.compress.stated import as_folder_says, vector_width, with_scheme
-from edgebert.compress.tokenizer_file import check_vocabulary, segments_note
+from edgebert.compress.stated import as_folder_says, vector_width, with_scheme, with_spaces
+from edgebert.compress.tokenizer_file import check_vocabulary, say_segments
 from edgebert.compress.vector_modules import load_vector_modules
 from edgebert.compress.vocabulary import VERSION as VOCABULARY_VERSION
 from edgebert.compress.vocabulary import cut_settings, cut_vocabulary, recover_vocabulary
@@ -126,7 +125,8 @@ class _Build:
         checkpoint.check_folder(self.checkpoint)
         self.run_constants = Run(recipe.task, recipe.metric, recipe.seed, recipe.data.max_length)
         tokenizer = self.run_constants.loaded.tokenizer(self.checkpoint)
-        check_vocabulary(self.checkpoint, tokenizer, checkpoint.load_config(self.checkpoint).vocab_size)
+        config = checkpoint.load_config(self.checkpoint)
+        check_vocabulary(self.checkpoint, tokenizer, config.vocab_size)
         self.vector_modules, width = None, None
         if found is not None and found.steps:
             width = vector_width(self.checkpoint, recipe, found)
@@ -135,14 +135,13 @@ class _Build:
         replaced = recipe.finetune is not None and recipe.finetune.when == "always"
         head = None if replaced else checkpoint.head_labels(self.checkpoint)
         if recipe.task == "token-classification" and head is not None:
-            self.recipe = recipe = with_scheme(recipe, head)
+            self.recipe = recipe = with_scheme(with_spaces(recipe, self.checkpoint, tokenizer), head)
         self.data = read_named_data(recipe, data_dir, head, strict_labels)
         if self.vector_modules is not None:
             extra = {"modules": [str(step) for step in self.vector_modules.steps], "width": width}
             self.data = replace(self.data, labels=replace(self.data.labels, extra=extra))
-        note = segments_note(self.checkpoint, tokenizer) if self.data.segments > 1 else ""
-        if note and distributed.is_main():
-            sys.stderr.write(f"edgebert: {self.checkpoint}: {note}\n")
+        texts = getattr(self.data.half, "GRAPH_SEGMENTS", self.data.segments)
+        say_segments(self.checkpoint, tokenizer, config, texts)
         self.precision = quantization(recipe, target)
         self.done: list[Done] = []
         self.final = (Path(), "")

@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING, Any
 from edgebert.bundle import bundle_hash, read_manifest, stages_folder
 from edgebert.commands.output import note, table, write, write_json
 from edgebert.compress import distributed
+from edgebert.compress.model_folder import check_described
+from edgebert.compress.sentence_folder import encoder_folder
+from edgebert.compress.source import resolve
 from edgebert.cpu import Cpu, saturates, shown_cpu, this_cpu
 from edgebert.errors import BundleError, SettingsError
 from edgebert.escape import shortened
@@ -72,6 +75,7 @@ def _export(plan: Plan, key: str | None, cpu: Cpu, as_json: bool) -> None:
     _warn_of_saturation(plan.target, plan.form, plan.recipe.export.formats, cpu)
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", SPINS)
+    check_described(encoder_folder(resolve(plan.source)))
     from edgebert.compress.progress import end_bars
     from edgebert.pipeline import build
 

@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
 
+import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from edgebert.compress.families import FAMILIES, LAYER_CLASSES, Family, family_named
 
 SUPPORTED = tuple(FAMILIES)
+ACTIVATIONS = {"tanh": torch.tanh, "relu": torch.relu, "gelu": functional.gelu}
 SHAPES_KEY = "edgebert_layer_shapes"
 INPUTS = ("input_ids", "attention_mask")
 SEGMENT_INPUT = "token_type_ids"
@@ -100,10 +103,11 @@ def ignore_segments(model: Any) -> None:  # noqa: ANN401
 def blank_padding(model: Any) -> None:  # noqa: ANN401
     """Let the last token of a text see nothing beside it, alone or padded, where embeddings take in neighbours.
 
-    Beside the end of a text that is alone such a model puts zeros. What it looks up for padding becomes the same.
+    Beside the end of a text that is alone such a model puts zeros. What it looks up where the attention mask is 0
+    becomes the same. A padding token that stands in a text has its own row, as in transformers.
     """
     if family_of(model.config).reads_neighbours:
-        embeddings(model).word_embeddings.register_forward_hook(_without_padding)
+        model.base_model.register_forward_pre_hook(_without_padding, with_kwargs=True)
 
 
 def encoder_layers(model: Any) -> list[nn.Module]:  # noqa: ANN401
@@ -164,7 +168,7 @@ def sequence_head(model: Any) -> HeadParts:  # noqa: ANN401
     # MobileBERT's pooler may be no more than the row itself; other families do not know the entry.
     if not getattr(pooler_of(model), "do_activate", True):
         return HeadParts(nn.Identity(), nn.Identity(), out)
-    return HeadParts(attrgetter(paths.dense)(model), paths.activation, out)
+    return HeadParts(attrgetter(paths.dense)(model), ACTIVATIONS[paths.activation], out)
 
 
 def masked_lm_head(model: Any) -> nn.Module:  # noqa: ANN401
@@ -244,9 +248,15 @@ def _set(root: Any, path: str, module: nn.Module) -> None:  # noqa: ANN401
     setattr(attrgetter(owner)(root) if owner else root, name, module)
 
 
-def _without_padding(table: nn.Embedding, inputs: tuple[Tensor], rows: Tensor) -> Tensor:
-    read: Tensor = rows * inputs[0].ne(table.padding_idx or 0).unsqueeze(-1)
-    return read
+def _without_padding(model: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:  # noqa: ANN401
+    """Arguments of a base model with rows of the word table, blank under the mask, in the place of ids."""
+    given = dict(zip(INPUTS, args, strict=False)) | kwargs
+    ids, mask = given.get("input_ids"), given.get("attention_mask")
+    if ids is None or mask is None:
+        return args, kwargs
+    rows = model.embeddings.word_embeddings(ids)
+    given |= {"input_ids": None, "inputs_embeds": rows * mask.unsqueeze(-1).to(rows.dtype)}
+    return args[len(INPUTS) :], given
 
 
 def _without_segments(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import stat
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -15,12 +14,11 @@ import transformers
 from safetensors.torch import save_file
 
 from edgebert.compress import arch, distributed, low_rank, vector_modules
-from edgebert.compress.config_entries import check_config
 from edgebert.compress.config_shapes import check_shapes
 from edgebert.compress.families import CLASSIFIER_WEIGHTS
 from edgebert.compress.json_file import read_object
-from edgebert.compress.label_names import check_entries, label_names
-from edgebert.compress.normalizer import normalizer_settings
+from edgebert.compress.label_names import label_names
+from edgebert.compress.model_folder import check_described
 from edgebert.compress.report import StageReport
 from edgebert.compress.source import first_line
 from edgebert.compress.source import resolve as resolve
@@ -43,8 +41,6 @@ UNBUILDABLE = (
     *(RuntimeError, LookupError, ValueError, TypeError, AttributeError),
     *(ArithmeticError, AssertionError, MemoryError, OSError),
 )
-# What transformers 5 saves, and what older versions did.
-TOKENIZER_FILES = (("tokenizer.json",), ("vocab.txt",), ("vocab.json", "merges.txt"))
 
 
 def check_folder(folder: Path) -> None:
@@ -54,30 +50,10 @@ def check_folder(folder: Path) -> None:
         CheckpointError: No config, no tokenizer or one whose files disagree, no safetensors weights or others than the
             config tells, or a model that is not supported.
     """
-    path = folder / "config.json"
-    _check_files(folder)
-    if not path.is_file():
-        raise CheckpointError(f"{folder}: no config.json; give a folder saved with save_pretrained")
-    config = read_object(path)
-    check_config(folder, config)
-    check_entries(config, str(path))
-    if not any(all((folder / name).is_file() for name in names) for names in TOKENIZER_FILES):
-        raise CheckpointError(
-            f"{folder}: no tokenizer.json, vocab.txt, or vocab.json with merges.txt; "
-            "save the tokenizer into the same folder"
-        )
+    check_described(folder)
     check_weights(folder)
-    check_shapes(path, config, weight_shapes(folder))
-    normalizer_settings(folder)
-
-
-def _check_files(folder: Path) -> None:
-    """Refuse pipes, devices and sockets: transformers would wait for them, or read them without end."""
-    for place in folder.iterdir() if folder.is_dir() else ():
-        with contextlib.suppress(OSError):  # a link that leads nowhere
-            mode = place.stat().st_mode
-            if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
-                raise CheckpointError(f"{place}: neither a file nor a folder; remove it, or copy the folder again")
+    path = folder / "config.json"
+    check_shapes(path, read_object(path), weight_shapes(folder))
 
 
 def head_labels(folder: Path) -> list[str] | None:

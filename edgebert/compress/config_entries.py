@@ -24,6 +24,12 @@ WANTED = {
     ),
     "use_return_dict": ((None,), "which transformers 5 cannot load; remove the entry"),
 }
+# Of MobileBERT.
+SWITCHES = (
+    *("use_bottleneck", "use_bottleneck_attention", "key_query_shared_bottleneck", "trigram_input"),
+    "classifier_activation",
+)
+NORMS = ("no_norm", "layer_norm")
 
 
 def check_config(folder: Path, config: Mapping[str, Any]) -> None:
@@ -43,6 +49,39 @@ def check_config(folder: Path, config: Mapping[str, Any]) -> None:
             shown = "true" if config[entry] is True else f"{config[entry]!r:.60}"
             raise CheckpointError(f"{folder}: {entry} is {shown} in config.json; {remedy}")
     check_numbers(folder / "config.json", config)
+    for check in (_check_counted_padding, _check_bottleneck):
+        check(folder / "config.json", config)
+
+
+def _check_counted_padding(path: Path, config: Mapping[str, Any]) -> None:
+    """A family that counts positions from the padding id needs one."""
+    counts = FAMILIES[config["model_type"]].skips_padding
+    if counts and "pad_token_id" in config and config["pad_token_id"] is None:
+        raise CheckpointError(
+            f"{path}: pad_token_id is null, and {config['model_type']} counts its positions from it; set it to the id "
+            "of the tokenizer's padding token"
+        )
+
+
+def _check_bottleneck(path: Path, config: Mapping[str, Any]) -> None:
+    """Refuse settings of MobileBERT's layers that transformers cannot build or run."""
+    if config["model_type"] != "mobilebert":
+        return
+    for entry in SWITCHES:
+        if not isinstance(config.get(entry, True), bool):
+            raise CheckpointError(f"{path}: {entry} is {config[entry]!r:.40}; expected true or false")
+    norm = config.get("normalization_type", NORMS[0])
+    if norm not in NORMS:
+        raise CheckpointError(f"{path}: normalization_type is {norm!r:.40}; expected {' or '.join(map(repr, NORMS))}")
+    unshared = not config.get("key_query_shared_bottleneck", True) and not config.get("use_bottleneck_attention", False)
+    narrow = config.get("intra_bottleneck_size", 128) != config.get("hidden_size", 512)
+    if config.get("use_bottleneck", True) and unshared and narrow:
+        raise CheckpointError(
+            f"{path}: key_query_shared_bottleneck is false, so that queries read rows of hidden_size "
+            f"{config.get('hidden_size', 512)}, but their weights are intra_bottleneck_size "
+            f"{config.get('intra_bottleneck_size', 128)} wide, and transformers cannot run it; set it, or "
+            "use_bottleneck_attention, to true as the model was trained"
+        )
 
 
 def _guess(config: Mapping[str, Any]) -> str:

@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from transformers.activations import ACT2FN
-
 from edgebert.errors import CheckpointError
 
 # Far beyond every published encoder, and small enough to be refused before memory or time is spent.
@@ -25,6 +23,8 @@ DROPOUTS = (
     *("dropout", "attention_dropout", "qa_dropout", "seq_classif_dropout"),
 )
 ACTIVATIONS = ("hidden_act", "activation")
+# Those that are usual are known without importing transformers, and PyTorch with it.
+USUAL = ("gelu", "gelu_new", "gelu_fast", "gelu_pytorch_tanh", "quick_gelu", "relu", "silu", "swish", "tanh", "mish")
 
 
 def check_numbers(path: Path, config: Mapping[str, Any]) -> None:
@@ -46,7 +46,7 @@ def check_numbers(path: Path, config: Mapping[str, Any]) -> None:
     if "layer_norm_eps" in config and not (_is_share(config["layer_norm_eps"]) and config["layer_norm_eps"] > 0):
         raise _refused(path, "layer_norm_eps", config["layer_norm_eps"], "a number above 0, at most 1, such as 1e-12")
     for entry in ACTIVATIONS:
-        if entry in config and not (isinstance(config[entry], str) and config[entry] in ACT2FN):
+        if entry in config and not _is_activation(config[entry]):
             raise _refused(path, entry, config[entry], "an activation of transformers, such as 'gelu'")
     _check_padding(path, config)
     _check_heads(path, config)
@@ -66,6 +66,14 @@ def _check_heads(path: Path, config: Mapping[str, Any]) -> None:
         width = "intra_bottleneck_size"
     if width in config and heads in config and config[width] % config[heads]:
         raise _refused(path, heads, config[heads], f"a divisor of {width}, which is {config[width]}")
+
+
+def _is_activation(value: object) -> bool:
+    if not isinstance(value, str) or value in USUAL:
+        return value in USUAL
+    from transformers.activations import ACT2FN
+
+    return value in ACT2FN
 
 
 def _is_whole(value: object, least: int, most: int) -> bool:

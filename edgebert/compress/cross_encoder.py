@@ -17,11 +17,12 @@ from edgebert.recipe import Recipe
 # Where version 6 names it, versions 4 and 5, and those before.
 ENTRY, TABLE, OLD_ENTRY = "activation_fn", "sentence_transformers", "sbert_ce_default_activation_function"
 KIND = "CrossEncoder"
-# What each task computes from a head's outputs by itself.
+# What each task can compute from a head's outputs, by the name of its head.activation; a task without one does nothing
+# else.
 ALLOWED = {
-    "regression": ("Sigmoid", "Identity"),
-    "text-classification": ("Softmax", "Identity"),
-    "multi-label": ("Sigmoid", "Identity"),
+    "regression": {"Sigmoid": "sigmoid", "Identity": "none"},
+    "text-classification": {"Softmax": "softmax", "Identity": "none"},
+    "multi-label": {"Sigmoid": ""},
 }
 
 
@@ -46,15 +47,18 @@ def with_activation(recipe: Recipe, folder: Path) -> Recipe:
         )
     _check_folder(folder)
     recipe = _cut(recipe, folder)
-    if recipe.task != "regression":
+    activation = ALLOWED[recipe.task][name]
+    if not activation:
         return recipe
-    activation = "sigmoid" if name == "Sigmoid" else "none"
-    if recipe.head.get("activation", activation) != activation:
+    stated = recipe.head.get("activation", activation)
+    # Probabilities of outputs that the folder gives as they are: what `predict(apply_softmax=True)` gives.
+    if stated != activation and stated != "softmax":
         raise SettingsError(
             f"head.activation is {recipe.head['activation']!r}, but the cross-encoder's is {activation!r} ({path}); "
             "leave it out"
         )
-    return replace(recipe, head={"activation": activation, "clip": False} | recipe.head)
+    unclipped = {"clip": False} if recipe.task == "regression" else {}
+    return replace(recipe, head={"activation": activation, **unclipped} | recipe.head)
 
 
 def _activation(folder: Path) -> tuple[Path, str | None]:

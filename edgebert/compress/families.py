@@ -1,17 +1,14 @@
 """The encoder families, and where each keeps its parts: the one table of Hugging Face's module names.
 
 `compress.arch` reads and writes models through it. Paths to encoder layers start at the base model (without its head),
-paths inside a layer at the layer, paths to heads at the whole model.
+paths inside a layer at the layer, paths to heads at the whole model. Needs no torch.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-
-import torch
-from torch import Tensor
-from torch.nn import functional
+from typing import Literal
 
 from edgebert.errors import CheckpointError
 
@@ -37,7 +34,7 @@ class HeadPaths:
     """Where a model for sequence classification keeps its head over the first row, and what is between the two."""
 
     dense: str
-    activation: Callable[[Tensor], Tensor]
+    activation: Literal["tanh", "relu", "gelu"]
     out: str
 
 
@@ -78,7 +75,7 @@ class Family:
 BERT = Family(
     "bert",
     "BertLayer",
-    HeadPaths("bert.pooler.dense", torch.tanh, "classifier"),
+    HeadPaths("bert.pooler.dense", "tanh", "classifier"),
     ("cls",),
     narrows=True,
 )
@@ -86,7 +83,7 @@ BERT = Family(
 DISTILBERT = Family(
     "distilbert",
     "TransformerBlock",
-    HeadPaths("pre_classifier", torch.relu, "classifier"),
+    HeadPaths("pre_classifier", "relu", "classifier"),
     ("vocab_transform", "activation", "vocab_layer_norm", "vocab_projector"),
     layers="transformer.layer",
     layer=LayerPaths(
@@ -108,14 +105,14 @@ DISTILBERT = Family(
 ELECTRA = Family(
     "electra",
     "ElectraLayer",
-    HeadPaths("classifier.dense", functional.gelu, "classifier.out_proj"),
+    HeadPaths("classifier.dense", "gelu", "classifier.out_proj"),
     ("generator_predictions", "generator_lm_head"),
 )
 
 ROBERTA = Family(
     "roberta",
     "RobertaLayer",
-    HeadPaths("classifier.dense", torch.tanh, "classifier.out_proj"),
+    HeadPaths("classifier.dense", "tanh", "classifier.out_proj"),
     ("lm_head",),
     has_segments=False,
     skips_padding=True,
@@ -124,7 +121,7 @@ ROBERTA = Family(
 MOBILEBERT = Family(
     "mobilebert",
     "MobileBertLayer",
-    HeadPaths("mobilebert.pooler.dense", torch.tanh, "classifier"),
+    HeadPaths("mobilebert.pooler.dense", "tanh", "classifier"),
     ("cls",),
     reads_neighbours=True,
     standard_layers=False,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from edgebert.data.tags import OUTSIDE, PREFIXES, Scheme, is_tag
@@ -12,25 +12,40 @@ from edgebert.errors import DataError
 # B-PER, B_PER, and BILOU's L-PER and U-PER for the last word and the only word of an entity.
 WRITTEN = re.compile(r"([BIESLU])[-_](.+)", re.DOTALL)
 BILOU = {"L": "E", "U": "S"}
+# The name of an output that the config does not name.
+UNNAMED = re.compile(r"LABEL_\d+")
 # The type of entities whose tags name none.
 NO_TYPE = "ENTITY"
 
 
-def written_plainly(head: Sequence[str], names: Mapping[str, str]) -> list[str]:
+def written_plainly(head: Sequence[str], names: Mapping[str, str], scheme: str = "") -> list[str]:
     """Tags of a head as this project writes them: prefix, hyphen, type.
 
-    `names` are those of the recipe: a whole tag of the head becomes the tag that is given for it.
+    A tag without a prefix stands for one word if others have one (X, [CLS]) or none is O (parts of speech). Beside O
+    alone it goes on over neighbouring words, as transformers groups them, unless the scheme is WORDS.
+
+    Args:
+        head: The head's tags.
+        names: Those of the recipe: a whole tag of the head becomes the tag that is given for it.
+        scheme: The recipe's, if it states one.
     """
     renamed = [names.get(tag, tag) for tag in head]
     bare = all(tag in ("O", "B", "I", "E", "S", "L", "U") for tag in renamed)
-    return [_plain(f"{tag}-{NO_TYPE}" if bare and tag != OUTSIDE else tag) for tag in renamed]
+    plain = [_plain(f"{tag}-{NO_TYPE}" if bare and tag != OUTSIDE else tag) for tag in renamed]
+    loose = {tag for tag in plain if tag != OUTSIDE and not WRITTEN.fullmatch(tag)}
+    if any(map(UNNAMED.fullmatch, loose)):
+        return plain
+    prefix = _prefix_of(loose, plain, scheme)
+    return [f"{prefix}-{tag}" if tag in loose else tag for tag in plain]
 
 
 def scheme_of(tags: Sequence[str]) -> Scheme | None:
-    """Scheme that a head's tags follow; None if they follow none, or it has no O.
+    """Scheme that a head's tags follow; None if they follow none, or it has no O where its scheme needs one.
 
     A head with I- tags alone follows IOB1. One with B- and I- tags may follow BIO or IOB1, and is taken for BIO.
     """
+    if OUTSIDE not in tags:
+        return "WORDS" if all(is_tag(tag, "WORDS") for tag in tags) else None
     prefixes = {tag[0] for tag in tags if tag != OUTSIDE}
     scheme: Scheme = "BIOES" if prefixes & {"E", "S"} else "BIO" if "B" in prefixes else "IOB1"
     return scheme if OUTSIDE in tags and all(is_tag(tag, scheme) for tag in tags) else None
@@ -43,7 +58,7 @@ def check_scheme(tags: Sequence[str], head: Sequence[str], scheme: Scheme, sourc
         DataError: Names the tags, and how to say what they are.
     """
     wrong = [name for name, tag in zip(head, tags, strict=True) if not is_tag(tag, scheme)]
-    if wrong or OUTSIDE not in tags:
+    if wrong or (OUTSIDE not in tags and scheme != "WORDS"):
         raise DataError(
             f"{source}: the checkpoint's head has {', '.join(map(repr, wrong[:5])) or 'no O'}, expected {scheme} tags "
             f"(O, {', '.join(f'{prefix}-TYPE' for prefix in PREFIXES[scheme])}); name the tag that each stands for in "
@@ -64,3 +79,11 @@ def _plain(tag: str) -> str:
         return tag
     prefix, kind = found.groups()
     return f"{BILOU.get(prefix, prefix)}-{kind}"
+
+
+def _prefix_of(loose: Collection[str], tags: Sequence[str], scheme: str) -> str:
+    """Prefix for the tags of a head that have none."""
+    written = {tag[0] for tag in tags if tag not in loose and tag != OUTSIDE}
+    if not written and OUTSIDE in tags and scheme != "WORDS":
+        return "I"
+    return "S" if written & {"E", "S"} else "B"

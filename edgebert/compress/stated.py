@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from edgebert.compress import checkpoint, distributed
 from edgebert.compress.cross_encoder import with_activation
@@ -47,5 +50,30 @@ def vector_width(folder: Path, recipe: Recipe, found: SentenceFolder) -> int:
 
 def with_scheme(recipe: Recipe, head: list[str]) -> Recipe:
     """A recipe with the scheme of a tagger's own tags, unless it states one."""
-    scheme = scheme_of(written_plainly(head, recipe.data.label_names))
+    stated = str(recipe.head.get("scheme", ""))
+    scheme = scheme_of(written_plainly(head, recipe.data.label_names, stated))
     return recipe if scheme is None else replace(recipe, head={"scheme": scheme} | recipe.head)
+
+
+def with_spaces(recipe: Recipe, folder: Path, tokenizer: Any) -> Recipe:  # noqa: ANN401
+    """A recipe that encodes words as transformers does for a tagger's own tokenizer, unless it says how."""
+    splitter = json.loads(tokenizer.backend_tokenizer.to_str())["pre_tokenizer"]
+    if "spaced_words" in recipe.head or not _adds_no_space(splitter):
+        return recipe
+    if distributed.is_main():
+        sys.stderr.write(
+            f"edgebert: {folder}: the tokenizer is byte-level and puts no space before a word (add_prefix_space is not "
+            "true); words are encoded as they are, as transformers does with is_split_into_words=True, and raw texts "
+            "with their own spaces; if the head was trained with a space before every word, set head.spaced_words = "
+            "true\n"
+        )
+    return replace(recipe, head={"spaced_words": False} | recipe.head)
+
+
+def _adds_no_space(splitter: Mapping[str, Any] | None) -> bool:
+    """Whether a pre-tokenizer, perhaps a sequence of several, is byte-level and adds no space before a word."""
+    if splitter is None:
+        return False
+    if splitter["type"] == "ByteLevel":
+        return not splitter["add_prefix_space"]
+    return any(map(_adds_no_space, splitter.get("pretokenizers", ())))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
 import transformers
 from tokenizers import Tokenizer, normalizers
 
+from edgebert.compress import distributed
 from edgebert.compress.families import FAMILIES
 from edgebert.compress.json_file import read_object
 from edgebert.compress.normalizer import normalizer_settings
@@ -23,6 +25,8 @@ SETTINGS = ("model_max_length", "padding_side", "truncation_side", "model_input_
 SEGMENT_INPUT = "token_type_ids"
 # These change with every use of a tokenizer, and say nothing about how it splits a text.
 PASSING = ("truncation", "padding", "version")
+# These decide the ids of a text; the decoder does not.
+SPLITTING = ("normalizer", "pre_tokenizer", "model", "post_processor", "added_tokens")
 # A cut is noted for the side it is made on; how many tokens are left is said where it is made.
 NOTED_LENGTH = 512
 
@@ -80,6 +84,49 @@ def check_vocabulary(folder: Path, tokenizer: Any, rows: int) -> None:  # noqa: 
         )
 
 
+def check_segments(folder: Path, tokenizer: Any, config: Any, texts: int) -> None:  # noqa: ANN401
+    """Refuse a tokenizer that puts a text into a segment that the model has no row for, or that this family ignores.
+
+    Args:
+        folder: The checkpoint.
+        tokenizer: Its tokenizer.
+        config: Its config.
+        texts: Texts in one input, 1 or 2.
+
+    Raises:
+        CheckpointError: Names the segment and `type_vocab_size`.
+    """
+    try:
+        highest = max(tokenizer.backend_tokenizer.encode(*("a", "a")[:texts]).type_ids, default=0)
+    except BaseException as error:  # noqa: BLE001 - a panic of Rust code is no Exception
+        raise CheckpointError(f"{folder}: tokenizer cannot encode 'a' ({panic_reason(error)})") from None
+    rows, path = getattr(config, "type_vocab_size", 0), folder / "config.json"
+    without = f"model_input_names in tokenizer_config.json without {SEGMENT_INPUT!r}"
+    if FAMILIES[config.model_type].has_segments and highest >= rows:
+        raise CheckpointError(
+            f"{path}: type_vocab_size is {rows}, but the tokenizer puts {'a pair' if texts > 1 else 'a text'} into "
+            f"segment {highest}; if the model was trained without segments, save {without}, else give a checkpoint "
+            f"with type_vocab_size {highest + 1}"
+        )
+    if config.model_type == "roberta" and 0 < highest < rows and SEGMENT_INPUT in tokenizer.model_input_names:
+        raise CheckpointError(
+            f"{path}: type_vocab_size is {rows} and the tokenizer gives segments, which a bundle of RoBERTa does not "
+            f"have; if the model was trained without them, save {without}"
+        )
+
+
+def say_segments(folder: Path, tokenizer: Any, config: Any, texts: int) -> None:  # noqa: ANN401
+    """Check segments, and say on stderr where transformers 5 gives a pair other ones than transformers 4.
+
+    Raises:
+        CheckpointError: As `check_segments`.
+    """
+    check_segments(folder, tokenizer, config, texts)
+    note = segments_note(folder, tokenizer) if texts > 1 else ""
+    if note and distributed.is_main():
+        sys.stderr.write(f"edgebert: {folder}: {note}\n")
+
+
 def segments_note(folder: Path, tokenizer: Any) -> str:  # noqa: ANN401
     """Sentence to say where transformers 5 gives a pair no segments and transformers 4 did; "" elsewhere."""
     if SEGMENT_INPUT in tokenizer.model_input_names or not _tells_segments(folder):
@@ -110,8 +157,16 @@ def _as_in_file(path: Path, built: Any) -> Any:  # noqa: ANN401
     if not path.is_file():
         return built
     own = _read(path)
-    if _document(own) == _document(built.backend_tokenizer):
+    file, class_ = _document(own), _document(built.backend_tokenizer)
+    if file == class_:
         return built
+    other = [name.replace("_", "-") for name in SPLITTING if file.get(name) != class_.get(name)]
+    if other and distributed.is_main():
+        sys.stderr.write(
+            f"edgebert: {path}: {', '.join(other)} of the file {'are' if len(other) > 1 else 'is'} not what "
+            f"transformers {transformers.__version__} builds for {type(built).__name__}, which may split texts "
+            "otherwise; the bundle keeps the file's\n"
+        )
     return _general(own, built)
 
 

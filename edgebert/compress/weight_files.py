@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
@@ -17,7 +17,9 @@ SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 MAX_NAME = 255
 PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 # Prefixes that a wrapper puts in front of every name, and what the wrapper is.
-WRAPPERS = {"module.": "DistributedDataParallel", "_orig_mod.": "torch.compile"}
+WRAPPERS = {"module.": "DistributedDataParallel", "_orig_mod.": "torch.compile", "model.": "a Lightning module"}
+# The table that every encoder has; a family's name may stand before it.
+WORDS = "embeddings.word_embeddings.weight"
 
 
 def weight_files(folder: Path) -> list[Path]:
@@ -69,12 +71,17 @@ def load_weights(folder: Path) -> Iterator[tuple[str, torch.Tensor]]:
 
 
 def check_weights(folder: Path) -> None:
-    """Refuse weights that cannot be read, and names that a wrapper has changed.
+    """Refuse weights that cannot be read, names that a wrapper has changed, and numbers that are none.
 
     Raises:
         CheckpointError: Says what the files hold and how to save them.
     """
-    names = weight_shapes(folder)
+    _check_names(folder, list(weight_shapes(folder)))
+    for path in weight_files(folder):
+        _check_finite(path)
+
+
+def _check_names(folder: Path, names: Sequence[str]) -> None:
     for prefix, wrapper in WRAPPERS.items():
         wrapped = next((name for name in names if name.startswith(prefix)), None)
         if wrapped:
@@ -82,6 +89,25 @@ def check_weights(folder: Path) -> None:
                 f"{folder}: the weights have a wrapper's names ({wrapped}: {wrapper}); save the model inside it, "
                 f"with model.{prefix.rstrip('.')}.save_pretrained(folder)"
             )
+    family = str(read_object(folder / "config.json").get("model_type"))
+    before = [name.removesuffix(WORDS) for name in names if name.endswith(WORDS)]
+    if before and not {"", f"{family}."} & set(before):
+        raise CheckpointError(
+            f"{folder}: the weights stand under {before[0]!r:.60} ({before[0]}{WORDS}), where a {family} model has "
+            f"{family + '.'!r} or nothing; save the transformers model inside the wrapper with save_pretrained(folder)"
+        )
+
+
+def _check_finite(path: Path) -> None:
+    """Refuse NaN and infinity: no answer of such a model means anything."""
+    with safe_open(path, framework="pt") as opened:
+        for name in opened.keys():  # noqa: SIM118
+            weight = opened.get_tensor(name)
+            if weight.is_floating_point() and not bool(torch.isfinite(weight.float()).all()):
+                raise CheckpointError(
+                    f"{path}: {name} holds NaN or infinity; the training that saved it has diverged: give an earlier "
+                    "checkpoint"
+                )
 
 
 def _shards(folder: Path) -> list[Path]:

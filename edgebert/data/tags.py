@@ -9,11 +9,12 @@ from typing import Literal, NamedTuple
 
 from edgebert.errors import DataError
 
-Scheme = Literal["BIO", "BIOES", "IOB1"]
+# WORDS: tags without prefixes (parts of speech), each for one word; inside, and as predicted, they have a B-.
+Scheme = Literal["BIO", "BIOES", "IOB1", "WORDS"]
 OnInvalid = Literal["refuse", "repair"]
 
 OUTSIDE = "O"
-PREFIXES: dict[Scheme, str] = {"BIO": "BI", "BIOES": "BIES", "IOB1": "IB"}
+PREFIXES: dict[Scheme, str] = {"BIO": "BI", "BIOES": "BIES", "IOB1": "IB", "WORDS": "B"}
 
 
 class Span(NamedTuple):
@@ -63,6 +64,8 @@ def tags_of(entities: Iterable[Span], length: int, scheme: Scheme) -> list[str]:
 def _prefixes(length: int, scheme: Scheme, follows_its_kind: bool) -> str:
     if scheme == "BIOES":
         return "S" if length == 1 else "B" + "I" * (length - 2) + "E"
+    if scheme == "WORDS":
+        return "B" * length
     first = "B" if scheme == "BIO" or follows_its_kind else "I"
     return first + "I" * (length - 1)
 
@@ -74,6 +77,8 @@ def is_tag(tag: str, scheme: Scheme) -> bool:
 
 def may_follow(before: str, tag: str, scheme: Scheme) -> bool:
     """Whether a scheme lets `tag` stand right after `before`; a text begins after O and ends before O."""
+    if scheme == "WORDS":
+        return True
     goes_on = before[0] in "BI" and tag[2:] == before[2:]
     if scheme == "BIOES":
         return goes_on and tag[0] in "IE" if before[0] in "BI" else tag[0] in "OBS"
@@ -95,9 +100,9 @@ def check_tags(tags: Sequence[str], scheme: Scheme) -> None:
     """Refuse a list of tags that cannot be those of a model.
 
     Raises:
-        ValueError: O is missing, a tag occurs twice, or one is no tag of the scheme.
+        ValueError: O is missing where the scheme needs one, a tag occurs twice, or one is no tag of the scheme.
     """
-    if OUTSIDE not in tags or len(set(tags)) < len(tags):
+    if (OUTSIDE not in tags and scheme != "WORDS") or len(set(tags)) < len(tags):
         raise ValueError(f"the tags lack {OUTSIDE!r} or hold one twice")
     for tag in tags:
         if not is_tag(tag, scheme):
@@ -131,6 +136,8 @@ class TagCheck:
         Raises:
             DataError: What is no tag of the scheme at all.
         """
+        if self.scheme == "WORDS":
+            tags = [tag if not tag or is_tag(tag, "WORDS") else f"B-{tag}" for tag in tags]
         for tag, line in zip(tags, lines, strict=True):
             if not is_tag(tag, self.scheme):
                 allowed = ", ".join(f"{prefix}-TYPE" for prefix in PREFIXES[self.scheme])

@@ -77,8 +77,13 @@ class TextEncoder:
         check_text(text_pair, "text pair")
         return self._encoded(text, text_pair)
 
-    def encode_words(self, words: Sequence[str], stride: int) -> list[Encoded]:
+    def encode_words(self, words: Sequence[str], stride: int, spaced: bool = True) -> list[Encoded]:
         """Encode a text that is split into words, in windows that share `stride` tokens where it is too long for one.
+
+        Args:
+            words: The words.
+            stride: Tokens that neighbouring windows share.
+            spaced: Whether words get a space before them if the vocabulary is byte-level and adds none itself.
 
         Raises:
             TextError: A word is not valid Unicode, none makes a token, or they have too many characters, with a space
@@ -88,8 +93,9 @@ class TextEncoder:
             check_text(word, "word")
         check_length(sum(map(len, words)) + max(0, len(words) - 1))
         # A byte-level vocabulary knows where a word starts by the space before it.
-        spaced = isinstance(self._tokenizer.pre_tokenizer, ByteLevel)
-        given = [f" {word}" for word in words] if spaced else list(words)
+        split = self._tokenizer.pre_tokenizer
+        adds_none = isinstance(split, ByteLevel) and not split.add_prefix_space
+        given = [f" {word}" for word in words] if spaced and adds_none else list(words)
         self._overlap(min(stride, self._room(self._tokenizer.num_special_tokens_to_add(False)) - 1))
         encoding = self._tokenized(given, is_pretokenized=True)
         if all(encoding.special_tokens_mask):

@@ -28,9 +28,11 @@ MAX_TAGS = 4096
 class Settings:
     """How tags are written in the files, and how texts longer than the model are read.
 
-    `scheme`: BIO (IOB2), BIOES or IOB1. `invalid_tags`: what to do with tags that break the scheme. `cut_words`: what
-    to do with entities given in characters that end inside a word. `token_column`, `tag_column`: of CoNLL files, from
-    0, or from -1 backwards. `stride`: tokens that neighbouring windows of a long text share, at most half a window.
+    `scheme`: BIO (IOB2), BIOES, IOB1, or WORDS for tags without prefixes, each for one word. `invalid_tags`: what to do
+    with tags that break the scheme. `cut_words`: what to do with entities given in characters that end inside a word.
+    `token_column`, `tag_column`: of CoNLL files, from 0, or from -1 backwards. `stride`: tokens that neighbouring
+    windows of a long text share, at most half a window. `spaced_words`: whether every word has a space before it under
+    a byte-level vocabulary that adds none; else words are encoded as given, those of a raw text with its own spaces.
     """
 
     scheme: Scheme = "BIO"
@@ -39,6 +41,7 @@ class Settings:
     token_column: int = within(0, -64, 64)
     tag_column: int = within(-1, -64, 64)
     stride: int = within(32, 0, 255)
+    spaced_words: bool = True
 
 
 @dataclass(frozen=True)
@@ -93,7 +96,8 @@ class Tagger:
             check_tags(values, settings.scheme)
         self._encoder = encoder
         self._numbers = {tag: at for at, tag in enumerate(self.tags)} | {tag: at for at, tag in enumerate(values)}
-        self._outside = self.tags.index(OUTSIDE)
+        # Only the scheme WORDS may have no O, and lets every tag follow every other.
+        self._outside = self.tags.index(OUTSIDE) if OUTSIDE in self.tags else -1
         shown = dict(zip(values, self.tags, strict=False)) | {tag: tag for tag in self.tags}
         # Types as the files write them, and as they are shown.
         self._types = {written[2:]: tag[2:] for written, tag in shown.items() if tag != OUTSIDE}
@@ -108,11 +112,12 @@ class Tagger:
         Raises:
             TextError: Neither a string nor words, not valid Unicode, or nothing in it that makes a token.
         """
-        words = given.words if isinstance(given, Words) else _split(given)
+        spaced = self.settings.spaced_words
+        words = given.words if isinstance(given, Words) else _split(given, spaced)
         if not any(map(_is_visible, words)):
             raise TextError(f"text {str(given)[:40]!r} holds no token; give at least one word")
         half = (self._encoder.max_length - 2) // 2
-        return self._encoder.encode_words(words, min(self.settings.stride, half))
+        return self._encoder.encode_words(words, min(self.settings.stride, half), spaced)
 
     def read(self, given: str | Words, windows: Sequence[Encoded], scores: Sequence[NDArray[np.float32]]) -> Tagged:
         """Entities of a text: the likeliest tags that the scheme allows.
@@ -131,7 +136,10 @@ class Tagger:
         best: list[int] = logits.argmax(1).tolist()
         if not self._follows(best):
             best = self._best_path(logits)
-        found = spans([self.tags[at] for at in best])
+        chosen = [self.tags[at] for at in best]
+        if self._outside < 0:
+            chosen = [OUTSIDE if place is None else tag for tag, place in zip(chosen, located, strict=True)]
+        found = spans(chosen)
         entities = []
         for label, first, end in found:
             start, stop = places[first][0], places[end - 1][1]
@@ -208,6 +216,8 @@ class Tagger:
         return every
 
     def _follows(self, tags: Sequence[int]) -> bool:
+        if self.settings.scheme == "WORDS":
+            return True
         return all(self._allowed[before][tag] for before, tag in pairwise([self._outside, *tags, self._outside]))
 
     def _best_path(self, logits: NDArray[np.float64]) -> list[int]:
@@ -250,8 +260,8 @@ def words_of(given: str | Words) -> tuple[str, list[tuple[int, int]]]:
     return str(given), [(end - 1 - len(word), end - 1) for word, end in zip(given.words, ends, strict=True)]
 
 
-def _split(given: str) -> list[str]:
-    """Words of a raw text.
+def _split(given: str, spaced: bool = True) -> list[str]:
+    """Words of a raw text, with the white space before each if they are not `spaced` later.
 
     Raises:
         TextError: It is no string, not valid Unicode, or too long; its spaces count.
@@ -259,7 +269,10 @@ def _split(given: str) -> list[str]:
     single_or_pair(1, given)
     check_text(given, "text")
     check_length(len(given))
-    return [given[first:end] for first, end in split_words(given)]
+    places = split_words(given)
+    if spaced:
+        return [given[first:end] for first, end in places]
+    return [given[first - given[first - 1 : first].isspace() : end] for first, end in places]
 
 
 def word_places(windows: Sequence[Encoded], count: int) -> list[tuple[int, int] | None]:

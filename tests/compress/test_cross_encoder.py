@@ -60,6 +60,23 @@ def test_a_bundle_scores_as_its_cross_encoder_does(family: str, entries: dict[st
     assert np.abs(np.array(ours) - theirs).max() < 1e-5
 
 
+@pytest.mark.parametrize("activation", ["linear.Identity", "activation.Softmax"])
+def test_scores_of_several_outputs_are_those_that_the_folder_asks_for(activation: str, tmp_path: Path) -> None:
+    sentence_transformers = pytest.importorskip("sentence_transformers", reason="not installed")
+    folder = make_whole(tmp_path / "model", "bert", num_labels=3, num_hidden_layers=1)
+    name_activation(folder, sentence_transformers={"activation_fn": f"torch.nn.modules.{activation}"})
+    theirs = sentence_transformers.CrossEncoder(str(folder), device="cpu").predict(PAIRED, batch_size=1)
+    (tmp_path / "pairs.tsv").write_text("a\tb\n" + "\n".join("\t".join(pair) for pair in PAIRED) + "\n")
+    (tmp_path / "r.toml").write_text(
+        RECIPE.replace("CHECKPOINT", str(folder)).replace("regression", "text-classification")
+    )
+    assert main(["export", str(tmp_path / "r.toml"), "--out", str(tmp_path / "bundle")]) == 0
+    answers = edgebert.load(tmp_path / "bundle")(PAIRED, batch_size=1)
+    assert np.abs(np.array([list(answer.scores.values()) for answer in answers]) - theirs).max() < 1e-5
+    assert [answer.label for answer in answers] == [f"LABEL_{at}" for at in theirs.argmax(1)]
+    assert all(answer.score == max(answer.scores.values()) for answer in answers)
+
+
 def test_a_folder_of_version_6_scores_as_its_cross_encoder_does(tmp_path: Path) -> None:
     sentence_transformers = pytest.importorskip("sentence_transformers", reason="not installed")
     folder = make_whole(tmp_path / "model", "distilbert", num_labels=1, num_hidden_layers=1)
@@ -101,7 +118,9 @@ def test_what_a_cross_encoder_of_version_6_may_have_is_refused_by_name(
         with_activation(recipe("regression"), tmp_path)
 
 
-@pytest.mark.parametrize(("outputs", "task", "head"), [(1, "regression", "sigmoid"), (3, "text-classification", None)])
+@pytest.mark.parametrize(
+    ("outputs", "task", "head"), [(1, "regression", "sigmoid"), (3, "text-classification", "none")]
+)
 def test_a_cross_encoder_that_names_no_activation_has_the_librarys(
     outputs: int, task: str, head: str | None, tmp_path: Path
 ) -> None:
@@ -129,6 +148,11 @@ def config(folder: Path, activation: str) -> Path:
             "task 'regression' or 'multi-label' computes it",
         ),
         ("multi-label", "torch.nn.modules.activation.Softmax", "task 'text-classification' computes it"),
+        (
+            "multi-label",
+            "torch.nn.modules.linear.Identity",
+            "task 'regression' or 'text-classification' computes it",
+        ),
     ],
 )
 def test_an_activation_that_a_task_does_not_compute_is_named(
@@ -136,6 +160,16 @@ def test_an_activation_that_a_task_does_not_compute_is_named(
 ) -> None:
     with pytest.raises(CheckpointError, match=says):
         with_activation(recipe(task), config(tmp_path, activation))
+
+
+def test_probabilities_of_outputs_that_are_given_as_they_are_may_be_asked_for(tmp_path: Path) -> None:
+    folder = config(tmp_path, "torch.nn.modules.linear.Identity")
+    assert with_activation(recipe("text-classification"), folder).head == {"activation": "none"}
+    asked = recipe("text-classification", activation="softmax")
+    assert with_activation(asked, folder).head == asked.head
+    folder = config(tmp_path, "torch.nn.modules.activation.Softmax")
+    with pytest.raises(SettingsError, match=r"head\.activation is 'none', but the cross-encoder's is 'softmax'"):
+        with_activation(recipe("text-classification", activation="none"), folder)
 
 
 def test_a_recipe_that_says_otherwise_is_refused(tmp_path: Path) -> None:

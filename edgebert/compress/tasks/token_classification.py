@@ -179,7 +179,7 @@ def entity_types(rows: Sequence[Sequence[str]], train: Path, named: list[str]) -
 
 def _labels_of_head(data: DataSettings, train: Path, head: list[str], settings: Settings) -> Labels:
     """Tags of a head that is kept; `data.label_names` names its tags, or the types in the files that its types are."""
-    tags = written_plainly(head, data.label_names)
+    tags = written_plainly(head, data.label_names, settings.scheme)
     check_scheme(tags, head, settings.scheme, train)
     in_files = {name: value for value, name in data.label_names.items() if value not in head}
     values = [tag if tag == OUTSIDE else tag[:2] + in_files.get(tag[2:], tag[2:]) for tag in tags]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from edgebert.runtime.encode import Encoded, TextEncoder
 from edgebert.runtime.model import Text, single_or_pair
 from edgebert.runtime.prediction import Prediction
 from edgebert.runtime.session import Outputs
+from edgebert.settings import fill
 
 METRICS = {
     "accuracy": scores.ACCURACY,
@@ -29,12 +30,20 @@ BY_LABEL = (by_class,)
 
 @dataclass(frozen=True)
 class Settings:
-    """Nothing to set."""
+    """How scores are read from the head's outputs.
+
+    `activation`: softmax for probabilities, none for the outputs themselves, as most cross-encoders give them.
+    """
+
+    activation: Literal["softmax", "none"] = "softmax"
 
 
 @dataclass(frozen=True)
 class Classification(Prediction):
-    """The likeliest label, its probability, every label's probability, and whether the text was cut short."""
+    """The likeliest label, its probability, every label's probability, and whether the text was cut short.
+
+    Where the bundle has no softmax, outputs of the head stand in the place of probabilities.
+    """
 
     label: str
     score: float
@@ -62,7 +71,7 @@ def read(path: Path, columns: Columns, settings: Settings) -> list[Example]:
 
 
 class TextClassification:
-    """Probabilities by softmax over the labels."""
+    """Probabilities by softmax over the labels, or the head's outputs as they are."""
 
     OUTPUTS: ClassVar[Mapping[str, bool]] = {"logits": False}
 
@@ -70,6 +79,7 @@ class TextClassification:
         """Take labels and number of texts from a manifest."""
         self.labels: list[str] = manifest["labels"]
         self.segments: int = manifest["segments"]
+        self.settings = fill(Settings, manifest["head"].get("settings", {}), "manifest.json")
         self._encoder = encoder
         # A data file gives labels as the training data wrote them or as the bundle names them.
         self._numbers = {name: index for index, name in enumerate(self.labels)}
@@ -86,10 +96,11 @@ class TextClassification:
         return [self._encoder.encode_pair(*given) if isinstance(given, tuple) else self._encoder.encode(given)]
 
     def decode(self, given: Text, windows: Sequence[Encoded], outputs: Sequence[Outputs]) -> Classification:
-        """Softmax of the logits. *Shape* of them: (labels,)."""
+        """Scores of the logits. *Shape* of them: (labels,)."""
         logits = outputs[0][0]
         exponentials = np.exp(logits - logits.max())
-        scores = (exponentials / exponentials.sum()).tolist()
+        as_they_are = self.settings.activation == "none"
+        scores = (logits if as_they_are else exponentials / exponentials.sum()).tolist()
         best = int(logits.argmax())
         by_label = dict(zip(self.labels, scores, strict=True))
         return Classification(self.labels[best], scores[best], by_label, windows[0].truncated)

@@ -1,0 +1,46 @@
+"""What a checkpoint's folder says of its model and tokenizer, checked before PyTorch is imported."""
+
+from __future__ import annotations
+
+import contextlib
+import stat
+from pathlib import Path
+
+from edgebert.compress.config_entries import check_config
+from edgebert.compress.json_file import read_object
+from edgebert.compress.label_names import check_entries
+from edgebert.compress.normalizer import normalizer_settings
+from edgebert.errors import CheckpointError
+
+# What transformers 5 saves, and what older versions did.
+TOKENIZER_FILES = (("tokenizer.json",), ("vocab.txt",), ("vocab.json", "merges.txt"))
+
+
+def check_described(folder: Path) -> None:
+    """Refuse a folder whose config or tokenizer a bundle could not follow.
+
+    Raises:
+        CheckpointError: No config, a model that is not supported, or no tokenizer or one whose files disagree.
+    """
+    path = folder / "config.json"
+    _check_files(folder)
+    if not path.is_file():
+        raise CheckpointError(f"{folder}: no config.json; give a folder saved with save_pretrained")
+    config = read_object(path)
+    check_config(folder, config)
+    check_entries(config, str(path))
+    if not any(all((folder / name).is_file() for name in names) for names in TOKENIZER_FILES):
+        raise CheckpointError(
+            f"{folder}: no tokenizer.json, vocab.txt, or vocab.json with merges.txt; "
+            "save the tokenizer into the same folder"
+        )
+    normalizer_settings(folder)
+
+
+def _check_files(folder: Path) -> None:
+    """Refuse pipes, devices and sockets: transformers would wait for them, or read them without end."""
+    for place in folder.iterdir() if folder.is_dir() else ():
+        with contextlib.suppress(OSError):  # a link that leads nowhere
+            mode = place.stat().st_mode
+            if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+                raise CheckpointError(f"{place}: neither a file nor a folder; remove it, or copy the folder again")

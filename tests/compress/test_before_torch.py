@@ -1,0 +1,41 @@
+"""A config or tokenizer that cannot be used is refused before PyTorch is imported, which takes seconds."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+RUN = """
+import sys
+from edgebert.cli import main
+code = main(sys.argv[1:])
+heavy = [name for name in ("torch", "transformers", "onnx") if name in sys.modules]
+print(code, *heavy)
+"""
+RECIPE = 'name = "x"\ntask = "text-classification"\n[model]\nsource = "{}"\n[data]\nunlabelled = ["a.tsv"]\n'
+CONFIG = {"model_type": "bert", "hidden_act": "gelu"}
+
+
+@pytest.mark.parametrize(
+    ("config", "says"),
+    [
+        (CONFIG | {"model_type": "t5"}, "model family 't5' is not supported"),
+        (CONFIG | {"num_hidden_layers": 0}, "num_hidden_layers is 0; expected a whole number"),
+        (CONFIG | {"is_decoder": True}, "is_decoder is true in config.json; give an encoder"),
+        (CONFIG | {"id2label": ["a"]}, "id2label is a list; expected an object"),
+        (CONFIG | {"model_type": "roberta", "pad_token_id": None}, "pad_token_id is null"),
+        (CONFIG, "no tokenizer.json, vocab.txt"),
+    ],
+    ids=["family", "layers", "decoder", "names", "padding", "tokenizer"],
+)
+def test_a_config_is_refused_before_pytorch_is_imported(config: dict[str, object], says: str, tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "config.json").write_text(json.dumps(config))
+    (tmp_path / "r.toml").write_text(RECIPE.format(tmp_path / "model"))
+    (tmp_path / "a.tsv").write_text("text\na\n")
+    command = [sys.executable, "-c", RUN, "export", str(tmp_path / "r.toml"), "--out", str(tmp_path / "out")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stdout == "2\n"
+    assert says in done.stderr.splitlines()[-1]

@@ -1,0 +1,38 @@
+"""Special tokens that stand in a text as its words do: answers are those of transformers, alone and padded."""
+
+from pathlib import Path
+
+import pytest
+import torch
+import transformers
+from family_checkpoints import FAMILIES
+
+from edgebert.compress import checkpoint
+from edgebert.runtime.encode import TextEncoder
+
+NAMES = ("pad_token", "mask_token", "cls_token", "sep_token", "unk_token")
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("name", NAMES)
+def test_a_special_token_in_a_text_is_answered_as_by_transformers(
+    family: str, name: str, whole_folders: dict[str, Path], tmp_path: Path
+) -> None:
+    folder = whole_folders[family]
+    tokenizer = checkpoint.load_tokenizer(folder)
+    tokenizer.backend_tokenizer.save(str(tmp_path / "tokenizer.json"))
+    encoder, token = TextEncoder(tmp_path / "tokenizer.json", 32), getattr(tokenizer, name)
+    ours = checkpoint.load_model(folder, "text-classification", ["a", "b"]).eval()
+    theirs = transformers.AutoModelForSequenceClassification.from_pretrained(folder).eval()
+    for text in (f"a good {token} film", f"{token} bad", f"cold {token}", f"{token} {token}"):
+        ids = torch.tensor([encoder.encode(text).ids])
+        expected = transformers.AutoTokenizer.from_pretrained(folder)(text, return_tensors="pt")
+        assert ids.tolist() == expected["input_ids"].tolist()
+        padding = torch.full((1, 4), tokenizer.pad_token_id)
+        mask = torch.tensor([[1] * ids.shape[1] + [0] * 4])
+        with torch.no_grad():
+            wanted = theirs(**expected).logits
+            alone = ours(input_ids=ids, attention_mask=mask[:, :-4]).logits
+            padded = ours(input_ids=torch.cat([ids, padding], 1), attention_mask=mask).logits
+        assert (alone - wanted).abs().max().item() <= 1e-5
+        assert (padded - wanted).abs().max().item() <= 1e-5
