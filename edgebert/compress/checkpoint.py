@@ -99,10 +99,12 @@ def lack_of_head(folder: Path, task: str, labels: list[str], entries: Mapping[st
         for name, shape in weight_shapes(folder).items()
     }
     for name, weight in head.items():
-        if name not in there:
+        # The encoder's own part of it, the pooler, may stand without the encoder's name before it.
+        shape = there.get(name, there.get(name.removeprefix(f"{model.base_model_prefix}.")))
+        if shape is None:
             return f"the weights lack {name}"
-        if there[name] != [*weight.shape]:
-            return f"{name} has the shape {there[name]}, where {[*weight.shape]} is needed"
+        if shape != [*weight.shape]:
+            return f"{name} has the shape {shape}, where {[*weight.shape]} is needed"
     return ""
 
 

@@ -56,6 +56,11 @@ def load_tokenizer(folder: Path) -> Any:  # noqa: ANN401
             f"{folder}: {type(built).__name__} runs in Python only; save a tokenizer.json of the same ids beside the "
             "weights (the tokenizers library), or train from a checkpoint that has one"
         )
+    if built.split_special_tokens:
+        raise CheckpointError(
+            f"{folder / 'tokenizer_config.json'}: split_special_tokens is true, but a bundle reads a special token "
+            "that is written in a text as that token; set it to false, or remove it"
+        )
     missing = [name for name in SPECIAL_TOKENS if getattr(built, name, None) is None]
     if missing:
         raise CheckpointError(f"{folder}: tokenizer has no {', '.join(missing)}; an encoder needs all three")

@@ -130,3 +130,13 @@ def test_an_interrupt_while_a_tokenizer_opens_stays_one(
     monkeypatch.setattr("edgebert.compress.tokenizer_file.transformers.AutoTokenizer.from_pretrained", interrupt)
     with pytest.raises(KeyboardInterrupt):
         checkpoint.load_tokenizer(folders["bert"])
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_tokenizer_that_splits_special_tokens_is_refused_by_the_entry(family: str, tmp_path: Path) -> None:
+    tokenizer = make_tokenizer(family)
+    tokenizer.save_pretrained(tmp_path)
+    path = tmp_path / "tokenizer_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"split_special_tokens": True}))
+    with pytest.raises(CheckpointError, match=r"tokenizer_config\.json: split_special_tokens is true, but a bundle"):
+        checkpoint.load_tokenizer(tmp_path)

@@ -87,3 +87,16 @@ def test_a_head_without_its_pooler_is_no_head(family: str, folders: dict[str, Pa
     assert not checkpoint.has_head(folder, TASK, ["a", "b"])
     assert checkpoint.has_head(folder, "similarity", [])
     assert torch.isfinite(next(load(folder).parameters())).all()
+
+
+@pytest.mark.parametrize("family", ["bert", "mobilebert"])
+def test_a_pooler_without_the_encoder_s_name_before_it_is_a_head_s(
+    family: str, folders: dict[str, Path], tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(folders[family], tmp_path / "model"))
+    weights = load_file(folder / "model.safetensors")
+    renamed = {name.removeprefix(f"{family}."): weight for name, weight in weights.items()}
+    save_file(renamed, folder / "model.safetensors", metadata={"format": "pt"})
+    checkpoint.check_folder(folder)
+    assert checkpoint.has_head(folder, TASK, ["a", "b"])
+    assert_same(load(folder), load(folders[family]))
