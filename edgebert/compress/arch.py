@@ -255,8 +255,10 @@ def _without_padding(model: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) 
     if ids is None or mask is None:
         return args, kwargs
     rows = model.embeddings.word_embeddings(ids)
-    given |= {"input_ids": None, "inputs_embeds": rows * mask.unsqueeze(-1).to(rows.dtype)}
-    return args[len(INPUTS) :], given
+    rows = rows * mask.unsqueeze(-1).to(rows.dtype)
+    if args:
+        return (None, *args[1:]), {**kwargs, "inputs_embeds": rows}
+    return args, {**kwargs, "input_ids": None, "inputs_embeds": rows}
 
 
 def _without_segments(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
