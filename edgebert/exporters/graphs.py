@@ -35,7 +35,7 @@ from edgebert.runtime.tasks import device_half
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-VERSION = 7
+VERSION = 8
 CPU = "CPUExecutionProvider"
 GRAPH = "model.onnx"
 
