@@ -135,7 +135,7 @@ class _Build:
         replaced = recipe.finetune is not None and recipe.finetune.when == "always"
         head = None if replaced else checkpoint.head_labels(self.checkpoint)
         if recipe.task == "token-classification" and head is not None:
-            self.recipe = recipe = with_scheme(with_spaces(recipe, self.checkpoint, tokenizer), head)
+            self.recipe = recipe = with_scheme(with_spaces(recipe, self.checkpoint, tokenizer), head, self.checkpoint)
         self.data = read_named_data(recipe, data_dir, head, strict_labels)
         if self.vector_modules is not None:
             extra = {"modules": [str(step) for step in self.vector_modules.steps], "width": width}

@@ -57,7 +57,9 @@ def check_scheme(tags: Sequence[str], head: Sequence[str], scheme: Scheme, sourc
     Raises:
         DataError: Names the tags, and how to say what they are.
     """
-    wrong = [name for name, tag in zip(head, tags, strict=True) if not is_tag(tag, scheme)]
+    # Without O, tags that had no prefix are the labels of whole texts, unless the scheme is WORDS.
+    checked = tags if OUTSIDE in tags or scheme == "WORDS" else [_plain(name) for name in head]
+    wrong = [name for name, tag in zip(head, checked, strict=True) if not is_tag(tag, scheme)]
     if wrong or (OUTSIDE not in tags and scheme != "WORDS"):
         raise DataError(
             f"{source}: the checkpoint's head has {', '.join(map(repr, wrong[:5])) or 'no O'}, expected {scheme} tags "

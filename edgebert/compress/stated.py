@@ -12,6 +12,7 @@ from typing import Any
 from edgebert.compress import checkpoint, distributed
 from edgebert.compress.cross_encoder import with_activation
 from edgebert.compress.head_tags import scheme_of, written_plainly
+from edgebert.compress.json_file import read_object
 from edgebert.compress.sentence_folder import SentenceFolder, differences, with_sentence_settings
 from edgebert.compress.sentence_modules import check_steps
 from edgebert.compress.tasks import workstation_half
@@ -48,11 +49,18 @@ def vector_width(folder: Path, recipe: Recipe, found: SentenceFolder) -> int:
     return check_steps(found.steps, found.places, half.pooled_width(int(config.hidden_size)))
 
 
-def with_scheme(recipe: Recipe, head: list[str]) -> Recipe:
-    """A recipe with the scheme of a tagger's own tags, unless it states one."""
+def with_scheme(recipe: Recipe, head: list[str], folder: Path) -> Recipe:
+    """A recipe with the scheme of a tagger's own tags, unless it states one.
+
+    Tags of words without prefixes look like labels of whole texts: `architectures` must not name another head.
+    """
     stated = str(recipe.head.get("scheme", ""))
     scheme = scheme_of(written_plainly(head, recipe.data.label_names, stated))
-    return recipe if scheme is None else replace(recipe, head={"scheme": scheme} | recipe.head)
+    named = read_object(folder / "config.json").get("architectures")
+    first = str(named[0]) if isinstance(named, list) and named else ""
+    if scheme is None or (scheme == "WORDS" and first and not first.endswith("ForTokenClassification")):
+        return recipe
+    return replace(recipe, head={"scheme": scheme} | recipe.head)
 
 
 def with_spaces(recipe: Recipe, folder: Path, tokenizer: Any) -> Recipe:  # noqa: ANN401

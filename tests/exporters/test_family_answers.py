@@ -132,6 +132,14 @@ def test_parts_of_speech_are_scored_a_word_each(tmp_path: Path, capsys: pytest.C
     assert json.loads(capsys.readouterr().out)["quality"]["value"] == pytest.approx((count - 1) / count)
 
 
+def test_labels_of_whole_texts_are_no_tags_of_words(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    names = {"id2label": {0: "neg", 1: "pos"}, "label2id": {"neg": 0, "pos": 1}}
+    folder = make_whole(tmp_path / "model", "bert", num_hidden_layers=1, **names)
+    code, _ = export(folder, "token-classification", "jsonl")
+    assert code == 2
+    assert "the checkpoint's head has 'neg', 'pos', expected BIO tags" in capsys.readouterr().err
+
+
 def test_a_pair_for_a_model_of_one_segment_is_refused_before_anything_runs(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
