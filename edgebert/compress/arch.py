@@ -103,7 +103,7 @@ def ignore_segments(model: Any) -> None:  # noqa: ANN401
 def blank_padding(model: Any) -> None:  # noqa: ANN401
     """Let the last token of a text see nothing beside it, alone or padded, where embeddings take in neighbours.
 
-    Beside the end of a text that is alone such a model puts zeros. What it looks up where the attention mask is 0
+    Beside the end of a text that is alone such a model puts zeros. What it looks up for padding under the mask
     becomes the same. A padding token that stands in a text has its own row, as in transformers.
     """
     if family_of(model.config).reads_neighbours:
@@ -249,13 +249,14 @@ def _set(root: Any, path: str, module: nn.Module) -> None:  # noqa: ANN401
 
 
 def _without_padding(model: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:  # noqa: ANN401
-    """Arguments of a base model with rows of the word table, blank under the mask, in the place of ids."""
+    """Arguments of a base model with rows of the word table, blank for padding, in the place of ids."""
     given = dict(zip(INPUTS, args, strict=False)) | kwargs
     ids, mask = given.get("input_ids"), given.get("attention_mask")
     if ids is None or mask is None:
         return args, kwargs
     rows = model.embeddings.word_embeddings(ids)
-    rows = rows * mask.unsqueeze(-1).to(rows.dtype)
+    read = ids.ne(model.config.pad_token_id or 0) | mask.ne(0)
+    rows = rows * read.unsqueeze(-1).to(rows.dtype)
     if args:
         return (None, *args[1:]), {**kwargs, "inputs_embeds": rows}
     return args, {**kwargs, "input_ids": None, "inputs_embeds": rows}

@@ -113,7 +113,7 @@ def test_tags_and_their_types() -> None:
         "I-b-c",
     ]
     assert all(is_tag(tag, scheme) for scheme in SCHEMES for tag in tag_set("XY", scheme))
-    assert set(PREFIXES) == set(SCHEMES)
+    assert set(PREFIXES) == {*SCHEMES, "WORDS"}
 
 
 def test_a_file_that_breaks_its_scheme_is_refused_with_count_first_place_and_value() -> None:
