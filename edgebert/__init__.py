@@ -1,11 +1,14 @@
 """EdgeBERT: BERT task models on small hardware.
 
-`load(path)` opens a bundle; the model it gives is called with text. `evaluate(model, data)` scores it.
+`export(recipe)` makes a bundle. `load(path)` opens one; the model it gives is called with text. `evaluate(model, data)`
+scores it.
+`bench(bundle)` measures it beside its full-precision baseline.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +31,8 @@ from edgebert.errors import (
 )
 
 if TYPE_CHECKING:
+    from edgebert.exporting import Exported, Setting
+    from edgebert.measure.results import Result
     from edgebert.runtime.model import Model
     from edgebert.runtime.quality import Quality
 
@@ -54,9 +59,70 @@ __all__ = [
     "TextError",
     "UnknownLabelWarning",
     "__version__",
+    "bench",
     "evaluate",
+    "export",
     "load",
 ]
+
+
+def export(  # noqa: PLR0913 - the options of the command, by name
+    recipe: str | Path,
+    *,
+    model: str | Path | None = None,
+    data_dir: str | Path | None = None,
+    profile: str | None = None,
+    out: str | Path | None = None,
+    work: str | Path | None = None,
+    settings: Mapping[str, Setting] | None = None,
+    strict_labels: bool = False,
+) -> Exported:
+    """Run a recipe: a checkpoint and data in, a bundle out. Needs the `export` extra.
+
+    What it does is logged by Python's `logging` under `edgebert`; progress bars go to standard error. Finished stages
+    are kept in `work`: a call that was interrupted goes on from there, and one that would change nothing takes seconds.
+
+    Args:
+        recipe: A TOML file that says what to do.
+        model: A checkpoint's folder, `package:NAME` or a hub id, in place of the recipe's.
+        data_dir: What the recipe's data paths are relative to; the recipe's folder if not given.
+        profile: A hardware profile, by name or path, in place of the recipe's; the one for this machine if neither is
+            given.
+        out: The bundle's folder; `build/NAME` if not given.
+        work: Folder of finished stages; `OUT.work` if not given.
+        settings: Recipe keys to override, with dots: `{"finetune.epochs": 1}`.
+        strict_labels: Whether to refuse labels of held-out files that the model does not have; else they count as
+            wrong.
+
+    Raises:
+        TypeError: A path is no path.
+        SettingsError: The recipe, a setting or a profile cannot be used.
+        CheckpointError: The checkpoint cannot be used, or holds what a bundle could not do.
+        DataError: A data file cannot be used; says where.
+        MissingDependencyError: A package of the `export` extra is not installed.
+        BusyError: Another export works in `out` or `work`.
+        DiskError: A folder cannot be written, or the disk is full.
+        ParityError: The exported graph does not answer as the model does.
+
+    Example:
+        ```python
+        made = edgebert.export("sst2.toml", data_dir="data", out="build/sst2", settings={"finetune.epochs": 1})
+        print(made.bundle, made.metrics["validation"]["value"])
+        ```
+    """
+    from edgebert.exporting import Order, export_bundle, overrides_of
+
+    order = Order(
+        _path(recipe, "recipe"),
+        overrides_of(settings or {}),
+        None if model is None else str(model),
+        _path_or_none(data_dir, "data_dir"),
+        profile,
+        _path_or_none(out, "out"),
+        _path_or_none(work, "work"),
+        strict_labels,
+    )
+    return export_bundle(order)
 
 
 def load(path: str | Path, *, runtime: str | None = None, threads: int | None = None, verify: bool = True) -> Model:
@@ -121,6 +187,84 @@ def evaluate(model: Model, data: str | Path, *, strict_labels: bool = False) -> 
     if unknown.rows:
         warnings.warn(f"{data}: {unknown}; they count as wrong", UnknownLabelWarning, stacklevel=2)
     return evaluate_all(model, rows)
+
+
+def bench(  # noqa: PLR0913 - the options of the command, by name
+    bundle: str | Path | Sequence[str | Path],
+    *,
+    data: str | Path | None = None,
+    suite: str | Path | None = None,
+    baseline: str | Path | None = None,
+    stages: bool = False,
+    target: str = "local",
+    estimate: Sequence[str] = (),
+    profile_ops: bool = False,
+    strict_labels: bool = False,
+    out: str | Path | None = None,
+) -> Result:
+    """Measure bundles beside their full-precision baseline, in fresh processes that take turns.
+
+    Writes `result.json` and raw samples into `out` after every case; `edgebert report` draws a page from them. Steps
+    are logged by Python's `logging` under `edgebert`.
+
+    Args:
+        bundle: A bundle's folder, or several.
+        data: Text of natural lengths; labelled, it gives quality too.
+        suite: What to measure: a TOML file; the default suite if not given.
+        baseline: The full-precision bundle; `BUNDLE/baseline` or `BUNDLE.stages/0-baseline` if not given.
+        stages: Whether to measure the bundles of `BUNDLE.stages` too.
+        target: `local`, `cuda`, `cuda://tensorrt`, `ssh://[USER@]HOST[:PORT]` or `qemu://CPU`.
+        estimate: Hardware profiles to estimate latency for; estimates are kept apart from what is measured.
+        profile_ops: Whether to time by operator too.
+        strict_labels: Whether to refuse labels that a bundle does not have; else they count as wrong.
+        out: Folder for the result; `BUNDLE.bench` if not given.
+
+    Returns:
+        What `result.json` holds: `cases`, `ratios` to the baseline with 95% intervals, `verdict` on the machine.
+
+    Raises:
+        InputError: Bundles, data, suite or target cannot be used; nothing was measured.
+        RunError: A measured process failed; what was measured before stays written.
+
+    Example:
+        ```python
+        result = edgebert.bench("build/sst2", data="dev.tsv")
+        print(result.ratios)
+        ```
+    """
+    from edgebert.measure.compare import Request, compare
+    from edgebert.measure.progress import Logged
+
+    request = Request(
+        _folders(bundle),
+        "edgebert.bench",
+        _path_or_none(data, "data"),
+        _path_or_none(suite, "suite"),
+        None if baseline is None else str(_path(baseline, "baseline")),
+        stages,
+        target,
+        _path_or_none(out, "out"),
+        tuple(estimate),
+        profile_ops,
+        strict_labels,
+    )
+    return compare(request, Logged())
+
+
+def _folders(bundle: str | Path | Sequence[str | Path]) -> tuple[Path, ...]:
+    """Resolve the folder of a bundle, or of several.
+
+    Raises:
+        InputError: There is none.
+    """
+    several = [bundle] if isinstance(bundle, str | os.PathLike) else list(bundle)
+    if not several:
+        raise InputError("no bundle is given; give a folder")
+    return tuple(_path(folder, "bundle").resolve() for folder in several)
+
+
+def _path_or_none(value: str | Path | None, what: str) -> Path | None:
+    return None if value is None else _path(value, what)
 
 
 def _path(value: str | Path, what: str) -> Path:

@@ -14,7 +14,7 @@ from edgebert import __version__
 from edgebert.arguments import Parser, blank, unusable
 from edgebert.errors import EdgeBertError, InputError, SaturationWarning
 from edgebert.escape import escaped, shortened
-from edgebert.streams import end, fill_closed, flush, say
+from edgebert.streams import end, fill_closed, flush, logged, say
 
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -44,7 +44,7 @@ def _main(words: list[str]) -> int:
         arguments = _arguments(words)
         if arguments.command is None:
             return 2
-        with _warnings_in_a_line():
+        with logged(), _warnings_in_a_line():
             code = _run(arguments)
         flush()
         return code

@@ -31,7 +31,7 @@ from edgebert.compress.sentence_folder import (
     read_sentence_folder,
 )
 from edgebert.compress.stated import as_folder_says, vector_width, with_scheme, with_spaces
-from edgebert.compress.tokenizer_file import check_vocabulary, say_segments
+from edgebert.compress.tokenizer_file import check_vocabulary
 from edgebert.compress.vector_modules import load_vector_modules
 from edgebert.compress.vocabulary import VERSION as VOCABULARY_VERSION
 from edgebert.compress.vocabulary import cut_settings, cut_vocabulary, recover_vocabulary
@@ -140,8 +140,6 @@ class _Build:
         if self.vector_modules is not None:
             extra = {"modules": [str(step) for step in self.vector_modules.steps], "width": width}
             self.data = replace(self.data, labels=replace(self.data.labels, extra=extra))
-        texts = getattr(self.data.half, "GRAPH_SEGMENTS", self.data.segments)
-        say_segments(self.checkpoint, tokenizer, config, texts)
         self.precision = quantization(recipe, target)
         self.done: list[Done] = []
         self.final = (Path(), "")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import logging
 import os
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 from edgebert.errors import DiskError
 from edgebert.escape import escaped
@@ -30,6 +32,33 @@ def say(line: str) -> None:
     """Write a line to standard error if it can be written; the exit code says the same."""
     with suppress(OSError, ValueError):
         sys.stderr.write(f"edgebert: {escaped(line)}\n")
+
+
+class _Lines(logging.Handler):
+    """Writes each record as one line on standard error, warnings as EdgeBERT's."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a line, to whatever standard error is by now."""
+        with suppress(OSError, ValueError):
+            said = "edgebert: " if record.levelno >= logging.WARNING else ""
+            sys.stderr.write(f"{said}{escaped(record.getMessage(), chr(9))}\n")
+
+
+@contextmanager
+def logged() -> Iterator[None]:
+    """Show what the package logs on standard error, as long as a command runs; one inside another shows it once."""
+    logger, lines = logging.getLogger("edgebert"), _Lines()
+    if any(isinstance(handler, _Lines) for handler in logger.handlers):
+        yield
+        return
+    before = logger.level
+    logger.addHandler(lines)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(lines)
+        logger.setLevel(before)
 
 
 def put(text: str) -> None:

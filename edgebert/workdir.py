@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import shutil
-import sys
 import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
@@ -23,6 +23,8 @@ from edgebert.compress.report import StageReport
 from edgebert.compress.weight_files import weight_files
 from edgebert.errors import DiskError
 from edgebert.seal import damage, seal
+
+LOG = logging.getLogger(__name__)
 
 REPORT = "stage-report.json"
 # What a stage's key was made of, so that a run that starts anew can say why.
@@ -98,18 +100,18 @@ class Workdir:
         if not folder.is_dir():
             if not _unfinished(folder).is_dir():
                 for line in self._unfit(key):
-                    sys.stderr.write(f"{title}: {line}\n")
-            sys.stderr.write(f"{title}: running\n")
+                    LOG.info("%s: %s", title, line)
+            LOG.info("%s: running", title)
             return False
         with disk_errors(self.root, "--work"):
             wrong = damage(folder, [CHECKPOINTS])
             if wrong:
-                sys.stderr.write(f"{title}: {folder} is not whole ({wrong}); running the stage again\n")
+                LOG.warning("%s: %s is not whole (%s); running the stage again", title, folder, wrong)
                 shutil.rmtree(folder)
                 return False
         # A run that was killed right after the stage may have left them.
         shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
-        sys.stderr.write(f"{title}: done before, kept\n")
+        LOG.info("%s: done before, kept", title)
         return True
 
     def _unfit(self, key: dict[str, Any]) -> Iterator[str]:

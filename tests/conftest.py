@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import random
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,15 @@ def write_tsv(path: Path, rows: int, seed: int) -> Path:
         lines.append(f"{sentence(random_, positive)}\t{'pos' if positive else 'neg'}")
     path.write_text("\n".join(lines) + "\n")
     return path
+
+
+@pytest.fixture(autouse=True)
+def _notes_on_stderr() -> Iterator[None]:
+    """What the library logs is on standard error, as under a command: tests read it with `capsys`."""
+    from edgebert.streams import logged
+
+    with logged():
+        yield
 
 
 @pytest.fixture(scope="session")

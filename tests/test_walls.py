@@ -100,7 +100,7 @@ def test_the_public_names_are_these() -> None:
             *("BundleError", "BusyError", "CheckpointError", "DataError", "DiskError", "EdgeBertError", "InputError"),
             *("MissingDependencyError", "ParityError", "RunError", "SaturationWarning", "SettingsError", "TargetError"),
             *("TextError", "UnknownLabelWarning"),
-            *("__version__", "evaluate", "load"),
+            *("__version__", "bench", "evaluate", "export", "load"),
         ]
     )
     assert all(hasattr(edgebert, name) for name in edgebert.__all__)

@@ -71,7 +71,7 @@ def test_a_stage_that_is_not_whole_runs_again(
     assert stage.run().cached
     assert names(folder) == FILES
     line = capsys.readouterr().err.splitlines()[1]
-    assert line.startswith(f"stage: {folder} is not whole (")
+    assert line.startswith(f"edgebert: stage: {folder} is not whole (")
     assert told in line or name == "files.json"
 
 

@@ -6,29 +6,17 @@ import argparse
 import shlex
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 
-from edgebert.bundle import check_folder, check_outside
-from edgebert.commands.bench_details import add_details, show_details
+from edgebert.commands.bench_details import show_details
 from edgebert.commands.bench_tables import show
 from edgebert.commands.output import named_columns, note, write_json
-from edgebert.data.named import OPTIONS
-from edgebert.data.unknown import check_labels, note_of, unknown_labels
 from edgebert.errors import InputError, RunError
-from edgebert.measure.agreement import agree
-from edgebert.measure.bench import Workload, bench, read_workload
-from edgebert.measure.fitting import check_fits, check_one_task, naming
-from edgebert.measure.gate import Gate, describe, judge, read_gate, warnings
+from edgebert.measure.compare import Request, compare
+from edgebert.measure.gate import describe, judge, read_gate, warnings
 from edgebert.measure.progress import Terminal
-from edgebert.measure.results import Result
-from edgebert.measure.suite import Suite, read_suite
-from edgebert.measure.targets import open_target
-from edgebert.measure.variants import Variant, check_names, find_baseline, variants_of
-from edgebert.runtime.contract import read_bundle
-from edgebert.runtime.rows import read_texts
-from edgebert.runtime.tasks import device_half
-from edgebert.target import Target, profile_names, read_target
+from edgebert.target import profile_names
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -39,29 +27,27 @@ def run(arguments: argparse.Namespace) -> int:
     """
     gates = [read_gate(text) for text in arguments.fail_if]
     folders, profiles = told_apart(arguments.bundle, arguments.estimate, arguments.estimate_or_bundle)
-    estimated = [read_target(name) for name in profiles]
     bundles = [Path(folder).resolve() for folder in folders]
-    suite = read_suite(Path(arguments.suite) if arguments.suite else None)
-    manifest = read_bundle(bundles[0])
     named = named_columns(arguments)
-    if not arguments.data:
-        named.refuse(tuple(OPTIONS), "no --data is given")
-    with naming(bundles[0]) if len(bundles) > 1 else nullcontext():
-        workload = read_workload(Path(arguments.data), manifest, bundles[0], named) if arguments.data else None
-    variants = variants_of(bundles, find_baseline(bundles[0], arguments.baseline), arguments.stages, suite)
-    check_one_task(manifest, variants)
-    if workload:
-        check_fits(workload, manifest, variants)
-        _check_labels(workload, variants, arguments.strict_labels)
-    _check_gates(gates, workload)
-    out = Path(arguments.out) if arguments.out else bundles[0].with_name(bundles[0].name + ".bench")
-    check_outside(out)
-    check_folder(out)
-    check_names(variants)
-    terminal = Terminal()
+    request = Request(
+        tuple(bundles),
+        "edgebert " + shlex.join(arguments.argv),
+        Path(arguments.data) if arguments.data else None,
+        Path(arguments.suite) if arguments.suite else None,
+        arguments.baseline,
+        arguments.stages,
+        arguments.target,
+        Path(arguments.out) if arguments.out else None,
+        tuple(profiles),
+        arguments.profile_ops,
+        arguments.strict_labels,
+        named,
+        tuple(gates),
+    )
+    out, terminal = request.folder, Terminal()
     with _ended_like_ctrl_c():
         try:
-            result = _measured(arguments, variants, workload, suite, out, estimated, terminal)
+            result = compare(request, terminal)
         finally:
             terminal.clear()
     if gates:
@@ -106,59 +92,6 @@ def told_apart(bundles: list[str], estimate: list[str], rest: list[str]) -> tupl
     if "" in profiles:
         raise InputError(f"--estimate {' '.join(estimate)}: a name between commas is empty; leave the comma out")
     return folders, profiles + named
-
-
-def _check_gates(gates: list[Gate], workload: Workload | None) -> None:
-    """Refuse checks of quality where none will be measured: they could only fail.
-
-    Raises:
-        InputError: There is no labelled text.
-    """
-    labelled = workload is not None and workload.examples[0].label is not None
-    for gate in gates:
-        if gate.metric == "quality" and not labelled:
-            raise InputError(f"--fail-if {gate.text!r}: quality takes labelled text; give it by --data")
-
-
-def _check_labels(workload: Workload, variants: list[Variant], strict: bool) -> None:
-    """Say which labels of the data file variants do not have; with `--strict-labels` refuse them.
-
-    Raises:
-        DataError: With `--strict-labels`, a variant does not have a label.
-    """
-    said, several = set(), len([variant for variant in variants if variant.role == "bundle"]) > 1
-    for variant in variants:
-        rows = read_texts(workload.path, variant.manifest, workload.named)
-        task = device_half(variant.manifest["task"]).TASK(variant.manifest, None)
-        unknown = unknown_labels(task, rows)
-        if strict:
-            with naming(variant.folder) if several else nullcontext():
-                check_labels(unknown, task)
-        if unknown.rows and (line := note_of(unknown, workload.path)) not in said:
-            note(f"edgebert: {line}")
-            said.add(line)
-
-
-def _measured(
-    arguments: argparse.Namespace,
-    variants: list[Variant],
-    workload: Workload | None,
-    suite: Suite,
-    out: Path,
-    estimated: list[Target],
-    terminal: Terminal,
-) -> Result:
-    """Everything that was asked for, on the target that was asked for."""
-    command = "edgebert " + shlex.join(arguments.argv)
-    data = workload.path if workload else None
-    with open_target(arguments.target, variants, data, terminal.say) as machine:
-        if machine.emulated:
-            return agree(variants, workload, suite, out, command, machine, terminal.say)
-        where = (machine.child, machine.name, machine.environment)
-        result = bench(variants, workload, suite, out, command, terminal, *where)
-        inputs = workload.inputs if workload else []
-        add_details(result, variants, inputs, suite, out, arguments.profile_ops, estimated, machine.child, terminal.say)
-        return result
 
 
 @contextmanager

@@ -1,64 +1,16 @@
-"""What `edgebert bench` tells beside latencies: the roofline, time by operator, estimates for other hardware."""
+"""What `edgebert bench` shows beside latencies: the roofline, time by operator, estimates for other hardware."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 from edgebert.commands.output import table, write
-from edgebert.measure.estimate import MODEL, add_estimates
-from edgebert.measure.job import Child, Estimate
+from edgebert.measure.estimate import MODEL
+from edgebert.measure.job import Estimate
 from edgebert.measure.results import Case, Result
-from edgebert.measure.roofline import add_operators, add_roofline, operators_file
-from edgebert.measure.suite import Suite
-from edgebert.measure.variants import Variant
-from edgebert.runtime.cost import read_cost
-from edgebert.target import Target
+from edgebert.measure.roofline import operators_file
 
 SHOWN_OPERATORS = 12
-
-
-def add_details(
-    result: Result,
-    variants: Sequence[Variant],
-    inputs: Sequence[Any],
-    suite: Suite,
-    out: Path,
-    profile_ops: bool,
-    targets: Sequence[Target],
-    child: Child,
-    say: Callable[[str], None],
-) -> None:
-    """Complete a bench that is done, and write its result again.
-
-    Args:
-        result: The bench.
-        variants: What was measured.
-        inputs: Texts of natural lengths, none where only fixed lengths were measured.
-        suite: What was measured of them.
-        out: The result's folder.
-        profile_ops: Take the time of every operator.
-        targets: Profiles to estimate for.
-        child: Runs one job in a fresh process of the machine that was measured.
-        say: Called with a line before every process, and with what cannot be told.
-
-    Raises:
-        RunError: A process failed; what was measured stays written.
-    """
-    for variant in variants:
-        if not read_cost(variant.manifest):
-            say(f"no roofline of {variant.name}: exported before its work was counted; export it again")
-    add_roofline(result, variants, inputs, suite, child, say)
-    result.write(out)
-    if profile_ops:
-        add_operators(result, variants, inputs, suite, out, child, say)
-    left_out = add_estimates(result, variants, targets, suite.threads)
-    for line in left_out:
-        say(line)
-    if targets and not result.estimates and not left_out:
-        say("no estimates: they need a single-stream case with a roofline")
-    result.write(out)
 
 
 def show_details(result: Result) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +13,8 @@ from edgebert.compress.sentence_folder import MODULES, SETTINGS, encoder_folder,
 from edgebert.compress.sentence_modules import read_object
 from edgebert.errors import CheckpointError, SettingsError
 from edgebert.recipe import Recipe
+
+LOG = logging.getLogger(__name__)
 
 # Where version 6 names it, versions 4 and 5, and those before.
 ENTRY, TABLE, OLD_ENTRY = "activation_fn", "sentence_transformers", "sbert_ce_default_activation_function"
@@ -116,9 +118,8 @@ def _cut(recipe: Recipe, folder: Path) -> Recipe:
     longest, length = longest_input(encoder_folder(folder)), recipe.data.max_length
     if longest is None or longest >= length:
         return recipe
-    sys.stderr.write(
-        f"edgebert: {folder}: texts are cut to {longest} tokens, the folder's longest input, not to the recipe's "
-        f"{length}\n"
+    LOG.warning(
+        f"{folder}: texts are cut to {longest} tokens, the folder's longest input, not to the recipe's {length}"
     )
     return replace(recipe, data=replace(recipe.data, max_length=longest))
 

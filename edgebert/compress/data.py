@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,12 +19,13 @@ from edgebert.data.examples import Columns, Example, read_examples
 from edgebert.data.fingerprint import fingerprint
 from edgebert.data.unknown import Unknown, check_labels, note_of, unknown_labels
 from edgebert.errors import DataError, SettingsError, TextError
-from edgebert.escape import escaped
 from edgebert.recipe import DataSettings, Recipe, settings_dict
 from edgebert.runtime.encode import Encoded, TextEncoder
 from edgebert.runtime.model import Task
 from edgebert.runtime.tasks import device_half
 from edgebert.settings import fill
+
+LOG = logging.getLogger(__name__)
 
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 TRAIN_REMEDY = "name them in [data.label_names], or mend the file"
@@ -152,7 +153,7 @@ def _kept(path: Path, rows: Sequence[Example]) -> Rows:
     """Rows without those that have an empty cell; says on stderr how many these are."""
     kept = without_empty(path, rows)
     if kept.skipped and distributed.is_main():
-        sys.stderr.write(escaped(f"edgebert: {note_of_skipped(path, kept)}") + "\n")
+        LOG.warning(note_of_skipped(path, kept))
     return kept
 
 
@@ -170,7 +171,7 @@ def read_named_data(recipe: Recipe, data_dir: Path, head: list[str] | None, stri
         raise SettingsError("[data] names no file; parity and calibration need some text: name train or unlabelled")
     for split, unknown in data.unknown.items():
         if unknown.rows and distributed.is_main():
-            sys.stderr.write(escaped(f"edgebert: {note_of(unknown, data_dir / getattr(recipe.data, split))}") + "\n")
+            LOG.warning(note_of(unknown, data_dir / getattr(recipe.data, split)))
     return data
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import logging
 import shutil
-import sys
 from pathlib import Path
 
 from edgebert.seal import damage, seal
+
+LOG = logging.getLogger(__name__)
 
 # The Trainer writes here; a checkpoint leaves this folder when it is whole.
 UNFINISHED = "unfinished"
@@ -73,7 +75,7 @@ def _forget_place(path: Path) -> None:
 
 def _say(title: str, what: str, damaged: list[str]) -> None:
     reason = f" ({'; '.join(damaged)})" if damaged else ""
-    sys.stderr.write(f"{title}: {what}{reason}\n")
+    LOG.info("%s: %s%s", title, what, reason)
 
 
 def _steps(folder: Path) -> list[int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import sys
+import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +19,8 @@ from edgebert.compress.tasks import workstation_half
 from edgebert.errors import SettingsError
 from edgebert.recipe import Recipe
 
+LOG = logging.getLogger(__name__)
+
 
 def as_folder_says(recipe: Recipe, folder: Path, found: SentenceFolder | None) -> Recipe:
     """A recipe with the settings of a sentence-transformers folder or cross-encoder that it does not state itself."""
@@ -27,7 +29,7 @@ def as_folder_says(recipe: Recipe, folder: Path, found: SentenceFolder | None) -
         return recipe if retrained else with_activation(recipe, folder)
     if distributed.is_main():
         for sentence in differences(recipe, found):
-            sys.stderr.write(f"edgebert: {folder}: {sentence}\n")
+            LOG.warning("%s: %s", folder, sentence)
     return with_sentence_settings(recipe, found)
 
 
@@ -69,11 +71,11 @@ def with_spaces(recipe: Recipe, folder: Path, tokenizer: Any) -> Recipe:  # noqa
     if "spaced_words" in recipe.head or not _adds_no_space(splitter):
         return recipe
     if distributed.is_main():
-        sys.stderr.write(
-            f"edgebert: {folder}: the tokenizer is byte-level and puts no space before a word (add_prefix_space is not "
+        LOG.warning(
+            f"{folder}: the tokenizer is byte-level and puts no space before a word (add_prefix_space is not "
             "true); words are encoded as they are, as transformers does with is_split_into_words=True, and raw texts "
             "with their own spaces; if the head was trained with a space before every word, set head.spaced_words = "
-            "true\n"
+            "true"
         )
     return replace(recipe, head={"spaced_words": False} | recipe.head)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import sys
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,8 @@ from edgebert.compress.segments import in_one_segment
 from edgebert.compress.sentence_folder import lower_cases
 from edgebert.errors import CheckpointError
 from edgebert.runtime.encode import panic_reason
+
+LOG = logging.getLogger(__name__)
 
 SPECIAL_TOKENS = ("cls_token", "sep_token", "pad_token")
 NAMED_TOKENS = (*SPECIAL_TOKENS, "unk_token", "mask_token", "bos_token", "eos_token")
@@ -129,7 +131,7 @@ def say_segments(folder: Path, tokenizer: Any, config: Any, texts: int) -> None:
     check_segments(folder, tokenizer, config, texts)
     note = segments_note(folder, tokenizer) if texts > 1 else ""
     if note and distributed.is_main():
-        sys.stderr.write(f"edgebert: {folder}: {note}\n")
+        LOG.warning("%s: %s", folder, note)
 
 
 def segments_note(folder: Path, tokenizer: Any) -> str:  # noqa: ANN401
@@ -167,10 +169,10 @@ def _as_in_file(path: Path, built: Any) -> Any:  # noqa: ANN401
         return built
     other = [name.replace("_", "-") for name in SPLITTING if file.get(name) != class_.get(name)]
     if other and distributed.is_main():
-        sys.stderr.write(
-            f"edgebert: {path}: {', '.join(other)} of the file {'are' if len(other) > 1 else 'is'} not what "
+        LOG.warning(
+            f"{path}: {', '.join(other)} of the file {'are' if len(other) > 1 else 'is'} not what "
             f"transformers {transformers.__version__} builds for {type(built).__name__}, which may split texts "
-            "otherwise; the bundle keeps the file's\n"
+            "otherwise; the bundle keeps the file's"
         )
     return _general(own, built)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from json import JSONDecodeError
@@ -14,6 +14,8 @@ from edgebert.data.named import renamed
 from edgebert.data.text_file import data_format, read_text
 from edgebert.errors import DataError, EmptyCellError
 from edgebert.strict_json import parse_data
+
+LOG = logging.getLogger(__name__)
 
 FORMATS = (".json", ".jsonl")
 KINDS: dict[type, str] = {str: "a string that is not blank", list: "a list", dict: "an object"}
@@ -44,7 +46,7 @@ def read_squad(
             Hugging Face's datasets have them, {text: [...], answer_start: [...]} (`.jsonl`), or the `.gz` of one.
         misplaced: What becomes of an answer that does not stand where it says: `refuse` raises; `repair` moves it to
             its nearest occurrence, drops it where there is none, leaves out questions that lose every answer so, and
-            counts all that on stderr.
+            logs how often.
         answered: Whether to read the answers.
         keys: Of JSON Lines, names of the keys `question`, `context` and `answers` where they are others.
         skip_empty: Whether to mark rows of JSON Lines with an empty cell instead of refusing the file.
@@ -90,11 +92,11 @@ class _Placing:
         return kept
 
     def tell(self, path: Path) -> None:
-        """Say on stderr what was repaired."""
+        """Log what was repaired."""
         if self.moved or self.dropped:
-            sys.stderr.write(
-                f"edgebert: {path}: repaired answers that did not stand where they say: {self.moved} moved, "
-                f"{self.dropped} dropped, {self.left_out} questions left out\n"
+            LOG.warning(
+                "%s: repaired answers that did not stand where they say: %d moved, %d dropped, %d questions left out",
+                *(path, self.moved, self.dropped, self.left_out),
             )
 
     def _placed(self, answer: Answer, context: str, place: str) -> Answer | None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import sys
+import logging
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 from edgebert.errors import DataError
+
+LOG = logging.getLogger(__name__)
 
 # WORDS: tags without prefixes (parts of speech), each for one word; inside, and as predicted, they have a B-.
 Scheme = Literal["BIO", "BIOES", "IOB1", "WORDS"]
@@ -150,7 +152,7 @@ class TagCheck:
         return tuple(right)
 
     def finish(self) -> None:
-        """Refuse the file if tags were broken, or say on stderr how many were repaired.
+        """Refuse the file if tags were broken, or log how many were repaired.
 
         Raises:
             DataError: Tags broke the scheme, and are not to be repaired.
@@ -163,4 +165,4 @@ class TagCheck:
                 f"{self.path}: {self._first} ({tags} like this in the file); mend the file, or set "
                 'head.scheme or head.invalid_tags = "repair" in the recipe'
             )
-        sys.stderr.write(f"edgebert: {self.path}: repaired {tags}, the first at {self._first}\n")
+        LOG.warning("%s: repaired %s, the first at %s", self.path, tags, self._first)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import logging
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -31,6 +31,8 @@ from edgebert.exporters.parity import relative_error
 from edgebert.runtime.encode import Encoded
 from edgebert.runtime.model import padded_inputs
 from edgebert.runtime.session import CUDA, Ids, OnnxSession, padded_to_bucket
+
+LOG = logging.getLogger(__name__)
 
 VERSION = 6
 # Of the outputs' squares. MiniLM with an untrained head loses 1.9e-6 to rounding every value; a model that FP16
@@ -102,11 +104,12 @@ def _check_error(
 
 
 def _fp32_metrics(overflow: Overflow, nodes: int) -> dict[str, object]:
-    """Report the nodes that stay in FP32 and why; says so on stderr too if there are any."""
+    """Report the nodes that stay in FP32 and why; logs it too if there are any."""
     peaks = {name: float(f"{peak:.3g}") for name, peak in overflow.peaks.items()}
     if overflow.nodes:
-        sys.stderr.write(
-            f"fp16: {len(overflow.nodes)} of {nodes} operators stay in FP32: {len(peaks)} values in them are larger "
-            f"than {LIMIT:.0f}, up to {max(peaks.values()):.3g}, and FP16 ends at 65504\n"
+        LOG.info(
+            "fp16: %d of %d operators stay in FP32: %d values in them are larger than %.0f, up to %.3g, "
+            "and FP16 ends at 65504",
+            *(len(overflow.nodes), nodes, len(peaks), LIMIT, max(peaks.values())),
         )
     return {"operators_in_fp32": len(overflow.nodes), "fp32": {"operators": sorted(overflow.nodes), "peaks": peaks}}

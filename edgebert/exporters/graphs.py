@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import copy
+import logging
 import shutil
-import sys
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property, partial
@@ -34,6 +34,8 @@ from edgebert.runtime.tasks import device_half
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
+
+LOG = logging.getLogger(__name__)
 
 VERSION = 8
 CPU = "CPUExecutionProvider"
@@ -122,7 +124,7 @@ def full_precision_graph(job: GraphJob, kind: str, out: Path) -> StageReport:
     """
     model, outputs = copy.deepcopy(job.load()), list(job.task().OUTPUTS)
     if kind == "fast" and not can_rewrite(model.config):
-        sys.stderr.write(f"graph: {model.config.model_type} layers cannot be rewritten; a plain graph instead\n")
+        LOG.warning("graph: %s layers cannot be rewritten; a plain graph instead", model.config.model_type)
         kind = "plain"
     if kind == "plain":
         names = export_plain(model, job.half, outputs, out / GRAPH)
@@ -137,7 +139,7 @@ def full_precision_graph(job: GraphJob, kind: str, out: Path) -> StageReport:
     metrics |= {"quality": {}}
     metrics["measured_on"] = measured_on()
     if sentence := observed_outputs(job, session, names):
-        sys.stderr.write(f"edgebert: {sentence}\n")
+        LOG.warning(sentence)
         metrics["observed"] = sentence
     return StageReport("graph", {"kind": kind, "inputs": names}, metrics)
 

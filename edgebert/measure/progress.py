@@ -1,7 +1,8 @@
-"""What runs now, how far the bench is, and how long it still takes; on stderr."""
+"""What runs now, how far the bench is, and how long it still takes: on stderr, or logged."""
 
 from __future__ import annotations
 
+import logging
 import shutil
 import sys
 from collections.abc import Sequence
@@ -10,6 +11,8 @@ from statistics import fmean
 from typing import TextIO
 
 from edgebert.escape import escaped
+
+LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,18 @@ class TimeLeft:
         overall = fmean(seconds for several in self._seen.values() for seconds in several)
         means = {kind: fmean(several) for kind, several in self._seen.items()}
         return sum(max(least, means.get(kind, overall)) for kind, least in self._planned[self._done :])
+
+
+class Logged:
+    """Logs steps and lines, for whoever benches from Python."""
+
+    def __call__(self, step: Step) -> None:
+        """Log a step that begins."""
+        LOG.info(step.line)
+
+    def say(self, line: str) -> None:
+        """Log a line that is no step."""
+        LOG.info(line)
 
 
 class Terminal:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import logging
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import replace
@@ -19,6 +19,8 @@ from edgebert.data.text_file import read_text
 from edgebert.data.words import split_words
 from edgebert.errors import DataError, EmptyCellError
 from edgebert.runtime.tagging import Settings
+
+LOG = logging.getLogger(__name__)
 
 SPAN_KEYS = ("entities", "slots")
 
@@ -77,9 +79,7 @@ class _Jsonl:
                     f"{self.path}: {self._first_cut} ({counted} like this in the file); "
                     "mend the file, or set head.cut_words to widen in the recipe"
                 )
-            sys.stderr.write(
-                f"edgebert: {self.path}: widened {counted} to whole words, the first at {self._first_cut}\n"
-            )
+            LOG.warning("%s: widened %s to whole words, the first at %s", self.path, counted, self._first_cut)
         return examples
 
     def _row(self, number: int, given: dict[str, Any]) -> Example:

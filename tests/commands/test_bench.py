@@ -82,8 +82,8 @@ HOT = ["it was hot"]
 def test_strict_refuses_a_disturbed_run_and_keeps_it(
     strict: bool, reasons: list[str], code: int, built: Path, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edgebert.commands.bench.bench", lambda *arguments: disturbed_result(reasons))
-    monkeypatch.setattr("edgebert.commands.bench.add_details", lambda *arguments: None)
+    monkeypatch.setattr("edgebert.measure.compare.bench", lambda *arguments: disturbed_result(reasons))
+    monkeypatch.setattr("edgebert.measure.compare.add_details", lambda *arguments: None)
     found, out, err = run("bench", built, "--out", tmp_path / "out", *(["--strict"] if strict else []))
     assert found == code
     assert out.count("disturbed: it was hot\n") == len(reasons)
@@ -177,10 +177,10 @@ def test_profiles_to_estimate_and_bundles_come_in_any_order(
     measured: list[str] = []
     asked: list[str] = []
     monkeypatch.setattr(
-        "edgebert.commands.bench.bench", lambda *given: measured.append(given[0]) or disturbed_result([])
+        "edgebert.measure.compare.bench", lambda *given: measured.append(given[0]) or disturbed_result([])
     )
     monkeypatch.setattr(
-        "edgebert.commands.bench.add_details", lambda *given: asked.extend(each.name for each in given[6])
+        "edgebert.measure.compare.add_details", lambda *given: asked.extend(each.name for each in given[1].estimated)
     )
     command = [str(built) if word == "B" else word for word in arguments]
     code, _, err = run("bench", *command, "--out", tmp_path / "out")

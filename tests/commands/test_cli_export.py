@@ -140,9 +140,9 @@ def test_a_bundle_that_a_killed_export_moved_aside_stands_again_before_any_work(
 def test_without_the_export_extra_the_extra_is_named(
     recipe_file: Path, tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edgebert.commands.export.NEEDED", ("no_such_package",))
+    monkeypatch.setattr("edgebert.exporting.NEEDED", ("no_such_package",))
     line = refused(capsys, str(recipe_file), "--out", str(tmp_path / "out"))
-    assert "pip install edgebert[export]" in line
+    assert "pip install 'edgebert[export]'" in line
 
 
 @pytest.mark.parametrize(
@@ -203,8 +203,9 @@ def test_a_profile_whose_sums_saturate_here_is_warned_of_before_the_work(
     command = ["export", str(recipe_file), "--profile", "x86-avx512-vnni", "--out", str(tmp_path / "out")]
     main(command)
     said = (
-        "warning: profile x86-avx512-vnni has eight-bit weights, whose INT8 sums saturate on this CPU (Some CPU, AVX2 "
-        "without VNNI): quality is measured here, and is better on CPUs with VNNI; for this CPU: --profile x86-avx2"
+        "edgebert: warning: profile x86-avx512-vnni has eight-bit weights, whose INT8 sums saturate on this CPU (Some "
+        "CPU, AVX2 without VNNI): quality is measured here, and is better on CPUs with VNNI; for this CPU: "
+        "--profile x86-avx2"
     )
     assert said in capsys.readouterr().err.splitlines()
     main([*command, "--set", "quantize.format=none"])

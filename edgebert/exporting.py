@@ -1,0 +1,247 @@
+"""A recipe in, a bundle out: what `edgebert export` and `edgebert.export` do. PyTorch comes in where there is work."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from edgebert.bundle import bundle_hash, read_manifest, stages_folder
+from edgebert.compress import distributed
+from edgebert.compress.model_folder import check_described
+from edgebert.compress.sentence_folder import encoder_folder
+from edgebert.compress.source import resolve
+from edgebert.cpu import Cpu, saturates, this_cpu
+from edgebert.errors import BundleError, SettingsError
+from edgebert.escape import shortened
+from edgebert.finished import Plan, earlier, key_of, record
+from edgebert.lock import held
+from edgebert.places import check_places
+from edgebert.recipe import data_files, quantization, read_recipe
+from edgebert.target import Target, fitting_profile, read_target
+from edgebert.versions import check_installed
+
+LOG = logging.getLogger(__name__)
+
+NEEDED = (
+    *("torch", "transformers", "accelerate", "optimum", "requests", "onnx", "onnxscript", "scikit-learn", "scipy"),
+    *("seqeval", "safetensors", "tokenizers", "tqdm"),
+)
+
+# How often one of PyTorch's threads looks whether the others are done before it sleeps. libgomp's own 300,000 keep a
+# core from whoever has the work: CONTRIBUTING has figures.
+SPINS = "20000"
+
+# A recipe's value: what TOML has, but for dates.
+Setting = str | bool | int | float | Sequence["Setting"]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One step of an export: what it gave, how long it took (seconds), and whether an earlier run had done it."""
+
+    stage: str
+    title: str
+    metrics: dict[str, Any]
+    cached: bool
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What an export gave.
+
+    Attributes:
+        bundle: The bundle's folder.
+        bundle_hash: SHA-256 that stands for all of its files; `edgebert verify --hash` checks it.
+        stage_bundles: Bundles of the stages before it, the full-precision baseline first.
+        metrics: Quality by split (`validation`, `test`): `metric`, `value`, `interval` and more; as in the manifest.
+        measured_on: The CPU that the metrics were measured on.
+        stages: Every stage, in order.
+        unchanged: Whether an earlier export had given the same bundle already, so that nothing was done.
+    """
+
+    bundle: Path
+    bundle_hash: str
+    stage_bundles: tuple[Path, ...]
+    metrics: dict[str, Any]
+    measured_on: dict[str, Any]
+    stages: tuple[Stage, ...]
+    unchanged: bool
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, as `edgebert export --json` writes them."""
+        stages = [asdict(stage) | {"seconds": round(stage.seconds, 1)} for stage in self.stages]
+        return {
+            "bundle": str(self.bundle),
+            "bundle_hash": self.bundle_hash,
+            "stage_bundles": [str(path) for path in self.stage_bundles],
+            "metrics": self.metrics,
+            "measured_on": self.measured_on,
+            "stages": stages,
+        }
+
+
+@dataclass(frozen=True)
+class Order:
+    """What to export; `edgebert.export` says what each is. `overrides` are `key=value`, in order."""
+
+    recipe: Path
+    overrides: tuple[str, ...] = ()
+    model: str | None = None
+    data_dir: Path | None = None
+    profile: str | None = None
+    out: Path | None = None
+    work: Path | None = None
+    strict_labels: bool = False
+
+
+def export_bundle(order: Order) -> Exported:
+    """Check everything that was ordered, then build the bundle, or find that it stands already."""
+    plan = _plan(order)
+    files = [order.recipe, *(plan.data_dir / name for name in data_files(plan.recipe))]
+    check_places(plan.out, plan.work, plan.source, plan.data_dir, files)
+    with _alone(plan.out, plan.work):
+        key = key_of(plan)
+        done = earlier(plan, key) if key else None
+        if done is None:
+            return _export(plan, key)
+        folders = [stages_folder(plan.out) / name for name in done.stage_bundles]
+        return _exported(plan.out, folders, [_stage_of(found) for found in done.stages], unchanged=True)
+
+
+def overrides_of(settings: Mapping[str, Setting]) -> tuple[str, ...]:
+    """Recipe keys with Python values, as `--set` takes them.
+
+    Raises:
+        SettingsError: A value is none of a recipe's kinds.
+    """
+    for key, value in settings.items():
+        if not isinstance(value, str | bool | int | float | list | tuple):
+            raise SettingsError(f"settings: {key!r} is {value!r:.80}; expected a text, a number, a boolean or a list")
+    return tuple(f"{key}={json.dumps(value)}" for key, value in settings.items())
+
+
+def tools_of(form: str, formats: Sequence[str]) -> list[str]:
+    """Packages that an export of this form and these formats needs beside `NEEDED`."""
+    tools = ["neural-compressor"] if form in ("static", "measure") else []
+    if "openvino" in formats:
+        tools += ["openvino", "nncf"] if form in ("dynamic", "static", "measure") else ["openvino"]
+    return tools
+
+
+def _plan(order: Order) -> Plan:
+    """What is to be done, said and checked as far as the files tell it."""
+    recipe = read_recipe(order.recipe, order.overrides)
+    target = _target(order.profile or recipe.profile, this_cpu())
+    form = quantization(recipe, target)  # what does not go together is said at once
+    check_installed((*NEEDED, *tools_of(form, recipe.export.formats)))
+    out = order.out or Path(_folder_of(order.recipe, recipe.name))
+    out = out if out.name not in ("", "..") else out.resolve()
+    if not out.name:
+        raise SettingsError(f"--out is {out}, the root of all folders; give a folder in it")
+    work = order.work or out.with_name(out.name + ".work")
+    source, data_dir = order.model or recipe.model.source, order.data_dir or order.recipe.parent
+    return Plan(recipe, target, form, source, data_dir, out, work, order.strict_labels)
+
+
+def _export(plan: Plan, key: str | None) -> Exported:
+    # Said before PyTorch is imported, which takes seconds.
+    LOG.info("exporting %s for %s; finished stages are kept in %s", plan.recipe.name, plan.target.name, plan.work)
+    _warn_of_saturation(plan.target, plan.form, plan.recipe.export.formats, this_cpu())
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", SPINS)
+    check_described(encoder_folder(resolve(plan.source)))
+    from edgebert.compress.progress import end_bars
+    from edgebert.pipeline import build
+
+    if distributed.is_main():
+        _say_replaced(plan.out, plan.recipe.name)
+    try:
+        where = (plan.source, plan.data_dir, plan.out, plan.work)
+        built = build(plan.recipe, plan.target, *where, plan.strict_labels)
+    finally:
+        end_bars()
+    stages = [
+        Stage(done.report.stage, done.title, done.report.metrics, done.cached, done.seconds) for done in built.done
+    ]
+    if distributed.is_main() and key and key == key_of(plan):  # else a file was changed while it was read
+        record(plan, key, built.stage_bundles, [_kept(stage) for stage in stages])
+    return _exported(built.out, built.stage_bundles, stages, unchanged=False)
+
+
+def _exported(out: Path, stage_bundles: Sequence[Path], stages: Sequence[Stage], *, unchanged: bool) -> Exported:
+    manifest = read_manifest(out)
+    metrics, measured_on = manifest["metrics"], manifest["measured_on"]
+    return Exported(out, bundle_hash(out), tuple(stage_bundles), metrics, measured_on, tuple(stages), unchanged)
+
+
+def _kept(stage: Stage) -> dict[str, Any]:
+    """What a finished export keeps of a stage."""
+    return {"stage": stage.stage, "title": stage.title, "metrics": stage.metrics}
+
+
+def _stage_of(kept: dict[str, Any]) -> Stage:
+    return Stage(kept["stage"], kept["title"], kept["metrics"], cached=True, seconds=0.0)
+
+
+@contextmanager
+def _alone(out: Path, work: Path) -> Iterator[None]:
+    """Keep other exports out of both folders; processes that train together are one export."""
+    bundle, stages = out.resolve(), work.resolve()
+    if bundle == stages or bundle in stages.parents:
+        raise SettingsError(f"--work {work} is in {out}, which the bundle will replace; give another --work")
+    if not distributed.is_main():
+        yield
+        return
+    with held(out, "--out"), held(work, "--work"):
+        yield
+
+
+def _target(profile: str, cpu: Cpu) -> Target:
+    """The profile that was named, else the one for this machine."""
+    if profile:
+        return read_target(profile)
+    name, why = fitting_profile(cpu)
+    LOG.info("profile: %s, because %s; --profile names another", name, why)
+    return read_target(name)
+
+
+def _warn_of_saturation(target: Target, form: str, formats: Sequence[str], cpu: Cpu) -> None:
+    """Say before the work begins that quality will be measured with sums that saturate here, if they will."""
+    made = {"metrics": {"openvino": {"reduce_range": target.export.reduce_range}}}
+    planned = {"precision": f"int8-{form}", "profile": {"export": asdict(target.export)}, "stages": [made]}
+    runtimes = {"onnx": "onnxruntime", "openvino": "openvino"}
+    if form in ("dynamic", "static") and any(saturates(planned, runtimes[name], cpu.int8) for name in formats):
+        name, _ = fitting_profile(cpu)
+        LOG.warning(
+            "warning: profile %s has eight-bit weights, whose INT8 sums saturate on this CPU (%s): "
+            "quality is measured here, and is better on CPUs with VNNI; for this CPU: --profile %s",
+            *(target.name, cpu, name),
+        )
+
+
+def _folder_of(recipe: Path, name: str) -> str:
+    """The folder of a bundle whose recipe alone names it: one in build/, and nowhere else.
+
+    Raises:
+        SettingsError: The name is no folder's.
+    """
+    if name in (".", "..") or not re.fullmatch(r"[^/\\:\x00-\x1f]{1,100}", name):
+        raise SettingsError(f"{recipe}: name is {name!r:.80}, which names no folder in build/; give --out")
+    return f"build/{name}"
+
+
+def _say_replaced(out: Path, name: str) -> None:
+    """Say whose place the new bundle will take, where that is another recipe's; a damaged one has no name to tell."""
+    with suppress(BundleError):
+        standing = read_manifest(out)["name"]
+        if standing != name:
+            old, new = shortened(standing), shortened(name)
+            LOG.info("%s holds the bundle %r; %r will take its place when it is done", out, old, new)

@@ -1,0 +1,172 @@
+"""Bundles beside their baseline, as they were asked for: what `edgebert bench` and `edgebert.bench` do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from edgebert.bundle import check_folder, check_outside
+from edgebert.data.named import OPTIONS, Named
+from edgebert.data.unknown import check_labels, note_of, unknown_labels
+from edgebert.errors import InputError
+from edgebert.measure.agreement import agree
+from edgebert.measure.bench import Workload, bench, read_workload
+from edgebert.measure.estimate import add_estimates
+from edgebert.measure.fitting import check_fits, check_one_task, naming
+from edgebert.measure.gate import Gate
+from edgebert.measure.job import Child
+from edgebert.measure.progress import Step
+from edgebert.measure.results import Result
+from edgebert.measure.roofline import add_operators, add_roofline
+from edgebert.measure.suite import Suite, read_suite
+from edgebert.measure.targets import open_target
+from edgebert.measure.variants import Variant, check_names, find_baseline, variants_of
+from edgebert.runtime.contract import read_bundle
+from edgebert.runtime.cost import read_cost
+from edgebert.runtime.rows import read_texts
+from edgebert.runtime.tasks import device_half
+from edgebert.target import Target, read_target
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to measure; `edgebert.bench` says what each is. `command` is kept in the result."""
+
+    bundles: tuple[Path, ...]
+    command: str
+    data: Path | None = None
+    suite: Path | None = None
+    baseline: str | None = None
+    stages: bool = False
+    target: str = "local"
+    out: Path | None = None
+    estimate: tuple[str, ...] = ()
+    profile_ops: bool = False
+    strict_labels: bool = False
+    named: Named = field(default_factory=Named)
+    gates: tuple[Gate, ...] = ()
+
+    @property
+    def folder(self) -> Path:
+        """Where the result is written."""
+        first = self.bundles[0]
+        return self.out or first.with_name(first.name + ".bench")
+
+
+class Watcher(Protocol):
+    """Is told what runs."""
+
+    def __call__(self, step: Step, /) -> None:
+        """Take a step that begins."""
+
+    def say(self, line: str) -> None:
+        """Take a line that is no step."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A request that has been checked."""
+
+    variants: list[Variant]
+    workload: Workload | None
+    suite: Suite
+    estimated: list[Target]
+
+
+def compare(request: Request, watcher: Watcher) -> Result:
+    """Check everything that was asked for, then measure it, and write `result.json` after every case.
+
+    Raises:
+        InputError: Bundles, data, suite or target cannot be used, or compare with nothing; nothing was measured.
+        RunError: A measured process failed, or the bench was interrupted; what was measured before stays written.
+    """
+    return _measured(request, _checked(request, watcher.say), watcher)
+
+
+def _checked(request: Request, say: Callable[[str], None]) -> Plan:
+    estimated = [read_target(name) for name in request.estimate]
+    suite, first = read_suite(request.suite), request.bundles[0]
+    manifest = read_bundle(first)
+    if not request.data:
+        request.named.refuse(tuple(OPTIONS), "no --data is given")
+    with naming(first) if len(request.bundles) > 1 else nullcontext():
+        workload = read_workload(request.data, manifest, first, request.named) if request.data else None
+    variants = variants_of(request.bundles, find_baseline(first, request.baseline), request.stages, suite)
+    check_one_task(manifest, variants)
+    if workload:
+        check_fits(workload, manifest, variants)
+        _check_labels(workload, variants, request.strict_labels, say)
+    _check_gates(request.gates, workload)
+    check_outside(request.folder)
+    check_folder(request.folder)
+    check_names(variants)
+    return Plan(variants, workload, suite, estimated)
+
+
+def _check_gates(gates: Sequence[Gate], workload: Workload | None) -> None:
+    """Refuse checks of quality where none will be measured: they could only fail.
+
+    Raises:
+        InputError: There is no labelled text.
+    """
+    labelled = workload is not None and workload.examples[0].label is not None
+    for gate in gates:
+        if gate.metric == "quality" and not labelled:
+            raise InputError(f"--fail-if {gate.text!r}: quality takes labelled text; give it by --data")
+
+
+def _check_labels(workload: Workload, variants: Sequence[Variant], strict: bool, say: Callable[[str], None]) -> None:
+    """Say which labels of the data file variants do not have; with `--strict-labels` refuse them.
+
+    Raises:
+        DataError: With `--strict-labels`, a variant does not have a label.
+    """
+    said, several = set(), len([variant for variant in variants if variant.role == "bundle"]) > 1
+    for variant in variants:
+        rows = read_texts(workload.path, variant.manifest, workload.named)
+        task = device_half(variant.manifest["task"]).TASK(variant.manifest, None)
+        unknown = unknown_labels(task, rows)
+        if strict:
+            with naming(variant.folder) if several else nullcontext():
+                check_labels(unknown, task)
+        if unknown.rows and (line := note_of(unknown, workload.path)) not in said:
+            say(f"edgebert: {line}")
+            said.add(line)
+
+
+def _measured(request: Request, plan: Plan, watcher: Watcher) -> Result:
+    """Everything that was asked for, on the target that was asked for."""
+    variants, workload, suite, out = plan.variants, plan.workload, plan.suite, request.folder
+    with open_target(request.target, variants, workload.path if workload else None, watcher.say) as machine:
+        if machine.emulated:
+            return agree(variants, workload, suite, out, request.command, machine, watcher.say)
+        where = (machine.child, machine.name, machine.environment)
+        result = bench(variants, workload, suite, out, request.command, watcher, *where)
+        add_details(request, plan, result, machine.child, watcher.say)
+        return result
+
+
+def add_details(request: Request, plan: Plan, result: Result, child: Child, say: Callable[[str], None]) -> None:
+    """Complete a bench that is done by what it was asked for beside latencies, and write its result again.
+
+    Raises:
+        RunError: A process failed; what was measured stays written.
+    """
+    variants, suite, out = plan.variants, plan.suite, request.folder
+    inputs = plan.workload.inputs if plan.workload else []
+    for variant in variants:
+        if not read_cost(variant.manifest):
+            say(f"no roofline of {variant.name}: exported before its work was counted; export it again")
+    add_roofline(result, variants, inputs, suite, child, say)
+    result.write(out)
+    if request.profile_ops:
+        add_operators(result, variants, inputs, suite, out, child, say)
+    left_out = add_estimates(result, variants, plan.estimated, suite.threads)
+    for line in left_out:
+        say(line)
+    if plan.estimated and not result.estimates and not left_out:
+        say("no estimates: they need a single-stream case with a roofline")
+    result.write(out)

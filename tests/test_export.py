@@ -1,0 +1,78 @@
+"""`edgebert.export`: a recipe run from Python."""
+
+import logging
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import edgebert
+from edgebert.bundle import bundle_hash, read_manifest
+from edgebert.cli import main
+from edgebert.exporting import Setting
+
+
+def test_a_finished_export_is_said_to_be_unchanged_with_what_it_gave(
+    built: Path, recipe_file: Path, data_dir: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO, "edgebert"):
+        made = edgebert.export(recipe_file, data_dir=data_dir, out=built)
+    assert made.unchanged
+    assert (made.bundle, made.bundle_hash) == (built, bundle_hash(built))
+    assert made.metrics == read_manifest(built)["metrics"]
+    assert [stage.cached for stage in made.stages] == [True] * len(made.stages)
+    assert made.stages[0].stage == "finetune"
+    assert made.to_dict()["stage_bundles"] == [str(path) for path in made.stage_bundles]
+    assert "profile: " in caplog.text
+
+
+def test_settings_take_the_place_of_the_recipes(
+    recipe_file: Path, data_dir: Path, built: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    work = built.with_name(built.name + ".work")
+    settings: dict[str, Setting] = {"quantize.format": "none", "name": "small one", "export.stages": False}
+    with caplog.at_level(logging.INFO, "edgebert"):
+        made = edgebert.export(recipe_file, data_dir=data_dir, out=tmp_path / "fp32", work=work, settings=settings)
+    manifest = read_manifest(made.bundle)
+    assert not made.unchanged
+    assert (manifest["name"], manifest["precision"], made.stage_bundles) == ("small one", "fp32", ())
+    assert edgebert.load(made.bundle)("a good film").label in manifest["labels"]
+    assert "finetune: done before, kept" in caplog.messages
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"finetune.epoch": 1}, "unknown key 'finetune.epoch'"),
+        ({"finetune.epochs": "many"}, "'finetune.epochs' is 'many'"),
+        ({"finetune.epochs": None}, "'finetune.epochs' is None; expected a text, a number, a boolean or a list"),
+        ({"name": 'x"\nfinetune.epochs=9'}, "which names no folder in build/; give --out"),
+    ],
+)
+def test_a_wrong_setting_is_a_settings_error_before_any_work(
+    settings: dict[str, Setting], says: str, recipe_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(edgebert.SettingsError, match=says):
+        edgebert.export(recipe_file, settings=settings)
+    assert list(tmp_path.iterdir()) == []
+
+
+SILENT = """
+import sys, edgebert
+made = edgebert.export(sys.argv[1], data_dir=sys.argv[2], out=sys.argv[3])
+assert made.unchanged
+"""
+
+
+def test_notes_are_logged_from_python_and_lines_on_stderr_from_the_command(
+    built: Path, recipe_file: Path, data_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [sys.executable, "-c", SILENT, str(recipe_file), str(data_dir), str(built)]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("", "")
+    assert main(["export", str(recipe_file), "--data-dir", str(data_dir), "--out", str(built)]) == 0
+    told = capsys.readouterr()
+    assert "nothing to do" in told.out
+    assert "profile: " in told.err
