@@ -51,4 +51,4 @@ def test_files_without_a_wide_function_are_not_exempt_from_the_rule() -> None:
     exempt = project["tool"]["ruff"]["lint"]["per-file-ignores"]
     wide = [place for path in house.PACKAGE.rglob("*.py") for place in house.wide_functions(path, path.read_text())]
     files = {place.split(":")[0] for place in wide}
-    assert files == {name for name, rules in exempt.items() if name.startswith("edgebert/") and rules == ["PLR0913"]}
+    assert {name for name, rules in exempt.items() if name.startswith("edgebert/") and rules == ["PLR0913"]} <= files
