@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from edgebert.runtime.model import Model
     from edgebert.runtime.quality import Quality
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 # ONNX Runtime 1.29 and later reports to its maker from its import on: a device id and a database in the user's cache
 # folder, a file in TMPDIR, name look-ups, one more thread. Here, because every module of the package runs this first.
