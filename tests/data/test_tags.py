@@ -1,13 +1,10 @@
 """Tag schemes: tags to spans and back, which tag may follow which, and files that break their scheme."""
 
-import ast
-import sys
 from itertools import pairwise, product
 from pathlib import Path
 
 import pytest
 
-import edgebert
 from edgebert.data.tags import (
     OUTSIDE,
     PREFIXES,
@@ -36,17 +33,6 @@ def all_spans(length: int, types: str) -> list[list[Span]]:
         for before in all_spans(length - size, types):
             whole += [[*before, Span(kind, length - size, length)] for kind in types]
     return whole
-
-
-@pytest.mark.parametrize("module", ["tags", "conll", "slots"])
-def test_what_serves_both_halves_needs_only_the_standard_library(module: str) -> None:
-    tree = ast.parse((Path(edgebert.__file__).parent / "data" / f"{module}.py").read_text())
-    names = {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
-    names |= {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
-    assert {name.split(".")[0] for name in names} - set(sys.stdlib_module_names) <= {"edgebert"}
-    assert {name for name in names if name.startswith("edgebert")} <= {
-        f"edgebert.{name}" for name in ("errors", "data.examples", "data.tags")
-    }
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
