@@ -24,7 +24,7 @@ class Block:
 
 
 def blocks(*languages: str) -> list[Block]:
-    """Every block in one of the languages; "" is a block of commands."""
+    """Every block in one of the languages, of all if none is named; "" is a block of commands."""
     found = []
     for path in PAGES:
         text = path.read_text(encoding="utf-8")
@@ -33,4 +33,4 @@ def blocks(*languages: str) -> list[Block]:
             inside = re.sub(rf"^{indent}", "", inside, flags=re.MULTILINE)
             line = text.count("\n", 0, fence.start()) + 2
             found.append(Block(path.relative_to(ROOT).as_posix(), line, language, inside))
-    return [block for block in found if block.language in languages]
+    return [block for block in found if block.language in languages or not languages]

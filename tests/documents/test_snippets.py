@@ -66,6 +66,11 @@ def test_python_has_right_types(tmp_path: Path) -> None:
     assert answer.returncode == 0, answer.stdout
 
 
+def test_every_block_is_of_a_kind_that_is_checked_or_shows_output() -> None:
+    others = [block.place for block in blocks() if block.language not in ("", "python", "toml", "json", "text")]
+    assert others == []
+
+
 def commands(block: Block) -> list[str]:
     """The lines of a block of commands, joined where they go on."""
     lines = block.text.replace("\\\n", " ").splitlines()
