@@ -23,7 +23,6 @@ import torch
 from tqdm import tqdm
 
 from edgebert.compress import arch, checkpoint
-from edgebert.compress.tasks import text_classification as half
 from edgebert.exporters import inference
 from edgebert.exporters.onnx import PlainModel, _export, export_fast, fast_module
 from edgebert.exporters.quantize.dynamic import quantize_weights
@@ -33,6 +32,10 @@ from edgebert.measure.loop import quiet, timed
 from edgebert.measure.statistics import median_ratio
 from edgebert.runtime.session import CPU, OnnxSession
 from edgebert.target import read_target
+from edgebert.tasks.text_classification.train import TextClassificationTraining
+from edgebert.tasks.training_table import training_task
+
+TRAINING = training_task("text-classification")
 
 LENGTHS, LONGEST, TOLERANCE = (16, 32, 128), 128, 1e-5
 VARIANTS = {
@@ -64,29 +67,25 @@ class Joined(inference._Attention):
         return (weights @ self._heads(value)).transpose(1, 2).flatten(2)
 
 
-class EveryRow:
-    """The task's workstation half, its head reading the first of every row."""
+class EveryRow(TextClassificationTraining):
+    """The task, its head reading the first of every row."""
 
-    ROWS = "all"
-
-    @staticmethod
-    def head(model):
-        return half.head(model)
+    rows = "all"
 
 
 def write(variant: str, model, out: Path) -> None:
     """The FP32 graph of a variant."""
     if variant == "plain":
-        _export(PlainModel(model, half), ["logits"], model.config, LONGEST, out)
+        _export(PlainModel(model, TRAINING), ["logits"], model.config, LONGEST, out)
     elif variant == "attention":
-        _export(fast_module(model, half, 1, LONGEST), ["logits"], model.config, LONGEST, out)
+        _export(fast_module(model, TRAINING, 1, LONGEST), ["logits"], model.config, LONGEST, out)
     elif variant == "products":
         kept, inference._Attention = inference._Attention, Joined
-        export_fast(model, half, ["logits"], 1, LONGEST, out)
+        export_fast(model, TRAINING, ["logits"], 1, LONGEST, out)
         inference._Attention = kept
     else:
-        rows = EveryRow if variant == "first row" else half
-        export_fast(model, rows, ["logits"], 2 if variant == "segments" else 1, LONGEST, out)
+        task = EveryRow(TRAINING.settings) if variant == "first row" else TRAINING
+        export_fast(model, task, ["logits"], 2 if variant == "segments" else 1, LONGEST, out)
 
 
 def quantize(graph: Path, out: Path, profile: str) -> None:

@@ -18,12 +18,15 @@ import numpy as np
 import torch
 
 from edgebert.compress import checkpoint
-from edgebert.compress.data import EncodedRows, model_inputs, pad_batch
+from edgebert.compress.batch import model_inputs, pad_batch
+from edgebert.compress.data import EncodedRows
 from edgebert.compress.dropout import QuickDropout
-from edgebert.compress.tasks import text_classification as half
 from edgebert.compress.train import Training, has_bf16, train
 from edgebert.recipe import TrainSettings
 from edgebert.runtime.encode import Encoded
+from edgebert.tasks.training_table import training_task
+
+TRAINING = training_task("text-classification")
 
 BATCH, LENGTH, WARM_UP = 32, 16, 5
 
@@ -42,7 +45,7 @@ class Loss:
 
     def __call__(self, model, batch: dict[str, torch.Tensor]) -> torch.Tensor:
         self.calls.append(time.perf_counter())
-        return half.hard_loss(half.outputs(model(**model_inputs(batch))), batch)
+        return TRAINING.hard_loss(TRAINING.outputs(model(**model_inputs(batch))), batch)
 
     def steps(self) -> list[float]:
         """Seconds of every step but the first few and the last, which the evaluation follows."""

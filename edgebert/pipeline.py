@@ -179,7 +179,7 @@ class _Build:
         settings = self.recipe.finetune
         labels = self.data.label_names
         lack = checkpoint.lack_of_head(self.checkpoint, self.recipe.task, labels, self.data.labels.config)
-        enough = not lack and not getattr(self.data.half, "HEADLESS", False)
+        enough = not lack and self.data.training_task.has_own_weights
         if settings is None or settings.when == "never" or (settings.when == "needed" and enough):
             if lack:
                 raise SettingsError(

@@ -13,9 +13,9 @@ from edgebert.data.delimited import Delimiter, Quotes
 from edgebert.data.examples import Columns, columns_fault
 from edgebert.errors import SettingsError
 from edgebert.runtime.session import CPU
-from edgebert.runtime.tasks import device_half
 from edgebert.settings import fill, parse_toml, read_toml, within
 from edgebert.target import Target
+from edgebert.tasks.table import spec_of
 
 
 @dataclass(frozen=True)
@@ -281,20 +281,20 @@ def quantization(recipe: Recipe, target: Target) -> str:
 def _for_task(recipe: Recipe, source: str) -> Recipe:
     """Check task, metric and head settings against the task's own file; its first metric is the default."""
     try:
-        half = device_half(recipe.task)
+        spec = spec_of(recipe.task)
     except ValueError as error:
         raise SettingsError(f"{source}: 'task': {error}") from None
-    if recipe.metric and recipe.metric not in half.METRICS:
-        known = ", ".join(repr(name) for name in half.METRICS)
+    if recipe.metric and recipe.metric not in spec.metrics:
+        known = ", ".join(repr(name) for name in spec.metrics)
         raise SettingsError(f"{source}: 'metric' is {recipe.metric!r}; expected one of {known} for {recipe.task}")
-    settings = fill(half.Settings, recipe.head, source, "head.")
+    settings = fill(spec.settings, recipe.head, source, "head.")
     half_window = recipe.data.max_length // 2
     if "stride" in recipe.head and settings.stride > half_window:
         raise SettingsError(
             f"{source}: 'head.stride' is {settings.stride}; expected at most {half_window}, "
             "half of data.max_length: windows that share more would hardly move on"
         )
-    return dataclasses.replace(recipe, metric=recipe.metric or next(iter(half.METRICS)))
+    return dataclasses.replace(recipe, metric=recipe.metric or next(iter(spec.metrics)))
 
 
 def settings_dict(settings: Any) -> dict[str, Any]:  # noqa: ANN401

@@ -100,12 +100,12 @@ def classifier_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def classifier_graph(tmp_path_factory: pytest.TempPathFactory, classifier_checkpoint: Path) -> Path:
     """Its full-precision graph of three layers, rewritten, for up to 32 tokens; treat it as read-only."""
     from edgebert.compress import checkpoint
-    from edgebert.compress.tasks import text_classification as half
     from edgebert.exporters.onnx import export_fast
+    from edgebert.tasks.training_table import training_task
 
     model = checkpoint.load_model(classifier_checkpoint, "text-classification", ["a", "b"]).eval()
     graph = tmp_path_factory.mktemp("classifier-graph") / "model.onnx"
-    export_fast(model, half, ["logits"], 1, 32, graph)
+    export_fast(model, training_task("text-classification"), ["logits"], 1, 32, graph)
     return graph
 
 

@@ -11,8 +11,8 @@ from edgebert.data.examples import Columns
 from edgebert.errors import SettingsError
 from edgebert.measure.suite import read_suite
 from edgebert.recipe import VocabularySettings, quantization, read_recipe, settings_dict
-from edgebert.runtime.tasks import device_half, task_names
 from edgebert.target import PROFILES, profile_names, read_target
+from edgebert.tasks.table import spec_of, task_names
 
 ROOT = Path(__file__).parents[1]
 RECIPES = sorted((ROOT / "export").glob("*.toml"))
@@ -69,7 +69,7 @@ def test_smoothing_needs_the_rewritten_graph(minimal: Path) -> None:
 def test_the_metric_is_the_one_that_is_named_else_the_first_of_the_task(minimal: Path) -> None:
     assert read_recipe(minimal, ("metric=matthews",)).metric == "matthews"
     for task in task_names():
-        assert read_recipe(minimal, (f"task={task}",)).metric == next(iter(device_half(task).METRICS))
+        assert read_recipe(minimal, (f"task={task}",)).metric == next(iter(spec_of(task).metrics))
 
 
 def test_a_table_without_a_header_is_asked_for_by_column_numbers(minimal: Path) -> None:

@@ -13,9 +13,9 @@ import pytest
 from edgebert.errors import SettingsError
 from edgebert.measure.suite import Suite
 from edgebert.recipe import Recipe
-from edgebert.runtime.tasks import device_half, task_names
 from edgebert.settings import fill, read_toml, required_within, within
 from edgebert.target import Target
+from edgebert.tasks.table import spec_of, task_names
 
 
 @dataclass(frozen=True)
@@ -206,7 +206,7 @@ def numbers(settings: Any, prefix: str) -> Iterator[tuple[str, Any]]:
 
 
 def test_every_number_of_a_file_has_both_bounds() -> None:
-    halves = [device_half(task).Settings for task in task_names()]
-    found = [each for kind in (Suite, Recipe, Target, *halves) for each in numbers(kind, f"{kind.__name__}.")]
+    tasks = [spec_of(task).settings for task in task_names()]
+    found = [each for kind in (Suite, Recipe, Target, *tasks) for each in numbers(kind, f"{kind.__name__}.")]
     assert len(found) > 50
     assert [key for key, metadata in found if None in (metadata.get("low"), metadata.get("high"))] == []

@@ -4,11 +4,12 @@ import ast
 import subprocess
 import sys
 import tomllib
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pytest
 
-from edgebert.measure.targets.payload import LEFT_OUT
+from edgebert.measure.targets.payload import LEFT_OUT, TRAINING
 
 PACKAGE = Path(__file__).parent.parent / "edgebert"
 PROJECT = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text())
@@ -28,6 +29,11 @@ def required(*extras: str) -> set[str]:
     return {line.split(">")[0] for lines in wanted for line in lines}
 
 
+def is_under(name: str, patterns: list[str]) -> bool:
+    """Whether a module is one of a contract, or inside one; a star stands for one name."""
+    return any(fnmatchcase(name, pattern) or fnmatchcase(name, f"{pattern}.*") for pattern in patterns)
+
+
 def test_the_import_contracts_are_kept() -> None:
     pytest.importorskip("importlinter")
     command = [sys.executable, "-c", "from importlinter.cli import lint_imports; exit(lint_imports(no_cache=True))"]
@@ -39,22 +45,31 @@ def test_the_import_contracts_are_kept() -> None:
 def test_the_contracts_name_every_module() -> None:
     names = {path.stem for path in PACKAGE.iterdir() if path.suffix == ".py" or (path / "__init__.py").is_file()}
     ours = [name.removeprefix("edgebert.") for name in (*DEVICE, *FORBIDDEN) if name.startswith("edgebert.")]
-    assert sorted(ours) == sorted(names - {"__init__"})
+    assert sorted(name for name in ours if "." not in name) == sorted(names - {"__init__", "tasks"})
+    assert not [path for path in (PACKAGE / "tasks").rglob("*.py") if path.name != "__init__.py" and not side_of(path)]
+
+
+def side_of(path: Path) -> str:
+    """The pattern of a contract, for the device or for training, that a file of `tasks/` falls under."""
+    name = ".".join(("edgebert", *path.relative_to(PACKAGE).with_suffix("").parts))
+    return next((pattern for pattern in (*DEVICE, *FORBIDDEN) if fnmatchcase(name, pattern)), "")
 
 
 def test_the_device_half_needs_four_packages_at_most() -> None:
     graph = pytest.importorskip("grimp").build_graph("edgebert", include_external_packages=True, cache_dir=None)
-    ours = [name for name in graph.modules if name == "edgebert" or name.startswith(tuple(DEVICE))]
+    ours = [name for name in graph.modules if name == "edgebert" or is_under(name, DEVICE)]
     used = {found for name in ours for found in graph.find_modules_directly_imported_by(name)}
     outside = {name for name in used if not name.startswith("edgebert")} - set(sys.stdlib_module_names)
     assert outside == required("openvino") == set(CONTRACTS["standard-library"]["forbidden_modules"])
-    assert "edgebert.runtime.tasks.text_classification" in ours
+    assert "edgebert.tasks.text_classification.predict" in ours
 
 
 def test_what_is_sent_to_another_machine_is_the_device_half() -> None:
-    workstation = {name.removeprefix("edgebert.") for name in FORBIDDEN if name.startswith("edgebert.")}
+    left_out = [name.removeprefix("edgebert.") for name in FORBIDDEN if name.startswith("edgebert.")]
+    workstation = {name for name in left_out if "." not in name}
     assert {name.removesuffix(".py") for name in LEFT_OUT} == workstation | {"cli", "profiles"}
     assert all((PACKAGE / name).exists() for name in LEFT_OUT - {"profiles"})
+    assert {name.removesuffix(".py") for name in TRAINING} == {name.split(".")[-1] for name in left_out if "." in name}
 
 
 def modules_after(code: str) -> set[str]:
@@ -71,8 +86,7 @@ def test_import_alone_loads_no_numpy() -> None:
 
 def workstation(loaded: set[str]) -> set[str]:
     """What of a process's modules has no place on a device."""
-    ours = tuple(f"edgebert.{name}" for name in WORKSTATION)
-    return {name for name in loaded if name in HEAVY or name.startswith(ours)}
+    return {name for name in loaded if name in HEAVY or is_under(name, WORKSTATION)}
 
 
 def test_a_prediction_loads_nothing_of_the_workstation(built: Path) -> None:
@@ -82,9 +96,9 @@ def test_a_prediction_loads_nothing_of_the_workstation(built: Path) -> None:
 
 
 def test_the_device_half_of_every_task_loads_nothing_of_the_workstation() -> None:
-    loaded = modules_after("from edgebert.runtime import tasks; [tasks.device_half(at) for at in tasks.task_names()]")
+    loaded = modules_after("from edgebert.tasks import table; [table.device_task(at) for at in table.task_names()]")
     assert not workstation(loaded)
-    assert "edgebert.runtime.tasks.text_classification" in loaded
+    assert "edgebert.tasks.text_classification.predict" in loaded
 
 
 def test_the_command_line_predicts_without_the_workstation(built: Path) -> None:

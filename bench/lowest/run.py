@@ -38,9 +38,10 @@ TESTS = {
     "export": ("tests/exporters/quantize", "tests/exporters/test_attention.py",
                "tests/exporters/test_read_by_others.py"),
     "device": ("tests/runtime/test_encode.py", "tests/runtime/test_spans.py", "tests/runtime/test_words.py",
-               *(f"tests/runtime/tasks/test_{name}.py" for name in (
-                   "answer_metrics", "fill_mask", "intent_slots", "question_answering", "regression", "similarity",
+               *(f"tests/tasks/{name}/test_predict.py" for name in (
+                   "fill_mask", "intent_slots", "question_answering", "regression", "similarity",
                    "token_classification")),
+               "tests/tasks/question_answering/test_spec.py",
                *(f"tests/data/test_{name}.py" for name in (
                    "conll", "delimiters", "empty", "examples", "slots", "squad", "tags")),
                *(f"tests/metrics/test_{name}.py" for name in ("by_label", "entities", "scores")),

@@ -28,7 +28,7 @@ from edgebert.measure.scenarios.single_stream import fill_latency, fill_start
 from edgebert.measure.statistics import Samples, median_ratio
 from edgebert.measure.verdict import verdict
 from edgebert.runtime.quality import measure_quality, metric_of
-from edgebert.runtime.tasks import device_half
+from edgebert.tasks.table import device_task
 
 Answer = dict[str, Any]
 NATURAL = "natural"
@@ -118,7 +118,7 @@ class Bench:
         sys.stderr.write(f"peers: {name} is left out: {reason}\n")
 
     def _scored(self, answers: Answers) -> Answer:
-        task = device_half(self.suite.task).TASK(self.manifest, None)
+        task = device_task(self.suite.task)(self.manifest, None)
         expected = [task.expected(example) for example in self.workload.examples]
         name = self.manifest["data"]["metric"]
         found = predictions(self.suite.task, answers)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from edgebert import cli
-from edgebert.runtime.tasks import device_half, task_names
+from edgebert.tasks.table import spec_of, task_names
 
 
 def command_line() -> str:
@@ -72,7 +72,7 @@ def heads(recipes: Path) -> str:
     parts = ["## `[head]`, by task\n\n"]
     for task in task_names():
         said = comments(recipes, f"{task}.toml")
-        table = tables(device_half(task).Settings, "head.", said)[0].split("\n\n", 1)[1]
+        table = tables(spec_of(task).settings, "head.", said)[0].split("\n\n", 1)[1]
         parts.append(f"### {task}\n\n{table}")
     return "".join(parts)
 

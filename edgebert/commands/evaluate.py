@@ -17,7 +17,7 @@ from edgebert.metrics.by_label import Breakdown, ByLabel
 from edgebert.runtime.model import Model
 from edgebert.runtime.quality import Answers, Quality, about, answer, score_all, shown
 from edgebert.runtime.rows import read_rows
-from edgebert.runtime.tasks import device_half, task_names
+from edgebert.tasks.table import spec_of, task_names
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -59,7 +59,7 @@ def _breakdowns(bundle: Path) -> tuple[ByLabel, ...]:
         InputError: The task has no labels.
     """
     task = read_manifest(bundle)["task"]
-    kinds: tuple[ByLabel, ...] = getattr(device_half(task), "BY_LABEL", ()) if task in task_names() else ()
+    kinds = spec_of(task).by_label if task in task_names() else ()
     if not kinds and task in task_names():
         raise InputError(f"--by-label: the task {task} of {bundle} has no labels; leave --by-label out")
     return kinds

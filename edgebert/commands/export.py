@@ -12,7 +12,7 @@ from edgebert.compress import distributed
 from edgebert.cpu import shown_cpu
 from edgebert.exporting import Exported, Order, export_bundle
 from edgebert.runtime.quality import about, shown
-from edgebert.runtime.tasks import device_half
+from edgebert.tasks.table import spec_of
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -68,16 +68,8 @@ def _report(exported: Exported) -> None:
 
 def question_for(manifest: dict[str, Any]) -> str:
     """What a bundle of this task may be asked, as the command line takes it."""
-    from edgebert.compress.tasks import workstation_half
-
-    if manifest["task"] == "fill-mask":
-        return '"a text with a [MASK] in it"'
-    keys = getattr(device_half(manifest["task"]), "KEYS", None)
-    if keys:
-        return f'"a {keys[0]}" --{keys[1]} "the text to answer it from"'
-    half = workstation_half(manifest["task"], manifest["head"]["settings"])
-    alone = getattr(half, "GRAPH_SEGMENTS", manifest["segments"]) == 1
-    return '"your text"' if alone else '"one text" --text-pair "another"'
+    usual = '"your text"' if manifest["segments"] == 1 else '"one text" --text-pair "another"'
+    return spec_of(manifest["task"]).question or usual
 
 
 def _figures(metrics: dict[str, object], labelled: bool) -> str:

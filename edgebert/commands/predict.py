@@ -18,9 +18,10 @@ from edgebert.errors import DataError, InputError
 from edgebert.escape import escaped
 from edgebert.runtime.encode import MAX_CHARACTERS
 from edgebert.runtime.model import Model, Text
+from edgebert.runtime.prediction import Prediction
 from edgebert.runtime.rows import check_named, unlabelled
-from edgebert.runtime.tasks import device_half
 from edgebert.streams import flush
+from edgebert.tasks.table import spec_of
 
 TAB = "\t"
 MAX_LINE = 4 * MAX_CHARACTERS  # bytes of UTF-8
@@ -56,10 +57,10 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _write_line(text: Text, answer: Any) -> None:  # noqa: ANN401
+def _write_line(text: Text, answer: Prediction) -> None:
     """Write an answer and its text, shortened to 200 characters, as one line."""
     shown = " ".join((text if isinstance(text, str) else " | ".join(text)).split())
-    cut = "\t(cut short)" if getattr(answer, "truncated", False) else ""
+    cut = "\t(cut short)" if answer.is_cut else ""
     write(f"{escaped(str(answer), TAB)}\t{shown if len(shown) <= 200 else shown[:200] + '…'}{cut}")
 
 
@@ -123,7 +124,7 @@ def _to_lines(model: Model, second: str | None) -> Iterator[tuple[Text, Any]]:
 def _rows(path: Path, manifest: dict[str, Any], named: Named) -> list[Example]:
     """Texts under the names that are given, those of the data that the bundle was made from, or the usual ones."""
     check_named(path, manifest, named, texts_only=True)
-    first, pair = getattr(device_half(manifest["task"]), "KEYS", ("text", "text_pair"))
+    first, pair = spec_of(manifest["task"]).input_keys or ("text", "text_pair")
     if manifest["segments"] == 1 and not named.text and _has_pairs(path, Columns(first, pair, "", skip_empty=True)):
         raise InputError(f"{path}: has pairs ('{pair}'), but this bundle takes single texts; leave it out")
     by = unlabelled(manifest, named)

@@ -22,10 +22,10 @@ from edgebert.compress.model_folder import check_described
 from edgebert.compress.report import StageReport
 from edgebert.compress.source import first_line
 from edgebert.compress.source import resolve as resolve
-from edgebert.compress.tasks import workstation_half
 from edgebert.compress.tokenizer_file import load_tokenizer as load_tokenizer
 from edgebert.compress.weight_files import check_weights, load_weights, weight_shapes
 from edgebert.errors import CheckpointError
+from edgebert.tasks.training_table import training_task
 
 transformers.utils.logging.set_verbosity_error()
 transformers.utils.logging.disable_progress_bar()
@@ -153,7 +153,7 @@ def load_model(
 
 def new_model(config: Any, task: str) -> Any:  # noqa: ANN401
     """Task model of the shapes that its config tells, with weights that are to be replaced."""
-    return _drawn(config, workstation_half(task).model_class(config))
+    return _drawn(config, training_task(task).model_class(config))
 
 
 def save_model(model: Any, tokenizer: Any, folder: Path) -> None:  # noqa: ANN401
@@ -210,7 +210,7 @@ def _for_task(folder: Path, task: str, labels: list[str], entries: Mapping[str, 
     config.label2id = {label: index for index, label in enumerate(labels)}
     for name, value in entries.items():
         setattr(config, name, value)
-    return config, workstation_half(task).model_class(config)
+    return config, training_task(task).model_class(config)
 
 
 def _drawn(config: Any, model_class: Any) -> Any:  # noqa: ANN401

@@ -3,50 +3,32 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
 from torch.utils.data import Dataset
 
 from edgebert.compress import distributed
-from edgebert.compress.tasks import workstation_half
+from edgebert.compress.labels import HEAD_REMEDY, Labels
 from edgebert.data.empty import Rows, note_of_skipped, without_empty
 from edgebert.data.examples import Columns, Example, read_examples
 from edgebert.data.fingerprint import fingerprint
 from edgebert.data.unknown import Unknown, check_labels, note_of, unknown_labels
-from edgebert.errors import DataError, SettingsError, TextError
+from edgebert.errors import DataError, SettingsError
 from edgebert.recipe import DataSettings, Recipe, settings_dict
 from edgebert.runtime.encode import Encoded, TextEncoder
-from edgebert.runtime.model import Task
-from edgebert.runtime.tasks import device_half
 from edgebert.settings import fill
+from edgebert.tasks.device import Task
+from edgebert.tasks.table import device_task, spec_of
+from edgebert.tasks.training import AnyTrainingTask
+from edgebert.tasks.training_table import training_task
 
 LOG = logging.getLogger(__name__)
 
-INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 TRAIN_REMEDY = "name them in [data.label_names], or mend the file"
 SPLITS = ("train", "validation", "test")
-HEAD_REMEDY = "map them in [data.label_names], or set finetune.when to always"
-# Windows with their targets and the id of padding, to a batch.
-Collate = Callable[[Sequence[dict[str, Any]], int], dict[str, torch.Tensor]]
-
-
-@dataclass(frozen=True)
-class Labels:
-    """Label values as they stand in the files, the names shown for them, and what else the device must know.
-
-    Both lists are in the order of the head's outputs; `extra` goes into the manifest's `head`, `config` into the
-    model's config, for what a head is made from beside the labels.
-    """
-
-    values: list[str]
-    names: list[str]
-    extra: dict[str, Any] = field(default_factory=dict)
-    config: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -74,9 +56,9 @@ class TaskData:
         return self.labels.names
 
     @property
-    def half(self) -> Any:  # noqa: ANN401
-        """The workstation half of the task, for these settings."""
-        return workstation_half(self.task, self.settings)
+    def training_task(self) -> AnyTrainingTask:
+        """The training side of the task, for these settings."""
+        return training_task(self.task, self.settings)
 
     @property
     def segments(self) -> int:
@@ -85,7 +67,7 @@ class TaskData:
         return 2 if examples[0].text_pair is not None else 1
 
     def facts(self, tuned: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """What the device half of the task needs of a manifest; `tuned` is what was chosen on validation."""
+        """What the task on the device needs of a manifest; `tuned` is what was chosen on validation."""
         return {
             "task": self.task,
             "labels": self.labels.names,
@@ -95,9 +77,8 @@ class TaskData:
         }
 
     def device_task(self, encoder: TextEncoder) -> Task:
-        """The device half of the task, for these labels."""
-        task: Task = device_half(self.task).TASK(self.facts(), encoder)
-        return task
+        """The task as the device has it, for these labels."""
+        return device_task(self.task)(self.facts(), encoder)
 
 
 def read_task_data(
@@ -115,11 +96,11 @@ def read_task_data(
     Raises:
         DataError: A file cannot be used, or the training file holds a label that the head does not have.
     """
-    data, device = recipe.data, device_half(recipe.task)
-    settings = fill(device.Settings, recipe.head, recipe.name, "head.")
+    data, spec = recipe.data, spec_of(recipe.task)
+    settings = fill(spec.settings, recipe.head, recipe.name, "head.")
     columns = data.columns()
     splits = {
-        name: _kept(folder / file, device.read(folder / file, columns, settings)) if file else Rows([])
+        name: _kept(folder / file, spec.read(folder / file, columns, settings)) if file else Rows([])
         for name in SPLITS
         for file in (getattr(data, name),)
     }
@@ -127,7 +108,7 @@ def read_task_data(
     unlabelled = [row for name in data.unlabelled for row in _texts(folder / name, text_only)]
     named = recipe.vocabulary.corpus if recipe.vocabulary else ()
     limit = data.limit or None
-    labels = workstation_half(recipe.task).read_labels(data, splits, folder, head, settings)
+    labels = training_task(recipe.task, recipe.head).read_labels(data, splits, folder, head)
     _check_distinct(labels.names)
     _check_metric(recipe, labels)
     read = TaskData(
@@ -183,10 +164,10 @@ def _unknown(data: TaskData, splits: Mapping[str, Rows], remedy: str, strict: bo
     """
     if not (data.train or data.validation or data.unlabelled):
         return {}
-    task = device_half(data.task).TASK(data.facts(), None)
+    task = device_task(data.task)(data.facts(), None)
     found = {name: unknown_labels(task, rows) for name, rows in splits.items()}
     check_labels(found.pop("train"), task, remedy)
-    for row in (row for rows in splits.values() for row in rows if row.label is None and hasattr(task, "known")):
+    for row in (row for rows in splits.values() for row in rows if row.label is None and task.known is not None):
         task.expected(row)
     for unknown in found.values() if strict else ():
         check_labels(unknown, task)
@@ -210,7 +191,7 @@ def _check_distinct(names: Sequence[str]) -> None:
 
 def _check_metric(recipe: Recipe, labels: Labels) -> None:
     """Refuse a metric of two labels where a model has more, before anything is trained."""
-    asked = device_half(recipe.task).METRICS[recipe.metric].labels if recipe.metric else None
+    asked = spec_of(recipe.task).metrics[recipe.metric].labels if recipe.metric else None
     if asked not in (None, len(labels.values)):
         raise SettingsError(
             f"metric is '{recipe.metric}', which is for {asked} labels, and the model has {len(labels.values)}: "
@@ -242,64 +223,17 @@ def encode_rows(examples: Sequence[Example], data: TaskData, encoder: TextEncode
     Raises:
         DataError: A text holds no token.
     """
-    task, half = data.device_task(encoder), data.half
-    own_windows = getattr(half, "training_windows", None)
+    task, training = data.device_task(encoder), data.training_task
     rows: list[Encoded] = []
     targets: list[dict[str, Any]] = []
     for example in examples:
         with example.told():
-            windows = own_windows(task, example) if own_windows else task.encode(task.given(example))
+            windows = training.own_windows(task, example)
+            if windows is None:
+                windows = task.encode(task.given(example))
         rows += windows
-        targets += half.targets(task, example, windows)
+        targets += training.targets(task, example, windows)
     return EncodedRows(rows, targets)
-
-
-def pad_batch(items: Sequence[dict[str, Any]], pad_id: int = 0) -> dict[str, torch.Tensor]:
-    """Pad a batch to its longest text.
-
-    Returns:
-        `input_ids`, `attention_mask`, `token_type_ids`: *Shape* (batch, longest), int64; every target: a list with one
-        number a token is padded with -100, numbers and arrays are stacked.
-
-    Raises:
-        TextError: A text has no token: its row would be all padding.
-    """
-    for row, item in enumerate(items, 1):
-        if not len(item["input_ids"]):
-            raise TextError(f"text {row} of a batch of {len(items)} has no token; give at least one word")
-    longest = max(len(item["input_ids"]) for item in items)
-    shape = (len(items), longest)
-    ids = torch.full(shape, pad_id, dtype=torch.long)
-    mask, types = torch.zeros(shape, dtype=torch.long), torch.zeros(shape, dtype=torch.long)
-    for row, item in enumerate(items):
-        length = len(item["input_ids"])
-        ids[row, :length] = torch.tensor(item["input_ids"])
-        types[row, :length] = torch.tensor(item["token_type_ids"])
-        mask[row, :length] = 1
-    batch = {"input_ids": ids, "attention_mask": mask, "token_type_ids": types}
-    return batch | {name: _stacked([item[name] for item in items], longest) for name in items[0] if name not in batch}
-
-
-def collator(half: Any) -> Collate:  # noqa: ANN401
-    """How a task makes a batch of windows and their targets: in its own way, or by `pad_batch`."""
-    collate: Collate = getattr(half, "collate", pad_batch)
-    return collate
-
-
-def model_inputs(batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """What of a batch goes into the model; the rest are targets."""
-    return {name: batch[name] for name in INPUTS}
-
-
-def seen_labels(rows: Sequence[Example]) -> list[str]:
-    """Labels of the rows, sorted, each once."""
-    return sorted({row.label for row in rows if row.label is not None})
-
-
-def _stacked(values: list[Any], longest: int) -> torch.Tensor:
-    if isinstance(values[0], list):
-        return torch.tensor([value + [-100] * (longest - len(value)) for value in values])
-    return torch.from_numpy(np.stack(values)) if isinstance(values[0], np.ndarray) else torch.tensor(values)
 
 
 def _fingerprints(

@@ -10,13 +10,15 @@ import torch
 from torch import Tensor, nn
 
 from edgebert.compress import arch, checkpoint, losses
-from edgebert.compress.data import TaskData, collator, encode_rows, model_inputs
+from edgebert.compress.batch import model_inputs
+from edgebert.compress.data import TaskData, encode_rows
 from edgebert.compress.report import StageReport
 from edgebert.compress.run import Run
 from edgebert.compress.student import make_student
 from edgebert.compress.train import Training, train, uses_bf16
 from edgebert.compress.validation import Validation
 from edgebert.recipe import DistillLoss, DistillSettings, TrainSettings, settings_dict
+from edgebert.tasks.training import AnyTrainingTask
 
 VERSION = 3
 PROJECTION = "edgebert_hidden_projection"
@@ -58,7 +60,7 @@ def train_student(
     tokenizer = run.loaded.tokenizer(teacher)
     encoder = run.encoder(tokenizer, out)
     teacher_model = run.loaded.model(teacher, run.task, data.label_names)
-    objective = Objective(teacher_model, student, layers, weights, data.half, uses_bf16(settings))
+    objective = Objective(teacher_model, student, layers, weights, data.training_task, uses_bf16(settings))
     training = Training(
         title=stage,
         train=encode_rows([*data.train, *data.unlabelled], data, encoder),
@@ -68,7 +70,7 @@ def train_student(
         seed=run.seed,
         folder=out / "checkpoints",
         pad_id=tokenizer.pad_token_id,
-        collate=collator(objective.half),
+        collate=objective.task.collate,
     )
     metrics = train(student, training, objective)
     objective.detach(student)
@@ -85,14 +87,14 @@ class Objective:
         student: Any,  # noqa: ANN401
         layers: Sequence[int],
         weights: DistillLoss,
-        half: Any,  # noqa: ANN401
+        task: AnyTrainingTask,
         bf16: bool = False,
     ) -> None:
         """Freeze the teacher, and give the student a projection where its width differs.
 
-        `half` is the workstation half of the task; `bf16`: whether the teacher answers in bfloat16.
+        `task` is the training side of the task; `bf16`: whether the teacher answers in bfloat16.
         """
-        self.half, self.bf16 = half, bf16
+        self.task, self.bf16 = task, bf16
         self.teacher = teacher.eval().requires_grad_(False)
         self.layers = list(layers)
         self.weights = weights
@@ -128,12 +130,12 @@ class Objective:
             delattr(student, PROJECTION)
 
     def _output_losses(self, student: Any, teacher: Any, batch: dict[str, Tensor]) -> Tensor:  # noqa: ANN401
-        ours, theirs = self.half.outputs(student), self.half.outputs(teacher)
+        ours, theirs = self.task.outputs(student), self.task.outputs(teacher)
         loss: Tensor = ours[0].new_zeros(())
         if self.weights.soft:
-            loss = loss + self.weights.soft * self.half.soft_loss(ours, theirs, batch, self.weights.temperature)
+            loss = loss + self.weights.soft * self.task.soft_loss(ours, theirs, batch, self.weights.temperature)
         if self.weights.hard:
-            loss = loss + self.weights.hard * self.half.hard_loss(ours, batch)
+            loss = loss + self.weights.hard * self.task.hard_loss(ours, batch)
         return loss
 
     def _hidden_loss(self, student: Any, ours: Any, theirs: Any, inputs: dict[str, Tensor]) -> Tensor:  # noqa: ANN401

@@ -8,7 +8,8 @@ from typing import Any
 from torch import Tensor
 
 from edgebert.compress import checkpoint
-from edgebert.compress.data import TaskData, collator, encode_rows, model_inputs
+from edgebert.compress.batch import model_inputs
+from edgebert.compress.data import TaskData, encode_rows
 from edgebert.compress.report import StageReport
 from edgebert.compress.run import Run
 from edgebert.compress.train import Training, train
@@ -33,7 +34,7 @@ def finetune(source: Path, data: TaskData, settings: FinetuneSettings, run: Run,
     """
     tokenizer = run.loaded.tokenizer(source)
     model = checkpoint.load_model(source, run.task, data.label_names, run.seed, data.labels.config)
-    encoder, half = run.encoder(tokenizer, out), data.half
+    encoder, task = run.encoder(tokenizer, out), data.training_task
     training = Training(
         title="fine-tune",
         train=encode_rows(data.train, data, encoder),
@@ -43,12 +44,11 @@ def finetune(source: Path, data: TaskData, settings: FinetuneSettings, run: Run,
         seed=run.seed,
         folder=out / "checkpoints",
         pad_id=tokenizer.pad_token_id,
-        collate=collator(half),
+        collate=task.collate,
     )
 
     def loss(model: Any, batch: dict[str, Tensor]) -> Tensor:  # noqa: ANN401
-        value: Tensor = half.hard_loss(half.outputs(model(**model_inputs(batch))), batch)
-        return value
+        return task.hard_loss(task.outputs(model(**model_inputs(batch))), batch)
 
     metrics = train(model, training, loss)
     checkpoint.save_model(model, tokenizer, out)

@@ -8,10 +8,10 @@ from typing import Any
 from edgebert.compress import arch, checkpoint
 from edgebert.compress.prune import check_prunable
 from edgebert.compress.student import check_layers, check_width
-from edgebert.compress.tasks import workstation_half
 from edgebert.compress.vocabulary import check_vocabulary
 from edgebert.errors import SettingsError
 from edgebert.recipe import Recipe
+from edgebert.tasks.training_table import training_task
 
 
 def check_fit(
@@ -42,10 +42,9 @@ def check_fit(
     if recipe.distill:
         check_layers(config.num_hidden_layers, recipe.distill.layers)
         check_width(config, recipe.distill.hidden_size)
-    half = workstation_half(recipe.task, recipe.head)
-    if hasattr(half, "check_width"):
-        hidden = (recipe.distill and recipe.distill.hidden_size) or config.hidden_size
-        half.check_width(vector_width or half.pooled_width(hidden))
+    task = training_task(recipe.task, recipe.head)
+    hidden = (recipe.distill and recipe.distill.hidden_size) or config.hidden_size
+    task.check_width(vector_width or task.pooled_width(hidden))
     if recipe.prune:
         check_prunable(config)
     if recipe.vocabulary:

@@ -9,9 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from edgebert.compress.data import EncodedRows, collator, model_inputs
+from edgebert.compress.batch import model_inputs
+from edgebert.compress.data import EncodedRows
 from edgebert.compress.masks import masked, ones
 from edgebert.compress.progress import progress
+from edgebert.tasks.training import AnyTrainingTask
 
 
 @dataclass(frozen=True)
@@ -28,19 +30,17 @@ def measure_importance(
     method: Literal["first-order", "fisher"],
     samples: int,
     seed: int,
-    half: Any,  # noqa: ANN401
+    task: AnyTrainingTask,
     pad_id: int = 0,
     batch_size: int = 32,
 ) -> Importance:
     """Score every head and neuron on a seeded sample of training rows.
 
     `first-order`: mean |gradient of the mask|, Michel et al. 2019 (arXiv:1905.10650). `fisher`: mean squared
-    gradient of the mask, Kwon et al. 2022 (arXiv:2204.09656). Gradients are taken text by text, of the loss of `half`,
-    the workstation half of the task.
+    gradient of the mask, Kwon et al. 2022 (arXiv:2204.09656). Gradients are taken text by text, of the task's own loss.
     """
     model.eval()
     chosen = np.random.default_rng(seed).permutation(len(rows))[:samples]
-    collate = collator(half)
     power = 1 if method == "first-order" else 2
     totals = ones(model)
     heads, ffn = (
@@ -49,12 +49,12 @@ def measure_importance(
     )
     starts = range(0, len(chosen), batch_size)
     for start in progress(starts, desc="importance", unit="batch"):
-        batch = collate([rows[int(at)] for at in chosen[start : start + batch_size]], pad_id)
+        batch = task.collate([rows[int(at)] for at in chosen[start : start + batch_size]], pad_id)
         count = len(batch["input_ids"])
         masks = ones(model, rows=count, requires_grad=True)
         with masked(model, masks):
-            outputs = half.outputs(model(**model_inputs(batch)))
-        torch.autograd.backward(half.hard_loss(outputs, batch) * count)
+            outputs = task.outputs(model(**model_inputs(batch)))
+        torch.autograd.backward(task.hard_loss(outputs, batch) * count)
         for total, mask in zip([*heads, *ffn], [*masks.heads, *masks.ffn], strict=True):
             gradient = mask.grad
             if gradient is not None:

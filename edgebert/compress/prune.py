@@ -43,7 +43,9 @@ def prune(source: Path, data: TaskData, settings: PruneSettings, run: Run, out: 
     check_prunable(model.config)
     rows = encode_rows(data.train, data, run.encoder(tokenizer, out))
     pad_id = tokenizer.pad_token_id
-    scores = measure_importance(model, rows, settings.importance, settings.samples, run.seed, data.half, pad_id)
+    scores = measure_importance(
+        model, rows, settings.importance, settings.samples, run.seed, data.training_task, pad_id
+    )
     masks = choose(scores, settings.head_sparsity, settings.ffn_sparsity, settings.ffn_multiple)
     cut(model, masks)
     checkpoint.save_model(model, tokenizer, out)

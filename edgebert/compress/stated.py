@@ -15,9 +15,9 @@ from edgebert.compress.head_tags import scheme_of, written_plainly
 from edgebert.compress.json_file import read_object
 from edgebert.compress.sentence_folder import SentenceFolder, differences, with_sentence_settings
 from edgebert.compress.sentence_modules import check_steps
-from edgebert.compress.tasks import workstation_half
 from edgebert.errors import SettingsError
 from edgebert.recipe import Recipe
+from edgebert.tasks.training_table import training_task
 
 LOG = logging.getLogger(__name__)
 
@@ -47,8 +47,8 @@ def vector_width(folder: Path, recipe: Recipe, found: SentenceFolder) -> int:
             f"distill.hidden_size is {narrower}: the checkpoint's modules behind the pooling ({found.steps[0]}) read "
             f"vectors of its own width, {config.hidden_size}; leave it out and keep fewer layers"
         )
-    half = workstation_half(recipe.task, recipe.head)
-    return check_steps(found.steps, found.places, half.pooled_width(int(config.hidden_size)))
+    pooled = training_task(recipe.task, recipe.head).pooled_width(int(config.hidden_size))
+    return check_steps(found.steps, found.places, pooled)
 
 
 def with_scheme(recipe: Recipe, head: list[str], folder: Path) -> Recipe:

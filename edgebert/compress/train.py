@@ -19,7 +19,8 @@ from transformers import Trainer, TrainerCallback, TrainerState, TrainingArgumen
 from transformers.trainer_callback import PrinterCallback
 
 from edgebert.compress import distributed, resume
-from edgebert.compress.data import Collate, EncodedRows, pad_batch
+from edgebert.compress.batch import Collate, pad_batch
+from edgebert.compress.data import EncodedRows
 from edgebert.compress.dropout import QuickDropout
 from edgebert.compress.progress import progress
 from edgebert.recipe import TrainSettings

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
 import numpy as np
 import torch
 
-from edgebert.compress.data import TaskData, model_inputs, pad_batch
+from edgebert.compress.batch import model_inputs, pad_batch
+from edgebert.compress.data import TaskData
 from edgebert.data.examples import Example
 from edgebert.data.unknown import gold
 from edgebert.runtime.encode import Encoded, TextEncoder
 from edgebert.runtime.model import split_batch
 from edgebert.runtime.session import Outputs
+from edgebert.tasks.training import AnyTrainingTask
 
 
 class Validation:
@@ -25,7 +27,7 @@ class Validation:
     ) -> None:
         """Encode the rows as the device does."""
         self.metric, self.pad_id = metric, pad_id
-        self._task, self._half = data.device_task(encoder), data.half
+        self._task, self._training = data.device_task(encoder), data.training_task
         self._given = [self._task.given(example) for example in examples]
         self._windows = []
         for example, given in zip(examples, self._given, strict=True):
@@ -35,13 +37,12 @@ class Validation:
 
     def __call__(self, model: Any) -> float:  # noqa: ANN401
         """Metric of the model as it stands; training mode is put back."""
-        figure: float = self._half.score(self.metric, self._expected, self._predicted(model))
-        return figure
+        return self._training.score(self.metric, self._expected, self._predicted(model))
 
     def _predicted(self, model: Any) -> list[Any]:  # noqa: ANN401
         flat = [window for windows in self._windows for window in windows]
         training = model.training
-        outputs = torch_outputs(model.eval(), flat, self._half, self._task.OUTPUTS, self.pad_id)
+        outputs = torch_outputs(model.eval(), flat, self._training, self._task.spec.outputs, self.pad_id)
         predictions = [
             self._task.decode(given, windows, list(islice(outputs, len(windows))))
             for given, windows in zip(self._given, self._windows, strict=True)
@@ -53,8 +54,8 @@ class Validation:
 def torch_outputs(
     model: Any,  # noqa: ANN401
     windows: Sequence[Encoded],
-    half: Any,  # noqa: ANN401
-    kinds: Any,  # noqa: ANN401
+    task: AnyTrainingTask,
+    kinds: Mapping[str, bool],
     pad_id: int = 0,
     batch_size: int = 64,
 ) -> Iterator[Outputs]:
@@ -64,7 +65,7 @@ def torch_outputs(
         items = [{"input_ids": window.ids, "token_type_ids": window.type_ids} for window in batch]
         inputs = {name: value.to(device) for name, value in model_inputs(pad_batch(items, pad_id)).items()}
         with torch.no_grad():
-            outputs = half.outputs(model(**inputs))
+            outputs = task.outputs(model(**inputs))
         arrays: tuple[Any, ...] = tuple(np.asarray(output.float().cpu()) for output in outputs)
         yield from split_batch(arrays, batch, kinds)
 

@@ -18,12 +18,12 @@ from edgebert.compress.distill import train_student
 from edgebert.compress.progress import progress
 from edgebert.compress.report import StageReport
 from edgebert.compress.run import Run
-from edgebert.compress.tasks import workstation_half
 from edgebert.data.examples import Example
 from edgebert.errors import CheckpointError, SettingsError
 from edgebert.recipe import Recipe, VocabularySettings, settings_dict
 from edgebert.runtime.encode import TextEncoder
-from edgebert.runtime.model import Task
+from edgebert.tasks.device import Task
+from edgebert.tasks.training_table import training_task
 
 VERSION = 3
 # Longer than any text: words beyond what the model reads are counted too, so that a cut text ends as it did.
@@ -112,7 +112,7 @@ def check_vocabulary(folder: Path, recipe: Recipe, tokenizer: Any) -> None:  # n
     width = recipe.distill.hidden_size if recipe.distill else 0
     if width and rank >= width:
         raise SettingsError(f"vocabulary.rank is {rank}, but the student is {width} wide; give a lower rank")
-    if getattr(workstation_half(recipe.task), "OUTPUTS_VOCABULARY", False):
+    if training_task(recipe.task).outputs_vocabulary:
         raise SettingsError(
             f"vocabulary.rank is {rank}: the outputs of {recipe.task} are read from the whole table, "
             "which would stay beside the narrow one; leave rank out"
@@ -235,12 +235,11 @@ def _put_tokenizer(document: pieces.Document, folder: Path) -> Any:  # noqa: ANN
 def _counts(data: TaskData, settings: VocabularySettings, encoder: TextEncoder) -> tuple[Counter[int], set[int]]:
     """How often every piece stands in the corpus, and the pieces of the words that are named in the recipe."""
     reader, counts = Reader.of(encoder, data), Counter[int]()
-    own_windows = getattr(data.half, "training_windows", None)
+    training = data.training_task
     for example in progress([*data.train, *data.unlabelled], desc="count pieces", unit="text"):
         found = _tally(reader.ids(example))
-        if own_windows:
-            # What the device hides of a text, training sees.
-            found |= _tally([window.ids for window in own_windows(reader.task, example)])
+        # What the device hides of a text, training sees.
+        found |= _tally([window.ids for window in training.own_windows(reader.task, example) or ()])
         counts.update(found)
     for example in progress(data.corpus, desc="count pieces", unit="text"):
         counts.update(_tally(reader.ids(example)) | _running(encoder, example.text))

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from edgebert.data.examples import Example, listed
 from edgebert.errors import DataError
@@ -19,6 +19,23 @@ SHOWN = 5
 KEPT = 20
 # Metrics and confusions take room for each; a column of numbers or of texts in the place of the labels has far more.
 MAX_UNKNOWN = 1_000
+
+
+class Labelled(Protocol):
+    """What a task says of the labels of data files (`edgebert.tasks.device.DeviceTask`)."""
+
+    @property
+    def known(self) -> list[str] | None:
+        """Labels that a data file may have; None for a task without labels."""
+        ...
+
+    def unknown(self, example: Example) -> list[str]:
+        """Labels of a row that the model does not have."""
+        ...
+
+    def expected(self, example: Example, unknown: Sequence[str] = ()) -> Any:  # noqa: ANN401
+        """What is right about a row, in the form that the metrics compare."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -54,16 +71,13 @@ def sentence(unknown: Mapping[str, Any], n: int) -> str:
     )
 
 
-def unknown_labels(task: Any, examples: Sequence[Example]) -> Unknown:  # noqa: ANN401
-    """Labels of rows that the device half of a task does not have; none for a task without labels.
+def unknown_labels(task: Labelled, examples: Sequence[Example]) -> Unknown:
+    """Labels of rows that a task does not have; none for a task without labels.
 
     Raises:
         DataError: So many that the column can hardly be that of the labels.
     """
-    found = getattr(task, "unknown", None)
-    if found is None:
-        return Unknown(n=len(examples))
-    several = [set(found(example)) for example in examples]
+    several = [set(task.unknown(example)) for example in examples]
     counts = Counter(sorted(label for labels in several for label in labels))
     first = next((example.place for example, labels in zip(examples, several, strict=True) if labels), "")
     if len(counts) > MAX_UNKNOWN:
@@ -74,27 +88,25 @@ def unknown_labels(task: Any, examples: Sequence[Example]) -> Unknown:  # noqa: 
     return Unknown(dict(counts.most_common()), sum(map(bool, several)), len(examples), first)
 
 
-def gold(task: Any, examples: Sequence[Example]) -> tuple[list[Any], Unknown]:  # noqa: ANN401
+def gold(task: Labelled, examples: Sequence[Example]) -> tuple[list[Any], Unknown]:
     """What is right about every row, in the form that the metrics compare, and the labels that the task does not have.
 
     Raises:
         DataError: A row without a label.
     """
     unknown = unknown_labels(task, examples)
-    if not unknown.labels:
-        return [task.expected(example) for example in examples], unknown
     counted = tuple(unknown.labels)
     return [task.expected(example, counted) for example in examples], unknown
 
 
-def check_labels(unknown: Unknown, task: Any, remedy: str = REMEDY) -> None:  # noqa: ANN401
-    """Refuse a file with labels that the device half of a task does not have.
+def check_labels(unknown: Unknown, task: Labelled, remedy: str = REMEDY) -> None:
+    """Refuse a file with labels that a task does not have.
 
     Raises:
         DataError: Names file, the first line, labels and counts, and the labels that there are.
     """
     if unknown.rows:
-        raise DataError(f"{unknown.first}: {unknown} (it has {listed(task.known)}); {remedy}")
+        raise DataError(f"{unknown.first}: {unknown} (it has {listed(task.known or [])}); {remedy}")
 
 
 def note_of(unknown: Unknown, path: Path) -> str:

@@ -134,7 +134,7 @@ def _manifest(parts: BundleParts, folder: Path, reports: Sequence[StageReport]) 
         "task": recipe.task,
         "labels": parts.data.label_names,
         "inputs": last.arguments["inputs"],
-        "outputs": list(parts.job.task().OUTPUTS),
+        "outputs": list(parts.job.task().spec.outputs),
         "segments": parts.data.segments,
         "max_length": recipe.data.max_length,
         "pad_id": parts.job.pad_id,

@@ -9,7 +9,7 @@ from edgebert.data.unknown import sentence
 from edgebert.escape import escaped
 from edgebert.runtime.quality import shown
 from edgebert.runtime.rows import data_file
-from edgebert.runtime.tasks import device_half
+from edgebert.tasks.table import spec_of
 
 
 def model_card(manifest: dict[str, Any]) -> str:
@@ -55,7 +55,7 @@ def model_card(manifest: dict[str, Any]) -> str:
 
 def _call(manifest: dict[str, Any]) -> str:
     """What the bundle is called with."""
-    keys = getattr(device_half(manifest["task"]), "KEYS", None)
+    keys = spec_of(manifest["task"]).input_keys
     if keys:
         return "(" + ", ".join(f'"your {key}"' for key in keys) + ")"
     return '("one text", "another")' if manifest["segments"] == 2 else '"your text"'

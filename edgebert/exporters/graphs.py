@@ -27,10 +27,12 @@ from edgebert.exporters.parity import Parity, compare, require_parity
 from edgebert.exporters.unpadded import UNPADDED
 from edgebert.recipe import ExportSettings
 from edgebert.runtime.encode import Encoded, TextEncoder
-from edgebert.runtime.model import Model, Task, padded_inputs, split_batch
+from edgebert.runtime.model import Model, padded_inputs, split_batch
 from edgebert.runtime.quality import scored
 from edgebert.runtime.session import OnnxSession, Outputs, Session
-from edgebert.runtime.tasks import device_half
+from edgebert.tasks.device import Task
+from edgebert.tasks.table import device_task, spec_of
+from edgebert.tasks.training import AnyTrainingTask
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -52,14 +54,14 @@ class GraphJob:
     settings: ExportSettings
 
     @property
-    def half(self) -> Any:  # noqa: ANN401
-        """Workstation half of the task."""
-        return self.data.half
+    def training_task(self) -> AnyTrainingTask:
+        """Training side of the task."""
+        return self.data.training_task
 
     @property
     def segments(self) -> int:
         """Texts in one input of the graph: as many as a row of the data has, unless the task reads each alone."""
-        return int(getattr(self.half, "GRAPH_SEGMENTS", self.data.segments))
+        return 1 if spec_of(self.data.task).encodes_alone else self.data.segments
 
     def load(self) -> PreTrainedModel:
         """The PyTorch model; whoever changes it takes a copy."""
@@ -67,10 +69,10 @@ class GraphJob:
 
     def module(self) -> InferenceModel | PlainModel:
         """The PyTorch model as the fast graph computes it."""
-        return fast_module(copy.deepcopy(self.load()), self.half, self.segments, self.run.max_length)
+        return fast_module(copy.deepcopy(self.load()), self.training_task, self.segments, self.run.max_length)
 
     def task(self) -> Task:
-        """The device half of the task, over the model's own tokenizer."""
+        """The task as the device has it, over the model's own tokenizer."""
         return self.data.device_task(self.encoder)
 
     def windows(self, examples: Sequence[Example]) -> list[Encoded]:
@@ -99,8 +101,8 @@ class GraphJob:
 
     def reference(self, windows: Sequence[Encoded]) -> list[Outputs]:
         """Outputs of the PyTorch model."""
-        model, kinds = self.load().eval(), self.task().OUTPUTS
-        return list(torch_outputs(model, windows, self.half, kinds, self.pad_id, batch_size=8))
+        model, kinds = self.load().eval(), self.task().spec.outputs
+        return list(torch_outputs(model, windows, self.training_task, kinds, self.pad_id, batch_size=8))
 
     @cached_property
     def encoder(self) -> TextEncoder:
@@ -122,14 +124,14 @@ def full_precision_graph(job: GraphJob, kind: str, out: Path) -> StageReport:
     Raises:
         ParityError: Its outputs are not the PyTorch model's.
     """
-    model, outputs = copy.deepcopy(job.load()), list(job.task().OUTPUTS)
+    model, outputs = copy.deepcopy(job.load()), list(job.task().spec.outputs)
     if kind == "fast" and not can_rewrite(model.config):
         LOG.warning("graph: %s layers cannot be rewritten; a plain graph instead", model.config.model_type)
         kind = "plain"
     if kind == "plain":
-        names = export_plain(model, job.half, outputs, out / GRAPH)
+        names = export_plain(model, job.training_task, outputs, out / GRAPH)
     else:
-        names = export_fast(model, job.half, outputs, job.segments, job.run.max_length, out / GRAPH)
+        names = export_fast(model, job.training_task, outputs, job.segments, job.run.max_length, out / GRAPH)
     session = OnnxSession(out / GRAPH, 2, CPU)
     windows = job.parity_windows()
     parity = compare_graph(job, session, names, windows, job.reference(windows))
@@ -160,13 +162,10 @@ def graph_quality(job: GraphJob, graph: Path, made: StageReport, out: Path) -> S
 
 def observed_outputs(job: GraphJob, session: Session, names: list[str]) -> str:
     """Sentence of the task about its outputs for the parity texts; "" if there is nothing to say."""
-    observed, task = getattr(job.half, "observed", None), job.task()
-    if observed is None:
-        return ""
+    task = job.task()
     givens = [task.given(example) for example in job.parity_examples()]
-    outputs = [outputs_of(job, session, names, task.encode(given)) for given in givens]
-    sentence: str = observed(task, givens, outputs)
-    return sentence
+    outputs = (outputs_of(job, session, names, task.encode(given)) for given in givens)
+    return job.training_task.observed(task, givens, outputs)
 
 
 def write_openvino(graph: Path, out: Path) -> None:
@@ -194,7 +193,7 @@ def compare_graph(
     batch_sizes: Sequence[int] = (1, 8),
 ) -> Parity:
     """How far a graph's outputs are from PyTorch's on the same windows."""
-    return compare(reference, session, names, windows, job.task().OUTPUTS, job.pad_id, batch_sizes)
+    return compare(reference, session, names, windows, job.task().spec.outputs, job.pad_id, batch_sizes)
 
 
 def outputs_of(
@@ -204,19 +203,18 @@ def outputs_of(
     results: list[Outputs] = []
     for at in range(0, len(windows), batch_size):
         batch = windows[at : at + batch_size]
-        results += split_batch(session.run(padded_inputs(batch, names, job.pad_id)), batch, job.task().OUTPUTS)
+        results += split_batch(session.run(padded_inputs(batch, names, job.pad_id)), batch, job.task().spec.outputs)
     return results
 
 
 def tuned_head(job: GraphJob, session: Session, names: list[str]) -> dict[str, Any]:
     """What the task chooses on the validation split, with this graph."""
-    tune, examples = getattr(job.half, "tune", None), job.data.validation
-    if tune is None or not examples:
+    examples = job.data.validation
+    if not examples:
         return {}
     model = _model(job, session, names, {})
     expected, _ = gold(model.task, examples)
-    chosen: dict[str, Any] = tune(model.task, _answers(model, examples), expected)
-    return chosen
+    return job.training_task.tune(model.task, _answers(model, examples), expected)
 
 
 def _answers(model: Model, examples: Sequence[Example]) -> Iterator[Any]:
@@ -244,6 +242,5 @@ def quality_of(
 
 def _model(job: GraphJob, session: Session, names: list[str], tuned: dict[str, Any]) -> Model:
     """The graph as a bundle would open it."""
-    facts, half = {**job.data.facts(tuned), "inputs": names, "pad_id": job.pad_id}, device_half(job.run.task)
-    model: Model = getattr(half, "MODEL", Model)(facts, half.TASK(facts, job.encoder), session)
-    return model
+    facts = {**job.data.facts(tuned), "inputs": names, "pad_id": job.pad_id}
+    return device_task(job.run.task)(facts, job.encoder).model(facts, session)

@@ -102,7 +102,7 @@ def _smoothed(job: GraphJob, rows: list[Encoded], alpha: float, out: Path) -> tu
     module = job.module()
     assert isinstance(module, InferenceModel), "refused by compress.fit before anything ran"
     done = smooth_module(module, rows, alpha)
-    export_module(module, list(job.task().OUTPUTS), checkpoint.load_config(job.model), job.run.max_length, out)
+    export_module(module, list(job.task().spec.outputs), checkpoint.load_config(job.model), job.run.max_length, out)
     return module, done
 
 
@@ -122,7 +122,7 @@ def graph_maker(
     if module is not None:
         from edgebert.exporters.quantize.static import quantize_static
 
-        outputs, out = list(job.task().OUTPUTS), folder / CALIBRATED
+        outputs, out = list(job.task().spec.outputs), folder / CALIBRATED
         quantize_static(module, calibration, outputs, job.run.max_length, choice, out, settings.calibration)
 
     def make(leave: Collection[str], out: Path, embeddings: str = settings.embeddings) -> None:

@@ -16,6 +16,7 @@ from edgebert.compress import arch, optimum_tables
 from edgebert.errors import RunError
 from edgebert.exporters.attention import fuse_attention
 from edgebert.exporters.inference import InferenceModel
+from edgebert.tasks.training import AnyTrainingTask
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel
@@ -25,19 +26,19 @@ MOST_BATCH = 4096
 TRACED_LENGTH = 16
 
 
-def export_plain(model: PreTrainedModel, half: Any, outputs: Sequence[str], out: Path) -> list[str]:  # noqa: ANN401
+def export_plain(model: PreTrainedModel, task: AnyTrainingTask, outputs: Sequence[str], out: Path) -> list[str]:
     """Write the model as transformers defines it: the full-precision baseline.
 
     Args:
         model: The task model.
-        half: Workstation half of the task.
+        task: Training side of the task.
         outputs: Names of the graph's outputs.
         out: The `.onnx` file.
 
     Returns:
         Names of the graph's inputs.
     """
-    module = PlainModel(model.eval(), half)
+    module = PlainModel(model.eval(), task)
     _export(module, outputs, model.config, arch.longest_input(model.config), out)
     return module.inputs
 
@@ -47,19 +48,21 @@ def can_rewrite(config: PreTrainedConfig) -> bool:
     return arch.family_of(config).standard_layers
 
 
-def fast_module(model: PreTrainedModel, half: Any, segments: int, max_length: int) -> InferenceModel | PlainModel:  # noqa: ANN401
+def fast_module(
+    model: PreTrainedModel, task: AnyTrainingTask, segments: int, max_length: int
+) -> InferenceModel | PlainModel:
     """The model rewritten for inference (`exporters.inference`), with positions up to `max_length`.
 
     A model that cannot be rewritten comes back as transformers defines it. `inputs` names what the module takes.
     """
     if not can_rewrite(model.config):
-        return PlainModel(model.eval(), half)
-    return InferenceModel(model.eval(), half.head(model), half.ROWS, segments, max_length).eval()
+        return PlainModel(model.eval(), task)
+    return InferenceModel(model.eval(), task.head(model), task.rows, segments, max_length).eval()
 
 
 def export_fast(
     model: PreTrainedModel,
-    half: Any,  # noqa: ANN401
+    task: AnyTrainingTask,
     outputs: Sequence[str],
     segments: int,
     max_length: int,
@@ -72,7 +75,7 @@ def export_fast(
     Returns:
         Names of the graph's inputs.
     """
-    module = fast_module(model, half, segments, max_length)
+    module = fast_module(model, task, segments, max_length)
     export_module(module, outputs, model.config, max_length, out)
     return module.inputs
 
@@ -97,10 +100,10 @@ class PlainModel(nn.Module):
     *Shape*: every input (batch, length), int64; outputs as the task has them, float32.
     """
 
-    def __init__(self, model: PreTrainedModel, half: Any) -> None:  # noqa: ANN401
-        """Take a task model and the workstation half of its task."""
+    def __init__(self, model: PreTrainedModel, task: AnyTrainingTask) -> None:
+        """Take a task model and the training side of its task."""
         super().__init__()
-        self.model, self.task_half = model, half
+        self.model, self.task = model, task
         self.inputs = arch.input_names(model.config)
 
     def forward(
@@ -109,8 +112,7 @@ class PlainModel(nn.Module):
         """Outputs of a batch."""
         given = {"input_ids": input_ids, "attention_mask": attention_mask, "token_type_ids": token_type_ids}
         result = self.model(**{name: given[name] for name in self.inputs})
-        outputs: tuple[Tensor, ...] = self.task_half.outputs(result)
-        return outputs
+        return self.task.outputs(result)
 
 
 def graph_inputs(graph: Path) -> list[str]:

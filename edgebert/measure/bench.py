@@ -41,7 +41,7 @@ from edgebert.metrics.pairs import difference_of, pair_of
 from edgebert.runtime.contract import open_encoder
 from edgebert.runtime.quality import metric_of
 from edgebert.runtime.rows import read_texts
-from edgebert.runtime.tasks import device_half
+from edgebert.tasks.table import device_task
 
 Answers = dict[str, list[Answer]]
 Progress = Callable[[Step], None]
@@ -92,7 +92,7 @@ def read_workload(
     if bundle:
         check_files(bundle, manifest, hashes=False)
         encoder = open_encoder(bundle, manifest)
-    task = device_half(manifest["task"]).TASK(manifest, encoder)
+    task = device_task(manifest["task"])(manifest, encoder)
     unknown = Unknown()
     if any(example.label is not None for example in examples):
         _, unknown = gold(task, examples)

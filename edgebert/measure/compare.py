@@ -27,8 +27,8 @@ from edgebert.measure.variants import Variant, check_names, find_baseline, varia
 from edgebert.runtime.contract import read_bundle
 from edgebert.runtime.cost import read_cost
 from edgebert.runtime.rows import read_texts
-from edgebert.runtime.tasks import device_half
 from edgebert.target import Target, read_target
+from edgebert.tasks.table import device_task
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ def _check_labels(workload: Workload, variants: Sequence[Variant], strict: bool,
     said, several = set(), len([variant for variant in variants if variant.role == "bundle"]) > 1
     for variant in variants:
         rows = read_texts(workload.path, variant.manifest, workload.named)
-        task = device_half(variant.manifest["task"]).TASK(variant.manifest, None)
+        task = device_task(variant.manifest["task"])(variant.manifest, None)
         unknown = unknown_labels(task, rows)
         if strict:
             with naming(variant.folder) if several else nullcontext():

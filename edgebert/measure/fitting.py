@@ -13,7 +13,7 @@ from edgebert.errors import DataError, InputError
 from edgebert.measure.bench import Workload, read_workload
 from edgebert.measure.variants import Variant
 from edgebert.runtime.rows import data_file
-from edgebert.runtime.tasks import device_half
+from edgebert.tasks.table import device_task
 
 # What decides how a bundle reads a file and encodes its texts, beside its tokenizer.
 READING = ("task", "segments", "max_length", "labels", "head", "data")
@@ -88,8 +88,7 @@ def _check_comparable(manifest: dict[str, Any], variant: Variant) -> None:
 
 def _range(manifest: dict[str, Any]) -> str:
     """The range of a task's scores; "" if it gives none."""
-    settings = device_half(manifest["task"]).Settings(**manifest["head"]["settings"])
-    return f"{settings.low:g} to {settings.high:g}" if hasattr(settings, "low") else ""
+    return device_task(manifest["task"])(manifest, None).score_range or ""
 
 
 def _check_same(workload: Workload, manifest: dict[str, Any], variant: Variant) -> None:

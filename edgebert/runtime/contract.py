@@ -8,9 +8,9 @@ from typing import Any, Protocol
 from edgebert.errors import BundleError, SettingsError
 from edgebert.manifest import AGAIN, MANIFEST, read_manifest
 from edgebert.runtime.encode import TextEncoder
-from edgebert.runtime.model import Task
-from edgebert.runtime.tasks import device_half
 from edgebert.settings import fill
+from edgebert.tasks.device import Task
+from edgebert.tasks.table import device_task
 
 
 class Graph(Protocol):
@@ -46,16 +46,17 @@ def make_task(folder: Path, manifest: dict[str, Any], encoder: TextEncoder | Non
     """
     path = folder / MANIFEST
     try:
-        half = device_half(manifest["task"])
+        kind = device_task(manifest["task"])
     except ValueError as error:
         raise BundleError(f"{folder}: {error}; update edgebert") from None
+    spec = kind.spec
     try:
-        fill(half.Settings, manifest["head"]["settings"], f"{path}: damaged", "head.settings.")
-        task: Task = half.TASK(manifest, encoder)
-        if manifest["outputs"] != list(half.TASK.OUTPUTS):
-            raise ValueError(f"outputs are not those of {manifest['task']}: {', '.join(half.TASK.OUTPUTS)}")
-        if manifest["data"]["metric"] not in half.METRICS:
-            raise ValueError(f"data.metric {manifest['data']['metric']!r:.60} is none of {', '.join(half.METRICS)}")
+        fill(spec.settings, manifest["head"]["settings"], f"{path}: damaged", "head.settings.")
+        task = kind(manifest, encoder)
+        if manifest["outputs"] != list(spec.outputs):
+            raise ValueError(f"outputs are not those of {spec.name}: {', '.join(spec.outputs)}")
+        if manifest["data"]["metric"] not in spec.metrics:
+            raise ValueError(f"data.metric {manifest['data']['metric']!r:.60} is none of {', '.join(spec.metrics)}")
     except SettingsError as error:
         raise BundleError(f"{error}; {AGAIN}") from None
     except ValueError as error:

@@ -15,7 +15,6 @@ from edgebert.runtime.external_data import check_external_data, check_ir
 from edgebert.runtime.model import Model
 from edgebert.runtime.origin import Origin, Provider
 from edgebert.runtime.session import CPU, CUDA, OnnxSession, OpenVinoSession, UnpaddedSession, bucket_lengths
-from edgebert.runtime.tasks import device_half
 
 MOST_THREADS = 1024
 
@@ -40,12 +39,27 @@ def load_bundle(
     session = open_session(path, manifest, runtime, threads, arena, provider=provider)
     _warn_of_saturation(path, manifest, runtime, provider)
     check_graph(path, manifest, task, session)
-    model: Model = getattr(device_half(manifest["task"]), "MODEL", Model)(manifest, task, session)
+    model = task.model(manifest, session)
     model.opened_from(
+        reopen,
         Origin(path.absolute(), bundle_hash(path), runtime, threads, verify, arena, provider),
         runtime or manifest["runtime"]["default"],
         thread_count(manifest, threads),
     )
+    return model
+
+
+def reopen(origin: Origin) -> Model:
+    """Open a bundle as it was opened before; pickle and `copy.deepcopy` call this.
+
+    Raises:
+        BundleError: The folder is missing or damaged, or another bundle has replaced the first one.
+    """
+    model = load_bundle(
+        origin.path, origin.runtime, origin.threads, origin.verify, arena=origin.arena, provider=origin.provider
+    )
+    if bundle_hash(origin.path) != origin.hash:
+        raise BundleError(f"{origin.path}: another bundle since this model was opened; open it with edgebert.load")
     return model
 
 

@@ -2,55 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import count, islice
 from types import TracebackType
-from typing import Any, ClassVar, Protocol, Self, overload
+from typing import TYPE_CHECKING, Any, Self, overload
 
 import numpy as np
 
-from edgebert.data.examples import Example
 from edgebert.data.words import Words
 from edgebert.errors import BundleError, InputError, RunError, TextError
 from edgebert.runtime.encode import Encoded
-from edgebert.runtime.origin import Origin, reopen
+from edgebert.runtime.origin import Origin
 from edgebert.runtime.session import Ids, Outputs, Session
 
+if TYPE_CHECKING:
+    from edgebert.tasks.device import Task
+
 Text = str | tuple[Any, ...]
-
-
-class Task(Protocol):
-    """Device half of a task: what goes into the graph, and what its outputs mean. One file of `runtime/tasks` each.
-
-    `OUTPUTS` names the graph's outputs, and whether each has a row for every token.
-    """
-
-    OUTPUTS: ClassVar[Mapping[str, bool]]
-
-    @property
-    def widths(self) -> Sequence[int | None]:
-        """Columns of the graph's outputs, in their order; None for any number."""
-        ...
-
-    def encode(self, given: Any) -> list[Encoded]:  # noqa: ANN401
-        """Token ids of one input: one window, or several where it is longer than the model."""
-        ...
-
-    def decode(self, given: Any, windows: Sequence[Encoded], outputs: Sequence[Outputs]) -> Any:  # noqa: ANN401
-        """Prediction for one input from the outputs of its windows."""
-        ...
-
-    def given(self, example: Example) -> Any:  # noqa: ANN401
-        """What a caller would ask about a row of a data file."""
-        ...
-
-    def expected(self, example: Example) -> Any:  # noqa: ANN401
-        """What is right about a row, in the form that the metrics compare."""
-        ...
-
-    def predicted(self, prediction: Any) -> Any:  # noqa: ANN401
-        """A prediction in the form that the metrics compare."""
-        ...
 
 
 class Model:
@@ -72,13 +40,13 @@ class Model:
         self._inputs: list[str] = manifest["inputs"]
         self._pad_id: int = manifest.get("pad_id", 0)
         self._session: Session | None = session
-        self._origin: Origin | None = None
+        self._reopen: tuple[Callable[[Origin], Model], tuple[Origin]] | None = None
         self.runtime = ""
         self.threads = 0
 
-    def opened_from(self, origin: Origin, runtime: str, threads: int) -> None:
-        """Remember where the bundle was opened, and by which runtime with how many threads."""
-        self._origin, self.runtime, self.threads = origin, runtime, threads
+    def opened_from(self, reopen: Callable[[Origin], Model], origin: Origin, runtime: str, threads: int) -> None:
+        """Remember how to open the bundle again, and by which runtime with how many threads it was opened."""
+        self._reopen, self.runtime, self.threads = (reopen, (origin,)), runtime, threads
 
     def close(self) -> None:
         """Release the session and its memory; a second call does nothing.
@@ -115,11 +83,11 @@ class Model:
             InputError: The model is closed.
         """
         self._open_session()
-        if self._origin is None:
+        if self._reopen is None:
             raise TypeError(
                 f"{self!r} was made without a path, so it cannot be pickled or copied; open a bundle with edgebert.load"
             )
-        return reopen, (self._origin,)
+        return self._reopen
 
     @overload
     def __call__(self, text: Text | Words, *, batch_size: int = ...) -> Any: ...  # noqa: ANN401
@@ -183,7 +151,7 @@ class Model:
             windows = [encoded[at] for at in chosen]
             found = self.run_encoded(windows)
             self._check_shapes(found, windows)
-            rows = split_batch(found, windows, self.task.OUTPUTS)
+            rows = split_batch(found, windows, self.task.spec.outputs)
             for at, row in zip(chosen, rows, strict=True):
                 results[at] = row
         return results
@@ -206,7 +174,9 @@ class Model:
     def _check_shapes(self, outputs: Outputs, windows: Sequence[Encoded]) -> None:
         """Refuse outputs that the task cannot read: a graph may declare other shapes than it gives."""
         longest = max(len(window.ids) for window in windows)
-        for (name, per_token), output, width in zip(self.task.OUTPUTS.items(), outputs, self.task.widths, strict=True):
+        for (name, per_token), output, width in zip(
+            self.task.spec.outputs.items(), outputs, self.task.widths, strict=True
+        ):
             axes = 2 if per_token else 1
             rows, rest = output.shape[:axes], output.shape[axes:]
             whole = len(rows) == axes and rows[0] == len(windows) and (not per_token or rows[1] >= longest)

@@ -4,10 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-from edgebert.bundle import bundle_hash
-from edgebert.errors import BundleError
 
 Provider = tuple[str, dict[str, str]]
 
@@ -33,20 +29,3 @@ class Origin:
     verify: bool
     arena: bool
     provider: Provider | None
-
-
-def reopen(origin: Origin) -> Any:  # noqa: ANN401
-    """Open a bundle as it was opened before; pickle and `copy.deepcopy` call this.
-
-    Raises:
-        BundleError: The folder is missing or damaged, or another bundle has replaced the first one.
-    """
-    # load imports model, which imports this module.
-    from edgebert.runtime.load import load_bundle
-
-    model = load_bundle(
-        origin.path, origin.runtime, origin.threads, origin.verify, arena=origin.arena, provider=origin.provider
-    )
-    if bundle_hash(origin.path) != origin.hash:
-        raise BundleError(f"{origin.path}: another bundle since this model was opened; open it with edgebert.load")
-    return model

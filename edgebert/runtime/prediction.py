@@ -10,6 +10,11 @@ from typing import Any
 class Prediction:
     """Base of the predictions of every task."""
 
+    @property
+    def is_cut(self) -> bool:
+        """Whether the model saw only a part of the text; tasks that read a long text in several windows cut none."""
+        return False
+
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain JSON types, the same as `edgebert predict --json` writes.
 

@@ -12,7 +12,7 @@ from edgebert.data.examples import Example
 from edgebert.data.unknown import Unknown, gold
 from edgebert.metrics.scores import Metric, Table, interval_of
 from edgebert.runtime.model import Model
-from edgebert.runtime.tasks import device_half
+from edgebert.tasks.table import spec_of
 
 RESAMPLES = 1000
 
@@ -119,7 +119,7 @@ def evaluate_all(model: Model, examples: Iterable[Example]) -> dict[str, Quality
 
 def score_all(manifest: Mapping[str, Any], answers: Answers) -> dict[str, Quality]:
     """Compute every metric of a bundle's task from its answers; see `evaluate_all`."""
-    own, metrics = manifest["data"]["metric"], device_half(manifest["task"]).METRICS
+    own, metrics = manifest["data"]["metric"], spec_of(manifest["task"]).metrics
     fit = [name for name, metric in metrics.items() if metric.labels in (None, len(manifest["labels"]))]
     names = [own, *(name for name in fit if name != own)]
     return {name: measure_quality(name, metrics[name], answers.expected, answers.predicted) for name in names}
@@ -127,8 +127,7 @@ def score_all(manifest: Mapping[str, Any], answers: Answers) -> dict[str, Qualit
 
 def metric_of(task: str, name: str) -> Metric:
     """A task's metric by its name."""
-    metrics: dict[str, Metric] = device_half(task).METRICS
-    return metrics[name]
+    return spec_of(task).metrics[name]
 
 
 def answer(model: Model, examples: Iterable[Example], watch: Watch = iter) -> Answers:
@@ -149,7 +148,7 @@ def answer(model: Model, examples: Iterable[Example], watch: Watch = iter) -> An
         with example.told():
             prediction = model(task.given(example))
             predicted.append(task.predicted(prediction))
-        cut += bool(getattr(prediction, "truncated", False))
+        cut += prediction.is_cut
     return Answers(expected, predicted, cut, unknown)
 
 

@@ -12,8 +12,8 @@ from edgebert.data.empty import Rows, without_empty
 from edgebert.data.examples import Columns, columns_fault, read_by_first
 from edgebert.data.named import OPTIONS, Named
 from edgebert.errors import InputError, MissingColumnError
-from edgebert.runtime.tasks import device_half
 from edgebert.settings import fill
+from edgebert.tasks.table import spec_of
 
 USUAL = Named()
 
@@ -55,8 +55,7 @@ def _sound(path: Path, by: Sequence[Columns]) -> list[Columns]:
 
 def data_file(manifest: dict[str, Any]) -> str:
     """What a labelled file for a bundle holds, as people are told it."""
-    kind: str | None = getattr(device_half(manifest["task"]), "DATA", None)
-    return kind or " or ".join(_listed(columns) for columns in namings(manifest))
+    return spec_of(manifest["task"]).data or " or ".join(_listed(columns) for columns in namings(manifest))
 
 
 def namings(manifest: dict[str, Any], named: Named = USUAL) -> list[Columns]:
@@ -76,7 +75,7 @@ def unlabelled(manifest: dict[str, Any], named: Named = USUAL) -> list[Columns]:
     if named.label or named.tags:
         return []
     pairs = [replace(columns, label="") for columns in namings(manifest, named)]
-    if named.text_pair or not getattr(device_half(manifest["task"]), "ALONE", False):
+    if named.text_pair or not spec_of(manifest["task"]).encodes_alone:
         return pairs
     return _numbers_last([*pairs, *(replace(columns, text_pair="") for columns in pairs)])
 
@@ -98,8 +97,8 @@ def check_named(path: Path, manifest: dict[str, Any], named: Named, texts_only: 
     Raises:
         InputError: Names the options.
     """
-    half, suffix = device_half(manifest["task"]), Path(path.name.removesuffix(".gz")).suffix.lower()
-    tagged = hasattr(half.Settings, "tag_column") and not texts_only
+    suffix = Path(path.name.removesuffix(".gz")).suffix.lower()
+    tagged = spec_of(manifest["task"]).is_tagged and not texts_only
     found = os.path.isdir(path) or path.name == "seq.in"
     if suffix not in (".tsv", ".csv", ".jsonl") or found:
         named.refuse(("skip_empty",), f"{path}: only tables and JSON Lines have empty cells")
@@ -117,10 +116,10 @@ def check_named(path: Path, manifest: dict[str, Any], named: Named, texts_only: 
 
 def _read(path: Path, manifest: dict[str, Any], by: Sequence[Columns], named: Named) -> Rows:
     check_named(path, manifest, named)
-    half = device_half(manifest["task"])
-    settings = fill(half.Settings, manifest["head"]["settings"], "manifest.json")
+    spec = spec_of(manifest["task"])
+    settings = fill(spec.settings, manifest["head"]["settings"], "manifest.json")
     try:
-        return without_empty(path, read_by_first(by, lambda columns: half.read(path, columns, settings)))
+        return without_empty(path, read_by_first(by, lambda columns: spec.read(path, columns, settings)))
     except MissingColumnError as error:
         if replace(named, skip_empty=False).given():
             raise

@@ -76,14 +76,16 @@ def shown(entities: Sequence[Entity]) -> str:
 class Tagger:
     """Encodes words and reads their tags from scores, one row a token, by the scores of each word's first piece."""
 
-    def __init__(self, tags: Sequence[str], values: Sequence[str], settings: Settings, encoder: TextEncoder) -> None:
+    def __init__(
+        self, tags: Sequence[str], values: Sequence[str], settings: Settings, encoder: TextEncoder | None
+    ) -> None:
         """Take over the tags in the order of the scores.
 
         Args:
             tags: As they are shown.
             values: As the training files wrote them.
             settings: The scheme that both follow, and the stride.
-            encoder: Of the model; it is used when a text comes.
+            encoder: Of the model; None for a tagger that only reads tags.
 
         Raises:
             ValueError: The tags are not those of the scheme, or too many.
@@ -116,6 +118,8 @@ class Tagger:
         words = given.words if isinstance(given, Words) else _split(given, spaced)
         if not any(map(_is_visible, words)):
             raise TextError(f"text {str(given)[:40]!r} holds no token; give at least one word")
+        if self._encoder is None:
+            raise RuntimeError("this tagger has no tokenizer; make it with one")
         half = (self._encoder.max_length - 2) // 2
         return self._encoder.encode_words(words, min(self.settings.stride, half), spaced)
 

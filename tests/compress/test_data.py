@@ -8,15 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from edgebert.compress.data import (
-    EncodedRows,
-    TaskData,
-    encode_rows,
-    model_inputs,
-    pad_batch,
-    read_named_data,
-    read_task_data,
-)
+from edgebert.compress.batch import model_inputs, pad_batch
+from edgebert.compress.data import EncodedRows, TaskData, encode_rows, read_named_data, read_task_data
 from edgebert.compress.validation import Validation
 from edgebert.errors import DataError, SettingsError
 from edgebert.recipe import DataSettings, ModelSettings, Recipe

@@ -15,11 +15,13 @@ from edgebert.compress import arch, checkpoint
 from edgebert.compress.distill import Objective
 from edgebert.compress.fit import check_fit
 from edgebert.compress.student import make_student
-from edgebert.compress.tasks import text_classification as half
 from edgebert.errors import CheckpointError, SettingsError
 from edgebert.exporters.onnx import PlainModel, fast_module
 from edgebert.recipe import DistillLoss, read_recipe
 from edgebert.runtime.encode import TextEncoder
+from edgebert.tasks.training_table import training_task
+
+TRAINING = training_task("text-classification")
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -85,7 +87,7 @@ def test_the_best_distillation_loss_is_that_of_the_teacher_itself(family: str, f
         losses = []
         for layers in ((0, 1, 2), (0, 2)):
             student = make_student(teacher, layers).eval()
-            losses.append(Objective(teacher, student, layers, weights, half)(student, batch).item())
+            losses.append(Objective(teacher, student, layers, weights, TRAINING)(student, batch).item())
     assert losses[0] == pytest.approx(0.0, abs=1e-5)
     assert losses[1] > 1e-4
 
@@ -166,7 +168,7 @@ def test_entries_about_what_a_forward_pass_returns_change_no_answer(
     assert checkpoint.has_head(folder, TASK, ["a", "b"])
     model = load(folder)
     assert_same(model, load(folders[family]))
-    plain, fast = PlainModel(model, half), fast_module(model, half, 2, 32)
+    plain, fast = PlainModel(model, TRAINING), fast_module(model, TRAINING, 2, 32)
     inputs = {"input_ids": IDS, "attention_mask": MASK, "token_type_ids": torch.zeros_like(IDS)}
     with torch.no_grad():
         for module in (plain, fast):

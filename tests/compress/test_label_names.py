@@ -5,13 +5,14 @@ from typing import Any
 
 import pytest
 
-from edgebert.compress.data import Labels
 from edgebert.compress.label_names import label_names
-from edgebert.compress.tasks import text_classification
+from edgebert.compress.labels import Labels
 from edgebert.data.examples import Example
 from edgebert.errors import CheckpointError, DataError
 from edgebert.recipe import DataSettings
-from edgebert.runtime.tasks.text_classification import Settings
+from edgebert.tasks.training_table import training_task
+
+TRAINING = training_task("text-classification")
 
 HEAD = ["LABEL_0", "LABEL_1", "LABEL_2"]
 
@@ -57,7 +58,7 @@ def test_a_number_of_label2id_that_is_none_is_refused_by_label(number: object) -
 def read(head: list[str], labels: list[str], split: str = "train", **names: str) -> Labels:
     rows = [Example("text", None, label, 2, "v.tsv") for label in labels]
     splits: dict[str, list[Example]] = {"train": [], "validation": [], "test": []} | {split: rows}
-    return text_classification.read_labels(DataSettings(label_names=names), splits, Path("data"), head, Settings())
+    return TRAINING.read_labels(DataSettings(label_names=names), splits, Path("data"), head)
 
 
 @pytest.mark.parametrize(

@@ -11,13 +11,15 @@ from family_checkpoints import FAMILIES, make_family
 from edgebert.compress import arch, checkpoint
 from edgebert.compress.low_rank import LowRankEmbedding, factor_table, noted_rank
 from edgebert.compress.student import check_width
-from edgebert.compress.tasks import text_classification as half
 from edgebert.compress.validation import torch_outputs
 from edgebert.errors import SettingsError
 from edgebert.exporters.onnx import export_fast
 from edgebert.exporters.parity import compare
 from edgebert.runtime.encode import Encoded
 from edgebert.runtime.session import OnnxSession
+from edgebert.tasks.training_table import training_task
+
+TRAINING = training_task("text-classification")
 
 TASK, LABELS, RANK = "text-classification", ["a", "b"], 6
 IDS = torch.randint(5, 40, (6, 12), generator=torch.Generator().manual_seed(0))
@@ -108,7 +110,7 @@ def test_the_graph_looks_up_narrow_rows_and_widens_them(tmp_path: Path) -> None:
     model = load(make_family(tmp_path / "model", "bert", num_hidden_layers=1))
     factor_table(model, RANK)
     path = tmp_path / "model.onnx"
-    names = export_fast(model, half, ["logits"], 1, 32, path)
+    names = export_fast(model, TRAINING, ["logits"], 1, 32, path)
     graph = onnx.load(path).graph
     shapes = {constant.name: list(constant.dims) for constant in graph.initializer}
     lookups = [shapes.get(node.input[0]) for node in graph.node if node.op_type == "Gather"]
@@ -116,7 +118,7 @@ def test_the_graph_looks_up_narrow_rows_and_widens_them(tmp_path: Path) -> None:
     assert [RANK, 32] in [shapes.get(node.input[1]) for node in graph.node if node.op_type == "MatMul"]
     assert [model.config.vocab_size, 32] not in shapes.values()
     windows = [Encoded([2, *range(5, 5 + length), 3], [0] * (length + 2)) for length in (1, 9, 30, 4)]
-    reference = list(torch_outputs(model, windows, half, {"logits": False}))
+    reference = list(torch_outputs(model, windows, TRAINING, {"logits": False}))
     session = OnnxSession(path, 1, "CPUExecutionProvider")
     assert compare(reference, session, names, windows, {"logits": False}).max_difference <= 1e-5
 

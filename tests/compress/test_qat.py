@@ -14,7 +14,6 @@ from edgebert.bundle import read_manifest
 from edgebert.cli import main
 from edgebert.compress import checkpoint
 from edgebert.compress.qat import round_products, round_words, rounded_weight
-from edgebert.compress.tasks import token_classification as half
 from edgebert.compress.validation import torch_outputs
 from edgebert.errors import SettingsError
 from edgebert.exporters.onnx import export_fast
@@ -23,8 +22,11 @@ from edgebert.recipe import read_recipe
 from edgebert.runtime.encode import Encoded
 from edgebert.runtime.model import padded_inputs
 from edgebert.runtime.session import OnnxSession
-from edgebert.runtime.tasks.token_classification import TokenClassification
 from edgebert.target import ExportChoice, read_target
+from edgebert.tasks.token_classification.predict import TokenClassification
+from edgebert.tasks.training_table import training_task
+
+TRAINING = training_task("token-classification")
 
 pytestmark = pytest.mark.int8
 
@@ -48,7 +50,7 @@ def test_training_sees_what_the_int8_graph_computes(
     rows = [Encoded([2, *random.integers(5, 40, n).tolist(), 3], [0] * (n + 2), False) for n in (3, 9, 20, 28)]
     # Tags are read from every row, so that both compute all of them: ranges of a product are those of the same values.
     model = checkpoint.load_model(classifier_checkpoint, "token-classification", ["O", "B-x", "I-x"]).eval()
-    names = export_fast(model, half, ["logits"], 1, 32, tmp_path / "full.onnx")
+    names = export_fast(model, TRAINING, ["logits"], 1, 32, tmp_path / "full.onnx")
     quantize_weights(tmp_path / "full.onnx", choice(**changes), tmp_path / "int8.onnx")
     session = OnnxSession(tmp_path / "int8.onnx", 1, "CPUExecutionProvider")
     graph = np.concatenate([session.run(padded_inputs([row], names))[0][0] for row in rows])
@@ -65,7 +67,8 @@ def test_training_sees_what_the_int8_graph_computes(
 
 def logits(model: Any, rows: list[Encoded]) -> Any:
     """Logits of every token, each text in a batch of its own. *Shape*: (tokens, 3)."""
-    return np.concatenate([next(torch_outputs(model, [row], half, TokenClassification.OUTPUTS))[0] for row in rows])
+    kinds = TokenClassification.spec.outputs
+    return np.concatenate([next(torch_outputs(model, [row], TRAINING, kinds))[0] for row in rows])
 
 
 def test_a_text_has_its_own_range_whatever_it_is_padded_and_trained_with(classifier_checkpoint: Path) -> None:

@@ -13,12 +13,15 @@ import torch
 from torch import Tensor
 
 from edgebert.compress import checkpoint, resume
-from edgebert.compress.data import encode_rows, model_inputs, read_task_data
-from edgebert.compress.tasks import text_classification as half
+from edgebert.compress.batch import model_inputs
+from edgebert.compress.data import encode_rows, read_task_data
 from edgebert.compress.train import Training, _Trainer, train
 from edgebert.compress.validation import Validation
 from edgebert.recipe import TrainSettings, read_recipe
 from edgebert.runtime.encode import TextEncoder
+from edgebert.tasks.training_table import training_task
+
+TRAINING = training_task("text-classification")
 
 FILES = [
     "config.json",
@@ -81,7 +84,7 @@ class Runs:
 
 
 def loss(model: Any, batch: dict[str, Tensor]) -> Tensor:
-    return half.hard_loss(half.outputs(model(**model_inputs(batch))), batch)
+    return TRAINING.hard_loss(TRAINING.outputs(model(**model_inputs(batch))), batch)
 
 
 def same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:

@@ -17,9 +17,9 @@ from edgebert.compress import checkpoint
 from edgebert.compress.sentence_folder import encoder_folder, read_sentence_folder
 from edgebert.compress.sentence_modules import VectorStep, check_steps, read_step
 from edgebert.compress.student import make_student
-from edgebert.compress.tasks import workstation_half
 from edgebert.compress.vector_modules import load_vector_modules
 from edgebert.errors import CheckpointError, InputError
+from edgebert.tasks.training_table import training_task
 
 TEXTS = ["the story was lovely", "A warm meal", "so dull and so very cold", "bad", "good film " * 20]
 RECIPE = """
@@ -330,7 +330,7 @@ def test_stages_carry_the_modules_along(plain_folder: Path, tmp_path: Path) -> N
     assert found is not None
     modules = load_vector_modules("mean", found.steps, found.places)
     checkpoint.take_over(folder, "similarity", [], tmp_path / "taken", modules)
-    half = workstation_half("similarity", {"normalize": False})
+    half = training_task("similarity", {"normalize": False})
     model = checkpoint.load_model(tmp_path / "taken", "similarity", []).eval()
     student = make_student(model, (0,)).eval()
     checkpoint.save_model(student, checkpoint.load_tokenizer(folder), tmp_path / "student")

@@ -9,9 +9,11 @@ import torch
 from edgebert.compress import arch, checkpoint
 from edgebert.compress.distill import PROJECTION, Objective
 from edgebert.compress.student import make_student
-from edgebert.compress.tasks import text_classification as half
 from edgebert.errors import SettingsError
 from edgebert.recipe import DistillLoss
+from edgebert.tasks.training_table import training_task
+
+TRAINING = training_task("text-classification")
 
 
 @pytest.fixture
@@ -60,7 +62,7 @@ def test_what_cannot_be_made_is_refused(teacher: Any, layers: tuple[int, ...], w
 @pytest.mark.parametrize("width", [0, 16])
 def test_every_loss_reaches_the_student_and_none_the_teacher(teacher: Any, width: int) -> None:
     student = make_student(teacher, (0, 2), width).train()
-    objective = Objective(teacher, student, (0, 2), DistillLoss(hard=1.0, soft=1.0, hidden=1.0, relation=1.0), half)
+    objective = Objective(teacher, student, (0, 2), DistillLoss(hard=1.0, soft=1.0, hidden=1.0, relation=1.0), TRAINING)
     batch = {"input_ids": IDS, "attention_mask": MASK, "token_type_ids": torch.zeros_like(IDS)}
     objective(student, {**batch, "labels": torch.tensor([0, -100])}).backward()
     assert all(p.grad is not None for n, p in student.named_parameters() if "embeddings" in n or "query" in n)
@@ -72,7 +74,7 @@ def test_every_loss_reaches_the_student_and_none_the_teacher(teacher: Any, width
 
 def test_the_best_loss_is_that_of_the_teacher_itself(teacher: Any) -> None:
     student = make_student(teacher, (0, 1, 2)).eval()
-    objective = Objective(teacher, student, (0, 1, 2), DistillLoss(soft=1.0, hidden=1.0, relation=1.0), half)
+    objective = Objective(teacher, student, (0, 1, 2), DistillLoss(soft=1.0, hidden=1.0, relation=1.0), TRAINING)
     batch = {"input_ids": IDS, "attention_mask": MASK, "token_type_ids": torch.zeros_like(IDS)}
     with torch.autocast("cpu", torch.bfloat16, enabled=False):
         loss = objective(student, {**batch, "labels": torch.tensor([-100, -100])})
@@ -87,7 +89,7 @@ def test_the_losses_of_the_outputs_are_the_tasks_own_in_their_weights(
 ) -> None:
     """A task of another kind: other outputs, other losses, the same objective."""
 
-    class Half:
+    class Other:
         def outputs(self, result: Any) -> tuple[torch.Tensor, ...]:
             return (result.logits, result.hidden_states)
 
@@ -100,8 +102,9 @@ def test_the_losses_of_the_outputs_are_the_tasks_own_in_their_weights(
         def hard_loss(self, ours: Any, batch: Any) -> torch.Tensor:
             return 0.0 * ours[0].sum() + batch["half"] ** 2
 
+    task: Any = Other()
     student = make_student(teacher, (0, 2)).train()
     given = {"soft": 0.0, "hard": 0.0, "hidden": 0.0} | weights
-    objective = Objective(teacher, student, (0, 2), DistillLoss(**given, temperature=3.0), Half())
+    objective = Objective(teacher, student, (0, 2), DistillLoss(**given, temperature=3.0), task)
     batch = {"input_ids": IDS, "attention_mask": MASK, "token_type_ids": torch.zeros_like(IDS)}
     assert objective(student, {**batch, "half": torch.tensor(0.5)}).item() == pytest.approx(expected)

@@ -12,18 +12,21 @@ from torch import Tensor, nn
 
 from edgebert.bundle import file_sha256
 from edgebert.compress import checkpoint
-from edgebert.compress.data import encode_rows, model_inputs, read_task_data
-from edgebert.compress.tasks import text_classification as half
+from edgebert.compress.batch import model_inputs
+from edgebert.compress.data import encode_rows, read_task_data
 from edgebert.compress.train import LengthGroupedSampler, Training, _Trainer, train
 from edgebert.compress.validation import Validation
 from edgebert.recipe import TrainSettings, read_recipe
 from edgebert.runtime.encode import TextEncoder
+from edgebert.tasks.training_table import training_task
+
+TRAINING = training_task("text-classification")
 
 LABELS = ["neg", "pos"]
 
 
 def loss(model: Any, batch: dict[str, Tensor]) -> Tensor:
-    return half.hard_loss(half.outputs(model(**model_inputs(batch))), batch)
+    return TRAINING.hard_loss(TRAINING.outputs(model(**model_inputs(batch))), batch)
 
 
 @pytest.fixture

@@ -9,12 +9,14 @@ import torch
 
 from edgebert.compress import checkpoint
 from edgebert.compress.data import TaskData, read_task_data
-from edgebert.compress.tasks import text_classification as half
 from edgebert.compress.validation import Validation, torch_outputs
 from edgebert.metrics.scores import ACCURACY, MATTHEWS
 from edgebert.recipe import read_recipe
 from edgebert.runtime.encode import TextEncoder
-from edgebert.runtime.tasks.text_classification import TextClassification
+from edgebert.tasks.text_classification.predict import TextClassification
+from edgebert.tasks.training_table import training_task
+
+TRAINING = training_task("text-classification")
 
 
 @pytest.fixture
@@ -37,7 +39,7 @@ def test_outputs_are_those_of_every_window_alone_and_unpadded(
     model: Any, data: TaskData, encoder: TextEncoder, batch_size: int
 ) -> None:
     windows = [encoder.encode(row.text) for row in data.validation[:20]]
-    found = list(torch_outputs(model.eval(), windows, half, TextClassification.OUTPUTS, batch_size=batch_size))
+    found = list(torch_outputs(model.eval(), windows, TRAINING, TextClassification.spec.outputs, batch_size=batch_size))
     with torch.no_grad():
         expected = [model(input_ids=torch.tensor([window.ids])).logits[0].numpy() for window in windows]
     np.testing.assert_allclose([row[0] for row in found], expected, rtol=0, atol=1e-5)
@@ -49,7 +51,9 @@ def test_the_figure_is_the_devices_and_the_model_is_left_as_it_was(
     model: Any, data: TaskData, encoder: TextEncoder, name: str, metric: Any, training: bool
 ) -> None:
     windows = [encoder.encode(row.text) for row in data.validation]
-    logits = np.array([row[0] for row in torch_outputs(model.eval(), windows, half, TextClassification.OUTPUTS)])
+    logits = np.array(
+        [row[0] for row in torch_outputs(model.eval(), windows, TRAINING, TextClassification.spec.outputs)]
+    )
     # A bias that makes the untrained model give both labels.
     middle = float(np.median(logits[:, 0] - logits[:, 1]))
     with torch.no_grad():

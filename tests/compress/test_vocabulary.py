@@ -11,11 +11,11 @@ from family_checkpoints import FAMILIES, PIECES, SPECIAL, make_whole
 from vocabulary_cuts import CORPUS, TASK, cut, data_of, examples, outputs
 
 from edgebert.compress import arch, checkpoint
-from edgebert.compress.data import pad_batch
+from edgebert.compress.batch import pad_batch
 from edgebert.data.examples import Example
 from edgebert.recipe import TrainSettings
 from edgebert.runtime.encode import TextEncoder
-from edgebert.runtime.tasks import task_names
+from edgebert.tasks.table import task_names
 from edgebert.workdir import model_hash
 
 

@@ -13,7 +13,8 @@ from edgebert.errors import DataError, EmptyCellError, InputError
 from edgebert.runtime.rows import read_rows
 from edgebert.runtime.tagged_rows import read_tagged
 from edgebert.runtime.tagging import Settings
-from edgebert.runtime.tasks import multi_label, regression
+from edgebert.tasks.multi_label import spec as multi_label
+from edgebert.tasks.regression import spec as regression
 
 REMEDY = "; fill it, or skip such rows: --skip-empty, in a recipe data.skip_empty = true"
 SKIPS = Columns(skip_empty=True)

@@ -8,14 +8,14 @@ import pytest
 from seqeval.metrics import classification_report
 from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef
 
-from edgebert.compress.tasks import workstation_half
 from edgebert.data.examples import Example
 from edgebert.data.unknown import Unknown, check_labels, gold, labels_unknown, note_of, unknown_labels
 from edgebert.errors import DataError
 from edgebert.metrics.by_label import by_chosen, by_class, by_entity_type, by_intent, by_slot_type
 from edgebert.metrics.pairs import difference_of, pair_of
 from edgebert.runtime.quality import about, measure_quality
-from edgebert.runtime.tasks import device_half
+from edgebert.tasks.table import device_task, spec_of
+from edgebert.tasks.training_table import training_task
 
 SETTINGS: dict[str, Any] = {"text-classification": {}, "multi-label": {"separator": ","}}
 CLASSES = ["no", "yes"]
@@ -25,7 +25,7 @@ TAGS = ["O", "B-PER", "I-PER"]
 def task_of(name: str, labels: list[str], head: Any = None, values: Any = ()) -> Any:
     head = {"settings": SETTINGS.get(name, {})} | (head or {})
     manifest = {"labels": labels, "segments": 1, "head": head, "data": {"label_values": list(values)}}
-    return device_half(name).TASK(manifest, None)
+    return device_task(name)(manifest, None)
 
 
 def rows(*labels: Any) -> list[Example]:
@@ -34,10 +34,8 @@ def rows(*labels: Any) -> list[Example]:
 
 def figures(task: str, expected: Any, predicted: Any) -> dict[str, float]:
     """Every metric of a task by the device, held equal to the workstation's libraries."""
-    found = {
-        name: metric.figure(metric.table(expected, predicted)) for name, metric in device_half(task).METRICS.items()
-    }
-    score = workstation_half(task).score
+    found = {name: metric.figure(metric.table(expected, predicted)) for name, metric in spec_of(task).metrics.items()}
+    score = training_task(task).score
     assert found == pytest.approx({name: score(name, expected, predicted) for name in found}, abs=1e-12)
     return found
 
@@ -143,7 +141,7 @@ def test_unknown_intents_and_slots_are_wrong() -> None:
 def test_intervals_and_paired_tests_count_them_too() -> None:
     expected = [0, 1, 2, 0, 1, 2] * 5
     first, second = [0, 1, 0, 0, 1, 1] * 5, [0, 0, 0, 0, 1, 1] * 5
-    metric = device_half("text-classification").METRICS["accuracy"]
+    metric = spec_of("text-classification").metrics["accuracy"]
     quality = measure_quality("accuracy", metric, expected, first)
     assert quality.value == pytest.approx(2 / 3)
     assert quality.ci_low is not None

@@ -7,8 +7,8 @@ import pytest
 
 from edgebert.data.examples import Columns
 from edgebert.errors import DataError
-from edgebert.runtime.tasks import device_half
 from edgebert.settings import fill
+from edgebert.tasks.table import spec_of
 
 CLASSES, SCORES, LABELS = "text-classification", "regression", "multi-label"
 TAGS, FRAMES, ANSWERS = "token-classification", "intent-slots", "question-answering"
@@ -19,8 +19,8 @@ QUESTION = '{"data": [{"paragraphs": [{"context": "Ann", "qas": [{"question": "w
 
 
 def read(task: str, path: Path) -> Any:
-    half = device_half(task)
-    return half.read(path, Columns(), fill(half.Settings, {"separator": ","} if task == LABELS else {}, "r.toml"))
+    spec = spec_of(task)
+    return spec.read(path, Columns(), fill(spec.settings, {"separator": ","} if task == LABELS else {}, "r.toml"))
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ from documents.pages import ROOT
 from docs.generate import chart, keys, pages, recorded, settings
 from edgebert.measure.suite import Suite
 from edgebert.recipe import Recipe
-from edgebert.runtime.tasks import task_names
 from edgebert.target import Target
+from edgebert.tasks.table import task_names
 
 TROUBLE = (ROOT / "docs" / "guides" / "troubleshooting.md").read_text(encoding="utf-8")
 # The first cell of a row, where it quotes a message.

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,14 +17,15 @@ from edgebert.cli import main
 from edgebert.compress import checkpoint
 from edgebert.compress.importance import Importance
 from edgebert.compress.prune import choose, cut
-from edgebert.compress.tasks import text_classification as half
-from edgebert.compress.tasks import workstation_half
 from edgebert.compress.validation import torch_outputs
 from edgebert.exporters.onnx import export_fast, export_plain, fast_module, graph_inputs
 from edgebert.exporters.parity import compare
 from edgebert.runtime.encode import Encoded, TextEncoder
 from edgebert.runtime.session import OnnxSession
-from edgebert.runtime.tasks import task_names
+from edgebert.tasks.table import task_names
+from edgebert.tasks.training_table import training_task
+
+TRAINING = training_task("text-classification")
 
 CPU = "CPUExecutionProvider"
 OUTPUTS: Mapping[str, bool] = {"logits": False}
@@ -71,11 +73,8 @@ def test_the_rewritten_module_equals_the_model_at_every_length(
     model = load(folders[family], pruned)
     pad_id = model.config.pad_token_id
 
-    class Half:
-        ROWS = rows
-        head = staticmethod(half.head)
-
-    fast = fast_module(model, Half, segments, 32)
+    task: Any = SimpleNamespace(rows=rows, head=TRAINING.head)
+    fast = fast_module(model, task, segments, 32)
     takes_segments = segments == 2 and family in ("bert", "electra")
     assert fast.inputs == ["input_ids", "attention_mask"] + ["token_type_ids"] * takes_segments
     for length in range(2, 33):
@@ -106,7 +105,7 @@ def test_every_task_is_rewritten_exactly_saved_and_loaded_again(
 ) -> None:
     if task in ("token-classification", "intent-slots"):
         pytest.importorskip("seqeval", reason="the export extra is not installed")
-    chosen = workstation_half(task)
+    chosen = training_task(task)
     model = checkpoint.load_model(encoders[family], task, ["a", "b"]).eval()
     if family != "mobilebert":
         cut_unevenly(model)
@@ -157,13 +156,13 @@ def test_the_graph_equals_the_model_alone_and_in_padded_batches(
     folder = make_family(tmp_path / "model", family, num_hidden_layers=2)
     model, path = load(folder, pruned), tmp_path / "model.onnx"
     if kind == "fast":
-        names = export_fast(model, half, list(OUTPUTS), segments, 64, path)
+        names = export_fast(model, TRAINING, list(OUTPUTS), segments, 64, path)
     else:
-        names = export_plain(model, half, list(OUTPUTS), path)
+        names = export_plain(model, TRAINING, list(OUTPUTS), path)
     assert names == graph_inputs(path) == ["input_ids", "attention_mask"] + ["token_type_ids"] * takes_segments
     windows = encoded([3, 64, 5, 17, 8, 2, 30, 12, 9, 4], segments, model.config.vocab_size)
     pad_id = model.config.pad_token_id
-    reference = list(torch_outputs(model, windows, half, OUTPUTS, pad_id, batch_size=4))
+    reference = list(torch_outputs(model, windows, TRAINING, OUTPUTS, pad_id, batch_size=4))
     parity = compare(reference, OnnxSession(path, 1, CPU), names, windows, OUTPUTS, pad_id)
     assert parity.max_difference <= 1e-5
     assert parity.agreement == 1.0
@@ -246,7 +245,7 @@ def test_a_roberta_of_pairs_is_bundled_with_its_own_padding(tmp_path: Path) -> N
     end = windows[0].ids.index(2)
     assert windows[0].ids[0] == 0
     assert windows[0].ids[end : end + 2] == [2, 2]
-    expected = list(torch_outputs(load(source), windows, half, OUTPUTS, 1))
+    expected = list(torch_outputs(load(source), windows, TRAINING, OUTPUTS, 1))
     found = edgebert.load(stages / "1-graph").raw(PAIRED)
     for ours, theirs in zip(found, expected, strict=True):
         assert np.abs(ours[0] - theirs[0]).max() <= 1e-5
@@ -281,7 +280,7 @@ def test_a_mobilebert_keeps_the_plain_graph_and_says_so(
     else:
         assert manifest["stages"][-1]["metrics"]["agreement"]["agreement"] >= 0.8
     windows = [TextEncoder(tmp_path / "bundle" / "tokenizer.json", 24).encode(pair[0]) for pair in PAIRED]
-    expected = list(torch_outputs(load(source), windows, half, OUTPUTS))
+    expected = list(torch_outputs(load(source), windows, TRAINING, OUTPUTS))
     found = edgebert.load(tmp_path / "bundle").raw([pair[0] for pair in PAIRED])
     for ours, theirs in zip(found, expected, strict=True):
         assert np.abs(ours[0] - theirs[0]).max() <= (1e-5 if precision == "none" else 0.5)

@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from edgebert.compress import checkpoint
 from edgebert.compress.importance import Importance
 from edgebert.compress.prune import choose, cut
-from edgebert.compress.tasks import text_classification as half
 from edgebert.compress.validation import torch_outputs
 from edgebert.errors import ParityError
 from edgebert.exporters.inference import InferenceModel
@@ -21,10 +20,13 @@ from edgebert.exporters.parity import Parity, compare, require_parity
 from edgebert.runtime.batches import ANY_LENGTHS
 from edgebert.runtime.encode import Encoded
 from edgebert.runtime.session import OnnxSession, Outputs
-from edgebert.runtime.tasks.text_classification import TextClassification
+from edgebert.tasks.text_classification.predict import TextClassification
+from edgebert.tasks.training_table import training_task
+
+TRAINING = training_task("text-classification")
 
 CPU = "CPUExecutionProvider"
-KINDS = TextClassification.OUTPUTS
+KINDS = TextClassification.spec.outputs
 OUTPUTS = list(KINDS)
 
 
@@ -66,7 +68,7 @@ def test_the_rewritten_module_equals_the_model_at_every_length(
     classifier_checkpoint: Path, pruned: bool, segments: int
 ) -> None:
     model = model_of(classifier_checkpoint, pruned)
-    fast = fast_module(model, half, segments, 32)
+    fast = fast_module(model, TRAINING, segments, 32)
     for length in range(2, 33):
         ids, mask, types = batch_of(length, segments)
         with torch.no_grad():
@@ -107,12 +109,12 @@ def test_the_graph_equals_the_model_alone_and_in_padded_batches(
     model = model_of(classifier_checkpoint, pruned)
     graph = tmp_path / "model.onnx"
     if kind == "fast":
-        names = export_fast(model, half, OUTPUTS, segments, 32, graph)
+        names = export_fast(model, TRAINING, OUTPUTS, segments, 32, graph)
     else:
-        names = export_plain(model, half, OUTPUTS, graph)
+        names = export_plain(model, TRAINING, OUTPUTS, graph)
     assert [output.name for output in onnx.load(graph).graph.output] == ["logits"]
     rows = texts([3, 32, 5, 17, 8, 2, 30, 12, 9, 4], segments)
-    parity = compare(list(torch_outputs(model, rows, half, KINDS)), OnnxSession(graph, 1, CPU), names, rows, KINDS)
+    parity = compare(list(torch_outputs(model, rows, TRAINING, KINDS)), OnnxSession(graph, 1, CPU), names, rows, KINDS)
     assert parity.max_difference <= 1e-5
     assert parity.agreement == 1.0
     assert ("token_type_ids" in names) == (segments == 2 or kind == "plain")
@@ -120,20 +122,20 @@ def test_the_graph_equals_the_model_alone_and_in_padded_batches(
 
 def test_the_same_model_gives_the_same_graph_bytes(classifier_checkpoint: Path, tmp_path: Path) -> None:
     for name in ("one", "two"):
-        export_fast(model_of(classifier_checkpoint, True), half, OUTPUTS, 1, 32, tmp_path / name)
+        export_fast(model_of(classifier_checkpoint, True), TRAINING, OUTPUTS, 1, 32, tmp_path / name)
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
 
 
 def test_a_graph_of_another_model_is_refused(classifier_checkpoint: Path, tmp_path: Path) -> None:
     model = model_of(classifier_checkpoint, False)
-    names = export_fast(model, half, OUTPUTS, 1, 32, tmp_path / "model.onnx")
+    names = export_fast(model, TRAINING, OUTPUTS, 1, 32, tmp_path / "model.onnx")
     rows = texts([5, 9])
-    reference = list(torch_outputs(model, rows, half, KINDS))
+    reference = list(torch_outputs(model, rows, TRAINING, KINDS))
     with torch.no_grad():
         model.classifier.bias += 0.001
     session = OnnxSession(tmp_path / "model.onnx", 1, CPU)
     require_parity(compare(reference, session, names, rows, KINDS), "fast graph")
-    moved = compare(list(torch_outputs(model, rows, half, KINDS)), session, names, rows, KINDS)
+    moved = compare(list(torch_outputs(model, rows, TRAINING, KINDS)), session, names, rows, KINDS)
     with pytest.raises(ParityError, match="differ from PyTorch's by"):
         require_parity(moved, "fast graph")
 
@@ -152,10 +154,12 @@ def test_the_shortest_inputs_that_a_recipe_may_ask_for_are_exported(
     classifier_checkpoint: Path, tmp_path: Path
 ) -> None:
     model = model_of(classifier_checkpoint, False)
-    names = export_fast(model, half, OUTPUTS, 1, 8, tmp_path / "model.onnx")
+    names = export_fast(model, TRAINING, OUTPUTS, 1, 8, tmp_path / "model.onnx")
     rows = texts([2, 5, 8])
     session = OnnxSession(tmp_path / "model.onnx", 1, CPU)
-    require_parity(compare(list(torch_outputs(model, rows, half, KINDS)), session, names, rows, KINDS), "fast graph")
+    require_parity(
+        compare(list(torch_outputs(model, rows, TRAINING, KINDS)), session, names, rows, KINDS), "fast graph"
+    )
 
 
 class Handed:

@@ -14,7 +14,6 @@ import edgebert
 from edgebert.bundle import read_manifest
 from edgebert.cli import main
 from edgebert.compress import checkpoint
-from edgebert.compress.tasks import text_classification as half
 from edgebert.cpu import NARROW, this_cpu
 from edgebert.exporters.guarded import Outcome
 from edgebert.exporters.int8_openvino import open_openvino
@@ -26,6 +25,9 @@ from edgebert.runtime.encode import Encoded
 from edgebert.runtime.model import padded_inputs
 from edgebert.runtime.session import OnnxSession, OpenVinoSession, Outputs, Session
 from edgebert.target import read_target
+from edgebert.tasks.training_table import training_task
+
+TRAINING = training_task("text-classification")
 
 pytestmark = pytest.mark.int8
 
@@ -36,7 +38,7 @@ NAMES = ["input_ids", "attention_mask"]
 def full(classifier_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("full") / "model.onnx"
     model = checkpoint.load_model(classifier_checkpoint, "text-classification", ["a", "b"]).eval()
-    export_fast(model, half, ["logits"], 1, 32, path)
+    export_fast(model, TRAINING, ["logits"], 1, 32, path)
     return path
 
 

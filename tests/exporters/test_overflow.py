@@ -13,11 +13,13 @@ from family_checkpoints import make_family
 from onnx import TensorProto, helper, numpy_helper
 
 from edgebert.compress import arch, checkpoint
-from edgebert.compress.tasks import text_classification as half
 from edgebert.exporters.mixed import emulated, open_unoptimized, tensors_of_type, to_fp16
 from edgebert.exporters.onnx import export_fast, export_plain
 from edgebert.exporters.overflow import Overflow, find_overflow, lower_masks
 from edgebert.exporters.packed import pack_attention
+from edgebert.tasks.training_table import training_task
+
+TRAINING = training_task("text-classification")
 
 IDS = np.random.default_rng(0).integers(5, 40, (4, 14))
 MASK = np.ones_like(IDS)
@@ -33,9 +35,9 @@ def outgrown(tmp_path: Path, family: str, outgrow: Outgrow, plain: bool = False)
     with torch.no_grad():
         outgrow(model)
     if plain:
-        export_plain(model, half, ["logits"], tmp_path / "model.onnx")
+        export_plain(model, TRAINING, ["logits"], tmp_path / "model.onnx")
     else:
-        export_fast(model, half, ["logits"], 1, 32, tmp_path / "model.onnx")
+        export_fast(model, TRAINING, ["logits"], 1, 32, tmp_path / "model.onnx")
     return onnx.load(tmp_path / "model.onnx")
 
 

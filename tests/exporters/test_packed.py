@@ -10,11 +10,13 @@ from graph_answers import assert_reads_the_mask, assert_same_padded_and_alone
 from edgebert.compress import checkpoint
 from edgebert.compress.importance import Importance
 from edgebert.compress.prune import choose, cut
-from edgebert.compress.tasks import text_classification as half
 from edgebert.exporters.attention import OPERATOR, PACKED
 from edgebert.exporters.cost import graph_cost
 from edgebert.exporters.onnx import export_fast
 from edgebert.exporters.packed import pack_attention
+from edgebert.tasks.training_table import training_task
+
+TRAINING = training_task("text-classification")
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +27,7 @@ def three(classifier_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory)
     heads = [torch.tensor(scores) for scores in ([9.0, 0, 0, 0], [9.0, 8, 0, 0], [9.0, 8, 7, 0])]
     cut(model, choose(Importance(heads, [torch.ones(64)] * 3), 0.5, 0.0))
     graph = tmp_path_factory.mktemp("three") / "model.onnx"
-    export_fast(model, half, ["logits"], 1, 32, graph)
+    export_fast(model, TRAINING, ["logits"], 1, 32, graph)
     return graph
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from edgebert.data.examples import Example
 from edgebert.exporters import graphs
-from edgebert.runtime.tasks.text_classification import Classification, TextClassification
+from edgebert.tasks.text_classification.predict import Classification, TextClassification
 
 
 class Cutting:
@@ -17,10 +17,11 @@ class Cutting:
         self.manifest: dict[str, Any] = {
             "task": "text-classification",
             "labels": ["no", "yes"],
+            "head": {"settings": {}},
             "data": {},
             "segments": 1,
         }
-        self.task = TextClassification(self.manifest, None)  # type: ignore[arg-type]
+        self.task = TextClassification(self.manifest, None)
 
     def __call__(self, text: str) -> Classification:
         return Classification("no", 1.0, {}, len(text) > 3)

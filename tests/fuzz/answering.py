@@ -14,7 +14,7 @@ from edgebert.data.tags import tag_set
 from edgebert.runtime.batches import ANY_LENGTHS
 from edgebert.runtime.encode import TextEncoder
 from edgebert.runtime.model import Model
-from edgebert.runtime.tasks import device_half
+from edgebert.tasks.table import device_task
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
 WORDS = ["film", "good", "the", "cafe", "##s", "i̇", "ss", "한", "が", "中", "!", ".", "-", "é"]
@@ -90,10 +90,9 @@ def _saved(tokenizer: Tokenizer, first: str, last: str, special: list[str], fold
 
 def make_model(task: str, tokenizer: Path, segments: int = 1, max_length: int = 24) -> Model:
     labels, head, _ = TASKS[task]
-    half = device_half(task)
+    kind = device_task(task)
     encoder = TextEncoder(tokenizer, max_length)
     manifest = {"labels": labels, "inputs": ["input_ids", "attention_mask", "token_type_ids"], "head": head}
     manifest |= {"segments": segments, "data": {}, "max_length": max_length}
-    session = ByTokens(task, tuple(half.TASK.OUTPUTS.values()), encoder.vocabulary_size)
-    model: Model = getattr(half, "MODEL", Model)(manifest, half.TASK(manifest, encoder), session)
-    return model
+    session = ByTokens(task, tuple(kind.spec.outputs.values()), encoder.vocabulary_size)
+    return kind(manifest, encoder).model(manifest, session)

@@ -14,7 +14,7 @@ from hypothesis import given
 
 from edgebert.data.examples import Columns, Example
 from edgebert.errors import DataError
-from edgebert.runtime.tasks import device_half
+from edgebert.tasks.table import spec_of
 
 
 @dataclass(frozen=True)
@@ -80,9 +80,8 @@ SLOTS = {"seq.in": lines("go to Rome", "stop it"), "seq.out": lines("O O B-l", "
 
 
 def read(source: Source, path: Path) -> list[Example]:
-    half = device_half(source.task)
-    rows: list[Example] = half.read(path, source.columns, half.Settings())
-    return rows
+    spec = spec_of(source.task)
+    return spec.read(path, source.columns, spec.settings())
 
 
 def outcome(source: Source, path: Path, named: Path) -> list[Example] | None:

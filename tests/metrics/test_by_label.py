@@ -19,7 +19,7 @@ from edgebert.metrics.by_label import (
     by_intent,
     by_slot_type,
 )
-from edgebert.runtime.tasks import device_half, task_names
+from edgebert.tasks.table import spec_of, task_names
 
 NAMES = ["a", "b", "c", "d", "rare"]
 
@@ -142,7 +142,7 @@ def test_a_frame_is_broken_down_by_intent_and_by_slot() -> None:
 
 
 def test_every_task_with_labels_is_broken_down_by_its_own_kind() -> None:
-    chosen = {task: getattr(device_half(task), "BY_LABEL", ()) for task in task_names()}
+    chosen = {task: spec_of(task).by_label for task in task_names()}
     assert {task: kinds for task, kinds in chosen.items() if kinds} == {
         "text-classification": (by_class,),
         "multi-label": (by_chosen,),

@@ -11,7 +11,7 @@ from edgebert.metrics.entities import ENTITY_METRICS, FRAME_METRICS
 from edgebert.metrics.pairs import Difference, Pair, difference_of, mcnemar, pair_of
 from edgebert.metrics.scores import ACCURACY, MATTHEWS, Table
 from edgebert.runtime.quality import metric_of
-from edgebert.runtime.tasks import device_half, task_names
+from edgebert.tasks.table import spec_of, task_names
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_these_metrics_are_shares_of_right_texts() -> None:
     found = {
         (task, name)
         for task in task_names()
-        for name, metric in device_half(task).METRICS.items()
+        for name, metric in spec_of(task).metrics.items()
         if metric.right is not None
     }
     assert found == SHARES

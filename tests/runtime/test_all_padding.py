@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import edgebert
-from edgebert.compress.data import pad_batch
+from edgebert.compress.batch import pad_batch
 from edgebert.errors import TextError
 from edgebert.runtime.cuda_graphs import CudaGraphSession
 from edgebert.runtime.encode import Encoded

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -67,7 +68,7 @@ class Answer:
 class Windowed:
     """A task whose texts are read in windows of eight tokens that share two."""
 
-    OUTPUTS: ClassVar = {"tokens": False, "ids": True}
+    spec: ClassVar = SimpleNamespace(outputs={"tokens": False, "ids": True})
     widths: ClassVar = (1, None)
 
     def __init__(self, encoder: TextEncoder) -> None:

@@ -10,14 +10,14 @@ import pytest
 from edgebert.runtime.encode import Encoded
 from edgebert.runtime.prediction import Prediction
 from edgebert.runtime.tagging import Entity
-from edgebert.runtime.tasks import device_half, task_names
-from edgebert.runtime.tasks.fill_mask import Candidate, Filled
-from edgebert.runtime.tasks.intent_slots import Command
-from edgebert.runtime.tasks.multi_label import Labelling
-from edgebert.runtime.tasks.question_answering import FoundAnswer
-from edgebert.runtime.tasks.similarity import Embedding
-from edgebert.runtime.tasks.text_classification import Classification
-from edgebert.runtime.tasks.token_classification import Entities
+from edgebert.tasks.fill_mask.predict import Candidate, Filled
+from edgebert.tasks.intent_slots.predict import Command
+from edgebert.tasks.multi_label.predict import Labelling
+from edgebert.tasks.question_answering.predict import FoundAnswer
+from edgebert.tasks.similarity.predict import Embedding
+from edgebert.tasks.table import device_task, task_names
+from edgebert.tasks.text_classification.predict import Classification
+from edgebert.tasks.token_classification.predict import Entities
 
 ENTITY = Entity("city", "Oslo", 0, 4, 0.9)
 PLAIN_ENTITY = {"label": "city", "text": "Oslo", "start": 0, "end": 4, "score": 0.9}
@@ -65,7 +65,7 @@ def test_a_prediction_becomes_what_json_gives_back(prediction: Prediction, plain
 
 @pytest.mark.parametrize("task", task_names())
 def test_every_prediction_of_a_task_can_become_a_dictionary(task: str) -> None:
-    module = device_half(task)
+    module = inspect.getmodule(device_task(task))
     own = [value for _, value in inspect.getmembers(module, inspect.isclass) if value.__module__ == module.__name__]
     kinds = [kind for kind in own if dataclasses.is_dataclass(kind) and not issubclass(kind, Encoded)]
     predictions = [kind for kind in kinds if kind.__name__ != "Settings"]

@@ -10,11 +10,12 @@ from edgebert.data.examples import Example
 from edgebert.errors import DataError
 from edgebert.metrics.entities import ENTITY_METRICS, FRAME_METRICS
 from edgebert.runtime.quality import Quality, about, evaluate, evaluate_all, measure_quality, scored, shown
-from edgebert.runtime.tasks.multi_label import METRICS as LABELLINGS
-from edgebert.runtime.tasks.regression import METRICS as SCORES
-from edgebert.runtime.tasks.text_classification import METRICS, Classification, TextClassification
+from edgebert.tasks.table import spec_of
+from edgebert.tasks.text_classification.predict import Classification, TextClassification
 
 NO_LABELS = np.zeros(3, bool)
+
+METRICS, SCORES, LABELLINGS = (spec_of(task).metrics for task in ("text-classification", "regression", "multi-label"))
 
 
 def labels(seed: int, count: int, classes: int, right: float) -> tuple[list[int], list[int]]:
@@ -120,8 +121,8 @@ class Model:
         self.longest = longest
         data = {"label_values": ["0", "1"]}
         self.manifest = {"task": "text-classification", "labels": ["negative", "positive"], "data": data}
-        self.manifest["segments"] = segments
-        self.task = TextClassification(self.manifest, None)  # type: ignore[arg-type]
+        self.manifest |= {"segments": segments, "head": {"settings": {}}}
+        self.task = TextClassification(self.manifest, None)
         self.asked: list[Any] = []
 
     def __call__(self, text: Any) -> Classification:

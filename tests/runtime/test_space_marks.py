@@ -12,8 +12,8 @@ from edgebert.data.words import Words
 from edgebert.errors import TextError
 from edgebert.runtime.encode import TextEncoder
 from edgebert.runtime.tagging import Settings, Tagger
-from edgebert.runtime.tasks.intent_slots import IntentSlots
-from edgebert.runtime.tasks.question_answering import QuestionAnswering
+from edgebert.tasks.intent_slots.predict import IntentSlots
+from edgebert.tasks.question_answering.predict import QuestionAnswering
 
 SPECIAL = ["<s>", "</s>", "<unk>"]
 TAGS = ["O", "B-x", "I-x"]

@@ -15,7 +15,7 @@ import onnx
 import torch
 from onnx import TensorProto
 
-from edgebert.compress.data import pad_batch
+from edgebert.compress.batch import pad_batch
 from edgebert.compress.progress import progress
 from edgebert.exporters.onnx import dynamic_shapes, save_module
 from edgebert.exporters.quantize.graph import add_constant, array, constants, drop_unused, producers, replace_nodes

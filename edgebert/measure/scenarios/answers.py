@@ -15,7 +15,6 @@ from edgebert.runtime.model import Model
 from edgebert.runtime.quality import Answers, measure_quality
 from edgebert.runtime.rows import read_texts
 from edgebert.runtime.session import Outputs
-from edgebert.runtime.tasks import device_half
 
 FIGURES_KEPT = 256
 
@@ -43,7 +42,7 @@ def work(model: Model, job: Job, call: Callable[[int], object]) -> Answer:
         not_finite.append(sum(int(np.sum(~np.isfinite(output))) for window in found for output in window))
     quality = None
     if len(expected) == len(predicted) and not any(not_finite):
-        chosen = device_half(model.manifest["task"]).METRICS[job["metric"]]
+        chosen = model.task.spec.metrics[job["metric"]]
         quality = measure_quality(job["metric"], chosen, expected, predicted).as_dict()
         quality |= Answers(expected, predicted, 0, unknown).counted()
     answers = [plain(answer) for answer in predicted]

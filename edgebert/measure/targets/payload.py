@@ -15,6 +15,8 @@ from edgebert.measure.variants import Variant
 LEFT_OUT = {"compress", "exporters", "report", "commands", "cli.py", "profiles"}
 LEFT_OUT |= {"exporting.py", "finished.py", "lock.py", "pipeline.py", "places.py", "recipe.py", "seal.py"}
 LEFT_OUT |= {"stage_bundles.py", "workdir.py"}
+# Files of a task's folder that train it.
+TRAINING = {"train.py", "training.py", "training_table.py"}
 
 Files = dict[str, Path]
 
@@ -23,7 +25,8 @@ def device_half() -> Files:
     """Source files of the device half, from the installed package, by their place under a folder."""
     package = Path(edgebert.__file__).parent
     paths = (path.relative_to(package) for path in sorted(package.rglob("*.py")))
-    return {f"edgebert/{path.as_posix()}": package / path for path in paths if path.parts[0] not in LEFT_OUT}
+    chosen = (path for path in paths if path.parts[0] not in LEFT_OUT)
+    return {f"edgebert/{path.as_posix()}": package / path for path in chosen if path.name not in TRAINING}
 
 
 def bundle_files(variants: Sequence[Variant]) -> tuple[Files, dict[str, str]]:

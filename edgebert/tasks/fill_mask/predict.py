@@ -4,50 +4,25 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any, ClassVar
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgebert.data.examples import Columns, Example, read_examples
+from edgebert.data.examples import Example
 from edgebert.errors import BundleError, TextError
-from edgebert.metrics.scores import Metric, Table
-from edgebert.runtime.encode import Encoded, TextEncoder, check_text
+from edgebert.runtime.encode import Encoded, check_text
 from edgebert.runtime.model import Model, Text
 from edgebert.runtime.prediction import Prediction
-from edgebert.runtime.session import Outputs
-from edgebert.settings import within
+from edgebert.runtime.session import Outputs, Session
+from edgebert.tasks.device import DeviceTask
+from edgebert.tasks.fill_mask.spec import SPEC, Guesses, Settings
 
-DATA = "one text a line, or a table or JSON Lines with the recipe's column of texts, or text"
 MASK = "[MASK]"
 MASK_TOKENS = (MASK, "<mask>")
 # Of every text, this share of its tokens, and at least one, is hidden (Devlin et al. 2019, arXiv:1810.04805).
 SHARE = 0.15
-# Of every hidden token of a text: its id, and the id of the likeliest token at its mask.
-Guesses = Sequence[tuple[int, int]]
-
-
-def _found(expected: Sequence[bool], predicted: Sequence[Guesses]) -> Table:
-    """Hidden tokens found and hidden tokens, of every text. *Shape*: (texts, 2)."""
-    rows = [[sum(hidden == likeliest for hidden, likeliest in guesses), len(guesses)] for guesses in predicted]
-    return np.array(rows, dtype=np.float64)
-
-
-def _share(table: Table) -> float:
-    found, hidden = table.sum(0)
-    return float(found / hidden)
-
-
-METRICS = {"accuracy": Metric(_found, _share)}
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How many tokens are named for every mask."""
-
-    top_k: int = within(5, 1, 100_000)
 
 
 @dataclass(frozen=True)
@@ -75,6 +50,11 @@ class Filled(Prediction):
     hidden: list[str] = field(default_factory=list)
     hidden_ids: list[int] = field(default_factory=list)
 
+    @property
+    def is_cut(self) -> bool:
+        """Whether the text was cut short."""
+        return self.truncated
+
     def __str__(self) -> str:
         """Tokens and probabilities, masks apart by a bar."""
         return " | ".join(", ".join(f"{one.token} {one.score:.4f}" for one in several) for several in self.masks)
@@ -87,27 +67,16 @@ class Masked(Encoded):
     masks: Mapping[int, int | None] = field(default_factory=dict)
 
 
-def read(path: Path, columns: Columns, settings: Settings) -> list[Example]:
-    """One text a row, of plain lines, a table or JSON Lines; a text is its own label."""
-    rows = read_examples(path, replace(columns, text_pair="", label=""))
-    return [replace(row, label=row.text) for row in rows]
-
-
 def hidden_positions(ids: Sequence[int], random: np.random.Generator) -> NDArray[np.int64]:
     """Positions to hide, drawn without repetition: 15% of what stands between the two special tokens, at least one."""
     inside = len(ids) - 2
     return 1 + np.sort(random.choice(inside, max(1, round(SHARE * inside)), replace=False))
 
 
-class FillMask:
+class FillMask(DeviceTask[Settings, Text, Filled]):
     """Probabilities by softmax over the vocabulary, at every mask."""
 
-    OUTPUTS: ClassVar[Mapping[str, bool]] = {"logits": True}
-
-    def __init__(self, manifest: dict[str, Any], encoder: TextEncoder) -> None:
-        """Take the number of candidates from a manifest."""
-        self.top_k = Settings(**manifest["head"]["settings"]).top_k
-        self.encoder = encoder
+    spec = SPEC
 
     @property
     def widths(self) -> Sequence[int | None]:
@@ -159,7 +128,7 @@ class FillMask:
         """The text, for the task to hide some of its tokens."""
         return (example.text,)
 
-    def expected(self, example: Example) -> bool:
+    def expected(self, example: Example, unknown: Sequence[str] = ()) -> bool:
         """That every hidden token is found."""
         return True
 
@@ -167,6 +136,10 @@ class FillMask:
         """For every hidden token its id and that of the likeliest token at its mask."""
         likeliest = [best[0].id for best in prediction.masks]
         return list(zip(prediction.hidden_ids, likeliest, strict=True))
+
+    def model(self, manifest: dict[str, Any], session: Session) -> FillMaskModel:
+        """The opened bundle, which answers lists batch by batch."""
+        return FillMaskModel(manifest, self, session)
 
     def _hide(self, given: tuple[Any, ...]) -> Masked:
         if len(given) != 1:
@@ -184,7 +157,7 @@ class FillMask:
         special = [at for at in self.encoder.special_ids() if at < len(logits)] if words_only else []
         ranked = -logits
         ranked[special] = np.inf
-        count = min(self.top_k, len(logits) - len(special))
+        count = min(self.settings.top_k, len(logits) - len(special))
         kept = np.flatnonzero(ranked <= np.partition(ranked, count - 1)[count - 1])
         best = kept[np.argsort(ranked[kept], kind="stable")][:count]
         most = logits.max()
@@ -202,7 +175,3 @@ class FillMaskModel(Model):
             part = slice(start, start + batch_size)
             answers += super()._answers(texts[part], windows[part], batch_size)
         return answers
-
-
-TASK = FillMask
-MODEL = FillMaskModel

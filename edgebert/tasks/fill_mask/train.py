@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,102 +14,101 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from edgebert.compress import arch, losses
-from edgebert.compress.data import Labels, pad_batch
+from edgebert.compress.batch import pad_batch
+from edgebert.compress.labels import Labels
 from edgebert.compress.optimum_tables import model_class_for
 from edgebert.data.examples import Example
 from edgebert.errors import DataError
 from edgebert.recipe import DataSettings
 from edgebert.runtime.encode import Encoded
-from edgebert.runtime.tasks.fill_mask import FillMask, Guesses, Settings, hidden_positions
+from edgebert.tasks.fill_mask.predict import FillMask, hidden_positions
+from edgebert.tasks.fill_mask.spec import Guesses, Settings
+from edgebert.tasks.training import Rows, TrainingTask
 
-ROWS = "all"
-OUTPUTS_VOCABULARY = True
 # Of the hidden tokens: what share is shown as the mask, and what share as a token drawn at random; the rest stands as
 # it was (Devlin et al. 2019, arXiv:1810.04805, section 3.1).
 AS_MASK, AS_RANDOM = 0.8, 0.1
 
 
-def score(metric: str, expected: Sequence[bool], predicted: Sequence[Guesses]) -> float:
-    """Share of the hidden tokens that are found, by their ids."""
-    hidden, likeliest = zip(*(pair for guesses in predicted for pair in guesses), strict=True)
-    return float(accuracy_score(hidden, likeliest))
+class FillMaskTraining(TrainingTask[Settings, FillMask]):
+    """Cross-entropy over hidden tokens."""
 
+    rows: Rows = "all"
+    outputs_vocabulary = True
 
-def read_labels(
-    data: DataSettings, splits: dict[str, list[Example]], folder: Path, head: list[str] | None, settings: Settings
-) -> Labels:
-    """No labels: a text is its own.
+    def score(self, metric: str, expected: Sequence[bool], predicted: Sequence[Guesses]) -> float:
+        """Share of the hidden tokens that are found, by their ids."""
+        hidden, likeliest = zip(*(pair for guesses in predicted for pair in guesses), strict=True)
+        return float(accuracy_score(hidden, likeliest))
 
-    Raises:
-        DataError: Names for labels.
-    """
-    if data.label_names:
-        raise DataError(f"data.label_names is {data.label_names}; masked words have no labels, so leave it out")
-    return Labels([], [])
+    def read_labels(
+        self, data: DataSettings, splits: Mapping[str, list[Example]], folder: Path, head: list[str] | None
+    ) -> Labels:
+        """No labels: a text is its own.
 
+        Raises:
+            DataError: Names for labels.
+        """
+        if data.label_names:
+            raise DataError(f"data.label_names is {data.label_names}; masked words have no labels, so leave it out")
+        return Labels([], [])
 
-def model_class(config: Any) -> Any:  # noqa: ANN401
-    """The family's class for masked language modelling."""
-    return model_class_for("fill-mask", config.model_type)
+    def model_class(self, config: Any) -> Any:  # noqa: ANN401
+        """The family's class for masked language modelling."""
+        return model_class_for("fill-mask", config.model_type)
 
+    def outputs(self, result: Any) -> tuple[Tensor, ...]:  # noqa: ANN401
+        """Logits over the vocabulary. *Shape*: (batch, length, vocabulary)."""
+        return (result.logits,)
 
-def outputs(result: Any) -> tuple[Tensor, ...]:  # noqa: ANN401
-    """Logits over the vocabulary. *Shape*: (batch, length, vocabulary)."""
-    return (result.logits,)
+    def targets(self, task: FillMask, example: Example, windows: Sequence[Encoded]) -> list[dict[str, Any]]:
+        """What hiding takes: the number of the mask, and how many tokens there are."""
+        return [{"mask_id": task.mask()[1], "vocabulary": task.encoder.vocabulary_size}]
 
+    def hard_loss(self, ours: tuple[Tensor, ...], batch: dict[str, Tensor]) -> Tensor:
+        """Cross-entropy over the hidden tokens."""
+        hidden = batch["labels"] >= 0
+        return functional.cross_entropy(ours[0][hidden].float(), batch["labels"][hidden])
 
-def training_windows(task: FillMask, example: Example) -> list[Encoded]:
-    """The whole text; `collate` hides tokens of it anew for every batch."""
-    return [task.encoder.encode(example.text)]
+    def soft_loss(
+        self, ours: tuple[Tensor, ...], theirs: tuple[Tensor, ...], batch: dict[str, Tensor], temperature: float
+    ) -> Tensor:
+        """Softened distributions of the teacher over the vocabulary, at the hidden tokens."""
+        hidden = batch["labels"] >= 0
+        return losses.soft_target(ours[0][hidden], theirs[0][hidden], temperature)
 
+    def head(self, model: Any) -> nn.Module:  # noqa: ANN401
+        """Transform and decoder over every row."""
+        return VocabularyHead(arch.masked_lm_head(model))
 
-def targets(task: FillMask, example: Example, windows: Sequence[Encoded]) -> list[dict[str, Any]]:
-    """What hiding takes: the number of the mask, and how many tokens there are."""
-    return [{"mask_id": task.mask()[1], "vocabulary": task.encoder.vocabulary_size}]
+    def own_windows(self, task: FillMask, example: Example) -> list[Encoded]:
+        """The whole text; `collate` hides tokens of it anew for every batch."""
+        return [task.encoder.encode(example.text)]
 
+    def collate(self, items: Sequence[dict[str, Any]], pad_id: int = 0) -> dict[str, Tensor]:
+        """A padded batch with hidden tokens.
 
-def collate(items: Sequence[dict[str, Any]], pad_id: int = 0) -> dict[str, Tensor]:
-    """A padded batch with hidden tokens.
+        The draw is seeded by the batch's own texts. They come together anew in every epoch, so a text's mask changes
+        from one to the next (Liu et al. 2019, arXiv:1907.11692), and a run that goes on after a kill repeats it.
 
-    The draw is seeded by the batch's own texts. They come together anew in every epoch, so a text's mask changes from
-    one to the next (Liu et al. 2019, arXiv:1907.11692), and a run that goes on after a kill repeats it.
-
-    Returns:
-        What `pad_batch` gives, and `labels`: the hidden tokens, -100 for all others. *Shape*: (batch, length), int64.
-    """
-    texts = [{name: item[name] for name in ("input_ids", "token_type_ids")} for item in items]
-    batch = pad_batch(texts, pad_id)
-    seed = hashlib.sha256(batch["input_ids"].numpy().tobytes()).digest()[:8]
-    random = np.random.default_rng(int.from_bytes(seed, "big"))
-    labels = torch.full_like(batch["input_ids"], -100)
-    for row, item in enumerate(items):
-        positions = hidden_positions(item["input_ids"], random)
-        labels[row, positions] = batch["input_ids"][row, positions]
-        fate = random.random(len(positions))
-        drawn = random.integers(0, item["vocabulary"], len(positions))
-        is_mask, is_drawn = fate < AS_MASK, (fate >= AS_MASK) & (fate < AS_MASK + AS_RANDOM)
-        batch["input_ids"][row, positions[is_mask]] = item["mask_id"]
-        batch["input_ids"][row, positions[is_drawn]] = torch.from_numpy(drawn[is_drawn])
-    return {**batch, "labels": labels}
-
-
-def hard_loss(ours: tuple[Tensor, ...], batch: dict[str, Tensor]) -> Tensor:
-    """Cross-entropy over the hidden tokens."""
-    hidden = batch["labels"] >= 0
-    return functional.cross_entropy(ours[0][hidden].float(), batch["labels"][hidden])
-
-
-def soft_loss(
-    ours: tuple[Tensor, ...], theirs: tuple[Tensor, ...], batch: dict[str, Tensor], temperature: float
-) -> Tensor:
-    """Softened distributions of the teacher over the vocabulary, at the hidden tokens."""
-    hidden = batch["labels"] >= 0
-    return losses.soft_target(ours[0][hidden], theirs[0][hidden], temperature)
-
-
-def head(model: Any) -> nn.Module:  # noqa: ANN401
-    """Transform and decoder over every row."""
-    return VocabularyHead(arch.masked_lm_head(model))
+        Returns:
+            What `pad_batch` gives, and `labels`: the hidden tokens, -100 for all others. *Shape*: (batch, length),
+            int64.
+        """
+        texts = [{name: item[name] for name in ("input_ids", "token_type_ids")} for item in items]
+        batch = pad_batch(texts, pad_id)
+        seed = hashlib.sha256(batch["input_ids"].numpy().tobytes()).digest()[:8]
+        random = np.random.default_rng(int.from_bytes(seed, "big"))
+        labels = torch.full_like(batch["input_ids"], -100)
+        for row, item in enumerate(items):
+            positions = hidden_positions(item["input_ids"], random)
+            labels[row, positions] = batch["input_ids"][row, positions]
+            fate = random.random(len(positions))
+            drawn = random.integers(0, item["vocabulary"], len(positions))
+            is_mask, is_drawn = fate < AS_MASK, (fate >= AS_MASK) & (fate < AS_MASK + AS_RANDOM)
+            batch["input_ids"][row, positions[is_mask]] = item["mask_id"]
+            batch["input_ids"][row, positions[is_drawn]] = torch.from_numpy(drawn[is_drawn])
+        return {**batch, "labels": labels}
 
 
 class VocabularyHead(nn.Module):

@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
-from edgebert.data.examples import Columns, Example, listed
+from edgebert.data.examples import Example, listed
 from edgebert.data.words import Words
 from edgebert.errors import DataError
-from edgebert.metrics.by_label import by_intent, by_slot_type
-from edgebert.metrics.entities import FRAME_METRICS, Frame
+from edgebert.metrics.entities import Frame
 from edgebert.runtime.encode import Encoded, TextEncoder
 from edgebert.runtime.prediction import Prediction
 from edgebert.runtime.session import Outputs
-from edgebert.runtime.tagged_rows import read_tagged
 from edgebert.runtime.tagging import Entity, Settings, Tagger, shown
-from edgebert.settings import fill
-
-METRICS = FRAME_METRICS
-BY_LABEL = (by_intent, by_slot_type)
-DATA = "a folder of seq.in, seq.out and label, or JSON Lines with words, tags and intent, or text, slots and intent"
-
-__all__ = ["METRICS", "TASK", "Command", "Entity", "IntentSlots", "Settings", "read"]
+from edgebert.tasks.device import DeviceTask
+from edgebert.tasks.intent_slots.spec import SPEC
 
 
 @dataclass(frozen=True)
@@ -44,22 +36,16 @@ class Command(Prediction):
         return f"{self.intent}\t{self.score:.4f}\t{shown(self.slots)}"
 
 
-def read(path: Path, columns: Columns, settings: Settings) -> list[Example]:
-    """Rows of a slot folder or of JSON Lines; the label is the intent and the tags, one a word."""
-    return read_tagged(path, columns, settings, with_intents=True)
-
-
-class IntentSlots:
+class IntentSlots(DeviceTask[Settings, str | Words, Command]):
     """An intent by softmax over the [CLS] row, tags by softmax over the row of each word's first piece."""
 
-    OUTPUTS: ClassVar[Mapping[str, bool]] = {"intent_logits": False, "slot_logits": True}
+    spec = SPEC
 
-    def __init__(self, manifest: dict[str, Any], encoder: TextEncoder) -> None:
+    def __init__(self, manifest: dict[str, Any], encoder: TextEncoder | None) -> None:
         """Take intents, tags and their scheme from a manifest."""
-        head = manifest["head"]
-        settings = fill(Settings, head["settings"], "manifest.json")
+        super().__init__(manifest, encoder)
         self.labels: list[str] = manifest["labels"]
-        self.tagger = Tagger(head.get("tags", ()), (), settings, encoder)
+        self.tagger = Tagger(manifest["head"].get("tags", ()), (), self.settings, encoder)
         self._intents: dict[str, str] = {name: name for name in self.labels}
         self._intents |= dict(zip(manifest["data"].get("label_values", ()), self.labels, strict=False))
 
@@ -129,6 +115,3 @@ class IntentSlots:
 def _softmax(logits: Any) -> Any:  # noqa: ANN401
     exponentials = np.exp(logits.astype(np.float64) - logits.max())
     return exponentials / exponentials.sum()
-
-
-TASK = IntentSlots

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,104 +13,103 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from edgebert.compress import losses
-from edgebert.compress.data import Labels
 from edgebert.compress.joint import joint_class
-from edgebert.compress.tasks import text_classification
-from edgebert.compress.tasks.token_classification import (
-    check_labelled,
-    entity_types,
-    hard_tag_loss,
-    soft_tag_loss,
-    tag_targets,
-)
+from edgebert.compress.labels import Labels
 from edgebert.data.examples import Example
 from edgebert.data.tags import tag_set
 from edgebert.errors import CheckpointError
 from edgebert.metrics.entities import Frame
 from edgebert.recipe import DataSettings
 from edgebert.runtime.encode import Encoded
-from edgebert.runtime.tasks.intent_slots import IntentSlots, Settings
+from edgebert.runtime.tagging import Settings
+from edgebert.tasks.intent_slots.predict import IntentSlots
+from edgebert.tasks.text_classification.train import labels_of, pooled_head
+from edgebert.tasks.token_classification.train import (
+    check_labelled,
+    entity_types,
+    hard_tag_loss,
+    soft_tag_loss,
+    tag_targets,
+)
+from edgebert.tasks.training import Rows, TrainingTask
 
-ROWS = "all"
 NO_INTENT = -100
 
 
-def score(metric: str, expected: Sequence[Frame], predicted: Sequence[Frame]) -> float:
-    """Metric of intents and BIO tags, one pair a text: slots by seqeval, intents by scikit-learn."""
-    if metric == "intent_slots":
-        return (score("intent_accuracy", expected, predicted) + score("slot_f1", expected, predicted)) / 2
-    intents, tags = ([[frame[part] for frame in frames] for frames in (expected, predicted)] for part in (0, 1))
-    if metric == "intent_accuracy":
-        return float(accuracy_score(*intents))
-    if metric == "slot_f1":
-        return float(f1_score(*[[list(text) for text in texts] for texts in tags], zero_division=0))
-    return float(accuracy_score([True] * len(expected), [a == b for a, b in zip(expected, predicted, strict=True)]))
+class IntentSlotsTraining(TrainingTask[Settings, IntentSlots]):
+    """Softmax over intents and, at the first token of every word, over tags."""
 
+    rows: Rows = "all"
 
-def read_labels(
-    data: DataSettings, splits: dict[str, list[Example]], folder: Path, head: list[str] | None, settings: Settings
-) -> Labels:
-    """Intents as labels; the tags of every slot type of the training file beside them.
+    def score(self, metric: str, expected: Sequence[Frame], predicted: Sequence[Frame]) -> float:
+        """Metric of intents and BIO tags, one pair a text: slots by seqeval, intents by scikit-learn."""
+        if metric == "intent_slots":
+            return sum(self.score(one, expected, predicted) for one in ("intent_accuracy", "slot_f1")) / 2
+        intents, tags = ([[frame[part] for frame in frames] for frames in (expected, predicted)] for part in (0, 1))
+        if metric == "intent_accuracy":
+            return float(accuracy_score(*intents))
+        if metric == "slot_f1":
+            return float(f1_score(*[[list(text) for text in texts] for texts in tags], zero_division=0))
+        return float(accuracy_score([True] * len(expected), [a == b for a, b in zip(expected, predicted, strict=True)]))
 
-    `data.label_names` names intents; slot types keep the names that they have in the files.
+    def read_labels(
+        self, data: DataSettings, splits: Mapping[str, list[Example]], folder: Path, head: list[str] | None
+    ) -> Labels:
+        """Intents as labels; the tags of every slot type of the training file beside them.
 
-    Raises:
-        DataError: A row without intent or tags, fewer than two intents, no slot at all, or no intent of the files is
-            one of the head that is to be kept.
-    """
-    check_labelled(splits)
-    intents = {name: [replace(row, label=row.label[0]) for row in rows] for name, rows in splits.items()}
-    labels = text_classification.labels_of(data, intents, folder, head)
-    types = entity_types([row.label[1] for row in splits["train"]], folder / data.train, [])
-    tags = tag_set(types, settings.scheme)
-    return replace(labels, extra={"tags": tags}, config={"slot_tags": tags})
+        `data.label_names` names intents; slot types keep the names that they have in the files.
 
+        Raises:
+            DataError: A row without intent or tags, fewer than two intents, no slot at all, or no intent of the files
+                is one of the head that is to be kept.
+        """
+        check_labelled(splits)
+        intents = {name: [replace(row, label=row.label[0]) for row in rows] for name, rows in splits.items()}
+        labels = labels_of(data, intents, folder, head)
+        types = entity_types([row.label[1] for row in splits["train"]], folder / data.train, [])
+        tags = tag_set(types, self.settings.scheme)
+        return replace(labels, extra={"tags": tags}, config={"slot_tags": tags})
 
-def model_class(config: Any) -> Any:  # noqa: ANN401
-    """The family's encoder with both heads.
+    def model_class(self, config: Any) -> Any:  # noqa: ANN401
+        """The family's encoder with both heads.
 
-    Raises:
-        CheckpointError: The config does not name the slot tags.
-    """
-    if not getattr(config, "slot_tags", None):
-        raise CheckpointError("config.json names no slot_tags; give the folder of an intent-slots model")
-    config.problem_type = None
-    return joint_class(config)
+        Raises:
+            CheckpointError: The config does not name the slot tags.
+        """
+        if not getattr(config, "slot_tags", None):
+            raise CheckpointError("config.json names no slot_tags; give the folder of an intent-slots model")
+        config.problem_type = None
+        return joint_class(config)
 
+    def outputs(self, result: Any) -> tuple[Tensor, ...]:  # noqa: ANN401
+        """Both logits. *Shape*: (batch, intents), (batch, length, tags)."""
+        return (result.intent_logits, result.slot_logits)
 
-def outputs(result: Any) -> tuple[Tensor, ...]:  # noqa: ANN401
-    """Both logits. *Shape*: (batch, intents), (batch, length, tags)."""
-    return (result.intent_logits, result.slot_logits)
+    def targets(self, task: IntentSlots, example: Example, windows: Sequence[Encoded]) -> list[dict[str, Any]]:
+        """Number of the intent for every window, NO_INTENT if there is none, and the tags as `tag_targets` has them."""
+        known = example.label is not None
+        intent = task.labels.index(task.intent(example)) if known else NO_INTENT
+        rows = tag_targets(task.tagger, example, example.label[1] if known else None, task.given(example), windows)
+        return [{"intents": intent, "tags": row} for row in rows]
 
+    def hard_loss(self, ours: tuple[Tensor, ...], batch: dict[str, Tensor]) -> Tensor:
+        """Sum of the mean cross-entropies of intents and of tags (Chen, Zhuo, Wang 2019, arXiv:1902.10909)."""
+        intents, tags = ours
+        loss = hard_tag_loss(tags, batch["tags"])
+        if bool((batch["intents"] >= 0).any()):
+            loss = loss + functional.cross_entropy(intents, batch["intents"], ignore_index=NO_INTENT)
+        return loss
 
-def targets(task: IntentSlots, example: Example, windows: Sequence[Encoded]) -> list[dict[str, Any]]:
-    """Number of the intent for every window, NO_INTENT where there is none, and the tags as `tag_targets` has them."""
-    known = example.label is not None
-    intent = task.labels.index(task.intent(example)) if known else NO_INTENT
-    rows = tag_targets(task.tagger, example, example.label[1] if known else None, task.given(example), windows)
-    return [{"intents": intent, "tags": row} for row in rows]
+    def soft_loss(
+        self, ours: tuple[Tensor, ...], theirs: tuple[Tensor, ...], batch: dict[str, Tensor], temperature: float
+    ) -> Tensor:
+        """Softened intents of the teacher, and its softened tags at first pieces."""
+        intents = losses.soft_target(ours[0], theirs[0], temperature)
+        return intents + soft_tag_loss(ours[1], theirs[1], batch["tags"], temperature)
 
-
-def hard_loss(ours: tuple[Tensor, ...], batch: dict[str, Tensor]) -> Tensor:
-    """Sum of the mean cross-entropies of intents and of tags (Chen, Zhuo, Wang 2019, arXiv:1902.10909)."""
-    intents, tags = ours
-    loss = hard_tag_loss(tags, batch["tags"])
-    if bool((batch["intents"] >= 0).any()):
-        loss = loss + functional.cross_entropy(intents, batch["intents"], ignore_index=NO_INTENT)
-    return loss
-
-
-def soft_loss(
-    ours: tuple[Tensor, ...], theirs: tuple[Tensor, ...], batch: dict[str, Tensor], temperature: float
-) -> Tensor:
-    """Softened intents of the teacher, and its softened tags at first pieces."""
-    intents = losses.soft_target(ours[0], theirs[0], temperature)
-    return intents + soft_tag_loss(ours[1], theirs[1], batch["tags"], temperature)
-
-
-def head(model: Any) -> nn.Module:  # noqa: ANN401
-    """The family's head for sequence classification over the [CLS] row, the slot classifier over every row."""
-    return JointHead(text_classification.head(model), model.slot_classifier)
+    def head(self, model: Any) -> nn.Module:  # noqa: ANN401
+        """The family's head for sequence classification over the [CLS] row, the slot classifier over every row."""
+        return JointHead(pooled_head(model), model.slot_classifier)
 
 
 class JointHead(nn.Module):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,106 +11,103 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.metrics import accuracy_score, f1_score
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from edgebert.compress import losses
-from edgebert.compress.data import Labels
+from edgebert.compress.labels import Labels
 from edgebert.compress.optimum_tables import model_class_for
-from edgebert.compress.tasks import text_classification
-from edgebert.compress.tasks.text_classification import ROWS, head, outputs
 from edgebert.data.examples import Example
 from edgebert.errors import DataError
 from edgebert.metrics.scores import Chosen, aligned
 from edgebert.recipe import DataSettings
 from edgebert.runtime.encode import Encoded
-from edgebert.runtime.tasks.multi_label import DEFAULT_THRESHOLD, Labelling, MultiLabel, Settings
+from edgebert.tasks.multi_label.predict import DEFAULT_THRESHOLD, Labelling, MultiLabel
+from edgebert.tasks.multi_label.spec import Settings
+from edgebert.tasks.text_classification.train import labels_of, pooled_head
+from edgebert.tasks.training import Rows, TrainingTask
 
 UNKNOWN = -1.0
 
-__all__ = [
-    "ROWS",
-    "hard_loss",
-    "head",
-    "model_class",
-    "outputs",
-    "read_labels",
-    "score",
-    "soft_loss",
-    "targets",
-    "tune",
-]
 
+class MultiLabelTraining(TrainingTask[Settings, MultiLabel]):
+    """A sigmoid for every label."""
 
-def score(metric: str, expected: Sequence[Chosen], predicted: Sequence[Chosen]) -> float:
-    """Metric of indicators, one array a text; a label that is neither expected nor predicted has no F1."""
-    wanted, given = (chosen.astype(np.int64) for chosen in aligned(expected, predicted))
-    if metric == "accuracy":
-        return float(accuracy_score(wanted, given))
-    average = metric.removesuffix("_f1") if wanted.shape[1] > 1 else "binary"
-    return float(np.nan_to_num(f1_score(wanted, given, average=average, zero_division=np.nan)))
+    rows: Rows = "first"
 
+    def score(self, metric: str, expected: Sequence[Chosen], predicted: Sequence[Chosen]) -> float:
+        """Metric of indicators, one array a text; a label that is neither expected nor predicted has no F1."""
+        wanted, given = (chosen.astype(np.int64) for chosen in aligned(expected, predicted))
+        if metric == "accuracy":
+            return float(accuracy_score(wanted, given))
+        average = metric.removesuffix("_f1") if wanted.shape[1] > 1 else "binary"
+        return float(np.nan_to_num(f1_score(wanted, given, average=average, zero_division=np.nan)))
 
-def read_labels(
-    data: DataSettings, splits: dict[str, list[Example]], folder: Path, head: list[str] | None, settings: Settings
-) -> Labels:
-    """Labels in the files, in the order of the head's outputs, and the thresholds that stand until `tune` moves them.
+    def read_labels(
+        self, data: DataSettings, splits: Mapping[str, list[Example]], folder: Path, head: list[str] | None
+    ) -> Labels:
+        """Labels in the files, in the order of the head's outputs; thresholds stand until `tune` moves them.
 
-    Raises:
-        DataError: Fewer than two labels, no label of the files is one of the head that is to be kept, or a name that
-            holds the separator.
-    """
-    one_a_row = {name: [row for several in rows for row in _one_a_row(several)] for name, rows in splits.items()}
-    labels = text_classification.labels_of(data, one_a_row, folder, head)
-    if splits["train"] and not labels.values:
-        raise DataError(f"{folder / data.train}: no row has a label in '{data.label}'; expected at least two labels")
-    for name in labels.names:
-        if settings.separator in name:
-            raise DataError(f"label name {name!r} holds the separator {settings.separator!r}; change head.separator")
-    return replace(labels, extra={"thresholds": [DEFAULT_THRESHOLD] * len(labels.names)})
+        Raises:
+            DataError: Fewer than two labels, no label of the files is one of the head that is to be kept, or a name
+                that holds the separator.
+        """
+        one_a_row = {name: [row for several in rows for row in _one_a_row(several)] for name, rows in splits.items()}
+        labels = labels_of(data, one_a_row, folder, head)
+        if splits["train"] and not labels.values:
+            train = folder / data.train
+            raise DataError(f"{train}: no row has a label in '{data.label}'; expected at least two labels")
+        separator = self.settings.separator
+        for name in labels.names:
+            if separator in name:
+                raise DataError(f"label name {name!r} holds the separator {separator!r}; change head.separator")
+        return replace(labels, extra={"thresholds": [DEFAULT_THRESHOLD] * len(labels.names)})
 
+    def model_class(self, config: Any) -> Any:  # noqa: ANN401
+        """The family's class for sequence classification."""
+        config.problem_type = "multi_label_classification"
+        return model_class_for("text-classification", config.model_type)
 
-def model_class(config: Any) -> Any:  # noqa: ANN401
-    """The family's class for sequence classification."""
-    config.problem_type = "multi_label_classification"
-    return model_class_for("text-classification", config.model_type)
+    def outputs(self, result: Any) -> tuple[Tensor, ...]:  # noqa: ANN401
+        """Logits. *Shape*: (batch, labels)."""
+        return (result.logits,)
 
+    def targets(self, task: MultiLabel, example: Example, windows: Sequence[Encoded]) -> list[dict[str, Any]]:
+        """1 for every label that the row has, 0 for the others; -1 everywhere for a row without a label column."""
+        if example.label is None:
+            return [{"labels": np.full(len(task.labels), UNKNOWN, dtype=np.float32)}]
+        return [{"labels": task.expected(example).astype(np.float32)}]
 
-def targets(task: MultiLabel, example: Example, windows: Sequence[Encoded]) -> list[dict[str, Any]]:
-    """1 for every label that the row has, 0 for the others; -1 everywhere for a row without a label column."""
-    if example.label is None:
-        return [{"labels": np.full(len(task.labels), UNKNOWN, dtype=np.float32)}]
-    return [{"labels": task.expected(example).astype(np.float32)}]
+    def hard_loss(self, ours: tuple[Tensor, ...], batch: dict[str, Tensor]) -> Tensor:
+        """Binary cross-entropy, summed over labels, mean over the texts that have labels; 0 where none has.
 
+        Nam et al. 2014, arXiv:1312.5419.
+        """
+        wanted = batch["labels"]
+        known = wanted >= 0
+        terms = functional.binary_cross_entropy_with_logits(ours[0].float(), wanted.clamp(min=0.0), reduction="none")
+        return (terms * known).sum() / known[:, 0].sum().clamp(min=1)
 
-def hard_loss(ours: tuple[Tensor, ...], batch: dict[str, Tensor]) -> Tensor:
-    """Binary cross-entropy, summed over labels, mean over the texts that have labels; 0 where none has.
+    def soft_loss(
+        self, ours: tuple[Tensor, ...], theirs: tuple[Tensor, ...], batch: dict[str, Tensor], temperature: float
+    ) -> Tensor:
+        """Divergence of the softened Bernoulli distribution of each label from the teacher's.
 
-    Nam et al. 2014, arXiv:1312.5419.
-    """
-    wanted = batch["labels"]
-    known = wanted >= 0
-    terms = functional.binary_cross_entropy_with_logits(ours[0].float(), wanted.clamp(min=0.0), reduction="none")
-    return (terms * known).sum() / known[:, 0].sum().clamp(min=1)
+        Times temperature squared, summed over labels, mean over texts: multi-label logits distillation, Yang et al.
+        2023, arXiv:2308.06453; the temperature is that of Hinton et al. 2015, arXiv:1503.02531.
+        """
+        mean = losses.soft_target(_two_classes(ours[0]), _two_classes(theirs[0]), temperature)
+        return mean * ours[0].shape[1]
 
+    def head(self, model: Any) -> nn.Module:  # noqa: ANN401
+        """The family's head for sequence classification, over the [CLS] row."""
+        return pooled_head(model)
 
-def soft_loss(
-    ours: tuple[Tensor, ...], theirs: tuple[Tensor, ...], batch: dict[str, Tensor], temperature: float
-) -> Tensor:
-    """Divergence of the softened Bernoulli distribution of each label from the teacher's, times temperature squared.
-
-    Summed over labels, mean over texts: multi-label logits distillation, Yang et al. 2023, arXiv:2308.06453; the
-    temperature is that of Hinton et al. 2015, arXiv:1503.02531.
-    """
-    mean = losses.soft_target(_two_classes(ours[0]), _two_classes(theirs[0]), temperature)
-    return mean * ours[0].shape[1]
-
-
-def tune(task: MultiLabel, predictions: Iterable[Labelling], expected: Sequence[Chosen]) -> dict[str, Any]:
-    """Thresholds, one a label, each of which gives its label the best F1 on these texts (SCut: Yang 2001, SIGIR)."""
-    scores = np.array([[prediction.scores[label] for label in task.labels] for prediction in predictions])
-    wanted = np.stack(expected)
-    return {"thresholds": [_threshold(scores[:, at], wanted[:, at]) for at in range(len(task.labels))]}
+    def tune(self, task: MultiLabel, predictions: Iterable[Labelling], expected: Sequence[Chosen]) -> dict[str, Any]:
+        """Thresholds, one a label; each gives its label the best F1 on these texts (SCut: Yang 2001, SIGIR)."""
+        scores = np.array([[prediction.scores[label] for label in task.labels] for prediction in predictions])
+        wanted = np.stack(expected)
+        return {"thresholds": [_threshold(scores[:, at], wanted[:, at]) for at in range(len(task.labels))]}
 
 
 def _threshold(scores: NDArray[np.float64], wanted: Chosen) -> float:

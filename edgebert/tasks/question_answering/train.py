@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -14,21 +14,16 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from edgebert.compress import losses
-from edgebert.compress.data import Labels
+from edgebert.compress.labels import Labels
 from edgebert.compress.optimum_tables import model_class_for
 from edgebert.data.examples import Example
 from edgebert.errors import DataError
 from edgebert.recipe import DataSettings
 from edgebert.runtime.encode import Encoded
-from edgebert.runtime.tasks.question_answering import (
-    METRICS,
-    FoundAnswer,
-    QuestionAnswering,
-    Settings,
-    f1,
-)
+from edgebert.tasks.question_answering.predict import FoundAnswer, QuestionAnswering
+from edgebert.tasks.question_answering.spec import SPEC, Settings, f1
+from edgebert.tasks.training import Rows, TrainingTask
 
-ROWS = "all"
 CLS = 0
 IGNORED = -100
 # Far below every logit, and still finite when divided by a temperature.
@@ -36,79 +31,93 @@ PADDING = -1e4
 POSITIONS = ("start_positions", "end_positions")
 
 
-def score(metric: str, expected: Sequence[Sequence[str]], predicted: Sequence[str]) -> float:
-    """Official SQuAD metric by the device's own functions: no library of the field has it."""
-    chosen = METRICS[metric]
-    return chosen.figure(chosen.table(expected, predicted))
+class QuestionAnsweringTraining(TrainingTask[Settings, QuestionAnswering]):
+    """Softmax over the tokens, for the start and for the end."""
 
+    rows: Rows = "all"
 
-def read_labels(
-    data: DataSettings, splits: dict[str, list[Example]], folder: Path, head: list[str] | None, settings: Settings
-) -> Labels:
-    """No labels; whether the device must expect questions without an answer.
+    def score(self, metric: str, expected: Sequence[Sequence[str]], predicted: Sequence[str]) -> float:
+        """Official SQuAD metric by the device's own functions: no library of the field has it."""
+        chosen = SPEC.metrics[metric]
+        return chosen.figure(chosen.table(expected, predicted))
 
-    Raises:
-        DataError: A row without answers where they are learnt or scored, training data with no answer at all, or
-            unlabelled files without a context.
-    """
-    for row in chain(*splits.values()):
-        if row.label is None:
-            raise DataError(f"{row.place}: no 'answers'; expected a list of them, empty where there is none")
-    if splits["train"] and not any(row.label for row in splits["train"]):
-        raise DataError(f"{folder / data.train}: no question has an answer; expected some that have")
-    if data.unlabelled and not data.text_pair:
-        raise DataError(
-            f"{folder / data.unlabelled[0]}: questions need contexts; "
-            'name their columns, for example data.text = "question" and data.text_pair = "context"'
-        )
-    known = splits["train"] or splits["validation"] or splits["test"]
-    return Labels([], [], {"may_have_no_answer": any(not row.label for row in known)})
+    def read_labels(
+        self, data: DataSettings, splits: Mapping[str, list[Example]], folder: Path, head: list[str] | None
+    ) -> Labels:
+        """No labels; whether the device must expect questions without an answer.
 
+        Raises:
+            DataError: A row without answers where they are learnt or scored, training data with no answer at all, or
+                unlabelled files without a context.
+        """
+        for row in chain(*splits.values()):
+            if row.label is None:
+                raise DataError(f"{row.place}: no 'answers'; expected a list of them, empty where there is none")
+        if splits["train"] and not any(row.label for row in splits["train"]):
+            raise DataError(f"{folder / data.train}: no question has an answer; expected some that have")
+        if data.unlabelled and not data.text_pair:
+            raise DataError(
+                f"{folder / data.unlabelled[0]}: questions need contexts; "
+                'name their columns, for example data.text = "question" and data.text_pair = "context"'
+            )
+        known = splits["train"] or splits["validation"] or splits["test"]
+        return Labels([], [], {"may_have_no_answer": any(not row.label for row in known)})
 
-def model_class(config: Any) -> Any:  # noqa: ANN401
-    """The family's class for question answering, with its two outputs a token."""
-    config.problem_type, config.num_labels = None, 2
-    return model_class_for("question-answering", config.model_type)
+    def model_class(self, config: Any) -> Any:  # noqa: ANN401
+        """The family's class for question answering, with its two outputs a token."""
+        config.problem_type, config.num_labels = None, 2
+        return model_class_for("question-answering", config.model_type)
 
+    def outputs(self, result: Any) -> tuple[Tensor, ...]:  # noqa: ANN401
+        """Start and end logits. *Shape* of each: (batch, length)."""
+        return result.start_logits, result.end_logits
 
-def outputs(result: Any) -> tuple[Tensor, ...]:  # noqa: ANN401
-    """Start and end logits. *Shape* of each: (batch, length)."""
-    return result.start_logits, result.end_logits
+    def targets(self, task: QuestionAnswering, example: Example, windows: Sequence[Encoded]) -> list[dict[str, Any]]:
+        """Tokens at which the first answer starts and ends; [CLS] where a window does not hold all of it."""
+        return [dict(zip(POSITIONS, positions, strict=True)) for positions in _positions(example, windows)]
 
+    def hard_loss(self, ours: tuple[Tensor, ...], batch: dict[str, Tensor]) -> Tensor:
+        """Mean of the cross-entropies of start and end (Devlin et al. 2019, arXiv:1810.04805, section 4.2).
 
-def targets(task: QuestionAnswering, example: Example, windows: Sequence[Encoded]) -> list[dict[str, Any]]:
-    """Tokens at which the first answer starts and ends; [CLS] where a window does not hold all of it."""
-    return [dict(zip(POSITIONS, positions, strict=True)) for positions in _positions(example, windows)]
+        0 for a batch in which no window has a known answer.
+        """
+        if not bool((batch[POSITIONS[0]] != IGNORED).any()):
+            return ours[0].new_zeros(())
+        terms = [
+            functional.cross_entropy(_real(logits, batch), batch[name], ignore_index=IGNORED)
+            for logits, name in zip(ours, POSITIONS, strict=True)
+        ]
+        return torch.stack(terms).mean()
 
+    def soft_loss(
+        self, ours: tuple[Tensor, ...], theirs: tuple[Tensor, ...], batch: dict[str, Tensor], temperature: float
+    ) -> Tensor:
+        """Mean divergence of the softened distributions of start and end over the tokens from the teacher's."""
+        terms = [
+            losses.soft_target(_real(student, batch), _real(teacher, batch), temperature)
+            for student, teacher in zip(ours, theirs, strict=True)
+        ]
+        return torch.stack(terms).mean()
 
-def hard_loss(ours: tuple[Tensor, ...], batch: dict[str, Tensor]) -> Tensor:
-    """Mean of the cross-entropies of start and end (Devlin et al. 2019, arXiv:1810.04805, section 4.2).
+    def head(self, model: Any) -> nn.Module:  # noqa: ANN401
+        """Linear layer over every row."""
+        return SpanHead(model.qa_outputs)
 
-    0 for a batch in which no window has a known answer.
-    """
-    if not bool((batch[POSITIONS[0]] != IGNORED).any()):
-        return ours[0].new_zeros(())
-    terms = [
-        functional.cross_entropy(_real(logits, batch), batch[name], ignore_index=IGNORED)
-        for logits, name in zip(ours, POSITIONS, strict=True)
-    ]
-    return torch.stack(terms).mean()
+    def tune(
+        self, task: QuestionAnswering, predictions: Iterable[FoundAnswer], expected: Sequence[Sequence[str]]
+    ) -> dict[str, Any]:
+        """Threshold for no answer with the best F1, where the training data has questions without an answer.
 
-
-def soft_loss(
-    ours: tuple[Tensor, ...], theirs: tuple[Tensor, ...], batch: dict[str, Tensor], temperature: float
-) -> Tensor:
-    """Mean divergence of the softened distributions of start and end over the tokens from the teacher's."""
-    terms = [
-        losses.soft_target(_real(student, batch), _real(teacher, batch), temperature)
-        for student, teacher in zip(ours, theirs, strict=True)
-    ]
-    return torch.stack(terms).mean()
-
-
-def head(model: Any) -> nn.Module:  # noqa: ANN401
-    """Linear layer over every row."""
-    return SpanHead(model.qa_outputs)
+        The method of SQuAD 2.0's official evaluation (Rajpurkar, Jia, Liang 2018, arXiv:1806.03822): questions are
+        answered in the order of their no-answer scores, and the best place to stop is kept.
+        """
+        if not task.may_have_no_answer:
+            return {}
+        scored = [
+            (prediction.no_answer_score or 0.0, f1(answers, prediction.candidate) - f1(answers, ""))
+            for prediction, answers in zip(predictions, expected, strict=True)
+        ]
+        return {"no_answer_threshold": _threshold(np.array(scored))}
 
 
 class SpanHead(nn.Module):
@@ -123,23 +132,6 @@ class SpanHead(nn.Module):
         """Start and end logits. *Shape* of each: (batch, length)."""
         logits: Tensor = self.linear(hidden)
         return logits[..., 0], logits[..., 1]
-
-
-def tune(
-    task: QuestionAnswering, predictions: Iterable[FoundAnswer], expected: Sequence[Sequence[str]]
-) -> dict[str, Any]:
-    """Threshold for no answer with the best F1, where the training data has questions without an answer.
-
-    The method of SQuAD 2.0's official evaluation (Rajpurkar, Jia, Liang 2018, arXiv:1806.03822): questions are
-    answered in the order of their no-answer scores, and the best place to stop is kept.
-    """
-    if not task.may_have_no_answer:
-        return {}
-    scored = [
-        (prediction.no_answer_score or 0.0, f1(answers, prediction.candidate) - f1(answers, ""))
-        for prediction, answers in zip(predictions, expected, strict=True)
-    ]
-    return {"no_answer_threshold": _threshold(np.array(scored))}
 
 
 def _threshold(scored: NDArray[np.float64]) -> float:

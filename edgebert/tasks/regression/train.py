@@ -3,89 +3,102 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from edgebert.compress import metrics
-from edgebert.compress.data import Labels
+from edgebert.compress.labels import Labels
 from edgebert.compress.optimum_tables import model_class_for
-from edgebert.compress.tasks.text_classification import ROWS, head, outputs
 from edgebert.data.examples import Example
 from edgebert.errors import DataError
 from edgebert.recipe import DataSettings
 from edgebert.runtime.encode import Encoded
 from edgebert.runtime.session import Outputs
-from edgebert.runtime.tasks.regression import Regression, Settings
+from edgebert.tasks.regression.predict import Regression
+from edgebert.tasks.regression.spec import Settings
+from edgebert.tasks.text_classification.train import pooled_head
+from edgebert.tasks.training import Rows, TrainingTask
 
-__all__ = ["ROWS", "hard_loss", "head", "model_class", "outputs", "read_labels", "score", "soft_loss", "targets"]
+
+class RegressionTraining(TrainingTask[Settings, Regression]):
+    """One score."""
+
+    rows: Rows = "first"
+
+    def score(self, metric: str, expected: Sequence[float], predicted: Sequence[float]) -> float:
+        """Correlation of scores, by scipy."""
+        return correlation(metric, expected, predicted)
+
+    def read_labels(
+        self, data: DataSettings, splits: Mapping[str, list[Example]], folder: Path, head: list[str] | None
+    ) -> Labels:
+        """No labels: a score has none.
+
+        Raises:
+            DataError: A row without a score, or names for labels.
+        """
+        if data.label_names:
+            raise DataError(f"data.label_names is {data.label_names}; scores have no names, so leave it out")
+        for rows in splits.values():
+            for row in rows:
+                if row.label is None:
+                    wanted = f"a number from {self.settings.range}"
+                    raise DataError(f"{row.place}: no score; expected {wanted}: name its column")
+        return Labels([], [])
+
+    def model_class(self, config: Any) -> Any:  # noqa: ANN401
+        """The family's class for sequence classification, with one output."""
+        config.problem_type = "regression"
+        config.num_labels = 1
+        return model_class_for("text-classification", config.model_type)
+
+    def outputs(self, result: Any) -> tuple[Tensor, ...]:  # noqa: ANN401
+        """Logits. *Shape*: (batch, 1)."""
+        return (result.logits,)
+
+    def targets(self, task: Regression, example: Example, windows: Sequence[Encoded]) -> list[dict[str, Any]]:
+        """The score as the head gives it, not a number where there is none."""
+        return [{"labels": math.nan if example.label is None else task.output(task.expected(example))}]
+
+    def observed(self, task: Regression, givens: Sequence[Any], outputs: Iterable[Sequence[Outputs]]) -> str:
+        """Say how many scores leave the range and are clipped to its ends."""
+        scores = [task.score(float(found[0][0][0])) for found in outputs]
+        outside = sum(not task.settings.low <= score <= task.settings.high for score in scores)
+        if not (task.settings.clip and outside):
+            return ""
+        return (
+            f"{outside} of {len(scores)} scores leave {task.settings.range} and are clipped to its ends; widen "
+            "head.low and head.high, or set head.clip to false"
+        )
+
+    def hard_loss(self, ours: tuple[Tensor, ...], batch: dict[str, Tensor]) -> Tensor:
+        """Mean squared error over the texts that have a score; 0 where none has."""
+        wanted = batch["labels"]
+        known = wanted.isfinite()
+        squared = (ours[0].float().squeeze(-1) - wanted.nan_to_num()).pow(2)
+        return (squared * known).sum() / known.sum().clamp(min=1)
+
+    def soft_loss(
+        self, ours: tuple[Tensor, ...], theirs: tuple[Tensor, ...], batch: dict[str, Tensor], temperature: float
+    ) -> Tensor:
+        """Mean squared error to the teacher's outputs (Ba and Caruana 2014, arXiv:1312.6184).
+
+        The temperature is not used: a score has no distribution to soften.
+        """
+        return functional.mse_loss(ours[0].float(), theirs[0].float())
+
+    def head(self, model: Any) -> nn.Module:  # noqa: ANN401
+        """The family's head for sequence classification, over the [CLS] row."""
+        return pooled_head(model)
 
 
-def score(metric: str, expected: Sequence[float], predicted: Sequence[float]) -> float:
+def correlation(metric: str, expected: Sequence[float], predicted: Sequence[float]) -> float:
     """Correlation of scores; 0, as on the device, where either side is the same for every text."""
     if np.ptp(expected) == 0 or np.ptp(predicted) == 0:
         return 0.0
     return metrics.score(metric, expected, predicted)
-
-
-def read_labels(
-    data: DataSettings, splits: dict[str, list[Example]], folder: Path, head: list[str] | None, settings: Settings
-) -> Labels:
-    """No labels: a score has none.
-
-    Raises:
-        DataError: A row without a score, or names for labels.
-    """
-    if data.label_names:
-        raise DataError(f"data.label_names is {data.label_names}; scores have no names, so leave it out")
-    for rows in splits.values():
-        for row in rows:
-            if row.label is None:
-                raise DataError(f"{row.place}: no score; expected a number from {settings.range}: name its column")
-    return Labels([], [])
-
-
-def model_class(config: Any) -> Any:  # noqa: ANN401
-    """The family's class for sequence classification, with one output."""
-    config.problem_type = "regression"
-    config.num_labels = 1
-    return model_class_for("text-classification", config.model_type)
-
-
-def targets(task: Regression, example: Example, windows: Sequence[Encoded]) -> list[dict[str, Any]]:
-    """The score as the head gives it, not a number where there is none."""
-    return [{"labels": math.nan if example.label is None else task.output(task.expected(example))}]
-
-
-def observed(task: Regression, givens: Sequence[Any], outputs: Sequence[Sequence[Outputs]]) -> str:
-    """Say how many scores leave the range and are clipped to its ends."""
-    scores = [task.score(float(found[0][0][0])) for found in outputs]
-    outside = sum(not task.settings.low <= score <= task.settings.high for score in scores)
-    if not (task.settings.clip and outside):
-        return ""
-    return (
-        f"{outside} of {len(scores)} scores leave {task.settings.range} and are clipped to its ends; widen head.low "
-        "and head.high, or set head.clip to false"
-    )
-
-
-def hard_loss(ours: tuple[Tensor, ...], batch: dict[str, Tensor]) -> Tensor:
-    """Mean squared error over the texts that have a score; 0 where none has."""
-    wanted = batch["labels"]
-    known = wanted.isfinite()
-    squared = (ours[0].float().squeeze(-1) - wanted.nan_to_num()).pow(2)
-    return (squared * known).sum() / known.sum().clamp(min=1)
-
-
-def soft_loss(
-    ours: tuple[Tensor, ...], theirs: tuple[Tensor, ...], batch: dict[str, Tensor], temperature: float
-) -> Tensor:
-    """Mean squared error to the teacher's outputs (Ba and Caruana 2014, arXiv:1312.6184).
-
-    The temperature is not used: a score has no distribution to soften.
-    """
-    return functional.mse_loss(ours[0].float(), theirs[0].float())

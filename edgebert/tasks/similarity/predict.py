@@ -3,69 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any, ClassVar, Literal
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgebert.data.examples import Columns, Example
-from edgebert.errors import DataError, InputError, MissingColumnError, TextError
-from edgebert.metrics import scores
-from edgebert.runtime.encode import Encoded, TextEncoder, check_text
+from edgebert.data.examples import Example
+from edgebert.errors import DataError, InputError, TextError
+from edgebert.runtime.encode import Encoded, check_text
 from edgebert.runtime.model import Model, Text, as_list, check_batch_size, check_finite, single_or_pair
 from edgebert.runtime.prediction import Prediction
 from edgebert.runtime.session import Outputs, Session
-from edgebert.runtime.tasks import regression
-from edgebert.settings import within
-
-# Texts may come without their pairs: each is embedded alone.
-ALONE = True
-METRICS = {"spearman": scores.SPEARMAN, "pearson": scores.PEARSON}
-
-POOLINGS = ("mean", "cls", "max", "mean_sqrt_len_tokens", "weightedmean", "lasttoken")
+from edgebert.tasks.device import DeviceTask
+from edgebert.tasks.similarity.spec import SPEC, Settings
 
 Vectors = NDArray[np.float32]
 Indices = NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What the embedding is learnt from, and how it is read from the encoder.
-
-    Attributes:
-        objective: "scores" where every pair of the training data has one; "in_batch_negatives" where pairs belong
-            together, and the other pairs of a batch show what does not.
-        low: Lowest score.
-        high: Highest score.
-        pooling: How the rows of a text's tokens become one vector: one of `POOLINGS`, or several joined by "+".
-        normalize: Whether vectors are divided by their length.
-        prompts: Texts that can be put before a text, by name.
-        default_prompt: Name of the prompt that every text gets if none is named; "" for none.
-        widths: Narrower widths that the embedding is trained to be cut to, in rising order.
-    """
-
-    objective: Literal["scores", "in_batch_negatives"] = "scores"
-    low: float = within(0.0, -1e9, 1e9)
-    high: float = within(1.0, -1e9, 1e9)
-    pooling: str = "mean"
-    widths: tuple[int, ...] = within((), 1, 65_536)
-    normalize: bool = True
-    prompts: dict[str, str] = field(default_factory=dict)
-    default_prompt: str = ""
-
-    def __post_init__(self) -> None:
-        """Refuse a range of nothing, widths out of order, an unknown pooling, and a prompt without a text."""
-        unknown = [name for name in self.pooling.split("+") if name not in POOLINGS]
-        if unknown:
-            raise ValueError(f"pooling {self.pooling!r}: expected one of {', '.join(POOLINGS)}, or several joined by +")
-        if self.default_prompt and self.default_prompt not in self.prompts:
-            raise ValueError(f"default_prompt {self.default_prompt!r} is not among prompts; name one of them")
-        if not self.low < self.high:
-            raise ValueError(f"low is {self.low}, high is {self.high}; expected low below high")
-        if list(self.widths) != sorted(set(self.widths)):
-            raise ValueError(f"widths {list(self.widths)}: expected rising order, each once")
 
 
 @dataclass(frozen=True)
@@ -74,6 +28,11 @@ class Embedding(Prediction):
 
     embedding: list[float]
     truncated: bool
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether the text was cut short."""
+        return self.truncated
 
     def __str__(self) -> str:
         """The width and the first numbers."""
@@ -88,38 +47,20 @@ class Similarity(Prediction):
     score: float
     truncated: bool
 
+    @property
+    def is_cut(self) -> bool:
+        """Whether the text was cut short."""
+        return self.truncated
+
     def __str__(self) -> str:
         """The cosine."""
         return f"{self.score:.4f}"
 
 
-def read(path: Path, columns: Columns, settings: Settings) -> list[Example]:
-    """Rows of a table or JSON Lines; the label is a number from `low` to `high`.
-
-    A file of pairs that belong together ("in_batch_negatives") may lack the label's column.
-
-    Raises:
-        DataError: A score that is not a number of the range.
-    """
-    scores = regression.Settings(settings.low, settings.high)
-    try:
-        return regression.read(path, columns, scores)
-    except MissingColumnError as error:
-        if settings.objective == "scores" or error.column != columns.label:
-            raise
-    return regression.read(path, replace(columns, label=""), scores)
-
-
-class SentenceSimilarity:
+class SentenceSimilarity(DeviceTask[Settings, Text, Embedding | Similarity]):
     """Every text is encoded alone; the graph pools and normalises."""
 
-    # The name that optimum and sentence-transformers give it; the exporter keeps "embedding" for its own values.
-    OUTPUTS: ClassVar[Mapping[str, bool]] = {"sentence_embedding": False}
-
-    def __init__(self, manifest: dict[str, Any], encoder: TextEncoder) -> None:
-        """Take the settings from a manifest."""
-        self.settings = Settings(**manifest["head"]["settings"])
-        self._encoder = encoder
+    spec = SPEC
 
     @property
     def widths(self) -> Sequence[int | None]:
@@ -142,7 +83,7 @@ class SentenceSimilarity:
             known = ", ".join(self.settings.prompts) or "none"
             raise InputError(f"prompt_name is {name!r}; this bundle has the prompts: {known}")
         check_text(text, "text")
-        return self._encoder.encode(self.settings.prompts[name] + text if name else text)
+        return self.encoder.encode(self.settings.prompts[name] + text if name else text)
 
     def decode(self, given: Text, windows: Sequence[Encoded], outputs: Sequence[Outputs]) -> Embedding | Similarity:
         """The embedding of a text, the cosine of a pair. *Shape* of an output: (width,)."""
@@ -161,7 +102,7 @@ class SentenceSimilarity:
         """The row's two texts, or its one."""
         return example.text if example.text_pair is None else (example.text, example.text_pair)
 
-    def expected(self, example: Example) -> float:
+    def expected(self, example: Example, unknown: Sequence[str] = ()) -> float:
         """The row's score.
 
         Raises:
@@ -170,14 +111,21 @@ class SentenceSimilarity:
         if example.text_pair is None:
             raise DataError(f"{example.place}: no second text; name its column in data.text_pair")
         if example.label is None:
-            raise DataError(
-                f"{example.place}: no score; expected a number from {self.settings.low:g} to {self.settings.high:g}"
-            )
+            raise DataError(f"{example.place}: no score; expected a number from {self.settings.range}")
         return float(example.label)
 
-    def predicted(self, prediction: Similarity) -> float:
-        """The cosine; ranks and correlations need it in no other unit."""
-        return prediction.score
+    def predicted(self, prediction: Embedding | Similarity) -> float | list[float]:
+        """The cosine of a pair, for ranks and correlations need it in no other unit; the embedding of a single text."""
+        return prediction.score if isinstance(prediction, Similarity) else prediction.embedding
+
+    @property
+    def score_range(self) -> str:
+        """The range of the scores of pairs in data files."""
+        return self.settings.range
+
+    def model(self, manifest: dict[str, Any], session: Session) -> SentenceModel:
+        """The opened bundle, with `embed`, `similarity` and `search`."""
+        return SentenceModel(manifest, self, session)
 
 
 class SentenceModel(Model):
@@ -325,7 +273,3 @@ def _embeddings(known: NDArray[Any], normalized: bool) -> Vectors:
         row, length = int(others[0]), float(np.sqrt(squares[others[0]]))
         raise InputError(f"row {row} of the corpus has the length {length:.3g}, not 1; divide every row by its length")
     return known
-
-
-TASK = SentenceSimilarity
-MODEL = SentenceModel

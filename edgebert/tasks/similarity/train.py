@@ -13,42 +13,39 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers.utils import ModelOutput
 
-from edgebert.compress.data import Labels, pad_batch
+from edgebert.compress.batch import pad_batch
+from edgebert.compress.labels import Labels
 from edgebert.compress.optimum_tables import model_class_for
-from edgebert.compress.tasks import regression
 from edgebert.compress.vector_modules import VectorModules, attached
 from edgebert.data.examples import Example
 from edgebert.errors import DataError, SettingsError
 from edgebert.recipe import DataSettings
 from edgebert.runtime.encode import Encoded
-from edgebert.runtime.tasks.similarity import SentenceSimilarity, Settings
+from edgebert.tasks.regression.train import correlation
+from edgebert.tasks.similarity.predict import SentenceSimilarity
+from edgebert.tasks.similarity.spec import Settings
+from edgebert.tasks.training import Rows, TrainingTask
 
 # Cosines are this much steeper where one of a batch is to be found: the inverse of a temperature of 0.05.
 SCALE = 20.0
 
 
-class SimilarityHalf:
-    """The workstation half of the task, for the settings of one recipe."""
+class SimilarityTraining(TrainingTask[Settings, SentenceSimilarity]):
+    """Losses that compare vectors, over an encoder without a head of its own."""
 
-    HEADLESS = True
-    GRAPH_SEGMENTS = 1
+    has_own_weights = False
 
-    def __init__(self, settings: Mapping[str, Any]) -> None:
-        """Take the settings as the manifest holds them."""
-        self.settings = Settings(**settings)
-        self.ROWS = "first" if self.settings.pooling == "cls" else "all"
+    @property
+    def rows(self) -> Rows:
+        """Rows that the pooling reads."""
+        return "first" if self.settings.pooling == "cls" else "all"
 
     def score(self, metric: str, expected: Sequence[float], predicted: Sequence[float]) -> float:
         """Correlation of cosines with scores."""
-        return regression.score(metric, expected, predicted)
+        return correlation(metric, expected, predicted)
 
     def read_labels(
-        self,
-        data: DataSettings,
-        splits: dict[str, list[Example]],
-        folder: Path,
-        head: list[str] | None,
-        settings: Settings,
+        self, data: DataSettings, splits: Mapping[str, list[Example]], folder: Path, head: list[str] | None
     ) -> Labels:
         """No labels: a score has none.
 
@@ -58,6 +55,7 @@ class SimilarityHalf:
         """
         if data.label_names:
             raise DataError(f"data.label_names is {data.label_names}; scores have no names, so leave it out")
+        settings = self.settings
         for split, rows in splits.items():
             scored = settings.objective == "scores" or split != "train"
             for row in rows:
@@ -65,8 +63,7 @@ class SimilarityHalf:
                     raise DataError(f"{row.place}: no second text; name its column in data.text_pair")
                 if scored and row.label is None:
                     raise DataError(
-                        f"{row.place}: no score; expected a number from {settings.low:g} to {settings.high:g} "
-                        "in the column data.label"
+                        f"{row.place}: no score; expected a number from {settings.range} in the column data.label"
                     )
         return Labels([], [])
 
@@ -81,7 +78,7 @@ class SimilarityHalf:
         vectors: tuple[Tensor, ...] = self.head_module()(result.last_hidden_state.float(), result.attention_mask)
         return vectors
 
-    def training_windows(self, task: SentenceSimilarity, example: Example) -> list[Encoded]:
+    def own_windows(self, task: SentenceSimilarity, example: Example) -> list[Encoded]:
         """The first text; its pair rides along in the targets, so that no batch parts them."""
         return task.encode(example.text)
 
@@ -320,6 +317,3 @@ def _keep_mask(module: nn.Module, args: Any, kwargs: dict[str, Any], result: Any
     # Here, and not in `outputs`: processes that train together share out what a forward pass reads.
     vectors = None if modules is None else modules(pooled(rows.float(), mask, modules.pooling))
     return _Rows(rows, result.get("hidden_states"), mask, vectors)
-
-
-HALF = SimilarityHalf

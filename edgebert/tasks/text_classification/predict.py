@@ -2,40 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any
 
 import numpy as np
 
-from edgebert.data.examples import Columns, Example, listed, read_examples
+from edgebert.data.examples import Example, listed
 from edgebert.errors import DataError
-from edgebert.metrics import scores
-from edgebert.metrics.by_label import by_class
 from edgebert.runtime.encode import Encoded, TextEncoder
 from edgebert.runtime.model import Text, single_or_pair
 from edgebert.runtime.prediction import Prediction
 from edgebert.runtime.session import Outputs
-from edgebert.settings import fill
-
-METRICS = {
-    "accuracy": scores.ACCURACY,
-    "f1": scores.F1,
-    "macro_f1": scores.MACRO_F1,
-    "matthews": scores.MATTHEWS,
-}
-BY_LABEL = (by_class,)
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How scores are read from the head's outputs.
-
-    `activation`: softmax for probabilities, none for the outputs themselves, as most cross-encoders give them.
-    """
-
-    activation: Literal["softmax", "none"] = "softmax"
+from edgebert.tasks.device import DeviceTask
+from edgebert.tasks.text_classification.spec import SPEC, Settings
 
 
 @dataclass(frozen=True)
@@ -50,37 +30,26 @@ class Classification(Prediction):
     scores: dict[str, float]
     truncated: bool
 
+    @property
+    def is_cut(self) -> bool:
+        """Whether the text was cut short."""
+        return self.truncated
+
     def __str__(self) -> str:
         """Label and score, tab-separated."""
         return f"{self.label}\t{self.score:.4f}"
 
 
-def read(path: Path, columns: Columns, settings: Settings) -> list[Example]:
-    """Rows of a table or JSON Lines; the label is a string, in JSON perhaps an integer.
-
-    Raises:
-        DataError: A blank label, or two that differ in white space at an end alone.
-    """
-    rows = read_examples(path, columns)
-    written: dict[str, str] = {}
-    for row in rows:
-        if row.label is not None and written.setdefault(row.label.strip(), row.label) != row.label:
-            other = written[row.label.strip()]
-            raise DataError(f"{row.place}: the label {row.label!r:.60} is also written {other!r:.60}; write it one way")
-    return rows
-
-
-class TextClassification:
+class TextClassification(DeviceTask[Settings, Text, Classification]):
     """Probabilities by softmax over the labels, or the head's outputs as they are."""
 
-    OUTPUTS: ClassVar[Mapping[str, bool]] = {"logits": False}
+    spec = SPEC
 
-    def __init__(self, manifest: dict[str, Any], encoder: TextEncoder) -> None:
+    def __init__(self, manifest: dict[str, Any], encoder: TextEncoder | None) -> None:
         """Take labels and number of texts from a manifest."""
+        super().__init__(manifest, encoder)
         self.labels: list[str] = manifest["labels"]
         self.segments: int = manifest["segments"]
-        self.settings = fill(Settings, manifest["head"].get("settings", {}), "manifest.json")
-        self._encoder = encoder
         # A data file gives labels as the training data wrote them or as the bundle names them.
         self._numbers = {name: index for index, name in enumerate(self.labels)}
         self._numbers |= {value: index for index, value in enumerate(manifest["data"].get("label_values", []))}
@@ -93,7 +62,7 @@ class TextClassification:
     def encode(self, given: Text) -> list[Encoded]:
         """One window, cut where the text is too long."""
         given = single_or_pair(self.segments, given)
-        return [self._encoder.encode_pair(*given) if isinstance(given, tuple) else self._encoder.encode(given)]
+        return [self.encoder.encode_pair(*given) if isinstance(given, tuple) else self.encoder.encode(given)]
 
     def decode(self, given: Text, windows: Sequence[Encoded], outputs: Sequence[Outputs]) -> Classification:
         """Scores of the logits. *Shape* of them: (labels,)."""
@@ -134,6 +103,3 @@ class TextClassification:
     def predicted(self, prediction: Classification) -> int:
         """Number of the predicted label."""
         return self.labels.index(prediction.label)
-
-
-TASK = TextClassification

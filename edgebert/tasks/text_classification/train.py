@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,39 +12,74 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from edgebert.compress import arch, losses
-from edgebert.compress.data import HEAD_REMEDY, Labels, seen_labels
-from edgebert.compress.metrics import score
+from edgebert.compress import arch, losses, metrics
+from edgebert.compress.labels import HEAD_REMEDY, Labels, seen_labels
 from edgebert.compress.optimum_tables import model_class_for
 from edgebert.data.examples import Example, listed
 from edgebert.errors import DataError
 from edgebert.escape import escaped
 from edgebert.recipe import DataSettings
 from edgebert.runtime.encode import Encoded
-from edgebert.runtime.tasks.text_classification import Settings, TextClassification
-
-ROWS = "first"
-
-__all__ = ["ROWS", "hard_loss", "head", "model_class", "outputs", "read_labels", "score", "soft_loss", "targets"]
+from edgebert.tasks.text_classification.predict import TextClassification
+from edgebert.tasks.text_classification.spec import Settings
+from edgebert.tasks.training import Rows, TrainingTask
 
 
-def read_labels(
-    data: DataSettings, splits: dict[str, list[Example]], folder: Path, head: list[str] | None, settings: Settings
-) -> Labels:
-    """Labels in the files, in the order of the head's outputs.
+class TextClassificationTraining(TrainingTask[Settings, TextClassification]):
+    """Softmax over the labels."""
 
-    Raises:
-        DataError: Only one label, or no label of the files is one of the head that is to be kept.
-    """
-    if head is not None and len(head) == 1:
-        raise DataError(
-            f"the checkpoint's head has one output ({head[0]}), which is always the likeliest; set task to "
-            "'regression' for its score, or finetune.when to always"
-        )
-    return labels_of(data, splits, folder, head)
+    rows: Rows = "first"
+
+    def score(self, metric: str, expected: Sequence[int], predicted: Sequence[int]) -> float:
+        """Metric of label numbers, by scikit-learn."""
+        return metrics.score(metric, expected, predicted)
+
+    def read_labels(
+        self, data: DataSettings, splits: Mapping[str, list[Example]], folder: Path, head: list[str] | None
+    ) -> Labels:
+        """Labels in the files, in the order of the head's outputs.
+
+        Raises:
+            DataError: Only one label, or no label of the files is one of the head that is to be kept.
+        """
+        if head is not None and len(head) == 1:
+            raise DataError(
+                f"the checkpoint's head has one output ({head[0]}), which is always the likeliest; set task to "
+                "'regression' for its score, or finetune.when to always"
+            )
+        return labels_of(data, splits, folder, head)
+
+    def model_class(self, config: Any) -> Any:  # noqa: ANN401
+        """The family's class for sequence classification."""
+        config.problem_type = "single_label_classification"
+        return model_class_for("text-classification", config.model_type)
+
+    def outputs(self, result: Any) -> tuple[Tensor, ...]:  # noqa: ANN401
+        """Logits. *Shape*: (batch, labels)."""
+        return (result.logits,)
+
+    def targets(self, task: TextClassification, example: Example, windows: Sequence[Encoded]) -> list[dict[str, Any]]:
+        """Number of the label, -100 where there is none."""
+        return [{"labels": -100 if example.label is None else task.expected(example)}]
+
+    def hard_loss(self, ours: tuple[Tensor, ...], batch: dict[str, Tensor]) -> Tensor:
+        """Cross-entropy (Devlin et al. 2019, arXiv:1810.04805, section 4.1); 0 for a batch without labels."""
+        if not bool((batch["labels"] >= 0).any()):
+            return ours[0].new_zeros(())
+        return functional.cross_entropy(ours[0], batch["labels"], ignore_index=-100)
+
+    def soft_loss(
+        self, ours: tuple[Tensor, ...], theirs: tuple[Tensor, ...], batch: dict[str, Tensor], temperature: float
+    ) -> Tensor:
+        """Softened labels of the teacher."""
+        return losses.soft_target(ours[0], theirs[0], temperature)
+
+    def head(self, model: Any) -> nn.Module:  # noqa: ANN401
+        """The family's head for sequence classification, over the [CLS] row."""
+        return pooled_head(model)
 
 
-def labels_of(data: DataSettings, splits: dict[str, list[Example]], folder: Path, head: list[str] | None) -> Labels:
+def labels_of(data: DataSettings, splits: Mapping[str, list[Example]], folder: Path, head: list[str] | None) -> Labels:
     """Labels in the files, in the order of the head's outputs, however many.
 
     Raises:
@@ -53,42 +88,6 @@ def labels_of(data: DataSettings, splits: dict[str, list[Example]], folder: Path
     if head is not None:
         return _labels_of_head(data, splits, head)
     return _trained_labels(data, seen_labels(splits["train"]), folder / data.train)
-
-
-def model_class(config: Any) -> Any:  # noqa: ANN401
-    """The family's class for sequence classification."""
-    config.problem_type = "single_label_classification"
-    return model_class_for("text-classification", config.model_type)
-
-
-def outputs(result: Any) -> tuple[Tensor, ...]:  # noqa: ANN401
-    """Logits. *Shape*: (batch, labels)."""
-    return (result.logits,)
-
-
-def targets(task: TextClassification, example: Example, windows: Sequence[Encoded]) -> list[dict[str, Any]]:
-    """Number of the label, -100 where there is none."""
-    return [{"labels": -100 if example.label is None else task.expected(example)}]
-
-
-def hard_loss(ours: tuple[Tensor, ...], batch: dict[str, Tensor]) -> Tensor:
-    """Cross-entropy (Devlin et al. 2019, arXiv:1810.04805, section 4.1); 0 for a batch without labels."""
-    if not bool((batch["labels"] >= 0).any()):
-        return ours[0].new_zeros(())
-    return functional.cross_entropy(ours[0], batch["labels"], ignore_index=-100)
-
-
-def soft_loss(
-    ours: tuple[Tensor, ...], theirs: tuple[Tensor, ...], batch: dict[str, Tensor], temperature: float
-) -> Tensor:
-    """Softened labels of the teacher."""
-    return losses.soft_target(ours[0], theirs[0], temperature)
-
-
-def head(model: Any) -> nn.Module:  # noqa: ANN401
-    """The family's head for sequence classification, over the [CLS] row."""
-    parts = arch.sequence_head(model)
-    return PooledHead(parts.dense, parts.out, parts.activation)
 
 
 class PooledHead(nn.Module):
@@ -107,6 +106,12 @@ class PooledHead(nn.Module):
         return (logits.squeeze(1),)
 
 
+def pooled_head(model: Any) -> PooledHead:  # noqa: ANN401
+    """The family's head for sequence classification, over the [CLS] row."""
+    parts = arch.sequence_head(model)
+    return PooledHead(parts.dense, parts.out, parts.activation)
+
+
 def _trained_labels(data: DataSettings, seen: list[str], train: Path) -> Labels:
     """Labels of a head that is to be trained: those that the recipe names, else those of the training file."""
     names = data.label_names
@@ -116,7 +121,7 @@ def _trained_labels(data: DataSettings, seen: list[str], train: Path) -> Labels:
     return Labels(values, [names.get(value, value) for value in values])
 
 
-def _labels_of_head(data: DataSettings, splits: dict[str, list[Example]], head: list[str]) -> Labels:
+def _labels_of_head(data: DataSettings, splits: Mapping[str, list[Example]], head: list[str]) -> Labels:
     """Labels of a head that is kept, renamed as the recipe says, and how the files spell them.
 
     Files may hold the keys of `data.label_names`, the names shown, the head's own names, or the outputs' numbers:

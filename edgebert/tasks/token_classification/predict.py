@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
-from edgebert.data.examples import Columns, Example
+from edgebert.data.examples import Example
 from edgebert.data.words import Words
 from edgebert.errors import DataError
-from edgebert.metrics.by_label import by_entity_type
-from edgebert.metrics.entities import ENTITY_METRICS, Tags
+from edgebert.metrics.entities import Tags
 from edgebert.runtime.encode import Encoded, TextEncoder
 from edgebert.runtime.prediction import Prediction
 from edgebert.runtime.session import Outputs
-from edgebert.runtime.tagged_rows import read_tagged
 from edgebert.runtime.tagging import Entity, Settings, Tagger, shown
-from edgebert.settings import fill
-
-METRICS = ENTITY_METRICS
-BY_LABEL = (by_entity_type,)
-DATA = "CoNLL columns, a folder of seq.in and seq.out, or JSON Lines with words and tags, or text and entities"
-
-__all__ = ["METRICS", "TASK", "Entities", "Entity", "Settings", "TokenClassification", "read"]
+from edgebert.tasks.device import DeviceTask
+from edgebert.tasks.token_classification.spec import SPEC
 
 
 @dataclass(frozen=True)
@@ -39,20 +31,15 @@ class Entities(Prediction):
         return shown(self.entities)
 
 
-def read(path: Path, columns: Columns, settings: Settings) -> list[Example]:
-    """Rows of CoNLL columns, of JSON Lines or of a slot folder; the label is the tags, one a word."""
-    return read_tagged(path, columns, settings, with_intents=False)
-
-
-class TokenClassification:
+class TokenClassification(DeviceTask[Settings, str | Words, Entities]):
     """Tags by softmax over the row of each word's first piece, and the entities that they make."""
 
-    OUTPUTS: ClassVar[Mapping[str, bool]] = {"logits": True}
+    spec = SPEC
 
-    def __init__(self, manifest: dict[str, Any], encoder: TextEncoder) -> None:
+    def __init__(self, manifest: dict[str, Any], encoder: TextEncoder | None) -> None:
         """Take tags and their scheme from a manifest."""
-        settings = fill(Settings, manifest["head"]["settings"], "manifest.json")
-        self.tagger = Tagger(manifest["labels"], manifest["data"].get("label_values", ()), settings, encoder)
+        super().__init__(manifest, encoder)
+        self.tagger = Tagger(manifest["labels"], manifest["data"].get("label_values", ()), self.settings, encoder)
 
     @property
     def widths(self) -> Sequence[int | None]:
@@ -94,6 +81,3 @@ class TokenClassification:
     def predicted(self, prediction: Entities) -> Tags:
         """The predicted tags in BIO."""
         return prediction.tags
-
-
-TASK = TokenClassification

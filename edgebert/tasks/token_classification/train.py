@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from edgebert.compress import arch, losses
-from edgebert.compress.data import Labels
 from edgebert.compress.head_tags import check_scheme, written_plainly
+from edgebert.compress.labels import Labels
 from edgebert.compress.optimum_tables import model_class_for
 from edgebert.data.examples import Example
 from edgebert.data.tags import OUTSIDE, tag_set, types_of
@@ -23,85 +23,86 @@ from edgebert.recipe import DataSettings
 from edgebert.runtime.encode import Encoded
 from edgebert.runtime.session import Outputs
 from edgebert.runtime.tagging import Settings, Tagger, word_places, words_of
-from edgebert.runtime.tasks.token_classification import TokenClassification
+from edgebert.tasks.token_classification.predict import TokenClassification
+from edgebert.tasks.training import Rows, TrainingTask
 
-ROWS = "all"
 UNREAD, UNKNOWN = -100, -1
 SCORES = {"entity_f1": f1_score, "entity_precision": precision_score, "entity_recall": recall_score}
 
 
-def score(metric: str, expected: Sequence[Tags], predicted: Sequence[Tags]) -> float:
-    """Micro-averaged metric of BIO tags, one tuple a text, by seqeval; 0 where there is nothing to divide by."""
-    lists = [[list(tags) for tags in texts] for texts in (expected, predicted)]
-    return float(SCORES[metric](*lists, zero_division=0))
+class TokenClassificationTraining(TrainingTask[Settings, TokenClassification]):
+    """Softmax over the tags, at the first token of every word."""
 
+    rows: Rows = "all"
 
-def read_labels(
-    data: DataSettings, splits: dict[str, list[Example]], folder: Path, head: list[str] | None, settings: Settings
-) -> Labels:
-    """Every tag of the types in the training file, or the tags of the checkpoint's head.
+    def score(self, metric: str, expected: Sequence[Tags], predicted: Sequence[Tags]) -> float:
+        """Micro-averaged metric of BIO tags, one tuple a text, by seqeval; 0 where there is nothing to divide by."""
+        lists = [[list(tags) for tags in texts] for texts in (expected, predicted)]
+        return float(SCORES[metric](*lists, zero_division=0))
 
-    `data.label_names` names types: { type in the files = type shown }, in the order of the head's outputs.
+    def read_labels(
+        self, data: DataSettings, splits: Mapping[str, list[Example]], folder: Path, head: list[str] | None
+    ) -> Labels:
+        """Every tag of the types in the training file, or the tags of the checkpoint's head.
 
-    Raises:
-        DataError: A row without tags, no entity at all, or a head whose tags are not of the scheme.
-    """
-    check_labelled(splits)
-    train = folder / data.train
-    if head is None:
-        types = entity_types([row.label for row in splits["train"]], train, list(data.label_names))
-        return Labels(
-            tag_set(types, settings.scheme),
-            tag_set([data.label_names.get(kind, kind) for kind in types], settings.scheme),
+        `data.label_names` names types: { type in the files = type shown }, in the order of the head's outputs.
+
+        Raises:
+            DataError: A row without tags, no entity at all, or a head whose tags are not of the scheme.
+        """
+        check_labelled(splits)
+        train = folder / data.train
+        if head is None:
+            types = entity_types([row.label for row in splits["train"]], train, list(data.label_names))
+            return Labels(
+                tag_set(types, self.settings.scheme),
+                tag_set([data.label_names.get(kind, kind) for kind in types], self.settings.scheme),
+            )
+        return _labels_of_head(data, train, head, self.settings)
+
+    def model_class(self, config: Any) -> Any:  # noqa: ANN401
+        """The family's class for token classification."""
+        # A head for whole texts has the same parameters; a checkpoint that says it has one is told by this.
+        config.problem_type = None
+        return model_class_for("token-classification", config.model_type)
+
+    def outputs(self, result: Any) -> tuple[Tensor, ...]:  # noqa: ANN401
+        """Logits. *Shape*: (batch, length, tags)."""
+        return (result.logits,)
+
+    def targets(self, task: TokenClassification, example: Example, windows: Sequence[Encoded]) -> list[dict[str, Any]]:
+        """Number of the tag at each word's first piece, as `tag_targets` has it."""
+        rows = tag_targets(task.tagger, example, example.label, task.given(example), windows)
+        return [{"labels": row} for row in rows]
+
+    def hard_loss(self, ours: tuple[Tensor, ...], batch: dict[str, Tensor]) -> Tensor:
+        """Cross-entropy at first pieces (Devlin et al. 2019, arXiv:1810.04805, section 5.3)."""
+        return hard_tag_loss(ours[0], batch["labels"])
+
+    def soft_loss(
+        self, ours: tuple[Tensor, ...], theirs: tuple[Tensor, ...], batch: dict[str, Tensor], temperature: float
+    ) -> Tensor:
+        """Softened tags of the teacher at first pieces."""
+        return soft_tag_loss(ours[0], theirs[0], batch["labels"], temperature)
+
+    def head(self, model: Any) -> nn.Module:  # noqa: ANN401
+        """Classifier over every row."""
+        return TokenHead(arch.classifier(model))
+
+    def observed(
+        self, task: TokenClassification, givens: Sequence[str | Words], outputs: Iterable[Sequence[Outputs]]
+    ) -> str:
+        """Say in how many texts the likeliest tags break the scheme, if it is more than one in ten."""
+        windows = [task.encode(given) for given in givens]
+        rows = zip(givens, windows, outputs, strict=True)
+        breaks = task.tagger.breaks_scheme
+        broken = sum(breaks(given, own, [logits for (logits,) in found]) for given, own, found in rows)
+        if broken * 10 <= len(givens):
+            return ""
+        return (
+            f"the likeliest tags break {task.tagger.settings.scheme} in {broken} of {len(givens)} texts; "
+            "if the head was trained on another scheme, set head.scheme"
         )
-    return _labels_of_head(data, train, head, settings)
-
-
-def model_class(config: Any) -> Any:  # noqa: ANN401
-    """The family's class for token classification."""
-    # A head for whole texts has the same parameters; a checkpoint that says it has one is told by this.
-    config.problem_type = None
-    return model_class_for("token-classification", config.model_type)
-
-
-def outputs(result: Any) -> tuple[Tensor, ...]:  # noqa: ANN401
-    """Logits. *Shape*: (batch, length, tags)."""
-    return (result.logits,)
-
-
-def targets(task: TokenClassification, example: Example, windows: Sequence[Encoded]) -> list[dict[str, Any]]:
-    """Number of the tag at each word's first piece, as `tag_targets` has it."""
-    return [{"labels": row} for row in tag_targets(task.tagger, example, example.label, task.given(example), windows)]
-
-
-def observed(task: TokenClassification, givens: Sequence[str | Words], outputs: Sequence[Sequence[Outputs]]) -> str:
-    """Say in how many texts the likeliest tags break the scheme, if it is more than one in ten."""
-    windows = [task.encode(given) for given in givens]
-    rows = zip(givens, windows, outputs, strict=True)
-    broken = sum(task.tagger.breaks_scheme(given, own, [logits for (logits,) in found]) for given, own, found in rows)
-    if broken * 10 <= len(givens):
-        return ""
-    return (
-        f"the likeliest tags break {task.tagger.settings.scheme} in {broken} of {len(givens)} texts; "
-        "if the head was trained on another scheme, set head.scheme"
-    )
-
-
-def hard_loss(ours: tuple[Tensor, ...], batch: dict[str, Tensor]) -> Tensor:
-    """Cross-entropy at first pieces (Devlin et al. 2019, arXiv:1810.04805, section 5.3)."""
-    return hard_tag_loss(ours[0], batch["labels"])
-
-
-def soft_loss(
-    ours: tuple[Tensor, ...], theirs: tuple[Tensor, ...], batch: dict[str, Tensor], temperature: float
-) -> Tensor:
-    """Softened tags of the teacher at first pieces."""
-    return soft_tag_loss(ours[0], theirs[0], batch["labels"], temperature)
-
-
-def head(model: Any) -> nn.Module:  # noqa: ANN401
-    """Classifier over every row."""
-    return TokenHead(arch.classifier(model))
 
 
 class TokenHead(nn.Module):
@@ -153,7 +154,7 @@ def soft_tag_loss(ours: Tensor, theirs: Tensor, numbers: Tensor, temperature: fl
     return losses.soft_target(ours[read], theirs[read], temperature) if bool(read.any()) else ours.sum() * 0.0
 
 
-def check_labelled(splits: dict[str, list[Example]]) -> None:
+def check_labelled(splits: Mapping[str, list[Example]]) -> None:
     """Refuse rows without tags.
 
     Raises:

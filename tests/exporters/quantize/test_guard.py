@@ -12,7 +12,6 @@ from onnx import TensorProto
 from this_machine import choice_here
 
 from edgebert.compress import checkpoint
-from edgebert.compress.tasks import text_classification as half
 from edgebert.errors import RunError
 from edgebert.exporters.int8 import graph_maker, guarded_products
 from edgebert.exporters.onnx import export_fast, fast_module
@@ -26,6 +25,9 @@ from edgebert.recipe import QuantizeSettings
 from edgebert.runtime.encode import Encoded
 from edgebert.runtime.model import padded_inputs
 from edgebert.runtime.session import OnnxSession, Outputs
+from edgebert.tasks.training_table import training_task
+
+TRAINING = training_task("text-classification")
 
 pytestmark = pytest.mark.int8
 
@@ -89,8 +91,8 @@ def graphs(classifier_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory
     random = np.random.default_rng(0)
     rows = [Encoded([2, *random.integers(5, 40, n).tolist(), 3], [0] * (n + 2), False) for n in [4, 9, 20, 30] * 4]
     model = checkpoint.load_model(classifier_checkpoint, "text-classification", ["a", "b"]).eval()
-    export_fast(model, half, ["logits"], 1, 32, folder / "full.onnx")
-    quantize_static(fast_module(model, half, 1, 32), rows, ["logits"], 32, CHOICE, folder / "static.onnx")
+    export_fast(model, TRAINING, ["logits"], 1, 32, folder / "full.onnx")
+    quantize_static(fast_module(model, TRAINING, 1, 32), rows, ["logits"], 32, CHOICE, folder / "static.onnx")
     return {"full": folder / "full.onnx", "static": folder / "static.onnx", "rows": rows}
 
 

@@ -13,7 +13,6 @@ from onnx import TensorProto, helper, numpy_helper
 from this_machine import choice_here
 
 from edgebert.compress import checkpoint
-from edgebert.compress.tasks import text_classification as half
 from edgebert.compress.validation import torch_outputs
 from edgebert.exporters.onnx import export_fast, fast_module
 from edgebert.exporters.parity import Parity, compare, relative_error
@@ -27,14 +26,17 @@ from edgebert.exporters.quantize.static import quantize_static
 from edgebert.runtime.encode import Encoded
 from edgebert.runtime.model import padded_inputs
 from edgebert.runtime.session import OnnxSession, OpenVinoSession, Outputs, Session
-from edgebert.runtime.tasks.text_classification import TextClassification
+from edgebert.tasks.text_classification.predict import TextClassification
+from edgebert.tasks.training_table import training_task
+
+TRAINING = training_task("text-classification")
 
 pytestmark = pytest.mark.int8
 
 CHOICE = choice_here()
 CPU = "CPUExecutionProvider"
 NAMES = ["input_ids", "attention_mask"]
-KINDS = TextClassification.OUTPUTS
+KINDS = TextClassification.spec.outputs
 
 
 @pytest.fixture(scope="module")
@@ -53,13 +55,13 @@ def rows() -> list[Encoded]:
 @pytest.fixture(scope="module")
 def full(model: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("full") / "model.onnx"
-    export_fast(model, half, list(KINDS), 1, 32, path)
+    export_fast(model, TRAINING, list(KINDS), 1, 32, path)
     return path
 
 
 @pytest.fixture(scope="module")
 def reference(model: Any, rows: list[Encoded]) -> list[Outputs]:
-    return list(torch_outputs(model, rows, half, KINDS))
+    return list(torch_outputs(model, rows, TRAINING, KINDS))
 
 
 def against(reference: list[Outputs], session: Session, rows: list[Encoded]) -> Parity:
@@ -181,7 +183,7 @@ def test_static_qdq_has_int8_weights_and_runs_alike_on_both_runtimes(
     model: Any, reference: list[Outputs], rows: list[Encoded], tmp_path: Path
 ) -> None:
     path = tmp_path / "qdq.onnx"
-    quantize_static(fast_module(model, half, 1, 32), rows, list(KINDS), 32, CHOICE, path)
+    quantize_static(fast_module(model, TRAINING, 1, 32), rows, list(KINDS), 32, CHOICE, path)
     graph = onnx.load(path)
     operators = Counter(node.op_type for node in graph.graph.node)
     # Every quantized activation is dequantized once, and so is every matrix: those of three layers, pooler, head.
@@ -208,7 +210,7 @@ def test_seven_bits_stay_within_what_two_products_of_sixteen_bits_hold(
     errors = []
     for seven in (False, True):
         path, choice = tmp_path / f"{seven}.onnx", replace(CHOICE, reduce_range=seven)
-        quantize_static(fast_module(model, half, 1, 32), rows, list(KINDS), 32, choice, path)
+        quantize_static(fast_module(model, TRAINING, 1, 32), rows, list(KINDS), 32, choice, path)
         matrices = [array(t) for t in onnx.load(path).graph.initializer if t.data_type == TensorProto.INT8]
         largest = max(int(np.abs(matrix.astype(int)).max()) for matrix in matrices if matrix.ndim == 2)
         assert (largest <= 64) == seven
@@ -222,7 +224,7 @@ def test_a_range_is_chosen_from_every_text_unpadded(
     method: str, activations: Any, model: Any, reference: list[Outputs], rows: list[Encoded], tmp_path: Path
 ) -> None:
     path, choice = tmp_path / "qdq.onnx", replace(CHOICE, activation_type=activations)
-    module = fast_module(model, half, 1, 32)
+    module = fast_module(model, TRAINING, 1, 32)
     quantize_static(module, rows, list(KINDS), 32, choice, path, method)
     parity = against(reference, OnnxSession(path, 1, CPU), rows)
     assert parity.agreement >= 0.9

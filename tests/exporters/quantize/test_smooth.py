@@ -8,7 +8,6 @@ import pytest
 import torch
 
 from edgebert.compress import checkpoint
-from edgebert.compress.tasks import text_classification as half
 from edgebert.exporters.inference import InferenceModel
 from edgebert.exporters.onnx import export_module, fast_module
 from edgebert.exporters.parity import relative_error
@@ -18,6 +17,9 @@ from edgebert.runtime.encode import Encoded
 from edgebert.runtime.model import padded_inputs
 from edgebert.runtime.session import OnnxSession, Outputs
 from edgebert.target import read_target
+from edgebert.tasks.training_table import training_task
+
+TRAINING = training_task("text-classification")
 
 # Weights of seven bits: without VNNI those of eight saturate, and their error would hide every other.
 pytestmark = pytest.mark.int8
@@ -35,9 +37,9 @@ def model_of(folder: Path, planted: bool = False) -> Any:
 
 
 def module_of(model: Any, segments: int = 1, rows: str = "first") -> InferenceModel:
-    module = fast_module(model, half, segments, 32)
+    module = fast_module(model, TRAINING, segments, 32)
     if rows != "first":
-        module = InferenceModel(model, half.head(model), rows, segments, 32).eval()
+        module = InferenceModel(model, TRAINING.head(model), rows, segments, 32).eval()
     assert isinstance(module, InferenceModel)
     return module
 

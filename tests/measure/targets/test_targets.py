@@ -68,16 +68,15 @@ def test_a_file_in_the_place_of_the_result_is_told_before_it_measures(
 
 def test_the_device_half_stands_alone(tmp_path: Path) -> None:
     files = device_half()
-    assert {"edgebert/__init__.py", "edgebert/measure/child.py", "edgebert/runtime/tasks/fill_mask.py"} <= set(files)
+    assert {"edgebert/__init__.py", "edgebert/measure/child.py", "edgebert/tasks/fill_mask/predict.py"} <= set(files)
     assert not [name for name in files if name.startswith(("edgebert/compress", "edgebert/exporters"))]
+    assert not [name for name in files if name.endswith("train.py") or "training" in name]
     for name, path in files.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(path.read_bytes())
-    code = (
-        "from edgebert.runtime.tasks import device_half as half, task_names; import edgebert.runtime.quality, edgebert"
-    )
+    code = "from edgebert.tasks import table; import edgebert.runtime.quality, edgebert"
+    code += "; [table.device_task(name) for name in table.task_names()]"
     code += "; import edgebert.measure.scenarios.answers, edgebert.measure.environment"
-    code += "; [half(name) for name in task_names()]"
     code += "; import sys; print(edgebert.__file__, 'onnx' in sys.modules)"
     there = subprocess.run(
         [sys.executable, "-c", code],

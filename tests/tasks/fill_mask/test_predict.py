@@ -20,7 +20,8 @@ from edgebert.errors import BundleError, TextError
 from edgebert.runtime.batches import ANY_LENGTHS
 from edgebert.runtime.encode import TextEncoder
 from edgebert.runtime.quality import evaluate, measure_quality
-from edgebert.runtime.tasks.fill_mask import METRICS, Candidate, Filled, FillMask, FillMaskModel, Settings, read
+from edgebert.tasks.fill_mask.predict import Candidate, Filled, FillMask, FillMaskModel
+from edgebert.tasks.fill_mask.spec import SPEC, Settings, read
 
 WORDS = ["[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "b", "c", "##s"]
 LONG = "a b c a b c a b c a b c a b c a b c"
@@ -165,7 +166,7 @@ def test_accuracy_is_the_share_of_hidden_tokens_that_come_first(model: FillMaskM
         assert [model.task.encoder.token(hidden) for hidden, _ in pairs] == answer.hidden  # type: ignore[attr-defined]
         assert [likeliest for _, likeliest in pairs] == [several[0].id for several in answer.masks]
     expected = [model.task.expected(Example(text, None, text, 1)) for text in texts]
-    quality = measure_quality("accuracy", METRICS["accuracy"], expected, found)
+    quality = measure_quality("accuracy", SPEC.metrics["accuracy"], expected, found)
     flat = [hidden == likeliest for pairs in found for hidden, likeliest in pairs]
     assert 0 < sum(flat) < len(flat)
     assert quality.value == pytest.approx(sum(flat) / len(flat))
@@ -173,7 +174,7 @@ def test_accuracy_is_the_share_of_hidden_tokens_that_come_first(model: FillMaskM
 
 
 def test_tokens_weigh_alike_however_they_spread_over_texts() -> None:
-    metric = METRICS["accuracy"]
+    metric = SPEC.metrics["accuracy"]
     assert metric.figure(metric.table([True] * 2, [[(4, 4), (5, 5), (6, 4)], [(5, 6)]])) == 0.5
 
 

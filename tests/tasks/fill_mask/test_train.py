@@ -16,11 +16,12 @@ from this_machine import choice_here
 
 from edgebert.compress import arch
 from edgebert.compress import checkpoint as checkpoints
-from edgebert.compress.data import Labels, TaskData, encode_rows, model_inputs
+from edgebert.compress.batch import model_inputs
+from edgebert.compress.data import TaskData, encode_rows
 from edgebert.compress.importance import Importance
+from edgebert.compress.labels import Labels
 from edgebert.compress.prune import choose, cut
 from edgebert.compress.student import make_student
-from edgebert.compress.tasks import fill_mask
 from edgebert.compress.train import Training, _Trainer, train
 from edgebert.compress.validation import torch_outputs
 from edgebert.data.examples import Example
@@ -34,7 +35,11 @@ from edgebert.recipe import DataSettings, TrainSettings
 from edgebert.runtime.encode import Encoded, TextEncoder
 from edgebert.runtime.model import padded_inputs
 from edgebert.runtime.session import OnnxSession
-from edgebert.runtime.tasks.fill_mask import METRICS, FillMask, Settings
+from edgebert.tasks.fill_mask.predict import FillMask
+from edgebert.tasks.fill_mask.spec import SPEC
+from edgebert.tasks.training_table import training_task
+
+TRAINING = training_task("fill-mask")
 
 MASK, VOCABULARY = 4, 70
 
@@ -53,7 +58,7 @@ def items(*lengths: int, seed: int = 0) -> list[dict[str, Any]]:
 
 def test_the_same_batch_hides_the_same_tokens_and_another_batch_others() -> None:
     rows = items(*[22] * 8)
-    first, again, other = (fill_mask.collate(several) for several in (rows, rows, [*rows[:7], items(22, seed=1)[0]]))
+    first, again, other = (TRAINING.collate(several) for several in (rows, rows, [*rows[:7], items(22, seed=1)[0]]))
     assert all(torch.equal(first[name], again[name]) for name in first)
     hidden, elsewhere = first["labels"][:7] >= 0, other["labels"][:7] >= 0
     assert not torch.equal(hidden, elsewhere)
@@ -62,7 +67,7 @@ def test_the_same_batch_hides_the_same_tokens_and_another_batch_others() -> None
 def test_15_percent_are_hidden_and_neither_special_tokens_nor_padding() -> None:
     lengths = [3, 4, 12, 22, 42]
     rows = items(*lengths)
-    batch = fill_mask.collate(rows, pad_id=9)
+    batch = TRAINING.collate(rows, pad_id=9)
     assert (batch["labels"] >= 0).sum(1).tolist() == [1, 1, 2, 3, 6]
     for row, (item, length) in enumerate(zip(rows, lengths, strict=True)):
         hidden = (batch["labels"][row] >= 0).nonzero().flatten().tolist()
@@ -80,7 +85,7 @@ def test_15_percent_are_hidden_and_neither_special_tokens_nor_padding() -> None:
 def test_of_the_hidden_four_fifths_are_masked_and_a_tenth_is_drawn() -> None:
     fates: Counter[str] = Counter()
     for seed in range(40):
-        batch = fill_mask.collate(items(*[42] * 16, seed=seed))
+        batch = TRAINING.collate(items(*[42] * 16, seed=seed))
         hidden = batch["labels"] >= 0
         shown, true = batch["input_ids"][hidden], batch["labels"][hidden]
         fates["mask"] += int((shown == MASK).sum())
@@ -97,25 +102,27 @@ def test_losses_read_the_hidden_tokens_alone() -> None:
     batch = {"labels": torch.tensor([[-100, 5, -100, -100], [-100, 0, 2, -100]])}
     logits, wanted = ours[[0, 1, 1], [1, 1, 2]], torch.tensor([5, 0, 2])
     expected = -torch.log_softmax(logits, -1)[range(3), wanted].mean()
-    assert fill_mask.hard_loss((ours,), batch).item() == pytest.approx(expected.item(), rel=1e-6)
+    assert TRAINING.hard_loss((ours,), batch).item() == pytest.approx(expected.item(), rel=1e-6)
     ours_soft, theirs_soft = (torch.softmax(one[[0, 1, 1], [1, 1, 2]] / 2.0, -1) for one in (ours, theirs))
     divergence = (theirs_soft * (theirs_soft / ours_soft).log()).sum(-1).mean() * 4.0
-    assert fill_mask.soft_loss((ours,), (theirs,), batch, 2.0).item() == pytest.approx(divergence.item(), rel=1e-5)
+    assert TRAINING.soft_loss((ours,), (theirs,), batch, 2.0).item() == pytest.approx(divergence.item(), rel=1e-5)
     spoilt = theirs.clone()
     spoilt[:, [0, 3]] = 100.0
-    assert fill_mask.soft_loss((theirs,), (spoilt,), batch, 2.0).item() == pytest.approx(0.0, abs=1e-7)
+    assert TRAINING.soft_loss((theirs,), (spoilt,), batch, 2.0).item() == pytest.approx(0.0, abs=1e-7)
 
 
 def test_the_score_in_training_is_that_of_the_device() -> None:
     found = [[(7, 7), (7, 8), (9, 9)], [(4, 3)], [(5, 5), (6, 6)]]
-    table = METRICS["accuracy"].table([True] * 3, found)
-    assert fill_mask.score("accuracy", [True] * 3, found) == pytest.approx(METRICS["accuracy"].figure(table)) == 4 / 6
+    table = SPEC.metrics["accuracy"].table([True] * 3, found)
+    assert (
+        TRAINING.score("accuracy", [True] * 3, found) == pytest.approx(SPEC.metrics["accuracy"].figure(table)) == 4 / 6
+    )
 
 
 def test_names_for_labels_are_refused() -> None:
-    assert fill_mask.read_labels(DataSettings(), {"train": []}, Path("d"), ["a", "b"], Settings()).names == []
+    assert TRAINING.read_labels(DataSettings(), {"train": []}, Path("d"), ["a", "b"]).names == []
     with pytest.raises(DataError, match=r"data\.label_names is \{'0': 'no'\}"):
-        fill_mask.read_labels(DataSettings(label_names={"0": "no"}), {}, Path("d"), None, Settings())
+        TRAINING.read_labels(DataSettings(label_names={"0": "no"}), {}, Path("d"), None)
 
 
 def logits(model: Any, types: bool = True) -> torch.Tensor:
@@ -181,14 +188,14 @@ def test_the_graph_has_the_scores_of_every_token(
     model = (pruned(folder) if is_pruned else checkpoints.load_model(folder, "fill-mask", [])).eval()
     graph = tmp_path / "model.onnx"
     if kind == "fast":
-        names = export_fast(model, fill_mask, ["logits"], 1, 32, graph)
+        names = export_fast(model, TRAINING, ["logits"], 1, 32, graph)
     else:
-        names = export_plain(model, fill_mask, ["logits"], graph)
+        names = export_plain(model, TRAINING, ["logits"], graph)
     rows = [Encoded(item["input_ids"], item["token_type_ids"]) for item in items(3, 32, 5, 17, 8, 2, 30, 12)]
-    reference = list(torch_outputs(model, rows, fill_mask, FillMask.OUTPUTS))
+    reference = list(torch_outputs(model, rows, TRAINING, FillMask.spec.outputs))
     assert reference[1][0].shape == (32, model.config.vocab_size)
     session = OnnxSession(graph, 1, "CPUExecutionProvider")
-    assert compare(reference, session, names, rows, FillMask.OUTPUTS).max_difference <= 1e-5
+    assert compare(reference, session, names, rows, FillMask.spec.outputs).max_difference <= 1e-5
 
 
 @pytest.mark.int8
@@ -197,9 +204,9 @@ def test_int8_of_a_head_that_shares_the_word_table_can_be_taken_back(
 ) -> None:
     model = checkpoints.load_model(shallow_language_model, "fill-mask", []).eval()
     full, static = tmp_path / "full.onnx", tmp_path / "static.onnx"
-    names = export_fast(model, fill_mask, ["logits"], 1, 32, full)
+    names = export_fast(model, TRAINING, ["logits"], 1, 32, full)
     rows = [Encoded(item["input_ids"], item["token_type_ids"]) for item in items(3, 32, 5, 17)]
-    quantize_static(fast_module(model, fill_mask, 1, 32), rows, ["logits"], 32, choice_here(), static)
+    quantize_static(fast_module(model, TRAINING, 1, 32), rows, ["logits"], 32, choice_here(), static)
     folded, quantized = load_folded(full), onnx.load(static)
     everything = [*weight_products(folded), *head_matmuls(folded)]
     assert len(everything) == 6 + 2
@@ -223,18 +230,18 @@ def test_every_family_fills_in_its_own_mask(family: str, tmp_path: Path) -> None
     assert task.mask() == (tokenizer.mask_token, tokenizer.mask_token_id)
     (window,) = task.encode("a good [MASK] and a warm meal")
     assert window.ids.count(tokenizer.mask_token_id) == 1
-    (outputs,) = torch_outputs(model, [window], fill_mask, FillMask.OUTPUTS)
+    (outputs,) = torch_outputs(model, [window], TRAINING, FillMask.spec.outputs)
     answer = task.decode("", [window], [outputs])
     assert len(answer.masks[0]) == 5
     (asked,) = task.encode(("a good film",))
-    (outputs,) = torch_outputs(model, [asked], fill_mask, FillMask.OUTPUTS)
+    (outputs,) = torch_outputs(model, [asked], TRAINING, FillMask.spec.outputs)
     ((hidden, likeliest),) = task.predicted(task.decode(("",), [asked], [outputs]))
     assert [hidden] == list(asked.masks.values())
     assert 0 <= likeliest < model.config.vocab_size
 
 
 def loss(model: Any, batch: dict[str, torch.Tensor]) -> torch.Tensor:
-    return fill_mask.hard_loss(fill_mask.outputs(model(**model_inputs(batch))), batch)
+    return TRAINING.hard_loss(TRAINING.outputs(model(**model_inputs(batch))), batch)
 
 
 def test_a_killed_run_hides_the_same_tokens_again(
@@ -249,9 +256,7 @@ def test_a_killed_run_hides_the_same_tokens_again(
     def run(name: str) -> Any:
         model = checkpoints.load_model(language_model, "fill-mask", [])
         folder = tmp_path / name
-        train(
-            model, Training("t", rows, lambda model: 0.5, settings, "accuracy", 3, folder, 0, fill_mask.collate), loss
-        )
+        train(model, Training("t", rows, lambda model: 0.5, settings, "accuracy", 3, folder, 0, TRAINING.collate), loss)
         return model
 
     whole = run("whole").state_dict()

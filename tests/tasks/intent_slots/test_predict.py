@@ -12,12 +12,13 @@ from edgebert.data.tags import tag_set
 from edgebert.data.words import Words
 from edgebert.errors import DataError
 from edgebert.runtime.encode import Encoded
-from edgebert.runtime.tasks.intent_slots import METRICS, Command, Entity, IntentSlots
+from edgebert.tasks.intent_slots.predict import Command, Entity, IntentSlots
+from edgebert.tasks.intent_slots.spec import SPEC
 
 
 def task(**data: Any) -> IntentSlots:
     head = {"settings": {"scheme": "BIO"}, "tags": tag_set(["device", "room"], "BIO")}
-    return IntentSlots({"labels": ["Off", "On"], "head": head, "data": data}, None)  # type: ignore[arg-type]
+    return IntentSlots({"labels": ["Off", "On"], "head": head, "data": data}, None)
 
 
 def row(intent: str, *tags: str, words: tuple[str, ...] = ()) -> Example:
@@ -35,7 +36,7 @@ def test_a_prediction_is_a_line_and_plain_json() -> None:
 
 
 def test_the_first_metric_weighs_intents_and_slots_alike() -> None:
-    assert list(METRICS) == ["intent_slots", "intent_accuracy", "slot_f1", "exact_match"]
+    assert list(SPEC.metrics) == ["intent_slots", "intent_accuracy", "slot_f1", "exact_match"]
 
 
 def test_a_row_is_compared_by_intent_and_tags() -> None:

@@ -17,15 +17,18 @@ import edgebert
 from edgebert.bundle import read_manifest
 from edgebert.cli import main
 from edgebert.compress import arch, checkpoint
-from edgebert.compress.tasks import intent_slots
-from edgebert.compress.tasks.token_classification import UNKNOWN, UNREAD
 from edgebert.data.examples import Example
 from edgebert.data.tags import tag_set
 from edgebert.errors import CheckpointError, DataError
 from edgebert.exporters.quantize.products import head_matmuls
 from edgebert.recipe import DataSettings
 from edgebert.runtime.encode import Encoded
-from edgebert.runtime.tasks.intent_slots import METRICS, IntentSlots, Settings
+from edgebert.tasks.intent_slots.predict import IntentSlots
+from edgebert.tasks.intent_slots.spec import SPEC
+from edgebert.tasks.token_classification.train import UNKNOWN, UNREAD
+from edgebert.tasks.training_table import training_task
+
+TRAINING = training_task("intent-slots")
 
 THINGS, NEUTRAL = ["film", "play", "story", "song", "meal"], ["the", "a", "is", "was", "and", "very", "so"]
 INTENTS = {"Praise": ["good", "great", "fine"], "Blame": ["bad", "awful", "dull"]}
@@ -39,7 +42,7 @@ def row(intent: str, *tags: str, line: int = 1) -> Example:
 def labels_of(train: list[Example], head: list[str] | None = None, names: Any = None, **more: Any) -> Any:
     data = DataSettings(train="d", label_names=names or {})
     splits = {"train": train, "validation": [], "test": [], **more}
-    return intent_slots.read_labels(data, splits, Path("data"), head, Settings())
+    return TRAINING.read_labels(data, splits, Path("data"), head)
 
 
 def test_intents_are_the_labels_and_tags_stand_beside_them() -> None:
@@ -73,9 +76,9 @@ def test_data_that_makes_no_labels_is_refused(train: list[Example], more: Any, m
 def test_scores_are_the_device_s_own_metrics() -> None:
     expected = [("On", ("B-a", "I-a", "O")), ("On", ("O", "B-b")), ("Off", ("O",))]
     predicted = [("On", ("B-a", "I-a", "O")), ("Off", ("O", "B-b")), ("Off", ("B-a",))]
-    found = {name: intent_slots.score(name, expected, predicted) for name in METRICS}
+    found = {name: TRAINING.score(name, expected, predicted) for name in SPEC.metrics}
     assert found == pytest.approx(
-        {name: metric.figure(metric.table(expected, predicted)) for name, metric in METRICS.items()}, abs=1e-12
+        {name: metric.figure(metric.table(expected, predicted)) for name, metric in SPEC.metrics.items()}, abs=1e-12
     )
     assert found == pytest.approx(
         {"intent_slots": (2 / 3 + 4 / 5) / 2, "intent_accuracy": 2 / 3, "slot_f1": 4 / 5, "exact_match": 1 / 3}
@@ -84,11 +87,11 @@ def test_scores_are_the_device_s_own_metrics() -> None:
 
 def test_targets_are_an_intent_a_window_and_a_tag_a_word() -> None:
     head = {"settings": {}, "tags": SLOT_TAGS}
-    task = IntentSlots({"labels": ["Off", "On"], "head": head, "data": {}}, None)  # type: ignore[arg-type]
+    task = IntentSlots({"labels": ["Off", "On"], "head": head, "data": {}}, None)
     windows = [Encoded([1, 5, 6, 2], [0] * 4, words=[None, 0, 1, None])]
     example = Example("a b", None, ("On", ("O", "B-thing")), 1, words=("a", "b"))
-    assert intent_slots.targets(task, example, windows) == [{"intents": 1, "tags": [UNREAD, 0, 1, UNREAD]}]
-    assert intent_slots.targets(task, Example("a b", None, None, 1), windows) == [
+    assert TRAINING.targets(task, example, windows) == [{"intents": 1, "tags": [UNREAD, 0, 1, UNREAD]}]
+    assert TRAINING.targets(task, Example("a b", None, None, 1), windows) == [
         {"intents": -100, "tags": [UNREAD, UNKNOWN, UNKNOWN, UNREAD]}
     ]
 
@@ -97,16 +100,16 @@ def test_losses_are_the_sums_of_both_heads() -> None:
     random_ = torch.Generator().manual_seed(0)
     ours, theirs = ((torch.randn(2, 2, generator=random_), torch.randn(2, 3, 3, generator=random_)) for _ in range(2))
     batch = {"intents": torch.tensor([1, -100]), "tags": torch.tensor([[UNREAD, 2, 0], [UNREAD, UNKNOWN, UNREAD]])}
-    hard = intent_slots.hard_loss(ours, batch)
+    hard = TRAINING.hard_loss(ours, batch)
     expected = functional.cross_entropy(ours[0][:1], torch.tensor([1]))
     expected = expected + functional.cross_entropy(ours[1][0, 1:], torch.tensor([2, 0]))
     torch.testing.assert_close(hard, expected)
-    assert intent_slots.soft_loss(ours, ours, batch, 2.0).item() == pytest.approx(0, abs=1e-6)
+    assert TRAINING.soft_loss(ours, ours, batch, 2.0).item() == pytest.approx(0, abs=1e-6)
     moved = (theirs[0], ours[1]), (ours[0], theirs[1])
-    parts = [intent_slots.soft_loss(ours, other, batch, 2.0) for other in moved]
-    torch.testing.assert_close(intent_slots.soft_loss(ours, theirs, batch, 2.0), parts[0] + parts[1])
+    parts = [TRAINING.soft_loss(ours, other, batch, 2.0) for other in moved]
+    torch.testing.assert_close(TRAINING.soft_loss(ours, theirs, batch, 2.0), parts[0] + parts[1])
     unlabelled = {"intents": torch.tensor([-100, -100]), "tags": torch.full((2, 3), UNKNOWN)}
-    assert intent_slots.hard_loss(ours, unlabelled).item() == 0.0
+    assert TRAINING.hard_loss(ours, unlabelled).item() == 0.0
 
 
 def sentence(random_: random.Random) -> tuple[str, str, str]:
@@ -250,7 +253,7 @@ def test_a_pruned_model_reloads_with_both_heads(folder: Path) -> None:
             attention_mask=torch.ones(1, 4, dtype=torch.long),
             token_type_ids=torch.zeros(1, 4, dtype=torch.long),
         )
-    assert [output.shape for output in intent_slots.outputs(result)] == [(1, 2), (1, 4, 3)]
+    assert [output.shape for output in TRAINING.outputs(result)] == [(1, 2), (1, 4, 3)]
     assert json.loads((recovered / "config.json").read_text())["architectures"] == ["BertForIntentAndSlots"]
 
 

@@ -17,8 +17,9 @@ from edgebert.data.examples import Columns, Example
 from edgebert.errors import DataError, SettingsError, TextError
 from edgebert.runtime.encode import Encoded, TextEncoder
 from edgebert.runtime.quality import measure_quality
-from edgebert.runtime.tasks.multi_label import METRICS, Labelling, MultiLabel, Settings, read
 from edgebert.settings import fill
+from edgebert.tasks.multi_label.predict import Labelling, MultiLabel
+from edgebert.tasks.multi_label.spec import SPEC, Settings, read
 
 LABELS = ["joy", "fear", "anger"]
 COLUMNS = Columns(label="labels")
@@ -222,19 +223,19 @@ def test_metrics_are_scikit_learns(seed: int, never: str, texts: int, labels: in
         ("macro_f1", right["macro"]),
         ("accuracy", sklearn.accuracy_score(wanted, given)),
     ):
-        table = METRICS[metric].table(expected, predicted)
+        table = SPEC.metrics[metric].table(expected, predicted)
         assert len(table) == texts
-        assert METRICS[metric].figure(table) == pytest.approx(value, abs=1e-12)
+        assert SPEC.metrics[metric].figure(table) == pytest.approx(value, abs=1e-12)
 
 
 @pytest.mark.parametrize("metric", ["micro_f1", "macro_f1", "accuracy"])
 def test_rows_of_the_table_give_the_metric_of_those_texts(metric: str) -> None:
     expected, predicted = indicators(4, 50, 5, "expected")
     rows = np.random.default_rng(0).integers(0, 50, 50)
-    resampled = METRICS[metric].table([expected[at] for at in rows], [predicted[at] for at in rows])
-    table = METRICS[metric].table(expected, predicted)
-    assert METRICS[metric].figure(table[rows]) == pytest.approx(METRICS[metric].figure(resampled), abs=1e-12)
-    quality = measure_quality(metric, METRICS[metric], expected, predicted)
+    resampled = SPEC.metrics[metric].table([expected[at] for at in rows], [predicted[at] for at in rows])
+    table = SPEC.metrics[metric].table(expected, predicted)
+    assert SPEC.metrics[metric].figure(table[rows]) == pytest.approx(SPEC.metrics[metric].figure(resampled), abs=1e-12)
+    quality = measure_quality(metric, SPEC.metrics[metric], expected, predicted)
     assert quality.ci_low < quality.value < quality.ci_high
     assert quality.n == 50
 
@@ -242,18 +243,18 @@ def test_rows_of_the_table_give_the_metric_of_those_texts(metric: str) -> None:
 def test_metrics_of_a_case_worked_out_by_hand() -> None:
     expected = [np.array(row, dtype=bool) for row in ([1, 1, 0], [0, 1, 0], [0, 0, 0])]
     predicted = [np.array(row, dtype=bool) for row in ([1, 0, 0], [0, 1, 1], [0, 0, 0])]
-    found = {name: metric.figure(metric.table(expected, predicted)) for name, metric in METRICS.items()}
+    found = {name: metric.figure(metric.table(expected, predicted)) for name, metric in SPEC.metrics.items()}
     # Two right of three expected and three predicted; by label 1, 2/3 and 0; only the last text is all right.
     assert found == pytest.approx({"micro_f1": 4 / 6, "macro_f1": (1 + 2 / 3 + 0) / 3, "accuracy": 1 / 3}, abs=1e-12)
     nothing = [np.zeros(3, dtype=bool)] * 2
-    assert [metric.figure(metric.table(nothing, nothing)) for metric in METRICS.values()] == [0.0, 0.0, 1.0]
+    assert [metric.figure(metric.table(nothing, nothing)) for metric in SPEC.metrics.values()] == [0.0, 0.0, 1.0]
 
 
 def test_right_answers_to_texts_without_one_of_the_labels_are_all_right() -> None:
     right = [np.array([True, False, False]), np.array([True, True, False])]
-    told = measure_quality("macro_f1", METRICS["macro_f1"], right, right)
+    told = measure_quality("macro_f1", SPEC.metrics["macro_f1"], right, right)
     assert told.value == 1.0
 
 
 def test_the_default_metric_is_micro_f1() -> None:
-    assert list(METRICS) == ["micro_f1", "macro_f1", "accuracy"]
+    assert list(SPEC.metrics) == ["micro_f1", "macro_f1", "accuracy"]

@@ -15,12 +15,15 @@ import torch
 import edgebert
 from edgebert.bundle import read_manifest
 from edgebert.cli import main
-from edgebert.compress.tasks import multi_label
 from edgebert.data.examples import Example
 from edgebert.errors import DataError
 from edgebert.recipe import DataSettings
 from edgebert.runtime.model import Model
-from edgebert.runtime.tasks.multi_label import METRICS, Labelling, MultiLabel, Settings
+from edgebert.tasks.multi_label.predict import Labelling, MultiLabel
+from edgebert.tasks.multi_label.spec import SPEC
+from edgebert.tasks.training_table import training_task
+
+TRAINING = training_task("multi-label")
 
 LABELS = ["anger", "fear", "joy"]
 NICE, NASTY, NEUTRAL = ["good", "great", "warm"], ["bad", "awful", "cold"], ["meal", "the", "a", "is", "was", "very"]
@@ -28,7 +31,7 @@ NICE, NASTY, NEUTRAL = ["good", "great", "warm"], ["bad", "awful", "cold"], ["me
 
 def device_task(labels: list[str] = LABELS) -> MultiLabel:
     head = {"settings": {"separator": ","}, "thresholds": [0.5] * len(labels)}
-    return MultiLabel({"labels": labels, "segments": 1, "head": head, "data": {}}, None)  # type: ignore[arg-type]
+    return MultiLabel({"labels": labels, "segments": 1, "head": head, "data": {}}, None)
 
 
 def rows(*labels: tuple[str, ...] | None) -> list[Example]:
@@ -38,7 +41,7 @@ def rows(*labels: tuple[str, ...] | None) -> list[Example]:
 def labels_of(train: list[Example], head: list[str] | None = None, names: Any = None, **more: Any) -> Any:
     data = DataSettings(train="d.tsv", label="tags", label_names=names or {})
     splits = {"train": train, "validation": [], "test": [], **more}
-    return multi_label.read_labels(data, splits, Path("data"), head, Settings())
+    return TRAINING.read_labels(data, splits, Path("data"), head)
 
 
 def test_labels_are_those_of_training_sorted_each_with_the_default_threshold() -> None:
@@ -78,13 +81,13 @@ def test_labels_that_cannot_be_learnt_are_refused(train: list[Example], more: An
 
 
 def batch_of(*labels: tuple[str, ...] | None) -> dict[str, torch.Tensor]:
-    wanted = [multi_label.targets(device_task(), row, [])[0]["labels"] for row in rows(*labels)]
+    wanted = [TRAINING.targets(device_task(), row, [])[0]["labels"] for row in rows(*labels)]
     return {"labels": torch.from_numpy(np.stack(wanted))}
 
 
 def test_the_hard_loss_is_the_cross_entropy_of_every_label() -> None:
     logits = torch.tensor([[2.0, -1.0, 0.5], [0.0, 3.0, -2.0]], requires_grad=True)
-    loss = multi_label.hard_loss((logits,), batch_of(("anger", "joy"), ()))
+    loss = TRAINING.hard_loss((logits,), batch_of(("anger", "joy"), ()))
     right = [[2.0, 1.0, 0.5], [-0.0, -3.0, 2.0]]  # logits of what is right: turned round where the label is absent
     expected = sum(math.log1p(math.exp(-value)) for row in right for value in row) / 2
     assert loss.item() == pytest.approx(expected, rel=1e-6)
@@ -95,10 +98,10 @@ def test_the_hard_loss_is_the_cross_entropy_of_every_label() -> None:
 
 def test_rows_without_labels_have_no_hard_loss() -> None:
     logits = torch.tensor([[2.0, -1.0, 0.5], [0.0, 3.0, -2.0]], requires_grad=True)
-    alone = multi_label.hard_loss((logits[:1],), batch_of(("anger",)))
-    both = multi_label.hard_loss((logits,), batch_of(("anger",), None))
+    alone = TRAINING.hard_loss((logits[:1],), batch_of(("anger",)))
+    both = TRAINING.hard_loss((logits,), batch_of(("anger",), None))
     assert both.item() == pytest.approx(alone.item(), rel=1e-6)
-    none = multi_label.hard_loss((logits,), batch_of(None, None))
+    none = TRAINING.hard_loss((logits,), batch_of(None, None))
     assert none.item() == 0.0
     none.backward()
     assert logits.grad is not None
@@ -106,8 +109,8 @@ def test_rows_without_labels_have_no_hard_loss() -> None:
 
 
 def test_an_empty_set_of_labels_is_learnt_from() -> None:
-    assert multi_label.hard_loss((torch.full((1, 3), 4.0),), batch_of(())).item() > 12
-    assert multi_label.hard_loss((torch.full((1, 3), -4.0),), batch_of(())).item() < 0.06
+    assert TRAINING.hard_loss((torch.full((1, 3), 4.0),), batch_of(())).item() > 12
+    assert TRAINING.hard_loss((torch.full((1, 3), -4.0),), batch_of(())).item() < 0.06
 
 
 @pytest.mark.parametrize("temperature", [1.0, 2.0, 5.0])
@@ -120,9 +123,9 @@ def test_the_soft_loss_is_the_divergence_of_every_label_computed_by_hand(tempera
 
     pairs = [pair for rows in zip(ours, theirs, strict=True) for pair in zip(*rows, strict=True)]
     expected = sum(divergence(*pair) for pair in pairs) / 2 * temperature**2
-    loss = multi_label.soft_loss((torch.tensor(ours),), (torch.tensor(theirs),), batch_of(None, None), temperature)
+    loss = TRAINING.soft_loss((torch.tensor(ours),), (torch.tensor(theirs),), batch_of(None, None), temperature)
     assert loss.item() == pytest.approx(expected, rel=1e-5)
-    same = multi_label.soft_loss((torch.tensor(theirs),), (torch.tensor(theirs),), batch_of(None, None), temperature)
+    same = TRAINING.soft_loss((torch.tensor(theirs),), (torch.tensor(theirs),), batch_of(None, None), temperature)
     assert same.item() == pytest.approx(0.0, abs=1e-6)
 
 
@@ -132,14 +135,14 @@ def test_the_score_in_training_is_that_of_the_device(metric: str, labels: int) -
     expected, predicted = np.random.default_rng(labels).random((2, 40, labels)) < 0.4
     if labels > 2:
         expected[:, 0] = predicted[:, 0] = predicted[:, 1] = expected[:, 2] = False
-    table = METRICS[metric].table(list(expected), list(predicted))
-    found = multi_label.score(metric, list(expected), list(predicted))
-    assert found == pytest.approx(METRICS[metric].figure(table), abs=1e-12)
+    table = SPEC.metrics[metric].table(list(expected), list(predicted))
+    found = TRAINING.score(metric, list(expected), list(predicted))
+    assert found == pytest.approx(SPEC.metrics[metric].figure(table), abs=1e-12)
 
 
 def tuned(scores: list[float], wanted: list[int]) -> float:
     predictions = [Labelling((), {"joy": score}, False) for score in scores]
-    head = multi_label.tune(device_task(["joy"]), predictions, [np.array([bool(want)]) for want in wanted])
+    head = TRAINING.tune(device_task(["joy"]), predictions, [np.array([bool(want)]) for want in wanted])
     assert list(head) == ["thresholds"]
     return float(head["thresholds"][0])
 
@@ -286,7 +289,7 @@ def test_the_thresholds_are_the_best_on_validation_for_the_graph_that_is_shipped
     examples = read_rows(exported.with_name("validation.tsv"), model.manifest)
     expected = [model.task.expected(row) for row in examples]
     predictions = [model(model.task.given(row)) for row in examples]
-    assert multi_label.tune(model.task, predictions, expected) == {"thresholds": thresholds}
+    assert TRAINING.tune(model.task, predictions, expected) == {"thresholds": thresholds}
 
 
 def test_a_bundle_tags_texts(model: Model) -> None:
@@ -354,8 +357,9 @@ def test_a_head_of_one_label_a_text_is_not_taken_for_one_of_several(
 
 
 def test_targets_are_the_same_by_value_and_by_name() -> None:
-    facts = {"labels": LABELS, "segments": 1, "head": {"thresholds": [0.5] * 3}, "data": {"label_values": list("012")}}
-    task = MultiLabel(facts, None)  # type: ignore[arg-type]
+    head = {"settings": {}, "thresholds": [0.5] * 3}
+    facts = {"labels": LABELS, "segments": 1, "head": head, "data": {"label_values": list("012")}}
+    task = MultiLabel(facts, None)
     row = rows(("2", "anger"))[0]
-    assert multi_label.targets(task, row, [])[0]["labels"].tolist() == [1.0, 0.0, 1.0]
-    assert multi_label.targets(task, replace(row, label=None), [])[0]["labels"].tolist() == [-1.0] * 3
+    assert TRAINING.targets(task, row, [])[0]["labels"].tolist() == [1.0, 0.0, 1.0]
+    assert TRAINING.targets(task, replace(row, label=None), [])[0]["labels"].tolist() == [-1.0] * 3

@@ -5,12 +5,15 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
-from edgebert.compress.tasks import question_answering as half
-from edgebert.runtime.tasks.question_answering import METRICS, FoundAnswer, QuestionAnswering, f1
+from edgebert.tasks.question_answering.predict import FoundAnswer, QuestionAnswering
+from edgebert.tasks.question_answering.spec import SPEC, f1
+from edgebert.tasks.training_table import training_task
+
+TRAINING = training_task("question-answering")
 
 
 def answering(**head: bool) -> QuestionAnswering:
-    return QuestionAnswering({"head": {"settings": {}, **head}}, None)  # type: ignore[arg-type]
+    return QuestionAnswering({"head": {"settings": {}, **head}}, None)
 
 
 def official_threshold(rows: Sequence[tuple[float, str, tuple[str, ...]]]) -> float:
@@ -32,8 +35,8 @@ def test_the_threshold_has_the_best_f1_of_all(seed: int) -> None:
     expected = [answers for _, _, answers in rows]
     predictions = [FoundAnswer("", None, None, 0.5, candidate, lead) for lead, candidate, _ in rows]
     task = answering(may_have_no_answer=True)
-    tuned = half.tune(task, iter(predictions), expected)
-    assert tuned == half.tune(task, predictions, expected)
+    tuned = TRAINING.tune(task, iter(predictions), expected)
+    assert tuned == TRAINING.tune(task, predictions, expected)
     threshold = tuned["no_answer_threshold"]
 
     def total(cut: float) -> float:
@@ -50,7 +53,7 @@ def test_where_every_question_has_an_answer_nothing_is_predicted_to_choose_by() 
         pytest.fail("a prediction was asked for")
         yield
 
-    assert half.tune(answering(), never(), [("cat",)]) == {}
+    assert TRAINING.tune(answering(), never(), [("cat",)]) == {}
 
 
 @pytest.mark.parametrize(
@@ -68,17 +71,17 @@ def test_where_every_question_has_an_answer_nothing_is_predicted_to_choose_by() 
 def test_thresholds_worked_out_by_hand(rows: list[tuple[float, str, tuple[str, ...]]], threshold: float) -> None:
     predictions = [FoundAnswer(candidate, 0, 1, 0.5, candidate, lead) for lead, candidate, _ in rows]
     task = answering(may_have_no_answer=True)
-    assert half.tune(task, predictions, [answers for _, _, answers in rows]) == {"no_answer_threshold": threshold}
+    assert TRAINING.tune(task, predictions, [answers for _, _, answers in rows]) == {"no_answer_threshold": threshold}
 
 
 def test_a_model_that_always_answers_is_not_tuned() -> None:
     predictions = [FoundAnswer("x", 0, 1, 0.5, "x", None)]
-    assert half.tune(answering(), predictions, [("x",)]) == {}
+    assert TRAINING.tune(answering(), predictions, [("x",)]) == {}
 
 
-@pytest.mark.parametrize("metric", list(METRICS))
+@pytest.mark.parametrize("metric", list(SPEC.metrics))
 def test_the_score_in_training_is_the_devices(metric: str) -> None:
     expected, predicted = [("big cat",), (), ("a dog", "dogs")], ["cat", "", "dog"]
-    table = METRICS[metric].table(expected, predicted)
-    assert half.score(metric, expected, predicted) == METRICS[metric].figure(table)
-    assert half.score("f1", expected, predicted) == pytest.approx((2 / 3 + 1 + 1) / 3)
+    table = SPEC.metrics[metric].table(expected, predicted)
+    assert TRAINING.score(metric, expected, predicted) == SPEC.metrics[metric].figure(table)
+    assert TRAINING.score("f1", expected, predicted) == pytest.approx((2 / 3 + 1 + 1) / 3)

@@ -20,13 +20,9 @@ from edgebert.errors import DataError, SettingsError, TextError
 from edgebert.runtime.batches import ANY_LENGTHS
 from edgebert.runtime.encode import TextEncoder
 from edgebert.runtime.model import Model
-from edgebert.runtime.tasks.question_answering import (
-    FoundAnswer,
-    QuestionAnswering,
-    Settings,
-    read,
-)
 from edgebert.settings import fill
+from edgebert.tasks.question_answering.predict import FoundAnswer, QuestionAnswering
+from edgebert.tasks.question_answering.spec import Settings, read
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *LETTERS, *(f"##{letter}" for letter in LETTERS)]
@@ -302,7 +298,7 @@ def test_answers_are_read_where_a_label_is_asked_for_and_repaired_where_the_sett
 
 
 def task(**head: Any) -> QuestionAnswering:
-    return QuestionAnswering({"head": {"settings": {}, **head}}, None)  # type: ignore[arg-type]
+    return QuestionAnswering({"head": {"settings": {}, **head}}, None)
 
 
 def test_what_is_right_is_every_answers_text() -> None:

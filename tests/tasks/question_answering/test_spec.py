@@ -8,11 +8,7 @@ import numpy as np
 import pytest
 
 from edgebert.runtime.quality import measure_quality
-from edgebert.runtime.tasks.question_answering import (
-    METRICS,
-    exact_match,
-    f1,
-)
+from edgebert.tasks.question_answering.spec import SPEC, exact_match, f1
 
 CASES = [
     (["Ann"], "Ann", 1, 1),
@@ -110,7 +106,7 @@ def test_metrics_of_many_texts_are_the_official_ones_to_the_last_digit() -> None
     predicted = [text() for _ in expected]
     figures = [official(answers, given) for answers, given in zip(expected, predicted, strict=True)]
     for name, column in (("exact_match", 0), ("f1", 1)):
-        metric = METRICS[name]
+        metric = SPEC.metrics[name]
         table = metric.table(expected, predicted)
         assert table[:, 0].tolist() == [figure[column] for figure in figures]
         assert metric.figure(table) == pytest.approx(sum(figure[column] for figure in figures) / 800, abs=1e-15)
@@ -119,7 +115,7 @@ def test_metrics_of_many_texts_are_the_official_ones_to_the_last_digit() -> None
 
 def test_a_metric_is_a_share_with_an_interval() -> None:
     expected, predicted = [("Ann", "Ann Lee"), (), ("big cat",), ("Bob",)] * 25, ["ann lee", "", "cat", "Al"] * 25
-    quality = measure_quality("f1", METRICS["f1"], expected, predicted)
+    quality = measure_quality("f1", SPEC.metrics["f1"], expected, predicted)
     assert quality.value == pytest.approx((1 + 1 + 2 / 3 + 0) / 4, abs=1e-12)
     assert 0 < quality.ci_low < quality.value < quality.ci_high < 1
-    assert next(iter(METRICS)) == "f1"
+    assert next(iter(SPEC.metrics)) == "f1"

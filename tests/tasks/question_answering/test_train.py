@@ -9,15 +9,17 @@ import pytest
 import torch
 
 from edgebert.compress import checkpoint as checkpoints
-from edgebert.compress.data import pad_batch
-from edgebert.compress.tasks import question_answering as half
+from edgebert.compress.batch import pad_batch
 from edgebert.data.examples import Example
 from edgebert.data.squad import Answer
 from edgebert.errors import DataError
 from edgebert.exporters.onnx import fast_module
 from edgebert.recipe import DataSettings
 from edgebert.runtime.encode import Encoded, TextEncoder
-from edgebert.runtime.tasks.question_answering import QuestionAnswering, Settings
+from edgebert.tasks.question_answering.predict import QuestionAnswering
+from edgebert.tasks.training_table import training_task
+
+TRAINING = training_task("question-answering")
 
 QUESTION = "is the film good"
 
@@ -41,7 +43,7 @@ def test_there_are_no_labels_and_no_answers_are_noted_where_training_has_them() 
 
     def extra(**splits: list[Example]) -> dict[str, Any]:
         known = {"train": [], "validation": [], "test": []} | splits
-        labels = half.read_labels(DataSettings(train="t.json"), known, Path("data"), None, Settings())
+        labels = TRAINING.read_labels(DataSettings(train="t.json"), known, Path("data"), None)
         assert (labels.values, labels.names) == ([], [])
         return labels.extra
 
@@ -54,7 +56,7 @@ def test_there_are_no_labels_and_no_answers_are_noted_where_training_has_them() 
 def test_data_that_teaches_nothing_is_refused() -> None:
     def refused(data: DataSettings, **splits: list[Example]) -> str:
         with pytest.raises(DataError) as caught:
-            half.read_labels(data, {"train": [], "validation": [], "test": []} | splits, Path("data"), None, Settings())
+            TRAINING.read_labels(data, {"train": [], "validation": [], "test": []} | splits, Path("data"), None)
         return str(caught.value)
 
     data = DataSettings(train="t.json")
@@ -72,7 +74,7 @@ def test_data_that_teaches_nothing_is_refused() -> None:
 def positions(encoder: TextEncoder, row: Example) -> tuple[list[Encoded], list[tuple[int, int]]]:
     task = device_task(encoder)
     windows = task.encode(task.given(row))
-    targets = half.targets(task, row, windows)
+    targets = TRAINING.targets(task, row, windows)
     assert all(list(target) == ["start_positions", "end_positions"] for target in targets)
     return windows, [(target["start_positions"], target["end_positions"]) for target in targets]
 
@@ -136,7 +138,7 @@ def test_the_hard_loss_is_transformers_own_where_nothing_is_padded(checkpoint: P
     batch = batch_of([9, 9, 9], [(0, 0), (3, 5), (8, 8)])
     result = model(**{name: batch[name] for name in ("input_ids", "attention_mask", "token_type_ids")})
     theirs = model(**batch).loss
-    assert half.hard_loss(half.outputs(result), batch).item() == pytest.approx(theirs.item(), rel=1e-5)
+    assert TRAINING.hard_loss(TRAINING.outputs(result), batch).item() == pytest.approx(theirs.item(), rel=1e-5)
 
 
 def test_logits_of_padding_are_not_heard() -> None:
@@ -147,7 +149,7 @@ def test_logits_of_padding_are_not_heard() -> None:
     for fill in (0.0, 100.0, -1e4):
         ours = tuple(part.requires_grad_() for part in logits((3, 9), 1, fill, lengths))
         theirs = logits((3, 9), 3, -fill, lengths)
-        hard, soft = half.hard_loss(ours, batch), half.soft_loss(ours, theirs, batch, 2.0)
+        hard, soft = TRAINING.hard_loss(ours, batch), TRAINING.soft_loss(ours, theirs, batch, 2.0)
         (hard + soft).backward()
         for part in ours:
             assert part.grad is not None
@@ -155,7 +157,7 @@ def test_logits_of_padding_are_not_heard() -> None:
             assert part.grad[batch["attention_mask"] == 1].abs().min() > 0
         figures.append((hard.item(), soft.item()))
     assert figures[0] == figures[1] == figures[2]
-    assert half.soft_loss(teacher, teacher, batch, 2.0).item() == pytest.approx(0, abs=1e-6)
+    assert TRAINING.soft_loss(teacher, teacher, batch, 2.0).item() == pytest.approx(0, abs=1e-6)
 
 
 def test_the_losses_of_a_padded_batch_are_the_means_of_its_rows() -> None:
@@ -166,10 +168,10 @@ def test_the_losses_of_a_padded_batch_are_the_means_of_its_rows() -> None:
     for row, length in enumerate(lengths):
         batch = batch_of([length], [targets[row]])
         own, other = (tuple(part[row : row + 1, :length] for part in parts) for parts in (ours, theirs))
-        alone.append((half.hard_loss(own, batch).item(), half.soft_loss(own, other, batch, 3.0).item()))
+        alone.append((TRAINING.hard_loss(own, batch).item(), TRAINING.soft_loss(own, other, batch, 3.0).item()))
     hard, soft = np.mean(alone, axis=0)
-    assert half.hard_loss(ours, whole).item() == pytest.approx(hard, rel=1e-5)
-    assert half.soft_loss(ours, theirs, whole, 3.0).item() == pytest.approx(soft, rel=1e-5)
+    assert TRAINING.hard_loss(ours, whole).item() == pytest.approx(hard, rel=1e-5)
+    assert TRAINING.soft_loss(ours, theirs, whole, 3.0).item() == pytest.approx(soft, rel=1e-5)
 
 
 def test_the_soft_loss_is_the_mean_divergence_of_start_and_end() -> None:
@@ -179,21 +181,21 @@ def test_the_soft_loss_is_the_mean_divergence_of_start_and_end() -> None:
         p, q = torch.softmax(teacher[0] / temperature, -1), torch.softmax(student[0] / temperature, -1)
         expected += float((p * (p / q).log()).sum()) * temperature**2 / 2
     batch = batch_of([6], [(0, 0)])
-    assert half.soft_loss(ours, theirs, batch, temperature).item() == pytest.approx(expected, rel=1e-5)
+    assert TRAINING.soft_loss(ours, theirs, batch, temperature).item() == pytest.approx(expected, rel=1e-5)
 
 
 @pytest.mark.parametrize("temperature", [0.05, 100.0])
 def test_the_soft_loss_is_finite_at_every_temperature(temperature: float) -> None:
     batch = batch_of([6, 2], [(0, 0), (0, 0)])
-    assert torch.isfinite(half.soft_loss(logits((2, 6), 1), logits((2, 6), 2), batch, temperature))
+    assert torch.isfinite(TRAINING.soft_loss(logits((2, 6), 1), logits((2, 6), 2), batch, temperature))
 
 
 def test_unlabelled_questions_have_no_hard_loss() -> None:
     ours = logits((2, 5), 1)
-    both = half.hard_loss(ours, batch_of([5, 5], [(1, 2), (-100, -100)]))
-    alone = half.hard_loss(tuple(part[:1] for part in ours), batch_of([5], [(1, 2)]))
+    both = TRAINING.hard_loss(ours, batch_of([5, 5], [(1, 2), (-100, -100)]))
+    alone = TRAINING.hard_loss(tuple(part[:1] for part in ours), batch_of([5], [(1, 2)]))
     assert both.item() == pytest.approx(alone.item(), rel=1e-6)
-    assert half.hard_loss(ours, batch_of([5, 5], [(-100, -100)] * 2)).item() == 0
+    assert TRAINING.hard_loss(ours, batch_of([5, 5], [(-100, -100)] * 2)).item() == 0
 
 
 def test_a_model_without_labels_has_two_outputs_a_token_and_keeps_them(checkpoint: Path, tmp_path: Path) -> None:
@@ -208,7 +210,7 @@ def test_a_model_without_labels_has_two_outputs_a_token_and_keeps_them(checkpoin
 
 def test_the_rewritten_graph_gives_the_models_logits_at_every_length(checkpoint: Path) -> None:
     model = checkpoints.load_model(checkpoint, "question-answering", []).eval()
-    fast = fast_module(model, half, 2, 48)
+    fast = fast_module(model, TRAINING, 2, 48)
     for lengths in ([2], [7, 31, 48], [48] * 3):
         random_ = np.random.default_rng(len(lengths))
         batch = pad_batch(
@@ -221,7 +223,7 @@ def test_the_rewritten_graph_gives_the_models_logits_at_every_length(checkpoint:
             ]
         )
         with torch.no_grad():
-            plain, rewritten = half.outputs(model(**batch)), fast(**batch)
+            plain, rewritten = TRAINING.outputs(model(**batch)), fast(**batch)
         assert len(plain) == len(rewritten) == 2
         real = batch["attention_mask"] == 1
         for ours, theirs in zip(rewritten, plain, strict=True):

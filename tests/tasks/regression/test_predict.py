@@ -17,8 +17,9 @@ from edgebert.data.examples import Columns, Example
 from edgebert.errors import DataError, SettingsError, TextError
 from edgebert.runtime.encode import Encoded, TextEncoder
 from edgebert.runtime.quality import measure_quality
-from edgebert.runtime.tasks.regression import METRICS, Regression, Score, Settings, read
 from edgebert.settings import fill
+from edgebert.tasks.regression.predict import Regression, Score
+from edgebert.tasks.regression.spec import SPEC, Settings, read
 
 STSB = Path(__file__).parents[3].parent / "shared" / "data" / "stsb"
 COLUMNS = Columns(label="score")
@@ -177,14 +178,14 @@ def test_metrics_are_scipys_with_ties_too(seed: int, steps: int) -> None:
     rows = [Example("a", None, score, 1) for score in expected.tolist()]
     right = [task(high=5.0).expected(row) for row in rows]
     given = [task(high=5.0).predicted(Score(score, False)) for score in predicted.tolist()]
-    found = {name: measure_quality(name, metric, right, given) for name, metric in METRICS.items()}
+    found = {name: measure_quality(name, metric, right, given) for name, metric in SPEC.metrics.items()}
     assert found["spearman"].value == pytest.approx(stats.spearmanr(expected, predicted).statistic, abs=1e-12)
     assert found["pearson"].value == pytest.approx(stats.pearsonr(expected, predicted).statistic, abs=1e-12)
     assert all(quality.ci_low < quality.value < quality.ci_high for quality in found.values())
 
 
 def test_the_default_metric_is_spearmans() -> None:
-    assert list(METRICS) == ["spearman", "pearson"]
+    assert list(SPEC.metrics) == ["spearman", "pearson"]
 
 
 @pytest.mark.skipif(not STSB.is_dir(), reason=f"the STS benchmark is not at {STSB}")

@@ -17,12 +17,15 @@ from edgebert.bundle import read_manifest
 from edgebert.cli import main
 from edgebert.compress import checkpoint as checkpoints
 from edgebert.compress.data import read_task_data
-from edgebert.compress.tasks import regression
 from edgebert.data.examples import Example
 from edgebert.errors import DataError
 from edgebert.recipe import DataSettings, read_recipe
 from edgebert.runtime.model import Model
-from edgebert.runtime.tasks.regression import METRICS, Regression, Settings
+from edgebert.tasks.regression.predict import Regression
+from edgebert.tasks.regression.spec import SPEC
+from edgebert.tasks.training_table import training_task
+
+TRAINING = training_task("regression")
 
 ROOT = Path(__file__).parents[3]
 STSB = ROOT.parent / "shared" / "data" / "stsb"
@@ -30,7 +33,7 @@ NICE, NASTY = ["good", "great", "warm"], ["bad", "awful", "cold"]
 
 
 def device_task(**settings: Any) -> Regression:
-    return Regression({"labels": [], "segments": 1, "head": {"settings": settings}, "data": {}}, None)  # type: ignore[arg-type]
+    return Regression({"labels": [], "segments": 1, "head": {"settings": settings}, "data": {}}, None)
 
 
 def rows(*scores: float | None) -> list[Example]:
@@ -39,7 +42,7 @@ def rows(*scores: float | None) -> list[Example]:
 
 def batch_of(*scores: float | None, **settings: Any) -> dict[str, torch.Tensor]:
     task = device_task(**settings)
-    return {"labels": torch.tensor([regression.targets(task, row, [])[0]["labels"] for row in rows(*scores)])}
+    return {"labels": torch.tensor([TRAINING.targets(task, row, [])[0]["labels"] for row in rows(*scores)])}
 
 
 def make_scorer(source: Path, folder: Path) -> Path:
@@ -53,17 +56,18 @@ def make_scorer(source: Path, folder: Path) -> Path:
 
 
 def test_a_score_has_no_labels() -> None:
-    labels = regression.read_labels(DataSettings(), {"train": rows(0.5, 0.1)}, Path("data"), ["LABEL_0"], Settings())
+    labels = TRAINING.read_labels(DataSettings(), {"train": rows(0.5, 0.1)}, Path("data"), ["LABEL_0"])
     assert (labels.values, labels.names, labels.extra) == ([], [], {})
 
 
 def test_rows_without_a_score_and_names_for_scores_are_refused() -> None:
     fact = "d.tsv: line 3: no score; expected a number from 0 to 5"
+    task = training_task("regression", {"low": 0.0, "high": 5.0})
     with pytest.raises(DataError, match=f"^{re.escape(fact)}"):
-        regression.read_labels(DataSettings(), {"train": rows(0.5, None)}, Path("data"), None, Settings(0.0, 5.0))
+        task.read_labels(DataSettings(), {"train": rows(0.5, None)}, Path("data"), None)
     names = DataSettings(label_names={"0": "low"})
     with pytest.raises(DataError, match=r"data\.label_names is \{'0': 'low'\}; scores have no names"):
-        regression.read_labels(names, {"train": rows(0.5)}, Path("data"), None, Settings())
+        TRAINING.read_labels(names, {"train": rows(0.5)}, Path("data"), None)
 
 
 def test_targets_are_scaled_to_the_range_or_left_as_they_are() -> None:
@@ -74,7 +78,7 @@ def test_targets_are_scaled_to_the_range_or_left_as_they_are() -> None:
 
 def test_the_hard_loss_is_the_mean_squared_error_of_scaled_scores() -> None:
     ours = torch.tensor([[0.5], [0.9]], requires_grad=True)
-    loss = regression.hard_loss((ours,), batch_of(5.0, 3.0, low=1.0, high=5.0))
+    loss = TRAINING.hard_loss((ours,), batch_of(5.0, 3.0, low=1.0, high=5.0))
     assert loss.item() == pytest.approx((0.5**2 + 0.4**2) / 2, rel=1e-6)
     loss.backward()
     assert ours.grad is not None
@@ -83,8 +87,8 @@ def test_the_hard_loss_is_the_mean_squared_error_of_scaled_scores() -> None:
 
 def test_rows_without_a_score_have_no_hard_loss() -> None:
     ours = torch.tensor([[0.5], [0.9]], requires_grad=True)
-    assert regression.hard_loss((ours,), batch_of(1.0, None)).item() == pytest.approx(0.25, rel=1e-6)
-    none = regression.hard_loss((ours,), batch_of(None, None))
+    assert TRAINING.hard_loss((ours,), batch_of(1.0, None)).item() == pytest.approx(0.25, rel=1e-6)
+    none = TRAINING.hard_loss((ours,), batch_of(None, None))
     assert none.item() == 0.0
     none.backward()
     assert ours.grad is not None
@@ -94,7 +98,7 @@ def test_rows_without_a_score_have_no_hard_loss() -> None:
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 8.0])
 def test_the_soft_loss_is_the_squared_error_to_the_teacher_at_any_temperature(temperature: float) -> None:
     ours, theirs = torch.tensor([[0.5], [0.9]]), torch.tensor([[0.2], [1.3]])
-    loss = regression.soft_loss((ours,), (theirs,), batch_of(None, 0.5), temperature)
+    loss = TRAINING.soft_loss((ours,), (theirs,), batch_of(None, 0.5), temperature)
     assert loss.item() == pytest.approx((0.3**2 + 0.4**2) / 2, rel=1e-6)
 
 
@@ -103,18 +107,18 @@ def test_the_score_in_training_is_that_of_the_device(metric: str) -> None:
     draw = np.random.default_rng(3)
     expected = draw.integers(0, 6, 60).astype(float).tolist()
     predicted = np.clip(np.array(expected) + draw.normal(size=60), 0, 5).tolist()
-    figure = METRICS[metric].figure(METRICS[metric].table(expected, predicted))
-    assert regression.score(metric, expected, predicted) == pytest.approx(figure, abs=1e-12)
+    figure = SPEC.metrics[metric].figure(SPEC.metrics[metric].table(expected, predicted))
+    assert TRAINING.score(metric, expected, predicted) == pytest.approx(figure, abs=1e-12)
     assert 0.5 < figure < 1
 
 
 @pytest.mark.parametrize("metric", ["spearman", "pearson"])
 def test_scores_that_are_all_the_same_have_no_correlation(metric: str) -> None:
     """A head that has learnt nothing yet may be clipped to one end of the range for every text."""
-    assert regression.score(metric, [0.0, 1.0, 2.0], [5.0, 5.0, 5.0]) == 0.0
-    assert regression.score(metric, [2.0, 2.0, 2.0], [0.0, 1.0, 5.0]) == 0.0
-    table = METRICS[metric].table([0.0, 1.0, 2.0], [5.0, 5.0, 5.0])
-    assert METRICS[metric].figure(table) == 0.0
+    assert TRAINING.score(metric, [0.0, 1.0, 2.0], [5.0, 5.0, 5.0]) == 0.0
+    assert TRAINING.score(metric, [2.0, 2.0, 2.0], [0.0, 1.0, 5.0]) == 0.0
+    table = SPEC.metrics[metric].table([0.0, 1.0, 2.0], [5.0, 5.0, 5.0])
+    assert SPEC.metrics[metric].figure(table) == 0.0
 
 
 def test_a_head_has_one_output_whatever_the_checkpoint_had(
@@ -251,8 +255,8 @@ def model(exported: Path) -> Model:
 )
 def test_scores_that_are_clipped_are_counted(clip: bool, outputs: list[float], says: str) -> None:
     manifest = {"segments": 1, "head": {"settings": {"high": 5.0, "clip": clip}}}
-    task = Regression(manifest, None)  # type: ignore[arg-type]
-    said = regression.observed(task, ["a"] * len(outputs), [[(np.array([value]),)] for value in outputs])
+    task = Regression(manifest, None)
+    said = TRAINING.observed(task, ["a"] * len(outputs), [[(np.array([value]),)] for value in outputs])
     assert said.startswith(says)
     assert bool(said) is bool(says)
 

@@ -15,19 +15,19 @@ from edgebert.bundle import read_manifest
 from edgebert.cli import main
 from edgebert.compress import checkpoint as checkpoints
 from edgebert.compress.data import encode_rows, read_task_data
-from edgebert.compress.tasks import workstation_half
 from edgebert.compress.validation import torch_outputs
 from edgebert.exporters.parity import compare
 from edgebert.recipe import read_recipe
 from edgebert.runtime.encode import TextEncoder
 from edgebert.runtime.session import OnnxSession
-from edgebert.runtime.tasks.similarity import SentenceModel, SentenceSimilarity
+from edgebert.tasks.similarity.predict import SentenceModel, SentenceSimilarity
+from edgebert.tasks.training_table import training_task
 
 ROOT = Path(__file__).parents[3]
 STSB = ROOT.parent / "shared" / "data" / "stsb"
 
 
-HALF = workstation_half("similarity", {})
+TRAINING = training_task("similarity", {})
 RECIPE = """
 name = "likeness"
 task = "similarity"
@@ -126,7 +126,7 @@ def test_cut_embeddings_still_tell_texts_apart(exported: Path, model: SentenceMo
     firsts, seconds = [row.text for row in data.test], [row.text_pair for row in data.test]
     for width in (8, 16, None):
         cosines = (model.embed(firsts, width) * model.embed(seconds, width)).sum(1).tolist()
-        assert HALF.score("spearman", [row.label for row in data.test], cosines) > 0.6
+        assert TRAINING.score("spearman", [row.label for row in data.test], cosines) > 0.6
 
 
 @pytest.mark.parametrize(("settings", "width"), [(("head.widths=[8, 32]",), 32), (("distill.hidden_size=16",), 16)])
@@ -149,9 +149,9 @@ def test_the_pruned_folder_reloads_as_the_model_that_the_bundle_came_from(export
     encoder = TextEncoder(recovered / "tokenizer.json", 32)
     rows = [encoder.encode("a good film"), encoder.encode("the story was dull and so cold")]
     session = OnnxSession(graph / "model.onnx", 1, "CPUExecutionProvider")
-    reference = list(torch_outputs(pytorch, rows, HALF, SentenceSimilarity.OUTPUTS))
+    reference = list(torch_outputs(pytorch, rows, TRAINING, SentenceSimilarity.spec.outputs))
     names = ["input_ids", "attention_mask"]
-    assert compare(reference, session, names, rows, SentenceSimilarity.OUTPUTS).max_difference <= 1e-5
+    assert compare(reference, session, names, rows, SentenceSimilarity.spec.outputs).max_difference <= 1e-5
 
 
 def test_the_command_line_predicts(
@@ -215,7 +215,7 @@ def test_an_encoder_is_taken_as_it_is_where_nothing_is_to_be_trained(shallow_che
     found = edgebert.load(tmp_path / "q").embed(["a good film"])[0]
     pytorch = checkpoints.load_model(shallow_checkpoint, "similarity", []).eval()
     window = TextEncoder(shallow_checkpoint / "tokenizer.json", 32).encode("a good film")
-    (expected,) = torch_outputs(pytorch, [window], HALF, SentenceSimilarity.OUTPUTS)
+    (expected,) = torch_outputs(pytorch, [window], TRAINING, SentenceSimilarity.spec.outputs)
     assert np.allclose(found, expected[0], atol=1e-5)
 
 

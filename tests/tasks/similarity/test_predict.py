@@ -17,10 +17,12 @@ from tokenizers.processors import TemplateProcessing
 
 from edgebert.data.examples import Columns, Example
 from edgebert.errors import DataError, InputError, SettingsError, TextError
+from edgebert.measure.scenarios.answers import work
 from edgebert.runtime.batches import ANY_LENGTHS
 from edgebert.runtime.encode import TextEncoder
-from edgebert.runtime.tasks.similarity import Embedding, SentenceModel, SentenceSimilarity, Settings, Similarity, read
 from edgebert.settings import fill
+from edgebert.tasks.similarity.predict import Embedding, SentenceModel, SentenceSimilarity, Similarity
+from edgebert.tasks.similarity.spec import Settings, read
 
 STSB = Path(__file__).parents[3].parent / "shared" / "data" / "stsb"
 WORDS = ["[UNK]", "[CLS]", "[SEP]", "a", "b", "c", "d"]
@@ -63,6 +65,15 @@ def make(tmp_path: Path) -> Callable[..., SentenceModel]:
 @pytest.fixture
 def model(make: Callable[..., SentenceModel]) -> SentenceModel:
     return make()
+
+
+def test_texts_without_pairs_are_answered_by_their_embeddings(model: SentenceModel, tmp_path: Path) -> None:
+    (tmp_path / "texts.txt").write_text("a b\nc\n")
+    columns = {"text": "text", "text_pair": "other", "label": "score"}
+    model.manifest |= {"task": "similarity", "data": {"columns": columns}}
+    found = work(model, {"data": str(tmp_path / "texts.txt"), "metric": "spearman"}, lambda count: None)
+    assert found["answers"] == [model(text).embedding for text in ("a b", "c")]
+    assert found["quality"] is None
 
 
 def test_an_array_of_texts_is_embedded_and_a_frame_is_refused(model: SentenceModel) -> None:

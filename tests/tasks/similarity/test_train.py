@@ -13,8 +13,6 @@ from family_checkpoints import FAMILIES, make_family
 
 from edgebert.compress import checkpoint as checkpoints
 from edgebert.compress.student import make_student
-from edgebert.compress.tasks import workstation_half
-from edgebert.compress.tasks.similarity import distance, multiple_negatives, relations
 from edgebert.compress.validation import torch_outputs
 from edgebert.data.examples import Example
 from edgebert.errors import DataError, SettingsError
@@ -23,13 +21,15 @@ from edgebert.exporters.parity import compare
 from edgebert.recipe import DataSettings
 from edgebert.runtime.encode import Encoded, TextEncoder
 from edgebert.runtime.session import OnnxSession
-from edgebert.runtime.tasks.similarity import SentenceSimilarity, Settings
+from edgebert.tasks.similarity.predict import SentenceSimilarity
+from edgebert.tasks.similarity.train import distance, multiple_negatives, relations
+from edgebert.tasks.training_table import training_task
 
 EYE = torch.eye(2)
 
 
-def half(**settings: Any) -> Any:
-    return workstation_half("similarity", settings)
+def training(**settings: Any) -> Any:
+    return training_task("similarity", settings)
 
 
 def windows(lengths: list[int]) -> list[Encoded]:
@@ -81,22 +81,22 @@ def embeddings(rows: int, width: int = 6, seed: int = 0) -> torch.Tensor:
 def test_the_hard_loss_of_scores_is_the_squared_error_of_cosines_and_unknown_scores_have_no_say() -> None:
     vectors = unit([1.0, 0.0], [1.0, 0.0], [1.0, 1.0], [1.0, 1.0], [0.0, 1.0], [0.0, 1.0])
     pairs = batch(5.0, 2.0, math.nan)
-    loss = half(low=1.0, high=5.0).hard_loss((vectors,), pairs)
+    loss = training(low=1.0, high=5.0).hard_loss((vectors,), pairs)
     assert loss.item() == pytest.approx(((0.5**0.5 - 1.0) ** 2 + (0.0 - 0.25) ** 2) / 2, rel=1e-5)
-    nothing_known = half().hard_loss((vectors,), batch(math.nan, math.nan, math.nan))
+    nothing_known = training().hard_loss((vectors,), batch(math.nan, math.nan, math.nan))
     assert nothing_known.item() == 0.0
 
 
 def test_the_hard_loss_of_pairs_that_belong_together_needs_no_scores() -> None:
     vectors = embeddings(6)
-    loss = half(objective="in_batch_negatives").hard_loss((vectors,), batch(math.nan, math.nan, math.nan))
+    loss = training(objective="in_batch_negatives").hard_loss((vectors,), batch(math.nan, math.nan, math.nan))
     assert loss.item() == pytest.approx(multiple_negatives(vectors[:3], vectors[3:]).item(), rel=1e-6)
 
 
 @pytest.mark.parametrize("objective", ["scores", "in_batch_negatives"])
 def test_a_batch_without_a_pair_has_no_hard_loss_but_a_gradient(objective: str) -> None:
     vectors = embeddings(3)
-    loss = half(objective=objective).hard_loss((vectors,), batch(pairs=0))
+    loss = training(objective=objective).hard_loss((vectors,), batch(pairs=0))
     loss.backward()
     assert loss.item() == 0.0
     assert vectors.grad is not None
@@ -106,29 +106,29 @@ def test_a_batch_without_a_pair_has_no_hard_loss_but_a_gradient(objective: str) 
 def test_losses_are_the_mean_over_the_widths_each_normalised() -> None:
     vectors, scores = embeddings(6), batch(0.1, 0.9, 0.5)
     cuts = [torch.nn.functional.normalize(vectors[:, :width], dim=-1) for width in (2, 4, 6)]
-    terms = [half().hard_loss((cut,), scores).item() for cut in cuts]
-    assert half(widths=[2, 4]).hard_loss((vectors,), scores).item() == pytest.approx(np.mean(terms), rel=1e-5)
+    terms = [training().hard_loss((cut,), scores).item() for cut in cuts]
+    assert training(widths=[2, 4]).hard_loss((vectors,), scores).item() == pytest.approx(np.mean(terms), rel=1e-5)
     theirs = embeddings(6, seed=1)
     terms = [relations(cut, theirs).item() for cut in cuts]
     expected = np.mean(terms) + distance(vectors, theirs).item()
-    found = half(widths=[2, 4]).soft_loss((vectors,), (theirs,), scores, 2.0).item()
+    found = training(widths=[2, 4]).soft_loss((vectors,), (theirs,), scores, 2.0).item()
     assert found == pytest.approx(expected, rel=1e-5)
 
 
 def test_a_narrower_student_learns_the_cosines_alone() -> None:
     ours, theirs = embeddings(4, 4), embeddings(4, 6, seed=1)
-    loss = half().soft_loss((ours,), (theirs,), batch(), 2.0)
+    loss = training().soft_loss((ours,), (theirs,), batch(), 2.0)
     assert loss.item() == pytest.approx(relations(ours, theirs).item(), rel=1e-6)
-    same = half().soft_loss((theirs,), (theirs,), batch(), 2.0)
+    same = training().soft_loss((theirs,), (theirs,), batch(), 2.0)
     assert same.item() == pytest.approx(0.0, abs=1e-10)
 
 
 def test_a_width_that_is_no_cut_is_refused(checkpoint: Path) -> None:
     with pytest.raises(SettingsError, match=r"head.widths \[2, 6\]: embeddings are 6 wide"):
-        half(widths=[2, 6]).hard_loss((embeddings(6),), batch(0.1, 0.9, 0.5))
+        training(widths=[2, 6]).hard_loss((embeddings(6),), batch(0.1, 0.9, 0.5))
     model = checkpoints.load_model(checkpoint, "similarity", [])
     with pytest.raises(SettingsError, match=r"head.widths \[64\]: embeddings are 32 wide"):
-        half(widths=[64]).head(model)
+        training(widths=[64]).head(model)
 
 
 @pytest.fixture
@@ -145,10 +145,10 @@ def test_a_batch_holds_first_texts_then_second_ones_and_which_belong_together(en
     ]
     items = []
     for row in rows:
-        (window,) = half().training_windows(task, row)
-        (target,) = half().targets(task, row, [window])
+        (window,) = training().own_windows(task, row)
+        (target,) = training().targets(task, row, [window])
         items.append({"input_ids": window.ids, "token_type_ids": window.type_ids, **target})
-    made = half().collate(items, 7)
+    made = training().collate(items, 7)
     texts = ["a good film", "song", "so", "the play", "was bad"]
     ids = [row[:length] for row, length in zip(made["input_ids"].tolist(), made["attention_mask"].sum(1), strict=True)]
     assert ids == [encoder.encode(text).ids for text in texts]
@@ -156,7 +156,7 @@ def test_a_batch_holds_first_texts_then_second_ones_and_which_belong_together(en
     assert made["pairs"].tolist() == [[0, 3], [2, 4]]
     assert made["scores"][0].item() == 0.5
     assert made["scores"][1].isnan()
-    singles = half().collate([items[1]], 0)
+    singles = training().collate([items[1]], 0)
     assert singles["pairs"].shape == (0, 2)
 
 
@@ -175,29 +175,28 @@ def test_a_batch_holds_first_texts_then_second_ones_and_which_belong_together(en
 )
 def test_rows_that_cannot_be_learnt_or_scored_are_refused(objective: Any, split: str, row: Example, says: str) -> None:
     good = Example("a", "b", 0.5, 3, "d.tsv")
-    read = half().read_labels
+    read = training(objective=objective).read_labels
     with pytest.raises(DataError, match=f"^{re.escape(says)}"):
-        read(DataSettings(), {split: [good, row]}, Path("data"), None, Settings(objective))
-    labels = read(DataSettings(), {"train": [good]}, Path("data"), ["LABEL_0"], Settings(objective))
+        read(DataSettings(), {split: [good, row]}, Path("data"), None)
+    labels = read(DataSettings(), {"train": [good]}, Path("data"), ["LABEL_0"])
     assert (labels.values, labels.names) == ([], [])
     with pytest.raises(DataError, match=r"data\.label_names"):
-        read(DataSettings(label_names={"0": "far"}), {"train": [good]}, Path("data"), None, Settings(objective))
+        read(DataSettings(label_names={"0": "far"}), {"train": [good]}, Path("data"), None)
 
 
 def test_training_pairs_that_belong_together_need_no_score() -> None:
     row = Example("a", "b", None, 4, "d.tsv")
-    assert (
-        not half().read_labels(DataSettings(), {"train": [row]}, Path("d"), None, Settings("in_batch_negatives")).names
-    )
+    task = training(objective="in_batch_negatives")
+    assert not task.read_labels(DataSettings(), {"train": [row]}, Path("d"), None).names
 
 
 @pytest.mark.parametrize("pooling", ["mean", "cls"])
 def test_a_text_has_one_embedding_alone_or_padded_in_a_batch(checkpoint: Path, pooling: str) -> None:
     model = checkpoints.load_model(checkpoint, "similarity", []).eval()
     rows = windows([3, 12, 5, 7, 4, 9, 3, 20])
-    kinds = SentenceSimilarity.OUTPUTS
+    kinds = SentenceSimilarity.spec.outputs
     alone, together = (
-        np.stack([row[0] for row in torch_outputs(model, rows, half(pooling=pooling), kinds, batch_size=size)])
+        np.stack([row[0] for row in torch_outputs(model, rows, training(pooling=pooling), kinds, batch_size=size)])
         for size in (1, 8)
     )
     assert np.allclose(alone, together, atol=1e-6)
@@ -212,15 +211,15 @@ def test_a_text_has_one_embedding_alone_or_padded_in_a_batch(checkpoint: Path, p
 def test_pooling_and_normalisation_are_in_the_graph(
     shallow_checkpoint: Path, tmp_path: Path, kind: str, pooling: str
 ) -> None:
-    model, chosen = checkpoints.load_model(shallow_checkpoint, "similarity", []).eval(), half(pooling=pooling)
+    model, chosen = checkpoints.load_model(shallow_checkpoint, "similarity", []).eval(), training(pooling=pooling)
     graph = tmp_path / "model.onnx"
     if kind == "fast":
-        names = export_fast(model, chosen, ["sentence_embedding"], chosen.GRAPH_SEGMENTS, 32, graph)
+        names = export_fast(model, chosen, ["sentence_embedding"], 1, 32, graph)
         assert names == ["input_ids", "attention_mask"]
     else:
         names = export_plain(model, chosen, ["sentence_embedding"], graph)
     rows = windows([3, 32, 5, 17, 8, 2, 30, 12, 9, 4])
-    session, kinds = OnnxSession(graph, 1, "CPUExecutionProvider"), SentenceSimilarity.OUTPUTS
+    session, kinds = OnnxSession(graph, 1, "CPUExecutionProvider"), SentenceSimilarity.spec.outputs
     reference = list(torch_outputs(model, rows, chosen, kinds))
     assert compare(reference, session, names, rows, kinds).max_difference <= 1e-5
     assert np.allclose([np.linalg.norm(row[0]) for row in reference], 1.0, atol=1e-5)
@@ -246,7 +245,7 @@ def test_encoders_of_every_family_embed(family: str, tmp_path: Path) -> None:
     folder = make_family(tmp_path / family, family, head="")
     assert checkpoints.has_head(folder, "similarity", [])
     model = checkpoints.load_model(folder, "similarity", []).eval()
-    (row,) = torch_outputs(model, windows([6]), half(), SentenceSimilarity.OUTPUTS)
+    (row,) = torch_outputs(model, windows([6]), training(), SentenceSimilarity.spec.outputs)
     assert row[0].shape == (32,)
     assert np.linalg.norm(row[0]) == pytest.approx(1.0, abs=1e-5)
 
@@ -257,7 +256,8 @@ def test_a_narrow_student_embeds_narrower_and_reloads(checkpoint: Path, tmp_path
     checkpoints.save_model(student, checkpoints.load_tokenizer(checkpoint), tmp_path)
     again = checkpoints.load_model(tmp_path, "similarity", []).eval()
     first, second = (
-        next(torch_outputs(one, windows([9]), half(), SentenceSimilarity.OUTPUTS))[0] for one in (student, again)
+        next(torch_outputs(one, windows([9]), training(), SentenceSimilarity.spec.outputs))[0]
+        for one in (student, again)
     )
     assert first.shape == (16,)
     assert np.array_equal(first, second)

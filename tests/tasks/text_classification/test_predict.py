@@ -19,7 +19,8 @@ from edgebert.errors import DataError, TextError
 from edgebert.runtime.batches import ANY_LENGTHS
 from edgebert.runtime.encode import Encoded, TextEncoder
 from edgebert.runtime.model import Model
-from edgebert.runtime.tasks.text_classification import Classification, Settings, TextClassification, read
+from edgebert.tasks.text_classification.predict import Classification, TextClassification
+from edgebert.tasks.text_classification.spec import Settings, read
 
 TEXTS = [
     "a good film",
@@ -56,7 +57,7 @@ def pairs(tmp_path: Path) -> Model:
     )
     tokenizer.save(str(tmp_path / "tokenizer.json"))
     inputs = ["input_ids", "attention_mask", "token_type_ids"]
-    manifest = {"labels": ["x", "y", "z"], "inputs": inputs, "segments": 2, "data": {}}
+    manifest = {"labels": ["x", "y", "z"], "inputs": inputs, "segments": 2, "head": {"settings": {}}, "data": {}}
     return Model(manifest, TextClassification(manifest, TextEncoder(tmp_path / "tokenizer.json", 8)), CountingSession())
 
 
@@ -85,7 +86,7 @@ def test_the_label_is_the_largest_logit(model: Model) -> None:
 
 
 def test_huge_logits_have_scores_too() -> None:
-    task = TextClassification({"labels": ["x", "y"], "segments": 1, "data": {}}, None)  # type: ignore[arg-type]
+    task = TextClassification({"labels": ["x", "y"], "segments": 1, "head": {"settings": {}}, "data": {}}, None)
     answer = task.decode("a", [Encoded([], [])], [(np.array([1000.0, -1000.0], dtype=np.float32),)])
     assert (answer.label, answer.scores) == ("x", {"x": 1.0, "y": 0.0})
 
@@ -165,8 +166,9 @@ def test_a_pair_with_a_part_that_is_no_text_is_refused(pair: Any, fact: str, pai
 
 
 def task_of(**manifest: Any) -> TextClassification:
-    manifest = {"labels": ["negative", "positive"], "segments": 1, "data": {"label_values": ["0", "1"]}} | manifest
-    return TextClassification(manifest, None)  # type: ignore[arg-type]
+    usual = {"labels": ["negative", "positive"], "segments": 1, "data": {"label_values": ["0", "1"]}}
+    manifest = usual | {"head": {"settings": {}}} | manifest
+    return TextClassification(manifest, None)
 
 
 def test_labels_may_be_the_bundles_or_the_datas() -> None:

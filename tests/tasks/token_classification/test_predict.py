@@ -12,12 +12,13 @@ from edgebert.data.tags import Scheme, tag_set
 from edgebert.data.words import Words
 from edgebert.errors import DataError
 from edgebert.runtime.encode import Encoded
-from edgebert.runtime.tasks.token_classification import METRICS, Entities, Entity, TokenClassification
+from edgebert.tasks.token_classification.predict import Entities, Entity, TokenClassification
+from edgebert.tasks.token_classification.spec import SPEC
 
 
 def task(scheme: Scheme = "BIO", types: tuple[str, ...] = ("person", "place"), **data: Any) -> TokenClassification:
     manifest = {"labels": tag_set(types, scheme), "head": {"settings": {"scheme": scheme}}, "data": data}
-    return TokenClassification(manifest, None)  # type: ignore[arg-type]
+    return TokenClassification(manifest, None)
 
 
 def row(*tags: str, words: tuple[str, ...] = ()) -> Example:
@@ -35,7 +36,7 @@ def test_a_prediction_is_a_line_and_plain_json() -> None:
 
 
 def test_the_first_metric_is_f1_over_entities() -> None:
-    assert list(METRICS) == ["entity_f1", "entity_precision", "entity_recall"]
+    assert list(SPEC.metrics) == ["entity_f1", "entity_precision", "entity_recall"]
 
 
 @pytest.mark.parametrize(

@@ -19,8 +19,6 @@ import edgebert
 from edgebert.bundle import read_manifest
 from edgebert.cli import main
 from edgebert.compress.head_tags import scheme_of, written_plainly
-from edgebert.compress.tasks import token_classification
-from edgebert.compress.tasks.token_classification import UNKNOWN, UNREAD
 from edgebert.data.examples import Example
 from edgebert.data.tags import tag_set
 from edgebert.data.words import Words
@@ -28,7 +26,12 @@ from edgebert.errors import DataError
 from edgebert.exporters.quantize.products import head_matmuls
 from edgebert.recipe import DataSettings
 from edgebert.runtime.encode import Encoded
-from edgebert.runtime.tasks.token_classification import METRICS, Settings, TokenClassification
+from edgebert.tasks.token_classification.predict import TokenClassification
+from edgebert.tasks.token_classification.spec import SPEC
+from edgebert.tasks.token_classification.train import UNKNOWN, UNREAD
+from edgebert.tasks.training_table import training_task
+
+TRAINING = training_task("token-classification")
 
 NICE, NASTY = ["good", "great", "fine", "lovely", "warm"], ["bad", "awful", "dull", "poor", "cold"]
 NEUTRAL = ["film", "play", "story", "song", "meal", "the", "a", "is", "was", "and"]
@@ -43,7 +46,8 @@ def labels_of(
 ) -> Any:
     data = DataSettings(train="d.conll", label_names=names or {})
     splits = {"train": train, "validation": [], "test": [], **more}
-    return token_classification.read_labels(data, splits, Path("data"), head, Settings(scheme=scheme))
+    task = training_task("token-classification", {"scheme": scheme})
+    return task.read_labels(data, splits, Path("data"), head)
 
 
 def test_labels_are_every_tag_of_the_types_of_training() -> None:
@@ -116,10 +120,10 @@ def test_names_that_match_nothing_of_a_head_are_refused() -> None:
 @pytest.mark.parametrize(("scheme", "breaks"), [("IOB1", False), ("BIO", True)])
 def test_a_scheme_that_the_likeliest_tags_break_is_said(scheme: str, breaks: bool) -> None:
     manifest = {"labels": ["O", "B-a", "I-a"], "head": {"settings": {"scheme": scheme}}, "data": {}}
-    task: Any = TokenClassification(manifest, None)  # type: ignore[arg-type]
+    task: Any = TokenClassification(manifest, None)
     task.encode = lambda given: [Encoded([0] * 5, [0] * 5, words=[None, 0, 1, 2, None])]
     inside = np.array([[4.0, 0, 0], [0, 0, 9], [9, 0, 0], [0, 0, 9], [4, 0, 0]], dtype=np.float32)
-    said = token_classification.observed(task, ["a b c"], [[(inside,)]])
+    said = TRAINING.observed(task, ["a b c"], [[(inside,)]])
     assert ("the likeliest tags break BIO in 1 of 1 texts" in said) is breaks
 
 
@@ -153,26 +157,26 @@ def test_data_that_makes_no_labels_is_refused(train: list[Example], more: Any, m
 def test_scores_are_the_device_s_own_metrics() -> None:
     expected = [("B-a", "I-a", "O"), ("O", "B-b")]
     predicted = [("B-a", "I-a", "O"), ("B-b", "O")]
-    for name, metric in METRICS.items():
-        found = token_classification.score(name, expected, predicted)
+    for name, metric in SPEC.metrics.items():
+        found = TRAINING.score(name, expected, predicted)
         assert found == pytest.approx(metric.figure(metric.table(expected, predicted)), abs=1e-12) == 0.5
-        assert token_classification.score(name, [("O",)], [("O",)]) == 0.0
+        assert TRAINING.score(name, [("O",)], [("O",)]) == 0.0
 
 
 def test_targets_stand_at_first_pieces_where_the_device_reads_them() -> None:
     labels = tag_set(["a"], "BIO")
-    task = TokenClassification({"labels": labels, "head": {"settings": {}}, "data": {}}, None)  # type: ignore[arg-type]
+    task = TokenClassification({"labels": labels, "head": {"settings": {}}, "data": {}}, None)
     windows = [
         Encoded([1, 5, 6, 7, 2], [0] * 5, words=[None, 0, 1, 1, None]),
         Encoded([1, 6, 7, 8, 2], [0] * 5, words=[None, 1, 1, 2, None]),
     ]
     example = Example("x y z", None, ("B-a", "I-a", "O"), 1, words=("x", "y", "z"))
     assert task.given(example) == Words(("x", "y", "z"))
-    first, second = (found["labels"] for found in token_classification.targets(task, example, windows))
+    first, second = (found["labels"] for found in TRAINING.targets(task, example, windows))
     assert first == [UNREAD, 1, 2, UNREAD, UNREAD]
     assert second == [UNREAD, UNREAD, UNREAD, 0, UNREAD]
     raw = Example("x y z", None, None, 1)
-    assert [found["labels"] for found in token_classification.targets(task, raw, windows)] == [
+    assert [found["labels"] for found in TRAINING.targets(task, raw, windows)] == [
         [UNREAD, UNKNOWN, UNKNOWN, UNREAD, UNREAD],
         [UNREAD, UNREAD, UNREAD, UNKNOWN, UNREAD],
     ]
@@ -182,25 +186,25 @@ def test_losses_count_the_tokens_that_are_read() -> None:
     random_ = torch.Generator().manual_seed(0)
     ours, theirs = (torch.randn(2, 3, 4, generator=random_, requires_grad=True) for _ in range(2))
     batch = {"labels": torch.tensor([[UNREAD, 2, UNREAD], [UNKNOWN, 0, UNREAD]])}
-    hard = token_classification.hard_loss((ours,), batch)
+    hard = TRAINING.hard_loss((ours,), batch)
     expected = functional.cross_entropy(torch.stack([ours[0, 1], ours[1, 1]]), torch.tensor([2, 0]))
     torch.testing.assert_close(hard, expected)
-    soft = token_classification.soft_loss((ours,), (theirs,), batch, 2.0)
+    soft = TRAINING.soft_loss((ours,), (theirs,), batch, 2.0)
     read = [(0, 1), (1, 0), (1, 1)]
     terms = [(ours[at] / 2).log_softmax(-1) - (theirs[at] / 2).log_softmax(-1) for at in read]
     shares = [(theirs[at] / 2).softmax(-1) for at in read]
     divergence = -sum((share * term).sum() for share, term in zip(shares, terms, strict=True)) / 3 * 4
     torch.testing.assert_close(soft, divergence)
-    assert token_classification.soft_loss((ours,), (ours,), batch, 2.0).item() == pytest.approx(0, abs=1e-6)
+    assert TRAINING.soft_loss((ours,), (ours,), batch, 2.0).item() == pytest.approx(0, abs=1e-6)
 
 
 @pytest.mark.parametrize("label", [UNREAD, UNKNOWN])
 def test_a_batch_without_tags_has_no_hard_loss_and_still_a_gradient(label: int) -> None:
     ours = torch.randn(1, 2, 3, requires_grad=True)
     batch = {"labels": torch.full((1, 2), label)}
-    loss = token_classification.hard_loss((ours,), batch)
+    loss = TRAINING.hard_loss((ours,), batch)
     if label == UNREAD:
-        loss = loss + token_classification.soft_loss((ours,), (ours.detach() + 1,), batch, 1.0)
+        loss = loss + TRAINING.soft_loss((ours,), (ours.detach() + 1,), batch, 1.0)
     loss.backward()
     assert loss.item() == 0.0
     assert ours.grad is not None

@@ -1,0 +1,111 @@
+"""Base class of every task on a device: what goes into the graph, and what its outputs mean."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, ClassVar, Generic, TypeVar
+
+from edgebert.data.examples import Example
+from edgebert.runtime.encode import Encoded, TextEncoder
+from edgebert.runtime.model import Model
+from edgebert.runtime.prediction import Prediction
+from edgebert.runtime.session import Outputs, Session
+from edgebert.settings import fill
+from edgebert.tasks.spec import SettingsT, TaskSpec
+
+InputT = TypeVar("InputT")
+AnswerT = TypeVar("AnswerT", bound=Prediction)
+
+
+class DeviceTask(ABC, Generic[SettingsT, InputT, AnswerT]):
+    """A task with the settings and the labels of one bundle.
+
+    The type parameters are its settings, what a caller gives it, and what it answers. `spec` is what is known of the
+    task without a bundle; a subclass sets it.
+    """
+
+    spec: ClassVar[TaskSpec[Any]]
+
+    def __init__(self, manifest: dict[str, Any], encoder: TextEncoder | None) -> None:
+        """Take the settings from a manifest.
+
+        Args:
+            manifest: A bundle's manifest, or those of its entries that `compress.data.TaskData.facts` gives.
+            encoder: The bundle's tokenizer; None for a task that only reads data and labels.
+
+        Raises:
+            ValueError: The manifest does not fit the task.
+        """
+        self.settings: SettingsT = fill(self.spec.settings, manifest["head"].get("settings", {}), "manifest.json")
+        self._encoder = encoder
+
+    @property
+    def encoder(self) -> TextEncoder:
+        """The bundle's tokenizer.
+
+        Raises:
+            RuntimeError: The task was made without one.
+        """
+        if self._encoder is None:
+            raise RuntimeError(f"this {self.spec.name} task has no tokenizer; make it with one")
+        return self._encoder
+
+    @property
+    @abstractmethod
+    def widths(self) -> Sequence[int | None]:
+        """Columns of the graph's outputs, in their order; None for any number."""
+
+    @abstractmethod
+    def encode(self, given: InputT) -> list[Encoded]:
+        """Token ids of one input: one window, or several if it is longer than the model.
+
+        Raises:
+            TextError: The input is not of the task's kind, or has no token.
+        """
+
+    @abstractmethod
+    def decode(self, given: InputT, windows: Sequence[Encoded], outputs: Sequence[Outputs]) -> AnswerT:
+        """Prediction for one input, from the outputs of its windows."""
+
+    @abstractmethod
+    def given(self, example: Example) -> InputT:
+        """What a caller would ask about a row of a data file."""
+
+    @abstractmethod
+    def expected(self, example: Example, unknown: Sequence[str] = ()) -> Any:  # noqa: ANN401
+        """What is right about a row, in the form that the metrics compare.
+
+        Args:
+            example: The row.
+            unknown: Labels that the bundle does not have, and that count as wrong instead of being refused.
+
+        Raises:
+            DataError: A row without a label, or with one that is neither the bundle's nor `unknown`.
+        """
+
+    @abstractmethod
+    def predicted(self, prediction: AnswerT) -> Any:  # noqa: ANN401
+        """A prediction in the form that the metrics compare."""
+
+    @property
+    def known(self) -> list[str] | None:
+        """Labels that a data file may have, as the bundle names them; None for a task without labels."""
+        return None
+
+    def unknown(self, example: Example) -> list[str]:
+        """Labels of a row that the bundle does not have."""
+        return []
+
+    @property
+    def score_range(self) -> str | None:
+        """The range of the task's scores, for messages; None for a task that is not about scores."""
+        return None
+
+    def model(self, manifest: dict[str, Any], session: Session) -> Model:
+        """The opened bundle that `edgebert.load` returns."""
+        return Model(manifest, self, session)
+
+
+# Any task, where its kinds of input and answer do not matter.
+Task = DeviceTask[Any, Any, Any]

@@ -1,0 +1,52 @@
+"""Fill in masked tokens: for every [MASK] of a text, the likeliest tokens of the vocabulary."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from edgebert.data.examples import Columns, Example, read_examples
+from edgebert.metrics.scores import Metric, Table
+from edgebert.settings import within
+from edgebert.tasks.spec import TaskSpec
+
+# Of every hidden token of a text: its id, and the id of the likeliest token at its mask.
+Guesses = Sequence[tuple[int, int]]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How many tokens are named for every mask."""
+
+    top_k: int = within(5, 1, 100_000)
+
+
+def read(path: Path, columns: Columns, settings: Settings) -> list[Example]:
+    """One text a row, of plain lines, a table or JSON Lines; a text is its own label."""
+    rows = read_examples(path, replace(columns, text_pair="", label=""))
+    return [replace(row, label=row.text) for row in rows]
+
+
+def _found(expected: Sequence[bool], predicted: Sequence[Guesses]) -> Table:
+    """Hidden tokens found and hidden tokens, of every text. *Shape*: (texts, 2)."""
+    rows = [[sum(hidden == likeliest for hidden, likeliest in guesses), len(guesses)] for guesses in predicted]
+    return np.array(rows, dtype=np.float64)
+
+
+def _share(table: Table) -> float:
+    found, hidden = table.sum(0)
+    return float(found / hidden)
+
+
+SPEC = TaskSpec(
+    name="fill-mask",
+    settings=Settings,
+    metrics={"accuracy": Metric(_found, _share)},
+    outputs={"logits": True},
+    read=read,
+    data="one text a line, or a table or JSON Lines with the recipe's column of texts, or text",
+    question='"a text with a [MASK] in it"',
+)

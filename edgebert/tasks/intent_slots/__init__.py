@@ -1,0 +1,1 @@
+"""Intent and slots: its spec, its device side and its training side."""

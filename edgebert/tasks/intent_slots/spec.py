@@ -1,0 +1,29 @@
+"""Intent and slots: what a command wants, and the stretches of it that say with what."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from edgebert.data.examples import Columns, Example
+from edgebert.metrics.by_label import by_intent, by_slot_type
+from edgebert.metrics.entities import FRAME_METRICS
+from edgebert.runtime.tagged_rows import read_tagged
+from edgebert.runtime.tagging import Settings
+from edgebert.tasks.spec import TaskSpec
+
+
+def read(path: Path, columns: Columns, settings: Settings) -> list[Example]:
+    """Rows of a slot folder or of JSON Lines; the label is the intent and the tags, one a word."""
+    return read_tagged(path, columns, settings, with_intents=True)
+
+
+SPEC = TaskSpec(
+    name="intent-slots",
+    settings=Settings,
+    metrics=FRAME_METRICS,
+    outputs={"intent_logits": False, "slot_logits": True},
+    read=read,
+    data="a folder of seq.in, seq.out and label, or JSON Lines with words, tags and intent, or text, slots and intent",
+    by_label=(by_intent, by_slot_type),
+    is_tagged=True,
+)

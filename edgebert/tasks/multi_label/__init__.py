@@ -1,0 +1,1 @@
+"""Multi-label classification: its spec, its device side and its training side."""

@@ -1,0 +1,1 @@
+"""Extractive question answering: its spec, its device side and its training side."""

@@ -1,0 +1,86 @@
+"""Extractive question answering: the stretch of a context that answers a question, or that there is none."""
+
+from __future__ import annotations
+
+import re
+import string
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from edgebert.data.examples import Columns, Example
+from edgebert.data.named import named_of
+from edgebert.data.squad import read_squad
+from edgebert.metrics.scores import Metric, Table
+from edgebert.settings import within
+from edgebert.tasks.spec import TaskSpec
+
+KEYS = ("question", "context")
+PUNCTUATION = str.maketrans("", "", string.punctuation)
+ARTICLES = re.compile(r"\b(a|an|the)\b")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Tokens that neighbouring windows share, most tokens of an answer, and what misplaced answers in data files do."""
+
+    stride: int = within(128, 0, 512)
+    max_answer_length: int = within(30, 1, 512)
+    misplaced_answers: Literal["refuse", "repair"] = "refuse"
+
+
+def read(path: Path, columns: Columns, settings: Settings) -> list[Example]:
+    """Questions of a SQuAD document or of JSON Lines; the label is a tuple of answers, empty where there is none."""
+    named = named_of(columns)
+    keys = {"question": named.text, "context": named.text_pair, "answers": named.label}
+    return read_squad(path, settings.misplaced_answers, bool(columns.label), keys, columns.skip_empty)
+
+
+def normalised(text: str) -> str:
+    """Lower case, without ASCII punctuation, English articles and surplus white space.
+
+    As SQuAD's official evaluation has it (Rajpurkar et al. 2016, arXiv:1606.05250, section 6.1).
+    """
+    return " ".join(ARTICLES.sub(" ", text.lower().translate(PUNCTUATION)).split())
+
+
+def exact_match(answers: Sequence[str], predicted: str) -> float:
+    """1 where the prediction is one of the answers, both normalised; without answers, where it is empty."""
+    return float(normalised(predicted) in {normalised(answer) for answer in answers or ("",)})
+
+
+def f1(answers: Sequence[str], predicted: str) -> float:
+    """F1 of the normalised words against those of the nearest answer; without answers, exact match."""
+    return max(_word_f1(answer, predicted) for answer in answers) if answers else exact_match(answers, predicted)
+
+
+def _word_f1(answer: str, predicted: str) -> float:
+    right, given = normalised(answer).split(), normalised(predicted).split()
+    same = sum((Counter(right) & Counter(given)).values())
+    if not same:
+        return 0.0
+    precision, recall = same / len(given), same / len(right)
+    return (2 * precision * recall) / (precision + recall)
+
+
+def _mean_of(score: Callable[[Sequence[str], str], float], right: int | None = None) -> Metric:
+    def table(expected: Sequence[Sequence[str]], predicted: Sequence[str]) -> Table:
+        return np.array([[score(answers, given)] for answers, given in zip(expected, predicted, strict=True)])
+
+    return Metric(table, lambda table: float(table.mean()), right)
+
+
+SPEC = TaskSpec(
+    name="question-answering",
+    settings=Settings,
+    metrics={"f1": _mean_of(f1), "exact_match": _mean_of(exact_match, right=0)},
+    outputs={"start_logits": True, "end_logits": True},
+    read=read,
+    data="SQuAD documents (.json), or JSON Lines with question, context and answers [{text, start}]",
+    input_keys=KEYS,
+    question='"a question" --context "the text to answer it from"',
+)

@@ -1,0 +1,1 @@
+"""Regression: its spec, its device side and its training side."""

@@ -1,0 +1,76 @@
+"""Regression: a score for a text or, as a cross-encoder gives it, for a pair of texts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from edgebert.data.examples import Columns, Example, read_examples
+from edgebert.metrics import scores
+from edgebert.settings import within
+from edgebert.tasks.spec import TaskSpec
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The range of the scores, and how they are read from the head's one output.
+
+    Attributes:
+        low: Lowest score.
+        high: Highest score.
+        output: What the output is, behind the activation: a score scaled to 0..1, or the score itself.
+        activation: What is put over the output first, as cross-encoders have it.
+        clip: Whether scores beyond the range become its ends.
+    """
+
+    low: float = within(0.0, -1e9, 1e9)
+    high: float = within(1.0, -1e9, 1e9)
+    output: Literal["scaled", "score"] = "scaled"
+    activation: Literal["none", "sigmoid"] = "none"
+    clip: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuse a range of nothing."""
+        if not self.low < self.high:
+            raise ValueError(f"low is {self.low}, high is {self.high}; expected low below high")
+
+    @property
+    def range(self) -> str:
+        """The range of the scores, for messages."""
+        return f"{self.low:g} to {self.high:g}"
+
+
+def read(path: Path, columns: Columns, settings: Settings) -> list[Example]:
+    """Rows of a table or JSON Lines; the label is a number of the range.
+
+    Raises:
+        DataError: A score that is not a finite number, or lies outside the range.
+    """
+
+    def parse(value: object) -> float:
+        number = _number(value)
+        if number is None or not settings.low <= number <= settings.high:
+            raise ValueError(f"a number from {settings.range} (head.low to head.high)")
+        return number
+
+    return read_examples(path, columns, parse)
+
+
+def _number(value: object) -> float | None:
+    """A number as it stands in a cell or in JSON; None for anything else."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float) or "_" in str(value):
+        return None
+    try:
+        return float(value)
+    except (ValueError, OverflowError):
+        return None
+
+
+SPEC = TaskSpec(
+    name="regression",
+    settings=Settings,
+    metrics={"spearman": scores.SPEARMAN, "pearson": scores.PEARSON},
+    outputs={"logits": False},
+    read=read,
+)

@@ -1,0 +1,1 @@
+"""Sentence similarity: its spec, its device side and its training side."""

@@ -1,0 +1,45 @@
+"""What EdgeBERT knows of a task before a bundle is open."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from edgebert.data.examples import Columns, Example
+from edgebert.metrics.by_label import ByLabel
+from edgebert.metrics.scores import Metric
+
+SettingsT = TypeVar("SettingsT")
+
+
+@dataclass(frozen=True)
+class TaskSpec(Generic[SettingsT]):
+    """Names, settings, data and metrics of a task.
+
+    Attributes:
+        name: Name in recipes and manifests.
+        settings: Frozen dataclass of what a recipe's `[head]` table may hold.
+        metrics: Metrics by name, the default first.
+        outputs: Outputs of the graph in order: their names, and whether each has a row for every token.
+        read: Reads a data file; returns examples whose labels are of the task's kind.
+        data: What a labelled file is; None for a table of the recipe's columns.
+        by_label: Breakdowns for `edgebert evaluate --by-label`; empty for a task without labels.
+        input_keys: The two columns that `edgebert predict --input` reads; None for `text` and `text_pair`.
+        question: What the command line may be asked, as an example; None for a text or a pair of texts.
+        encodes_alone: Whether every text of a row is an input of its own, so that texts may come without their pairs.
+        is_tagged: Whether data files have a tag for every word.
+    """
+
+    name: str
+    settings: type[SettingsT]
+    metrics: Mapping[str, Metric]
+    outputs: Mapping[str, bool]
+    read: Callable[[Path, Columns, SettingsT], list[Example]]
+    data: str | None = None
+    by_label: tuple[ByLabel, ...] = ()
+    input_keys: tuple[str, str] | None = None
+    question: str | None = None
+    encodes_alone: bool = False
+    is_tagged: bool = False

@@ -1,0 +1,1 @@
+"""Text classification: its spec, its device side and its training side."""

@@ -1,0 +1,53 @@
+"""Text classification: one label for a text or a pair of texts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from edgebert.data.examples import Columns, Example, read_examples
+from edgebert.errors import DataError
+from edgebert.metrics import scores
+from edgebert.metrics.by_label import by_class
+from edgebert.tasks.spec import TaskSpec
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How scores are read from the head's outputs.
+
+    `activation`: softmax for probabilities, none for the outputs themselves, as most cross-encoders give them.
+    """
+
+    activation: Literal["softmax", "none"] = "softmax"
+
+
+def read(path: Path, columns: Columns, settings: Settings) -> list[Example]:
+    """Rows of a table or JSON Lines; the label is a string, in JSON perhaps an integer.
+
+    Raises:
+        DataError: A blank label, or two that differ in white space at an end alone.
+    """
+    rows = read_examples(path, columns)
+    written: dict[str, str] = {}
+    for row in rows:
+        if row.label is not None and written.setdefault(row.label.strip(), row.label) != row.label:
+            other = written[row.label.strip()]
+            raise DataError(f"{row.place}: the label {row.label!r:.60} is also written {other!r:.60}; write it one way")
+    return rows
+
+
+SPEC = TaskSpec(
+    name="text-classification",
+    settings=Settings,
+    metrics={
+        "accuracy": scores.ACCURACY,
+        "f1": scores.F1,
+        "macro_f1": scores.MACRO_F1,
+        "matthews": scores.MATTHEWS,
+    },
+    outputs={"logits": False},
+    read=read,
+    by_label=(by_class,),
+)

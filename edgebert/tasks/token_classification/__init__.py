@@ -1,0 +1,1 @@
+"""Token classification: its spec, its device side and its training side."""

@@ -1,0 +1,139 @@
+"""Base class of every task in training: its labels, its losses, its head in the exported graph."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Generic, Literal, TypeVar
+
+from torch import Tensor, nn
+
+from edgebert.compress.batch import pad_batch
+from edgebert.compress.labels import Labels
+from edgebert.data.examples import Example
+from edgebert.recipe import DataSettings
+from edgebert.runtime.encode import Encoded
+from edgebert.runtime.session import Outputs
+from edgebert.tasks.device import Task
+from edgebert.tasks.spec import SettingsT
+
+TaskT = TypeVar("TaskT", bound=Task)
+Rows = Literal["first", "all"]
+
+
+class TrainingTask(ABC, Generic[SettingsT, TaskT]):
+    """A task in training, for the settings of one recipe.
+
+    The type parameters are its settings and its class on the device. What the device reads and answers is never
+    written a second time here: validation decodes with the device's own code.
+
+    Attributes:
+        has_own_weights: Whether the task puts weights on the encoder. If not, any encoder can be taken as it is, and
+            `finetune.when = "needed"` trains.
+        outputs_vocabulary: Whether the outputs have a figure for every token of the vocabulary.
+    """
+
+    has_own_weights: bool = True
+    outputs_vocabulary: bool = False
+
+    def __init__(self, settings: SettingsT) -> None:
+        """Take the settings of a recipe's `[head]` table."""
+        self.settings = settings
+
+    @property
+    @abstractmethod
+    def rows(self) -> Rows:
+        """Rows of the last layer that the head reads: the first, which is [CLS], or all."""
+
+    @abstractmethod
+    def score(self, metric: str, expected: Sequence[Any], predicted: Sequence[Any]) -> float:
+        """A metric of the device by the field's own library, from what `expected` and `predicted` return there."""
+
+    @abstractmethod
+    def read_labels(
+        self, data: DataSettings, splits: Mapping[str, list[Example]], folder: Path, head: list[str] | None
+    ) -> Labels:
+        """Labels of the data files.
+
+        Args:
+            data: The recipe's `[data]` table.
+            splits: Rows of every split.
+            folder: Folder that the paths of `data` are relative to, for messages.
+            head: Labels of the checkpoint's own head if it is to be kept.
+
+        Raises:
+            DataError: A row without a label, or labels that no head can be made for.
+        """
+
+    @abstractmethod
+    def model_class(self, config: Any) -> Any:  # noqa: ANN401
+        """Class that loads a checkpoint with the task's head; it has `from_pretrained` and `from_config`."""
+
+    @abstractmethod
+    def outputs(self, result: Any) -> tuple[Tensor, ...]:  # noqa: ANN401
+        """Tensors of a forward pass, in the order of the spec's `outputs`."""
+
+    @abstractmethod
+    def targets(self, task: TaskT, example: Example, windows: Sequence[Encoded]) -> list[dict[str, Any]]:
+        """What is to be learnt about every window of a row, name by name.
+
+        Each is a number, an array of fixed width, or a list with one number a token.
+        """
+
+    @abstractmethod
+    def hard_loss(self, ours: tuple[Tensor, ...], batch: dict[str, Tensor]) -> Tensor:
+        """Mean loss against what is right; 0 for a batch of which nothing is known."""
+
+    @abstractmethod
+    def soft_loss(
+        self, ours: tuple[Tensor, ...], theirs: tuple[Tensor, ...], batch: dict[str, Tensor], temperature: float
+    ) -> Tensor:
+        """Mean loss against the outputs of a teacher."""
+
+    @abstractmethod
+    def head(self, model: Any) -> nn.Module:  # noqa: ANN401
+        """Module from the encoder's rows (batch, rows, width) and the attention mask to the tuple of outputs."""
+
+    def own_windows(self, task: TaskT, example: Example) -> list[Encoded] | None:
+        """What training reads of a row; None if it is what the device is asked."""
+        return None
+
+    def collate(self, items: Sequence[dict[str, Any]], pad_id: int = 0) -> dict[str, Tensor]:
+        """Make a batch of windows and their targets."""
+        return pad_batch(items, pad_id)
+
+    def tune(self, task: TaskT, predictions: Iterable[Any], expected: Sequence[Any]) -> dict[str, Any]:
+        """Entries for the manifest's `head` that are chosen on the validation split with the finished graph.
+
+        Args:
+            task: The task on the device.
+            predictions: Its predictions, made as they are asked for.
+            expected: What is right, one entry a prediction.
+        """
+        return {}
+
+    def observed(self, task: TaskT, givens: Sequence[Any], outputs: Iterable[Sequence[Outputs]]) -> str:
+        """A sentence about the outputs that a user should read at export; "" for none.
+
+        Args:
+            task: The task on the device.
+            givens: Inputs that the graph is checked on.
+            outputs: Outputs of their windows, computed as they are asked for.
+        """
+        return ""
+
+    def pooled_width(self, hidden_size: int) -> int:
+        """Numbers of what the head is given of a row, for an encoder of this width."""
+        return hidden_size
+
+    def check_width(self, width: int) -> None:
+        """Refuse settings that vectors so wide cannot serve.
+
+        Raises:
+            SettingsError: Says which, and how wide they are.
+        """
+
+
+# Any task, where its settings and its class on the device do not matter.
+AnyTrainingTask = TrainingTask[Any, Any]
