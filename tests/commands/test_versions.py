@@ -10,8 +10,8 @@ import pytest
 from command_line import Run, refused
 
 import edgebert
-from edgebert.commands.export import NEEDED
 from edgebert.errors import MissingDependencyError
+from edgebert.exporting import NEEDED
 from edgebert.versions import (
     OLDEST,
     OWN_EXTRAS,
