@@ -5,12 +5,15 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
 from command_line import Run, refused
 from manifests import rewrite
+
+from edgebert.runtime.prediction import Prediction
 
 # Standard input as it is in a UTF-8 locale; in the C locale Python lets wrong bytes through as surrogates.
 STRICT = {**os.environ, "PYTHONIOENCODING": "utf-8:strict"}
@@ -103,6 +106,14 @@ def test_every_line_of_stdin_is_asked_with_the_second_text(run: Run, monkeypatch
     ]
 
 
+@dataclass(frozen=True)
+class Said(Prediction):
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
 class Joined:
     """A bundle that answers with its two texts, one behind the other."""
 
@@ -118,8 +129,8 @@ class Joined:
     def encode(self, given: Any) -> None:
         assert isinstance(given, tuple)
 
-    def __call__(self, given: tuple[str, str]) -> str:
-        return " <- ".join(given)
+    def __call__(self, given: tuple[str, str]) -> Said:
+        return Said(" <- ".join(given))
 
 
 @pytest.mark.parametrize(
