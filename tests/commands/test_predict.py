@@ -96,7 +96,7 @@ def test_only_a_line_feed_ends_a_line_of_stdin_or_of_a_file(
 
 
 def test_every_line_of_stdin_is_asked_with_the_second_text(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edgebert.load", lambda *_, **__: " <- ".join)
+    monkeypatch.setattr("edgebert.load", lambda *_, **__: Joined())
     monkeypatch.setattr("sys.stdin", given_on_stdin("who?\n\nwhere?\n"))
     code, out, _ = run("predict", "a-bundle", "--context", "Ann was in Paris.")
     assert code == 0
