@@ -172,7 +172,13 @@ class Model:
         return self._open_session().run(padded_inputs(encoded, self._inputs, self._pad_id))
 
     def _check_shapes(self, outputs: Outputs, windows: Sequence[Encoded]) -> None:
-        """Refuse outputs that the task cannot read: a graph may declare other shapes than it gives."""
+        """Refuse outputs that the task cannot read: a graph may declare other shapes than it gives, and other kinds."""
+        for name, output in zip(self.task.OUTPUTS, outputs, strict=True):
+            if not isinstance(output, np.ndarray) or output.dtype.kind != "f":
+                kind = output.dtype if isinstance(output, np.ndarray) else type(output).__name__
+                raise BundleError(
+                    f"the graph gives {name} as {kind}; its task reads floating-point numbers; export the bundle again"
+                )
         longest = max(len(window.ids) for window in windows)
         for (name, per_token), output, width in zip(
             self.task.spec.outputs.items(), outputs, self.task.widths, strict=True

@@ -74,6 +74,26 @@ def test_a_graph_that_answers_in_another_shape_is_refused(shape: tuple[int, ...]
         model("a b")
 
 
+@pytest.mark.parametrize(
+    ("given", "kind"),
+    [
+        (np.array([["1", "2"]]), "<U1"),
+        (np.array([[True, False]]), "bool"),
+        (np.array([[1, 2]]), "int64"),
+        ([{0: 0.5, 1: 0.5}], "list"),
+    ],
+)
+def test_a_graph_that_answers_in_no_floating_point_numbers_is_refused(given: Any, kind: str, bundle: Path) -> None:
+    class GivenSession(FixedSession):
+        def run(self, inputs: dict[str, Any]) -> Any:
+            return (given,)
+
+    model = edgebert.load(bundle)
+    model.run_on(GivenSession())
+    with pytest.raises(BundleError, match=f"gives logits as {kind}; its task reads floating-point numbers"):
+        model("a b")
+
+
 class NoSession:
     batching = ANY_LENGTHS
 
