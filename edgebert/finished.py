@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,7 @@ from edgebert.bundle import (
 )
 from edgebert.compress.conditions import ALL, installed
 from edgebert.compress.distributed import world_size
+from edgebert.compress.sentence_folder import MODULES, module_kinds
 from edgebert.compress.source import resolve
 from edgebert.cpu import read_cpuinfo, this_cpu
 from edgebert.data.fingerprint import fingerprint
@@ -142,13 +142,14 @@ def _place(plan: Plan, key: str) -> Path:
 
 
 def _model_files(folder: Path) -> Iterator[Path]:
-    """Files of a checkpoint and of the modules of a sentence-transformers folder."""
+    """Files of a checkpoint and of the modules of a sentence-transformers folder, all of them inside it.
+
+    Raises:
+        CheckpointError: Its list of modules is none, or names a folder outside it.
+    """
     folders = {folder}
-    with suppress(FileNotFoundError):
-        modules = read_json(folder / "modules.json")
-        if not isinstance(modules, list) or not all(isinstance(module, dict) for module in modules):
-            raise ValueError("not a list of modules")
-        folders |= {folder / str(module.get("path")) for module in modules}
+    if (folder / MODULES).exists():
+        folders |= {place for _, place in module_kinds(folder)}
     for each in folders:
         yield from (path for path in each.iterdir() if path.suffix in MODEL_FILES and path.is_file())
 

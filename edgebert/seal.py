@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from edgebert.bundle import file_sha256
+from edgebert.strict_json import read_json
 
 SEAL = "files.json"
 
@@ -37,7 +38,7 @@ def damage(folder: Path, leave_out: Collection[str] = ()) -> str | None:
         leave_out: The names that were left out of the seal.
     """
     try:
-        listed = json.loads((folder / SEAL).read_text(encoding="utf-8"))
+        listed = read_json(folder / SEAL)
         for name, entry in listed.items():
             path, expected = folder / name, entry["bytes"]
             if not path.is_file():
@@ -48,7 +49,7 @@ def damage(folder: Path, leave_out: Collection[str] = ()) -> str | None:
                 return f"{name} has another SHA-256"
     except FileNotFoundError:
         return f"{SEAL} is missing"
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return f"{SEAL} is damaged"
     added = {name for name, _ in _files(folder, leave_out)} - set(listed)
     return f"{min(added)} was added" if added else None

@@ -23,6 +23,7 @@ from edgebert.compress.report import StageReport
 from edgebert.compress.weight_files import weight_files
 from edgebert.errors import DiskError
 from edgebert.seal import damage, seal
+from edgebert.strict_json import read_json
 
 LOG = logging.getLogger(__name__)
 
@@ -117,8 +118,8 @@ class Workdir:
     def _unfit(self, key: dict[str, Any]) -> Iterator[str]:
         """Why results of the same stage with the same inputs are not used: they ran with other tools."""
         for path in sorted(self.root.glob(f"{key['stage'][0]}-*/{KEY}")):
-            with suppress(OSError, ValueError, KeyError, TypeError):
-                found = json.loads(path.read_text(encoding="utf-8"))
+            with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
+                found = read_json(path)
                 if found["stage"] == key["stage"]:
                     what = ", ".join(differences(found["ran"], key["ran"]))
                     yield f"{path.parent.name} is not used, it ran with {what}; starting anew"

@@ -52,6 +52,34 @@ def test_a_whole_stage_is_kept(stage: Stage, capsys: pytest.CaptureFixture[str])
     assert names(stage.root) == [f"{first.folder.name}/{name}" for name in FILES]
 
 
+@pytest.mark.parametrize(
+    "key",
+    [
+        "[" * 100_000,
+        "[]",
+        '{"stage": ["stage", 1, {"input": "x"}], "ran": []}',
+        '{"stage": ["stage", 1, {"input": "x"}], "ran": {"tools": null}}',
+        '{"stage": ["stage", 1, {"input": "x"}], "ran": {"tools": [1]}}',
+    ],
+)
+def test_a_key_of_another_stage_that_is_damaged_is_passed_over(
+    key: str, stage: Stage, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (stage.root / "stage-aa").mkdir(parents=True)
+    (stage.root / "stage-aa" / KEY).write_text(key)
+    assert not stage.run().cached
+    assert capsys.readouterr().err == "stage: running\n"
+
+
+@pytest.mark.parametrize("name", [KEY, "files.json"])
+def test_a_pipe_in_the_place_of_a_stages_file_is_not_waited_for(name: str, stage: Stage) -> None:
+    folder = stage.run().folder
+    (folder / name).unlink()
+    os.mkfifo(folder / name)
+    assert not stage.run().cached
+    assert stage.run().cached
+
+
 @pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize(
     ("damage", "told"),

@@ -71,6 +71,8 @@ def load_tokenizer(folder: Path) -> Any:  # noqa: ANN401
         tokenizer = _lower_casing(tokenizer)
     if SEGMENT_INPUT not in tokenizer.model_input_names and _tells_segments(folder):
         tokenizer = _general(in_one_segment(tokenizer.backend_tokenizer), tokenizer)
+    # Its side counts, whatever the file's own truncation was left at.
+    tokenizer.backend_tokenizer.no_truncation()
     if tokenizer.truncation_side == "left":
         tokenizer.backend_tokenizer.enable_truncation(NOTED_LENGTH, direction="left")
     return tokenizer

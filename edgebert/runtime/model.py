@@ -173,7 +173,7 @@ class Model:
 
     def _check_shapes(self, outputs: Outputs, windows: Sequence[Encoded]) -> None:
         """Refuse outputs that the task cannot read: a graph may declare other shapes than it gives, and other kinds."""
-        for name, output in zip(self.task.OUTPUTS, outputs, strict=True):
+        for name, output in zip(self.task.spec.outputs, outputs, strict=True):
             if not isinstance(output, np.ndarray) or output.dtype.kind != "f":
                 kind = output.dtype if isinstance(output, np.ndarray) else type(output).__name__
                 raise BundleError(

@@ -83,6 +83,22 @@ def test_texts_are_cut_where_the_tokenizer_says(family: str, side: str, tmp_path
         assert encoder.encode_pair(*pair).ids == theirs(*pair, **cut)["input_ids"]
 
 
+@pytest.mark.parametrize("direction", ["left", "right"])
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_the_tokenizers_side_counts_not_what_its_file_was_left_at(side: str, direction: str, tmp_path: Path) -> None:
+    make_tokenizer("bert").save_pretrained(tmp_path)
+    config = json.loads((tmp_path / "tokenizer_config.json").read_text())
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps({**config, "truncation_side": side}))
+    file = Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
+    file.enable_truncation(32, direction=direction)
+    file.save(str(tmp_path / "tokenizer.json"))
+    checkpoint.load_tokenizer(tmp_path).backend_tokenizer.save(str(tmp_path / "written.json"))
+    theirs, text = transformers.AutoTokenizer.from_pretrained(tmp_path), "good film " * 20 + "bad meal"
+    assert theirs.truncation_side == side
+    ids = TextEncoder(tmp_path / "written.json", 16).encode(text).ids
+    assert ids == theirs(text, truncation=True, max_length=16)["input_ids"]
+
+
 def test_a_tokenizer_without_a_fast_form_is_refused_by_class(classifier_checkpoint: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(classifier_checkpoint, tmp_path / "model"))
     (folder / "tokenizer.json").unlink()
