@@ -41,18 +41,11 @@ def load_tokenizer(folder: Path) -> Any:  # noqa: ANN401
     `model_input_names` has no segments for a model that tells them apart, both texts of a pair have the first one.
 
     Raises:
-        CheckpointError: It cannot be read, has no fast form, one of the three tokens is missing, or its files disagree
-            about the normalizer.
+        CheckpointError: It cannot be read, has no fast form, splits a text at random, one of the three tokens is
+            missing, or its files disagree about the normalizer.
     """
     settings = normalizer_settings(folder)
-    try:
-        built = transformers.AutoTokenizer.from_pretrained(
-            str(folder), use_fast=True, trust_remote_code=False, **settings
-        )
-    except BaseException as error:  # noqa: BLE001 - a panic of Rust code is no Exception
-        raise CheckpointError(
-            f"{folder}: tokenizer cannot be read ({panic_reason(error)}); save the tokenizer again"
-        ) from None
+    built = _built(folder, settings)
     if not built.is_fast:
         raise CheckpointError(
             f"{folder}: {type(built).__name__} runs in Python only; save a tokenizer.json of the same ids beside the "
@@ -66,7 +59,8 @@ def load_tokenizer(folder: Path) -> Any:  # noqa: ANN401
     missing = [name for name in SPECIAL_TOKENS if getattr(built, name, None) is None]
     if missing:
         raise CheckpointError(f"{folder}: tokenizer has no {', '.join(missing)}; an encoder needs all three")
-    tokenizer = _as_in_file(folder / "tokenizer.json", built)
+    tokenizer = _as_in_file(folder / "tokenizer.json", built, _built(folder, {}) if settings else built)
+    _check_repeats(folder / "tokenizer.json", tokenizer)
     if lower_cases(folder):
         tokenizer = _lower_casing(tokenizer)
     if SEGMENT_INPUT not in tokenizer.model_input_names and _tells_segments(folder):
@@ -161,14 +155,36 @@ def _tells_segments(folder: Path) -> bool:
     return isinstance(family, str) and family in FAMILIES and FAMILIES[family].has_segments
 
 
-def _as_in_file(path: Path, built: Any) -> Any:  # noqa: ANN401
-    """The tokenizer that transformers built, or one over the file itself if the two differ."""
+def _built(folder: Path, settings: dict[str, Any]) -> Any:  # noqa: ANN401
+    """What transformers makes of a folder and further settings."""
+    try:
+        return transformers.AutoTokenizer.from_pretrained(
+            str(folder), use_fast=True, trust_remote_code=False, **settings
+        )
+    except BaseException as error:  # noqa: BLE001 - a panic of Rust code is no Exception
+        raise CheckpointError(
+            f"{folder}: tokenizer cannot be read ({panic_reason(error)}); save the tokenizer again"
+        ) from None
+
+
+def _check_repeats(path: Path, tokenizer: Any) -> None:  # noqa: ANN401
+    """Refuse a tokenizer that leaves merges out at random (BPE-dropout, arXiv:1910.13267): no other part is random."""
+    dropout = _document(tokenizer.backend_tokenizer)["model"].get("dropout")
+    if dropout:
+        raise CheckpointError(
+            f"{path}: model.dropout is {dropout:g}, so the same text gets other tokens at every call; set it to null"
+        )
+
+
+def _as_in_file(path: Path, built: Any, unset: Any) -> Any:  # noqa: ANN401
+    """The tokenizer that transformers built, or one over the file itself if the two differ.
+
+    A line says where the file differs from `unset`, what transformers builds if nothing is set.
+    """
     if not path.is_file():
         return built
     own = _read(path)
-    file, class_ = _document(own), _document(built.backend_tokenizer)
-    if file == class_:
-        return built
+    file, class_ = _document(own), _document(unset.backend_tokenizer)
     other = [name.replace("_", "-") for name in SPLITTING if file.get(name) != class_.get(name)]
     if other and distributed.is_main():
         LOG.warning(
@@ -176,7 +192,7 @@ def _as_in_file(path: Path, built: Any) -> Any:  # noqa: ANN401
             f"transformers {transformers.__version__} builds for {type(built).__name__}, which may split texts "
             "otherwise; the bundle keeps the file's"
         )
-    return _general(own, built)
+    return built if file == _document(built.backend_tokenizer) else _general(own, built)
 
 
 def _general(backend: Tokenizer, built: Any) -> Any:  # noqa: ANN401

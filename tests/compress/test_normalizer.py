@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import transformers
 from tokenizers import Tokenizer
 
 from edgebert.cli import main
@@ -86,6 +87,27 @@ def test_where_the_config_says_nothing_the_ids_are_those_of_tokenizer_json(
         assert [checkpoint.load_tokenizer(each)(text).input_ids for text in TEXTS] == expected
     saved = Tokenizer.from_file(str(tmp_path / "taken" / "tokenizer.json"))
     assert [saved.encode(text).ids for text in TEXTS] == expected
+
+
+SAID = "normalizer of the file is not what transformers"
+
+
+@pytest.mark.parametrize("class_", ["BertTokenizer", "PreTrainedTokenizerFast"])
+@pytest.mark.parametrize("lowercase", [True, False])
+def test_a_normalizer_that_transformers_would_not_build_is_said_once(
+    class_: str, lowercase: bool, folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    names = ("do_lower_case", "strip_accents", "tokenize_chinese_chars")
+    state(folder, dict.fromkeys(names, ...) | {"tokenizer_class": class_}, {"lowercase": lowercase})
+    theirs = transformers.AutoTokenizer.from_pretrained(folder)
+    ours = checkpoint.load_tokenizer(folder)
+    differs = [theirs(text).input_ids for text in TEXTS] != [ours(text).input_ids for text in TEXTS]
+    assert differs == (class_ == "BertTokenizer" and not lowercase)
+    assert len([line for line in caplog.messages if SAID in line]) == differs
+    checkpoint.take_over(folder, "fill-mask", [], tmp_path / "taken")
+    caplog.clear()
+    checkpoint.load_tokenizer(tmp_path / "taken")
+    assert not caplog.messages
 
 
 def test_a_normalizer_inside_a_sequence_is_held_to_the_settings_too(folder: Path) -> None:

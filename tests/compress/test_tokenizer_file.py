@@ -11,6 +11,7 @@ import transformers
 from family_checkpoints import FAMILIES, make_tokenizer, make_whole
 from tokenizers import Tokenizer
 
+from edgebert.cli import main
 from edgebert.compress import checkpoint
 from edgebert.compress.tokenizer_file import check_vocabulary
 from edgebert.errors import CheckpointError
@@ -156,3 +157,20 @@ def test_a_tokenizer_that_splits_special_tokens_is_refused_by_the_entry(family: 
     path.write_text(json.dumps(json.loads(path.read_text()) | {"split_special_tokens": True}))
     with pytest.raises(CheckpointError, match=r"tokenizer_config\.json: split_special_tokens is true, but a bundle"):
         checkpoint.load_tokenizer(tmp_path)
+
+
+def test_a_tokenizer_that_leaves_merges_out_at_random_is_refused_by_the_entry(
+    data_dir: Path, recipe_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = make_whole(tmp_path / "model", "roberta")
+    path = folder / "tokenizer.json"
+    document = json.loads(path.read_text())
+    for dropout in (0.0, 0.5):
+        document["model"]["dropout"] = dropout
+        path.write_text(json.dumps(document))
+        if not dropout:
+            checkpoint.load_tokenizer(folder)
+    command = ["export", str(recipe_file), "--data-dir", str(data_dir), "--model", str(folder)]
+    assert main([*command, "--out", str(tmp_path / "out")]) == 2
+    line = capsys.readouterr().err.strip().splitlines()[-1]
+    assert f"{path}: model.dropout is 0.5, so the same text gets other tokens at every call; set it to null" in line
