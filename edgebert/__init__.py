@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from edgebert.errors import (
     BundleError,
@@ -29,12 +29,14 @@ from edgebert.errors import (
     TextError,
     UnknownLabelWarning,
 )
+from edgebert.escape import name_fault
 
 if TYPE_CHECKING:
-    from edgebert.exporting import Exported, Setting
+    from edgebert.exporting import Exported
     from edgebert.measure.results import Result
     from edgebert.runtime.model import Model
     from edgebert.runtime.quality import Quality
+    from edgebert.settings import Setting
 
 __version__ = "0.2.0"
 
@@ -71,7 +73,7 @@ def export(  # noqa: PLR0913 - the options of the command, by name
     *,
     model: str | Path | None = None,
     data_dir: str | Path | None = None,
-    profile: str | None = None,
+    profile: str | Path | None = None,
     out: str | Path | None = None,
     work: str | Path | None = None,
     settings: Mapping[str, Setting] | None = None,
@@ -115,9 +117,9 @@ def export(  # noqa: PLR0913 - the options of the command, by name
     order = Order(
         _path(recipe, "recipe"),
         overrides_of(settings or {}),
-        None if model is None else str(model),
+        None if model is None else str(_path(model, "model")),
         _path_or_none(data_dir, "data_dir"),
-        profile,
+        None if profile is None else str(_path(profile, "profile")),
         _path_or_none(out, "out"),
         _path_or_none(work, "work"),
         strict_labels,
@@ -178,7 +180,7 @@ def evaluate(model: Model, data: str | Path, *, strict_labels: bool = False) -> 
     from edgebert.runtime.quality import evaluate_all
     from edgebert.runtime.rows import read_rows
 
-    if not hasattr(model, "manifest"):
+    if not isinstance(getattr(model, "manifest", None), dict):
         raise TypeError(f"model is {type(model).__name__} {model!r:.40}; give what edgebert.load returns")
     rows = read_rows(_path(data, "data"), model.manifest)
     unknown = unknown_labels(model.task, rows)
@@ -197,7 +199,7 @@ def bench(  # noqa: PLR0913 - the options of the command, by name
     baseline: str | Path | None = None,
     stages: bool = False,
     target: str = "local",
-    estimate: Sequence[str] = (),
+    estimate: str | Sequence[str] = (),
     profile_ops: bool = False,
     strict_labels: bool = False,
     out: str | Path | None = None,
@@ -242,9 +244,9 @@ def bench(  # noqa: PLR0913 - the options of the command, by name
         _path_or_none(suite, "suite"),
         None if baseline is None else str(_path(baseline, "baseline")),
         stages,
-        target,
+        str(_path(target, "target")),
         _path_or_none(out, "out"),
-        tuple(estimate),
+        tuple(str(_path(name, "estimate")) for name in ([estimate] if isinstance(estimate, str) else estimate)),
         profile_ops,
         strict_labels,
     )
@@ -257,10 +259,11 @@ def _folders(bundle: str | Path | Sequence[str | Path]) -> tuple[Path, ...]:
     Raises:
         InputError: There is none.
     """
-    several = [bundle] if isinstance(bundle, str | os.PathLike) else list(bundle)
-    if not several:
-        raise InputError("no bundle is given; give a folder")
-    return tuple(_path(folder, "bundle").resolve() for folder in several)
+    if isinstance(bundle, list | tuple):
+        if not bundle:
+            raise InputError("no bundle is given; give a folder")
+        return tuple(_path(folder, "bundle").resolve() for folder in bundle)
+    return (_path(cast("Path", bundle), "bundle").resolve(),)
 
 
 def _path_or_none(value: str | Path | None, what: str) -> Path | None:
@@ -272,10 +275,12 @@ def _path(value: str | Path, what: str) -> Path:
 
     Raises:
         TypeError: Neither a string nor a path.
-        InputError: It is empty.
+        InputError: It is empty, or holds what no name does.
     """
     if not isinstance(value, str | os.PathLike) or not isinstance(os.fspath(value), str):
         raise TypeError(f"{what} is {type(value).__name__} {value!r:.40}; give a str or a pathlib.Path")
     if not os.fspath(value).strip():
         raise InputError(f"{what} is {value!r}; give the name of a file or folder")
+    if fault := name_fault(os.fspath(value)):
+        raise InputError(f"{what} {fault}")
     return Path(value)

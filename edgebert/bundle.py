@@ -7,7 +7,7 @@ import errno
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -258,6 +258,23 @@ def check_replaceable(folder: Path) -> None:
     folder = folder.resolve()
     for place in (unfinished(folder), replaced(folder), *stage_leftovers(stages_folder(folder))):
         check_leftover(place)
+    _check_free(folder)
+
+
+def check_stages(folder: Path, names: Collection[str]) -> None:
+    """Refuse to write bundles of stages over something that is none; what else stands beside them stays.
+
+    Raises:
+        DiskError: The folder beside `folder` is a file, or one of the names in it is a file or other things' folder.
+    """
+    root = stages_folder(folder.resolve())
+    if root.exists() and not root.is_dir():
+        raise DiskError(f"{root}: a file stands where the bundles of stages go; move it away or give another --out")
+    for name in names:
+        _check_free(root / name)
+
+
+def _check_free(folder: Path) -> None:
     if folder.is_dir() and (not any(folder.iterdir()) or is_ours(folder)):
         return
     if folder.exists():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import re
@@ -19,11 +18,12 @@ from edgebert.compress.sentence_folder import encoder_folder
 from edgebert.compress.source import resolve
 from edgebert.cpu import Cpu, saturates, this_cpu
 from edgebert.errors import BundleError, SettingsError
-from edgebert.escape import shortened
+from edgebert.escape import name_fault, shortened
 from edgebert.finished import Plan, earlier, key_of, record
 from edgebert.lock import held
 from edgebert.places import check_places
 from edgebert.recipe import data_files, quantization, read_recipe
+from edgebert.settings import Setting
 from edgebert.target import Target, fitting_profile, read_target
 from edgebert.versions import check_installed
 
@@ -37,9 +37,6 @@ NEEDED = (
 # How often one of PyTorch's threads looks whether the others are done before it sleeps. libgomp's own 300,000 keep a
 # core from whoever has the work: CONTRIBUTING has figures.
 SPINS = "20000"
-
-# A recipe's value: what TOML has, but for dates.
-Setting = str | bool | int | float | Sequence["Setting"]
 
 
 @dataclass(frozen=True)
@@ -90,10 +87,10 @@ class Exported:
 
 @dataclass(frozen=True)
 class Order:
-    """What to export; `edgebert.export` says what each is. `overrides` are `key=value`, in order."""
+    """What to export; `edgebert.export` says what each is. `overrides` are `key=value` or keys and values."""
 
     recipe: Path
-    overrides: tuple[str, ...] = ()
+    overrides: tuple[str | tuple[str, Setting], ...] = ()
     model: str | None = None
     data_dir: Path | None = None
     profile: str | None = None
@@ -116,16 +113,30 @@ def export_bundle(order: Order) -> Exported:
         return _exported(plan.out, folders, [_stage_of(found) for found in done.stages], unchanged=True)
 
 
-def overrides_of(settings: Mapping[str, Setting]) -> tuple[str, ...]:
-    """Recipe keys with Python values, as `--set` takes them.
+def overrides_of(settings: Mapping[str, Setting]) -> tuple[tuple[str, Setting], ...]:
+    """Recipe keys and Python values, checked as those of a file are.
 
     Raises:
-        SettingsError: A value is none of a recipe's kinds.
+        TypeError: They are no mapping.
+        SettingsError: A key or a value is none of a recipe's.
     """
+    if not isinstance(settings, Mapping):
+        raise TypeError(f"settings is {type(settings).__name__} {settings!r:.40}; give a dict of recipe keys to values")
     for key, value in settings.items():
-        if not isinstance(value, str | bool | int | float | list | tuple):
-            raise SettingsError(f"settings: {key!r} is {value!r:.80}; expected a text, a number, a boolean or a list")
-    return tuple(f"{key}={json.dumps(value)}" for key, value in settings.items())
+        if not isinstance(key, str) or not _is_setting(value):
+            raise SettingsError(
+                f"settings: {key!r:.80} is {value!r:.80}; expected the name of a key, and a text, a number, a boolean "
+                "or a list of them"
+            )
+    return tuple(settings.items())
+
+
+def _is_setting(value: object, depth: int = 4) -> bool:
+    if isinstance(value, list | tuple):
+        return depth > 0 and all(_is_setting(item, depth - 1) for item in value)
+    if isinstance(value, str):
+        return not name_fault(value)
+    return isinstance(value, float) or (isinstance(value, int) and abs(value) < 1 << 63)
 
 
 def tools_of(form: str, formats: Sequence[str]) -> list[str]:

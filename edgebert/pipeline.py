@@ -54,6 +54,15 @@ from edgebert.stage_bundles import remove_bundles
 from edgebert.target import Target
 from edgebert.workdir import Done, Workdir, model_hash
 
+# Names of the bundles of stages, by the step that each is made of.
+BASELINE, FAST = "0-baseline", "1-graph"
+STAGE_BUNDLES = {
+    "distill": "2-distill",
+    "recover": "3-prune",
+    "vocabulary": "4-vocabulary",
+    "recover-vocabulary": "4-vocabulary",
+    AWARE: f"5-{AWARE}",
+}
 SPLITS = ("train", "validation", "test", "unlabelled")
 
 
@@ -98,6 +107,8 @@ def build(
         check_places(out, work, source, data_dir, [data_dir / name for name in data_files(recipe)])
         bundle.restore(out)
         bundle.check_replaceable(out)
+        if recipe.export.stages or recipe.export.baseline:
+            bundle.check_stages(out, [BASELINE, FAST, *STAGE_BUNDLES.values()])
         bundle.check_folder(out)
         bundle.check_folder(work, "--work")
     return _Build(recipe, target, source, data_dir, out, Workdir(work), strict_labels).run()
@@ -333,10 +344,8 @@ class _Build:
         if not (self.recipe.export.stages or self.recipe.export.baseline):
             remove_bundles(root, keep=())
             return []
-        steps = [("0-baseline", teacher, "plain"), ("1-graph", teacher, "fast")]
-        names = {"distill": "2-distill", "recover": "3-prune"}
-        names |= dict.fromkeys(("vocabulary", "recover-vocabulary"), "4-vocabulary") | {AWARE: f"5-{AWARE}"}
-        steps += [(names[step.name], step, "fast") for step in chain[1:]]
+        steps = [(BASELINE, teacher, "plain"), (FAST, teacher, "fast")]
+        steps += [(STAGE_BUNDLES[step.name], step, "fast") for step in chain[1:]]
         if not self.recipe.export.stages:
             steps = steps[:1]
         elif skip_last:

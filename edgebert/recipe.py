@@ -13,7 +13,7 @@ from edgebert.data.delimited import Delimiter, Quotes
 from edgebert.data.examples import Columns, columns_fault
 from edgebert.errors import SettingsError
 from edgebert.runtime.session import CPU
-from edgebert.settings import fill, parse_toml, read_toml, within
+from edgebert.settings import Setting, fill, parse_toml, read_toml, within
 from edgebert.target import Target
 from edgebert.tasks.table import spec_of
 
@@ -215,15 +215,15 @@ class Recipe:
             raise ValueError("name is blank; give the bundle a name")
 
 
-def read_recipe(path: Path, overrides: tuple[str, ...] = ()) -> Recipe:
-    """Read a recipe file, with `key=value` overrides (dotted keys, TOML values) laid over it.
+def read_recipe(path: Path, overrides: tuple[str | tuple[str, Setting], ...] = ()) -> Recipe:
+    """Read a recipe file, with overrides laid over it: `key=value` texts (dotted keys, TOML values), or pairs of both.
 
     Raises:
         SettingsError: The file or an override holds an unknown key, a wrong type or an impossible value.
     """
     table = read_toml(path)
     for override in overrides:
-        _override(table, override)
+        _override(table, *(_parsed(override) if isinstance(override, str) else override))
     recipe = _for_task(fill(Recipe, table, str(path)), str(path))
     if recipe.quantize.smooth and recipe.export.graph == "plain":
         raise SettingsError(f"{path}: 'quantize.smooth' needs 'export.graph' = \"fast\"; a plain graph is not smoothed")
@@ -303,19 +303,24 @@ def settings_dict(settings: Any) -> dict[str, Any]:  # noqa: ANN401
     return plain
 
 
-def _override(table: dict[str, Any], override: str) -> None:
+def _parsed(override: str) -> tuple[str, Setting]:
+    """Key and value of a text `key=value`."""
     key, equals, value = override.partition("=")
     if not equals or not key:
         raise SettingsError(f"--set {override!r}: expected key=value, for example --set finetune.epochs=1")
     try:
-        parsed = parse_toml(f"value = {value}")["value"]
+        parsed: Setting = parse_toml(f"value = {value}")["value"]
     except tomllib.TOMLDecodeError:
         parsed = value
     except ValueError as error:
         raise SettingsError(f"--set {key}: {error}; give another value") from None
+    return key, parsed
+
+
+def _override(table: dict[str, Any], key: str, value: Setting) -> None:
     *parents, last = key.split(".")
     for parent in parents:
         table = table.setdefault(parent, {})
         if not isinstance(table, dict):
-            raise SettingsError(f"--set {override!r}: '{parent}' is a value, not a table")
-    table[last] = parsed
+            raise SettingsError(f"setting {key}: '{parent}' is a value, not a table")
+    table[last] = value

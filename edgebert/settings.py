@@ -9,7 +9,7 @@ import sys
 import tomllib
 import types
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -18,6 +18,8 @@ from edgebert.escape import escaped
 from edgebert.strict_json import MARK, MARKED, open_regular
 
 Settings = TypeVar("Settings")
+# A value of a table, as it is given from Python; no table of ours has dates.
+Setting = str | bool | int | float | Sequence["Setting"]
 
 MAX_SHOWN = 120
 MAX_BYTES = 1 << 20

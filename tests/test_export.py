@@ -4,13 +4,16 @@ import logging
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import edgebert
 from edgebert.bundle import bundle_hash, read_manifest
 from edgebert.cli import main
-from edgebert.exporting import Setting
+from edgebert.exporting import overrides_of
+from edgebert.recipe import read_recipe
+from edgebert.settings import Setting
 
 
 def test_a_finished_export_is_said_to_be_unchanged_with_what_it_gave(
@@ -46,8 +49,12 @@ def test_settings_take_the_place_of_the_recipes(
     [
         ({"finetune.epoch": 1}, "unknown key 'finetune.epoch'"),
         ({"finetune.epochs": "many"}, "'finetune.epochs' is 'many'"),
-        ({"finetune.epochs": None}, "'finetune.epochs' is None; expected a text, a number, a boolean or a list"),
+        ({"finetune.epochs": None}, "'finetune.epochs' is None; expected the name of a key, and a text"),
         ({"name": 'x"\nfinetune.epochs=9'}, "which names no folder in build/; give --out"),
+        ({"name": "a\0b"}, r"expected the name of a key, and a text"),
+        ({"seed": 10**400}, r"expected the name of a key, and a text"),
+        ({"distill.layers": [object()]}, r"expected the name of a key, and a text"),
+        ({5: 1}, r"settings: 5 is 1; expected the name of a key"),
     ],
 )
 def test_a_wrong_setting_is_a_settings_error_before_any_work(
@@ -57,6 +64,43 @@ def test_a_wrong_setting_is_a_settings_error_before_any_work(
     with pytest.raises(edgebert.SettingsError, match=says):
         edgebert.export(recipe_file, settings=settings)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_setting_is_taken_as_it_is_whatever_its_characters(recipe_file: Path) -> None:
+    for name in ("demo \U0001f600", 'a "quoted" one', "a\\b\x7f", "1", "true"):
+        assert read_recipe(recipe_file, overrides_of({"name": name})).name == name
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"profile": 5}, "profile is int 5; give a str"),
+        ({"settings": 5}, "settings is int 5; give a dict"),
+        ({"settings": [("a", 1)]}, "settings is list"),
+        ({"model": 5}, "model is int 5; give a str"),
+    ],
+)
+def test_what_is_of_another_type_is_a_type_error(given: dict[str, Any], says: str, recipe_file: Path) -> None:
+    with pytest.raises(TypeError, match=says):
+        edgebert.export(recipe_file, **given)
+
+
+@pytest.mark.parametrize("key", ["out", "work", "data_dir"])
+def test_a_name_that_no_file_has_is_an_input_error(key: str, recipe_file: Path) -> None:
+    with pytest.raises(edgebert.InputError, match=f"{key} holds the character"):
+        edgebert.export(recipe_file, **{key: "a\0b"})
+
+
+def test_a_users_folder_where_a_stages_bundle_goes_is_found_before_any_work(
+    recipe_file: Path, data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notes = tmp_path / "out.stages" / "3-prune" / "notes.txt"
+    notes.parent.mkdir(parents=True)
+    notes.write_text("mine")
+    monkeypatch.setattr("edgebert.pipeline._Build", None)
+    with pytest.raises(edgebert.DiskError, match="3-prune: exists and is not a bundle; move it away"):
+        edgebert.export(recipe_file, data_dir=data_dir, out=tmp_path / "out")
+    assert notes.read_text() == "mine"
 
 
 SILENT = """

@@ -140,7 +140,13 @@ def test_an_override_is_held_to_the_same_rules(override: str, parts: list[str], 
         assert part in message
 
 
-@pytest.mark.parametrize("override", ["seed", "=1", "", "name.first=x", "model.source.folder=x"])
+@pytest.mark.parametrize("override", ["name.first=x", "model.source.folder=x"])
+def test_a_key_below_a_value_is_told(override: str, minimal: Path) -> None:
+    *_, parent, _ = override.partition("=")[0].split(".")
+    assert refused(minimal, override) == f"setting {override[:-2]}: '{parent}' is a value, not a table"
+
+
+@pytest.mark.parametrize("override", ["seed", "=1", ""])
 def test_a_malformed_override_is_told_as_it_was_given(override: str, minimal: Path) -> None:
     assert refused(minimal, override).startswith(f"--set {override!r}: ")
 

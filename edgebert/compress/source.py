@@ -43,13 +43,14 @@ def _in_package(name: str) -> Path:
         spec = importlib.util.find_spec(name) if name.isidentifier() and name != "__main__" else None
     except ValueError:  # a module that was made while Python runs, and is of no package
         spec = None
-    if spec is None or not spec.origin:
+    if spec is None or not spec.submodule_search_locations:
         raise CheckpointError(
             f"package:{name}: no such Python package is installed here; install the one that holds the model, "
             "or give its folder"
         )
-    root = Path(spec.origin).parent
-    found = sorted(path.parent for path in root.rglob("config.json") if any(path.parent.glob("*.safetensors")))
+    roots = [Path(place) for place in spec.submodule_search_locations]
+    configs = [path for root in roots for path in root.rglob("config.json")]
+    found = sorted(path.parent for path in configs if any(path.parent.glob("*.safetensors")))
     if not found:
         raise CheckpointError(f"package:{name}: holds no model folder (config.json beside safetensors weights)")
     return found[0]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -387,8 +386,7 @@ def _in_like_thirds(texts: Sequence[Input], drawn: random.Random) -> list[Input]
 
 def _vocabulary_size(variants: Sequence[Variant]) -> int:
     """Word pieces that every variant knows."""
-    documents = (json.loads((variant.folder / "tokenizer.json").read_text(encoding="utf-8")) for variant in variants)
-    return min(len(document["model"]["vocab"]) for document in documents)
+    return min(open_encoder(variant.folder, variant.manifest).vocabulary_size for variant in variants)
 
 
 def _random_ids(length: int, vocabulary: int, seed: int) -> list[list[int]]:

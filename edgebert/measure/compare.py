@@ -24,7 +24,7 @@ from edgebert.measure.roofline import add_operators, add_roofline
 from edgebert.measure.suite import Suite, read_suite
 from edgebert.measure.targets import open_target
 from edgebert.measure.variants import Variant, check_names, find_baseline, variants_of
-from edgebert.runtime.contract import read_bundle
+from edgebert.runtime.contract import open_encoder, read_bundle
 from edgebert.runtime.cost import read_cost
 from edgebert.runtime.rows import read_texts
 from edgebert.target import Target, read_target
@@ -96,6 +96,8 @@ def _checked(request: Request, say: Callable[[str], None]) -> Plan:
         workload = read_workload(request.data, manifest, first, request.named) if request.data else None
     variants = variants_of(request.bundles, find_baseline(first, request.baseline), request.stages, suite)
     check_one_task(manifest, variants)
+    for variant in variants:
+        open_encoder(variant.folder, variant.manifest)
     if workload:
         check_fits(workload, manifest, variants)
         _check_labels(workload, variants, request.strict_labels, say)

@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import cast
 
-from edgebert.errors import RunError
+from edgebert.errors import BundleError, EdgeBertError, RunError
 from edgebert.measure.job import Answer, Job
 from edgebert.measure.received import check_received, damaged
 from edgebert.strict_json import parse_json
@@ -85,8 +85,11 @@ def with_cold_start(job: Job, document: object, spawned_ns: int, target: str = "
     return cast("Answer", found)  # as `check_received` found it
 
 
-def failure(job: Job, reason: str) -> RunError:
-    """Error of a process that failed."""
+def failure(job: Job, reason: str) -> EdgeBertError:
+    """Error of a process that failed: the bundle's own where the process says so."""
+    kind, _, fault = reason.partition(": ")
+    if kind == f"{BundleError.__module__}.{BundleError.__name__}":
+        return BundleError(fault)
     return RunError(f"{_subject(job)} failed: {reason}")
 
 

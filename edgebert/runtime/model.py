@@ -158,6 +158,7 @@ class Model:
 
     def batches(self, encoded: Sequence[Encoded], batch_size: int = 32) -> list[list[int]]:
         """Positions of the windows that `outputs` runs together: at most `batch_size`, often fewer."""
+        check_encoded(encoded)
         check_batch_size(batch_size)
         return list(self._open_session().batching.plan([len(window.ids) for window in encoded], batch_size))
 
@@ -290,6 +291,22 @@ def check_encoded(encoded: object) -> None:
     )
 
 
+def _ids(item: Encoded, numbers: Sequence[int]) -> Ids:
+    """Token ids or segments of one text as an array.
+
+    Raises:
+        TextError: One is no whole number or is negative, or there is not one for every token.
+    """
+    try:
+        found = np.asarray(numbers)
+        whole = found.dtype.kind == "i" and found.shape == (len(item.ids),) and found.min() >= 0
+    except (TypeError, ValueError):
+        whole = False
+    if not whole:
+        raise TextError(f"{item!r:.80} is no encoded text: every token has a whole number and a segment, from 0 on")
+    return found
+
+
 def check_finite(outputs: Iterable[Outputs]) -> None:
     """Refuse outputs from which no answer follows; NaN would silently read as the first label.
 
@@ -320,10 +337,10 @@ def padded_inputs(encoded: Sequence[Encoded], names: Sequence[str], pad_id: int 
         arrays["input_ids"][:] = pad_id
     for row, item in enumerate(encoded):
         length = len(item.ids)
-        arrays["input_ids"][row, :length] = item.ids
+        arrays["input_ids"][row, :length] = _ids(item, item.ids)
         arrays["attention_mask"][row, :length] = 1
         if "token_type_ids" in arrays:
-            arrays["token_type_ids"][row, :length] = item.type_ids
+            arrays["token_type_ids"][row, :length] = _ids(item, item.type_ids)
     return arrays
 
 

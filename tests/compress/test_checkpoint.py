@@ -94,7 +94,17 @@ def test_a_tokenizer_without_cls_is_refused(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "source", ["./nowhere", "/nowhere/at/all", "package:no_such_package", "package:__main__", "nowhere"]
+    "source",
+    [
+        "./nowhere",
+        "/nowhere/at/all",
+        "package:no_such_package",
+        "package:__main__",
+        "package:sys",
+        "package:os",
+        "package:six",
+        "nowhere",
+    ],
 )
 def test_a_source_that_is_not_there_is_refused(source: str) -> None:
     with pytest.raises(CheckpointError, match="no such"):

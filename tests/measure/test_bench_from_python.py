@@ -3,10 +3,13 @@
 import json
 import logging
 from pathlib import Path
+from typing import Any
 
 import pytest
+from manifests import rewrite
 
 import edgebert
+from edgebert.bundle import stages_folder
 
 SUITE = """
 scenarios = ["single_stream"]
@@ -53,6 +56,33 @@ def test_what_cannot_be_used_is_an_input_error_before_anything_is_measured(
     with pytest.raises(edgebert.InputError, match=says):
         edgebert.bench(built, data=data_dir / "test.tsv", out=tmp_path / "out", **wrong)
     assert not (tmp_path / "out" / "result.json").exists()
+
+
+@pytest.mark.parametrize("content", ["x", "[]", "{}", b"\xff", '{"model": {}}'])
+def test_a_tokenizer_that_is_none_is_found_before_anything_is_measured(
+    content: str | bytes, bundle_copy: Path, built: Path, tmp_path: Path
+) -> None:
+    (bundle_copy / "tokenizer.json").write_bytes(content if isinstance(content, bytes) else content.encode())
+    rewrite(bundle_copy)
+    suite = tmp_path / "suite.toml"
+    suite.write_text(SUITE)
+    with pytest.raises(edgebert.BundleError, match=r"tokenizer\.json"):
+        edgebert.bench(bundle_copy, suite=suite, baseline=stages_folder(built) / "0-baseline", out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"target": None}, "target is NoneType None"),
+        ({"estimate": [5]}, "estimate is int 5"),
+        ({"bundle": None}, "bundle is NoneType None"),
+        ({"bundle": [5]}, "bundle is int 5"),
+    ],
+)
+def test_what_is_of_another_type_is_a_type_error(given: dict[str, Any], says: str, built: Path) -> None:
+    with pytest.raises(TypeError, match=says):
+        edgebert.bench(**({"bundle": built} | given))
 
 
 def test_no_bundle_is_said_to_be_none() -> None:

@@ -1,5 +1,6 @@
 """Values of a wrong type given to the Python API: said by name, never an error of what is inside."""
 
+import types
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from small_bundle import write_small_bundle
 
 import edgebert
 from edgebert.errors import DataError, InputError, TextError
+from edgebert.runtime.encode import Encoded
 from edgebert.runtime.model import Model
 
 
@@ -58,14 +60,23 @@ def test_options_of_load(named: dict[str, Any], says: str, bundle: Path) -> None
 
 
 def test_what_evaluate_cannot_score(bundle: Path, model: Model) -> None:
-    with pytest.raises(TypeError, match=r"model is str 'x'; give what edgebert\.load returns"):
-        edgebert.evaluate("x", bundle / "d.tsv")  # type: ignore[arg-type]
+    for wrong in ("x", None, types.SimpleNamespace(manifest=5)):
+        with pytest.raises(TypeError, match=r"; give what edgebert\.load returns"):
+            edgebert.evaluate(wrong, bundle / "d.tsv")  # type: ignore[arg-type]
     with pytest.raises(DataError, match="File name too long"):
         edgebert.evaluate(model, "x" * 5000)
-    with pytest.raises(DataError, match=r"holds the character U\+0000; leave it out"):
+    with pytest.raises(InputError, match=r"holds the character U\+0000; leave it out"):
         edgebert.evaluate(model, "a\0b")
 
 
+ODD = [
+    Encoded(["x"], [0]),  # type: ignore[list-item]
+    Encoded([1.5], [0]),  # type: ignore[list-item]
+    Encoded([[1]], [[0]]),  # type: ignore[list-item]
+    Encoded([-1], [0]),
+    Encoded([1 << 63], [0]),
+    Encoded([10**30], [0]),
+]
 WINDOWS = "is no encoded text; give a list of what model.task.encode returns"
 
 
@@ -84,6 +95,9 @@ WINDOWS = "is no encoded text; give a list of what model.task.encode returns"
         (lambda model: model.outputs(["a"]), f"str 'a' {WINDOWS}"),
         (lambda model: model.run_encoded(5), f"int 5 {WINDOWS}"),
         (lambda model: model.run_encoded([5]), f"int 5 {WINDOWS}"),
+        (lambda model: model.batches("a"), f"str 'a' {WINDOWS}"),
+        (lambda model: model.batches([None]), f"NoneType None {WINDOWS}"),
+        *((lambda model, each=each: model.outputs([each]), f"{each!r:.80} is no encoded text: every") for each in ODD),
         (lambda model: model([("only",)]), "a tuple of 1 was given; a pair is (text, text_pair), several texts are "),
     ],
 )
