@@ -30,7 +30,7 @@ from edgebert.compress.sentence_folder import (
     encoder_folder,
     read_sentence_folder,
 )
-from edgebert.compress.stated import as_folder_says, vector_width, with_scheme, with_spaces
+from edgebert.compress.stated import as_folder_says, say_unmarked_score, vector_width, with_scheme, with_spaces
 from edgebert.compress.tokenizer_file import check_vocabulary
 from edgebert.compress.vector_modules import load_vector_modules
 from edgebert.compress.vocabulary import VERSION as VOCABULARY_VERSION
@@ -145,6 +145,7 @@ class _Build:
         check_fit(self.checkpoint, recipe, width, tokenizer)
         replaced = recipe.finetune is not None and recipe.finetune.when == "always"
         head = None if replaced else checkpoint.head_labels(self.checkpoint)
+        say_unmarked_score(recipe, self.checkpoint, head or [])
         if recipe.task == "token-classification" and head is not None:
             self.recipe = recipe = with_scheme(with_spaces(recipe, self.checkpoint, tokenizer), head, self.checkpoint)
         self.data = read_named_data(recipe, data_dir, head, strict_labels)

@@ -17,6 +17,8 @@ from edgebert.compress.sentence_folder import SentenceFolder, differences, with_
 from edgebert.compress.sentence_modules import check_steps
 from edgebert.errors import SettingsError
 from edgebert.recipe import Recipe
+from edgebert.settings import fill
+from edgebert.tasks.regression.spec import Settings
 from edgebert.tasks.training_table import training_task
 
 LOG = logging.getLogger(__name__)
@@ -49,6 +51,26 @@ def vector_width(folder: Path, recipe: Recipe, found: SentenceFolder) -> int:
         )
     pooled = training_task(recipe.task, recipe.head).pooled_width(int(config.hidden_size))
     return check_steps(found.steps, found.places, pooled)
+
+
+def say_unmarked_score(recipe: Recipe, folder: Path, head: list[str]) -> None:
+    """Say on stderr what a head of one output becomes if neither the folder nor the recipe says what is put over it.
+
+    transformers trains such a head without `problem_type` as a regression, but its pipeline, as sentence-transformers,
+    puts a sigmoid over the output.
+    """
+    unmarked = read_object(folder / "config.json").get("problem_type") is None and "activation" not in recipe.head
+    if recipe.task != "regression" or len(head) != 1 or not unmarked or not distributed.is_main():
+        return
+    settings = fill(Settings, recipe.head, recipe.name, "head.")
+    is_scaled = settings.output == "scaled" and (settings.low, settings.high) != (0, 1)
+    scaled = f", from 0..1 scaled to {settings.range}" if is_scaled else ""
+    clipped = f", clipped to {settings.range}" if settings.clip else ""
+    LOG.warning(
+        f"{folder / 'config.json'}: neither problem_type nor an activation is stated for the head's one output: the "
+        f"score is the logit{scaled}{clipped}; for the sigmoid that transformers' text-classification pipeline puts "
+        "over it, set head.activation to 'sigmoid'; to keep the logit, set it to 'none'"
+    )
 
 
 def with_scheme(recipe: Recipe, head: list[str], folder: Path) -> Recipe:

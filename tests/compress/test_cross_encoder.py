@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import transformers
 from family_checkpoints import PAIRED, make_whole
 
 import edgebert
@@ -187,3 +188,34 @@ def test_a_config_that_names_no_activation_changes_nothing(stated: str, tmp_path
     (tmp_path / "config.json").write_text(stated)
     asked = recipe("regression", high=5.0)
     assert with_activation(asked, tmp_path) is asked
+
+
+@pytest.mark.parametrize(
+    ("entries", "head", "says"),
+    [
+        ({}, {}, ["the score is the logit, clipped to 0 to 1; for the sigmoid", "set head.activation to 'sigmoid'"]),
+        ({}, {"high": 5.0}, ["the score is the logit, from 0..1 scaled to 0 to 5, clipped to 0 to 5; for"]),
+        ({}, {"output": "score", "clip": False}, ["the score is the logit; for the sigmoid that transformers'"]),
+        ({}, {"activation": "none"}, []),
+        ({}, {"activation": "sigmoid"}, []),
+        ({"problem_type": "regression"}, {}, []),
+        ({"sentence_transformers": {"activation_fn": "torch.nn.modules.linear.Identity"}}, {}, []),
+    ],
+)
+def test_a_head_of_one_output_that_states_no_activation_is_said(
+    entries: dict[str, Any], head: dict[str, Any], says: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = make_whole(tmp_path / "model", "bert", num_labels=1, num_hidden_layers=1)
+    name_activation(folder, **{"problem_type": None} | entries)
+    (tmp_path / "pairs.tsv").write_text("a\tb\n" + "\n".join("\t".join(pair) for pair in PAIRED) + "\n")
+    table = "\n[head]\n" + "".join(f"{name} = {json.dumps(value)}\n" for name, value in head.items())
+    (tmp_path / "r.toml").write_text(RECIPE.replace("CHECKPOINT", str(folder)) + table)
+    assert main(["export", str(tmp_path / "r.toml"), "--out", str(tmp_path / "bundle")]) == 0
+    said = [line for line in capsys.readouterr().err.splitlines() if "neither problem_type nor an activation" in line]
+    assert len(said) == bool(says)
+    assert all(part in said[0] for part in says)
+    if head.get("activation") == "sigmoid":
+        theirs = transformers.pipeline("text-classification", model=str(folder), device="cpu")
+        expected = [theirs({"text": text, "text_pair": pair})["score"] for text, pair in PAIRED]
+        ours = [answer.score for answer in edgebert.load(tmp_path / "bundle")(PAIRED, batch_size=1)]
+        assert np.abs(np.array(ours) - expected).max() < 1e-5
