@@ -103,6 +103,7 @@ def export_bundle(order: Order) -> Exported:
     """Check everything that was ordered, then build the bundle, or find that it stands already."""
     plan = _plan(order)
     files = [order.recipe, *(plan.data_dir / name for name in data_files(plan.recipe))]
+    files += [Path(name) for name in (order.profile or plan.recipe.profile,) if name and name.endswith(".toml")]
     check_places(plan.out, plan.work, plan.source, plan.data_dir, files)
     with _alone(plan.out, plan.work):
         key = key_of(plan)

@@ -103,6 +103,16 @@ def test_a_users_folder_where_a_stages_bundle_goes_is_found_before_any_work(
     assert notes.read_text() == "mine"
 
 
+def test_a_profile_inside_the_folder_that_would_be_replaced_is_kept(
+    recipe_file: Path, data_dir: Path, bundle_copy: Path
+) -> None:
+    own = bundle_copy / "own.toml"
+    own.write_text((Path(__file__).parents[1] / "profiles" / "x86-avx2.toml").read_text())
+    with pytest.raises(edgebert.InputError, match=r"own\.toml, which the export reads"):
+        edgebert.export(recipe_file, data_dir=data_dir, out=bundle_copy, profile=own)
+    assert own.is_file()
+
+
 SILENT = """
 import sys, edgebert
 made = edgebert.export(sys.argv[1], data_dir=sys.argv[2], out=sys.argv[3])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ from typing import Protocol
 from edgebert.bundle import check_folder, check_outside
 from edgebert.data.named import OPTIONS, Named
 from edgebert.data.unknown import check_labels, note_of, unknown_labels
-from edgebert.errors import InputError
+from edgebert.errors import DiskError, InputError
 from edgebert.measure.agreement import agree
 from edgebert.measure.bench import Workload, bench, read_workload
 from edgebert.measure.estimate import add_estimates
@@ -19,6 +20,7 @@ from edgebert.measure.fitting import check_fits, check_one_task, naming
 from edgebert.measure.gate import Gate
 from edgebert.measure.job import Child
 from edgebert.measure.progress import Step
+from edgebert.measure.read import FORMAT
 from edgebert.measure.results import Result
 from edgebert.measure.roofline import add_operators, add_roofline
 from edgebert.measure.suite import Suite, read_suite
@@ -27,6 +29,7 @@ from edgebert.measure.variants import Variant, check_names, find_baseline, varia
 from edgebert.runtime.contract import open_encoder, read_bundle
 from edgebert.runtime.cost import read_cost
 from edgebert.runtime.rows import read_texts
+from edgebert.strict_json import read_json
 from edgebert.target import Target, read_target
 from edgebert.tasks.table import device_task
 
@@ -104,8 +107,28 @@ def _checked(request: Request, say: Callable[[str], None]) -> Plan:
     _check_gates(request.gates, workload)
     check_outside(request.folder)
     check_folder(request.folder)
+    _check_result_place(request.folder)
     check_names(variants)
     return Plan(variants, workload, suite, estimated)
+
+
+def _check_result_place(out: Path) -> None:
+    """Refuse a folder where the result would take the place of something else, or could not be written at the end.
+
+    Raises:
+        DiskError: `result.json` there is no result of a bench, or `raw` is no folder.
+    """
+    path, raw = out / "result.json", out / "raw"
+    if os.path.lexists(raw) and (raw.is_symlink() or not raw.is_dir()):
+        raise DiskError(f"{raw}: not a folder; move it away or give another --out")
+    if not os.path.lexists(path):
+        return
+    try:
+        found = read_json(path)
+    except (OSError, ValueError):
+        found = None
+    if not isinstance(found, dict) or found.get("format") != FORMAT:
+        raise DiskError(f"{path}: not a result of edgebert bench; move it away or give another --out")
 
 
 def _check_gates(gates: Sequence[Gate], workload: Workload | None) -> None:

@@ -186,6 +186,13 @@ class _Jsonl:
             raise self._error(
                 number, f"{label} of characters {start} to {end}", f"a stretch of words in the text's {len(text)}"
             )
+        named = fields.get("text")
+        if isinstance(named, str) and named.strip() != text[start:end].strip():
+            raise self._error(
+                number,
+                f"{label} of characters {start} to {end} is {text[start:end]!r:.60}",
+                f"its own text {named!r:.60}",
+            )
         if start > places.starts[first] or end < places.ends[last]:
             whole = text[places.starts[first] : places.ends[last]]
             self._first_cut = self._first_cut or f"line {number}: {label} {text[start:end]!r:.60} cuts {whole!r:.60}"

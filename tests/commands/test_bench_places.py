@@ -39,6 +39,31 @@ def test_a_bundle_whose_name_leaves_no_room_for_the_result_beside_it(
     assert told.endswith(".stages: no stage bundles; export with export.stages = true")
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("result.json", '{"mine": 1}', "not a result of edgebert bench"),
+        ("result.json", "[1", "not a result of edgebert bench"),
+        ("result.json", None, "not a result of edgebert bench"),
+        ("raw", "mine", "not a folder"),
+    ],
+)
+def test_what_stands_where_the_result_goes_is_found_before_anything_is_measured(
+    name: str, content: str | None, says: str, given: tuple[object, ...], tmp_path: Path, run: Run
+) -> None:
+    place = tmp_path / "out" / name
+    place.parent.mkdir()
+    place.mkdir() if content is None else place.write_text(content)
+    told = refused(run("bench", write_small_bundle(tmp_path / "b"), *given, "--out", tmp_path / "out"))
+    assert told == f"{place}: {says}; move it away or give another --out"
+    assert [path.name for path in place.parent.iterdir()] == [name]
+
+
+def test_a_result_takes_the_place_of_an_earlier_one(given: tuple[object, ...], tmp_path: Path, run: Run) -> None:
+    command = ("bench", write_small_bundle(tmp_path / "b"), *given, "--out", tmp_path / "out")
+    assert [run(*command)[0], run(*command)[0]] == [0, 0]
+
+
 def test_names_that_are_too_long_for_raw_samples(given: tuple[object, ...], tmp_path: Path, run: Run) -> None:
     bundle, other = write_small_bundle(tmp_path / ("n" * 245)), write_small_bundle(tmp_path / "other")
     told = refused(run("bench", bundle, other, *given, "--out", tmp_path / "out"))

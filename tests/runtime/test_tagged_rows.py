@@ -160,6 +160,10 @@ def test_intents_stand_beside_tags(tmp_path: Path) -> None:
         ({"text": "a", "entities": [entity("X", 0, 2)]}, "X of characters 0 to 2; expected a stretch of words in the"),
         ({"text": "a", "entities": [entity("X", 1, 0)]}, "X of characters 1 to 0; expected a stretch of words in the"),
         (
+            {"text": "a b", "entities": [entity("X", 0, 1) | {"text": "b"}]},
+            "X of characters 0 to 1 is 'a'; expected its own text 'b'",
+        ),
+        (
             {"text": "a b", "entities": [entity("X", 0, 3), entity("Y", 2, 3)]},
             "Y of words 1 to 2 overlaps another entity; expected entities apart from each other",
         ),
