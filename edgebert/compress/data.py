@@ -66,6 +66,11 @@ class TaskData:
         examples = self.train or self.validation or self.unlabelled
         return 2 if examples[0].text_pair is not None else 1
 
+    @property
+    def graph_segments(self) -> int:
+        """Texts in one input of the graph: 1 where the texts of a row are inputs of their own."""
+        return 1 if spec_of(self.task).encodes_alone else self.segments
+
     def facts(self, tuned: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """What the task on the device needs of a manifest; `tuned` is what was chosen on validation."""
         return {

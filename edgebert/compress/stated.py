@@ -53,6 +53,14 @@ def vector_width(folder: Path, recipe: Recipe, found: SentenceFolder) -> int:
     return check_steps(found.steps, found.places, pooled)
 
 
+def as_head_says(recipe: Recipe, head: list[str], folder: Path, tokenizer: Any) -> Recipe:  # noqa: ANN401
+    """A recipe with what the checkpoint's own head, of these labels, says about it."""
+    say_unmarked_score(recipe, folder, head)
+    if recipe.task != "token-classification":
+        return recipe
+    return with_scheme(with_spaces(recipe, folder, tokenizer), head, folder)
+
+
 def say_unmarked_score(recipe: Recipe, folder: Path, head: list[str]) -> None:
     """Say on stderr what a head of one output becomes if neither the folder nor the recipe says what is put over it.
 

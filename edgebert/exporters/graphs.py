@@ -31,7 +31,7 @@ from edgebert.runtime.model import Model, padded_inputs, split_batch
 from edgebert.runtime.quality import scored
 from edgebert.runtime.session import OnnxSession, Outputs, Session
 from edgebert.tasks.device import Task
-from edgebert.tasks.table import device_task, spec_of
+from edgebert.tasks.table import device_task
 from edgebert.tasks.training import AnyTrainingTask
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class GraphJob:
     @property
     def segments(self) -> int:
         """Texts in one input of the graph: as many as a row of the data has, unless the task reads each alone."""
-        return 1 if spec_of(self.data.task).encodes_alone else self.data.segments
+        return self.data.graph_segments
 
     def load(self) -> PreTrainedModel:
         """The PyTorch model; whoever changes it takes a copy."""

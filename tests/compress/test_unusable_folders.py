@@ -12,10 +12,27 @@ from family_checkpoints import FAMILIES, make_whole
 from family_models import change_config
 from safetensors.torch import load_file, save_file
 
+from edgebert.cli import main
 from edgebert.compress import checkpoint
 from edgebert.compress.tokenizer_file import check_segments
 from edgebert.errors import CheckpointError
 
+PAIRS = """
+name = "pairs"
+task = "text-classification"
+[model]
+source = "CHECKPOINT"
+[data]
+unlabelled = ["pairs.tsv"]
+text = "a"
+text_pair = "b"
+max_length = 32
+[quantize]
+format = "none"
+[export]
+stages = false
+parity_samples = 3
+"""
 BOTTLENECK: dict[str, Any] = {"key_query_shared_bottleneck": False}
 
 
@@ -131,6 +148,26 @@ def test_a_pair_needs_a_row_for_its_second_segment(family: str, tmp_path: Path) 
     path = folder / "tokenizer_config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"model_input_names": ["input_ids", "attention_mask"]}))
     check_segments(folder, checkpoint.load_tokenizer(folder), config, 2)
+
+
+@pytest.mark.parametrize(
+    ("rows", "entries", "code", "says"),
+    [
+        (1, {}, 2, "type_vocab_size is 1, but the tokenizer puts a pair into segment 1"),
+        (2, {"tokenizer_class": "PreTrainedTokenizerFast"}, 0, "tokenizer_config.json states no model_input_names"),
+    ],
+    ids=["refused", "said"],
+)
+def test_an_export_of_pairs_checks_their_segments(
+    rows: int, entries: dict[str, str], code: int, says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = make_whole(tmp_path / "model", "bert", num_hidden_layers=1, num_labels=2, type_vocab_size=rows)
+    path = folder / "tokenizer_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | entries))
+    (tmp_path / "pairs.tsv").write_text("a\tb\n" + "a good film\ta bad film\n" * 3)
+    (tmp_path / "r.toml").write_text(PAIRS.replace("CHECKPOINT", str(folder)))
+    assert main(["export", str(tmp_path / "r.toml"), "--out", str(tmp_path / "bundle")]) == code
+    assert capsys.readouterr().err.count(says) == 1
 
 
 @pytest.mark.parametrize("family", ["roberta", "distilbert"])
