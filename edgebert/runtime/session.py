@@ -205,6 +205,14 @@ def _first_line(error: Exception) -> str:
     return f"{(str(error).splitlines() or [type(error).__name__])[0]:.300}"
 
 
+def _openvinos_fault(error: Exception, what: str) -> str:
+    """What OpenVINO cannot do and why: the first line that does not say where in its own code it was found."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    found = [line for line in lines if line and not line.startswith(("Exception from ", "Check '"))]
+    reason = f"{found[0]:.300}" if found else _first_line(error)
+    return f"OpenVINO cannot {what} ({reason}); export the bundle again"
+
+
 def _load_cuda(onnxruntime: Any) -> None:  # noqa: ANN401
     """Load CUDA's libraries from their wheels, where they came as wheels; what it prints is not our answer."""
     if hasattr(onnxruntime, "preload_dlls"):
@@ -280,7 +288,7 @@ class OpenVinoSession:
             core = openvino.Core()
             compiled = core.compile_model(core.read_model(str(graph)), "CPU", settings)
         except RuntimeError as error:
-            raise BundleError(f"{graph}: OpenVINO cannot open it ({_first_line(error)})") from None
+            raise BundleError(f"{graph}: {_openvinos_fault(error, 'open it')}") from None
         self._request: Any = compiled.create_infer_request()
         self._outputs = len(compiled.outputs)
         self.input_names = [each.get_any_name() for each in compiled.inputs]
@@ -296,6 +304,7 @@ class OpenVinoSession:
 
         Raises:
             TextError: A row is all padding.
+            BundleError: The graph does not take the inputs.
         """
         check_rows(inputs)
         padded = padded_to_bucket(inputs, self._buckets)
@@ -303,7 +312,7 @@ class OpenVinoSession:
             try:
                 self._request.infer(padded, share_inputs=True)
             except RuntimeError as error:
-                raise RunError(f"OpenVINO cannot run the graph ({_first_line(error)})") from None
+                raise BundleError(_openvinos_fault(error, "run the bundle's graph")) from None
             return tuple(self._request.get_output_tensor(at).data.copy() for at in range(self._outputs))
 
     def operator_times(self) -> list[tuple[str, str, float]]:

@@ -229,3 +229,15 @@ def test_a_boolean_is_no_number_of_threads(tmp_path: Path) -> None:
 def test_a_name_that_no_data_file_has_is_a_data_error(name: str, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="the name "), edgebert.load(small_bundle(tmp_path / "b")) as model:
         edgebert.evaluate(model, name)
+
+
+def test_openvinos_own_reason_is_shown_where_it_cannot_open_a_graph(bundle_copy: Path) -> None:
+    graph = bundle_copy / "openvino" / "model.xml"
+    graph.write_text(graph.read_text().replace('type="MatMul"', 'type="Nope"', 1))
+    manifest = read_manifest(bundle_copy)
+    write_manifest(bundle_copy, manifest)
+    told = refused(bundle_copy, runtime="openvino")
+    assert told.startswith(
+        f"{graph}: OpenVINO cannot open it (Opset opset1 doesn't contain the operation with type: Nope)"
+    )
+    assert told.endswith("; export the bundle again")
