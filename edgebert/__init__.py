@@ -115,11 +115,11 @@ def export(  # noqa: PLR0913 - the options of the command, by name
     from edgebert.exporting import Order, export_bundle, overrides_of
 
     order = Order(
-        _path(recipe, "recipe"),
+        _named(recipe, "recipe"),
         overrides_of(settings or {}),
-        None if model is None else str(_path(model, "model")),
+        None if model is None else str(_named(model, "model")),
         _path_or_none(data_dir, "data_dir"),
-        None if profile is None else str(_path(profile, "profile")),
+        None if profile is None else str(_named(profile, "profile")),
         _path_or_none(out, "out"),
         _path_or_none(work, "work"),
         strict_labels,
@@ -242,11 +242,11 @@ def bench(  # noqa: PLR0913 - the options of the command, by name
         "edgebert.bench",
         _path_or_none(data, "data"),
         _path_or_none(suite, "suite"),
-        None if baseline is None else str(_path(baseline, "baseline")),
+        None if baseline is None else str(_named(baseline, "baseline")),
         stages,
-        str(_path(target, "target")),
+        str(_named(target, "target")),
         _path_or_none(out, "out"),
-        tuple(str(_path(name, "estimate")) for name in ([estimate] if isinstance(estimate, str) else estimate)),
+        tuple(str(_named(name, "estimate")) for name in ([estimate] if isinstance(estimate, str) else estimate)),
         profile_ops,
         strict_labels,
     )
@@ -262,12 +262,25 @@ def _folders(bundle: str | Path | Sequence[str | Path]) -> tuple[Path, ...]:
     if isinstance(bundle, list | tuple):
         if not bundle:
             raise InputError("no bundle is given; give a folder")
-        return tuple(_path(folder, "bundle").resolve() for folder in bundle)
-    return (_path(cast("Path", bundle), "bundle").resolve(),)
+        return tuple(_named(folder, "bundle").resolve() for folder in bundle)
+    return (_named(cast("Path", bundle), "bundle").resolve(),)
 
 
 def _path_or_none(value: str | Path | None, what: str) -> Path | None:
-    return None if value is None else _path(value, what)
+    return None if value is None else _named(value, what)
+
+
+def _named(value: str | Path, what: str) -> Path:
+    """Return a path that can name a file, and stand in a result.
+
+    Raises:
+        TypeError: Neither a string nor a path.
+        InputError: It is empty, or holds what no name does.
+    """
+    path = _path(value, what)
+    if fault := name_fault(os.fspath(path)):
+        raise InputError(f"{what} {fault}")
+    return path
 
 
 def _path(value: str | Path, what: str) -> Path:
@@ -275,12 +288,10 @@ def _path(value: str | Path, what: str) -> Path:
 
     Raises:
         TypeError: Neither a string nor a path.
-        InputError: It is empty, or holds what no name does.
+        InputError: It is empty.
     """
     if not isinstance(value, str | os.PathLike) or not isinstance(os.fspath(value), str):
         raise TypeError(f"{what} is {type(value).__name__} {value!r:.40}; give a str or a pathlib.Path")
     if not os.fspath(value).strip():
         raise InputError(f"{what} is {value!r}; give the name of a file or folder")
-    if fault := name_fault(os.fspath(value)):
-        raise InputError(f"{what} {fault}")
     return Path(value)

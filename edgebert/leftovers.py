@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from edgebert.errors import DiskError
-from edgebert.manifest import FORMAT, MANIFEST
-from edgebert.strict_json import MAX_BYTES, open_regular
+from edgebert.manifest import FORMAT, MANIFEST, MAX_BYTES
+from edgebert.strict_json import open_regular
 
 # Stands in a folder as long as it has no manifest to say whose it is; no bundle has it.
 MARKER = ".edgebert-unfinished"

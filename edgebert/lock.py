@@ -183,6 +183,6 @@ def _may_run(holder: Holder) -> bool:
 
 def _busy(holder: Holder | None, path: Path, folder: Path, option: str) -> str:
     who = f"process {holder.process} on {holder.host}" if holder else "another process"
-    text = f"{folder}: {who} is exporting here; wait for it or give another {option}"
+    text = f"{folder}: {who} is working here; wait for it or give another {option}"
     here = holder is not None and holder.host == socket.gethostname() and os.name != "nt"
     return text if here else f"{text}; if that process has ended, remove {path} and start again"

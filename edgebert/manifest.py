@@ -25,6 +25,8 @@ FORMAT_VERSION = 1
 # From minor version 1 on the manifest carries its own hash. Bundles without `format_minor` are of minor version 0.
 FORMAT_MINOR = 1
 MANIFEST = "manifest.json"
+# A hundred thousand labels fit in; whatever is read costs forty times its size in memory.
+MAX_BYTES = 8 << 20
 TOKENIZER = "tokenizer.json"
 SELF_HASH = "manifest_sha256"
 LEADS_OUT = "a link that leads out of the bundle; copy the folder with its files in place of links"
@@ -299,7 +301,7 @@ def _document(path: Path) -> Any:  # noqa: ANN401
     if leads_out(path, path.parent):
         raise BundleError(f"{path}: {LEADS_OUT}")
     try:
-        return read_json(path)
+        return read_json(path, MAX_BYTES)
     except (FileNotFoundError, NotADirectoryError):
         raise BundleError(f"{path.parent}: no {MANIFEST}; give the folder that `edgebert export` wrote") from None
     except OSError as error:

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 MAX_DEPTH = 64
-MAX_BYTES = 64 << 20
 # Python refuses to print an int of more than 4,300 digits, and a double holds none of more than 309.
 MAX_DIGITS = 309
 # What some editors write before the first character of a UTF-8 file.
@@ -36,17 +35,17 @@ def open_regular(path: Path) -> BufferedReader:
     return os.fdopen(number, "rb")
 
 
-def read_json(path: Path) -> Any:  # noqa: ANN401
-    """Read a JSON file; see `parse_json`.
+def read_json(path: Path, most: int = 64 << 20) -> Any:  # noqa: ANN401
+    """Read a JSON file of at most so many bytes; see `parse_json`.
 
     Raises:
         OSError: The file cannot be read, or is no regular file.
         ValueError: Not one strict JSON document; says why in one line.
     """
     with open_regular(path) as opened:
-        data = opened.read(MAX_BYTES + 1)
-    if len(data) > MAX_BYTES:
-        raise ValueError(f"larger than {MAX_BYTES >> 20} MB")
+        data = opened.read(most + 1)
+    if len(data) > most:
+        raise ValueError(f"larger than {most >> 20} MB")
     return parse_json(data.decode("utf-8"))
 
 

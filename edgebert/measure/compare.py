@@ -13,6 +13,7 @@ from edgebert.bundle import check_folder, check_outside
 from edgebert.data.named import OPTIONS, Named
 from edgebert.data.unknown import check_labels, note_of, unknown_labels
 from edgebert.errors import DiskError, InputError
+from edgebert.lock import held
 from edgebert.measure.agreement import agree
 from edgebert.measure.bench import Workload, bench, read_workload
 from edgebert.measure.estimate import add_estimates
@@ -84,9 +85,12 @@ def compare(request: Request, watcher: Watcher) -> Result:
 
     Raises:
         InputError: Bundles, data, suite or target cannot be used, or compare with nothing; nothing was measured.
+        BusyError: Another bench writes into the folder.
         RunError: A measured process failed, or the bench was interrupted; what was measured before stays written.
     """
-    return _measured(request, _checked(request, watcher.say), watcher)
+    plan = _checked(request, watcher.say)
+    with held(request.folder, "--out"):
+        return _measured(request, plan, watcher)
 
 
 def _checked(request: Request, say: Callable[[str], None]) -> Plan:

@@ -29,6 +29,8 @@ FIELDS: dict[str, dict[int, str]] = {
     "tensor": {13: "entry"},
 }
 FIXED = {1: 8, 5: 4}
+# Protobuf itself opens no message deeper than this.
+MAX_DEPTH = 100
 UTF8_MARK = b"\xef\xbb\xbf"
 # No protobuf begins with "<": a file that does is not an ONNX graph as well.
 IR_BEGINNINGS = (b"<?xml", b"<net")
@@ -86,9 +88,11 @@ def external_files(graph: Path) -> list[str]:
 
 def _locations(data: mmap.mmap) -> Iterator[str]:
     """Values of every `location` entry, wherever a tensor stands."""
-    left: list[tuple[str, int, int]] = [("model", 0, len(data))]
+    left: list[tuple[str, int, int, int]] = [("model", 0, len(data), 1)]
     while left:
-        kind, start, end = left.pop()
+        kind, start, end, depth = left.pop()
+        if depth > MAX_DEPTH:
+            raise ValueError(f"nested more than {MAX_DEPTH} deep")
         if kind == "entry":
             # Of a field that comes twice the last one holds.
             parts = {number: data[first:last] for number, first, last in _fields(data, start, end)}
@@ -99,7 +103,8 @@ def _locations(data: mmap.mmap) -> Iterator[str]:
         if kind == "node" and data.find(LOCATION, start, end) < 0:
             continue
         follow = FIELDS[kind]
-        left += [(follow[number], first, last) for number, first, last in _fields(data, start, end) if number in follow]
+        fields = _fields(data, start, end)
+        left += [(follow[number], first, last, depth + 1) for number, first, last in fields if number in follow]
 
 
 def _fields(data: mmap.mmap, at: int, end: int) -> Iterator[tuple[int, int, int]]:

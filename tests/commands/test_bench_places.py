@@ -1,10 +1,13 @@
 """What `edgebert bench` refuses before it measures: places in a bundle, names too long, checks of nothing."""
 
+import os
 from pathlib import Path
 
 import pytest
 from command_line import Run, refused
 from small_bundle import write_small_bundle
+
+from edgebert.lock import held
 
 SUITE = 'scenarios = ["offline"]\nrounds = 2\nsamples = 10\nwarmup = 0\nbatch_size = 4\nlengths = [4]\n'
 
@@ -98,3 +101,11 @@ def test_what_would_be_measured_in_vain(
 ) -> None:
     assert refused(run("bench", write_small_bundle(tmp_path / "b"), *given, *more)) == says
     assert not (tmp_path / "b.bench").exists()
+
+
+def test_two_benches_do_not_write_into_one_folder(given: tuple[object, ...], tmp_path: Path, run: Run) -> None:
+    with held(tmp_path / "out", "--out"):
+        told = refused(run("bench", write_small_bundle(tmp_path / "b"), *given, "--out", tmp_path / "out"))
+    assert told.startswith(f"{tmp_path / 'out'}: process {os.getpid()} on ")
+    assert told.endswith(" is working here; wait for it or give another --out")
+    assert not (tmp_path / "out").exists()

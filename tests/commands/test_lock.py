@@ -66,7 +66,7 @@ def test_a_second_export_is_refused_before_pytorch_is_imported(
     code, _, told = run("export", recipe_file, "--out", tmp_path / out, *work)
     assert code == 2
     assert told.splitlines()[-1] == (
-        f"edgebert: {tmp_path / 'out'}: process {other.pid} on {HERE} is exporting here; "
+        f"edgebert: {tmp_path / 'out'}: process {other.pid} on {HERE} is working here; "
         f"wait for it or give another {'--work' if more else '--out'}"
     )
     assert [path.name for path in tmp_path.iterdir()] == [lock_file(tmp_path).name]
@@ -98,7 +98,7 @@ def test_an_export_on_another_host_is_named_with_the_way_on(no_locks: None, tmp_
     with pytest.raises(BusyError) as caught, held(tmp_path / "out", "--out"):
         pass
     assert str(caught.value) == (
-        f"{tmp_path / 'out'}: process 77 on far-away is exporting here; wait for it or give another --out; "
+        f"{tmp_path / 'out'}: process 77 on far-away is working here; wait for it or give another --out; "
         f"if that process has ended, remove {lock_file(tmp_path)} and start again"
     )
     assert lock_file(tmp_path).read_text() == "77 far-away\n"

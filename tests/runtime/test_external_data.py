@@ -94,6 +94,21 @@ def test_a_graph_that_breaks_off_is_refused(cut: int, tmp_path: Path) -> None:
         check_external_data(tmp_path, tmp_path / "m.onnx", {"files": []})
 
 
+def test_a_graph_nested_deeper_than_protobuf_reads_is_refused_at_once(tmp_path: Path) -> None:
+    inner, whole = graph([add()], [tensor("w.bin")]), tmp_path / "m.onnx"
+    for _ in range(24):
+        inner = graph([helper.make_node("If", ["x"], ["y"], then_branch=inner)], [])
+    whole.write_bytes(helper.make_model(inner).SerializeToString())
+    assert external_files(whole) == ["w.bin"]
+    inside = b"location"
+    for field in (*(6, 5, 1) * 200, 7):  # the graph of an attribute of a node of a graph, and of the model
+        size = len(inside)
+        inside = bytes([field << 3 | 2, size & 127 | 128, size >> 7 & 127 | 128, size >> 14]) + inside
+    whole.write_bytes(inside)
+    with pytest.raises(ValueError, match="nested more than 100 deep"):
+        external_files(whole)
+
+
 def test_a_bundle_whose_second_graph_takes_weights_from_outside_is_not_opened(tmp_path: Path) -> None:
     bundle = small_bundle(tmp_path / "bundle")
     (tmp_path / "model.onnx").write_bytes((bundle / "model.onnx").read_bytes())

@@ -65,7 +65,7 @@ def test_what_evaluate_cannot_score(bundle: Path, model: Model) -> None:
             edgebert.evaluate(wrong, bundle / "d.tsv")  # type: ignore[arg-type]
     with pytest.raises(DataError, match="File name too long"):
         edgebert.evaluate(model, "x" * 5000)
-    with pytest.raises(InputError, match=r"holds the character U\+0000; leave it out"):
+    with pytest.raises(DataError, match=r"holds the character U\+0000; leave it out"):
         edgebert.evaluate(model, "a\0b")
 
 
