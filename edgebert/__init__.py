@@ -182,7 +182,7 @@ def evaluate(model: Model, data: str | Path, *, strict_labels: bool = False) -> 
 
     if not isinstance(getattr(model, "manifest", None), dict):
         raise TypeError(f"model is {type(model).__name__} {model!r:.40}; give what edgebert.load returns")
-    rows = read_rows(_path(data, "data"), model.manifest)
+    rows = read_rows(_path(data, "data"), model.manifest, find_tokens=model.task.find_tokens)
     unknown = unknown_labels(model.task, rows)
     if strict_labels:
         check_labels(unknown, model.task, "mend the file, or leave strict_labels out to count them as wrong")

@@ -147,7 +147,7 @@ class _Build:
         head = None if replaced else checkpoint.head_labels(self.checkpoint)
         if head is not None:
             self.recipe = recipe = as_head_says(recipe, head, self.checkpoint, tokenizer)
-        self.data = read_named_data(recipe, data_dir, head, strict_labels)
+        self.data = read_named_data(recipe, data_dir, head, strict_labels, tokenizer)
         say_segments(self.checkpoint, tokenizer, config, self.data.graph_segments)
         if self.vector_modules is not None:
             extra = {"modules": [str(step) for step in self.vector_modules.steps], "width": width}

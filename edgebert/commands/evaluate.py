@@ -25,7 +25,7 @@ def run(arguments: argparse.Namespace) -> int:
     kinds = _breakdowns(Path(arguments.bundle)) if arguments.by_label else ()
     model: Model = edgebert.load(arguments.bundle, runtime=arguments.runtime, threads=arguments.threads)
     path = Path(arguments.data)
-    rows = read_rows(path, model.manifest, named_columns(arguments))
+    rows = read_rows(path, model.manifest, named_columns(arguments), model.task.find_tokens)
     if said := note_of_skipped(path, rows):
         note(f"edgebert: {said}")
     unknown = unknown_labels(model.task, rows)

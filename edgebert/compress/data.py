@@ -16,8 +16,10 @@ from edgebert.data.empty import Rows, note_of_skipped, without_empty
 from edgebert.data.examples import Columns, Example, read_examples
 from edgebert.data.fingerprint import fingerprint
 from edgebert.data.unknown import Unknown, check_labels, note_of, unknown_labels
+from edgebert.data.words import FindTokens
 from edgebert.errors import DataError, SettingsError
 from edgebert.recipe import DataSettings, Recipe, settings_dict
+from edgebert.runtime.added_tokens import AddedTokens
 from edgebert.runtime.encode import Encoded, TextEncoder
 from edgebert.settings import fill
 from edgebert.tasks.device import Task
@@ -87,7 +89,11 @@ class TaskData:
 
 
 def read_task_data(
-    recipe: Recipe, folder: Path, head: list[str] | None = None, strict_labels: bool = False
+    recipe: Recipe,
+    folder: Path,
+    head: list[str] | None = None,
+    strict_labels: bool = False,
+    find_tokens: FindTokens | None = None,
 ) -> TaskData:
     """Read every file that a recipe names.
 
@@ -97,6 +103,7 @@ def read_task_data(
         head: Labels of the checkpoint's own head, where it has one that is to be kept.
         strict_labels: Whether to refuse labels of validation and test that the head does not have; else they count as
             wrong.
+        find_tokens: Finds the tokenizer's added tokens in a text, each a word.
 
     Raises:
         DataError: A file cannot be used, or the training file holds a label that the head does not have.
@@ -105,7 +112,7 @@ def read_task_data(
     settings = fill(spec.settings, recipe.head, recipe.name, "head.")
     columns = data.columns()
     splits = {
-        name: _kept(folder / file, spec.read(folder / file, columns, settings)) if file else Rows([])
+        name: _kept(folder / file, spec.rows(folder / file, columns, settings, find_tokens)) if file else Rows([])
         for name in SPLITS
         for file in (getattr(data, name),)
     }
@@ -143,8 +150,16 @@ def _kept(path: Path, rows: Sequence[Example]) -> Rows:
     return kept
 
 
-def read_named_data(recipe: Recipe, data_dir: Path, head: list[str] | None, strict_labels: bool) -> TaskData:
+def read_named_data(
+    recipe: Recipe,
+    data_dir: Path,
+    head: list[str] | None,
+    strict_labels: bool,
+    tokenizer: Any = None,  # noqa: ANN401
+) -> TaskData:
     """Read the data of an export; labels of held-out splits that the head does not have are said on stderr.
+
+    Texts are split into words around the added tokens of `tokenizer`, a checkpoint's.
 
     Raises:
         DataError: As `read_task_data`, or no such folder.
@@ -152,7 +167,8 @@ def read_named_data(recipe: Recipe, data_dir: Path, head: list[str] | None, stri
     """
     if not data_dir.is_dir():
         raise DataError(f"{data_dir}: no such data folder; give --data-dir")
-    data = read_task_data(recipe, data_dir, head, strict_labels)
+    find_tokens = None if tokenizer is None else AddedTokens(tokenizer.backend_tokenizer).find
+    data = read_task_data(recipe, data_dir, head, strict_labels, find_tokens)
     if not (data.train or data.validation or data.unlabelled):
         raise SettingsError("[data] names no file; parity and calibration need some text: name train or unlabelled")
     for split, unknown in data.unknown.items():

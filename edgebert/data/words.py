@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from edgebert.errors import TextError
+
+# Finds the stretches of a text that a tokenizer reads as one token each.
+FindTokens = Callable[[str], Sequence[tuple[int, int]]]
 
 WORD, MARK, SYMBOL, IDEOGRAPH = "word", "mark", "symbol", "ideograph"
 
@@ -41,15 +45,32 @@ class Words:
         return " ".join(map(str, self.words))
 
 
-def split_words(text: str) -> list[tuple[int, int]]:
+def split_words(text: str, tokens: Sequence[tuple[int, int]] = ()) -> list[tuple[int, int]]:
     """Words of a raw text, as stretches of characters from the first up to, not including, the second.
 
     White space parts words; punctuation marks and symbols at either end of what stands between it are words of their
     own, a run of one mark (or of symbols) one word. So are Chinese characters. `@` and `#` stay before a word, the
     period of initials ("U.S.", "J. K.", "a.m."). Every character but white space is in exactly one word.
+
+    `tokens` are stretches, in order and apart, that a tokenizer reads as one token each. Each is one word, without the
+    white space at its ends; one of white space alone is none.
     """
     found: list[tuple[int, int]] = []
-    for match in _STRETCH.finditer(text):
+    begin = 0
+    for first, end in tokens:
+        found += _between(text, begin, first)
+        inside = text[first:end]
+        start = first + len(inside) - len(inside.lstrip())
+        if not inside.isspace():
+            found.append((start, start + len(inside.strip())))
+        begin = end
+    return found + _between(text, begin, len(text))
+
+
+def _between(text: str, begin: int, stop: int) -> list[tuple[int, int]]:
+    """Words of a part of a text."""
+    found: list[tuple[int, int]] = []
+    for match in _STRETCH.finditer(text, begin, stop):
         stretch, start = match.group(), match.start()
         if stretch.isascii() and stretch.isalnum():
             found.append(match.span())

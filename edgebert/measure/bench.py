@@ -86,12 +86,12 @@ def read_workload(
             labelled ones.
     """
     named = named or Named()
-    examples = read_texts(path, manifest, named)
     encoder = None
     if bundle:
         check_files(bundle, manifest, hashes=False)
         encoder = open_encoder(bundle, manifest)
     task = device_task(manifest["task"])(manifest, encoder)
+    examples = read_texts(path, manifest, named, task.find_tokens)
     unknown = Unknown()
     if any(example.label is not None for example in examples):
         _, unknown = gold(task, examples)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from tokenizers import Encoding, Tokenizer
 from tokenizers.pre_tokenizers import ByteLevel
 
 from edgebert.errors import BundleError, TextError
+from edgebert.runtime.added_tokens import AddedTokens
 from edgebert.versions import check_version
 
 
@@ -92,10 +94,7 @@ class TextEncoder:
         for word in words:
             check_text(word, "word")
         check_length(sum(map(len, words)) + max(0, len(words) - 1))
-        # A byte-level vocabulary knows where a word starts by the space before it.
-        split = self._tokenizer.pre_tokenizer
-        adds_none = isinstance(split, ByteLevel) and not split.add_prefix_space
-        given = [f" {word}" for word in words] if spaced and adds_none else list(words)
+        given = [f" {word}" for word in words] if spaced and self.spaces_words else list(words)
         self._overlap(min(stride, self._room(self._tokenizer.num_special_tokens_to_add(False)) - 1))
         encoding = self._tokenized(given, is_pretokenized=True)
         if all(encoding.special_tokens_mask):
@@ -131,6 +130,18 @@ class TextEncoder:
         if not any(stretches):
             raise TextError(f"context {context[:40]!r} holds no token; give at least one word")
         return _windows(encoding, stretches, first, room, min(stride, room // 2))
+
+    @property
+    def spaces_words(self) -> bool:
+        """Whether a word has a space put before it, since the byte-level vocabulary adds none itself."""
+        # A byte-level vocabulary knows where a word starts by the space before it.
+        split = self._tokenizer.pre_tokenizer
+        return isinstance(split, ByteLevel) and not split.add_prefix_space
+
+    @cached_property
+    def added_tokens(self) -> AddedTokens:
+        """The tokens that were added to the vocabulary."""
+        return AddedTokens(self._tokenizer)
 
     def special_tokens(self, pair: bool) -> int:
         """Count the special tokens around a text or a pair."""

@@ -11,6 +11,7 @@ from typing import Any
 from edgebert.data.empty import Rows, without_empty
 from edgebert.data.examples import Columns, columns_fault, read_by_first
 from edgebert.data.named import OPTIONS, Named
+from edgebert.data.words import FindTokens
 from edgebert.errors import InputError, MissingColumnError
 from edgebert.settings import fill
 from edgebert.tasks.table import spec_of
@@ -18,19 +19,24 @@ from edgebert.tasks.table import spec_of
 USUAL = Named()
 
 
-def read_rows(path: Path, manifest: dict[str, Any], named: Named = USUAL) -> Rows:
+def read_rows(
+    path: Path, manifest: dict[str, Any], named: Named = USUAL, find_tokens: FindTokens | None = None
+) -> Rows:
     """Read a labelled file, with the settings and the columns of the data that a bundle was made from.
 
     A table may have the usual names in place of theirs: text, text_pair, label. `named` goes before both.
+    `find_tokens` finds the bundle's added tokens, each a word.
 
     Raises:
         DataError: The file cannot be used; the message names file, line and value.
         InputError: `named` names what the file or the task does not have.
     """
-    return _read(path, manifest, _sound(path, namings(manifest, named)), named)
+    return _read(path, manifest, _sound(path, namings(manifest, named)), named, find_tokens)
 
 
-def read_texts(path: Path, manifest: dict[str, Any], named: Named = USUAL) -> Rows:
+def read_texts(
+    path: Path, manifest: dict[str, Any], named: Named = USUAL, find_tokens: FindTokens | None = None
+) -> Rows:
     """Read a file with or without labels; rows of a file without the label column have none, unless it is named.
 
     Raises:
@@ -38,7 +44,7 @@ def read_texts(path: Path, manifest: dict[str, Any], named: Named = USUAL) -> Ro
         InputError: As of `read_rows`.
     """
     by = _sound(path, [*namings(manifest, named), *unlabelled(manifest, named)])
-    return _read(path, manifest, _numbers_last(by), named)
+    return _read(path, manifest, _numbers_last(by), named, find_tokens)
 
 
 def _sound(path: Path, by: Sequence[Columns]) -> list[Columns]:
@@ -114,12 +120,14 @@ def check_named(path: Path, manifest: dict[str, Any], named: Named, texts_only: 
         named.refuse(("text_pair",), "this bundle takes single texts")
 
 
-def _read(path: Path, manifest: dict[str, Any], by: Sequence[Columns], named: Named) -> Rows:
+def _read(
+    path: Path, manifest: dict[str, Any], by: Sequence[Columns], named: Named, find_tokens: FindTokens | None
+) -> Rows:
     check_named(path, manifest, named)
     spec = spec_of(manifest["task"])
     settings = fill(spec.settings, manifest["head"]["settings"], "manifest.json")
     try:
-        return without_empty(path, read_by_first(by, lambda columns: spec.read(path, columns, settings)))
+        return without_empty(path, read_by_first(by, lambda columns: spec.rows(path, columns, settings, find_tokens)))
     except MissingColumnError as error:
         if replace(named, skip_empty=False).given():
             raise

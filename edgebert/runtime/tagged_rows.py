@@ -16,7 +16,7 @@ from edgebert.data.named import OPTIONS, column_number, named_of, renamed
 from edgebert.data.slots import read_slots, slot_folder
 from edgebert.data.tags import Span, TagCheck, tags_of
 from edgebert.data.text_file import read_text
-from edgebert.data.words import split_words
+from edgebert.data.words import FindTokens, split_words
 from edgebert.errors import DataError, EmptyCellError
 from edgebert.runtime.tagging import Settings
 
@@ -25,12 +25,15 @@ LOG = logging.getLogger(__name__)
 SPAN_KEYS = ("entities", "slots")
 
 
-def read_tagged(path: Path, columns: Columns, settings: Settings, with_intents: bool) -> list[Example]:
+def read_tagged(
+    path: Path, columns: Columns, settings: Settings, with_intents: bool, find_tokens: FindTokens | None = None
+) -> list[Example]:
     """Read a file of words and tags; `label` is the tags, or (intent, tags), or None for a row without any.
 
     A folder (or its `seq.in`) holds the three files of slots. `.jsonl` rows have the keys `words` and `tags`, or a text
     and `entities` or `slots` ({label, start, end}, in characters), and `intent`. A `.txt` without tags is one text a
-    line. Anything else is CoNLL columns. All but the folder may be the `.gz` of one.
+    line. Anything else is CoNLL columns. All but the folder may be the `.gz` of one. A text is split into words around
+    the tokens that `find_tokens` finds in it.
 
     Raises:
         DataError: The file cannot be used; the message names file, line, value and what was expected.
@@ -45,7 +48,7 @@ def read_tagged(path: Path, columns: Columns, settings: Settings, with_intents: 
     if folder is not None:
         examples = read_slots(folder, check, with_intents)
     elif suffix == ".jsonl":
-        examples = _Jsonl(path, columns, settings, check, with_intents).read()
+        examples = _Jsonl(path, columns, settings, check, with_intents, find_tokens).read()
     elif suffix == ".txt" and not looks_like_columns(path, settings.tag_column):
         named.refuse(tuple(OPTIONS), f"{path}: has no columns, one text a line")
         examples = read_examples(path, Columns(columns.text, label=""))
@@ -61,11 +64,19 @@ def read_tagged(path: Path, columns: Columns, settings: Settings, with_intents: 
 class _Jsonl:
     """Reads the rows of one file, and counts the entities that end inside a word."""
 
-    def __init__(self, path: Path, columns: Columns, settings: Settings, check: TagCheck, with_intents: bool) -> None:
+    def __init__(
+        self,
+        path: Path,
+        columns: Columns,
+        settings: Settings,
+        check: TagCheck,
+        with_intents: bool,
+        find_tokens: FindTokens | None,
+    ) -> None:
         self.path, self.text_key, self.settings = path, columns.text, settings
         self.skip_empty = columns.skip_empty
         self.check, self.with_intents, self.named = check, with_intents, named_of(columns)
-        self.cut, self._first_cut = 0, ""
+        self.find_tokens, self.cut, self._first_cut = find_tokens, 0, ""
 
     def read(self) -> list[Example]:
         examples = [
@@ -160,7 +171,7 @@ class _Jsonl:
             expected = "a text that is not blank, or 'words'"
             named = self.text_key in row or "text" in row
             raise self._error(number, f"'{self.text_key}' is {text!r:.60}", expected, text if named else "no key")
-        places = split_words(text)
+        places = split_words(text, self.find_tokens(text) if self.find_tokens else ())
         words = [text[first:end] for first, end in places]
         given = next((row[key] for key in SPAN_KEYS if row.get(key) is not None), None)
         if given is None:

@@ -115,7 +115,7 @@ class Tagger:
             TextError: Neither a string nor words, not valid Unicode, or nothing in it that makes a token.
         """
         spaced = self.settings.spaced_words
-        words = given.words if isinstance(given, Words) else _split(given, spaced)
+        words = given.words if isinstance(given, Words) else self._split(given)
         if not any(map(_is_visible, words)):
             raise TextError(f"text {str(given)[:40]!r} holds no token; give at least one word")
         if self._encoder is None:
@@ -131,7 +131,7 @@ class Tagger:
             windows: Its windows.
             scores: Logits of each. *Shape*: (tokens of the window, tags).
         """
-        text, places = words_of(given)
+        text, places = self.words_of(given)
         located = word_places(windows, len(places))
         if isinstance(given, Words):
             # A vocabulary with a token for the space gives even a blank word one, and an entity needs a character.
@@ -156,9 +156,39 @@ class Tagger:
         self, given: str | Words, windows: Sequence[Encoded], scores: Sequence[NDArray[np.float32]]
     ) -> bool:
         """Whether the likeliest tags of a text, each taken alone, break the scheme; arguments as for `read`."""
-        _, places = words_of(given)
+        _, places = self.words_of(given)
         best: list[int] = self._word_logits(windows, scores, word_places(windows, len(places))).argmax(1).tolist()
         return not self._follows(best)
+
+    def words_of(self, given: str | Words) -> tuple[str, list[tuple[int, int]]]:
+        """A text, one that has been encoded, and where its words stand in it."""
+        if not isinstance(given, Words):
+            return given, split_words(given, self._added(given))
+        ends = accumulate(len(word) + 1 for word in given.words)
+        return str(given), [(end - 1 - len(word), end - 1) for word, end in zip(given.words, ends, strict=True)]
+
+    def _added(self, text: str) -> list[tuple[int, int]]:
+        """Added tokens in a text; none that a tagger without a tokenizer knows."""
+        return [] if self._encoder is None else self._encoder.added_tokens.find(text)
+
+    def _split(self, given: str) -> list[str]:
+        """Words of a raw text, as they are encoded.
+
+        A space that nothing else puts before a word comes with it, and white space before an added token with the word
+        before it, as the tokenizer has it.
+
+        Raises:
+            TextError: It is no string, not valid Unicode, or too long; its spaces count.
+        """
+        single_or_pair(1, given)
+        check_text(given, "text")
+        check_length(len(given))
+        tokens = self._added(given)
+        places = split_words(given, tokens)
+        spaced = self.settings.spaced_words
+        if not (spaced and self._encoder is not None and self._encoder.spaces_words):
+            places = _around_tokens(given, places, tokens, spaced)
+        return [given[first:end] for first, end in places]
 
     @property
     def types(self) -> list[str]:
@@ -256,27 +286,29 @@ def _is_visible(word: object) -> bool:
     return bool(str(word).strip())
 
 
-def words_of(given: str | Words) -> tuple[str, list[tuple[int, int]]]:
-    """A text, one that has been encoded, and where its words stand in it."""
-    if not isinstance(given, Words):
-        return given, split_words(given)
-    ends = accumulate(len(word) + 1 for word in given.words)
-    return str(given), [(end - 1 - len(word), end - 1) for word, end in zip(given.words, ends, strict=True)]
+def _around_tokens(
+    text: str, places: Sequence[tuple[int, int]], tokens: Sequence[tuple[int, int]], spaced: bool
+) -> list[tuple[int, int]]:
+    """Places of words with the white space that is encoded with them.
 
-
-def _split(given: str, spaced: bool = True) -> list[str]:
-    """Words of a raw text, with the white space before each if they are not `spaced` later.
-
-    Raises:
-        TextError: It is no string, not valid Unicode, or too long; its spaces count.
+    White space before an added token goes with the word before it, as far as the token does not take it. If words are
+    not `spaced` later, every other word has the space before it.
     """
-    single_or_pair(1, given)
-    check_text(given, "text")
-    check_length(len(given))
-    places = split_words(given)
-    if spaced:
-        return [given[first:end] for first, end in places]
-    return [given[first - given[first - 1 : first].isspace() : end] for first, end in places]
+    starts = {first + len(text[first:end]) - len(text[first:end].lstrip()): (first, end) for first, end in tokens}
+    found: list[tuple[int, int]] = []
+    taken = 0
+    for first, end in places:
+        begin = first
+        if first in starts:
+            before, taken = starts[first]
+            if found:
+                found[-1] = (found[-1][0], before)
+            else:
+                begin = 0
+        elif not spaced and first > taken:
+            begin -= text[first - 1].isspace()
+        found.append((begin, end))
+    return found
 
 
 def word_places(windows: Sequence[Encoded], count: int) -> list[tuple[int, int] | None]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar, Generic, TypeVar
 
 from edgebert.data.examples import Example
+from edgebert.data.words import FindTokens
 from edgebert.runtime.encode import Encoded, TextEncoder
 from edgebert.runtime.model import Model
 from edgebert.runtime.prediction import Prediction
@@ -50,6 +51,11 @@ class DeviceTask(ABC, Generic[SettingsT, InputT, AnswerT]):
         if self._encoder is None:
             raise RuntimeError(f"this {self.spec.name} task has no tokenizer; make it with one")
         return self._encoder
+
+    @property
+    def find_tokens(self) -> FindTokens | None:
+        """Finds the bundle's added tokens in a text; None for a task without a tokenizer."""
+        return None if self._encoder is None else self._encoder.added_tokens.find
 
     @property
     @abstractmethod

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from edgebert.data.examples import Columns, Example
+from edgebert.data.words import FindTokens
 from edgebert.metrics.by_label import ByLabel
 from edgebert.metrics.scores import Metric
 
@@ -30,6 +31,7 @@ class TaskSpec(Generic[SettingsT]):
         question: What the command line may be asked, as an example; None for a text or a pair of texts.
         encodes_alone: Whether every text of a row is an input of its own, so that texts may come without their pairs.
         is_tagged: Whether data files have a tag for every word.
+        read_split: `read` with what finds the tokens that are a word each; None for a task that splits no text.
     """
 
     name: str
@@ -43,3 +45,14 @@ class TaskSpec(Generic[SettingsT]):
     question: str | None = None
     encodes_alone: bool = False
     is_tagged: bool = False
+    read_split: Callable[[Path, Columns, SettingsT, FindTokens | None], list[Example]] | None = None
+
+    def rows(self, path: Path, columns: Columns, settings: SettingsT, find_tokens: FindTokens | None) -> list[Example]:
+        """Rows of a data file, texts split into words as a tokenizer with these added tokens splits them.
+
+        Raises:
+            DataError: The file cannot be used.
+        """
+        if self.read_split is None:
+            return self.read(path, columns, settings)
+        return self.read_split(path, columns, settings, find_tokens)

@@ -16,7 +16,7 @@ from edgebert.data.tags import Scheme, spans, tag_set
 from edgebert.data.words import Words
 from edgebert.errors import TextError
 from edgebert.runtime.encode import Encoded, TextEncoder
-from edgebert.runtime.tagging import Settings, Tagger, word_places, words_of
+from edgebert.runtime.tagging import Settings, Tagger, word_places
 
 TAGS = tag_set(["PER", "LOC"], "BIO")
 PEOPLE = {"ann": "B-PER", "lee": "I-PER", "rome": "B-LOC"}
@@ -260,5 +260,6 @@ def test_what_is_neither_text_nor_words_is_refused(encoder: Any, given: Any, fac
 
 
 def test_words_of_a_text_stand_where_they_stand() -> None:
+    words_of = Tagger(["O", "B-a"], (), Settings(), None).words_of
     assert words_of(Words(("ab", "", "c"))) == ("ab  c", [(0, 2), (3, 3), (4, 5)])
     assert words_of(" a, b") == (" a, b", [(1, 2), (2, 3), (4, 5)])

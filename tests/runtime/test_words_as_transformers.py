@@ -1,18 +1,21 @@
 """Words and raw texts of a tagger have the ids that transformers gives them, whatever splits the checkpoint's texts."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 import transformers
 from family_checkpoints import BERT_LIKE, PIECES, byte_pairs, make_tokenizer
-from tokenizers import Regex, Tokenizer, models, pre_tokenizers, processors
+from tokenizers import AddedToken, Regex, Tokenizer, models, pre_tokenizers, processors
 
 from edgebert.compress.stated import with_spaces
 from edgebert.compress.tokenizer_file import load_tokenizer
-from edgebert.data.words import Words
+from edgebert.data.examples import Columns
+from edgebert.data.words import Words, split_words
 from edgebert.recipe import ModelSettings, Recipe
 from edgebert.runtime.encode import TextEncoder
+from edgebert.runtime.tagged_rows import read_tagged
 from edgebert.runtime.tagging import Settings, Tagger
 
 SENTENCES = [("the", "film", "is", "bad"), (" good", "play", ".", "so"), ("a-b", "(the", "sto ry)", "was"), ("film",)]
@@ -99,6 +102,70 @@ def test_a_raw_text_has_the_ids_that_transformers_gives_it(kind: str, tmp_path: 
     for text in TEXTS:
         (window,) = ours.encode(text)
         assert window.ids == theirs(text)["input_ids"]
+
+
+def add_tokens(folder: Path) -> Any:
+    """Tokens of every kind that may be added: stripped of spaces on either side, as whole words, in any case."""
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    tokenizer.add_tokens([AddedToken("[E1]", normalized=False), AddedToken("<e1>", normalized=True)])
+    tokenizer.add_tokens([AddedToken("@user", lstrip=True), AddedToken("#url", rstrip=True)])
+    tokenizer.add_tokens([AddedToken("is", single_word=True)])
+    tokenizer.save_pretrained(folder)
+    return transformers.AutoTokenizer.from_pretrained(folder)
+
+
+WITH_TOKENS = [
+    "good SEP film",
+    "goodSEPfilm SEP",
+    "SEP SEP",
+    "MASK the film MASK bad",
+    "the [E1] film [E1]bad so <e1>",
+    "[E1][E1] good  [E1] film",
+    " [E1] good",
+    "the @user film",
+    "#url #url the film #url bad",
+    "is it this film is",
+]
+
+
+@pytest.mark.parametrize(
+    "kind", ["byte-level bare", "sequence bare", "roberta bare", "byte-level adds", "roberta adds", *BERT_LIKE]
+)
+def test_an_added_token_in_a_raw_text_is_one_word_with_the_id_that_transformers_gives(
+    kind: str, tmp_path: Path
+) -> None:
+    make(tmp_path, kind)
+    theirs = add_tokens(tmp_path)
+    ours = tagger_of(tmp_path)
+    for text in [*WITH_TOKENS, *(["bad <E1> film [SEP]"] if kind in BERT_LIKE else [])]:
+        text = text.replace("SEP", theirs.sep_token).replace("MASK", theirs.mask_token or theirs.cls_token)
+        (window,) = ours.encode(text)
+        assert window.ids == theirs(text)["input_ids"], text
+        written, places = ours.words_of(text)
+        words = [written[first:end] for first, end in places]
+        assert words == text.replace(theirs.sep_token, f" {theirs.sep_token} ").replace("[E1]", " [E1] ").split()
+        assert {number for number in window.words if number is not None} == set(range(len(words)))
+
+
+def test_rows_of_a_data_file_are_split_as_the_raw_text(tmp_path: Path) -> None:
+    make(tmp_path, "bert")
+    add_tokens(tmp_path)
+    tagger, text = tagger_of(tmp_path), "good [SEP] film,[E1]bad"
+    path = tmp_path / "rows.jsonl"
+    path.write_text(json.dumps({"text": text, "entities": [{"label": "a", "start": 16, "end": 20}]}) + "\n")
+    find = TextEncoder(tmp_path / "written.json", 64).added_tokens.find
+    (row,) = read_tagged(path, Columns(), Settings(), False, find)
+    assert row.words == ("good", "[SEP]", "film", ",", "[E1]", "bad")
+    assert row.label == ("O", "O", "O", "O", "B-a", "O")
+    assert tagger.encode(Words(row.words)) == tagger.encode(text)
+
+
+def test_a_text_without_added_tokens_is_split_as_before(tmp_path: Path) -> None:
+    make(tmp_path, "bert")
+    add_tokens(tmp_path)
+    tagger = tagger_of(tmp_path)
+    for text in (*TEXTS, "[SEP ] [E2] x@use-y", "日本 [MAS K]", "a\u0301 <e 1>"):
+        assert tagger.words_of(text)[1] == split_words(text)
 
 
 @pytest.mark.parametrize("kind", [*BYTES, *METASPACE, "bert"])

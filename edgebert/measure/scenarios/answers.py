@@ -31,7 +31,8 @@ def work(model: Model, job: Job, call: Callable[[int], object]) -> Answer:
         DataError: The file cannot be used.
     """
     task, predicted, outputs, not_finite = model.task, [], [], []
-    examples = read_texts(Path(job["data"]), model.manifest, Named(**job.get("named", {})))
+    named = Named(**job.get("named", {}))
+    examples = read_texts(Path(job["data"]), model.manifest, named, model.task.find_tokens)
     expected, unknown = gold(task, [example for example in examples if example.label is not None])
     for example in examples:
         given = task.given(example)

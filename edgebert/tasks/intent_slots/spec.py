@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from edgebert.data.examples import Columns, Example
+from edgebert.data.words import FindTokens
 from edgebert.metrics.by_label import by_intent, by_slot_type
 from edgebert.metrics.entities import FRAME_METRICS
 from edgebert.runtime.tagged_rows import read_tagged
@@ -12,9 +13,9 @@ from edgebert.runtime.tagging import Settings
 from edgebert.tasks.spec import TaskSpec
 
 
-def read(path: Path, columns: Columns, settings: Settings) -> list[Example]:
+def read(path: Path, columns: Columns, settings: Settings, find_tokens: FindTokens | None = None) -> list[Example]:
     """Rows of a slot folder or of JSON Lines; the label is the intent and the tags, one a word."""
-    return read_tagged(path, columns, settings, with_intents=True)
+    return read_tagged(path, columns, settings, True, find_tokens)
 
 
 SPEC = TaskSpec(
@@ -26,4 +27,5 @@ SPEC = TaskSpec(
     data="a folder of seq.in, seq.out and label, or JSON Lines with words, tags and intent, or text, slots and intent",
     by_label=(by_intent, by_slot_type),
     is_tagged=True,
+    read_split=read,
 )

@@ -22,7 +22,7 @@ from edgebert.metrics.entities import Tags
 from edgebert.recipe import DataSettings
 from edgebert.runtime.encode import Encoded
 from edgebert.runtime.session import Outputs
-from edgebert.runtime.tagging import Settings, Tagger, word_places, words_of
+from edgebert.runtime.tagging import Settings, Tagger, word_places
 from edgebert.tasks.token_classification.predict import TokenClassification
 from edgebert.tasks.training import Rows, TrainingTask
 
@@ -126,7 +126,7 @@ def tag_targets(
     The tag's, at a word's first piece in the window where the device reads that word; UNKNOWN there for a row without
     tags, which the teacher alone can speak of; UNREAD everywhere else.
     """
-    count = len(words_of(given)[1])
+    count = len(tagger.words_of(given)[1])
     numbers = [UNKNOWN] * count if tags is None else tagger.numbers(tags, example)
     rows = [[UNREAD] * len(window.ids) for window in windows]
     for place, number in zip(word_places(windows, count), numbers, strict=True):
