@@ -203,6 +203,10 @@ def _general(backend: Tokenizer, built: Any) -> Any:  # noqa: ANN401
 
 
 def _lower_casing(tokenizer: Any) -> Any:  # noqa: ANN401
+    """A tokenizer with Lowercase before its normalizer; as it is if it has one, as sentence-transformers leaves it."""
+    normalizer = _document(tokenizer.backend_tokenizer)["normalizer"] or {}
+    if any(part["type"] == "Lowercase" for part in (normalizer, *normalizer.get("normalizers", ())) if part):
+        return tokenizer
     backend = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
     own = [backend.normalizer] if backend.normalizer is not None else []
     backend.normalizer = normalizers.Sequence([normalizers.Lowercase(), *own])

@@ -174,3 +174,20 @@ def test_a_tokenizer_that_leaves_merges_out_at_random_is_refused_by_the_entry(
     assert main([*command, "--out", str(tmp_path / "out")]) == 2
     line = capsys.readouterr().err.strip().splitlines()[-1]
     assert f"{path}: model.dropout is 0.5, so the same text gets other tokens at every call; set it to null" in line
+
+
+def test_a_normalizer_that_lower_cases_already_gets_no_second_lowercase(tmp_path: Path) -> None:
+    make_tokenizer("bert").save_pretrained(tmp_path)
+    (tmp_path / "sentence_bert_config.json").write_text('{"do_lower_case": true}')
+    config = json.loads((tmp_path / "tokenizer_config.json").read_text())
+    config["tokenizer_class"] = "PreTrainedTokenizerFast"
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(config))
+    document = json.loads((tmp_path / "tokenizer.json").read_text())
+    letter = {"type": "Replace", "pattern": {"String": "A"}, "content": " film "}
+    document["normalizer"] = {"type": "Sequence", "normalizers": [letter, {"type": "Lowercase"}]}
+    (tmp_path / "tokenizer.json").write_text(json.dumps(document))
+    plain = Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
+    assert checkpoint.load_tokenizer(tmp_path)("A good").input_ids == plain.encode("film good").ids
+    document["normalizer"] = letter
+    (tmp_path / "tokenizer.json").write_text(json.dumps(document))
+    assert checkpoint.load_tokenizer(tmp_path)("A GOOD").input_ids == plain.encode("a good").ids
