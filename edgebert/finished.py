@@ -30,6 +30,7 @@ from edgebert.compress.source import resolve
 from edgebert.cpu import read_cpuinfo, this_cpu
 from edgebert.data.fingerprint import fingerprint
 from edgebert.errors import InputError
+from edgebert.manifest import path_fault
 from edgebert.recipe import Recipe, data_files, settings_dict
 from edgebert.runtime.cores import usable_cores
 from edgebert.strict_json import read_json
@@ -113,6 +114,8 @@ def earlier(plan: Plan, key: str) -> Finished | None:
     """What an earlier export of the same inputs gave, if all of it is still there as it was written."""
     try:
         found = Finished(**read_json(_place(plan, key)))
+        if not _is_record(found):
+            return None
         root = stages_folder(plan.out)
         inside = {plan.out / name: digest for name, digest in found.bundles.items()}
         beside = {root / name: digest for name, digest in found.stage_bundles.items()}
@@ -122,6 +125,14 @@ def earlier(plan: Plan, key: str) -> Finished | None:
     except (InputError, OSError, ValueError, TypeError, AttributeError):
         return None
     return found if whole and _stands_alone(root, found.stage_bundles) else None
+
+
+def _is_record(found: Finished) -> bool:
+    """Whether a record names places below the bundle and stages as they are shown, as `record` writes them."""
+    names = [name for name in (*found.bundles, *found.stage_bundles) if name != "."]
+    kinds = (("stage", str), ("title", str), ("metrics", dict))
+    shown = all(isinstance(stage.get(key), kind) for stage in found.stages for key, kind in kinds)
+    return shown and not any(path_fault(name) for name in names)
 
 
 def _are_whole(bundle: Path, folders: Iterable[Path]) -> bool:

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from this_machine import pretend
@@ -17,6 +18,8 @@ from edgebert.compress import conditions
 from edgebert.finished import Plan, earlier, key_of, record
 from edgebert.recipe import read_recipe
 from edgebert.target import read_target
+
+STAGE = {"stage": "finetune", "title": "finetune", "metrics": {}}
 
 
 @pytest.fixture
@@ -40,7 +43,12 @@ def key(plan: Plan) -> str:
     """The key of that export, whose result is kept."""
     key = key_of(plan)
     assert key is not None
-    record(plan, key, sorted(stages_folder(plan.out).iterdir()), [{"stage": "finetune"}])
+    record(
+        plan,
+        key,
+        sorted(stages_folder(plan.out).iterdir()),
+        [{"stage": "finetune", "title": "finetune", "metrics": {}}],
+    )
     return key
 
 
@@ -66,7 +74,7 @@ def test_what_was_kept_is_found_as_long_as_all_of_it_is_there(plan: Plan, key: s
     assert key_of(plan) == key
     found = earlier(plan, key)
     assert found is not None
-    assert found.stages == [{"stage": "finetune"}]
+    assert found.stages == [STAGE]
 
 
 def test_an_export_that_refuses_unknown_labels_is_another_one(plan: Plan, key: str) -> None:
@@ -134,6 +142,25 @@ def test_another_recipe_tool_code_or_machine_is_another_export(
     assert None not in keys
     assert len(set(keys)) == len(keys)
     assert key_of(plan) == key
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"stages": [{}]},
+        {"stages": [5]},
+        {"stages": None},
+        {"stages": [{"stage": 1, "title": "a", "metrics": {}}]},
+        {"bundles": {"../../x": "0"}},
+        {"bundles": []},
+        {"stage_bundles": {"/x": "0"}},
+    ],
+)
+def test_a_record_that_is_damaged_is_passed_over(changes: dict[str, Any], plan: Plan, key: str) -> None:
+    place = plan.work / f"finished-{key[:16]}.json"
+    assert earlier(plan, key) is not None
+    place.write_text(json.dumps(json.loads(place.read_text()) | changes))
+    assert earlier(plan, key) is None
 
 
 def test_what_cannot_be_read_is_left_to_the_export_to_name(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -229,7 +229,7 @@ def _rest(run: Run, baseline: Case | None, case: Case) -> list[Stat]:
 
 
 def _less(ratio: float) -> str:
-    if 0.995 < ratio < 1.005:
+    if 0.995 < ratio < 1.005 or not 1e-9 < ratio < 1e9:  # sizes that no file has say nothing
         return ""
     return f"{times(ratio)} smaller" if ratio > 1 else f"{times(1 / ratio)} larger"
 
