@@ -128,12 +128,12 @@ def test_the_facts_are_what_the_device_reads_of_a_manifest(folder: Path) -> None
         "task": "text-classification",
         "labels": ["bad", "good", "great"],
         "segments": 1,
-        "head": {"settings": {}},
+        "head": {"settings": {"activation": "softmax"}},
         "data": {"label_values": ["0", "1", "2"]},
     }
-    assert data.facts({"threshold": 0.4})["head"] == {"settings": {}, "threshold": 0.4}
+    assert data.facts({"threshold": 0.4})["head"] == {"settings": {"activation": "softmax"}, "threshold": 0.4}
     labels = replace(data.labels, extra={"slots": ["B-x"]})
-    assert replace(data, labels=labels).facts()["head"] == {"settings": {}, "slots": ["B-x"]}
+    assert replace(data, labels=labels).facts()["head"] == {"settings": {"activation": "softmax"}, "slots": ["B-x"]}
 
 
 def test_pairs_make_two_segments(folder: Path) -> None:
