@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from edgebert import bundle
 from edgebert.bundle import bundle_hash, read_manifest, stages_folder
 from edgebert.compress import distributed
 from edgebert.compress.model_folder import check_described
@@ -24,6 +25,7 @@ from edgebert.lock import held
 from edgebert.places import check_places
 from edgebert.recipe import data_files, quantization, read_recipe
 from edgebert.settings import Setting
+from edgebert.stage_bundles import BASELINE, FAST, NAMES
 from edgebert.target import Target, fitting_profile, read_target
 from edgebert.versions import check_installed
 
@@ -169,6 +171,8 @@ def _export(plan: Plan, key: str | None) -> Exported:
     _warn_of_saturation(plan.target, plan.form, plan.recipe.export.formats, this_cpu())
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", SPINS)
+    if distributed.is_main():
+        _prepare(plan)
     check_described(encoder_folder(resolve(plan.source)))
     from edgebert.compress.progress import end_bars
     from edgebert.pipeline import build
@@ -186,6 +190,20 @@ def _export(plan: Plan, key: str | None) -> Exported:
     if distributed.is_main() and key and key == key_of(plan):  # else a file was changed while it was read
         record(plan, key, built.stage_bundles, [_kept(stage) for stage in stages])
     return _exported(built.out, built.stage_bundles, stages, unchanged=False)
+
+
+def _prepare(plan: Plan) -> None:
+    """Put back what a killed run had moved aside, and find out whether everything can be written.
+
+    Raises:
+        DiskError: Something else stands where the bundle or those of its stages go, or a folder cannot be written.
+    """
+    bundle.restore(plan.out)
+    bundle.check_replaceable(plan.out)
+    if plan.recipe.export.stages or plan.recipe.export.baseline:
+        bundle.check_stages(plan.out, [BASELINE, FAST, *NAMES.values()])
+    bundle.check_folder(plan.out)
+    bundle.check_folder(plan.work, "--work")
 
 
 def _exported(out: Path, stage_bundles: Sequence[Path], stages: Sequence[Stage], *, unchanged: bool) -> Exported:

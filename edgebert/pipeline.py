@@ -48,21 +48,11 @@ from edgebert.exporters.graphs import GraphJob, full_precision_graph, graph_qual
 from edgebert.exporters.int8 import VERSION as INT8_VERSION
 from edgebert.exporters.int8 import quantized_graph
 from edgebert.measure.environment import environment
-from edgebert.places import check_places
-from edgebert.recipe import Recipe, TrainSettings, VocabularySettings, data_files, quantization, settings_dict
-from edgebert.stage_bundles import remove_bundles
+from edgebert.recipe import Recipe, TrainSettings, VocabularySettings, quantization, settings_dict
+from edgebert.stage_bundles import BASELINE, FAST, NAMES, remove_bundles
 from edgebert.target import Target
 from edgebert.workdir import Done, Workdir, model_hash
 
-# Names of the bundles of stages, by the step that each is made of.
-BASELINE, FAST = "0-baseline", "1-graph"
-STAGE_BUNDLES = {
-    "distill": "2-distill",
-    "recover": "3-prune",
-    "vocabulary": "4-vocabulary",
-    "recover-vocabulary": "4-vocabulary",
-    AWARE: f"5-{AWARE}",
-}
 SPLITS = ("train", "validation", "test", "unlabelled")
 
 
@@ -103,14 +93,6 @@ def build(
     Raises:
         EdgeBertError: Bad input (exit code 2) or a stage that failed (exit code 1); no half-written bundle is left.
     """
-    if distributed.is_main():
-        check_places(out, work, source, data_dir, [data_dir / name for name in data_files(recipe)])
-        bundle.restore(out)
-        bundle.check_replaceable(out)
-        if recipe.export.stages or recipe.export.baseline:
-            bundle.check_stages(out, [BASELINE, FAST, *STAGE_BUNDLES.values()])
-        bundle.check_folder(out)
-        bundle.check_folder(work, "--work")
     return _Build(recipe, target, source, data_dir, out, Workdir(work), strict_labels).run()
 
 
@@ -346,7 +328,7 @@ class _Build:
             remove_bundles(root, keep=())
             return []
         steps = [(BASELINE, teacher, "plain"), (FAST, teacher, "fast")]
-        steps += [(STAGE_BUNDLES[step.name], step, "fast") for step in chain[1:]]
+        steps += [(NAMES[step.name], step, "fast") for step in chain[1:]]
         if not self.recipe.export.stages:
             steps = steps[:1]
         elif skip_last:

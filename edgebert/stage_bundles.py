@@ -9,6 +9,16 @@ from edgebert import bundle
 from edgebert.compress import distributed
 from edgebert.leftovers import remove_leftover, replaced, stage_leftovers
 
+BASELINE, FAST = "0-baseline", "1-graph"
+# Of the other steps, by the stage that made their models.
+NAMES = {
+    "distill": "2-distill",
+    "recover": "3-prune",
+    "vocabulary": "4-vocabulary",
+    "recover-vocabulary": "4-vocabulary",
+    "quantization-aware": "5-quantization-aware",
+}
+
 
 def remove_bundles(root: Path, keep: Collection[str]) -> None:
     """Remove an earlier export's stage bundles, which would be measured as if they were this one's.

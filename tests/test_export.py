@@ -97,7 +97,7 @@ def test_a_users_folder_where_a_stages_bundle_goes_is_found_before_any_work(
     notes = tmp_path / "out.stages" / "3-prune" / "notes.txt"
     notes.parent.mkdir(parents=True)
     notes.write_text("mine")
-    monkeypatch.setattr("edgebert.pipeline._Build", None)
+    monkeypatch.setitem(sys.modules, "edgebert.pipeline", None)
     with pytest.raises(edgebert.DiskError, match="3-prune: exists and is not a bundle; move it away"):
         edgebert.export(recipe_file, data_dir=data_dir, out=tmp_path / "out")
     assert notes.read_text() == "mine"

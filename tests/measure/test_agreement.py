@@ -75,7 +75,11 @@ def test_outputs_that_are_no_numbers_are_counted_and_give_no_quality(tmp_path: P
     logits = [np.array([1.0, 2.0]), np.array([np.nan, -np.inf])]
     encoder = SimpleNamespace(given=lambda example: example.text, encode=lambda text: [text])
     task = SimpleNamespace(
-        **vars(encoder), decode=lambda *given: 1, predicted=int, expected=lambda example: int(example.label == "p")
+        **vars(encoder),
+        find_tokens=None,
+        decode=lambda *given: 1,
+        predicted=int,
+        expected=lambda example: int(example.label == "p"),
     )
     manifest = {"task": "text-classification", "segments": 1, "head": {"settings": {}}, "data": {"columns": COLUMNS}}
     model: Any = SimpleNamespace(

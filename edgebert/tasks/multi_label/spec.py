@@ -44,7 +44,7 @@ def _listed(value: object) -> list[str]:
     if not isinstance(value, list):
         raise ValueError("a list of strings")
     try:
-        return [one_class(item) for item in value]
+        return [item if isinstance(item, str) else one_class(item) for item in value]
     except ValueError:
         raise ValueError("a list of strings") from None
 
