@@ -1,10 +1,11 @@
 """A bench whose children only pretend: bundles by hand, and invented figures."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 from manifests import CONTENT
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
 
 from edgebert.bundle import write_manifest
 from edgebert.errors import RunError
@@ -17,7 +18,7 @@ LATENCY_NS = {"fp32": 8_000_000, "1-graph": 4_000_000, "tiny": 1_000_000}
 def make_bundle(folder: Path, size: int = 100) -> Path:
     folder.mkdir(parents=True)
     (folder / "model.onnx").write_bytes(bytes(size))
-    (folder / "tokenizer.json").write_text(json.dumps({"model": {"vocab": {str(at): at for at in range(50)}}}))
+    Tokenizer(WordLevel({str(at): at for at in range(50)}, unk_token="0")).save(str(folder / "tokenizer.json"))
     manifest: dict[str, Any] = {"name": "x", "max_length": 64}
     manifest |= {"precision": "fp32" if "stages" in folder.parent.name or folder.name == "baseline" else "int8-dynamic"}
     columns = {"text": "text", "text_pair": "", "label": "label"}

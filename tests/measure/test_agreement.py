@@ -77,9 +77,10 @@ def test_outputs_that_are_no_numbers_are_counted_and_give_no_quality(tmp_path: P
     task = SimpleNamespace(
         **vars(encoder),
         find_tokens=None,
+        unknown=lambda example: [],
         decode=lambda *given: 1,
         predicted=int,
-        expected=lambda example: int(example.label == "p"),
+        expected=lambda example, unknown: int(example.label == "p"),
     )
     manifest = {"task": "text-classification", "segments": 1, "head": {"settings": {}}, "data": {"columns": COLUMNS}}
     model: Any = SimpleNamespace(

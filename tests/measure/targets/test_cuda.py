@@ -117,7 +117,7 @@ def test_jobs_name_the_provider_and_memory_is_the_device_s_too(
         assert machine.child(job | {"scenario": "memory"}) == {"end_rss": 1, "device_memory_mb": 0}
         found = machine.environment()
     assert machine.name == "cuda"
-    assert [job["provider"] for job in jobs] == [["CUDAExecutionProvider", {}]] * 2
+    assert [job["provider"] for job in jobs] == [("CUDAExecutionProvider", {})] * 2
     assert found["provider"] == "CUDAExecutionProvider"
     assert "T4" in str(found["gpu"])
     assert lines == ["note: int8 is dynamic INT8, which is slow on a GPU; static INT8 or FP16 is for it"]
