@@ -18,7 +18,7 @@ from edgebert.data.examples import Example
 from edgebert.data.fingerprint import fingerprint
 from edgebert.data.named import Named
 from edgebert.data.unknown import Unknown, gold
-from edgebert.errors import InputError, RunError, TargetError
+from edgebert.errors import BundleError, InputError, RunError, TargetError
 from edgebert.measure.environment import environment
 from edgebert.measure.job import Answer, Child, Environment, Input, Job, server_settings
 from edgebert.measure.others import others_cores
@@ -130,6 +130,7 @@ def bench(
     Raises:
         InputError: Neither texts nor fixed lengths are given.
         RunError: A measured process failed, or the bench was interrupted; what was measured before stays written.
+        BundleError: A measured process could not use its bundle; likewise.
         TargetError: The target gives no sign of life, or figures of no bench; what was measured before stays written.
     """
     if workload is None and not suite.lengths:
@@ -142,6 +143,8 @@ def bench(
         run.all()
     except KeyboardInterrupt:
         raise RunError(f"interrupted; {run.stop()}") from None
+    except BundleError as error:
+        raise BundleError(f"{error}; {run.stop()}") from error
     except TargetError as error:
         raise TargetError(f"{error}; {run.stop()}") from error
     except RunError as error:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from edgebert.errors import RunError
+from edgebert.errors import BundleError, RunError
 from edgebert.measure.bench import bench, read_workload
 from edgebert.measure.process import overtime, run_child
 from edgebert.measure.suite import Suite
@@ -39,7 +39,7 @@ def test_a_real_child_checks_hashes_as_load_does(job: dict[str, Any], built: Pat
     altered = shutil.copytree(built, tmp_path / "altered")
     (altered / "README.md").write_bytes(bytes((altered / "README.md").stat().st_size))
     of_it = {**job, "bundle": str(altered), "scenario": "cold_start"}
-    with pytest.raises(RunError, match="altered, its SHA-256 is not the manifest's"):
+    with pytest.raises(BundleError, match="altered, its SHA-256 is not the manifest's"):
         run_child(of_it)
     assert run_child({**of_it, "bundle": str(built), "verify": False})["hashed"] is False
 
@@ -80,11 +80,14 @@ def test_a_real_child_scores_a_file_as_the_manifest_has_it(
 
 def test_a_child_that_fails_gives_one_line(built: Path, tmp_path: Path) -> None:
     job = {"bundle": str(tmp_path / "none"), "runtime": "onnxruntime", "threads": 1, "scenario": "memory", "length": 0}
-    with pytest.raises(RunError) as caught:
-        run_child({**job, "warmup": 0, "samples": 10, "batch_size": 4, "texts": ["a"]})
-    assert "\n" not in str(caught.value)
-    assert str(caught.value).startswith(f"{tmp_path / 'none'}: memory failed: ")
-    assert "no manifest.json" in str(caught.value)
+    job |= {"warmup": 0, "samples": 10, "batch_size": 4, "texts": ["a"]}
+    with pytest.raises(BundleError) as caught:
+        run_child(job)
+    assert str(caught.value).startswith(f"{tmp_path / 'none'}: no manifest.json; ")
+    with pytest.raises(RunError) as failed:
+        run_child({**job, "bundle": str(built), "scenario": "nothing"})
+    assert str(failed.value).startswith(f"{built}: nothing failed: ")
+    assert "\n" not in str(caught.value) + str(failed.value)
 
 
 def test_fixed_lengths_run_on_a_bundle_of_a_small_vocabulary(built: Path, tmp_path: Path) -> None:
