@@ -117,9 +117,9 @@ def export(  # noqa: PLR0913 - the options of the command, by name
     order = Order(
         _named(recipe, "recipe"),
         overrides_of(settings or {}),
-        None if model is None else str(_named(model, "model")),
+        None if model is None else _text(model, "model"),
         _path_or_none(data_dir, "data_dir"),
-        None if profile is None else str(_named(profile, "profile")),
+        None if profile is None else _text(profile, "profile"),
         _path_or_none(out, "out"),
         _path_or_none(work, "work"),
         strict_labels,
@@ -242,11 +242,11 @@ def bench(  # noqa: PLR0913 - the options of the command, by name
         "edgebert.bench",
         _path_or_none(data, "data"),
         _path_or_none(suite, "suite"),
-        None if baseline is None else str(_named(baseline, "baseline")),
+        None if baseline is None else _text(baseline, "baseline"),
         stages,
-        str(_named(target, "target")),
+        _text(target, "target"),
         _path_or_none(out, "out"),
-        tuple(str(_named(name, "estimate")) for name in ([estimate] if isinstance(estimate, str) else estimate)),
+        tuple(_text(name, "estimate") for name in ([estimate] if isinstance(estimate, str) else estimate)),
         profile_ops,
         strict_labels,
     )
@@ -268,6 +268,12 @@ def _folders(bundle: str | Path | Sequence[str | Path]) -> tuple[Path, ...]:
 
 def _path_or_none(value: str | Path | None, what: str) -> Path | None:
     return None if value is None else _named(value, what)
+
+
+def _text(value: str | Path, what: str) -> str:
+    """Return a name as it was given: a `Path` would make one slash of the two in `ssh://HOST`, and drop `./`."""
+    _named(value, what)
+    return os.fspath(value)
 
 
 def _named(value: str | Path, what: str) -> Path:

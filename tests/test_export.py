@@ -85,6 +85,11 @@ def test_what_is_of_another_type_is_a_type_error(given: dict[str, Any], says: st
         edgebert.export(recipe_file, **given)
 
 
+def test_a_folder_is_not_taken_for_a_hub_id(recipe_file: Path, data_dir: Path, tmp_path: Path) -> None:
+    with pytest.raises(edgebert.CheckpointError, match=r"^\./owner/name: no such model folder"):
+        edgebert.export(recipe_file, data_dir=data_dir, out=tmp_path / "out", model="./owner/name")
+
+
 @pytest.mark.parametrize("key", ["out", "work", "data_dir"])
 def test_a_name_that_no_file_has_is_an_input_error(key: str, recipe_file: Path) -> None:
     with pytest.raises(edgebert.InputError, match=f"{key} holds the character"):

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -216,6 +217,11 @@ class _Bench:
             self.result.null_model = {"p50_us": p50_us, "samples": len(self.null_ns)}
         self.result.write(self.out)
 
+    @cached_property
+    def _vocabulary_size(self) -> int:
+        """Word pieces that every variant knows."""
+        return min(open_encoder(variant.folder, variant.manifest).vocabulary_size for variant in self.variants)
+
     def _lengths(self) -> list[int]:
         """0 for the natural lengths of the texts, then the fixed ones."""
         longest = min(variant.manifest["max_length"] for variant in self.variants)
@@ -270,7 +276,7 @@ class _Bench:
             "soak_minutes": suite.soak_minutes,
         }
         if part.length:
-            job["ids"] = _random_ids(part.length, _vocabulary_size(self.variants), suite.seed)
+            job["ids"] = _random_ids(part.length, self._vocabulary_size, suite.seed)
         else:
             job["texts"] = self._sampled_texts(part.scenario)
         if part.scenario == "quality":
@@ -385,11 +391,6 @@ def _in_like_thirds(texts: Sequence[Input], drawn: random.Random) -> list[Input]
     for third in thirds:
         drawn.shuffle(third)
     return [text for third in thirds for text in third]
-
-
-def _vocabulary_size(variants: Sequence[Variant]) -> int:
-    """Word pieces that every variant knows."""
-    return min(open_encoder(variant.folder, variant.manifest).vocabulary_size for variant in variants)
 
 
 def _random_ids(length: int, vocabulary: int, seed: int) -> list[list[int]]:

@@ -45,6 +45,8 @@ def test_a_bundle_is_measured_beside_its_baseline_and_the_result_is_what_is_writ
     ("wrong", "says"),
     [
         ({"target": "toaster"}, "unknown target 'toaster'"),
+        ({"target": "cuda://toaster"}, "cuda://toaster"),
+        ({"target": "qemu://toaster"}, "qemu://toaster"),
         ({"estimate": ["toaster"]}, "unknown profile 'toaster'"),
         ({"baseline": "nowhere"}, "nowhere: no such folder"),
         ({"suite": "nowhere.toml"}, "nowhere.toml"),
