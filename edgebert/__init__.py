@@ -290,7 +290,7 @@ def _named(value: str | Path, what: str) -> Path:
 
 
 def _path(value: str | Path, what: str) -> Path:
-    """Return a path, or say what was given in its place; an empty one would be the current folder.
+    """Return the value as a path. An empty text is refused: it would mean the current folder.
 
     Raises:
         TypeError: Neither a string nor a path.

@@ -1,4 +1,4 @@
-"""Folders that EdgeBERT writes or removes beside a bundle, and how one that a killed run left is told from another's.
+"""Unfinished and replaced bundles: where they stand, whether EdgeBERT wrote them, and how they are removed.
 
 `.NAME.partial` is a bundle that is not whole yet, `.NAME.old` one that has been replaced. Standard library only.
 """
