@@ -1,0 +1,100 @@
+/* EdgeBERT core: INT8 inference of BERT-like encoders on CPUs.
+ *
+ * A model is one file, `core.bin`, written by `edgebert export`. Open it, run batches of token ids, close it:
+ *
+ *     EdgebertModel *model = edgebert_open("bundle/core.bin", 1);
+ *     if (!model) { fprintf(stderr, "%s\n", edgebert_last_error()); return 1; }
+ *     int32_t ids[] = {101, 7592, 102}, lengths[] = {3};
+ *     EdgebertBatch batch = {.ids = ids, .segments = NULL, .lengths = lengths, .texts = 1};
+ *     float logits[2], *outputs[] = {logits};
+ *     if (edgebert_run(model, &batch, outputs)) fprintf(stderr, "%s\n", edgebert_last_error());
+ *     edgebert_close(model);
+ *
+ * A batch is ragged: the token ids of all texts stand one after another, without padding. The answer for a text does
+ * not depend on the texts beside it, on their order or on the number of threads. Threads may share a model.
+ */
+#ifndef EDGEBERT_CORE_H
+#define EDGEBERT_CORE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(_WIN32)
+#define EDGEBERT_API __declspec(dllexport)
+#else
+#define EDGEBERT_API __attribute__((visibility("default")))
+#endif
+
+/* Version of this interface. It changes when a caller has to change. */
+#define EDGEBERT_CORE_INTERFACE 1
+
+typedef struct EdgebertModel EdgebertModel;
+
+/* What a model takes and gives. */
+typedef struct EdgebertInfo {
+    int32_t interface;  /* EDGEBERT_CORE_INTERFACE of the library */
+    int32_t vocabulary; /* token ids are 0 to vocabulary - 1 */
+    int32_t max_length; /* tokens of the longest text */
+    int32_t segments;   /* segment ids are 0 to segments - 1; 1: segments are not read */
+    int32_t layers;     /* encoder layers */
+    int32_t width;      /* numbers of a token's vector between layers */
+    int32_t outputs;    /* outputs of `edgebert_run` */
+    int32_t threads;    /* threads of one run at most */
+    const char *kernel; /* name of the kernel that this processor runs, see `edgebert_kernel_name` */
+} EdgebertInfo;
+
+/* One output of a model. */
+typedef struct EdgebertOutput {
+    int32_t width;     /* numbers of a row */
+    int32_t per_token; /* 1: a row for every token of the batch; 0: a row for every text */
+} EdgebertOutput;
+
+/* Texts as token ids, one after another. */
+typedef struct EdgebertBatch {
+    const int32_t *ids;      /* the ids of all texts: the sum of `lengths` */
+    const int32_t *segments; /* a segment for every id, or NULL: all are 0 */
+    const int32_t *lengths;  /* tokens of every text, 1 to max_length */
+    int32_t texts;           /* number of texts, at least 1 */
+} EdgebertBatch;
+
+/* Open a model file. The file is mapped read-only; it must not change while the model is open.
+ *
+ * threads: threads of one run, 1 to 256.
+ * Returns NULL if the file cannot be used; `edgebert_last_error` says why.
+ */
+EDGEBERT_API EdgebertModel *edgebert_open(const char *path, int32_t threads);
+
+/* Open a model file that runs with a kernel by name, for tests and comparisons; NULL takes the fastest. */
+EDGEBERT_API EdgebertModel *edgebert_open_with(const char *path, int32_t threads, const char *kernel);
+
+/* Describe an open model. */
+EDGEBERT_API void edgebert_describe(const EdgebertModel *model, EdgebertInfo *info);
+
+/* Describe one output; returns 0, or -1 if there is no output of this number. */
+EDGEBERT_API int edgebert_output(const EdgebertModel *model, int32_t number, EdgebertOutput *output);
+
+/* Run a batch. `outputs` has a place for every output: the sum of `lengths`, or `texts`, rows of its width.
+ *
+ * Returns 0, or -1 with nothing to use in `outputs`: a token id, a segment or a length is out of range, or there is
+ * too little memory. A number in an output is NaN where the weights of the model give none.
+ */
+EDGEBERT_API int edgebert_run(EdgebertModel *model, const EdgebertBatch *batch, float *const *outputs);
+
+/* Close a model. No run of it may be going on. NULL is allowed. */
+EDGEBERT_API void edgebert_close(EdgebertModel *model);
+
+/* What went wrong in the last call of this thread that failed; never NULL. */
+EDGEBERT_API const char *edgebert_last_error(void);
+
+/* Name of the kernel that this processor runs: "avx512-vnni" for example. Number 0 is the fastest, then those that it
+ * can run too, the last one "portable"; NULL beyond them. */
+EDGEBERT_API const char *edgebert_kernel_name(int32_t number);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,5 @@
+#include "vectors_avx2.h"
+
+#include "arithmetic.inc"
+
+const Arithmetic arithmetic_avx2 = ARITHMETIC;

@@ -1,0 +1,55 @@
+/* Which kernels this processor runs. */
+#include "kernel.h"
+
+#include <string.h>
+
+extern const Arithmetic arithmetic_portable, arithmetic_avx2, arithmetic_avx512;
+extern const Products products_portable, products_avx512vnni;
+
+static int always(void) { return 1; }
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+
+static unsigned long long enabled_state(void) {
+    unsigned low, high;
+    __asm__("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+    return (unsigned long long)high << 32 | low;
+}
+
+typedef struct Features { int avx2, avx_vnni, avx512_vnni; } Features;
+
+static Features features(void) {
+    Features f = {0, 0, 0};
+    unsigned a, b, c, d;
+    if (!__get_cpuid(1, &a, &b, &c, &d) || !(c >> 27 & 1)) return f;
+    const int fma = c >> 12 & 1;
+    const unsigned long long state = enabled_state();
+    if ((state & 6) != 6 || !__get_cpuid_count(7, 0, &a, &b, &c, &d)) return f;
+    f.avx2 = (b >> 5 & 1) && fma;
+    const int wide = (state & 0xe6) == 0xe6 && (b >> 16 & 1) && (b >> 17 & 1) && (b >> 30 & 1) && (b >> 31 & 1);
+    f.avx512_vnni = f.avx2 && wide && (c >> 11 & 1);
+    if (__get_cpuid_count(7, 1, &a, &b, &c, &d)) f.avx_vnni = f.avx2 && (a >> 4 & 1);
+    return f;
+}
+
+static int has_avx512_vnni(void) { return features().avx512_vnni; }
+
+static const Kernel avx512_vnni = {"avx512-vnni", has_avx512_vnni, &products_avx512vnni, &arithmetic_avx512};
+#endif
+
+static const Kernel portable = {"portable", always, &products_portable, &arithmetic_portable};
+
+const Kernel *const kernels[] = {
+#if defined(__x86_64__)
+    &avx512_vnni,
+#endif
+    &portable,
+    NULL,
+};
+
+const Kernel *find_kernel(const char *name) {
+    for (int i = 0; kernels[i]; i++)
+        if (kernels[i]->runs_here() && (!name || !strcmp(name, kernels[i]->name))) return kernels[i];
+    return NULL;
+}

@@ -1,0 +1,148 @@
+/* The C interface: files are mapped, batches are checked, workspaces are kept for the next run. */
+#include "model.h"
+
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { MAX_THREADS = 256, MAX_IDLE = 64 };
+
+struct EdgebertModel {
+    Model model;
+    const Kernel *kernel;
+    void *file;
+    size_t size;
+    int threads;
+    pthread_mutex_t lock; /* of `idle` */
+    Workspace *idle[MAX_IDLE];
+    int idle_count;
+};
+
+static _Thread_local char last_error[512];
+
+const char *edgebert_last_error(void) { return last_error; }
+
+__attribute__((format(printf, 1, 2))) static int failed(const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(last_error, sizeof last_error, format, arguments);
+    va_end(arguments);
+    return -1;
+}
+
+static int map_file(EdgebertModel *m, const char *path) {
+    int file = open(path, O_RDONLY | O_CLOEXEC);
+    struct stat status;
+    if (file < 0 || fstat(file, &status)) {
+        if (file >= 0) close(file);
+        return failed("%s: cannot be opened", path);
+    }
+    m->size = (size_t)status.st_size;
+    m->file = m->size ? mmap(NULL, m->size, PROT_READ, MAP_PRIVATE, file, 0) : MAP_FAILED;
+    close(file);
+    if (m->file == MAP_FAILED) {
+        m->file = NULL;
+        return failed("%s: cannot be mapped", path);
+    }
+    return 0;
+}
+
+EdgebertModel *edgebert_open_with(const char *path, int32_t threads, const char *kernel) {
+    if (threads < 1 || threads > MAX_THREADS) return failed("%d threads; give 1 to %d", threads, MAX_THREADS), NULL;
+    const Kernel *found = find_kernel(kernel);
+    if (!found) return failed("there is no kernel %s that this processor runs", kernel), NULL;
+    EdgebertModel *m = calloc(1, sizeof *m);
+    if (!m) return failed("too little memory"), NULL;
+    pthread_mutex_init(&m->lock, NULL);
+    m->kernel = found;
+    m->threads = threads;
+    char reason[256];
+    if (map_file(m, path)) return edgebert_close(m), NULL;
+    if (read_model(m->file, m->size, &m->model, reason, sizeof reason)) {
+        failed("%s: %s", path, reason);
+        return edgebert_close(m), NULL;
+    }
+    return m;
+}
+
+EdgebertModel *edgebert_open(const char *path, int32_t threads) { return edgebert_open_with(path, threads, NULL); }
+
+void edgebert_close(EdgebertModel *m) {
+    if (!m) return;
+    for (int i = 0; i < m->idle_count; i++) free_workspace(m->idle[i]);
+    free_model(&m->model);
+    if (m->file) munmap(m->file, m->size);
+    pthread_mutex_destroy(&m->lock);
+    free(m);
+}
+
+void edgebert_describe(const EdgebertModel *m, EdgebertInfo *info) {
+    *info = (EdgebertInfo){.interface = EDGEBERT_CORE_INTERFACE, .vocabulary = m->model.embeddings.vocabulary,
+                           .max_length = m->model.max_length, .segments = m->model.embeddings.segments,
+                           .layers = m->model.layers, .width = m->model.hidden, .outputs = m->model.outputs,
+                           .threads = m->threads, .kernel = m->kernel->name};
+}
+
+int edgebert_output(const EdgebertModel *m, int32_t number, EdgebertOutput *output) {
+    if (number < 0 || number >= m->model.outputs) return failed("there is no output %d", number);
+    const Output *found = &m->model.output[number];
+    *output = (EdgebertOutput){.width = found->width, .per_token = found->poolings == 0};
+    return 0;
+}
+
+const char *edgebert_kernel_name(int32_t number) {
+    for (int i = 0; kernels[i]; i++)
+        if (kernels[i]->runs_here() && number-- == 0) return kernels[i]->name;
+    return NULL;
+}
+
+static int check_batch(const EdgebertModel *m, const EdgebertBatch *batch) {
+    if (batch->texts < 1 || !batch->ids || !batch->lengths) return failed("the batch holds no text");
+    size_t tokens = 0;
+    for (int i = 0; i < batch->texts; i++) {
+        if (batch->lengths[i] < 1 || batch->lengths[i] > m->model.max_length)
+            return failed("text %d has %d tokens; give 1 to %d", i + 1, batch->lengths[i], m->model.max_length);
+        tokens += (size_t)batch->lengths[i];
+    }
+    const Embeddings *e = &m->model.embeddings;
+    for (size_t i = 0; i < tokens; i++) {
+        if (batch->ids[i] < 0 || batch->ids[i] >= e->vocabulary)
+            return failed("token id %d is beyond the vocabulary of %d", batch->ids[i], e->vocabulary);
+        if (batch->segments && e->segment && (batch->segments[i] < 0 || batch->segments[i] >= e->segments))
+            return failed("segment %d; this model has %d", batch->segments[i], e->segments);
+    }
+    return 0;
+}
+
+static Workspace *borrow(EdgebertModel *m) {
+    pthread_mutex_lock(&m->lock);
+    Workspace *w = m->idle_count ? m->idle[--m->idle_count] : NULL;
+    pthread_mutex_unlock(&m->lock);
+    return w ? w : new_workspace();
+}
+
+static void give_back(EdgebertModel *m, Workspace *w) {
+    pthread_mutex_lock(&m->lock);
+    if (m->idle_count < MAX_IDLE) {
+        m->idle[m->idle_count++] = w;
+        w = NULL;
+    }
+    pthread_mutex_unlock(&m->lock);
+    free_workspace(w);
+}
+
+int edgebert_run(EdgebertModel *m, const EdgebertBatch *batch, float *const *outputs) {
+    if (check_batch(m, batch)) return -1;
+    Workspace *w = borrow(m);
+    if (!w) return failed("too little memory");
+    int result = run_texts(&m->model, m->kernel, w, batch, outputs);
+    give_back(m, w);
+    return result ? failed("too little memory for this batch") : 0;
+}

@@ -1,0 +1,83 @@
+/* What a kernel is: INT8 products of one instruction set, and the FP32 arithmetic between them. */
+#ifndef KERNEL_H
+#define KERNEL_H
+
+#include "matrix.h"
+
+/* Rows in 8 bits, each with its own scale and zero point: x = scale * (q - zero). */
+typedef struct Quantized {
+    uint8_t *rows; /* `stride` bytes a row; zeros behind the last number */
+    size_t stride;
+    float *scale;
+    int32_t *zero;
+} Quantized;
+
+typedef struct Norm {
+    const float *weight, *bias; /* [width] */
+} Norm;
+
+/* What happens to a product's result before it is written. */
+typedef enum Activation { NONE, GELU, GELU_TANH, RELU, TANH, SIGMOID, SILU, ACTIVATIONS } Activation;
+
+typedef struct Finish {
+    Activation activation;
+    const float *residual; /* added to the result; `residual_stride` numbers a row; NULL: nothing */
+    size_t residual_stride;
+    float *out;
+    size_t out_stride;
+    float *range; /* smallest and largest result of a row are written there, two a row; NULL: they are not asked for */
+} Finish;
+
+/* Attention of one text: `queries` of its `tokens` rows ask, all answer. */
+typedef struct Attention {
+    const float *query, *key, *value; /* first row of the text, first head; `stride` numbers a row */
+    size_t stride;
+    int tokens, queries, heads, head_width;
+    float *context; /* `context_stride` numbers a row */
+    size_t context_stride;
+    float *scratch; /* `attention_scratch` numbers, aligned to 64 bytes */
+} Attention;
+
+/* INT8 products of `count` rows with the columns of `blocks` blocks, exact in 32 bits: out[count][16 * blocks]. */
+typedef void (*Tile)(const Matrix *matrix, int block, int blocks, const uint8_t *rows, size_t stride, int count,
+                     int32_t *out);
+
+typedef struct Products {
+    int max_rows, max_blocks;     /* of a tile */
+    int (*blocks_for)(int count); /* blocks of a tile that suit this number of rows */
+    Tile tile;
+    int most; /* largest quantized activation: 255, or 127 */
+} Products;
+
+/* FP32 arithmetic of one vector width; the functions of arithmetic.inc. Every function works row by row: what a row
+ * gives does not depend on the rows beside it. */
+typedef struct Arithmetic {
+    void (*embed)(const int8_t *words8, const float *words32, float word_scale, const float *position,
+                  const float *segment, int width, float *out);
+    void (*norm)(const float *in, int rows, int width, Norm norm, float eps, float *out, const Quantized *quantized,
+                 const float *factors, int most);
+    void (*quantize)(const float *in, size_t stride, int rows, int width, const float *factors, const float *range,
+                     const Quantized *quantized, int most);
+    void (*product)(const Products *products, const Matrix *matrix, int first_block, int end_block,
+                    const Quantized *in, int rows, const Finish *finish);
+    void (*product32)(const Matrix *matrix, int first_block, int end_block, const float *in, size_t stride, int rows,
+                      const Finish *finish);
+    void (*attend)(const Attention *attention);
+    size_t (*attention_scratch)(int tokens, int head_width);
+    void (*activate)(Activation activation, float *row, int width);
+} Arithmetic;
+
+typedef struct Kernel {
+    const char *name;
+    int (*runs_here)(void);
+    const Products *products;
+    const Arithmetic *arithmetic;
+} Kernel;
+
+/* Every kernel of this build, the fastest first; the last one is portable. */
+extern const Kernel *const kernels[];
+
+/* The fastest kernel that runs here, or the one of that name; NULL: there is none of that name, or it does not run. */
+const Kernel *find_kernel(const char *name);
+
+#endif

@@ -1,0 +1,137 @@
+"""Write the model file of the native core: the encoder as `exporters.inference` has it, products in INT8."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from edgebert.compress.low_rank import LowRankEmbedding
+from edgebert.exporters.core_file import NOTHING, CoreFile, Floats, Int8Columns, filled
+from edgebert.exporters.core_heads import Head, read_head
+from edgebert.exporters.core_matrices import Matrices, NotCoveredError, activation_number, numbers
+from edgebert.exporters.inference import InferenceModel, Rescale
+
+CORE = "core.bin"
+FIRST_ROW = "first"
+
+
+def write_core(
+    module: nn.Module,
+    rows: str,
+    max_length: int,
+    out: Path,
+    largest: int = 127,
+    leave: Collection[str] = (),
+    embeddings: str = "int8",
+) -> None:
+    """Write a model file.
+
+    Args:
+        module: The model as the fast graph computes it.
+        rows: "first" if the head reads the [CLS] row alone, else "all".
+        max_length: Longest input in tokens.
+        out: The file.
+        largest: Largest INT8 weight: 127, or 64 for seven bits.
+        leave: Products to leave in FP32, as `exporters.quantize.products.weight_products` names them.
+        embeddings: `int8` or `fp32`: the word table.
+
+    Raises:
+        NotCoveredError: The core cannot run the model; the message says what is in its way.
+    """
+    if not isinstance(module, InferenceModel):
+        raise NotCoveredError("the family's layers cannot be rewritten")
+    writer = _Writer(module, rows == FIRST_ROW, max_length, Matrices(largest, leave), embeddings == "int8")
+    writer.file().write(out)
+
+
+class _Writer:
+    """The description of one model; matrices come first in the file, so they are gathered before the rest."""
+
+    def __init__(
+        self, module: InferenceModel, first_row_only: bool, max_length: int, matrices: Matrices, int8_words: bool
+    ) -> None:
+        self.module, self.first_row_only, self.max_length = module, first_row_only, max_length
+        self.matrices, self.int8_words = matrices, int8_words
+        self.layers: list[Any] = [*module.layers, module.last]
+
+    def file(self) -> CoreFile:
+        """The whole description."""
+        rest = CoreFile()
+        norm = self.layers[0].tail.attention_norm
+        hidden = norm.normalized_shape[0]
+        rest.number(hidden, self.max_length)
+        rest.real(_same_eps([self.module.embeddings.norm, *self._norms()]))
+        self._embeddings(rest)
+        rest.number(len(self.layers), int(self.first_row_only))
+        for at, layer in enumerate(self.layers):
+            self._layer(rest, layer, f"layers.{at}" if at < len(self.layers) - 1 else "last")
+        heads = read_head(self.module.head, hidden)
+        rest.number(len(heads))
+        for head in heads:
+            self._head(rest, head)
+        return self.matrices.before(rest)
+
+    def _norms(self) -> list[nn.LayerNorm]:
+        return [norm for layer in self.layers for norm in (layer.tail.attention_norm, layer.tail.ffn_norm)]
+
+    def _embeddings(self, file: CoreFile) -> None:
+        parts = self.module.embeddings
+        words = parts.words
+        low_rank = isinstance(words, LowRankEmbedding)
+        table = numbers(words.table.weight if low_rank else words.weight)
+        positions = numbers(parts.positions)
+        types = None if parts.types is None else numbers(parts.types.weight)
+        file.number(table.shape[0], table.shape[1], positions.shape[1], positions.shape[0])
+        file.number(1 if types is None else types.shape[0])
+        file.number(NOTHING if parts.padding_id is None else parts.padding_id)
+        file.number(int(self.int8_words))
+        if self.int8_words:
+            rows = Int8Columns.rows(table)
+            file.table(rows.values)
+            file.tensor(rows.scale)
+        else:
+            file.table(table)
+        file.number(self.matrices.full(words.widen) if low_rank else NOTHING)
+        file.table(positions)
+        file.tensor(None if types is None else filled(types))
+        _norm(file, parts.norm)
+        file.number(NOTHING if parts.projection is None else self.matrices.full(parts.projection))
+
+    def _layer(self, file: CoreFile, layer: Any, name: str) -> None:  # noqa: ANN401
+        attention, tail = layer.attention, layer.tail
+        width = attention.query.out_features
+        file.number(width // attention.head_size, attention.head_size, activation_number(tail.activation))
+        parts = [attention.query, attention.key, attention.value]
+        names = [f"{name}.attention.{part}" for part in ("query", "key", "value")]
+        file.number(self.matrices.joined(parts, names, _factors(layer.attention_input)))
+        file.number(self.matrices.int8(tail.attention_output, f"{name}.tail.attention_output", None))
+        file.number(self.matrices.int8(tail.ffn_in, f"{name}.tail.ffn_in", _factors(tail.ffn_input)))
+        file.number(self.matrices.int8(tail.ffn_out, f"{name}.tail.ffn_out", _factors(tail.ffn_middle)))
+        _norm(file, tail.attention_norm)
+        _norm(file, tail.ffn_norm)
+
+    def _head(self, file: CoreFile, head: Head) -> None:
+        file.number(len(head.poolings), *head.poolings)
+        file.number(len(head.steps))
+        for step in head.steps:
+            step.write(file, self.matrices)
+
+
+def _norm(file: CoreFile, norm: nn.LayerNorm) -> None:
+    file.row(numbers(norm.weight))
+    file.row(numbers(norm.bias))
+
+
+def _factors(module: nn.Module) -> Floats | None:
+    """Factors of what smoothing puts before a product."""
+    return numbers(module.factors) if isinstance(module, Rescale) else None
+
+
+def _same_eps(norms: Sequence[nn.LayerNorm]) -> float:
+    eps = {norm.eps for norm in norms}
+    if len(eps) > 1:
+        raise NotCoveredError(f"its norms have several epsilons ({', '.join(map(str, sorted(eps)))})")
+    return float(eps.pop())

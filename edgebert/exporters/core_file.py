@@ -1,0 +1,148 @@
+"""The model file of the native core, `core.bin`: tensors, and a description of what they are for.
+
+`core/src/read_model.c` reads it and has the layout; docs/explanation/core.md explains it.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+MAGIC, FORMAT, ORDER = b"EDGEBERT", 1, 0x01020304
+BLOCK, QUAD, ALIGN, SLACK = 16, 4, 64, 4096
+HEADER_BYTES, ENTRY_BYTES = 64, 24
+NOTHING = 0xFFFFFFFF
+KINDS = {"float32": 0, "int8": 1, "int32": 2, "uint16": 3, "uint32": 4}
+
+Floats = NDArray[np.float32]
+Array = NDArray[np.generic]
+
+
+@dataclass
+class CoreFile:
+    """Tensors and words of a model file on their way to the disk; `named` says which words are tensors."""
+
+    tensors: list[Array] = field(default_factory=list)
+    words: list[int] = field(default_factory=list)
+    named: list[int] = field(default_factory=list)
+
+    def number(self, *values: int) -> None:
+        """Add whole numbers to the description."""
+        self.words += values
+
+    def real(self, value: float) -> None:
+        """Add a float32 to the description."""
+        self.words.append(struct.unpack("<I", struct.pack("<f", value))[0])
+
+    def tensor(self, values: Array | None) -> None:
+        """Add a tensor and name it in the description; None says that there is none."""
+        if values is None:
+            self.words.append(NOTHING)
+            return
+        self.named.append(len(self.words))
+        self.words.append(len(self.tensors))
+        self.tensors.append(np.ascontiguousarray(values))
+
+    def row(self, values: Floats) -> None:
+        """Add a vector, filled up with zeros to a whole number of blocks."""
+        self.tensor(filled(values.astype(np.float32)))
+
+    def table(self, values: Array) -> None:
+        """Add a table, every row filled up with zeros."""
+        self.tensor(filled(values))
+
+    def append(self, other: CoreFile) -> None:
+        """Add another description behind this one; its words that name tensors were written by `tensor`."""
+        first = len(self.tensors)
+        named = set(other.named)
+        self.words += [word + first if at in named else word for at, word in enumerate(other.words)]
+        self.tensors += other.tensors
+
+    def write(self, out: Path) -> None:
+        """Write the file. The same content gives the same bytes."""
+        at = _aligned(HEADER_BYTES + ENTRY_BYTES * len(self.tensors) + 4 * len(self.words))
+        entries = []
+        for each in self.tensors:
+            entries.append(struct.pack("<IIQQ", KINDS[each.dtype.name], 0, at, each.size))
+            at = _aligned(at + each.nbytes)
+        size = at + SLACK
+        header = struct.pack("<8sIIQII", MAGIC, FORMAT, ORDER, size, len(self.tensors), len(self.words))
+        with out.open("wb") as file:
+            file.write(header.ljust(HEADER_BYTES, b"\0") + b"".join(entries))
+            file.write(struct.pack(f"<{len(self.words)}I", *self.words))
+            for each in self.tensors:
+                file.write(bytes(_aligned(file.tell()) - file.tell()))
+                file.write(each.astype(each.dtype.newbyteorder("<"), copy=False).tobytes())
+            file.write(bytes(size - file.tell()))
+
+
+@dataclass(frozen=True)
+class Int8Columns:
+    """Weights in 8 bits. *Shape*: values (inputs, outputs), scale (outputs)."""
+
+    values: NDArray[np.int8]
+    scale: Floats
+
+    @classmethod
+    def of(cls, weights: Floats, largest: int) -> Int8Columns:
+        """Quantize weights symmetrically, a scale a column, to -largest .. largest: as ONNX Runtime does.
+
+        Args:
+            weights: *Shape* (inputs, outputs).
+            largest: 127, or 64 for seven bits.
+        """
+        scale = (np.abs(weights).max(axis=0).astype(np.float64) * 2 / (2 * largest)).astype(np.float32)
+        scale[scale < np.finfo(np.float32).tiny] = 1.0
+        values = np.clip(np.rint(weights / scale), -largest, largest).astype(np.int8)
+        return cls(values, scale)
+
+    @classmethod
+    def rows(cls, table: Floats) -> Int8Columns:
+        """Quantize a table, a scale a row, as `exporters.quantize.embeddings` does; scale has the shape (rows)."""
+        scale = np.maximum(np.abs(table).max(axis=1, keepdims=True), 1e-12) / 127.0
+        values = np.clip(np.rint(table / scale), -127, 127).astype(np.int8)
+        return cls(values, scale.astype(np.float32)[:, 0])
+
+
+def write_matrix(file: CoreFile, weights: Floats | Int8Columns, bias: Floats | None, factors: Floats | None) -> None:
+    """Add a matrix product to the description.
+
+    Args:
+        file: The model file.
+        weights: *Shape* (inputs, outputs).
+        bias: *Shape* (outputs); None: there is none.
+        factors: What inputs are multiplied by before they are quantized, *shape* (inputs).
+    """
+    values = weights.values if isinstance(weights, Int8Columns) else weights
+    inputs, outputs = values.shape
+    file.number(inputs, outputs, int(isinstance(weights, Int8Columns)))
+    if isinstance(weights, Int8Columns):
+        file.tensor(_quads(weights.values))
+        file.row(weights.scale)
+        file.tensor(filled(weights.values.sum(axis=0, dtype=np.int32)))
+        file.tensor(None if factors is None else filled(factors.astype(np.float32)))
+    else:
+        columns = filled(weights.astype(np.float32))
+        file.tensor(columns.reshape(inputs, -1, BLOCK).transpose(1, 0, 2))
+    file.row(np.zeros(outputs, np.float32) if bias is None else bias)
+
+
+def _quads(values: NDArray[np.int8]) -> NDArray[np.int8]:
+    """Weights by block of 16 outputs, quad of 4 inputs, output, input."""
+    rows = np.zeros((-(-values.shape[0] // QUAD) * QUAD, values.shape[1]), np.int8)
+    rows[: values.shape[0]] = values
+    return filled(rows).reshape(-1, QUAD, filled(rows).shape[1] // BLOCK, BLOCK).transpose(2, 0, 3, 1)
+
+
+def filled(values: Array) -> Array:
+    """Fill the last axis up with zeros to a whole number of blocks."""
+    missing = -values.shape[-1] % BLOCK
+    return np.pad(values, [(0, 0)] * (values.ndim - 1) + [(0, missing)]) if missing else values
+
+
+def _aligned(at: int) -> int:
+    return -(-at // ALIGN) * ALIGN

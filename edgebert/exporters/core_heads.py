@@ -1,0 +1,154 @@
+"""Heads as the native core computes them: poolings, then steps, for every output."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from edgebert.compress.vector_modules import VectorModules
+from edgebert.exporters.core_file import CoreFile
+from edgebert.exporters.core_matrices import Matrices, NotCoveredError, activation_number, numbers
+from edgebert.tasks.fill_mask.train import VocabularyHead
+from edgebert.tasks.intent_slots.train import JointHead
+from edgebert.tasks.question_answering.train import SpanHead
+from edgebert.tasks.similarity.train import EmbeddingHead
+from edgebert.tasks.text_classification.train import PooledHead
+from edgebert.tasks.token_classification.train import TokenHead
+
+# In the order of the enumerations in core/src/model.h.
+POOLINGS = ("cls", "mean", "max", "mean_sqrt_len_tokens", "weightedmean", "lasttoken")
+PRODUCT, NORM, UNIT, CUT, ACTIVATE = range(5)
+# As `exporters.quantize.products`: a product that gives outputs stays in FP32 unless it scores a vocabulary.
+WIDEST_FULL = 1024
+
+
+@dataclass(frozen=True)
+class Product:
+    """A linear layer and an activation."""
+
+    linear: nn.Linear
+    activation: Any = torch.nn.Identity()
+    is_last: bool = False
+
+    def write(self, file: CoreFile, matrices: Matrices) -> None:
+        """Add it to a description."""
+        full = self.is_last and self.linear.out_features <= WIDEST_FULL
+        number = matrices.full(self.linear) if full else matrices.int8(self.linear, "", None)
+        file.number(PRODUCT, number, activation_number(self.activation))
+
+
+@dataclass(frozen=True)
+class Normed:
+    """A LayerNorm."""
+
+    norm: nn.LayerNorm
+
+    def write(self, file: CoreFile, matrices: Matrices) -> None:
+        """Add it to a description."""
+        file.number(NORM)
+        file.row(numbers(self.norm.weight))
+        file.row(numbers(self.norm.bias))
+        file.real(self.norm.eps)
+
+
+@dataclass(frozen=True)
+class Plain:
+    """A step with numbers alone: a vector divided by its length, or cut."""
+
+    numbers: tuple[int, ...]
+
+    def write(self, file: CoreFile, matrices: Matrices) -> None:
+        """Add it to a description."""
+        file.number(*self.numbers)
+
+
+Step = Product | Normed | Plain
+
+
+@dataclass(frozen=True)
+class Head:
+    """One output: how the rows of a text become one (nothing: they do not), and what follows."""
+
+    poolings: tuple[int, ...]
+    steps: tuple[Step, ...]
+
+
+def read_head(head: nn.Module, width: int) -> list[Head]:
+    """Outputs of a task's head, in their order.
+
+    Args:
+        head: As the task gives it to `exporters.inference`.
+        width: Width of the encoder's rows.
+
+    Raises:
+        NotCoveredError: A step that the core does not have.
+    """
+    if isinstance(head, JointHead):
+        return [*read_head(head.intents, width), Head((), (Product(_linear(head.slots), is_last=True),))]
+    if isinstance(head, PooledHead):
+        dense = () if isinstance(head.pooler, nn.Identity) else (Product(_linear(head.pooler), head.activation),)
+        return [Head((0,), (*dense, Product(_linear(head.classifier), is_last=True)))]
+    if isinstance(head, TokenHead):
+        return [Head((), (Product(_linear(head.classifier), is_last=True),))]
+    if isinstance(head, SpanHead):
+        return [Head((), (Product(part, is_last=True),)) for part in _columns(_linear(head.linear))]
+    if isinstance(head, VocabularyHead):
+        return [Head((), _vocabulary(head.layers))]
+    if isinstance(head, EmbeddingHead):
+        poolings = tuple(POOLINGS.index(name) for name in head.pooling.split("+"))
+        steps = [] if head.vector_modules is None else list(_vectors(head.vector_modules))
+        return [Head(poolings, (*steps, *([Plain((UNIT,))] if head.normalize else [])))]
+    raise NotCoveredError(f"the head {type(head).__name__}")
+
+
+def _linear(module: nn.Module) -> nn.Linear:
+    if not isinstance(module, nn.Linear):
+        raise NotCoveredError(f"{type(module).__name__} in the head")
+    return module
+
+
+def _columns(linear: nn.Linear) -> Iterator[nn.Linear]:
+    """A linear layer for each output of one."""
+    for at in range(linear.out_features):
+        part = nn.Linear(linear.in_features, 1)
+        with torch.no_grad():
+            part.weight.copy_(linear.weight[at : at + 1])
+            part.bias.copy_(linear.bias[at : at + 1])
+        yield part
+
+
+def _vocabulary(layers: nn.Module) -> tuple[Step, ...]:
+    """Dense layer, activation, norm, scores of every token: what every family's head is, by other names."""
+    linears = [module for module in layers.modules() if isinstance(module, nn.Linear)]
+    norms = [module for module in layers.modules() if isinstance(module, nn.LayerNorm)]
+    if len(linears) != 2 or len(norms) != 1:
+        raise NotCoveredError("a head for masked language modelling of another form")
+    dense, scores = linears
+    found = [getattr(module, name, None) for module in layers.modules() for name in ("transform_act_fn", "activation")]
+    named = next((each for each in found if callable(each)), None)
+    listed = [module for module in layers.children() if type(module).__module__ == "transformers.activations"]
+    return (
+        Product(dense, named or (listed[0] if listed else nn.functional.gelu)),
+        Normed(norms[0]),
+        Product(scores, is_last=True),
+    )
+
+
+def _vectors(modules: VectorModules) -> Iterator[Step]:
+    """Modules behind the pooling of a sentence-transformers folder."""
+    for part in modules.parts:
+        kind = type(part).__name__
+        if kind == "_Dense" and not part.adds_input:
+            yield Product(part.linear, part.activation, is_last=True)
+        elif kind == "_LayerNorm":
+            yield Normed(part.norm)
+        elif kind == "_Normalize":
+            yield Plain((UNIT,))
+        elif kind == "_Truncate":
+            yield Plain((CUT, part.width))
+        else:
+            raise NotCoveredError("a Dense module that adds its input")
