@@ -44,13 +44,13 @@ fuzz: setup  ## damaged bundles, odd texts, damaged data files and killed export
 	PYTHONPATH=tests $(BIN)/python -m fuzz.kills --kills 50
 
 lint: setup  ## ruff: rules and format; import-linter: which room imports which
-	$(BIN)/ruff check edgebert tests bench docs examples
-	$(BIN)/ruff format --check edgebert tests bench docs examples
+	$(BIN)/ruff check core edgebert tests bench docs examples
+	$(BIN)/ruff format --check core edgebert tests bench docs examples
 	$(BIN)/lint-imports --no-cache
 
 format: setup  ## rewrite the code in ruff's format
-	$(BIN)/ruff check --fix edgebert tests bench docs examples
-	$(BIN)/ruff format edgebert tests bench docs examples
+	$(BIN)/ruff check --fix core edgebert tests bench docs examples
+	$(BIN)/ruff format core edgebert tests bench docs examples
 
 typecheck: setup  ## mypy, strict
 	$(BIN)/mypy

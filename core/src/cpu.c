@@ -3,13 +3,16 @@
 
 #include <string.h>
 
-extern const Arithmetic arithmetic_portable, arithmetic_avx2, arithmetic_avx512;
-extern const Products products_portable, products_avx512vnni;
+extern const Arithmetic arithmetic_portable;
+extern const Products products_portable;
 
 static int always(void) { return 1; }
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+
+extern const Arithmetic arithmetic_avx2, arithmetic_avx512;
+extern const Products products_avx512vnni;
 
 static unsigned long long enabled_state(void) {
     unsigned low, high;

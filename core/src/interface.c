@@ -1,5 +1,6 @@
 /* The C interface: files are mapped, batches are checked, workspaces are kept for the next run. */
 #include "model.h"
+#include "prepare.h"
 
 #include <pthread.h>
 #include <stdarg.h>
@@ -69,6 +70,11 @@ EdgebertModel *edgebert_open_with(const char *path, int32_t threads, const char 
         failed("%s: %s", path, reason);
         return edgebert_close(m), NULL;
     }
+    for (int i = 0; i < m->model.matrix_count; i++)
+        if (prepare_matrix(&m->model.matrices[i], found)) {
+            failed("too little memory");
+            return edgebert_close(m), NULL;
+        }
     return m;
 }
 

@@ -47,6 +47,7 @@ typedef struct Products {
     int (*blocks_for)(int count); /* blocks of a tile that suit this number of rows */
     Tile tile;
     int most; /* largest quantized activation: 255, or 127 */
+    int (*prepare)(Matrix *matrix); /* makes `matrix->runs`; -1: too little memory. NULL: nothing is to be made */
 } Products;
 
 /* FP32 arithmetic of one vector width; the functions of arithmetic.inc. Every function works row by row: what a row

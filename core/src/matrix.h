@@ -29,7 +29,8 @@ typedef struct Matrix {
     const int32_t *sums;    /* [16 * blocks]: sum of the weights of a column */
     const float *bias;      /* [16 * blocks] */
     const float *factors;   /* [inputs]: x is multiplied by them before it is quantized; NULL: it is not */
-    Runs runs;              /* filled in where the kernel is AVX2's */
+    Runs runs;              /* made by the kernel's `prepare` where the file does not have them */
+    void (*release)(struct Matrix *matrix); /* gives back what `prepare` took; NULL: nothing */
 } Matrix;
 
 static inline size_t row_bytes(int inputs) {

@@ -12,6 +12,7 @@
  * Kinds: 0 float32, 1 int8, 2 int32, 3 uint16, 4 uint32. docs/explanation/core.md has the order of the words.
  */
 #include "model.h"
+#include "prepare.h"
 
 #include <math.h>
 #include <stdarg.h>
@@ -293,6 +294,7 @@ int read_model(const uint8_t *file, size_t size, Model *model, char *error, size
 }
 
 void free_model(Model *model) {
+    for (int i = 0; i < model->matrix_count && model->matrices; i++) release_matrix(&model->matrices[i]);
     free(model->matrices);
     free(model->layer);
     memset(model, 0, sizeof *model);

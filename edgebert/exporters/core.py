@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,46 +16,49 @@ from edgebert.exporters.core_matrices import Matrices, NotCoveredError, activati
 from edgebert.exporters.inference import InferenceModel, Rescale
 
 CORE = "core.bin"
-FIRST_ROW = "first"
 
 
-def write_core(
-    module: nn.Module,
-    rows: str,
-    max_length: int,
-    out: Path,
-    largest: int = 127,
-    leave: Collection[str] = (),
-    embeddings: str = "int8",
-) -> None:
+@dataclass(frozen=True)
+class CoreOrder:
+    """What a model file is to hold.
+
+    Attributes:
+        first_row_only: Whether the heads read the [CLS] row alone, so that the last layer computes no other.
+        max_length: Longest input in tokens.
+        largest: Largest INT8 weight: 127, or 64 for seven bits.
+        leave: Products to leave in FP32, as `exporters.quantize.products.weight_products` names them.
+        int8_words: Whether the word table is INT8 too.
+    """
+
+    first_row_only: bool
+    max_length: int
+    largest: int = 127
+    leave: Collection[str] = ()
+    int8_words: bool = True
+
+
+def write_core(module: nn.Module, order: CoreOrder, out: Path) -> None:
     """Write a model file.
 
     Args:
         module: The model as the fast graph computes it.
-        rows: "first" if the head reads the [CLS] row alone, else "all".
-        max_length: Longest input in tokens.
+        order: What to write.
         out: The file.
-        largest: Largest INT8 weight: 127, or 64 for seven bits.
-        leave: Products to leave in FP32, as `exporters.quantize.products.weight_products` names them.
-        embeddings: `int8` or `fp32`: the word table.
 
     Raises:
         NotCoveredError: The core cannot run the model; the message says what is in its way.
     """
     if not isinstance(module, InferenceModel):
         raise NotCoveredError("the family's layers cannot be rewritten")
-    writer = _Writer(module, rows == FIRST_ROW, max_length, Matrices(largest, leave), embeddings == "int8")
-    writer.file().write(out)
+    _Writer(module, order).file().write(out)
 
 
 class _Writer:
     """The description of one model; matrices come first in the file, so they are gathered before the rest."""
 
-    def __init__(
-        self, module: InferenceModel, first_row_only: bool, max_length: int, matrices: Matrices, int8_words: bool
-    ) -> None:
-        self.module, self.first_row_only, self.max_length = module, first_row_only, max_length
-        self.matrices, self.int8_words = matrices, int8_words
+    def __init__(self, module: InferenceModel, order: CoreOrder) -> None:
+        self.module, self.order = module, order
+        self.matrices = Matrices(order.largest, order.leave)
         self.layers: list[Any] = [*module.layers, module.last]
 
     def file(self) -> CoreFile:
@@ -62,10 +66,10 @@ class _Writer:
         rest = CoreFile()
         norm = self.layers[0].tail.attention_norm
         hidden = norm.normalized_shape[0]
-        rest.number(hidden, self.max_length)
+        rest.number(hidden, self.order.max_length)
         rest.real(_same_eps([self.module.embeddings.norm, *self._norms()]))
         self._embeddings(rest)
-        rest.number(len(self.layers), int(self.first_row_only))
+        rest.number(len(self.layers), int(self.order.first_row_only))
         for at, layer in enumerate(self.layers):
             self._layer(rest, layer, f"layers.{at}" if at < len(self.layers) - 1 else "last")
         heads = read_head(self.module.head, hidden)
@@ -78,7 +82,7 @@ class _Writer:
         return [norm for layer in self.layers for norm in (layer.tail.attention_norm, layer.tail.ffn_norm)]
 
     def _embeddings(self, file: CoreFile) -> None:
-        parts = self.module.embeddings
+        parts: Any = self.module.embeddings
         words = parts.words
         low_rank = isinstance(words, LowRankEmbedding)
         table = numbers(words.table.weight if low_rank else words.weight)
@@ -87,8 +91,8 @@ class _Writer:
         file.number(table.shape[0], table.shape[1], positions.shape[1], positions.shape[0])
         file.number(1 if types is None else types.shape[0])
         file.number(NOTHING if parts.padding_id is None else parts.padding_id)
-        file.number(int(self.int8_words))
-        if self.int8_words:
+        file.number(int(self.order.int8_words))
+        if self.order.int8_words:
             rows = Int8Columns.rows(table)
             file.table(rows.values)
             file.tensor(rows.scale)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,8 @@ NOTHING = 0xFFFFFFFF
 KINDS = {"float32": 0, "int8": 1, "int32": 2, "uint16": 3, "uint32": 4}
 
 Floats = NDArray[np.float32]
-Array = NDArray[np.generic]
+Array = NDArray[Any]
+N = TypeVar("N", bound=np.generic)
 
 
 @dataclass
@@ -138,7 +140,7 @@ def _quads(values: NDArray[np.int8]) -> NDArray[np.int8]:
     return filled(rows).reshape(-1, QUAD, filled(rows).shape[1] // BLOCK, BLOCK).transpose(2, 0, 3, 1)
 
 
-def filled(values: Array) -> Array:
+def filled(values: NDArray[N]) -> NDArray[N]:
     """Fill the last axis up with zeros to a whole number of blocks."""
     missing = -values.shape[-1] % BLOCK
     return np.pad(values, [(0, 0)] * (values.ndim - 1) + [(0, missing)]) if missing else values

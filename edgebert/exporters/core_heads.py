@@ -31,14 +31,14 @@ class Product:
     """A linear layer and an activation."""
 
     linear: nn.Linear
-    activation: Any = torch.nn.Identity()
+    activation: Any = None
     is_last: bool = False
 
     def write(self, file: CoreFile, matrices: Matrices) -> None:
         """Add it to a description."""
         full = self.is_last and self.linear.out_features <= WIDEST_FULL
         number = matrices.full(self.linear) if full else matrices.int8(self.linear, "", None)
-        file.number(PRODUCT, number, activation_number(self.activation))
+        file.number(PRODUCT, number, 0 if self.activation is None else activation_number(self.activation))
 
 
 @dataclass(frozen=True)
@@ -140,6 +140,7 @@ def _vocabulary(layers: nn.Module) -> tuple[Step, ...]:
 
 def _vectors(modules: VectorModules) -> Iterator[Step]:
     """Modules behind the pooling of a sentence-transformers folder."""
+    part: Any
     for part in modules.parts:
         kind = type(part).__name__
         if kind == "_Dense" and not part.adds_input:

@@ -65,9 +65,7 @@ class Matrices:
         shifted.append(rest)
         return shifted
 
-    def _add(
-        self, weights: Floats | Int8Columns, bias: Floats, factors: Floats | None, folded: Floats | None
-    ) -> int:
+    def _add(self, weights: Floats | Int8Columns, bias: Floats, factors: Floats | None, folded: Floats | None) -> int:
         """Write a matrix; FP32 weights take the factors of smoothing into themselves (`folded`)."""
         if folded is not None and not isinstance(weights, Int8Columns):
             weights = weights * folded[:, None]

@@ -1,0 +1,148 @@
+"""Build the native core with a C compiler: `python core/build.py`, or for another machine with `--target`.
+
+Without a compiler on the machine the one of the `ziglang` package is taken, if it is installed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+CORE = Path(__file__).resolve().parent
+OUT = CORE.parent / "edgebert" / "lib"
+COMMON = ["-std=c11", "-D_GNU_SOURCE", "-O3", "-g0", "-Wall", "-Wextra", "-ffp-contract=off", "-fno-math-errno"]
+AVX2, AVX512 = ["-mavx2", "-mfma"], ["-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mfma"]
+# Files of one instruction set, and what the compiler has to know; every other file is for every processor.
+X86 = {
+    "arithmetic_avx2": AVX2,
+    "arithmetic_avx512": AVX512,
+    "products_avx512vnni": [*AVX512, "-mavx512vnni"],
+}
+ARM: dict[str, list[str]] = {}
+# zig's names; the oldest C library that a wheel promises.
+TARGETS = {
+    "linux-x86_64": "x86_64-linux-gnu.2.17",
+    "linux-aarch64": "aarch64-linux-gnu.2.17",
+    "musllinux-x86_64": "x86_64-linux-musl",
+    "musllinux-aarch64": "aarch64-linux-musl",
+    "macos-x86_64": "x86_64-macos.11.0",
+    "macos-arm64": "aarch64-macos.11.0",
+    "windows-x86_64": "x86_64-windows-gnu",
+}
+
+
+class NoCompilerError(Exception):
+    """There is nothing to build with."""
+
+
+@dataclass(frozen=True)
+class Build:
+    """How to build: the compiler's command, the machine's kind, further flags, and the library's file name."""
+
+    command: tuple[str, ...]
+    arm: bool
+    flags: tuple[str, ...]
+    library: str
+
+    def sources(self) -> dict[Path, list[str]]:
+        """Files to compile and the flags of each."""
+        own, foreign = (ARM, X86) if self.arm else (X86, ARM)
+        files = sorted((CORE / "src").glob("*.c"))
+        return {file: own.get(file.stem, []) for file in files if file.stem not in foreign}
+
+    def run(self, out: Path) -> Path:
+        """Compile and link into a folder; the library appears there whole or not at all."""
+        out.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory() as work, ThreadPoolExecutor(os.cpu_count()) as pool:
+            objects = list(pool.map(lambda item: self._compile(*item, Path(work)), self.sources().items()))
+            built = Path(work) / self.library
+            windows = self.library.endswith(".dll")
+            libraries = [] if windows else ["-lm", "-lpthread"]
+            self._call(["-shared", "-o", str(built), *map(str, objects), *libraries])
+            # Renamed in its own folder: a process that has the old one open keeps it.
+            whole = out / f".{self.library}.{os.getpid()}"
+            shutil.copyfile(built, whole)
+            os.replace(whole, out / self.library)
+        return out / self.library
+
+    def program(self, source: Path, out: Path) -> Path:
+        """Compile a C program with the whole core in it: a test, or a fuzzer."""
+        with tempfile.TemporaryDirectory() as work, ThreadPoolExecutor(os.cpu_count()) as pool:
+            sources = {**self.sources(), source: []}
+            objects = list(pool.map(lambda item: self._compile(*item, Path(work)), sources.items()))
+            self._call(["-o", str(out), *map(str, objects), "-lm", "-lpthread"])
+        return out
+
+    def _compile(self, source: Path, flags: list[str], work: Path) -> Path:
+        made = work / f"{source.stem}.o"
+        shared = [] if self.library.endswith(".dll") else ["-fPIC"]
+        self._call([*COMMON, *shared, "-fvisibility=hidden", *flags, "-c", str(source), "-o", str(made)])
+        return made
+
+    def _call(self, arguments: list[str]) -> None:
+        subprocess.run([*self.command, *self.flags, *arguments], check=True)
+
+
+def find_build(target: str | None, flags: tuple[str, ...] = ()) -> Build:
+    """Build for this machine (None), or for one of `TARGETS`.
+
+    Raises:
+        NoCompilerError: There is no compiler for it.
+    """
+    if target is not None:
+        arm = "aarch64" in TARGETS[target] or "arm64" in target
+        cpu = "-mcpu=generic" if arm else "-mcpu=x86_64"
+        return Build((*_zig(), "-target", TARGETS[target], cpu), arm, flags, library_name(target))
+    arm = platform.machine().lower() in ("aarch64", "arm64")
+    given = os.environ.get("CC")
+    command = given.split() if given else next(([name] for name in ("gcc", "clang", "cc") if shutil.which(name)), None)
+    return Build(tuple(command or _zig()), arm, flags, library_name(platform.system().lower()))
+
+
+def library_name(system: str) -> str:
+    """File name of the library on a system."""
+    if system.startswith("windows"):
+        return "edgebert_core.dll"
+    return "libedgebert_core.dylib" if system.startswith(("macos", "darwin")) else "libedgebert_core.so"
+
+
+def _zig() -> list[str]:
+    if importlib.util.find_spec("ziglang") is None:
+        raise NoCompilerError("no C compiler: install gcc or clang, or `pip install ziglang`")
+    return [sys.executable, "-m", "ziglang", "cc"]
+
+
+def main() -> int:
+    """Read the arguments and build."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--target", choices=sorted(TARGETS), help="another machine, by zig; default: this one")
+    parser.add_argument("--out", type=Path, default=OUT, help="folder for the library (default: edgebert/lib)")
+    parser.add_argument("--flags", default="", help='more flags, for example "-fsanitize=address,undefined -g"')
+    parser.add_argument(
+        "--program", type=Path, help="a C file to compile with the core into OUT, in place of a library"
+    )
+    parser.add_argument("--if-possible", action="store_true", help="without a compiler, say so and succeed")
+    arguments = parser.parse_args()
+    try:
+        build = find_build(arguments.target, tuple(arguments.flags.split()))
+        print(build.program(arguments.program, arguments.out) if arguments.program else build.run(arguments.out))
+    except NoCompilerError as error:
+        print(f"core: {error}", file=sys.stderr)
+        return 0 if arguments.if_possible else 2
+    except subprocess.CalledProcessError:
+        print("core: the compiler failed, see above", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,109 @@
+/* Every kernel that runs on this processor against plain C: INT8 products must be equal bit for bit, for every number
+ * of rows, tails of every size, and the worst weights and activations there are. Exits with 0 if all are. */
+#include "../src/kernel.h"
+#include "../src/prepare.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SLACK = 4096 };
+
+static uint32_t seed = 1;
+
+static uint32_t draw(void) {
+    seed = seed * 1664525u + 1013904223u;
+    return seed >> 8;
+}
+
+static void *room(size_t bytes) {
+    void *p = aligned_alloc(64, (bytes + SLACK + 63) / 64 * 64);
+    if (!p) exit(2);
+    memset(p, 0, (bytes + SLACK + 63) / 64 * 64);
+    return p;
+}
+
+/* How weights and activations are drawn. */
+enum { UNIFORM, SMALL, LARGEST, SIGNS, ZERO, WAYS };
+
+static int8_t weight(int way) {
+    switch (way) {
+    case UNIFORM: return (int8_t)((int)(draw() % 255) - 127);
+    case SMALL: return (int8_t)((int)(draw() % 129) - 64);
+    case LARGEST: return 127;
+    case SIGNS: return draw() % 2 ? 127 : -127;
+    default: return 0;
+    }
+}
+
+static uint8_t activation(int way, int most) {
+    switch (way) {
+    case LARGEST: return (uint8_t)most;
+    case SIGNS: return draw() % 2 ? (uint8_t)most : 0;
+    case ZERO: return 0;
+    default: return (uint8_t)(draw() % ((unsigned)most + 1));
+    }
+}
+
+/* Weights in the order of the file; what fills up rows and columns is zero. */
+static Matrix random_matrix(int inputs, int outputs, int way) {
+    Matrix m = {.inputs = inputs, .outputs = outputs, .quads = (inputs + 3) / 4, .blocks = (outputs + 15) / 16};
+    int8_t *weights = room((size_t)m.blocks * (size_t)m.quads * QUAD_BYTES);
+    int32_t *sums = room((size_t)m.blocks * BLOCK * sizeof(int32_t));
+    for (int n = 0; n < outputs; n++)
+        for (int k = 0; k < inputs; k++) {
+            int8_t w = weight(way);
+            weights[(((size_t)(n / 16) * (size_t)m.quads + (size_t)(k / 4)) * 16 + (size_t)(n % 16)) * 4 + k % 4] = w;
+            sums[n] += w;
+        }
+    m.weights = weights;
+    m.sums = sums;
+    return m;
+}
+
+static int check(const Kernel *kernel, Matrix *m, int rows, int way) {
+    const Products *mine = kernel->products;
+    const size_t stride = row_bytes(m->inputs);
+    uint8_t *in = room((size_t)rows * stride);
+    for (int i = 0; i < rows; i++)
+        for (int k = 0; k < m->inputs; k++) in[(size_t)i * stride + (size_t)k] = activation(way, mine->most);
+    int32_t *found = room(sizeof(int32_t) * 32 * 4 * BLOCK), *expected = room(sizeof(int32_t) * 32 * 4 * BLOCK);
+    int wrong = 0, wide = mine->blocks_for(rows);
+    for (int block = 0; block < m->blocks && !wrong; block += wide) {
+        int blocks = m->blocks - block < wide ? m->blocks - block : wide;
+        mine->tile(m, block, blocks, in, stride, rows, found);
+        products_portable.tile(m, block, blocks, in, stride, rows, expected);
+        wrong = memcmp(found, expected, sizeof(int32_t) * (size_t)(rows * blocks * BLOCK)) != 0;
+    }
+    if (wrong) printf("%s: %d x %d, %d rows, way %d: not equal\n", kernel->name, m->inputs, m->outputs, rows, way);
+    free(in);
+    free(found);
+    free(expected);
+    return wrong;
+}
+
+static int check_kernel(const Kernel *kernel) {
+    static const int shapes[][2] = {{1, 1},     {3, 2},     {4, 16},   {5, 17},    {16, 40},  {24, 100}, {63, 33},
+                                    {64, 64},   {65, 48},   {100, 7},  {128, 512}, {312, 96}, {384, 80}, {384, 1152},
+                                    {770, 130}, {1001, 20}, {1536, 48}, {3072, 32}, {4100, 16}};
+    int wrong = 0, checked = 0;
+    for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++)
+        for (int way = 0; way < WAYS; way++) {
+            Matrix m = random_matrix(shapes[s][0], shapes[s][1], way);
+            if (prepare_matrix(&m, kernel)) exit(2);
+            for (int rows = 1; rows <= kernel->products->max_rows; rows++)
+                for (int in = 0; in < WAYS; in++, checked++) wrong += check(kernel, &m, rows, in);
+            release_matrix(&m);
+            free((void *)m.weights);
+            free((void *)m.sums);
+        }
+    printf("%s: %d tiles, %d wrong\n", kernel->name, checked, wrong);
+    return wrong;
+}
+
+int main(void) {
+    int wrong = 0;
+    for (int i = 0; kernels[i]; i++)
+        if (kernels[i]->runs_here()) wrong += check_kernel(kernels[i]);
+    return wrong != 0;
+}
