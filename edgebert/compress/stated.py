@@ -96,18 +96,23 @@ def with_scheme(recipe: Recipe, head: list[str], folder: Path) -> Recipe:
 
 
 def with_spaces(recipe: Recipe, folder: Path, tokenizer: Any) -> Recipe:  # noqa: ANN401
-    """A recipe that encodes words as transformers does for a tagger's own tokenizer, unless it says how."""
+    """A recipe that encodes words and raw texts as transformers does for a tagger with its head, unless it says how.
+
+    transformers' pipeline encodes a raw text whole. Where the recipe puts a space before every word, and the tokenizer
+    does not, a raw text is encoded word by word, since its first word has no space before it.
+    """
     splitter = json.loads(tokenizer.backend_tokenizer.to_str())["pre_tokenizer"]
-    if "spaced_words" in recipe.head or not _adds_no_space(splitter):
-        return recipe
+    if not _adds_no_space(splitter):
+        return replace(recipe, head={"whole_texts": True} | recipe.head)
+    if "spaced_words" in recipe.head:
+        return replace(recipe, head={"whole_texts": not recipe.head["spaced_words"]} | recipe.head)
     if distributed.is_main():
         LOG.warning(
             f"{folder}: the tokenizer is byte-level and puts no space before a word (add_prefix_space is not "
             "true); words are encoded as they are, as transformers does with is_split_into_words=True, and raw texts "
-            "with their own spaces; if the head was trained with a space before every word, set head.spaced_words = "
-            "true"
+            "whole; if the head was trained with a space before every word, set head.spaced_words = true"
         )
-    return replace(recipe, head={"spaced_words": False} | recipe.head)
+    return replace(recipe, head={"spaced_words": False, "whole_texts": True} | recipe.head)
 
 
 def _adds_no_space(splitter: Mapping[str, Any] | None) -> bool:

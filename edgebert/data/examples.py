@@ -54,7 +54,8 @@ class Example:
     """One row: a text, perhaps a second text, perhaps what is right about it, and where it stands (lines from 1).
 
     `label` is of the kind that the task reads: a class, several, a number, tags, answers. `words` are the words of a
-    text that came split into words; `text` is then the words joined by single spaces. `word_a_line` says that each of
+    text that came split into words; `text` is then the words joined by single spaces. With `is_raw` it is the text that
+    the reader split, and is encoded as it is. `word_a_line` says that each of
     them has a line of its own, the first of them `line`. `empty` marks a row to skip (`edgebert.data.empty`).
     """
 
@@ -66,6 +67,7 @@ class Example:
     words: tuple[str, ...] = ()
     word_a_line: bool = field(default=False, compare=False)
     empty: bool = field(default=False, compare=False)
+    is_raw: bool = field(default=False, compare=False)
 
     @property
     def place(self) -> str:

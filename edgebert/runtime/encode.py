@@ -21,9 +21,9 @@ from edgebert.versions import check_version
 class Encoded:
     """Token ids and segment ids of one input, special tokens included, and whether it was cut short.
 
-    For texts given as words: `words` is each token's word number, None for special tokens. For a question in a context:
-    `offsets` is each token's stretch of characters of the context, without white space at its ends; None for tokens
-    outside the context and for tokens of white space alone.
+    For texts given as words: `words` is each token's word number, None for special tokens. For a question in a context,
+    and for a tagger's whole text: `offsets` is each token's stretch of characters of context or text, without white
+    space at its ends; None for tokens outside it and for tokens of white space alone.
     """
 
     ids: list[int]
@@ -101,6 +101,22 @@ class TextEncoder:
             raise TextError(f"text {' '.join(words)[:40]!r} holds no token; give at least one word")
         windows = [encoding, *encoding.overflowing]
         return [Encoded(window.ids, window.type_ids, False, words=window.word_ids) for window in windows]
+
+    def encode_text(self, text: str, stride: int) -> list[Encoded]:
+        """Encode a text as it is, in windows that share `stride` tokens where it is too long for one.
+
+        Raises:
+            TextError: Not a string, not valid Unicode, or nothing in it that makes a token.
+        """
+        check_text(text, "text")
+        self._overlap(min(stride, self._room(self._tokenizer.num_special_tokens_to_add(False)) - 1))
+        encoding = self._tokenized(text)
+        if 0 not in encoding.sequence_ids:
+            raise TextError(f"text {text[:40]!r} holds no token; give at least one word")
+        return [
+            Encoded(window.ids, window.type_ids, offsets=_stretches(window, text))
+            for window in (encoding, *encoding.overflowing)
+        ]
 
     def encode_context(self, question: str, context: str, stride: int) -> list[Encoded]:
         """Encode a question with a context, in windows that repeat the question and share `stride` context tokens.
@@ -270,6 +286,23 @@ def _windows(
                 )
             )
     return windows
+
+
+def _stretches(window: Encoding, text: str) -> list[tuple[int, int] | None]:
+    """Characters of a text that each token of a window stands for; None for special tokens and white space."""
+    return [
+        None if part is None else _without_space(text, *_untrimmed(text, *offset))
+        for part, offset in zip(window.sequence_ids, window.offsets, strict=True)
+    ]
+
+
+def _untrimmed(text: str, start: int, end: int) -> tuple[int, int]:
+    """A token's stretch with its one character, if the tokenizer took that for the space that it put before the text.
+
+    A byte-level post-processor whose `add_prefix_space` is not that of the pre-tokenizer trims the first token so.
+    """
+    cut = 0 < start == end and not text[start - 1].isspace()
+    return start - cut, end
 
 
 def _without_space(text: str, start: int, end: int) -> tuple[int, int] | None:

@@ -33,7 +33,7 @@ def read_tagged(
     A folder (or its `seq.in`) holds the three files of slots. `.jsonl` rows have the keys `words` and `tags`, or a text
     and `entities` or `slots` ({label, start, end}, in characters), and `intent`. A `.txt` without tags is one text a
     line. Anything else is CoNLL columns. All but the folder may be the `.gz` of one. A text is split into words around
-    the tokens that `find_tokens` finds in it.
+    the tokens that `find_tokens` finds in it; if the task encodes whole texts, the row keeps it as it is too.
 
     Raises:
         DataError: The file cannot be used; the message names file, line, value and what was expected.
@@ -105,7 +105,9 @@ class _Jsonl:
             raise self._error(number, "tags are null", "a list", None)
         checked = None if tags is None else self.check(tags, [number] * len(tags))
         label = self._with_intent(number, row, checked) if self.with_intents else checked
-        return Example(" ".join(words), None, label, number, str(self.path), tuple(words))
+        raw = self.settings.whole_texts and "words" not in row
+        text = self._text(row) if raw else " ".join(words)
+        return Example(text, None, label, number, str(self.path), tuple(words), is_raw=raw)
 
     def _renamed(self, number: int, given: dict[str, Any]) -> dict[str, Any]:
         """A row with the columns that are named under their usual keys: a list of words is no text."""

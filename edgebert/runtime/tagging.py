@@ -11,15 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgebert.data.examples import Example
-from edgebert.data.tags import OUTSIDE, OnInvalid, Scheme, check_tags, may_follow, repaired, spans, tags_of
+from edgebert.data.tags import OUTSIDE, OnInvalid, Scheme, Span, check_tags, may_follow, repaired, spans, tags_of
 from edgebert.data.words import Words, split_words
 from edgebert.errors import DataError, TextError
 from edgebert.runtime.encode import Encoded, TextEncoder, check_length, check_text
 from edgebert.runtime.model import single_or_pair
 from edgebert.runtime.prediction import Prediction
+from edgebert.runtime.word_places import Place, sharing, text_places, word_places
 from edgebert.settings import within
 
-BORDERLESS = 1 << 30
 # Steps from tag to tag are kept in a table; BIOES with 500 types of entities has 2,001.
 MAX_TAGS = 4096
 
@@ -33,6 +33,8 @@ class Settings:
     `token_column`, `tag_column`: of CoNLL files, from 0, or from -1 backwards. `stride`: tokens that neighbouring
     windows of a long text share, at most half a window. `spaced_words`: whether every word has a space before it under
     a byte-level vocabulary that adds none; else words are encoded as given, those of a raw text with its own spaces.
+    `whole_texts`: whether a raw text is encoded as it is, each word read at the first token with a character of it, as
+    transformers' pipeline does; else word by word. Texts that come in words are encoded word by word in any case.
     """
 
     scheme: Scheme = "BIO"
@@ -42,6 +44,7 @@ class Settings:
     tag_column: int = within(-1, -64, 64)
     stride: int = within(32, 0, 255)
     spaced_words: bool = True
+    whole_texts: bool = False
 
 
 @dataclass(frozen=True)
@@ -114,14 +117,15 @@ class Tagger:
         Raises:
             TextError: Neither a string nor words, not valid Unicode, or nothing in it that makes a token.
         """
-        spaced = self.settings.spaced_words
         words = given.words if isinstance(given, Words) else self._split(given)
         if not any(map(_is_visible, words)):
             raise TextError(f"text {str(given)[:40]!r} holds no token; give at least one word")
         if self._encoder is None:
             raise RuntimeError("this tagger has no tokenizer; make it with one")
-        half = (self._encoder.max_length - 2) // 2
-        return self._encoder.encode_words(words, min(self.settings.stride, half), spaced)
+        stride = min(self.settings.stride, (self._encoder.max_length - 2) // 2)
+        if self.settings.whole_texts and isinstance(given, str):
+            return self._encoder.encode_text(given, stride)
+        return self._encoder.encode_words(words, stride, self.settings.spaced_words)
 
     def read(self, given: str | Words, windows: Sequence[Encoded], scores: Sequence[NDArray[np.float32]]) -> Tagged:
         """Entities of a text: the likeliest tags that the scheme allows.
@@ -132,21 +136,24 @@ class Tagger:
             scores: Logits of each. *Shape*: (tokens of the window, tags).
         """
         text, places = self.words_of(given)
-        located = word_places(windows, len(places))
+        located = self.places(given, windows)
         if isinstance(given, Words):
             # A vocabulary with a token for the space gives even a blank word one, and an entity needs a character.
             located = [at if _is_visible(word) else None for at, word in zip(located, given.words, strict=True)]
-        logits = self._word_logits(windows, scores, located)
+        # Words that share a token have one tag, and are parts of one entity.
+        shared = sharing(located)
+        read_at = [located[first] for first, _ in shared]
+        logits = self._word_logits(windows, scores, read_at)
         best: list[int] = logits.argmax(1).tolist()
         if not self._follows(best):
             best = self._best_path(logits)
         chosen = [self.tags[at] for at in best]
         if self._outside < 0:
-            chosen = [OUTSIDE if place is None else tag for tag, place in zip(chosen, located, strict=True)]
-        found = spans(chosen)
-        entities = []
-        for label, first, end in found:
-            start, stop = places[first][0], places[end - 1][1]
+            chosen = [OUTSIDE if place is None else tag for tag, place in zip(chosen, read_at, strict=True)]
+        entities, found = [], []
+        for label, first, end in spans(chosen):
+            found.append(Span(label, shared[first][0], shared[end - 1][1]))
+            start, stop = places[found[-1].first][0], places[found[-1].end - 1][1]
             score = _mean_probability(logits[first:end], self._alike[best[first]])
             entities.append(Entity(label, text[start:stop], start, stop, score))
         words = tuple(text[first:end] for first, end in places)
@@ -156,9 +163,17 @@ class Tagger:
         self, given: str | Words, windows: Sequence[Encoded], scores: Sequence[NDArray[np.float32]]
     ) -> bool:
         """Whether the likeliest tags of a text, each taken alone, break the scheme; arguments as for `read`."""
-        _, places = self.words_of(given)
-        best: list[int] = self._word_logits(windows, scores, word_places(windows, len(places))).argmax(1).tolist()
+        places = self.places(given, windows)
+        read_at = [places[first] for first, _ in sharing(places)]
+        best: list[int] = self._word_logits(windows, scores, read_at).argmax(1).tolist()
         return not self._follows(best)
+
+    def places(self, given: str | Words, windows: Sequence[Encoded]) -> list[Place]:
+        """Window and row that every word of a text is read at; None for a word without a token."""
+        _, words = self.words_of(given)
+        if self.settings.whole_texts and isinstance(given, str):
+            return text_places(windows, words)
+        return word_places(windows, len(words))
 
     def words_of(self, given: str | Words) -> tuple[str, list[tuple[int, int]]]:
         """A text, one that has been encoded, and where its words stand in it."""
@@ -235,7 +250,7 @@ class Tagger:
         self,
         windows: Sequence[Encoded],
         scores: Sequence[NDArray[np.float32]],
-        places: Sequence[tuple[int, int] | None],
+        places: Sequence[Place],
     ) -> NDArray[np.float64]:
         """Logits of every word's tags, read at its place; a word without one is surely O. *Shape*: (words, tags)."""
         count = len(places)
@@ -309,28 +324,3 @@ def _around_tokens(
             begin -= text[first - 1].isspace()
         found.append((begin, end))
     return found
-
-
-def word_places(windows: Sequence[Encoded], count: int) -> list[tuple[int, int] | None]:
-    """Window and row of every word's first piece, None for a word that makes no piece.
-
-    Of several windows it is the one where the word stands furthest from a border, the first of equals; the text's own
-    begin and end are no borders. A piece that goes on a word from the window before stands at a border itself, and the
-    word's begin is in an earlier window: so it is never taken for a first piece.
-    """
-    places: list[tuple[int, int] | None] = [None] * count
-    margins = [-1] * count
-    last = len(windows) - 1
-    for number, window in enumerate(windows):
-        rows = [row for row, word in enumerate(window.words) if word is not None]
-        seen = None
-        for row in rows:
-            word = window.words[row]
-            if word is None or word == seen:
-                continue
-            seen = word
-            before = row - rows[0] if number else BORDERLESS
-            after = rows[-1] - row if number < last else BORDERLESS
-            if min(before, after) > margins[word]:
-                margins[word], places[word] = min(before, after), (number, row)
-    return places

@@ -16,7 +16,8 @@ from edgebert.data.tags import Scheme, spans, tag_set
 from edgebert.data.words import Words
 from edgebert.errors import TextError
 from edgebert.runtime.encode import Encoded, TextEncoder
-from edgebert.runtime.tagging import Settings, Tagger, word_places
+from edgebert.runtime.tagging import Settings, Tagger
+from edgebert.runtime.word_places import word_places
 
 TAGS = tag_set(["PER", "LOC"], "BIO")
 PEOPLE = {"ann": "B-PER", "lee": "I-PER", "rome": "B-LOC"}

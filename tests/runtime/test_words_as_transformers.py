@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 import transformers
-from family_checkpoints import BERT_LIKE, PIECES, byte_pairs, make_tokenizer
-from tokenizers import AddedToken, Regex, Tokenizer, models, pre_tokenizers, processors
+from family_checkpoints import BERT_LIKE
+from split_tokenizers import BYTES, METASPACE, make
+from tokenizers import AddedToken
 
 from edgebert.compress.stated import with_spaces
 from edgebert.compress.tokenizer_file import load_tokenizer
@@ -20,60 +21,13 @@ from edgebert.runtime.tagging import Settings, Tagger
 
 SENTENCES = [("the", "film", "is", "bad"), (" good", "play", ".", "so"), ("a-b", "(the", "sto ry)", "was"), ("film",)]
 TEXTS = ["the film is bad", "so good.", "a great film, (the story) was dull", "it is the-film"]
+TEXTS += ["the  film   is\tbad ", " so good", "film\nfilm\u00a0film", "the\u200bfilm \u0001 was", "日本 film日"]
 RECIPE = Recipe("tags", "token-classification", ModelSettings("x"))
 
 
-def byte_level(folder: Path, splitter: Any) -> None:
-    vocabulary, merges = byte_pairs()
-    tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=merges))
-    tokenizer.pre_tokenizer = splitter
-    tokenizer.add_special_tokens(["<s>", "<pad>", "</s>", "<unk>", "<mask>"])
-    tokenizer.post_processor = processors.RobertaProcessing(("</s>", 2), ("<s>", 0), add_prefix_space=False)
-    general(tokenizer, folder)
-
-
-def unigram(folder: Path, scheme: str) -> None:
-    letters = [(letter, -4.0) for letter in "abcdefghijklmnopqrstuvwxyz.-()"]
-    words = [(f"▁{word}", -2.0) for word in ("the", "film", "is", "good", "a")]
-    special = [(token, 0.0) for token in ("<s>", "<pad>", "</s>", "<unk>")]
-    tokenizer = Tokenizer(models.Unigram([*special, ("▁", -3.0), *letters, *words], unk_id=3))
-    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme=scheme)
-    tokenizer.add_special_tokens(["<s>", "<pad>", "</s>", "<unk>"])
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="<s> $A </s>", pair="<s> $A </s> $B </s>", special_tokens=[("<s>", 0), ("</s>", 2)]
-    )
-    general(tokenizer, folder)
-
-
-def general(tokenizer: Tokenizer, folder: Path) -> None:
-    names = {"cls_token": "<s>", "sep_token": "</s>", "pad_token": "<pad>", "unk_token": "<unk>"}
-    transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, **names).save_pretrained(folder)
-
-
-def in_sequence(add: bool) -> Any:
-    split = pre_tokenizers.Split(Regex("[-]"), "isolated")
-    return pre_tokenizers.Sequence([split, pre_tokenizers.ByteLevel(add_prefix_space=add)])
-
-
-def make(folder: Path, kind: str) -> None:
-    name, _, setting = kind.partition(" ")
-    if name == "byte-level":
-        byte_level(folder, pre_tokenizers.ByteLevel(add_prefix_space=setting == "adds"))
-    elif name == "sequence":
-        byte_level(folder, in_sequence(setting == "adds"))
-    elif name == "metaspace":
-        unigram(folder, setting)
-    elif name == "roberta":
-        vocabulary, merges = byte_pairs()
-        transformers.RobertaTokenizer(
-            vocab=vocabulary, merges=merges, add_prefix_space=setting == "adds"
-        ).save_pretrained(folder)
-    else:
-        make_tokenizer(name, PIECES).save_pretrained(folder)
-
-
-BYTES = ["byte-level adds", "byte-level bare", "sequence adds", "sequence bare", "roberta adds", "roberta bare"]
-METASPACE = ["metaspace always", "metaspace first", "metaspace never"]
+def tagger_ids(tagger: Tagger, given: str | Words) -> list[int]:
+    (window,) = tagger.encode(given)
+    return window.ids
 
 
 def tagger_of(folder: Path) -> Tagger:
@@ -95,7 +49,7 @@ def test_words_have_the_ids_that_transformers_gives_words(kind: str, tmp_path: P
         assert list(window.words) == expected.word_ids()
 
 
-@pytest.mark.parametrize("kind", ["byte-level bare", "sequence bare", "roberta bare", *BERT_LIKE])
+@pytest.mark.parametrize("kind", [*BYTES, *METASPACE, *BERT_LIKE])
 def test_a_raw_text_has_the_ids_that_transformers_gives_it(kind: str, tmp_path: Path) -> None:
     make(tmp_path, kind)
     theirs, ours = transformers.AutoTokenizer.from_pretrained(tmp_path), tagger_of(tmp_path)
@@ -144,7 +98,7 @@ def test_an_added_token_in_a_raw_text_is_one_word_with_the_id_that_transformers_
         written, places = ours.words_of(text)
         words = [written[first:end] for first, end in places]
         assert words == text.replace(theirs.sep_token, f" {theirs.sep_token} ").replace("[E1]", " [E1] ").split()
-        assert {number for number in window.words if number is not None} == set(range(len(words)))
+        assert None not in ours.places(text, [window])
 
 
 def test_rows_of_a_data_file_are_split_as_the_raw_text(tmp_path: Path) -> None:
@@ -157,7 +111,8 @@ def test_rows_of_a_data_file_are_split_as_the_raw_text(tmp_path: Path) -> None:
     (row,) = read_tagged(path, Columns(), Settings(), False, find)
     assert row.words == ("good", "[SEP]", "film", ",", "[E1]", "bad")
     assert row.label == ("O", "O", "O", "O", "B-a", "O")
-    assert tagger.encode(Words(row.words)) == tagger.encode(text)
+    word_by_word = Tagger(["O", "B-a"], (), Settings(), TextEncoder(tmp_path / "written.json", 64))
+    assert tagger_ids(word_by_word, Words(row.words)) == tagger_ids(tagger, text)
 
 
 def test_a_text_without_added_tokens_is_split_as_before(tmp_path: Path) -> None:
@@ -176,11 +131,14 @@ def test_the_convention_is_said_where_there_is_a_choice(
     tokenizer = load_tokenizer(tmp_path)
     capsys.readouterr()
     bare = kind.endswith("bare")
-    assert with_spaces(RECIPE, tmp_path, tokenizer).head == ({"spaced_words": False} if bare else {})
+    whole = {"whole_texts": True}
+    assert with_spaces(RECIPE, tmp_path, tokenizer).head == ({"spaced_words": False} | whole if bare else whole)
     said = capsys.readouterr().err
     assert ("words are encoded as they are" in said, said.count("\n")) == (bare, int(bare))
     stated = Recipe("tags", "token-classification", ModelSettings("x"), head={"spaced_words": True})
-    assert with_spaces(stated, tmp_path, tokenizer) is stated
+    assert with_spaces(stated, tmp_path, tokenizer).head == {"spaced_words": True, "whole_texts": not bare}
+    word_by_word = Recipe("tags", "token-classification", ModelSettings("x"), head={"whole_texts": False})
+    assert with_spaces(word_by_word, tmp_path, tokenizer).head["whole_texts"] is False
 
 
 def test_words_of_a_model_trained_here_have_a_space_before_each(tmp_path: Path) -> None:

@@ -71,7 +71,7 @@ class IntentSlots(DeviceTask[Settings, str | Words, Command]):
 
     def given(self, example: Example) -> str | Words:
         """The row's words, or its text where that came unsplit."""
-        return Words(example.words) if example.words else example.text
+        return Words(example.words) if example.words and not example.is_raw else example.text
 
     def intent(self, example: Example, unknown: Sequence[str] = ()) -> str:
         """The row's intent as the bundle names it; one of `unknown` as the file does.

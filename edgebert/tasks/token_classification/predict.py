@@ -57,7 +57,7 @@ class TokenClassification(DeviceTask[Settings, str | Words, Entities]):
 
     def given(self, example: Example) -> str | Words:
         """The row's words, or its text where that came unsplit."""
-        return Words(example.words) if example.words else example.text
+        return Words(example.words) if example.words and not example.is_raw else example.text
 
     @property
     def known(self) -> list[str]:

@@ -22,7 +22,7 @@ from edgebert.metrics.entities import Tags
 from edgebert.recipe import DataSettings
 from edgebert.runtime.encode import Encoded
 from edgebert.runtime.session import Outputs
-from edgebert.runtime.tagging import Settings, Tagger, word_places
+from edgebert.runtime.tagging import Settings, Tagger
 from edgebert.tasks.token_classification.predict import TokenClassification
 from edgebert.tasks.training import Rows, TrainingTask
 
@@ -126,11 +126,12 @@ def tag_targets(
     The tag's, at a word's first piece in the window where the device reads that word; UNKNOWN there for a row without
     tags, which the teacher alone can speak of; UNREAD everywhere else.
     """
-    count = len(tagger.words_of(given)[1])
-    numbers = [UNKNOWN] * count if tags is None else tagger.numbers(tags, example)
+    places = tagger.places(given, windows)
+    numbers = [UNKNOWN] * len(places) if tags is None else tagger.numbers(tags, example)
     rows = [[UNREAD] * len(window.ids) for window in windows]
-    for place, number in zip(word_places(windows, count), numbers, strict=True):
-        if place is not None:
+    for place, number in zip(places, numbers, strict=True):
+        # Of words that share a token the first has it.
+        if place is not None and rows[place[0]][place[1]] == UNREAD:
             rows[place[0]][place[1]] = number
     return rows
 
