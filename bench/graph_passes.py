@@ -30,7 +30,8 @@ from edgebert.exporters.quantize.embeddings import quantize_embeddings
 from edgebert.measure.environment import environment
 from edgebert.measure.loop import quiet, timed
 from edgebert.measure.statistics import median_ratio
-from edgebert.runtime.session import CPU, OnnxSession
+from edgebert.runtime.session import CPU
+from edgebert.runtime.sessions.onnxruntime import OnnxSession
 from edgebert.target import read_target
 from edgebert.tasks.text_classification.train import TextClassificationTraining
 from edgebert.tasks.training_table import training_task

@@ -14,6 +14,7 @@ from edgebert import __version__
 from edgebert.arguments import Parser, blank, unusable
 from edgebert.errors import EdgeBertError, InputError, SaturationWarning
 from edgebert.escape import escaped, shortened
+from edgebert.runtimes import RUNTIMES
 from edgebert.streams import end, fill_closed, flush, logged, say
 
 if TYPE_CHECKING:
@@ -334,7 +335,7 @@ def _strict_labels(command: argparse.ArgumentParser, what: str) -> None:
 
 
 def _runtime(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--runtime", choices=["onnxruntime", "openvino"], help="default: the bundle's own choice")
+    command.add_argument("--runtime", choices=list(RUNTIMES), help="default: the bundle's own choice")
     command.add_argument("--threads", type=int, help="threads inside one prediction (default: the profile's)")
 
 

@@ -31,8 +31,6 @@ INT8_NAMES: dict[str, str] = {
     "dotprod": "dot product without i8mm",
     "neon": "NEON without dot product",
 }
-# Where sums of eight-bit weights saturate.
-NARROW = {"onnxruntime": ("avx2",), "openvino": ("avx2", "sse")}
 X86, ARM = "x86_64", "aarch64"
 # Index, register and bit of glibc's table of CPUID answers (sys/platform/x86.h); "active" registers stand behind the
 # four that CPUID gave, and hold what the operating system has enabled too.
@@ -129,47 +127,6 @@ def shown_cpu(found: dict[str, Any]) -> str:
     """What `measured_on` found, for a reader."""
     form = INT8_NAMES.get(str(found.get("int8")))
     return ", ".join(filter(None, [str(found.get("cpu")), str(found.get("machine")), form]))
-
-
-def needs_vnni(manifest: dict[str, Any], runtime: str) -> bool:
-    """Whether a bundle's graph for a runtime adds products of unsigned and signed eight-bit values."""
-    if runtime == "openvino":
-        # Bundles from before `reduce_range` was written here have eight bits: nncf was never told otherwise.
-        last = manifest["stages"][-1] if manifest["stages"] else None
-        metrics = last.get("metrics") if isinstance(last, dict) else None
-        made = metrics.get("openvino") if isinstance(metrics, dict) else None
-        return isinstance(made, dict) and not made.get("reduce_range", False)
-    precision, choice = str(manifest["precision"]), manifest["profile"]["export"]
-    if precision == "int8-static":
-        # Signed weights whatever the profile says. Of signed activations our sessions let ONNX Runtime take its exact
-        # kernel; by its defaults it makes them unsigned on x86, and saturates.
-        narrow = choice.get("activation_type") != "int8"
-    else:
-        narrow = precision.startswith("int8") and choice.get("weight_type") == "int8"
-    return narrow and not choice.get("reduce_range", False)
-
-
-def saturates(manifest: dict[str, Any], runtime: str, int8: str | None) -> bool:
-    """Whether a bundle's INT8 sums saturate on a CPU.
-
-    ONNX Runtime's kernels before AVX2 are exact, OpenVINO's are not (run under qemu, docs/explanation/cpus.md).
-
-    Args:
-        manifest: The bundle's.
-        runtime: `onnxruntime` or `openvino`, on the CPU.
-        int8: The CPU's INT8 instructions (`Cpu.int8`); None, unknown, never saturates.
-    """
-    return int8 in NARROW[runtime] and needs_vnni(manifest, runtime)
-
-
-def saturation(manifest: dict[str, Any], runtime: str, cpu: Cpu) -> str | None:
-    """The warning that a bundle's sums saturate on a CPU, with the remedy; None if they do not."""
-    if not saturates(manifest, runtime, cpu.int8):
-        return None
-    return (
-        f"INT8 sums saturate on this CPU ({cpu}): the weights have eight bits, which needs VNNI, so answers are less "
-        "accurate than on a CPU that has it; export with --profile x86-avx2, whose weights have seven"
-    )
 
 
 @cache

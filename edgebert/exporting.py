@@ -14,16 +14,18 @@ from typing import Any
 from edgebert import bundle
 from edgebert.bundle import bundle_hash, read_manifest, stages_folder
 from edgebert.compress import distributed
+from edgebert.compress.conditions import runtime_tools
 from edgebert.compress.model_folder import check_described
 from edgebert.compress.sentence_folder import encoder_folder
 from edgebert.compress.source import resolve
-from edgebert.cpu import Cpu, saturates, this_cpu
+from edgebert.cpu import Cpu, this_cpu
 from edgebert.errors import BundleError, SettingsError
 from edgebert.escape import name_fault, shortened
 from edgebert.finished import Plan, earlier, key_of, record
 from edgebert.lock import held
 from edgebert.places import check_places
 from edgebert.recipe import data_files, quantization, read_recipe
+from edgebert.runtimes import FORMATS, saturates
 from edgebert.settings import Setting
 from edgebert.stage_bundles import BASELINE, FAST, NAMES
 from edgebert.target import Target, fitting_profile, read_target
@@ -145,9 +147,7 @@ def _is_setting(value: object, depth: int = 4) -> bool:
 def tools_of(form: str, formats: Sequence[str]) -> list[str]:
     """Packages that an export of this form and these formats needs beside `NEEDED`."""
     tools = ["neural-compressor"] if form in ("static", "measure") else []
-    if "openvino" in formats:
-        tools += ["openvino", "nncf"] if form in ("dynamic", "static", "measure") else ["openvino"]
-    return tools
+    return tools + runtime_tools(formats, int8=form in ("dynamic", "static", "measure"))
 
 
 def _plan(order: Order) -> Plan:
@@ -245,10 +245,10 @@ def _target(profile: str, cpu: Cpu) -> Target:
 
 def _warn_of_saturation(target: Target, form: str, formats: Sequence[str], cpu: Cpu) -> None:
     """Say before the work begins that quality will be measured with sums that saturate here, if they will."""
-    made = {"metrics": {"openvino": {"reduce_range": target.export.reduce_range}}}
+    names = [FORMATS[name].name for name in formats]
+    made = {"metrics": {name: {"reduce_range": target.export.reduce_range} for name in names}}
     planned = {"precision": f"int8-{form}", "profile": {"export": asdict(target.export)}, "stages": [made]}
-    runtimes = {"onnx": "onnxruntime", "openvino": "openvino"}
-    if form in ("dynamic", "static") and any(saturates(planned, runtimes[name], cpu.int8) for name in formats):
+    if form in ("dynamic", "static") and any(saturates(planned, name, cpu.int8) for name in names):
         name, _ = fitting_profile(cpu)
         LOG.warning(
             "warning: profile %s has eight-bit weights, whose INT8 sums saturate on this CPU (%s): "

@@ -17,6 +17,7 @@ from typing import Any, Literal
 from edgebert.errors import BundleError, SettingsError
 from edgebert.escape import escaped, name_fault
 from edgebert.manifest_data import LARGEST, SHA256, Data, QualityEntry, check_distinct, check_filled
+from edgebert.runtimes import RUNTIMES, RuntimeName, weights_beside
 from edgebert.settings import fill, required_within, within
 from edgebert.strict_json import read_json
 
@@ -87,10 +88,10 @@ class Head:
 
 
 @dataclass(frozen=True)
-class Runtime:
-    """Graph file of each runtime."""
+class Graphs:
+    """Graph file of each runtime; a runtime that this EdgeBERT does not know is passed over."""
 
-    default: Literal["onnxruntime", "openvino"]
+    default: RuntimeName
     graphs: dict[str, str]
     default_fusions: bool = False
     unpadded: str | None = None
@@ -99,10 +100,10 @@ class Runtime:
         """Refuse a default runtime without a graph."""
         if self.default not in self.graphs:
             raise ValueError(f"default is {self.default!r}, but graphs has none for it")
-        for runtime, ending in (("onnxruntime", ".onnx"), ("openvino", ".xml")):
-            if not self.graphs.get(runtime, ending).endswith(ending):
+        for name, runtime in RUNTIMES.items():
+            if not self.graphs.get(name, runtime.ending).endswith(runtime.ending):
                 raise ValueError(
-                    f"graphs.{runtime} is {self.graphs[runtime]!r:.80}; expected a path ending in {ending}"
+                    f"graphs.{name} is {self.graphs[name]!r:.80}; expected a path ending in {runtime.ending}"
                 )
 
 
@@ -200,7 +201,7 @@ class Manifest:
     outputs: tuple[str, ...]
     head: Head
     precision: str
-    runtime: Runtime
+    runtime: Graphs
     profile: Profile
     files: tuple[FileEntry, ...]
     layers: tuple[Layer, ...]
@@ -237,8 +238,12 @@ class Manifest:
     def _opened(self) -> list[str]:
         """Paths of the files that a runtime opens."""
         graphs = self.runtime.graphs.values()
-        weights = [f"{path.removesuffix('.xml')}.bin" for path in graphs if path.endswith(".xml")]
-        return [TOKENIZER, *graphs, *weights, *([] if self.runtime.unpadded is None else [self.runtime.unpadded])]
+        return [
+            TOKENIZER,
+            *graphs,
+            *weights_beside(graphs),
+            *([] if self.runtime.unpadded is None else [self.runtime.unpadded]),
+        ]
 
 
 REQUIRED = (

@@ -13,6 +13,7 @@ from edgebert.data.delimited import Delimiter, Quotes
 from edgebert.data.examples import Columns, columns_fault
 from edgebert.errors import SettingsError
 from edgebert.runtime.session import CPU
+from edgebert.runtimes import FORMATS, FormatName
 from edgebert.settings import Setting, fill, parse_toml, read_toml, within
 from edgebert.target import Target
 from edgebert.tasks.table import spec_of
@@ -172,7 +173,7 @@ class QuantizeSettings:
 class ExportSettings:
     """What the bundle holds, the graph it is written with, and the bundles of stages beside it."""
 
-    formats: tuple[Literal["onnx", "openvino"], ...] = ("onnx",)
+    formats: tuple[FormatName, ...] = ("onnx",)
     graph: Literal["fast", "plain"] = "fast"
     parity_samples: int = within(64, 1, 1_000_000)
     stages: bool = True
@@ -182,7 +183,7 @@ class ExportSettings:
     def __post_init__(self) -> None:
         """Refuse a bundle without a graph that the runtime opens by default, and scores of no bundles."""
         if not self.formats:
-            raise ValueError("formats is empty; name at least one of onnx, openvino")
+            raise ValueError(f"formats is empty; name at least one of {', '.join(FORMATS)}")
         if self.score_stages and not (self.stages or self.baseline):
             raise ValueError("score_stages is true, but no stage has a bundle; set stages = true or leave it out")
 

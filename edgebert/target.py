@@ -9,6 +9,7 @@ from typing import Literal
 
 from edgebert.cpu import ARM, INT8_NAMES, X86, Cpu
 from edgebert.errors import SettingsError
+from edgebert.runtimes import RuntimeName
 from edgebert.settings import fill, read_toml, required_within, within
 
 
@@ -37,7 +38,7 @@ class ExportChoice:
     activation_type: Literal["int8", "uint8"]
     per_channel: bool
     reduce_range: bool
-    runtime: Literal["onnxruntime", "openvino"]
+    runtime: RuntimeName
     provider: str
     length_buckets: tuple[int, ...] = required_within(1, 1 << 20)
     intra_op_threads: int = required_within(1, 1024)

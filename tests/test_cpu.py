@@ -11,9 +11,12 @@ from onnx import TensorProto, helper, numpy_helper
 from this_machine import pretend
 
 from edgebert import cpu
-from edgebert.cpu import Cpu, measured_on, needs_vnni, saturates, this_cpu
+from edgebert.cpu import Cpu, measured_on, this_cpu
 from edgebert.errors import SettingsError
-from edgebert.runtime.session import OnnxSession, OpenVinoSession, Session
+from edgebert.runtime.session import Session
+from edgebert.runtime.sessions.onnxruntime import OnnxSession
+from edgebert.runtime.sessions.openvino import OpenVinoSession
+from edgebert.runtimes import RUNTIMES, saturates
 from edgebert.target import fitting_profile, profile_names, read_target
 
 pytestmark = pytest.mark.int8
@@ -129,7 +132,7 @@ def manifest(precision: str, openvino: dict[str, Any] | None = None, **choice: A
 )
 def test_a_form_says_whether_it_needs_vnni(made: dict[str, Any], onnx_runtime: bool, open_vino: bool) -> None:
     for runtime, full in (("onnxruntime", onnx_runtime), ("openvino", open_vino)):
-        assert needs_vnni(made, runtime) == full
+        assert RUNTIMES[runtime].needs_vnni(made) == full
         assert saturates(made, runtime, "avx2") == full
         assert saturates(made, runtime, "sse") == (full and runtime == "openvino")
         assert not any(saturates(made, runtime, name) for name in ("vnni", "amx", "i8mm", "dotprod", "neon", None))

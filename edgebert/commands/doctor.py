@@ -8,6 +8,7 @@ from edgebert.commands.output import table, write, write_json
 from edgebert.commands.profiles import this_machine
 from edgebert.cpu import INT8_NAMES
 from edgebert.measure.environment import environment
+from edgebert.runtimes import RUNTIMES, Runtime
 from edgebert.target import profile_names, read_target
 from edgebert.versions import Requirement, installed_version, is_older, requirements
 
@@ -21,17 +22,24 @@ def run(arguments: argparse.Namespace) -> int:
     """Report; the exit code is 0 even where something is missing."""
     packages = [(needed, installed_version(needed.package)) for needed in _listed()]
     machine = environment()
-    fitting = _fitting(machine)
+    fitting, known = _fitting(machine), list(RUNTIMES.values())
     if arguments.json:
         found = [_entry(*package) for package in packages]
-        write_json({"packages": found, "environment": machine, "profiles": fitting, "profile": this_machine()})
+        document = {"packages": found, "runtimes": [_runtime(row) for row in known], "environment": machine}
+        write_json({**document, "profiles": fitting, "profile": this_machine()})
         return 0
     write(table(("package", "version", "at least", "remedy"), [_row(*package) for package in packages]) + "\n")
+    rows = [(row.name, row.graph, "yes" if row.is_usable else f"no, pip install {row.install}") for row in known]
+    write(table(("runtime", "graph in a bundle", "usable here"), rows) + "\n")
     shown = ("cpu", "int8", "cores", "memory_mb", "os", "python")
     write(table(("machine", "value"), [(key, _shown(machine, key)) for key in shown]))
     write(f"\nprofile that export takes here: {this_machine() or 'none; name one with --profile'}")
     write(f"profiles that this machine's instruction set covers: {', '.join(fitting) or 'none'}")
     return 0
+
+
+def _runtime(row: Runtime) -> dict[str, object]:
+    return {"runtime": row.name, "graph": row.graph, "version": row.version, "usable": row.is_usable}
 
 
 def _shown(machine: dict[str, object], key: str) -> object:

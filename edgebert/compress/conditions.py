@@ -9,14 +9,14 @@ from typing import Any
 
 from edgebert.compress.distributed import world_size
 from edgebert.recipe import TrainSettings
+from edgebert.runtimes import FORMATS, RUNTIMES
 
 CHECKPOINT = ("torch", "transformers", "tokenizers", "safetensors", "optimum", "numpy")
 TRAINING = (*CHECKPOINT, "accelerate", "scikit-learn", "scipy", "seqeval")
 GRAPH = (*CHECKPOINT, "onnx", "onnx-ir", "onnxscript", "onnxruntime", "onnxruntime-gpu")
 STATIC = ("neural-compressor",)
-OPENVINO = ("openvino",)
-OPENVINO_INT8 = (*OPENVINO, "nncf")
-ALL = (*TRAINING, *GRAPH, *STATIC, *OPENVINO_INT8)
+RUNTIME = tuple(name for row in RUNTIMES.values() for name in (*row.export_packages, *row.int8_packages))
+ALL = (*TRAINING, *GRAPH, *STATIC, *RUNTIME)
 
 
 def conditions(tools: Sequence[str], training: TrainSettings | None = None) -> dict[str, Any]:
@@ -44,8 +44,13 @@ def conditions(tools: Sequence[str], training: TrainSettings | None = None) -> d
 
 def graph_tools(form: str, formats: Sequence[str]) -> tuple[str, ...]:
     """Packages that write a graph of a form (`static`, `dynamic`, `measure`, `fp16`) in these formats."""
-    openvino = OPENVINO if form == "fp16" else OPENVINO_INT8
-    return (*GRAPH, *(STATIC * (form in ("static", "measure"))), *(openvino * ("openvino" in formats)))
+    return (*GRAPH, *(STATIC * (form in ("static", "measure"))), *runtime_tools(formats, int8=form != "fp16"))
+
+
+def runtime_tools(formats: Sequence[str], int8: bool) -> list[str]:
+    """Packages that write the graphs of these formats besides those of an ONNX graph, in INT8 or not."""
+    rows = [FORMATS[name] for name in formats]
+    return [name for row in rows for name in (*row.export_packages, *(row.int8_packages if int8 else ()))]
 
 
 def installed(tools: Iterable[str]) -> dict[str, str]:

@@ -12,18 +12,20 @@ from tokenizers import Tokenizer
 
 from edgebert import __version__, bundle
 from edgebert.compress import arch, checkpoint
-from edgebert.compress.conditions import OPENVINO, installed, merged_tools
+from edgebert.compress.conditions import installed, merged_tools
 from edgebert.compress.data import TaskData
 from edgebert.compress.report import StageReport
 from edgebert.exporters.card import model_card
 from edgebert.exporters.cost import graph_cost
-from edgebert.exporters.graphs import GRAPH, GraphJob, copy_graphs, write_openvino
+from edgebert.exporters.graphs import GRAPH, GraphJob
 from edgebert.exporters.unpadded import UNPADDED
+from edgebert.exporters.writers import WRITERS, writers
 from edgebert.recipe import Recipe, settings_dict
 from edgebert.runtime.cost import cost_entries
+from edgebert.runtimes import ONNXRUNTIME, RUNTIMES, Runtime
 from edgebert.target import Target
 
-# What counts the work of the graph, saves tokenizer and config, and writes OpenVINO's FP32 model: they run here.
+# What counts the work of the graph and saves tokenizer and config runs here.
 WRITING = ("onnx", "onnxruntime", "tokenizers", "transformers", "torch")
 
 # Name programs beside the checkpoint, which a reader with `trust_remote_code` would run; a bundle needs none.
@@ -61,8 +63,9 @@ def write_bundle(
     """
     with bundle.replacing(out) as folder:
         copy_graphs(graph, folder)
-        if "openvino" in parts.formats and not (folder / "openvino").is_dir():
-            write_openvino(folder / GRAPH, folder / "openvino")
+        for writer in writers(parts.formats):
+            if not (folder / writer.runtime.graph).is_file():
+                writer.write(folder / GRAPH, folder)
         tokenizer = parts.job.run.loaded.written(parts.job.model / "tokenizer.json")
         _write_tokenizer(
             tokenizer, parts.job.model, parts.recipe.data.max_length, reports[-1].arguments["inputs"], folder
@@ -77,6 +80,17 @@ def write_bundle(
         if baseline is not None:
             shutil.copytree(baseline, folder / "baseline")
         bundle.write_manifest(folder, manifest)
+
+
+def copy_graphs(source: Path, out: Path) -> None:
+    """Copy a graph stage's files into a bundle."""
+    shutil.copyfile(source / GRAPH, out / GRAPH)
+    if (source / UNPADDED).is_file():
+        shutil.copyfile(source / UNPADDED, out / UNPADDED)
+    for name in (name for writer in WRITERS for name in writer.runtime.files):
+        if (source / name).is_file():
+            (out / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source / name, out / name)
 
 
 def _write_tokenizer(tokenizer: Tokenizer, source: Path, max_length: int, inputs: Sequence[str], folder: Path) -> None:
@@ -118,16 +132,15 @@ def _manifest(parts: BundleParts, folder: Path, reports: Sequence[StageReport]) 
     recipe, last = parts.recipe, reports[-1]
     # The recipe speaks for its own model, not for one that --model put in its place.
     licence = recipe.model.licence if parts.source == recipe.model.source else ""
-    graphs = {"onnxruntime": GRAPH} if "onnx" in parts.formats else {}
-    if (folder / "openvino").is_dir():
-        graphs["openvino"] = "openvino/model.xml"
+    graphs = {row.name: row.graph for row in _written(folder) if row is not ONNXRUNTIME or "onnx" in parts.formats}
     preferred = parts.target.export.runtime
     shapes = arch.layer_shapes(parts.job.load())
     plain = last.arguments.get("kind") == "plain"
     precision = {"none": "fp32", "fp16": "fp16"}.get(parts.precision, f"int8-{parts.precision}")
     quality = last.metrics["quality"]
-    if "onnx" not in parts.formats and "openvino" in last.metrics:
-        precision, quality = "int8-static", last.metrics["openvino"]["quality"]
+    # Without an ONNX graph the bundle is as good as the first graph that it has.
+    if (first := next(iter(graphs))) in last.metrics:
+        precision, quality = "int8-static", last.metrics[first]["quality"]
     return {
         "edgebert": __version__,
         "name": recipe.name,
@@ -163,6 +176,11 @@ def _manifest(parts: BundleParts, folder: Path, reports: Sequence[StageReport]) 
     }
 
 
+def _written(folder: Path) -> list[Runtime]:
+    """The runtimes that a folder has a graph for, the ONNX graph that the others are made of included."""
+    return [row for row in RUNTIMES.values() if (folder / row.graph).is_file()]
+
+
 def _columns(recipe: Recipe) -> dict[str, str | bool]:
     """Columns of the data; whether empty rows are skipped is a choice of whoever reads a file."""
     return {key: value for key, value in asdict(recipe.data.columns()).items() if key != "skip_empty"}
@@ -175,5 +193,5 @@ def _portable(source: str) -> str:
 
 def _tools(folder: Path, reports: Sequence[StageReport]) -> dict[str, str]:
     """Versions of the tools that made the bundle, as every stage reported them when it ran."""
-    writing = (*WRITING, *(OPENVINO if (folder / "openvino").is_dir() else ()))
+    writing = (*WRITING, *(name for row in _written(folder) for name in row.export_packages))
     return merged_tools([*(report.ran["tools"] for report in reports), installed(writing)])

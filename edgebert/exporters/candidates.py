@@ -13,16 +13,18 @@ import numpy as np
 
 from edgebert.compress.progress import progress
 from edgebert.compress.report import StageReport
-from edgebert.cpu import NARROW, this_cpu
-from edgebert.exporters.graphs import GRAPH, GraphJob, outputs_of, quality_of, tuned_head, write_openvino
+from edgebert.cpu import this_cpu
+from edgebert.exporters.graphs import GRAPH, GraphJob, outputs_of, quality_of, tuned_head
 from edgebert.exporters.guarded import open_as_bundle
 from edgebert.exporters.int8 import graph_maker
 from edgebert.exporters.onnx import graph_inputs
 from edgebert.exporters.parity import relative_error
+from edgebert.exporters.writers import WRITERS, Int8Parts, Writer, writers
 from edgebert.recipe import QuantizeSettings, settings_dict
 from edgebert.runtime.encode import Encoded
 from edgebert.runtime.model import padded_inputs
-from edgebert.runtime.session import OpenVinoSession, Session, bucket_lengths
+from edgebert.runtime.session import Session, bucket_lengths
+from edgebert.runtimes import ONNXRUNTIME, RuntimeName
 from edgebert.target import ExportChoice
 
 VERSION = 5
@@ -44,7 +46,7 @@ class Candidate:
     form: Form
     weight_type: Literal["int8", "uint8"] = "int8"
     reduce_range: bool = False
-    runtime: Literal["onnxruntime", "openvino"] = "onnxruntime"
+    runtime: RuntimeName = "onnxruntime"
 
     def of(self, choice: ExportChoice) -> ExportChoice:
         """The profile's choice with this candidate's in its place."""
@@ -79,16 +81,17 @@ def candidates(formats: Sequence[str], graph: str = "fast", int8: str | None = N
         int8: This CPU's INT8 instructions (`Cpu.int8`).
     """
     found = [
-        *([] if int8 in NARROW["onnxruntime"] else [Candidate("dynamic")]),
+        *([] if int8 in ONNXRUNTIME.saturating else [Candidate("dynamic")]),
         Candidate("dynamic", reduce_range=True),
         Candidate("dynamic", "uint8"),
-        *([Candidate("static", reduce_range=int8 in NARROW["onnxruntime"])] if graph == "fast" else []),
+        *([Candidate("static", reduce_range=int8 in ONNXRUNTIME.saturating)] if graph == "fast" else []),
         Candidate("none"),
     ]
-    if "openvino" in formats:
-        seven_bits = int8 in NARROW["openvino"]
-        found.append(Candidate("static", reduce_range=seven_bits, runtime="openvino"))
-        found.append(Candidate("none", runtime="openvino"))
+    for writer in writers(formats):
+        runtime = writer.runtime
+        for form in writer.forms:
+            seven_bits = form != "none" and int8 in runtime.saturating
+            found.append(Candidate(form, reduce_range=seven_bits, runtime=runtime.name))
     return found
 
 
@@ -162,13 +165,11 @@ def _write(
 ) -> list[str]:
     """Write a candidate of a full-precision graph; gives the names of its inputs."""
     names = graph_inputs(full)
-    if candidate.runtime == "openvino" and candidate.form == "none":
-        write_openvino(full, out / "openvino")
-    elif candidate.runtime == "openvino":
-        from edgebert.exporters.quantize.openvino import quantize_openvino
-
-        how = (settings.calibration, settings.smooth, (), settings.embeddings == "int8", candidate.reduce_range)
-        quantize_openvino(full, rows, names, out / "openvino", *how)
+    writer = _writer(candidate)
+    if writer and writer.quantize and candidate.form != "none":
+        writer.quantize(Int8Parts(job, full, rows, settings, choice, {}), out)
+    elif writer:
+        writer.write(full, out)
     elif candidate.form == "none":
         (out / GRAPH).symlink_to(full.resolve())
     else:
@@ -179,10 +180,14 @@ def _write(
 
 
 def _open(candidate: Candidate, choice: ExportChoice, max_length: int, folder: Path) -> Session:
-    if candidate.runtime == "openvino":
-        buckets = bucket_lengths(choice.length_buckets, max_length)
-        return OpenVinoSession(folder / "openvino" / "model.xml", 1, buckets)
+    if writer := _writer(candidate):
+        return writer.open(folder, bucket_lengths(choice.length_buckets, max_length), 1)
     return open_as_bundle(folder / GRAPH, 1)
+
+
+def _writer(candidate: Candidate) -> Writer | None:
+    """How the candidate's graph is written; None if its runtime reads the ONNX graph."""
+    return next((writer for writer in WRITERS if writer.runtime.name == candidate.runtime), None)
 
 
 def _times(sessions: list[tuple[Session, list[str]]], windows: Sequence[Encoded], job: GraphJob) -> list[float]:

@@ -13,24 +13,17 @@ import onnx
 from edgebert.compress.report import StageReport
 from edgebert.cpu import measured_on
 from edgebert.errors import RunError
-from edgebert.exporters.graphs import (
-    CPU,
-    GRAPH,
-    GraphJob,
-    compare_graph,
-    outputs_of,
-    quality_of,
-    tuned_head,
-    write_openvino,
-)
+from edgebert.exporters.graphs import CPU, GRAPH, GraphJob, compare_graph, outputs_of, quality_of, tuned_head
 from edgebert.exporters.mixed import emulated, to_fp16
 from edgebert.exporters.onnx import graph_inputs
 from edgebert.exporters.overflow import LIMIT, Overflow, find_overflow, lower_masks
 from edgebert.exporters.packed import pack_attention
 from edgebert.exporters.parity import relative_error
+from edgebert.exporters.writers import writers
 from edgebert.runtime.encode import Encoded
 from edgebert.runtime.model import padded_inputs
-from edgebert.runtime.session import CUDA, Ids, OnnxSession, padded_to_bucket
+from edgebert.runtime.session import CUDA, Ids, padded_to_bucket
+from edgebert.runtime.sessions.onnxruntime import OnnxSession
 
 LOG = logging.getLogger(__name__)
 
@@ -60,10 +53,11 @@ def fp16_graph(job: GraphJob, graph: Path, provider: str, out: Path) -> StageRep
     model, names, windows = onnx.load(graph / GRAPH), graph_inputs(graph / GRAPH), job.parity_windows()
     lower_masks(model)
     overflow = find_overflow(model, _padded_batches(job, names, windows))
-    # OpenVINO, which reads no packed attention rightly, runs on the CPU beside that GPU.
-    if provider == CUDA and "openvino" in job.settings.formats:
+    # Other runtimes read no packed attention rightly; they run on the CPU beside that GPU.
+    if provider == CUDA and (others := writers(job.settings.formats)):
         onnx.save(to_fp16(model, overflow.nodes), out / GRAPH)
-        write_openvino(out / GRAPH, out / "openvino")
+        for writer in others:
+            writer.write(out / GRAPH, out)
     if provider == CUDA:
         pack_attention(model, overflow.nodes)
     half = to_fp16(model, overflow.nodes)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import logging
-import shutil
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property, partial
@@ -24,12 +23,13 @@ from edgebert.data.unknown import gold
 from edgebert.exporters.inference import InferenceModel
 from edgebert.exporters.onnx import PlainModel, can_rewrite, export_fast, export_plain, fast_module
 from edgebert.exporters.parity import Parity, compare, require_parity
-from edgebert.exporters.unpadded import UNPADDED
 from edgebert.recipe import ExportSettings
 from edgebert.runtime.encode import Encoded, TextEncoder
 from edgebert.runtime.model import Model, padded_inputs, split_batch
 from edgebert.runtime.quality import scored
-from edgebert.runtime.session import OnnxSession, Outputs, Session
+from edgebert.runtime.session import Outputs, Session
+from edgebert.runtime.sessions.onnxruntime import OnnxSession
+from edgebert.runtimes import ONNXRUNTIME
 from edgebert.tasks.device import Task
 from edgebert.tasks.table import device_task
 from edgebert.tasks.training import AnyTrainingTask
@@ -41,7 +41,7 @@ LOG = logging.getLogger(__name__)
 
 VERSION = 8
 CPU = "CPUExecutionProvider"
-GRAPH = "model.onnx"
+GRAPH = ONNXRUNTIME.graph
 
 
 @dataclass(frozen=True)
@@ -166,22 +166,6 @@ def observed_outputs(job: GraphJob, session: Session, names: list[str]) -> str:
     givens = [task.given(example) for example in job.parity_examples()]
     outputs = (outputs_of(job, session, names, task.encode(given)) for given in givens)
     return job.training_task.observed(task, givens, outputs)
-
-
-def write_openvino(graph: Path, out: Path) -> None:
-    """Full-precision OpenVINO IR of an ONNX graph."""
-    from edgebert.exporters.openvino import read_graph, save_ir
-
-    save_ir(read_graph(graph), out)
-
-
-def copy_graphs(source: Path, out: Path) -> None:
-    """Copy a graph stage's files into a bundle."""
-    shutil.copyfile(source / GRAPH, out / GRAPH)
-    if (source / UNPADDED).is_file():
-        shutil.copyfile(source / UNPADDED, out / UNPADDED)
-    if (source / "openvino").is_dir():
-        shutil.copytree(source / "openvino", out / "openvino")
 
 
 def compare_graph(

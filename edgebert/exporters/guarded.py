@@ -14,7 +14,8 @@ from edgebert.exporters.parity import relative_error
 from edgebert.exporters.unpadded import UNPADDED, write_unpadded
 from edgebert.runtime.encode import Encoded
 from edgebert.runtime.model import padded_inputs
-from edgebert.runtime.session import OnnxSession, Outputs, Session, UnpaddedSession
+from edgebert.runtime.session import Outputs, Session
+from edgebert.runtime.sessions.onnxruntime import OnnxSession, UnpaddedSession
 
 
 @dataclass(frozen=True)

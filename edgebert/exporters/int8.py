@@ -23,8 +23,10 @@ from edgebert.exporters.quantize.embeddings import quantize_embeddings
 from edgebert.exporters.quantize.graph import load_folded
 from edgebert.exporters.quantize.guard import Guard
 from edgebert.exporters.quantize.products import head_matmuls, release, weight_products
+from edgebert.exporters.writers import Int8Parts, writers
 from edgebert.recipe import QuantizeSettings, settings_dict
 from edgebert.runtime.encode import Encoded
+from edgebert.runtime.session import Outputs, bucket_lengths
 from edgebert.target import ExportChoice
 
 VERSION = 11
@@ -35,7 +37,7 @@ Make = Callable[..., None]
 def quantized_graph(
     job: GraphJob, graph: Path, settings: QuantizeSettings, form: str, choice: ExportChoice, out: Path
 ) -> StageReport:
-    """INT8 graphs: ONNX dynamic or static, and OpenVINO where the recipe asks for it.
+    """INT8 graphs: ONNX dynamic or static, and those of other runtimes that the recipe asks for.
 
     Args:
         job: The model and its texts.
@@ -43,7 +45,7 @@ def quantized_graph(
         settings: The recipe's `[quantize]` table.
         form: `dynamic` or `static`.
         choice: The profile's types and granularity.
-        out: Folder for `model.onnx`, `unpadded.onnx` and `openvino/`.
+        out: Folder for `model.onnx`, `unpadded.onnx` and the graphs of other runtimes.
 
     Raises:
         RunError: `settings.max_drop` cannot be held.
@@ -83,16 +85,27 @@ def quantized_graph(
         require_same(reference, *alone)
     metrics["head"] = tuned = tuned_head(job, session, names)
     metrics["quality"] = quality_of(job, session, names, tuned)
-    if "openvino" in job.settings.formats:
-        from edgebert.exporters.int8_openvino import open_openvino, openvino_int8
-
-        made = openvino_int8(job, graph / GRAPH, calibration, settings, choice, tuned, out / "openvino")
-        session = open_openvino(out / "openvino", choice, job.run.max_length)
-        agreement = asdict(compare_graph(job, session, names, windows, reference))
-        metrics["openvino"] = {**made, "agreement": agreement, "quality": quality_of(job, session, names, tuned)}
+    parts = Int8Parts(job, graph / GRAPH, calibration, settings, choice, tuned)
+    metrics |= _of_other_runtimes(parts, names, windows, reference, out)
     metrics["measured_on"] = measured_on()
     arguments = {**settings_dict(settings), "format": form, "inputs": names, "profile": settings_dict(choice)}
     return StageReport("quantize", arguments, metrics)
+
+
+def _of_other_runtimes(
+    parts: Int8Parts, names: list[str], windows: list[Encoded], reference: list[Outputs], out: Path
+) -> dict[str, Any]:
+    """Write the INT8 graphs that other runtimes have of their own; for the manifest, by the runtime's name."""
+    job = parts.job
+    found: dict[str, Any] = {}
+    for writer in writers(job.settings.formats):
+        if writer.write_int8 is not None:
+            made = writer.write_int8(parts, out)
+            session = writer.open(out, bucket_lengths(parts.choice.length_buckets, job.run.max_length), 2)
+            agreement = asdict(compare_graph(job, session, names, windows, reference))
+            quality = quality_of(job, session, names, parts.tuned)
+            found[writer.runtime.name] = {**made, "agreement": agreement, "quality": quality}
+    return found
 
 
 def _smoothed(job: GraphJob, rows: list[Encoded], alpha: float, out: Path) -> tuple[Any, dict[str, Any]]:

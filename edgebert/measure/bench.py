@@ -41,6 +41,7 @@ from edgebert.metrics.pairs import difference_of, pair_of
 from edgebert.runtime.contract import open_encoder
 from edgebert.runtime.quality import metric_of
 from edgebert.runtime.rows import read_texts
+from edgebert.runtimes import RUNTIMES
 from edgebert.tasks.table import device_task
 
 Answers = dict[str, list[Answer]]
@@ -308,7 +309,7 @@ class _Bench:
             size_mb=round(variant.size_mb, 3),
             quality=self.quality.get(variant.name),
             others=_rounded(others_cores(answers)),
-            arena=part.arena if variant.runtime == "onnxruntime" else None,
+            arena=part.arena if RUNTIMES[variant.runtime].has_arena else None,
             role=variant.role,
         )
         import_module(f"edgebert.measure.scenarios.{part.scenario}").fill(case, answers)

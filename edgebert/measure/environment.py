@@ -11,8 +11,9 @@ from edgebert.measure import nvidia
 from edgebert.measure.job import Environment
 from edgebert.measure.thermal import machine_state
 from edgebert.runtime.cores import usable_cores
+from edgebert.runtimes import RUNTIMES
 
-PACKAGES = ("edgebert", "numpy", "onnxruntime", "onnxruntime-gpu", "openvino", "tokenizers")
+PACKAGES = ("edgebert", "numpy", *(name for row in RUNTIMES.values() for name in row.packages), "tokenizers")
 
 
 def environment() -> Environment:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from edgebert.measure.suite import Suite
 from edgebert.measure.variants import Variant
+from edgebert.runtimes import RUNTIMES
 
 
 @dataclass(frozen=True)
@@ -15,7 +16,7 @@ class Part:
 
     Attributes:
         rounds: Fresh processes of every variant.
-        arena: ONNX Runtime's memory arena, on or off; None leaves it as it is, on.
+        arena: The runtime's memory arena, on or off; None leaves it as it is, on.
     """
 
     scenario: str
@@ -65,7 +66,7 @@ def _parts(scenario: str, length: int, suite: Suite, variants: Sequence[Variant]
         case "cold_start":
             yield Part(scenario, length, variants, suite.cold_starts)
         case "memory":
-            with_arena = [variant for variant in variants if variant.runtime == "onnxruntime"]
+            with_arena = [variant for variant in variants if RUNTIMES[variant.runtime].has_arena]
             yield Part(scenario, length, variants, suite.rounds, arena=True)
             yield Part(scenario, length, with_arena, suite.rounds, arena=False)
         case "soak":

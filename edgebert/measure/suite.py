@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from edgebert.runtimes import RuntimeName
 from edgebert.settings import fill, read_toml, within
 
 Scenario = Literal["single_stream", "offline", "server", "cold_start", "memory", "soak"]
@@ -40,7 +41,7 @@ class Suite:
 
     name: str = "standard"
     scenarios: tuple[Scenario, ...] = ("single_stream", "offline")
-    runtimes: tuple[Literal["default", "onnxruntime", "openvino"], ...] = ("default",)
+    runtimes: tuple[Literal["default", RuntimeName], ...] = ("default",)
     threads: int = within(1, 1, 1024)
     rounds: int = within(5, 2, 1000)
     warmup: int = within(30, 0, 1_000_000)

@@ -13,6 +13,7 @@ from edgebert.errors import BundleError
 from edgebert.manifest import leads_out, read_manifest
 from edgebert.measure.suite import Suite
 from edgebert.runtime.contract import read_bundle
+from edgebert.runtimes import ONNXRUNTIME, RUNTIMES
 
 Role = Literal["baseline", "stage", "bundle"]
 BASELINE = "fp32"
@@ -33,11 +34,7 @@ class Variant:
     @property
     def size_mb(self) -> float:
         """Size of the graph files that the runtime opens."""
-        runtime = self.manifest["runtime"]
-        graph = runtime["graphs"][self.runtime]
-        # Either ONNX graph is opened with the other: the second one's weights are in the first.
-        also = f"{graph.removesuffix('.xml')}.bin" if graph.endswith(".xml") else runtime.get("unpadded")
-        paths = {graph, also}
+        paths = RUNTIMES[self.runtime].opened(self.manifest["runtime"])
         return float(sum(entry["bytes"] for entry in self.manifest["files"] if entry["path"] in paths)) / 1e6
 
 
@@ -50,7 +47,7 @@ def variants_of(bundles: Sequence[Path], baseline: Path, stages: bool, suite: Su
         BundleError: A folder is not a whole bundle, or has no graph for a runtime that the suite names.
     """
     baseline = baseline.resolve()
-    variants = [_variant(BASELINE, baseline, "onnxruntime", "baseline")]
+    variants = [_variant(BASELINE, baseline, ONNXRUNTIME.name, "baseline")]
     names = _names([folder.resolve() for folder in bundles])
     for folder, name in names.items():
         prefix = "" if len(names) == 1 else f"{name}/"

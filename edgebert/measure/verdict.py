@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from edgebert.cpu import INT8_NAMES, saturates
+from edgebert.cpu import INT8_NAMES
 from edgebert.measure.job import Environment
 from edgebert.measure.results import Case
 from edgebert.measure.variants import Variant
+from edgebert.runtimes import saturates
 
 # Last third over first third of a process, and slowest over fastest process of a variant: either way by a tenth.
 DRIFT_LIMIT = 1.10

@@ -3,28 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from edgebert.errors import BundleError, SettingsError
 from edgebert.manifest import AGAIN, MANIFEST, read_manifest
 from edgebert.runtime.encode import TextEncoder
+from edgebert.runtime.session import Graph
 from edgebert.settings import fill
 from edgebert.tasks.device import Task
 from edgebert.tasks.table import device_task
-
-
-class Graph(Protocol):
-    """What a session says of its graph: names of inputs and outputs, and an output's last dimension if it is fixed."""
-
-    @property
-    def input_names(self) -> list[str]:
-        """Names of the graph's inputs."""
-        ...
-
-    @property
-    def output_widths(self) -> dict[str, int | None]:
-        """Last dimension of each output, by name; None if it depends on the inputs."""
-        ...
 
 
 def read_bundle(folder: Path) -> dict[str, Any]:

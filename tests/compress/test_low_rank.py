@@ -16,7 +16,7 @@ from edgebert.errors import SettingsError
 from edgebert.exporters.onnx import export_fast
 from edgebert.exporters.parity import compare
 from edgebert.runtime.encode import Encoded
-from edgebert.runtime.session import OnnxSession
+from edgebert.runtime.sessions.onnxruntime import OnnxSession
 from edgebert.tasks.training_table import training_task
 
 TRAINING = training_task("text-classification")

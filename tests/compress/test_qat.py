@@ -21,7 +21,7 @@ from edgebert.exporters.quantize.dynamic import quantize_weights
 from edgebert.recipe import read_recipe
 from edgebert.runtime.encode import Encoded
 from edgebert.runtime.model import padded_inputs
-from edgebert.runtime.session import OnnxSession
+from edgebert.runtime.sessions.onnxruntime import OnnxSession
 from edgebert.target import ExportChoice, read_target
 from edgebert.tasks.token_classification.predict import TokenClassification
 from edgebert.tasks.training_table import training_task

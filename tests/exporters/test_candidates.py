@@ -10,10 +10,11 @@ from conftest import RECIPE
 import edgebert
 from edgebert.bundle import read_manifest
 from edgebert.cli import main
-from edgebert.cpu import INT8_NAMES, saturates, this_cpu
+from edgebert.cpu import INT8_NAMES, this_cpu
 from edgebert.errors import SettingsError
 from edgebert.exporters.candidates import Candidate, best, candidates
 from edgebert.recipe import quantization, read_recipe
+from edgebert.runtimes import saturates
 from edgebert.target import read_target
 
 pytestmark = pytest.mark.int8

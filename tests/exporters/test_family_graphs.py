@@ -21,7 +21,7 @@ from edgebert.compress.validation import torch_outputs
 from edgebert.exporters.onnx import export_fast, export_plain, fast_module, graph_inputs
 from edgebert.exporters.parity import compare
 from edgebert.runtime.encode import Encoded, TextEncoder
-from edgebert.runtime.session import OnnxSession
+from edgebert.runtime.sessions.onnxruntime import OnnxSession
 from edgebert.tasks.table import task_names
 from edgebert.tasks.training_table import training_task
 

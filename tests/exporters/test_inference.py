@@ -19,7 +19,8 @@ from edgebert.exporters.onnx import export_fast, export_plain, fast_module
 from edgebert.exporters.parity import Parity, compare, require_parity
 from edgebert.runtime.batches import ANY_LENGTHS
 from edgebert.runtime.encode import Encoded
-from edgebert.runtime.session import OnnxSession, Outputs
+from edgebert.runtime.session import Outputs
+from edgebert.runtime.sessions.onnxruntime import OnnxSession
 from edgebert.tasks.text_classification.predict import TextClassification
 from edgebert.tasks.training_table import training_task
 

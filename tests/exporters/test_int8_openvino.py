@@ -14,7 +14,7 @@ import edgebert
 from edgebert.bundle import read_manifest
 from edgebert.cli import main
 from edgebert.compress import checkpoint
-from edgebert.cpu import NARROW, this_cpu
+from edgebert.cpu import this_cpu
 from edgebert.exporters.guarded import Outcome
 from edgebert.exporters.int8_openvino import open_openvino
 from edgebert.exporters.onnx import export_fast
@@ -23,7 +23,10 @@ from edgebert.exporters.quantize.openvino import openvino_products, quantize_ope
 from edgebert.exporters.quantize.products import head_matmuls, weight_products
 from edgebert.runtime.encode import Encoded
 from edgebert.runtime.model import padded_inputs
-from edgebert.runtime.session import OnnxSession, OpenVinoSession, Outputs, Session
+from edgebert.runtime.session import Outputs, Session
+from edgebert.runtime.sessions.onnxruntime import OnnxSession
+from edgebert.runtime.sessions.openvino import OpenVinoSession
+from edgebert.runtimes import OPENVINO
 from edgebert.target import read_target
 from edgebert.tasks.training_table import training_task
 
@@ -144,5 +147,5 @@ def test_matrices_have_the_range_that_the_profile_asks_for(
     assert len(matrices) == 3 * 6 + 2
     largest = [int(np.abs(matrix.astype(int)).max()) for matrix in matrices]
     assert all((60 <= size <= 64) if seven_bits else size == 127 for size in largest)
-    if seven_bits or this_cpu().int8 not in NARROW["openvino"]:
+    if seven_bits or this_cpu().int8 not in OPENVINO.saturating:
         assert error(full, rows, tmp_path) < 0.01

@@ -15,8 +15,11 @@ from edgebert.bundle import read_manifest
 from edgebert.errors import BundleError, ParityError
 from edgebert.exporters.parity import require_same
 from edgebert.exporters.unpadded import LEAST_BYTES, UNPADDED, drop_mask, write_unpadded
-from edgebert.runtime.load import Provider, open_session
-from edgebert.runtime.session import CPU, Outputs, Session, UnpaddedSession
+from edgebert.runtime.load import opening_of
+from edgebert.runtime.origin import Provider
+from edgebert.runtime.session import CPU, Outputs, Session
+from edgebert.runtime.sessions.onnxruntime import UnpaddedSession
+from edgebert.runtimes import ONNXRUNTIME
 
 
 def logits(graph: bytes, ids: np.ndarray) -> np.ndarray:
@@ -108,7 +111,7 @@ def test_other_providers_open_the_graph_with_a_mask(built: Path) -> None:
 
 
 def opened(folder: Path, provider: Provider | None = None) -> Session:
-    return open_session(folder, read_manifest(folder), "onnxruntime", 1, provider=provider)
+    return ONNXRUNTIME.open(opening_of(folder, read_manifest(folder), "onnxruntime", 1, provider=provider))
 
 
 def test_a_graph_without_a_mask_that_is_further_off_than_int8_is_refused() -> None:

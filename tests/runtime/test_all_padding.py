@@ -9,10 +9,12 @@ import pytest
 import edgebert
 from edgebert.compress.batch import pad_batch
 from edgebert.errors import TextError
-from edgebert.runtime.cuda_graphs import CudaGraphSession
 from edgebert.runtime.encode import Encoded
 from edgebert.runtime.model import padded_inputs
-from edgebert.runtime.session import CPU, OnnxSession, OpenVinoSession, Session, UnpaddedSession
+from edgebert.runtime.session import CPU, Session
+from edgebert.runtime.sessions.cuda_graphs import CudaGraphSession
+from edgebert.runtime.sessions.onnxruntime import OnnxSession, UnpaddedSession
+from edgebert.runtime.sessions.openvino import OpenVinoSession
 
 OPEN: list[Callable[[Path], Session]] = [
     lambda graph: OnnxSession(graph, 1, CPU),

@@ -11,9 +11,14 @@ import pytest
 
 from edgebert.bundle import read_manifest
 from edgebert.errors import BundleError, MissingDependencyError
-from edgebert.runtime import cuda_graphs, load
-from edgebert.runtime.cuda_graphs import CudaGraphSession, open_cuda
-from edgebert.runtime.session import CPU, CUDA, OnnxSession, Outputs
+from edgebert.runtime.batches import ANY_LENGTHS
+from edgebert.runtime.load import opening_of
+from edgebert.runtime.session import CPU, CUDA, Outputs
+from edgebert.runtime.sessions import cuda_graphs
+from edgebert.runtime.sessions import onnxruntime as sessions
+from edgebert.runtime.sessions.cuda_graphs import CudaGraphSession, open_cuda
+from edgebert.runtime.sessions.onnxruntime import OnnxSession
+from edgebert.runtimes import ONNXRUNTIME
 
 Batch = dict[str, np.ndarray]
 
@@ -142,9 +147,17 @@ def test_on_a_gpu_bundles_are_recorded_and_their_baseline_is_not(
 ) -> None:
     path = built if folder == "bundle" else built.with_name(built.name + ".stages") / folder
     said: list[str] = []
-    monkeypatch.setattr(load, "open_cuda", lambda *given: said.append("recorded"))
-    monkeypatch.setattr(load, "OnnxSession", lambda *given: said.append("plain"))
+
+    class Plain:
+        batching = ANY_LENGTHS
+
+        def __init__(self, *given: object) -> None:
+            said.append("plain")
+
+    monkeypatch.setattr(cuda_graphs, "open_cuda", lambda *given: said.append("recorded"))
+    monkeypatch.setattr(sessions, "OnnxSession", Plain)
     manifest = read_manifest(path)
-    for profile in (None, path / "profile"):
-        load.open_session(path, manifest, "onnxruntime", 1, profile=profile, provider=(CUDA, {}))
+    opening = opening_of(path, manifest, "onnxruntime", 1, provider=(CUDA, {}))
+    ONNXRUNTIME.open(opening)
+    ONNXRUNTIME.open_profiled(opening, path)
     assert said == ["recorded" if recorded else "plain", "plain"]

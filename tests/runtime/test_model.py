@@ -18,7 +18,7 @@ from edgebert.errors import InputError, TextError
 from edgebert.runtime.batches import ANY_LENGTHS
 from edgebert.runtime.encode import Encoded, TextEncoder
 from edgebert.runtime.model import Model, padded_inputs, split_batch
-from edgebert.runtime.session import UnpaddedSession
+from edgebert.runtime.sessions.onnxruntime import UnpaddedSession
 
 TEXTS = [
     "a good film",

@@ -16,9 +16,10 @@ from edgebert.exporters.onnx import fast_module
 from edgebert.exporters.quantize.dynamic import quantize_weights
 from edgebert.exporters.quantize.static import quantize_static
 from edgebert.exporters.unpadded import UNPADDED, write_unpadded
-from edgebert.runtime import session as sessions
 from edgebert.runtime.encode import Encoded
-from edgebert.runtime.session import CPU, OnnxSession, UnpaddedSession
+from edgebert.runtime.session import CPU
+from edgebert.runtime.sessions import onnxruntime as sessions
+from edgebert.runtime.sessions.onnxruntime import OnnxSession, UnpaddedSession
 from edgebert.target import profile_names, read_target
 from edgebert.tasks.training_table import training_task
 

@@ -10,8 +10,9 @@ import pytest
 
 from edgebert.errors import BundleError
 from edgebert.measure.gemm import gemm_graph
-from edgebert.runtime import session as session_module
-from edgebert.runtime.session import CPU, RUNS_A_CORE, OnnxSession
+from edgebert.runtime.session import CPU
+from edgebert.runtime.sessions import onnxruntime as session_module
+from edgebert.runtime.sessions.onnxruntime import RUNS_A_CORE, OnnxSession
 
 WAIT_S = 10.0
 BATCH = {"input_ids": np.ones((1, 4), np.int64), "attention_mask": np.ones((1, 4), np.int64)}

@@ -20,6 +20,7 @@ from edgebert.measure.job import Answer, Environment, Job
 from edgebert.measure.process import CHILD, last_line, run_process
 from edgebert.measure.targets.machine import Machine, Progress
 from edgebert.measure.variants import Variant
+from edgebert.runtimes import ONNXRUNTIME, RUNTIMES
 
 PROVIDERS = {"cuda": "CUDAExecutionProvider", "cuda://tensorrt": "TensorrtExecutionProvider"}
 REINSTALL = "pip uninstall -y onnxruntime onnxruntime-gpu; pip install onnxruntime-gpu"
@@ -170,10 +171,10 @@ def _query(name: str, fields: str) -> str:
 
 
 def _suits(name: str, variant: Variant, progress: Progress) -> None:
-    if variant.runtime != "onnxruntime":
+    if not RUNTIMES[variant.runtime].has_providers:
         raise InputError(
             f"{name}: {variant.name} would run on {variant.runtime}, which has no CUDA here; "
-            'give a suite with runtimes = ["onnxruntime"]'
+            f'give a suite with runtimes = ["{ONNXRUNTIME.name}"]'
         )
     if variant.manifest["precision"] == "int8-dynamic":
         progress(f"note: {variant.name} is dynamic INT8, which is slow on a GPU; static INT8 or FP16 is for it")

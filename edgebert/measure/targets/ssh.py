@@ -25,6 +25,7 @@ from edgebert.measure.targets.channel import Channel, Lost
 from edgebert.measure.targets.machine import Machine, Progress
 from edgebert.measure.targets.payload import Files, bundle_files, data_files, device_half
 from edgebert.measure.variants import Variant
+from edgebert.runtimes import ONNXRUNTIME, RUNTIMES
 
 MACHINES = ("x86_64", "aarch64")
 MARGIN_BYTES = 32_000_000
@@ -127,8 +128,9 @@ def _payload(variants: Sequence[Variant], data: Path | None) -> tuple[Files, dic
 
 def _greet(name: str, channel: Channel, python: str, size: int, variants: Sequence[Variant]) -> dict[str, Any]:
     """Start the far end, and hear what machine it is on."""
-    modules = ["numpy", "onnxruntime", "tokenizers"]
-    modules += ["openvino"] * any(variant.runtime == "openvino" for variant in variants)
+    # The baseline runs on ONNX Runtime, whatever the bundles run on.
+    used = (RUNTIMES[variant.runtime].module for variant in variants)
+    modules = list(dict.fromkeys(["numpy", ONNXRUNTIME.module, "tokenizers", *filter(None, used)]))
     message = {"op": "hello", "silence_s": SILENCE_S, "bytes": size + MARGIN_BYTES, "modules": modules}
     try:
         there = channel.ask(message)

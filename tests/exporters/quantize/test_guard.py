@@ -24,7 +24,8 @@ from edgebert.exporters.quantize.static import quantize_static
 from edgebert.recipe import QuantizeSettings
 from edgebert.runtime.encode import Encoded
 from edgebert.runtime.model import padded_inputs
-from edgebert.runtime.session import OnnxSession, Outputs
+from edgebert.runtime.session import Outputs
+from edgebert.runtime.sessions.onnxruntime import OnnxSession
 from edgebert.tasks.training_table import training_task
 
 TRAINING = training_task("text-classification")

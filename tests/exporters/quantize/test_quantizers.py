@@ -25,7 +25,9 @@ from edgebert.exporters.quantize.ranges import Histogram, choose_range
 from edgebert.exporters.quantize.static import quantize_static
 from edgebert.runtime.encode import Encoded
 from edgebert.runtime.model import padded_inputs
-from edgebert.runtime.session import OnnxSession, OpenVinoSession, Outputs, Session
+from edgebert.runtime.session import Outputs, Session
+from edgebert.runtime.sessions.onnxruntime import OnnxSession
+from edgebert.runtime.sessions.openvino import OpenVinoSession
 from edgebert.tasks.text_classification.predict import TextClassification
 from edgebert.tasks.training_table import training_task
 

@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 
 from edgebert.measure.process import run_child
-from edgebert.measure.scenarios.operators import OUTSIDE, Ran, by_node, by_type, onnx_ran
+from edgebert.measure.scenarios.operators import by_node, by_type
+from edgebert.runtime.session import OperatorRun
+from edgebert.runtime.sessions.onnxruntime import OUTSIDE, read_events
 
 
 def run_event(ts: int, dur: int) -> dict[str, Any]:
@@ -35,15 +37,15 @@ EVENTS = [
 
 
 def test_runs_before_the_measured_ones_are_left_out() -> None:
-    assert [(each.node, each.op, each.us) for each in onnx_ran(EVENTS, skipped=1)] == [
+    assert [(each.node, each.op, each.us) for each in read_events(EVENTS, skipped=1)] == [
         *[("a", "MatMul", 10), ("b", "Add", 6), ("a", "MatMul", 12), ("b", "Add", 8)],
         *[(OUTSIDE, OUTSIDE, 7.0)] * 2,
     ]
-    assert onnx_ran(EVENTS, skipped=3) == []
+    assert read_events(EVENTS, skipped=3) == []
 
 
 def test_a_table_is_of_one_prediction_and_slowest_first() -> None:
-    assert by_type(onnx_ran(EVENTS, skipped=1), predictions=2) == [
+    assert by_type(read_events(EVENTS, skipped=1), predictions=2) == [
         {"op": "MatMul", "count": 1.0, "us": 11.0, "share": 0.44},
         {"op": "Add", "count": 1.0, "us": 7.0, "share": 0.28},
         {"op": OUTSIDE, "count": 1.0, "us": 7.0, "share": 0.28},
@@ -52,7 +54,8 @@ def test_a_table_is_of_one_prediction_and_slowest_first() -> None:
 
 
 def test_nodes_of_one_type_stay_apart_and_have_their_last_shapes() -> None:
-    rows = by_node([Ran("a", "MatMul", 3, [1], [2]), Ran("b", "MatMul", 9), Ran("a", "MatMul", 5, [3], [4])], 2)
+    first, last = OperatorRun("a", "MatMul", 3, [1], [2]), OperatorRun("a", "MatMul", 5, [3], [4])
+    rows = by_node([first, OperatorRun("b", "MatMul", 9), last], 2)
     assert [(row["node"], row["op"], row["count"], row["us"]) for row in rows] == [
         ("b", "MatMul", 0.5, 4.5),
         ("a", "MatMul", 1.0, 4.0),

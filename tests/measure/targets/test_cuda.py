@@ -13,8 +13,8 @@ from edgebert.measure.targets import cuda as cuda_module
 from edgebert.measure.targets import open_target
 from edgebert.measure.targets.cuda import device_memory, provider_options
 from edgebert.measure.variants import Variant
-from edgebert.runtime import session
-from edgebert.runtime.session import OnnxSession
+from edgebert.runtime.sessions import onnxruntime as sessions
+from edgebert.runtime.sessions.onnxruntime import OnnxSession
 
 GPU = "Tesla T4, 535.104.05, 15360, 7.5"
 
@@ -218,6 +218,6 @@ def test_a_fusion_that_is_slow_on_a_cpu_is_kept_on_a_gpu(
     ],
 )
 def test_others_take_over_what_a_provider_lacks(provider: str, names: list[str]) -> None:
-    providers = session._providers(provider, {"a": "b"})
+    providers = sessions._providers(provider, {"a": "b"})
     assert [name for name, _ in providers] == names
     assert [options for _, options in providers] == [{"a": "b"}, {}, {}][: len(names)]

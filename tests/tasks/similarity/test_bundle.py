@@ -19,7 +19,7 @@ from edgebert.compress.validation import torch_outputs
 from edgebert.exporters.parity import compare
 from edgebert.recipe import read_recipe
 from edgebert.runtime.encode import TextEncoder
-from edgebert.runtime.session import OnnxSession
+from edgebert.runtime.sessions.onnxruntime import OnnxSession
 from edgebert.tasks.similarity.predict import SentenceModel, SentenceSimilarity
 from edgebert.tasks.training_table import training_task
 

@@ -20,7 +20,7 @@ from edgebert.exporters.onnx import export_fast, export_plain
 from edgebert.exporters.parity import compare
 from edgebert.recipe import DataSettings
 from edgebert.runtime.encode import Encoded, TextEncoder
-from edgebert.runtime.session import OnnxSession
+from edgebert.runtime.sessions.onnxruntime import OnnxSession
 from edgebert.tasks.similarity.predict import SentenceSimilarity
 from edgebert.tasks.similarity.train import distance, multiple_negatives, relations
 from edgebert.tasks.training_table import training_task

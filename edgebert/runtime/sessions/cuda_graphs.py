@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from edgebert.errors import BundleError
-from edgebert.runtime.session import CUDA, Ids, OnnxSession, Outputs, check_rows, padded_to_bucket, run_error
+from edgebert.runtime.session import CUDA, Ids, Outputs, check_rows, padded_to_bucket
+from edgebert.runtime.sessions.onnxruntime import OnnxSession, run_error
 
 # What comes after so many shapes, or so many bytes of their inputs and outputs, runs kernel by kernel: a service whose
 # batches are of every size, or whose outputs are scores of a whole vocabulary, must not fill the GPU.

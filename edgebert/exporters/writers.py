@@ -1,0 +1,94 @@
+"""How an export writes the graph of a runtime that does not read ONNX: from the ONNX graph, one row a runtime.
+
+A runtime of `edgebert.runtimes` without a row here reads the ONNX graph itself. The imports stand in functions: an
+export needs only the packages of the formats that its recipe names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from edgebert.exporters.graphs import GraphJob
+from edgebert.recipe import QuantizeSettings
+from edgebert.runtime.encode import Encoded
+from edgebert.runtime.session import Session
+from edgebert.runtimes import OPENVINO, Runtime
+from edgebert.target import ExportChoice
+
+
+@dataclass(frozen=True)
+class Int8Parts:
+    """What an INT8 graph of a runtime's own is made from.
+
+    Attributes:
+        job: The model and its texts.
+        graph: The full-precision ONNX graph.
+        calibration: Encoded texts.
+        settings: The recipe's `[quantize]` table.
+        choice: The profile's lengths and range.
+        tuned: What the bundle's ONNX graph chose on the validation split: a bundle has one such choice.
+    """
+
+    job: GraphJob
+    graph: Path
+    calibration: list[Encoded]
+    settings: QuantizeSettings
+    choice: ExportChoice
+    tuned: dict[str, object]
+
+
+@dataclass(frozen=True)
+class Writer:
+    """How a runtime's graph is made. Every folder is a bundle's: the graph goes to `runtime.graph` in it.
+
+    Attributes:
+        runtime: The runtime.
+        write: Write the graph of an ONNX graph into a folder, in the precision that it has.
+        open: Open the graph in a folder: length buckets, threads.
+        write_int8: Write an INT8 graph within the recipe's `max_drop`, and return what the manifest says of it; None if
+            the runtime's INT8 graph is written from the INT8 ONNX graph.
+        quantize: Write an INT8 graph without that guard, as a candidate for `format = "measure"`.
+        forms: Forms that `format = "measure"` tries.
+    """
+
+    runtime: Runtime
+    write: Callable[[Path, Path], None]
+    open: Callable[[Path, list[int], int], Session]
+    write_int8: Callable[[Int8Parts, Path], dict[str, object]] | None = None
+    quantize: Callable[[Int8Parts, Path], None] | None = None
+    forms: tuple[Literal["static", "none"], ...] = ()
+
+
+def _write_openvino(graph: Path, folder: Path) -> None:
+    from edgebert.exporters.openvino import read_graph, save_ir
+
+    save_ir(read_graph(graph), (folder / OPENVINO.graph).parent)
+
+
+def _open_openvino(folder: Path, length_buckets: list[int], threads: int) -> Session:
+    from edgebert.runtime.sessions.openvino import OpenVinoSession
+
+    return OpenVinoSession(folder / OPENVINO.graph, threads, length_buckets)
+
+
+def _openvino_int8(parts: Int8Parts, folder: Path) -> dict[str, object]:
+    from edgebert.exporters.int8_openvino import openvino_int8
+
+    return openvino_int8(parts, (folder / OPENVINO.graph).parent)
+
+
+def _quantize_openvino(parts: Int8Parts, folder: Path) -> None:
+    from edgebert.exporters.int8_openvino import quantized
+
+    quantized(parts, parts.calibration, parts.settings.embeddings == "int8", (), (folder / OPENVINO.graph).parent)
+
+
+WRITERS = (Writer(OPENVINO, _write_openvino, _open_openvino, _openvino_int8, _quantize_openvino, ("static", "none")),)
+
+
+def writers(formats: Sequence[str]) -> list[Writer]:
+    """The writers that a bundle of these formats needs, in the table's order."""
+    return [writer for writer in WRITERS if writer.runtime.format in formats]

@@ -1,0 +1,301 @@
+"""Sessions of ONNX Runtime: the only file of a prediction on a CPU that calls it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from edgebert.errors import BundleError, MissingDependencyError, RunError
+from edgebert.runtime.batches import ANY_LENGTHS, EQUAL_LENGTHS, LIKE_LENGTHS
+from edgebert.runtime.cores import core_count
+from edgebert.runtime.external_data import check_external_data
+from edgebert.runtime.origin import Provider
+from edgebert.runtime.session import (
+    CPU,
+    CUDA,
+    TENSORRT,
+    GraphSession,
+    Ids,
+    Opening,
+    OperatorRun,
+    Outputs,
+    ProfiledSession,
+    check_rows,
+    error_line,
+)
+from edgebert.runtime.turns import Turns
+from edgebert.versions import check_version
+
+# On a CPU ONNX Runtime's fused kernel takes 37 us where Add and LayerNormalization take 10 (25 x 384, one thread). On a
+# GPU it saves launches: MiniLM in FP16 takes 0.85 ms with it and 0.97 without (24 tokens, NVIDIA H200).
+SLOW_ON_CPU = ["SkipLayerNormFusion"]
+# Without it ONNX Runtime on x86 runs products in FP32 if several read one signed INT8 value: queries, keys and values
+# of the static form for TensorRT. Unsigned values are in integers either way.
+SIGNED_INT8 = ("session.qdqisint8allowed", "1")
+# Runs at a time for every core; callers beyond them wait outside. Each run has activations of its own, so that memory
+# is bounded. With one or two a core, a core idles while the next caller wakes up (measured:
+# docs/explanation/batch-effects.md, "Threads").
+RUNS_A_CORE = 4
+# What a run takes beside its operators.
+OUTSIDE = "(outside operators)"
+
+
+def open_session(opening: Opening) -> GraphSession:
+    """Open a bundle's graph; on an NVIDIA GPU with CUDA graphs, unless it is a baseline.
+
+    Raises:
+        BundleError: The graph takes weights from a file that the bundle does not list, or is no graph.
+        MissingDependencyError: ONNX Runtime or its provider is not installed.
+    """
+    name, options = _provider(opening)
+    if name == CUDA and not _fuses_everything(opening):
+        from edgebert.runtime.sessions.cuda_graphs import open_cuda
+
+        check_external_data(opening.folder, opening.graph, opening.manifest)
+        return open_cuda(opening.graph, opening.threads, opening.length_buckets, opening.arena, options)
+    return _open(opening)
+
+
+def open_profiled(opening: Opening, folder: Path) -> ProfiledSession:
+    """Open a bundle's graph with ONNX Runtime's profiler, which writes a file into the folder.
+
+    Raises:
+        BundleError: The graph takes weights from a file that the bundle does not list, or is no graph.
+        MissingDependencyError: ONNX Runtime or its provider is not installed.
+    """
+    return ProfiledOnnxSession(_open(opening, folder / "operators"))
+
+
+def _open(opening: Opening, profile: Path | None = None) -> OnnxSession:
+    name, options = _provider(opening)
+    kind, graph, unpadded = OnnxSession, opening.graph, opening.manifest["runtime"].get("unpadded")
+    # Its weights are in the other file: ONNX Runtime finds them where no link leads out of the folder (`check_files`).
+    if unpadded and name == CPU:
+        kind, graph = UnpaddedSession, opening.folder / unpadded
+    check_external_data(opening.folder, graph, opening.manifest)
+    return kind(graph, opening.threads, name, _fuses_everything(opening), opening.arena, profile, options)
+
+
+def _provider(opening: Opening) -> Provider:
+    return opening.provider or (str(opening.manifest["profile"]["export"]["provider"]), {})
+
+
+def _fuses_everything(opening: Opening) -> bool:
+    """Whether the graph keeps ONNX Runtime's defaults, as a full-precision baseline does."""
+    return bool(opening.manifest["runtime"].get("default_fusions", False))
+
+
+class OnnxSession:
+    """ONNX Runtime. Threads may share it; on a CPU it runs at most `RUNS_A_CORE` of them a core at a time."""
+
+    batching = LIKE_LENGTHS
+
+    def __init__(
+        self,
+        graph: Path,
+        threads: int,
+        provider: str,
+        fuse_everything: bool = False,
+        arena: bool = True,
+        profile: Path | None = None,
+        provider_options: Mapping[str, str] | None = None,
+    ) -> None:
+        """Open a graph.
+
+        Args:
+            graph: The `.onnx` file.
+            threads: Threads inside one run.
+            provider: ONNX Runtime's execution provider; the CPU follows where it lacks an operator.
+            fuse_everything: Keep ONNX Runtime's defaults, fusions that are slow on a CPU included.
+            arena: Keep freed memory for the next run.
+            profile: Beginning of the name of a file for the time of every operator; `end_profiling` closes it.
+            provider_options: The provider's own options.
+
+        Raises:
+            BundleError: The file is not a graph that this ONNX Runtime reads.
+            MissingDependencyError: The provider is not in this build of ONNX Runtime, its libraries do not load, or
+                this ONNX Runtime is too old.
+        """
+        onnxruntime = _import_with(provider)
+        options = _options(onnxruntime, threads, arena, profile)
+        self._turns = Turns(RUNS_A_CORE * core_count())
+        if provider != CPU:
+            self.batching = ANY_LENGTHS
+            _load_cuda(onnxruntime)
+        disabled: list[str] = []
+        if provider == CPU and not fuse_everything:
+            disabled = SLOW_ON_CPU
+            options.add_session_config_entry(*SIGNED_INT8)
+        try:
+            self._session = onnxruntime.InferenceSession(
+                str(graph),
+                options,
+                providers=_providers(provider, provider_options or {}),
+                disabled_optimizers=disabled,
+                enable_fallback=0,
+            )
+        except Exception as error:  # noqa: BLE001 - onnxruntime raises its own kinds, none of them public
+            raise BundleError(f"{graph}: ONNX Runtime cannot open it ({error_line(error)})") from None
+        # ONNX Runtime goes on without a provider whose libraries it cannot load.
+        if provider not in self._session.get_providers():
+            raise MissingDependencyError(
+                f"provider {provider} could not start, its libraries or the driver do not fit; see docs/guides/gpu.md"
+            )
+
+    def run(self, inputs: dict[str, Ids]) -> Outputs:
+        """Outputs of one padded batch.
+
+        Raises:
+            TextError: A row is all padding.
+            BundleError: The graph does not take the inputs: an id or a length is beyond its tables.
+            RunError: Too little memory.
+        """
+        check_rows(inputs)
+        try:
+            with self._turns:
+                return tuple(self._session.run(None, inputs))
+        except Exception as error:  # noqa: BLE001 - onnxruntime raises its own kinds, none of them public
+            raise run_error(error) from None
+
+    @property
+    def input_names(self) -> list[str]:
+        """Names of the graph's inputs."""
+        return [each.name for each in self._session.get_inputs()]
+
+    @property
+    def output_widths(self) -> dict[str, int | None]:
+        """Last dimension of each of the graph's outputs, by name; None if it depends on the inputs."""
+        return {each.name: _fixed(each.shape) for each in self._session.get_outputs()}
+
+    def end_profiling(self) -> Path:
+        """Close the file with the time of every operator; the session must have been opened with `profile`."""
+        return Path(self._session.end_profiling())
+
+
+class UnpaddedSession(OnnxSession):
+    """ONNX Runtime, with a graph that reads no mask in attention: all texts of a batch have the same length."""
+
+    batching = EQUAL_LENGTHS
+
+    def run(self, inputs: dict[str, Ids]) -> Outputs:
+        """Outputs of one batch without padding.
+
+        Raises:
+            ValueError: There is padding; it would be read as text.
+        """
+        if not inputs["attention_mask"].all():
+            raise ValueError("a batch with padding was given to a graph for texts without; run each length by itself")
+        return super().run(inputs)
+
+
+class ProfiledOnnxSession:
+    """ONNX Runtime with its profiler, which writes an event for every operator into a file."""
+
+    def __init__(self, session: OnnxSession) -> None:
+        """Take a session that was opened with `profile`."""
+        self._session, self.batching = session, session.batching
+        self._runs = self._skipped = 0
+
+    def run(self, inputs: dict[str, Ids]) -> Outputs:
+        """Outputs of one padded batch."""
+        outputs = self._session.run(inputs)
+        self._runs += 1
+        return outputs
+
+    def start(self) -> None:
+        """Leave out what ran until now."""
+        self._skipped = self._runs
+
+    def ran(self) -> list[OperatorRun]:
+        """Close the profiler's file, and read what ran since the start."""
+        events = json.loads(self._session.end_profiling().read_text(encoding="utf-8"))
+        return read_events(events, self._skipped)
+
+
+def read_events(events: Iterable[dict[str, Any]], skipped: int = 0) -> list[OperatorRun]:
+    """What ran, from the events that ONNX Runtime's profiler writes (onnxruntime.ai/docs/performance/tune-performance).
+
+    Args:
+        events: Every event of the file.
+        skipped: Runs at the beginning that are left out.
+
+    Returns:
+        Operators in their order, and for every run what is left of its time as `OUTSIDE`.
+    """
+    known = [event for event in events if event.get("ph") == "X"]
+    runs = sorted((event for event in known if event["name"] == "model_run"), key=lambda event: event["ts"])[skipped:]
+    if not runs:
+        return []
+    kernels = [event for event in known if event["cat"] == "Node" and event["name"].endswith("_kernel_time")]
+    counted = [event for event in kernels if event["ts"] >= runs[0]["ts"]]
+    ran = [_ran(event) for event in counted]
+    outside = sum(run["dur"] for run in runs) - sum(each.us for each in ran)
+    return [*ran, *[OperatorRun(OUTSIDE, OUTSIDE, max(0.0, outside) / len(runs))] * len(runs)]
+
+
+def _ran(event: dict[str, Any]) -> OperatorRun:
+    facts = event["args"]
+    name = event["name"].removesuffix("_kernel_time")
+    inputs, outputs = facts.get("input_type_shape"), facts.get("output_type_shape")
+    return OperatorRun(name, facts["op_name"], event["dur"], inputs, outputs)
+
+
+def _options(onnxruntime: Any, threads: int, arena: bool, profile: Path | None) -> Any:  # noqa: ANN401
+    """Session options; the arguments are those of `OnnxSession`."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    # What it would log as an error, it raises too.
+    options.log_severity_level = 4
+    options.enable_cpu_mem_arena = arena
+    if profile is not None:
+        options.enable_profiling, options.profile_file_prefix = True, str(profile)
+    return options
+
+
+def _providers(provider: str, options: Mapping[str, str]) -> list[tuple[str, dict[str, str]]]:
+    """The provider, and those that take over the operators it lacks."""
+    others = {CPU: [], TENSORRT: [CUDA, CPU]}.get(provider, [CPU])
+    return [(provider, dict(options)), *((name, {}) for name in others)]
+
+
+def _import_with(provider: str) -> Any:  # noqa: ANN401
+    """Import ONNX Runtime, and check that it has a provider.
+
+    Raises:
+        MissingDependencyError: It is not installed, or was built without the provider.
+    """
+    try:
+        import onnxruntime
+    except ImportError:
+        raise MissingDependencyError("onnxruntime is not installed; pip install edgebert") from None
+    check_version("onnxruntime", onnxruntime.__version__)
+    available = onnxruntime.get_available_providers()
+    if provider not in available:
+        raise MissingDependencyError(
+            f"provider {provider} is not in this onnxruntime (it has {', '.join(available)}); install its package"
+        )
+    return onnxruntime
+
+
+def _fixed(shape: Sequence[Any]) -> int | None:
+    """Last dimension of a shape, None if it depends on the inputs."""
+    return shape[-1] if shape and isinstance(shape[-1], int) else None
+
+
+def run_error(error: Exception) -> BundleError | RunError:
+    """Make the error of a run: too little memory, or a graph that does not take what its manifest promises."""
+    if "alloc" in str(error):
+        return RunError(f"ONNX Runtime has too little memory ({error_line(error)}); free some, or give fewer texts")
+    return BundleError(f"ONNX Runtime cannot run the bundle's graph ({error_line(error)}); export the bundle again")
+
+
+def _load_cuda(onnxruntime: Any) -> None:  # noqa: ANN401
+    """Load CUDA's libraries from their wheels, where they came as wheels; what it prints is not our answer."""
+    if hasattr(onnxruntime, "preload_dlls"):
+        with contextlib.redirect_stdout(sys.stderr):
+            onnxruntime.preload_dlls(directory="")

@@ -1,0 +1,150 @@
+"""Sessions of OpenVINO, on the CPU."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+from edgebert.errors import BundleError, MissingDependencyError
+from edgebert.runtime.batches import SPARE_TOKENS, Batching
+from edgebert.runtime.external_data import check_ir
+from edgebert.runtime.session import (
+    GraphSession,
+    Ids,
+    Opening,
+    OperatorRun,
+    Outputs,
+    ProfiledSession,
+    check_rows,
+    error_line,
+    padded_to_bucket,
+)
+from edgebert.versions import check_version
+
+
+def open_session(opening: Opening) -> GraphSession:
+    """Open a bundle's IR file.
+
+    Raises:
+        BundleError: It is not a model that this OpenVINO reads.
+        MissingDependencyError: OpenVINO is not installed, or too old.
+    """
+    check_ir(opening.graph)
+    return OpenVinoSession(opening.graph, opening.threads, opening.length_buckets)
+
+
+def open_profiled(opening: Opening) -> ProfiledSession:
+    """Open a bundle's IR file with OpenVINO's counters.
+
+    Raises:
+        BundleError: It is not a model that this OpenVINO reads.
+        MissingDependencyError: OpenVINO is not installed, or too old.
+    """
+    check_ir(opening.graph)
+    return ProfiledOpenVinoSession(OpenVinoSession(opening.graph, opening.threads, opening.length_buckets, True))
+
+
+class OpenVinoSession:
+    """OpenVINO on the CPU; batches are padded to a few lengths, for it compiles anew for every length it meets."""
+
+    def __init__(self, graph: Path, threads: int, length_buckets: list[int], profile: bool = False) -> None:
+        """Open an IR file.
+
+        Args:
+            graph: The `.xml` file, its `.bin` beside it.
+            threads: Threads inside one run.
+            length_buckets: Rising token lengths that batches are padded to.
+            profile: Count the time of every operator.
+
+        Raises:
+            BundleError: The files are not a model that this OpenVINO reads.
+            MissingDependencyError: OpenVINO is not installed, or too old.
+        """
+        try:
+            import openvino
+        except ImportError:
+            raise MissingDependencyError("openvino is not installed; pip install edgebert[openvino]") from None
+        check_version("openvino", openvino.__version__)
+        settings = {
+            "INFERENCE_NUM_THREADS": threads,
+            "PERFORMANCE_HINT": "LATENCY",
+            "INFERENCE_PRECISION_HINT": "f32",
+            **({"PERF_COUNT": True} if profile else {}),
+        }
+        try:
+            core = openvino.Core()
+            compiled = core.compile_model(core.read_model(str(graph)), "CPU", settings)
+        except RuntimeError as error:
+            raise BundleError(f"{graph}: {_fault(error, 'open it')}") from None
+        self._request: Any = compiled.create_infer_request()
+        self._outputs = len(compiled.outputs)
+        self.input_names = [each.get_any_name() for each in compiled.inputs]
+        self.output_widths = {each.get_any_name(): _static(each.get_partial_shape()) for each in compiled.outputs}
+        self._buckets = length_buckets
+        self.batching = Batching(SPARE_TOKENS, tuple(length_buckets))
+        self._turn = threading.Lock()
+
+    def run(self, inputs: dict[str, Ids]) -> Outputs:
+        """Outputs of one padded batch; those with a row a token have rows for the padding too.
+
+        Threads take turns: there is one request, and the next run overwrites what it holds.
+
+        Raises:
+            TextError: A row is all padding.
+            BundleError: The graph does not take the inputs.
+        """
+        check_rows(inputs)
+        padded = padded_to_bucket(inputs, self._buckets)
+        with self._turn:
+            try:
+                self._request.infer(padded, share_inputs=True)
+            except RuntimeError as error:
+                raise BundleError(_fault(error, "run the bundle's graph")) from None
+            return tuple(self._request.get_output_tensor(at).data.copy() for at in range(self._outputs))
+
+    def operator_runs(self) -> list[OperatorRun]:
+        """Every operator of the last run; the session must have been opened with `profile`."""
+        return [
+            OperatorRun(info.node_name, info.node_type, info.real_time.total_seconds() * 1e6)
+            for info in self._request.get_profiling_info()
+            if info.status.name == "EXECUTED"
+        ]
+
+
+class ProfiledOpenVinoSession:
+    """OpenVINO with its counters, which are those of the last run alone: they are read after every run."""
+
+    def __init__(self, session: OpenVinoSession) -> None:
+        """Take a session that was opened with `profile`."""
+        self._session, self.batching = session, session.batching
+        self._ran: list[OperatorRun] = []
+
+    def run(self, inputs: dict[str, Ids]) -> Outputs:
+        """Outputs of one padded batch."""
+        outputs = self._session.run(inputs)
+        self._ran += self._session.operator_runs()
+        return outputs
+
+    def start(self) -> None:
+        """Leave out what ran until now."""
+        self._ran = []
+
+    def ran(self) -> list[OperatorRun]:
+        """Every operator that ran since the start."""
+        return self._ran
+
+
+def _static(shape: Any) -> int | None:  # noqa: ANN401
+    """Last dimension of an OpenVINO shape, None if it depends on the inputs."""
+    if shape.rank.is_dynamic or not len(shape) or shape[len(shape) - 1].is_dynamic:
+        return None
+    return int(shape[len(shape) - 1].get_length())
+
+
+def _fault(error: Exception, what: str) -> str:
+    """What OpenVINO cannot do and why: the first line that does not say where in its own code it was found."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    found = [line for line in lines if line and not line.startswith(("Exception from ", "Check '"))]
+    reason = f"{found[0]:.300}" if found else error_line(error)
+    return f"OpenVINO cannot {what} ({reason}); export the bundle again"

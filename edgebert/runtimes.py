@@ -1,0 +1,210 @@
+"""The runtimes that open a bundle's graph, by their names. A new runtime is one file in `runtime/sessions` and one row.
+
+The row holds everything that the rest of the code asks about a runtime: its names, the files of its graph, what must be
+installed, what it can run, and how its sessions are opened. The functions import the session's file when they are
+called, so that reading the table loads no runtime. Standard library only.
+
+`edgebert.load` takes the runtime that the caller names, else the manifest's `runtime.default`. An export sets that
+default to the profile's `export.runtime` if the bundle has a graph for it, else to the first row of this table that the
+bundle has a graph for. Nothing is chosen by what is installed: if the default's package is missing, `load` says so.
+
+How a graph is written stands in `edgebert.exporters.writers`, because it needs packages that a device does not have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from edgebert.cpu import Cpu
+from edgebert.versions import installed_version
+
+if TYPE_CHECKING:
+    from edgebert.runtime.session import GraphSession, Opening, ProfiledSession
+
+# A new row adds its names here too; mypy then points at every place that must know them.
+RuntimeName = Literal["onnxruntime", "openvino"]
+FormatName = Literal["onnx", "openvino"]
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """One runtime.
+
+    Attributes:
+        name: Its name in a manifest, a profile, a suite and `--runtime`.
+        format: Its name in a recipe's `export.formats`.
+        graph: Location of its graph in a bundle that this EdgeBERT writes.
+        ending: How the path of its graph ends, in every bundle.
+        weights: Ending of a file beside the graph that holds its weights; "" if the graph's file holds them.
+        module: What must be importable on the device; "" if EdgeBERT alone is enough.
+        packages: Packages that bring the module, whose versions a measurement records; one of them is enough.
+        install: What pip installs to get it.
+        export_packages: Packages that write its full-precision graph, besides those of an ONNX graph.
+        int8_packages: Packages that write an INT8 graph of its own, besides these.
+        saturating: INT8 instructions of CPUs (`Cpu.int8`) on which it saturates sums of eight-bit weights.
+        needs_vnni: Whether its graph of a bundle adds products of unsigned and signed eight-bit values.
+        open: Open a session.
+        open_profiled: Open a session that counts the time of every operator; the folder is for its temporary files.
+        has_arena: Whether its sessions can keep freed memory for the next run, or give it back.
+        has_providers: Whether it runs on the profile's execution provider, such as a GPU; else on the CPU.
+        has_unpadded: Whether it opens the manifest's graph without an attention mask where there is one.
+    """
+
+    name: RuntimeName
+    format: FormatName
+    graph: str
+    ending: str
+    weights: str
+    module: str
+    packages: tuple[str, ...]
+    install: str
+    export_packages: tuple[str, ...]
+    int8_packages: tuple[str, ...]
+    saturating: tuple[str, ...]
+    needs_vnni: Callable[[Mapping[str, Any]], bool]
+    open: Callable[[Opening], GraphSession]
+    open_profiled: Callable[[Opening, Path], ProfiledSession]
+    has_arena: bool = False
+    has_providers: bool = False
+    has_unpadded: bool = False
+
+    @property
+    def version(self) -> str | None:
+        """Version of the package that is installed here; None if none is, or none is needed."""
+        return next(filter(None, map(installed_version, self.packages)), None)
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether what it needs is installed here."""
+        return not self.packages or self.version is not None
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Files of its graph in a bundle that this EdgeBERT writes."""
+        return (self.graph, *weights_beside([self.graph]))
+
+    def opened(self, entry: Mapping[str, Any]) -> set[str]:
+        """Files of a bundle that it opens, by the manifest's `runtime` entry, which must have a graph for it."""
+        graph = str(entry["graphs"][self.name])
+        unpadded = entry.get("unpadded") if self.has_unpadded else None
+        return {graph, *weights_beside([graph]), *([unpadded] if unpadded else [])}
+
+
+def _onnx_needs_vnni(manifest: Mapping[str, Any]) -> bool:
+    precision, choice = str(manifest["precision"]), manifest["profile"]["export"]
+    if precision == "int8-static":
+        # Signed weights whatever the profile says. Of signed activations our sessions let ONNX Runtime take its exact
+        # kernel; by its defaults it makes them unsigned on x86, and saturates.
+        narrow = choice.get("activation_type") != "int8"
+    else:
+        narrow = precision.startswith("int8") and choice.get("weight_type") == "int8"
+    return narrow and not choice.get("reduce_range", False)
+
+
+def _openvino_needs_vnni(manifest: Mapping[str, Any]) -> bool:
+    # Bundles from before `reduce_range` was written here have eight bits: nncf was never told otherwise.
+    last = manifest["stages"][-1] if manifest["stages"] else None
+    metrics = last.get("metrics") if isinstance(last, dict) else None
+    made = metrics.get("openvino") if isinstance(metrics, dict) else None
+    return isinstance(made, dict) and not made.get("reduce_range", False)
+
+
+def _open_onnxruntime(opening: Opening) -> GraphSession:
+    from edgebert.runtime.sessions.onnxruntime import open_session
+
+    return open_session(opening)
+
+
+def _profile_onnxruntime(opening: Opening, folder: Path) -> ProfiledSession:
+    from edgebert.runtime.sessions.onnxruntime import open_profiled
+
+    return open_profiled(opening, folder)
+
+
+def _open_openvino(opening: Opening) -> GraphSession:
+    from edgebert.runtime.sessions.openvino import open_session
+
+    return open_session(opening)
+
+
+def _profile_openvino(opening: Opening, folder: Path) -> ProfiledSession:
+    from edgebert.runtime.sessions.openvino import open_profiled
+
+    return open_profiled(opening)
+
+
+ONNXRUNTIME = Runtime(
+    name="onnxruntime",
+    format="onnx",
+    graph="model.onnx",
+    ending=".onnx",
+    weights="",
+    module="onnxruntime",
+    packages=("onnxruntime", "onnxruntime-gpu"),
+    install="edgebert",
+    export_packages=(),
+    int8_packages=(),
+    # Its kernels before AVX2 are exact.
+    saturating=("avx2",),
+    needs_vnni=_onnx_needs_vnni,
+    open=_open_onnxruntime,
+    open_profiled=_profile_onnxruntime,
+    has_arena=True,
+    has_providers=True,
+    has_unpadded=True,
+)
+OPENVINO = Runtime(
+    name="openvino",
+    format="openvino",
+    graph="openvino/model.xml",
+    ending=".xml",
+    weights=".bin",
+    module="openvino",
+    packages=("openvino",),
+    install="edgebert[openvino]",
+    export_packages=("openvino",),
+    int8_packages=("nncf",),
+    # Its kernels before AVX2 are not exact (run under qemu, docs/explanation/cpus.md).
+    saturating=("avx2", "sse"),
+    needs_vnni=_openvino_needs_vnni,
+    open=_open_openvino,
+    open_profiled=_profile_openvino,
+)
+
+RUNTIMES: dict[str, Runtime] = {row.name: row for row in (ONNXRUNTIME, OPENVINO)}
+FORMATS: dict[str, Runtime] = {row.format: row for row in RUNTIMES.values()}
+
+
+def weights_beside(graphs: Iterable[str]) -> list[str]:
+    """Locations of the files beside these graphs that hold their weights."""
+    return [
+        f"{graph.removesuffix(row.ending)}{row.weights}"
+        for graph in graphs
+        for row in RUNTIMES.values()
+        if row.weights and graph.endswith(row.ending)
+    ]
+
+
+def saturates(manifest: Mapping[str, Any], runtime: str, int8: str | None) -> bool:
+    """Whether a bundle's INT8 sums saturate on a CPU.
+
+    Args:
+        manifest: The bundle's.
+        runtime: Name of the runtime, on the CPU.
+        int8: The CPU's INT8 instructions (`Cpu.int8`); None, unknown, never saturates.
+    """
+    row = RUNTIMES[runtime]
+    return int8 in row.saturating and row.needs_vnni(manifest)
+
+
+def saturation(manifest: Mapping[str, Any], runtime: str, cpu: Cpu) -> str | None:
+    """The warning that a bundle's sums saturate on a CPU, with the remedy; None if they do not."""
+    if not saturates(manifest, runtime, cpu.int8):
+        return None
+    return (
+        f"INT8 sums saturate on this CPU ({cpu}): the weights have eight bits, which needs VNNI, so answers are less "
+        "accurate than on a CPU that has it; export with --profile x86-avx2, whose weights have seven"
+    )
