@@ -1,13 +1,17 @@
 """Shared fixtures: a tiny BERT made from a seed, tiny data, and bundles built from them once a session."""
 
+import gc
 import json
 import logging
 import os
 import random
+import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from shared_work import Traces, folder_of_the_run, once
 from this_machine import start_children_under
 
 if "EDGEBERT_TEST_EMULATOR" in os.environ:
@@ -78,10 +82,34 @@ def _notes_on_stderr() -> Iterator[None]:
         yield
 
 
+def pytest_collection_finish() -> None:
+    """Keep the collector of reference cycles off what was imported: tracing a graph makes objects by the million."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def traces(tmp_path_factory: pytest.TempPathFactory) -> Traces:
+    """Graphs traced in this run, by any worker."""
+    traces = Traces(folder_of_the_run(tmp_path_factory) / "traces")
+    if "torch.onnx" in sys.modules:  # else the tests that were collected need no PyTorch, or few do
+        traces.install()
+    return traces
+
+
+@pytest.fixture
+def traced_anew(traces: Traces) -> Iterator[None]:
+    """For tests of the tracing itself: that the same model gives the same graph."""
+    traces.fresh = True
+    yield
+    traces.fresh = False
+
+
 @pytest.fixture(scope="session")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Tiny BERT without a head."""
-    return make_checkpoint(tmp_path_factory.mktemp("checkpoint"))
+    """Tiny BERT without a head; treat it as read-only."""
+    return once(folder_of_the_run(tmp_path_factory) / "checkpoint", make_checkpoint)
 
 
 @pytest.fixture(scope="session")
@@ -112,10 +140,12 @@ def classifier_graph(tmp_path_factory: pytest.TempPathFactory, classifier_checkp
 @pytest.fixture(scope="session")
 def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """train.tsv (192 rows), validation.tsv (64), test.tsv (64): is a nice or a nasty word in the sentence?"""
-    folder = tmp_path_factory.mktemp("data")
-    for name, rows, seed in (("train", 192, 1), ("validation", 64, 2), ("test", 64, 3)):
-        write_tsv(folder / f"{name}.tsv", rows, seed)
-    return folder
+
+    def write(folder: Path) -> None:
+        for name, rows, seed in (("train", 192, 1), ("validation", 64, 2), ("test", 64, 3)):
+            write_tsv(folder / f"{name}.tsv", rows, seed)
+
+    return once(folder_of_the_run(tmp_path_factory) / "data", write)
 
 
 RECIPE = """
@@ -154,26 +184,33 @@ formats = ["onnx", "openvino"]
 @pytest.fixture(scope="session")
 def recipe_file(tmp_path_factory: pytest.TempPathFactory, checkpoint: Path) -> Path:
     """A recipe of every stage for the tiny checkpoint."""
-    path = tmp_path_factory.mktemp("recipe") / "tiny.toml"
-    path.write_text(RECIPE.replace("CHECKPOINT", str(checkpoint)))
-    return path
+    text = RECIPE.replace("CHECKPOINT", str(checkpoint))
+    folder = once(folder_of_the_run(tmp_path_factory) / "recipe", lambda to: (to / "tiny.toml").write_text(text))
+    return folder / "tiny.toml"
 
 
 @pytest.fixture(scope="session")
-def built(tmp_path_factory: pytest.TempPathFactory, recipe_file: Path, data_dir: Path) -> Path:
-    """The bundle of the whole chain; treat it as read-only. Its stage bundles stand beside it."""
-    from edgebert.cli import main
+def first_built(tmp_path_factory: pytest.TempPathFactory, recipe_file: Path, data_dir: Path) -> Path:
+    """The bundle of the whole chain where one worker exported it: `built` is a copy for this worker."""
 
-    out = tmp_path_factory.mktemp("built") / "tiny"
-    assert main(["export", str(recipe_file), "--data-dir", str(data_dir), "--out", str(out)]) == 0
-    return out
+    def export(folder: Path) -> None:
+        from edgebert.cli import main
+
+        command = ["export", str(recipe_file), "--data-dir", str(data_dir), "--out", str(folder / "tiny")]
+        assert main(command) == 0
+
+    return once(folder_of_the_run(tmp_path_factory) / "built", export) / "tiny"
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory, first_built: Path) -> Path:
+    """The bundle of the whole chain; treat it as read-only. Its stage bundles and its work folder stand beside it."""
+    return shutil.copytree(first_built.parent, tmp_path_factory.mktemp("built") / "of") / first_built.name
 
 
 @pytest.fixture
 def bundle_copy(built: Path, tmp_path: Path) -> Path:
     """A bundle of your own to damage."""
-    import shutil
-
     return Path(shutil.copytree(built, tmp_path / "bundle"))
 
 

@@ -121,6 +121,7 @@ def test_the_graph_equals_the_model_alone_and_in_padded_batches(
     assert ("token_type_ids" in names) == (segments == 2 or kind == "plain")
 
 
+@pytest.mark.usefixtures("traced_anew")
 def test_the_same_model_gives_the_same_graph_bytes(classifier_checkpoint: Path, tmp_path: Path) -> None:
     for name in ("one", "two"):
         export_fast(model_of(classifier_checkpoint, True), TRAINING, OUTPUTS, 1, 32, tmp_path / name)

@@ -49,7 +49,8 @@ def variables(places: dict[str, Path]) -> dict[str, str]:
     own = {name: str(place) for name, place in places.items()}
     quiet = {"PYTHONDONTWRITEBYTECODE": "1", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
     path = os.pathsep.join(entry for entry in sys.path if entry)
-    return {**{key: value for key, value in os.environ.items() if key != SWITCH}, **own, **quiet, "PYTHONPATH": path}
+    kept = {key: value for key, value in os.environ.items() if key not in (SWITCH, "PYTHONPYCACHEPREFIX")}
+    return {**kept, **own, **quiet, "PYTHONPATH": path}
 
 
 def left(places: dict[str, Path]) -> list[Path]:

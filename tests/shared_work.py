@@ -1,0 +1,124 @@
+"""What one worker of a test run makes and every worker uses: folders, and graphs that were traced before."""
+
+import functools
+import hashlib
+import io
+import os
+import pickle
+import shutil
+import types
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+def folder_of_the_run(factory: pytest.TempPathFactory) -> Path:
+    """A folder that all workers of this run share; it goes with pytest's other temporary folders."""
+    base = factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "shared"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+def once(folder: Path, make: Callable[[Path], object]) -> Path:
+    """Let the first worker make a folder; the others wait for it. Treat it as read-only."""
+    import fcntl  # not on Windows, where only tests of the device half run
+
+    with folder.with_name(f"{folder.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        made = folder.with_name(f"{folder.name}.made")
+        if not made.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            make(folder)
+            made.touch()
+    return folder
+
+
+class Traces:
+    """Graphs of `torch.onnx.export`, by the module and the arguments that they were traced from.
+
+    Tracing takes seconds, whatever the model's size, and many tests make a graph of the same tiny model. A module whose
+    weights, settings and code are those of an earlier one has its graph; everything after the tracing runs as ever.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(exist_ok=True)
+        self.folder = folder
+        self.fresh = False
+
+    def install(self) -> None:
+        """Let `torch.onnx.export` of this process look here first."""
+        import torch
+
+        traced = torch.onnx.export
+
+        @functools.wraps(traced)
+        def export(*arguments: Any, **settings: Any) -> Any:
+            path = None if self.fresh or not settings.get("dynamo") else self._path((arguments, settings))
+            if path is not None and path.is_file():
+                return _Program(path)
+            program = traced(*arguments, **settings)
+            if path is not None and program is not None:
+                _keep(program.model_proto, path)
+            return program
+
+        torch.onnx.export = export
+        _read_operators_once()
+
+    def _path(self, given: Any) -> Path | None:
+        """File of the graph; None if there is no saying what the module consists of."""
+        content = io.BytesIO()
+        try:
+            _Contents(content).dump(given)
+        except (pickle.PicklingError, AttributeError, TypeError, RuntimeError, ValueError):
+            return None
+        return self.folder / f"{hashlib.sha256(content.getvalue()).hexdigest()}.onnx"
+
+
+class _Program:
+    """A traced graph, as far as EdgeBERT reads what `torch.onnx.export` returns."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @property
+    def model_proto(self) -> Any:
+        import onnx
+
+        return onnx.load(self.path)
+
+
+def _read_operators_once() -> None:
+    """Keep the exporter's table of ONNX functions, which it reads from their source code for every graph."""
+    from torch.onnx._internal.exporter import _registration
+
+    registry = _registration.ONNXRegistry
+    registry.from_torchlib = staticmethod(functools.cache(registry.from_torchlib))
+
+
+def _keep(graph: Any, path: Path) -> None:
+    partial = path.with_suffix(f".{os.getpid()}")
+    partial.write_bytes(graph.SerializeToString())
+    partial.rename(path)
+
+
+class _Contents(pickle.Pickler):
+    """Pickles everything that a trace depends on: tensors by their bytes, and no path that a model was read from."""
+
+    def reducer_override(self, given: Any) -> Any:
+        import torch
+        from transformers import PreTrainedConfig, PreTrainedModel
+
+        if isinstance(given, torch.Tensor):
+            values = hashlib.sha256(given.detach().contiguous().numpy().tobytes()).hexdigest()
+            return tuple, ((str(given.dtype), tuple(given.shape), given.requires_grad, values),)
+        if isinstance(given, PreTrainedConfig | PreTrainedModel):
+            state = {name: value for name, value in vars(given).items() if not name.endswith("name_or_path")}
+            return tuple, ((type(given), state),)
+        if isinstance(given, types.FunctionType) and "<locals>" in given.__qualname__:
+            cells = [cell.cell_contents for cell in given.__closure__ or ()]
+            return tuple, ((given.__module__, given.__qualname__, cells),)
+        return NotImplemented
