@@ -255,8 +255,8 @@ def _without_padding(model: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) 
     if ids is None or mask is None:
         return args, kwargs
     rows = model.embeddings.word_embeddings(ids)
-    read = ids.ne(model.config.pad_token_id or 0) | mask.ne(0)
-    rows = rows * read.unsqueeze(-1).to(rows.dtype)
+    # Whatever id fills a batch: the tokenizer's padding may be another one than the config's.
+    rows = rows * mask.ne(0).unsqueeze(-1).to(rows.dtype)
     if args:
         return (None, *args[1:]), {**kwargs, "inputs_embeds": rows}
     return args, {**kwargs, "input_ids": None, "inputs_embeds": rows}

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 import transformers
-from family_checkpoints import FAMILIES
+from family_checkpoints import FAMILIES, make_whole
 
 from edgebert.compress import checkpoint
 from edgebert.runtime.encode import TextEncoder
@@ -36,3 +36,24 @@ def test_a_special_token_in_a_text_is_answered_as_by_transformers(
             padded = ours(input_ids=torch.cat([ids, padding], 1), attention_mask=mask).logits
         assert (alone - wanted).abs().max().item() <= 1e-5
         assert (padded - wanted).abs().max().item() <= 1e-5
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("stated", [7, None])
+def test_padding_of_the_tokenizer_counts_where_the_config_states_another(
+    family: str, stated: int | None, tmp_path: Path
+) -> None:
+    if family == "roberta" and stated is None:
+        pytest.skip("refused: RoBERTa counts positions from it")
+    more = {"max_position_embeddings": 72} if family == "roberta" else {}
+    folder = make_whole(tmp_path, family, pad_token_id=stated, **more)
+    tokenizer = checkpoint.load_tokenizer(folder)
+    assert tokenizer.pad_token_id != stated
+    ours = checkpoint.load_model(folder, "text-classification", ["a", "b"]).eval()
+    theirs = transformers.AutoModelForSequenceClassification.from_pretrained(folder).eval()
+    batch = tokenizer(["a good film", "bad", "so very cold and dull"], return_tensors="pt", padding=True)
+    with torch.no_grad():
+        padded = ours(**batch).logits
+        rows = [row[mask == 1][None] for row, mask in zip(batch["input_ids"], batch["attention_mask"], strict=True)]
+        wanted = torch.cat([theirs(input_ids=row).logits for row in rows])
+    assert (padded - wanted).abs().max().item() <= 1e-5
