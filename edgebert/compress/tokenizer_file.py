@@ -14,6 +14,7 @@ from edgebert.compress import distributed
 from edgebert.compress.families import FAMILIES
 from edgebert.compress.json_file import read_object
 from edgebert.compress.normalizer import normalizer_settings
+from edgebert.compress.same_tokens import differing_parts
 from edgebert.compress.segments import in_one_segment
 from edgebert.compress.sentence_folder import lower_cases
 from edgebert.errors import CheckpointError
@@ -27,8 +28,6 @@ SETTINGS = ("model_max_length", "padding_side", "truncation_side", "model_input_
 SEGMENT_INPUT = "token_type_ids"
 # These change with every use of a tokenizer, and say nothing about how it splits a text.
 PASSING = ("truncation", "padding", "version")
-# These decide the ids of a text; the decoder does not.
-SPLITTING = ("normalizer", "pre_tokenizer", "model", "post_processor", "added_tokens")
 # A cut is noted for the side it is made on; how many tokens are left is said where it is made.
 NOTED_LENGTH = 512
 
@@ -179,20 +178,20 @@ def _check_repeats(path: Path, tokenizer: Any) -> None:  # noqa: ANN401
 def _as_in_file(path: Path, built: Any, unset: Any) -> Any:  # noqa: ANN401
     """The tokenizer that transformers built, or one over the file itself if the two differ.
 
-    A line says where the file differs from `unset`, what transformers builds if nothing is set.
+    A line says in which parts a text may get other ids than from `unset`, what transformers builds if nothing is set.
     """
     if not path.is_file():
         return built
     own = _read(path)
-    file, class_ = _document(own), _document(unset.backend_tokenizer)
-    other = [name.replace("_", "-") for name in SPLITTING if file.get(name) != class_.get(name)]
+    kept = built if _document(own) == _document(built.backend_tokenizer) else _general(own, built)
+    other = differing_parts(_document(kept.backend_tokenizer), _document(unset.backend_tokenizer))
     if other and distributed.is_main():
         LOG.warning(
             f"{path}: {', '.join(other)} of the file {'are' if len(other) > 1 else 'is'} not what "
             f"transformers {transformers.__version__} builds for {type(built).__name__}, which may split texts "
             "otherwise; the bundle keeps the file's"
         )
-    return built if file == _document(built.backend_tokenizer) else _general(own, built)
+    return kept
 
 
 def _general(backend: Tokenizer, built: Any) -> Any:  # noqa: ANN401

@@ -1,0 +1,92 @@
+"""Compare tokenizers by what decides the ids and segments of a text, however their files write it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from tokenizers.pre_tokenizers import ByteLevel
+
+Document = Mapping[str, Any]
+PARTS = ("normalizer", "pre_tokenizer", "model", "post_processor", "added_tokens")
+# Where a part may hold several of its kind.
+INNER = {"normalizer": "normalizers", "pre_tokenizer": "pretokenizers", "post_processor": "processors"}
+# A byte-level vocabulary with all bytes has no unknown token.
+OF_UNKNOWN = ("unk_token", "fuse_unk", "byte_fallback")
+
+
+def differing_parts(one: Document, other: Document) -> list[str]:
+    """Parts in which two documents of `tokenizers` may give a text other ids or segments, as people write them.
+
+    Settings that change offsets or decoding alone, and two ways to write the same, are no difference.
+    """
+    ours, theirs = _deciding(one), _deciding(other)
+    return [part.replace("_", "-") for part in PARTS if ours[part] != theirs[part]]
+
+
+def _deciding(document: Document) -> dict[str, Any]:
+    normalizers = [_normalizer(step) for step in _flat(document, "normalizer")]
+    splitters = [_without(step, "trim_offsets") for step in _flat(document, "pre_tokenizer")]
+    return {
+        "normalizer": normalizers,
+        "pre_tokenizer": splitters,
+        "model": _model(document["model"], any(step["type"] == "ByteLevel" for step in splitters)),
+        "post_processor": [_around(step) for step in _flat(document, "post_processor") if step["type"] != "ByteLevel"],
+        "added_tokens": {token["id"]: _added(token, bool(normalizers)) for token in document["added_tokens"]},
+    }
+
+
+def _flat(document: Document, part: str) -> Iterator[Document]:
+    """Steps of a part, one after the other."""
+    step = document.get(part)
+    if step is None:
+        return
+    if step["type"] != "Sequence":
+        yield step
+        return
+    for inner in step[INNER[part]]:
+        yield from _flat({part: inner}, part)
+
+
+def _without(step: Document, *names: str) -> dict[str, Any]:
+    return {name: value for name, value in step.items() if name not in names}
+
+
+def _normalizer(step: Document) -> dict[str, Any]:
+    """A step of the normalizer; BERT's strips accents as it lowers case, unless it says."""
+    if step["type"] == "BertNormalizer" and step["strip_accents"] is None:
+        return {**step, "strip_accents": step["lowercase"]}
+    return dict(step)
+
+
+def _model(model: Document, is_byte_level: bool) -> dict[str, Any]:
+    if model["type"] != "BPE":
+        return dict(model)
+    found = {**model, **{name: model[name] or None for name in ("continuing_subword_prefix", "end_of_word_suffix")}}
+    has_bytes = is_byte_level and set(model["vocab"]).issuperset(ByteLevel.alphabet())
+    return _without(found, *OF_UNKNOWN) if has_bytes else found
+
+
+def _around(step: Document) -> Any:  # noqa: ANN401
+    """Ids and segments around one text and around two, of the post-processors that say no more."""
+    kind = step["type"]
+    if kind == "TemplateProcessing":
+        ids = {name: token["ids"] for name, token in step["special_tokens"].items()}
+        return [[_piece(piece, ids) for piece in step[texts]] for texts in ("single", "pair")]
+    if kind not in ("BertProcessing", "RobertaProcessing"):
+        return step
+    first, end = (([step[name][1]], 0) for name in ("cls", "sep"))
+    alone = [first, ("A", 0), end]
+    if kind == "BertProcessing":
+        return [alone, [*alone, ("B", 1), (end[0], 1)]]
+    return [alone, [*alone, end, ("B", 0), end]]
+
+
+def _piece(piece: Document, ids: Mapping[str, list[int]]) -> tuple[Any, int]:
+    ((kind, inner),) = piece.items()
+    return ids[inner["id"]] if kind == "SpecialToken" else inner["id"], inner["type_id"]
+
+
+def _added(token: Document, is_normalized: bool) -> dict[str, Any]:
+    """How an added token is found in a text."""
+    return {**_without(token, "special", "id"), "normalized": token["normalized"] and is_normalized}
