@@ -41,6 +41,10 @@ class Candidate(Prediction):
 class Filled(Prediction):
     """For every mask, in order, its likeliest tokens, best first; and whether the text was cut short.
 
+    Special tokens ([SEP], [PAD], [MASK] and the like) are never named at a mask that the caller wrote, unlike in
+    transformers' pipeline, which lists them among the others. Probabilities are over the whole vocabulary in both: the
+    tokens that stay have the pipeline's scores.
+
     `hidden` holds the tokens that the task itself has hidden, one a mask, and `hidden_ids` their ids; both are empty if
     the caller wrote the masks.
     """
@@ -74,7 +78,10 @@ def hidden_positions(ids: Sequence[int], random: np.random.Generator) -> NDArray
 
 
 class FillMask(DeviceTask[Settings, Text, Filled]):
-    """Probabilities by softmax over the vocabulary, at every mask."""
+    """Probabilities by softmax over the vocabulary, special tokens included, at every mask.
+
+    Only other tokens are named at a mask that the caller wrote: special ones never stand in a text.
+    """
 
     spec = SPEC
 
