@@ -14,6 +14,7 @@ import transformers
 from safetensors.torch import save_file
 
 from edgebert.compress import arch, distributed, low_rank, vector_modules
+from edgebert.compress.config_entries import PROBLEMS
 from edgebert.compress.config_shapes import check_shapes
 from edgebert.compress.families import CLASSIFIER_WEIGHTS
 from edgebert.compress.json_file import read_object
@@ -82,8 +83,11 @@ def lack_of_head(folder: Path, task: str, labels: list[str], entries: Mapping[st
     """
     stated = read_object(folder / "config.json")
     config, model_class = _for_task(folder, task, labels, entries)
-    wanted = {"problem_type": config.problem_type} if stated.get("problem_type") is not None else {}
-    for name, value in {**wanted, **entries}.items():
+    problem = stated.get("problem_type")
+    # Classes for tokens ignore the entry; heads for tokens and for texts have the same weights in some families.
+    if problem not in (None, config.problem_type) and not is_of_tokens(stated):
+        return f"config.json has problem_type {problem!r}, the one of task {PROBLEMS[problem]!r}, not of {task!r}"
+    for name, value in entries.items():
         if stated.get(name, value) != value:
             return f"config.json has {name} {stated[name]!r:.60}, where the task has {value!r:.60}"
     with _built_from(folder), torch.device("meta"), warnings.catch_warnings():
@@ -106,6 +110,12 @@ def lack_of_head(folder: Path, task: str, labels: list[str], entries: Mapping[st
         if shape != [*weight.shape]:
             return f"{name} has the shape {shape}, where {[*weight.shape]} is needed"
     return ""
+
+
+def is_of_tokens(config: Mapping[str, Any]) -> bool:
+    """Whether a config's `architectures` name a head over tokens."""
+    named = config.get("architectures")
+    return isinstance(named, list) and bool(named) and str(named[0]).endswith("ForTokenClassification")
 
 
 def load_config(folder: Path) -> Any:  # noqa: ANN401

@@ -10,6 +10,12 @@ from edgebert.compress.config_numbers import check_numbers
 from edgebert.compress.families import FAMILIES, family_named
 from edgebert.errors import CheckpointError
 
+# Kinds of problem that transformers knows, and the task for each.
+PROBLEMS = {
+    "regression": "regression",
+    "single_label_classification": "text-classification",
+    "multi_label_classification": "multi-label",
+}
 # What an entry must be, where it is stated, and what to do if it is something else.
 WANTED = {
     "position_embedding_type": (
@@ -23,6 +29,15 @@ WANTED = {
         "the weights are quantized already; give the full-precision checkpoint that they came from",
     ),
     "use_return_dict": ((None,), "which transformers 5 cannot load; remove the entry"),
+    "pruned_heads": (
+        (None, {}),
+        "which transformers 5 does not read; give the checkpoint as it was before, or remove the entry if the weights "
+        "have all heads",
+    ),
+    "problem_type": (
+        (None, *PROBLEMS),
+        f"expected {', '.join(map(repr, PROBLEMS))} or null; correct the entry",
+    ),
 }
 # Of MobileBERT.
 SWITCHES = (

@@ -23,6 +23,9 @@ from edgebert.tasks.training_table import training_task
 
 LOG = logging.getLogger(__name__)
 
+# Entries of a regression's head that say what its scores are.
+SCORE_ENTRIES = frozenset(("low", "high", "output", "activation", "clip"))
+
 
 def as_folder_says(recipe: Recipe, folder: Path, found: SentenceFolder | None) -> Recipe:
     """A recipe with the settings of a sentence-transformers folder or cross-encoder that it does not state itself."""
@@ -56,6 +59,9 @@ def vector_width(folder: Path, recipe: Recipe, found: SentenceFolder) -> int:
 def as_head_says(recipe: Recipe, head: list[str], folder: Path, tokenizer: Any) -> Recipe:  # noqa: ANN401
     """A recipe with what the checkpoint's own head, of these labels, says about it."""
     say_unmarked_score(recipe, folder, head)
+    say_unnamed(folder, head)
+    if recipe.task == "regression":
+        return with_own_score(recipe, head, folder)
     if recipe.task != "token-classification":
         return recipe
     return with_scheme(with_spaces(recipe, folder, tokenizer), head, folder)
@@ -81,6 +87,29 @@ def say_unmarked_score(recipe: Recipe, folder: Path, head: list[str]) -> None:
     )
 
 
+def with_own_score(recipe: Recipe, head: list[str], folder: Path) -> Recipe:
+    """A recipe that does not clip the score of a head that was trained as a regression, unless it states the scores."""
+    is_own = len(head) == 1 and read_object(folder / "config.json").get("problem_type") == "regression"
+    if not is_own or not SCORE_ENTRIES.isdisjoint(recipe.head):
+        return recipe
+    return replace(recipe, head={"clip": False} | recipe.head)
+
+
+def say_unnamed(folder: Path, head: list[str]) -> None:
+    """Say on stderr which outputs the config leaves without a name, if it names others."""
+    path = folder / "config.json"
+    named = read_object(path).get("id2label")
+    stated = (
+        {int(number) for number, name in named.items() if name is not None} if isinstance(named, Mapping) else set()
+    )
+    unnamed = [number for number in range(len(head)) if number not in stated]
+    if stated and unnamed and distributed.is_main():
+        LOG.warning(
+            f"{path}: id2label names {len(stated)} of the head's {len(head)} outputs; output {unnamed[0]} is called "
+            f"{head[unnamed[0]]}; name it there, or in data.label_names"
+        )
+
+
 def with_scheme(recipe: Recipe, head: list[str], folder: Path) -> Recipe:
     """A recipe with the scheme of a tagger's own tags, unless it states one.
 
@@ -88,9 +117,8 @@ def with_scheme(recipe: Recipe, head: list[str], folder: Path) -> Recipe:
     """
     stated = str(recipe.head.get("scheme", ""))
     scheme = scheme_of(written_plainly(head, recipe.data.label_names, stated))
-    named = read_object(folder / "config.json").get("architectures")
-    first = str(named[0]) if isinstance(named, list) and named else ""
-    if scheme is None or (scheme == "WORDS" and first and not first.endswith("ForTokenClassification")):
+    config = read_object(folder / "config.json")
+    if scheme is None or (scheme == "WORDS" and config.get("architectures") and not checkpoint.is_of_tokens(config)):
         return recipe
     return replace(recipe, head={"scheme": scheme} | recipe.head)
 

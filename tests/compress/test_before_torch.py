@@ -26,9 +26,15 @@ CONFIG = {"model_type": "bert", "hidden_act": "gelu"}
         (CONFIG | {"is_decoder": True}, "is_decoder is true in config.json; give an encoder"),
         (CONFIG | {"id2label": ["a"]}, "id2label is a list; expected an object"),
         (CONFIG | {"model_type": "roberta", "pad_token_id": None}, "pad_token_id is null"),
+        (
+            CONFIG | {"pruned_heads": {"0": [1]}},
+            "pruned_heads is {'0': [1]} in config.json; which transformers 5 does not",
+        ),
+        (CONFIG | {"problem_type": "ranking"}, "problem_type is 'ranking' in config.json; expected 'regression', "),
+        (CONFIG | {"pruned_heads": {}, "problem_type": None}, "no tokenizer.json, vocab.txt"),
         (CONFIG, "no tokenizer.json, vocab.txt"),
     ],
-    ids=["family", "layers", "decoder", "names", "padding", "tokenizer"],
+    ids=["family", "layers", "decoder", "names", "padding", "pruned", "problem", "unpruned", "tokenizer"],
 )
 def test_a_config_is_refused_before_pytorch_is_imported(config: dict[str, object], says: str, tmp_path: Path) -> None:
     (tmp_path / "model").mkdir()
