@@ -23,8 +23,10 @@
 extern "C" {
 #endif
 
-#if defined(_WIN32)
+#if defined(_WIN32) && defined(EDGEBERT_CORE_BUILD)
 #define EDGEBERT_API __declspec(dllexport)
+#elif defined(_WIN32)
+#define EDGEBERT_API __declspec(dllimport)
 #else
 #define EDGEBERT_API __attribute__((visibility("default")))
 #endif
@@ -63,6 +65,7 @@ typedef struct EdgebertBatch {
 
 /* Open a model file. The file is mapped read-only; it must not change while the model is open.
  *
+ * path: UTF-8 on Windows; elsewhere as the system has it.
  * threads: threads of one run, 1 to 256.
  * Returns NULL if the file cannot be used; `edgebert_last_error` says why.
  */

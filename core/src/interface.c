@@ -1,27 +1,22 @@
 /* The C interface: files are mapped, batches are checked, workspaces are kept for the next run. */
 #include "model.h"
+#include "os_file.h"
+#include "os_threads.h"
 #include "prepare.h"
 
-#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <fcntl.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 enum { MAX_THREADS = 256, MAX_IDLE = 64 };
 
 struct EdgebertModel {
     Model model;
     const Kernel *kernel;
-    void *file;
-    size_t size;
+    MappedFile file;
     int threads;
-    pthread_mutex_t lock; /* of `idle` */
+    Lock lock; /* of `idle` */
     Workspace *idle[MAX_IDLE];
     int idle_count;
 };
@@ -38,35 +33,22 @@ __attribute__((format(printf, 1, 2))) static int failed(const char *format, ...)
     return -1;
 }
 
-static int map_file(EdgebertModel *m, const char *path) {
-    int file = open(path, O_RDONLY | O_CLOEXEC);
-    struct stat status;
-    if (file < 0 || fstat(file, &status)) {
-        if (file >= 0) close(file);
-        return failed("%s: cannot be opened", path);
-    }
-    m->size = (size_t)status.st_size;
-    m->file = m->size ? mmap(NULL, m->size, PROT_READ, MAP_PRIVATE, file, 0) : MAP_FAILED;
-    close(file);
-    if (m->file == MAP_FAILED) {
-        m->file = NULL;
-        return failed("%s: cannot be mapped", path);
-    }
-    return 0;
-}
-
 EdgebertModel *edgebert_open_with(const char *path, int32_t threads, const char *kernel) {
     if (threads < 1 || threads > MAX_THREADS) return failed("%d threads; give 1 to %d", threads, MAX_THREADS), NULL;
     const Kernel *found = find_kernel(kernel);
     if (!found) return failed("there is no kernel %s that this processor runs", kernel), NULL;
     EdgebertModel *m = calloc(1, sizeof *m);
     if (!m) return failed("too little memory"), NULL;
-    pthread_mutex_init(&m->lock, NULL);
+    lock_init(&m->lock);
     m->kernel = found;
     m->threads = threads;
     char reason[256];
-    if (map_file(m, path)) return edgebert_close(m), NULL;
-    if (read_model(m->file, m->size, &m->model, reason, sizeof reason)) {
+    const char *problem = map_file(path, &m->file);
+    if (problem) {
+        failed("%s: %s", path, problem);
+        return edgebert_close(m), NULL;
+    }
+    if (read_model(m->file.data, m->file.size, &m->model, reason, sizeof reason)) {
         failed("%s: %s", path, reason);
         return edgebert_close(m), NULL;
     }
@@ -84,8 +66,8 @@ void edgebert_close(EdgebertModel *m) {
     if (!m) return;
     for (int i = 0; i < m->idle_count; i++) free_workspace(m->idle[i]);
     free_model(&m->model);
-    if (m->file) munmap(m->file, m->size);
-    pthread_mutex_destroy(&m->lock);
+    unmap_file(&m->file);
+    lock_free(&m->lock);
     free(m);
 }
 
@@ -128,19 +110,19 @@ static int check_batch(const EdgebertModel *m, const EdgebertBatch *batch) {
 }
 
 static Workspace *borrow(EdgebertModel *m) {
-    pthread_mutex_lock(&m->lock);
+    lock(&m->lock);
     Workspace *w = m->idle_count ? m->idle[--m->idle_count] : NULL;
-    pthread_mutex_unlock(&m->lock);
+    unlock(&m->lock);
     return w ? w : new_workspace();
 }
 
 static void give_back(EdgebertModel *m, Workspace *w) {
-    pthread_mutex_lock(&m->lock);
+    lock(&m->lock);
     if (m->idle_count < MAX_IDLE) {
         m->idle[m->idle_count++] = w;
         w = NULL;
     }
-    pthread_mutex_unlock(&m->lock);
+    unlock(&m->lock);
     free_workspace(w);
 }
 
