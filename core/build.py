@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +26,12 @@ AVX2, AVX512 = ["-mavx2", "-mfma"], ["-mavx512f", "-mavx512bw", "-mavx512dq", "-
 X86 = {
     "arithmetic_avx2": AVX2,
     "arithmetic_avx512": AVX512,
+    "products_amx": ["-mamx-tile", "-mamx-int8"],
     "products_avx512vnni": [*AVX512, "-mavx512vnni"],
+    "products_avxvnni": [*AVX2, "-mavxvnni"],
+    # Of the tests.
+    "amx_plain": [],
+    "avxvnni_evex": [*AVX512, "-mavx512vnni"],
 }
 ARM: dict[str, list[str]] = {}
 # zig's names; the oldest C library that a wheel promises.
@@ -55,8 +61,10 @@ class Build:
 
     def sources(self) -> dict[Path, list[str]]:
         """Files to compile and the flags of each."""
+        return self._flags(sorted((CORE / "src").glob("*.c")))
+
+    def _flags(self, files: Sequence[Path]) -> dict[Path, list[str]]:
         own, foreign = (ARM, X86) if self.arm else (X86, ARM)
-        files = sorted((CORE / "src").glob("*.c"))
         return {file: own.get(file.stem, []) for file in files if file.stem not in foreign}
 
     def run(self, out: Path) -> Path:
@@ -74,10 +82,10 @@ class Build:
             os.replace(whole, out / self.library)
         return out / self.library
 
-    def program(self, source: Path, out: Path) -> Path:
+    def program(self, files: Sequence[Path], out: Path) -> Path:
         """Compile a C program with the whole core in it: a test, or a fuzzer."""
         with tempfile.TemporaryDirectory() as work, ThreadPoolExecutor(os.cpu_count()) as pool:
-            sources = {**self.sources(), source: []}
+            sources = {**self.sources(), **self._flags(files)}
             objects = list(pool.map(lambda item: self._compile(*item, Path(work)), sources.items()))
             self._call(["-o", str(out), *map(str, objects), "-lm", "-lpthread"])
         return out
@@ -128,7 +136,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=OUT, help="folder for the library (default: edgebert/lib)")
     parser.add_argument("--flags", default="", help='more flags, for example "-fsanitize=address,undefined -g"')
     parser.add_argument(
-        "--program", type=Path, help="a C file to compile with the core into OUT, in place of a library"
+        "--program", type=Path, nargs="+", help="C files to compile with the core into OUT, in place of a library"
     )
     parser.add_argument("--if-possible", action="store_true", help="without a compiler, say so and succeed")
     arguments = parser.parse_args()

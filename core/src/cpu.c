@@ -10,9 +10,13 @@ static int always(void) { return 1; }
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#if defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 
 extern const Arithmetic arithmetic_avx2, arithmetic_avx512;
-extern const Products products_avx512vnni;
+extern const Products products_amx, products_avx512vnni, products_avxvnni;
 
 static unsigned long long enabled_state(void) {
     unsigned low, high;
@@ -20,10 +24,10 @@ static unsigned long long enabled_state(void) {
     return (unsigned long long)high << 32 | low;
 }
 
-typedef struct Features { int avx2, avx_vnni, avx512_vnni; } Features;
+typedef struct Features { int avx2, avx_vnni, avx512_vnni, amx; } Features;
 
 static Features features(void) {
-    Features f = {0, 0, 0};
+    Features f = {0, 0, 0, 0};
     unsigned a, b, c, d;
     if (!__get_cpuid(1, &a, &b, &c, &d) || !(c >> 27 & 1)) return f;
     const int fma = c >> 12 & 1;
@@ -32,20 +36,37 @@ static Features features(void) {
     f.avx2 = (b >> 5 & 1) && fma;
     const int wide = (state & 0xe6) == 0xe6 && (b >> 16 & 1) && (b >> 17 & 1) && (b >> 30 & 1) && (b >> 31 & 1);
     f.avx512_vnni = f.avx2 && wide && (c >> 11 & 1);
+    f.amx = f.avx512_vnni && (state >> 17 & 3) == 3 && (d >> 24 & 1) && (d >> 25 & 1);
     if (__get_cpuid_count(7, 1, &a, &b, &c, &d)) f.avx_vnni = f.avx2 && (a >> 4 & 1);
     return f;
 }
 
-static int has_avx512_vnni(void) { return features().avx512_vnni; }
+/* Linux gives a process the tiles when it asks for them. */
+static int may_use_tiles(void) {
+#if defined(__linux__)
+    enum { REQUEST_PERMISSION = 0x1023, TILE_DATA = 18 };
+    return syscall(SYS_arch_prctl, REQUEST_PERMISSION, TILE_DATA) == 0;
+#else
+    return 0;
+#endif
+}
 
+static int has_amx(void) { return features().amx && may_use_tiles(); }
+static int has_avx512_vnni(void) { return features().avx512_vnni; }
+static int has_avx_vnni(void) { return features().avx_vnni; }
+
+static const Kernel amx = {"amx", has_amx, &products_amx, &arithmetic_avx512};
 static const Kernel avx512_vnni = {"avx512-vnni", has_avx512_vnni, &products_avx512vnni, &arithmetic_avx512};
+static const Kernel avx_vnni = {"avx-vnni", has_avx_vnni, &products_avxvnni, &arithmetic_avx2};
 #endif
 
 static const Kernel portable = {"portable", always, &products_portable, &arithmetic_portable};
 
 const Kernel *const kernels[] = {
 #if defined(__x86_64__)
+    &amx,
     &avx512_vnni,
+    &avx_vnni,
 #endif
     &portable,
     NULL,

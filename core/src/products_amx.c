@@ -1,0 +1,125 @@
+/* INT8 products by TDPBUSD on tiles of 16 rows and 64 bytes: 16 quads of a block are a tile as they lie in the file.
+ *
+ * The last tile of a block reads up to 15 quads beyond it. They meet activations that are zero: quantized rows are
+ * filled up to 64 bytes, and files have room behind their last number.
+ */
+#include "kernel.h"
+
+/* The tile instructions; core/tests/amx_plain.c has them in plain C. */
+#ifndef AMX_PLAIN
+#include <immintrin.h>
+#define TILE_CONFIGURE(shape) _tile_loadconfig(shape)
+#define TILE_RELEASE() _tile_release()
+#define TILE_ZERO(tile) _tile_zero(tile)
+#define TILE_LOAD(tile, from, stride) _tile_loadd(tile, from, stride)
+#define TILE_STORE(tile, to, stride) _tile_stored(tile, to, stride)
+#define TILE_DOT(sums, rows, weights) _tile_dpbusd(sums, rows, weights)
+#endif
+
+enum { TILE_ROWS = 16, TILE_BYTES = 64, TILES = 8, DEPTH = TILE_BYTES / QUAD, WEIGHT_TILE = DEPTH * QUAD_BYTES };
+/* So few rows leave most of a tile empty: they are left to the registers. */
+enum { FEW_ROWS = 2, FEW_BLOCKS = 4 };
+
+extern const Products products_avx512vnni;
+
+/* What LDTILECFG reads. */
+typedef struct Shape {
+    uint8_t palette, start_row, zero[14];
+    uint16_t bytes[16];
+    uint8_t rows[16];
+} Shape;
+
+static Shape shape_of(int upper, int lower) {
+    /* 0 to 3: sums, [upper, lower rows][first, second block]; 4, 5: upper and lower rows; 6, 7: weights. */
+    const int rows[TILES] = {upper, upper, lower, lower, upper, lower, DEPTH, DEPTH};
+    Shape shape = {.palette = 1};
+    for (int i = 0; i < TILES; i++)
+        if (rows[i]) shape.rows[i] = (uint8_t)rows[i], shape.bytes[i] = TILE_BYTES;
+    return shape;
+}
+
+/* Numbers of tiles are part of the instructions, so each shape has its own loop. */
+static void upper_one(const int8_t *w, int steps, const uint8_t *in, size_t stride, int32_t *out) {
+    TILE_ZERO(0);
+    for (int k = 0; k < steps; k++, w += WEIGHT_TILE, in += TILE_BYTES) {
+        TILE_LOAD(4, in, stride);
+        TILE_LOAD(6, w, QUAD_BYTES);
+        TILE_DOT(0, 4, 6);
+    }
+    TILE_STORE(0, out, TILE_BYTES);
+}
+
+static void upper_two(const int8_t *w, size_t block_bytes, int steps, const uint8_t *in, size_t stride, int32_t *out) {
+    TILE_ZERO(0);
+    TILE_ZERO(1);
+    for (int k = 0; k < steps; k++, w += WEIGHT_TILE, in += TILE_BYTES) {
+        TILE_LOAD(4, in, stride);
+        TILE_LOAD(6, w, QUAD_BYTES);
+        TILE_DOT(0, 4, 6);
+        TILE_LOAD(7, w + block_bytes, QUAD_BYTES);
+        TILE_DOT(1, 4, 7);
+    }
+    TILE_STORE(0, out, 2 * TILE_BYTES);
+    TILE_STORE(1, out + BLOCK, 2 * TILE_BYTES);
+}
+
+static void both_one(const int8_t *w, int steps, const uint8_t *in, size_t stride, int32_t *out) {
+    const uint8_t *lower = in + TILE_ROWS * stride;
+    TILE_ZERO(0);
+    TILE_ZERO(2);
+    for (int k = 0; k < steps; k++, w += WEIGHT_TILE, in += TILE_BYTES, lower += TILE_BYTES) {
+        TILE_LOAD(6, w, QUAD_BYTES);
+        TILE_LOAD(4, in, stride);
+        TILE_DOT(0, 4, 6);
+        TILE_LOAD(5, lower, stride);
+        TILE_DOT(2, 5, 6);
+    }
+    TILE_STORE(0, out, TILE_BYTES);
+    TILE_STORE(2, out + TILE_ROWS * BLOCK, TILE_BYTES);
+}
+
+static void both_two(const int8_t *w, size_t block_bytes, int steps, const uint8_t *in, size_t stride, int32_t *out) {
+    const uint8_t *lower = in + TILE_ROWS * stride;
+    TILE_ZERO(0);
+    TILE_ZERO(1);
+    TILE_ZERO(2);
+    TILE_ZERO(3);
+    for (int k = 0; k < steps; k++, w += WEIGHT_TILE, in += TILE_BYTES, lower += TILE_BYTES) {
+        TILE_LOAD(4, in, stride);
+        TILE_LOAD(6, w, QUAD_BYTES);
+        TILE_DOT(0, 4, 6);
+        TILE_LOAD(7, w + block_bytes, QUAD_BYTES);
+        TILE_DOT(1, 4, 7);
+        TILE_LOAD(5, lower, stride);
+        TILE_DOT(2, 5, 6);
+        TILE_DOT(3, 5, 7);
+    }
+    TILE_STORE(0, out, 2 * TILE_BYTES);
+    TILE_STORE(1, out + BLOCK, 2 * TILE_BYTES);
+    TILE_STORE(2, out + 2 * TILE_ROWS * BLOCK, 2 * TILE_BYTES);
+    TILE_STORE(3, out + 2 * TILE_ROWS * BLOCK + BLOCK, 2 * TILE_BYTES);
+}
+
+static void tile(const Matrix *matrix, int block, int blocks, const uint8_t *in, size_t stride, int count,
+                 int32_t *out) {
+    if (count <= FEW_ROWS) {
+        products_avx512vnni.tile(matrix, block, blocks, in, stride, count, out);
+        return;
+    }
+    const size_t bytes = (size_t)matrix->quads * QUAD_BYTES;
+    const int8_t *weights = matrix->weights + (size_t)block * bytes;
+    const int steps = (matrix->quads + DEPTH - 1) / DEPTH, lower = count > TILE_ROWS ? count - TILE_ROWS : 0;
+    const Shape shape = shape_of(count - lower, lower);
+    TILE_CONFIGURE(&shape);
+    if (lower && blocks == 2) both_two(weights, bytes, steps, in, stride, out);
+    else if (lower) both_one(weights, steps, in, stride, out);
+    else if (blocks == 2) upper_two(weights, bytes, steps, in, stride, out);
+    else upper_one(weights, steps, in, stride, out);
+    /* Tiles in use cost every switch of threads 8 kB. */
+    TILE_RELEASE();
+}
+
+static int blocks_for(int count) { return count <= FEW_ROWS ? FEW_BLOCKS : 2; }
+
+const Products products_amx = {
+    .max_rows = 2 * TILE_ROWS, .max_blocks = FEW_BLOCKS, .blocks_for = blocks_for, .tile = tile, .most = 255};
