@@ -49,10 +49,10 @@ static Quantized take_quantized(Arena *arena, size_t rows, int width) {
     return q;
 }
 
-static size_t qkv_stride(const Layer *layer) {
-    /* Rows a multiple of 4096 bytes apart would meet in the same places of the cache. */
-    return 3 * (size_t)layer->part_width + BLOCK;
-}
+/* Rows a multiple of 4096 bytes apart, or of half of it, would meet in the same places of the cache. */
+static size_t spread(int width) { return padded(width) | BLOCK; }
+
+static size_t qkv_stride(const Layer *layer) { return spread(3 * layer->part_width); }
 
 static void lay_out(Workspace *w, Arena *arena, const Model *m, const Kernel *kernel, size_t rows, int longest) {
     size_t widest_qkv = 0, scratch = 0;
@@ -72,8 +72,8 @@ static void lay_out(Workspace *w, Arena *arena, const Model *m, const Kernel *ke
     w->sum = take(arena, rows * padded(width), sizeof(float));
     w->qkv = take(arena, rows * widest_qkv, sizeof(float));
     w->context = take(arena, rows * padded(part), sizeof(float));
-    w->middle = take(arena, panel * padded(ffn), sizeof(float));
-    w->range = take(arena, panel * 2, sizeof(float));
+    w->middle = take(arena, panel * spread(ffn), sizeof(float));
+    w->range = take(arena, panel * 2 * BLOCK, sizeof(float));
     w->attention = take(arena, scratch, sizeof(float));
     w->words = take(arena, e->widen ? rows * padded(e->word_width) : 0, sizeof(float));
     size_t head = rows < HEAD_ROWS ? rows : HEAD_ROWS;
@@ -219,7 +219,7 @@ static void tail(const Pass *p, const Layer *layer, const Matrix *next, int row,
     const Model *m = p->model;
     Workspace *w = p->w;
     const int most = p->kernel->products->most;
-    const size_t width = padded(m->hidden), part = (size_t)layer->part_width, ffn = padded(layer->ffn_in->outputs);
+    const size_t width = padded(m->hidden), part = (size_t)layer->part_width, ffn = spread(layer->ffn_in->outputs);
     float *hidden = w->hidden + (size_t)row * width, *sum = w->sum + (size_t)row * width;
     const float *context = w->context + (size_t)row * part;
     Quantized input = from_row(&w->input, (size_t)row);
@@ -232,7 +232,7 @@ static void tail(const Pass *p, const Layer *layer, const Matrix *next, int row,
 
     const Matrix *out = layer->ffn_out;
     int ranged = out->weights && !out->factors;
-    memset(w->range, 0, (size_t)rows * 2 * sizeof(float));
+    memset(w->range, 0, (size_t)rows * 2 * BLOCK * sizeof(float));
     finish = (Finish){.activation = layer->activation, .out = w->middle, .out_stride = ffn,
                       .range = ranged ? w->range : NULL};
     multiply(p, layer->ffn_in, hidden, width, &input, rows, &finish);

@@ -25,7 +25,7 @@ typedef struct Finish {
     size_t residual_stride;
     float *out;
     size_t out_stride;
-    float *range; /* smallest and largest result of a row are written there, two a row; NULL: they are not asked for */
+    float *range; /* 16 smallest and 16 largest results of a row, widened; NULL: they are not asked for */
 } Finish;
 
 /* Attention of one text: `queries` of its `tokens` rows ask, all answer. */

@@ -33,8 +33,9 @@ typedef struct Matrix {
     void (*release)(struct Matrix *matrix); /* gives back what `prepare` took; NULL: nothing */
 } Matrix;
 
+/* Bytes from one quantized row to the next: an odd number of cache lines, which spreads rows over the cache. */
 static inline size_t row_bytes(int inputs) {
-    return ((size_t)inputs + ROW_ALIGN - 1) / ROW_ALIGN * ROW_ALIGN;
+    return ((size_t)inputs + ROW_ALIGN - 1) / ROW_ALIGN * ROW_ALIGN | ROW_ALIGN;
 }
 
 #endif

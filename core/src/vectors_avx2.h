@@ -20,6 +20,7 @@ static inline V v_sub(V a, V b) { return _mm256_sub_ps(a, b); }
 static inline V v_mul(V a, V b) { return _mm256_mul_ps(a, b); }
 static inline V v_div(V a, V b) { return _mm256_div_ps(a, b); }
 static inline V v_fma(V a, V b, V c) { return _mm256_fmadd_ps(a, b, c); }
+static inline V v_reciprocal(V v) { return _mm256_div_ps(_mm256_set1_ps(1.0f), v); }
 static inline V v_min(V a, V b) { return _mm256_min_ps(a, b); }
 static inline V v_max(V a, V b) { return _mm256_max_ps(a, b); }
 static inline float v_sum(V v) {

@@ -18,6 +18,11 @@ static inline V v_sub(V a, V b) { return _mm512_sub_ps(a, b); }
 static inline V v_mul(V a, V b) { return _mm512_mul_ps(a, b); }
 static inline V v_div(V a, V b) { return _mm512_div_ps(a, b); }
 static inline V v_fma(V a, V b, V c) { return _mm512_fmadd_ps(a, b, c); }
+/* 1 / v for numbers that are neither tiny nor huge, relative error about 1e-7. */
+static inline V v_reciprocal(V v) {
+    V r = _mm512_rcp14_ps(v);
+    return v_mul(r, _mm512_fnmadd_ps(v, r, _mm512_set1_ps(2.0f)));
+}
 static inline V v_min(V a, V b) { return _mm512_min_ps(a, b); }
 static inline V v_max(V a, V b) { return _mm512_max_ps(a, b); }
 static inline float v_sum(V v) { return _mm512_reduce_add_ps(v); }

@@ -21,6 +21,8 @@ static inline V v_mul(V a, V b) { EACH(i) a.at[i] *= b.at[i]; return a; }
 static inline V v_div(V a, V b) { EACH(i) a.at[i] /= b.at[i]; return a; }
 /* a * b + c, rounded once or twice. */
 static inline V v_fma(V a, V b, V c) { EACH(i) c.at[i] += a.at[i] * b.at[i]; return c; }
+/* 1 / v, for numbers that are neither tiny nor huge. */
+static inline V v_reciprocal(V v) { EACH(i) v.at[i] = 1.0f / v.at[i]; return v; }
 /* The second number where one of them is NaN. */
 static inline V v_min(V a, V b) { EACH(i) b.at[i] = a.at[i] < b.at[i] ? a.at[i] : b.at[i]; return b; }
 static inline V v_max(V a, V b) { EACH(i) b.at[i] = a.at[i] > b.at[i] ? a.at[i] : b.at[i]; return b; }
