@@ -53,6 +53,7 @@ typedef struct EdgebertInfo {
 typedef struct EdgebertOutput {
     int32_t width;     /* numbers of a row */
     int32_t per_token; /* 1: a row for every token of the batch; 0: a row for every text */
+    int32_t scalar;    /* 1: a row means one number, not a vector with one */
 } EdgebertOutput;
 
 /* Texts as token ids, one after another. */

@@ -25,8 +25,12 @@ if TYPE_CHECKING:
     from edgebert.runtime.session import GraphSession, Opening, ProfiledSession
 
 # A new row adds its names here too; mypy then points at every place that must know them.
-RuntimeName = Literal["onnxruntime", "openvino"]
-FormatName = Literal["onnx", "openvino"]
+RuntimeName = Literal["onnxruntime", "openvino", "core"]
+FormatName = Literal["onnx", "openvino", "core"]
+
+
+def _nothing() -> str:
+    return ""
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,9 @@ class Runtime:
         has_arena: Whether its sessions can keep freed memory for the next run, or give it back.
         has_providers: Whether it runs on the profile's execution provider, such as a GPU; else on the CPU.
         has_unpadded: Whether it opens the manifest's graph without an attention mask where there is one.
+        unusable: Why it cannot run in this installation, for a runtime that needs no package; "" if it can.
+        gives_way: Whether `load` takes the bundle's next runtime, with a warning, where this one is the default and
+            cannot run.
     """
 
     name: RuntimeName
@@ -70,6 +77,8 @@ class Runtime:
     has_arena: bool = False
     has_providers: bool = False
     has_unpadded: bool = False
+    unusable: Callable[[], str] = _nothing
+    gives_way: bool = False
 
     @property
     def version(self) -> str | None:
@@ -79,7 +88,7 @@ class Runtime:
     @property
     def is_usable(self) -> bool:
         """Whether what it needs is installed here."""
-        return not self.packages or self.version is not None
+        return self.version is not None if self.packages else not self.unusable()
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -136,6 +145,24 @@ def _profile_openvino(opening: Opening, folder: Path) -> ProfiledSession:
     return open_profiled(opening)
 
 
+def _open_core(opening: Opening) -> GraphSession:
+    from edgebert.runtime.sessions.core import open_session
+
+    return open_session(opening)
+
+
+def _profile_core(opening: Opening, folder: Path) -> ProfiledSession:
+    from edgebert.runtime.sessions.core import open_profiled
+
+    return open_profiled(opening)
+
+
+def _core_unusable() -> str:
+    from edgebert.runtime.sessions.core import unusable
+
+    return unusable()
+
+
 ONNXRUNTIME = Runtime(
     name="onnxruntime",
     format="onnx",
@@ -174,7 +201,27 @@ OPENVINO = Runtime(
     open_profiled=_profile_openvino,
 )
 
-RUNTIMES: dict[str, Runtime] = {row.name: row for row in (ONNXRUNTIME, OPENVINO)}
+CORE = Runtime(
+    name="core",
+    format="core",
+    graph="core.bin",
+    ending=".bin",
+    weights="",
+    module="",
+    packages=(),
+    install="edgebert",
+    export_packages=(),
+    int8_packages=(),
+    # Its sums are exact on every CPU.
+    saturating=(),
+    needs_vnni=lambda manifest: False,
+    open=_open_core,
+    open_profiled=_profile_core,
+    unusable=_core_unusable,
+    gives_way=True,
+)
+
+RUNTIMES: dict[str, Runtime] = {row.name: row for row in (ONNXRUNTIME, OPENVINO, CORE)}
 FORMATS: dict[str, Runtime] = {row.format: row for row in RUNTIMES.values()}
 
 

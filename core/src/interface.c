@@ -81,7 +81,7 @@ void edgebert_describe(const EdgebertModel *m, EdgebertInfo *info) {
 int edgebert_output(const EdgebertModel *m, int32_t number, EdgebertOutput *output) {
     if (number < 0 || number >= m->model.outputs) return failed("there is no output %d", number);
     const Output *found = &m->model.output[number];
-    *output = (EdgebertOutput){.width = found->width, .per_token = found->poolings == 0};
+    *output = (EdgebertOutput){.width = found->width, .per_token = found->poolings == 0, .scalar = found->scalar};
     return 0;
 }
 

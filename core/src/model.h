@@ -26,6 +26,7 @@ enum { MAX_POOLINGS = 6, MAX_STEPS = 32, MAX_OUTPUTS = 8 };
 typedef struct Output {
     int poolings; /* 0: a row for every token */
     Pooling pooling[MAX_POOLINGS];
+    int scalar; /* a row means one number */
     int steps;
     Step step[MAX_STEPS];
     int width;

@@ -231,12 +231,14 @@ static void read_output(Reader *r, Model *model, Output *output) {
         for (int i = 0; i < output->poolings || i == 0; i++)
             if (!output->poolings || output->pooling[i] != POOL_FIRST)
                 fail(r, "a head reads rows that the last layer does not compute");
+    output->scalar = number(r, "whether a head gives one number", 0, 1);
     output->steps = number(r, "a head's number of steps", 0, MAX_STEPS);
     output->width = model->hidden * (output->poolings ? output->poolings : 1);
     for (int i = 0; i < output->steps && !r->failed; i++) {
         read_step(r, model, &output->step[i], output->width);
         output->width = output->step[i].width;
     }
+    if (output->scalar && output->width != 1) fail(r, "a head of one number gives %d", output->width);
 }
 
 static int widest(const Model *model) {

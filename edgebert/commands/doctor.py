@@ -8,7 +8,8 @@ from edgebert.commands.output import table, write, write_json
 from edgebert.commands.profiles import this_machine
 from edgebert.cpu import INT8_NAMES
 from edgebert.measure.environment import environment
-from edgebert.runtimes import RUNTIMES, Runtime
+from edgebert.runtime.sessions.core import kernel_names
+from edgebert.runtimes import CORE, RUNTIMES, Runtime
 from edgebert.target import profile_names, read_target
 from edgebert.versions import Requirement, installed_version, is_older, requirements
 
@@ -29,7 +30,7 @@ def run(arguments: argparse.Namespace) -> int:
         write_json({**document, "profiles": fitting, "profile": this_machine()})
         return 0
     write(table(("package", "version", "at least", "remedy"), [_row(*package) for package in packages]) + "\n")
-    rows = [(row.name, row.graph, "yes" if row.is_usable else f"no, pip install {row.install}") for row in known]
+    rows = [(row.name, row.graph, _usable(row)) for row in known]
     write(table(("runtime", "graph in a bundle", "usable here"), rows) + "\n")
     shown = ("cpu", "int8", "cores", "memory_mb", "os", "python")
     write(table(("machine", "value"), [(key, _shown(machine, key)) for key in shown]))
@@ -38,8 +39,20 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _usable(row: Runtime) -> str:
+    if row.is_usable:
+        return f"yes, kernel {kernel_names()[0]}" if row is CORE else "yes"
+    return f"no: {row.unusable()}" if row.unusable() else f"no, pip install {row.install}"
+
+
 def _runtime(row: Runtime) -> dict[str, object]:
-    return {"runtime": row.name, "graph": row.graph, "version": row.version, "usable": row.is_usable}
+    found: dict[str, object] = {
+        "runtime": row.name,
+        "graph": row.graph,
+        "version": row.version,
+        "usable": row.is_usable,
+    }
+    return {**found, "kernels": kernel_names()} if row is CORE and row.is_usable else found
 
 
 def _shown(machine: dict[str, object], key: str) -> object:

@@ -15,6 +15,8 @@ from edgebert.runtime.contract import read_bundle
 from edgebert.runtime.cost import by_layer, read_cost
 from edgebert.runtime.quality import about, shown
 from edgebert.runtime.rows import data_file
+from edgebert.runtime.sessions.core import kernel_names
+from edgebert.runtimes import CORE
 
 SHOWN_LENGTH = 128
 
@@ -51,6 +53,7 @@ def _write_page(folder: Path, manifest: dict[str, Any]) -> None:
         ("longest input", f"{manifest['max_length']} tokens, {manifest['segments']} text(s)"),
         ("labelled data", data_file(manifest)),
         ("runtime", f"{manifest['runtime']['default']} of {', '.join(manifest['runtime']['graphs'])}"),
+        *_core(manifest),
         ("profile", ": ".join(filter(None, (manifest["profile"].get(key) for key in ("name", "summary")))) or "-"),
         (
             "base model",
@@ -68,6 +71,15 @@ def _write_page(folder: Path, manifest: dict[str, Any]) -> None:
     write(table(("what", "is"), facts))
     write("")
     write(table(("file", "MB"), [(entry["path"], f"{entry['bytes'] / 1e6:.2f}") for entry in manifest["files"]]))
+
+
+def _core(manifest: dict[str, Any]) -> list[tuple[str, str]]:
+    """What the native core does with the bundle here: the kernel that runs it, or why it does not."""
+    if CORE.name in manifest["runtime"]["graphs"]:
+        return [("core", CORE.unusable() or f"kernel {kernel_names()[0]} on this CPU")]
+    metrics = manifest["stages"][-1].get("metrics", {}) if manifest["stages"] else {}
+    reason = metrics.get(CORE.name, {}).get("not_covered") if isinstance(metrics, dict) else None
+    return [("core", f"does not run this model: {reason}")] if reason else []
 
 
 def _task(manifest: dict[str, Any]) -> str:

@@ -11,6 +11,7 @@ from edgebert.compress.student import check_layers, check_width
 from edgebert.compress.vocabulary import check_vocabulary
 from edgebert.errors import SettingsError
 from edgebert.recipe import Recipe
+from edgebert.runtimes import CORE
 from edgebert.tasks.training_table import training_task
 
 
@@ -49,6 +50,11 @@ def check_fit(
         check_prunable(config)
     if recipe.vocabulary:
         check_vocabulary(folder, recipe, checkpoint.load_tokenizer(folder) if tokenizer is None else tokenizer)
+    if recipe.export.formats == (CORE.format,) and not arch.family_of(config).standard_layers:
+        raise SettingsError(
+            f"export.formats holds core alone, but the core does not run {config.model_type} layers; "
+            'set export.formats = ["onnx"]'
+        )
     if recipe.quantize.smooth and not arch.family_of(config).standard_layers:
         raise SettingsError(
             f"quantize.smooth is {recipe.quantize.smooth}, but {config.model_type} layers cannot be rewritten, "

@@ -28,6 +28,9 @@ from edgebert.target import Target
 # What counts the work of the graph and saves tokenizer and config runs here.
 WRITING = ("onnx", "onnxruntime", "tokenizers", "transformers", "torch")
 
+# Precision of a graph of a runtime's own; "int8-static" of those that are not here.
+_PRECISIONS = {"core": "int8-dynamic"}
+
 # Name programs beside the checkpoint, which a reader with `trust_remote_code` would run; a bundle needs none.
 CODE = ("auto_map", "custom_pipelines")
 
@@ -64,7 +67,7 @@ def write_bundle(
     with bundle.replacing(out) as folder:
         copy_graphs(graph, folder)
         for writer in writers(parts.formats):
-            if not (folder / writer.runtime.graph).is_file():
+            if writer.write is not None and not (folder / writer.runtime.graph).is_file():
                 writer.write(folder / GRAPH, folder)
         tokenizer = parts.job.run.loaded.written(parts.job.model / "tokenizer.json")
         _write_tokenizer(
@@ -138,9 +141,10 @@ def _manifest(parts: BundleParts, folder: Path, reports: Sequence[StageReport]) 
     plain = last.arguments.get("kind") == "plain"
     precision = {"none": "fp32", "fp16": "fp16"}.get(parts.precision, f"int8-{parts.precision}")
     quality = last.metrics["quality"]
-    # Without an ONNX graph the bundle is as good as the first graph that it has.
-    if (first := next(iter(graphs))) in last.metrics:
-        precision, quality = "int8-static", last.metrics[first]["quality"]
+    default = preferred if preferred in graphs else next(iter(graphs))
+    # The bundle is as good as the graph that is opened by default.
+    if default in last.metrics:
+        precision, quality = _PRECISIONS.get(default, "int8-static"), last.metrics[default]["quality"]
     return {
         "edgebert": __version__,
         "name": recipe.name,
@@ -154,7 +158,7 @@ def _manifest(parts: BundleParts, folder: Path, reports: Sequence[StageReport]) 
         "head": parts.data.facts(last.metrics["head"])["head"],
         "precision": precision,
         "runtime": {
-            "default": preferred if preferred in graphs else next(iter(graphs)),
+            "default": default,
             "graphs": graphs,
             "default_fusions": plain,
             **({"unpadded": UNPADDED} if (folder / UNPADDED).is_file() else {}),

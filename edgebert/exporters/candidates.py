@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 import time
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ import numpy as np
 from edgebert.compress.progress import progress
 from edgebert.compress.report import StageReport
 from edgebert.cpu import this_cpu
+from edgebert.exporters.core_matrices import NotCoveredError
 from edgebert.exporters.graphs import GRAPH, GraphJob, outputs_of, quality_of, tuned_head
 from edgebert.exporters.guarded import open_as_bundle
 from edgebert.exporters.int8 import graph_maker
@@ -26,6 +28,8 @@ from edgebert.runtime.model import padded_inputs
 from edgebert.runtime.session import Session, bucket_lengths
 from edgebert.runtimes import ONNXRUNTIME, RuntimeName
 from edgebert.target import ExportChoice
+
+LOG = logging.getLogger(__name__)
 
 VERSION = 5
 STAGE = "choose"
@@ -125,7 +129,11 @@ def choose(job: GraphJob, graph: Path, settings: QuantizeSettings, choice: Expor
         # A killed run may have left one.
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        names = _write(job, graph / GRAPH, rows, settings, candidate, candidate.of(choice), folder)
+        try:
+            names = _write(job, graph / GRAPH, rows, settings, candidate, candidate.of(choice), folder)
+        except NotCoveredError as error:
+            LOG.warning("%s is left out: %s", candidate, error)
+            continue
         opened.append((candidate, _open(candidate, choice, job.run.max_length, folder), names))
     times = _times([(session, names) for _, session, names in opened], windows, job)
     outputs = [outputs_of(job, session, names, windows) for _, session, names in opened]
@@ -168,7 +176,7 @@ def _write(
     writer = _writer(candidate)
     if writer and writer.quantize and candidate.form != "none":
         writer.quantize(Int8Parts(job, full, rows, settings, choice, {}), out)
-    elif writer:
+    elif writer and writer.write:
         writer.write(full, out)
     elif candidate.form == "none":
         (out / GRAPH).symlink_to(full.resolve())

@@ -49,8 +49,18 @@ def write_core(module: nn.Module, order: CoreOrder, out: Path) -> None:
         NotCoveredError: The core cannot run the model; the message says what is in its way.
     """
     if not isinstance(module, InferenceModel):
-        raise NotCoveredError("the family's layers cannot be rewritten")
+        raise NotCoveredError("layers of this family cannot be rewritten")
     _Writer(module, order).file().write(out)
+
+
+def product_names(module: nn.Module) -> list[str]:
+    """Names of the products in INT8: those of `exporters.quantize.products.weight_products`, without the heads."""
+    if not isinstance(module, InferenceModel):
+        return []
+    parts = [f"attention.{name}" for name in ("query", "key", "value")]
+    parts += [f"tail.{name}" for name in ("attention_output", "ffn_in", "ffn_out")]
+    layers = [*(f"layers.{at}" for at in range(len(module.layers))), "last"]
+    return [f"{layer}.{part}" for layer in layers for part in parts]
 
 
 class _Writer:
@@ -118,8 +128,7 @@ class _Writer:
         _norm(file, tail.ffn_norm)
 
     def _head(self, file: CoreFile, head: Head) -> None:
-        file.number(len(head.poolings), *head.poolings)
-        file.number(len(head.steps))
+        file.number(len(head.poolings), *head.poolings, int(head.scalar), len(head.steps))
         for step in head.steps:
             step.write(file, self.matrices)
 

@@ -71,10 +71,14 @@ Step = Product | Normed | Plain
 
 @dataclass(frozen=True)
 class Head:
-    """One output: how the rows of a text become one (nothing: they do not), and what follows."""
+    """One output: how the rows of a text become one (nothing: they do not), and what follows.
+
+    `scalar` says that a row means one number, not a vector with one.
+    """
 
     poolings: tuple[int, ...]
     steps: tuple[Step, ...]
+    scalar: bool = False
 
 
 def read_head(head: nn.Module, width: int) -> list[Head]:
@@ -95,19 +99,19 @@ def read_head(head: nn.Module, width: int) -> list[Head]:
     if isinstance(head, TokenHead):
         return [Head((), (Product(_linear(head.classifier), is_last=True),))]
     if isinstance(head, SpanHead):
-        return [Head((), (Product(part, is_last=True),)) for part in _columns(_linear(head.linear))]
+        return [Head((), (Product(part, is_last=True),), scalar=True) for part in _columns(_linear(head.linear))]
     if isinstance(head, VocabularyHead):
         return [Head((), _vocabulary(head.layers))]
     if isinstance(head, EmbeddingHead):
         poolings = tuple(POOLINGS.index(name) for name in head.pooling.split("+"))
         steps = [] if head.vector_modules is None else list(_vectors(head.vector_modules))
         return [Head(poolings, (*steps, *([Plain((UNIT,))] if head.normalize else [])))]
-    raise NotCoveredError(f"the head {type(head).__name__}")
+    raise NotCoveredError(f"it does not have the head {type(head).__name__}")
 
 
 def _linear(module: nn.Module) -> nn.Linear:
     if not isinstance(module, nn.Linear):
-        raise NotCoveredError(f"{type(module).__name__} in the head")
+        raise NotCoveredError(f"it does not have {type(module).__name__} in a head")
     return module
 
 
@@ -126,7 +130,7 @@ def _vocabulary(layers: nn.Module) -> tuple[Step, ...]:
     linears = [module for module in layers.modules() if isinstance(module, nn.Linear)]
     norms = [module for module in layers.modules() if isinstance(module, nn.LayerNorm)]
     if len(linears) != 2 or len(norms) != 1:
-        raise NotCoveredError("a head for masked language modelling of another form")
+        raise NotCoveredError("it does not have this form of a head for masked language modelling")
     dense, scores = linears
     found = [getattr(module, name, None) for module in layers.modules() for name in ("transform_act_fn", "activation")]
     named = next((each for each in found if callable(each)), None)
@@ -152,4 +156,4 @@ def _vectors(modules: VectorModules) -> Iterator[Step]:
         elif kind == "_Truncate":
             yield Plain((CUT, part.width))
         else:
-            raise NotCoveredError("a Dense module that adds its input")
+            raise NotCoveredError("it does not have Dense modules that add their input")

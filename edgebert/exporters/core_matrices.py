@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from edgebert.errors import EdgeBertError
+from edgebert.errors import CheckpointError
 from edgebert.exporters.core_file import BLOCK, CoreFile, Floats, Int8Columns, write_matrix
 
 # In the order of the enumeration in core/src/kernel.h.
@@ -24,7 +24,7 @@ FUNCTIONS = {
 }
 
 
-class NotCoveredError(EdgeBertError):
+class NotCoveredError(CheckpointError):
     """The native core cannot run a model; other runtimes can."""
 
 
@@ -87,7 +87,7 @@ def activation_number(function: object) -> int:
         for number, name in enumerate(ACTIVATIONS):
             if isinstance(given, Tensor) and torch.allclose(given, FUNCTIONS[name](probe), rtol=0, atol=1e-6):
                 return number
-    raise NotCoveredError(f"the activation {getattr(function, '__name__', type(function).__name__)}")
+    raise NotCoveredError(f"it does not have the activation {getattr(function, '__name__', type(function).__name__)}")
 
 
 def numbers(weights: Tensor) -> Floats:

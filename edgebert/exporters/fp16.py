@@ -56,8 +56,8 @@ def fp16_graph(job: GraphJob, graph: Path, provider: str, out: Path) -> StageRep
     # Other runtimes read no packed attention rightly; they run on the CPU beside that GPU.
     if provider == CUDA and (others := writers(job.settings.formats)):
         onnx.save(to_fp16(model, overflow.nodes), out / GRAPH)
-        for writer in others:
-            writer.write(out / GRAPH, out)
+        for write in filter(None, (writer.write for writer in others)):
+            write(out / GRAPH, out)
     if provider == CUDA:
         pack_attention(model, overflow.nodes)
     half = to_fp16(model, overflow.nodes)

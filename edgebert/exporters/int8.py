@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection
 from dataclasses import asdict
 from functools import partial
@@ -28,6 +29,8 @@ from edgebert.recipe import QuantizeSettings, settings_dict
 from edgebert.runtime.encode import Encoded
 from edgebert.runtime.session import Outputs, bucket_lengths
 from edgebert.target import ExportChoice
+
+LOG = logging.getLogger(__name__)
 
 VERSION = 11
 CALIBRATED, SMOOTHED = ".calibrated.onnx", ".smoothed.onnx"
@@ -101,6 +104,10 @@ def _of_other_runtimes(
     for writer in writers(job.settings.formats):
         if writer.write_int8 is not None:
             made = writer.write_int8(parts, out)
+            found[writer.runtime.name] = made
+            if not (out / writer.runtime.graph).is_file():
+                LOG.warning("%s: it has no graph of this model: %s", writer.runtime.name, made["not_covered"])
+                continue
             session = writer.open(out, bucket_lengths(parts.choice.length_buckets, job.run.max_length), 2)
             agreement = asdict(compare_graph(job, session, names, windows, reference))
             quality = quality_of(job, session, names, parts.tuned)

@@ -15,7 +15,7 @@ from edgebert.exporters.graphs import GraphJob
 from edgebert.recipe import QuantizeSettings
 from edgebert.runtime.encode import Encoded
 from edgebert.runtime.session import Session
-from edgebert.runtimes import OPENVINO, Runtime
+from edgebert.runtimes import CORE, OPENVINO, Runtime
 from edgebert.target import ExportChoice
 
 
@@ -46,7 +46,8 @@ class Writer:
 
     Attributes:
         runtime: The runtime.
-        write: Write the graph of an ONNX graph into a folder, in the precision that it has.
+        write: Write the graph of an ONNX graph into a folder, in the precision that it has; None if the runtime has
+            INT8 graphs alone.
         open: Open the graph in a folder: length buckets, threads.
         write_int8: Write an INT8 graph within the recipe's `max_drop`, and return what the manifest says of it; None if
             the runtime's INT8 graph is written from the INT8 ONNX graph.
@@ -55,11 +56,11 @@ class Writer:
     """
 
     runtime: Runtime
-    write: Callable[[Path, Path], None]
+    write: Callable[[Path, Path], None] | None
     open: Callable[[Path, list[int], int], Session]
     write_int8: Callable[[Int8Parts, Path], dict[str, object]] | None = None
     quantize: Callable[[Int8Parts, Path], None] | None = None
-    forms: tuple[Literal["static", "none"], ...] = ()
+    forms: tuple[Literal["dynamic", "static", "none"], ...] = ()
 
 
 def _write_openvino(graph: Path, folder: Path) -> None:
@@ -86,7 +87,28 @@ def _quantize_openvino(parts: Int8Parts, folder: Path) -> None:
     quantized(parts, parts.calibration, parts.settings.embeddings == "int8", (), (folder / OPENVINO.graph).parent)
 
 
-WRITERS = (Writer(OPENVINO, _write_openvino, _open_openvino, _openvino_int8, _quantize_openvino, ("static", "none")),)
+def _open_core(folder: Path, length_buckets: list[int], threads: int) -> Session:
+    from edgebert.runtime.sessions.core import CoreSession
+
+    return CoreSession(folder / CORE.graph, threads, (), ())
+
+
+def _core_int8(parts: Int8Parts, folder: Path) -> dict[str, object]:
+    from edgebert.exporters.int8_core import core_int8
+
+    return core_int8(parts, folder / CORE.graph)
+
+
+def _quantize_core(parts: Int8Parts, folder: Path) -> None:
+    from edgebert.exporters.int8_core import quantized
+
+    quantized(parts, (), folder / CORE.graph)
+
+
+WRITERS = (
+    Writer(OPENVINO, _write_openvino, _open_openvino, _openvino_int8, _quantize_openvino, ("static", "none")),
+    Writer(CORE, None, _open_core, _core_int8, _quantize_core, ("dynamic",)),
+)
 
 
 def writers(formats: Sequence[str]) -> list[Writer]:

@@ -35,7 +35,7 @@ def load_bundle(
     if threads is not None and not (type(threads) is int and 1 <= threads <= MOST_THREADS):
         raise InputError(f"threads is {threads!r}; give 1 to {MOST_THREADS}")
     task = make_task(path, manifest, open_encoder(path, manifest))
-    name = runtime or str(manifest["runtime"]["default"])
+    name = runtime or _default(path, manifest)
     opening = opening_of(path, manifest, name, threads, arena, provider)
     session = RUNTIMES[name].open(opening)
     _warn_of_saturation(opening, RUNTIMES[name])
@@ -48,6 +48,19 @@ def load_bundle(
         opening.threads,
     )
     return model
+
+
+def _default(path: Path, manifest: dict[str, Any]) -> str:
+    """Name of the bundle's default runtime; of the first other one if that cannot run here and gives way."""
+    name = str(manifest["runtime"]["default"])
+    row = RUNTIMES.get(name)
+    reason = row.unusable() if row is not None and row.gives_way else ""
+    others = [str(known) for known in manifest["runtime"]["graphs"] if known != name]
+    if not reason or not others:
+        return name
+    # Past this function, load_bundle and edgebert.load.
+    warn_once(f"{path}: {reason}; {others[0]} runs it in its place", stacklevel=4)
+    return others[0]
 
 
 def reopen(origin: Origin) -> Model:

@@ -13,7 +13,7 @@ from edgebert.data.words import Words
 from edgebert.errors import BundleError, InputError, RunError, TextError
 from edgebert.runtime.encode import Encoded
 from edgebert.runtime.origin import Origin
-from edgebert.runtime.session import Ids, Outputs, Session
+from edgebert.runtime.session import Ids, Outputs, RaggedSession, Session
 
 if TYPE_CHECKING:
     from edgebert.tasks.device import Task
@@ -149,12 +149,19 @@ class Model:
         results: list[Outputs] = [()] * len(encoded)
         for chosen in self.batches(encoded, batch_size):
             windows = [encoded[at] for at in chosen]
-            found = self.run_encoded(windows)
-            self._check_shapes(found, windows)
-            rows = split_batch(found, windows, self.task.spec.outputs)
+            rows = self._rows(windows)
             for at, row in zip(chosen, rows, strict=True):
                 results[at] = row
         return results
+
+    def _rows(self, windows: Sequence[Encoded]) -> list[Outputs]:
+        """Outputs of windows that run together, one by one."""
+        session = self._open_session()
+        if isinstance(session, RaggedSession):
+            return session.run_ragged(windows)
+        found = self.run_encoded(windows)
+        self._check_shapes(found, windows)
+        return split_batch(found, windows, self.task.spec.outputs)
 
     def batches(self, encoded: Sequence[Encoded], batch_size: int = 32) -> list[list[int]]:
         """Positions of the windows that `outputs` runs together: at most `batch_size`, often fewer."""
@@ -170,7 +177,10 @@ class Model:
             ValueError: Their lengths differ, and the session does not pad.
         """
         check_encoded(encoded)
-        return self._open_session().run(padded_inputs(encoded, self._inputs, self._pad_id))
+        session = self._open_session()
+        if len(encoded) == 1 and isinstance(session, RaggedSession):
+            return tuple(output[None] for output in session.run_ragged(encoded)[0])
+        return session.run(padded_inputs(encoded, self._inputs, self._pad_id))
 
     def _check_shapes(self, outputs: Outputs, windows: Sequence[Encoded]) -> None:
         """Refuse outputs that the task cannot read: a graph may declare other shapes than it gives, and other kinds."""

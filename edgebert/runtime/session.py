@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgebert.errors import TextError
 from edgebert.runtime.batches import Batching
+from edgebert.runtime.encode import Encoded
 from edgebert.runtime.origin import Provider
 
 CPU, CUDA, TENSORRT = "CPUExecutionProvider", "CUDAExecutionProvider", "TensorrtExecutionProvider"
@@ -30,6 +31,15 @@ class Session(Protocol):
 
     def run(self, inputs: dict[str, Ids]) -> Outputs:
         """Outputs of one padded batch, in the order of the graph."""
+        ...
+
+
+@runtime_checkable
+class RaggedSession(Protocol):
+    """A session that takes texts of any lengths together, without padding."""
+
+    def run_ragged(self, windows: Sequence[Encoded]) -> list[Outputs]:
+        """Outputs of each text, without a batch axis."""
         ...
 
 

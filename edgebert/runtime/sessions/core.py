@@ -1,0 +1,256 @@
+"""Sessions of the native core: a small C library of EdgeBERT's own, called through ctypes (core/edgebert_core.h)."""
+
+from __future__ import annotations
+
+import ctypes
+import itertools
+import sys
+from array import array
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgebert.errors import BundleError, MissingDependencyError, RunError, TextError
+from edgebert.runtime.batches import ANY_LENGTHS
+from edgebert.runtime.encode import Encoded
+from edgebert.runtime.session import GraphSession, Ids, Opening, Outputs, ProfiledSession, check_rows
+
+INTERFACE = 1
+NAMES = {"win32": "edgebert_core.dll", "darwin": "libedgebert_core.dylib"}
+LIBRARY = Path(__file__).resolve().parents[2] / "lib" / NAMES.get(sys.platform, "libedgebert_core.so")
+MAX_THREADS = 256
+
+
+class _Info(ctypes.Structure):
+    _fields_ = (
+        *((name, ctypes.c_int32) for name in ("interface", "vocabulary", "max_length", "segments", "layers", "width")),
+        ("outputs", ctypes.c_int32),
+        ("threads", ctypes.c_int32),
+        ("kernel", ctypes.c_char_p),
+    )
+
+
+class _Output(ctypes.Structure):
+    _fields_ = tuple((name, ctypes.c_int32) for name in ("width", "per_token", "scalar"))
+
+
+class _Batch(ctypes.Structure):
+    _fields_ = (
+        *((name, ctypes.c_void_p) for name in ("ids", "segments", "lengths")),
+        ("texts", ctypes.c_int32),
+    )
+
+
+@cache
+def library() -> ctypes.CDLL:
+    """Load the library.
+
+    Raises:
+        MissingDependencyError: It is not installed, or does not fit this machine or this EdgeBERT.
+    """
+    remedy = "install the wheel of EdgeBERT for this machine, or run core/build.py in a checkout"
+    if not LIBRARY.is_file():
+        raise MissingDependencyError(f"the native core is not in this installation ({LIBRARY.name}); {remedy}")
+    try:
+        found = ctypes.CDLL(str(LIBRARY))
+        _declare(found)
+    except (OSError, AttributeError) as error:
+        raise MissingDependencyError(f"the native core cannot be loaded ({error}); {remedy}") from None
+    return found
+
+
+def _declare(found: ctypes.CDLL) -> None:
+    pointer, text, number = ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int32
+    found.edgebert_open_with.restype, found.edgebert_open_with.argtypes = pointer, [text, number, text]
+    found.edgebert_describe.restype, found.edgebert_describe.argtypes = None, [pointer, pointer]
+    found.edgebert_output.restype, found.edgebert_output.argtypes = ctypes.c_int, [pointer, number, pointer]
+    found.edgebert_run.restype, found.edgebert_run.argtypes = ctypes.c_int, [pointer, pointer, pointer]
+    found.edgebert_close.restype, found.edgebert_close.argtypes = None, [pointer]
+    found.edgebert_last_error.restype, found.edgebert_last_error.argtypes = text, []
+    found.edgebert_kernel_name.restype, found.edgebert_kernel_name.argtypes = text, [number]
+
+
+def unusable() -> str:
+    """Why the core cannot run here; "" if it can."""
+    try:
+        library()
+    except MissingDependencyError as error:
+        return str(error)
+    return ""
+
+
+def kernel_names() -> list[str]:
+    """Kernels that run on this processor, the fastest first.
+
+    Raises:
+        MissingDependencyError: There is no library.
+    """
+    found = (library().edgebert_kernel_name(number) for number in itertools.count())
+    return [name.decode() for name in itertools.takewhile(lambda name: name is not None, found)]
+
+
+def open_session(opening: Opening) -> GraphSession:
+    """Open a bundle's model file.
+
+    Raises:
+        BundleError: It is damaged, or written for another EdgeBERT.
+        MissingDependencyError: The library is not installed.
+    """
+    return CoreSession(opening.graph, opening.threads, opening.manifest["inputs"], opening.manifest["outputs"])
+
+
+def open_profiled(opening: Opening) -> ProfiledSession:
+    """Refuse to count operators: the core has none.
+
+    Raises:
+        RunError: Always.
+    """
+    raise RunError("the native core does not count operators; give --runtime onnxruntime")
+
+
+class CoreSession:
+    """The native core. Threads may share it; texts of any lengths run together, without padding."""
+
+    batching = ANY_LENGTHS
+
+    def __init__(
+        self, path: Path, threads: int, inputs: Sequence[str], outputs: Sequence[str], kernel: str | None = None
+    ) -> None:
+        """Open a model file.
+
+        Args:
+            path: The file, `core.bin`.
+            threads: Threads inside one run.
+            inputs: Names of the model's inputs; segments are read if `token_type_ids` is among them.
+            outputs: Names of its outputs.
+            kernel: Name of a kernel (`kernel_names`); None takes the fastest.
+
+        Raises:
+            BundleError: The file is damaged, or does not have these inputs and outputs.
+            MissingDependencyError: The library is not installed.
+        """
+        self._library = library()
+        wanted = None if kernel is None else kernel.encode()
+        self._model = self._library.edgebert_open_with(bytes(path), min(threads, MAX_THREADS), wanted)
+        if not self._model:
+            raise BundleError(f"{self._error()}; export the bundle again")
+        info = _Info()
+        self._library.edgebert_describe(self._model, ctypes.byref(info))
+        self.kernel = info.kernel.decode()
+        self._reads_segments = info.segments > 1
+        self._outputs = [self._output(number) for number in range(info.outputs)]
+        names = ["input_ids", "attention_mask", *(["token_type_ids"] if self._reads_segments else [])]
+        self.input_names = list(inputs) if set(names) == set(inputs) else names
+        known = list(outputs) if len(outputs) == info.outputs else [f"output {n}" for n in range(info.outputs)]
+        widths = [None if output.scalar else output.width for output in self._outputs]
+        self.output_widths: dict[str, int | None] = dict(zip(known, widths, strict=True))
+
+    def __del__(self) -> None:
+        """Close the file."""
+        if getattr(self, "_model", None):
+            self._library.edgebert_close(self._model)
+            self._model = None
+
+    def run(self, inputs: dict[str, Ids]) -> Outputs:
+        """Outputs of one padded batch; rows of padding are zeros.
+
+        Raises:
+            TextError: A row is all padding.
+            BundleError: A token id or a length is beyond the model's.
+        """
+        check_rows(inputs)
+        mask = inputs["attention_mask"] != 0
+        segments = inputs["token_type_ids"][mask] if self._reads_segments else None
+        lengths = mask.sum(axis=1)
+        found = self._run(_int32(inputs["input_ids"][mask]), None if segments is None else _int32(segments), lengths)
+        return tuple(
+            _padded(values, mask) if output.per_token else values
+            for values, output in zip(found, self._outputs, strict=True)
+        )
+
+    def run_ragged(self, windows: Sequence[Encoded]) -> list[Outputs]:
+        """Outputs of each text, without a batch axis.
+
+        Raises:
+            TextError: There are none, or one has no token, or something else than token ids from 0 on.
+            BundleError: A token id or a length is beyond the model's.
+        """
+        ids, segments = array("i"), array("i")
+        for row, window in enumerate(windows, 1):
+            if not window.ids:
+                raise TextError(f"text {row} of a batch of {len(windows)} has no token; give at least one word")
+            _extend(ids, window, window.ids)
+            if self._reads_segments:
+                _extend(segments, window, window.type_ids)
+        lengths = [len(window.ids) for window in windows]
+        found = self._run(np.frombuffer(ids, np.int32), np.frombuffer(segments, np.int32), lengths)
+        ends = list(itertools.accumulate(lengths))
+        return [
+            tuple(
+                values[end - length : end] if output.per_token else values[at]
+                for values, output in zip(found, self._outputs, strict=True)
+            )
+            for at, (length, end) in enumerate(zip(lengths, ends, strict=True))
+        ]
+
+    def _run(
+        self, ids: NDArray[np.int32], segments: NDArray[np.int32] | None, lengths: Sequence[int] | Ids
+    ) -> list[NDArray[np.float32]]:
+        """Outputs of a ragged batch: (tokens, width) or (texts, width), or without the width."""
+        counts = np.asarray(lengths, np.int32)
+        found = [
+            np.empty((len(ids) if output.per_token else len(counts), output.width), np.float32)
+            for output in self._outputs
+        ]
+        read = segments.ctypes.data if segments is not None and self._reads_segments else None
+        batch = _Batch(ids.ctypes.data, read, counts.ctypes.data, len(counts))
+        places = (ctypes.c_void_p * len(found))(*(each.ctypes.data for each in found))
+        if self._library.edgebert_run(self._model, ctypes.byref(batch), places):
+            raise self._run_error()
+        return [each[:, 0] if output.scalar else each for each, output in zip(found, self._outputs, strict=True)]
+
+    def _output(self, number: int) -> _Output:
+        output = _Output()
+        self._library.edgebert_output(self._model, number, ctypes.byref(output))
+        return output
+
+    def _run_error(self) -> Exception:
+        reason = self._error()
+        if "memory" in reason:
+            return RunError(f"the native core has {reason}; free some, or give fewer texts")
+        if "no text" in reason:
+            return TextError(reason)
+        return BundleError(f"the native core cannot run the bundle's model ({reason}); export the bundle again")
+
+    def _error(self) -> str:
+        return str(self._library.edgebert_last_error().decode(errors="replace"))
+
+
+def _extend(numbers: array[int], window: Encoded, more: Sequence[int]) -> None:
+    """Add token ids or segments of one text.
+
+    Raises:
+        TextError: One is no whole number or is negative, or there is not one for every token.
+    """
+    try:
+        numbers.extend(more)
+        whole = len(more) == len(window.ids) and min(more) >= 0
+    except (TypeError, OverflowError):
+        whole = False
+    if not whole:
+        raise TextError(f"{window!r:.80} is no encoded text: every token has a whole number and a segment, from 0 on")
+
+
+def _int32(values: Ids) -> NDArray[np.int32]:
+    """Ids as the core reads them; what does not fit becomes a number that it refuses."""
+    return np.ascontiguousarray(np.clip(values, -1, np.iinfo(np.int32).max), np.int32)
+
+
+def _padded(values: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Rows of tokens in a batch with padding, whose rows are zeros."""
+    padded = np.zeros((*mask.shape, *values.shape[1:]), np.float32)
+    padded[mask] = values
+    return padded
