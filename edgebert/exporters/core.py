@@ -11,7 +11,7 @@ from torch import nn
 
 from edgebert.compress.low_rank import LowRankEmbedding
 from edgebert.exporters.core_file import NOTHING, CoreFile, Floats, Int8Columns, filled
-from edgebert.exporters.core_heads import Head, read_head
+from edgebert.exporters.core_heads import Head, Product, read_head
 from edgebert.exporters.core_matrices import Matrices, NotCoveredError, activation_number, numbers
 from edgebert.exporters.inference import InferenceModel, Rescale
 
@@ -54,13 +54,19 @@ def write_core(module: nn.Module, order: CoreOrder, out: Path) -> None:
 
 
 def product_names(module: nn.Module) -> list[str]:
-    """Names of the products in INT8: those of `exporters.quantize.products.weight_products`, without the heads."""
+    """Names of the products in INT8, as `exporters.quantize.products.weight_products` has them.
+
+    Raises:
+        NotCoveredError: The core cannot run the model.
+    """
     if not isinstance(module, InferenceModel):
         return []
     parts = [f"attention.{name}" for name in ("query", "key", "value")]
     parts += [f"tail.{name}" for name in ("attention_output", "ffn_in", "ffn_out")]
     layers = [*(f"layers.{at}" for at in range(len(module.layers))), "last"]
-    return [f"{layer}.{part}" for layer in layers for part in parts]
+    steps = [step for head in read_head(module.head) for step in head.steps]
+    heads = [step.name for step in steps if isinstance(step, Product) and not step.is_full]
+    return [*(f"{layer}.{part}" for layer in layers for part in parts), *heads]
 
 
 class _Writer:
@@ -82,7 +88,7 @@ class _Writer:
         rest.number(len(self.layers), int(self.order.first_row_only))
         for at, layer in enumerate(self.layers):
             self._layer(rest, layer, f"layers.{at}" if at < len(self.layers) - 1 else "last")
-        heads = read_head(self.module.head, hidden)
+        heads = read_head(self.module.head)
         rest.number(len(heads))
         for head in heads:
             self._head(rest, head)

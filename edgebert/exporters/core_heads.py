@@ -33,11 +33,16 @@ class Product:
     linear: nn.Linear
     activation: Any = None
     is_last: bool = False
+    name: str = ""
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it stays in FP32: it gives outputs, and not scores of a vocabulary."""
+        return self.is_last and self.linear.out_features <= WIDEST_FULL
 
     def write(self, file: CoreFile, matrices: Matrices) -> None:
         """Add it to a description."""
-        full = self.is_last and self.linear.out_features <= WIDEST_FULL
-        number = matrices.full(self.linear) if full else matrices.int8(self.linear, "", None)
+        number = matrices.full(self.linear) if self.is_full else matrices.int8(self.linear, self.name, None)
         file.number(PRODUCT, number, 0 if self.activation is None else activation_number(self.activation))
 
 
@@ -81,27 +86,31 @@ class Head:
     scalar: bool = False
 
 
-def read_head(head: nn.Module, width: int) -> list[Head]:
+def read_head(head: nn.Module, place: str = "head") -> list[Head]:
     """Outputs of a task's head, in their order.
 
     Args:
         head: As the task gives it to `exporters.inference`.
-        width: Width of the encoder's rows.
+        place: Its name in the module; products are called after it.
 
     Raises:
         NotCoveredError: A step that the core does not have.
     """
     if isinstance(head, JointHead):
-        return [*read_head(head.intents, width), Head((), (Product(_linear(head.slots), is_last=True),))]
+        return [*read_head(head.intents, f"{place}.intents"), Head((), (Product(_linear(head.slots), is_last=True),))]
     if isinstance(head, PooledHead):
-        dense = () if isinstance(head.pooler, nn.Identity) else (Product(_linear(head.pooler), head.activation),)
+        dense = (
+            ()
+            if isinstance(head.pooler, nn.Identity)
+            else (Product(_linear(head.pooler), head.activation, name=f"{place}.pooler"),)
+        )
         return [Head((0,), (*dense, Product(_linear(head.classifier), is_last=True)))]
     if isinstance(head, TokenHead):
         return [Head((), (Product(_linear(head.classifier), is_last=True),))]
     if isinstance(head, SpanHead):
         return [Head((), (Product(part, is_last=True),), scalar=True) for part in _columns(_linear(head.linear))]
     if isinstance(head, VocabularyHead):
-        return [Head((), _vocabulary(head.layers))]
+        return [Head((), _vocabulary(head.layers, f"{place}.layers"))]
     if isinstance(head, EmbeddingHead):
         poolings = tuple(POOLINGS.index(name) for name in head.pooling.split("+"))
         steps = [] if head.vector_modules is None else list(_vectors(head.vector_modules))
@@ -125,8 +134,9 @@ def _columns(linear: nn.Linear) -> Iterator[nn.Linear]:
         yield part
 
 
-def _vocabulary(layers: nn.Module) -> tuple[Step, ...]:
+def _vocabulary(layers: nn.Module, place: str) -> tuple[Step, ...]:
     """Dense layer, activation, norm, scores of every token: what every family's head is, by other names."""
+    names = [name for name, module in layers.named_modules() if isinstance(module, nn.Linear)]
     linears = [module for module in layers.modules() if isinstance(module, nn.Linear)]
     norms = [module for module in layers.modules() if isinstance(module, nn.LayerNorm)]
     if len(linears) != 2 or len(norms) != 1:
@@ -136,9 +146,9 @@ def _vocabulary(layers: nn.Module) -> tuple[Step, ...]:
     named = next((each for each in found if callable(each)), None)
     listed = [module for module in layers.children() if type(module).__module__ == "transformers.activations"]
     return (
-        Product(dense, named or (listed[0] if listed else nn.functional.gelu)),
+        Product(dense, named or (listed[0] if listed else nn.functional.gelu), name=f"{place}.{names[0]}"),
         Normed(norms[0]),
-        Product(scores, is_last=True),
+        Product(scores, is_last=True, name=f"{place}.{names[1]}"),
     )
 
 
