@@ -20,13 +20,24 @@ from pathlib import Path
 
 CORE = Path(__file__).resolve().parent
 OUT = CORE.parent / "edgebert" / "lib"
-COMMON = ["-std=c11", "-D_GNU_SOURCE", "-DEDGEBERT_CORE_BUILD", "-O3", "-g0", "-Wall", "-Wextra", "-ffp-contract=off", "-fno-math-errno"]
+COMMON = [
+    "-std=c11",
+    "-D_GNU_SOURCE",
+    "-DEDGEBERT_CORE_BUILD",
+    "-O3",
+    "-g0",
+    "-Wall",
+    "-Wextra",
+    "-ffp-contract=off",
+    "-fno-math-errno",
+]
 AVX2, AVX512 = ["-mavx2", "-mfma"], ["-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mfma"]
 # Files of one instruction set, and what the compiler has to know; every other file is for every processor.
 X86 = {
     "arithmetic_avx2": AVX2,
     "arithmetic_avx512": AVX512,
     "products_amx": ["-mamx-tile", "-mamx-int8"],
+    "products_avx2": AVX2,
     "products_avx512vnni": [*AVX512, "-mavx512vnni"],
     "products_avxvnni": [*AVX2, "-mavxvnni"],
     # Of the tests.

@@ -16,7 +16,7 @@ static int always(void) { return 1; }
 #endif
 
 extern const Arithmetic arithmetic_avx2, arithmetic_avx512;
-extern const Products products_amx, products_avx512vnni, products_avxvnni;
+extern const Products products_amx, products_avx2, products_avx512vnni, products_avxvnni;
 
 static unsigned long long enabled_state(void) {
     unsigned low, high;
@@ -54,10 +54,12 @@ static int may_use_tiles(void) {
 static int has_amx(void) { return features().amx && may_use_tiles(); }
 static int has_avx512_vnni(void) { return features().avx512_vnni; }
 static int has_avx_vnni(void) { return features().avx_vnni; }
+static int has_avx2(void) { return features().avx2; }
 
 static const Kernel amx = {"amx", has_amx, &products_amx, &arithmetic_avx512};
 static const Kernel avx512_vnni = {"avx512-vnni", has_avx512_vnni, &products_avx512vnni, &arithmetic_avx512};
 static const Kernel avx_vnni = {"avx-vnni", has_avx_vnni, &products_avxvnni, &arithmetic_avx2};
+static const Kernel avx2 = {"avx2", has_avx2, &products_avx2, &arithmetic_avx2};
 #endif
 
 static const Kernel portable = {"portable", always, &products_portable, &arithmetic_portable};
@@ -67,6 +69,7 @@ const Kernel *const kernels[] = {
     &amx,
     &avx512_vnni,
     &avx_vnni,
+    &avx2,
 #endif
     &portable,
     NULL,

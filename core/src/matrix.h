@@ -10,13 +10,21 @@ enum { BLOCK = 16, QUAD = 4, QUAD_BYTES = BLOCK * QUAD };
 /* Quantized rows are as long as a multiple of this, filled up with zeros. */
 enum { ROW_ALIGN = 64 };
 
-/* How AVX2 adds the products of a block into 16 bits: see runs.h. */
+/* How AVX2 sums a block: see runs.h. */
+typedef struct RunBlock {
+    uint32_t order;   /* its first entry in `Runs.order` */
+    uint32_t offsets; /* its first group in `Runs.offsets` */
+    uint32_t entries; /* entries in `Runs.order` */
+    uint32_t shape;   /* entries of a group, the last one may have fewer; plus 65536: entries have masks */
+} RunBlock;
+
 typedef struct Runs {
-    const uint16_t *length; /* [blocks]: quads that share an accumulator; 0: the block is summed in 32 bits */
-    const uint32_t *at;     /* [blocks]: first entry of the block in `offsets`, in groups of 32 */
-    const uint16_t *order;  /* [blocks][quads]: the order in which the quads are summed */
-    const int8_t *offsets;  /* [groups][32]: where each 16-bit sum starts, in units of 256 */
-    const int32_t *start;   /* [16 * blocks]: what the offsets of a column add up to, negative */
+    int most;                /* largest activation for which the runs are proven; 0: there are none */
+    uint32_t entries, groups; /* of all blocks together */
+    const RunBlock *block;   /* [blocks] */
+    const uint16_t *order;   /* [entries]: what is summed one after another */
+    const int8_t *offsets;   /* [groups][32]: where the 16-bit sums of a group start, in units of 256 */
+    const int32_t *start;    /* [16 * blocks]: what the offsets of a column add up to, negative */
 } Runs;
 
 /* y = x W + b. INT8: weights [block][quad][16][4] with a scale a column. FP32: weights [block][input][16]. */
@@ -29,7 +37,7 @@ typedef struct Matrix {
     const int32_t *sums;    /* [16 * blocks]: sum of the weights of a column */
     const float *bias;      /* [16 * blocks] */
     const float *factors;   /* [inputs]: x is multiplied by them before it is quantized; NULL: it is not */
-    Runs runs;              /* made by the kernel's `prepare` where the file does not have them */
+    Runs runs;              /* of the file, or made by the kernel's `prepare` */
     void (*release)(struct Matrix *matrix); /* gives back what `prepare` took; NULL: nothing */
 } Matrix;
 

@@ -34,6 +34,8 @@ static void *room(size_t bytes) {
 
 /* How weights and activations are drawn. */
 enum { UNIFORM, SMALL, GAUSSIAN, GAUSSIAN_SMALL, LARGEST, SIGNS, ZERO, WAYS };
+/* Activations alone: the largest where a column has positive weights, or where it has negative ones. */
+enum { WORST = WAYS };
 
 /* As trained weights are: a column's largest is 127, or 64, and most are a fourth of it. */
 static int8_t gaussian(int largest) {
@@ -83,11 +85,20 @@ static Matrix random_matrix(int inputs, int outputs, int way) {
     return m;
 }
 
+static int weight_of(const Matrix *m, int k, int n) {
+    return m->weights[(((size_t)(n / 16) * (size_t)m->quads + (size_t)(k / 4)) * 16 + (size_t)(n % 16)) * 4 + k % 4];
+}
+
 static uint8_t *random_rows(const Matrix *m, int rows, int way, int most) {
     const size_t stride = row_bytes(m->inputs);
     uint8_t *in = room((size_t)rows * stride);
-    for (int i = 0; i < rows; i++)
-        for (int k = 0; k < m->inputs; k++) in[(size_t)i * stride + (size_t)k] = activation(way, most);
+    for (int i = 0; i < rows; i++) {
+        const int column = (int)(draw() % (unsigned)m->outputs), sign = i % 2 ? 1 : -1;
+        for (int k = 0; k < m->inputs; k++) {
+            uint8_t worst = sign * weight_of(m, k, column) > 0 ? (uint8_t)most : 0;
+            in[(size_t)i * stride + (size_t)k] = way == WORST ? worst : activation(way, most);
+        }
+    }
     return in;
 }
 
@@ -144,7 +155,7 @@ static int check_kernel(const Kernel *kernel) {
             Matrix m = random_matrix(shapes[s][0], shapes[s][1], way);
             if (prepare_matrix(&m, kernel)) exit(2);
             for (int rows = 1; rows <= kernel->products->max_rows; rows++, checked++)
-                wrong += check_tile(kernel, &m, rows, (rows + way + (int)s) % WAYS);
+                wrong += check_tile(kernel, &m, rows, (rows + way + (int)s) % (WORST + 1));
             for (int rows = 1; rows <= MANY_ROWS && m.blocks < 5; rows += 9, checked++)
                 wrong += check_product(kernel, &m, rows);
             release_matrix(&m);
