@@ -44,7 +44,13 @@ X86 = {
     "amx_plain": [],
     "avxvnni_evex": [*AVX512, "-mavx512vnni"],
 }
-ARM: dict[str, list[str]] = {}
+ARM: dict[str, list[str]] = {
+    "arithmetic_neon": [],
+    "products_neon": [],
+    "products_neon_dotprod": ["-march=armv8.2-a+dotprod"],
+    "products_neon_i8mm": ["-march=armv8.2-a+dotprod+i8mm"],
+}
+ZIG = "ziglang"
 # zig's names; the oldest C library that a wheel promises.
 TARGETS = {
     "linux-x86_64": "x86_64-linux-gnu.2.17",
@@ -104,6 +110,8 @@ class Build:
     def _compile(self, source: Path, flags: list[str], work: Path) -> Path:
         made = work / f"{source.stem}.o"
         shared = [] if self.library.endswith(".dll") else ["-fPIC"]
+        if ZIG in self.command:  # it names instructions by processor alone
+            flags = [flag.replace("-march=armv8.2-a", "-mcpu=generic") for flag in flags]
         self._call([*COMMON, *shared, "-fvisibility=hidden", *flags, "-c", str(source), "-o", str(made)])
         return made
 
@@ -119,12 +127,11 @@ def find_build(target: str | None, flags: tuple[str, ...] = ()) -> Build:
     """
     if target is not None:
         arm = "aarch64" in TARGETS[target] or "arm64" in target
-        cpu = "-mcpu=generic" if arm else "-mcpu=x86_64"
-        return Build((*_zig(), "-target", TARGETS[target], cpu), arm, flags, library_name(target))
+        return Build((*_zig(arm), "-target", TARGETS[target]), arm, flags, library_name(target))
     arm = platform.machine().lower() in ("aarch64", "arm64")
     given = os.environ.get("CC")
     command = given.split() if given else next(([name] for name in ("gcc", "clang", "cc") if shutil.which(name)), None)
-    return Build(tuple(command or _zig()), arm, flags, library_name(platform.system().lower()))
+    return Build(tuple(command or _zig(arm)), arm, flags, library_name(platform.system().lower()))
 
 
 def library_name(system: str) -> str:
@@ -134,10 +141,11 @@ def library_name(system: str) -> str:
     return "libedgebert_core.dylib" if system.startswith(("macos", "darwin")) else "libedgebert_core.so"
 
 
-def _zig() -> list[str]:
-    if importlib.util.find_spec("ziglang") is None:
+def _zig(arm: bool) -> list[str]:
+    if importlib.util.find_spec(ZIG) is None:
         raise NoCompilerError("no C compiler: install gcc or clang, or `pip install ziglang`")
-    return [sys.executable, "-m", "ziglang", "cc"]
+    # Without a processor it would take everything that this one has.
+    return [sys.executable, "-m", ZIG, "cc", "-mcpu=generic" if arm else "-mcpu=x86_64"]
 
 
 def main() -> int:

@@ -62,6 +62,45 @@ static const Kernel avx_vnni = {"avx-vnni", has_avx_vnni, &products_avxvnni, &ar
 static const Kernel avx2 = {"avx2", has_avx2, &products_avx2, &arithmetic_avx2};
 #endif
 
+#if defined(__aarch64__)
+#if defined(__linux__)
+#include <sys/auxv.h>
+#elif defined(__APPLE__)
+#include <stddef.h>
+#include <sys/sysctl.h>
+#elif defined(_WIN32)
+#define WIN32_LEAN_AND_MEAN
+#include <windows.h>
+#endif
+
+extern const Arithmetic arithmetic_neon;
+extern const Products products_neon, products_neon_dotprod, products_neon_i8mm;
+
+/* The numbers of Linux's and Windows' headers, which older ones lack. */
+#if defined(__linux__)
+static int has_dotprod(void) { return getauxval(AT_HWCAP) >> 20 & 1; }
+static int has_i8mm(void) { return has_dotprod() && getauxval(AT_HWCAP2) >> 13 & 1; }
+#elif defined(__APPLE__)
+static int has(const char *feature) {
+    int value = 0;
+    size_t size = sizeof value;
+    return !sysctlbyname(feature, &value, &size, NULL, 0) && value;
+}
+static int has_dotprod(void) { return has("hw.optional.arm.FEAT_DotProd"); }
+static int has_i8mm(void) { return has_dotprod() && has("hw.optional.arm.FEAT_I8MM"); }
+#elif defined(_WIN32)
+static int has_dotprod(void) { return IsProcessorFeaturePresent(43) != 0; }
+static int has_i8mm(void) { return has_dotprod() && IsProcessorFeaturePresent(66) != 0; }
+#else
+static int has_dotprod(void) { return 0; }
+static int has_i8mm(void) { return 0; }
+#endif
+
+static const Kernel neon_i8mm = {"neon-i8mm", has_i8mm, &products_neon_i8mm, &arithmetic_neon};
+static const Kernel neon_dotprod = {"neon-dotprod", has_dotprod, &products_neon_dotprod, &arithmetic_neon};
+static const Kernel neon = {"neon", always, &products_neon, &arithmetic_neon};
+#endif
+
 static const Kernel portable = {"portable", always, &products_portable, &arithmetic_portable};
 
 const Kernel *const kernels[] = {
@@ -70,6 +109,10 @@ const Kernel *const kernels[] = {
     &avx512_vnni,
     &avx_vnni,
     &avx2,
+#elif defined(__aarch64__)
+    &neon_i8mm,
+    &neon_dotprod,
+    &neon,
 #endif
     &portable,
     NULL,

@@ -1,0 +1,5 @@
+#include "vectors_neon.h"
+
+#include "arithmetic.inc"
+
+const Arithmetic arithmetic_neon = ARITHMETIC;
