@@ -36,6 +36,8 @@ ATTENTION = "eager"
 # Rows and outputs by name, no others beside them; all rows at once; attention that needs no package.
 RETURNED: dict[str, Any] = {"return_dict": True, "output_hidden_states": False, "output_attentions": False}
 RETURNED |= {"chunk_size_feed_forward": 0, "_attn_implementation": ATTENTION}
+# End of the names of classes with a head over a whole text.
+OF_TEXTS = "ForSequenceClassification"
 VERSION = 2
 # What torch and transformers raise for an entry of the config that no model can have.
 UNBUILDABLE = (
@@ -84,8 +86,9 @@ def lack_of_head(folder: Path, task: str, labels: list[str], entries: Mapping[st
     stated = read_object(folder / "config.json")
     config, model_class = _for_task(folder, task, labels, entries)
     problem = stated.get("problem_type")
-    # Classes for tokens ignore the entry; heads for tokens and for texts have the same weights in some families.
-    if problem not in (None, config.problem_type) and not is_of_tokens(stated):
+    # Classes that are not for whole texts ignore the entry; heads for tokens have the same weights in some families.
+    is_ignored = config.problem_type is None and _first_class(stated) and not _first_class(stated).endswith(OF_TEXTS)
+    if problem not in (None, config.problem_type) and not is_ignored:
         return f"config.json has problem_type {problem!r}, the one of task {PROBLEMS[problem]!r}, not of {task!r}"
     for name, value in entries.items():
         if stated.get(name, value) != value:
@@ -114,8 +117,13 @@ def lack_of_head(folder: Path, task: str, labels: list[str], entries: Mapping[st
 
 def is_of_tokens(config: Mapping[str, Any]) -> bool:
     """Whether a config's `architectures` name a head over tokens."""
+    return _first_class(config).endswith("ForTokenClassification")
+
+
+def _first_class(config: Mapping[str, Any]) -> str:
+    """First class that `architectures` name, or ""."""
     named = config.get("architectures")
-    return isinstance(named, list) and bool(named) and str(named[0]).endswith("ForTokenClassification")
+    return str(named[0]) if isinstance(named, list) and named else ""
 
 
 def load_config(folder: Path) -> Any:  # noqa: ANN401

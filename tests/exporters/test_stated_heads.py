@@ -71,6 +71,12 @@ def test_a_tagger_has_its_head_whatever_problem_it_states(family: str, problem: 
     assert not checkpoint.lack_of_head(folder, "token-classification", tags)
 
 
+@pytest.mark.parametrize("problem", TASKS)
+def test_a_head_for_answers_is_there_whatever_problem_it_states(problem: str, tmp_path: Path) -> None:
+    folder = make_whole(tmp_path, "mobilebert", "QuestionAnswering", problem_type=problem)
+    assert not checkpoint.lack_of_head(folder, "question-answering", [])
+
+
 @pytest.mark.parametrize(
     ("head", "clipped"),
     [("", False), ("[head]\nhigh = 1.0", True), ('[head]\noutput = "score"\nclip = true', True)],
