@@ -5,7 +5,7 @@ READY := $(VENV)/.ready
 DEMO := build/demo
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: help setup demo test test-haswell test-nehalem fuzz lint format typecheck docs bench clean
+.PHONY: help setup demo test test-fast test-haswell test-nehalem fuzz lint format typecheck docs bench clean
 
 help:  ## list what make can do
 	@sed -nE 's/^([a-z][a-z -]*):.*##/\1 #/p' $(MAKEFILE_LIST) | sort | awk -F ' #' '{ printf "%-26s%s\n", $$1, $$2 }'
@@ -29,15 +29,28 @@ demo: setup  ## the whole chain on generated smart-home commands: fine-tune to m
 	@echo "report:  $(BIN)/edgebert report $(DEMO).bench --out build/report.html"
 	@echo "try it:  $(BIN)/edgebert predict $(DEMO) \"set the bedroom lights to forty percent please\""
 
+# Without bytecode, importing PyTorch and transformers takes three times as long, in every process that a test starts.
+# Where PYTHONDONTWRITEBYTECODE keeps it out of the source tree, tests keep it in build/.
+ifneq ($(PYTHONDONTWRITEBYTECODE),)
+test test-fast fuzz: export PYTHONDONTWRITEBYTECODE =
+test test-fast fuzz: export PYTHONPYCACHEPREFIX ?= $(CURDIR)/build/bytecode
+endif
+
+# A worker with nothing left to do takes tests of another; what several workers need is made once (tests/shared_work.py).
+PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal
+
 test: setup  ## every test, in as many processes as there are cores, at most four
-	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+	$(PYTEST)
+
+test-fast: setup  ## the tests that neither train, nor export by PyTorch, nor start many processes
+	$(PYTEST) -m "not slow"
 
 # Under emulation: docs/guides/machines.md says how long it takes. TESTS=tests/test_cpu.py is what needs no PyTorch.
 TESTS ?= tests
 
 test-haswell test-nehalem: test-%: setup  ## the tests of INT8 as a CPU with AVX2 alone, or with neither AVX2 nor VNNI
 	bench/qemu-setup --x86
-	bench/as-cpu $* -m pytest -m int8 $(TESTS) --numprocesses auto --maxprocesses 4 --dist loadfile
+	bench/as-cpu $* -m pytest -m int8 $(TESTS) --numprocesses auto --maxprocesses 4 --dist worksteal
 
 fuzz: setup  ## damaged bundles, odd texts, damaged data files and killed exports in great number; twenty minutes
 	EDGEBERT_FUZZ=long $(BIN)/python -m pytest tests/fuzz

@@ -82,8 +82,12 @@ def _notes_on_stderr() -> Iterator[None]:
         yield
 
 
-def pytest_collection_finish() -> None:
-    """Keep the collector of reference cycles off what was imported: tracing a graph makes objects by the million."""
+@pytest.fixture(scope="module", autouse=True)
+def _little_to_collect() -> None:
+    """Keep the collector of reference cycles off what was imported: accelerate calls it once a training.
+
+    Tracing a graph makes objects by the million, so that it would run by itself often, too.
+    """
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)

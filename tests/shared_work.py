@@ -105,6 +105,11 @@ def _keep(graph: Any, path: Path) -> None:
     partial.rename(path)
 
 
+# Entries of a model's config that no layer reads: where it was read from, and what its outputs are called.
+NAMES = ("name_or_path", "_name_or_path", "id2label", "label2id", "problem_type", "architectures")
+ACTIVATIONS = ("sentence_transformers", "sbert_ce_default_activation_function")
+
+
 class _Contents(pickle.Pickler):
     """Pickles everything that a trace depends on: tensors by their bytes, and no path that a model was read from."""
 
@@ -116,9 +121,11 @@ class _Contents(pickle.Pickler):
             values = hashlib.sha256(given.detach().contiguous().numpy().tobytes()).hexdigest()
             return tuple, ((str(given.dtype), tuple(given.shape), given.requires_grad, values),)
         if isinstance(given, PreTrainedConfig | PreTrainedModel):
-            state = {name: value for name, value in vars(given).items() if not name.endswith("name_or_path")}
+            state = {name: value for name, value in vars(given).items() if name not in (*NAMES, *ACTIVATIONS)}
             return tuple, ((type(given), state),)
         if isinstance(given, types.FunctionType) and "<locals>" in given.__qualname__:
             cells = [cell.cell_contents for cell in given.__closure__ or ()]
             return tuple, ((given.__module__, given.__qualname__, cells),)
+        if isinstance(given, type) and "<locals>" in given.__qualname__:
+            return tuple, ((given.__module__, given.__qualname__, given.__bases__),)
         return NotImplemented

@@ -103,6 +103,7 @@ def test_a_second_run_does_nothing_again_and_gives_the_same_hash(
     assert answer["bundle_hash"] == bundle_hash(built)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("traced_anew")
 def test_a_run_from_nothing_gives_the_same_hash(
     brief: Path, brief_recipe: Path, data_dir: Path, tmp_path: Path
@@ -111,6 +112,7 @@ def test_a_run_from_nothing_gives_the_same_hash(
     assert bundle_hash(tmp_path / "fresh") == bundle_hash(brief)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", ["finetune", "distill", "recover", "quantize"])
 def test_a_run_killed_inside_a_stage_goes_on_to_the_same_hash(
     stage: str, brief: Path, brief_recipe: Path, data_dir: Path, tmp_path: Path
@@ -139,6 +141,7 @@ def test_a_run_killed_inside_a_stage_goes_on_to_the_same_hash(
     assert bundle_hash(tmp_path / "killed") == bundle_hash(brief)
 
 
+@pytest.mark.slow
 def test_a_checkpoint_with_the_head_is_only_quantized(tmp_path: Path) -> None:
     source = make_checkpoint(tmp_path / "model", layers=1, head=2)
     recipe = tmp_path / "quantize.toml"
@@ -166,6 +169,7 @@ def text_only(tmp_path: Path) -> Path:
     return tmp_path / "quantize.toml"
 
 
+@pytest.mark.slow
 def test_a_bundle_for_openvino_alone_has_its_baseline_on_onnx_runtime(text_only: Path, tmp_path: Path) -> None:
     out = tmp_path / "q"
     assert export(text_only, tmp_path, out, "--set", 'export.formats=["openvino"]') == 0
@@ -191,6 +195,7 @@ def test_every_stage_says_what_it_ran_with(built: Path) -> None:
     assert "neural-compressor" not in ran
 
 
+@pytest.mark.slow
 def test_an_upgrade_between_two_runs_runs_again_what_it_concerns(
     text_only: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -236,6 +241,7 @@ def read(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     return counts
 
 
+@pytest.mark.slow
 def test_stage_bundles_of_an_earlier_export_do_not_stay(text_only: Path, tmp_path: Path, read: Counter[str]) -> None:
     root, plain = tmp_path / "q.stages", ("--set", "quantize.format=none")
     assert export(text_only, tmp_path, tmp_path / "q") == 0
@@ -255,6 +261,7 @@ def test_stage_bundles_of_an_earlier_export_do_not_stay(text_only: Path, tmp_pat
     assert sorted(path.name for path in root.iterdir()) == ["3-notes"]
 
 
+@pytest.mark.slow
 def test_more_texts_to_compare_on_compare_anew(text_only: Path, tmp_path: Path) -> None:
     for texts in (4, 9):
         assert export(text_only, tmp_path, tmp_path / "q", "--set", f"export.parity_samples={texts}") == 0
@@ -270,6 +277,7 @@ def test_static_int8_of_a_plain_graph_is_refused(
     assert 'set export.graph = "fast", or quantize.format to dynamic' in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_manifest_says_how_int8_was_smoothed_and_calibrated(tmp_path: Path) -> None:
     source = make_checkpoint(tmp_path / "model", layers=1, head=2)
     recipe = tmp_path / "quantize.toml"
@@ -290,6 +298,7 @@ def test_the_manifest_says_how_int8_was_smoothed_and_calibrated(tmp_path: Path) 
     assert main(["verify", str(tmp_path / "q")]) == 0
 
 
+@pytest.mark.slow
 def test_static_int8_keeps_the_labels(recipe_file: Path, data_dir: Path, built: Path, tmp_path: Path) -> None:
     work = built.with_name(built.name + ".work")
     more = ("--work", str(work), "--set", "quantize.format=static", "--set", 'export.formats=["onnx"]')
@@ -305,6 +314,7 @@ def test_static_int8_keeps_the_labels(recipe_file: Path, data_dir: Path, built: 
     assert manifest["stages"][-1]["metrics"]["agreement"]["agreement"] >= 0.95
 
 
+@pytest.mark.slow
 def test_baseline_inside_the_bundle_and_scored_where_asked(
     recipe_file: Path, data_dir: Path, built: Path, tmp_path: Path
 ) -> None:
@@ -319,6 +329,7 @@ def test_baseline_inside_the_bundle_and_scored_where_asked(
     assert baseline["metrics"]["test"]["n"] == 64
 
 
+@pytest.mark.slow
 def test_the_plain_graph_can_be_quantized_too(recipe_file: Path, data_dir: Path, built: Path, tmp_path: Path) -> None:
     work = built.with_name(built.name + ".work")
     more = ("--work", str(work), "--set", "export.graph=plain", "--set", "export.stages=false")
@@ -349,6 +360,7 @@ stages = false
 """
 
 
+@pytest.mark.slow
 def test_pairs_of_texts_keep_their_segments(
     shallow_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

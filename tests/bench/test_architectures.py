@@ -246,6 +246,7 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "graphs"),
     [
@@ -261,18 +262,21 @@ def test_graphs_answer_every_job_as_transformers_does(work: Path, name: str, gra
     assert set(found["graphs"]) == graphs
 
 
+@pytest.mark.slow
 def test_a_graph_of_other_weights_is_refused(work: Path) -> None:
     other, job = models.build(HALF, tiny=True, seed=1), jobs.jobs(tiny=True)[0]
     with pytest.raises(ParityError, match="encoder-decoder-half, classify: ONNX Runtime gives"):
         prepare.check(HALF, other, work / "tiny-0" / HALF, job, prepare.text(job, 0, 0))
 
 
+@pytest.mark.slow
 def test_what_is_prepared_is_kept_for_the_same_seed(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(models, "build", lambda *_: pytest.fail("built again"))
     assert prepare.prepare(HALF, True, 0, work / "tiny-0" / HALF)["architecture"] == HALF
     assert prepare.prepared(work / "tiny-0" / HALF, prepare.key_of(HALF, True, 1)) is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("runtime", plan.RUNTIMES)
 def test_the_tokens_of_a_prepared_model_are_marked_one_after_another(work: Path, runtime: str) -> None:
     job = jobs.jobs(tiny=True)[0]
@@ -283,6 +287,7 @@ def test_the_tokens_of_a_prepared_model_are_marked_one_after_another(work: Path,
     assert marks == sorted(marks)
 
 
+@pytest.mark.slow
 def test_the_whole_run_on_tiny_models(tmp_path: Path, work: Path) -> None:
     command = [sys.executable, str(ROOT / "bench/architectures/run"), "--tiny", "--rounds", "1", "--samples", "3"]
     command += ["--architectures", ENCODER, DECODER, "--jobs", "classify", "--runtimes", "onnxruntime"]

@@ -23,6 +23,7 @@ def test_bench_says_that_a_given_baseline_is_not_there(built: Path, run: Run) ->
 SUITE = 'name = "tiny"\nrounds = 2\nsamples = 10\nwarmup = 1\nbatch_size = 8\n'
 
 
+@pytest.mark.slow
 def test_bench_measures_every_stage_beside_the_baseline(built: Path, data_dir: Path, tmp_path: Path, run: Run) -> None:
     (tmp_path / "s.toml").write_text(SUITE)
     arguments = ["--data", data_dir / "test.tsv", "--suite", tmp_path / "s.toml", "--stages", "--out", tmp_path / "out"]

@@ -27,6 +27,7 @@ def shown(built: Path, data_dir: Path, tmp_path_factory: pytest.TempPathFactory)
     return page.getvalue(), folder / "out"
 
 
+@pytest.mark.slow
 def test_every_case_has_its_roofline_and_operators(shown: Any, built: Path) -> None:
     _, out = shown
     document = json.loads((out / "result.json").read_text())
@@ -48,6 +49,7 @@ def test_every_case_has_its_roofline_and_operators(shown: Any, built: Path) -> N
         )
 
 
+@pytest.mark.slow
 def test_estimates_are_kept_and_told_apart_from_measurements(shown: Any) -> None:
     page, out = shown
     document = json.loads((out / "result.json").read_text())
@@ -61,6 +63,7 @@ def test_estimates_are_kept_and_told_apart_from_measurements(shown: Any) -> None
     assert all("%" in line and "TensorRT" in line for line in lines)
 
 
+@pytest.mark.slow
 def test_the_page_has_the_tables_in_their_order(shown: Any) -> None:
     page, _ = shown
     titles = ["variant ", "roofline: ", "operators of fp32", "operators of bundle", "ESTIMATES"]

@@ -62,6 +62,7 @@ def test_what_stands_where_the_result_goes_is_found_before_anything_is_measured(
     assert [path.name for path in place.parent.iterdir()] == [name]
 
 
+@pytest.mark.slow
 def test_a_result_takes_the_place_of_an_earlier_one(given: tuple[object, ...], tmp_path: Path, run: Run) -> None:
     command = ("bench", write_small_bundle(tmp_path / "b"), *given, "--out", tmp_path / "out")
     assert [run(*command)[0], run(*command)[0]] == [0, 0]
@@ -74,6 +75,7 @@ def test_names_that_are_too_long_for_raw_samples(given: tuple[object, ...], tmp_
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_wide_characters_are_cut_in_temporary_names(given: tuple[object, ...], tmp_path: Path, run: Run) -> None:
     bundle = write_small_bundle(tmp_path / "b")
     code, _, err = run("bench", bundle, *given, "--out", tmp_path / ("\N{GRINNING FACE}" * 60))

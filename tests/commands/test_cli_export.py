@@ -212,6 +212,7 @@ def test_a_profile_whose_sums_saturate_here_is_warned_of_before_the_work(
     assert "saturate" not in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_manifest_says_where_its_quality_was_measured(
     recipe_file: Path, data_dir: Path, built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],

@@ -101,6 +101,7 @@ def test_an_unsound_check_ends_a_bench_before_it_begins(check: str, said: str, t
     assert said in err
 
 
+@pytest.mark.slow
 def test_a_failed_check_ends_a_bench_with_1_and_is_kept(built: Path, tmp_path: Path, run: Run) -> None:
     suite = tmp_path / "s.toml"
     suite.write_text('scenarios = ["single_stream"]\nrounds = 2\nsamples = 10\nwarmup = 0\nlengths = [8]\n')

@@ -36,6 +36,7 @@ def children_of(pid: int) -> set[int]:
     return {child for child, parent in running().items() if parent == pid}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_stopped_bench_keeps_what_is_done_and_leaves_nothing_running(
     number: signal.Signals, built: Path, tmp_path: Path

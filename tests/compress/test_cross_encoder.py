@@ -40,6 +40,7 @@ def name_activation(folder: Path, **entries: Any) -> Path:
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("family", "entries"),
     [
@@ -52,7 +53,7 @@ def name_activation(folder: Path, **entries: Any) -> Path:
 )
 def test_a_bundle_scores_as_its_cross_encoder_does(family: str, entries: dict[str, Any], tmp_path: Path) -> None:
     sentence_transformers = pytest.importorskip("sentence_transformers", reason="not installed")
-    folder = name_activation(make_whole(tmp_path / "model", family, num_labels=1), **entries)
+    folder = name_activation(make_whole(tmp_path / "model", family, num_labels=1, num_hidden_layers=1), **entries)
     theirs = sentence_transformers.CrossEncoder(str(folder), device="cpu").predict(PAIRED, batch_size=1)
     (tmp_path / "pairs.tsv").write_text("a\tb\n" + "\n".join("\t".join(pair) for pair in PAIRED) + "\n")
     (tmp_path / "r.toml").write_text(RECIPE.replace("CHECKPOINT", str(folder)))
@@ -61,6 +62,7 @@ def test_a_bundle_scores_as_its_cross_encoder_does(family: str, entries: dict[st
     assert np.abs(np.array(ours) - theirs).max() < 1e-5
 
 
+@pytest.mark.slow
 def test_scores_of_several_outputs_are_those_that_the_folder_asks_for(tmp_path: Path) -> None:
     sentence_transformers = pytest.importorskip("sentence_transformers", reason="not installed")
     folder = make_whole(tmp_path / "model", "bert", num_labels=3, num_hidden_layers=1)
@@ -77,6 +79,7 @@ def test_scores_of_several_outputs_are_those_that_the_folder_asks_for(tmp_path: 
     assert all(answer.score == max(answer.scores.values()) for answer in answers)
 
 
+@pytest.mark.slow
 def test_a_folder_of_version_6_scores_as_its_cross_encoder_does(tmp_path: Path) -> None:
     sentence_transformers = pytest.importorskip("sentence_transformers", reason="not installed")
     folder = make_whole(tmp_path / "model", "distilbert", num_labels=1, num_hidden_layers=1)
@@ -190,6 +193,7 @@ def test_a_config_that_names_no_activation_changes_nothing(stated: str, tmp_path
     assert with_activation(asked, tmp_path) is asked
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("entries", "head", "says"),
     [

@@ -106,6 +106,7 @@ def test_padding_changes_no_answer(family: str, folders: dict[str, Path], tmp_pa
     assert (padded - alone).abs().max().item() <= 1e-5
 
 
+@pytest.mark.slow
 def test_the_graph_looks_up_narrow_rows_and_widens_them(tmp_path: Path) -> None:
     model = load(make_family(tmp_path / "model", "bert", num_hidden_layers=1))
     factor_table(model, RANK)

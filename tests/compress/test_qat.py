@@ -38,6 +38,7 @@ def choice(**changes: Any) -> ExportChoice:
     return ExportChoice(**{**vars(CHOICE), **changes})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes",
     [{}, {"per_channel": False}, {"weight_type": "uint8"}, {"weight_type": "uint8", "per_channel": False}],
@@ -118,6 +119,7 @@ batch_size = 8
 """
 
 
+@pytest.mark.slow
 def test_the_stage_tells_the_quality_that_the_bundle_has(
     built: Path, checkpoint: Path, data_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

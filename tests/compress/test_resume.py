@@ -21,6 +21,8 @@ from edgebert.recipe import TrainSettings, read_recipe
 from edgebert.runtime.encode import TextEncoder
 from edgebert.tasks.training_table import training_task
 
+pytestmark = pytest.mark.slow
+
 TRAINING = training_task("text-classification")
 
 FILES = [

@@ -98,6 +98,7 @@ def theirs(folder: Path, texts: list[str], **how: Any) -> np.ndarray:
     return sentence_transformers.SentenceTransformer(str(folder), device="cpu").encode(texts, batch_size=1, **how)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("family", "pooling", "modules", "shown"),
     [
@@ -150,6 +151,7 @@ def test_a_bundle_embeds_as_its_folder_does(
     assert not shown or f"- Vectors: {wanted.shape[1]} numbers: " in card
 
 
+@pytest.mark.slow
 def test_prompts_and_lower_casing_are_those_of_the_folder(tmp_path: Path) -> None:
     folder = make_folder(tmp_path / "model", {"pooling_mode_mean_tokens": True}, "roberta", normalize=False)
     write(folder / "sentence_bert_config.json", {"max_seq_length": 32, "do_lower_case": True})
@@ -356,6 +358,7 @@ def test_a_narrower_student_of_a_folder_with_modules_is_refused(
     assert "distill.hidden_size is 16: the checkpoint's modules behind the pooling" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_vectors_are_cut_to_the_folders_width(tmp_path: Path) -> None:
     folder = make_folder(tmp_path / "model", {"pooling_mode": "mean"})
     write(folder / "config_sentence_transformers.json", {"truncate_dim": 12})

@@ -150,6 +150,7 @@ def test_a_pair_needs_a_row_for_its_second_segment(family: str, tmp_path: Path) 
     check_segments(folder, checkpoint.load_tokenizer(folder), config, 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("rows", "entries", "code", "says"),
     [

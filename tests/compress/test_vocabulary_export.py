@@ -75,6 +75,7 @@ VOCABULARY = '[vocabulary]\ncorpus = ["more.txt"]\n'
 
 
 # One of each tokenizer, and one whose graph is not rewritten; every family is cut in test_vocabulary.py.
+@pytest.mark.slow
 @pytest.mark.parametrize("family", ["bert", "roberta", "mobilebert"])
 def test_a_bundle_of_fewer_words_answers_its_corpus_as_the_whole_one_does(family: str, tmp_path: Path) -> None:
     source = make_whole(tmp_path / "source", family, num_hidden_layers=1)
@@ -113,6 +114,7 @@ batch_size = 8
 """
 
 
+@pytest.mark.slow
 def test_a_table_of_low_rank_is_recovered_and_no_stage_before_is_done_again(
     built: Path, checkpoint: Path, data_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

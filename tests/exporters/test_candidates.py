@@ -83,6 +83,7 @@ def test_a_gpu_is_not_chosen_for_by_what_the_cpu_does(tmp_path: Path) -> None:
         quantization(recipe, read_target("nvidia-t4"))
 
 
+@pytest.mark.slow
 def test_a_bundle_says_what_was_tried_and_runs_what_was_fastest(
     built: Path, checkpoint: Path, data_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -55,6 +55,7 @@ def probabilities(folder: Path, kind: str, *texts: Any, **options: Any) -> tuple
         return torch.softmax(model(**given).logits[0].double(), -1).numpy(), given
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_pair_has_the_probabilities_and_the_names_of_the_checkpoint(family: str, tmp_path: Path) -> None:
     folder = make_whole(tmp_path / "model", family, num_hidden_layers=1, **NAMES)
@@ -86,6 +87,7 @@ def entities(tags: Sequence[str], joins: bool) -> list[tuple[str, int, int]]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("family", "kind"), zip(FAMILIES, ["words", "types", "words", "types", "types"], strict=True))
 def test_a_tagger_has_the_tags_of_the_checkpoint(family: str, kind: str, tmp_path: Path) -> None:
     tags = TAGS[kind]
@@ -107,6 +109,7 @@ def test_a_tagger_has_the_tags_of_the_checkpoint(family: str, kind: str, tmp_pat
             assert abs(entity.score - score) <= 1e-5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["bio", "extra"])
 def test_tags_beside_those_of_a_scheme_stay_outputs(kind: str, tmp_path: Path) -> None:
     names = {"id2label": dict(enumerate(TAGS[kind]))}
@@ -117,6 +120,7 @@ def test_tags_beside_those_of_a_scheme_stay_outputs(kind: str, tmp_path: Path) -
     assert [label.removeprefix("B-") for label in labels] == [tag.removeprefix("B-") for tag in TAGS[kind]]
 
 
+@pytest.mark.slow
 def test_parts_of_speech_are_scored_a_word_each(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     names = {"id2label": dict(enumerate(TAGS["words"]))}
     folder = make_whole(tmp_path / "model", "distilbert", "TokenClassification", num_hidden_layers=1, **names)
@@ -150,6 +154,7 @@ def test_a_pair_for_a_model_of_one_segment_is_refused_before_anything_runs(
     assert "config.json: type_vocab_size is 1, but the tokenizer puts a pair into segment 1" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_tokenizer_file_that_transformers_would_not_read_is_said_once(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

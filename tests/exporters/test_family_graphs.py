@@ -143,6 +143,7 @@ GRAPHS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("family", "kind", "pruned", "segments", "takes_segments"), GRAPHS)
 def test_the_graph_equals_the_model_alone_and_in_padded_batches(
     family: str,
@@ -201,6 +202,7 @@ stages = false
 """
 
 
+@pytest.mark.slow
 def test_a_distilbert_goes_down_the_whole_chain(data_dir: Path, tmp_path: Path) -> None:
     source = make_family(tmp_path / "model", "distilbert", "")
     out = tmp_path / "bundle"
@@ -230,6 +232,7 @@ parity_samples = 3
 """
 
 
+@pytest.mark.slow
 def test_a_roberta_of_pairs_is_bundled_with_its_own_padding(tmp_path: Path) -> None:
     source = make_family(tmp_path / "model", "roberta", num_hidden_layers=1)
     lines = ["first,second", *(",".join(pair) for pair in PAIRED)]
@@ -257,6 +260,7 @@ def mobilebert_work(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("mobilebert") / "work"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["none", "dynamic", "static"])
 def test_a_mobilebert_keeps_the_plain_graph_and_says_so(
     precision: str,

@@ -95,6 +95,7 @@ def export_changed(
     return main(["export", str(recipe), "--data-dir", str(data_dir), "--out", str(tmp_path / "out"), *more])
 
 
+@pytest.mark.slow
 def test_products_that_outgrow_fp16_stay_in_fp32_and_the_bundle_says_so(
     built: Path, data_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -121,6 +122,7 @@ def test_products_that_outgrow_fp16_stay_in_fp32_and_the_bundle_says_so(
         assert one.scores == pytest.approx(other.scores, abs=2e-3)
 
 
+@pytest.mark.slow
 def test_a_model_that_fp16_does_not_fit_is_refused(
     built: Path, data_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -103,6 +103,7 @@ def test_a_head_that_reads_every_row_gets_every_row_of_the_encoder(
         assert (found - expected)[mask.bool()].abs().max().item() <= 1e-5, f"length {length}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "pruned", "segments"), [("fast", True, 1), ("fast", False, 2), ("plain", True, 2)])
 def test_the_graph_equals_the_model_alone_and_in_padded_batches(
     classifier_checkpoint: Path, tmp_path: Path, kind: str, pruned: bool, segments: int
@@ -121,6 +122,7 @@ def test_the_graph_equals_the_model_alone_and_in_padded_batches(
     assert ("token_type_ids" in names) == (segments == 2 or kind == "plain")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("traced_anew")
 def test_the_same_model_gives_the_same_graph_bytes(classifier_checkpoint: Path, tmp_path: Path) -> None:
     for name in ("one", "two"):
@@ -128,6 +130,7 @@ def test_the_same_model_gives_the_same_graph_bytes(classifier_checkpoint: Path, 
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
 
 
+@pytest.mark.slow
 def test_a_graph_of_another_model_is_refused(classifier_checkpoint: Path, tmp_path: Path) -> None:
     model = model_of(classifier_checkpoint, False)
     names = export_fast(model, TRAINING, OUTPUTS, 1, 32, tmp_path / "model.onnx")
@@ -152,6 +155,7 @@ def test_parity_allows_large_outputs_the_rounding_of_their_size() -> None:
     require_parity(Parity(9e-5, 1.0, 4, 10.0), "graph")
 
 
+@pytest.mark.slow
 def test_the_shortest_inputs_that_a_recipe_may_ask_for_are_exported(
     classifier_checkpoint: Path, tmp_path: Path
 ) -> None:

@@ -32,7 +32,7 @@ from edgebert.tasks.training_table import training_task
 
 TRAINING = training_task("text-classification")
 
-pytestmark = pytest.mark.int8
+pytestmark = [pytest.mark.int8, pytest.mark.slow]
 
 NAMES = ["input_ids", "attention_mask"]
 

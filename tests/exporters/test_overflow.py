@@ -90,6 +90,7 @@ def kinds(model: onnx.ModelProto, found: Overflow) -> list[str]:
     return sorted(node.op_type for node in model.graph.node if node.output[0] in found.nodes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", ["bert", "roberta"])
 def test_one_neuron_at_90000_stays_in_fp32(family: str, tmp_path: Path) -> None:
     model = outgrown(tmp_path, family, one_neuron)
@@ -112,6 +113,7 @@ def test_one_neuron_at_90000_stays_in_fp32(family: str, tmp_path: Path) -> None:
         }
 
 
+@pytest.mark.slow
 def test_what_leaves_the_range_inside_attention_or_as_a_weight_stays_in_fp32(tmp_path: Path) -> None:
     def every(model: Any) -> None:
         values(model)
@@ -129,6 +131,7 @@ def test_what_leaves_the_range_inside_attention_or_as_a_weight_stays_in_fp32(tmp
     assert np.abs(answers(emulated(mixed)) - full).max() <= 5e-3
 
 
+@pytest.mark.slow
 def test_the_mask_of_a_plain_graph_needs_no_fp32(tmp_path: Path) -> None:
     model = outgrown(tmp_path, "mobilebert", lambda _: None, plain=True)
     batch = BATCH | {"token_type_ids": np.zeros_like(IDS)}

@@ -22,6 +22,7 @@ rounds = 3
 """
 
 
+@pytest.mark.slow
 def test_a_bundle_is_measured_beside_its_baseline_and_the_result_is_what_is_written(
     built: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -90,6 +90,7 @@ def activation_types(profiles: Iterable[str]) -> set[str]:
     return {read_target(name).export.activation_type for name in profiles}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("profile", ["x86-avx2", "nvidia-t4"])
 def test_static_int8_has_no_float_product_with_weights(
     profile: str, optimized: Any, classifier_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

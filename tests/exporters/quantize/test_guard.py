@@ -102,6 +102,7 @@ def outputs(path: Path, rows: list[Encoded]) -> list[Outputs]:
     return [session.run(padded_inputs([row], NAMES)) for row in rows]
 
 
+@pytest.mark.slow
 def test_a_released_product_has_its_full_precision_back(graphs: dict[str, Any], tmp_path: Path) -> None:
     full, rows = onnx.load(graphs["full"]), graphs["rows"]
     reference = outputs(graphs["full"], rows)
@@ -119,6 +120,7 @@ def test_a_released_product_has_its_full_precision_back(graphs: dict[str, Any], 
     assert errors[2] < 1e-10
 
 
+@pytest.mark.slow
 def test_products_are_tried_without_int8_tables(
     graphs: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -133,6 +135,7 @@ def test_products_are_tried_without_int8_tables(
     assert largest[0] <= 32 * 32 < largest[1]
 
 
+@pytest.mark.slow
 def test_dynamic_int8_leaves_what_it_is_told_to_leave(graphs: dict[str, Any], tmp_path: Path) -> None:
     products = list(weight_products(onnx.load(graphs["full"])))
     quantize_weights(graphs["full"], CHOICE, tmp_path / "mixed.onnx", leave=products[1:])

@@ -75,6 +75,7 @@ def big_floats(path: Path) -> list[str]:
     return [t.name for t in graph.initializer if t.data_type == TensorProto.FLOAT and np.prod(t.dims) >= 32 * 32]
 
 
+@pytest.mark.slow
 def test_dynamic_quantizes_every_matrix_but_the_head(
     full: Path, reference: list[Outputs], rows: list[Encoded], tmp_path: Path
 ) -> None:
@@ -89,6 +90,7 @@ def test_dynamic_quantizes_every_matrix_but_the_head(
     assert 0 < parity.max_difference < 0.1
 
 
+@pytest.mark.slow
 def test_the_head_is_found_by_the_graph_s_end(full: Path) -> None:
     graph = onnx.load(full)
     (name,) = head_matmuls(graph)
@@ -181,6 +183,7 @@ def test_words_scored_by_their_own_table_are_int8_products_too(leave: list[str],
     assert (found.argmax(2) == right.argmax(2)).all()
 
 
+@pytest.mark.slow
 def test_static_qdq_has_int8_weights_and_runs_alike_on_both_runtimes(
     model: Any, reference: list[Outputs], rows: list[Encoded], tmp_path: Path
 ) -> None:
@@ -206,6 +209,7 @@ def outputs(session: Session, rows: list[Encoded]) -> list[Outputs]:
     return [tuple(output[0] for output in session.run(padded_inputs([row], NAMES))) for row in rows]
 
 
+@pytest.mark.slow
 def test_seven_bits_stay_within_what_two_products_of_sixteen_bits_hold(
     model: Any, reference: list[Outputs], rows: list[Encoded], tmp_path: Path
 ) -> None:
@@ -221,6 +225,7 @@ def test_seven_bits_stay_within_what_two_products_of_sixteen_bits_hold(
     assert errors[0] != errors[1] < 0.01
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("method", "activations"), [("percentile", "uint8"), ("mse", "int8")])
 def test_a_range_is_chosen_from_every_text_unpadded(
     method: str, activations: Any, model: Any, reference: list[Outputs], rows: list[Encoded], tmp_path: Path
@@ -249,6 +254,7 @@ def first_quantized(path: Path) -> tuple[float, int]:
     return float(known[node.input[1]]), int(known[node.input[2]])
 
 
+@pytest.mark.slow
 def test_openvino_int8_stays_close(full: Path, reference: list[Outputs], rows: list[Encoded], tmp_path: Path) -> None:
     quantize_openvino(full, rows, NAMES, tmp_path, reduce_range=CHOICE.reduce_range)
     assert (tmp_path / "model.bin").stat().st_size < full.stat().st_size / 2
@@ -257,6 +263,7 @@ def test_openvino_int8_stays_close(full: Path, reference: list[Outputs], rows: l
     assert parity.max_difference < 0.1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["percentile", "mse"])
 def test_openvino_is_calibrated_as_asked_and_stays_close(
     method: str, full: Path, reference: list[Outputs], rows: list[Encoded], tmp_path: Path
@@ -273,6 +280,7 @@ def test_openvino_is_calibrated_as_asked_and_stays_close(
     assert parity.max_difference < 0.1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["dynamic", "openvino"])
 def test_the_same_model_gives_the_same_int8_bytes(form: str, full: Path, rows: list[Encoded], tmp_path: Path) -> None:
     written = []

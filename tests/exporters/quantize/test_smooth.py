@@ -102,6 +102,7 @@ def test_a_channel_that_is_always_zero_is_left_alone(shallow_checkpoint: Path, t
     assert bool(torch.isfinite(layer.attention_input.factors).all())
 
 
+@pytest.mark.slow
 def test_int8_of_a_model_with_an_outlier_is_far_closer_when_smoothed(
     classifier_checkpoint: Path, texts: list[Encoded], tmp_path: Path
 ) -> None:

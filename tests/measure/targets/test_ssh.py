@@ -357,6 +357,7 @@ def test_a_far_end_that_is_killed_has_its_folder_removed_all_the_same(
 SUITE = 'scenarios = ["single_stream"]\nrounds = 2\nsamples = 10\nwarmup = 1\n'
 
 
+@pytest.mark.slow
 def test_bench_runs_there_and_keeps_what_is_done_when_the_connection_is_cut(
     built: Path,
     data_dir: Path,

@@ -71,6 +71,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory, checkpoint: Path) -> Path
     return folder / "bundle"
 
 
+@pytest.mark.slow
 def test_the_whole_chain_gives_a_bundle_that_fills_in(exported: Path) -> None:
     manifest = read_manifest(exported)
     assert [stage["stage"] for stage in manifest["stages"]] == ["finetune", "distill", "prune", "recover", "quantize"]
@@ -81,6 +82,7 @@ def test_the_whole_chain_gives_a_bundle_that_fills_in(exported: Path) -> None:
     assert manifest["head"]["settings"] == {"top_k": 3}
 
 
+@pytest.mark.slow
 def test_the_command_line_fills_in(exported: Path, capsys: pytest.CaptureFixture[str]) -> None:
     text = "good good [MASK] good good"
     (several,) = edgebert.load(exported)(text).masks
@@ -95,11 +97,13 @@ def test_the_command_line_fills_in(exported: Path, capsys: pytest.CaptureFixture
     assert "holds no [MASK]" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_command_line_evaluates_as_the_export_did(exported: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["evaluate", str(exported), "--data", str(exported.with_name("test.txt")), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["quality"] == read_manifest(exported)["metrics"]["test"]
 
 
+@pytest.mark.slow
 def test_bench_has_its_quality_too(exported: Path) -> None:
     from edgebert.measure.bench import read_workload
     from edgebert.measure.process import run_child
@@ -122,6 +126,7 @@ def small(exported: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_the_small_encoder_starts_the_next_task_with_a_head_from_the_seed(small: Path) -> None:
     source = load_file(small / "model.safetensors")
     models = [checkpoints.load_model(small, "text-classification", ["a", "b", "c"], seed) for seed in (1, 1, 2)]
@@ -154,6 +159,7 @@ def pruned_classifier(folder: Path) -> Any:
     return model
 
 
+@pytest.mark.slow
 def test_the_small_encoder_embeds_without_its_prefix(small: Path) -> None:
     bare = checkpoints.load_model(small, "similarity", []).eval()
     whole = checkpoints.load_model(small, "fill-mask", []).eval()
@@ -163,6 +169,7 @@ def test_the_small_encoder_embeds_without_its_prefix(small: Path) -> None:
     assert torch.equal(ours, theirs)
 
 
+@pytest.mark.slow
 def test_a_pruned_encoder_without_prefix_starts_a_task_with_one(small: Path, tmp_path: Path) -> None:
     bare = checkpoints.load_model(small, "similarity", [])
     checkpoints.save_model(bare, checkpoints.load_tokenizer(small), tmp_path)
@@ -172,6 +179,7 @@ def test_a_pruned_encoder_without_prefix_starts_a_task_with_one(small: Path, tmp
     assert all(torch.equal(model.state_dict()[f"bert.{name}"], tensor) for name, tensor in source.items())
 
 
+@pytest.mark.slow
 def test_a_pruned_folder_that_lost_a_part_of_its_encoder_is_refused(small: Path, tmp_path: Path) -> None:
     broken = Path(shutil.copytree(small, tmp_path / "broken"))
     weights = load_file(broken / "model.safetensors")
@@ -181,6 +189,7 @@ def test_a_pruned_folder_that_lost_a_part_of_its_encoder_is_refused(small: Path,
         checkpoints.load_model(broken, "text-classification", ["a", "b"])
 
 
+@pytest.mark.slow
 def test_another_recipe_takes_the_small_encoder_as_its_model(small: Path, data_dir: Path, tmp_path: Path) -> None:
     (tmp_path / "next.toml").write_text(
         'name = "next"\ntask = "text-classification"\n[model]\nsource = "elsewhere"\n'

@@ -180,6 +180,7 @@ def shallow_language_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_family(tmp_path_factory.mktemp("shallow"), "bert", "MaskedLM", num_hidden_layers=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "is_pruned"), [("fast", True), ("fast", False), ("plain", True)])
 def test_the_graph_has_the_scores_of_every_token(
     shallow_language_model: Path, tmp_path: Path, kind: str, is_pruned: bool
@@ -198,6 +199,7 @@ def test_the_graph_has_the_scores_of_every_token(
     assert compare(reference, session, names, rows, FillMask.spec.outputs).max_difference <= 1e-5
 
 
+@pytest.mark.slow
 @pytest.mark.int8
 def test_int8_of_a_head_that_shares_the_word_table_can_be_taken_back(
     shallow_language_model: Path, tmp_path: Path
@@ -244,6 +246,7 @@ def loss(model: Any, batch: dict[str, torch.Tensor]) -> torch.Tensor:
     return TRAINING.hard_loss(TRAINING.outputs(model(**model_inputs(batch))), batch)
 
 
+@pytest.mark.slow
 def test_a_killed_run_hides_the_same_tokens_again(
     language_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -176,6 +176,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory, checkpoint: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_the_bundle_knows_intents_tags_and_quality(folder: Path) -> None:
     manifest = read_manifest(folder / "commands")
     assert manifest["labels"] == ["Blame", "Praise"]
@@ -190,6 +191,7 @@ def test_the_bundle_knows_intents_tags_and_quality(folder: Path) -> None:
         assert parity["agreement"] == 1.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
 def test_one_pass_gives_intent_and_slots(folder: Path, runtime: str) -> None:
     model = edgebert.load(folder / "commands", runtime=runtime)
@@ -205,6 +207,7 @@ def test_one_pass_gives_intent_and_slots(folder: Path, runtime: str) -> None:
     assert model(long).intent == "Praise"
 
 
+@pytest.mark.slow
 def test_predict_and_evaluate_speak_of_commands(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     bundle = str(folder / "commands")
     capsys.readouterr()
@@ -219,6 +222,7 @@ def test_predict_and_evaluate_speak_of_commands(folder: Path, capsys: pytest.Cap
         assert json.loads(capsys.readouterr().out)["quality"] == read_manifest(folder / "commands")["metrics"]["test"]
 
 
+@pytest.mark.slow
 def test_every_file_of_a_split_is_in_its_fingerprint(folder: Path) -> None:
     """Without that, a corrected label file would leave every finished stage as it was."""
     from edgebert.compress.data import read_task_data
@@ -237,10 +241,12 @@ def test_every_file_of_a_split_is_in_its_fingerprint(folder: Path) -> None:
         ]
 
 
+@pytest.mark.slow
 def test_both_heads_stay_fp32(folder: Path) -> None:
     assert len(head_matmuls(onnx.load(folder / "commands.stages" / "3-prune" / "model.onnx"))) == 2
 
 
+@pytest.mark.slow
 def test_a_pruned_model_reloads_with_both_heads(folder: Path) -> None:
     [recovered] = (folder / "commands.work").glob("recover-*")
     model = checkpoint.load_model(recovered, "intent-slots", ["Blame", "Praise"]).eval()
@@ -257,6 +263,7 @@ def test_a_pruned_model_reloads_with_both_heads(folder: Path) -> None:
     assert json.loads((recovered / "config.json").read_text())["architectures"] == ["BertForIntentAndSlots"]
 
 
+@pytest.mark.slow
 def test_a_finished_model_is_taken_over_where_its_tags_are_those_of_the_data(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -260,6 +260,7 @@ def model(exported: Path) -> Model:
     return edgebert.load(exported)
 
 
+@pytest.mark.slow
 def test_the_whole_chain_gives_a_bundle_that_knows_its_labels(exported: Path) -> None:
     manifest = read_manifest(exported)
     assert [stage["stage"] for stage in manifest["stages"]] == ["finetune", "distill", "prune", "recover", "quantize"]
@@ -273,6 +274,7 @@ def test_the_whole_chain_gives_a_bundle_that_knows_its_labels(exported: Path) ->
     assert config["id2label"] == {"0": "nasty", "1": "nice"}
 
 
+@pytest.mark.slow
 def test_the_graph_was_held_to_pytorchs_outputs(exported: Path) -> None:
     (report,) = exported.with_name("bundle.work").glob("graph-*/stage-report.json")
     parity = json.loads(report.read_text())["metrics"]["parity"]
@@ -280,6 +282,7 @@ def test_the_graph_was_held_to_pytorchs_outputs(exported: Path) -> None:
     assert parity["texts"] == 64
 
 
+@pytest.mark.slow
 def test_the_thresholds_are_the_best_on_validation_for_the_graph_that_is_shipped(exported: Path, model: Model) -> None:
     from edgebert.runtime.rows import read_rows
 
@@ -292,6 +295,7 @@ def test_the_thresholds_are_the_best_on_validation_for_the_graph_that_is_shipped
     assert TRAINING.tune(model.task, predictions, expected) == {"thresholds": thresholds}
 
 
+@pytest.mark.slow
 def test_a_bundle_tags_texts(model: Model) -> None:
     texts = ["the meal was good", "a cold meal", "awful meal was great", "the meal is a meal"]
     answers = model(texts)
@@ -300,6 +304,7 @@ def test_a_bundle_tags_texts(model: Model) -> None:
     assert [answer.truncated for answer in model(["a meal", "a meal " * 40])] == [False, True]
 
 
+@pytest.mark.slow
 def test_a_pair_is_refused_by_a_bundle_of_single_texts(
     exported: Path, model: Model, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -309,6 +314,7 @@ def test_a_pair_is_refused_by_a_bundle_of_single_texts(
     assert "takes single texts" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_command_line_predicts(exported: Path, model: Model, capsys: pytest.CaptureFixture[str]) -> None:
     texts = ["the meal was good", "the meal is a meal"]
     assert main(["predict", str(exported), *texts, "--json"]) == 0
@@ -322,12 +328,14 @@ def test_the_command_line_predicts(exported: Path, model: Model, capsys: pytest.
     assert second == f"-\t-\t{texts[1]}"
 
 
+@pytest.mark.slow
 def test_the_command_line_evaluates_as_the_export_did(exported: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["evaluate", str(exported), "--data", str(exported.with_name("test.tsv")), "--json"]) == 0
     answer = json.loads(capsys.readouterr().out)
     assert answer["quality"] == read_manifest(exported)["metrics"]["test"]
 
 
+@pytest.mark.slow
 def test_a_wrong_label_ends_an_evaluation_with_2_and_its_line(
     exported: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -98,6 +98,7 @@ def answering(tmp_path_factory: pytest.TempPathFactory, checkpoint: Path, data_f
     return folder / "out"
 
 
+@pytest.mark.slow
 def test_the_whole_chain_gives_a_bundle_that_answers(answering: Path) -> None:
     manifest = read_manifest(answering)
     assert [stage["stage"] for stage in manifest["stages"]] == ["finetune", "distill", "prune", "recover", "quantize"]
@@ -117,6 +118,7 @@ def test_the_whole_chain_gives_a_bundle_that_answers(answering: Path) -> None:
     assert [answer.answer for answer in model([(QUESTION, far), (QUESTION, "the play is awful")])] == ["great", ""]
 
 
+@pytest.mark.slow
 def test_the_command_line_predicts_and_evaluates(
     answering: Path, data_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -149,6 +151,7 @@ def test_the_command_line_predicts_and_evaluates(
         assert quality == read_manifest(answering)["metrics"][split]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", [(QUESTION,), (QUESTION, "--context", " "), ("", "--context", "a film")])
 def test_the_command_line_refuses_a_question_without_a_context(
     arguments: tuple[str, ...], answering: Path, capsys: pytest.CaptureFixture[str]
@@ -160,6 +163,7 @@ def test_the_command_line_refuses_a_question_without_a_context(
     assert captured.err.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_a_checkpoint_that_answers_already_is_only_exported_and_its_graph_agrees(
     shallow_checkpoint: Path, data_folder: Path, tmp_path: Path
 ) -> None:

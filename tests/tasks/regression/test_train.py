@@ -145,6 +145,7 @@ def test_a_saved_model_of_one_output_is_read_again_by_anyone(checkpoint: Path, t
     assert checkpoints.has_head(tmp_path / "saved", "regression", [])
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_one_output_is_only_quantized(shallow_checkpoint: Path, tmp_path: Path) -> None:
     from transformers import AutoConfig
 
@@ -261,6 +262,7 @@ def test_scores_that_are_clipped_are_counted(clip: bool, outputs: list[float], s
     assert bool(said) is bool(says)
 
 
+@pytest.mark.slow
 def test_the_whole_chain_gives_a_bundle_that_scores_pairs(exported: Path) -> None:
     manifest = read_manifest(exported)
     assert [stage["stage"] for stage in manifest["stages"]] == ["finetune", "distill", "prune", "recover", "quantize"]
@@ -273,6 +275,7 @@ def test_the_whole_chain_gives_a_bundle_that_scores_pairs(exported: Path) -> Non
     assert manifest["metrics"]["test"]["value"] > 0.8
 
 
+@pytest.mark.slow
 def test_the_graph_was_held_to_pytorchs_outputs(exported: Path) -> None:
     (report,) = exported.with_name("bundle.work").glob("graph-*/stage-report.json")
     parity = json.loads(report.read_text())["metrics"]["parity"]
@@ -280,6 +283,7 @@ def test_the_graph_was_held_to_pytorchs_outputs(exported: Path) -> None:
     assert parity["texts"] == 64
 
 
+@pytest.mark.slow
 def test_scores_are_in_the_callers_units(model: Model) -> None:
     answers = model([("the good great", "a warm good warm"), ("the bad awful", "a cold bad cold")])
     assert answers[0].score > 4 > 1 > answers[1].score
@@ -287,6 +291,7 @@ def test_scores_are_in_the_callers_units(model: Model) -> None:
     assert [answer.truncated for answer in model([("a", "b"), ("a " * 40, "b")])] == [False, True]
 
 
+@pytest.mark.slow
 def test_a_single_text_is_refused_by_a_bundle_of_pairs(
     exported: Path, model: Model, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -296,6 +301,7 @@ def test_a_single_text_is_refused_by_a_bundle_of_pairs(
     assert "compares pairs" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_command_line_predicts(exported: Path, model: Model, capsys: pytest.CaptureFixture[str]) -> None:
     first, second = "the good great", "a warm good warm"
     score = model((first, second)).score
@@ -305,12 +311,14 @@ def test_the_command_line_predicts(exported: Path, model: Model, capsys: pytest.
     assert capsys.readouterr().out == f"{score:.4f}\t{first} | {second}\n"
 
 
+@pytest.mark.slow
 def test_the_command_line_evaluates_as_the_export_did(exported: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["evaluate", str(exported), "--data", str(exported.with_name("test.csv")), "--json"]) == 0
     answer = json.loads(capsys.readouterr().out)
     assert answer["quality"] == read_manifest(exported)["metrics"]["test"]
 
 
+@pytest.mark.slow
 def test_a_score_outside_the_range_ends_an_evaluation_with_2_and_its_line(
     exported: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -107,6 +107,7 @@ def model(exported: Path) -> SentenceModel:
     return opened
 
 
+@pytest.mark.slow
 def test_the_whole_chain_gives_a_bundle_that_embeds(exported: Path, model: SentenceModel) -> None:
     manifest = read_manifest(exported)
     assert [stage["stage"] for stage in manifest["stages"]] == ["finetune", "distill", "prune", "recover", "quantize"]
@@ -121,6 +122,7 @@ def test_the_whole_chain_gives_a_bundle_that_embeds(exported: Path, model: Sente
     assert alike > unlike
 
 
+@pytest.mark.slow
 def test_cut_embeddings_still_tell_texts_apart(exported: Path, model: SentenceModel) -> None:
     data = read_task_data(read_recipe(exported.with_name("likeness.toml")), exported.parent)
     firsts, seconds = [row.text for row in data.test], [row.text_pair for row in data.test]
@@ -129,6 +131,7 @@ def test_cut_embeddings_still_tell_texts_apart(exported: Path, model: SentenceMo
         assert TRAINING.score("spearman", [row.label for row in data.test], cosines) > 0.6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("settings", "width"), [(("head.widths=[8, 32]",), 32), (("distill.hidden_size=16",), 16)])
 def test_widths_that_no_embedding_has_are_refused_before_anything_is_trained(
     settings: tuple[str, ...], width: int, exported: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -139,6 +142,7 @@ def test_widths_that_no_embedding_has_are_refused_before_anything_is_trained(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_the_pruned_folder_reloads_as_the_model_that_the_bundle_came_from(exported: Path) -> None:
     (recovered,) = exported.with_name("bundle.work").glob("recover-*")
     (graph,) = exported.with_name("bundle.work").glob("graph-*")
@@ -154,6 +158,7 @@ def test_the_pruned_folder_reloads_as_the_model_that_the_bundle_came_from(export
     assert compare(reference, session, names, rows, SentenceSimilarity.spec.outputs).max_difference <= 1e-5
 
 
+@pytest.mark.slow
 def test_the_command_line_predicts(
     exported: Path, model: SentenceModel, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
@@ -173,11 +178,13 @@ def test_the_command_line_predicts(
     assert capsys.readouterr().out.startswith(f"{score:.4f}\t")
 
 
+@pytest.mark.slow
 def test_the_command_line_evaluates_as_the_export_did(exported: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["evaluate", str(exported), "--data", str(exported.with_name("test.tsv")), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["quality"] == read_manifest(exported)["metrics"]["test"]
 
 
+@pytest.mark.slow
 def test_pairs_are_benched_at_their_own_lengths_and_at_a_fixed_one(exported: Path) -> None:
     from edgebert.measure.bench import read_workload
     from edgebert.measure.process import run_child
@@ -203,6 +210,7 @@ stages = false
 """
 
 
+@pytest.mark.slow
 def test_an_encoder_is_taken_as_it_is_where_nothing_is_to_be_trained(shallow_checkpoint: Path, tmp_path: Path) -> None:
     (tmp_path / "text.txt").write_text("a good film\nthe story is dull\n" * 8)
     (tmp_path / "q.toml").write_text(QUANTIZE.replace("CHECKPOINT", str(shallow_checkpoint)))
@@ -219,6 +227,7 @@ def test_an_encoder_is_taken_as_it_is_where_nothing_is_to_be_trained(shallow_che
     assert np.allclose(found, expected[0], atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_fine_tuning_table_is_followed_where_needed_and_not_where_never(
     shallow_checkpoint: Path, tmp_path: Path
 ) -> None:
@@ -234,6 +243,7 @@ def test_a_fine_tuning_table_is_followed_where_needed_and_not_where_never(
         assert [stage["stage"] for stage in read_manifest(out)["stages"]] == stages
 
 
+@pytest.mark.slow
 def test_pairs_that_belong_together_are_learnt_without_scores(checkpoint: Path, tmp_path: Path) -> None:
     write_pairs(tmp_path)
     draw = random.Random(2)

@@ -207,6 +207,7 @@ def test_a_text_has_one_embedding_alone_or_padded_in_a_batch(checkpoint: Path, p
 
 
 # The chain of test_similarity_bundle.py holds the fast graph of a mean to its model.
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "pooling"), [("fast", "cls"), ("plain", "cls"), ("plain", "mean")])
 def test_pooling_and_normalisation_are_in_the_graph(
     shallow_checkpoint: Path, tmp_path: Path, kind: str, pooling: str

@@ -278,6 +278,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory, checkpoint: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_the_bundle_knows_tags_scheme_and_quality(folder: Path) -> None:
     manifest = read_manifest(folder / "tags")
     assert manifest["labels"] == ["O", "B-nasty", "I-nasty", "B-nice", "I-nice"]
@@ -291,6 +292,7 @@ def test_the_bundle_knows_tags_scheme_and_quality(folder: Path) -> None:
     assert [config["id2label"][str(at)] for at in range(5)] == manifest["labels"]
 
 
+@pytest.mark.slow
 def test_every_stage_s_graph_answers_as_its_model(folder: Path) -> None:
     stages = sorted((folder / "tags.stages").iterdir())
     assert [stage.name for stage in stages] == ["0-baseline", "1-graph", "2-distill", "3-prune"]
@@ -302,6 +304,7 @@ def test_every_stage_s_graph_answers_as_its_model(folder: Path) -> None:
     assert sum(layer["heads"] for layer in layers) < 2 * 3, "the narrow student has three heads a layer"
 
 
+@pytest.mark.slow
 def test_entities_are_found_at_their_place_in_short_and_long_texts(folder: Path) -> None:
     model = edgebert.load(folder / "tags.stages" / "1-graph")
     text = "the film was  good lovely and the meal is Awful"
@@ -315,6 +318,7 @@ def test_entities_are_found_at_their_place_in_short_and_long_texts(folder: Path)
     assert len(model.task.encode(long)) > 5
 
 
+@pytest.mark.slow
 def test_words_lists_and_batches_are_answered_as_one_by_one(folder: Path) -> None:
     model = edgebert.load(folder / "tags.stages" / "3-prune")
     texts = [Words(("the", "good", "film")), Words(("a", "dull", "cold", "and", "play") * 9), Words(("so",))]
@@ -327,6 +331,7 @@ def test_words_lists_and_batches_are_answered_as_one_by_one(folder: Path) -> Non
     assert model("the good film").tags == together[0].tags
 
 
+@pytest.mark.slow
 def test_predict_and_evaluate_speak_of_entities(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     bundle = str(folder / "tags")
     capsys.readouterr()
@@ -343,6 +348,7 @@ def test_predict_and_evaluate_speak_of_entities(folder: Path, capsys: pytest.Cap
     assert "more.txt: line 1: no tags" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_texts_of_a_bench_are_plain_json(folder: Path) -> None:
     from edgebert.measure.bench import read_workload
 
@@ -353,6 +359,7 @@ def test_the_texts_of_a_bench_are_plain_json(folder: Path) -> None:
     assert read_workload(folder / "more.txt", manifest).examples[0].label is None
 
 
+@pytest.mark.slow
 def test_a_model_that_has_the_head_is_only_quantized(folder: Path, tmp_path: Path) -> None:
     [teacher] = (folder / "tags.work").glob("finetune-*")
     recipe = tmp_path / "again.toml"
@@ -368,6 +375,7 @@ def test_a_model_that_has_the_head_is_only_quantized(folder: Path, tmp_path: Pat
     assert manifest["metrics"]["validation"]["value"] > 0.8
 
 
+@pytest.mark.slow
 def test_a_head_for_whole_texts_is_not_taken_for_one_of_tags(
     classifier_checkpoint: Path, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -376,10 +384,12 @@ def test_a_head_for_whole_texts_is_not_taken_for_one_of_tags(
     assert "the checkpoint's head has 'LABEL_0', 'LABEL_1', expected BIO tags" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_head_stays_fp32(folder: Path) -> None:
     assert len(head_matmuls(onnx.load(folder / "tags.stages" / "3-prune" / "model.onnx"))) == 1
 
 
+@pytest.mark.slow
 def test_raw_outputs_have_a_row_for_every_token(folder: Path) -> None:
     model = edgebert.load(folder / "tags")
     [(logits,)] = model.raw(["the good film"])
