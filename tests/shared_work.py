@@ -79,7 +79,7 @@ class Traces:
 
 
 class _Program:
-    """A traced graph, as far as EdgeBERT reads what `torch.onnx.export` returns."""
+    """A traced graph, as far as EdgeBERT and `bench/` use what `torch.onnx.export` returns."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -89,6 +89,12 @@ class _Program:
         import onnx
 
         return onnx.load(self.path)
+
+    def save(self, path: Path, **settings: Any) -> None:
+        import onnx_ir
+        import torch
+
+        torch.onnx.ONNXProgram(onnx_ir.load(self.path), None).save(path, **settings)
 
 
 def _read_operators_once() -> None:
