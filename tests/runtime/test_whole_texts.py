@@ -66,6 +66,7 @@ def tags_by_offsets(folder: Path, text: str) -> list[tuple[str, float]]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [*BYTES, *METASPACE, *BERT_LIKE])
 def test_every_word_has_the_tag_of_its_first_token_in_the_pipeline(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
