@@ -17,6 +17,7 @@ struct EdgebertModel {
     MappedFile file;
     int threads;
     Lock lock; /* of `idle` */
+    Team *team;
     Workspace *idle[MAX_IDLE];
     int idle_count;
 };
@@ -57,6 +58,7 @@ EdgebertModel *edgebert_open_with(const char *path, int32_t threads, const char 
             failed("too little memory");
             return edgebert_close(m), NULL;
         }
+    m->team = new_team(threads);
     return m;
 }
 
@@ -64,6 +66,7 @@ EdgebertModel *edgebert_open(const char *path, int32_t threads) { return edgeber
 
 void edgebert_close(EdgebertModel *m) {
     if (!m) return;
+    free_team(m->team);
     for (int i = 0; i < m->idle_count; i++) free_workspace(m->idle[i]);
     free_model(&m->model);
     unmap_file(&m->file);
@@ -130,7 +133,7 @@ int edgebert_run(EdgebertModel *m, const EdgebertBatch *batch, float *const *out
     if (check_batch(m, batch)) return -1;
     Workspace *w = borrow(m);
     if (!w) return failed("too little memory");
-    int result = run_texts(&m->model, m->kernel, w, batch, outputs);
+    int result = run_texts(&m->model, m->kernel, m->team, m->threads, w, batch, outputs);
     give_back(m, w);
     return result ? failed("too little memory for this batch") : 0;
 }

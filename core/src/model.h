@@ -3,6 +3,7 @@
 #define MODEL_H
 
 #include "kernel.h"
+#include "team.h"
 
 #include "../edgebert_core.h"
 
@@ -71,8 +72,9 @@ typedef struct Workspace Workspace;
 Workspace *new_workspace(void);
 void free_workspace(Workspace *workspace);
 
-/* Run texts whose ids are checked. `outputs` as in `edgebert_run`. Returns 0, or -1: too little memory. */
-int run_texts(const Model *model, const Kernel *kernel, Workspace *workspace, const EdgebertBatch *batch,
-              float *const *outputs);
+/* Run texts whose ids are checked, on at most `threads` threads of a team. `outputs` as in `edgebert_run`. Returns 0, or
+ * -1: too little memory. */
+int run_texts(const Model *model, const Kernel *kernel, Team *team, int threads, Workspace *workspace,
+              const EdgebertBatch *batch, float *const *outputs);
 
 #endif

@@ -7,58 +7,21 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from core_models import LONGEST, TASKS, module_of, opened, vocabulary_of, windows
 from family_checkpoints import STANDARD, make_family
 
-from edgebert.compress import checkpoint
-from edgebert.compress.importance import Importance
-from edgebert.compress.prune import choose, cut
-from edgebert.exporters.core import CoreOrder, product_names, write_core
-from edgebert.exporters.inference import InferenceModel
 from edgebert.runtime.encode import Encoded
-from edgebert.runtime.sessions.core import CoreSession, kernel_names, unusable
-from edgebert.tasks.training_table import training_task
+from edgebert.runtime.sessions.core import kernel_names, unusable
 
 pytestmark = pytest.mark.skipif(bool(unusable()), reason=unusable())
 
 LENGTHS = (1, 2, 3, 7, 8, 13, 16, 17, 31, 32)
-LONGEST = 32
-TASKS = {
-    "text-classification": ["a", "b", "c"],
-    "multi-label": ["a", "b"],
-    "token-classification": ["O", "B-X", "I-X"],
-    "question-answering": [],
-    "fill-mask": [],
-}
 POOLINGS = ("cls", "mean", "max", "mean_sqrt_len_tokens", "weightedmean", "lasttoken", "cls+max+mean")
 
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {family: make_family(tmp_path_factory.mktemp(family), family) for family in STANDARD}
-
-
-def module_of(
-    folder: Path, task: str, segments: int = 1, pruned: bool = False, head: dict[str, Any] | None = None
-) -> Any:
-    training = training_task(task, head or {})
-    model = checkpoint.load_model(folder, task, TASKS.get(task, [])).eval()
-    if pruned:
-        random = torch.Generator().manual_seed(5)
-        layers = range(model.config.num_hidden_layers)
-        heads, ffn = ([torch.rand(size, generator=random) for _ in layers] for size in (4, 64))
-        cut(model, choose(Importance(heads, ffn), 0.5, 0.5, ffn_multiple=4))
-    return InferenceModel(model, training.head(model), training.rows, segments, LONGEST).eval(), training.rows
-
-
-def windows(lengths: Sequence[int], vocabulary: int, segments: int) -> list[Encoded]:
-    random = np.random.default_rng(0)
-    return [
-        Encoded(
-            random.integers(5, vocabulary, length).tolist(),
-            [0] * (length // 2) + [segments - 1] * (length - length // 2),
-        )
-        for length in lengths
-    ]
 
 
 def torch_answers(module: Any, texts: Sequence[Encoded]) -> list[tuple[np.ndarray, ...]]:
@@ -70,16 +33,6 @@ def torch_answers(module: Any, texts: Sequence[Encoded]) -> list[tuple[np.ndarra
         with torch.no_grad():
             found.append(tuple(output[0].numpy() for output in module(*given)))
     return found
-
-
-def opened(module: Any, rows: str, file: Path, full: bool, kernel: str | None = None) -> CoreSession:
-    leave = product_names(module) if full else ()
-    write_core(module, CoreOrder(rows == "first", LONGEST, leave=leave, int8_words=not full), file)
-    return CoreSession(file, 1, module.inputs, (), kernel)
-
-
-def vocabulary_of(module: Any) -> int:
-    return int(module.embeddings.words.weight.shape[0])
 
 
 @pytest.mark.parametrize("family", STANDARD)
