@@ -36,6 +36,7 @@ AVX2, AVX512 = ["-mavx2", "-mfma"], ["-mavx512f", "-mavx512bw", "-mavx512dq", "-
 X86 = {
     "arithmetic_avx2": AVX2,
     "arithmetic_avx512": AVX512,
+    "arithmetic_avx512bf16": [*AVX512, "-mavx512bf16"],
     "products_amx": ["-mamx-tile", "-mamx-int8"],
     "products_avx2": AVX2,
     "products_avx512vnni": [*AVX512, "-mavx512vnni"],

@@ -15,7 +15,7 @@ static int always(void) { return 1; }
 #include <unistd.h>
 #endif
 
-extern const Arithmetic arithmetic_avx2, arithmetic_avx512;
+extern const Arithmetic arithmetic_avx2, arithmetic_avx512, arithmetic_avx512bf16;
 extern const Products products_amx, products_avx2, products_avx512vnni, products_avxvnni;
 
 static unsigned long long enabled_state(void) {
@@ -24,10 +24,10 @@ static unsigned long long enabled_state(void) {
     return (unsigned long long)high << 32 | low;
 }
 
-typedef struct Features { int avx2, avx_vnni, avx512_vnni, amx; } Features;
+typedef struct Features { int avx2, avx_vnni, avx512_vnni, avx512_bf16, amx; } Features;
 
 static Features features(void) {
-    Features f = {0, 0, 0, 0};
+    Features f = {0, 0, 0, 0, 0};
     unsigned a, b, c, d;
     if (!__get_cpuid(1, &a, &b, &c, &d) || !(c >> 27 & 1)) return f;
     const int fma = c >> 12 & 1;
@@ -37,7 +37,11 @@ static Features features(void) {
     const int wide = (state & 0xe6) == 0xe6 && (b >> 16 & 1) && (b >> 17 & 1) && (b >> 30 & 1) && (b >> 31 & 1);
     f.avx512_vnni = f.avx2 && wide && (c >> 11 & 1);
     f.amx = f.avx512_vnni && (state >> 17 & 3) == 3 && (d >> 24 & 1) && (d >> 25 & 1);
-    if (__get_cpuid_count(7, 1, &a, &b, &c, &d)) f.avx_vnni = f.avx2 && (a >> 4 & 1);
+    if (__get_cpuid_count(7, 1, &a, &b, &c, &d)) {
+        f.avx_vnni = f.avx2 && (a >> 4 & 1);
+        f.avx512_bf16 = f.avx512_vnni && (a >> 5 & 1);
+    }
+    f.amx = f.amx && f.avx512_bf16;
     return f;
 }
 
@@ -52,11 +56,13 @@ static int may_use_tiles(void) {
 }
 
 static int has_amx(void) { return features().amx && may_use_tiles(); }
+static int has_avx512_bf16(void) { return features().avx512_bf16; }
 static int has_avx512_vnni(void) { return features().avx512_vnni; }
 static int has_avx_vnni(void) { return features().avx_vnni; }
 static int has_avx2(void) { return features().avx2; }
 
-static const Kernel amx = {"amx", has_amx, &products_amx, &arithmetic_avx512};
+static const Kernel amx = {"amx", has_amx, &products_amx, &arithmetic_avx512bf16};
+static const Kernel avx512_bf16 = {"avx512-vnni-bf16", has_avx512_bf16, &products_avx512vnni, &arithmetic_avx512bf16};
 static const Kernel avx512_vnni = {"avx512-vnni", has_avx512_vnni, &products_avx512vnni, &arithmetic_avx512};
 static const Kernel avx_vnni = {"avx-vnni", has_avx_vnni, &products_avxvnni, &arithmetic_avx2};
 static const Kernel avx2 = {"avx2", has_avx2, &products_avx2, &arithmetic_avx2};
@@ -106,6 +112,7 @@ static const Kernel portable = {"portable", always, &products_portable, &arithme
 const Kernel *const kernels[] = {
 #if defined(__x86_64__)
     &amx,
+    &avx512_bf16,
     &avx512_vnni,
     &avx_vnni,
     &avx2,

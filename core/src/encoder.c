@@ -265,6 +265,7 @@ static void attend(const Pass *p, const Layer *layer, int first, int number) {
         float *context = p->w->context + (size_t)(first ? text : row) * part + (size_t)from * (size_t)layer->head_width;
         Attention a = {.query = query, .key = query + part, .value = query + 2 * part, .stride = stride,
                        .tokens = p->lengths[text], .queries = first ? 1 : p->lengths[text], .heads = to - from,
+                       .exact = !layer->qkv->weights,
                        .head_width = layer->head_width, .context = context, .context_stride = part,
                        .scratch = p->w->scratch[number].attention};
         p->math->attend(&a);

@@ -33,6 +33,7 @@ typedef struct Attention {
     const float *query, *key, *value; /* first row of the text, first head; `stride` numbers a row */
     size_t stride;
     int tokens, queries, heads, head_width;
+    int exact; /* in FP32, though the kernel has a faster way */
     float *context; /* `context_stride` numbers a row */
     size_t context_stride;
     float *scratch; /* `attention_scratch` numbers, aligned to 64 bytes */
