@@ -82,15 +82,23 @@ def _notes_on_stderr() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session")
+def frozen() -> set[int]:
+    """How many modules had been imported when the collector was told to leave them alone."""
+    return set()
+
+
 @pytest.fixture(scope="module", autouse=True)
-def _little_to_collect() -> None:
+def _little_to_collect(frozen: set[int]) -> None:
     """Keep the collector of reference cycles off what was imported: accelerate calls it once a training.
 
     Tracing a graph makes objects by the million, so that it would run by itself often, too.
     """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 20)
+    if len(sys.modules) not in frozen:
+        frozen.add(len(sys.modules))
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(50_000, 20, 20)
 
 
 @pytest.fixture(scope="session", autouse=True)

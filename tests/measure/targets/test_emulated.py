@@ -193,6 +193,7 @@ def test_an_arm_core_answers_as_this_machine_does(cpu: str, built: Path, data_di
 HAS_X86 = (x86_folder() / "qemu-x86_64").is_file() and platform.machine() == "x86_64"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not HAS_X86, reason="no emulated x86; run bench/qemu-setup --x86")
 @pytest.mark.parametrize("cpu", X86_CPUS)
 def test_an_older_x86_answers_in_full_precision_as_this_machine_does(
