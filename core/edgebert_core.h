@@ -91,6 +91,29 @@ EDGEBERT_API int edgebert_run(EdgebertModel *model, const EdgebertBatch *batch, 
 /* Close a model. No run of it may be going on. NULL is allowed. */
 EDGEBERT_API void edgebert_close(EdgebertModel *model);
 
+/* How the AVX2 kernel sums a matrix: what the tables of a model file hold, see core/src/runs.h. Without them a model
+ * opens too, but making them takes a second for 60 million weights. */
+typedef struct EdgebertRuns {
+    int32_t most;           /* largest activation for which they are proven */
+    int32_t blocks;         /* outputs / 16, rounded up */
+    uint32_t entries, groups;
+    const uint32_t *block;  /* [blocks][4] */
+    const uint16_t *order;  /* [entries] */
+    const int8_t *offsets;  /* [groups][32] */
+    const int32_t *start;   /* [blocks][16] */
+} EdgebertRuns;
+
+/* Make the runs of a matrix for a model file; every processor can.
+ *
+ * weights: as in the file, [outputs / 16][inputs / 4][16][4], both rounded up, filled up with zeros.
+ * inputs: 1 to 65536. most: largest quantized activation, 255 or 127.
+ * Returns NULL if a number is out of range, or there is too little memory. Give it back with `edgebert_free_runs`.
+ */
+EDGEBERT_API EdgebertRuns *edgebert_make_runs(const int8_t *weights, int32_t inputs, int32_t outputs, int32_t most);
+
+/* Give runs back. NULL is allowed. */
+EDGEBERT_API void edgebert_free_runs(EdgebertRuns *runs);
+
 /* What went wrong in the last call of this thread that failed; never NULL. */
 EDGEBERT_API const char *edgebert_last_error(void);
 

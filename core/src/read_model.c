@@ -13,6 +13,7 @@
  */
 #include "model.h"
 #include "prepare.h"
+#include "runs.h"
 
 #include <math.h>
 #include <stdarg.h>
@@ -21,6 +22,8 @@
 #include <string.h>
 
 enum { FORMAT = 1, ORDER = 0x01020304, HEADER = 64, ENTRY = 24, SLACK = 1024 };
+/* Precisions of a matrix: 0 FP32, 1 INT8, and INT8 with runs for AVX2. */
+enum { WITH_RUNS = 2 };
 enum { FLOAT32, INT8, INT32, UINT16, UINT32, KINDS };
 static const uint32_t NOTHING = 0xffffffffu;
 static const size_t BYTES[KINDS] = {4, 1, 4, 2, 4};
@@ -109,6 +112,19 @@ static const void *optional(Reader *r, const char *name, uint32_t kind, uint64_t
 
 static uint64_t filled(int width) { return ((uint64_t)width + BLOCK - 1) / BLOCK * BLOCK; }
 
+/* How AVX2 sums a matrix, made at export. Sums are wrong if the runs are, but nothing is read out of bounds. */
+static void read_runs(Reader *r, Matrix *m) {
+    Runs *runs = &m->runs;
+    runs->most = number(r, "the largest activation of runs", 1, 255);
+    runs->entries = (uint32_t)number(r, "the number of runs' entries", 1, INT32_MAX);
+    runs->groups = (uint32_t)number(r, "the number of runs", 1, INT32_MAX);
+    runs->block = tensor(r, "runs of blocks", UINT32, (uint64_t)m->blocks * (sizeof(RunBlock) / 4));
+    runs->order = tensor(r, "order of runs", UINT16, runs->entries);
+    runs->offsets = tensor(r, "offsets of runs", INT8, (uint64_t)runs->groups * LANES16);
+    runs->start = tensor(r, "start of runs", INT32, filled(m->outputs));
+    if (!r->failed && !runs_fit(runs, m->quads, m->blocks)) fail(r, "the runs of a matrix do not sum it");
+}
+
 static void read_matrix(Reader *r, Matrix *m) {
     memset(m, 0, sizeof *m);
     m->inputs = number(r, "a matrix's number of inputs", 1, MAX_WIDTH);
@@ -116,7 +132,8 @@ static void read_matrix(Reader *r, Matrix *m) {
     m->quads = (m->inputs + QUAD - 1) / QUAD;
     m->blocks = (m->outputs + BLOCK - 1) / BLOCK;
     uint64_t columns = filled(m->outputs);
-    if (number(r, "a matrix's precision", 0, 1)) {
+    const int precision = number(r, "a matrix's precision", 0, WITH_RUNS);
+    if (precision) {
         m->weights = tensor(r, "weights", INT8, columns * (uint64_t)m->quads * QUAD);
         m->scale = tensor(r, "scales", FLOAT32, columns);
         m->sums = tensor(r, "sums", INT32, columns);
@@ -125,6 +142,7 @@ static void read_matrix(Reader *r, Matrix *m) {
         m->weights32 = tensor(r, "weights", FLOAT32, columns * (uint64_t)m->inputs);
     }
     m->bias = tensor(r, "bias", FLOAT32, columns);
+    if (precision == WITH_RUNS) read_runs(r, m);
 }
 
 static const Matrix *matrix(Reader *r, Model *model, const char *name, int inputs) {

@@ -1,7 +1,7 @@
 /* How AVX2 adds products in 16 bits without ever losing one.
  *
- * VPMADDUBSW sums two products into 16 bits, and saturates; adding such sums in 16 bits wraps around. Neither happens if
- * the weights forbid it. With activations from 0 to `most`, a lane's sum over some quads lies in a range that is
+ * VPMADDUBSW sums two products into 16 bits, and saturates; adding such sums in 16 bits wraps around. Neither happens
+ * if the weights forbid it. With activations from 0 to `most`, a lane's sum over some quads lies in a range that is
  * `most` times the sum of its |weights| wide, whatever the activations are. If that fits 16 bits, the lane starts at an
  * offset that puts the range where 16 bits are, and all is exact. So the quads of a block are divided into groups
  * ("runs") of equal length whose 32 lanes all fit; heavy quads go beside light ones. What the offsets add up to is

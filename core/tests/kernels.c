@@ -4,6 +4,7 @@
  * Memory holds no byte more than kernels may read, so that AddressSanitizer sees one that reads on. */
 #include "../src/kernel.h"
 #include "../src/prepare.h"
+#include "../src/runs.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -42,6 +43,11 @@ static int8_t gaussian(int largest) {
     double a = (draw() % 65536 + 1) / 65537.0, b = (draw() % 65536) / 65536.0;
     double x = sqrt(-2 * log(a)) * cos(2 * 3.14159265358979 * b) * largest / 3.5;
     return (int8_t)(x > largest ? largest : x < -largest ? -largest : x);
+}
+
+static void free_matrix(Matrix *m) {
+    const void *const parts[] = {m->weights, m->sums, m->scale, m->bias};
+    for (int i = 0; i < 4; i++) free((void *)parts[i]);
 }
 
 static int8_t weight(int way) {
@@ -123,7 +129,7 @@ static int check_tile(const Kernel *kernel, const Matrix *m, int rows, int way) 
 }
 
 /* A whole product of any number of rows; with scales of 1 it is the integers. */
-static int check_product(const Kernel *kernel, const Matrix *m, int rows) {
+static int check_product(const Kernel *kernel, const Matrix *m, int rows, int say) {
     const size_t columns = (size_t)m->blocks * BLOCK, bytes = sizeof(float) * (size_t)rows * columns;
     Quantized in = {.stride = row_bytes(m->inputs)};
     in.rows = random_rows(m, rows, UNIFORM, kernel->products->most);
@@ -136,7 +142,7 @@ static int check_product(const Kernel *kernel, const Matrix *m, int rows) {
     finish.out = expected;
     arithmetic_portable.product(&products_portable, m, 0, m->blocks, &in, rows, &finish);
     int wrong = memcmp(found, expected, bytes) != 0;
-    if (wrong) printf("%s: %d x %d, product of %d rows: not equal\n", kernel->name, m->inputs, m->outputs, rows);
+    if (wrong && say) printf("%s: %d x %d, product of %d rows: not equal\n", kernel->name, m->inputs, m->outputs, rows);
     free(in.rows);
     free(in.scale);
     free(in.zero);
@@ -154,24 +160,59 @@ static int check_kernel(const Kernel *kernel) {
         for (int way = 0; way < WAYS; way++) {
             Matrix m = random_matrix(shapes[s][0], shapes[s][1], way);
             if (prepare_matrix(&m, kernel)) exit(2);
-            for (int rows = 1; rows <= kernel->products->max_rows; rows++, checked++)
+            /* Of many rows each number with some weights. */
+            const int step = kernel->products->max_rows > 16 ? 3 : 1;
+            for (int rows = 1 + way % step; rows <= kernel->products->max_rows; rows += step, checked++)
                 wrong += check_tile(kernel, &m, rows, (rows + way + (int)s) % (WORST + 1));
             for (int rows = 1; rows <= MANY_ROWS && m.blocks < 5; rows += 9, checked++)
-                wrong += check_product(kernel, &m, rows);
+                wrong += check_product(kernel, &m, rows, 1);
             release_matrix(&m);
-            free((void *)m.weights);
-            free((void *)m.sums);
-            free((void *)m.scale);
-            free((void *)m.bias);
+            free_matrix(&m);
         }
     printf("%s: %d products, %d wrong\n", kernel->name, checked, wrong);
     return wrong;
+}
+
+/* Tables that a file may hold: those that are accepted, however wrong, are run without reading out of bounds. */
+static int check_tables(const Kernel *kernel) {
+    Matrix m = random_matrix(70, 40, GAUSSIAN);
+    Runs good;
+    if (make_runs(m.weights, m.quads, m.blocks, 255, &good)) exit(2);
+    int wrong = !runs_fit(&good, m.quads, m.blocks), accepted = 0;
+    for (int i = 0; i < 4000; i++) {
+        /* Copies of the exact size, so that reading on is seen. */
+        Runs r = good;
+        const size_t sizes[] = {(size_t)m.blocks * sizeof(RunBlock), r.entries * sizeof(uint16_t), r.groups * 32u,
+                                (size_t)m.blocks * BLOCK * sizeof(int32_t)};
+        const void *const from[] = {good.block, good.order, good.offsets, good.start};
+        uint8_t *copies[4];
+        for (int k = 0; k < 4; k++) {
+            if (!(copies[k] = malloc(sizes[k]))) exit(2);
+            memcpy(copies[k], from[k], sizes[k]);
+        }
+        r.block = (RunBlock *)copies[0], r.order = (uint16_t *)copies[1];
+        r.offsets = (int8_t *)copies[2], r.start = (int32_t *)copies[3];
+        const int table = i % 8 < 4 ? 0 : i % 8 - 3;
+        if (table < 4) copies[table][draw() % sizes[table]] = (uint8_t)draw();
+        else r.entries -= draw() % 3, r.groups -= draw() % 3;
+        m.runs = r;
+        if (runs_fit(&r, m.quads, m.blocks)) accepted++, check_product(kernel, &m, 13, 0);
+        for (int k = 0; k < 4; k++) free(copies[k]);
+    }
+    m.runs = good;
+    wrong += check_product(kernel, &m, 13, 1);
+    printf("tables: %d of 4000 damaged ones accepted, %d wrong\n", accepted, wrong);
+    free_runs(&good);
+    free_matrix(&m);
+    return wrong + (accepted < 100 || accepted > 3000);
 }
 
 int main(void) {
     int wrong = 0;
     for (int i = 0; kernels[i]; i++)
         if (kernels[i]->runs_here() && kernels[i + 1]) wrong += check_kernel(kernels[i]);
+    const Kernel *avx2 = find_kernel("avx2");
+    if (avx2) wrong += check_tables(avx2);
 #if defined(__x86_64__)
     const Kernel amx = {"amx in plain C", NULL, &products_amx_plain, &arithmetic_portable};
     wrong += check_kernel(&amx);

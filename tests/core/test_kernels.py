@@ -16,8 +16,8 @@ SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=undefined",
 
 
 @pytest.mark.parametrize("flags", [(), SANITIZERS], ids=["as it is", "sanitizers"])
-@pytest.mark.parametrize("program", ["kernels"])
-def test_kernels_equal_plain_c(program: str, flags: tuple[str, ...], tmp_path: Path) -> None:
+@pytest.mark.parametrize("program", ["kernels", "arithmetic"])
+def test_kernels_are_exact(program: str, flags: tuple[str, ...], tmp_path: Path) -> None:
     """The program of core/tests succeeds; it says what differs."""
     built = build(program, flags, tmp_path)
     ran = subprocess.run([built], capture_output=True, text=True, timeout=600, check=False)

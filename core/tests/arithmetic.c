@@ -1,0 +1,171 @@
+/* FP32 arithmetic of every vector width that runs here against double precision. Exits with 0 if it is as near as
+ * promised: GELU and softmax within 2e-6, the others as the table in `main` says. */
+#include "../src/kernel.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static uint32_t seed = 1;
+static const char *name;
+static int wrong;
+
+static double draw(void) {
+    seed = seed * 1664525u + 1013904223u;
+    return (seed >> 8) / 16777216.0;
+}
+
+static double normal(void) { return sqrt(-2 * log(draw() + 1e-12)) * cos(6.283185307179586 * draw()); }
+
+static float *room(size_t numbers) {
+    float *p = aligned_alloc(64, (numbers * sizeof(float) + 63) / 64 * 64);
+    if (!p) exit(2);
+    memset(p, 0, (numbers * sizeof(float) + 63) / 64 * 64);
+    return p;
+}
+
+/* The larger error; one that is NaN is the largest. */
+static double worse(double most, double error) { return isnan(most) || error <= most ? most : error; }
+
+static void report(const char *what, double error, double most) {
+    printf("%s: %s is off by %.2g, %.2g allowed\n", name, what, error, most);
+    /* An error that is NaN is wrong too. */
+    if (!(error <= most)) wrong++;
+}
+
+static double exact(Activation activation, double x) {
+    switch (activation) {
+    case GELU: return x * 0.5 * erfc(-x / sqrt(2));
+    case GELU_TANH: return x * 0.5 * (1 + tanh(0.7978845608028654 * (x + 0.044715 * x * x * x)));
+    case RELU: return x > 0 ? x : 0;
+    case TANH: return tanh(x);
+    case SIGMOID: return 1 / (1 + exp(-x));
+    case SILU: return x / (1 + exp(-x));
+    default: return x;
+    }
+}
+
+/* Largest error of an activation from -limit to limit. */
+static double activation_error(const Arithmetic *math, Activation activation, double limit) {
+    enum { COUNT = 400003 };
+    float *row = room(COUNT + BLOCK), *in = room(COUNT + BLOCK);
+    for (int i = 0; i < COUNT; i++) row[i] = in[i] = (float)(limit * (2.0 * i / (COUNT - 1) - 1));
+    math->activate(activation, row, COUNT);
+    double most = 0;
+    for (int i = 0; i < COUNT; i++) {
+        double error = fabs(row[i] - exact(activation, in[i]));
+        most = worse(most, error);
+    }
+    free(row);
+    free(in);
+    return most;
+}
+
+/* Softmax is attention with values that are unit vectors: `width` of the tokens are looked at. */
+static double softmax_error(const Arithmetic *math, int tokens, double spread) {
+    enum { WIDTH = 24, HEADS = 2, STRIDE = 64 };
+    float *query = room((size_t)tokens * STRIDE), *key = room((size_t)tokens * STRIDE);
+    float *value = room((size_t)tokens * STRIDE), *context = room((size_t)tokens * STRIDE);
+    float *scratch = room(math->attention_scratch(tokens, WIDTH));
+    for (int i = 0; i < tokens; i++)
+        for (int h = 0; h < HEADS; h++) {
+            query[i * STRIDE + h * WIDTH + i % WIDTH] = 1;
+            for (int d = 0; d < WIDTH; d++) key[i * STRIDE + h * WIDTH + d] = (float)(spread * normal());
+            if (i < WIDTH) value[i * STRIDE + h * WIDTH + i] = 1;
+        }
+    Attention a = {.query = query, .key = key, .value = value, .stride = STRIDE, .tokens = tokens, .queries = tokens,
+                   .heads = HEADS, .head_width = WIDTH, .context = context, .context_stride = STRIDE,
+                   .scratch = scratch};
+    math->attend(&a);
+    double most = 0;
+    for (int i = 0; i < tokens; i++)
+        for (int h = 0; h < HEADS; h++) {
+            double top = -1e300, sum = 0;
+            for (int j = 0; j < tokens; j++) top = fmax(top, key[j * STRIDE + h * WIDTH + i % WIDTH]);
+            for (int j = 0; j < tokens; j++) sum += exp(key[j * STRIDE + h * WIDTH + i % WIDTH] - top);
+            for (int j = 0; j < tokens && j < WIDTH; j++) {
+                double right = exp(key[j * STRIDE + h * WIDTH + i % WIDTH] - top) / sum;
+                double error = fabs(context[i * STRIDE + h * WIDTH + j] - right);
+                most = worse(most, error);
+            }
+        }
+    free(query), free(key), free(value), free(context), free(scratch);
+    return most;
+}
+
+/* Error of a norm; and of its 8 bits, in steps. */
+static void check_norm(const Arithmetic *math, int width, double *error, double *steps) {
+    enum { ROWS = 3 };
+    const size_t stride = ((size_t)width + BLOCK - 1) / BLOCK * BLOCK, bytes = row_bytes(width);
+    float *in = room(ROWS * stride), *out = room(ROWS * stride), *weight = room(stride), *bias = room(stride);
+    float scale[ROWS];
+    int32_t zero[ROWS];
+    Quantized quantized = {.rows = (uint8_t *)room(ROWS * bytes / sizeof(float)), .stride = bytes, .scale = scale,
+                           .zero = zero};
+    for (int k = 0; k < width; k++) {
+        weight[k] = (float)(1 + 0.2 * normal()), bias[k] = (float)(0.2 * normal());
+        for (int i = 0; i < ROWS; i++) in[(size_t)i * stride + (size_t)k] = (float)(3 * normal() + i);
+    }
+    math->norm(in, ROWS, width, (Norm){weight, bias}, 1e-12f, out, &quantized, NULL, 255);
+    for (int i = 0; i < ROWS; i++) {
+        const float *x = in + (size_t)i * stride, *y = out + (size_t)i * stride;
+        double mean = 0, squares = 0;
+        for (int k = 0; k < width; k++) mean += x[k] / (double)width;
+        for (int k = 0; k < width; k++) squares += (x[k] - mean) * (x[k] - mean) / width;
+        for (int k = 0; k < width; k++) {
+            double right = (x[k] - mean) / sqrt(squares + 1e-12) * weight[k] + bias[k];
+            double off = fabs(y[k] - right) / fmax(1, fabs(right));
+            double whole = fabs(y[k] / scale[i] + zero[i] - quantized.rows[(size_t)i * bytes + (size_t)k]);
+            *error = worse(*error, off);
+            *steps = worse(*steps, whole);
+        }
+    }
+    free(in), free(out), free(weight), free(bias), free(quantized.rows);
+}
+
+static void check_nan(const Arithmetic *math) {
+    enum { WIDTH = 40 };
+    for (int at = 0; at < WIDTH; at++)
+        for (int way = 0; way < 3; way++) {
+            const float odd[] = {NAN, INFINITY, -INFINITY};
+            float *in = room(48), scale[1];
+            int32_t zero[1];
+            Quantized q = {.rows = (uint8_t *)room(16), .stride = 64, .scale = scale, .zero = zero};
+            for (int k = 0; k < WIDTH; k++) in[k] = (float)normal();
+            in[at] = odd[way];
+            math->quantize(in, 48, 1, WIDTH, NULL, NULL, &q, 255);
+            if (!isnan(scale[0])) wrong++, printf("%s: a row with %g has the scale %g\n", name, in[at], scale[0]);
+            free(in), free(q.rows);
+        }
+}
+
+static void check(const Arithmetic *math) {
+    report("GELU", activation_error(math, GELU, 12), 2e-6);
+    report("GELU by tanh", activation_error(math, GELU_TANH, 12), 2e-6);
+    report("ReLU", activation_error(math, RELU, 12), 0);
+    report("tanh", activation_error(math, TANH, 12), 1e-6);
+    report("sigmoid", activation_error(math, SIGMOID, 80), 1e-6);
+    report("SiLU", activation_error(math, SILU, 12), 2e-6);
+    double softmax = 0, norm = 0, steps = 0;
+    for (int tokens = 1; tokens < 150; tokens += 1 + tokens / 20)
+        for (double spread = 0.1; spread < 40; spread *= 3)
+            softmax = worse(softmax, softmax_error(math, tokens, spread));
+    for (int width = 2; width < 1100; width += 1 + width / 7) check_norm(math, width, &norm, &steps);
+    report("softmax", softmax, 2e-6);
+    report("a norm", norm, 1e-5);
+    report("a quantized number, in steps,", steps, 0.501);
+    check_nan(math);
+}
+
+int main(void) {
+    const Arithmetic *last = NULL;
+    for (int i = 0; kernels[i]; i++) {
+        /* Kernels of one vector width follow each other. */
+        if (!kernels[i]->runs_here() || kernels[i]->arithmetic == last) continue;
+        last = kernels[i]->arithmetic;
+        name = kernels[i]->name;
+        check(last);
+    }
+    return wrong != 0;
+}

@@ -1,0 +1,156 @@
+"""Tables of the AVX2 kernel in a model file: made by the library, and refused if they do not fit."""
+
+import ctypes
+import struct
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from family_checkpoints import make_family
+
+from edgebert.compress import checkpoint
+from edgebert.errors import BundleError
+from edgebert.exporters.core import CoreOrder, write_core
+from edgebert.exporters.core_file import BLOCK, CoreFile
+from edgebert.exporters.inference import InferenceModel
+from edgebert.runtime.encode import Encoded
+from edgebert.runtime.sessions.core import CoreSession, kernel_names, library, unusable
+from edgebert.tasks.training_table import training_task
+
+pytestmark = pytest.mark.skipif(bool(unusable()), reason=unusable())
+
+DTYPES = ("f4", "i1", "i4", "u2", "u4")
+Tables = dict[str, np.ndarray]
+
+
+class Runs(ctypes.Structure):
+    """EdgebertRuns of core/edgebert_core.h."""
+
+    _fields_ = (
+        ("most", ctypes.c_int32),
+        ("blocks", ctypes.c_int32),
+        ("entries", ctypes.c_uint32),
+        ("groups", ctypes.c_uint32),
+        ("block", ctypes.POINTER(ctypes.c_uint32)),
+        ("order", ctypes.POINTER(ctypes.c_uint16)),
+        ("offsets", ctypes.POINTER(ctypes.c_int8)),
+        ("start", ctypes.POINTER(ctypes.c_int32)),
+    )
+
+
+def make_runs(weights: np.ndarray, inputs: int, outputs: int, most: int = 255) -> Tables:
+    """Tables of a matrix, by the library."""
+    make, free = library().edgebert_make_runs, library().edgebert_free_runs
+    make.restype, make.argtypes = ctypes.POINTER(Runs), [ctypes.c_void_p, *[ctypes.c_int32] * 3]
+    free.restype, free.argtypes = None, [ctypes.c_void_p]
+    found = make(weights.ctypes.data, inputs, outputs, most)
+    assert found
+    runs = found.contents
+    array = np.ctypeslib.as_array
+    tables = {
+        "block": array(runs.block, (runs.blocks, 4)).copy(),
+        "order": array(runs.order, (runs.entries,)).copy(),
+        "offsets": array(runs.offsets, (runs.groups, 32)).copy(),
+        "start": array(runs.start, (runs.blocks, BLOCK)).copy(),
+    }
+    free(found)
+    return tables
+
+
+def with_runs(file: Path, out: Path, change: Callable[[Tables], None] = lambda tables: None) -> int:
+    """Write a model file again, its INT8 matrices with runs; returns how many have them."""
+    data = file.read_bytes()
+    count, words = struct.unpack_from("<II", data, 24)
+    tensors = []
+    for at in range(count):
+        kind, _, offset, size = struct.unpack_from("<IIQQ", data, 64 + 24 * at)
+        tensors.append(np.frombuffer(data, DTYPES[kind], size, offset))
+    old = list(struct.unpack_from(f"<{words}I", data, 64 + 24 * count))
+    new, at, made = CoreFile(tensors, old[:1]), 1, 0
+    for _ in range(old[0]):
+        inputs, outputs, int8 = old[at : at + 3]
+        body = old[at + 3 : at + (8 if int8 else 5)]
+        new.number(inputs, outputs, 2 * int8, *body)
+        if int8:
+            tables = make_runs(tensors[body[0]], inputs, outputs)
+            change(tables)
+            new.number(255, tables["order"].size, len(tables["offsets"]))
+            for name in ("block", "order", "offsets", "start"):
+                new.tensor(tables[name])
+        at, made = at + 3 + len(body), made + int8
+    new.number(*old[at:])
+    new.write(out)
+    return made
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, tuple[str, ...]]:
+    """A model file without runs, and the names of its inputs."""
+    folder = tmp_path_factory.mktemp("runs")
+    training = training_task("similarity", {})
+    model = checkpoint.load_model(make_family(folder / "bert", "bert"), "similarity", []).eval()
+    module = InferenceModel(model, training.head(model), training.rows, 1, 32).eval()
+    write_core(module, CoreOrder(training.rows == "first", 32), folder / "core.bin")
+    return folder / "core.bin", module.inputs
+
+
+@pytest.mark.parametrize("kernel", kernel_names() if not unusable() else [])
+def test_runs_of_the_file_change_no_answer(kernel: str, plain: tuple[Path, tuple[str, ...]], tmp_path: Path) -> None:
+    file, inputs = plain
+    assert with_runs(file, tmp_path / "core.bin") > 0
+    texts = [Encoded(list(range(5, 5 + length)), [0] * length) for length in (1, 2, 7, 30)]
+    before = CoreSession(file, 1, inputs, (), kernel).run_ragged(texts)
+    after = CoreSession(tmp_path / "core.bin", 1, inputs, (), kernel).run_ragged(texts)
+    for one, other in zip(before, after, strict=True):
+        assert (one[0] == other[0]).all()
+
+
+def twice(tables: Tables) -> None:
+    """Sum one quad twice, and another never."""
+    tables["order"][0] = tables["order"][1]
+
+
+def beyond(tables: Tables) -> None:
+    """Sum a quad of the next block."""
+    tables["order"][-1] = 65532
+
+
+def endless(tables: Tables) -> None:
+    """A run without entries would never end."""
+    tables["block"][0, 3] = 0
+
+
+def outside(tables: Tables) -> None:
+    """Offsets behind the last ones."""
+    tables["block"][-1, 1] += 1
+
+
+@pytest.mark.parametrize("change", [twice, beyond, endless, outside])
+def test_wrong_runs_are_refused(
+    change: Callable[[Tables], None], plain: tuple[Path, tuple[str, ...]], tmp_path: Path
+) -> None:
+    with_runs(plain[0], tmp_path / "core.bin", change)
+    with pytest.raises(BundleError, match="the runs of a matrix do not sum it"):
+        CoreSession(tmp_path / "core.bin", 1, plain[1], (), None)
+
+
+def test_runs_are_proven_for_the_largest_activations() -> None:
+    """No 16-bit sum of a run leaves its range, whatever the activations are."""
+    weights = np.clip(np.random.default_rng(1).normal(0, 40, (96, 16, 4)), -128, 127).astype(np.int8)
+    for most in (255, 127):
+        tables = make_runs(weights, 384, 16, most)
+        _, _, entries, shape = (int(word) for word in tables["block"][0])
+        length, masked = shape & 0xFFFF, shape >> 16
+        # Two lanes a column; unpacking takes bytes 0-7 and 16-23 for the first 16 lanes.
+        offsets = tables["offsets"].astype(int).reshape(-1, 2, 2, 8).transpose(0, 2, 1, 3).reshape(-1, BLOCK, 2) * 256
+        for group, first in enumerate(range(0, entries, length)):
+            chosen = tables["order"][first : min(first + length, entries)]
+            part = chosen & 3 if masked else np.full(len(chosen), 3)
+            mask = np.stack([part & 1, part >> 1], axis=-1)[:, None, None]
+            pairs = weights[chosen >> 2].astype(int).reshape(-1, BLOCK, 2, 2) * mask
+            high, low = (np.clip(pairs * sign, 0, None).sum(-1) * most for sign in (1, -1))
+            assert high.max() <= 32767
+            assert low.max() <= 32768
+            assert (offsets[group] + high.sum(0)).max() <= 32767
+            assert (offsets[group] - low.sum(0)).min() >= -32768
