@@ -25,7 +25,7 @@ from edgebert.finished import Plan, earlier, key_of, record
 from edgebert.lock import held
 from edgebert.places import check_places
 from edgebert.recipe import data_files, quantization, read_recipe
-from edgebert.runtimes import CORE, FORMATS, saturates
+from edgebert.runtimes import FORMATS, saturates
 from edgebert.settings import Setting
 from edgebert.stage_bundles import BASELINE, FAST, NAMES
 from edgebert.target import Target, fitting_profile, read_target
@@ -155,9 +155,10 @@ def _plan(order: Order) -> Plan:
     recipe = read_recipe(order.recipe, order.overrides)
     target = _target(order.profile or recipe.profile, this_cpu())
     form = quantization(recipe, target)  # what does not go together is said at once
-    if form in ("none", "fp16") and tuple(recipe.export.formats) == (CORE.format,):
+    if form in ("none", "fp16") and all(FORMATS[name].int8_only for name in recipe.export.formats):
         raise SettingsError(
-            f"{order.recipe}: export.formats holds core alone, which runs INT8, but this export has none; add onnx"
+            f"{order.recipe}: export.formats holds {', '.join(recipe.export.formats)} alone, which runs INT8, "
+            "but this export has no INT8; add onnx"
         )
     check_installed((*NEEDED, *tools_of(form, recipe.export.formats)))
     out = order.out or Path(_folder_of(order.recipe, recipe.name))

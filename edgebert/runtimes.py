@@ -55,6 +55,8 @@ class Runtime:
         has_arena: Whether its sessions can keep freed memory for the next run, or give it back.
         has_providers: Whether it runs on the profile's execution provider, such as a GPU; else on the CPU.
         has_unpadded: Whether it opens the manifest's graph without an attention mask where there is one.
+        int8_only: Whether it runs INT8 models alone.
+        rewritten_only: Whether it runs only families whose layers can be rewritten (`compress.families`).
         unusable: Why it cannot run in this installation, for a runtime that needs no package; "" if it can.
         gives_way: Whether `load` takes the bundle's next runtime, with a warning, where this one is the default and
             cannot run.
@@ -77,6 +79,8 @@ class Runtime:
     has_arena: bool = False
     has_providers: bool = False
     has_unpadded: bool = False
+    int8_only: bool = False
+    rewritten_only: bool = False
     unusable: Callable[[], str] = _nothing
     gives_way: bool = False
 
@@ -217,6 +221,8 @@ CORE = Runtime(
     needs_vnni=lambda manifest: False,
     open=_open_core,
     open_profiled=_profile_core,
+    int8_only=True,
+    rewritten_only=True,
     unusable=_core_unusable,
     gives_way=True,
 )

@@ -11,7 +11,7 @@ from edgebert.compress.student import check_layers, check_width
 from edgebert.compress.vocabulary import check_vocabulary
 from edgebert.errors import SettingsError
 from edgebert.recipe import Recipe
-from edgebert.runtimes import CORE
+from edgebert.runtimes import FORMATS
 from edgebert.tasks.training_table import training_task
 
 
@@ -50,10 +50,11 @@ def check_fit(
         check_prunable(config)
     if recipe.vocabulary:
         check_vocabulary(folder, recipe, checkpoint.load_tokenizer(folder) if tokenizer is None else tokenizer)
-    if recipe.export.formats == (CORE.format,) and not arch.family_of(config).standard_layers:
+    rewritten = all(FORMATS[name].rewritten_only for name in recipe.export.formats)
+    if rewritten and not arch.family_of(config).standard_layers:
         raise SettingsError(
-            f"export.formats holds core alone, but the core does not run {config.model_type} layers; "
-            'set export.formats = ["onnx"]'
+            f"export.formats holds {', '.join(recipe.export.formats)} alone, which does not run {config.model_type} "
+            'layers; set export.formats = ["onnx"]'
         )
     if recipe.quantize.smooth and not arch.family_of(config).standard_layers:
         raise SettingsError(

@@ -28,9 +28,6 @@ from edgebert.target import Target
 # What counts the work of the graph and saves tokenizer and config runs here.
 WRITING = ("onnx", "onnxruntime", "tokenizers", "transformers", "torch")
 
-# Precision of a graph of a runtime's own; "int8-static" of those that are not here.
-_PRECISIONS = {"core": "int8-dynamic"}
-
 # Name programs beside the checkpoint, which a reader with `trust_remote_code` would run; a bundle needs none.
 CODE = ("auto_map", "custom_pipelines")
 
@@ -143,8 +140,9 @@ def _manifest(parts: BundleParts, folder: Path, reports: Sequence[StageReport]) 
     quality = last.metrics["quality"]
     default = preferred if preferred in graphs else next(iter(graphs))
     # The bundle is as good as the graph that is opened by default.
-    if default in last.metrics:
-        precision, quality = _PRECISIONS.get(default, "int8-static"), last.metrics[default]["quality"]
+    own = next((writer for writer in WRITERS if writer.runtime.name == default), None)
+    if own is not None and default in last.metrics:
+        precision, quality = own.precision, last.metrics[default]["quality"]
     return {
         "edgebert": __version__,
         "name": recipe.name,

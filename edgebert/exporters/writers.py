@@ -52,6 +52,7 @@ class Writer:
         write_int8: Write an INT8 graph within the recipe's `max_drop`, and return what the manifest says of it; None if
             the runtime's INT8 graph is written from the INT8 ONNX graph.
         quantize: Write an INT8 graph without that guard, as a candidate for `format = "measure"`.
+        precision: What a manifest calls its INT8 graph.
         forms: Forms that `format = "measure"` tries.
     """
 
@@ -60,6 +61,7 @@ class Writer:
     open: Callable[[Path, list[int], int], Session]
     write_int8: Callable[[Int8Parts, Path], dict[str, object]] | None = None
     quantize: Callable[[Int8Parts, Path], None] | None = None
+    precision: Literal["int8-static", "int8-dynamic"] = "int8-static"
     forms: tuple[Literal["dynamic", "static", "none"], ...] = ()
 
 
@@ -106,8 +108,10 @@ def _quantize_core(parts: Int8Parts, folder: Path) -> None:
 
 
 WRITERS = (
-    Writer(OPENVINO, _write_openvino, _open_openvino, _openvino_int8, _quantize_openvino, ("static", "none")),
-    Writer(CORE, None, _open_core, _core_int8, _quantize_core, ("dynamic",)),
+    Writer(
+        OPENVINO, _write_openvino, _open_openvino, _openvino_int8, _quantize_openvino, "int8-static", ("static", "none")
+    ),
+    Writer(CORE, None, _open_core, _core_int8, _quantize_core, "int8-dynamic", ("dynamic",)),
 )
 
 
