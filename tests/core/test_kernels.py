@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import platform
 import subprocess
-import sys
 from pathlib import Path
-from types import ModuleType
 
 import pytest
+from core_building import CORE, load_script
 
-CORE = Path(__file__).resolve().parents[2] / "core"
 SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=undefined", "-g")
 
 
@@ -26,7 +23,7 @@ def test_kernels_are_exact(program: str, flags: tuple[str, ...], tmp_path: Path)
 
 def build(program: str, flags: tuple[str, ...], folder: Path) -> Path:
     """Compile a test program with the core, or skip."""
-    core = load_build()
+    core = load_script("build")
     try:
         plan = core.find_build(None)
     except core.NoCompilerError as error:
@@ -44,14 +41,3 @@ def links(command: tuple[str, ...], flags: tuple[str, ...], folder: Path) -> boo
     source.write_text("int main(void) { return 0; }\n")
     made = subprocess.run([*command, *flags, str(source), "-o", str(out)], capture_output=True, check=False)
     return made.returncode == 0 and subprocess.run([out], capture_output=True, check=False).returncode == 0
-
-
-def load_build() -> ModuleType:
-    """core/build.py as a module."""
-    spec = importlib.util.spec_from_file_location("core_build", CORE / "build.py")
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
