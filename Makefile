@@ -5,18 +5,32 @@ READY := $(VENV)/.ready
 DEMO := build/demo
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: help setup demo test test-fast test-haswell test-nehalem fuzz lint format typecheck docs bench clean
+.PHONY: help setup wheels demo test test-fast test-haswell test-nehalem fuzz lint format typecheck docs bench clean
 
 help:  ## list what make can do
 	@sed -nE 's/^([a-z][a-z -]*):.*##/\1 #/p' $(MAKEFILE_LIST) | sort | awk -F ' #' '{ printf "%-26s%s\n", $$1, $$2 }'
 
-setup: $(READY)  ## make .venv and install EdgeBERT with everything it takes to develop it
+setup: $(READY) $(VENV)/.core  ## make .venv, install EdgeBERT with everything it takes to develop it, build the core
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --no-compile torch==2.13.0
 	$(BIN)/pip install --quiet --no-compile --constraint constraints.txt --editable '.[export,openvino,nncf,neural-compressor,report,demo,dev]'
 	touch $(READY)
+
+# A machine without a compiler gets one as a wheel; where neither builds the core, bundles run on ONNX Runtime.
+$(VENV)/.core: $(READY) core/build.py core/edgebert_core.h $(wildcard core/src/*)
+	@{ command -v gcc || command -v clang || command -v cc; } >/dev/null || \
+		$(BIN)/pip install --quiet --no-compile --constraint constraints.txt ziglang || true
+	$(BIN)/python core/build.py --if-possible
+	touch $(VENV)/.core
+
+$(VENV)/.zig: $(READY)
+	$(BIN)/pip install --quiet --no-compile --constraint constraints.txt ziglang
+	touch $(VENV)/.zig
+
+wheels: $(VENV)/.zig  ## a wheel with the core for every platform, and one without it, into dist/
+	$(BIN)/python core/wheels.py
 
 # Ten minutes with set-up on two idle cores. Where other work keeps them busy: OMP_NUM_THREADS=1 make demo.
 demo: setup  ## the whole chain on generated smart-home commands: fine-tune to measured INT8 bundle

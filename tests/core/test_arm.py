@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from core_building import CORE, QEMU, load_script, needs_qemu, needs_zig
 
-pytestmark = [needs_zig, needs_qemu]
+pytestmark = [needs_zig, needs_qemu, pytest.mark.slow]
 
 # Processors, and the kernels that each of them runs beside plain C, the fastest first.
 KERNELS = {
