@@ -48,7 +48,7 @@ def test_a_new_row_is_opened_and_named(folder: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_a_runtime_of_a_later_edgebert_is_refused_and_the_bundle_opens_by_its_default(folder: Path) -> None:
-    with pytest.raises(BundleError, match=r"has no runtime 'toy' \(it has onnxruntime, openvino\); update it"):
+    with pytest.raises(BundleError, match=r"has no runtime 'toy' \(it has onnxruntime, openvino, core\); update it"):
         edgebert.load(folder, runtime="toy")
     assert edgebert.load(folder).runtime == "onnxruntime"
 
@@ -60,6 +60,8 @@ def test_doctor_says_which_runtimes_are_usable(
     monkeypatch.setitem(RUNTIMES, "openvino", absent)
     assert main(["doctor", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)["runtimes"]
+    assert [row["runtime"] for row in rows] == ["onnxruntime", "onnxruntime", "core"]
+    rows = rows[:2]
     assert [(row["usable"], row["version"] is None) for row in rows] == [(True, False), (False, True)]
     assert main(["doctor"]) == 0
     assert "no, pip install edgebert[toy]" in capsys.readouterr().out
