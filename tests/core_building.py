@@ -1,6 +1,8 @@
 """For tests of the native core: its build script, the compiler for other machines, and emulated ARM processors."""
 
 import importlib.util
+import platform
+import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -10,6 +12,7 @@ import pytest
 from edgebert.measure.targets.emulated import arm_folder
 
 CORE = Path(__file__).resolve().parents[1] / "core"
+SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=undefined", "-g")
 QEMU = arm_folder() / "qemu-aarch64"
 
 needs_zig = pytest.mark.skipif(
@@ -27,3 +30,26 @@ def load_script(name: str) -> ModuleType:
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
     return module
+
+
+def build_program(program: str, flags: tuple[str, ...], folder: Path) -> Path:
+    """Compile a program of core/tests with the core, or skip."""
+    core = load_script("build")
+    try:
+        plan = core.find_build(None)
+    except core.NoCompilerError as error:
+        pytest.skip(str(error))
+    if flags and not _links(plan.command, flags, folder):
+        pytest.skip(f"{plan.command[0]} has no {' '.join(flags)} here")
+    others = ["amx_plain", "avxvnni_evex"] if platform.machine() in ("x86_64", "AMD64") else []
+    files = [CORE / "tests" / f"{name}.c" for name in (program, *others)]
+    built: Path = core.find_build(None, flags).program(files, folder / program)
+    return built
+
+
+def _links(command: tuple[str, ...], flags: tuple[str, ...], folder: Path) -> bool:
+    """Whether an empty program builds and runs with these flags."""
+    source, out = folder / "empty.c", folder / "empty"
+    source.write_text("int main(void) { return 0; }\n")
+    made = subprocess.run([*command, *flags, str(source), "-o", str(out)], capture_output=True, check=False)
+    return made.returncode == 0 and subprocess.run([out], capture_output=True, check=False).returncode == 0

@@ -319,8 +319,9 @@ static void run_layer(Pass *p, int number, int part) {
     const Layer *layer = &m->layer[number];
     const Share rows = share_of(p->rows, p->parts, part);
     project(p, layer, 0, rows);
-    clear_context(p, layer, rows);
     wait_for_all(&p->barrier, p->parts);
+    /* Not before: layers differ in width, so these may be other rows of the layer before, which others still read. */
+    clear_context(p, layer, rows);
     attend(p, layer, 0, part);
     wait_for_all(&p->barrier, p->parts);
     tails(p, layer, number == m->layers - 1 ? NULL : m->layer[number + 1].qkv, part, rows);

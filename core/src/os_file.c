@@ -48,12 +48,13 @@ void unmap_file(MappedFile *mapped) {
 
 const char *map_file(const char *path, MappedFile *mapped) {
     *mapped = (MappedFile){NULL, 0};
-    int file = open(path, O_RDONLY | O_CLOEXEC);
+    /* Without O_NONBLOCK a pipe in the file's place would wait for somebody to write. */
+    int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (file < 0) return "cannot be opened";
     struct stat status;
     void *data = MAP_FAILED;
     size_t size = 0;
-    if (!fstat(file, &status) && status.st_size > 0) {
+    if (!fstat(file, &status) && S_ISREG(status.st_mode) && status.st_size > 0) {
         size = (size_t)status.st_size;
         data = mmap(NULL, size, PROT_READ, MAP_PRIVATE, file, 0);
     }

@@ -28,7 +28,10 @@ enum { FLOAT32, INT8, INT32, UINT16, UINT32, KINDS };
 static const uint32_t NOTHING = 0xffffffffu;
 static const size_t BYTES[KINDS] = {4, 1, 4, 2, 4};
 /* No encoder is larger; sizes below cannot overflow 64 bits. */
-enum { MAX_WIDTH = 1 << 20, MAX_COUNT = 1 << 16, MAX_LAYERS = 1024 };
+enum { MAX_WIDTH = 1 << 20, MAX_COUNT = 1 << 16, MAX_LAYERS = 1024, MAX_VOCABULARY = 1 << 24 };
+/* The sum of so many products of 8 bits fits 32 bits, whatever they are: 65536 * 255 * 128 < 2^31. */
+enum { MAX_INPUTS8 = 1 << 16 };
+_Static_assert(sizeof(size_t) == 8, "sizes of models and batches are counted in 64 bits");
 
 typedef struct Reader {
     const uint8_t *file;
@@ -92,6 +95,7 @@ static const void *tensor(Reader *r, const char *name, uint32_t kind, uint64_t c
     if (which >= r->tensors) return fail(r, "%s: there is no tensor %u", name, which), NULL;
     const uint8_t *entry = r->entries + ENTRY * (size_t)which;
     uint64_t offset = u64(entry + 8), has = u64(entry + 16);
+    if (u32(entry + 4)) return fail(r, "%s: tensor %u is of a later format", name, which), NULL;
     if (u32(entry) != kind || has != count)
         return fail(r, "%s: tensor %u holds %llu numbers of kind %u, not %llu of kind %u", name, which,
                     (unsigned long long)has, u32(entry), (unsigned long long)count, kind), NULL;
@@ -134,6 +138,7 @@ static void read_matrix(Reader *r, Matrix *m) {
     uint64_t columns = filled(m->outputs);
     const int precision = number(r, "a matrix's precision", 0, WITH_RUNS);
     if (precision) {
+        if (m->inputs > MAX_INPUTS8) fail(r, "an INT8 matrix has %d inputs, more than %d", m->inputs, MAX_INPUTS8);
         m->weights = tensor(r, "weights", INT8, columns * (uint64_t)m->quads * QUAD);
         m->scale = tensor(r, "scales", FLOAT32, columns);
         m->sums = tensor(r, "sums", INT32, columns);
@@ -153,12 +158,15 @@ static const Matrix *matrix(Reader *r, Model *model, const char *name, int input
     return m;
 }
 
+/* A matrix in FP32, or NULL where the word says that there is none. */
 static const Matrix *optional_matrix(Reader *r, Model *model, const char *name, int inputs) {
     if (!r->failed && r->at < r->word_count && u32(r->words + 4 * (size_t)r->at) == NOTHING) {
         r->at++;
         return NULL;
     }
-    return matrix(r, model, name, inputs);
+    const Matrix *m = matrix(r, model, name, inputs);
+    if (m && m->weights) fail(r, "%s is not in FP32", name);
+    return m;
 }
 
 static void check_outputs(Reader *r, const char *name, const Matrix *m, int outputs) {
@@ -174,13 +182,15 @@ static Norm read_norm(Reader *r, int width) {
 
 static void read_embeddings(Reader *r, Model *model) {
     Embeddings *e = &model->embeddings;
-    e->vocabulary = number(r, "the vocabulary", 1, 1 << 24);
+    e->vocabulary = number(r, "the vocabulary", 1, MAX_VOCABULARY);
     e->word_width = number(r, "the width of the word table", 1, MAX_WIDTH);
     e->width = number(r, "the width of the embeddings", 1, MAX_WIDTH);
     e->positions = number(r, "the number of positions", 1, MAX_WIDTH);
     e->segments = number(r, "the number of segments", 1, MAX_COUNT);
     uint32_t padding = word(r);
-    e->padding_id = padding == NOTHING ? -1 : (int)(padding & 0x7fffffff);
+    if (padding != NOTHING && padding >= (uint32_t)e->vocabulary)
+        fail(r, "the padding id %u is beyond the vocabulary of %d", padding, e->vocabulary);
+    e->padding_id = padding == NOTHING ? -1 : (int)padding;
     uint64_t words = (uint64_t)e->vocabulary * filled(e->word_width);
     if (number(r, "the precision of the word table", 0, 1)) {
         e->words8 = tensor(r, "word table", INT8, words);
@@ -292,6 +302,12 @@ static void read_words(Reader *r, Model *model) {
     model->widest = widest(model);
 }
 
+static int all_zero(const uint8_t *p, size_t count) {
+    uint8_t any = 0;
+    for (size_t i = 0; i < count; i++) any |= p[i];
+    return !any;
+}
+
 int read_model(const uint8_t *file, size_t size, Model *model, char *error, size_t error_size) {
     Reader r = {.file = file, .size = size, .error = error, .error_size = error_size};
     memset(model, 0, sizeof *model);
@@ -300,6 +316,7 @@ int read_model(const uint8_t *file, size_t size, Model *model, char *error, size
     else if (u32(file + 8) != FORMAT) fail(&r, "the file has format %u; this library reads %d", u32(file + 8), FORMAT);
     else if (u64(file + 16) != size)
         fail(&r, "the file has %zu bytes, but its header says %llu", size, (unsigned long long)u64(file + 16));
+    else if (!all_zero(file + 32, HEADER - 32)) fail(&r, "the header has fields of a later format");
     if (!r.failed) {
         r.tensors = u32(file + 24);
         r.word_count = u32(file + 28);

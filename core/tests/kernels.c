@@ -151,11 +151,28 @@ static int check_product(const Kernel *kernel, const Matrix *m, int rows, int sa
     return wrong;
 }
 
+/* The most inputs that a model file may have, with weights and activations that give the largest sums of both signs. */
+static int check_largest_sums(const Kernel *kernel) {
+    int wrong = 0;
+    for (int sign = 0; sign < 2; sign++) {
+        Matrix m = random_matrix(1 << 16, BLOCK, LARGEST);
+        if (sign) memset((void *)m.weights, -128, (size_t)m.quads * QUAD_BYTES);
+        if (prepare_matrix(&m, kernel)) exit(2);
+        wrong += check_tile(kernel, &m, 1, LARGEST) + check_tile(kernel, &m, kernel->products->max_rows, LARGEST);
+        release_matrix(&m);
+        free((void *)m.weights);
+        free((void *)m.sums);
+        free((void *)m.scale);
+        free((void *)m.bias);
+    }
+    return wrong;
+}
+
 static int check_kernel(const Kernel *kernel) {
     static const int shapes[][2] = {{1, 1},     {3, 2},     {4, 16},   {5, 17},    {16, 40},  {24, 100}, {63, 33},
                                     {64, 64},   {65, 48},   {100, 7},  {128, 512}, {312, 96}, {384, 80}, {384, 1152},
                                     {770, 130}, {1001, 20}, {1536, 48}, {3072, 32}, {4100, 16}};
-    int wrong = 0, checked = 0;
+    int wrong = check_largest_sums(kernel), checked = 0;
     for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++)
         for (int way = 0; way < WAYS; way++) {
             Matrix m = random_matrix(shapes[s][0], shapes[s][1], way);
