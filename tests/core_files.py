@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from core_models import LONGEST, TASKS, vocabulary_of, windows
+from core_runs import with_runs
 from family_checkpoints import make_family
 
 from edgebert.compress import checkpoint
@@ -18,6 +19,7 @@ from edgebert.compress.vector_modules import VectorModules, attach
 from edgebert.exporters.core import CoreOrder, product_names, write_core
 from edgebert.exporters.inference import InferenceModel
 from edgebert.exporters.quantize.smooth import smooth_module
+from edgebert.runtime.sessions.core import unusable
 from edgebert.tasks.training_table import training_task
 
 STEPS = (
@@ -29,7 +31,7 @@ STEPS = (
 
 
 def write_models(folder: Path) -> list[Path]:
-    """Five model files: families, heads, poolings, pruned shapes, smoothing, low rank, FP32 and INT8."""
+    """Files of families, heads, poolings, pruned shapes, smoothing, low rank, FP32, and INT8 with and without runs."""
     classifier, rows = _module(folder / "bert", "bert", "text-classification", segments=2)
     smooth_module(classifier, windows([9] * 8, vocabulary_of(classifier), 2), 0.5)
     tagger, _ = _module(folder / "electra", "electra", "token-classification", pruned=True)
@@ -45,7 +47,11 @@ def write_models(folder: Path) -> list[Path]:
     }
     for name, (module, order) in orders.items():
         write_core(module, order, folder / f"{name}.bin")
-    return [folder / f"{name}.bin" for name in orders]
+    files = [folder / f"{name}.bin" for name in orders]
+    if not unusable():
+        with_runs(files[1], folder / "runs.bin")
+        files.append(folder / "runs.bin")
+    return files
 
 
 def _module(
