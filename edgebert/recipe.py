@@ -285,8 +285,8 @@ def _for_task(recipe: Recipe, source: str) -> Recipe:
         spec = spec_of(recipe.task)
     except ValueError as error:
         raise SettingsError(f"{source}: 'task': {error}") from None
-    if recipe.metric and recipe.metric not in spec.metrics:
-        known = ", ".join(repr(name) for name in spec.metrics)
+    if recipe.metric and recipe.metric not in spec.metric_names:
+        known = ", ".join(repr(name) for name in spec.metric_names)
         raise SettingsError(f"{source}: 'metric' is {recipe.metric!r}; expected one of {known} for {recipe.task}")
     settings = fill(spec.settings, recipe.head, source, "head.")
     half_window = recipe.data.max_length // 2
@@ -295,7 +295,7 @@ def _for_task(recipe: Recipe, source: str) -> Recipe:
             f"{source}: 'head.stride' is {settings.stride}; expected at most {half_window}, "
             "half of data.max_length: windows that share more would hardly move on"
         )
-    return dataclasses.replace(recipe, metric=recipe.metric or next(iter(spec.metrics)))
+    return dataclasses.replace(recipe, metric=recipe.metric or spec.metric_names[0])
 
 
 def settings_dict(settings: Any) -> dict[str, Any]:  # noqa: ANN401

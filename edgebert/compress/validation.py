@@ -14,7 +14,7 @@ from edgebert.compress.data import TaskData
 from edgebert.data.examples import Example
 from edgebert.data.unknown import gold
 from edgebert.runtime.encode import Encoded, TextEncoder
-from edgebert.runtime.model import split_batch
+from edgebert.runtime.padded import split_batch
 from edgebert.runtime.session import Outputs
 from edgebert.tasks.training import AnyTrainingTask
 

@@ -24,7 +24,7 @@ from edgebert.exporters.parity import relative_error
 from edgebert.exporters.writers import WRITERS, Int8Parts, Writer, writers
 from edgebert.recipe import QuantizeSettings, settings_dict
 from edgebert.runtime.encode import Encoded
-from edgebert.runtime.model import padded_inputs
+from edgebert.runtime.padded import padded_inputs
 from edgebert.runtime.session import Session, bucket_lengths
 from edgebert.runtimes import ONNXRUNTIME, RuntimeName
 from edgebert.target import ExportChoice

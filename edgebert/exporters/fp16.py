@@ -21,8 +21,8 @@ from edgebert.exporters.packed import pack_attention
 from edgebert.exporters.parity import relative_error
 from edgebert.exporters.writers import writers
 from edgebert.runtime.encode import Encoded
-from edgebert.runtime.model import padded_inputs
-from edgebert.runtime.session import CUDA, Ids, padded_to_bucket
+from edgebert.runtime.padded import padded_inputs, padded_to_bucket
+from edgebert.runtime.session import CUDA, Ids
 from edgebert.runtime.sessions.onnxruntime import OnnxSession
 
 LOG = logging.getLogger(__name__)

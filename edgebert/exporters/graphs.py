@@ -25,7 +25,8 @@ from edgebert.exporters.onnx import PlainModel, can_rewrite, export_fast, export
 from edgebert.exporters.parity import Parity, compare, require_parity
 from edgebert.recipe import ExportSettings
 from edgebert.runtime.encode import Encoded, TextEncoder
-from edgebert.runtime.model import Model, padded_inputs, split_batch
+from edgebert.runtime.model import Model
+from edgebert.runtime.padded import padded_inputs, split_batch
 from edgebert.runtime.quality import scored
 from edgebert.runtime.session import Outputs, Session
 from edgebert.runtime.sessions.onnxruntime import OnnxSession

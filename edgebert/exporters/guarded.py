@@ -13,7 +13,7 @@ from edgebert.exporters.onnx import graph_inputs
 from edgebert.exporters.parity import relative_error
 from edgebert.exporters.unpadded import UNPADDED, write_unpadded
 from edgebert.runtime.encode import Encoded
-from edgebert.runtime.model import padded_inputs
+from edgebert.runtime.padded import padded_inputs
 from edgebert.runtime.session import Outputs, Session
 from edgebert.runtime.sessions.onnxruntime import OnnxSession, UnpaddedSession
 

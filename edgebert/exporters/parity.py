@@ -9,7 +9,7 @@ import numpy as np
 
 from edgebert.errors import ParityError
 from edgebert.runtime.encode import Encoded
-from edgebert.runtime.model import padded_inputs, split_batch
+from edgebert.runtime.padded import padded_inputs, split_batch
 from edgebert.runtime.session import Outputs, Session
 
 # Of the largest output, where that is above 1: what FP32's own rounding is relative to.

@@ -59,6 +59,15 @@ def aligned(expected: Sequence[Chosen], predicted: Sequence[Chosen]) -> tuple[Ch
     return right, np.pad(given, ((0, 0), (0, right.shape[1] - given.shape[1])))
 
 
+def mean_of(score: Callable[[Any, Any], float], right: int | None = None) -> Metric:
+    """Mean over the texts of a score of what is right and what was predicted; `right` as of `Metric`."""
+
+    def table(expected: Sequence[Any], predicted: Sequence[Any]) -> Table:
+        return np.array([[score(one, other)] for one, other in zip(expected, predicted, strict=True)])
+
+    return Metric(table, lambda table: float(table.mean()), right)
+
+
 def _same(expected: Sequence[Any], predicted: Sequence[Any]) -> Table:
     return np.array([[float(a == b)] for a, b in zip(expected, predicted, strict=True)])
 

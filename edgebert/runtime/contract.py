@@ -42,8 +42,10 @@ def make_task(folder: Path, manifest: dict[str, Any], encoder: TextEncoder | Non
         task = kind(manifest, encoder)
         if manifest["outputs"] != list(spec.outputs):
             raise ValueError(f"outputs are not those of {spec.name}: {', '.join(spec.outputs)}")
-        if manifest["data"]["metric"] not in spec.metrics:
-            raise ValueError(f"data.metric {manifest['data']['metric']!r:.60} is none of {', '.join(spec.metrics)}")
+        if manifest["data"]["metric"] not in spec.metric_names:
+            raise ValueError(
+                f"data.metric {manifest['data']['metric']!r:.60} is none of {', '.join(spec.metric_names)}"
+            )
     except SettingsError as error:
         raise BundleError(f"{error}; {AGAIN}") from None
     except ValueError as error:

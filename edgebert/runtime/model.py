@@ -7,13 +7,12 @@ from itertools import count, islice
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, overload
 
-import numpy as np
-
 from edgebert.data.words import Words
-from edgebert.errors import BundleError, InputError, RunError, TextError
+from edgebert.errors import InputError, RunError, TextError
 from edgebert.runtime.encode import Encoded
 from edgebert.runtime.origin import Origin
-from edgebert.runtime.session import Ids, Outputs, RaggedSession, Session
+from edgebert.runtime.plain_math import is_finite
+from edgebert.runtime.session import Outputs, RaggedSession, Session, TextOutputs
 
 if TYPE_CHECKING:
     from edgebert.tasks.device import Task
@@ -145,8 +144,12 @@ class Model:
             TextError: Something else than encoded texts.
             BundleError: The graph gives outputs of another shape than its task reads.
         """
+        return [as_arrays(rows) for rows in self._read(encoded, batch_size)]
+
+    def _read(self, encoded: Sequence[Encoded], batch_size: int) -> list[TextOutputs]:
+        """Outputs of every window as the session gives them: without numpy if the session has none."""
         check_encoded(encoded)
-        results: list[Outputs] = [()] * len(encoded)
+        results: list[TextOutputs] = [()] * len(encoded)
         for chosen in self.batches(encoded, batch_size):
             windows = [encoded[at] for at in chosen]
             rows = self._rows(windows)
@@ -154,14 +157,16 @@ class Model:
                 results[at] = row
         return results
 
-    def _rows(self, windows: Sequence[Encoded]) -> list[Outputs]:
+    def _rows(self, windows: Sequence[Encoded]) -> Sequence[TextOutputs]:
         """Outputs of windows that run together, one by one."""
         session = self._open_session()
         if isinstance(session, RaggedSession):
             return session.run_ragged(windows)
-        found = self.run_encoded(windows)
-        self._check_shapes(found, windows)
-        return split_batch(found, windows, self.task.spec.outputs)
+        from edgebert.runtime.padded import check_shapes, split_batch
+
+        found, kinds = self.run_encoded(windows), self.task.spec.outputs
+        check_shapes(found, windows, kinds, self.task.widths)
+        return split_batch(found, windows, kinds)
 
     def batches(self, encoded: Sequence[Encoded], batch_size: int = 32) -> list[list[int]]:
         """Positions of the windows that `outputs` runs together: at most `batch_size`, often fewer."""
@@ -179,29 +184,10 @@ class Model:
         check_encoded(encoded)
         session = self._open_session()
         if len(encoded) == 1 and isinstance(session, RaggedSession):
-            return tuple(output[None] for output in session.run_ragged(encoded)[0])
-        return session.run(padded_inputs(encoded, self._inputs, self._pad_id))
+            return tuple(output[None] for output in as_arrays(session.run_ragged(encoded)[0]))
+        from edgebert.runtime.padded import padded_inputs
 
-    def _check_shapes(self, outputs: Outputs, windows: Sequence[Encoded]) -> None:
-        """Refuse outputs that the task cannot read: a graph may declare other shapes than it gives, and other kinds."""
-        for name, output in zip(self.task.spec.outputs, outputs, strict=True):
-            if not isinstance(output, np.ndarray) or output.dtype.kind != "f":
-                kind = output.dtype if isinstance(output, np.ndarray) else type(output).__name__
-                raise BundleError(
-                    f"the graph gives {name} as {kind}; its task reads floating-point numbers; export the bundle again"
-                )
-        longest = max(len(window.ids) for window in windows)
-        for (name, per_token), output, width in zip(
-            self.task.spec.outputs.items(), outputs, self.task.widths, strict=True
-        ):
-            axes = 2 if per_token else 1
-            rows, rest = output.shape[:axes], output.shape[axes:]
-            whole = len(rows) == axes and rows[0] == len(windows) and (not per_token or rows[1] >= longest)
-            if not whole or len(rest) > 1 or (width is not None and rest != (width,)):
-                raise BundleError(
-                    f"the graph gives {name} in the shape {output.shape} for {len(windows)} text(s) of up to {longest} "
-                    "tokens, which its task cannot read; export the bundle again"
-                )
+        return session.run(padded_inputs(encoded, self._inputs, self._pad_id))
 
     def run_on(self, session: Session) -> None:
         """Answer with another session of the same graph from now on."""
@@ -234,7 +220,7 @@ class Model:
             raise TextError(f"text {place}: {error}") from None
 
     def _answers(self, texts: Sequence[Any], windows: Sequence[list[Encoded]], batch_size: int) -> list[Any]:
-        found = self.outputs([window for several in windows for window in several], batch_size)
+        found = self._read([window for several in windows for window in several], batch_size)
         check_finite(found)
         outputs = iter(found)
         return [
@@ -301,75 +287,24 @@ def check_encoded(encoded: object) -> None:
     )
 
 
-def _ids(item: Encoded, numbers: Sequence[int]) -> Ids:
-    """Token ids or segments of one text as an array.
+def as_arrays(rows: TextOutputs) -> Outputs:
+    """Outputs of a text as numpy arrays, without a copy."""
+    import numpy as np
 
-    Raises:
-        TextError: One is no whole number or is negative, or there is not one for every token.
-    """
-    try:
-        found = np.asarray(numbers)
-        whole = found.dtype.kind == "i" and found.shape == (len(item.ids),) and found.min() >= 0
-    except (TypeError, ValueError):
-        whole = False
-    if not whole:
-        raise TextError(f"{item!r:.80} is no encoded text: every token has a whole number and a segment, from 0 on")
-    return found
+    return tuple(np.asarray(output) for output in rows)
 
 
-def check_finite(outputs: Iterable[Outputs]) -> None:
+def check_finite(outputs: Iterable[TextOutputs]) -> None:
     """Refuse outputs from which no answer follows; NaN would silently read as the first label.
 
     Raises:
         RunError: A number is NaN or infinite.
     """
-    if not all(np.isfinite(output).all() for window in outputs for output in window):
+    if not all(is_finite(output) for window in outputs for output in window):
         raise RunError(
             "the graph gives NaN or infinity for this text, so there is no answer; `edgebert verify` shows whether the "
             'bundle is as it was exported, and an export with quantize.format = "none" keeps full precision'
         )
-
-
-def padded_inputs(encoded: Sequence[Encoded], names: Sequence[str], pad_id: int = 0) -> dict[str, Ids]:
-    """Arrays of one batch, padded to its longest text. *Shape* of each: (batch, longest), int64.
-
-    Raises:
-        TextError: The batch is empty, or a text in it has no token: its row would be all padding.
-    """
-    if not encoded:
-        raise TextError("the batch holds no text; give at least one")
-    for row, item in enumerate(encoded, 1):
-        if not item.ids:
-            raise TextError(f"text {row} of a batch of {len(encoded)} has no token; give at least one word")
-    shape = (len(encoded), max(len(item.ids) for item in encoded))
-    arrays = {name: np.zeros(shape, dtype=np.int64) for name in names}
-    if pad_id:
-        arrays["input_ids"][:] = pad_id
-    for row, item in enumerate(encoded):
-        length = len(item.ids)
-        arrays["input_ids"][row, :length] = _ids(item, item.ids)
-        arrays["attention_mask"][row, :length] = 1
-        if "token_type_ids" in arrays:
-            arrays["token_type_ids"][row, :length] = _ids(item, item.type_ids)
-    return arrays
-
-
-def split_batch(outputs: Outputs, windows: Sequence[Encoded], kinds: Mapping[str, bool]) -> list[Outputs]:
-    """Outputs of a batch as one tuple a window.
-
-    Args:
-        outputs: Arrays of the graph, the batch axis first.
-        windows: What went in.
-        kinds: The task's outputs in order, and whether each has a row a token; such rows of padding are left out.
-    """
-    per_token = list(kinds.values())
-    return [
-        tuple(
-            output[at, : len(window.ids)] if rows else output[at]
-            for output, rows in zip(outputs, per_token, strict=True)
-        )
-        for at, window in enumerate(windows)
-    ]
 
 
 def single_or_pair(segments: int, given: Text) -> Text:

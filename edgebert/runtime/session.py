@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
-import numpy as np
-from numpy.typing import NDArray
-
-from edgebert.errors import TextError
 from edgebert.runtime.batches import Batching
 from edgebert.runtime.encode import Encoded
 from edgebert.runtime.origin import Provider
 
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
 CPU, CUDA, TENSORRT = "CPUExecutionProvider", "CUDAExecutionProvider", "TensorrtExecutionProvider"
 
-Ids = NDArray[np.int64]
-Outputs = tuple[NDArray[np.float32], ...]
+Ids: TypeAlias = "NDArray[np.int64]"
+Outputs: TypeAlias = "tuple[NDArray[np.float32], ...]"
+# What a task reads: numpy arrays, or memory that `numpy.asarray` makes arrays of without a copy. Both have `tolist`.
+TextOutputs: TypeAlias = "tuple[NDArray[np.float32] | memoryview[float], ...]"
 
 
 class Session(Protocol):
@@ -38,7 +40,7 @@ class Session(Protocol):
 class RaggedSession(Protocol):
     """A session that takes texts of any lengths together, without padding."""
 
-    def run_ragged(self, windows: Sequence[Encoded]) -> list[Outputs]:
+    def run_ragged(self, windows: Sequence[Encoded]) -> list[TextOutputs]:
         """Outputs of each text, without a batch axis."""
         ...
 
@@ -119,28 +121,3 @@ def error_line(error: Exception) -> str:
 def bucket_lengths(lengths: Sequence[int], max_length: int) -> list[int]:
     """The lengths that batches are padded to, of those a profile names: none beyond the longest input, which is one."""
     return [*(length for length in lengths if length < max_length), max_length]
-
-
-def padded_to_bucket(inputs: Mapping[str, Ids], buckets: Sequence[int]) -> dict[str, Ids]:
-    """A batch padded to the shortest bucket that holds it; as it is where none does."""
-    length = next(iter(inputs.values())).shape[1]
-    padding = next((bucket for bucket in buckets if bucket >= length), length) - length
-    return {name: np.pad(value, ((0, 0), (0, padding))) for name, value in inputs.items()}
-
-
-def check_rows(inputs: Mapping[str, Ids]) -> None:
-    """Refuse a batch in which a row is all padding.
-
-    ONNX Runtime's MultiHeadAttention answers such a row as if it had no mask, and ONNX's own Attention gives zeros.
-
-    Raises:
-        TextError: Says which row it is.
-    """
-    mask = inputs.get("attention_mask")
-    # Texts are padded on the right, so that the first column is enough for nearly every batch.
-    if mask is None or (mask.size and mask[:, 0].all()):
-        return
-    empty = np.flatnonzero(mask.sum(axis=1) == 0)
-    if empty.size or not mask.size:
-        row = f"row {empty[0] + 1}" if empty.size else "every row"
-        raise TextError(f"{row} of a batch of {len(mask)} is all padding; give each text at least one token")

@@ -5,12 +5,9 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from math import exp
 
-import numpy as np
-from numpy.typing import NDArray
-
-Logits = NDArray[np.floating[Any]]
+from edgebert.runtime.plain_math import argmax, log_sum
 
 
 @dataclass(frozen=True)
@@ -30,7 +27,9 @@ class Span:
     null_probability: float
 
 
-def window_span(starts: Logits, ends: Logits, offsets: Sequence[tuple[int, int] | None], longest: int) -> Span:
+def window_span(
+    starts: Sequence[float], ends: Sequence[float], offsets: Sequence[tuple[int, int] | None], longest: int
+) -> Span:
     """Likeliest span of one window.
 
     Args:
@@ -41,25 +40,21 @@ def window_span(starts: Logits, ends: Logits, offsets: Sequence[tuple[int, int] 
     """
     places = [(at, offset) for at, offset in enumerate(offsets) if offset is not None]
     rows = [0, *(at for at, _ in places)]
-    begins, closes = starts[rows].astype(np.float64), ends[rows].astype(np.float64)
+    begins, closes = [starts[row] for row in rows], [ends[row] for row in rows]
     first, last = best_span(begins[1:], closes[1:], longest)
-    score, null = float(begins[1 + first] + closes[1 + last]), float(begins[0] + closes[0])
-    total = _log_sum(begins) + _log_sum(closes)
+    score, null = begins[1 + first] + closes[1 + last], begins[0] + closes[0]
+    total = log_sum(begins) + log_sum(closes)
     (_, (start, _)), (_, (_, end)) = places[first], places[last]
-    return Span(start, end, score, float(np.exp(score - total)), null, float(np.exp(null - total)))
+    return Span(start, end, score, exp(score - total), null, exp(null - total))
 
 
-def best_span(starts: Logits, ends: Logits, longest: int) -> tuple[int, int]:
+def best_span(starts: Sequence[float], ends: Sequence[float], longest: int) -> tuple[int, int]:
     """First and last token of the span of at most `longest` tokens with the largest sum of start and end.
 
     Of equal sums the earliest start wins, then the shortest span. *Shape* of both logits: (tokens,).
     """
-    width = min(longest, len(ends))
-    padded = np.concatenate([ends, np.full(width - 1, -np.inf, dtype=ends.dtype)])
-    # Row i: the sums of the spans that start at token i and hold 1, 2, ... `width` tokens.
-    sums = starts[:, None] + np.lib.stride_tricks.sliding_window_view(padded, width)
-    first, more = divmod(int(sums.argmax()), width)
-    return first, first + more
+    first = argmax([start + max(ends[at : at + longest]) for at, start in enumerate(starts)])
+    return first, first + argmax([starts[first] + end for end in ends[first : first + longest]])
 
 
 def whole_characters(context: str, start: int, end: int) -> str:
@@ -67,9 +62,3 @@ def whole_characters(context: str, start: int, end: int) -> str:
     while end < len(context) and unicodedata.category(context[end]).startswith("M"):
         end += 1
     return context[start:end]
-
-
-def _log_sum(logits: NDArray[np.float64]) -> float:
-    """Logarithm of the sum of exponentials."""
-    most = logits.max()
-    return float(most + np.log(np.exp(logits - most).sum()))

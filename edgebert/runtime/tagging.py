@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import accumulate, pairwise
-from typing import Literal
-
-import numpy as np
-from numpy.typing import NDArray
+from math import exp, inf
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from edgebert.data.examples import Example
 from edgebert.data.tags import OUTSIDE, OnInvalid, Scheme, Span, check_tags, may_follow, repaired, spans, tags_of
@@ -16,12 +15,20 @@ from edgebert.data.words import Words, split_words
 from edgebert.errors import DataError, TextError
 from edgebert.runtime.encode import Encoded, TextEncoder, check_length, check_text
 from edgebert.runtime.model import single_or_pair
+from edgebert.runtime.plain_math import argmax, dot
 from edgebert.runtime.prediction import Prediction
 from edgebert.runtime.word_places import Place, sharing, text_places, word_places
 from edgebert.settings import within
 
-# Steps from tag to tag are kept in a table; BIOES with 500 types of entities has 2,001.
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+# Every tag is compared with every other; BIOES with 500 types of entities has 2,001.
 MAX_TAGS = 4096
+
+# Logits of a window. *Shape*: (tokens, tags).
+Scores: TypeAlias = "NDArray[np.float32] | memoryview[float]"
 
 
 @dataclass(frozen=True)
@@ -106,10 +113,6 @@ class Tagger:
         shown = dict(zip(values, self.tags, strict=False)) | {tag: tag for tag in self.tags}
         # Types as the files write them, and as they are shown.
         self._types = {written[2:]: tag[2:] for written, tag in shown.items() if tag != OUTSIDE}
-        labels = np.array([tag[2:] for tag in self.tags])
-        # Which tags have the same label, whatever their places in an entity. *Shape*: (tags, tags).
-        self._alike = (labels[:, None] == labels).astype(np.float64)
-        self._allowed = [[may_follow(before, tag, settings.scheme) for tag in self.tags] for before in self.tags]
 
     def encode(self, given: str | Words) -> list[Encoded]:
         """Windows of a text.
@@ -127,7 +130,7 @@ class Tagger:
             return self._encoder.encode_text(given, stride)
         return self._encoder.encode_words(words, stride, self.settings.spaced_words)
 
-    def read(self, given: str | Words, windows: Sequence[Encoded], scores: Sequence[NDArray[np.float32]]) -> Tagged:
+    def read(self, given: str | Words, windows: Sequence[Encoded], scores: Sequence[Scores]) -> Tagged:
         """Entities of a text: the likeliest tags that the scheme allows.
 
         Args:
@@ -143,8 +146,8 @@ class Tagger:
         # Words that share a token have one tag, and are parts of one entity.
         shared = sharing(located)
         read_at = [located[first] for first, _ in shared]
-        logits = self._word_logits(windows, scores, read_at)
-        best: list[int] = logits.argmax(1).tolist()
+        logits = self._word_logits(scores, read_at)
+        best = [argmax(row) for row in logits]
         if not self._follows(best):
             best = self._best_path(logits)
         chosen = [self.tags[at] for at in best]
@@ -154,19 +157,16 @@ class Tagger:
         for label, first, end in spans(chosen):
             found.append(Span(label, shared[first][0], shared[end - 1][1]))
             start, stop = places[found[-1].first][0], places[found[-1].end - 1][1]
-            score = _mean_probability(logits[first:end], self._alike[best[first]])
+            score = _mean_probability(logits[first:end], self._alike(best[first]))
             entities.append(Entity(label, text[start:stop], start, stop, score))
         words = tuple(text[first:end] for first, end in places)
         return Tagged(words, tuple(tags_of(found, len(words), "BIO")), tuple(entities))
 
-    def breaks_scheme(
-        self, given: str | Words, windows: Sequence[Encoded], scores: Sequence[NDArray[np.float32]]
-    ) -> bool:
+    def breaks_scheme(self, given: str | Words, windows: Sequence[Encoded], scores: Sequence[Scores]) -> bool:
         """Whether the likeliest tags of a text, each taken alone, break the scheme; arguments as for `read`."""
         places = self.places(given, windows)
         read_at = [places[first] for first, _ in sharing(places)]
-        best: list[int] = self._word_logits(windows, scores, read_at).argmax(1).tolist()
-        return not self._follows(best)
+        return not self._follows([argmax(row) for row in self._word_logits(scores, read_at)])
 
     def places(self, given: str | Words, windows: Sequence[Encoded]) -> list[Place]:
         """Window and row that every word of a text is read at; None for a word without a token."""
@@ -246,54 +246,69 @@ class Tagger:
             return self.tags[self._numbers[tag]]
         return tag[:2] + self._types.get(tag[2:], tag[2:])
 
-    def _word_logits(
-        self,
-        windows: Sequence[Encoded],
-        scores: Sequence[NDArray[np.float32]],
-        places: Sequence[Place],
-    ) -> NDArray[np.float64]:
+    def _word_logits(self, scores: Sequence[Scores], places: Sequence[Place]) -> list[list[float]]:
         """Logits of every word's tags, read at its place; a word without one is surely O. *Shape*: (words, tags)."""
-        count = len(places)
-        starts = [0, *accumulate(len(window.ids) for window in windows)]
-        chosen = [starts[window] + row for window, row in filter(None, places)]
-        rows = (scores[0] if len(scores) == 1 else np.concatenate(scores))[chosen].astype(np.float64)
-        if len(chosen) == count:
-            return rows
-        every = np.full((count, len(self.tags)), -np.inf)
-        every[:, self._outside] = 0.0
-        every[[at for at, place in enumerate(places) if place is not None]] = rows
-        return every
+        tables: list[Any] = [window.tolist() for window in scores]
+        surely = [-inf] * len(self.tags)
+        surely[self._outside] = 0.0
+        return [surely if place is None else tables[place[0]][place[1]] for place in places]
+
+    def _alike(self, number: int) -> list[int]:
+        """1 for every tag with the label of this one, whatever their places in an entity, 0 for the others."""
+        label = self.tags[number][2:]
+        return [tag[2:] == label for tag in self.tags]
 
     def _follows(self, tags: Sequence[int]) -> bool:
         if self.settings.scheme == "WORDS":
             return True
-        return all(self._allowed[before][tag] for before, tag in pairwise([self._outside, *tags, self._outside]))
+        steps = pairwise(self.tags[at] for at in (self._outside, *tags, self._outside))
+        return all(may_follow(before, tag, self.settings.scheme) for before, tag in steps)
 
-    def _best_path(self, logits: NDArray[np.float64]) -> list[int]:
+    @cached_property
+    def _origins(self) -> list[tuple[list[int], list[int]]]:
+        """Tags that may stand before the same tags: first those before, then those that may follow each of them."""
+        groups: dict[tuple[int, ...], list[int]] = {}
+        for at, tag in enumerate(self.tags):
+            before = (n for n, other in enumerate(self.tags) if may_follow(other, tag, self.settings.scheme))
+            groups.setdefault(tuple(before), []).append(at)
+        return [(list(before), after) for before, after in groups.items() if before]
+
+    def _best_path(self, logits: Sequence[Sequence[float]]) -> list[int]:
         """Likeliest tags that the scheme allows (Viterbi 1967, every allowed step equally likely).
 
-        Logits do as logarithms of probabilities do: they differ by the same for all tags of a word.
+        Logits do as logarithms of probabilities do: they differ by the same for all tags of a word. The best step to a
+        tag is found once for all tags that may follow the same ones: a scheme has few such groups.
         """
-        step = np.where(self._allowed, 0.0, -np.inf)
-        total = logits[0] + step[self._outside]
-        origins = []
-        for row in logits[1:]:
-            ways = total[:, None] + step
-            origins.append(ways.argmax(0))
-            total = ways.max(0) + row
-        path = [int((total + step[:, self._outside]).argmax())]
-        for origin in reversed(origins):
-            path.append(int(origin[path[-1]]))
+        # A text begins after O and ends before O.
+        begin = [-inf] * len(self.tags)
+        begin[self._outside] = 0.0
+        totals, origins = [begin], []
+        for row in logits:
+            total, origin = [-inf] * len(self.tags), [0] * len(self.tags)
+            for before, after in self._origins:
+                best = max(before, key=totals[-1].__getitem__)
+                for tag in after:
+                    total[tag], origin[tag] = totals[-1][best] + row[tag], best
+            totals.append(total)
+            origins.append(origin)
+        ends = next(before for before, after in self._origins if self._outside in after)
+        path = [max(ends, key=totals[-1].__getitem__)]
+        for origin in reversed(origins[1:]):
+            path.append(origin[path[-1]])
         return path[::-1]
 
 
-def _mean_probability(logits: NDArray[np.float64], chosen: NDArray[np.float64]) -> float:
+def _mean_probability(logits: Sequence[Sequence[float]], chosen: Sequence[int]) -> float:
     """Mean over words of the probability that one of the chosen tags is right.
 
     *Shape* of the logits: (words, tags); of `chosen`, 1 or 0 each: (tags,).
     """
-    exponentials = np.exp(logits - logits.max(1, keepdims=True))
-    return float((exponentials @ chosen / exponentials.sum(1)).mean())
+    shares = []
+    for row in logits:
+        most = max(row)
+        exponentials = [exp(logit - most) for logit in row]
+        shares.append(dot(exponentials, chosen) / sum(exponentials))
+    return sum(shares) / len(shares)
 
 
 def _is_visible(word: object) -> bool:

@@ -11,7 +11,7 @@ from edgebert.data.words import FindTokens
 from edgebert.runtime.encode import Encoded, TextEncoder
 from edgebert.runtime.model import Model
 from edgebert.runtime.prediction import Prediction
-from edgebert.runtime.session import Outputs, Session
+from edgebert.runtime.session import Session, TextOutputs
 from edgebert.settings import fill
 from edgebert.tasks.spec import SettingsT, TaskSpec
 
@@ -71,7 +71,7 @@ class DeviceTask(ABC, Generic[SettingsT, InputT, AnswerT]):
         """
 
     @abstractmethod
-    def decode(self, given: InputT, windows: Sequence[Encoded], outputs: Sequence[Outputs]) -> AnswerT:
+    def decode(self, given: InputT, windows: Sequence[Encoded], outputs: Sequence[TextOutputs]) -> AnswerT:
         """Prediction for one input, from the outputs of its windows."""
 
     @abstractmethod

@@ -20,7 +20,7 @@ from edgebert.exporters.onnx import export_fast
 from edgebert.exporters.quantize.dynamic import quantize_weights
 from edgebert.recipe import read_recipe
 from edgebert.runtime.encode import Encoded
-from edgebert.runtime.model import padded_inputs
+from edgebert.runtime.padded import padded_inputs
 from edgebert.runtime.sessions.onnxruntime import OnnxSession
 from edgebert.target import ExportChoice, read_target
 from edgebert.tasks.token_classification.predict import TokenClassification

@@ -39,7 +39,7 @@ def test_runs_of_the_file_change_no_answer(kernel: str, plain: tuple[Path, tuple
     before = CoreSession(file, 1, inputs, (), kernel).run_ragged(texts)
     after = CoreSession(tmp_path / "core.bin", 1, inputs, (), kernel).run_ragged(texts)
     for one, other in zip(before, after, strict=True):
-        assert (one[0] == other[0]).all()
+        assert np.array_equal(one[0], other[0])
 
 
 def twice(tables: Tables) -> None:

@@ -30,7 +30,7 @@ def test_answers_do_not_depend_on_the_number_of_threads(threads: int, model: tup
     one, several = (CoreSession(file, number, module.inputs, ()) for number in (1, threads))
     for chosen in [*([text] for text in texts[:14]), texts]:
         for (found,), (expected,) in zip(several.run_ragged(chosen), one.run_ragged(chosen), strict=True):
-            assert (found == expected).all()
+            assert np.array_equal(found, expected)
 
 
 def test_callers_share_a_model(model: tuple[Any, Path]) -> None:
@@ -42,7 +42,7 @@ def test_callers_share_a_model(model: tuple[Any, Path]) -> None:
 
     def call(seed: int) -> None:
         for at in np.random.default_rng(seed).permutation(len(texts) * 10) % len(texts):
-            if not (session.run_ragged([texts[at]])[0][0] == expected[at]).all():
+            if not np.array_equal(session.run_ragged([texts[at]])[0][0], expected[at]):
                 wrong.append(int(at))
 
     callers = [threading.Thread(target=call, args=(seed,)) for seed in range(6)]
@@ -62,6 +62,6 @@ def test_a_child_process_answers_though_its_threads_are_gone(model: tuple[Any, P
     child = os.fork()
     if not child:
         found = [answer for (answer,) in session.run_ragged(texts)]
-        same = all((one == other).all() for one, other in zip(found, expected, strict=True))
+        same = all(np.array_equal(one, other) for one, other in zip(found, expected, strict=True))
         os._exit(0 if same else 1)
     assert os.waitpid(child, 0)[1] == 0

@@ -22,7 +22,7 @@ from edgebert.exporters.parity import relative_error
 from edgebert.exporters.quantize.openvino import openvino_products, quantize_openvino
 from edgebert.exporters.quantize.products import head_matmuls, weight_products
 from edgebert.runtime.encode import Encoded
-from edgebert.runtime.model import padded_inputs
+from edgebert.runtime.padded import padded_inputs
 from edgebert.runtime.session import Outputs, Session
 from edgebert.runtime.sessions.onnxruntime import OnnxSession
 from edgebert.runtime.sessions.openvino import OpenVinoSession

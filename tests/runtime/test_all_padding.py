@@ -10,7 +10,7 @@ import edgebert
 from edgebert.compress.batch import pad_batch
 from edgebert.errors import TextError
 from edgebert.runtime.encode import Encoded
-from edgebert.runtime.model import padded_inputs
+from edgebert.runtime.padded import padded_inputs
 from edgebert.runtime.session import CPU, Session
 from edgebert.runtime.sessions.cuda_graphs import CudaGraphSession
 from edgebert.runtime.sessions.onnxruntime import OnnxSession, UnpaddedSession

@@ -17,7 +17,8 @@ import edgebert
 from edgebert.errors import InputError, TextError
 from edgebert.runtime.batches import ANY_LENGTHS
 from edgebert.runtime.encode import Encoded, TextEncoder
-from edgebert.runtime.model import Model, padded_inputs, split_batch
+from edgebert.runtime.model import Model
+from edgebert.runtime.padded import padded_inputs, split_batch
 from edgebert.runtime.sessions.onnxruntime import UnpaddedSession
 
 TEXTS = [

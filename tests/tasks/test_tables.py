@@ -33,7 +33,7 @@ def test_a_task_that_is_not_there_is_told_with_those_that_are(name: str) -> None
 @pytest.mark.parametrize("task", task_names())
 def test_a_spec_has_metrics_settings_and_outputs(task: str) -> None:
     spec = spec_of(task)
-    assert spec.metrics
+    assert tuple(spec.metrics) == spec.metric_names != ()
     assert all(isinstance(metric, Metric) for metric in spec.metrics.values())
     assert dataclasses.is_dataclass(spec.settings)
     assert spec.settings.__dataclass_params__.frozen

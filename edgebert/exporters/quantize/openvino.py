@@ -15,7 +15,7 @@ from edgebert.exporters.openvino import read_graph, save_ir
 from edgebert.exporters.quantize.graph import load_folded
 from edgebert.exporters.quantize.products import weight_products
 from edgebert.runtime.encode import Encoded
-from edgebert.runtime.model import padded_inputs
+from edgebert.runtime.padded import padded_inputs
 
 if TYPE_CHECKING:
     import openvino

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from edgebert.exporters.inference import InferenceModel, Rescale
 from edgebert.runtime.encode import Encoded
-from edgebert.runtime.model import padded_inputs
+from edgebert.runtime.padded import padded_inputs
 
 SMALLEST = 1e-5
 

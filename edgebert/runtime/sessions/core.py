@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import ctypes
 import itertools
+import math
 import sys
 from array import array
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Any, NamedTuple
 
 from edgebert.errors import BundleError, MissingDependencyError, RunError, TextError
 from edgebert.runtime.batches import ANY_LENGTHS
 from edgebert.runtime.encode import Encoded
-from edgebert.runtime.session import GraphSession, Ids, Opening, Outputs, ProfiledSession, check_rows
+from edgebert.runtime.session import GraphSession, Ids, Opening, Outputs, ProfiledSession, TextOutputs
 
 INTERFACE = 1
 NAMES = {"win32": "edgebert_core.dll", "darwin": "libedgebert_core.dylib"}
@@ -35,6 +34,23 @@ class _Info(ctypes.Structure):
 
 class _Output(ctypes.Structure):
     _fields_ = tuple((name, ctypes.c_int32) for name in ("width", "per_token", "scalar"))
+
+
+class _Values(NamedTuple):
+    """Numbers of one output, row after row, and the shape of a row."""
+
+    numbers: memoryview[float]
+    shape: tuple[int, ...]
+
+    def rows(self, start: int, end: int) -> memoryview[float]:
+        """Some rows. *Shape*: (rows, ...)."""
+        width = math.prod(self.shape)
+        return self.numbers[start * width : end * width].cast("B").cast("f", (end - start, *self.shape))
+
+    def row(self, at: int) -> memoryview[float]:
+        """One row."""
+        width = math.prod(self.shape)
+        return self.numbers[at * width : (at + 1) * width].cast("B").cast("f", self.shape)
 
 
 class _Batch(ctypes.Structure):
@@ -161,18 +177,22 @@ class CoreSession:
             TextError: A row is all padding.
             BundleError: A token id or a length is beyond the model's.
         """
+        import numpy as np
+
+        from edgebert.runtime.padded import check_rows, int32, padded
+
         check_rows(inputs)
         mask = inputs["attention_mask"] != 0
-        segments = inputs["token_type_ids"][mask] if self._reads_segments else None
-        lengths = mask.sum(axis=1)
-        found = self._run(_int32(inputs["input_ids"][mask]), None if segments is None else _int32(segments), lengths)
+        ids = array("i", int32(inputs["input_ids"][mask]).tobytes())
+        segments = array("i", int32(inputs["token_type_ids"][mask]).tobytes() if self._reads_segments else b"")
+        found = self._run(ids, segments, mask.sum(axis=1).tolist())
         return tuple(
-            _padded(values, mask) if output.per_token else values
+            padded(values.rows(0, len(ids)), mask) if output.per_token else np.asarray(values.rows(0, len(mask)))
             for values, output in zip(found, self._outputs, strict=True)
         )
 
-    def run_ragged(self, windows: Sequence[Encoded]) -> list[Outputs]:
-        """Outputs of each text, without a batch axis.
+    def run_ragged(self, windows: Sequence[Encoded]) -> list[TextOutputs]:
+        """Outputs of each text, without a batch axis: float32, as `numpy.asarray` wraps them without a copy.
 
         Raises:
             TextError: There are none, or one has no token, or something else than token ids from 0 on.
@@ -186,31 +206,32 @@ class CoreSession:
             if self._reads_segments:
                 _extend(segments, window, window.type_ids)
         lengths = [len(window.ids) for window in windows]
-        found = self._run(np.frombuffer(ids, np.int32), np.frombuffer(segments, np.int32), lengths)
+        found = self._run(ids, segments, lengths)
         ends = list(itertools.accumulate(lengths))
         return [
             tuple(
-                values[end - length : end] if output.per_token else values[at]
+                values.rows(end - length, end) if output.per_token else values.row(at)
                 for values, output in zip(found, self._outputs, strict=True)
             )
             for at, (length, end) in enumerate(zip(lengths, ends, strict=True))
         ]
 
-    def _run(
-        self, ids: NDArray[np.int32], segments: NDArray[np.int32] | None, lengths: Sequence[int] | Ids
-    ) -> list[NDArray[np.float32]]:
-        """Outputs of a ragged batch: (tokens, width) or (texts, width), or without the width."""
-        counts = np.asarray(lengths, np.int32)
+    def _run(self, ids: array[int], segments: array[int], lengths: Sequence[int]) -> list[_Values]:
+        """Outputs of a ragged batch, with a row for each token or for each text."""
+        counts = array("i", lengths)
         found = [
-            np.empty((len(ids) if output.per_token else len(counts), output.width), np.float32)
+            array("f", (0.0,)) * ((len(ids) if output.per_token else len(counts)) * output.width)
             for output in self._outputs
         ]
-        read = segments.ctypes.data if segments is not None and self._reads_segments else None
-        batch = _Batch(ids.ctypes.data, read, counts.ctypes.data, len(counts))
-        places = (ctypes.c_void_p * len(found))(*(each.ctypes.data for each in found))
+        read = _address(segments) if self._reads_segments else None
+        batch = _Batch(_address(ids), read, _address(counts), len(counts))
+        places = (ctypes.c_void_p * len(found))(*map(_address, found))
         if self._library.edgebert_run(self._model, ctypes.byref(batch), places):
             raise self._run_error()
-        return [each[:, 0] if output.scalar else each for each, output in zip(found, self._outputs, strict=True)]
+        return [
+            _Values(memoryview(values), () if output.scalar else (output.width,))
+            for values, output in zip(found, self._outputs, strict=True)
+        ]
 
     def _output(self, number: int) -> _Output:
         output = _Output()
@@ -244,13 +265,5 @@ def _extend(numbers: array[int], window: Encoded, more: Sequence[int]) -> None:
         raise TextError(f"{window!r:.80} is no encoded text: every token has a whole number and a segment, from 0 on")
 
 
-def _int32(values: Ids) -> NDArray[np.int32]:
-    """Ids as the core reads them; what does not fit becomes a number that it refuses."""
-    return np.ascontiguousarray(np.clip(values, -1, np.iinfo(np.int32).max), np.int32)
-
-
-def _padded(values: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Rows of tokens in a batch with padding, whose rows are zeros."""
-    padded = np.zeros((*mask.shape, *values.shape[1:]), np.float32)
-    padded[mask] = values
-    return padded
+def _address(values: array[Any]) -> int:
+    return values.buffer_info()[0]

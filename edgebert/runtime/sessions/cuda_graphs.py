@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from edgebert.errors import BundleError
-from edgebert.runtime.session import CUDA, Ids, Outputs, check_rows, padded_to_bucket
+from edgebert.runtime.padded import check_rows, padded_to_bucket
+from edgebert.runtime.session import CUDA, Ids, Outputs
 from edgebert.runtime.sessions.onnxruntime import OnnxSession, run_error
 
 # What comes after so many shapes, or so many bytes of their inputs and outputs, runs kernel by kernel: a service whose

@@ -14,6 +14,7 @@ from edgebert.runtime.batches import ANY_LENGTHS, EQUAL_LENGTHS, LIKE_LENGTHS
 from edgebert.runtime.cores import core_count
 from edgebert.runtime.external_data import check_external_data
 from edgebert.runtime.origin import Provider
+from edgebert.runtime.padded import check_rows
 from edgebert.runtime.session import (
     CPU,
     CUDA,
@@ -24,7 +25,6 @@ from edgebert.runtime.session import (
     OperatorRun,
     Outputs,
     ProfiledSession,
-    check_rows,
     error_line,
 )
 from edgebert.runtime.turns import Turns

@@ -9,6 +9,7 @@ from typing import Any
 from edgebert.errors import BundleError, MissingDependencyError
 from edgebert.runtime.batches import SPARE_TOKENS, Batching
 from edgebert.runtime.external_data import check_ir
+from edgebert.runtime.padded import check_rows, padded_to_bucket
 from edgebert.runtime.session import (
     GraphSession,
     Ids,
@@ -16,9 +17,7 @@ from edgebert.runtime.session import (
     OperatorRun,
     Outputs,
     ProfiledSession,
-    check_rows,
     error_line,
-    padded_to_bucket,
 )
 from edgebert.versions import check_version
 

@@ -5,19 +5,20 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any
 
 from edgebert.data.examples import Example
 from edgebert.errors import BundleError, TextError
 from edgebert.runtime.encode import Encoded, check_text
 from edgebert.runtime.model import Model, Text
 from edgebert.runtime.prediction import Prediction
-from edgebert.runtime.session import Outputs, Session
+from edgebert.runtime.session import Session, TextOutputs
 from edgebert.tasks.device import DeviceTask
 from edgebert.tasks.fill_mask.spec import SPEC, Guesses, Settings
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 MASK = "[MASK]"
 MASK_TOKENS = (MASK, "<mask>")
@@ -73,6 +74,8 @@ class Masked(Encoded):
 
 def hidden_positions(ids: Sequence[int], random: np.random.Generator) -> NDArray[np.int64]:
     """Positions to hide, drawn without repetition: 15% of what stands between the two special tokens, at least one."""
+    import numpy as np
+
     inside = len(ids) - 2
     return 1 + np.sort(random.choice(inside, max(1, round(SHARE * inside)), replace=False))
 
@@ -123,9 +126,11 @@ class FillMask(DeviceTask[Settings, Text, Filled]):
             raise TextError(f"text {given!r:.40} holds no {MASK}{cut}; write {MASK} for the word to be found")
         return [Masked(window.ids, window.type_ids, window.truncated, masks=masks)]
 
-    def decode(self, given: Text, windows: Sequence[Encoded], outputs: Sequence[Outputs]) -> Filled:
+    def decode(self, given: Text, windows: Sequence[Encoded], outputs: Sequence[TextOutputs]) -> Filled:
         """Softmax at every mask. *Shape* of the logits: (length, vocabulary)."""
-        window, logits = windows[0], outputs[0][0]
+        import numpy as np
+
+        window, logits = windows[0], np.asarray(outputs[0][0])
         assert isinstance(window, Masked)
         hidden = [number for number in window.masks.values() if number is not None]
         words = [self._best(logits[at], hides is None) for at, hides in window.masks.items()]
@@ -153,6 +158,8 @@ class FillMask(DeviceTask[Settings, Text, Filled]):
             what = "a pair of texts" if len(given) == 2 else f"a tuple of {len(given)}"
             raise TextError(f"{what} was given, but this bundle takes single texts; give one text")
         check_text(given[0], "text")
+        import numpy as np
+
         window, (_, number) = self.encoder.encode(given[0]), self.mask()
         seed = hashlib.sha256(given[0].encode()).digest()[:8]
         positions = hidden_positions(window.ids, np.random.default_rng(int.from_bytes(seed, "big"))).tolist()
@@ -161,6 +168,8 @@ class FillMask(DeviceTask[Settings, Text, Filled]):
 
     def _best(self, logits: NDArray[np.float32], words_only: bool) -> list[Candidate]:
         """Likeliest tokens; for a caller's mask no special ones such as [SEP], which never stand in a text."""
+        import numpy as np
+
         special = [at for at in self.encoder.special_ids() if at < len(logits)] if words_only else []
         ranked = -logits
         ranked[special] = np.inf

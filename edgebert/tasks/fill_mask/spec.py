@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from edgebert.data.examples import Columns, Example, read_examples
-from edgebert.metrics.scores import Metric, Table
 from edgebert.settings import within
-from edgebert.tasks.spec import TaskSpec
+from edgebert.tasks.spec import Scoring, TaskSpec
+
+if TYPE_CHECKING:
+    from edgebert.metrics.scores import Table
 
 # Of every hidden token of a text: its id, and the id of the likeliest token at its mask.
 Guesses = Sequence[tuple[int, int]]
@@ -32,6 +33,8 @@ def read(path: Path, columns: Columns, settings: Settings) -> list[Example]:
 
 def _found(expected: Sequence[bool], predicted: Sequence[Guesses]) -> Table:
     """Hidden tokens found and hidden tokens, of every text. *Shape*: (texts, 2)."""
+    import numpy as np
+
     rows = [[sum(hidden == likeliest for hidden, likeliest in guesses), len(guesses)] for guesses in predicted]
     return np.array(rows, dtype=np.float64)
 
@@ -41,10 +44,17 @@ def _share(table: Table) -> float:
     return float(found / hidden)
 
 
+def _scoring() -> Scoring:
+    from edgebert.metrics.scores import Metric
+
+    return Scoring({"accuracy": Metric(_found, _share)})
+
+
 SPEC = TaskSpec(
     name="fill-mask",
     settings=Settings,
-    metrics={"accuracy": Metric(_found, _share)},
+    metric_names=("accuracy",),
+    scoring=_scoring,
     outputs={"logits": True},
     read=read,
     data="one text a line, or a table or JSON Lines with the recipe's column of texts, or text",

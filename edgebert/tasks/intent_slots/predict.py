@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from edgebert.data.examples import Example, listed
 from edgebert.data.words import Words
 from edgebert.errors import DataError
-from edgebert.metrics.entities import Frame
 from edgebert.runtime.encode import Encoded, TextEncoder
+from edgebert.runtime.plain_math import argmax, numbers_of, softmax
 from edgebert.runtime.prediction import Prediction
-from edgebert.runtime.session import Outputs
+from edgebert.runtime.session import TextOutputs
 from edgebert.runtime.tagging import Entity, Settings, Tagger, shown
 from edgebert.tasks.device import DeviceTask
 from edgebert.tasks.intent_slots.spec import SPEC
+
+if TYPE_CHECKING:
+    from edgebert.metrics.entities import Frame
 
 
 @dataclass(frozen=True)
@@ -58,14 +59,15 @@ class IntentSlots(DeviceTask[Settings, str | Words, Command]):
         """Windows that share tokens, where the text is too long for one."""
         return self.tagger.encode(given)
 
-    def decode(self, given: str | Words, windows: Sequence[Encoded], outputs: Sequence[Outputs]) -> Command:
+    def decode(self, given: str | Words, windows: Sequence[Encoded], outputs: Sequence[TextOutputs]) -> Command:
         """Intent and slots from both logits of every window; of several windows the mean probability decides.
 
         *Shape* of the logits: (intents,) and (tokens, tags).
         """
-        shares = np.mean([_softmax(intent) for intent, _ in outputs], axis=0)
+        shares = [softmax(numbers_of(intent)) for intent, _ in outputs]
+        scores = [sum(column) / len(shares) for column in zip(*shares, strict=True)]
         tagged = self.tagger.read(given, windows, [tags for _, tags in outputs])
-        best, scores = int(shares.argmax()), shares.tolist()
+        best = argmax(scores)
         by_intent = dict(zip(self.labels, scores, strict=True))
         return Command(self.labels[best], scores[best], by_intent, tagged.entities, tagged.words, tagged.tags)
 
@@ -110,8 +112,3 @@ class IntentSlots(DeviceTask[Settings, str | Words, Command]):
     def predicted(self, prediction: Command) -> Frame:
         """The predicted intent, and the predicted tags in BIO."""
         return prediction.intent, prediction.tags
-
-
-def _softmax(logits: Any) -> Any:  # noqa: ANN401
-    exponentials = np.exp(logits.astype(np.float64) - logits.max())
-    return exponentials / exponentials.sum()

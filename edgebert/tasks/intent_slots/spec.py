@@ -6,11 +6,9 @@ from pathlib import Path
 
 from edgebert.data.examples import Columns, Example
 from edgebert.data.words import FindTokens
-from edgebert.metrics.by_label import by_intent, by_slot_type
-from edgebert.metrics.entities import FRAME_METRICS
 from edgebert.runtime.tagged_rows import read_tagged
 from edgebert.runtime.tagging import Settings
-from edgebert.tasks.spec import TaskSpec
+from edgebert.tasks.spec import Scoring, TaskSpec
 
 
 def read(path: Path, columns: Columns, settings: Settings, find_tokens: FindTokens | None = None) -> list[Example]:
@@ -18,14 +16,21 @@ def read(path: Path, columns: Columns, settings: Settings, find_tokens: FindToke
     return read_tagged(path, columns, settings, True, find_tokens)
 
 
+def _scoring() -> Scoring:
+    from edgebert.metrics.by_label import by_intent, by_slot_type
+    from edgebert.metrics.entities import FRAME_METRICS
+
+    return Scoring(FRAME_METRICS, (by_intent, by_slot_type))
+
+
 SPEC = TaskSpec(
     name="intent-slots",
     settings=Settings,
-    metrics=FRAME_METRICS,
+    metric_names=("intent_slots", "intent_accuracy", "slot_f1", "exact_match"),
+    scoring=_scoring,
     outputs={"intent_logits": False, "slot_logits": True},
     read=read,
     data="a folder of seq.in, seq.out and label, or JSON Lines with words, tags and intent, or text, slots and intent",
-    by_label=(by_intent, by_slot_type),
     is_tagged=True,
     read_split=read,
 )

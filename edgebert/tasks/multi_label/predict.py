@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from edgebert.data.examples import Example, listed
 from edgebert.errors import DataError
-from edgebert.metrics.scores import Chosen
 from edgebert.runtime.encode import Encoded, TextEncoder
 from edgebert.runtime.model import Text, single_or_pair
+from edgebert.runtime.plain_math import numbers_of, sigmoid
 from edgebert.runtime.prediction import Prediction
-from edgebert.runtime.session import Outputs
+from edgebert.runtime.session import TextOutputs
 from edgebert.tasks.device import DeviceTask
 from edgebert.tasks.multi_label.spec import SPEC, Settings
+
+if TYPE_CHECKING:
+    from edgebert.metrics.scores import Chosen
 
 DEFAULT_THRESHOLD = 0.5
 
@@ -69,10 +70,9 @@ class MultiLabel(DeviceTask[Settings, Text, Labelling]):
         given = single_or_pair(self.segments, given)
         return [self.encoder.encode_pair(*given) if isinstance(given, tuple) else self.encoder.encode(given)]
 
-    def decode(self, given: Text, windows: Sequence[Encoded], outputs: Sequence[Outputs]) -> Labelling:
+    def decode(self, given: Text, windows: Sequence[Encoded], outputs: Sequence[TextOutputs]) -> Labelling:
         """Sigmoid of the logits. *Shape* of them: (labels,)."""
-        logits = outputs[0][0].astype(np.float64)
-        scores = np.exp(-np.logaddexp(0.0, -logits)).tolist()
+        scores = [sigmoid(logit) for logit in numbers_of(outputs[0][0])]
         over = [at for at, threshold in enumerate(self.thresholds) if scores[at] > threshold]
         over.sort(key=lambda at: -scores[at])
         by_label = dict(zip(self.labels, scores, strict=True))
@@ -97,6 +97,8 @@ class MultiLabel(DeviceTask[Settings, Text, Labelling]):
         Raises:
             DataError: A row without a label column, or a label that is neither the bundle's nor `unknown`.
         """
+        import numpy as np
+
         known = listed(self.labels)
         if example.label is None:
             raise DataError(f"{example.place}: no labels; expected any of: {known}")
@@ -110,4 +112,6 @@ class MultiLabel(DeviceTask[Settings, Text, Labelling]):
 
     def predicted(self, prediction: Labelling) -> Chosen:
         """Which labels were predicted. *Shape*: (labels,)."""
+        import numpy as np
+
         return np.array([label in prediction.labels for label in self.labels], dtype=np.bool_)

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from edgebert.data.examples import Columns, Example, one_class, read_examples
-from edgebert.metrics.by_label import by_chosen
-from edgebert.metrics.scores import Chosen, Metric, Table, aligned
-from edgebert.tasks.spec import TaskSpec
+from edgebert.tasks.spec import Scoring, TaskSpec
 
 
 @dataclass(frozen=True)
@@ -67,48 +62,18 @@ def _distinct(items: list[str], separator: str) -> tuple[str, ...]:
     return tuple(labels)
 
 
-def _by_label(expected: Sequence[Chosen], predicted: Sequence[Chosen]) -> Table:
-    """For every label: was it rightly predicted, and how often it was expected or predicted."""
-    right, given = aligned(expected, predicted)
-    return np.hstack([right & given, right.astype(np.float64) + given])
+def _scoring() -> Scoring:
+    from edgebert.metrics.by_label import by_chosen
+    from edgebert.metrics.chosen import CHOSEN_METRICS
 
-
-def _over_labels(expected: Sequence[Chosen], predicted: Sequence[Chosen]) -> Table:
-    """The same, summed over the labels. *Shape*: (texts, 2)."""
-    found, total = np.hsplit(_by_label(expected, predicted), 2)
-    return np.column_stack([found.sum(1), total.sum(1)])
-
-
-def _f1(table: Table) -> float:
-    """Mean F1 of the counted labels; one that is neither expected nor predicted has none and does not count."""
-    found, total = np.split(table.sum(0), 2)
-    occurs = total > 0
-    return float(np.mean(2 * found[occurs] / total[occurs])) if occurs.any() else 0.0
-
-
-def _all_right(expected: Sequence[Chosen], predicted: Sequence[Chosen]) -> Table:
-    """Whether a text has just the labels that it should have. *Shape*: (texts, 1)."""
-    right, given = aligned(expected, predicted)
-    return np.column_stack([(right == given).all(1)]).astype(np.float64)
-
-
-def _mean(table: Table) -> float:
-    return float(table.mean())
-
-
-def _lacks_labels(table: Table) -> str:
-    return "" if table.any() else "a label"
+    return Scoring(CHOSEN_METRICS, (by_chosen,))
 
 
 SPEC = TaskSpec(
     name="multi-label",
     settings=Settings,
-    metrics={
-        "micro_f1": Metric(_over_labels, _f1, lacks=_lacks_labels),
-        "macro_f1": Metric(_by_label, _f1, lacks=_lacks_labels),
-        "accuracy": Metric(_all_right, _mean, right=0),
-    },
+    metric_names=("micro_f1", "macro_f1", "accuracy"),
+    scoring=_scoring,
     outputs={"logits": False},
     read=read,
-    by_label=(by_chosen,),
 )

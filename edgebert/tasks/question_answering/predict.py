@@ -10,8 +10,9 @@ from edgebert.data.examples import Example
 from edgebert.errors import DataError, TextError
 from edgebert.runtime.encode import Encoded, TextEncoder
 from edgebert.runtime.model import Text
+from edgebert.runtime.plain_math import numbers_of
 from edgebert.runtime.prediction import Prediction
-from edgebert.runtime.session import Outputs
+from edgebert.runtime.session import TextOutputs
 from edgebert.runtime.spans import whole_characters, window_span
 from edgebert.tasks.device import DeviceTask
 from edgebert.tasks.question_answering.spec import KEYS, SPEC, Settings, normalised
@@ -76,7 +77,7 @@ class QuestionAnswering(DeviceTask[Settings, Text, FoundAnswer]):
         question, context = given
         return self.encoder.encode_context(question, context, self.settings.stride)
 
-    def decode(self, given: Text, windows: Sequence[Encoded], outputs: Sequence[Outputs]) -> FoundAnswer:
+    def decode(self, given: Text, windows: Sequence[Encoded], outputs: Sequence[TextOutputs]) -> FoundAnswer:
         """Best span of all windows. *Shape* of start and end logits: (tokens,).
 
         There is no answer where [CLS] outdoes the best span by more than the threshold, in the window where [CLS] does
@@ -84,7 +85,7 @@ class QuestionAnswering(DeviceTask[Settings, Text, FoundAnswer]):
         """
         context, longest = given[1], self.settings.max_answer_length
         spans = [
-            window_span(starts, ends, window.offsets, longest)
+            window_span(numbers_of(starts), numbers_of(ends), window.offsets, longest)
             for window, (starts, ends) in zip(windows, outputs, strict=True)
         ]
         best = max(spans, key=lambda span: span.score)

@@ -5,19 +5,16 @@ from __future__ import annotations
 import re
 import string
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
-
 from edgebert.data.examples import Columns, Example
 from edgebert.data.named import named_of
 from edgebert.data.squad import read_squad
-from edgebert.metrics.scores import Metric, Table
 from edgebert.settings import within
-from edgebert.tasks.spec import TaskSpec
+from edgebert.tasks.spec import Scoring, TaskSpec
 
 KEYS = ("question", "context")
 PUNCTUATION = str.maketrans("", "", string.punctuation)
@@ -67,17 +64,17 @@ def _word_f1(answer: str, predicted: str) -> float:
     return (2 * precision * recall) / (precision + recall)
 
 
-def _mean_of(score: Callable[[Sequence[str], str], float], right: int | None = None) -> Metric:
-    def table(expected: Sequence[Sequence[str]], predicted: Sequence[str]) -> Table:
-        return np.array([[score(answers, given)] for answers, given in zip(expected, predicted, strict=True)])
+def _scoring() -> Scoring:
+    from edgebert.metrics.scores import mean_of
 
-    return Metric(table, lambda table: float(table.mean()), right)
+    return Scoring({"f1": mean_of(f1), "exact_match": mean_of(exact_match, right=0)})
 
 
 SPEC = TaskSpec(
     name="question-answering",
     settings=Settings,
-    metrics={"f1": _mean_of(f1), "exact_match": _mean_of(exact_match, right=0)},
+    metric_names=("f1", "exact_match"),
+    scoring=_scoring,
     outputs={"start_logits": True, "end_logits": True},
     read=read,
     data="SQuAD documents (.json), or JSON Lines with question, context and answers [{text, start}]",

@@ -12,7 +12,7 @@ from edgebert.errors import DataError
 from edgebert.runtime.encode import Encoded, TextEncoder
 from edgebert.runtime.model import Text, single_or_pair
 from edgebert.runtime.prediction import Prediction
-from edgebert.runtime.session import Outputs
+from edgebert.runtime.session import TextOutputs
 from edgebert.tasks.device import DeviceTask
 from edgebert.tasks.regression.spec import SPEC, Settings
 
@@ -57,7 +57,7 @@ class Regression(DeviceTask[Settings, Text, Score]):
         given = single_or_pair(self.segments, given)
         return [self.encoder.encode_pair(*given) if isinstance(given, tuple) else self.encoder.encode(given)]
 
-    def decode(self, given: Text, windows: Sequence[Encoded], outputs: Sequence[Outputs]) -> Score:
+    def decode(self, given: Text, windows: Sequence[Encoded], outputs: Sequence[TextOutputs]) -> Score:
         """The output in the caller's units, clipped to the range if `clip` says so. *Shape* of it: (1,)."""
         score = self.score(float(outputs[0][0][0]))
         low, high = self.settings.low, self.settings.high

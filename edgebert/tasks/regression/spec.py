@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Literal
 
 from edgebert.data.examples import Columns, Example, read_examples
-from edgebert.metrics import scores
 from edgebert.settings import within
-from edgebert.tasks.spec import TaskSpec
+from edgebert.tasks.spec import Scoring, TaskSpec
 
 
 @dataclass(frozen=True)
@@ -67,10 +66,18 @@ def _number(value: object) -> float | None:
         return None
 
 
+def correlations() -> Scoring:
+    """Correlations of scores with those that are right."""
+    from edgebert.metrics.scores import PEARSON, SPEARMAN
+
+    return Scoring({"spearman": SPEARMAN, "pearson": PEARSON})
+
+
 SPEC = TaskSpec(
     name="regression",
     settings=Settings,
-    metrics={"spearman": scores.SPEARMAN, "pearson": scores.PEARSON},
+    metric_names=("spearman", "pearson"),
+    scoring=correlations,
     outputs={"logits": False},
     read=read,
 )

@@ -4,22 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from math import sqrt
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from edgebert.data.examples import Example
 from edgebert.errors import DataError, InputError, TextError
 from edgebert.runtime.encode import Encoded, check_text
 from edgebert.runtime.model import Model, Text, as_list, check_batch_size, check_finite, single_or_pair
+from edgebert.runtime.plain_math import dot, numbers_of
 from edgebert.runtime.prediction import Prediction
-from edgebert.runtime.session import Outputs, Session
+from edgebert.runtime.session import Session, TextOutputs
 from edgebert.tasks.device import DeviceTask
 from edgebert.tasks.similarity.spec import SPEC, Settings
 
-Vectors = NDArray[np.float32]
-Indices = NDArray[np.int64]
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+Vectors: TypeAlias = "NDArray[np.float32]"
+Indices: TypeAlias = "NDArray[np.int64]"
+
+
+# What a vector is divided by at least.
+SHORTEST = 1e-12
 
 
 @dataclass(frozen=True)
@@ -85,18 +92,17 @@ class SentenceSimilarity(DeviceTask[Settings, Text, Embedding | Similarity]):
         check_text(text, "text")
         return self.encoder.encode(self.settings.prompts[name] + text if name else text)
 
-    def decode(self, given: Text, windows: Sequence[Encoded], outputs: Sequence[Outputs]) -> Embedding | Similarity:
+    def decode(self, given: Text, windows: Sequence[Encoded], outputs: Sequence[TextOutputs]) -> Embedding | Similarity:
         """The embedding of a text, the cosine of a pair. *Shape* of an output: (width,)."""
         truncated = any(window.truncated for window in windows)
-        vectors = [output[0] for output in outputs]
+        vectors = [numbers_of(output[0]) for output in outputs]
         if len(vectors) == 1:
-            return Embedding(vectors[0].tolist(), truncated)
-        left, right = (self.unit(vector[None])[0] for vector in vectors)
-        return Similarity(float(np.clip(left @ right, -1.0, 1.0)), truncated)
-
-    def unit(self, vectors: Vectors) -> Vectors:
-        """Vectors of length 1, as cosines take them. *Shape*: (texts, width)."""
-        return vectors if self.settings.normalize else _unit(vectors)
+            return Embedding(vectors[0], truncated)
+        left, right = vectors
+        cosine = dot(left, right)
+        if not self.settings.normalize:
+            cosine /= max(sqrt(dot(left, left)), SHORTEST) * max(sqrt(dot(right, right)), SHORTEST)
+        return Similarity(min(max(cosine, -1.0), 1.0), truncated)
 
     def given(self, example: Example) -> Text:
         """The row's two texts, or its one."""
@@ -162,6 +168,8 @@ class SentenceModel(Model):
                 of that name.
             RunError: The graph gives NaN or infinity.
         """
+        from edgebert.runtime.vectors import stacked
+
         check_batch_size(batch_size)
         if isinstance(texts, str | bytes | Mapping) or not isinstance(texts, Iterable):
             raise TextError(f"the {type(texts).__name__} {texts!r:.40} was given; give a list of texts")
@@ -175,7 +183,7 @@ class SentenceModel(Model):
         else:
             rows = self.outputs([self._sentences.encode_prompted(text, prompt_name) for text in listed], batch_size)
         check_finite(rows)
-        return self._cut(np.stack([row[0] for row in rows]), width)
+        return self._cut(stacked(rows), width)
 
     def similarity(
         self, a: str | Sequence[str], b: str | Sequence[str], width: int | None = None, *, batch_size: int = 32
@@ -190,10 +198,10 @@ class SentenceModel(Model):
             TextError: Not strings, none, or one without a token.
             InputError: A width that the embeddings were not trained to be cut to.
         """
-        left, right = (
-            self._sentences.unit(self.embed(_listed(texts), width, batch_size=batch_size)) for texts in (a, b)
-        )
-        cosines = np.clip(left @ right.T, -1.0, 1.0)
+        from edgebert.runtime.vectors import cosines_of
+
+        left, right = (self._unit(self.embed(_listed(texts), width, batch_size=batch_size)) for texts in (a, b))
+        cosines = cosines_of(left, right)
         return float(cosines[0, 0]) if isinstance(a, str) and isinstance(b, str) else cosines
 
     def search(
@@ -222,17 +230,19 @@ class SentenceModel(Model):
             TextError: Not strings, none, or one without a token.
             InputError: `k` below 1, or embeddings of another width, of another length than 1, or that are no numbers.
         """
+        import numpy as np
+
+        from edgebert.runtime.vectors import checked, nearest
+
         if not isinstance(k, int | np.integer) or k < 1:
             raise InputError(f"k is {k!r}; give a whole number of 1 or more")
         if isinstance(corpus, np.ndarray) and corpus.dtype.kind not in "OSU":
-            known = _embeddings(corpus, self._sentences.settings.normalize)
+            known = checked(corpus, self._sentences.settings.normalize)
         else:
             known = self.embed(corpus, batch_size=batch_size)
         asked = self.embed(_listed(query), batch_size=batch_size, prompt_name=prompt_name)
-        asked = self._sentences.unit(self._cut(asked, known.shape[1]))
-        cosines = asked @ self._sentences.unit(known).T
-        best = np.argsort(-cosines, axis=1, kind="stable")[:, :k]
-        found = np.take_along_axis(cosines, best, axis=1)
+        asked = self._unit(self._cut(asked, known.shape[1]))
+        best, found = nearest(asked, self._unit(known), k)
         return (best[0], found[0]) if isinstance(query, str) else (best, found)
 
     def _cut(self, vectors: Vectors, width: int | None) -> Vectors:
@@ -242,34 +252,16 @@ class SentenceModel(Model):
         if width not in self.widths or width > full:
             also = f" and may be cut to {', '.join(map(str, self.widths))}" if self.widths else " and may not be cut"
             raise InputError(f"width is {width}; this bundle's embeddings are {full} wide{also} (head.widths)")
-        return _unit(vectors[:, :width])
+        from edgebert.runtime.vectors import unit
+
+        return unit(vectors[:, :width])
+
+    def _unit(self, vectors: Vectors) -> Vectors:
+        """Vectors of length 1, as cosines take them. *Shape*: (texts, width)."""
+        from edgebert.runtime.vectors import unit
+
+        return vectors if self._sentences.settings.normalize else unit(vectors)
 
 
 def _listed(texts: str | Sequence[str]) -> Sequence[str]:
     return [texts] if isinstance(texts, str) else texts
-
-
-def _unit(vectors: Vectors) -> Vectors:
-    divided: Vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
-    return divided
-
-
-def _embeddings(known: NDArray[Any], normalized: bool) -> Vectors:
-    """An array as it came, once it is known to hold what `embed` gives.
-
-    Raises:
-        InputError: Its shape, its numbers or their lengths are not those of embeddings; the message names the row.
-    """
-    if known.ndim != 2 or not len(known):
-        raise InputError(f"the corpus has the shape {known.shape}; give texts, or embeddings of (texts, width)")
-    if known.dtype.kind != "f":
-        raise InputError(f"the corpus is an array of {known.dtype}; give texts as a list, or what embed gave for them")
-    squares = np.einsum("ij,ij->i", known, known, dtype=np.result_type(known, np.float32))
-    if not np.isfinite(squares).all():
-        row = int(np.flatnonzero(~np.isfinite(squares))[0])
-        raise InputError(f"the corpus holds nan or infinity, first in row {row}; embed that text again")
-    # Half precision leaves a length within a thousandth.
-    if normalized and len(others := np.flatnonzero(np.abs(squares - 1.0) > 0.01)):
-        row, length = int(others[0]), float(np.sqrt(squares[others[0]]))
-        raise InputError(f"row {row} of the corpus has the length {length:.3g}, not 1; divide every row by its length")
-    return known

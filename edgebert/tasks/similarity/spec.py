@@ -8,7 +8,6 @@ from typing import Literal
 
 from edgebert.data.examples import Columns, Example
 from edgebert.errors import MissingColumnError
-from edgebert.metrics import scores
 from edgebert.settings import within
 from edgebert.tasks.regression import spec as regression
 from edgebert.tasks.spec import TaskSpec
@@ -79,7 +78,8 @@ def read(path: Path, columns: Columns, settings: Settings) -> list[Example]:
 SPEC = TaskSpec(
     name="similarity",
     settings=Settings,
-    metrics={"spearman": scores.SPEARMAN, "pearson": scores.PEARSON},
+    metric_names=("spearman", "pearson"),
+    scoring=regression.correlations,
     # The name that optimum and sentence-transformers give it; the exporter keeps "embedding" for its own values.
     outputs={"sentence_embedding": False},
     read=read,

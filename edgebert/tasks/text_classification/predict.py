@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from edgebert.data.examples import Example, listed
 from edgebert.errors import DataError
 from edgebert.runtime.encode import Encoded, TextEncoder
 from edgebert.runtime.model import Text, single_or_pair
+from edgebert.runtime.plain_math import argmax, numbers_of, softmax
 from edgebert.runtime.prediction import Prediction
-from edgebert.runtime.session import Outputs
+from edgebert.runtime.session import TextOutputs
 from edgebert.tasks.device import DeviceTask
 from edgebert.tasks.text_classification.spec import SPEC, Settings
 
@@ -64,13 +63,11 @@ class TextClassification(DeviceTask[Settings, Text, Classification]):
         given = single_or_pair(self.segments, given)
         return [self.encoder.encode_pair(*given) if isinstance(given, tuple) else self.encoder.encode(given)]
 
-    def decode(self, given: Text, windows: Sequence[Encoded], outputs: Sequence[Outputs]) -> Classification:
+    def decode(self, given: Text, windows: Sequence[Encoded], outputs: Sequence[TextOutputs]) -> Classification:
         """Scores of the logits. *Shape* of them: (labels,)."""
-        logits = outputs[0][0]
-        exponentials = np.exp(logits - logits.max())
-        as_they_are = self.settings.activation == "none"
-        scores = (logits if as_they_are else exponentials / exponentials.sum()).tolist()
-        best = int(logits.argmax())
+        logits = numbers_of(outputs[0][0])
+        scores = logits if self.settings.activation == "none" else softmax(logits)
+        best = argmax(logits)
         by_label = dict(zip(self.labels, scores, strict=True))
         return Classification(self.labels[best], scores[best], by_label, windows[0].truncated)
 

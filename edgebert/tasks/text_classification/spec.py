@@ -8,9 +8,7 @@ from typing import Literal
 
 from edgebert.data.examples import Columns, Example, read_examples
 from edgebert.errors import DataError
-from edgebert.metrics import scores
-from edgebert.metrics.by_label import by_class
-from edgebert.tasks.spec import TaskSpec
+from edgebert.tasks.spec import Scoring, TaskSpec
 
 
 @dataclass(frozen=True)
@@ -38,16 +36,19 @@ def read(path: Path, columns: Columns, settings: Settings) -> list[Example]:
     return rows
 
 
+def _scoring() -> Scoring:
+    from edgebert.metrics.by_label import by_class
+    from edgebert.metrics.scores import ACCURACY, F1, MACRO_F1, MATTHEWS
+
+    metrics = {"accuracy": ACCURACY, "f1": F1, "macro_f1": MACRO_F1, "matthews": MATTHEWS}
+    return Scoring(metrics, (by_class,))
+
+
 SPEC = TaskSpec(
     name="text-classification",
     settings=Settings,
-    metrics={
-        "accuracy": scores.ACCURACY,
-        "f1": scores.F1,
-        "macro_f1": scores.MACRO_F1,
-        "matthews": scores.MATTHEWS,
-    },
+    metric_names=("accuracy", "f1", "macro_f1", "matthews"),
+    scoring=_scoring,
     outputs={"logits": False},
     read=read,
-    by_label=(by_class,),
 )

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edgebert.data.examples import Example
 from edgebert.data.words import Words
 from edgebert.errors import DataError
-from edgebert.metrics.entities import Tags
 from edgebert.runtime.encode import Encoded, TextEncoder
 from edgebert.runtime.prediction import Prediction
-from edgebert.runtime.session import Outputs
+from edgebert.runtime.session import TextOutputs
 from edgebert.runtime.tagging import Entity, Settings, Tagger, shown
 from edgebert.tasks.device import DeviceTask
 from edgebert.tasks.token_classification.spec import SPEC
+
+if TYPE_CHECKING:
+    from edgebert.metrics.entities import Tags
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ class TokenClassification(DeviceTask[Settings, str | Words, Entities]):
         """Windows that share tokens, where the text is too long for one."""
         return self.tagger.encode(given)
 
-    def decode(self, given: str | Words, windows: Sequence[Encoded], outputs: Sequence[Outputs]) -> Entities:
+    def decode(self, given: str | Words, windows: Sequence[Encoded], outputs: Sequence[TextOutputs]) -> Entities:
         """Entities from the logits of every window. *Shape* of each: (tokens, tags)."""
         tagged = self.tagger.read(given, windows, [logits for (logits,) in outputs])
         return Entities(tagged.entities, tagged.words, tagged.tags)

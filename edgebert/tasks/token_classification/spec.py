@@ -6,11 +6,9 @@ from pathlib import Path
 
 from edgebert.data.examples import Columns, Example
 from edgebert.data.words import FindTokens
-from edgebert.metrics.by_label import by_entity_type
-from edgebert.metrics.entities import ENTITY_METRICS
 from edgebert.runtime.tagged_rows import read_tagged
 from edgebert.runtime.tagging import Settings
-from edgebert.tasks.spec import TaskSpec
+from edgebert.tasks.spec import Scoring, TaskSpec
 
 
 def read(path: Path, columns: Columns, settings: Settings, find_tokens: FindTokens | None = None) -> list[Example]:
@@ -18,14 +16,21 @@ def read(path: Path, columns: Columns, settings: Settings, find_tokens: FindToke
     return read_tagged(path, columns, settings, False, find_tokens)
 
 
+def _scoring() -> Scoring:
+    from edgebert.metrics.by_label import by_entity_type
+    from edgebert.metrics.entities import ENTITY_METRICS
+
+    return Scoring(ENTITY_METRICS, (by_entity_type,))
+
+
 SPEC = TaskSpec(
     name="token-classification",
     settings=Settings,
-    metrics=ENTITY_METRICS,
+    metric_names=("entity_f1", "entity_precision", "entity_recall"),
+    scoring=_scoring,
     outputs={"logits": True},
     read=read,
     data="CoNLL columns, a folder of seq.in and seq.out, or JSON Lines with words and tags, or text and entities",
-    by_label=(by_entity_type,),
     is_tagged=True,
     read_split=read,
 )

@@ -23,7 +23,7 @@ from edgebert.exporters.quantize.products import release, weight_products
 from edgebert.exporters.quantize.static import quantize_static
 from edgebert.recipe import QuantizeSettings
 from edgebert.runtime.encode import Encoded
-from edgebert.runtime.model import padded_inputs
+from edgebert.runtime.padded import padded_inputs
 from edgebert.runtime.session import Outputs
 from edgebert.runtime.sessions.onnxruntime import OnnxSession
 from edgebert.tasks.training_table import training_task

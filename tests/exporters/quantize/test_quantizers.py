@@ -24,7 +24,7 @@ from edgebert.exporters.quantize.products import head_matmuls, weight_products
 from edgebert.exporters.quantize.ranges import Histogram, choose_range
 from edgebert.exporters.quantize.static import quantize_static
 from edgebert.runtime.encode import Encoded
-from edgebert.runtime.model import padded_inputs
+from edgebert.runtime.padded import padded_inputs
 from edgebert.runtime.session import Outputs, Session
 from edgebert.runtime.sessions.onnxruntime import OnnxSession
 from edgebert.runtime.sessions.openvino import OpenVinoSession

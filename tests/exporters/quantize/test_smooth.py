@@ -14,7 +14,7 @@ from edgebert.exporters.parity import relative_error
 from edgebert.exporters.quantize.dynamic import quantize_weights
 from edgebert.exporters.quantize.smooth import smooth_module
 from edgebert.runtime.encode import Encoded
-from edgebert.runtime.model import padded_inputs
+from edgebert.runtime.padded import padded_inputs
 from edgebert.runtime.session import Outputs
 from edgebert.runtime.sessions.onnxruntime import OnnxSession
 from edgebert.target import read_target

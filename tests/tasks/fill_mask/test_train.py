@@ -33,7 +33,7 @@ from edgebert.exporters.quantize.products import head_matmuls, release, weight_p
 from edgebert.exporters.quantize.static import quantize_static
 from edgebert.recipe import DataSettings, TrainSettings
 from edgebert.runtime.encode import Encoded, TextEncoder
-from edgebert.runtime.model import padded_inputs
+from edgebert.runtime.padded import padded_inputs
 from edgebert.runtime.sessions.onnxruntime import OnnxSession
 from edgebert.tasks.fill_mask.predict import FillMask
 from edgebert.tasks.fill_mask.spec import SPEC

@@ -1,0 +1,64 @@
+"""The arithmetic of short rows of numbers in plain Python: importing numpy takes longer than a fresh process needs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from operator import mul
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+# Python adds up so many bytes of float32 in half a millisecond; what gives more of them runs for far longer.
+SHORT_BYTES = 1 << 16
+
+
+def numbers_of(output: NDArray[np.float32] | memoryview[float]) -> list[float]:
+    """Numbers of an output that is one row."""
+    numbers: Any = output.tolist()
+    return list(numbers)
+
+
+def is_finite(output: NDArray[np.float32] | memoryview[float]) -> bool:
+    """Whether an output of a session holds neither NaN nor infinity."""
+    if isinstance(output, memoryview) and output.nbytes <= SHORT_BYTES:
+        # A double holds every sum of so few float32 numbers.
+        return math.isfinite(sum(output.cast("B").cast("f").tolist()))
+    import numpy as np
+
+    return bool(np.isfinite(output).all())
+
+
+def argmax(row: Sequence[float]) -> int:
+    """Position of the largest number, the first of equal ones."""
+    return row.index(max(row))
+
+
+def softmax(logits: Sequence[float]) -> list[float]:
+    """Exponentials that sum to 1."""
+    most = max(logits)
+    exponentials = [math.exp(logit - most) for logit in logits]
+    total = sum(exponentials)
+    return [each / total for each in exponentials]
+
+
+def sigmoid(logit: float) -> float:
+    """1 / (1 + exp(-logit)) without overflow, exact to the last digits for small ones too."""
+    if logit >= 0:
+        return 1.0 / (1.0 + math.exp(-logit))
+    exponential = math.exp(logit)
+    return exponential / (1.0 + exponential)
+
+
+def log_sum(logits: Sequence[float]) -> float:
+    """Logarithm of the sum of exponentials."""
+    most = max(logits)
+    return most + math.log(sum(math.exp(logit - most) for logit in logits))
+
+
+def dot(left: Sequence[float], right: Sequence[float]) -> float:
+    """Sum of products."""
+    total: float = sum(map(mul, left, right))
+    return total
