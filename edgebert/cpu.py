@@ -8,7 +8,6 @@ What was measured is in docs/explanation/cpus.md. Standard library only.
 
 from __future__ import annotations
 
-import platform
 import re
 import warnings
 from dataclasses import dataclass
@@ -74,6 +73,8 @@ class Cpu:
 
 def this_cpu() -> Cpu:
     """The processor that this process sees, an emulated one too."""
+    import platform
+
     first = read_cpuinfo()
     machine = {"AMD64": X86, "arm64": ARM, "ARM64": ARM}.get(platform.machine(), platform.machine())
     name = first.get("model name") or first.get("Model") or platform.processor() or machine

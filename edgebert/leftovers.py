@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -68,6 +67,8 @@ def remove_leftover(place: Path) -> None:
 def remove_folder(folder: Path) -> None:
     """Remove a folder of ours; what says whose it is goes last, in case that the run is killed meanwhile."""
     for path in [path for path in folder.iterdir() if path.name not in (MANIFEST, MARKER)]:
+        import shutil
+
         shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
     for name in (MANIFEST, MARKER):
         (folder / name).unlink(missing_ok=True)

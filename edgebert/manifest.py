@@ -3,6 +3,9 @@
 `Manifest` describes the values that EdgeBERT reads. Keys that it does not name are kept and ignored, so that a bundle
 of a later minor version still opens. What depends on the task (settings of the head, thresholds, widths of the graph's
 outputs) is checked by `edgebert.runtime.contract`. Standard library only.
+
+The dataclasses of a manifest are made to be checked, and nothing else reads them. So they are neither frozen nor
+compared: the methods for that took 5 ms of every start to make.
 """
 
 from __future__ import annotations
@@ -56,7 +59,7 @@ def check_path(name: str) -> None:
         raise ValueError(f"path {name!r:.80} {fault}; expected a relative path below the bundle, such as a/b.onnx")
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class FileEntry:
     """One file of the bundle."""
 
@@ -71,7 +74,7 @@ class FileEntry:
             raise ValueError(f"sha256 {self.sha256!r:.80}: expected 64 hexadecimal digits")
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class Head:
     """Settings of the task's head, tags of intents and slots, and what was chosen on the validation split.
 
@@ -87,7 +90,7 @@ class Head:
     width: int | None = within(None, 1, LARGEST)
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class Graphs:
     """Graph file of each runtime; a runtime that this EdgeBERT does not know is passed over."""
 
@@ -107,7 +110,7 @@ class Graphs:
                 )
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class Choice:
     """What the profile says of running the graph."""
 
@@ -124,7 +127,7 @@ class Choice:
             raise ValueError("length_buckets: expected rising token lengths")
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class Profile:
     """The hardware that the bundle is for."""
 
@@ -134,7 +137,7 @@ class Profile:
     machine: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class Layer:
     """Attention heads and FFN neurons of an encoder layer."""
 
@@ -142,7 +145,7 @@ class Layer:
     ffn: int = required_within(0, LARGEST)
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class Work:
     """Equal matrix products of the graph; see `edgebert.runtime.cost.Product`."""
 
@@ -163,7 +166,7 @@ class Work:
                 raise ValueError(f"{name} is {size!r:.40}; expected a whole number or 'n'")
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class StageEntry:
     """One stage of the export, with what it was called with and what it reached."""
 
@@ -176,7 +179,7 @@ class StageEntry:
         check_filled("stage", self.stage)
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class BaseModel:
     """The checkpoint that the bundle was made from."""
 
@@ -190,7 +193,7 @@ class BaseModel:
             raise ValueError(f"sha256 is {self.sha256!r:.80}; expected 64 hexadecimal digits")
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class Manifest:
     """Every value of a manifest that EdgeBERT reads."""
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from edgebert.data.examples import Columns, columns_fault
+from edgebert.data.columns import Columns, columns_fault
 from edgebert.settings import required_within, within
 
 LARGEST = 1 << 53
@@ -39,7 +39,7 @@ def check_filled(name: str, value: str) -> None:
         raise ValueError(f"{name} is {value!r:.60}; expected a text that is not blank")
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class DataFile:
     """One data file: its split, its name as the recipe gave it, rows if they were counted, and its hash."""
 
@@ -56,7 +56,7 @@ class DataFile:
             raise ValueError(f"sha256 is {self.sha256!r:.80}; expected 64 hexadecimal digits")
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class Data:
     """The data that the bundle was made from."""
 
@@ -72,7 +72,7 @@ class Data:
         check_distinct("label_values", self.label_values)
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class UnknownLabels:
     """Rows of a split with labels that the model does not have, and the labels with the number of rows of each."""
 
@@ -87,7 +87,7 @@ class UnknownLabels:
             raise ValueError(f"labels has {rows} rows with {label!r:.60}; expected 1 to {self.rows}")
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class QualityEntry:
     """A metric on one split; `cut` is the number of its texts of which the model saw a part only."""
 

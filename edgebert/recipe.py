@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from edgebert.data.delimited import Delimiter, Quotes
-from edgebert.data.examples import Columns, columns_fault
+from edgebert.data.columns import Columns, Delimiter, Quotes, columns_fault
 from edgebert.errors import SettingsError
 from edgebert.runtime.session import CPU
 from edgebert.runtimes import FORMATS, FormatName

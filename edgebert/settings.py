@@ -6,10 +6,10 @@ import dataclasses
 import math
 import re
 import sys
-import tomllib
 import types
 import typing
 from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -26,7 +26,7 @@ MAX_BYTES = 1 << 20
 # Python's reader takes minutes for keys of many thousand parts.
 MAX_DOTS = 64
 PART = r"""(?:[\w-]+|"[^"\n]*"|'[^'\n]*')[ \t]*"""
-DEEP_KEY = re.compile(rf"(?:\.[ \t]*{PART}){{{MAX_DOTS},}}")
+DEEP_KEY = rf"(?:\.[ \t]*{PART}){{{MAX_DOTS},}}"
 
 
 def within(default: Any, low: float | None = None, high: float | None = None) -> Any:  # noqa: ANN401
@@ -68,9 +68,11 @@ def parse_toml(text: str) -> dict[str, Any]:
         ValueError: Not TOML, keys or brackets nested too deeply, a number of more than 4,300 digits, or U+0000, which
             no path may hold.
     """
+    import tomllib
+
     if text.startswith(MARK):
         raise ValueError(MARKED)
-    if DEEP_KEY.search(text):
+    if re.search(DEEP_KEY, text):
         raise ValueError(f"a key of more than {MAX_DOTS} parts")
     try:
         table = tomllib.loads(text)
@@ -110,7 +112,7 @@ def fill(cls: type[Settings], table: dict[str, Any], source: str, prefix: str = 
         SettingsError: An unknown key, a missing key, a wrong type or a value out of range.
     """
     fields = {field.name: field for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
-    hints = typing.get_type_hints(cls)
+    hints = _hints(cls)  # type: ignore[arg-type]
     for key in table if strict else ():
         if key not in fields:
             allowed = ", ".join(sorted(fields))
@@ -127,6 +129,11 @@ def fill(cls: type[Settings], table: dict[str, Any], source: str, prefix: str = 
         return cls(**values)
     except ValueError as error:
         raise SettingsError(f"{source}: {escaped(prefix.rstrip('.')) or 'file'}: {error}") from None
+
+
+@cache
+def _hints(cls: type) -> dict[str, Any]:
+    return typing.get_type_hints(cls)
 
 
 def _value(hint: Any, value: Any, source: str, key: str, strict: bool) -> Any:  # noqa: ANN401

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import secrets
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,6 +31,8 @@ def new_file_beside(path: Path, ending: str, stale_seconds: float = STALE_SECOND
     Raises:
         OSError: The folder cannot be written.
     """
+    import secrets
+
     beginning = f".{os.fsencode(path.name)[:64].decode(errors='ignore')}."
     _remove_stale(path.parent, re.compile(f"{re.escape(beginning)}[0-9a-f]{{16}}{re.escape(ending)}"), stale_seconds)
     temporary = path.with_name(f"{beginning}{secrets.token_hex(8)}{ending}")

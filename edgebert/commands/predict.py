@@ -11,8 +11,9 @@ from typing import Any
 
 import edgebert
 from edgebert.commands.output import named_columns, note, write, write_json, write_json_line
+from edgebert.data.columns import Columns
 from edgebert.data.empty import note_of_skipped, without_empty
-from edgebert.data.examples import Columns, Example, read_by_first, read_examples
+from edgebert.data.examples import Example, read_by_first, read_examples
 from edgebert.data.named import OPTIONS, Named
 from edgebert.errors import DataError, InputError
 from edgebert.escape import escaped

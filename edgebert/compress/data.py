@@ -12,8 +12,9 @@ from torch.utils.data import Dataset
 
 from edgebert.compress import distributed
 from edgebert.compress.labels import HEAD_REMEDY, Labels
+from edgebert.data.columns import Columns
 from edgebert.data.empty import Rows, note_of_skipped, without_empty
-from edgebert.data.examples import Columns, Example, read_examples
+from edgebert.data.examples import Example, read_examples
 from edgebert.data.fingerprint import fingerprint
 from edgebert.data.unknown import Unknown, check_labels, note_of, unknown_labels
 from edgebert.data.words import FindTokens

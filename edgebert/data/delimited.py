@@ -8,15 +8,14 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
+from edgebert.data.columns import Delimiter, Quotes
 from edgebert.errors import DataError
 
 if TYPE_CHECKING:
     import _csv
 
-Delimiter = Literal["suffix", "tab", "comma", "semicolon", "pipe"]
-Quotes = Literal["suffix", "double", "single", "none"]
 Rows = Iterator[tuple[int, list[str]]]
 
 CHARACTERS: dict[str, str] = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|"}

@@ -11,7 +11,8 @@ from json import JSONDecodeError
 from pathlib import Path
 from typing import Any
 
-from edgebert.data.delimited import Delimiter, Quotes, dialect_of, nearest, split, stated_delimiter
+from edgebert.data.columns import Columns
+from edgebert.data.delimited import dialect_of, nearest, split, stated_delimiter
 from edgebert.data.text_file import FORMATS, data_format, read_text, text_lines, wanted_of
 from edgebert.errors import DataError, EmptyCellError, MissingColumnError, TextError
 from edgebert.strict_json import MARK, parse_data
@@ -21,32 +22,6 @@ MAX_DIGITS = 9
 
 
 Parse = Callable[[object], Any]
-
-
-@dataclass(frozen=True)
-class Columns:
-    """Names of the columns (or JSON keys) that hold the text, its pair and its label; "" where there is none.
-
-    A table without a header names its columns by number, counted from "1". `delimiter` and `quotes` are those of the
-    file's suffix unless they are named. `skip_empty` marks rows with an empty cell instead of refusing the file.
-    """
-
-    text: str = "text"
-    text_pair: str = ""
-    label: str = "label"
-    header: bool = True
-    delimiter: Delimiter = "suffix"
-    quotes: Quotes = "suffix"
-    skip_empty: bool = False
-
-
-def columns_fault(columns: Columns) -> str:
-    """Say why no row can be read by these columns; "" if it can."""
-    if not columns.text:
-        return "text is ''; expected the name of the column that holds the text"
-    if columns.label and columns.label in (columns.text, columns.text_pair):
-        return f"label is {columns.label!r:.60}, the column of a text; expected a column of its own, or ''"
-    return ""
 
 
 @dataclass(frozen=True)

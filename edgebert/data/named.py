@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from edgebert.data.delimited import Delimiter, nearest
-from edgebert.data.examples import Columns
+from edgebert.data.columns import Columns, Delimiter
+from edgebert.data.delimited import nearest
 from edgebert.errors import InputError, MissingColumnError
 
 OPTIONS = {

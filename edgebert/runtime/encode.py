@@ -6,15 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import tokenizers
 from tokenizers import Encoding, Tokenizer
 from tokenizers.pre_tokenizers import ByteLevel
 
 from edgebert.errors import BundleError, TextError
-from edgebert.runtime.added_tokens import AddedTokens
 from edgebert.versions import check_version
+
+if TYPE_CHECKING:
+    from edgebert.runtime.added_tokens import AddedTokens
 
 
 @dataclass(frozen=True)
@@ -157,6 +159,8 @@ class TextEncoder:
     @cached_property
     def added_tokens(self) -> AddedTokens:
         """The tokens that were added to the vocabulary."""
+        from edgebert.runtime.added_tokens import AddedTokens
+
         return AddedTokens(self._tokenizer)
 
     def special_tokens(self, pair: bool) -> int:

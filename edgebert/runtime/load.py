@@ -84,6 +84,8 @@ def thread_count(manifest: dict[str, Any], threads: int | None) -> int:
 
 def _warn_of_saturation(opening: Opening, runtime: Runtime) -> None:
     """Warn, once for a bundle, if its INT8 sums saturate on this CPU."""
+    if not runtime.saturating:
+        return
     profiled = opening.manifest["profile"]["export"]["provider"]
     provider = opening.provider[0] if opening.provider else profiled
     if not runtime.has_providers or provider == CPU:

@@ -8,8 +8,9 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
+from edgebert.data.columns import Columns, columns_fault
 from edgebert.data.empty import Rows, without_empty
-from edgebert.data.examples import Columns, columns_fault, read_by_first
+from edgebert.data.examples import read_by_first
 from edgebert.data.named import OPTIONS, Named
 from edgebert.data.words import FindTokens
 from edgebert.errors import InputError, MissingColumnError

@@ -10,8 +10,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from edgebert.data.columns import Columns
 from edgebert.data.conll import looks_like_columns, read_conll
-from edgebert.data.examples import Columns, Example, is_blank, json_lines, read_examples, unless_empty
+from edgebert.data.examples import Example, is_blank, json_lines, read_examples, unless_empty
 from edgebert.data.named import OPTIONS, column_number, named_of, renamed
 from edgebert.data.slots import read_slots, slot_folder
 from edgebert.data.tags import Span, TagCheck, tags_of

@@ -9,7 +9,6 @@ from itertools import accumulate, pairwise
 from math import exp, inf
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from edgebert.data.examples import Example
 from edgebert.data.tags import OUTSIDE, OnInvalid, Scheme, Span, check_tags, may_follow, repaired, spans, tags_of
 from edgebert.data.words import Words, split_words
 from edgebert.errors import DataError, TextError
@@ -23,6 +22,8 @@ from edgebert.settings import within
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from edgebert.data.examples import Example
 
 # Every tag is compared with every other; BIOES with 500 types of entities has 2,001.
 MAX_TAGS = 4096

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
-from edgebert.data.examples import Example
-from edgebert.data.words import FindTokens
 from edgebert.runtime.encode import Encoded, TextEncoder
 from edgebert.runtime.model import Model
 from edgebert.runtime.prediction import Prediction
 from edgebert.runtime.session import Session, TextOutputs
 from edgebert.settings import fill
 from edgebert.tasks.spec import SettingsT, TaskSpec
+
+if TYPE_CHECKING:
+    from edgebert.data.examples import Example
+    from edgebert.data.words import FindTokens
 
 InputT = TypeVar("InputT")
 AnswerT = TypeVar("AnswerT", bound=Prediction)

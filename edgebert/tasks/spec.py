@@ -8,10 +8,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from edgebert.data.examples import Columns, Example
-from edgebert.data.words import FindTokens
-
 if TYPE_CHECKING:
+    from edgebert.data.columns import Columns
+    from edgebert.data.examples import Example
+    from edgebert.data.words import FindTokens
     from edgebert.metrics.by_label import ByLabel
     from edgebert.metrics.scores import Metric
 

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from edgebert.data.examples import Example
 from edgebert.errors import BundleError, TextError
 from edgebert.runtime.encode import Encoded, check_text
 from edgebert.runtime.model import Model, Text
@@ -19,6 +18,8 @@ from edgebert.tasks.fill_mask.spec import SPEC, Guesses, Settings
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from edgebert.data.examples import Example
 
 MASK = "[MASK]"
 MASK_TOKENS = (MASK, "<mask>")

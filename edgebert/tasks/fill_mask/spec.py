@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgebert.data.examples import Columns, Example, read_examples
 from edgebert.settings import within
 from edgebert.tasks.spec import Scoring, TaskSpec
 
 if TYPE_CHECKING:
+    from edgebert.data.columns import Columns
+    from edgebert.data.examples import Example
     from edgebert.metrics.scores import Table
 
 # Of every hidden token of a text: its id, and the id of the likeliest token at its mask.
@@ -27,6 +28,8 @@ class Settings:
 
 def read(path: Path, columns: Columns, settings: Settings) -> list[Example]:
     """One text a row, of plain lines, a table or JSON Lines; a text is its own label."""
+    from edgebert.data.examples import read_examples
+
     rows = read_examples(path, replace(columns, text_pair="", label=""))
     return [replace(row, label=row.text) for row in rows]
 

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from edgebert.data.examples import Example, listed
 from edgebert.data.words import Words
 from edgebert.errors import DataError
 from edgebert.runtime.encode import Encoded, TextEncoder
@@ -18,6 +17,7 @@ from edgebert.tasks.device import DeviceTask
 from edgebert.tasks.intent_slots.spec import SPEC
 
 if TYPE_CHECKING:
+    from edgebert.data.examples import Example
     from edgebert.metrics.entities import Frame
 
 
@@ -83,6 +83,8 @@ class IntentSlots(DeviceTask[Settings, str | Words, Command]):
         """
         intent: str = example.label[0]
         if intent not in self._intents and intent not in unknown:
+            from edgebert.data.examples import listed
+
             known = listed(self.labels)
             raise DataError(f"{example.place}: unknown intent {intent!r}; expected one of: {known}")
         return self._intents.get(intent, intent)

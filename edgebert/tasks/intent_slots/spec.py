@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from edgebert.data.examples import Columns, Example
-from edgebert.data.words import FindTokens
-from edgebert.runtime.tagged_rows import read_tagged
 from edgebert.runtime.tagging import Settings
 from edgebert.tasks.spec import Scoring, TaskSpec
+
+if TYPE_CHECKING:
+    from edgebert.data.columns import Columns
+    from edgebert.data.examples import Example
+    from edgebert.data.words import FindTokens
 
 
 def read(path: Path, columns: Columns, settings: Settings, find_tokens: FindTokens | None = None) -> list[Example]:
     """Rows of a slot folder or of JSON Lines; the label is the intent and the tags, one a word."""
+    from edgebert.runtime.tagged_rows import read_tagged
+
     return read_tagged(path, columns, settings, True, find_tokens)
 
 

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from edgebert.data.examples import Example, listed
 from edgebert.errors import DataError
 from edgebert.runtime.encode import Encoded, TextEncoder
 from edgebert.runtime.model import Text, single_or_pair
@@ -17,6 +16,7 @@ from edgebert.tasks.device import DeviceTask
 from edgebert.tasks.multi_label.spec import SPEC, Settings
 
 if TYPE_CHECKING:
+    from edgebert.data.examples import Example
     from edgebert.metrics.scores import Chosen
 
 DEFAULT_THRESHOLD = 0.5
@@ -98,6 +98,8 @@ class MultiLabel(DeviceTask[Settings, Text, Labelling]):
             DataError: A row without a label column, or a label that is neither the bundle's nor `unknown`.
         """
         import numpy as np
+
+        from edgebert.data.examples import listed
 
         known = listed(self.labels)
         if example.label is None:

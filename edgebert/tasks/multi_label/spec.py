@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from edgebert.data.examples import Columns, Example, one_class, read_examples
 from edgebert.tasks.spec import Scoring, TaskSpec
+
+if TYPE_CHECKING:
+    from edgebert.data.columns import Columns
+    from edgebert.data.examples import Example
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,8 @@ def read(path: Path, columns: Columns, settings: Settings) -> list[Example]:
     Raises:
         DataError: A list that is none, or a label that is blank, repeated or holds the separator.
     """
+    from edgebert.data.examples import read_examples
+
     json_lines = Path(path.name.removesuffix(".gz")).suffix.lower() == ".jsonl"
 
     def parse(value: object) -> tuple[str, ...]:
@@ -36,6 +42,8 @@ def read(path: Path, columns: Columns, settings: Settings) -> list[Example]:
 
 
 def _listed(value: object) -> list[str]:
+    from edgebert.data.examples import one_class
+
     if not isinstance(value, list):
         raise ValueError("a list of strings")
     try:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from edgebert.data.examples import Example
 from edgebert.errors import DataError, TextError
 from edgebert.runtime.encode import Encoded, TextEncoder
 from edgebert.runtime.model import Text
@@ -16,6 +15,9 @@ from edgebert.runtime.session import TextOutputs
 from edgebert.runtime.spans import whole_characters, window_span
 from edgebert.tasks.device import DeviceTask
 from edgebert.tasks.question_answering.spec import KEYS, SPEC, Settings, normalised
+
+if TYPE_CHECKING:
+    from edgebert.data.examples import Example
 
 DEFAULT_THRESHOLD = 0.0
 

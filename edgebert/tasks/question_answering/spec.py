@@ -8,13 +8,14 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from edgebert.data.examples import Columns, Example
-from edgebert.data.named import named_of
-from edgebert.data.squad import read_squad
 from edgebert.settings import within
 from edgebert.tasks.spec import Scoring, TaskSpec
+
+if TYPE_CHECKING:
+    from edgebert.data.columns import Columns
+    from edgebert.data.examples import Example
 
 KEYS = ("question", "context")
 PUNCTUATION = str.maketrans("", "", string.punctuation)
@@ -32,6 +33,9 @@ class Settings:
 
 def read(path: Path, columns: Columns, settings: Settings) -> list[Example]:
     """Questions of a SQuAD document or of JSON Lines; the label is a tuple of answers, empty where there is none."""
+    from edgebert.data.named import named_of
+    from edgebert.data.squad import read_squad
+
     named = named_of(columns)
     keys = {"question": named.text, "context": named.text_pair, "answers": named.label}
     return read_squad(path, settings.misplaced_answers, bool(columns.label), keys, columns.skip_empty)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from edgebert.data.examples import Example
 from edgebert.errors import DataError
 from edgebert.runtime.encode import Encoded, TextEncoder
 from edgebert.runtime.model import Text, single_or_pair
@@ -15,6 +14,9 @@ from edgebert.runtime.prediction import Prediction
 from edgebert.runtime.session import TextOutputs
 from edgebert.tasks.device import DeviceTask
 from edgebert.tasks.regression.spec import SPEC, Settings
+
+if TYPE_CHECKING:
+    from edgebert.data.examples import Example
 
 # A score at an end of the range would need an infinite output under a sigmoid.
 SMALLEST = 1e-6

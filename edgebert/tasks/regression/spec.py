@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from edgebert.data.examples import Columns, Example, read_examples
 from edgebert.settings import within
 from edgebert.tasks.spec import Scoring, TaskSpec
+
+if TYPE_CHECKING:
+    from edgebert.data.columns import Columns
+    from edgebert.data.examples import Example
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,7 @@ def read(path: Path, columns: Columns, settings: Settings) -> list[Example]:
     Raises:
         DataError: A score that is not a finite number, or lies outside the range.
     """
+    from edgebert.data.examples import read_examples
 
     def parse(value: object) -> float:
         number = _number(value)

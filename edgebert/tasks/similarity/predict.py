@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from math import sqrt
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from edgebert.data.examples import Example
 from edgebert.errors import DataError, InputError, TextError
 from edgebert.runtime.encode import Encoded, check_text
 from edgebert.runtime.model import Model, Text, as_list, check_batch_size, check_finite, single_or_pair
@@ -20,6 +19,8 @@ from edgebert.tasks.similarity.spec import SPEC, Settings
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from edgebert.data.examples import Example
 
 Vectors: TypeAlias = "NDArray[np.float32]"
 Indices: TypeAlias = "NDArray[np.int64]"

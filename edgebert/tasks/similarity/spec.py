@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from edgebert.data.examples import Columns, Example
 from edgebert.errors import MissingColumnError
 from edgebert.settings import within
 from edgebert.tasks.regression import spec as regression
 from edgebert.tasks.spec import TaskSpec
+
+if TYPE_CHECKING:
+    from edgebert.data.columns import Columns
+    from edgebert.data.examples import Example
 
 POOLINGS = ("mean", "cls", "max", "mean_sqrt_len_tokens", "weightedmean", "lasttoken")
 

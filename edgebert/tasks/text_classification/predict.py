@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from edgebert.data.examples import Example, listed
 from edgebert.errors import DataError
 from edgebert.runtime.encode import Encoded, TextEncoder
 from edgebert.runtime.model import Text, single_or_pair
@@ -15,6 +14,9 @@ from edgebert.runtime.prediction import Prediction
 from edgebert.runtime.session import TextOutputs
 from edgebert.tasks.device import DeviceTask
 from edgebert.tasks.text_classification.spec import SPEC, Settings
+
+if TYPE_CHECKING:
+    from edgebert.data.examples import Example
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,8 @@ class TextClassification(DeviceTask[Settings, Text, Classification]):
         Raises:
             DataError: A row without a label, or one that is neither the bundle's nor `unknown`.
         """
+        from edgebert.data.examples import listed
+
         if example.label in self._numbers:
             return self._numbers[example.label]
         if example.label in unknown:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from edgebert.data.examples import Columns, Example, read_examples
 from edgebert.errors import DataError
 from edgebert.tasks.spec import Scoring, TaskSpec
+
+if TYPE_CHECKING:
+    from edgebert.data.columns import Columns
+    from edgebert.data.examples import Example
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,8 @@ def read(path: Path, columns: Columns, settings: Settings) -> list[Example]:
     Raises:
         DataError: A blank label, or two that differ in white space at an end alone.
     """
+    from edgebert.data.examples import read_examples
+
     rows = read_examples(path, columns)
     written: dict[str, str] = {}
     for row in rows:

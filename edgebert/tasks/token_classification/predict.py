@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from edgebert.data.examples import Example
 from edgebert.data.words import Words
 from edgebert.errors import DataError
 from edgebert.runtime.encode import Encoded, TextEncoder
@@ -17,6 +16,7 @@ from edgebert.tasks.device import DeviceTask
 from edgebert.tasks.token_classification.spec import SPEC
 
 if TYPE_CHECKING:
+    from edgebert.data.examples import Example
     from edgebert.metrics.entities import Tags
 
 
