@@ -73,7 +73,7 @@ def _call(model: Model, job: Job) -> Callable[[int], object]:
         from edgebert.runtime.encode import Encoded
 
         encoded = [Encoded(ids, [0] * len(ids), False) for ids in job["ids"]]
-        return lambda at: model.run_encoded([encoded[at % len(encoded)]])
+        return lambda at: model.run_alone(encoded[at % len(encoded)])
     texts = [text if isinstance(text, str) else tuple(text) for text in job["texts"]]
     return lambda at: model(texts[at % len(texts)])
 

@@ -189,6 +189,11 @@ class Model:
 
         return session.run(padded_inputs(encoded, self._inputs, self._pad_id))
 
+    def run_alone(self, encoded: Encoded) -> TextOutputs:
+        """Raw outputs of one input as the session gives them: a session without padding needs no numpy for it."""
+        session = self._open_session()
+        return session.run_ragged([encoded])[0] if isinstance(session, RaggedSession) else self.run_encoded([encoded])
+
     def run_on(self, session: Session) -> None:
         """Answer with another session of the same graph from now on."""
         self._open_session()

@@ -90,3 +90,19 @@ def test_rows_of_any_length_are_checked_for_nan(family: Path, tmp_path: Path) ->
     write_manifest(folder, json.loads((folder / "manifest.json").read_text()))
     with pytest.raises(edgebert.RunError, match="NaN or infinity"):
         edgebert.load(folder)("a b a")
+
+
+@pytest.mark.parametrize("length", [0, 3])
+@pytest.mark.parametrize("scenario", ["cold_start", "memory"])
+def test_a_measured_start_has_no_numpy_in_it(scenario: str, length: int, family: Path, tmp_path: Path) -> None:
+    folder = core_bundle(tmp_path / "bundle", family, "text-classification")
+    job = {"scenario": scenario, "bundle": str(folder), "runtime": "core", "threads": 1, "samples": 2}
+    job |= {"length": length, "ids": [[1, 3, 2]], "texts": ["a b"]}
+    code = (
+        "import io, sys; from edgebert.measure import child; "
+        f"sys.stdin = io.StringIO({json.dumps(job)!r}); child.main(); print('\\n' + ' '.join(sys.modules))"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    answer, loaded = ran.stdout.split("\n")[:2]
+    assert json.loads(answer)["first_ns"] > 0
+    assert not ARRAYS & set(loaded.split())

@@ -7,14 +7,14 @@ cache, so that reading them from a disk comes on top.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from edgebert.measure.job import Answer, Job
-from edgebert.measure.results import Case
-from edgebert.measure.scenarios.single_stream import fill_start
-from edgebert.measure.statistics import Samples, over_rounds, rounded
-from edgebert.runtime.model import Model
+# The measured process imports this file before its last mark, and numpy would stand in that.
+if TYPE_CHECKING:
+    from edgebert.measure.job import Answer, Job
+    from edgebert.measure.results import Case
+    from edgebert.measure.statistics import Samples
+    from edgebert.runtime.model import Model
 
 COMPARED = "cold start"
 
@@ -26,6 +26,9 @@ def work(model: Model, job: Job, call: Callable[[int], object]) -> Answer:
 
 def fill(case: Case, answers: Sequence[Answer]) -> None:
     """The start and its parts over the processes, and the interval of the whole."""
+    from edgebert.measure.scenarios.single_stream import fill_start
+    from edgebert.measure.statistics import over_rounds, rounded
+
     fill_start(case, answers)
     case.samples = len(answers)
     _, interval = over_rounds([answer["cold_start_ns"] / 1e6 for answer in answers])
@@ -34,4 +37,6 @@ def fill(case: Case, answers: Sequence[Answer]) -> None:
 
 def compared(answer: Answer) -> Samples:
     """Nanoseconds from the start of the process to its first answer."""
+    import numpy as np
+
     return np.array([answer["cold_start_ns"]], dtype=np.float64)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import numpy as np
-
-from edgebert.measure.job import Answer, Job
-from edgebert.measure.results import Case
-from edgebert.measure.statistics import Samples, over_rounds
-from edgebert.runtime.model import Model
+# The measured process imports this file before its last mark, and numpy would stand in that.
+if TYPE_CHECKING:
+    from edgebert.measure.job import Answer, Job
+    from edgebert.measure.results import Case
+    from edgebert.measure.statistics import Samples
+    from edgebert.runtime.model import Model
 
 COMPARED = "peak memory"
 MARKS: dict[str, Literal["import_rss", "load_rss", "first_rss", "end_rss"]] = {
@@ -41,10 +41,14 @@ def fill(case: Case, answers: Sequence[Answer]) -> None:
 
 def compared(answer: Answer) -> Samples:
     """Peak of the whole process, in bytes; nan if the system does not tell."""
+    import numpy as np
+
     return np.array([answer["end_rss"]], dtype=np.float64)
 
 
 def peak_mb(sizes: Sequence[int | None]) -> float | None:
     """Geometric mean of several processes' bytes, in MB of 10^6 bytes; None if the system does not tell all of them."""
+    from edgebert.measure.statistics import over_rounds
+
     known = [size for size in sizes if size is not None]
     return round(over_rounds(known)[0] / 1e6, 1) if known and len(known) == len(sizes) else None
