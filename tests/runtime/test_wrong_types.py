@@ -47,10 +47,13 @@ def test_an_empty_path_is_not_the_current_folder(bundle: Path, model: Model, mon
     [
         ({"threads": "a"}, "threads is 'a'; give 1 to 1024"),
         ({"threads": []}, "threads is []; give 1 to 1024"),
-        ({"runtime": []}, "runtime is []; give onnxruntime or openvino, or leave it out"),
-        ({"runtime": ""}, "runtime is ''; give onnxruntime or openvino, or leave it out"),
-        ({"runtime": ["onnxruntime"]}, "runtime is ['onnxruntime']; give onnxruntime or openvino, or leave it out"),
-        ({"runtime": 5}, "runtime is 5; give onnxruntime or openvino, or leave it out"),
+        ({"runtime": []}, "runtime is []; give onnxruntime or openvino or core, or leave it out"),
+        ({"runtime": ""}, "runtime is ''; give onnxruntime or openvino or core, or leave it out"),
+        (
+            {"runtime": ["onnxruntime"]},
+            "runtime is ['onnxruntime']; give onnxruntime or openvino or core, or leave it out",
+        ),
+        ({"runtime": 5}, "runtime is 5; give onnxruntime or openvino or core, or leave it out"),
     ],
 )
 def test_options_of_load(named: dict[str, Any], says: str, bundle: Path) -> None:
