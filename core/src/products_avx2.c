@@ -51,7 +51,7 @@ INLINE void flush(__m256i sum, int32_t *out) {
 INLINE void multiply(int rows, int masked, const int8_t *weights, size_t next, const Runs *runs, const RunBlock *block,
                      const int32_t *start, const uint8_t *in, size_t stride, int32_t *out) {
     const uint16_t *order = runs->order + block->order, *end = order + block->entries;
-    const int8_t *offsets = runs->offsets + (size_t)block->offsets * LANES16, *ahead = weights + next;
+    const int8_t *offsets = runs->offsets + (size_t)block->offsets * LANES16;
     const int length = block->shape & 0xffff;
 #pragma GCC unroll 6
     for (int i = 0; i < rows; i++) {
@@ -70,8 +70,8 @@ INLINE void multiply(int rows, int masked, const int8_t *weights, size_t next, c
             const size_t entry = *order++, at = masked ? entry & ~(size_t)ALL : entry;
             const int8_t *quad = weights + at * (QUAD_BYTES / QUAD);
             __m256i left = load(quad), right = load(quad + QUAD_BYTES / 2);
-            _mm_prefetch((const char *)ahead, _MM_HINT_T1);
-            ahead += QUAD_BYTES;
+            /* The next block's, into the second level: in this order no processor guesses it. */
+            _mm_prefetch((const char *)(quad + next), _MM_HINT_T1);
             if (masked) {
                 __m256i mask = load(MASKS[entry & ALL]);
                 left = _mm256_and_si256(left, mask);
