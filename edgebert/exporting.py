@@ -19,7 +19,7 @@ from edgebert.compress.model_folder import check_described
 from edgebert.compress.sentence_folder import encoder_folder
 from edgebert.compress.source import resolve
 from edgebert.cpu import Cpu, this_cpu
-from edgebert.errors import BundleError, SettingsError
+from edgebert.errors import BundleError, MissingDependencyError, SettingsError
 from edgebert.escape import name_fault, shortened
 from edgebert.finished import Plan, earlier, key_of, record
 from edgebert.lock import held
@@ -161,6 +161,7 @@ def _plan(order: Order) -> Plan:
             "but this export has no INT8; add onnx"
         )
     check_installed((*NEEDED, *tools_of(form, recipe.export.formats)))
+    _check_usable(recipe.export.formats, form)
     out = order.out or Path(_folder_of(order.recipe, recipe.name))
     out = out if out.name not in ("", "..") else out.resolve()
     if not out.name:
@@ -168,6 +169,18 @@ def _plan(order: Order) -> Plan:
     work = order.work or out.with_name(out.name + ".work")
     source, data_dir = order.model or recipe.model.source, order.data_dir or order.recipe.parent
     return Plan(recipe, target, form, source, data_dir, out, work, order.strict_labels)
+
+
+def _check_usable(formats: Sequence[str], form: str) -> None:
+    """Refuse formats whose runtime cannot score their graphs here.
+
+    Raises:
+        MissingDependencyError: Says what is missing.
+    """
+    for name in formats:
+        row = FORMATS[name]
+        if not (row.int8_only and form in ("none", "fp16")) and (reason := row.unusable()):
+            raise MissingDependencyError(f"export.formats holds {name}, but {reason}")
 
 
 def _export(plan: Plan, key: str | None) -> Exported:

@@ -9,6 +9,7 @@ from edgebert.data.unknown import sentence
 from edgebert.escape import escaped
 from edgebert.runtime.quality import shown
 from edgebert.runtime.rows import data_file
+from edgebert.runtimes import CORE
 from edgebert.tasks.table import spec_of
 
 
@@ -31,8 +32,7 @@ def model_card(manifest: dict[str, Any]) -> str:
         *_vectors(manifest["head"]),
         f"- Longest input: {manifest['max_length']} tokens; where the task has windows longer text is read in several, "
         "else it is cut, and the prediction says so",
-        "- Batches are padded on the right: whoever runs the graph without EdgeBERT pads there, and never runs a row of"
-        " padding alone, which attention answers as if nothing were masked",
+        *_runtimes(manifest["runtime"]),
         f"- Labelled data, for `edgebert evaluate`: {data_file(manifest)}",
         f"- Layers: {_layers(manifest['layers'])}",
         f"- Base model: {base['source']}, licence {base['licence'] or 'not stated in the recipe'}",
@@ -59,6 +59,20 @@ def _call(manifest: dict[str, Any]) -> str:
     if keys:
         return "(" + ", ".join(f'"your {key}"' for key in keys) + ")"
     return '("one text", "another")' if manifest["segments"] == 2 else '"your text"'
+
+
+def _runtimes(runtime: dict[str, Any]) -> list[str]:
+    """What opens the bundle, and what to know for who runs its graph without EdgeBERT."""
+    graphs = sorted(runtime["graphs"], key=lambda name: name != runtime["default"])
+    if graphs == [CORE.name]:
+        return ["- Runtime: EdgeBERT's native core alone, which reads `core.bin`; no ONNX graph is here"]
+    padding = (
+        "- Batches are padded on the right: whoever runs the graph without EdgeBERT pads there, and never runs a row "
+        "of padding alone, which attention answers as if nothing were masked"
+    )
+    if len(graphs) == 1:
+        return [padding]
+    return [f"- Runtimes: {', '.join(graphs)}; {runtime['default']} is the default", padding]
 
 
 def _vectors(head: dict[str, Any]) -> list[str]:

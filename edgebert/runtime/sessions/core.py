@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from edgebert.errors import BundleError, MissingDependencyError, RunError, TextError
+from edgebert.manifest import AGAIN, MANIFEST
 from edgebert.runtime.batches import ANY_LENGTHS
 from edgebert.runtime.encode import Encoded
 from edgebert.runtime.session import GraphSession, Ids, Opening, Outputs, ProfiledSession, TextOutputs
@@ -112,10 +113,17 @@ def open_session(opening: Opening) -> GraphSession:
     """Open a bundle's model file.
 
     Raises:
-        BundleError: It is damaged, or written for another EdgeBERT.
+        BundleError: It is damaged, or written for another EdgeBERT, or takes shorter texts than the manifest says.
         MissingDependencyError: The library is not installed.
     """
-    return CoreSession(opening.graph, opening.threads, opening.manifest["inputs"], opening.manifest["outputs"])
+    manifest = opening.manifest
+    session = CoreSession(opening.graph, opening.threads, manifest["inputs"], manifest["outputs"])
+    if manifest["max_length"] > session.max_length:
+        raise BundleError(
+            f"{opening.folder / MANIFEST}: damaged: max_length is {manifest['max_length']}, but {opening.graph.name} "
+            f"takes {session.max_length} tokens at most; {AGAIN}"
+        )
+    return session
 
 
 def open_profiled(opening: Opening) -> ProfiledSession:
@@ -156,6 +164,7 @@ class CoreSession:
         info = _Info()
         self._library.edgebert_describe(self._model, ctypes.byref(info))
         self.kernel = info.kernel.decode()
+        self.max_length = int(info.max_length)
         self._reads_segments = info.segments > 1
         self._outputs = [self._output(number) for number in range(info.outputs)]
         names = ["input_ids", "attention_mask", *(["token_type_ids"] if self._reads_segments else [])]
