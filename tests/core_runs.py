@@ -1,51 +1,23 @@
 """Model files of the native core with tables of the AVX2 kernel."""
 
-import ctypes
 import struct
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
-from edgebert.exporters.core_file import BLOCK, CoreFile
-from edgebert.runtime.sessions.core import library
+from edgebert.exporters import core_runs
+from edgebert.exporters.core_file import CoreFile
 
 DTYPES = ("f4", "i1", "i4", "u2", "u4")
 Tables = dict[str, np.ndarray]
 
 
-class Runs(ctypes.Structure):
-    """EdgebertRuns of core/edgebert_core.h."""
-
-    _fields_ = (
-        ("most", ctypes.c_int32),
-        ("blocks", ctypes.c_int32),
-        ("entries", ctypes.c_uint32),
-        ("groups", ctypes.c_uint32),
-        ("block", ctypes.POINTER(ctypes.c_uint32)),
-        ("order", ctypes.POINTER(ctypes.c_uint16)),
-        ("offsets", ctypes.POINTER(ctypes.c_int8)),
-        ("start", ctypes.POINTER(ctypes.c_int32)),
-    )
-
-
 def make_runs(weights: np.ndarray, inputs: int, outputs: int, most: int = 255) -> Tables:
     """Tables of a matrix, by the library."""
-    make, free = library().edgebert_make_runs, library().edgebert_free_runs
-    make.restype, make.argtypes = ctypes.POINTER(Runs), [ctypes.c_void_p, *[ctypes.c_int32] * 3]
-    free.restype, free.argtypes = None, [ctypes.c_void_p]
-    found = make(weights.ctypes.data, inputs, outputs, most)
-    assert found
-    runs = found.contents
-    array = np.ctypeslib.as_array
-    tables = {
-        "block": array(runs.block, (runs.blocks, 4)).copy(),
-        "order": array(runs.order, (runs.entries,)).copy(),
-        "offsets": array(runs.offsets, (runs.groups, 32)).copy(),
-        "start": array(runs.start, (runs.blocks, BLOCK)).copy(),
-    }
-    free(found)
-    return tables
+    runs = core_runs.make_runs(weights, inputs, outputs, most)
+    assert runs is not None
+    return {name: getattr(runs, name) for name in ("block", "order", "offsets", "start")}
 
 
 def with_runs(file: Path, out: Path, change: Callable[[Tables], None] = lambda tables: None) -> int:

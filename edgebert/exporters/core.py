@@ -28,6 +28,7 @@ class CoreOrder:
         largest: Largest INT8 weight: 127, or 64 for seven bits.
         leave: Products to leave in FP32, as `exporters.quantize.products.weight_products` names them.
         int8_words: Whether the word table is INT8 too.
+        for_avx2: Whether to add the tables of the AVX2 kernel; without them they are made when the file is opened.
     """
 
     first_row_only: bool
@@ -35,6 +36,7 @@ class CoreOrder:
     largest: int = 127
     leave: Collection[str] = ()
     int8_words: bool = True
+    for_avx2: bool = False
 
 
 def write_core(module: nn.Module, order: CoreOrder, out: Path) -> None:
@@ -74,7 +76,7 @@ class _Writer:
 
     def __init__(self, module: InferenceModel, order: CoreOrder) -> None:
         self.module, self.order = module, order
-        self.matrices = Matrices(order.largest, order.leave)
+        self.matrices = Matrices(order.largest, order.leave, order.for_avx2)
         self.layers: list[Any] = [*module.layers, module.last]
 
     def file(self) -> CoreFile:

@@ -13,10 +13,14 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from edgebert.exporters.core_runs import make_runs
+
 MAGIC, FORMAT, ORDER = b"EDGEBERT", 1, 0x01020304
 BLOCK, QUAD, ALIGN, SLACK = 16, 4, 64, 4096
 HEADER_BYTES, ENTRY_BYTES = 64, 24
 NOTHING = 0xFFFFFFFF
+# Precisions of a matrix, as core/src/read_model.c has them.
+FULL, INT8, WITH_RUNS = range(3)
 KINDS = {"float32": 0, "int8": 1, "int32": 2, "uint16": 3, "uint32": 4}
 
 Floats = NDArray[np.float32]
@@ -110,7 +114,9 @@ class Int8Columns:
         return cls(values, scale.astype(np.float32)[:, 0])
 
 
-def write_matrix(file: CoreFile, weights: Floats | Int8Columns, bias: Floats | None, factors: Floats | None) -> None:
+def write_matrix(
+    file: CoreFile, weights: Floats | Int8Columns, bias: Floats | None, factors: Floats | None, for_avx2: bool = False
+) -> None:
     """Add a matrix product to the description.
 
     Args:
@@ -118,19 +124,29 @@ def write_matrix(file: CoreFile, weights: Floats | Int8Columns, bias: Floats | N
         weights: *Shape* (inputs, outputs).
         bias: *Shape* (outputs); None: there is none.
         factors: What inputs are multiplied by before they are quantized, *shape* (inputs).
+        for_avx2: Add the tables of the AVX2 kernel, if the library that makes them is here.
     """
-    values = weights.values if isinstance(weights, Int8Columns) else weights
-    inputs, outputs = values.shape
-    file.number(inputs, outputs, int(isinstance(weights, Int8Columns)))
-    if isinstance(weights, Int8Columns):
-        file.tensor(_quads(weights.values))
-        file.row(weights.scale)
-        file.tensor(filled(weights.values.sum(axis=0, dtype=np.int32)))
-        file.tensor(None if factors is None else filled(factors.astype(np.float32)))
-    else:
-        columns = filled(weights.astype(np.float32))
-        file.tensor(columns.reshape(inputs, -1, BLOCK).transpose(1, 0, 2))
-    file.row(np.zeros(outputs, np.float32) if bias is None else bias)
+    row = np.zeros(weights.values.shape[1] if isinstance(weights, Int8Columns) else weights.shape[1], np.float32)
+    row = row if bias is None else bias
+    if not isinstance(weights, Int8Columns):
+        inputs, outputs = weights.shape
+        file.number(inputs, outputs, FULL)
+        file.tensor(filled(weights.astype(np.float32)).reshape(inputs, -1, BLOCK).transpose(1, 0, 2))
+        file.row(row)
+        return
+    inputs, outputs = weights.values.shape
+    quads = _quads(weights.values)
+    runs = make_runs(quads, inputs, outputs) if for_avx2 else None
+    file.number(inputs, outputs, INT8 if runs is None else WITH_RUNS)
+    file.tensor(quads)
+    file.row(weights.scale)
+    file.tensor(filled(weights.values.sum(axis=0, dtype=np.int32)))
+    file.tensor(None if factors is None else filled(factors.astype(np.float32)))
+    file.row(row)
+    if runs is not None:
+        file.number(runs.most, runs.order.size, len(runs.offsets))
+        for table in (runs.block, runs.order, runs.offsets, runs.start):
+            file.tensor(table)
 
 
 def _quads(values: NDArray[np.int8]) -> NDArray[np.int8]:

@@ -31,9 +31,9 @@ class NotCoveredError(CheckpointError):
 class Matrices:
     """The matrices of a model file, in the order in which they are asked for."""
 
-    def __init__(self, largest: int, leave: Collection[str]) -> None:
-        """Take the largest INT8 weight, and the names of products that stay in FP32."""
-        self.largest, self.leave = largest, leave
+    def __init__(self, largest: int, leave: Collection[str], for_avx2: bool = False) -> None:
+        """Take the largest INT8 weight, names of products that stay in FP32, and whether AVX2 is to have its tables."""
+        self.largest, self.leave, self.for_avx2 = largest, leave, for_avx2
         self._file, self._count = CoreFile(), 0
 
     def int8(self, linear: nn.Linear, name: str, factors: Floats | None) -> int:
@@ -69,7 +69,7 @@ class Matrices:
         """Write a matrix; FP32 weights take the factors of smoothing into themselves (`folded`)."""
         if folded is not None and not isinstance(weights, Int8Columns):
             weights = weights * folded[:, None]
-        write_matrix(self._file, weights, bias, factors)
+        write_matrix(self._file, weights, bias, factors, self.for_avx2)
         self._count += 1
         return self._count - 1
 

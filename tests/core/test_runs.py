@@ -42,6 +42,22 @@ def test_runs_of_the_file_change_no_answer(kernel: str, plain: tuple[Path, tuple
         assert np.array_equal(one[0], other[0])
 
 
+def test_an_export_for_avx2_has_the_tables(tmp_path: Path, plain: tuple[Path, tuple[str, ...]]) -> None:
+    training = training_task("similarity", {})
+    model = checkpoint.load_model(make_family(tmp_path / "bert", "bert"), "similarity", []).eval()
+    module = InferenceModel(model, training.head(model), training.rows, 1, 32).eval()
+    write_core(module, CoreOrder(training.rows == "first", 32, for_avx2=True), tmp_path / "core.bin")
+    with_runs(plain[0], tmp_path / "again.bin")
+    assert (tmp_path / "core.bin").stat().st_size == (tmp_path / "again.bin").stat().st_size > plain[0].stat().st_size
+    text = Encoded([5, 6, 7, 8], [0] * 4)
+    for kernel in kernel_names():
+        answers = [
+            CoreSession(file, 1, plain[1], (), kernel).run_ragged([text])[0][0]
+            for file in (tmp_path / "core.bin", plain[0])
+        ]
+        assert np.array_equal(*answers)
+
+
 def twice(tables: Tables) -> None:
     """Sum one quad twice, and another never."""
     tables["order"][0] = tables["order"][1]

@@ -61,7 +61,10 @@ def test_a_child_process_answers_though_its_threads_are_gone(model: tuple[Any, P
     expected = [answer for (answer,) in session.run_ragged(texts)]
     child = os.fork()
     if not child:
-        found = [answer for (answer,) in session.run_ragged(texts)]
-        same = all(np.array_equal(one, other) for one, other in zip(found, expected, strict=True))
-        os._exit(0 if same else 1)
+        same = False
+        try:
+            found = [answer for (answer,) in session.run_ragged(texts)]
+            same = all(np.array_equal(one, other) for one, other in zip(found, expected, strict=True))
+        finally:
+            os._exit(0 if same else 1)
     assert os.waitpid(child, 0)[1] == 0
