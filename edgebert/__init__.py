@@ -132,7 +132,7 @@ def load(path: str | Path, *, runtime: str | None = None, threads: int | None = 
 
     Args:
         path: The bundle's folder.
-        runtime: `onnxruntime` or `openvino`; the bundle's own choice if not given.
+        runtime: `onnxruntime`, `openvino` or `core`; the bundle's own choice if not given.
         threads: Threads inside one prediction; the profile's number, at most the cores here, if not given.
         verify: Whether to check every file's hash first.
 

@@ -13,6 +13,8 @@ from edgebert.exporters.core_file import BLOCK, CoreFile, Floats, Int8Columns, w
 
 # In the order of the enumeration in core/src/kernel.h.
 ACTIVATIONS = ("identity", "gelu", "gelu_tanh", "relu", "tanh", "sigmoid", "silu")
+# Of an INT8 product: core/src/read_model.c refuses more.
+MAX_INPUTS = 1 << 16
 FUNCTIONS = {
     "identity": lambda x: x,
     "gelu": nn.functional.gelu,
@@ -37,8 +39,8 @@ class Matrices:
         self._file, self._count = CoreFile(), 0
 
     def int8(self, linear: nn.Linear, name: str, factors: Floats | None) -> int:
-        """Number of a product in INT8, or in FP32 if its name is among those to leave."""
-        if name in self.leave:
+        """Number of a product in INT8; in FP32 if its name is among those to leave, or its sums could leave 32 bits."""
+        if name in self.leave or linear.in_features > MAX_INPUTS:
             return self._add(_weights(linear), _bias(linear), None, factors)
         return self._add(Int8Columns.of(_weights(linear), self.largest), _bias(linear), factors, None)
 
@@ -49,11 +51,11 @@ class Matrices:
     def joined(self, linears: Sequence[nn.Linear], names: Sequence[str], factors: Floats | None) -> int:
         """Number of a product that is several side by side, each a whole number of blocks wide.
 
-        All are in FP32 if one of them is to be left.
+        All are in FP32 if one of them is to be left, or sums could leave 32 bits.
         """
         weights = [_filled(_weights(linear)) for linear in linears]
         bias = np.concatenate([_filled(_bias(linear)[None])[0] for linear in linears])
-        if any(name in self.leave for name in names):
+        if any(name in self.leave for name in names) or linears[0].in_features > MAX_INPUTS:
             return self._add(np.concatenate(weights, axis=1), bias, None, factors)
         parts = [Int8Columns.of(each, self.largest) for each in weights]
         values = np.concatenate([part.values for part in parts], axis=1)
