@@ -67,7 +67,7 @@ test-haswell test-nehalem: test-%: setup  ## the tests of INT8 as a CPU with AVX
 	bench/as-cpu $* -m pytest -m int8 $(TESTS) --numprocesses auto --maxprocesses 4 --dist worksteal
 
 fuzz: setup  ## damaged bundles, odd texts, damaged data files and killed exports in great number; twenty minutes
-	EDGEBERT_FUZZ=long $(BIN)/python -m pytest tests/fuzz
+	EDGEBERT_FUZZ=long $(BIN)/python -m pytest tests/fuzz tests/core/test_damaged_files.py
 	PYTHONPATH=tests $(BIN)/python -m fuzz.kills --kills 50
 
 lint: setup  ## ruff: rules and format; import-linter: which room imports which

@@ -21,7 +21,7 @@ static const char *kernel_for(int number) {
 }
 
 static int attempt(const uint8_t *file, size_t size) {
-    const int number = opened + refused, opens = probe(file, size, kernel_for(number), 1 + number % 16 / 15);
+    const int number = opened + refused, opens = probe(file, size, kernel_for(number), 1 + number % 16 / 15, 1);
     opened += opens, refused += !opens;
     return opens;
 }
@@ -104,7 +104,7 @@ int main(int count, char **arguments) {
         uint8_t *file = read_file(arguments[i], &size);
         for (int k = 0; edgebert_kernel_name(k); k++)
             for (int threads = 1; threads <= 2; threads++)
-                must(probe(file, size, edgebert_kernel_name(k), threads), "a whole file was refused");
+                must(probe(file, size, edgebert_kernel_name(k), threads, 0), "a whole file was refused");
         cut(file, size);
         alter(file, size);
         alter_at_random(file, size, atoi(arguments[2]));

@@ -19,6 +19,6 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t most, unsigned
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     /* The kernel by a byte of the file's content, so that the same bytes always do the same. */
-    probe(data, size, size > 128 && data[size / 2] % 2 ? "portable" : NULL, 1);
+    probe(data, size, size > 128 && data[size / 2] % 2 ? "portable" : NULL, 1, 1);
     return 0;
 }

@@ -89,7 +89,8 @@ static void free_probe(Probe *p) {
 
 static void refuse(EdgebertModel *model, const EdgebertInfo *info, Probe *p) {
     EdgebertBatch batch = {.ids = p->ids, .segments = p->segments, .lengths = p->lengths, .texts = PROBE_TEXTS};
-    const int32_t bad_ids[] = {-1, info->vocabulary, INT32_MAX, INT32_MIN}, bad_lengths[] = {0, -1, info->max_length + 1};
+    const int32_t bad_ids[] = {-1, info->vocabulary, INT32_MAX, INT32_MIN};
+    const int32_t bad_lengths[] = {0, -1, info->max_length + 1};
     for (int i = 0; i < 4; i++) {
         int32_t kept = p->ids[p->tokens - 1];
         p->ids[p->tokens - 1] = bad_ids[i];
@@ -109,8 +110,8 @@ static void refuse(EdgebertModel *model, const EdgebertInfo *info, Probe *p) {
     must(edgebert_run(model, &batch, p->found), "no text was run");
 }
 
-/* Answers of a text alone are those among others, bit for bit; NaN where the others are NaN. */
-static void run_twice(EdgebertModel *model, Probe *p) {
+/* Answers of a text alone are those among others, bit for bit (`same`); NaN where the others are NaN. */
+static void run_twice(EdgebertModel *model, Probe *p, int same) {
     EdgebertBatch batch = {.ids = p->ids, .segments = p->segments, .lengths = p->lengths, .texts = PROBE_TEXTS};
     must(!edgebert_run(model, &batch, p->found), "a batch was refused");
     size_t token = 0;
@@ -121,7 +122,7 @@ static void run_twice(EdgebertModel *model, Probe *p) {
         batch = (EdgebertBatch){p->ids + token, p->segments + token, p->lengths + text, 1};
         must(!edgebert_run(model, &batch, places), "a text was refused");
     }
-    for (int i = 0; i < p->outputs; i++) {
+    for (int i = 0; i < p->outputs && same; i++) {
         size_t count = rows_of(p, i, PROBE_TEXTS, p->tokens) * (size_t)p->output[i].width;
         for (size_t k = 0; k < count; k++) {
             float a = p->found[i][k], b = p->alone[i][k];
@@ -130,8 +131,11 @@ static void run_twice(EdgebertModel *model, Probe *p) {
     }
 }
 
-/* Open bytes with a kernel by name (NULL: the fastest). Returns whether they open. */
-static int probe(const uint8_t *data, size_t size, const char *kernel, int threads) {
+/* Open bytes with a kernel by name (NULL: the fastest). Returns whether they open.
+ *
+ * AVX2's tables in a file are not proven again. Sums may wrap around if they were altered, and a single row, which
+ * does without them, then differs from others. */
+static int probe(const uint8_t *data, size_t size, const char *kernel, int threads, int altered) {
     probed = data, probed_size = size;
     EdgebertModel *model = edgebert_open_with("memory", threads, kernel);
     if (!model) {
@@ -143,7 +147,7 @@ static int probe(const uint8_t *data, size_t size, const char *kernel, int threa
     edgebert_describe(model, &info);
     if (make_probe(model, &info, &p)) {
         refuse(model, &info, &p);
-        run_twice(model, &p);
+        run_twice(model, &p, !altered || strcmp(info.kernel, "avx2"));
     }
     free_probe(&p);
     edgebert_close(model);
