@@ -25,8 +25,8 @@ static void put32(uint8_t *p, uint32_t value) { memcpy(p, &value, 4); }
 
 /* A value to put in the place of another. */
 static uint32_t odd_value(uint32_t value, uint32_t number) {
-    static const uint32_t fixed[] = {0, 1, 2, 3, 5, 6, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 128, 255, 256, 4096,
-                                     65535, 65536, 65537, 1u << 20, 1048577, 1u << 24, 0x7fffffff, 1u << 31, ~0u};
+    static const uint32_t fixed[] = {0, 1, 2, 3, 5, 6, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 128, 255, 256,
+                                     4096, 65535, 65536, 65537, 1u << 20, 1048577, 1u << 24, 0x7fffffff, 1u << 31, ~0u};
     const uint32_t count = sizeof fixed / sizeof *fixed;
     if (number < count) return fixed[number];
     const uint32_t near[] = {value + 1,  value - 1,  value * 2,  value / 2,
