@@ -84,7 +84,7 @@ def _notes_on_stderr() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def frozen() -> set[int]:
-    """How many modules had been imported when the collector was told to leave them alone."""
+    """Number of modules that were imported when their objects were frozen for the garbage collector."""
     return set()
 
 

@@ -6,7 +6,7 @@
 
 /* Rows in 8 bits, each with its own scale and zero point: x = scale * (q - zero). */
 typedef struct Quantized {
-    uint8_t *rows; /* `stride` bytes a row; zeros behind the last number */
+    uint8_t *rows; /* `stride` bytes a row; zeros from the last number to a multiple of 64 bytes */
     size_t stride;
     float *scale;
     int32_t *zero;
@@ -44,7 +44,7 @@ typedef void (*Tile)(const Matrix *matrix, int block, int blocks, const uint8_t 
                      int32_t *out);
 
 typedef struct Products {
-    int max_rows, max_blocks;     /* of a tile */
+    int max_rows;                 /* of a tile */
     int (*blocks_for)(int count); /* blocks of a tile that suit this number of rows */
     Tile tile;
     int most; /* largest quantized activation: 255, or 127 */

@@ -122,4 +122,4 @@ static void tile(const Matrix *matrix, int block, int blocks, const uint8_t *in,
 static int blocks_for(int count) { return count <= FEW_ROWS ? FEW_BLOCKS : 2; }
 
 const Products products_amx = {
-    .max_rows = 2 * TILE_ROWS, .max_blocks = FEW_BLOCKS, .blocks_for = blocks_for, .tile = tile, .most = 255};
+    .max_rows = 2 * TILE_ROWS, .blocks_for = blocks_for, .tile = tile, .most = 255};

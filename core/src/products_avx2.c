@@ -146,5 +146,5 @@ static int prepare(Matrix *matrix) {
     return 0;
 }
 
-const Products products_avx2 = {.max_rows = MAX_ROWS, .max_blocks = 1, .blocks_for = one_block, .tile = tile,
+const Products products_avx2 = {.max_rows = MAX_ROWS, .blocks_for = one_block, .tile = tile,
                                 .most = MOST, .prepare = prepare};

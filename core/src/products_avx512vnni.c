@@ -54,4 +54,4 @@ static void tile(const Matrix *matrix, int block, int blocks, const uint8_t *in,
 static int blocks_for(int count) { return count <= FEW_ROWS ? WIDE : 2; }
 
 const Products products_avx512vnni = {
-    .max_rows = MAX_ROWS, .max_blocks = WIDE, .blocks_for = blocks_for, .tile = tile, .most = 255};
+    .max_rows = MAX_ROWS, .blocks_for = blocks_for, .tile = tile, .most = 255};

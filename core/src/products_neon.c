@@ -97,4 +97,4 @@ static int blocks_for(int count) {
 }
 
 const Products products_neon = {
-    .max_rows = MAX_ROWS, .max_blocks = 1, .blocks_for = blocks_for, .tile = tile, .most = 255};
+    .max_rows = MAX_ROWS, .blocks_for = blocks_for, .tile = tile, .most = 255};

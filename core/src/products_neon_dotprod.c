@@ -69,4 +69,4 @@ static void tile(const Matrix *matrix, int block, int blocks, const uint8_t *in,
 static int blocks_for(int count) { return count == 1 ? WIDE : count == 2 ? 2 : 1; }
 
 const Products products_neon_dotprod = {
-    .max_rows = MAX_ROWS, .max_blocks = WIDE, .blocks_for = blocks_for, .tile = tile, .most = 255};
+    .max_rows = MAX_ROWS, .blocks_for = blocks_for, .tile = tile, .most = 255};

@@ -20,4 +20,4 @@ static void tile(const Matrix *matrix, int block, int blocks, const uint8_t *row
         }
 }
 
-const Products products_portable = {.max_rows = 8, .max_blocks = 1, .blocks_for = one_block, .tile = tile, .most = 255};
+const Products products_portable = {.max_rows = 8, .blocks_for = one_block, .tile = tile, .most = 255};

@@ -147,7 +147,7 @@ def _norm(file: CoreFile, norm: nn.LayerNorm) -> None:
 
 
 def _factors(module: nn.Module) -> Floats | None:
-    """Factors of what smoothing puts before a product."""
+    """Return the factors that smoothing multiplies a matmul's input by; None if there are none."""
     return numbers(module.factors) if isinstance(module, Rescale) else None
 
 

@@ -1,4 +1,4 @@
-"""The model file of the native core, `core.bin`: tensors, and a description of what they are for.
+"""Write `core.bin`, the model file of the native core: tensors, and a description that names each one's use.
 
 `core/src/read_model.c` reads it and has the layout; docs/explanation/core.md explains it.
 """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from functools import partial
 from pathlib import Path
 
 from edgebert.exporters.core import CoreOrder, product_names, write_core
@@ -44,10 +45,7 @@ def core_int8(parts: Int8Parts, out: Path) -> dict[str, object]:
     if parts.settings.max_drop is None:
         return made
     outcome = Outcome(parts.job, parts.graph, lambda file: CoreSession(file, 2, (), ()), parts.tuned)
-
-    def make(leave: Collection[str], file: Path) -> None:
-        quantized(parts, leave, file)
-
+    make = partial(quantized, parts)
     guard = Guard(
         {name: name for name in product_names(parts.job.module())},
         make,

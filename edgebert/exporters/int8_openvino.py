@@ -54,7 +54,7 @@ def openvino_int8(parts: Int8Parts, out: Path) -> dict[str, object]:
 def quantized(
     parts: Int8Parts, rows: list[Encoded], tables: bool, leave: Collection[str], folder: Path
 ) -> dict[str, object]:
-    """Write one INT8 model, and return what nncf was told; see `quantize_openvino`."""
+    """Write one INT8 model, and return the settings that nncf used; see `quantize_openvino`."""
     how = (parts.settings.calibration, parts.settings.smooth, leave, tables, parts.choice.reduce_range)
     return quantize_openvino(parts.graph, rows, graph_inputs(parts.graph), folder, *how)
 

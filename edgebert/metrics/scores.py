@@ -60,7 +60,7 @@ def aligned(expected: Sequence[Chosen], predicted: Sequence[Chosen]) -> tuple[Ch
 
 
 def mean_of(score: Callable[[Any, Any], float], right: int | None = None) -> Metric:
-    """Mean over the texts of a score of what is right and what was predicted; `right` as of `Metric`."""
+    """Score each text's prediction against its gold answer, and return the mean; `right` is as in `Metric`."""
 
     def table(expected: Sequence[Any], predicted: Sequence[Any]) -> Table:
         return np.array([[score(one, other)] for one, other in zip(expected, predicted, strict=True)])

@@ -19,6 +19,7 @@ from edgebert.runtime.encode import Encoded
 from edgebert.runtime.session import GraphSession, Ids, Opening, Outputs, ProfiledSession, TextOutputs
 
 INTERFACE = 1
+REMEDY = "install the wheel of EdgeBERT for this machine, or run core/build.py in a checkout"
 NAMES = {"win32": "edgebert_core.dll", "darwin": "libedgebert_core.dylib"}
 LIBRARY = Path(__file__).resolve().parents[2] / "lib" / NAMES.get(sys.platform, "libedgebert_core.so")
 MAX_THREADS = 256
@@ -68,14 +69,13 @@ def library() -> ctypes.CDLL:
     Raises:
         MissingDependencyError: It is not installed, or does not fit this machine or this EdgeBERT.
     """
-    remedy = "install the wheel of EdgeBERT for this machine, or run core/build.py in a checkout"
     if not LIBRARY.is_file():
-        raise MissingDependencyError(f"the native core is not in this installation ({LIBRARY.name}); {remedy}")
+        raise MissingDependencyError(f"the native core is not in this installation ({LIBRARY.name}); {REMEDY}")
     try:
         found = ctypes.CDLL(str(LIBRARY))
         _declare(found)
     except (OSError, AttributeError) as error:
-        raise MissingDependencyError(f"the native core cannot be loaded ({error}); {remedy}") from None
+        raise MissingDependencyError(f"the native core cannot be loaded ({error}); {REMEDY}") from None
     return found
 
 
@@ -163,6 +163,10 @@ class CoreSession:
             raise BundleError(f"{self._error()}; export the bundle again")
         info = _Info()
         self._library.edgebert_describe(self._model, ctypes.byref(info))
+        if info.interface != INTERFACE:
+            raise MissingDependencyError(
+                f"the native core has interface {info.interface}, but this EdgeBERT needs {INTERFACE}; {REMEDY}"
+            )
         self.kernel = info.kernel.decode()
         self.max_length = int(info.max_length)
         self._reads_segments = info.segments > 1
