@@ -36,12 +36,14 @@ X86 = {
     "arithmetic_avx2": AVX2,
     "arithmetic_avx512": AVX512,
     "arithmetic_avx512bf16": [*AVX512, "-mavx512bf16"],
+    "arithmetic_amx": [*AVX512, "-mavx512bf16", "-mamx-tile", "-mamx-bf16"],
     "products_amx": ["-mamx-tile", "-mamx-int8"],
     "products_avx2": AVX2,
     "products_avx512vnni": [*AVX512, "-mavx512vnni"],
     "products_avxvnni": [*AVX2, "-mavxvnni"],
     # Of the tests.
     "amx_plain": [],
+    "attention_amx_plain": [*AVX512, "-mavx512bf16"],
     "avxvnni_evex": [*AVX512, "-mavx512vnni"],
 }
 ARM: dict[str, list[str]] = {

@@ -41,7 +41,7 @@ def build_program(program: str, flags: tuple[str, ...], folder: Path) -> Path:
         pytest.skip(str(error))
     if flags and not _links(plan.command, flags, folder):
         pytest.skip(f"{plan.command[0]} has no {' '.join(flags)} here")
-    others = ["amx_plain", "avxvnni_evex"] if platform.machine() in ("x86_64", "AMD64") else []
+    others = ["amx_plain", "attention_amx_plain", "avxvnni_evex"] if platform.machine() in ("x86_64", "AMD64") else []
     files = [CORE / "tests" / f"{name}.c" for name in (program, *others)]
     built: Path = core.find_build(None, flags).program(files, folder / program)
     return built

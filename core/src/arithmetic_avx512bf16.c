@@ -2,6 +2,8 @@
 
 #include "arithmetic.inc"
 
+#include "packing_bf16.inc"
+
 #include "attention_bf16.inc"
 
 const Arithmetic arithmetic_avx512bf16 = {embed,     norm,        quantize,               product,

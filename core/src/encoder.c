@@ -8,7 +8,7 @@
 /* Tokens that go through the layers together, unless one text has more: what fits a second-level cache. */
 enum { MAX_TOKENS = 256 };
 /* Rows of the feed-forward network that are computed together, for the same reason. */
-enum { PANEL_ROWS = 64 };
+enum { PANEL_ROWS = 32 };
 /* Rows that go through a head together. */
 enum { HEAD_ROWS = 32 };
 /* Threads of one run at most, and rows that make one worth its while. */

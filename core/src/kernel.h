@@ -49,6 +49,8 @@ typedef struct Products {
     Tile tile;
     int most; /* largest quantized activation: 255, or 127 */
     int (*prepare)(Matrix *matrix); /* makes `matrix->runs`; -1: too little memory. NULL: nothing is to be made */
+    void (*begin)(int count); /* before tiles of `count` rows, and `end` after the last tile; NULL: neither is needed */
+    void (*end)(void);
 } Products;
 
 /* FP32 arithmetic of one vector width; the functions of arithmetic.inc. Every function works row by row: what a row

@@ -4,38 +4,20 @@
  * filled up to 64 bytes, and files have room behind their last number.
  */
 #include "kernel.h"
+#include "tiles.h"
 
-/* The tile instructions; core/tests/amx_plain.c has them in plain C. */
-#ifndef AMX_PLAIN
-#include <immintrin.h>
-#define TILE_CONFIGURE(shape) _tile_loadconfig(shape)
-#define TILE_RELEASE() _tile_release()
-#define TILE_ZERO(tile) _tile_zero(tile)
-#define TILE_LOAD(tile, from, stride) _tile_loadd(tile, from, stride)
-#define TILE_STORE(tile, to, stride) _tile_stored(tile, to, stride)
-#define TILE_DOT(sums, rows, weights) _tile_dpbusd(sums, rows, weights)
-#endif
-
-enum { TILE_ROWS = 16, TILE_BYTES = 64, TILES = 8, DEPTH = TILE_BYTES / QUAD, WEIGHT_TILE = DEPTH * QUAD_BYTES };
+enum { DEPTH = TILE_BYTES / QUAD, WEIGHT_TILE = DEPTH * QUAD_BYTES };
 /* So few rows leave most of a tile empty: they are left to the registers. */
 enum { FEW_ROWS = 2, FEW_BLOCKS = 4 };
 
 extern const Products products_avx512vnni;
 
-/* What LDTILECFG reads. */
-typedef struct Shape {
-    uint8_t palette, start_row, zero[14];
-    uint16_t bytes[16];
-    uint8_t rows[16];
-} Shape;
+/* Weights are fetched so many bytes before they are read. */
+enum { AHEAD = 2048 };
 
-static Shape shape_of(int upper, int lower) {
-    /* 0 to 3: sums, [upper, lower rows][first, second block]; 4, 5: upper and lower rows; 6, 7: weights. */
-    const int rows[TILES] = {upper, upper, lower, lower, upper, lower, DEPTH, DEPTH};
-    Shape shape = {.palette = 1};
-    for (int i = 0; i < TILES; i++)
-        if (rows[i]) shape.rows[i] = (uint8_t)rows[i], shape.bytes[i] = TILE_BYTES;
-    return shape;
+static inline __attribute__((always_inline)) void fetch(const int8_t *w) {
+#pragma GCC unroll 16
+    for (int i = 0; i < WEIGHT_TILE; i += QUAD_BYTES) FETCH(w + AHEAD + i);
 }
 
 /* Numbers of tiles are part of the instructions, so each shape has its own loop. */
@@ -44,6 +26,7 @@ static void upper_one(const int8_t *w, int steps, const uint8_t *in, size_t stri
     for (int k = 0; k < steps; k++, w += WEIGHT_TILE, in += TILE_BYTES) {
         TILE_LOAD(4, in, stride);
         TILE_LOAD(6, w, QUAD_BYTES);
+        fetch(w);
         TILE_DOT(0, 4, 6);
     }
     TILE_STORE(0, out, TILE_BYTES);
@@ -55,8 +38,10 @@ static void upper_two(const int8_t *w, size_t block_bytes, int steps, const uint
     for (int k = 0; k < steps; k++, w += WEIGHT_TILE, in += TILE_BYTES) {
         TILE_LOAD(4, in, stride);
         TILE_LOAD(6, w, QUAD_BYTES);
+        fetch(w);
         TILE_DOT(0, 4, 6);
         TILE_LOAD(7, w + block_bytes, QUAD_BYTES);
+        fetch(w + block_bytes);
         TILE_DOT(1, 4, 7);
     }
     TILE_STORE(0, out, 2 * TILE_BYTES);
@@ -69,6 +54,7 @@ static void both_one(const int8_t *w, int steps, const uint8_t *in, size_t strid
     TILE_ZERO(2);
     for (int k = 0; k < steps; k++, w += WEIGHT_TILE, in += TILE_BYTES, lower += TILE_BYTES) {
         TILE_LOAD(6, w, QUAD_BYTES);
+        fetch(w);
         TILE_LOAD(4, in, stride);
         TILE_DOT(0, 4, 6);
         TILE_LOAD(5, lower, stride);
@@ -87,8 +73,10 @@ static void both_two(const int8_t *w, size_t block_bytes, int steps, const uint8
     for (int k = 0; k < steps; k++, w += WEIGHT_TILE, in += TILE_BYTES, lower += TILE_BYTES) {
         TILE_LOAD(4, in, stride);
         TILE_LOAD(6, w, QUAD_BYTES);
+        fetch(w);
         TILE_DOT(0, 4, 6);
         TILE_LOAD(7, w + block_bytes, QUAD_BYTES);
+        fetch(w + block_bytes);
         TILE_DOT(1, 4, 7);
         TILE_LOAD(5, lower, stride);
         TILE_DOT(2, 5, 6);
@@ -109,17 +97,22 @@ static void tile(const Matrix *matrix, int block, int blocks, const uint8_t *in,
     const size_t bytes = (size_t)matrix->quads * QUAD_BYTES;
     const int8_t *weights = matrix->weights + (size_t)block * bytes;
     const int steps = (matrix->quads + DEPTH - 1) / DEPTH, lower = count > TILE_ROWS ? count - TILE_ROWS : 0;
-    const Shape shape = shape_of(count - lower, lower);
-    TILE_CONFIGURE(&shape);
     if (lower && blocks == 2) both_two(weights, bytes, steps, in, stride, out);
     else if (lower) both_one(weights, steps, in, stride, out);
     else if (blocks == 2) upper_two(weights, bytes, steps, in, stride, out);
     else upper_one(weights, steps, in, stride, out);
-    /* Tiles in use cost every switch of threads 8 kB. */
-    TILE_RELEASE();
 }
+
+static void begin(int count) {
+    const int lower = count > TILE_ROWS ? count - TILE_ROWS : 0, upper = count - lower;
+    /* 0 to 3: sums, [upper, lower rows][first, second block]; 4, 5: upper and lower rows; 6, 7: weights. */
+    const TileShape shape = tile_shape((const int[TILES]){upper, upper, lower, lower, upper, lower, DEPTH, DEPTH});
+    TILE_CONFIGURE(&shape);
+}
+
+static void end(void) { TILE_RELEASE(); }
 
 static int blocks_for(int count) { return count <= FEW_ROWS ? FEW_BLOCKS : 2; }
 
 const Products products_amx = {
-    .max_rows = 2 * TILE_ROWS, .blocks_for = blocks_for, .tile = tile, .most = 255};
+    .max_rows = 2 * TILE_ROWS, .blocks_for = blocks_for, .tile = tile, .most = 255, .begin = begin, .end = end};

@@ -7,6 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#if defined(__x86_64__)
+extern const Arithmetic arithmetic_amx_plain;
+#endif
+
 static uint32_t seed = 1;
 static const char *name;
 static int wrong;
@@ -104,6 +108,41 @@ static double softmax_error(const Arithmetic *math, int tokens, double spread) {
     return most;
 }
 
+/* Attention of heads of any width, for all tokens or the first one, with values that bfloat16 takes as they are. */
+static double attention_error(const Arithmetic *math, int tokens, int queries, int width) {
+    enum { HEADS = 2 };
+    const int stride = HEADS * width + 3;
+    const size_t size = (size_t)tokens * (size_t)stride;
+    float *query = room(size), *key = room(size), *value = room(size), *context = room(size);
+    float *scratch = room(math->attention_scratch(tokens, width));
+    for (size_t i = 0; i < size; i++)
+        query[i] = bfloat16(normal() / sqrt(width)), key[i] = bfloat16(2 * normal()), value[i] = bfloat16(normal());
+    Attention a = {.query = query, .key = key, .value = value, .stride = (size_t)stride, .tokens = tokens,
+                   .queries = queries, .heads = HEADS, .head_width = width, .context = context,
+                   .context_stride = (size_t)stride, .scratch = scratch};
+    math->attend(&a);
+    double most = 0, *weight = malloc(sizeof(double) * (size_t)tokens);
+    if (!weight) exit(2);
+    for (int i = 0; i < queries; i++)
+        for (int h = 0; h < HEADS; h++) {
+            double top = -1e300, sum = 0;
+            for (int j = 0; j < tokens; j++) {
+                weight[j] = 0;
+                for (int d = 0; d < width; d++)
+                    weight[j] += (double)query[i * stride + h * width + d] * key[j * stride + h * width + d];
+                top = fmax(top, weight[j]);
+            }
+            for (int j = 0; j < tokens; j++) sum += weight[j] = exp(weight[j] - top);
+            for (int d = 0; d < width; d++) {
+                double right = 0;
+                for (int j = 0; j < tokens; j++) right += weight[j] / sum * value[j * stride + h * width + d];
+                most = worse(most, fabs(context[i * stride + h * width + d] - right));
+            }
+        }
+    free(query), free(key), free(value), free(context), free(scratch), free(weight);
+    return most;
+}
+
 /* Error of a norm; and of its 8 bits, in steps. */
 static void check_norm(const Arithmetic *math, int width, double *error, double *steps) {
     enum { ROWS = 3 };
@@ -157,13 +196,19 @@ static void check(const Arithmetic *math) {
     report("tanh", activation_error(math, TANH, 100), 1e-6);
     report("sigmoid", activation_error(math, SIGMOID, 100), 1e-6);
     report("SiLU", activation_error(math, SILU, 100), 2e-6);
-    double softmax = 0, norm = 0, steps = 0;
+    double softmax = 0, context = 0, norm = 0, steps = 0;
     for (int tokens = 1; tokens < 150; tokens += 1 + tokens / 20)
         for (double spread = 0.1; spread < 40; spread *= 3)
             softmax = worse(softmax, softmax_error(math, tokens, spread));
     for (int width = 2; width < 1100; width += 1 + width / 7) check_norm(math, width, &norm, &steps);
+    for (int width = 8; width <= 136; width += 8)
+        for (int tokens = 1; tokens < 100; tokens += 1 + tokens / 4)
+            for (int queries = 1; queries <= tokens; queries += tokens > 1 ? tokens - 1 : 1)
+                context = worse(context, attention_error(math, tokens, queries, width));
     /* Weights of 8 bits are off by half of the last one. */
-    report("softmax", softmax, strstr(name, "bf16") || !strcmp(name, "amx") ? 1.0 / 256 : 2e-6);
+    const int rounds = strstr(name, "bf16") || strstr(name, "amx");
+    report("softmax", softmax, rounds ? 1.0 / 256 : 2e-6);
+    report("attention", context, rounds ? 1.0 / 64 : 1e-5);
     report("a norm", norm, 1e-5);
     report("a quantized number, in steps,", steps, 0.501);
     check_nan(math);
@@ -178,5 +223,9 @@ int main(void) {
         name = kernels[i]->name;
         check(last);
     }
+#if defined(__x86_64__)
+    name = "amx in plain C";
+    if (find_kernel("avx512-vnni-bf16")) check(&arithmetic_amx_plain);
+#endif
     return wrong != 0;
 }

@@ -115,12 +115,14 @@ static int check_tile(const Kernel *kernel, const Matrix *m, int rows, int way) 
     int wrong = 0, wide = mine->blocks_for(rows);
     const size_t bytes = sizeof(int32_t) * (size_t)(rows * wide * BLOCK);
     int32_t *found = room(bytes), *expected = room(bytes);
+    if (mine->begin) mine->begin(rows);
     for (int block = 0; block < m->blocks && !wrong; block += wide) {
         int blocks = m->blocks - block < wide ? m->blocks - block : wide;
         mine->tile(m, block, blocks, in, stride, rows, found);
         products_portable.tile(m, block, blocks, in, stride, rows, expected);
         wrong = memcmp(found, expected, sizeof(int32_t) * (size_t)(rows * blocks * BLOCK)) != 0;
     }
+    if (mine->end) mine->end();
     if (wrong) printf("%s: %d x %d, %d rows, way %d: not equal\n", kernel->name, m->inputs, m->outputs, rows, way);
     free(in);
     free(found);

@@ -1,0 +1,5 @@
+/* The attention of arithmetic_amx.c with plain_tiles.h in place of the processor's tiles. */
+#include "plain_tiles.h"
+
+#define arithmetic_amx arithmetic_amx_plain
+#include "../src/arithmetic_amx.c"
