@@ -51,14 +51,17 @@ def logged() -> Iterator[None]:
     if any(isinstance(handler, _Lines) for handler in logger.handlers):
         yield
         return
-    before = logger.level
+    before = logger.level, logger.propagate
     logger.addHandler(lines)
     logger.setLevel(logging.INFO)
+    # A library that configures the root logger in the middle of an export would show every line again.
+    logger.propagate = False
     try:
         yield
     finally:
         logger.removeHandler(lines)
-        logger.setLevel(before)
+        logger.setLevel(before[0])
+        logger.propagate = before[1]
 
 
 def put(text: str) -> None:

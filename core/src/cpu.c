@@ -57,7 +57,7 @@ static int may_use_tiles(void) {
 
 static int has_amx(void) { return features().amx && may_use_tiles(); }
 
-/* Intel's VDPBF16PS is no faster than FP32: on a Sapphire Rapids a text of 128 tokens took 1.1 times as long by it. */
+/* Intel's VDPBF16PS is no faster than FP32: on an Emerald Rapids a text of 128 tokens took 1.1 times as long by it. */
 static int has_fast_bf16(void) {
     unsigned a, b, c, d;
     return features().avx512_bf16 && __get_cpuid(0, &a, &b, &c, &d) && b != 0x756e6547; /* "Genu" */

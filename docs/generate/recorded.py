@@ -31,7 +31,7 @@ MACHINES = {
     "h200": "NVIDIA H200",
     "emulated-arm": "emulated ARM",
 }
-FAMILIES = {"25/17": "zen4", "25/1": "zen3", "6/167": "xeon-amx"}
+FAMILIES = {"25/17": "zen4", "25/1": "zen3", "6/167": "xeon-amx", "6/207": "xeon-amx"}
 RATIO = re.compile(r"\| (\S+) \| (.+?) \| \d+ \| .+? \| (.+?) \|")
 BASELINES = ("fp32", "ONNX Runtime FP32")
 

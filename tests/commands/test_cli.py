@@ -1,5 +1,7 @@
 """The command line as a whole: help, wrong use, exit codes."""
 
+import io
+import logging
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +11,7 @@ from command_line import Run, refused
 from small_bundle import write_small_bundle
 
 from edgebert import cli
+from edgebert.streams import logged
 
 COMMANDS = ["export", "predict", "evaluate", "bench", "report", "inspect", "verify", "profiles", "doctor"]
 
@@ -119,3 +122,16 @@ def test_a_very_long_name_is_cut_where_it_is_shown(tmp_path: Path, run: Run) -> 
     assert code == 0
     assert "x…" in out
     assert len(out) < 3_000
+
+
+def test_a_library_that_configures_logging_does_not_show_lines_twice(capsys: pytest.CaptureFixture[str]) -> None:
+    heard = io.StringIO()
+    root = logging.StreamHandler(heard)
+    with logged():
+        logging.getLogger().addHandler(root)
+        try:
+            logging.getLogger("edgebert.workdir").info("quantize: running")
+        finally:
+            logging.getLogger().removeHandler(root)
+    assert capsys.readouterr().err == "quantize: running\n"
+    assert heard.getvalue() == ""
