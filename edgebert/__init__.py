@@ -134,7 +134,7 @@ def load(path: str | Path, *, runtime: str | None = None, threads: int | None = 
         path: The bundle's folder.
         runtime: `onnxruntime`, `openvino` or `core`; the bundle's own choice if not given.
         threads: Threads inside one prediction; the profile's number, at most the cores here, if not given.
-        verify: Whether to check every file's hash first.
+        verify: Whether to check first the hash of every file that the runtime reads (`edgebert verify` checks all).
 
     Returns:
         The model. It can be pickled and deep-copied, and closes at the end of a `with` block.

@@ -93,8 +93,13 @@ def write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
     (folder / MANIFEST).write_text(text, encoding="utf-8")
 
 
-def check_files(folder: Path, manifest: dict[str, Any], hashes: bool = True) -> None:
-    """Check every file against the manifest: there, whole, and (where asked) unaltered.
+def check_files(folder: Path, manifest: dict[str, Any], hashes: bool | Collection[str] = True) -> None:
+    """Check every file against the manifest: there, whole, and unaltered.
+
+    Args:
+        folder: The bundle.
+        manifest: Its manifest.
+        hashes: Whether to compare hashes; or the paths of the files whose hashes are compared.
 
     Raises:
         BundleError: Names the first file that is not as it was written.
@@ -103,12 +108,13 @@ def check_files(folder: Path, manifest: dict[str, Any], hashes: bool = True) -> 
         raise BundleError(damage)
 
 
-def damages(folder: Path, manifest: dict[str, Any], hashes: bool = True) -> Iterator[str]:
-    """What is wrong with each file that is not as it was written, one line a file."""
+def damages(folder: Path, manifest: dict[str, Any], hashes: bool | Collection[str] = True) -> Iterator[str]:
+    """What is wrong with each file that is not as it was written, one line a file; `hashes` as in `check_files`."""
     for entry in manifest["files"]:
         path = folder / entry["path"]
+        hashed = hashes if isinstance(hashes, bool) else entry["path"] in hashes
         try:
-            damage = _damage(path, folder, entry, hashes)
+            damage = _damage(path, folder, entry, hashed)
         except OSError as error:
             damage = f"cannot be read ({error.strerror or error}); make it readable or copy the bundle again"
         if damage:

@@ -8,6 +8,7 @@ from typing import Any
 from edgebert.bundle import bundle_hash, check_files, read_manifest
 from edgebert.cpu import this_cpu, warn_once
 from edgebert.errors import BundleError, InputError
+from edgebert.manifest import TOKENIZER
 from edgebert.runtime.contract import check_graph, make_task, open_encoder
 from edgebert.runtime.cores import core_count
 from edgebert.runtime.model import Model
@@ -30,12 +31,12 @@ def load_bundle(
     if runtime is not None and not (isinstance(runtime, str) and runtime):
         raise InputError(f"runtime is {runtime!r:.40}; give {' or '.join(RUNTIMES)}, or leave it out")
     manifest = read_manifest(path)
-    check_files(path, manifest, hashes=verify)
+    name = runtime or _default(path, manifest)
+    check_files(path, manifest, hashes=opened_files(manifest, name) if verify else False)
     make_task(path, manifest, None)
     if threads is not None and not (type(threads) is int and 1 <= threads <= MOST_THREADS):
         raise InputError(f"threads is {threads!r}; give 1 to {MOST_THREADS}")
     task = make_task(path, manifest, open_encoder(path, manifest))
-    name = runtime or _default(path, manifest)
     opening = opening_of(path, manifest, name, threads, arena, provider)
     session = RUNTIMES[name].open(opening)
     _warn_of_saturation(opening, RUNTIMES[name])
@@ -48,6 +49,14 @@ def load_bundle(
         opening.threads,
     )
     return model
+
+
+def opened_files(manifest: dict[str, Any], runtime: str) -> set[str]:
+    """Files of a bundle that are read when a runtime opens it; of an unknown runtime, or one without a graph, none."""
+    row = RUNTIMES.get(runtime)
+    if row is None or runtime not in manifest["runtime"]["graphs"]:
+        return set()
+    return {TOKENIZER, *row.opened(manifest["runtime"])}
 
 
 def _default(path: Path, manifest: dict[str, Any]) -> str:

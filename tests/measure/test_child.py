@@ -37,7 +37,8 @@ def test_a_real_child_measures_what_an_application_would_see(job: dict[str, Any]
 
 def test_a_real_child_checks_hashes_as_load_does(job: dict[str, Any], built: Path, tmp_path: Path) -> None:
     altered = shutil.copytree(built, tmp_path / "altered")
-    (altered / "README.md").write_bytes(bytes((altered / "README.md").stat().st_size))
+    tokenizer = altered / "tokenizer.json"
+    tokenizer.write_bytes(tokenizer.read_bytes()[:-2] + b" }")
     of_it = {**job, "bundle": str(altered), "scenario": "cold_start"}
     with pytest.raises(BundleError, match="altered, its SHA-256 is not the manifest's"):
         run_child(of_it)

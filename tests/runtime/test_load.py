@@ -14,6 +14,7 @@ from this_machine import pretend
 
 import edgebert
 from edgebert.bundle import read_manifest, write_manifest
+from edgebert.cli import main
 from edgebert.errors import BundleError, DataError, EdgeBertError, InputError, MissingDependencyError
 
 pytestmark = pytest.mark.int8
@@ -102,16 +103,37 @@ def test_less_than_one_thread_is_refused(built: Path, threads: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["model.onnx", "unpadded.onnx", "tokenizer.json", "openvino/model.xml", "openvino/model.bin"]
+    ("name", "runtime"),
+    [
+        ("model.onnx", "onnxruntime"),
+        ("unpadded.onnx", "onnxruntime"),
+        ("tokenizer.json", None),
+        ("openvino/model.xml", "openvino"),
+        ("openvino/model.bin", "openvino"),
+    ],
 )
 @pytest.mark.parametrize("damage", ["missing", "truncated", "altered"])
-def test_a_damaged_file_is_named(bundle_copy: Path, name: str, damage: str) -> None:
+def test_a_damaged_file_is_named(bundle_copy: Path, name: str, runtime: str | None, damage: str) -> None:
     path = bundle_copy / name
     data = path.read_bytes()
     path.unlink()
     if damage != "missing":
         path.write_bytes(data[:-1] if damage == "truncated" else data[:-1] + bytes([data[-1] ^ 1]))
-    assert refused(bundle_copy).startswith(f"{path}: ")
+    assert refused(bundle_copy, runtime=runtime).startswith(f"{path}: ")
+
+
+@pytest.mark.parametrize("damage", ["missing", "truncated", "altered"])
+def test_of_a_file_that_the_runtime_does_not_read_the_hash_alone_is_left_out(bundle_copy: Path, damage: str) -> None:
+    path = bundle_copy / "openvino" / "model.bin"
+    data = path.read_bytes()
+    path.unlink()
+    if damage != "missing":
+        path.write_bytes(data[:-1] if damage == "truncated" else data[:-1] + bytes([data[-1] ^ 1]))
+    if damage == "altered":
+        assert edgebert.load(bundle_copy, runtime="onnxruntime")("a good film").label == "pos"
+        assert main(["verify", str(bundle_copy)]) == 2
+    else:
+        assert refused(bundle_copy, runtime="onnxruntime").startswith(f"{path}: ")
 
 
 @pytest.mark.parametrize(
@@ -125,9 +147,9 @@ def test_a_file_that_is_not_what_its_name_says_is_named(bundle_copy: Path, name:
 
 
 def test_without_verify_an_altered_file_is_not_looked_for(bundle_copy: Path) -> None:
-    card = bundle_copy / "README.md"
-    card.write_bytes(card.read_bytes()[:-1] + b"!")
-    assert "README.md" in refused(bundle_copy)
+    tokenizer = bundle_copy / "tokenizer.json"
+    tokenizer.write_bytes(tokenizer.read_bytes()[:-2] + b" }")
+    assert "tokenizer.json" in refused(bundle_copy)
     assert edgebert.load(bundle_copy, verify=False)("a good film").label == "pos"
 
 
