@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 from edgebert.errors import (
     BundleError,
@@ -78,14 +78,21 @@ def export(  # noqa: PLR0913 - the options of the command, by name
     work: str | Path | None = None,
     settings: Mapping[str, Setting] | None = None,
     strict_labels: bool = False,
+    task: str = "",
+    pooling: str = "",
+    labels: Sequence[str] = (),
+    pairs: bool = False,
+    text: str | Path | None = None,
+    precision: Literal["int8", "fp32"] = "int8",
 ) -> Exported:
-    """Run a recipe: a checkpoint and data in, a bundle out. Needs the `export` extra.
+    """Make a bundle: of a checkpoint as it is, or of a recipe with its data. Needs the `export` extra.
 
     What it does is logged by Python's `logging` under `edgebert`; progress bars go to standard error. Finished stages
     are kept in `work`: a call that was interrupted goes on from there, and one that would change nothing takes seconds.
 
     Args:
-        recipe: A TOML file that says what to do.
+        recipe: A TOML file that says what to do; or a checkpoint's folder, `package:NAME` or a hub id, to be exported
+            as it is.
         model: A checkpoint's folder, `package:NAME` or a hub id, in place of the recipe's.
         data_dir: What the recipe's data paths are relative to; the recipe's folder if not given.
         profile: A hardware profile, by name or path, in place of the recipe's; the one for this machine if neither is
@@ -95,6 +102,12 @@ def export(  # noqa: PLR0913 - the options of the command, by name
         settings: Recipe keys to override, with dots: `{"finetune.epochs": 1}`.
         strict_labels: Whether to refuse labels of held-out files that the model does not have; else they count as
             wrong.
+        task: Of a checkpoint: the task's name; by the model's class if not given.
+        pooling: Of a checkpoint: how the rows of an encoder become a vector, if its folder does not say it.
+        labels: Of a checkpoint: names of the head's outputs, in their order.
+        pairs: Of a checkpoint: whether it takes two texts at a time.
+        text: Of a checkpoint: a file of texts to check the bundle on; sentences of EdgeBERT's own if not given.
+        precision: Of a checkpoint: `int8`, or `fp32`.
 
     Raises:
         TypeError: A path is no path.
@@ -112,10 +125,11 @@ def export(  # noqa: PLR0913 - the options of the command, by name
         print(made.bundle, made.metrics["validation"]["value"])
         ```
     """
+    from edgebert.compress.inferred import Asked
     from edgebert.exporting import Order, export_bundle, overrides_of
 
     order = Order(
-        _named(recipe, "recipe"),
+        str(_named(recipe, "recipe")),
         overrides_of(settings or {}),
         None if model is None else _text(model, "model"),
         _path_or_none(data_dir, "data_dir"),
@@ -123,6 +137,7 @@ def export(  # noqa: PLR0913 - the options of the command, by name
         _path_or_none(out, "out"),
         _path_or_none(work, "work"),
         strict_labels,
+        Asked(task, pooling, tuple(labels), _path_or_none(text, "text"), pairs, precision),
     )
     return export_bundle(order)
 

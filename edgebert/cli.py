@@ -163,9 +163,16 @@ def _add(
 
 
 def _export(commands: Commands, common: argparse.ArgumentParser) -> None:
-    example = "edgebert export export/sst2.toml --data-dir data --out build/sst2 --set finetune.epochs=1"
-    command = _add(commands, common, "export", "run a recipe: checkpoint and data in, bundle out", example)
-    command.add_argument("recipe", metavar="RECIPE.toml", help="what to build; recipes lie in export/")
+    example = (
+        "edgebert export my-model\n         edgebert export export/sst2.toml --data-dir data --set finetune.epochs=1"
+    )
+    about = "make a bundle: of a checkpoint as it is, or of a recipe with its data"
+    command = _add(commands, common, "export", about, example)
+    command.add_argument(
+        "recipe",
+        metavar="CHECKPOINT or RECIPE.toml",
+        help="a checkpoint's folder, package:NAME or hub id, exported as it is; or a recipe (they lie in export/)",
+    )
     command.add_argument("--model", help="checkpoint folder, package:NAME or hub id, in place of the recipe's")
     command.add_argument("--data-dir", help="what the recipe's data paths are relative to (default: its folder)")
     command.add_argument("--profile", help="hardware profile, by name or path, in place of the recipe's")
@@ -175,6 +182,15 @@ def _export(commands: Commands, common: argparse.ArgumentParser) -> None:
         "--set", action="append", default=[], metavar="KEY=VALUE", help="override a recipe key; may be repeated"
     )
     _strict_labels(command, "validation and test files")
+    group = command.add_argument_group("of a checkpoint", "What its folder does not say; a recipe says it itself.")
+    group.add_argument("--task", help="a task's name, such as text-classification (default: by the model's class)")
+    group.add_argument("--pooling", help="of an encoder's rows to a vector: mean, cls, max and more")
+    group.add_argument("--labels", metavar="A,B,C", help="names of the head's outputs, in their order")
+    group.add_argument("--pairs", action="store_true", help="the model takes two texts at a time")
+    group.add_argument(
+        "--text", metavar="FILE", help="texts to check the bundle on (default: sentences of EdgeBERT's own)"
+    )
+    group.add_argument("--precision", choices=["int8", "fp32"], default="int8", help="default: int8")
 
 
 def _predict(commands: Commands, common: argparse.ArgumentParser) -> None:

@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,9 @@ from edgebert import bundle
 from edgebert.bundle import bundle_hash, read_manifest, stages_folder
 from edgebert.compress import distributed
 from edgebert.compress.conditions import runtime_tools
+from edgebert.compress.inferred import Asked, infer
 from edgebert.compress.model_folder import check_described
+from edgebert.compress.neutral_texts import write_texts
 from edgebert.compress.sentence_folder import encoder_folder
 from edgebert.compress.source import resolve
 from edgebert.cpu import Cpu, this_cpu
@@ -24,7 +26,7 @@ from edgebert.escape import name_fault, shortened
 from edgebert.finished import Plan, earlier, key_of, record
 from edgebert.lock import held
 from edgebert.places import check_places
-from edgebert.recipe import data_files, quantization, read_recipe
+from edgebert.recipe import Recipe, data_files, overridden, quantization, read_recipe
 from edgebert.runtimes import FORMATS, saturates
 from edgebert.settings import Setting
 from edgebert.stage_bundles import BASELINE, FAST, NAMES
@@ -37,6 +39,11 @@ NEEDED = (
     *("torch", "transformers", "accelerate", "optimum", "requests", "onnx", "onnxscript", "scikit-learn", "scipy"),
     *("seqeval", "safetensors", "tokenizers", "tqdm"),
 )
+
+# Files of weights, which are no recipes.
+WEIGHTS = (".gguf", ".safetensors", ".bin", ".h5", ".pt", ".pth", ".onnx", ".msgpack", ".ot")
+# In the folder of finished stages: sentences to check a model on, where its owner names none.
+TEXTS = "texts.jsonl"
 
 # How often one of PyTorch's threads looks whether the others are done before it sleeps. libgomp's own 300,000 keep a
 # core from whoever has the work: CONTRIBUTING has figures.
@@ -91,9 +98,12 @@ class Exported:
 
 @dataclass(frozen=True)
 class Order:
-    """What to export; `edgebert.export` says what each is. `overrides` are `key=value` or keys and values."""
+    """What to export; `edgebert.export` says what each is. `overrides` are `key=value` or keys and values.
 
-    recipe: Path
+    `recipe` is a recipe's file, or a checkpoint that no recipe describes: then `asked` is what is said of it.
+    """
+
+    recipe: str
     overrides: tuple[str | tuple[str, Setting], ...] = ()
     model: str | None = None
     data_dir: Path | None = None
@@ -101,15 +111,25 @@ class Order:
     out: Path | None = None
     work: Path | None = None
     strict_labels: bool = False
+    asked: Asked = field(default_factory=Asked)
+
+    @property
+    def has_recipe(self) -> bool:
+        """Whether a recipe's file was named, and not a checkpoint."""
+        return self.recipe.endswith(".toml") or (Path(self.recipe).is_file() and not self.recipe.endswith(WEIGHTS))
 
 
 def export_bundle(order: Order) -> Exported:
     """Check everything that was ordered, then build the bundle, or find that it stands already."""
     plan = _plan(order)
-    files = [order.recipe, *(plan.data_dir / name for name in data_files(plan.recipe))]
+    files = [] if plan.needs_texts else [plan.data_dir / name for name in data_files(plan.recipe)]
+    files += [Path(order.recipe)] if order.has_recipe else []
     files += [Path(name) for name in (order.profile or plan.recipe.profile,) if name and name.endswith(".toml")]
     check_places(plan.out, plan.work, plan.source, plan.data_dir, files)
     with _alone(plan.out, plan.work):
+        if plan.needs_texts and distributed.is_main():
+            bundle.check_folder(plan.work, "--work")
+            write_texts(plan.work / TEXTS, encoder_folder(resolve(plan.source)), pairs=bool(plan.recipe.data.text_pair))
         key = key_of(plan)
         done = earlier(plan, key) if key else None
         if done is None:
@@ -152,7 +172,9 @@ def tools_of(form: str, formats: Sequence[str]) -> list[str]:
 
 def _plan(order: Order) -> Plan:
     """What is to be done, said and checked as far as the files tell it."""
-    recipe = read_recipe(order.recipe, order.overrides)
+    recipe, facts = _recipe_of(order)
+    for what, value, stated in facts if distributed.is_main() else ():
+        LOG.info("%s: %s (%s)", what, value, stated)
     target = _target(order.profile or recipe.profile, this_cpu())
     form = quantization(recipe, target)  # what does not go together is said at once
     if form in ("none", "fp16") and all(FORMATS[name].int8_only for name in recipe.export.formats):
@@ -167,8 +189,34 @@ def _plan(order: Order) -> Plan:
     if not out.name:
         raise SettingsError(f"--out is {out}, the root of all folders; give a folder in it")
     work = order.work or out.with_name(out.name + ".work")
-    source, data_dir = order.model or recipe.model.source, order.data_dir or order.recipe.parent
-    return Plan(recipe, target, form, source, data_dir, out, work, order.strict_labels)
+    source, needs_texts = order.model or recipe.model.source, not order.has_recipe and order.asked.text is None
+    data_dir = work if needs_texts else order.data_dir or (order.asked.text or Path(order.recipe)).parent
+    return Plan(recipe, target, form, source, data_dir, out, work, order.strict_labels, needs_texts)
+
+
+def _recipe_of(order: Order) -> tuple[Recipe, tuple[tuple[str, str, str], ...]]:
+    """The recipe that was named, or the one that the checkpoint's folder gives, with what was inferred for it.
+
+    Raises:
+        SettingsError: Options of a checkpoint for a recipe, or the reverse.
+    """
+    if order.has_recipe:
+        if order.asked.given:
+            raise SettingsError(
+                f"{order.asked.given[0]} is for a checkpoint without a recipe, but {order.recipe} is a recipe, which "
+                "says this itself; leave it out, or change the recipe by --set"
+            )
+        return read_recipe(Path(order.recipe), order.overrides), ()
+    if order.model is not None or order.data_dir is not None:
+        option = "--model" if order.model is not None else "--data-dir"
+        raise SettingsError(
+            f"{option} goes with a recipe (a .toml file), but {order.recipe:.80} is none; leave it out, or name one"
+        )
+    if order.asked.text is not None and not order.asked.text.is_file():
+        raise SettingsError(f"--text {order.asked.text}: no such file; give a file of texts (.txt, .tsv, .csv, .jsonl)")
+    texts = TEXTS if order.asked.text is None else order.asked.text.name
+    found = infer(order.recipe, resolve(order.recipe), order.asked, texts)
+    return overridden(found.recipe, order.overrides, order.recipe), found.facts
 
 
 def _check_usable(formats: Sequence[str], form: str) -> None:
@@ -275,7 +323,7 @@ def _warn_of_saturation(target: Target, form: str, formats: Sequence[str], cpu: 
         )
 
 
-def _folder_of(recipe: Path, name: str) -> str:
+def _folder_of(recipe: str, name: str) -> str:
     """The folder of a bundle whose recipe alone names it: one in build/, and nowhere else.
 
     Raises:

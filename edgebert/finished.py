@@ -54,6 +54,9 @@ class Plan:
     out: Path
     work: Path
     strict_labels: bool = False
+    needs_texts: bool = (
+        False  # none were given to check the model on: sentences of EdgeBERT's own are written to `work`
+    )
 
 
 @dataclass(frozen=True)

@@ -221,10 +221,31 @@ def read_recipe(path: Path, overrides: tuple[str | tuple[str, Setting], ...] = (
     Raises:
         SettingsError: The file or an override holds an unknown key, a wrong type or an impossible value.
     """
-    table = read_toml(path)
+    return _from_table(read_toml(path), overrides, str(path))
+
+
+def overridden(recipe: Recipe, overrides: tuple[str | tuple[str, Setting], ...], source: str) -> Recipe:
+    """A recipe that no file holds, with overrides laid over it and checked as a file's.
+
+    Raises:
+        SettingsError: An override holds an unknown key, a wrong type or an impossible value.
+    """
+    return _from_table(_without_none(settings_dict(recipe)), overrides, source)
+
+
+def _without_none(table: dict[str, Any]) -> dict[str, Any]:
+    """TOML has no null: what a recipe leaves out is left out."""
+    return {
+        key: _without_none(value) if isinstance(value, dict) else value
+        for key, value in table.items()
+        if value is not None
+    }
+
+
+def _from_table(table: dict[str, Any], overrides: tuple[str | tuple[str, Setting], ...], path: str) -> Recipe:
     for override in overrides:
         _override(table, *(_parsed(override) if isinstance(override, str) else override))
-    recipe = _for_task(fill(Recipe, table, str(path)), str(path))
+    recipe = _for_task(fill(Recipe, table, path), path)
     if recipe.quantize.smooth and recipe.export.graph == "plain":
         raise SettingsError(f"{path}: 'quantize.smooth' needs 'export.graph' = \"fast\"; a plain graph is not smoothed")
     vocabulary = recipe.vocabulary

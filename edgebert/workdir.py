@@ -20,7 +20,7 @@ from edgebert.bundle import disk_errors, folder_sha256
 from edgebert.compress import distributed
 from edgebert.compress.conditions import differences
 from edgebert.compress.report import StageReport
-from edgebert.compress.weight_files import weight_files
+from edgebert.compress.weight_paths import weight_files
 from edgebert.errors import DiskError
 from edgebert.seal import damage, seal
 from edgebert.strict_json import read_json

@@ -9,16 +9,26 @@ from typing import Any
 from edgebert.bundle import read_manifest
 from edgebert.commands.output import table, write, write_json
 from edgebert.compress import distributed
+from edgebert.compress.inferred import Asked
 from edgebert.cpu import shown_cpu
 from edgebert.exporting import Exported, Order, export_bundle
+from edgebert.runtime.load import opened_files
 from edgebert.runtime.quality import about, shown
 from edgebert.tasks.table import spec_of
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Build a bundle and say what every stage gave."""
+    asked = Asked(
+        arguments.task or "",
+        arguments.pooling or "",
+        tuple(name.strip() for name in arguments.labels.split(",")) if arguments.labels else (),
+        _path(arguments.text),
+        arguments.pairs,
+        arguments.precision,
+    )
     order = Order(
-        Path(arguments.recipe),
+        arguments.recipe,
         tuple(arguments.set),
         arguments.model,
         _path(arguments.data_dir),
@@ -26,6 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
         _path(arguments.out),
         _path(arguments.work),
         arguments.strict_labels,
+        asked,
     )
     exported = export_bundle(order)
     if distributed.is_main():
@@ -62,8 +73,17 @@ def _report(exported: Exported) -> None:
         write(f"{split} {quality['metric']}: {shown(quality)} ({about(quality)})")
     if exported.metrics:
         write(f"measured on: {shown_cpu(exported.measured_on)}")
+    write(f"size: {_sizes(manifest)}")
     write(f"bundle: {exported.bundle} (hash {exported.bundle_hash[:16]})")
     write(f"try it: edgebert predict {exported.bundle} {question_for(manifest)}")
+
+
+def _sizes(manifest: dict[str, Any]) -> str:
+    """What each runtime reads, in MB."""
+    entry, sizes = manifest["runtime"], {file["path"]: int(file["bytes"]) for file in manifest["files"]}
+    read = {name: opened_files(manifest, name) for name in entry["graphs"]}
+    parts = [f"{sum(sizes[path] for path in files) / 1e6:.1f} MB for {name}" for name, files in read.items() if files]
+    return f"{', '.join(parts)}; {sum(sizes.values()) / 1e6:.1f} MB in all"
 
 
 def question_for(manifest: dict[str, Any]) -> str:

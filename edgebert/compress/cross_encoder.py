@@ -63,6 +63,11 @@ def with_activation(recipe: Recipe, folder: Path) -> Recipe:
     return replace(recipe, head={"activation": activation, **unclipped} | recipe.head)
 
 
+def is_cross_encoder(folder: Path) -> bool:
+    """Whether sentence-transformers saved a folder as a cross-encoder, which scores pairs."""
+    return _activation(folder)[1] is not None
+
+
 def _activation(folder: Path) -> tuple[Path, str | None]:
     """Class name of the activation, and the file that names it; None if the folder is no cross-encoder."""
     settings, config_path = read_object(folder / SETTINGS), encoder_folder(folder) / "config.json"

@@ -11,7 +11,7 @@ from tokenizers import Tokenizer
 from edgebert.bundle import file_sha256
 from edgebert.compress import checkpoint
 from edgebert.compress.encoder_settings import FILES as ENCODER_SETTINGS
-from edgebert.compress.weight_files import weight_files
+from edgebert.compress.weight_paths import weight_files
 from edgebert.runtime.encode import TextEncoder
 
 # Everything that decides what a folder's tokenizer is.

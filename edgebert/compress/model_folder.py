@@ -10,6 +10,7 @@ from edgebert.compress.config_entries import check_config
 from edgebert.compress.json_file import read_object
 from edgebert.compress.label_names import check_entries
 from edgebert.compress.normalizer import normalizer_settings
+from edgebert.compress.weight_paths import weight_files
 from edgebert.errors import CheckpointError
 
 # What transformers 5 saves, and what older versions did.
@@ -25,6 +26,7 @@ def check_described(folder: Path) -> None:
     path = folder / "config.json"
     _check_files(folder)
     if not path.is_file():
+        weight_files(folder)  # names an adapter, or weights of another kind, for what they are
         raise CheckpointError(f"{folder}: no config.json; give a folder saved with save_pretrained")
     config = read_object(path)
     check_config(folder, config)
@@ -34,6 +36,7 @@ def check_described(folder: Path) -> None:
             f"{folder}: no tokenizer.json, vocab.txt, or vocab.json with merges.txt; "
             "save the tokenizer into the same folder"
         )
+    weight_files(folder)
     normalizer_settings(folder)
 
 

@@ -28,6 +28,8 @@ def resolve(source: str) -> Path:
     folder = Path(source)
     if folder.is_dir():
         return folder
+    if folder.is_file():
+        raise CheckpointError(f"{source}: a file; give the folder that holds the model's config.json and weights")
     if folder.exists() or source.startswith((".", "/", "~")) or source.count("/") != 1:
         raise CheckpointError(f"{source}: no such model folder; give a folder, package:NAME or a hub id (owner/name)")
     return _from_hub(source)

@@ -1,4 +1,4 @@
-"""Find and check the weight files of a model folder: one safetensors file, or the shards that an index names."""
+"""Read and check the weights of a model folder."""
 
 from __future__ import annotations
 
@@ -9,43 +9,14 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 
-from edgebert.compress.json_file import SAVE, read_object
+from edgebert.compress.json_file import read_object
+from edgebert.compress.weight_paths import weight_files
 from edgebert.errors import CheckpointError
 
-SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
-# Most file systems take no longer name.
-MAX_NAME = 255
-PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 # Prefixes that a wrapper puts in front of every name, and what the wrapper is.
 WRAPPERS = {"module.": "DistributedDataParallel", "_orig_mod.": "torch.compile", "model.": "a Lightning module"}
 # The table that every encoder has; a family's name may stand before it.
 WORDS = "embeddings.word_embeddings.weight"
-
-
-def weight_files(folder: Path) -> list[Path]:
-    """Files that hold a checkpoint's weights.
-
-    Raises:
-        CheckpointError: There are none, only pickled ones, an adapter, or the index names a file that is missing or
-            elsewhere.
-    """
-    adapter = next((path.name for path in sorted(folder.glob("adapter_*"))), None)
-    if adapter:
-        raise CheckpointError(
-            f"{folder}: {adapter} is an adapter (PEFT), which a bundle does not hold; load it onto its base model, "
-            "merge it with merge_and_unload(), then save_pretrained(folder), or take it away if it is not in use"
-        )
-    if (folder / SINGLE).is_file():
-        return [folder / SINGLE]
-    if (folder / INDEX).is_file():
-        return _shards(folder)
-    pickled = sorted(path.name for pattern in PICKLED for path in folder.glob(pattern))
-    if pickled:
-        raise CheckpointError(
-            f"{folder}: weights only as pickle ({', '.join(pickled)}), which can run code when opened; "
-            "to convert, load them with transformers where you trust the file, then model.save_pretrained(folder)"
-        )
-    raise CheckpointError(f"{folder}: no {SINGLE}; save the weights with save_pretrained")
 
 
 def weight_shapes(folder: Path) -> dict[str, list[int]]:
@@ -108,16 +79,3 @@ def _check_finite(path: Path) -> None:
                     f"{path}: {name} holds NaN or infinity; the training that saved it has diverged: give an earlier "
                     "checkpoint"
                 )
-
-
-def _shards(folder: Path) -> list[Path]:
-    path = folder / INDEX
-    placed = read_object(path).get("weight_map")
-    if not isinstance(placed, dict) or not placed:
-        raise CheckpointError(f"{path}: not an index of weights (no weight_map); {SAVE}")
-    for name in placed.values():
-        if not isinstance(name, str) or Path(name).name != name or not 0 < len(name) <= MAX_NAME or "\0" in name:
-            raise CheckpointError(f"{path}: names the file {name!r:.60}; expected files of the same folder")
-        if not (folder / name).is_file():
-            raise CheckpointError(f"{folder}: {name} is missing, which {INDEX} names; copy the whole folder again")
-    return [folder / name for name in sorted(set(placed.values()))]

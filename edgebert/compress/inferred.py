@@ -1,0 +1,214 @@
+"""A recipe for a checkpoint that comes without one: read from its folder, each fact with the file that states it.
+
+Needs no torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from edgebert.compress import encoder_settings
+from edgebert.compress.cross_encoder import is_cross_encoder
+from edgebert.compress.families import FAMILIES
+from edgebert.compress.model_folder import check_described
+from edgebert.compress.sentence_folder import MODULES, encoder_folder
+from edgebert.compress.sentence_modules import read_object
+from edgebert.errors import CheckpointError, SettingsError
+from edgebert.manifest import MANIFEST
+from edgebert.recipe import DataSettings, ExportSettings, ModelSettings, QuantizeSettings, Recipe
+from edgebert.runtimes import FORMATS, FormatName
+from edgebert.tasks.table import TASKS
+
+# Ends of the class names that `architectures` holds, and the task of each; a whole text's head has several tasks.
+ENDINGS = {
+    "ForTokenClassification": "token-classification",
+    "ForQuestionAnswering": "question-answering",
+    "ForMaskedLM": "fill-mask",
+    "ForPreTraining": "fill-mask",
+}
+OF_TEXTS = "ForSequenceClassification"
+MULTI_LABEL = "multi_label_classification"
+LABELLED = ("multi-label", "text-classification", "token-classification")
+# Of a recipe; longer inputs take a model that was made for them.
+LONGEST = 512
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is said of a checkpoint that no recipe describes, where its folder does not say it itself.
+
+    Attributes:
+        task: A task's name.
+        pooling: Of the vectors of an encoder.
+        labels: Names of the head's outputs, in their order.
+        text: A file of texts that the model is checked on; None for sentences of EdgeBERT's own.
+        pairs: Whether the model takes two texts at a time.
+        precision: `int8`, or `fp32` for none.
+    """
+
+    task: str = ""
+    pooling: str = ""
+    labels: tuple[str, ...] = ()
+    text: Path | None = None
+    pairs: bool = False
+    precision: Literal["int8", "fp32"] = "int8"
+
+    @property
+    def given(self) -> list[str]:
+        """The options that were given, as the command line spells them."""
+        values = (
+            ("--task", self.task),
+            ("--pooling", self.pooling),
+            ("--labels", self.labels),
+            ("--text", self.text),
+            ("--pairs", self.pairs),
+            ("--precision", self.precision != "int8"),
+        )
+        return [option for option, value in values if value]
+
+
+@dataclass(frozen=True)
+class Inferred:
+    """A recipe, and what it was inferred from: what, its value, and the file or option that says so."""
+
+    recipe: Recipe
+    facts: tuple[tuple[str, str, str], ...]
+
+
+def infer(source: str, folder: Path, asked: Asked, texts: str) -> Inferred:
+    """Make the recipe of an export that trains nothing.
+
+    Args:
+        source: The checkpoint as it was named.
+        folder: Where it lies.
+        asked: What is said of it.
+        texts: Name of the file of texts, in the data folder.
+
+    Raises:
+        CheckpointError: Its files do not say what is needed; the message names the option that does.
+        SettingsError: An option that does not go with the task.
+    """
+    if (folder / MANIFEST).is_file():
+        raise CheckpointError(f"{folder}: a bundle, and no checkpoint; give the folder of the model it was made from")
+    encoder = encoder_folder(folder)
+    check_described(encoder)
+    config = read_object(encoder / "config.json")
+    task, task_from = _task(folder, encoder / "config.json", config, asked)
+    pairs, pairs_from = _pairs(folder, task, asked)
+    length, length_from = _longest(encoder, config)
+    head = _head(task, asked)
+    data = DataSettings(
+        unlabelled=(texts,),
+        text_pair="text_pair" if pairs else "",
+        label_names=_label_names(task, config, asked),
+        max_length=length,
+    )
+    recipe = Recipe(
+        name=_name(source, folder),
+        task=task,
+        model=ModelSettings(source),
+        head=head,
+        data=data,
+        quantize=QuantizeSettings(format="none" if asked.precision == "fp32" else "profile"),
+        export=ExportSettings(formats=_formats(config, asked), stages=False),
+    )
+    facts = [("task", task, task_from), ("longest input", f"{length} tokens", length_from)]
+    facts += [("input", "pairs of texts", pairs_from)] if pairs else []
+    facts += [("pooling", asked.pooling, "--pooling")] if asked.pooling else []
+    return Inferred(recipe, tuple(facts))
+
+
+def _name(source: str, folder: Path) -> str:
+    """Name of the bundle: the folder's last part, of a package or of the hub the source's."""
+    name = source.removeprefix("package:").rstrip("/").rpartition("/")[2]
+    return name if name not in ("", ".", "..") else folder.resolve().name
+
+
+def _task(folder: Path, path: Path, config: Mapping[str, Any], asked: Asked) -> tuple[str, str]:
+    if asked.task:
+        if asked.task not in TASKS:
+            raise SettingsError(f"--task is {asked.task!r:.40}; expected one of {', '.join(TASKS)}")
+        return asked.task, "--task"
+    if (folder / MODULES).is_file() and not is_cross_encoder(folder):
+        return "similarity", str(folder / MODULES)
+    if asked.pooling:
+        return "similarity", "--pooling"
+    classes = config.get("architectures")
+    named = str(classes[0]) if isinstance(classes, list) and classes else ""
+    task = next((task for ending, task in ENDINGS.items() if named.endswith(ending)), "")
+    if named.endswith(OF_TEXTS):
+        task = _task_of_texts(config)
+    if not task:
+        raise CheckpointError(
+            f"{path}: architectures is {classes!r:.80}, which names no task; give --task (for vectors of texts "
+            "--task similarity --pooling mean, or as the model was trained)"
+        )
+    outputs = f", {_outputs(config)} outputs" if named.endswith(OF_TEXTS) else ""
+    return task, f"{path}: {named}{outputs}"
+
+
+def _task_of_texts(config: Mapping[str, Any]) -> str:
+    if config.get("problem_type") == MULTI_LABEL:
+        return "multi-label"
+    return "regression" if _outputs(config) == 1 else "text-classification"
+
+
+def _outputs(config: Mapping[str, Any]) -> int:
+    """Outputs of a head, two where nothing is said, as transformers has it."""
+    names, number = config.get("id2label"), config.get("num_labels")
+    if isinstance(names, Mapping):
+        return len(names)
+    return number if isinstance(number, int) else 2
+
+
+def _pairs(folder: Path, task: str, asked: Asked) -> tuple[bool, str]:
+    if asked.pairs:
+        return True, "--pairs"
+    if task == "question-answering":
+        return True, "the task"
+    return is_cross_encoder(folder), f"{folder}: a cross-encoder of sentence-transformers"
+
+
+def _longest(encoder: Path, config: Mapping[str, Any]) -> tuple[int, str]:
+    """Tokens of the longest input: what the folder states, within its positions and a recipe's limit."""
+    positions = config.get("max_position_embeddings")
+    found = [(LONGEST, "EdgeBERT's limit")]
+    if isinstance(positions, int) and not isinstance(positions, bool):
+        family = FAMILIES.get(str(config.get("model_type")))
+        padding = config.get("pad_token_id")
+        skipped = (padding if isinstance(padding, int) else 1) + 1 if family is not None and family.skips_padding else 0
+        found.append((positions - skipped, f"{encoder / 'config.json'}: max_position_embeddings"))
+    stated = encoder_settings.longest_input(encoder)
+    if stated is not None:
+        found.append((stated, str(encoder / "tokenizer_config.json")))
+    return min(found, key=lambda item: item[0])
+
+
+def _head(task: str, asked: Asked) -> dict[str, Any]:
+    if asked.pooling and task != "similarity":
+        raise SettingsError(f"--pooling is {asked.pooling!r:.40}, but {task} pools nothing; leave it out")
+    return {"pooling": asked.pooling} if asked.pooling else {}
+
+
+def _label_names(task: str, config: Mapping[str, Any], asked: Asked) -> dict[str, str]:
+    """Names for the outputs, by the names that the checkpoint has for them."""
+    if not asked.labels:
+        return {}
+    if task not in LABELLED:
+        raise SettingsError(f"--labels names outputs, but {task} has none with a name; leave it out")
+    names = config.get("id2label")
+    named = {int(number): str(name) for number, name in names.items()} if isinstance(names, Mapping) else {}
+    count = _outputs(config)
+    if len(asked.labels) != count:
+        raise SettingsError(f"--labels names {len(asked.labels)} outputs, but the head has {count}; name each")
+    return {named.get(number, f"LABEL_{number}"): name for number, name in enumerate(asked.labels)}
+
+
+def _formats(config: Mapping[str, Any], asked: Asked) -> tuple[FormatName, ...]:
+    """An ONNX graph, and the native core's file where it runs here and does the family's layers in INT8."""
+    family, core = FAMILIES.get(str(config.get("model_type"))), FORMATS["core"]
+    fits = family is not None and family.standard_layers and asked.precision == "int8" and not core.unusable()
+    return ("onnx", "core") if fits else ("onnx",)

@@ -1,0 +1,59 @@
+"""Find the weight files of a model folder: one safetensors file, or the shards that an index names. Needs no torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from edgebert.compress.json_file import SAVE, read_object
+from edgebert.errors import CheckpointError
+
+SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
+# Most file systems take no longer name.
+MAX_NAME = 255
+PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt")
+OTHERS = {"*.h5": "TensorFlow", "*.msgpack": "Flax", "*.gguf": "GGUF", "*.onnx": "ONNX", "*.ot": "Rust"}
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """Files that hold a checkpoint's weights.
+
+    Raises:
+        CheckpointError: There are none, only pickled ones, an adapter, or the index names a file that is missing or
+            elsewhere.
+    """
+    adapter = next((path.name for path in sorted(folder.glob("adapter_*"))), None)
+    if adapter:
+        raise CheckpointError(
+            f"{folder}: {adapter} is an adapter (PEFT), which a bundle does not hold; load it onto its base model, "
+            "merge it with merge_and_unload(), then save_pretrained(folder), or take it away if it is not in use"
+        )
+    if (folder / SINGLE).is_file():
+        return [folder / SINGLE]
+    if (folder / INDEX).is_file():
+        return _shards(folder)
+    pickled = sorted(path.name for pattern in PICKLED for path in folder.glob(pattern))
+    if pickled:
+        raise CheckpointError(
+            f"{folder}: weights only as pickle ({', '.join(pickled)}), which can run code when opened; "
+            "to convert, load them with transformers where you trust the file, then model.save_pretrained(folder)"
+        )
+    other = next((path for pattern in OTHERS for path in sorted(folder.glob(pattern))), None)
+    if other:
+        raise CheckpointError(
+            f"{folder}: no {SINGLE}; weights are in {other.name} ({OTHERS['*' + other.suffix]}), not read here: "
+            "load the model with transformers for PyTorch, then save_pretrained(folder)"
+        )
+    raise CheckpointError(f"{folder}: no {SINGLE}; save the weights with save_pretrained")
+
+
+def _shards(folder: Path) -> list[Path]:
+    path = folder / INDEX
+    placed = read_object(path).get("weight_map")
+    if not isinstance(placed, dict) or not placed:
+        raise CheckpointError(f"{path}: not an index of weights (no weight_map); {SAVE}")
+    for name in placed.values():
+        if not isinstance(name, str) or Path(name).name != name or not 0 < len(name) <= MAX_NAME or "\0" in name:
+            raise CheckpointError(f"{path}: names the file {name!r:.60}; expected files of the same folder")
+        if not (folder / name).is_file():
+            raise CheckpointError(f"{folder}: {name} is missing, which {INDEX} names; copy the whole folder again")
+    return [folder / name for name in sorted(set(placed.values()))]

@@ -1,0 +1,186 @@
+"""`edgebert export CHECKPOINT`: a model as it is, without a recipe."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from command_line import Run, refused
+from conftest import make_checkpoint
+from family_checkpoints import make_family
+from tokenizers import ByteLevelBPETokenizer
+
+import edgebert
+from edgebert.compress.inferred import Asked, infer
+from edgebert.compress.neutral_texts import OTHERS, ROWS, write_texts
+from edgebert.errors import CheckpointError, EdgeBertError, SettingsError
+
+MEAN = [
+    {"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"},
+    {"idx": 1, "name": "1", "path": "1_Pooling", "type": "sentence_transformers.models.Pooling"},
+]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, classifier_checkpoint: Path) -> Path:
+    """A copy of a classifier's folder."""
+    return Path(shutil.copytree(classifier_checkpoint, tmp_path / "model"))
+
+
+def state(folder: Path, **entries: Any) -> Path:
+    config = json.loads((folder / "config.json").read_text())
+    config = {key: value for key, value in (config | entries).items() if value is not None}
+    (folder / "config.json").write_text(json.dumps(config))
+    return folder
+
+
+def inferred(folder: Path, **asked: Any) -> Any:
+    return infer(str(folder), folder, Asked(**asked), "texts.jsonl").recipe
+
+
+@pytest.mark.parametrize(
+    ("entries", "task"),
+    [
+        ({}, "text-classification"),
+        ({"id2label": {"0": "a", "1": "b", "2": "c"}}, "text-classification"),
+        ({"problem_type": "multi_label_classification"}, "multi-label"),
+        ({"id2label": {"0": "score"}, "label2id": {"score": 0}}, "regression"),
+        ({"id2label": None, "num_labels": 1}, "regression"),
+        ({"architectures": ["BertForTokenClassification"]}, "token-classification"),
+        ({"architectures": ["BertForQuestionAnswering"]}, "question-answering"),
+        ({"architectures": ["BertForMaskedLM"]}, "fill-mask"),
+        ({"architectures": ["BertForPreTraining"]}, "fill-mask"),
+    ],
+)
+def test_the_task_comes_from_the_config(folder: Path, entries: dict[str, Any], task: str) -> None:
+    assert inferred(state(folder, **entries)).task == task
+
+
+def test_a_sentence_folder_gives_vectors_and_a_cross_encoder_takes_pairs(folder: Path) -> None:
+    scores = inferred(state(folder, sbert_ce_default_activation_function="torch.nn.modules.linear.Identity"))
+    assert (scores.task, scores.data.text_pair) == ("text-classification", "text_pair")
+    (folder / "modules.json").write_text(json.dumps(MEAN))
+    (folder / "1_Pooling").mkdir()
+    state(folder, sbert_ce_default_activation_function=None)
+    assert (inferred(folder).task, inferred(folder).data.text_pair) == ("similarity", "")
+
+
+def test_a_question_takes_a_context_and_pairs_may_be_asked_for(folder: Path) -> None:
+    assert inferred(folder).data.text_pair == ""
+    assert inferred(folder, pairs=True).data.text_pair == "text_pair"
+    assert inferred(state(folder, architectures=["BertForQuestionAnswering"])).data.text_pair == "text_pair"
+
+
+def test_the_longest_input_is_the_least_that_the_folder_states(folder: Path, tmp_path: Path) -> None:
+    assert inferred(folder).data.max_length == 64
+    tokenizer = json.loads((folder / "tokenizer_config.json").read_text())
+    (folder / "tokenizer_config.json").write_text(json.dumps(tokenizer | {"model_max_length": 40}))
+    assert inferred(folder).data.max_length == 40
+    assert inferred(state(folder, max_position_embeddings=4096)).data.max_length == 40
+    (folder / "tokenizer_config.json").write_text(json.dumps(tokenizer | {"model_max_length": int(1e30)}))
+    assert inferred(folder).data.max_length == 512
+    # RoBERTa's positions begin behind the padding id.
+    roberta = make_family(tmp_path / "roberta", "roberta")
+    config = json.loads((roberta / "config.json").read_text())
+    assert inferred(roberta).data.max_length == config["max_position_embeddings"] - config["pad_token_id"] - 1
+
+
+def test_names_for_labels_stand_for_the_heads_own(folder: Path) -> None:
+    assert inferred(folder, labels=("no", "yes")).data.label_names == {"LABEL_0": "no", "LABEL_1": "yes"}
+    named = state(folder, id2label={"0": "bad", "1": "good"})
+    assert inferred(named, labels=("no", "yes")).data.label_names == {"bad": "no", "good": "yes"}
+
+
+@pytest.mark.parametrize(
+    ("entries", "asked", "error", "told"),
+    [
+        ({"architectures": ["BertModel"]}, {}, CheckpointError, "architectures is ['BertModel'], which names no task"),
+        ({"architectures": None}, {}, CheckpointError, "architectures is None, which names no task; give --task"),
+        ({"model_type": "gpt2"}, {}, CheckpointError, "model family 'gpt2' is not supported"),
+        ({}, {"task": "sentiment"}, SettingsError, "--task is 'sentiment'; expected one of fill-mask, "),
+        ({}, {"labels": ("a",)}, SettingsError, "--labels names 1 outputs, but the head has 2; name each"),
+        ({}, {"task": "similarity", "labels": ("a",)}, SettingsError, "similarity has none with a name; leave it out"),
+        ({}, {"task": "regression", "pooling": "mean"}, SettingsError, "regression pools nothing; leave it out"),
+    ],
+)
+def test_what_cannot_be_inferred_is_asked_for(
+    folder: Path, entries: dict[str, Any], asked: dict[str, Any], error: type[EdgeBertError], told: str
+) -> None:
+    with pytest.raises(error) as refusal:
+        inferred(state(folder, **entries), **asked)
+    assert told in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("adapter_config.json", "is an adapter (PEFT), which a bundle does not hold"),
+        ("pytorch_model.bin", "weights only as pickle (pytorch_model.bin)"),
+        ("tf_model.h5", "weights are in tf_model.h5 (TensorFlow), not read here"),
+        ("model.gguf", "weights are in model.gguf (GGUF), not read here"),
+        ("manifest.json", "a bundle, and no checkpoint"),
+    ],
+)
+def test_weights_of_another_kind_are_named_before_anything_runs(run: Run, folder: Path, name: str, told: str) -> None:
+    (folder / "model.safetensors").unlink()
+    (folder / name).write_bytes(b"{}")
+    assert told in refused(run("export", folder, "--out", folder.parent / "out"))
+    assert not (folder.parent / "out.work").exists()
+
+
+def test_options_of_a_checkpoint_and_of_a_recipe_do_not_mix(run: Run, folder: Path, tmp_path: Path) -> None:
+    recipe = tmp_path / "my.toml"
+    recipe.write_text('name = "a"\ntask = "text-classification"\n[model]\nsource = "x"\n')
+    assert "--pairs is for a checkpoint without a recipe" in refused(run("export", recipe, "--pairs"))
+    assert "--data-dir goes with a recipe" in refused(run("export", folder, "--data-dir", tmp_path))
+    assert "--text nothing.txt: no such file" in refused(run("export", folder, "--text", "nothing.txt"))
+    weights = folder / "model.safetensors"
+    assert f"{weights}: a file; give the folder" in refused(run("export", weights))
+
+
+def test_neutral_sentences_are_the_same_every_time_and_in_scripts_that_the_tokenizer_knows(tmp_path: Path) -> None:
+    few, all_bytes = make_checkpoint(tmp_path / "few"), tmp_path / "bytes"
+    all_bytes.mkdir()
+    tokenizer = ByteLevelBPETokenizer()
+    tokenizer.train_from_iterator(["a film"], vocab_size=300)
+    tokenizer.save(str(all_bytes / "tokenizer.json"))
+    for name, encoder in (("a", few), ("b", few), ("c", all_bytes)):
+        write_texts(tmp_path / name, encoder, pairs=name == "c")
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+    latin = [json.loads(line)["text"] for line in (tmp_path / "a").read_text().splitlines()]
+    rows = [json.loads(line) for line in (tmp_path / "c").read_text().splitlines()]
+    assert len(latin) == len(rows) == ROWS
+    assert not set(OTHERS) & set(latin)
+    assert [row["text_pair"] for row in rows[: len(OTHERS)]] == list(OTHERS)
+    assert len(set(latin)) == ROWS
+
+
+@pytest.mark.slow
+@pytest.mark.int8
+def test_a_bundle_answers_as_its_checkpoint(run: Run, folder: Path, tmp_path: Path) -> None:
+    import torch
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    code, out, err = run("export", folder, "--out", tmp_path / "b", "--precision", "fp32", "--labels", "no,yes")
+    assert code == 0, err
+    assert f"task: text-classification ({folder / 'config.json'}: BertForSequenceClassification, 2 outputs)" in err
+    assert f"longest input: 64 tokens ({folder / 'config.json'}: max_position_embeddings)" in err
+    assert "size: " in out
+    texts = ["a good film", "the story was dull and cold", "so"]
+    tokenizer, model = (kind.from_pretrained(folder) for kind in (AutoTokenizer, AutoModelForSequenceClassification))
+    with torch.no_grad():
+        right = torch.softmax(model(**tokenizer(texts, padding=True, return_tensors="pt")).logits, -1).numpy()
+    answers = edgebert.load(tmp_path / "b")(texts)
+    found = np.array([[answer.scores["no"], answer.scores["yes"]] for answer in answers])
+    assert np.abs(found - right).max() < 1e-5
+    # Again, now in INT8, with a text of the user's.
+    (tmp_path / "mine.txt").write_text("\n".join(texts * 3) + "\n")
+    code, out, err = run("export", folder, "--out", tmp_path / "b", "--text", tmp_path / "mine.txt")
+    assert code == 0, err
+    assert edgebert.load(tmp_path / "b")("a good film").label in ("LABEL_0", "LABEL_1")
+    manifest = json.loads((tmp_path / "b" / "manifest.json").read_text())
+    assert [entry["file"] for entry in manifest["data"]["files"]] == ["mine.txt"]
+    code, out, _ = run("export", folder, "--out", tmp_path / "b", "--text", tmp_path / "mine.txt")
+    assert (code, out[:13]) == (0, "nothing to do")
