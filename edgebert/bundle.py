@@ -186,6 +186,8 @@ def disk_errors(place: Path, option: str = "--out") -> Iterator[None]:
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise DiskError(f"{place}: no space left on the disk; free some or give another {option}") from None
+        if error.errno == errno.EFBIG:
+            raise DiskError(f"{place}: larger than a file may be here (ulimit -f); raise the limit") from None
         if error.errno in UNWRITABLE:
             raise DiskError(f"{place}: cannot be written ({error.strerror}); give another {option}") from None
         raise

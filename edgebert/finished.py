@@ -164,7 +164,7 @@ def _model_files(folder: Path) -> Iterator[Path]:
     folders = {folder}
     if (folder / MODULES).exists():
         folders |= {place for _, place in module_kinds(folder)}
-    for each in folders:
+    for each in filter(Path.is_dir, folders):  # a module without settings may have none
         yield from (path for path in each.iterdir() if path.suffix in MODEL_FILES and path.is_file())
 
 

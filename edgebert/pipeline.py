@@ -30,8 +30,8 @@ from edgebert.compress.sentence_folder import (
     encoder_folder,
     read_sentence_folder,
 )
-from edgebert.compress.stated import as_folder_says, as_head_says, vector_width
-from edgebert.compress.tokenizer_file import check_vocabulary, say_segments
+from edgebert.compress.stated import as_folder_says, as_head_says, as_long_as_trained, vector_width
+from edgebert.compress.tokenizer_file import check_first_segment, check_vocabulary, say_segments
 from edgebert.compress.vector_modules import load_vector_modules
 from edgebert.compress.vocabulary import VERSION as VOCABULARY_VERSION
 from edgebert.compress.vocabulary import cut_settings, cut_vocabulary, recover_vocabulary
@@ -127,10 +127,14 @@ class _Build:
         check_fit(self.checkpoint, recipe, width, tokenizer)
         replaced = recipe.finetune is not None and recipe.finetune.when == "always"
         head = None if replaced else checkpoint.head_labels(self.checkpoint)
+        recipe = as_long_as_trained(recipe, self.checkpoint, head)
         if head is not None:
-            self.recipe = recipe = as_head_says(recipe, head, self.checkpoint, tokenizer)
+            recipe = as_head_says(recipe, head, self.checkpoint, tokenizer)
+        self.recipe = recipe
         self.data = read_named_data(recipe, data_dir, head, strict_labels, tokenizer)
         say_segments(self.checkpoint, tokenizer, config, self.data.graph_segments)
+        if recipe.export.graph == "fast" and self.data.graph_segments == 1:
+            check_first_segment(self.checkpoint, tokenizer, config)
         if self.vector_modules is not None:
             extra = {"modules": [str(step) for step in self.vector_modules.steps], "width": width}
             self.data = replace(self.data, labels=replace(self.data.labels, extra=extra))

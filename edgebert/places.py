@@ -39,7 +39,7 @@ def check_places(out: Path, work: Path, source: str, data_dir: Path, files: Iter
         if resolved == resolved.parent:
             raise SettingsError(f"{option} is {folder}, the root of all folders; give a folder in it")
         check_name(folder, LONGEST, option)
-        check_outside(folder, option, is_replaced=True)
+        check_outside(folder, option, is_replaced=option == "--out")
         for what, read in (("checkpoint", source), ("data", str(data_dir))):
             if os.path.isdir(read) and Path(read).resolve().is_relative_to(resolved):
                 raise SettingsError(f"{option} {folder} is or holds the {what} folder {read}; give another {option}")

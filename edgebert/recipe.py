@@ -183,6 +183,8 @@ class ExportSettings:
         """Refuse a bundle without a graph that the runtime opens by default, and scores of no bundles."""
         if not self.formats:
             raise ValueError(f"formats is empty; name at least one of {', '.join(FORMATS)}")
+        if len(set(self.formats)) < len(self.formats):
+            raise ValueError(f"formats is {', '.join(self.formats)}; name each once")
         if self.score_stages and not (self.stages or self.baseline):
             raise ValueError("score_stages is true, but no stage has a bundle; set stages = true or leave it out")
 

@@ -175,3 +175,13 @@ def test_odd_modules_are_left_to_the_export_to_name(content: str, plan: Plan, tm
     model = Path(shutil.copytree(plan.source, tmp_path / "odd"))
     (model / "modules.json").write_text(content)
     assert key_of(replace(plan, source=str(model))) is None
+
+
+def test_a_module_without_a_folder_has_no_files(plan: Plan, key: str, tmp_path: Path) -> None:
+    model = Path(shutil.copytree(plan.source, tmp_path / "sentences"))
+    kinds = [("0", "", "Transformer"), ("1", "2_Normalize", "Normalize")]
+    modules = [
+        {"name": name, "path": path, "type": f"sentence_transformers.models.{kind}"} for name, path, kind in kinds
+    ]
+    (model / "modules.json").write_text(json.dumps(modules))
+    assert key_of(replace(plan, source=str(model))) not in (None, key)

@@ -115,3 +115,11 @@ def test_a_folder_in_a_bundle(option: str, refused: Refused, tmp_path: Path) -> 
         f"edgebert: {bundle}/deep/new: is or lies in the bundle {bundle}, which stays as it is; give another {option}"
     )
     assert sorted(bundle.rglob("*")) == before
+
+
+def test_the_folder_of_finished_stages_is_no_bundle(refused: Refused, tmp_path: Path) -> None:
+    bundle = write_small_bundle(tmp_path / "b")
+    before = sorted(bundle.rglob("*"))
+    told = refused("--work", bundle)
+    assert told == f"edgebert: {bundle}: is or lies in the bundle {bundle}, which stays as it is; give another --work"
+    assert sorted(bundle.rglob("*")) == before

@@ -275,9 +275,10 @@ def _require_encoder(folder: Path, model: Any, drawn: set[str]) -> None:  # noqa
     base = "" if model.base_model is model else f"{model.base_model_prefix}."
     lost = sorted(name for name in drawn if name.startswith(base) and not name.startswith(f"{base}pooler."))
     if lost:
+        others = f", nor {len(lost) - 1} others of the encoder" if len(lost) > 1 else ""
         raise CheckpointError(
-            f"{folder}: the weights have no {lost[0]} of the shape that config.json tells, nor {len(lost) - 1} "
-            "other tensors of the encoder; save config and weights together with save_pretrained"
+            f"{folder}: the weights have no {lost[0]} of the shape that config.json tells{others}; save config and "
+            "weights together with save_pretrained"
         )
 
 

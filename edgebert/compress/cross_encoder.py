@@ -48,7 +48,7 @@ def with_activation(recipe: Recipe, folder: Path) -> Recipe:
             f"expected {' or '.join(ALLOWED[recipe.task])}{_other_task(recipe.task, name)}"
         )
     _check_folder(folder)
-    recipe = _cut(recipe, folder)
+    recipe = cut_as_folder(recipe, folder)
     activation = ALLOWED[recipe.task][name]
     if not activation:
         return recipe
@@ -119,7 +119,8 @@ def _check_folder(folder: Path) -> None:
         )
 
 
-def _cut(recipe: Recipe, folder: Path) -> Recipe:
+def cut_as_folder(recipe: Recipe, folder: Path) -> Recipe:
+    """A recipe whose longest input is no longer than what the tokenizer's files say."""
     longest, length = longest_input(encoder_folder(folder)), recipe.data.max_length
     if longest is None or longest >= length:
         return recipe

@@ -14,7 +14,7 @@ from edgebert.compress import encoder_settings
 from edgebert.compress.cross_encoder import is_cross_encoder
 from edgebert.compress.families import FAMILIES
 from edgebert.compress.model_folder import check_described
-from edgebert.compress.sentence_folder import MODULES, encoder_folder
+from edgebert.compress.sentence_folder import MODULES, encoder_folder, read_sentence_folder
 from edgebert.compress.sentence_modules import read_object
 from edgebert.errors import CheckpointError, SettingsError
 from edgebert.manifest import MANIFEST
@@ -99,7 +99,7 @@ def infer(source: str, folder: Path, asked: Asked, texts: str) -> Inferred:
     task, task_from = _task(folder, encoder / "config.json", config, asked)
     pairs, pairs_from = _pairs(folder, task, asked)
     length, length_from = _longest(encoder, config)
-    head = _head(task, asked)
+    head = _head(task, folder, asked)
     data = DataSettings(
         unlabelled=(texts,),
         text_pair="text_pair" if pairs else "",
@@ -187,10 +187,13 @@ def _longest(encoder: Path, config: Mapping[str, Any]) -> tuple[int, str]:
     return min(found, key=lambda item: item[0])
 
 
-def _head(task: str, asked: Asked) -> dict[str, Any]:
+def _head(task: str, folder: Path, asked: Asked) -> dict[str, Any]:
+    """Settings of the head: vectors are as long as the folder leaves them."""
     if asked.pooling and task != "similarity":
         raise SettingsError(f"--pooling is {asked.pooling!r:.40}, but {task} pools nothing; leave it out")
-    return {"pooling": asked.pooling} if asked.pooling else {}
+    found = read_sentence_folder(folder) if task == "similarity" else None
+    length = {} if found is None else {"normalize": found.normalize}
+    return length | ({"pooling": asked.pooling} if asked.pooling else {})
 
 
 def _label_names(task: str, config: Mapping[str, Any], asked: Asked) -> dict[str, str]:

@@ -16,7 +16,9 @@ def label_names(config: Mapping[str, Any], count: int, source: str) -> list[str]
     Raises:
         CheckpointError: An entry that is no name, or one beyond the head's outputs.
     """
-    entries = _entries(config, source)
+    entries, stated = _entries(config, source), config.get("num_labels")
+    if isinstance(stated, int) and stated != count:
+        raise CheckpointError(f"{source}: num_labels is {stated}, but the head has {count} outputs; correct it")
     beyond = sorted(number for number in entries if not 0 <= number < count)
     if beyond:
         raise CheckpointError(

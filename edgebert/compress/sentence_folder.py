@@ -119,8 +119,8 @@ def differences(recipe: Recipe, found: SentenceFolder) -> list[str]:
         )
     if not found.normalize and "normalize" not in recipe.head:
         said.append(
-            "the folder's modules do not end in Normalize, the bundle's vectors have length 1 nevertheless: cosines "
-            "are the same; set head.normalize to false for vectors of their own length"
+            "the folder's vectors do not have length 1 (no Normalize, or truncate_dim behind it), the bundle's "
+            "have it nevertheless: cosines are the same; set head.normalize to false for vectors of their own length"
         )
     return said
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from edgebert.compress import checkpoint, distributed
-from edgebert.compress.cross_encoder import with_activation
+from edgebert.compress.cross_encoder import cut_as_folder, with_activation
 from edgebert.compress.head_tags import scheme_of, written_plainly
 from edgebert.compress.json_file import read_object
 from edgebert.compress.sentence_folder import SentenceFolder, differences, with_sentence_settings
@@ -36,6 +36,15 @@ def as_folder_says(recipe: Recipe, folder: Path, found: SentenceFolder | None) -
         for sentence in differences(recipe, found):
             LOG.warning("%s: %s", folder, sentence)
     return with_sentence_settings(recipe, found)
+
+
+def as_long_as_trained(recipe: Recipe, folder: Path, head: list[str] | None) -> Recipe:
+    """A recipe that cuts texts where transformers' pipelines do, if the checkpoint's own head is kept.
+
+    Answers are looked for in windows, which cut nothing off.
+    """
+    kept = recipe.finetune is None or head is not None
+    return cut_as_folder(recipe, folder) if kept and recipe.task != "question-answering" else recipe
 
 
 def vector_width(folder: Path, recipe: Recipe, found: SentenceFolder) -> int:

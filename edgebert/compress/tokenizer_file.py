@@ -117,6 +117,20 @@ def check_segments(folder: Path, tokenizer: Any, config: Any, texts: int) -> Non
         )
 
 
+def check_first_segment(folder: Path, tokenizer: Any, config: Any) -> None:  # noqa: ANN401
+    """Refuse a tokenizer that puts a single text into another segment than the first, which the fast graph presumes.
+
+    Raises:
+        CheckpointError: Names the file and the entry.
+    """
+    reads = FAMILIES[config.model_type].has_segments and SEGMENT_INPUT in tokenizer.model_input_names
+    if reads and any(tokenizer.backend_tokenizer.encode("a").type_ids):
+        raise CheckpointError(
+            f"{folder / 'tokenizer.json'}: post_processor gives a single text type_id 1; the rewritten graph has 0 "
+            'alone; set export.graph = "plain", or type_id 0 if the model was trained so'
+        )
+
+
 def say_segments(folder: Path, tokenizer: Any, config: Any, texts: int) -> None:  # noqa: ANN401
     """Check segments, and say on stderr where transformers 5 gives a pair other ones than transformers 4.
 
@@ -185,13 +199,39 @@ def _as_in_file(path: Path, built: Any, unset: Any) -> Any:  # noqa: ANN401
     own = _read(path)
     kept = built if _document(own) == _document(built.backend_tokenizer) else _general(own, built)
     other = differing_parts(_document(kept.backend_tokenizer), _document(unset.backend_tokenizer))
+    if "post-processor" in other:
+        _check_ends(path, kept)
     if other and distributed.is_main():
         LOG.warning(
             f"{path}: {', '.join(other)} of the file {'are' if len(other) > 1 else 'is'} not what "
             f"transformers {transformers.__version__} builds for {type(built).__name__}, which may split texts "
-            "otherwise; the bundle keeps the file's"
+            f"otherwise; the bundle keeps the file's{_not_in_file(own, unset)}"
         )
     return kept
+
+
+def _check_ends(path: Path, tokenizer: Any) -> None:  # noqa: ANN401
+    """Refuse special tokens around a text that are not those that `tokenizer_config.json` names.
+
+    Raises:
+        CheckpointError: Names the entry.
+    """
+    encoding = tokenizer.backend_tokenizer.encode("a")
+    for at, entry in ((0, "cls_token"), (-1, "sep_token")):
+        if encoding.special_tokens_mask[at] and encoding.tokens[at] != (named := getattr(tokenizer, entry)):
+            raise CheckpointError(
+                f"{path.with_name('tokenizer_config.json')}: {entry} is {named!r:.40}, but the post_processor of "
+                f"{path.name} puts {encoding.tokens[at]!r:.40} there; make them agree, as the model was trained"
+            )
+
+
+def _not_in_file(own: Tokenizer, unset: Any) -> str:  # noqa: ANN401
+    """What to say of tokens that tokenizer_config.json adds, and the file does not have."""
+    known = {token.content for token in own.get_added_tokens_decoder().values()}
+    added = [token.content for token in unset.added_tokens_decoder.values() if token.content not in known]
+    if not added:
+        return ""
+    return f" and not {added[0]!r:.40}, which tokenizer_config.json adds: save the tokenizer again to have it"
 
 
 def _general(backend: Tokenizer, built: Any) -> Any:  # noqa: ANN401

@@ -117,3 +117,10 @@ def test_numbers_that_the_names_hold_at_other_outputs_are_refused() -> None:
     with pytest.raises(DataError, match=r"label '1' is the number of output 1 .* the name of output 0 \('1 star'\)"):
         read(["1 star", "2 stars", "3 stars"], ["1", "2"])
     assert read(["0 stars", "1 star"], ["0", "1"]).values == ["0", "1"]
+
+
+def test_a_number_of_labels_that_is_not_the_heads_is_refused() -> None:
+    assert label_names({"num_labels": 2}, 2, "c.json") == ["LABEL_0", "LABEL_1"]
+    with pytest.raises(CheckpointError) as refusal:
+        label_names({"num_labels": 5}, 3, "c.json")
+    assert str(refusal.value) == "c.json: num_labels is 5, but the head has 3 outputs; correct it"

@@ -13,7 +13,7 @@ from tokenizers import Tokenizer
 
 from edgebert.cli import main
 from edgebert.compress import checkpoint
-from edgebert.compress.tokenizer_file import check_vocabulary
+from edgebert.compress.tokenizer_file import check_first_segment, check_vocabulary
 from edgebert.errors import CheckpointError
 from edgebert.runtime.encode import TextEncoder
 
@@ -191,3 +191,41 @@ def test_a_normalizer_that_lower_cases_already_gets_no_second_lowercase(tmp_path
     document["normalizer"] = letter
     (tmp_path / "tokenizer.json").write_text(json.dumps(document))
     assert checkpoint.load_tokenizer(tmp_path)("A GOOD").input_ids == plain.encode("a good").ids
+
+
+def state(folder: Path, name: str, **entries: Any) -> None:
+    found = json.loads((folder / name).read_text())
+    (folder / name).write_text(json.dumps(found | entries))
+
+
+@pytest.mark.parametrize(("entry", "here"), [("cls_token", "[CLS]"), ("sep_token", "[SEP]")])
+def test_another_token_around_a_text_than_the_file_puts_there_is_refused(entry: str, here: str, tmp_path: Path) -> None:
+    folder = make_whole(tmp_path / "model", "bert")
+    state(folder, "tokenizer_config.json", **{entry: "[MASK]"})
+    with pytest.raises(CheckpointError) as refusal:
+        checkpoint.load_tokenizer(folder)
+    assert str(refusal.value) == (
+        f"{folder / 'tokenizer_config.json'}: {entry} is '[MASK]', but the post_processor of tokenizer.json puts "
+        f"'{here}' there; make them agree, as the model was trained"
+    )
+
+
+def test_a_token_that_only_the_settings_add_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = make_whole(tmp_path / "model", "bert")
+    state(folder, "tokenizer_config.json", extra_special_tokens=["<city>"], additional_special_tokens=["<city>"])
+    checkpoint.load_tokenizer(folder)
+    assert "and not '<city>', which tokenizer_config.json adds: save the tokenizer again to have it" in (
+        capsys.readouterr().err
+    )
+
+
+def test_a_single_text_in_the_second_segment_needs_the_plain_graph(tmp_path: Path) -> None:
+    folder = make_whole(tmp_path / "model", "bert")
+    document = json.loads((folder / "tokenizer.json").read_text())
+    assert document["post_processor"]["type"] == "TemplateProcessing"
+    for piece in document["post_processor"]["single"]:
+        next(iter(piece.values()))["type_id"] = 1
+    (folder / "tokenizer.json").write_text(json.dumps(document))
+    tokenizer, config = checkpoint.load_tokenizer(folder), checkpoint.load_config(folder)
+    with pytest.raises(CheckpointError, match="post_processor gives a single text type_id 1"):
+        check_first_segment(folder, tokenizer, config)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from edgebert.errors import BundleError, MissingDependencyError, RunError
+from edgebert.manifest import AGAIN
 from edgebert.runtime.batches import ANY_LENGTHS, EQUAL_LENGTHS, LIKE_LENGTHS
 from edgebert.runtime.cores import core_count
 from edgebert.runtime.external_data import check_external_data
@@ -139,7 +140,7 @@ class OnnxSession:
                 enable_fallback=0,
             )
         except Exception as error:  # noqa: BLE001 - onnxruntime raises its own kinds, none of them public
-            raise BundleError(f"{graph}: ONNX Runtime cannot open it ({error_line(error)})") from None
+            raise BundleError(f"{graph}: ONNX Runtime cannot open it ({error_line(error)}); {AGAIN}") from None
         # ONNX Runtime goes on without a provider whose libraries it cannot load.
         if provider not in self._session.get_providers():
             raise MissingDependencyError(

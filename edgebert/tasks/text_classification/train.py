@@ -116,6 +116,8 @@ def _trained_labels(data: DataSettings, seen: list[str], train: Path) -> Labels:
     """Labels of a head that is to be trained: those that the recipe names, else those of the training file."""
     names = data.label_names
     values = list(names) if names else seen
+    if len(names) == 1:
+        raise DataError(f"data.label_names has one label, {values[0]!r:.40}; name every label, or leave it out")
     if len(values) == 1:
         raise DataError(f"{train}: only one label, {values[0]!r}; expected at least two")
     return Labels(values, [names.get(value, value) for value in values])
