@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import onnx
@@ -27,8 +28,7 @@ def quantize_weights(graph: Path, choice: ExportChoice, out: Path, leave: Collec
     """
     full = load_folded(graph, leave)
     heads = head_matmuls(full)
-    logging.getLogger().addFilter(_no_preprocessing_hint)
-    try:
+    with _root_logger_as_it_is():
         quantize_dynamic(
             full,
             str(out),
@@ -39,8 +39,22 @@ def quantize_weights(graph: Path, choice: ExportChoice, out: Path, leave: Collec
             nodes_to_exclude=[*heads, *leave],
             extra_options={"MatMulConstBOnly": True, "DefaultTensorType": onnx.TensorProto.FLOAT},
         )
+
+
+@contextmanager
+def _root_logger_as_it_is() -> Iterator[None]:
+    """Keep ONNX Runtime's hint from standard error, and from giving a root logger without handlers one for good.
+
+    findings/onnxruntime-quantize-dynamic-configures-logging.sh shows the latter.
+    """
+    root, held = logging.getLogger(), logging.NullHandler()
+    root.addFilter(_no_preprocessing_hint)
+    root.addHandler(held)
+    try:
+        yield
     finally:
-        logging.getLogger().removeFilter(_no_preprocessing_hint)
+        root.removeHandler(held)
+        root.removeFilter(_no_preprocessing_hint)
 
 
 def _no_preprocessing_hint(record: logging.LogRecord) -> bool:

@@ -1,5 +1,6 @@
 """INT8 graphs: weights really INT8, answers close to full precision, one QDQ file on both runtimes."""
 
+import logging
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -293,3 +294,13 @@ def test_the_same_model_gives_the_same_int8_bytes(form: str, full: Path, rows: l
             quantize_openvino(full, rows, NAMES, folder)
         written.append((folder / "model.bin").read_bytes())
     assert written[0] == written[1]
+
+
+def test_the_root_logger_stays_as_it_is(classifier_graph: Path, tmp_path: Path) -> None:
+    root = logging.getLogger()
+    before, root.handlers = root.handlers, []
+    try:
+        quantize_weights(classifier_graph, CHOICE, tmp_path / "int8.onnx")
+        assert (root.handlers, root.filters) == ([], [])
+    finally:
+        root.handlers = before
