@@ -192,10 +192,11 @@ def evaluate(model: Model, data: str | Path, *, strict_labels: bool = False) -> 
     import warnings
 
     from edgebert.data.unknown import check_labels, unknown_labels
+    from edgebert.runtime.model import Model
     from edgebert.runtime.quality import evaluate_all
     from edgebert.runtime.rows import read_rows
 
-    if not isinstance(getattr(model, "manifest", None), dict):
+    if not isinstance(model, Model):
         raise TypeError(f"model is {type(model).__name__} {model!r:.40}; give what edgebert.load returns")
     rows = read_rows(_path(data, "data"), model.manifest, find_tokens=model.task.find_tokens)
     unknown = unknown_labels(model.task, rows)

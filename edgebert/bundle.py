@@ -7,10 +7,9 @@ import errno
 import hashlib
 import json
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from edgebert.errors import BundleError, DiskError
 from edgebert.leftovers import (
@@ -23,11 +22,11 @@ from edgebert.leftovers import (
     stage_leftovers,
     unfinished,
 )
-from edgebert.manifest import LEADS_OUT, MANIFEST, leads_out, read_manifest, sealed
-from edgebert.strict_json import open_regular
+from edgebert.manifest import LEADS_OUT, MANIFEST, FileEntry, Manifest, leads_out, read_document, read_manifest, sealed
+from edgebert.strict_json import Json, open_regular
 from edgebert.whole_file import new_file_beside
 
-__all__ = ["MANIFEST", "is_ours", "read_manifest"]
+__all__ = ["MANIFEST", "is_ours", "read_document", "read_manifest"]
 
 UNWRITABLE = (
     *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT),
@@ -74,10 +73,10 @@ def stages_folder(folder: Path) -> Path:
     return folder.with_name(folder.name + ".stages")
 
 
-def list_files(folder: Path) -> list[dict[str, Any]]:
+def list_files(folder: Path) -> list[dict[str, str | int]]:
     """Path, hash and size of every file of a bundle but the manifest, and but bundles inside it."""
     inner = nested(folder)
-    entries = []
+    entries: list[dict[str, str | int]] = []
     for path in sorted(walk(folder)):
         inside = any(parent in path.parents for parent in inner)
         if path.is_file() and path not in (folder / MANIFEST, folder / MARKER) and not inside:
@@ -86,14 +85,14 @@ def list_files(folder: Path) -> list[dict[str, Any]]:
     return entries
 
 
-def write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
+def write_manifest(folder: Path, manifest: Mapping[str, Json]) -> None:
     """Complete a manifest with format, file list and its own hash, and write it last of all files."""
     whole = sealed({**manifest, "files": list_files(folder)})
     text = json.dumps(whole, indent=2, ensure_ascii=False) + "\n"
     (folder / MANIFEST).write_text(text, encoding="utf-8")
 
 
-def check_files(folder: Path, manifest: dict[str, Any], hashes: bool | Collection[str] = True) -> None:
+def check_files(folder: Path, manifest: Manifest, hashes: bool | Collection[str] = True) -> None:
     """Check every file against the manifest: there, whole, and unaltered.
 
     Args:
@@ -108,11 +107,11 @@ def check_files(folder: Path, manifest: dict[str, Any], hashes: bool | Collectio
         raise BundleError(damage)
 
 
-def damages(folder: Path, manifest: dict[str, Any], hashes: bool | Collection[str] = True) -> Iterator[str]:
+def damages(folder: Path, manifest: Manifest, hashes: bool | Collection[str] = True) -> Iterator[str]:
     """What is wrong with each file that is not as it was written, one line a file; `hashes` as in `check_files`."""
-    for entry in manifest["files"]:
-        path = folder / entry["path"]
-        hashed = hashes if isinstance(hashes, bool) else entry["path"] in hashes
+    for entry in manifest.files:
+        path = folder / entry.path
+        hashed = hashes if isinstance(hashes, bool) else entry.path in hashes
         try:
             damage = _damage(path, folder, entry, hashed)
         except OSError as error:
@@ -121,7 +120,7 @@ def damages(folder: Path, manifest: dict[str, Any], hashes: bool | Collection[st
             yield f"{path}: {damage}"
 
 
-def _damage(path: Path, folder: Path, entry: dict[str, Any], hashes: bool) -> str:
+def _damage(path: Path, folder: Path, entry: FileEntry, hashes: bool) -> str:
     """What is wrong with one file; "" if nothing is."""
     if not os.path.lexists(path):
         return "missing from the bundle; copy the whole folder again"
@@ -129,14 +128,14 @@ def _damage(path: Path, folder: Path, entry: dict[str, Any], hashes: bool) -> st
         return LEADS_OUT
     if not path.is_file():
         return "not a regular file; copy the bundle again"
-    if (size := path.stat().st_size) != entry["bytes"]:
-        return f"{size} bytes, expected {entry['bytes']}; truncated or altered, copy it again"
-    if hashes and file_sha256(path) != entry["sha256"]:
+    if (size := path.stat().st_size) != entry.bytes:
+        return f"{size} bytes, expected {entry.bytes}; truncated or altered, copy it again"
+    if hashes and file_sha256(path) != entry.sha256:
         return "altered, its SHA-256 is not the manifest's; copy the bundle again"
     return ""
 
 
-def strangers(folder: Path, manifests: dict[Path, dict[str, Any]]) -> list[Path]:
+def strangers(folder: Path, manifests: Mapping[Path, Manifest]) -> list[Path]:
     """Files in a bundle's folder that are not the bundle's: nothing reads them, and no hash holds them.
 
     Args:
@@ -144,7 +143,7 @@ def strangers(folder: Path, manifests: dict[Path, dict[str, Any]]) -> list[Path]
         manifests: Its manifest and those of the bundles inside it, by their folders.
     """
     own = {place / MANIFEST for place in manifests}
-    own |= {place / entry["path"] for place, manifest in manifests.items() for entry in manifest["files"]}
+    own |= {place / entry.path for place, manifest in manifests.items() for entry in manifest.files}
     return sorted(path for path in walk(folder) if (path.is_symlink() or not path.is_dir()) and path not in own)
 
 

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import re
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from itertools import takewhile
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from edgebert.errors import SaturationWarning
 
@@ -124,7 +125,7 @@ def measured_on() -> dict[str, str | None]:
     return {"cpu": re.sub(r"\s*@.*", "", cpu.name), "machine": cpu.machine, "int8": cpu.int8}
 
 
-def shown_cpu(found: dict[str, Any]) -> str:
+def shown_cpu(found: Mapping[str, str | None]) -> str:
     """What `measured_on` found, for a reader."""
     form = INT8_NAMES.get(str(found.get("int8")))
     return ", ".join(filter(None, [str(found.get("cpu")), str(found.get("machine")), form]))

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from edgebert import bundle
-from edgebert.bundle import bundle_hash, read_manifest, stages_folder
+from edgebert.bundle import bundle_hash, read_document, read_manifest, stages_folder
 from edgebert.compress import distributed
 from edgebert.compress.conditions import runtime_tools
 from edgebert.compress.inferred import Asked, infer
@@ -27,9 +27,10 @@ from edgebert.finished import Plan, earlier, key_of, record
 from edgebert.lock import held
 from edgebert.places import check_places
 from edgebert.recipe import Recipe, data_files, overridden, quantization, read_recipe
-from edgebert.runtimes import FORMATS, saturates
+from edgebert.runtimes import FORMATS, OPENVINO, Int8Form, saturates
 from edgebert.settings import Setting
 from edgebert.stage_bundles import BASELINE, FAST, NAMES
+from edgebert.strict_json import Json
 from edgebert.target import Target, fitting_profile, read_target
 from edgebert.versions import check_installed
 
@@ -273,9 +274,13 @@ def _prepare(plan: Plan) -> None:
 
 
 def _exported(out: Path, stage_bundles: Sequence[Path], stages: Sequence[Stage], *, unchanged: bool) -> Exported:
-    manifest = read_manifest(out)
-    metrics, measured_on = manifest["metrics"], manifest["measured_on"]
+    document = read_document(out)
+    metrics, measured_on = (_table(document.get(key)) for key in ("metrics", "measured_on"))
     return Exported(out, bundle_hash(out), tuple(stage_bundles), metrics, measured_on, tuple(stages), unchanged)
+
+
+def _table(value: Json) -> dict[str, Json]:
+    return value if isinstance(value, dict) else {}
 
 
 def _kept(stage: Stage) -> dict[str, Any]:
@@ -312,8 +317,14 @@ def _target(profile: str, cpu: Cpu) -> Target:
 def _warn_of_saturation(target: Target, form: str, formats: Sequence[str], cpu: Cpu) -> None:
     """Say before the work begins that quality will be measured with sums that saturate here, if they will."""
     names = [FORMATS[name].name for name in formats]
-    made = {"metrics": {name: {"reduce_range": target.export.reduce_range} for name in names}}
-    planned = {"precision": f"int8-{form}", "profile": {"export": asdict(target.export)}, "stages": [made]}
+    export = target.export
+    planned = Int8Form(
+        precision=f"int8-{form}",
+        weight_type=export.weight_type,
+        activation_type=export.activation_type,
+        reduce_range=export.reduce_range,
+        openvino_reduce_range=export.reduce_range if OPENVINO.name in names else None,
+    )
     if form in ("dynamic", "static") and any(saturates(planned, name, cpu.int8) for name in names):
         name, _ = fitting_profile(cpu)
         LOG.warning(
@@ -337,7 +348,7 @@ def _folder_of(recipe: str, name: str) -> str:
 def _say_replaced(out: Path, name: str) -> None:
     """Say whose place the new bundle will take, where that is another recipe's; a damaged one has no name to tell."""
     with suppress(BundleError):
-        standing = read_manifest(out)["name"]
+        standing = read_manifest(out).name
         if standing != name:
             old, new = shortened(standing), shortened(name)
             LOG.info("%s holds the bundle %r; %r will take its place when it is done", out, old, new)

@@ -1,11 +1,11 @@
 """Strict reading of a bundle's manifest: any JSON document is either valid or ends in one BundleError.
 
-`Manifest` describes the values that EdgeBERT reads. Keys that it does not name are kept and ignored, so that a bundle
-of a later minor version still opens. What depends on the task (settings of the head, thresholds, widths of the graph's
-outputs) is checked by `edgebert.runtime.contract`. Standard library only.
+`Manifest` holds the values that EdgeBERT reads. It ignores keys that it does not name, so that a bundle of a later
+minor version still opens; `read_document` returns the whole document with them. What depends on the task (settings of
+the head, thresholds, widths of the graph's outputs) is checked by `edgebert.runtime.contract`. Standard library only.
 
-The dataclasses of a manifest are made to be checked, and nothing else reads them. So they are neither frozen nor
-compared: the methods for that took 5 ms of every start to make.
+The dataclasses of a manifest are neither frozen nor compared: Python makes the methods for that when the module is
+imported, which took 5 ms of every start.
 """
 
 from __future__ import annotations
@@ -13,16 +13,17 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from edgebert.errors import BundleError, SettingsError
 from edgebert.escape import escaped, name_fault
 from edgebert.manifest_data import LARGEST, SHA256, Data, QualityEntry, check_distinct, check_filled
-from edgebert.runtimes import RUNTIMES, RuntimeName, weights_beside
+from edgebert.runtimes import RUNTIMES, Int8Form, RuntimeName, weights_beside
 from edgebert.settings import fill, required_within, within
-from edgebert.strict_json import read_json
+from edgebert.strict_json import Json, read_json
 
 FORMAT = "edgebert-bundle"
 FORMAT_VERSION = 1
@@ -81,11 +82,11 @@ class Head:
     `modules` are those that follow the pooling of an encoder of sentences, `width` is what they make a vector.
     """
 
-    settings: dict[str, Any]
+    settings: dict[str, Json]
     tags: tuple[str, ...] = ()
     thresholds: tuple[float, ...] = ()
     may_have_no_answer: bool = False
-    no_answer_threshold: float = 0.0
+    no_answer_threshold: float | None = None
     modules: tuple[str, ...] = ()
     width: int | None = within(None, 1, LARGEST)
 
@@ -118,6 +119,7 @@ class Choice:
     length_buckets: tuple[int, ...] = required_within(1, 1 << 20)
     intra_op_threads: int = required_within(1, 1 << 16)
     weight_type: str = ""
+    activation_type: str = ""
     reduce_range: bool = False
 
     def __post_init__(self) -> None:
@@ -145,24 +147,28 @@ class Layer:
     ffn: int = required_within(0, LARGEST)
 
 
+# A dimension: a number, or "n" for the text's tokens.
+Size = int | Literal["n"]
+
+
 @dataclass(eq=False, repr=False)
 class Work:
     """Equal matrix products of the graph; see `edgebert.runtime.cost.Product`."""
 
     kind: Literal["embeddings", "lookup", "weights", "attention", "head"]
     precision: Literal["int8", "fp16", "fp32"]
-    batch: Any
-    rows: Any
-    inner: Any
-    columns: Any
+    batch: Size
+    rows: Size
+    inner: Size
+    columns: Size
     layers: tuple[int, ...] = required_within(0, 1 << 16)
     each: int = required_within(1, 1 << 32)
 
     def __post_init__(self) -> None:
-        """Refuse a dimension that is neither a number nor "n"."""
-        for name in ("batch", "rows", "inner", "columns"):
-            size = getattr(self, name)
-            if size != "n" and not (type(size) is int and 0 <= size <= 1 << 32):
+        """Refuse a dimension that no graph has."""
+        sizes = {"batch": self.batch, "rows": self.rows, "inner": self.inner, "columns": self.columns}
+        for name, size in sizes.items():
+            if size != "n" and not 0 <= size <= 1 << 32:
                 raise ValueError(f"{name} is {size!r:.40}; expected a whole number or 'n'")
 
 
@@ -171,8 +177,8 @@ class StageEntry:
     """One stage of the export, with what it was called with and what it reached."""
 
     stage: str
-    arguments: dict[str, Any]
-    metrics: dict[str, Any]
+    arguments: dict[str, Json]
+    metrics: dict[str, Json]
 
     def __post_init__(self) -> None:
         """Refuse a stage without a name."""
@@ -191,6 +197,21 @@ class BaseModel:
         """Refuse a hash that is none."""
         if self.sha256 and not SHA256.fullmatch(self.sha256):
             raise ValueError(f"sha256 is {self.sha256!r:.80}; expected 64 hexadecimal digits")
+
+
+@dataclass(eq=False, repr=False)
+class Facts:
+    """What a task and an open model read of a manifest; an export makes it before there is a manifest."""
+
+    task: str
+    labels: tuple[str, ...]
+    segments: int
+    head: Head
+    label_values: tuple[str, ...] = ()
+    inputs: tuple[str, ...] = ()
+    pad_id: int = 0
+    name: str = ""
+    precision: str = ""
 
 
 @dataclass(eq=False, repr=False)
@@ -218,17 +239,16 @@ class Manifest:
     pad_id: int = within(0, 0, 1 << 31)
     cost: tuple[Work, ...] = ()
     edgebert: str = ""
-    measured_on: dict[str, Any] = field(default_factory=dict)
+    measured_on: dict[str, str | None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuse a blank name, what occurs twice, and files that are opened but not listed."""
-        for name in ("name", "precision"):
-            check_filled(name, getattr(self, name))
-        for name in ("labels", "inputs", "outputs"):
-            check_distinct(name, getattr(self, name))
+        check_filled("name", self.name)
+        check_filled("precision", self.precision)
+        check_distinct("labels", self.labels)
+        check_distinct("inputs", self.inputs)
+        check_distinct("outputs", self.outputs)
         check_distinct("files", [entry.path for entry in self.files])
-        if odd := [key for key, value in self.measured_on.items() if not isinstance(value, str | None)]:
-            raise ValueError(f"measured_on.{odd[0]}: expected a string")
         if absent := {"input_ids", "attention_mask"} - set(self.inputs):
             raise ValueError(f"inputs lacks {', '.join(sorted(absent))}")
         if (values := len(self.data.label_values)) not in (0, len(self.labels)):
@@ -237,6 +257,35 @@ class Manifest:
         for path in self._opened():
             if path not in listed:
                 raise ValueError(f"files does not list {path!r:.80}, which is opened")
+
+    @property
+    def facts(self) -> Facts:
+        """The entries that a task and an open model read."""
+        return Facts(
+            task=self.task,
+            labels=self.labels,
+            segments=self.segments,
+            head=self.head,
+            label_values=self.data.label_values,
+            inputs=self.inputs,
+            pad_id=self.pad_id,
+            name=self.name,
+            precision=self.precision,
+        )
+
+    @property
+    def int8_form(self) -> Int8Form:
+        """What decides whether INT8 sums saturate on some CPUs."""
+        export = self.profile.export
+        made = self.stages[-1].metrics.get("openvino") if self.stages else None
+        return Int8Form(
+            precision=self.precision,
+            weight_type=export.weight_type,
+            activation_type=export.activation_type,
+            reduce_range=export.reduce_range,
+            # Bundles from before `reduce_range` was written here have eight bits: nncf was never told otherwise.
+            openvino_reduce_range=bool(made.get("reduce_range", False)) if isinstance(made, dict) else None,
+        )
 
     def _opened(self) -> list[str]:
         """Paths of the files that a runtime opens."""
@@ -255,49 +304,66 @@ REQUIRED = (
 )
 
 
-def self_hash(manifest: dict[str, Any]) -> str:
+def self_hash(manifest: Mapping[str, Json]) -> str:
     """SHA-256 over canonical JSON (sorted keys, no white space, ASCII) of every entry but the hash itself."""
     others = {key: value for key, value in manifest.items() if key != SELF_HASH}
     text = json.dumps(others, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
     return hashlib.sha256(text.encode("ascii")).hexdigest()
 
 
-def sealed(manifest: dict[str, Any]) -> dict[str, Any]:
+def sealed(manifest: Mapping[str, Json]) -> dict[str, Json]:
     """Add format, version and the manifest's own hash to a manifest.
 
     Raises:
         ValueError: A number of it is not finite.
     """
-    versions = {"format": FORMAT, "format_version": FORMAT_VERSION, "format_minor": FORMAT_MINOR}
-    whole = {**versions, **{key: value for key, value in manifest.items() if key not in (*versions, SELF_HASH)}}
+    versions: dict[str, Json] = {"format": FORMAT, "format_version": FORMAT_VERSION, "format_minor": FORMAT_MINOR}
+    others = {key: value for key, value in manifest.items() if key not in (*versions, SELF_HASH)}
+    whole = {**versions, **others}
     return {**whole, SELF_HASH: self_hash(whole)}
 
 
-def read_manifest(folder: Path) -> dict[str, Any]:
+def read_manifest(folder: Path) -> Manifest:
     """Read and check a bundle's manifest.
 
     Raises:
         BundleError: Not a bundle, a damaged or altered manifest, or a format of another version.
     """
+    return manifest_of(read_document(folder), folder / MANIFEST)
+
+
+def manifest_of(document: dict[str, Json], path: Path) -> Manifest:
+    """Check the values of a manifest's document; the path is for messages.
+
+    Raises:
+        BundleError: A value is missing, or of a kind or a size that EdgeBERT does not read.
+    """
+    if missing := [key for key in REQUIRED if key not in document]:
+        raise BundleError(f"{path}: damaged, no {', '.join(missing)}; {AGAIN}")
+    try:
+        return fill(Manifest, document, f"{path}: damaged", strict=False)
+    except SettingsError as error:
+        raise BundleError(f"{str(error).replace(': damaged: file: ', ': damaged: ', 1)}; {AGAIN}") from None
+
+
+def read_document(folder: Path) -> dict[str, Json]:
+    """Read the whole document of a bundle's manifest, with keys that this EdgeBERT does not know.
+
+    Raises:
+        BundleError: Not a bundle, a manifest that is no JSON or was altered, or a format of another version.
+    """
     if fault := name_fault(str(folder)):
         raise BundleError(f"{folder}: the name {fault}")
     path = folder / MANIFEST
-    manifest = _document(path)
-    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+    document = _json(path)
+    if not isinstance(document, dict) or document.get("format") != FORMAT:
         raise BundleError(f"{path}: not an EdgeBERT manifest; give the folder that `edgebert export` wrote")
-    if type(manifest.get("format_version")) is not int or manifest["format_version"] != FORMAT_VERSION:
-        version = str(manifest.get("format_version"))[:20]
+    if type(document.get("format_version")) is not int or document["format_version"] != FORMAT_VERSION:
+        version = str(document.get("format_version"))[:20]
         reads = f"this EdgeBERT reads version {FORMAT_VERSION}"
         raise BundleError(f"{path}: format version {version}; {reads}; update edgebert or export the bundle again")
-    _check_hash(path, manifest)
-    missing = [key for key in REQUIRED if key not in manifest]
-    if missing:
-        raise BundleError(f"{path}: damaged, no {', '.join(missing)}; {AGAIN}")
-    try:
-        fill(Manifest, manifest, f"{path}: damaged", strict=False)
-    except SettingsError as error:
-        raise BundleError(f"{str(error).replace(': damaged: file: ', ': damaged: ', 1)}; {AGAIN}") from None
-    return manifest
+    _check_hash(path, document)
+    return document
 
 
 def leads_out(path: Path, folder: Path) -> bool:
@@ -305,11 +371,11 @@ def leads_out(path: Path, folder: Path) -> bool:
     return not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
 
 
-def _document(path: Path) -> Any:  # noqa: ANN401
+def _json(path: Path) -> Json:
     if leads_out(path, path.parent):
         raise BundleError(f"{path}: {LEADS_OUT}")
     try:
-        return read_json(path, MAX_BYTES)
+        document: Json = read_json(path, MAX_BYTES)
     except (FileNotFoundError, NotADirectoryError):
         raise BundleError(f"{path.parent}: no {MANIFEST}; give the folder that `edgebert export` wrote") from None
     except OSError as error:
@@ -317,9 +383,10 @@ def _document(path: Path) -> Any:  # noqa: ANN401
         raise BundleError(f"{path}: cannot be read ({reason}); make it readable or copy the bundle again") from None
     except ValueError as error:
         raise BundleError(f"{path}: damaged ({error}); {AGAIN}") from None
+    return document
 
 
-def _check_hash(path: Path, manifest: dict[str, Any]) -> None:
+def _check_hash(path: Path, manifest: Mapping[str, Json]) -> None:
     """Refuse a manifest that is not the one that was written; bundles of minor version 0 carry no hash.
 
     Raises:

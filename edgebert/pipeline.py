@@ -167,7 +167,7 @@ class _Build:
         of: str = "",
     ) -> Done:
         """Run a stage, or take it from an earlier run; one with settings of a training takes part in all processes."""
-        constants = {"run": self.run_constants.facts(), "facts": self.data.facts()}
+        constants = {"run": self.run_constants.facts(), "facts": self.data.key()}
         ran = conditions(tools, training)
         done = self.workdir.run(name, version, {**constants, **inputs}, action, ran, training is not None, of)
         self.done.append(done)

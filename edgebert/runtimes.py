@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from edgebert.cpu import Cpu
 from edgebert.versions import installed_version
@@ -31,6 +31,25 @@ FormatName = Literal["onnx", "openvino", "core"]
 
 def _nothing() -> str:
     return ""
+
+
+@dataclass(eq=False, repr=False)
+class Int8Form:
+    """What decides whether a bundle's INT8 sums saturate on some CPUs.
+
+    Attributes:
+        precision: The bundle's.
+        weight_type: The profile's, of ONNX Runtime's graph; "" if it does not say, as the next one.
+        activation_type: The profile's.
+        reduce_range: Whether weights of ONNX Runtime's graph have seven bits.
+        openvino_reduce_range: The same of OpenVINO's INT8 graph; None if there is none.
+    """
+
+    precision: str
+    weight_type: str = ""
+    activation_type: str = ""
+    reduce_range: bool = False
+    openvino_reduce_range: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -73,7 +92,7 @@ class Runtime:
     export_packages: tuple[str, ...]
     int8_packages: tuple[str, ...]
     saturating: tuple[str, ...]
-    needs_vnni: Callable[[Mapping[str, Any]], bool]
+    needs_vnni: Callable[[Int8Form], bool]
     open: Callable[[Opening], GraphSession]
     open_profiled: Callable[[Opening, Path], ProfiledSession]
     has_arena: bool = False
@@ -99,30 +118,30 @@ class Runtime:
         """Files of its graph in a bundle that this EdgeBERT writes."""
         return (self.graph, *weights_beside([self.graph]))
 
-    def opened(self, entry: Mapping[str, Any]) -> set[str]:
-        """Files of a bundle that it opens, by the manifest's `runtime` entry, which must have a graph for it."""
-        graph = str(entry["graphs"][self.name])
-        unpadded = entry.get("unpadded") if self.has_unpadded else None
-        return {graph, *weights_beside([graph]), *([unpadded] if unpadded else [])}
+    def opened(self, graphs: Mapping[str, str], unpadded: str | None) -> set[str]:
+        """Files of a bundle that it opens.
+
+        Args:
+            graphs: Graphs of the manifest by runtime; this one must have one.
+            unpadded: The manifest's graph without an attention mask.
+        """
+        graph = graphs[self.name]
+        beside = {unpadded} if self.has_unpadded and unpadded else set()
+        return {graph, *weights_beside([graph]), *beside}
 
 
-def _onnx_needs_vnni(manifest: Mapping[str, Any]) -> bool:
-    precision, choice = str(manifest["precision"]), manifest["profile"]["export"]
-    if precision == "int8-static":
+def _onnx_needs_vnni(form: Int8Form) -> bool:
+    if form.precision == "int8-static":
         # Signed weights whatever the profile says. Of signed activations our sessions let ONNX Runtime take its exact
         # kernel; by its defaults it makes them unsigned on x86, and saturates.
-        narrow = choice.get("activation_type") != "int8"
+        narrow = form.activation_type != "int8"
     else:
-        narrow = precision.startswith("int8") and choice.get("weight_type") == "int8"
-    return narrow and not choice.get("reduce_range", False)
+        narrow = form.precision.startswith("int8") and form.weight_type == "int8"
+    return narrow and not form.reduce_range
 
 
-def _openvino_needs_vnni(manifest: Mapping[str, Any]) -> bool:
-    # Bundles from before `reduce_range` was written here have eight bits: nncf was never told otherwise.
-    last = manifest["stages"][-1] if manifest["stages"] else None
-    metrics = last.get("metrics") if isinstance(last, dict) else None
-    made = metrics.get("openvino") if isinstance(metrics, dict) else None
-    return isinstance(made, dict) and not made.get("reduce_range", False)
+def _openvino_needs_vnni(form: Int8Form) -> bool:
+    return form.openvino_reduce_range is False
 
 
 def _open_onnxruntime(opening: Opening) -> GraphSession:
@@ -218,7 +237,7 @@ CORE = Runtime(
     int8_packages=(),
     # Its sums are exact on every CPU.
     saturating=(),
-    needs_vnni=lambda manifest: False,
+    needs_vnni=lambda form: False,
     open=_open_core,
     open_profiled=_profile_core,
     int8_only=True,
@@ -241,21 +260,21 @@ def weights_beside(graphs: Iterable[str]) -> list[str]:
     ]
 
 
-def saturates(manifest: Mapping[str, Any], runtime: str, int8: str | None) -> bool:
+def saturates(form: Int8Form, runtime: str, int8: str | None) -> bool:
     """Whether a bundle's INT8 sums saturate on a CPU.
 
     Args:
-        manifest: The bundle's.
+        form: The bundle's (`Manifest.int8_form`).
         runtime: Name of the runtime, on the CPU.
         int8: The CPU's INT8 instructions (`Cpu.int8`); None, unknown, never saturates.
     """
     row = RUNTIMES[runtime]
-    return int8 in row.saturating and row.needs_vnni(manifest)
+    return int8 in row.saturating and row.needs_vnni(form)
 
 
-def saturation(manifest: Mapping[str, Any], runtime: str, cpu: Cpu) -> str | None:
+def saturation(form: Int8Form, runtime: str, cpu: Cpu) -> str | None:
     """The warning that a bundle's sums saturate on a CPU, with the remedy; None if they do not."""
-    if not saturates(manifest, runtime, cpu.int8):
+    if not saturates(form, runtime, cpu.int8):
         return None
     return (
         f"INT8 sums saturate on this CPU ({cpu}): the weights have eight bits, which needs VNNI, so answers are less "

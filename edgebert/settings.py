@@ -8,14 +8,14 @@ import re
 import sys
 import types
 import typing
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from edgebert.errors import SettingsError
 from edgebert.escape import escaped
-from edgebert.strict_json import MARK, MARKED, open_regular
+from edgebert.strict_json import MARK, MARKED, Json, open_regular
 
 Settings = TypeVar("Settings")
 # A value of a table, as it is given from Python; no table of ours has dates.
@@ -98,7 +98,9 @@ def _texts(value: object) -> Iterator[str]:
             yield from _texts(value[item]) if isinstance(value, dict) else ()
 
 
-def fill(cls: type[Settings], table: dict[str, Any], source: str, prefix: str = "", strict: bool = True) -> Settings:
+def fill(
+    cls: type[Settings], table: Mapping[str, Json], source: str, prefix: str = "", strict: bool = True
+) -> Settings:
     """Make a frozen dataclass from a TOML table.
 
     Args:
@@ -141,6 +143,8 @@ def _value(hint: Any, value: Any, source: str, key: str, strict: bool) -> Any:  
     if origin in (typing.Union, types.UnionType):
         if value is None and type(None) in args:  # JSON's null; TOML has none
             return None
+        if any(typing.get_origin(arg) is Literal and value in typing.get_args(arg) for arg in args):
+            return value
         return _value(next(arg for arg in args if arg is not type(None)), value, source, key, strict)
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
         _expect(isinstance(value, dict), source, key, value, "a table")
@@ -164,7 +168,7 @@ def _named(hint: Any) -> str:  # noqa: ANN401
 
 
 def _scalar(hint: Any, value: Any, source: str, key: str) -> Any:  # noqa: ANN401
-    if hint is Any:
+    if hint in (Any, object):
         return value
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         _expect(abs(value) < 1 << 1023, source, key, value, "a number that a double holds")

@@ -10,7 +10,16 @@ import stat
 from io import BufferedReader
 from json import JSONDecodeError, JSONDecoder, decoder, scanner
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    # A value of a JSON document. Tables and lists are the read-only kinds, so that a dict of numbers is one too.
+    Json: TypeAlias = "bool | int | float | str | Sequence[Json] | Mapping[str, Json] | None"
+else:
+    # `edgebert.settings.fill` takes any value of a document for it; to resolve the real one costs a start-up time.
+    Json = object
 
 MAX_DEPTH = 64
 # Python refuses to print an int of more than 4,300 digits, and a double holds none of more than 309.

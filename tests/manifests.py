@@ -2,10 +2,13 @@
 
 import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from edgebert.manifest import sealed
+from edgebert.manifest import Facts, Head, Manifest, sealed
+from edgebert.runtimes import weights_beside
+from edgebert.settings import fill
 
 CONTENT: dict[str, Any] = {
     "edgebert": "0.1.0",
@@ -45,3 +48,35 @@ def small_bundle(folder: Path) -> Path:
     shutil.copytree(OLD, folder)
     rewrite(folder)
     return folder
+
+
+def manifest_of(document: Mapping[str, Any] | None = None, **changes: Any) -> Manifest:
+    """A manifest with some other values: what a whole document holds, or those of `CONTENT`."""
+    asked = json.loads(json.dumps({**(document or {}), **changes}))
+    for entry in ("head", "data", "profile"):
+        asked[entry] = merged(CONTENT[entry], asked.get(entry, {}))
+    whole = {**CONTENT, **asked}
+    graphs = whole["runtime"]["graphs"].values()
+    opened = ["tokenizer.json", *graphs, *weights_beside(graphs)]
+    whole.setdefault("files", [{"path": path, "sha256": 64 * "0", "bytes": 1} for path in opened])
+    return fill(Manifest, whole, "manifest.json", strict=False)
+
+
+def merged(usual: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+    """A document's table with the values of another in the place of its own, at every depth."""
+    both = {key: merged(usual[key], other[key]) for key in other if isinstance(usual.get(key), dict)}
+    return {**usual, **other, **both}
+
+
+def facts_of(document: Mapping[str, Any] | None = None, **changes: Any) -> Facts:
+    """What a task reads of some entries of a manifest."""
+    entries = {"task": "", "labels": (), "segments": 1, "head": {}, "data": {}, **(document or {}), **changes}
+    named = {key: entries[key] for key in ("task", "segments", "pad_id", "name", "precision") if key in entries}
+    head = {"settings": {}, **json.loads(json.dumps(entries["head"]))}
+    return Facts(
+        labels=tuple(entries["labels"]),
+        inputs=tuple(entries.get("inputs", ())),
+        head=fill(Head, head, "manifest.json", "head.", strict=False),
+        label_values=tuple(entries["data"].get("label_values", ())),
+        **named,
+    )

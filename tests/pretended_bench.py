@@ -62,7 +62,13 @@ class Child:
             "soak": latencies | {"resident_bytes": [60_000_000, 61_000_000]},
             "server": latencies | rate,
             "quality": {
-                "quality": {"metric": job.get("metric"), "value": 0.75 if name == "tiny" else 1.0},
+                "quality": {
+                    "metric": job.get("metric"),
+                    "value": 0.75 if name == "tiny" else 1.0,
+                    "n": 40,
+                    "ci_low": None,
+                    "ci_high": None,
+                },
                 "table": table,
             },
         }

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from manifests import CONTENT, manifest_of
+
 from edgebert.measure.variants import Variant
 
 
@@ -38,7 +40,9 @@ def make_variant(folder: Path, name: str = "bundle", runtime: str = "onnxruntime
     (folder / "model.onnx").write_text(f"model of {name}")
     (folder / "openvino").mkdir()
     (folder / "openvino" / "model.xml").write_text("x")
-    files = [{"path": path, "bytes": 1} for path in ("model.onnx", "openvino/model.xml")]
-    whole = {"name": name, "files": files, "profile": {}, "precision": "fp32", **manifest}
-    (folder / "manifest.json").write_text(json.dumps(whole))
-    return Variant(name, folder.resolve(), whole, runtime)
+    (folder / "tokenizer.json").write_text("{}")
+    paths = ("model.onnx", "openvino/model.xml", "tokenizer.json")
+    files = [{"path": path, "sha256": 64 * "0", "bytes": 1} for path in paths]
+    changes = {"name": name, "files": files, **manifest}
+    (folder / "manifest.json").write_text(json.dumps({**CONTENT, **changes}))
+    return Variant(name, folder.resolve(), manifest_of(**changes), runtime)

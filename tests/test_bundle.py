@@ -14,6 +14,7 @@ from edgebert.bundle import (
     check_files,
     check_folder,
     check_writable,
+    read_document,
     read_manifest,
     replacing,
     restore,
@@ -80,14 +81,14 @@ def refused(folder: Path) -> str:
 
 
 def test_a_manifest_comes_back_as_it_was_written(folder: Path) -> None:
-    manifest = read_manifest(folder)
+    manifest = read_document(folder)
     assert {key: manifest[key] for key in CONTENT} == CONTENT
     assert (manifest["format"], manifest["format_version"]) == ("edgebert-bundle", 1)
-    check_files(folder, manifest)
+    check_files(folder, read_manifest(folder))
 
 
 def test_files_are_listed_with_hash_and_size_but_not_the_nested_bundle(folder: Path) -> None:
-    files = {entry["path"]: (entry["sha256"], entry["bytes"]) for entry in read_manifest(folder)["files"]}
+    files = {entry["path"]: (entry["sha256"], entry["bytes"]) for entry in read_document(folder)["files"]}
     assert files == {
         "README.md": (hashlib.sha256(b"card").hexdigest(), 4),
         "model.onnx": (hashlib.sha256(b"graph").hexdigest(), 5),
@@ -108,10 +109,10 @@ def test_the_bundles_hash_changes_with_any_file(folder: Path) -> None:
 
 def test_the_real_manifest_has_the_contracts_keys(built: Path) -> None:
     for place in (built, built.with_name(built.name + ".stages") / "0-baseline"):
-        manifest = read_manifest(place)
+        manifest = read_document(place)
         assert list(manifest) == KEYS
         assert set(REQUIRED) <= set(manifest)
-        check_files(place, manifest)
+        check_files(place, read_manifest(place))
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+from manifests import manifest_of
 from onnx import TensorProto, helper, numpy_helper
 from this_machine import pretend
 
@@ -16,7 +17,7 @@ from edgebert.errors import SettingsError
 from edgebert.runtime.session import Session
 from edgebert.runtime.sessions.onnxruntime import OnnxSession
 from edgebert.runtime.sessions.openvino import OpenVinoSession
-from edgebert.runtimes import RUNTIMES, saturates
+from edgebert.runtimes import RUNTIMES, Int8Form, saturates
 from edgebert.target import fitting_profile, profile_names, read_target
 
 pytestmark = pytest.mark.int8
@@ -61,7 +62,7 @@ def test_features_decide_instructions_and_profile(
     assert (name, why.startswith("this CPU (Some CPU) has ")) == (profile, True)
     # What it picks never saturates where it was picked.
     choice = read_target(name).export
-    made = manifest("int8-dynamic", reduce_range=choice.reduce_range, openvino={"reduce_range": choice.reduce_range})
+    made = form("int8-dynamic", reduce_range=choice.reduce_range, openvino={"reduce_range": choice.reduce_range})
     assert not saturates(made, "onnxruntime", int8)
     assert not saturates(made, "openvino", int8)
 
@@ -90,7 +91,7 @@ def test_a_system_that_does_not_say_is_unknown(
 ) -> None:
     found = read_as(monkeypatch, machine, None, tmp_path / "no-such-file")
     assert (found.features, found.int8) == (None, None)
-    assert not saturates(manifest("int8-dynamic"), "onnxruntime", found.int8)
+    assert not saturates(form("int8-dynamic"), "onnxruntime", found.int8)
     assert fitting_profile(found)[0] == profile
 
 
@@ -106,31 +107,31 @@ def test_every_profile_for_a_cpu_ships() -> None:
     assert PROFILES.keys() == cpu.INT8_NAMES.keys()
 
 
-def manifest(precision: str, openvino: dict[str, Any] | None = None, **choice: Any) -> dict[str, Any]:
+def form(precision: str, openvino: dict[str, Any] | None = None, **choice: Any) -> Int8Form:
     export = {"weight_type": "int8", "activation_type": "uint8", "reduce_range": False, **choice}
-    metrics = {"openvino": openvino} if openvino is not None else {}
-    return {"precision": precision, "profile": {"export": export}, "stages": [{"metrics": metrics}]}
+    stage = {"stage": "quantize", "arguments": {}, "metrics": {"openvino": openvino} if openvino is not None else {}}
+    return manifest_of(precision=precision, profile={"export": export}, stages=[stage]).int8_form
 
 
 @pytest.mark.parametrize(
     ("made", "onnx_runtime", "open_vino"),
     [
-        (manifest("int8-dynamic"), True, False),
-        (manifest("int8-dynamic", reduce_range=True), False, False),
-        (manifest("int8-dynamic", weight_type="uint8"), False, False),
-        (manifest("int8-static", weight_type="uint8"), True, False),
-        (manifest("int8-static", activation_type="int8"), False, False),
-        (manifest("int8-static", {}, activation_type="int8"), False, True),
-        (manifest("int8-static", reduce_range=True), False, False),
-        (manifest("fp16"), False, False),
-        (manifest("fp32"), False, False),
-        (manifest("int8-dynamic", {"calibration": "x"}), True, True),
-        (manifest("int8-dynamic", {"reduce_range": True}, reduce_range=True), False, False),
+        (form("int8-dynamic"), True, False),
+        (form("int8-dynamic", reduce_range=True), False, False),
+        (form("int8-dynamic", weight_type="uint8"), False, False),
+        (form("int8-static", weight_type="uint8"), True, False),
+        (form("int8-static", activation_type="int8"), False, False),
+        (form("int8-static", {}, activation_type="int8"), False, True),
+        (form("int8-static", reduce_range=True), False, False),
+        (form("fp16"), False, False),
+        (form("fp32"), False, False),
+        (form("int8-dynamic", {"calibration": "x"}), True, True),
+        (form("int8-dynamic", {"reduce_range": True}, reduce_range=True), False, False),
         # From before nncf was told: seven bits for ONNX Runtime, eight for OpenVINO.
-        (manifest("int8-dynamic", {}, reduce_range=True), False, True),
+        (form("int8-dynamic", {}, reduce_range=True), False, True),
     ],
 )
-def test_a_form_says_whether_it_needs_vnni(made: dict[str, Any], onnx_runtime: bool, open_vino: bool) -> None:
+def test_a_form_says_whether_it_needs_vnni(made: Int8Form, onnx_runtime: bool, open_vino: bool) -> None:
     for runtime, full in (("onnxruntime", onnx_runtime), ("openvino", open_vino)):
         assert RUNTIMES[runtime].needs_vnni(made) == full
         assert saturates(made, runtime, "avx2") == full
@@ -185,7 +186,7 @@ def test_sums_saturate_here_where_it_is_said_and_nowhere_else(
     (found,) = session.run({"x": values})
     error = float(np.abs(found - exact).max() / np.abs(exact).max())
     seven_bits = largest == 64
-    form = {"reduce_range": seven_bits, "activation_type": "int8" if signed else "uint8"}
-    made = manifest("int8-static", {"reduce_range": seven_bits}, **form)
+    choice = {"reduce_range": seven_bits, "activation_type": "int8" if signed else "uint8"}
+    made = form("int8-static", {"reduce_range": seven_bits}, **choice)
     assert (error > 0.1) == saturates(made, runtime, this_cpu().int8)
     assert error > 0.1 or error < 0.01

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from manifests import rewrite, small_bundle
+from manifests import manifest_of, rewrite, small_bundle
 
 from edgebert.cli import main
 from edgebert.commands.output import note, table, write, write_json, write_json_line
@@ -93,8 +93,8 @@ def test_labels_are_escaped_in_the_model_card(tmp_path: Path) -> None:
     bundle = small_bundle(tmp_path / "bundle")
     manifest = json.loads((bundle / "manifest.json").read_text())
     manifest["measured_on"] = {"cpu": "a CPU", "machine": "x86_64", "int8": "vnni"}
-    lines = model_card(manifest).count("\n")
-    card = model_card({**manifest, "labels": [EVIL, "pos"], "name": EVIL})
+    lines = model_card(manifest_of(manifest)).count("\n")
+    card = model_card(manifest_of(manifest, labels=[EVIL, "pos"], name=EVIL))
     assert card.count("\n") == lines
     assert f"- Labels: {SHOWN}, pos\n" in card
     assert card.replace("\n", "").isprintable()

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import edgebert
-from edgebert.bundle import bundle_hash, read_manifest
+from edgebert.bundle import bundle_hash, read_document
 from edgebert.cli import main
 from edgebert.exporting import overrides_of
 from edgebert.recipe import read_recipe
@@ -23,7 +23,7 @@ def test_a_finished_export_is_said_to_be_unchanged_with_what_it_gave(
         made = edgebert.export(recipe_file, data_dir=data_dir, out=built)
     assert made.unchanged
     assert (made.bundle, made.bundle_hash) == (built, bundle_hash(built))
-    assert made.metrics == read_manifest(built)["metrics"]
+    assert made.metrics == read_document(built)["metrics"]
     assert [stage.cached for stage in made.stages] == [True] * len(made.stages)
     assert made.stages[0].stage == "finetune"
     assert made.to_dict()["stage_bundles"] == [str(path) for path in made.stage_bundles]
@@ -37,7 +37,7 @@ def test_settings_take_the_place_of_the_recipes(
     settings: dict[str, Setting] = {"quantize.format": "none", "name": "small one", "export.stages": False}
     with caplog.at_level(logging.INFO, "edgebert"):
         made = edgebert.export(recipe_file, data_dir=data_dir, out=tmp_path / "fp32", work=work, settings=settings)
-    manifest = read_manifest(made.bundle)
+    manifest = read_document(made.bundle)
     assert not made.unchanged
     assert (manifest["name"], manifest["precision"], made.stage_bundles) == ("small one", "fp32", ())
     assert edgebert.load(made.bundle)("a good film").label in manifest["labels"]

@@ -12,7 +12,7 @@ import pytest
 from this_machine import pretend
 
 from edgebert import finished
-from edgebert.bundle import bundle_hash, read_manifest, stages_folder
+from edgebert.bundle import bundle_hash, read_document, stages_folder
 from edgebert.cli import main
 from edgebert.compress import conditions
 from edgebert.finished import Plan, earlier, key_of, record
@@ -63,7 +63,7 @@ def test_the_same_export_again_says_so_without_pytorch(
     assert main([*command, "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
     assert document["bundle_hash"] == before
-    assert document["metrics"] == read_manifest(built)["metrics"]
+    assert document["metrics"] == read_document(built)["metrics"]
     assert [Path(path).name for path in document["stage_bundles"]] == ["0-baseline", "1-graph", "2-distill", "3-prune"]
     assert all(Path(path).is_dir() for path in document["stage_bundles"])
     assert {"finetune", "graph", "quantize"} <= {stage["stage"] for stage in document["stages"]}

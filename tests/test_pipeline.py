@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from conftest import RECIPE, make_checkpoint
 
-from edgebert.bundle import bundle_hash, check_files, read_manifest, stages_folder
+from edgebert.bundle import bundle_hash, check_files, read_document, read_manifest, stages_folder
 from edgebert.cli import main
 from edgebert.compress import checkpoint, conditions
 from edgebert.compress.train import has_bf16
@@ -47,7 +47,7 @@ def brief(brief_recipe: Path, data_dir: Path) -> Path:
 
 
 def test_every_stage_is_in_the_manifest_with_its_figures(built: Path) -> None:
-    manifest = read_manifest(built)
+    manifest = read_document(built)
     assert [stage["stage"] for stage in manifest["stages"]] == ["finetune", "distill", "prune", "recover", "quantize"]
     assert manifest["metrics"]["test"]["n"] == 64
     assert manifest["metrics"]["test"]["value"] > 0.75
@@ -57,7 +57,7 @@ def test_every_stage_is_in_the_manifest_with_its_figures(built: Path) -> None:
 
 
 def test_pruned_shapes_are_smaller_and_told(built: Path) -> None:
-    layers = read_manifest(built)["layers"]
+    layers = read_document(built)["layers"]
     assert len(layers) == 2
     assert sum(layer["heads"] for layer in layers) == 6
     assert sum(layer["ffn"] for layer in layers) < 128
@@ -86,7 +86,7 @@ def test_stage_bundles_stand_beside_the_bundle_and_load(built: Path) -> None:
 
 def test_only_the_graph_of_the_bundle_is_scored(built: Path) -> None:
     stages = stages_folder(built).iterdir()
-    scored = {path.name: sorted(read_manifest(path)["metrics"]) for path in stages}
+    scored = {path.name: sorted(read_document(path)["metrics"]) for path in stages}
     assert scored == {"0-baseline": [], "1-graph": [], "2-distill": [], "3-prune": ["test", "validation"]}
     assert "Not measured: the recipe does not ask for it" in (stages_folder(built) / "2-distill/README.md").read_text()
     assert "| split | metric | value | 95% of the value | texts |" in (built / "README.md").read_text()
@@ -151,7 +151,7 @@ def test_a_checkpoint_with_the_head_is_only_quantized(tmp_path: Path) -> None:
     )
     (tmp_path / "text.txt").write_text("a good film\nthe story is dull\n" * 8)
     assert export(recipe, tmp_path, tmp_path / "q") == 0
-    manifest = read_manifest(tmp_path / "q")
+    manifest = read_document(tmp_path / "q")
     assert [stage["stage"] for stage in manifest["stages"]] == ["quantize"]
     assert manifest["labels"] == ["LABEL_0", "LABEL_1"]
     assert manifest["metrics"] == {}
@@ -173,17 +173,17 @@ def text_only(tmp_path: Path) -> Path:
 def test_a_bundle_for_openvino_alone_has_its_baseline_on_onnx_runtime(text_only: Path, tmp_path: Path) -> None:
     out = tmp_path / "q"
     assert export(text_only, tmp_path, out, "--set", 'export.formats=["openvino"]') == 0
-    manifest = read_manifest(out)
+    manifest = read_document(out)
     assert manifest["runtime"]["graphs"] == {"openvino": "openvino/model.xml"}
     assert manifest["precision"] == "int8-static"
     assert not list(out.glob("*.onnx"))
     assert main(["verify", str(out)]) == 0
-    stages = [read_manifest(path)["runtime"]["graphs"] for path in (tmp_path / "q.stages").iterdir()]
+    stages = [read_document(path)["runtime"]["graphs"] for path in (tmp_path / "q.stages").iterdir()]
     assert stages == [{"onnxruntime": "model.onnx", "openvino": "openvino/model.xml"}] * 2
 
 
 def test_every_stage_says_what_it_ran_with(built: Path) -> None:
-    manifest = read_manifest(built)
+    manifest = read_document(built)
     trained = [stage["ran"] for stage in manifest["stages"] if stage["stage"] in ("finetune", "distill", "recover")]
     for ran in trained:
         assert (ran["precision"], ran["processes"]) == ("bf16" if has_bf16() else "fp32", 1)
@@ -207,17 +207,17 @@ def test_an_upgrade_between_two_runs_runs_again_what_it_concerns(
         return {stage["title"].split()[0]: stage["cached"] for stage in json.loads(capsys.readouterr().out)["stages"]}
 
     assert cached() == {"take-over": False, "graph": False, "quantize": False}
-    first, installed = read_manifest(tmp_path / "q")["tools"], conditions.version
+    first, installed = read_document(tmp_path / "q")["tools"], conditions.version
     assert first["onnxruntime"] == metadata.version("onnxruntime")
     assert not {"nncf", "openvino", "neural-compressor"} & set(first)
     monkeypatch.setattr(conditions, "version", lambda name: "99.0" if name == "onnxruntime" else installed(name))
     assert cached() == {"take-over": True, "graph": False, "quantize": False}
-    manifest = read_manifest(tmp_path / "q")
+    manifest = read_document(tmp_path / "q")
     assert manifest["tools"] == {**first, "onnxruntime": "99.0"}
     assert manifest["stages"][-1]["ran"]["tools"]["onnxruntime"] == "99.0"
     monkeypatch.setattr(conditions, "version", installed)
     assert cached() == {"take-over": True, "graph": True, "quantize": True}
-    assert read_manifest(tmp_path / "q")["tools"] == first
+    assert read_document(tmp_path / "q")["tools"] == first
 
 
 @pytest.fixture
@@ -265,7 +265,7 @@ def test_stage_bundles_of_an_earlier_export_do_not_stay(text_only: Path, tmp_pat
 def test_more_texts_to_compare_on_compare_anew(text_only: Path, tmp_path: Path) -> None:
     for texts in (4, 9):
         assert export(text_only, tmp_path, tmp_path / "q", "--set", f"export.parity_samples={texts}") == 0
-        metrics = read_manifest(tmp_path / "q")["stages"][-1]["metrics"]
+        metrics = read_document(tmp_path / "q")["stages"][-1]["metrics"]
         assert (metrics["agreement"]["texts"], metrics["unpadded"]["texts"]) == (texts, texts)
 
 
@@ -288,7 +288,7 @@ def test_the_manifest_says_how_int8_was_smoothed_and_calibrated(tmp_path: Path) 
     )
     (tmp_path / "text.txt").write_text("a good film\nthe story is dull\n" * 8)
     assert export(recipe, tmp_path, tmp_path / "q") == 0
-    metrics = read_manifest(tmp_path / "q")["stages"][-1]["metrics"]
+    metrics = read_document(tmp_path / "q")["stages"][-1]["metrics"]
     smoothing = metrics["smoothing"]
     assert (smoothing["alpha"], smoothing["rescaled"], smoothing["folded"]) == (0.5, 3, 1)
     assert 0 < smoothing["parity"]["max_difference"] <= 1e-5
@@ -304,7 +304,7 @@ def test_static_int8_keeps_the_labels(recipe_file: Path, data_dir: Path, built: 
     more = ("--work", str(work), "--set", "quantize.format=static", "--set", 'export.formats=["onnx"]')
     more = (*more, "--set", "quantize.max_drop=0.05")
     assert export(recipe_file, data_dir, tmp_path / "static", *more) == 0
-    manifest = read_manifest(tmp_path / "static")
+    manifest = read_document(tmp_path / "static")
     assert manifest["precision"] == "int8-static"
     guard, held = (manifest["stages"][-1]["metrics"][name] for name in ("guard", "quality"))
     assert guard["tried"][-1]["quality"] == held["validation"]["value"] >= guard["full_precision"] - 0.05
@@ -324,7 +324,7 @@ def test_baseline_inside_the_bundle_and_scored_where_asked(
     assert export(recipe_file, data_dir, tmp_path / "with", *more) == 0
     assert main(["verify", str(tmp_path / "with")]) == 0
     assert main(["verify", str(tmp_path / "with" / "baseline")]) == 0
-    baseline = read_manifest(tmp_path / "with" / "baseline")
+    baseline = read_document(tmp_path / "with" / "baseline")
     assert baseline["precision"] == "fp32"
     assert baseline["metrics"]["test"]["n"] == 64
 
@@ -334,7 +334,7 @@ def test_the_plain_graph_can_be_quantized_too(recipe_file: Path, data_dir: Path,
     work = built.with_name(built.name + ".work")
     more = ("--work", str(work), "--set", "export.graph=plain", "--set", "export.stages=false")
     assert export(recipe_file, data_dir, tmp_path / "plain", *more) == 0
-    manifest = read_manifest(tmp_path / "plain")
+    manifest = read_document(tmp_path / "plain")
     assert manifest["inputs"] == ["input_ids", "attention_mask", "token_type_ids"]
     assert manifest["stages"][-1]["metrics"]["agreement"]["agreement"] >= 0.95
 
@@ -372,7 +372,7 @@ def test_pairs_of_texts_keep_their_segments(
     (tmp_path / "pairs.toml").write_text(PAIRS.replace("CHECKPOINT", str(shallow_checkpoint)))
     assert main(["export", str(tmp_path / "pairs.toml"), "--out", str(tmp_path / "pairs")]) == 0
     model = edgebert.load(tmp_path / "pairs")
-    assert model.manifest["inputs"] == ["input_ids", "attention_mask", "token_type_ids"]
+    assert model.manifest.inputs == ("input_ids", "attention_mask", "token_type_ids")
     one = model(("a good film", "a great film"))
     assert model([("a good film", "a great film"), ("a bad play", "a cold meal")])[0].label == one.label
     for wrong in ("a single text", ("a", None), ("a", "b", "c")):

@@ -51,7 +51,7 @@ class Prepared:
         if not self.contender.bundle:
             return sum(path.stat().st_size for path in self.folder.rglob("*") if path.is_file()) / 1e6
         manifest = read_manifest(self.folder)
-        runtime = self.contender.variant or manifest["runtime"]["default"]
+        runtime = self.contender.variant or manifest.runtime.default
         others = ("tokenizer.json", "config.json", "manifest.json")
         graph = Variant(self.contender.name, self.folder, manifest, runtime).size_mb
         return graph + sum((self.folder / name).stat().st_size for name in others) / 1e6

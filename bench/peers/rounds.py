@@ -19,6 +19,7 @@ from bench.peers.prepared import Places, Prepared, answers_of, plain_export, pre
 from bench.peers.suite import Contender, Suite
 from bench.peers.table import what
 from edgebert.errors import RunError
+from edgebert.manifest import Manifest
 from edgebert.measure.bench import Workload
 from edgebert.measure.environment import environment
 from edgebert.measure.others import others_cores
@@ -38,7 +39,7 @@ class Bench:
     """A run on its way."""
 
     def __init__(
-        self, suite: Suite, places: Places, workload: Workload, manifest: Answer, out: Path, command: str
+        self, suite: Suite, places: Places, workload: Workload, manifest: Manifest, out: Path, command: str
     ) -> None:
         self.suite, self.places, self.workload, self.manifest, self.out = suite, places, workload, manifest, out
         data = {"file": workload.source, "sha256": workload.sha256, "rows": len(workload.examples)}
@@ -118,9 +119,9 @@ class Bench:
         sys.stderr.write(f"peers: {name} is left out: {reason}\n")
 
     def _scored(self, answers: Answers) -> Answer:
-        task = device_task(self.suite.task)(self.manifest, None)
+        task = device_task(self.suite.task)(self.manifest.facts, None)
         expected = [task.expected(example) for example in self.workload.examples]
-        name = self.manifest["data"]["metric"]
+        name = self.manifest.data.metric
         found = predictions(self.suite.task, answers)
         return measure_quality(name, metric_of(self.suite.task, name), expected, found).as_dict()
 

@@ -61,8 +61,8 @@ def _run(arguments: argparse.Namespace) -> int:
     suite = _suite(arguments)
     check_folder(arguments.model)
     manifest = read_manifest(arguments.bundle)
-    if manifest["task"] != suite.task:
-        raise InputError(f"{arguments.bundle}: a bundle for {manifest['task']}; suite {suite.name} is {suite.task}")
+    if manifest.task != suite.task:
+        raise InputError(f"{arguments.bundle}: a bundle for {manifest.task}; suite {suite.name} is {suite.task}")
     workload = read_workload(arguments.data, manifest)
     if arguments.limit > 0:
         workload = replace(workload, examples=workload.examples[: arguments.limit])

@@ -7,11 +7,13 @@ from typing import Any
 
 from edgebert.commands.output import table, write
 from edgebert.data.unknown import labels_unknown
+from edgebert.manifest_data import QualityEntry
 from edgebert.measure.results import Case, Result
 from edgebert.measure.scenarios.memory import MARKS
 from edgebert.measure.statistics import Ratio
 from edgebert.metrics.pairs import Difference
 from edgebert.runtime.quality import shown as shown_quality
+from edgebert.settings import fill
 
 SINGLE = ("quality", "p50 ms", "p90", "95% of p90", "p99", "samples", "texts/s", "cold ms", "RSS MB", "model MB")
 SERVER = ("texts/s", "at p", "under ms", "p50 ms", "p90", "p99")
@@ -69,10 +71,14 @@ def _show_agreement(cases: Sequence[Case]) -> None:
 
 def _agreement_row(case: Case) -> tuple[str, ...]:
     found = case.agreement or {}
-    quality = shown_quality(case.quality) if case.quality else ""
+    quality = _quality(case)
     apart = found["largest_difference"]
     told = f"{found['not_finite']} outputs not finite" if apart is None else f"{apart:.2g}"
     return case.variant, case.runtime, quality, str(found["n"]), f"{found['equal']} ({found['share']:.2%})", told
+
+
+def _quality(case: Case) -> str:
+    return shown_quality(fill(QualityEntry, case.quality, "quality", strict=False)) if case.quality else ""
 
 
 def _of(result: Result, scenario: str) -> list[Case]:
@@ -88,7 +94,7 @@ def _table(title: str, header: Sequence[str], cases: Sequence[Case], row: Callab
 def _single(case: Case, offline: dict[str, float | None]) -> tuple[str, ...]:
     p50, p90, p99 = _latencies(case)
     return (
-        shown_quality(case.quality) if case.quality else "",
+        _quality(case),
         *(p50, p90, "-".join(_shown(figure, 3) for figure in case.p90_ci or ()) or "none", p99, str(case.samples)),
         _shown(offline.get(case.variant), 0),
         *(_shown(figure, 0) for figure in (case.cold_start_ms, case.peak_rss_mb)),

@@ -15,7 +15,7 @@ from edgebert.errors import InputError
 from edgebert.escape import escaped
 from edgebert.metrics.by_label import Breakdown, ByLabel
 from edgebert.runtime.model import Model
-from edgebert.runtime.quality import Answers, Quality, about, answer, score_all, shown
+from edgebert.runtime.quality import Answers, about, answer, score_all, shown
 from edgebert.runtime.rows import read_rows
 from edgebert.tasks.table import spec_of, task_names
 
@@ -36,7 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
     answers = answer(model, rows)
     found = list(score_all(model.manifest, answers).values())
     parts = [kind(model.labels, answers.expected, answers.predicted, tuple(unknown.labels)) for kind in kinds]
-    _note_cut(answers, model.manifest["max_length"])
+    _note_cut(answers, model.manifest.max_length)
     if arguments.json:
         own, *others = (_plain(quality.as_dict()) for quality in found)
         document = {"bundle": arguments.bundle, "data": arguments.data, "quality": own, "others": others}
@@ -45,8 +45,8 @@ def run(arguments: argparse.Namespace) -> int:
         document["truncated"] = {"texts": answers.cut, "share": round(answers.cut_share(), 6)}
         write_json(document | ({"by_label": [part.to_dict() for part in parts]} if parts else {}))
         return 0
-    for quality in map(Quality.as_dict, found):
-        write(escaped(f"{quality['metric']} {shown(quality)} ({about(quality)})"))
+    for quality in (each.entry for each in found):
+        write(escaped(f"{quality.metric} {shown(quality)} ({about(quality)})"))
     for part in parts:
         _write_breakdown(part)
     return 0
@@ -58,7 +58,7 @@ def _breakdowns(bundle: Path) -> tuple[ByLabel, ...]:
     Raises:
         InputError: The task has no labels.
     """
-    task = read_manifest(bundle)["task"]
+    task = read_manifest(bundle).task
     kinds = spec_of(task).by_label if task in task_names() else ()
     if not kinds and task in task_names():
         raise InputError(f"--by-label: the task {task} of {bundle} has no labels; leave --by-label out")

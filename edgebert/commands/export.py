@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
 
 from edgebert.bundle import read_manifest
 from edgebert.commands.output import table, write, write_json
@@ -12,8 +11,11 @@ from edgebert.compress import distributed
 from edgebert.compress.inferred import Asked
 from edgebert.cpu import shown_cpu
 from edgebert.exporting import Exported, Order, export_bundle
+from edgebert.manifest import Manifest
+from edgebert.manifest_data import QualityEntry
 from edgebert.runtime.load import opened_files
 from edgebert.runtime.quality import about, shown
+from edgebert.settings import fill
 from edgebert.tasks.table import spec_of
 
 
@@ -64,39 +66,40 @@ def _report(exported: Exported) -> None:
         (
             stage.title,
             "kept" if stage.cached else f"{stage.seconds:.0f} s",
-            _figures(stage.metrics, labelled=bool(manifest["labels"])),
+            _figures(stage.metrics, labelled=bool(manifest.labels)),
         )
         for stage in exported.stages
     ]
     write(table(("stage", "took", "gave"), rows))
-    for split, quality in exported.metrics.items():
-        write(f"{split} {quality['metric']}: {shown(quality)} ({about(quality)})")
-    if exported.metrics:
-        write(f"measured on: {shown_cpu(exported.measured_on)}")
+    for split, quality in manifest.metrics.items():
+        write(f"{split} {quality.metric}: {shown(quality)} ({about(quality)})")
+    if manifest.metrics:
+        write(f"measured on: {shown_cpu(manifest.measured_on)}")
     write(f"size: {_sizes(manifest)}")
     write(f"bundle: {exported.bundle} (hash {exported.bundle_hash[:16]})")
     write(f"try it: edgebert predict {exported.bundle} {question_for(manifest)}")
 
 
-def _sizes(manifest: dict[str, Any]) -> str:
+def _sizes(manifest: Manifest) -> str:
     """What each runtime reads, in MB."""
-    entry, sizes = manifest["runtime"], {file["path"]: int(file["bytes"]) for file in manifest["files"]}
-    read = {name: opened_files(manifest, name) for name in entry["graphs"]}
+    sizes = {file.path: file.bytes for file in manifest.files}
+    read = {name: opened_files(manifest, name) for name in manifest.runtime.graphs}
     parts = [f"{sum(sizes[path] for path in files) / 1e6:.1f} MB for {name}" for name, files in read.items() if files]
     return f"{', '.join(parts)}; {sum(sizes.values()) / 1e6:.1f} MB in all"
 
 
-def question_for(manifest: dict[str, Any]) -> str:
+def question_for(manifest: Manifest) -> str:
     """What a bundle of this task may be asked, as the command line takes it."""
-    usual = '"your text"' if manifest["segments"] == 1 else '"one text" --text-pair "another"'
-    return spec_of(manifest["task"]).question or usual
+    usual = '"your text"' if manifest.segments == 1 else '"one text" --text-pair "another"'
+    return spec_of(manifest.task).question or usual
 
 
 def _figures(metrics: dict[str, object], labelled: bool) -> str:
     parts = []
     for key, value in metrics.items():
         if key == "quality" and isinstance(value, dict):
-            parts += [f"{split} {quality['metric']} {shown(quality)}" for split, quality in value.items()]
+            entries = {split: fill(QualityEntry, quality, "quality", strict=False) for split, quality in value.items()}
+            parts += [f"{split} {entry.metric} {shown(entry)}" for split, entry in entries.items()]
         elif key in ("parity", "agreement") and isinstance(value, dict):
             # The largest number of an embedding or of a single score says nothing.
             same = f", the likeliest labels the same in {value['agreement']:.1%} of texts" if labelled else ""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
 
-from edgebert.bundle import bundle_hash, damages
+from edgebert.bundle import bundle_hash, damages, read_document
 from edgebert.commands.output import note, table, write, write_json
 from edgebert.cpu import shown_cpu
 from edgebert.data.examples import listed
 from edgebert.errors import BundleError
+from edgebert.manifest import Manifest
 from edgebert.runtime.contract import read_bundle
 from edgebert.runtime.cost import by_layer, read_cost
 from edgebert.runtime.quality import about, shown
@@ -31,7 +31,7 @@ def run(arguments: argparse.Namespace) -> int:
     manifest = read_bundle(folder)
     found = list(damages(folder, manifest, hashes=False))
     if arguments.json:
-        write_json({"bundle_hash": bundle_hash(folder), "damages": found, **manifest})
+        write_json({"bundle_hash": bundle_hash(folder), "damages": found, **read_document(folder)})
     else:
         _write_page(folder, manifest)
     for damage in found[:-1]:
@@ -41,67 +41,63 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _write_page(folder: Path, manifest: dict[str, Any]) -> None:
-    layers = ", ".join(f"{layer['heads']}x{layer['ffn']}" for layer in manifest["layers"])
+def _write_page(folder: Path, manifest: Manifest) -> None:
+    layers = ", ".join(f"{layer.heads}x{layer.ffn}" for layer in manifest.layers)
     facts = [
-        ("name", manifest["name"]),
+        ("name", manifest.name),
         ("task", _task(manifest)),
-        ("precision", manifest["precision"]),
+        ("precision", manifest.precision),
         ("layers", f"{layers} (heads x neurons)"),
         *_chosen(manifest),
         *_work(manifest),
-        ("longest input", f"{manifest['max_length']} tokens, {manifest['segments']} text(s)"),
+        ("longest input", f"{manifest.max_length} tokens, {manifest.segments} text(s)"),
         ("labelled data", data_file(manifest)),
-        ("runtime", f"{manifest['runtime']['default']} of {', '.join(manifest['runtime']['graphs'])}"),
+        ("runtime", f"{manifest.runtime.default} of {', '.join(manifest.runtime.graphs)}"),
         *_core(manifest),
-        ("profile", ": ".join(filter(None, (manifest["profile"].get(key) for key in ("name", "summary")))) or "-"),
-        (
-            "base model",
-            f"{manifest['base_model']['source']} ({manifest['base_model']['licence'] or 'licence not stated'})",
-        ),
-        ("stages", " > ".join(stage["stage"] for stage in manifest["stages"])),
+        ("profile", ": ".join(filter(None, (manifest.profile.name, manifest.profile.summary))) or "-"),
+        ("base model", f"{manifest.base_model.source} ({manifest.base_model.licence or 'licence not stated'})"),
+        ("stages", " > ".join(stage.stage for stage in manifest.stages)),
         ("hash", bundle_hash(folder)),
     ]
     facts += [
-        (f"{split} {quality['metric']}", f"{shown(quality)} ({about(quality)})")
-        for split, quality in manifest["metrics"].items()
+        (f"{split} {quality.metric}", f"{shown(quality)} ({about(quality)})")
+        for split, quality in manifest.metrics.items()
     ]
-    if manifest["metrics"] and isinstance(manifest.get("measured_on"), dict):
-        facts.append(("measured on", shown_cpu(manifest["measured_on"])))
+    if manifest.metrics and manifest.measured_on:
+        facts.append(("measured on", shown_cpu(manifest.measured_on)))
     write(table(("what", "is"), facts))
     write("")
-    write(table(("file", "MB"), [(entry["path"], f"{entry['bytes'] / 1e6:.2f}") for entry in manifest["files"]]))
+    write(table(("file", "MB"), [(entry.path, f"{entry.bytes / 1e6:.2f}") for entry in manifest.files]))
 
 
-def _core(manifest: dict[str, Any]) -> list[tuple[str, str]]:
+def _core(manifest: Manifest) -> list[tuple[str, str]]:
     """What the native core does with the bundle here: the kernel that runs it, or why it does not."""
-    if CORE.name in manifest["runtime"]["graphs"]:
+    if CORE.name in manifest.runtime.graphs:
         return [("core", CORE.unusable() or f"kernel {kernel_names()[0]} on this CPU")]
-    metrics = manifest["stages"][-1].get("metrics", {}) if manifest["stages"] else {}
-    reason = metrics.get(CORE.name, {}).get("not_covered") if isinstance(metrics, dict) else None
+    made = manifest.stages[-1].metrics.get(CORE.name) if manifest.stages else None
+    reason = made.get("not_covered") if isinstance(made, dict) else None
     return [("core", f"does not run this model: {reason}")] if reason else []
 
 
-def _task(manifest: dict[str, Any]) -> str:
-    labels = manifest["labels"]
-    return f"{manifest['task']}, {len(labels)} labels: {listed(labels)}" if labels else str(manifest["task"])
+def _task(manifest: Manifest) -> str:
+    labels = manifest.labels
+    return f"{manifest.task}, {len(labels)} labels: {listed(labels)}" if labels else manifest.task
 
 
-def _chosen(manifest: dict[str, Any]) -> list[tuple[str, str]]:
+def _chosen(manifest: Manifest) -> list[tuple[str, str]]:
     """Thresholds that were chosen on the validation split."""
-    head, labels = manifest["head"], manifest["labels"]
-    found = []
-    if thresholds := head.get("thresholds"):
-        each = [f"{label} {threshold:.4f}" for label, threshold in zip(labels, thresholds, strict=False)]
+    head, found = manifest.head, []
+    if head.thresholds:
+        each = [f"{label} {value:.4f}" for label, value in zip(manifest.labels, head.thresholds, strict=False)]
         found.append(("thresholds", listed(each)))
-    if "no_answer_threshold" in head:
-        found.append(("no-answer threshold", f"{head['no_answer_threshold']:.4f}"))
+    if head.no_answer_threshold is not None:
+        found.append(("no-answer threshold", f"{head.no_answer_threshold:.4f}"))
     return found
 
 
-def _work(manifest: dict[str, Any]) -> list[tuple[str, str]]:
+def _work(manifest: Manifest) -> list[tuple[str, str]]:
     """Multiply-accumulates of one text, in all and by layer; nothing of a bundle from before they were counted."""
-    products, length = read_cost(manifest), min(SHOWN_LENGTH, manifest["max_length"])
+    products, length = read_cost(manifest), min(SHOWN_LENGTH, manifest.max_length)
     if not products:
         return []
     found = by_layer(products, length)

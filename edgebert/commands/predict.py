@@ -17,6 +17,7 @@ from edgebert.data.examples import Example, read_by_first, read_examples
 from edgebert.data.named import OPTIONS, Named
 from edgebert.errors import DataError, InputError
 from edgebert.escape import escaped
+from edgebert.manifest import Manifest
 from edgebert.runtime.encode import MAX_CHARACTERS
 from edgebert.runtime.model import Model, Text
 from edgebert.runtime.prediction import Prediction
@@ -122,11 +123,11 @@ def _to_lines(model: Model, second: str | None) -> Iterator[tuple[Text, Any]]:
         raise InputError(NO_TEXT)
 
 
-def _rows(path: Path, manifest: dict[str, Any], named: Named) -> list[Example]:
+def _rows(path: Path, manifest: Manifest, named: Named) -> list[Example]:
     """Texts under the names that are given, those of the data that the bundle was made from, or the usual ones."""
     check_named(path, manifest, named, texts_only=True)
-    first, pair = spec_of(manifest["task"]).input_keys or ("text", "text_pair")
-    if manifest["segments"] == 1 and not named.text and _has_pairs(path, Columns(first, pair, "", skip_empty=True)):
+    first, pair = spec_of(manifest.task).input_keys or ("text", "text_pair")
+    if manifest.segments == 1 and not named.text and _has_pairs(path, Columns(first, pair, "", skip_empty=True)):
         raise InputError(f"{path}: has pairs ('{pair}'), but this bundle takes single texts; leave it out")
     by = unlabelled(manifest, named)
     if first != "text":

@@ -23,7 +23,7 @@ def run(arguments: argparse.Namespace) -> int:
     found = _wrong_hash(folder, arguments.hash)
     found += [damage for place, each in manifests.items() for damage in damages(place, each)]
     others = strangers(folder, manifests)
-    files = sum(len(each["files"]) for each in manifests.values())
+    files = sum(len(each.files) for each in manifests.values())
     if arguments.json:
         document = {"bundle": str(folder), "files": files, "hash": bundle_hash(folder)}
         write_json({**document, "whole": not found, "damages": found, "strangers": [str(path) for path in others]})

@@ -19,10 +19,12 @@ from edgebert.data.fingerprint import fingerprint
 from edgebert.data.unknown import Unknown, check_labels, note_of, unknown_labels
 from edgebert.data.words import FindTokens
 from edgebert.errors import DataError, SettingsError
+from edgebert.manifest import Facts, Head
 from edgebert.recipe import DataSettings, Recipe, settings_dict
 from edgebert.runtime.added_tokens import AddedTokens
 from edgebert.runtime.encode import Encoded, TextEncoder
 from edgebert.settings import fill
+from edgebert.strict_json import Json
 from edgebert.tasks.device import Task
 from edgebert.tasks.table import device_task, spec_of
 from edgebert.tasks.training import AnyTrainingTask
@@ -74,13 +76,29 @@ class TaskData:
         """Texts in one input of the graph: 1 where the texts of a row are inputs of their own."""
         return 1 if spec_of(self.task).encodes_alone else self.segments
 
-    def facts(self, tuned: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """What the task on the device needs of a manifest; `tuned` is what was chosen on validation."""
+    def head(self, tuned: Mapping[str, Json] | None = None) -> dict[str, Json]:
+        """The manifest's entry about the head; `tuned` is what was chosen on validation."""
+        return {"settings": self.settings, **self.labels.extra, **(tuned or {})}
+
+    def facts(self, tuned: Mapping[str, Json] | None = None, inputs: Sequence[str] = (), pad_id: int = 0) -> Facts:
+        """What the task on the device, and a model with these inputs, need of a manifest."""
+        return Facts(
+            task=self.task,
+            labels=tuple(self.labels.names),
+            segments=self.segments,
+            head=fill(Head, self.head(tuned), self.task, "head.", strict=False),
+            label_values=tuple(self.labels.values),
+            inputs=tuple(inputs),
+            pad_id=pad_id,
+        )
+
+    def key(self) -> dict[str, Json]:
+        """What a stage's result depends on, beside its examples."""
         return {
             "task": self.task,
             "labels": self.labels.names,
             "segments": self.segments,
-            "head": {"settings": self.settings, **self.labels.extra, **(tuned or {})},
+            "head": self.head(),
             "data": {"label_values": self.labels.values},
         }
 

@@ -57,17 +57,17 @@ class Unknown:
 
     def __str__(self) -> str:
         """Count the rows and name the first labels."""
-        return sentence(self.as_dict(), self.n)
+        return sentence(self.labels, 0, self.rows, self.n)
 
 
-def sentence(unknown: Mapping[str, Any], n: int) -> str:
-    """What `Unknown.as_dict` holds, in words: how many of `n` rows, and the first labels."""
-    names = [f"{label!r:.60} ({count})" for label, count in unknown["labels"].items()]
-    hidden, one = max(0, len(names) - SHOWN) + unknown["more"], len(names) + unknown["more"] == 1
-    more, rows = f" and {hidden} more" if hidden else "", unknown["rows"]
+def sentence(labels: Mapping[str, int], more: int, rows: int, n: int) -> str:
+    """Say how many of `n` rows have unknown labels, and name the first of these; `more` are not among `labels`."""
+    names = [f"{label!r:.60} ({count})" for label, count in labels.items()]
+    hidden, one = max(0, len(names) - SHOWN) + more, len(names) + more == 1
+    rest = f" and {hidden} more" if hidden else ""
     return (
         f"{rows} of {n} row{'s' * (n != 1)} {'has' if rows == 1 else 'have'} {'a label' if one else 'labels'} "
-        f"that the model does not have: {', '.join(names[:SHOWN])}{more}"
+        f"that the model does not have: {', '.join(names[:SHOWN])}{rest}"
     )
 
 
@@ -117,5 +117,9 @@ def note_of(unknown: Unknown, path: Path) -> str:
 def labels_unknown(qualities: Iterable[Mapping[str, Any]]) -> list[str]:
     """Sentences about such labels beside figures of quality, each once."""
     held = [quality for quality in qualities if quality.get("unknown_labels")]
-    found = [sentence(one["unknown_labels"], one.get("n") or one["unknown_labels"]["rows"]) for one in held]
+    found = []
+    for quality in held:
+        unknown = quality["unknown_labels"]
+        rows = unknown["rows"]
+        found.append(sentence(unknown["labels"], unknown["more"], rows, quality.get("n") or rows))
     return [f"{line}; they count as wrong" for line in dict.fromkeys(found)]

@@ -20,9 +20,11 @@ from edgebert.exporters.cost import graph_cost
 from edgebert.exporters.graphs import GRAPH, GraphJob
 from edgebert.exporters.unpadded import UNPADDED
 from edgebert.exporters.writers import WRITERS, writers
+from edgebert.manifest import Manifest, manifest_of
 from edgebert.recipe import Recipe, settings_dict
 from edgebert.runtime.cost import cost_entries
 from edgebert.runtimes import ONNXRUNTIME, RUNTIMES, Runtime
+from edgebert.strict_json import Json
 from edgebert.target import Target
 
 # What counts the work of the graph and saves tokenizer and config runs here.
@@ -76,10 +78,16 @@ def write_bundle(
         manifest = _manifest(parts, folder, reports)
         if "onnx" not in parts.formats:
             (folder / GRAPH).unlink()
-        (folder / "README.md").write_text(model_card(manifest), encoding="utf-8")
         if baseline is not None:
             shutil.copytree(baseline, folder / "baseline")
+        (folder / "README.md").write_text(model_card(_checked(manifest, folder)), encoding="utf-8")
         bundle.write_manifest(folder, manifest)
+
+
+def _checked(manifest: dict[str, Json], folder: Path) -> Manifest:
+    """The manifest as a device will read it, without the hash of the model card, which is written from it."""
+    text = json.dumps({**manifest, "files": bundle.list_files(folder)})
+    return manifest_of(json.loads(text), folder / bundle.MANIFEST)
 
 
 def copy_graphs(source: Path, out: Path) -> None:
@@ -128,7 +136,7 @@ def _config(parts: BundleParts, max_length: int | None) -> dict[str, object]:
     return {key: value for key, value in config.items() if key not in ("_name_or_path", *CODE)}
 
 
-def _manifest(parts: BundleParts, folder: Path, reports: Sequence[StageReport]) -> dict[str, object]:
+def _manifest(parts: BundleParts, folder: Path, reports: Sequence[StageReport]) -> dict[str, Json]:
     recipe, last = parts.recipe, reports[-1]
     # The recipe speaks for its own model, not for one that --model put in its place.
     licence = recipe.model.licence if parts.source == recipe.model.source else ""
@@ -153,7 +161,7 @@ def _manifest(parts: BundleParts, folder: Path, reports: Sequence[StageReport]) 
         "segments": parts.data.segments,
         "max_length": recipe.data.max_length,
         "pad_id": parts.job.pad_id,
-        "head": parts.data.facts(last.metrics["head"])["head"],
+        "head": parts.data.head(last.metrics["head"]),
         "precision": precision,
         "runtime": {
             "default": default,

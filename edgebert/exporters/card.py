@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
 from edgebert.cpu import shown_cpu
 from edgebert.data.unknown import sentence
 from edgebert.escape import escaped
+from edgebert.manifest import Graphs, Head, Layer, Manifest, StageEntry
 from edgebert.runtime.quality import shown
 from edgebert.runtime.rows import data_file
 from edgebert.runtimes import CORE
 from edgebert.tasks.table import spec_of
 
 
-def model_card(manifest: dict[str, Any]) -> str:
+def model_card(manifest: Manifest) -> str:
     """Markdown with what the bundle is, how good it was, where it came from, and how to call it."""
-    base = manifest["base_model"]
+    base = manifest.base_model
     lines = [
-        f"# {manifest['name']}",
+        f"# {manifest.name}",
         "",
-        f"{manifest['task']}, {manifest['precision']}, made by EdgeBERT {manifest['edgebert']} "
-        f"for {manifest['profile']['summary']}.",
+        f"{manifest.task}, {manifest.precision}, made by EdgeBERT {manifest.edgebert} for {manifest.profile.summary}.",
         "",
         "```python",
         "import edgebert",
@@ -28,14 +28,14 @@ def model_card(manifest: dict[str, Any]) -> str:
         f"print(model({_call(manifest)}))",
         "```",
         "",
-        *([f"- Labels: {', '.join(manifest['labels'])}"] if manifest["labels"] else []),
-        *_vectors(manifest["head"]),
-        f"- Longest input: {manifest['max_length']} tokens; where the task has windows longer text is read in several, "
+        *([f"- Labels: {', '.join(manifest.labels)}"] if manifest.labels else []),
+        *_vectors(manifest.head),
+        f"- Longest input: {manifest.max_length} tokens; where the task has windows longer text is read in several, "
         "else it is cut, and the prediction says so",
-        *_runtimes(manifest["runtime"]),
+        *_runtimes(manifest.runtime),
         f"- Labelled data, for `edgebert evaluate`: {data_file(manifest)}",
-        f"- Layers: {_layers(manifest['layers'])}",
-        f"- Base model: {base['source']}, licence {base['licence'] or 'not stated in the recipe'}",
+        f"- Layers: {_layers(manifest.layers)}",
+        f"- Base model: {base.source}, licence {base.licence or 'not stated in the recipe'}",
         "",
         "## Quality",
         "",
@@ -44,26 +44,25 @@ def model_card(manifest: dict[str, Any]) -> str:
         "",
         "## How it was made",
         "",
-        *[f"{number}. {_stage(stage)}" for number, stage in enumerate(manifest["stages"], 1)],
+        *[f"{number}. {_stage(stage)}" for number, stage in enumerate(manifest.stages, 1)],
         "",
-        "Data: "
-        + "; ".join(f"{file['split']} `{file['file']}` ({file['sha256'][:12]})" for file in manifest["data"]["files"]),
+        "Data: " + "; ".join(f"{file.split} `{file.file}` ({file.sha256[:12]})" for file in manifest.data.files),
         "",
     ]
     return "\n".join(map(escaped, lines))
 
 
-def _call(manifest: dict[str, Any]) -> str:
+def _call(manifest: Manifest) -> str:
     """What the bundle is called with."""
-    keys = spec_of(manifest["task"]).input_keys
+    keys = spec_of(manifest.task).input_keys
     if keys:
         return "(" + ", ".join(f'"your {key}"' for key in keys) + ")"
-    return '("one text", "another")' if manifest["segments"] == 2 else '"your text"'
+    return '("one text", "another")' if manifest.segments == 2 else '"your text"'
 
 
-def _runtimes(runtime: dict[str, Any]) -> list[str]:
+def _runtimes(runtime: Graphs) -> list[str]:
     """What opens the bundle, and what to know for who runs its graph without EdgeBERT."""
-    graphs = sorted(runtime["graphs"], key=lambda name: name != runtime["default"])
+    graphs = sorted(runtime.graphs, key=lambda name: name != runtime.default)
     if graphs == [CORE.name]:
         return ["- Runtime: EdgeBERT's native core alone, which reads `core.bin`; no ONNX graph is here"]
     padding = (
@@ -72,46 +71,47 @@ def _runtimes(runtime: dict[str, Any]) -> list[str]:
     )
     if len(graphs) == 1:
         return [padding]
-    return [f"- Runtimes: {', '.join(graphs)}; {runtime['default']} is the default", padding]
+    return [f"- Runtimes: {', '.join(graphs)}; {runtime.default} is the default", padding]
 
 
-def _vectors(head: dict[str, Any]) -> list[str]:
+def _vectors(head: Head) -> list[str]:
     """How vectors are made, if modules of the checkpoint follow its pooling."""
-    if not head.get("modules"):
+    if not head.modules:
         return []
-    steps = [f"{head['settings']['pooling']} pooling", *head["modules"]]
-    steps += ["divided by their length"] if head["settings"]["normalize"] else []
-    return [f"- Vectors: {head['width']} numbers: {', '.join(steps)}"]
+    steps = [f"{head.settings['pooling']} pooling", *head.modules]
+    steps += ["divided by their length"] if head.settings["normalize"] else []
+    return [f"- Vectors: {head.width} numbers: {', '.join(steps)}"]
 
 
-def _layers(layers: list[dict[str, int]]) -> str:
-    return ", ".join(f"{layer['heads']} heads x {layer['ffn']} neurons" for layer in layers)
+def _layers(layers: Sequence[Layer]) -> str:
+    return ", ".join(f"{layer.heads} heads x {layer.ffn} neurons" for layer in layers)
 
 
-def _quality(manifest: dict[str, Any]) -> list[str]:
-    metrics = manifest["metrics"]
-    if not metrics and any(file["split"] in ("validation", "test") for file in manifest["data"]["files"]):
+def _quality(manifest: Manifest) -> list[str]:
+    metrics = manifest.metrics
+    if not metrics and any(file.split in ("validation", "test") for file in manifest.data.files):
         return ["Not measured: the recipe does not ask for it (export.score_stages)."]
     if not metrics:
         return ["Not measured: the recipe names no labelled held-out file."]
     rows = ["| split | metric | value | 95% of the value | texts |", "|---|---|---|---|---|"]
     for split, quality in metrics.items():
-        lacks, low, high = quality.get("lacks"), quality["ci_low"], quality["ci_high"]
+        lacks, low, high = quality.lacks, quality.ci_low, quality.ci_high
         known = "none" if low is None or high is None else f"{low:.4f} to {high:.4f}"
         interval = f"without {lacks}" if lacks else known
-        rows.append(f"| {split} | {quality['metric']} | {shown(quality)} | {interval} | {quality['n']} |")
+        rows.append(f"| {split} | {quality.metric} | {shown(quality)} | {interval} | {quality.n} |")
     for split, quality in metrics.items():
-        if unknown := quality.get("unknown_labels"):
-            rows += ["", f"{split}: {sentence(unknown, quality['n'])}; they count as wrong."]
+        if unknown := quality.unknown_labels:
+            told = sentence(unknown.labels, unknown.more, unknown.rows, quality.n)
+            rows += ["", f"{split}: {told}; they count as wrong."]
     return rows
 
 
-def _measured_on(manifest: dict[str, Any]) -> list[str]:
+def _measured_on(manifest: Manifest) -> list[str]:
     """On which CPU: INT8 answers depend on its instructions."""
-    return ["", f"Measured on: {shown_cpu(manifest['measured_on'])}."] if manifest["metrics"] else []
+    return ["", f"Measured on: {shown_cpu(manifest.measured_on)}."] if manifest.metrics else []
 
 
-def _stage(stage: dict[str, Any]) -> str:
-    shown = {key: value for key, value in stage["metrics"].items() if not isinstance(value, dict)}
+def _stage(stage: StageEntry) -> str:
+    shown = {key: value for key, value in stage.metrics.items() if not isinstance(value, dict)}
     figures = ", ".join(f"{key} {value}" for key, value in shown.items())
-    return f"{stage['stage']}" + (f": {figures}" if figures else "")
+    return f"{stage.stage}" + (f": {figures}" if figures else "")

@@ -227,5 +227,5 @@ def quality_of(
 
 def _model(job: GraphJob, session: Session, names: list[str], tuned: dict[str, Any]) -> Model:
     """The graph as a bundle would open it."""
-    facts = {**job.data.facts(tuned), "inputs": names, "pad_id": job.pad_id}
+    facts = job.data.facts(tuned, inputs=names, pad_id=job.pad_id)
     return device_task(job.run.task)(facts, job.encoder).model(facts, session)

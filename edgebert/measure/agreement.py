@@ -64,7 +64,7 @@ def agree(
             "texts": workload.inputs[:1],
             "data": str(workload.path.resolve()),
             "named": asdict(workload.named),
-            "metric": variant.manifest["data"]["metric"],
+            "metric": variant.manifest.data.metric,
         }
         progress(f"[{2 * number - 1}/{2 * len(variants)}] {variant.name}: answers, here")
         ours = here(job)
@@ -118,7 +118,7 @@ def same(ours: object, theirs: object) -> bool:
 
 def _case(variant: Variant, suite: Suite, machine: Machine, theirs: Answer, agreement: dict[str, Any]) -> Case:
     return Case(
-        bundle=variant.manifest["name"],
+        bundle=variant.manifest.name,
         bundle_hash=bundle_hash(variant.folder),
         variant=variant.name,
         target=machine.name,

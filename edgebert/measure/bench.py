@@ -20,6 +20,7 @@ from edgebert.data.fingerprint import fingerprint
 from edgebert.data.named import Named
 from edgebert.data.unknown import Unknown, gold
 from edgebert.errors import BundleError, InputError, RunError, TargetError
+from edgebert.manifest import Manifest
 from edgebert.measure.environment import environment
 from edgebert.measure.job import Answer, Child, Environment, Input, Job, server_settings
 from edgebert.measure.others import others_cores
@@ -76,9 +77,7 @@ class Workload:
         return plain | ({"unknown_labels": self.unknown.as_dict()} if self.unknown.rows else {})
 
 
-def read_workload(
-    path: Path, manifest: dict[str, Any], bundle: Path | None = None, named: Named | None = None
-) -> Workload:
+def read_workload(path: Path, manifest: Manifest, bundle: Path | None = None, named: Named | None = None) -> Workload:
     """Read the inputs of a data file, and what is right about them where it has the label column of the bundle's data.
 
     With the bundle's folder every text is encoded as well, so that one that cannot be is told before anything is run.
@@ -92,7 +91,7 @@ def read_workload(
     if bundle:
         check_files(bundle, manifest, hashes=False)
         encoder = open_encoder(bundle, manifest)
-    task = device_task(manifest["task"])(manifest, encoder)
+    task = device_task(manifest.task)(manifest.facts, encoder)
     examples = read_texts(path, manifest, named, task.find_tokens)
     unknown = Unknown()
     if any(example.label is not None for example in examples):
@@ -225,7 +224,7 @@ class _Bench:
 
     def _lengths(self) -> list[int]:
         """0 for the natural lengths of the texts, then the fixed ones."""
-        longest = min(variant.manifest["max_length"] for variant in self.variants)
+        longest = min(variant.manifest.max_length for variant in self.variants)
         too_long = [length for length in self.suite.lengths if length > longest]
         if too_long:
             raise InputError(f"suite lengths {too_long}: the bundles take at most {longest} tokens; leave them out")
@@ -282,7 +281,7 @@ class _Bench:
             job["texts"] = self._sampled_texts(part.scenario)
         if part.scenario == "quality":
             assert self.workload is not None
-            job["data"], job["metric"] = str(self.workload.path.resolve()), variant.manifest["data"]["metric"]
+            job["data"], job["metric"] = str(self.workload.path.resolve()), variant.manifest.data.metric
             job["named"] = asdict(self.workload.named)
         return job
 
@@ -297,7 +296,7 @@ class _Bench:
 
     def _case(self, variant: Variant, part: Part, answers: list[Answer]) -> Case:
         case = Case(
-            bundle=variant.manifest["name"],
+            bundle=variant.manifest.name,
             bundle_hash=bundle_hash(variant.folder),
             variant=variant.name,
             target=self.machine.name,
@@ -340,10 +339,10 @@ class _Bench:
             self._keep_raw(f"{variant.name}-quality", answers[variant.name][0])
         tables = {name: np.array(several[0]["table"], dtype=np.float64) for name, several in answers.items()}
         for variant in others:
-            name = variant.manifest["data"]["metric"]
-            if name != base.manifest["data"]["metric"] or variant.manifest["task"] != base.manifest["task"]:
+            name = variant.manifest.data.metric
+            if name != base.manifest.data.metric or variant.manifest.task != base.manifest.task:
                 continue
-            metric, what = metric_of(variant.manifest["task"], name), f"{name}: {base.name} / {variant.name}"
+            metric, what = metric_of(variant.manifest.task, name), f"{name}: {base.name} / {variant.name}"
             first, second = tables[base.name], tables[variant.name]
             if first.shape != second.shape:
                 fault = f"for other texts than {base.name}, {second.shape}"

@@ -155,7 +155,9 @@ def _check_labels(workload: Workload, variants: Sequence[Variant], strict: bool,
     """
     said, several = set(), len([variant for variant in variants if variant.role == "bundle"]) > 1
     for variant in variants:
-        task = device_task(variant.manifest["task"])(variant.manifest, open_encoder(variant.folder, variant.manifest))
+        task = device_task(variant.manifest.task)(
+            variant.manifest.facts, open_encoder(variant.folder, variant.manifest)
+        )
         rows = read_texts(workload.path, variant.manifest, workload.named, task.find_tokens)
         unknown = unknown_labels(task, rows)
         if strict:

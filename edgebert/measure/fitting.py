@@ -5,18 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from edgebert.data.examples import listed
 from edgebert.errors import DataError, InputError
+from edgebert.manifest import TOKENIZER, Manifest
 from edgebert.measure.bench import Workload, read_workload
 from edgebert.measure.variants import Variant
 from edgebert.runtime.rows import data_file
 from edgebert.tasks.table import device_task
 
-# What decides how a bundle reads a file and encodes its texts, beside its tokenizer.
-READING = ("task", "segments", "max_length", "labels", "head", "data")
 REMEDIES = {
     "baseline": "give --baseline one that the bundle was made from",
     "stage": "leave --stages out",
@@ -24,21 +23,21 @@ REMEDIES = {
 }
 
 
-def check_one_task(manifest: dict[str, Any], variants: Sequence[Variant]) -> None:
+def check_one_task(manifest: Manifest, variants: Sequence[Variant]) -> None:
     """Refuse variants of another task than the first bundle's: what they compute compares with nothing.
 
     Raises:
         InputError: A variant has another task; names both.
     """
     for variant in variants:
-        if (task := variant.manifest["task"]) != manifest["task"]:
+        if (task := variant.manifest.task) != manifest.task:
             raise InputError(
-                f"{variant.folder}: its task is {task}, that of {manifest['name']} is {manifest['task']}; "
+                f"{variant.folder}: its task is {task}, that of {manifest.name} is {manifest.task}; "
                 f"{REMEDIES[variant.role]}"
             )
 
 
-def check_fits(workload: Workload, manifest: dict[str, Any], variants: Sequence[Variant]) -> None:
+def check_fits(workload: Workload, manifest: Manifest, variants: Sequence[Variant]) -> None:
     """Refuse bundles that cannot answer, or read otherwise, what the first bundle reads of a data file.
 
     Args:
@@ -68,16 +67,16 @@ def naming(folder: Path) -> Iterator[None]:
         raise DataError(f"{folder}: {error}") from None
 
 
-def _check_comparable(manifest: dict[str, Any], variant: Variant) -> None:
+def _check_comparable(manifest: Manifest, variant: Variant) -> None:
     """Refuse a variant whose quality on labelled text says nothing beside the first bundle's.
 
     A baseline has the very labels of the first bundle, another bundle at least one of them; scores have one range.
     """
-    name, own, first = manifest["name"], set(variant.manifest["labels"]), set(manifest["labels"])
+    name, own, first = manifest.name, set(variant.manifest.labels), set(manifest.labels)
     if own != first and (variant.role == "baseline" or not own & first):
         raise InputError(
-            f"{variant.folder}: its labels are {listed(variant.manifest['labels'])}, those of {name} are "
-            f"{listed(manifest['labels'])}; their quality does not compare, {REMEDIES[variant.role]}"
+            f"{variant.folder}: its labels are {listed(variant.manifest.labels)}, those of {name} are "
+            f"{listed(manifest.labels)}; their quality does not compare, {REMEDIES[variant.role]}"
         )
     if (range_ := _range(variant.manifest)) != _range(manifest):
         raise InputError(
@@ -86,27 +85,29 @@ def _check_comparable(manifest: dict[str, Any], variant: Variant) -> None:
         )
 
 
-def _range(manifest: dict[str, Any]) -> str:
+def _range(manifest: Manifest) -> str:
     """The range of a task's scores; "" if it gives none."""
-    return device_task(manifest["task"])(manifest, None).score_range or ""
+    return device_task(manifest.task)(manifest.facts, None).score_range or ""
 
 
-def _check_same(workload: Workload, manifest: dict[str, Any], variant: Variant) -> None:
+def _check_same(workload: Workload, manifest: Manifest, variant: Variant) -> None:
     with naming(variant.folder):
         own = read_workload(workload.path, variant.manifest, variant.folder, workload.named)
     if workload.examples[0].label is not None and own.examples[0].label is None:
-        column = variant.manifest["data"]["columns"].get("label", "label")
+        column = variant.manifest.data.columns.label
         raise DataError(
             f"{variant.folder}: {workload.path}: no column {column!r}, which holds this bundle's labels; add it"
         )
     if own.inputs != workload.inputs:
         raise DataError(
             f"{variant.folder}: reads other texts of {workload.path} ({data_file(variant.manifest)}) than "
-            f"{manifest['name']} ({data_file(manifest)}); bench it alone, or give a file with the same texts for both"
+            f"{manifest.name} ({data_file(manifest)}); bench it alone, or give a file with the same texts for both"
         )
 
 
-def _reading(manifest: dict[str, Any]) -> str:
-    tokenizer = [file["sha256"] for file in manifest["files"] if file["path"] == "tokenizer.json"]
-    data = {key: value for key, value in manifest["data"].items() if key in ("columns", "label_values")}
-    return json.dumps([{**{key: manifest[key] for key in READING}, "data": data}, tokenizer], sort_keys=True)
+def _reading(manifest: Manifest) -> str:
+    """What decides how a bundle reads a file and encodes its texts."""
+    tokenizer = [file.sha256 for file in manifest.files if file.path == TOKENIZER]
+    model = [manifest.task, manifest.segments, manifest.max_length, manifest.labels, asdict(manifest.head)]
+    data = [asdict(manifest.data.columns), manifest.data.label_values]
+    return json.dumps([tokenizer, model, data], sort_keys=True)

@@ -6,11 +6,11 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from edgebert.bundle import check_files, stages_folder
 from edgebert.errors import BundleError
-from edgebert.manifest import leads_out, read_manifest
+from edgebert.manifest import Manifest, leads_out, read_manifest
 from edgebert.measure.suite import Suite
 from edgebert.runtime.contract import read_bundle
 from edgebert.runtimes import ONNXRUNTIME, RUNTIMES
@@ -27,15 +27,16 @@ class Variant:
 
     name: str
     folder: Path
-    manifest: dict[str, Any]
+    manifest: Manifest
     runtime: str
     role: Role = "bundle"
 
     @property
     def size_mb(self) -> float:
         """Size of the graph files that the runtime opens."""
-        paths = RUNTIMES[self.runtime].opened(self.manifest["runtime"])
-        return float(sum(entry["bytes"] for entry in self.manifest["files"] if entry["path"] in paths)) / 1e6
+        entry = self.manifest.runtime
+        paths = RUNTIMES[self.runtime].opened(entry.graphs, entry.unpadded)
+        return float(sum(entry.bytes for entry in self.manifest.files if entry.path in paths)) / 1e6
 
 
 def variants_of(bundles: Sequence[Path], baseline: Path, stages: bool, suite: Suite) -> list[Variant]:
@@ -55,7 +56,7 @@ def variants_of(bundles: Sequence[Path], baseline: Path, stages: bool, suite: Su
             suffix = "" if len(suite.runtimes) == 1 else f"@{runtime}"
             staged = [path for path in stage_folders(folder) if path != baseline] if stages else []
             for path in staged:
-                if runtime == "default" or runtime in read_manifest(path)["runtime"]["graphs"]:
+                if runtime == "default" or runtime in read_manifest(path).runtime.graphs:
                     variants.append(_variant(f"{prefix}{path.name}{suffix}", path, runtime, "stage"))
             whole = f"{prefix or 'bundle'}{suffix}".replace("/@", "@").rstrip("/")
             variants.append(_variant(whole, folder, runtime, "bundle"))
@@ -102,7 +103,7 @@ def find_baseline(folder: Path, given: str | None) -> Path:
         if os.path.isdir(candidate):  # unlike Path's, it takes a name that is too long as one that is not there
             if candidate.parent == folder and leads_out(candidate, folder):
                 raise BundleError(f"{candidate}: a link that leads out of the bundle; name its folder by --baseline")
-            precision = read_manifest(candidate)["precision"]
+            precision = read_manifest(candidate).precision
             if precision != "fp32":
                 raise BundleError(f"{candidate}: a baseline is full precision, this is {precision}; give another")
             return candidate
@@ -119,8 +120,8 @@ def _beside(folder: Path) -> Path:
 def _variant(name: str, folder: Path, runtime: str, role: Role) -> Variant:
     manifest = read_bundle(folder)
     check_files(folder, manifest)
-    graphs = manifest["runtime"]["graphs"]
-    runtime = manifest["runtime"]["default"] if runtime == "default" else runtime
+    graphs = manifest.runtime.graphs
+    runtime = manifest.runtime.default if runtime == "default" else runtime
     if runtime not in graphs:
         raise BundleError(f"{folder}: no graph for runtime {runtime!r}; this bundle has {', '.join(graphs)}")
     return Variant(name, folder, manifest, runtime, role)

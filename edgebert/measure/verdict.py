@@ -48,7 +48,7 @@ def saturating(variants: Sequence[Variant], environment: Environment) -> list[st
         f"{variant.name} ({variant.runtime}): INT8 sums saturate on the measured CPU ({cpu}), so its answers are less "
         "accurate than with VNNI; export with --profile x86-avx2"
         for variant in variants
-        if saturates(variant.manifest, variant.runtime, environment.get("int8"))
+        if saturates(variant.manifest.int8_form, variant.runtime, environment.get("int8"))
     ]
 
 

@@ -7,8 +7,10 @@ for an input of so many tokens. What is left out: norms, softmax, activations, b
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
+
+from edgebert.manifest import Manifest
 
 LENGTH = "n"
 ITEM_BYTES = {"int8": 1, "fp16": 2, "fp32": 4}
@@ -82,15 +84,11 @@ class Product:
         return batch, rows, inner, columns
 
 
-def read_cost(manifest: dict[str, Any]) -> list[Product]:
-    """The products of a bundle's graph; none for a bundle that was exported before they were counted.
-
-    Entries may hold keys of a later version, which are ignored.
-    """
-    names = [field.name for field in fields(Product) if field.name != "layers"]
+def read_cost(manifest: Manifest) -> list[Product]:
+    """The products of a bundle's graph; none for a bundle that was exported before they were counted."""
     return [
-        Product(layers=tuple(entry["layers"]), **{name: entry[name] for name in names})
-        for entry in manifest.get("cost", [])
+        Product(work.kind, work.precision, work.layers, work.each, work.batch, work.rows, work.inner, work.columns)
+        for work in manifest.cost
     ]
 
 

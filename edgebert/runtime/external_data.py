@@ -10,10 +10,9 @@ from __future__ import annotations
 import mmap
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from edgebert.errors import BundleError
-from edgebert.manifest import AGAIN, path_fault
+from edgebert.manifest import AGAIN, Manifest, path_fault
 from edgebert.strict_json import open_regular
 
 LOCATION = b"location"
@@ -36,7 +35,7 @@ UTF8_MARK = b"\xef\xbb\xbf"
 IR_BEGINNINGS = (b"<?xml", b"<net")
 
 
-def check_external_data(folder: Path, graph: Path, manifest: dict[str, Any]) -> None:
+def check_external_data(folder: Path, graph: Path, manifest: Manifest) -> None:
     """Refuse a graph with weights in a file that the bundle does not list.
 
     Args:
@@ -47,7 +46,7 @@ def check_external_data(folder: Path, graph: Path, manifest: dict[str, Any]) -> 
     Raises:
         BundleError: Names the file.
     """
-    listed = {entry["path"] for entry in manifest["files"]}
+    listed = {entry.path for entry in manifest.files}
     try:
         names = external_files(graph)
     except (ValueError, IndexError) as error:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from edgebert.bundle import bundle_hash, check_files, read_manifest
 from edgebert.cpu import this_cpu, warn_once
 from edgebert.errors import BundleError, InputError
-from edgebert.manifest import TOKENIZER
+from edgebert.manifest import TOKENIZER, Manifest
 from edgebert.runtime.contract import check_graph, make_task, open_encoder
 from edgebert.runtime.cores import core_count
 from edgebert.runtime.model import Model
@@ -41,8 +40,9 @@ def load_bundle(
     session = RUNTIMES[name].open(opening)
     _warn_of_saturation(opening, RUNTIMES[name])
     check_graph(path, manifest, task, session)
-    model = task.model(manifest, session)
+    model = task.model(manifest.facts, session)
     model.opened_from(
+        manifest,
         reopen,
         Origin(path.absolute(), bundle_hash(path), runtime, threads, verify, arena, provider),
         name,
@@ -51,20 +51,20 @@ def load_bundle(
     return model
 
 
-def opened_files(manifest: dict[str, Any], runtime: str) -> set[str]:
+def opened_files(manifest: Manifest, runtime: str) -> set[str]:
     """Files of a bundle that are read when a runtime opens it; of an unknown runtime, or one without a graph, none."""
     row = RUNTIMES.get(runtime)
-    if row is None or runtime not in manifest["runtime"]["graphs"]:
+    if row is None or runtime not in manifest.runtime.graphs:
         return set()
-    return {TOKENIZER, *row.opened(manifest["runtime"])}
+    return {TOKENIZER, *row.opened(manifest.runtime.graphs, manifest.runtime.unpadded)}
 
 
-def _default(path: Path, manifest: dict[str, Any]) -> str:
+def _default(path: Path, manifest: Manifest) -> str:
     """Name of the bundle's default runtime; of the first other one if that cannot run here and gives way."""
-    name = str(manifest["runtime"]["default"])
+    name: str = manifest.runtime.default
     row = RUNTIMES.get(name)
     reason = row.unusable() if row is not None and row.gives_way else ""
-    others = [str(known) for known in manifest["runtime"]["graphs"] if known != name]
+    others = [known for known in manifest.runtime.graphs if known != name]
     if not reason or not others:
         return name
     # Past this function, load_bundle and edgebert.load.
@@ -86,19 +86,19 @@ def reopen(origin: Origin) -> Model:
     return model
 
 
-def thread_count(manifest: dict[str, Any], threads: int | None) -> int:
+def thread_count(manifest: Manifest, threads: int | None) -> int:
     """Return the number of threads that was asked for, else the profile's, at most the cores of this machine."""
-    return threads or min(int(manifest["profile"]["export"]["intra_op_threads"]), core_count())
+    return threads or min(manifest.profile.export.intra_op_threads, core_count())
 
 
 def _warn_of_saturation(opening: Opening, runtime: Runtime) -> None:
     """Warn, once for a bundle, if its INT8 sums saturate on this CPU."""
     if not runtime.saturating:
         return
-    profiled = opening.manifest["profile"]["export"]["provider"]
+    profiled = opening.manifest.profile.export.provider
     provider = opening.provider[0] if opening.provider else profiled
     if not runtime.has_providers or provider == CPU:
-        told = saturation(opening.manifest, runtime.name, this_cpu())
+        told = saturation(opening.manifest.int8_form, runtime.name, this_cpu())
         if told:
             # Past this function, load_bundle and edgebert.load: the line that asked for the bundle.
             warn_once(f"{opening.folder}: {told}", stacklevel=4)
@@ -106,7 +106,7 @@ def _warn_of_saturation(opening: Opening, runtime: Runtime) -> None:
 
 def opening_of(
     path: Path,
-    manifest: dict[str, Any],
+    manifest: Manifest,
     runtime: str,
     threads: int | None,
     arena: bool = True,
@@ -117,7 +117,7 @@ def opening_of(
     Raises:
         BundleError: The bundle has no graph for it.
     """
-    graphs = manifest["runtime"]["graphs"]
+    graphs = manifest.runtime.graphs
     if runtime not in graphs:
         raise BundleError(f"{path}: no graph for runtime {runtime!r}; this bundle has {', '.join(graphs)}")
     if runtime not in RUNTIMES:

@@ -15,6 +15,7 @@ from edgebert.runtime.plain_math import is_finite
 from edgebert.runtime.session import Outputs, RaggedSession, Session, TextOutputs
 
 if TYPE_CHECKING:
+    from edgebert.manifest import Facts, Manifest
     from edgebert.tasks.device import Task
 
 Text = str | tuple[Any, ...]
@@ -31,20 +32,33 @@ class Model:
             print(model("a charming and often affecting journey").label)
     """
 
-    def __init__(self, manifest: dict[str, Any], task: Task, session: Session) -> None:
+    def __init__(self, facts: Facts, task: Task, session: Session) -> None:
         """Join the parts of an opened bundle; `edgebert.load` does this."""
-        self.manifest = manifest
-        self.labels: list[str] = manifest["labels"]
+        self.facts = facts
+        self.labels = list(facts.labels)
         self.task = task
-        self._inputs: list[str] = manifest["inputs"]
-        self._pad_id: int = manifest.get("pad_id", 0)
+        self._manifest: Manifest | None = None
         self._session: Session | None = session
         self._reopen: tuple[Callable[[Origin], Model], tuple[Origin]] | None = None
         self.runtime = ""
         self.threads = 0
 
-    def opened_from(self, reopen: Callable[[Origin], Model], origin: Origin, runtime: str, threads: int) -> None:
+    @property
+    def manifest(self) -> Manifest:
+        """The bundle's manifest.
+
+        Raises:
+            RuntimeError: The model was not opened from a bundle.
+        """
+        if self._manifest is None:
+            raise RuntimeError("this model has no manifest; open a bundle with edgebert.load")
+        return self._manifest
+
+    def opened_from(
+        self, manifest: Manifest, reopen: Callable[[Origin], Model], origin: Origin, runtime: str, threads: int
+    ) -> None:
         """Remember how to open the bundle again, and by which runtime with how many threads it was opened."""
+        self._manifest = manifest
         self._reopen, self.runtime, self.threads = (reopen, (origin,)), runtime, threads
 
     def close(self) -> None:
@@ -66,13 +80,13 @@ class Model:
 
     def __repr__(self) -> str:
         """Return bundle name, task, number of labels, precision, runtime and threads in one line."""
-        names = [str(self.manifest[key]) for key in ("task", "precision") if key in self.manifest]
+        names = list(filter(None, (self.facts.task, self.facts.precision)))
         labels = f"{len(self.labels)} label{'s' * (len(self.labels) != 1)}"
         parts = [*names[:1], labels, *names[1:]]
         if self.runtime:
             parts += [self.runtime, f"{self.threads} thread{'s' * (self.threads != 1)}"]
         parts += ["closed"] * (self._session is None)
-        return f"<{type(self).__name__} {self.manifest.get('name', '')!r}: {', '.join(parts)}>"
+        return f"<{type(self).__name__} {self.facts.name!r}: {', '.join(parts)}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Tell pickle and copy to open the bundle again.
@@ -187,7 +201,7 @@ class Model:
             return tuple(output[None] for output in as_arrays(session.run_ragged(encoded)[0]))
         from edgebert.runtime.padded import padded_inputs
 
-        return session.run(padded_inputs(encoded, self._inputs, self._pad_id))
+        return session.run(padded_inputs(encoded, self.facts.inputs, self.facts.pad_id))
 
     def run_alone(self, encoded: Encoded) -> TextOutputs:
         """Raw outputs of one input as the session gives them: a session without padding needs no numpy for it."""
@@ -206,8 +220,7 @@ class Model:
             InputError: The model is closed.
         """
         if self._session is None:
-            name = self.manifest.get("name", "")
-            raise InputError(f"the model {name!r} is closed; open the bundle again with edgebert.load")
+            raise InputError(f"the model {self.facts.name!r} is closed; open the bundle again with edgebert.load")
         return self._session
 
     def _windows(self, texts: Sequence[Any]) -> list[list[Encoded]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -10,8 +10,11 @@ import numpy as np
 
 from edgebert.data.examples import Example
 from edgebert.data.unknown import Unknown, gold
+from edgebert.manifest import Manifest
+from edgebert.manifest_data import QualityEntry
 from edgebert.metrics.scores import Metric, Table, interval_of
 from edgebert.runtime.model import Model
+from edgebert.settings import fill
 from edgebert.tasks.table import spec_of
 
 RESAMPLES = 1000
@@ -32,6 +35,11 @@ class Quality:
     ci_low: float | None
     ci_high: float | None
     lacks: str = ""
+
+    @property
+    def entry(self) -> QualityEntry:
+        """The same as a manifest holds it, rounded."""
+        return fill(QualityEntry, self.as_dict(), "quality")
 
     def as_dict(self) -> dict[str, Any]:
         """Plain dictionary, rounded to what the figures are good for; `lacks` where there is something to tell."""
@@ -64,23 +72,23 @@ class Answers:
         return self.cut / len(self.expected) if self.expected else 0.0
 
 
-def shown(quality: Mapping[str, Any]) -> str:
+def shown(quality: QualityEntry) -> str:
     """The value as people are told it; of a metric that says nothing of its texts, that it is undefined."""
-    return "undefined" if quality.get("lacks") else f"{quality['value']:.4f}"
+    return "undefined" if quality.lacks or quality.value is None else f"{quality.value:.4f}"
 
 
-def about(quality: Mapping[str, Any]) -> str:
+def about(quality: QualityEntry) -> str:
     """What stands behind the value: its interval, and how many texts; or what they lack."""
-    texts = f"{quality['n']} text{'s' * (quality['n'] != 1)}"
-    if quality.get("cut"):
-        texts += f", {quality['cut']} of them ({quality['cut'] / quality['n']:.1%}) cut"
-    if quality.get("unknown_labels"):
-        texts += f", {quality['unknown_labels']['rows']} of them with labels that the model does not have"
-    if quality.get("lacks"):
-        return f"{texts}, without {quality['lacks']}"
-    if quality.get("ci_low") is None:
+    texts = f"{quality.n} text{'s' * (quality.n != 1)}"
+    if quality.cut:
+        texts += f", {quality.cut} of them ({quality.cut / quality.n:.1%}) cut"
+    if quality.unknown_labels:
+        texts += f", {quality.unknown_labels.rows} of them with labels that the model does not have"
+    if quality.lacks:
+        return f"{texts}, without {quality.lacks}"
+    if quality.ci_low is None or quality.ci_high is None:
         return f"no interval, {texts}"
-    return f"95% {quality['ci_low']:.4f} to {quality['ci_high']:.4f}, {texts}"
+    return f"95% {quality.ci_low:.4f} to {quality.ci_high:.4f}, {texts}"
 
 
 def evaluate(model: Model, examples: Iterable[Example], metric: str) -> Quality:
@@ -91,7 +99,7 @@ def evaluate(model: Model, examples: Iterable[Example], metric: str) -> Quality:
     Raises:
         DataError: A row without a label, or whose text the bundle cannot answer.
     """
-    chosen, answers = metric_of(model.manifest["task"], metric), answer(model, examples)
+    chosen, answers = model.task.spec.metrics[metric], answer(model, examples)
     return measure_quality(metric, chosen, answers.expected, answers.predicted)
 
 
@@ -102,7 +110,7 @@ def scored(model: Model, examples: Iterable[Example], metric: str, watch: Watch 
         DataError: As of `evaluate`.
     """
     answers = answer(model, examples, watch)
-    chosen = metric_of(model.manifest["task"], metric)
+    chosen = model.task.spec.metrics[metric]
     return measure_quality(metric, chosen, answers.expected, answers.predicted).as_dict() | answers.counted()
 
 
@@ -117,10 +125,10 @@ def evaluate_all(model: Model, examples: Iterable[Example]) -> dict[str, Quality
     return score_all(model.manifest, answer(model, examples))
 
 
-def score_all(manifest: Mapping[str, Any], answers: Answers) -> dict[str, Quality]:
+def score_all(manifest: Manifest, answers: Answers) -> dict[str, Quality]:
     """Compute every metric of a bundle's task from its answers; see `evaluate_all`."""
-    own, metrics = manifest["data"]["metric"], spec_of(manifest["task"]).metrics
-    fit = [name for name, metric in metrics.items() if metric.labels in (None, len(manifest["labels"]))]
+    own, metrics = manifest.data.metric, spec_of(manifest.task).metrics
+    fit = [name for name, metric in metrics.items() if metric.labels in (None, len(manifest.labels))]
     names = [own, *(name for name in fit if name != own)]
     return {name: measure_quality(name, metrics[name], answers.expected, answers.predicted) for name in names}
 

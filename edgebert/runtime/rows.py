@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from edgebert.data.columns import Columns, columns_fault
 from edgebert.data.empty import Rows, without_empty
@@ -14,15 +13,14 @@ from edgebert.data.examples import read_by_first
 from edgebert.data.named import OPTIONS, Named
 from edgebert.data.words import FindTokens
 from edgebert.errors import InputError, MissingColumnError
+from edgebert.manifest import Manifest
 from edgebert.settings import fill
 from edgebert.tasks.table import spec_of
 
 USUAL = Named()
 
 
-def read_rows(
-    path: Path, manifest: dict[str, Any], named: Named = USUAL, find_tokens: FindTokens | None = None
-) -> Rows:
+def read_rows(path: Path, manifest: Manifest, named: Named = USUAL, find_tokens: FindTokens | None = None) -> Rows:
     """Read a labelled file, with the settings and the columns of the data that a bundle was made from.
 
     A table may have the usual names in place of theirs: text, text_pair, label. `named` goes before both.
@@ -35,9 +33,7 @@ def read_rows(
     return _read(path, manifest, _sound(path, namings(manifest, named)), named, find_tokens)
 
 
-def read_texts(
-    path: Path, manifest: dict[str, Any], named: Named = USUAL, find_tokens: FindTokens | None = None
-) -> Rows:
+def read_texts(path: Path, manifest: Manifest, named: Named = USUAL, find_tokens: FindTokens | None = None) -> Rows:
     """Read a file with or without labels; rows of a file without the label column have none, unless it is named.
 
     Raises:
@@ -60,21 +56,19 @@ def _sound(path: Path, by: Sequence[Columns]) -> list[Columns]:
     return [columns for columns, fault in zip(by, faults, strict=True) if not fault]
 
 
-def data_file(manifest: dict[str, Any]) -> str:
+def data_file(manifest: Manifest) -> str:
     """What a labelled file for a bundle holds, as people are told it."""
-    return spec_of(manifest["task"]).data or " or ".join(_listed(columns) for columns in namings(manifest))
+    return spec_of(manifest.task).data or " or ".join(_listed(columns) for columns in namings(manifest))
 
 
-def namings(manifest: dict[str, Any], named: Named = USUAL) -> list[Columns]:
+def namings(manifest: Manifest, named: Named = USUAL) -> list[Columns]:
     """Columns of the data that the bundle was made from, and the usual ones, each with the names that are set."""
-    stated = manifest["data"]["columns"]
-    names = [field.name for field in fields(Columns) if field.name in stated and field.name != "skip_empty"]
-    own = Columns(**{name: stated[name] for name in names})
+    own = replace(manifest.data.columns, skip_empty=False)
     usual = Columns(text_pair="text_pair" if own.text_pair else "", label="label" if own.label else "")
     return _numbers_last(list(dict.fromkeys(map(named.over, (own, usual)))))
 
 
-def unlabelled(manifest: dict[str, Any], named: Named = USUAL) -> list[Columns]:
+def unlabelled(manifest: Manifest, named: Named = USUAL) -> list[Columns]:
     """The same without labels, and where a task takes texts alone as well as pairs, without the second text.
 
     None if the column of the labels is named.
@@ -82,7 +76,7 @@ def unlabelled(manifest: dict[str, Any], named: Named = USUAL) -> list[Columns]:
     if named.label or named.tags:
         return []
     pairs = [replace(columns, label="") for columns in namings(manifest, named)]
-    if named.text_pair or not spec_of(manifest["task"]).encodes_alone:
+    if named.text_pair or not spec_of(manifest.task).encodes_alone:
         return pairs
     return _numbers_last([*pairs, *(replace(columns, text_pair="") for columns in pairs)])
 
@@ -92,7 +86,7 @@ def _numbers_last(namings: Sequence[Columns]) -> list[Columns]:
     return sorted(namings, key=lambda columns: not columns.header)
 
 
-def check_named(path: Path, manifest: dict[str, Any], named: Named, texts_only: bool = False) -> None:
+def check_named(path: Path, manifest: Manifest, named: Named, texts_only: bool = False) -> None:
     """Refuse names of columns where the file or the bundle's task has none.
 
     Args:
@@ -105,28 +99,26 @@ def check_named(path: Path, manifest: dict[str, Any], named: Named, texts_only: 
         InputError: Names the options.
     """
     suffix = Path(path.name.removesuffix(".gz")).suffix.lower()
-    tagged = spec_of(manifest["task"]).is_tagged and not texts_only
+    tagged = spec_of(manifest.task).is_tagged and not texts_only
     found = os.path.isdir(path) or path.name == "seq.in"
     if suffix not in (".tsv", ".csv", ".jsonl") or found:
         named.refuse(("skip_empty",), f"{path}: only tables and JSON Lines have empty cells")
     if suffix == ".json" or found:
         named.refuse(tuple(OPTIONS), f"{path}: {'a slot folder' if found else 'a SQuAD document'} has fixed names")
     if suffix not in (".tsv", ".csv") or tagged:
-        named.refuse(("delimiter", "header"), f"{path}: is no table (.tsv, .csv) for {manifest['task']}")
+        named.refuse(("delimiter", "header"), f"{path}: is no table (.tsv, .csv) for {manifest.task}")
     if suffix == ".txt" and not tagged:
         named.refuse(tuple(OPTIONS), f"{path}: has no columns, one text a line")
     if not tagged:
-        named.refuse(("tags",), f"the task {manifest['task']} has no tags")
-    if named.text_pair and manifest["segments"] == 1:
+        named.refuse(("tags",), f"the task {manifest.task} has no tags")
+    if named.text_pair and manifest.segments == 1:
         named.refuse(("text_pair",), "this bundle takes single texts")
 
 
-def _read(
-    path: Path, manifest: dict[str, Any], by: Sequence[Columns], named: Named, find_tokens: FindTokens | None
-) -> Rows:
+def _read(path: Path, manifest: Manifest, by: Sequence[Columns], named: Named, find_tokens: FindTokens | None) -> Rows:
     check_named(path, manifest, named)
-    spec = spec_of(manifest["task"])
-    settings = fill(spec.settings, manifest["head"]["settings"], "manifest.json")
+    spec = spec_of(manifest.task)
+    settings = fill(spec.settings, manifest.head.settings, "manifest.json")
     try:
         return without_empty(path, read_by_first(by, lambda columns: spec.rows(path, columns, settings, find_tokens)))
     except MissingColumnError as error:

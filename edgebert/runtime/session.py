@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 
 from edgebert.runtime.batches import Batching
 from edgebert.runtime.encode import Encoded
@@ -14,6 +14,8 @@ from edgebert.runtime.origin import Provider
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from edgebert.manifest import Manifest
 
 CPU, CUDA, TENSORRT = "CPUExecutionProvider", "CUDAExecutionProvider", "TensorrtExecutionProvider"
 
@@ -100,7 +102,7 @@ class Opening:
     """
 
     folder: Path
-    manifest: dict[str, Any]
+    manifest: Manifest
     graph: Path
     threads: int
     arena: bool = True
@@ -109,8 +111,8 @@ class Opening:
     @property
     def length_buckets(self) -> list[int]:
         """Rising token lengths that batches are padded to, the longest input's last."""
-        lengths = self.manifest["profile"]["export"]["length_buckets"]
-        return bucket_lengths(lengths, self.manifest["max_length"])
+        lengths = self.manifest.profile.export.length_buckets
+        return bucket_lengths(lengths, self.manifest.max_length)
 
 
 def error_line(error: Exception) -> str:

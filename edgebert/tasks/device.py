@@ -16,6 +16,7 @@ from edgebert.tasks.spec import SettingsT, TaskSpec
 if TYPE_CHECKING:
     from edgebert.data.examples import Example
     from edgebert.data.words import FindTokens
+    from edgebert.manifest import Facts
 
 InputT = TypeVar("InputT")
 AnswerT = TypeVar("AnswerT", bound=Prediction)
@@ -30,17 +31,17 @@ class DeviceTask(ABC, Generic[SettingsT, InputT, AnswerT]):
 
     spec: ClassVar[TaskSpec[Any]]
 
-    def __init__(self, manifest: dict[str, Any], encoder: TextEncoder | None) -> None:
-        """Take the settings from a manifest.
+    def __init__(self, facts: Facts, encoder: TextEncoder | None) -> None:
+        """Take the settings from a bundle's facts.
 
         Args:
-            manifest: A bundle's manifest, or those of its entries that `compress.data.TaskData.facts` gives.
+            facts: Of the bundle's manifest, or of the data of an export that runs.
             encoder: The bundle's tokenizer; None for a task that only reads data and labels.
 
         Raises:
-            ValueError: The manifest does not fit the task.
+            ValueError: They do not fit the task.
         """
-        self.settings: SettingsT = fill(self.spec.settings, manifest["head"].get("settings", {}), "manifest.json")
+        self.settings: SettingsT = fill(self.spec.settings, facts.head.settings, "manifest.json")
         self._encoder = encoder
 
     @property
@@ -110,9 +111,9 @@ class DeviceTask(ABC, Generic[SettingsT, InputT, AnswerT]):
         """The range of the task's scores, for messages; None for a task that is not about scores."""
         return None
 
-    def model(self, manifest: dict[str, Any], session: Session) -> Model:
+    def model(self, facts: Facts, session: Session) -> Model:
         """The opened bundle that `edgebert.load` returns."""
-        return Model(manifest, self, session)
+        return Model(facts, self, session)
 
 
 # Any task, where its kinds of input and answer do not matter.

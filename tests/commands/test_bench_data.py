@@ -7,12 +7,12 @@ import pytest
 from command_line import Run, refused
 from small_bundle import write_small_bundle
 
-from edgebert.bundle import read_manifest, write_manifest
+from edgebert.bundle import read_document, write_manifest
 
 
 def change(folder: Path, **entries: Any) -> Path:
     """Write a bundle's manifest anew with other entries; those of `data` are its columns."""
-    manifest = read_manifest(folder)
+    manifest = read_document(folder)
     columns = {**manifest["data"]["columns"], **entries.pop("columns", {})}
     stays = {key: value for key, value in manifest.items() if key not in ("files", "manifest_sha256")}
     write_manifest(folder, {**stays, "data": {**manifest["data"], "columns": columns}, **entries})
@@ -26,7 +26,7 @@ def message(tmp_path: Path, run: Run) -> Any:
     def refusal(first: Path, second: Path, table: str, *more: str) -> str:
         (tmp_path / "d.tsv").write_text(table)
         baseline, out = write_small_bundle(tmp_path / "fp32"), tmp_path / "out"
-        change(baseline, columns=read_manifest(first)["data"]["columns"])
+        change(baseline, columns=read_document(first)["data"]["columns"])
         where = ("--data", tmp_path / "d.tsv", "--baseline", baseline, "--out", out)
         found = refused(run("bench", first, second, *where, *more))
         assert not out.exists()

@@ -10,6 +10,7 @@ import pytest
 from manifests import rewrite
 
 from edgebert.cli import main
+from edgebert.manifest import read_manifest
 from edgebert.runtime.cost import macs, read_cost
 
 SUITE = 'scenarios = ["single_stream"]\nrounds = 2\nsamples = 10\nwarmup = 1\nlengths = [16]\n'
@@ -35,7 +36,7 @@ def test_every_case_has_its_roofline_and_operators(shown: Any, built: Path) -> N
         *[("fp32", "natural"), ("bundle", "natural")],
         *[("fp32", "16"), ("bundle", "16")],
     ]
-    products = read_cost(json.loads((built / "manifest.json").read_text()))
+    products = read_cost(read_manifest(built))
     assert document["cases"][3]["roofline"]["macs"] == macs(products, [16])
     for case in document["cases"]:
         found = case["roofline"]

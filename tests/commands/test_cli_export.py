@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from manifests import manifest_of
 from this_machine import pretend
 
-from edgebert.bundle import bundle_hash, read_manifest
+from edgebert.bundle import bundle_hash, read_document
 from edgebert.cli import main
 from edgebert.commands.export import question_for
 from edgebert.cpu import measured_on
@@ -157,7 +158,7 @@ def test_without_the_export_extra_the_extra_is_named(
     ],
 )
 def test_the_closing_hint_asks_what_the_bundle_answers(task: str, segments: int, asked: str) -> None:
-    assert question_for({"task": task, "segments": segments, "head": {"settings": {}}}) == asked
+    assert question_for(manifest_of(task=task, segments=segments)) == asked
 
 
 @pytest.mark.parametrize(("policy", "spins"), [("", "20000"), ("ACTIVE", None)])
@@ -218,14 +219,14 @@ def test_a_manifest_says_where_its_quality_was_measured(
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     """A work folder that has come from another CPU measures again what depends on the CPU, and nothing else."""
-    assert read_manifest(built)["measured_on"] == measured_on()
+    assert read_document(built)["measured_on"] == measured_on()
     pretend(monkeypatch, "avx2")
     out, work = tmp_path / "out", shutil.copytree(built.with_name(built.name + ".work"), tmp_path / "work")
     command = ["export", str(recipe_file), "--data-dir", str(data_dir), "--work", str(work), "--out", str(out)]
-    assert main([*command, "--profile", read_manifest(built)["profile"]["name"], "--json"]) == 0
+    assert main([*command, "--profile", read_document(built)["profile"]["name"], "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
     here = {"cpu": "Some CPU", "machine": "x86_64", "int8": "avx2"}
-    assert document["measured_on"] == read_manifest(out)["measured_on"] == here
+    assert document["measured_on"] == read_document(out)["measured_on"] == here
     assert "Measured on: Some CPU, x86_64, AVX2 without VNNI." in (out / "README.md").read_text()
     if measured_on()["int8"] != "avx2":
         assert [stage["title"] for stage in document["stages"] if not stage["cached"]] == ["quantize"]

@@ -10,7 +10,7 @@ from command_line import Run, refused
 from this_machine import pretend
 
 import edgebert
-from edgebert.bundle import read_manifest, write_manifest
+from edgebert.bundle import read_document, write_manifest
 
 pytestmark = pytest.mark.int8
 
@@ -28,7 +28,7 @@ def test_sums_that_saturate_here_are_told_on_stderr(
     bundle_copy: Path, data_dir: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pretend(monkeypatch, "avx2")
-    manifest = read_manifest(bundle_copy)
+    manifest = read_document(bundle_copy)
     manifest["profile"]["export"] |= {"reduce_range": False, "weight_type": "int8"}
     write_manifest(bundle_copy, manifest)
     with warnings.catch_warnings():

@@ -9,7 +9,7 @@ from command_line import Run, refused
 from small_bundle import write_small_bundle
 
 import edgebert
-from edgebert.bundle import read_manifest, write_manifest
+from edgebert.bundle import read_document, write_manifest
 
 # The bundle calls texts of four words and more `long`, and reads six words.
 ROWS = [
@@ -74,7 +74,7 @@ def test_the_same_is_in_json(small: Path, data: Path, run: Run) -> None:
 
 @pytest.mark.parametrize("task", ["regression", "similarity", "question-answering", "fill-mask"])
 def test_a_task_without_labels_is_refused_before_the_data_is_read(small: Path, task: str, run: Run) -> None:
-    write_manifest(small, {**read_manifest(small), "task": task})
+    write_manifest(small, {**read_document(small), "task": task})
     message = refused(run("evaluate", small, "--data", small / "none.tsv", "--by-label"))
     assert message == f"--by-label: the task {task} of {small} has no labels; leave --by-label out"
 

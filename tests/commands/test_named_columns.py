@@ -6,12 +6,14 @@ from typing import Any
 
 import pytest
 from command_line import Run, refused
+from manifests import manifest_of
 from small_bundle import write_small_bundle
 
 import edgebert
-from edgebert.bundle import read_manifest, write_manifest
+from edgebert.bundle import read_document, read_manifest, write_manifest
 from edgebert.data.named import Named
 from edgebert.errors import DataError, InputError
+from edgebert.manifest import Manifest
 from edgebert.measure.bench import read_workload
 from edgebert.measure.scenarios import quality
 from edgebert.runtime.rows import read_rows, read_texts
@@ -24,15 +26,9 @@ def small(tmp_path: Path) -> Path:
     return write_small_bundle(tmp_path / "small")
 
 
-def manifest_of(task: str, segments: int = 1, **settings: Any) -> dict[str, Any]:
-    columns = {"text": "text", "text_pair": "text_pair" * (segments == 2), "label": "label"}
-    return {
-        "name": "x",
-        "task": task,
-        "segments": segments,
-        "head": {"settings": settings},
-        "data": {"columns": columns},
-    }
+def made(task: str, segments: int = 1, **settings: Any) -> Manifest:
+    data = {"columns": {"text_pair": "text_pair" * (segments == 2)}}
+    return manifest_of(name="x", task=task, segments=segments, head={"settings": settings}, data=data)
 
 
 @pytest.mark.parametrize(
@@ -90,14 +86,14 @@ def test_names_that_do_not_fit_are_refused(
 def test_formats_without_such_names_refuse_them(tmp_path: Path) -> None:
     (tmp_path / "d.txt").write_text("a\n")
     with pytest.raises(InputError, match=r"d\.txt: has no columns, one text a line; leave --text-column out"):
-        read_texts(tmp_path / "d.txt", manifest_of("text-classification"), Named(text="x"))
+        read_texts(tmp_path / "d.txt", made("text-classification"), Named(text="x"))
     (tmp_path / "d.jsonl").write_text('{"text": "a", "label": "b"}\n')
     with pytest.raises(InputError, match=r"is no table .* leave --delimiter and --no-header out"):
-        read_rows(tmp_path / "d.jsonl", manifest_of("text-classification"), Named(delimiter="tab", header=False))
+        read_rows(tmp_path / "d.jsonl", made("text-classification"), Named(delimiter="tab", header=False))
     with pytest.raises(InputError, match=r"a SQuAD document has fixed names; leave --text-column out"):
-        read_rows(tmp_path / "d.json", manifest_of("question-answering", 2), Named(text="q"))
+        read_rows(tmp_path / "d.json", made("question-answering", 2), Named(text="q"))
     with pytest.raises(InputError, match="a slot folder has fixed names; leave --tags-column out"):
-        read_rows(tmp_path, manifest_of("token-classification"), Named(tags="x"))
+        read_rows(tmp_path, made("token-classification"), Named(tags="x"))
 
 
 def test_predict_answers_the_column_that_is_named(small: Path, tmp_path: Path, run: Run) -> None:
@@ -122,7 +118,7 @@ def test_a_bench_carries_the_names_to_the_measured_processes(small: Path, tmp_pa
 
 
 def test_a_named_column_goes_before_those_of_the_bundle(small: Path, tmp_path: Path, run: Run) -> None:
-    manifest = read_manifest(small)
+    manifest = read_document(small)
     columns = {"text": "2", "text_pair": "", "label": "1", "header": False, "delimiter": "tab", "quotes": "suffix"}
     write_manifest(small, manifest | {"data": manifest["data"] | {"columns": columns}})
     (tmp_path / "d.csv").write_text("gold,sentence\nshort,a\nlong,a b a b a\n")
@@ -133,28 +129,28 @@ def test_a_named_column_goes_before_those_of_the_bundle(small: Path, tmp_path: P
 def test_words_tags_and_intents_go_by_name_too(tmp_path: Path) -> None:
     words = {"tokens": ["a", "b"], "text": "x", "ner": ["B-p", "O"], "kind": "On"}
     (tmp_path / "w.jsonl").write_text(json.dumps(words) + "\n")
-    (row,) = read_rows(tmp_path / "w.jsonl", manifest_of("token-classification"), Named(text="tokens", tags="ner"))
+    (row,) = read_rows(tmp_path / "w.jsonl", made("token-classification"), Named(text="tokens", tags="ner"))
     assert (row.words, row.label) == (("a", "b"), ("B-p", "O"))
     named = Named(text="tokens", tags="ner", label="kind")
-    (row,) = read_rows(tmp_path / "w.jsonl", manifest_of("intent-slots"), named)
+    (row,) = read_rows(tmp_path / "w.jsonl", made("intent-slots"), named)
     assert row.label == ("On", ("B-p", "O"))
     text = {"sentence": "a b", "words": ["x"], "spans": [{"label": "p", "start": 0, "end": 1}], "slots": []}
     (tmp_path / "t.jsonl").write_text(json.dumps(text) + "\n")
-    (row,) = read_rows(tmp_path / "t.jsonl", manifest_of("token-classification"), Named(text="sentence", label="spans"))
+    (row,) = read_rows(tmp_path / "t.jsonl", made("token-classification"), Named(text="sentence", label="spans"))
     assert (row.words, row.label) == (("a", "b"), ("B-p", "O"))
     with pytest.raises(DataError, match=r"line 1: no key 'tokenz'; the row has: tokens, text, ner, kind"):
-        read_rows(tmp_path / "w.jsonl", manifest_of("token-classification"), Named(text="tokenz"))
+        read_rows(tmp_path / "w.jsonl", made("token-classification"), Named(text="tokenz"))
     (tmp_path / "d.conll").write_text("1 a x B-p O\n2 b x O O\n")
-    (row,) = read_rows(tmp_path / "d.conll", manifest_of("token-classification"), Named(text="1", tags="-2"))
+    (row,) = read_rows(tmp_path / "d.conll", made("token-classification"), Named(text="1", tags="-2"))
     assert (row.words, row.label) == (("a", "b"), ("B-p", "O"))
     with pytest.raises(InputError, match="--tags-column is 'ner'; columns of words go by number"):
-        read_rows(tmp_path / "d.conll", manifest_of("token-classification"), Named(tags="ner"))
+        read_rows(tmp_path / "d.conll", made("token-classification"), Named(tags="ner"))
 
 
 def test_questions_contexts_and_answers_go_by_name_too(tmp_path: Path) -> None:
     row = {"q": "Who?", "passage": "Ada did", "gold": [{"text": "Ada", "start": 0}]}
     (tmp_path / "d.jsonl").write_text(json.dumps(row) + "\n")
-    manifest = manifest_of("question-answering", 2)
+    manifest = made("question-answering", 2)
     (found,) = read_rows(tmp_path / "d.jsonl", manifest, Named(text="q", text_pair="passage", label="gold"))
     assert (found.text, found.text_pair, found.label[0].text) == ("Who?", "Ada did", "Ada")
     with pytest.raises(DataError, match="line 1: no key 'gone'; the row has: q, passage, gold"):
@@ -163,6 +159,6 @@ def test_questions_contexts_and_answers_go_by_name_too(tmp_path: Path) -> None:
 
 def test_pairs_go_by_name_too(tmp_path: Path) -> None:
     (tmp_path / "d.tsv").write_text("premise\thypothesis\tlabel\na\tb\tc\n")
-    manifest = manifest_of("text-classification", 2)
+    manifest = made("text-classification", 2)
     (row,) = read_rows(tmp_path / "d.tsv", manifest, Named(text="premise", text_pair="hypothesis"))
     assert (row.text, row.text_pair, row.label) == ("a", "b", "c")

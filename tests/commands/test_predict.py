@@ -7,11 +7,11 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 from command_line import Run, refused
-from manifests import rewrite
+from manifests import manifest_of, rewrite
 
 from edgebert.runtime.prediction import Prediction
 
@@ -117,11 +117,7 @@ class Said(Prediction):
 class Joined:
     """A bundle that answers with its two texts, one behind the other."""
 
-    manifest: ClassVar[dict[str, Any]] = {
-        "task": "question-answering",
-        "segments": 2,
-        "data": {"columns": {"text": "text", "text_pair": "", "label": "label"}},
-    }
+    manifest = manifest_of(task="question-answering", segments=2)
 
     def __init__(self) -> None:
         self.task = self

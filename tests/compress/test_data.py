@@ -124,23 +124,23 @@ def test_one_label_is_too_few(folder: Path) -> None:
 
 def test_the_facts_are_what_the_device_reads_of_a_manifest(folder: Path) -> None:
     data = read(folder, label_names={"0": "bad", "1": "good", "2": "great"})
-    assert data.facts() == {
+    assert data.key() == {
         "task": "text-classification",
         "labels": ["bad", "good", "great"],
         "segments": 1,
         "head": {"settings": {"activation": "softmax"}},
         "data": {"label_values": ["0", "1", "2"]},
     }
-    assert data.facts({"threshold": 0.4})["head"] == {"settings": {"activation": "softmax"}, "threshold": 0.4}
+    assert data.head({"threshold": 0.4}) == {"settings": {"activation": "softmax"}, "threshold": 0.4}
     labels = replace(data.labels, extra={"slots": ["B-x"]})
-    assert replace(data, labels=labels).facts()["head"] == {"settings": {"activation": "softmax"}, "slots": ["B-x"]}
+    assert replace(data, labels=labels).head() == {"settings": {"activation": "softmax"}, "slots": ["B-x"]}
 
 
 def test_pairs_make_two_segments(folder: Path) -> None:
     (folder / "train.tsv").write_text("a\tb\tlabel\none\ttwo\t0\nthree\tfour\t1\n")
     data = read(folder, validation="", text="a", text_pair="b")
     assert data.segments == 2
-    assert data.facts()["segments"] == 2
+    assert data.facts().segments == 2
 
 
 def test_the_limit_spares_held_out_rows_and_every_file_has_its_fingerprint(folder: Path) -> None:

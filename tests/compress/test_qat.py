@@ -10,7 +10,7 @@ import torch
 from conftest import RECIPE
 
 import edgebert
-from edgebert.bundle import read_manifest
+from edgebert.bundle import read_document
 from edgebert.cli import main
 from edgebert.compress import checkpoint
 from edgebert.compress.qat import round_products, round_words, rounded_weight
@@ -130,7 +130,7 @@ def test_the_stage_tells_the_quality_that_the_bundle_has(
     assert main([*command, "--profile", "x86-avx2", "--out", str(out), "--json"]) == 0
     done = {stage["title"]: stage["cached"] for stage in json.loads(capsys.readouterr().out)["stages"]}
     assert (done["recover"], done["quantization-aware"]) == (True, False)
-    trained, quantized = read_manifest(out)["stages"][-2:]
+    trained, quantized = read_document(out)["stages"][-2:]
     assert (trained["stage"], quantized["stage"]) == ("quantization-aware", "quantize")
     told, has = trained["metrics"]["validation_accuracy"], quantized["metrics"]["quality"]["validation"]["value"]
     assert told == pytest.approx(has, abs=1 / 64)

@@ -145,8 +145,8 @@ def test_a_bundle_embeds_as_its_folder_does(
     model = export(folder, tmp_path, head)
     wanted = theirs(folder, TEXTS)
     assert np.abs(model.embed(TEXTS) - wanted).max() < 1e-5
-    assert model.manifest["max_length"] == 16
-    assert list(model.manifest["head"].get("modules", [])) == shown
+    assert model.manifest.max_length == 16
+    assert list(model.manifest.head.modules) == shown
     card = (tmp_path / "bundle" / "README.md").read_text(encoding="utf-8")
     assert not shown or f"- Vectors: {wanted.shape[1]} numbers: " in card
 

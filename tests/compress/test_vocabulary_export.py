@@ -11,7 +11,7 @@ from family_checkpoints import make_whole
 from vocabulary_cuts import CORPUS, TASK
 
 import edgebert
-from edgebert.bundle import read_manifest
+from edgebert.bundle import read_document
 from edgebert.cli import main
 from edgebert.compress.fit import check_fit
 from edgebert.errors import SettingsError
@@ -85,7 +85,7 @@ def test_a_bundle_of_fewer_words_answers_its_corpus_as_the_whole_one_does(family
         (tmp_path / f"{name}.toml").write_text(PLAIN.replace("SOURCE", str(source)) + more)
         assert main(["export", str(tmp_path / f"{name}.toml"), "--out", str(tmp_path / name)]) == 0
     out = tmp_path / "small"
-    manifest = read_manifest(out)
+    manifest = read_document(out)
     assert [stage["stage"] for stage in manifest["stages"]] == ["vocabulary", "graph"]
     assert manifest["stages"][0]["metrics"]["corpus_changed"] == 0.0
     assert [(file["split"], file["file"]) for file in manifest["data"]["files"]] == [
@@ -131,7 +131,7 @@ def test_a_table_of_low_rank_is_recovered_and_no_stage_before_is_done_again(
         *("graph of finetune, plain", "graph of finetune, fast", "graph of distill, fast", "graph of recover, fast"),
         *("graph of recover-vocabulary, fast", "score of recover-vocabulary, fast"),
     ]
-    manifest = read_manifest(out)
+    manifest = read_document(out)
     chain = ["finetune", "distill", "prune", "recover", "vocabulary", "recover-vocabulary", "quantize"]
     assert [stage["stage"] for stage in manifest["stages"]] == chain
     figures = manifest["stages"][4]["metrics"]

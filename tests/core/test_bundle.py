@@ -18,7 +18,7 @@ import pytest
 from manifests import rewrite
 
 import edgebert
-from edgebert.bundle import read_manifest, write_manifest
+from edgebert.bundle import read_document, write_manifest
 from edgebert.cli import main
 from edgebert.errors import BundleError, InputError, MissingDependencyError, TextError
 from edgebert.runtime.encode import Encoded
@@ -42,7 +42,7 @@ def alone(copied: Path) -> Path:
     """A bundle with the core's graph alone."""
     for graph in copied.glob("*.onnx"):
         graph.unlink()
-    write_manifest(copied, {**read_manifest(copied), "runtime": {"default": "core", "graphs": {"core": "core.bin"}}})
+    write_manifest(copied, {**read_document(copied), "runtime": {"default": "core", "graphs": {"core": "core.bin"}}})
     return copied
 
 
@@ -190,7 +190,7 @@ def test_a_model_file_cut_short_before_its_hash_was_taken_is_refused(
 ) -> None:
     file = copied / "core.bin"
     file.write_bytes(file.read_bytes()[:size])
-    write_manifest(copied, read_manifest(copied))
+    write_manifest(copied, read_document(copied))
     with pytest.raises(BundleError, match=r"core\.bin: .*; export the bundle again"):
         edgebert.load(copied, runtime="core")
     assert main(["predict", str(copied), "a good film", "--runtime", "core"]) == 2
@@ -198,7 +198,7 @@ def test_a_model_file_cut_short_before_its_hash_was_taken_is_refused(
 
 
 def test_a_model_file_of_another_model_is_refused(copied: Path) -> None:
-    rewrite(copied, labels=["a", "b", "c"], data={**read_manifest(copied)["data"], "label_values": []})
+    rewrite(copied, labels=["a", "b", "c"], data={**read_document(copied)["data"], "label_values": []})
     with pytest.raises(BundleError, match=r"has 3 label\(s\) for logits, but the graph has 2 columns"):
         edgebert.load(copied, runtime="core")
 
@@ -208,7 +208,7 @@ def test_every_command_takes_the_core(core_bundle: Path, data_dir: Path, capsys:
     assert main(["predict", bundle, "a lovely film", "--runtime", "core", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)[0]["label"] == "pos"
     assert main(["evaluate", bundle, "--data", data, "--runtime", "core", "--json"]) == 0
-    recorded = read_manifest(core_bundle)["stages"][-1]["metrics"]["core"]["quality"]["test"]["value"]
+    recorded = read_document(core_bundle)["stages"][-1]["metrics"]["core"]["quality"]["test"]["value"]
     assert recorded == pytest.approx(json.loads(capsys.readouterr().out)["quality"]["value"])
     assert main(["verify", bundle]) == 0
     assert main(["inspect", bundle]) == 0
@@ -233,7 +233,7 @@ def test_a_bench_runs_the_core_beside_its_baseline(
     cases = json.loads(capsys.readouterr().out)["cases"]
     runtimes = {case["variant"]: case["runtime"] for case in cases}
     assert list(runtimes.values()) == ["onnxruntime", "core"]
-    recorded = read_manifest(core_bundle)["metrics"]["test"]["value"]
+    recorded = read_document(core_bundle)["metrics"]["test"]["value"]
     assert cases[1]["quality"]["value"] == pytest.approx(recorded)
 
 

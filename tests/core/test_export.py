@@ -12,7 +12,7 @@ import pytest
 from family_checkpoints import make_family
 
 import edgebert
-from edgebert.bundle import read_manifest
+from edgebert.bundle import read_document
 from edgebert.cli import main
 from edgebert.errors import BundleError
 from edgebert.exporters.guarded import Outcome
@@ -53,7 +53,7 @@ def onnx_matrices(file: Path) -> dict[bytes, np.ndarray]:
 
 
 def test_a_bundle_holds_both_and_answers_alike(core_bundle: Path, data_dir: Path) -> None:
-    manifest = read_manifest(core_bundle)
+    manifest = read_document(core_bundle)
     assert manifest["runtime"]["graphs"] == {"onnxruntime": "model.onnx", "core": "core.bin"}
     assert manifest["runtime"]["default"] == "core"
     assert "core.bin" in {entry["path"] for entry in manifest["files"]}
@@ -75,7 +75,7 @@ def test_weights_are_those_of_the_onnx_graph(
     if profile != "x86-avx512-vnni":
         code, bundle = export_core(profile=profile)
         assert code == 0
-    assert read_manifest(bundle)["stages"][-1]["metrics"]["core"]["largest_weight"] == largest
+    assert read_document(bundle)["stages"][-1]["metrics"]["core"]["largest_weight"] == largest
     theirs, ours = onnx_matrices(bundle / "model.onnx"), int8_matrices(bundle / "core.bin")
     # Three layers of four, and the pooler; queries, keys and values stand side by side.
     assert len(ours) == 3 * 4 + 1
@@ -93,7 +93,7 @@ def test_the_core_alone_is_the_smallest_bundle(
     assert code == 0
     assert not list(bundle.glob("*.onnx"))
     assert (bundle / "core.bin").read_bytes() == (core_bundle / "core.bin").read_bytes()
-    manifest = read_manifest(bundle)
+    manifest = read_document(bundle)
     assert manifest["runtime"]["graphs"] == {"core": "core.bin"}
     assert manifest["runtime"]["default"] == "core"
     card = (bundle / "README.md").read_text()
@@ -133,7 +133,7 @@ def test_the_core_alone_has_no_full_precision(
 def test_full_precision_beside_the_core_is_onnx_alone(export_core: Export) -> None:
     code, bundle = export_core("quantize.format=none")
     assert code == 0
-    assert read_manifest(bundle)["runtime"]["graphs"] == {"onnxruntime": "model.onnx"}
+    assert read_document(bundle)["runtime"]["graphs"] == {"onnxruntime": "model.onnx"}
     assert edgebert.load(bundle).runtime == "onnxruntime"
 
 
@@ -162,7 +162,7 @@ def test_a_family_that_is_not_covered_keeps_the_onnx_graph(
     )
     assert main(command) == 0
     assert "core: it has no graph of this model: layers of this family cannot be rewritten" in capsys.readouterr().err
-    assert read_manifest(tmp_path / "out")["runtime"]["graphs"] == {"onnxruntime": "model.onnx"}
+    assert read_document(tmp_path / "out")["runtime"]["graphs"] == {"onnxruntime": "model.onnx"}
     assert main(["inspect", str(tmp_path / "out")]) == 0
     assert "does not run this model: layers of this family cannot be rewritten" in capsys.readouterr().out
 
@@ -179,7 +179,7 @@ def test_the_loss_holds_in_the_core_too(export_core: Export, monkeypatch: pytest
     monkeypatch.setattr(Outcome, "quality", quality)
     code, bundle = export_core("quantize.max_drop=0.5")
     assert code == 0
-    guard = read_manifest(bundle)["stages"][-1]["metrics"]["core"]["guard"]
+    guard = read_document(bundle)["stages"][-1]["metrics"]["core"]["guard"]
     assert guard["tried"][0]["quality"] == 0.0
     assert 0 < len(guard["kept"]) < len(guard["cost"])
     assert [row["quality"] >= 0.5 for row in guard["tried"]] == [False] * len(guard["kept"]) + [True]
@@ -191,7 +191,7 @@ def test_the_loss_holds_in_the_core_too(export_core: Export, monkeypatch: pytest
 def test_the_core_is_measured_among_the_others(export_core: Export) -> None:
     code, bundle = export_core("quantize.format=measure")
     assert code == 0
-    manifest = read_manifest(bundle)
+    manifest = read_document(bundle)
     (stage,) = [stage for stage in manifest["stages"] if stage["stage"] == "choose"]
     rows = [row for row in stage["metrics"]["tried"] if row["runtime"] == "core"]
     assert [row["form"] for row in rows] == ["dynamic"]

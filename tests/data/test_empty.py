@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from manifests import manifest_of
 
 from edgebert.data.empty import note_of_skipped, without_empty
 from edgebert.data.examples import Columns, read_examples
@@ -115,6 +116,6 @@ def test_questions_of_json_lines(empty: dict[str, object], tmp_path: Path) -> No
 def test_formats_without_cells_refuse_the_option(tmp_path: Path) -> None:
     (tmp_path / "d.txt").write_text("a\n")
     columns = {"text": "text", "text_pair": "", "label": "label"}
-    manifest = {"task": "text-classification", "segments": 1, "head": {"settings": {}}, "data": {"columns": columns}}
+    manifest = manifest_of(data={"columns": columns})
     with pytest.raises(InputError, match=r"d\.txt: only tables and JSON Lines have empty cells; leave --skip-empty"):
         read_rows(tmp_path / "d.txt", manifest, Named(skip_empty=True))

@@ -5,15 +5,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+from manifests import facts_of
 from seqeval.metrics import classification_report
 from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef
 
 from edgebert.data.examples import Example
 from edgebert.data.unknown import Unknown, check_labels, gold, labels_unknown, note_of, unknown_labels
 from edgebert.errors import DataError
+from edgebert.manifest_data import QualityEntry
 from edgebert.metrics.by_label import by_chosen, by_class, by_entity_type, by_intent, by_slot_type
 from edgebert.metrics.pairs import difference_of, pair_of
 from edgebert.runtime.quality import about, measure_quality
+from edgebert.settings import fill
 from edgebert.tasks.table import device_task, spec_of
 from edgebert.tasks.training_table import training_task
 
@@ -25,7 +28,7 @@ TAGS = ["O", "B-PER", "I-PER"]
 def task_of(name: str, labels: list[str], head: Any = None, values: Any = ()) -> Any:
     head = {"settings": SETTINGS.get(name, {})} | (head or {})
     manifest = {"labels": labels, "segments": 1, "head": head, "data": {"label_values": list(values)}}
-    return device_task(name)(manifest, None)
+    return device_task(name)(facts_of(manifest), None)
 
 
 def rows(*labels: Any) -> list[Example]:
@@ -179,7 +182,10 @@ def test_a_result_keeps_the_twenty_most_frequent() -> None:
     assert (plain["rows"], len(plain["labels"]), plain["more"]) == (25, 20, 5)
     assert str(unknown).endswith("'04' (1) and 20 more")
     quality = {"metric": "accuracy", "value": 0.5, "n": 30, "ci_low": None, "ci_high": None, "unknown_labels": plain}
-    assert about(quality) == "no interval, 30 texts, 25 of them with labels that the model does not have"
+    assert (
+        about(fill(QualityEntry, quality, "quality"))
+        == "no interval, 30 texts, 25 of them with labels that the model does not have"
+    )
     assert labels_unknown([quality, quality, {}]) == [f"{unknown}; they count as wrong"]
 
 

@@ -8,13 +8,13 @@ import pytest
 from conftest import RECIPE
 
 import edgebert
-from edgebert.bundle import read_manifest
+from edgebert.bundle import read_document
 from edgebert.cli import main
 from edgebert.cpu import INT8_NAMES, this_cpu
 from edgebert.errors import SettingsError
 from edgebert.exporters.candidates import Candidate, best, candidates
 from edgebert.recipe import quantization, read_recipe
-from edgebert.runtimes import saturates
+from edgebert.runtimes import Int8Form, saturates
 from edgebert.target import read_target
 
 pytestmark = pytest.mark.int8
@@ -68,9 +68,8 @@ def test_openvino_is_tried_where_it_is_exported() -> None:
 @pytest.mark.parametrize("int8", INT8_NAMES)
 def test_what_saturates_on_this_cpu_is_not_tried(int8: str) -> None:
     for candidate in candidates(["onnx", "openvino"], int8=int8):
-        export = {"weight_type": candidate.weight_type, "reduce_range": candidate.reduce_range}
-        made = {"metrics": {"openvino": {"reduce_range": candidate.reduce_range}}}
-        planned = {"precision": f"int8-{candidate.form}", "profile": {"export": export}, "stages": [made]}
+        seven_bits = candidate.reduce_range
+        planned = Int8Form(f"int8-{candidate.form}", candidate.weight_type, "", seven_bits, seven_bits)
         assert candidate.form == "none" or not saturates(planned, candidate.runtime, int8)
     assert (Candidate("dynamic") in candidates(["onnx"], int8=int8)) == (int8 != "avx2")
 
@@ -93,7 +92,7 @@ def test_a_bundle_says_what_was_tried_and_runs_what_was_fastest(
     assert main([*command, "--set", "quantize.format=measure", "--json"]) == 0
     done = {stage["title"]: stage["cached"] for stage in json.loads(capsys.readouterr().out)["stages"]}
     assert (done["recover"], done["choose"]) == (True, False)
-    manifest = read_manifest(out)
+    manifest = read_document(out)
     (stage,) = [stage for stage in manifest["stages"] if stage["stage"] == "choose"]
     tried, chosen = stage["metrics"]["tried"], Candidate(**stage["metrics"]["chosen"])
     listed = candidates(["onnx", "openvino"], int8=this_cpu().int8)

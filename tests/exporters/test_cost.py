@@ -12,6 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from edgebert.errors import RunError
 from edgebert.exporters.cost import graph_cost
+from edgebert.manifest import read_manifest
 from edgebert.measure.process import run_child
 from edgebert.runtime.cost import Product, by_layer, macs, parts, read_cost, standard_encoder
 
@@ -20,7 +21,7 @@ HEAD_SIZE = WIDTH // HEADS
 
 
 def cost_of(bundle: Path) -> list[Product]:
-    return read_cost(json.loads((bundle / "manifest.json").read_text()))
+    return read_cost(read_manifest(bundle))
 
 
 def stage(built: Path, name: str) -> Path:

@@ -12,7 +12,7 @@ import torch
 from family_checkpoints import FAMILIES, PAIRED, STANDARD, make_family
 
 import edgebert
-from edgebert.bundle import read_manifest
+from edgebert.bundle import read_document
 from edgebert.cli import main
 from edgebert.compress import checkpoint
 from edgebert.compress.importance import Importance
@@ -207,7 +207,7 @@ def test_a_distilbert_goes_down_the_whole_chain(data_dir: Path, tmp_path: Path) 
     source = make_family(tmp_path / "model", "distilbert", "")
     out = tmp_path / "bundle"
     assert main(["export", str(recipe(tmp_path, source, WHOLE)), "--data-dir", str(data_dir), "--out", str(out)]) == 0
-    manifest = read_manifest(out)
+    manifest = read_document(out)
     assert [stage["stage"] for stage in manifest["stages"]] == ["finetune", "distill", "prune", "recover", "quantize"]
     assert manifest["inputs"] == ["input_ids", "attention_mask"]
     assert len(manifest["layers"]) == 2
@@ -240,7 +240,7 @@ def test_a_roberta_of_pairs_is_bundled_with_its_own_padding(tmp_path: Path) -> N
     assert main(["export", str(recipe(tmp_path, source, PAIRS)), "--out", str(tmp_path / "bundle")]) == 0
     stages = tmp_path / "bundle.stages"
     for folder in (tmp_path / "bundle", stages / "0-baseline", stages / "1-graph"):
-        manifest = read_manifest(folder)
+        manifest = read_document(folder)
         assert (manifest["segments"], manifest["pad_id"]) == (2, 1)
         assert manifest["inputs"] == ["input_ids", "attention_mask"]
     assert json.loads((tmp_path / "bundle" / "config.json").read_text())["max_position_embeddings"] == 26
@@ -277,7 +277,7 @@ def test_a_mobilebert_keeps_the_plain_graph_and_says_so(
     assert main([*command, "--work", str(mobilebert_work)]) == 0
     note = "mobilebert layers cannot be rewritten; a plain graph instead"
     assert (note in capsys.readouterr().err) == is_new
-    manifest = read_manifest(tmp_path / "bundle")
+    manifest = read_document(tmp_path / "bundle")
     assert manifest["inputs"] == ["input_ids", "attention_mask", "token_type_ids"]
     if precision == "none":
         assert manifest["stages"][-1]["arguments"]["kind"] == "plain"

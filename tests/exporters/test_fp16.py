@@ -13,7 +13,7 @@ from conftest import RECIPE
 from onnx import TensorProto
 
 import edgebert
-from edgebert.bundle import read_manifest
+from edgebert.bundle import read_document
 from edgebert.cli import main
 from edgebert.compress import arch
 from edgebert.compress import checkpoint as checkpoints
@@ -39,7 +39,7 @@ def test_weights_take_half_and_the_answers_stay(
     assert [stage["title"] for stage in json.loads(capsys.readouterr().out)["stages"] if not stage["cached"]] == [
         "fp16"
     ]
-    manifest = read_manifest(out)
+    manifest = read_document(out)
     assert (manifest["precision"], manifest["stages"][-1]["stage"]) == ("fp16", "fp16")
     weights = [each for each in onnx.load(out / "model.onnx").graph.initializer if np.prod(each.dims) > 32]
     assert {each.data_type for each in weights} == {TensorProto.FLOAT16}
@@ -52,7 +52,7 @@ def test_weights_take_half_and_the_answers_stay(
         for one, other in zip(ours, theirs, strict=True):
             assert one == pytest.approx(other, abs=2e-4)
     assert 0 < manifest["stages"][-1]["metrics"]["agreement"]["max_difference"] < 2e-3
-    quality = [read_manifest(folder)["metrics"]["validation"]["value"] for folder in (out, full)]
+    quality = [read_document(folder)["metrics"]["validation"]["value"] for folder in (out, full)]
     assert quality[0] == pytest.approx(quality[1], abs=1 / 64)
 
 
@@ -62,7 +62,7 @@ def test_the_gpus_profiles_export_as_they_are(
 ) -> None:
     out = tmp_path / "gpu"
     assert export(built, checkpoint, data_dir, out, "--profile", profile) == 0
-    manifest = read_manifest(out)
+    manifest = read_document(out)
     assert manifest["precision"] == "fp16"
     assert manifest["profile"]["export"]["provider"] == "CUDAExecutionProvider"
     assert {node.op_type for node in onnx.load(out / "model.onnx").graph.node} >= {"Attention", "ReduceSum"}
@@ -107,12 +107,12 @@ def test_products_that_outgrow_fp16_stay_in_fp32_and_the_bundle_says_so(
     assert export_changed(large, built, data_dir, tmp_path, "--profile", "nvidia-t4") == 0
     assert "operators stay in FP32" in capsys.readouterr().err
     out = tmp_path / "out"
-    metrics = read_manifest(out)["stages"][-1]["metrics"]
+    metrics = read_document(out)["stages"][-1]["metrics"]
     assert metrics["operators_in_fp32"] == len(metrics["fp32"]["operators"]) == 4
     assert max(metrics["fp32"]["peaks"].values()) > 65504
     assert metrics["agreement"]["agreement"] == 1.0
     assert "operators_in_fp32 4" in (out / "README.md").read_text()
-    kinds = {product["precision"] for product in read_manifest(out)["cost"] if product["kind"] == "weights"}
+    kinds = {product["precision"] for product in read_document(out)["cost"] if product["kind"] == "weights"}
     assert kinds == {"fp16", "fp32"}
     assert not list(out.glob("*emulated*"))
     (teacher,) = built.with_name(built.name + ".stages").glob("0-baseline")

@@ -11,7 +11,7 @@ import pytest
 from conftest import RECIPE
 
 import edgebert
-from edgebert.bundle import read_manifest
+from edgebert.bundle import read_document
 from edgebert.cli import main
 from edgebert.compress import checkpoint
 from edgebert.cpu import this_cpu
@@ -123,7 +123,7 @@ def test_the_loss_holds_on_both_runtimes(
     work, out = built.with_name(built.name + ".work"), tmp_path / "out"
     command = ["export", str(tmp_path / "r.toml"), "--data-dir", str(data_dir), "--work", str(work), "--out", str(out)]
     assert main([*command, "--set", "quantize.max_drop=0.5", "--set", "export.stages=false"]) == 0
-    metrics = read_manifest(out)["stages"][-1]["metrics"]
+    metrics = read_document(out)["stages"][-1]["metrics"]
     for guard in (metrics["guard"], metrics["openvino"]["guard"]):
         assert guard["tried"][0]["quality"] == 0.0
         assert 0 < len(guard["kept"]) < len(guard["cost"])

@@ -11,14 +11,14 @@ import onnxruntime
 import pytest
 from tokenizers import Tokenizer
 
-from edgebert.bundle import read_manifest
+from edgebert.bundle import read_document
 from edgebert.exporters.assemble import BundleParts, _config, _write_tokenizer
 
 
 @pytest.mark.parametrize("lengths", [(9,), (9, 4), (3, 12, 1)])
 def test_openvino_reads_the_int8_graph_itself(built: Path, lengths: tuple[int, ...]) -> None:
     openvino = pytest.importorskip("openvino")
-    assert read_manifest(built)["precision"] == "int8-dynamic"
+    assert read_document(built)["precision"] == "int8-dynamic"
     random, shape = np.random.default_rng(len(lengths)), (len(lengths), max(lengths))
     mask = np.array([[1] * length + [0] * (shape[1] - length) for length in lengths], dtype=np.int64)
     given = {"input_ids": random.integers(5, 40, shape) * mask, "attention_mask": mask}
@@ -31,7 +31,7 @@ def test_openvino_reads_the_int8_graph_itself(built: Path, lengths: tuple[int, .
 
 
 def test_the_tokenizer_alone_gives_what_the_graph_takes(built: Path) -> None:
-    longest = read_manifest(built)["max_length"]
+    longest = read_document(built)["max_length"]
     tokenizer = Tokenizer.from_file(str(built / "tokenizer.json"))
     assert len(tokenizer.encode("a film " * longest).ids) == longest
     session = onnxruntime.InferenceSession(str(built / "model.onnx"), providers=["CPUExecutionProvider"])

@@ -4,6 +4,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from manifests import facts_of
 
 from edgebert.data.examples import Example
 from edgebert.exporters import graphs
@@ -14,14 +15,7 @@ class Cutting:
     """Answers `no`, and cuts texts of more than three characters."""
 
     def __init__(self) -> None:
-        self.manifest: dict[str, Any] = {
-            "task": "text-classification",
-            "labels": ["no", "yes"],
-            "head": {"settings": {}},
-            "data": {},
-            "segments": 1,
-        }
-        self.task = TextClassification(self.manifest, None)
+        self.task = TextClassification(facts_of(labels=["no", "yes"]), None)
 
     def __call__(self, text: str) -> Classification:
         return Classification("no", 1.0, {}, len(text) > 3)

@@ -11,7 +11,7 @@ from manifests import rewrite
 from onnx import TensorProto
 
 import edgebert
-from edgebert.bundle import read_manifest
+from edgebert.bundle import read_document, read_manifest
 from edgebert.errors import BundleError, ParityError
 from edgebert.exporters.parity import require_same
 from edgebert.exporters.unpadded import LEAST_BYTES, UNPADDED, drop_mask, write_unpadded
@@ -40,7 +40,7 @@ def test_full_precision_graphs_have_none(classifier_graph: Path, tmp_path: Path,
     assert not list(tmp_path.iterdir())
     stages = list(built.with_name(built.name + ".stages").iterdir())
     assert len(stages) > 1
-    assert not any((folder / UNPADDED).exists() or "unpadded" in read_manifest(folder)["runtime"] for folder in stages)
+    assert not any((folder / UNPADDED).exists() or "unpadded" in read_document(folder)["runtime"] for folder in stages)
 
 
 def test_int8_weights_are_stored_once(built: Path) -> None:
@@ -64,7 +64,7 @@ def is_int8(tensor: TensorProto) -> bool:
 
 
 def test_the_bundle_answers_single_texts_with_it_as_with_the_mask(built: Path, tmp_path: Path) -> None:
-    manifest = read_manifest(built)
+    manifest = read_document(built)
     assert manifest["runtime"]["unpadded"] == UNPADDED
     model = edgebert.load(built)
     with_mask = onnxruntime.InferenceSession(str(built / "model.onnx"), providers=["CPUExecutionProvider"])

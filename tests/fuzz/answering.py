@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from manifests import facts_of
 from tokenizers import Tokenizer, decoders
 from tokenizers.models import BPE, WordPiece
 from tokenizers.normalizers import BertNormalizer
@@ -95,4 +96,5 @@ def make_model(task: str, tokenizer: Path, segments: int = 1, max_length: int = 
     manifest = {"labels": labels, "inputs": ["input_ids", "attention_mask", "token_type_ids"], "head": head}
     manifest |= {"segments": segments, "data": {}, "max_length": max_length}
     session = ByTokens(task, tuple(kind.spec.outputs.values()), encoder.vocabulary_size)
-    return kind(manifest, encoder).model(manifest, session)
+    facts = facts_of(manifest)
+    return kind(facts, encoder).model(facts, session)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from manifests import manifest_of
 
 from edgebert.errors import InputError, RunError
 from edgebert.measure.agreement import agree, compare, same
@@ -20,7 +21,6 @@ from edgebert.measure.targets.machine import Machine
 from edgebert.measure.variants import Variant, find_baseline, variants_of
 
 SUITE = Suite()
-COLUMNS = {"text": "text", "text_pair": "", "label": "label"}
 
 
 @pytest.mark.parametrize(
@@ -82,9 +82,8 @@ def test_outputs_that_are_no_numbers_are_counted_and_give_no_quality(tmp_path: P
         predicted=int,
         expected=lambda example, unknown: int(example.label == "p"),
     )
-    manifest = {"task": "text-classification", "segments": 1, "head": {"settings": {}}, "data": {"columns": COLUMNS}}
     model: Any = SimpleNamespace(
-        manifest=manifest, task=task, outputs=lambda windows: [(logits["ab".index(*windows)],)]
+        manifest=manifest_of(), task=task, outputs=lambda windows: [(logits["ab".index(*windows)],)]
     )
     found = answers.work(model, {"data": str(tmp_path / "d.tsv"), "metric": "accuracy"}, lambda at: None)
     assert (found["not_finite"], found["quality"]) == ([0, 2], None)
@@ -105,7 +104,7 @@ def test_every_variant_answers_here_and_there_and_the_baseline_is_kept_when_the_
     built: Path, data_dir: Path, manifest: dict[str, Any], tmp_path: Path
 ) -> None:
     variants = variants_of([built], find_baseline(built, None), False, SUITE)
-    workload = read_workload(data_dir / "test.tsv", manifest)
+    workload = read_workload(data_dir / "test.tsv", manifest_of(manifest))
     jobs: list[dict[str, Any]] = []
 
     def there(job: dict[str, Any]) -> dict[str, Any]:

@@ -236,7 +236,8 @@ def test_sums_that_saturate_on_the_measured_cpu_stand_in_the_verdict(
     target: str, names: list[str], variants: list[Variant], workload: Workload, tmp_path: Path
 ) -> None:
     for variant in variants:
-        variant.manifest["profile"]["export"] |= {"weight_type": "int8", "reduce_range": False}
+        export = variant.manifest.profile.export
+        export.weight_type, export.reduce_range = "int8", False
     more: dict[str, Any] = {"child": Child(), "target": target, "environment": lambda: {"cpu": "x", "int8": "avx2"}}
     result = bench(variants[::2], workload, replace(SUITE, scenarios=("single_stream",)), tmp_path, "", **more)
     assert result.verdict is not None

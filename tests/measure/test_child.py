@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from manifests import manifest_of
 
 from edgebert.errors import BundleError, RunError
 from edgebert.measure.bench import bench, read_workload
@@ -18,7 +19,7 @@ from edgebert.measure.variants import find_baseline, variants_of
 def job(built: Path, data_dir: Path) -> dict[str, Any]:
     """A job for a real child, but for its scenario."""
     manifest = json.loads((built / "manifest.json").read_text())
-    texts = read_workload(data_dir / "test.tsv", manifest).inputs[:5]
+    texts = read_workload(data_dir / "test.tsv", manifest_of(manifest)).inputs[:5]
     job = {"bundle": str(built), "runtime": "onnxruntime", "threads": 1, "length": 0, "warmup": 2, "samples": 12}
     return {**job, "batch_size": 4, "texts": texts, "seed": 7, "arena": True, "soak_minutes": 0.001}
 

@@ -1,6 +1,7 @@
 """Cost: multiply-accumulates and bytes from a manifest's list of products, counted here by hand."""
 
 import pytest
+from manifests import manifest_of
 
 from edgebert.runtime.cost import (
     Product,
@@ -39,12 +40,12 @@ def test_work_and_bytes_of_a_text_of_five_tokens(
 
 
 def test_products_come_back_from_a_manifest_as_they_went_in() -> None:
-    assert read_cost({"cost": cost_entries(ALL)}) == ALL
-    assert read_cost({}) == []
+    assert read_cost(manifest_of(cost=cost_entries(ALL))) == ALL
+    assert read_cost(manifest_of()) == []
 
 
 def test_keys_of_a_later_version_are_ignored() -> None:
-    assert read_cost({"cost": [{**entry, "sparsity": 0.5} for entry in cost_entries(ALL)]}) == ALL
+    assert read_cost(manifest_of(cost=[{**entry, "sparsity": 0.5} for entry in cost_entries(ALL)])) == ALL
 
 
 def test_windows_of_a_long_text_add_up() -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from manifests import manifest_of
 
 from edgebert.measure.estimate import (
     HERE,
@@ -70,7 +71,7 @@ def test_a_profile_gives_its_peaks_in_macs_of_as_many_cores_as_threads() -> None
 
 
 def variant(name: str, products: list[Product]) -> Variant:
-    return Variant(name, Path(name), {"cost": cost_entries(products)}, "onnxruntime")
+    return Variant(name, Path(name), manifest_of(cost=cost_entries(products)), "onnxruntime")
 
 
 VARIANTS = [variant("fp32", BASELINE), variant("bundle", BUNDLE)]

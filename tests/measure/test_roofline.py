@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from manifests import rewrite
+from manifests import manifest_of, rewrite
 
 from edgebert.data.examples import Example
 from edgebert.errors import RunError
@@ -25,7 +25,7 @@ TEXTS = [f"text {at}" for at in range(40)]
 
 
 def variant(name: str, products: list[Product]) -> Variant:
-    return Variant(name, Path("/bundles") / name, {"cost": cost_entries(products)}, "onnxruntime")
+    return Variant(name, Path("/bundles") / name, manifest_of(cost=cost_entries(products)), "onnxruntime")
 
 
 def case(name: str, lengths: str, p50_ms: float | None = 0.01, scenario: str = "single_stream") -> Case:
@@ -148,7 +148,7 @@ def test_the_texts_are_those_of_the_timed_processes(built: Path, tmp_path: Path)
         raise RunError("enough")
 
     manifest = json.loads((built / "manifest.json").read_text())
-    shipped = Variant("bundle", built, manifest, "onnxruntime")
+    shipped = Variant("bundle", built, manifest_of(manifest), "onnxruntime")
     workload = Workload([Example(text, None, None, 1) for text in TEXTS], Path("d"), "", TEXTS)
     with pytest.raises(RunError):
         bench([shipped], workload, Suite(samples=10), tmp_path, "", child=child)

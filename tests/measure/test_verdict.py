@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from manifests import manifest_of
 
 from edgebert.measure.results import Case
 from edgebert.measure.variants import Variant
@@ -78,7 +79,7 @@ def test_throttling_events_in_between_are_counted() -> None:
 
 def variant(name: str, precision: str, reduce_range: bool = False) -> Variant:
     export = {"weight_type": "int8", "reduce_range": reduce_range}
-    manifest = {"precision": precision, "profile": {"export": export}, "stages": []}
+    manifest = manifest_of(precision=precision, profile={"export": export}, stages=[])
     return Variant(name, Path("b"), manifest, "onnxruntime")
 
 

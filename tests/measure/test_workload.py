@@ -5,17 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from manifests import manifest_of
 
 from edgebert.errors import DataError
 from edgebert.measure.bench import read_workload
 
-MANIFEST = {
-    "task": "text-classification",
-    "labels": ["no", "yes"],
-    "segments": 1,
-    "head": {"settings": {}},
-    "data": {"columns": {"text": "text", "text_pair": "", "label": "label"}, "label_values": ["n", "p"]},
-}
+MANIFEST = manifest_of(data={"label_values": ["n", "p"]})
 
 
 def test_a_workload_is_what_a_caller_would_ask_and_where_it_came_from(tmp_path: Path) -> None:
@@ -31,7 +26,7 @@ def test_a_workload_is_what_a_caller_would_ask_and_where_it_came_from(tmp_path: 
 def test_a_workload_of_pairs_holds_pairs(tmp_path: Path) -> None:
     columns = {"text": "2", "text_pair": "3", "label": "1", "header": False, "delimiter": "tab"}
     (tmp_path / "d.csv").write_text("n\ta, b\tc\np\td\te\tmore\n")
-    manifest = {**MANIFEST, "segments": 2, "data": {**MANIFEST["data"], "columns": columns}}
+    manifest = manifest_of(segments=2, data={"columns": columns, "label_values": ["n", "p"]})
     assert read_workload(tmp_path / "d.csv", manifest).inputs == [("a, b", "c"), ("d", "e")]
 
 
@@ -59,4 +54,4 @@ def test_a_text_that_the_bundle_cannot_encode_is_refused_before_anything_is_meas
 ) -> None:
     (tmp_path / "d.tsv").write_text("text\na b\n\x01\n")
     with pytest.raises(DataError, match=r"d\.tsv: line 3: text '\\x01' holds no token"):
-        read_workload(tmp_path / "d.tsv", manifest, built)
+        read_workload(tmp_path / "d.tsv", manifest_of(manifest), built)

@@ -156,8 +156,7 @@ def test_on_a_gpu_bundles_are_recorded_and_their_baseline_is_not(
 
     monkeypatch.setattr(cuda_graphs, "open_cuda", lambda *given: said.append("recorded"))
     monkeypatch.setattr(sessions, "OnnxSession", Plain)
-    manifest = read_manifest(path)
-    opening = opening_of(path, manifest, "onnxruntime", 1, provider=(CUDA, {}))
+    opening = opening_of(path, read_manifest(path), "onnxruntime", 1, provider=(CUDA, {}))
     ONNXRUNTIME.open(opening)
     ONNXRUNTIME.open_profiled(opening, path)
     assert said == ["recorded" if recorded else "plain", "plain"]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from manifests import rewrite, small_bundle
+from manifests import manifest_of, rewrite, small_bundle
 from onnx import TensorProto, helper
 
 import edgebert
@@ -78,7 +78,8 @@ def test_weights_that_the_bundle_does_not_list_are_refused(name: str, tmp_path: 
     folder.mkdir()
     np.ones(2, np.float32).tofile(tmp_path / "w.bin")
     (folder / "m.onnx").write_bytes(models(name)["initializer"].SerializeToString())
-    manifest = {"files": [{"path": "m.onnx"}, {"path": "listed.bin"}]}
+    names = ("tokenizer.json", "model.onnx", "m.onnx", "listed.bin")
+    manifest = manifest_of(files=[{"path": each, "sha256": 64 * "0", "bytes": 1} for each in names])
     if name == "listed.bin":
         check_external_data(folder, folder / "m.onnx", manifest)
         return
@@ -91,7 +92,7 @@ def test_a_graph_that_breaks_off_is_refused(cut: int, tmp_path: Path) -> None:
     data = models("w.bin")["initializer"].SerializeToString()
     (tmp_path / "m.onnx").write_bytes(data[:-cut])
     with pytest.raises(BundleError, match="not an ONNX graph"):
-        check_external_data(tmp_path, tmp_path / "m.onnx", {"files": []})
+        check_external_data(tmp_path, tmp_path / "m.onnx", manifest_of())
 
 
 def test_a_graph_nested_deeper_than_protobuf_reads_is_refused_at_once(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from manifests import small_bundle
 from this_machine import pretend
 
 import edgebert
-from edgebert.bundle import read_manifest, write_manifest
+from edgebert.bundle import read_document, write_manifest
 from edgebert.cli import main
 from edgebert.errors import BundleError, DataError, EdgeBertError, InputError, MissingDependencyError
 
@@ -189,7 +189,7 @@ def test_threads_that_share_a_model_get_their_own_answers(built: Path, runtime: 
 
 def full_range(bundle_copy: Path) -> Path:
     """A bundle whose manifest says that its weights have eight bits."""
-    profile = read_manifest(bundle_copy)["profile"]
+    profile = read_document(bundle_copy)["profile"]
     profile["export"] |= {"reduce_range": False, "weight_type": "int8"}
     change(bundle_copy, profile=profile)
     return bundle_copy
@@ -230,7 +230,7 @@ def test_nothing_is_warned_of_where_sums_are_exact(
 
 def test_seven_bits_are_right_everywhere(bundle_copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pretend(monkeypatch, "avx2")
-    profile = read_manifest(full_range(bundle_copy))["profile"]
+    profile = read_document(full_range(bundle_copy))["profile"]
     profile["export"]["reduce_range"] = True
     change(bundle_copy, profile=profile)
     edgebert.load(bundle_copy)
@@ -256,7 +256,7 @@ def test_a_name_that_no_data_file_has_is_a_data_error(name: str, tmp_path: Path)
 def test_openvinos_own_reason_is_shown_where_it_cannot_open_a_graph(bundle_copy: Path) -> None:
     graph = bundle_copy / "openvino" / "model.xml"
     graph.write_text(graph.read_text().replace('type="MatMul"', 'type="Nope"', 1))
-    manifest = read_manifest(bundle_copy)
+    manifest = read_document(bundle_copy)
     write_manifest(bundle_copy, manifest)
     told = refused(bundle_copy, runtime="openvino")
     assert told.startswith(

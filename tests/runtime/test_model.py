@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pytest
+from manifests import facts_of
 from tokenizers import Tokenizer
 from tokenizers.models import WordPiece
 from tokenizers.pre_tokenizers import Whitespace
@@ -91,7 +92,7 @@ def by_hand(tmp_path: Path) -> tuple[Model, CountingSession]:
     tokenizer.save(str(tmp_path / "tokenizer.json"))
     manifest = {"labels": [], "inputs": ["input_ids", "attention_mask", "token_type_ids"], "pad_id": 9}
     session = CountingSession()
-    return Model(manifest, Windowed(TextEncoder(tmp_path / "tokenizer.json", 8)), session), session
+    return Model(facts_of(manifest), Windowed(TextEncoder(tmp_path / "tokenizer.json", 8)), session), session
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 5, 32])

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from manifests import facts_of
 from small_bundle import write_small_bundle
 
 import edgebert
@@ -102,8 +103,7 @@ class NoSession:
 
 
 def by_hand() -> Model:
-    manifest = {"labels": ["x"], "inputs": ["input_ids"], "name": "hand"}
-    return Model(manifest, None, NoSession())  # type: ignore[arg-type]
+    return Model(facts_of(labels=["x"], name="hand"), None, NoSession())  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("again", [copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))])

@@ -5,11 +5,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from manifests import manifest_of
 
 from edgebert.data.examples import Example
 from edgebert.errors import DataError
+from edgebert.manifest_data import QualityEntry
 from edgebert.metrics.entities import ENTITY_METRICS, FRAME_METRICS
 from edgebert.runtime.quality import Quality, about, evaluate, evaluate_all, measure_quality, scored, shown
+from edgebert.settings import fill
 from edgebert.tasks.table import spec_of
 from edgebert.tasks.text_classification.predict import Classification, TextClassification
 
@@ -91,15 +94,15 @@ def test_the_interval_is_of_the_resamples_that_say_something() -> None:
 def test_few_texts_and_texts_that_are_all_right_have_no_interval(right: int, texts: int, has_interval: bool) -> None:
     told = measure_quality("accuracy", METRICS["accuracy"], [1] * texts, [1] * right + [0] * (texts - right))
     assert (told.ci_low is not None, told.ci_high is not None) == (has_interval, has_interval)
-    assert ("no interval" not in about(told.as_dict())) == has_interval
+    assert ("no interval" not in about(told.entry)) == has_interval
 
 
 def test_what_is_shown_of_a_figure_and_of_none() -> None:
-    told = Quality("f1", 0.5, 1, 0.25, 0.75).as_dict()
+    told = Quality("f1", 0.5, 1, 0.25, 0.75).entry
     assert f"{shown(told)} ({about(told)})" == "0.5000 (95% 0.2500 to 0.7500, 1 text)"
-    told = Quality("f1", 0.0, 2, 0.0, 0.0, "an entity").as_dict()
+    told = Quality("f1", 0.0, 2, 0.0, 0.0, "an entity").entry
     assert f"{shown(told)} ({about(told)})" == "undefined (2 texts, without an entity)"
-    told = Quality("f1", 0.5, 2, None, None).as_dict()
+    told = Quality("f1", 0.5, 2, None, None).entry
     assert f"{shown(told)} ({about(told)})" == "0.5000 (no interval, 2 texts)"
 
 
@@ -120,9 +123,8 @@ class Model:
     def __init__(self, segments: int = 1, longest: int = 100) -> None:
         self.longest = longest
         data = {"label_values": ["0", "1"]}
-        self.manifest = {"task": "text-classification", "labels": ["negative", "positive"], "data": data}
-        self.manifest |= {"segments": segments, "head": {"settings": {}}}
-        self.task = TextClassification(self.manifest, None)
+        self.manifest = manifest_of(labels=["negative", "positive"], segments=segments, data=data)
+        self.task = TextClassification(self.manifest.facts, None)
         self.asked: list[Any] = []
 
     def __call__(self, text: Any) -> Classification:
@@ -144,13 +146,13 @@ def test_a_model_is_asked_one_text_at_a_time_and_scored_by_its_task() -> None:
 
 def test_every_metric_comes_from_one_answer_a_text_and_f1_where_there_are_two_labels() -> None:
     model: Any = Model()
-    model.manifest["data"]["metric"] = "macro_f1"
+    model.manifest.data.metric = "macro_f1"
     examples = [Example(text, None, label, 1) for text, label in [("x", "1"), ("a", "1"), ("b", "0")]]
     found = evaluate_all(model, examples)
     assert model.asked == ["x", "a", "b"]
     assert list(found) == ["macro_f1", "accuracy", "f1", "matthews"]
     assert (found["accuracy"].value, found["f1"].value) == (pytest.approx(2 / 3), pytest.approx(2 / 3))
-    model.manifest["labels"] = ["negative", "positive", "neutral"]
+    model.manifest.labels = ("negative", "positive", "neutral")
     assert list(evaluate_all(model, examples)) == ["macro_f1", "accuracy", "matthews"]
 
 
@@ -159,10 +161,10 @@ def test_texts_that_were_cut_are_counted_beside_the_figure() -> None:
     examples = [Example(text, None, "1", 1) for text in ("x", "xxx", "xxxx", "aaaaa")]
     found = scored(model, examples, "accuracy")
     assert found == evaluate(model, examples, "accuracy").as_dict() | {"cut": 2}
-    assert about(found).endswith(", 4 texts, 2 of them (50.0%) cut")
+    assert about(fill(QualityEntry, found, "found")).endswith(", 4 texts, 2 of them (50.0%) cut")
     found = scored(model, examples[:2], "accuracy")
     assert "cut" not in found
-    assert about(found).endswith(", 2 texts")
+    assert about(fill(QualityEntry, found, "found")).endswith(", 2 texts")
 
 
 def test_a_pair_is_asked_as_a_pair() -> None:

@@ -4,16 +4,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from manifests import manifest_of
 
 from edgebert.errors import DataError
+from edgebert.manifest import Manifest
 from edgebert.runtime.rows import data_file, namings, read_rows, read_texts
 
 NAMED = {"text": "sentence", "text_pair": "", "label": "label", "header": True, "delimiter": "suffix"}
 NUMBERED = {"text": "2", "text_pair": "", "label": "3", "header": False, "delimiter": "tab"}
 
 
-def manifest(columns: dict[str, Any]) -> dict[str, Any]:
-    return {"task": "text-classification", "head": {"settings": {}}, "data": {"columns": columns}}
+def manifest(columns: dict[str, Any], task: str = "text-classification") -> Manifest:
+    return manifest_of(task=task, data={"columns": columns})
 
 
 @pytest.mark.parametrize(
@@ -97,7 +99,7 @@ def test_its_own_names_come_before_the_usual_ones(tmp_path: Path) -> None:
     ],
 )
 def test_what_a_labelled_file_holds_is_told(task: str, columns: dict[str, Any], told: str) -> None:
-    assert data_file(manifest(columns) | {"task": task}) == told
+    assert data_file(manifest(columns, task)) == told
 
 
 def test_labels_are_read_where_they_are(tmp_path: Path) -> None:
@@ -124,18 +126,18 @@ def test_texts_to_embed_come_without_their_pairs(
 ) -> None:
     path = tmp_path / name
     path.write_text(content)
-    about = manifest(columns) | {"task": "similarity"}
+    about = manifest(columns, "similarity")
     assert [(row.text, row.text_pair, row.label) for row in read_texts(path, about)] == [("a dog", None, None)]
     with pytest.raises(DataError):
         read_rows(path, about)
     with pytest.raises(DataError):
-        read_texts(path, about | {"task": "regression"})
+        read_texts(path, manifest(columns, "regression"))
 
 
 def test_a_pair_is_read_whole_where_it_is_there(tmp_path: Path) -> None:
     path = tmp_path / "pairs.jsonl"
     path.write_text('{"sentence": "a dog", "other": "a cat"}\n')
-    about = manifest(NAMED | {"text_pair": "other"}) | {"task": "similarity"}
+    about = manifest(NAMED | {"text_pair": "other"}, "similarity")
     assert [(row.text, row.text_pair) for row in read_texts(path, about)] == [("a dog", "a cat")]
     path.write_text('{"text": "a dog", "text_pair": "a cat"}\n')
     assert [(row.text, row.text_pair) for row in read_texts(path, about)] == [("a dog", "a cat")]

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from manifests import facts_of
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
 from edgebert.data.words import Words
@@ -56,7 +57,7 @@ def encoder(request: pytest.FixtureRequest, tmp_path: Path) -> TextEncoder:
 
 def answers(encoder: TextEncoder, context: str, draws: int = 20) -> list[Any]:
     """Answers to random scores, [CLS] low."""
-    task = QuestionAnswering({"head": {"settings": {"stride": 4}}}, encoder)
+    task = QuestionAnswering(facts_of({"head": {"settings": {"stride": 4}}}), encoder)
     windows = task.encode(("a", context))
     random = np.random.default_rng(0)
     outputs = [[(random.normal(size=(2, len(window.ids)))) for window in windows] for _ in range(draws)]
@@ -120,4 +121,4 @@ def test_a_raw_text_of_space_marks_has_whole_entities(encoder: TextEncoder, text
 def test_words_of_white_space_alone_are_refused(encoder: TextEncoder, words: tuple[str, ...]) -> None:
     manifest = {"head": {"settings": {}, "tags": TAGS}, "labels": ["a"], "data": {}}
     with pytest.raises(TextError, match="holds no token; give at least one word"):
-        IntentSlots(manifest, encoder).encode(Words(words))
+        IntentSlots(facts_of(manifest), encoder).encode(Words(words))

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import transformers
 from family_checkpoints import BERT_LIKE, make_family
+from manifests import facts_of
 from split_tokenizers import BYTES, METASPACE, byte_level, make
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
@@ -137,7 +138,7 @@ def test_a_long_text_is_read_in_windows_as_its_words_are(encoder: TextEncoder) -
 
 def test_a_bundle_that_does_not_say_it_reads_word_by_word(encoder: TextEncoder) -> None:
     manifest: dict[str, Any] = {"labels": TAGS, "head": {"settings": {}}, "data": {}}
-    (window,) = TokenClassification(manifest, encoder).encode("is (ann)")
+    (window,) = TokenClassification(facts_of(manifest), encoder).encode("is (ann)")
     assert window.ids == [1, 5, 0, 3, 0, 2]
 
 
@@ -149,7 +150,7 @@ def test_a_text_of_a_data_file_is_encoded_whole_and_words_one_by_one(encoder: Te
     ]
     path.write_text("\n".join(map(json.dumps, rows)))
     manifest: dict[str, Any] = {"labels": TAGS, "head": {"settings": {"whole_texts": True}}, "data": {}}
-    task = TokenClassification(manifest, encoder)
+    task = TokenClassification(facts_of(manifest), encoder)
     raw, split = read_tagged(path, Columns(), task.settings, False)
     assert (task.given(raw), task.given(split)) == ("is  (ann) is", Words(("is", "(ann)")))
     assert task.expected(raw) == ("O", "O", "B-PER", "O", "O")

@@ -4,6 +4,7 @@ import dataclasses
 from pathlib import Path
 
 import pytest
+from manifests import facts_of
 
 from edgebert.errors import SettingsError
 from edgebert.metrics.scores import Metric
@@ -66,12 +67,12 @@ def test_a_task_with_a_method_missing_cannot_be_made() -> None:
         decode = DeviceTask.decode
 
     manifest = {"labels": ["a", "b"], "segments": 1, "head": {"settings": {}}, "data": {}}
-    assert TextClassification(manifest, None).known == ["a", "b"]
+    assert TextClassification(facts_of(manifest), None).known == ["a", "b"]
     with pytest.raises(TypeError, match=r"abstract method '?decode"):
         Unfinished(manifest, None)
 
 
 def test_a_task_without_a_tokenizer_says_so_when_it_needs_one() -> None:
-    task = Regression({"segments": 1, "head": {"settings": {}}}, None)
+    task = Regression(facts_of({"segments": 1, "head": {"settings": {}}}), None)
     with pytest.raises(RuntimeError, match="this regression task has no tokenizer"):
         task.encode("a text")

@@ -38,7 +38,7 @@ def work(model: Model, job: Job, call: Callable[[int], object]) -> Answer:
     texts = sorted(([len(window.ids) for window in model.task.encode(text)] for text in given), key=sum)
     windows = texts[len(texts) // 2] if texts else []
     rows = [1, *job["rows"], *windows]
-    provider, _ = job.get("provider") or (model.manifest["profile"]["export"]["provider"], {})
+    provider, _ = job.get("provider") or (model.manifest.profile.export.provider, {})
     return {"windows": windows, "probe": probe(job["shapes"], job["precisions"], rows, job["threads"], provider)}
 
 

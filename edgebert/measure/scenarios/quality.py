@@ -14,7 +14,7 @@ from edgebert.runtime.rows import read_rows
 
 def work(model: Model, job: Job, call: Callable[[int], object]) -> Answer:
     """The metric with its interval, and the metric's table of every text."""
-    metric = metric_of(model.manifest["task"], job["metric"])
+    metric = metric_of(model.manifest.task, job["metric"])
     named = Named(**job.get("named", {}))
     answers = answer(model, read_rows(Path(job["data"]), model.manifest, named, model.task.find_tokens))
     table = metric.table(answers.expected, answers.predicted)

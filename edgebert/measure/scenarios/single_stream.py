@@ -25,7 +25,7 @@ def work(model: Model, job: Job, call: Callable[[int], object]) -> Answer:
     latencies_ns = timed(call, job["samples"])
     inputs = job["ids"] if job["length"] else job["texts"]
     null_ns = timed(lambda at: inputs[at % len(inputs)], job["samples"])
-    provider = job.get("provider") or model.manifest["profile"]["export"]["provider"]
+    provider = job.get("provider") or model.manifest.profile.export.provider
     power = energy_of(call, gpu="CPUExecutionProvider" not in provider)
     return {"latencies_ns": latencies_ns, "null_ns": null_ns, "power": power}
 

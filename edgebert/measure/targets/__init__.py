@@ -53,7 +53,7 @@ def open_target(name: str, variants: Sequence[Variant], data: Path | None, progr
 
 def local(variants: Sequence[Variant], progress: Progress) -> Machine:
     """This machine's processor, for bundles too that open on a GPU by themselves."""
-    for_gpu = [variant.name for variant in variants if variant.manifest["profile"]["export"]["provider"] != CPU]
+    for_gpu = [variant.name for variant in variants if variant.manifest.profile.export.provider != CPU]
     if not for_gpu:
         return Machine()
     progress(f"note: {', '.join(for_gpu)}: made for a GPU, measured on the CPU; --target cuda measures on the GPU")

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from edgebert.errors import InputError, MissingDependencyError
+from edgebert.manifest import Manifest
 from edgebert.measure import nvidia
 from edgebert.measure.environment import environment
 from edgebert.measure.job import Answer, Environment, Job
@@ -66,14 +67,14 @@ def cuda(name: str, variants: Sequence[Variant], progress: Progress) -> Iterator
         yield Machine(name, child, environment_here)
 
 
-def provider_options(provider: str, manifest: dict[str, Any], batch_size: int, engines: str) -> dict[str, str]:
+def provider_options(provider: str, manifest: Manifest, batch_size: int, engines: str) -> dict[str, str]:
     """Options of the provider for a bundle; TensorRT is given one engine for every length and batch up to the largest.
 
     The precision is the bundle's own: a full-precision baseline stays FP32, INT8 is read from its Q/DQ nodes.
     """
     if provider != PROVIDERS["cuda://tensorrt"]:
         return {}
-    inputs, longest, precision = manifest["inputs"], manifest["max_length"], manifest["precision"]
+    inputs, longest, precision = manifest.inputs, manifest.max_length, manifest.precision
 
     def shapes(batch: int, length: int) -> str:
         return ",".join(f"{name}:{batch}x{length}" for name in inputs)
@@ -176,7 +177,7 @@ def _suits(name: str, variant: Variant, progress: Progress) -> None:
             f"{name}: {variant.name} would run on {variant.runtime}, which has no CUDA here; "
             f'give a suite with runtimes = ["{ONNXRUNTIME.name}"]'
         )
-    if variant.manifest["precision"] == "int8-dynamic":
+    if variant.manifest.precision == "int8-dynamic":
         progress(f"note: {variant.name} is dynamic INT8, which is slow on a GPU; static INT8 or FP16 is for it")
 
 

@@ -40,7 +40,7 @@ def bundle_files(variants: Sequence[Variant]) -> tuple[Files, dict[str, str]]:
     for variant in variants:
         if str(variant.folder) not in places:
             place = places[str(variant.folder)] = f"bundles/{len(places)}"
-            for name in [MANIFEST, *(entry["path"] for entry in variant.manifest["files"])]:
+            for name in [MANIFEST, *(entry.path for entry in variant.manifest.files)]:
                 files[f"{place}/{name}"] = _below(variant.folder, name)
     return files, places
 

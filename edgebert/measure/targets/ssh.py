@@ -183,9 +183,9 @@ def _check(name: str, there: dict[str, Any], variants: Sequence[Variant], progre
             remedy = f" ({python}); there: {python} -m pip install {modules}"
         raise MissingDependencyError(f"{name}: {there['import_error']:.200}{remedy}")
     for variant in variants:
-        profile = variant.manifest["profile"]
-        if profile.get("machine", machine) != machine:
-            made = f"exported for {profile.get('name', '?')} ({profile['machine']})"
+        profile = variant.manifest.profile
+        if profile.machine and profile.machine != machine:
+            made = f"exported for {profile.name or '?'} ({profile.machine})"
             progress(f"note: {variant.name} was {made}, {name} is {machine}; it may be neither fastest nor as accurate")
 
 

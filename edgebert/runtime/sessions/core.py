@@ -117,10 +117,10 @@ def open_session(opening: Opening) -> GraphSession:
         MissingDependencyError: The library is not installed.
     """
     manifest = opening.manifest
-    session = CoreSession(opening.graph, opening.threads, manifest["inputs"], manifest["outputs"])
-    if manifest["max_length"] > session.max_length:
+    session = CoreSession(opening.graph, opening.threads, manifest.inputs, manifest.outputs)
+    if manifest.max_length > session.max_length:
         raise BundleError(
-            f"{opening.folder / MANIFEST}: damaged: max_length is {manifest['max_length']}, but {opening.graph.name} "
+            f"{opening.folder / MANIFEST}: damaged: max_length is {manifest.max_length}, but {opening.graph.name} "
             f"takes {session.max_length} tokens at most; {AGAIN}"
         )
     return session

@@ -73,7 +73,7 @@ def open_profiled(opening: Opening, folder: Path) -> ProfiledSession:
 
 def _open(opening: Opening, profile: Path | None = None) -> OnnxSession:
     name, options = _provider(opening)
-    kind, graph, unpadded = OnnxSession, opening.graph, opening.manifest["runtime"].get("unpadded")
+    kind, graph, unpadded = OnnxSession, opening.graph, opening.manifest.runtime.unpadded
     # Its weights are in the other file: ONNX Runtime finds them where no link leads out of the folder (`check_files`).
     if unpadded and name == CPU:
         kind, graph = UnpaddedSession, opening.folder / unpadded
@@ -82,12 +82,12 @@ def _open(opening: Opening, profile: Path | None = None) -> OnnxSession:
 
 
 def _provider(opening: Opening) -> Provider:
-    return opening.provider or (str(opening.manifest["profile"]["export"]["provider"]), {})
+    return opening.provider or (opening.manifest.profile.export.provider, {})
 
 
 def _fuses_everything(opening: Opening) -> bool:
     """Whether the graph keeps ONNX Runtime's defaults, as a full-precision baseline does."""
-    return bool(opening.manifest["runtime"].get("default_fusions", False))
+    return opening.manifest.runtime.default_fusions
 
 
 class OnnxSession:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edgebert.data.examples import Example
+    from edgebert.manifest import Facts
 
 MASK = "[MASK]"
 MASK_TOKENS = (MASK, "<mask>")
@@ -150,9 +151,9 @@ class FillMask(DeviceTask[Settings, Text, Filled]):
         likeliest = [best[0].id for best in prediction.masks]
         return list(zip(prediction.hidden_ids, likeliest, strict=True))
 
-    def model(self, manifest: dict[str, Any], session: Session) -> FillMaskModel:
+    def model(self, facts: Facts, session: Session) -> FillMaskModel:
         """The opened bundle, which answers lists batch by batch."""
-        return FillMaskModel(manifest, self, session)
+        return FillMaskModel(facts, self, session)
 
     def _hide(self, given: tuple[Any, ...]) -> Masked:
         if len(given) != 1:

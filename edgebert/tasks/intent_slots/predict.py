@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from edgebert.data.words import Words
 from edgebert.errors import DataError
@@ -18,6 +18,7 @@ from edgebert.tasks.intent_slots.spec import SPEC
 
 if TYPE_CHECKING:
     from edgebert.data.examples import Example
+    from edgebert.manifest import Facts
     from edgebert.metrics.entities import Frame
 
 
@@ -42,13 +43,13 @@ class IntentSlots(DeviceTask[Settings, str | Words, Command]):
 
     spec = SPEC
 
-    def __init__(self, manifest: dict[str, Any], encoder: TextEncoder | None) -> None:
-        """Take intents, tags and their scheme from a manifest."""
-        super().__init__(manifest, encoder)
-        self.labels: list[str] = manifest["labels"]
-        self.tagger = Tagger(manifest["head"].get("tags", ()), (), self.settings, encoder)
+    def __init__(self, facts: Facts, encoder: TextEncoder | None) -> None:
+        """Take intents, tags and their scheme from a bundle's facts."""
+        super().__init__(facts, encoder)
+        self.labels = list(facts.labels)
+        self.tagger = Tagger(facts.head.tags, (), self.settings, encoder)
         self._intents: dict[str, str] = {name: name for name in self.labels}
-        self._intents |= dict(zip(manifest["data"].get("label_values", ()), self.labels, strict=False))
+        self._intents |= dict(zip(facts.label_values, self.labels, strict=False))
 
     @property
     def widths(self) -> Sequence[int | None]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from edgebert.errors import DataError
 from edgebert.runtime.encode import Encoded, TextEncoder
@@ -17,6 +17,7 @@ from edgebert.tasks.multi_label.spec import SPEC, Settings
 
 if TYPE_CHECKING:
     from edgebert.data.examples import Example
+    from edgebert.manifest import Facts
     from edgebert.metrics.scores import Chosen
 
 DEFAULT_THRESHOLD = 0.5
@@ -46,19 +47,19 @@ class MultiLabel(DeviceTask[Settings, Text, Labelling]):
 
     spec = SPEC
 
-    def __init__(self, manifest: dict[str, Any], encoder: TextEncoder | None) -> None:
-        """Take labels, thresholds and number of texts from a manifest."""
-        super().__init__(manifest, encoder)
-        self.labels: list[str] = manifest["labels"]
-        self.thresholds: list[float] = manifest["head"].get("thresholds", [])
-        self.segments: int = manifest["segments"]
+    def __init__(self, facts: Facts, encoder: TextEncoder | None) -> None:
+        """Take labels, thresholds and number of texts from a bundle's facts."""
+        super().__init__(facts, encoder)
+        self.labels = list(facts.labels)
+        self.thresholds = list(facts.head.thresholds)
+        self.segments = facts.segments
         if len(self.thresholds) != len(self.labels):
             raise ValueError(f"head.thresholds has {len(self.thresholds)} entries for {len(self.labels)} labels")
         if odd := [threshold for threshold in self.thresholds if not 0 <= threshold <= 1]:
             raise ValueError(f"head.thresholds holds {odd[0]:g}; expected probabilities, from 0 to 1")
         # A data file gives labels as the training data wrote them or as the bundle names them.
         self._numbers = {name: index for index, name in enumerate(self.labels)}
-        self._numbers |= {value: index for index, value in enumerate(manifest["data"].get("label_values", []))}
+        self._numbers |= {value: index for index, value in enumerate(facts.label_values)}
 
     @property
     def widths(self) -> Sequence[int | None]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from edgebert.errors import DataError, TextError
 from edgebert.runtime.encode import Encoded, TextEncoder
@@ -18,6 +18,7 @@ from edgebert.tasks.question_answering.spec import KEYS, SPEC, Settings, normali
 
 if TYPE_CHECKING:
     from edgebert.data.examples import Example
+    from edgebert.manifest import Facts
 
 DEFAULT_THRESHOLD = 0.0
 
@@ -49,12 +50,12 @@ class QuestionAnswering(DeviceTask[Settings, Text, FoundAnswer]):
 
     spec = SPEC
 
-    def __init__(self, manifest: dict[str, Any], encoder: TextEncoder | None) -> None:
-        """Take settings and the threshold for no answer from a manifest."""
-        super().__init__(manifest, encoder)
-        head = manifest["head"]
-        self.may_have_no_answer: bool = head.get("may_have_no_answer", False)
-        self.threshold: float = head.get("no_answer_threshold", DEFAULT_THRESHOLD)
+    def __init__(self, facts: Facts, encoder: TextEncoder | None) -> None:
+        """Take settings and the threshold for no answer from a bundle's facts."""
+        super().__init__(facts, encoder)
+        self.may_have_no_answer = facts.head.may_have_no_answer
+        chosen = facts.head.no_answer_threshold
+        self.threshold = DEFAULT_THRESHOLD if chosen is None else chosen
 
     @property
     def widths(self) -> Sequence[int | None]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from edgebert.errors import DataError
 from edgebert.runtime.encode import Encoded, TextEncoder
@@ -17,6 +17,7 @@ from edgebert.tasks.regression.spec import SPEC, Settings
 
 if TYPE_CHECKING:
     from edgebert.data.examples import Example
+    from edgebert.manifest import Facts
 
 # A score at an end of the range would need an infinite output under a sigmoid.
 SMALLEST = 1e-6
@@ -44,10 +45,10 @@ class Regression(DeviceTask[Settings, Text, Score]):
 
     spec = SPEC
 
-    def __init__(self, manifest: dict[str, Any], encoder: TextEncoder | None) -> None:
-        """Take the range of the scores and the number of texts from a manifest."""
-        super().__init__(manifest, encoder)
-        self.segments: int = manifest["segments"]
+    def __init__(self, facts: Facts, encoder: TextEncoder | None) -> None:
+        """Take the range of the scores and the number of texts from a bundle's facts."""
+        super().__init__(facts, encoder)
+        self.segments = facts.segments
 
     @property
     def widths(self) -> Sequence[int | None]:

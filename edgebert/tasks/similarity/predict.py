@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edgebert.data.examples import Example
+    from edgebert.manifest import Facts
 
 Vectors: TypeAlias = "NDArray[np.float32]"
 Indices: TypeAlias = "NDArray[np.int64]"
@@ -130,17 +131,17 @@ class SentenceSimilarity(DeviceTask[Settings, Text, Embedding | Similarity]):
         """The range of the scores of pairs in data files."""
         return self.settings.range
 
-    def model(self, manifest: dict[str, Any], session: Session) -> SentenceModel:
+    def model(self, facts: Facts, session: Session) -> SentenceModel:
         """The opened bundle, with `embed`, `similarity` and `search`."""
-        return SentenceModel(manifest, self, session)
+        return SentenceModel(facts, self, session)
 
 
 class SentenceModel(Model):
     """An opened bundle that embeds texts: call it with a text or a pair, or take whole arrays from the methods here."""
 
-    def __init__(self, manifest: dict[str, Any], task: SentenceSimilarity, session: Session) -> None:
+    def __init__(self, facts: Facts, task: SentenceSimilarity, session: Session) -> None:
         """Join the parts of an opened bundle; `edgebert.load` does this."""
-        super().__init__(manifest, task, session)
+        super().__init__(facts, task, session)
         self.widths = tuple(task.settings.widths)
         self._sentences = task
 

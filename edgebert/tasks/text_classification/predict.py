@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from edgebert.errors import DataError
 from edgebert.runtime.encode import Encoded, TextEncoder
@@ -17,6 +17,7 @@ from edgebert.tasks.text_classification.spec import SPEC, Settings
 
 if TYPE_CHECKING:
     from edgebert.data.examples import Example
+    from edgebert.manifest import Facts
 
 
 @dataclass(frozen=True)
@@ -46,14 +47,14 @@ class TextClassification(DeviceTask[Settings, Text, Classification]):
 
     spec = SPEC
 
-    def __init__(self, manifest: dict[str, Any], encoder: TextEncoder | None) -> None:
-        """Take labels and number of texts from a manifest."""
-        super().__init__(manifest, encoder)
-        self.labels: list[str] = manifest["labels"]
-        self.segments: int = manifest["segments"]
+    def __init__(self, facts: Facts, encoder: TextEncoder | None) -> None:
+        """Take labels and number of texts from a bundle's facts."""
+        super().__init__(facts, encoder)
+        self.labels = list(facts.labels)
+        self.segments = facts.segments
         # A data file gives labels as the training data wrote them or as the bundle names them.
         self._numbers = {name: index for index, name in enumerate(self.labels)}
-        self._numbers |= {value: index for index, value in enumerate(manifest["data"].get("label_values", []))}
+        self._numbers |= {value: index for index, value in enumerate(facts.label_values)}
 
     @property
     def widths(self) -> Sequence[int | None]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from edgebert.data.words import Words
 from edgebert.errors import DataError
@@ -17,6 +17,7 @@ from edgebert.tasks.token_classification.spec import SPEC
 
 if TYPE_CHECKING:
     from edgebert.data.examples import Example
+    from edgebert.manifest import Facts
     from edgebert.metrics.entities import Tags
 
 
@@ -38,10 +39,10 @@ class TokenClassification(DeviceTask[Settings, str | Words, Entities]):
 
     spec = SPEC
 
-    def __init__(self, manifest: dict[str, Any], encoder: TextEncoder | None) -> None:
-        """Take tags and their scheme from a manifest."""
-        super().__init__(manifest, encoder)
-        self.tagger = Tagger(manifest["labels"], manifest["data"].get("label_values", ()), self.settings, encoder)
+    def __init__(self, facts: Facts, encoder: TextEncoder | None) -> None:
+        """Take tags and their scheme from a bundle's facts."""
+        super().__init__(facts, encoder)
+        self.tagger = Tagger(facts.labels, facts.label_values, self.settings, encoder)
 
     @property
     def widths(self) -> Sequence[int | None]:

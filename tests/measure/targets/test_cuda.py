@@ -6,6 +6,7 @@ from typing import Any
 
 import onnxruntime
 import pytest
+from manifests import manifest_of
 from targets_helpers import make_variant, wait_until, write_script
 
 from edgebert.errors import InputError, MissingDependencyError
@@ -145,7 +146,7 @@ def test_memory_is_told_in_millions_of_bytes(monkeypatch: pytest.MonkeyPatch) ->
     [("fp32", "False", "False"), ("fp16", "True", "False"), ("int8-static", "True", "True")],
 )
 def test_tensorrt_builds_one_engine_in_the_bundles_own_precision(precision: str, fp16: str, int8: str) -> None:
-    manifest = {"inputs": ["input_ids", "attention_mask"], "max_length": 64, "precision": precision}
+    manifest = manifest_of(max_length=64, precision=precision)
     options = provider_options("TensorrtExecutionProvider", manifest, 32, "/engines")
     assert (options["trt_fp16_enable"], options["trt_int8_enable"]) == (fp16, int8)
     assert options["trt_profile_min_shapes"] == "input_ids:1x1,attention_mask:1x1"

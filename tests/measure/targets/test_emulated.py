@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from targets_helpers import write_script
 
-from edgebert.bundle import read_manifest, write_manifest
+from edgebert.bundle import read_document, write_manifest
 from edgebert.cli import main
 from edgebert.errors import InputError
 from edgebert.measure.targets import open_target
@@ -150,7 +150,7 @@ def test_sums_that_saturate_on_the_emulated_cpu_stand_in_the_verdict(
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     """By what the CPU there says of itself, not by the one here."""
-    manifest = read_manifest(bundle_copy)
+    manifest = read_document(bundle_copy)
     manifest["profile"]["export"] |= {"reduce_range": False, "weight_type": "int8"}
     write_manifest(bundle_copy, manifest)
     says = json.dumps({"cpu": "x", "int8": "avx2", "versions": {}})
@@ -208,5 +208,5 @@ def test_an_older_x86_answers_in_full_precision_as_this_machine_does(
     full = document["cases"][0]["agreement"]
     assert (full["n"], full["equal"]) == (20, 20)
     assert 0 <= full["largest_difference"] < 1e-4
-    full_range = not read_manifest(built)["profile"]["export"]["reduce_range"]
+    full_range = not read_document(built)["profile"]["export"]["reduce_range"]
     assert bool(document["verdict"]["saturating"]) == (full_range and cpu == "haswell")

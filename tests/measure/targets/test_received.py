@@ -77,7 +77,8 @@ def test_the_far_end_ends_at_a_message_that_is_none(line: bytes, tmp_path: Path)
 @pytest.mark.parametrize("name", ["../evil", "/etc/hostname", "a\\b", "C:x"])
 def test_a_path_that_leaves_the_bundle_is_never_sent(name: str, tmp_path: Path) -> None:
     variant = make_variant(tmp_path / "b")
-    variant.manifest["files"].append({"path": name, "bytes": 1})
+    entry = variant.manifest.files[0]
+    entry.path = name
     with pytest.raises(BundleError, match="leads out of the bundle"):
         bundle_files([variant])
 

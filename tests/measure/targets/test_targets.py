@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from manifests import rewrite
+from manifests import manifest_of, rewrite
 from targets_helpers import make_variant
 
 from edgebert.cli import main
@@ -30,7 +30,7 @@ def test_local_is_the_processor_for_a_bundle_of_a_gpu_too(bundle_copy: Path, man
     gpu = {**profile, "export": {**profile["export"], "provider": "CUDAExecutionProvider"}}
     for_gpu, said = {**manifest, "profile": gpu}, list[str]()
     rewrite(bundle_copy, profile=gpu)
-    variant = Variant("bundle", bundle_copy, for_gpu, "onnxruntime")
+    variant = Variant("bundle", bundle_copy, manifest_of(for_gpu), "onnxruntime")
     job = {"bundle": str(bundle_copy), "runtime": "onnxruntime", "threads": 1, "warmup": 1, "samples": 2}
     job |= {"length": 0, "texts": ["a good film"], "batch_size": 1, "scenario": "offline"}
     with pytest.raises(RunError, match="CUDAExecutionProvider"):
@@ -90,9 +90,8 @@ def test_a_bundle_of_two_variants_goes_there_once_and_whole(tmp_path: Path) -> N
     (first.folder / "notes.txt").write_text("no part of the bundle")
     files, places = bundle_files([first, second, first])
     assert places == {str(first.folder): "bundles/0", str(second.folder): "bundles/1"}
-    assert sorted(files) == sorted(
-        f"bundles/{at}/{name}" for at in (0, 1) for name in ("manifest.json", "model.onnx", "openvino/model.xml")
-    )
+    names = ("manifest.json", "model.onnx", "openvino/model.xml", "tokenizer.json")
+    assert sorted(files) == [f"bundles/{at}/{name}" for at in (0, 1) for name in names]
     assert files["bundles/1/model.onnx"] == second.folder / "model.onnx"
 
 

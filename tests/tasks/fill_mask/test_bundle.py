@@ -12,7 +12,7 @@ from masked_words import IDS, SEEN, lines
 from safetensors.torch import load_file, save_file
 
 import edgebert
-from edgebert.bundle import file_sha256, read_manifest
+from edgebert.bundle import file_sha256, read_document, read_manifest
 from edgebert.cli import main
 from edgebert.compress import arch
 from edgebert.compress import checkpoint as checkpoints
@@ -73,7 +73,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory, checkpoint: Path) -> Path
 
 @pytest.mark.slow
 def test_the_whole_chain_gives_a_bundle_that_fills_in(exported: Path) -> None:
-    manifest = read_manifest(exported)
+    manifest = read_document(exported)
     assert [stage["stage"] for stage in manifest["stages"]] == ["finetune", "distill", "prune", "recover", "quantize"]
     assert (manifest["task"], manifest["labels"], manifest["segments"]) == ("fill-mask", [], 1)
     assert (manifest["inputs"], manifest["outputs"]) == (["input_ids", "attention_mask"], ["logits"])
@@ -100,7 +100,7 @@ def test_the_command_line_fills_in(exported: Path, capsys: pytest.CaptureFixture
 @pytest.mark.slow
 def test_the_command_line_evaluates_as_the_export_did(exported: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["evaluate", str(exported), "--data", str(exported.with_name("test.txt")), "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["quality"] == read_manifest(exported)["metrics"]["test"]
+    assert json.loads(capsys.readouterr().out)["quality"] == read_document(exported)["metrics"]["test"]
 
 
 @pytest.mark.slow
@@ -116,7 +116,7 @@ def test_bench_has_its_quality_too(exported: Path) -> None:
     scored = run_child(
         {**job, "scenario": "quality", "data": str(exported.with_name("test.txt")), "metric": "accuracy"}
     )
-    assert scored["quality"] == read_manifest(exported)["metrics"]["test"]
+    assert scored["quality"] == read_document(exported)["metrics"]["test"]
 
 
 @pytest.fixture(scope="module")
@@ -200,7 +200,7 @@ def test_another_recipe_takes_the_small_encoder_as_its_model(small: Path, data_d
     before = file_sha256(small / "model.safetensors")
     command = ["export", str(tmp_path / "next.toml"), "--model", str(small), "--data-dir", str(data_dir)]
     assert main([*command, "--out", str(tmp_path / "next")]) == 0
-    manifest = read_manifest(tmp_path / "next")
+    manifest = read_document(tmp_path / "next")
     assert manifest["metrics"]["validation"]["value"] > 0.8
     assert [[layer["heads"], layer["ffn"]] for layer in manifest["layers"]] == json.loads(
         (small / "config.json").read_text()

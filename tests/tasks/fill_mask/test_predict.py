@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from manifests import facts_of
 from tokenizers import Tokenizer
 from tokenizers.decoders import ByteLevel as ByteLevelDecoder
 from tokenizers.decoders import WordPiece as Pieces
@@ -59,7 +60,11 @@ def make(tmp_path: Path) -> Callable[..., FillMaskModel]:
         tokenizer.save(str(tmp_path / "tokenizer.json"))
         inputs = ["input_ids", "attention_mask"]
         manifest = {"labels": [], "inputs": inputs, "segments": 1, "head": {"settings": settings}, "data": {}}
-        return FillMaskModel(manifest, FillMask(manifest, TextEncoder(tmp_path / "tokenizer.json", 12)), NextSession())
+        return FillMaskModel(
+            facts_of(manifest),
+            FillMask(facts_of(manifest), TextEncoder(tmp_path / "tokenizer.json", 12)),
+            NextSession(),
+        )
 
     return build
 
@@ -217,8 +222,8 @@ def test_a_token_with_a_space_before_it_is_another_token_than_the_one_without(
     tokenizer.save(str(tmp_path / "tokenizer.json"))
     manifest: dict[str, Any] = {"task": "fill-mask", "labels": [], "inputs": ["input_ids", "attention_mask"]}
     manifest |= {"segments": 1, "head": {"settings": {}}, "data": {}}
-    task = FillMask(manifest, TextEncoder(tmp_path / "tokenizer.json", 12))
-    model = FillMaskModel(manifest, task, FixedSession(ids[answer]))
+    task = FillMask(facts_of(manifest), TextEncoder(tmp_path / "tokenizer.json", 12))
+    model = FillMaskModel(facts_of(manifest), task, FixedSession(ids[answer]))
     filled = model((" the the",))
     assert filled.hidden == ["the"]
     assert filled.hidden_ids == [ids["Ġthe"]]

@@ -10,6 +10,7 @@ import onnx
 import pytest
 import torch
 from family_checkpoints import FAMILIES, make_family
+from manifests import facts_of
 from masked_words import IDS, SEEN, lines
 from safetensors.torch import load_file, save_file
 from this_machine import choice_here
@@ -228,7 +229,7 @@ def test_every_family_fills_in_its_own_mask(family: str, tmp_path: Path) -> None
     tokenizer = checkpoints.load_tokenizer(folder)
     tokenizer.backend_tokenizer.save(str(tmp_path / "tokenizer.json"))
     manifest = {"head": {"settings": {}}}
-    task = FillMask(manifest, TextEncoder(tmp_path / "tokenizer.json", 32))
+    task = FillMask(facts_of(manifest), TextEncoder(tmp_path / "tokenizer.json", 32))
     assert task.mask() == (tokenizer.mask_token, tokenizer.mask_token_id)
     (window,) = task.encode("a good [MASK] and a warm meal")
     assert window.ids.count(tokenizer.mask_token_id) == 1

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from manifests import facts_of
 
 from edgebert.data.examples import Example
 from edgebert.data.tags import tag_set
@@ -18,7 +19,7 @@ from edgebert.tasks.intent_slots.spec import SPEC
 
 def task(**data: Any) -> IntentSlots:
     head = {"settings": {"scheme": "BIO"}, "tags": tag_set(["device", "room"], "BIO")}
-    return IntentSlots({"labels": ["Off", "On"], "head": head, "data": data}, None)
+    return IntentSlots(facts_of({"labels": ["Off", "On"], "head": head, "data": data}), None)
 
 
 def row(intent: str, *tags: str, words: tuple[str, ...] = ()) -> Example:

@@ -11,10 +11,11 @@ pytest.importorskip("seqeval")
 
 import onnx
 import torch
+from manifests import facts_of
 from torch.nn import functional
 
 import edgebert
-from edgebert.bundle import read_manifest
+from edgebert.bundle import read_document
 from edgebert.cli import main
 from edgebert.compress import arch, checkpoint
 from edgebert.data.examples import Example
@@ -87,7 +88,7 @@ def test_scores_are_the_device_s_own_metrics() -> None:
 
 def test_targets_are_an_intent_a_window_and_a_tag_a_word() -> None:
     head = {"settings": {}, "tags": SLOT_TAGS}
-    task = IntentSlots({"labels": ["Off", "On"], "head": head, "data": {}}, None)
+    task = IntentSlots(facts_of({"labels": ["Off", "On"], "head": head, "data": {}}), None)
     windows = [Encoded([1, 5, 6, 2], [0] * 4, words=[None, 0, 1, None])]
     example = Example("a b", None, ("On", ("O", "B-thing")), 1, words=("a", "b"))
     assert TRAINING.targets(task, example, windows) == [{"intents": 1, "tags": [UNREAD, 0, 1, UNREAD]}]
@@ -178,7 +179,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory, checkpoint: Path) -> Path:
 
 @pytest.mark.slow
 def test_the_bundle_knows_intents_tags_and_quality(folder: Path) -> None:
-    manifest = read_manifest(folder / "commands")
+    manifest = read_document(folder / "commands")
     assert manifest["labels"] == ["Blame", "Praise"]
     assert manifest["head"]["tags"] == SLOT_TAGS
     assert manifest["outputs"] == ["intent_logits", "slot_logits"]
@@ -186,7 +187,7 @@ def test_the_bundle_knows_intents_tags_and_quality(folder: Path) -> None:
     assert manifest["metrics"]["test"]["value"] > 0.85
     assert [entry["rows"] for entry in manifest["data"]["files"]] == [192, 48, 48]
     for stage in (folder / "commands.stages").iterdir():
-        parity = read_manifest(stage)["stages"][-1]["metrics"]["parity"]
+        parity = read_document(stage)["stages"][-1]["metrics"]["parity"]
         assert parity["max_difference"] <= 1e-4
         assert parity["agreement"] == 1.0
 
@@ -219,7 +220,7 @@ def test_predict_and_evaluate_speak_of_commands(folder: Path, capsys: pytest.Cap
     assert json.loads(capsys.readouterr().out)[0]["slots"][0]["start"] == 4
     for data in ("test", "test/seq.in"):
         assert main(["evaluate", bundle, "--data", str(folder / data), "--json"]) == 0
-        assert json.loads(capsys.readouterr().out)["quality"] == read_manifest(folder / "commands")["metrics"]["test"]
+        assert json.loads(capsys.readouterr().out)["quality"] == read_document(folder / "commands")["metrics"]["test"]
 
 
 @pytest.mark.slow
@@ -278,8 +279,8 @@ def test_a_finished_model_is_taken_over_where_its_tags_are_those_of_the_data(
         '[data]\ntrain = "train"\nvalidation = "validation"\nmax_length = 24\n[export]\nstages = false\n'
     )
     assert main(["export", str(recipe), "--data-dir", str(folder), "--out", str(tmp_path / "again")]) == 0
-    assert [stage["stage"] for stage in read_manifest(tmp_path / "again")["stages"]] == ["quantize"]
-    assert read_manifest(tmp_path / "again")["metrics"]["validation"]["value"] > 0.85
+    assert [stage["stage"] for stage in read_document(tmp_path / "again")["stages"]] == ["quantize"]
+    assert read_document(tmp_path / "again")["metrics"]["validation"]["value"] > 0.85
 
 
 def test_a_model_of_intents_alone_is_trained_further(classifier_checkpoint: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from manifests import facts_of
 from tokenizers import Tokenizer
 from tokenizers.models import WordPiece
 from tokenizers.pre_tokenizers import Whitespace
@@ -28,7 +29,7 @@ COLUMNS = Columns(label="labels")
 def task(segments: int = 1, thresholds: tuple[float, ...] = (0.5, 0.5, 0.5), encoder: Any = None) -> MultiLabel:
     head = {"settings": {"separator": ","}, "thresholds": list(thresholds)}
     manifest = {"labels": LABELS, "segments": segments, "head": head, "data": {"label_values": ["0", "1", "2"]}}
-    return MultiLabel(manifest, encoder)
+    return MultiLabel(facts_of(manifest), encoder)
 
 
 @pytest.mark.parametrize("threshold", [-0.1, 1.1])

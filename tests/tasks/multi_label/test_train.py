@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from manifests import facts_of
 
 import edgebert
-from edgebert.bundle import read_manifest
+from edgebert.bundle import read_document
 from edgebert.cli import main
 from edgebert.data.examples import Example
 from edgebert.errors import DataError
@@ -31,7 +32,7 @@ NICE, NASTY, NEUTRAL = ["good", "great", "warm"], ["bad", "awful", "cold"], ["me
 
 def device_task(labels: list[str] = LABELS) -> MultiLabel:
     head = {"settings": {"separator": ","}, "thresholds": [0.5] * len(labels)}
-    return MultiLabel({"labels": labels, "segments": 1, "head": head, "data": {}}, None)
+    return MultiLabel(facts_of({"labels": labels, "segments": 1, "head": head, "data": {}}), None)
 
 
 def rows(*labels: tuple[str, ...] | None) -> list[Example]:
@@ -262,7 +263,7 @@ def model(exported: Path) -> Model:
 
 @pytest.mark.slow
 def test_the_whole_chain_gives_a_bundle_that_knows_its_labels(exported: Path) -> None:
-    manifest = read_manifest(exported)
+    manifest = read_document(exported)
     assert [stage["stage"] for stage in manifest["stages"]] == ["finetune", "distill", "prune", "recover", "quantize"]
     assert (manifest["task"], manifest["labels"], manifest["segments"]) == ("multi-label", ["nasty", "nice"], 1)
     assert manifest["head"]["settings"] == {"separator": ";"}
@@ -286,7 +287,7 @@ def test_the_graph_was_held_to_pytorchs_outputs(exported: Path) -> None:
 def test_the_thresholds_are_the_best_on_validation_for_the_graph_that_is_shipped(exported: Path, model: Model) -> None:
     from edgebert.runtime.rows import read_rows
 
-    thresholds = read_manifest(exported)["head"]["thresholds"]
+    thresholds = read_document(exported)["head"]["thresholds"]
     assert model.task.thresholds == thresholds
     assert len(thresholds) == 2
     examples = read_rows(exported.with_name("validation.tsv"), model.manifest)
@@ -332,7 +333,7 @@ def test_the_command_line_predicts(exported: Path, model: Model, capsys: pytest.
 def test_the_command_line_evaluates_as_the_export_did(exported: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["evaluate", str(exported), "--data", str(exported.with_name("test.tsv")), "--json"]) == 0
     answer = json.loads(capsys.readouterr().out)
-    assert answer["quality"] == read_manifest(exported)["metrics"]["test"]
+    assert answer["quality"] == read_document(exported)["metrics"]["test"]
 
 
 @pytest.mark.slow
@@ -367,7 +368,7 @@ def test_a_head_of_one_label_a_text_is_not_taken_for_one_of_several(
 def test_targets_are_the_same_by_value_and_by_name() -> None:
     head = {"settings": {}, "thresholds": [0.5] * 3}
     facts = {"labels": LABELS, "segments": 1, "head": head, "data": {"label_values": list("012")}}
-    task = MultiLabel(facts, None)
+    task = MultiLabel(facts_of(facts), None)
     row = rows(("2", "anger"))[0]
     assert TRAINING.targets(task, row, [])[0]["labels"].tolist() == [1.0, 0.0, 1.0]
     assert TRAINING.targets(task, replace(row, label=None), [])[0]["labels"].tolist() == [-1.0] * 3

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import edgebert
-from edgebert.bundle import read_manifest
+from edgebert.bundle import read_document
 from edgebert.cli import main
 
 QUESTION = "is the film good"
@@ -100,7 +100,7 @@ def answering(tmp_path_factory: pytest.TempPathFactory, checkpoint: Path, data_f
 
 @pytest.mark.slow
 def test_the_whole_chain_gives_a_bundle_that_answers(answering: Path) -> None:
-    manifest = read_manifest(answering)
+    manifest = read_document(answering)
     assert [stage["stage"] for stage in manifest["stages"]] == ["finetune", "distill", "prune", "recover", "quantize"]
     assert (manifest["labels"], manifest["segments"]) == ([], 2)
     assert manifest["outputs"] == ["start_logits", "end_logits"]
@@ -148,7 +148,7 @@ def test_the_command_line_predicts_and_evaluates(
     ]
     for name, split in (("test.jsonl", "test"), ("validation.json", "validation")):
         quality = json.loads(out("evaluate", "--data", str(data_folder / name), "--json"))["quality"]
-        assert quality == read_manifest(answering)["metrics"][split]
+        assert quality == read_document(answering)["metrics"][split]
 
 
 @pytest.mark.slow
@@ -178,7 +178,7 @@ def test_a_checkpoint_that_answers_already_is_only_exported_and_its_graph_agrees
     (tmp_path / "r.toml").write_text(f'{recipe}[quantize]\nformat = "none"\n[export]\nstages = false\n')
     arguments = ["export", str(tmp_path / "r.toml"), "--data-dir", str(data_folder), "--out", str(tmp_path / "out")]
     assert main(arguments) == 0
-    manifest = read_manifest(tmp_path / "out")
+    manifest = read_document(tmp_path / "out")
     assert [stage["stage"] for stage in manifest["stages"]] == ["graph"]
     assert manifest["head"]["may_have_no_answer"] is True
     model = edgebert.load(tmp_path / "out")

@@ -4,6 +4,7 @@ import random
 from collections.abc import Iterator, Sequence
 
 import pytest
+from manifests import facts_of
 
 from edgebert.tasks.question_answering.predict import FoundAnswer, QuestionAnswering
 from edgebert.tasks.question_answering.spec import SPEC, f1
@@ -13,7 +14,7 @@ TRAINING = training_task("question-answering")
 
 
 def answering(**head: bool) -> QuestionAnswering:
-    return QuestionAnswering({"head": {"settings": {}, **head}}, None)
+    return QuestionAnswering(facts_of({"head": {"settings": {}, **head}}), None)
 
 
 def official_threshold(rows: Sequence[tuple[float, str, tuple[str, ...]]]) -> float:

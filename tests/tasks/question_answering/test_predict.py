@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from manifests import facts_of
 from tokenizers import Tokenizer
 from tokenizers.models import WordPiece
 from tokenizers.normalizers import BertNormalizer
@@ -76,7 +77,7 @@ def make(tmp_path_factory: pytest.TempPathFactory) -> Make:
     def make(session: Any, max_length: int = 32, head: dict[str, Any] | None = None, **settings: Any) -> Model:
         inputs = ["input_ids", "attention_mask", "token_type_ids"]
         manifest = {"labels": [], "inputs": inputs, "segments": 2, "head": {"settings": settings, **(head or {})}}
-        return Model(manifest, QuestionAnswering(manifest, TextEncoder(path, max_length)), session)
+        return Model(facts_of(manifest), QuestionAnswering(facts_of(manifest), TextEncoder(path, max_length)), session)
 
     return make
 
@@ -298,7 +299,7 @@ def test_answers_are_read_where_a_label_is_asked_for_and_repaired_where_the_sett
 
 
 def task(**head: Any) -> QuestionAnswering:
-    return QuestionAnswering({"head": {"settings": {}, **head}}, None)
+    return QuestionAnswering(facts_of({"head": {"settings": {}, **head}}), None)
 
 
 def test_what_is_right_is_every_answers_text() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from manifests import facts_of
 
 from edgebert.compress import checkpoint as checkpoints
 from edgebert.compress.batch import pad_batch
@@ -30,7 +31,7 @@ def example(context: str, answer: str | None, line: int = 1) -> Example:
 
 
 def device_task(encoder: Any = None, **head: Any) -> QuestionAnswering:
-    return QuestionAnswering({"head": {"settings": {"stride": 4}, **head}}, encoder)
+    return QuestionAnswering(facts_of({"head": {"settings": {"stride": 4}, **head}}), encoder)
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from manifests import facts_of
 from tokenizers import Tokenizer
 from tokenizers.models import WordPiece
 from tokenizers.pre_tokenizers import Whitespace
@@ -27,7 +28,7 @@ COLUMNS = Columns(label="score")
 
 def task(segments: int = 1, encoder: Any = None, **settings: Any) -> Regression:
     manifest = {"labels": [], "segments": segments, "head": {"settings": settings}, "data": {"label_values": []}}
-    return Regression(manifest, encoder)
+    return Regression(facts_of(manifest), encoder)
 
 
 def decoded(logit: float, truncated: bool = False, **settings: Any) -> Score:

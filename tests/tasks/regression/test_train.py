@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from manifests import facts_of
 
 import edgebert
-from edgebert.bundle import read_manifest
+from edgebert.bundle import read_document
 from edgebert.cli import main
 from edgebert.compress import checkpoint as checkpoints
 from edgebert.compress.data import read_task_data
@@ -33,7 +34,7 @@ NICE, NASTY = ["good", "great", "warm"], ["bad", "awful", "cold"]
 
 
 def device_task(**settings: Any) -> Regression:
-    return Regression({"labels": [], "segments": 1, "head": {"settings": settings}, "data": {}}, None)
+    return Regression(facts_of({"labels": [], "segments": 1, "head": {"settings": settings}, "data": {}}), None)
 
 
 def rows(*scores: float | None) -> list[Example]:
@@ -157,7 +158,7 @@ def test_a_checkpoint_of_one_output_is_only_quantized(shallow_checkpoint: Path, 
         '[data]\nunlabelled = ["text.txt"]\nmax_length = 32\n[export]\nstages = false\n'
     )
     assert main(["export", str(recipe), "--out", str(tmp_path / "q")]) == 0
-    manifest = read_manifest(tmp_path / "q")
+    manifest = read_document(tmp_path / "q")
     assert [stage["stage"] for stage in manifest["stages"]] == ["quantize"]
     assert (manifest["labels"], manifest["metrics"]) == ([], {})
     assert AutoConfig.from_pretrained(tmp_path / "q").num_labels == 1
@@ -256,7 +257,7 @@ def model(exported: Path) -> Model:
 )
 def test_scores_that_are_clipped_are_counted(clip: bool, outputs: list[float], says: str) -> None:
     manifest = {"segments": 1, "head": {"settings": {"high": 5.0, "clip": clip}}}
-    task = Regression(manifest, None)
+    task = Regression(facts_of(manifest), None)
     said = TRAINING.observed(task, ["a"] * len(outputs), [[(np.array([value]),)] for value in outputs])
     assert said.startswith(says)
     assert bool(said) is bool(says)
@@ -264,7 +265,7 @@ def test_scores_that_are_clipped_are_counted(clip: bool, outputs: list[float], s
 
 @pytest.mark.slow
 def test_the_whole_chain_gives_a_bundle_that_scores_pairs(exported: Path) -> None:
-    manifest = read_manifest(exported)
+    manifest = read_document(exported)
     assert [stage["stage"] for stage in manifest["stages"]] == ["finetune", "distill", "prune", "recover", "quantize"]
     assert (manifest["task"], manifest["labels"], manifest["segments"]) == ("regression", [], 2)
     settings = {"low": 0.0, "high": 5.0, "output": "scaled", "activation": "none", "clip": True}
@@ -315,7 +316,7 @@ def test_the_command_line_predicts(exported: Path, model: Model, capsys: pytest.
 def test_the_command_line_evaluates_as_the_export_did(exported: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["evaluate", str(exported), "--data", str(exported.with_name("test.csv")), "--json"]) == 0
     answer = json.loads(capsys.readouterr().out)
-    assert answer["quality"] == read_manifest(exported)["metrics"]["test"]
+    assert answer["quality"] == read_document(exported)["metrics"]["test"]
 
 
 @pytest.mark.slow

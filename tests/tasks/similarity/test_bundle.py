@@ -11,7 +11,7 @@ import pytest
 from conftest import NASTY, NEUTRAL, NICE
 
 import edgebert
-from edgebert.bundle import read_manifest
+from edgebert.bundle import read_document, read_manifest
 from edgebert.cli import main
 from edgebert.compress import checkpoint as checkpoints
 from edgebert.compress.data import encode_rows, read_task_data
@@ -109,7 +109,7 @@ def model(exported: Path) -> SentenceModel:
 
 @pytest.mark.slow
 def test_the_whole_chain_gives_a_bundle_that_embeds(exported: Path, model: SentenceModel) -> None:
-    manifest = read_manifest(exported)
+    manifest = read_document(exported)
     assert [stage["stage"] for stage in manifest["stages"]] == ["finetune", "distill", "prune", "recover", "quantize"]
     assert (manifest["task"], manifest["labels"], manifest["segments"]) == ("similarity", [], 2)
     assert (manifest["inputs"], manifest["outputs"]) == (["input_ids", "attention_mask"], ["sentence_embedding"])
@@ -181,7 +181,7 @@ def test_the_command_line_predicts(
 @pytest.mark.slow
 def test_the_command_line_evaluates_as_the_export_did(exported: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["evaluate", str(exported), "--data", str(exported.with_name("test.tsv")), "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["quality"] == read_manifest(exported)["metrics"]["test"]
+    assert json.loads(capsys.readouterr().out)["quality"] == read_document(exported)["metrics"]["test"]
 
 
 @pytest.mark.slow
@@ -217,7 +217,7 @@ def test_an_encoder_is_taken_as_it_is_where_nothing_is_to_be_trained(shallow_che
     assert (
         main(["export", str(tmp_path / "q.toml"), "--out", str(tmp_path / "q"), "--set", "quantize.format=none"]) == 0
     )
-    manifest = read_manifest(tmp_path / "q")
+    manifest = read_document(tmp_path / "q")
     assert [stage["stage"] for stage in manifest["stages"]] == ["graph"]
     assert (manifest["metrics"], manifest["segments"]) == ({}, 1)
     found = edgebert.load(tmp_path / "q").embed(["a good film"])[0]
@@ -240,7 +240,7 @@ def test_a_fine_tuning_table_is_followed_where_needed_and_not_where_never(
         assert (
             main(["export", str(tmp_path / "r.toml"), "--out", str(out), *more, "--set", f"finetune.when={when}"]) == 0
         )
-        assert [stage["stage"] for stage in read_manifest(out)["stages"]] == stages
+        assert [stage["stage"] for stage in read_document(out)["stages"]] == stages
 
 
 @pytest.mark.slow
@@ -255,7 +255,7 @@ def test_pairs_that_belong_together_are_learnt_without_scores(checkpoint: Path, 
     (tmp_path / "r.toml").write_text(recipe.split("[distill]")[0] + "[export]\nstages = false\n")
     more = ["--set", "quantize.format=none", "--set", "finetune.epochs=8"]
     assert main(["export", str(tmp_path / "r.toml"), "--out", str(tmp_path / "out"), *more]) == 0
-    assert read_manifest(tmp_path / "out")["metrics"]["test"]["value"] > 0.5
+    assert read_document(tmp_path / "out")["metrics"]["test"]["value"] > 0.5
 
 
 def test_rows_of_pairs_and_single_texts_become_one_training_row_each(checkpoint: Path, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from manifests import facts_of, manifest_of
 from tokenizers import Tokenizer
 from tokenizers.models import WordPiece
 from tokenizers.pre_tokenizers import Whitespace
@@ -57,7 +58,7 @@ def make(tmp_path: Path) -> Callable[..., SentenceModel]:
     def build(**settings: Any) -> SentenceModel:
         inputs = ["input_ids", "attention_mask"]
         manifest = {"labels": [], "inputs": inputs, "segments": 2, "head": {"settings": settings}, "data": {}}
-        return SentenceModel(manifest, SentenceSimilarity(manifest, encoder), TableSession())
+        return SentenceModel(facts_of(manifest), SentenceSimilarity(facts_of(manifest), encoder), TableSession())
 
     return build
 
@@ -70,7 +71,7 @@ def model(make: Callable[..., SentenceModel]) -> SentenceModel:
 def test_texts_without_pairs_are_answered_by_their_embeddings(model: SentenceModel, tmp_path: Path) -> None:
     (tmp_path / "texts.txt").write_text("a b\nc\n")
     columns = {"text": "text", "text_pair": "other", "label": "score"}
-    model.manifest |= {"task": "similarity", "data": {"columns": columns}}
+    model._manifest = manifest_of(task="similarity", data={"columns": columns})
     found = work(model, {"data": str(tmp_path / "texts.txt"), "metric": "spearman"}, lambda count: None)
     assert found["answers"] == [model(text).embedding for text in ("a b", "c")]
     assert found["quality"] is None

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from family_checkpoints import FAMILIES, make_family
+from manifests import facts_of
 
 from edgebert.compress import checkpoint as checkpoints
 from edgebert.compress.student import make_student
@@ -137,7 +138,7 @@ def encoder(checkpoint: Path) -> TextEncoder:
 
 
 def test_a_batch_holds_first_texts_then_second_ones_and_which_belong_together(encoder: TextEncoder) -> None:
-    task = SentenceSimilarity({"head": {"settings": {}}}, encoder)
+    task = SentenceSimilarity(facts_of({"head": {"settings": {}}}), encoder)
     rows = [
         Example("a good film", "the play", 0.5, 1),
         Example("song", None, None, 2),

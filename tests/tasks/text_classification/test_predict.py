@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from manifests import facts_of
 from tokenizers import Tokenizer
 from tokenizers.models import WordPiece
 from tokenizers.pre_tokenizers import Whitespace
@@ -58,7 +59,11 @@ def pairs(tmp_path: Path) -> Model:
     tokenizer.save(str(tmp_path / "tokenizer.json"))
     inputs = ["input_ids", "attention_mask", "token_type_ids"]
     manifest = {"labels": ["x", "y", "z"], "inputs": inputs, "segments": 2, "head": {"settings": {}}, "data": {}}
-    return Model(manifest, TextClassification(manifest, TextEncoder(tmp_path / "tokenizer.json", 8)), CountingSession())
+    return Model(
+        facts_of(manifest),
+        TextClassification(facts_of(manifest), TextEncoder(tmp_path / "tokenizer.json", 8)),
+        CountingSession(),
+    )
 
 
 def test_one_text_gives_one_prediction(model: Model) -> None:
@@ -86,7 +91,9 @@ def test_the_label_is_the_largest_logit(model: Model) -> None:
 
 
 def test_huge_logits_have_scores_too() -> None:
-    task = TextClassification({"labels": ["x", "y"], "segments": 1, "head": {"settings": {}}, "data": {}}, None)
+    task = TextClassification(
+        facts_of({"labels": ["x", "y"], "segments": 1, "head": {"settings": {}}, "data": {}}), None
+    )
     answer = task.decode("a", [Encoded([], [])], [(np.array([1000.0, -1000.0], dtype=np.float32),)])
     assert (answer.label, answer.scores) == ("x", {"x": 1.0, "y": 0.0})
 
@@ -118,7 +125,7 @@ def test_a_text_of_a_hundred_thousand_words_is_cut_and_says_so(model: Model) -> 
     long = model("good film " * 50_000)
     assert long.truncated is True
     assert [answer.truncated for answer in model(["good film", "good film " * 50_000])] == [False, True]
-    limit = model.manifest["max_length"]
+    limit = model.manifest.max_length
     assert model(" ".join(["film"] * (limit - 2))).truncated is False
     assert model(" ".join(["film"] * (limit - 1))).truncated is True
 
@@ -168,7 +175,7 @@ def test_a_pair_with_a_part_that_is_no_text_is_refused(pair: Any, fact: str, pai
 def task_of(**manifest: Any) -> TextClassification:
     usual = {"labels": ["negative", "positive"], "segments": 1, "data": {"label_values": ["0", "1"]}}
     manifest = usual | {"head": {"settings": {}}} | manifest
-    return TextClassification(manifest, None)
+    return TextClassification(facts_of(manifest), None)
 
 
 def test_labels_may_be_the_bundles_or_the_datas() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from manifests import facts_of
 
 from edgebert.data.examples import Example
 from edgebert.data.tags import Scheme, tag_set
@@ -18,7 +19,7 @@ from edgebert.tasks.token_classification.spec import SPEC
 
 def task(scheme: Scheme = "BIO", types: tuple[str, ...] = ("person", "place"), **data: Any) -> TokenClassification:
     manifest = {"labels": tag_set(types, scheme), "head": {"settings": {"scheme": scheme}}, "data": data}
-    return TokenClassification(manifest, None)
+    return TokenClassification(facts_of(manifest), None)
 
 
 def row(*tags: str, words: tuple[str, ...] = ()) -> Example:

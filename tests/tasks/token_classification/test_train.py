@@ -13,10 +13,11 @@ pytest.importorskip("seqeval")
 
 import onnx
 import torch
+from manifests import facts_of
 from torch.nn import functional
 
 import edgebert
-from edgebert.bundle import read_manifest
+from edgebert.bundle import read_document, read_manifest
 from edgebert.cli import main
 from edgebert.compress.head_tags import scheme_of, written_plainly
 from edgebert.data.examples import Example
@@ -120,7 +121,7 @@ def test_names_that_match_nothing_of_a_head_are_refused() -> None:
 @pytest.mark.parametrize(("scheme", "breaks"), [("IOB1", False), ("BIO", True)])
 def test_a_scheme_that_the_likeliest_tags_break_is_said(scheme: str, breaks: bool) -> None:
     manifest = {"labels": ["O", "B-a", "I-a"], "head": {"settings": {"scheme": scheme}}, "data": {}}
-    task: Any = TokenClassification(manifest, None)
+    task: Any = TokenClassification(facts_of(manifest), None)
     task.encode = lambda given: [Encoded([0] * 5, [0] * 5, words=[None, 0, 1, 2, None])]
     inside = np.array([[4.0, 0, 0], [0, 0, 9], [9, 0, 0], [0, 0, 9], [4, 0, 0]], dtype=np.float32)
     said = TRAINING.observed(task, ["a b c"], [[(inside,)]])
@@ -165,7 +166,7 @@ def test_scores_are_the_device_s_own_metrics() -> None:
 
 def test_targets_stand_at_first_pieces_where_the_device_reads_them() -> None:
     labels = tag_set(["a"], "BIO")
-    task = TokenClassification({"labels": labels, "head": {"settings": {}}, "data": {}}, None)
+    task = TokenClassification(facts_of({"labels": labels, "head": {"settings": {}}, "data": {}}), None)
     windows = [
         Encoded([1, 5, 6, 7, 2], [0] * 5, words=[None, 0, 1, 1, None]),
         Encoded([1, 6, 7, 8, 2], [0] * 5, words=[None, 1, 1, 2, None]),
@@ -280,7 +281,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory, checkpoint: Path) -> Path:
 
 @pytest.mark.slow
 def test_the_bundle_knows_tags_scheme_and_quality(folder: Path) -> None:
-    manifest = read_manifest(folder / "tags")
+    manifest = read_document(folder / "tags")
     assert manifest["labels"] == ["O", "B-nasty", "I-nasty", "B-nice", "I-nice"]
     assert manifest["outputs"] == ["logits"]
     assert manifest["head"]["settings"]["scheme"] == "BIO"
@@ -297,10 +298,10 @@ def test_every_stage_s_graph_answers_as_its_model(folder: Path) -> None:
     stages = sorted((folder / "tags.stages").iterdir())
     assert [stage.name for stage in stages] == ["0-baseline", "1-graph", "2-distill", "3-prune"]
     for stage in stages:
-        graph = read_manifest(stage)["stages"][-1]
+        graph = read_document(stage)["stages"][-1]
         assert graph["metrics"]["parity"]["max_difference"] <= 1e-4
         assert graph["metrics"]["parity"]["agreement"] == 1.0
-    layers = read_manifest(folder / "tags")["layers"]
+    layers = read_document(folder / "tags")["layers"]
     assert sum(layer["heads"] for layer in layers) < 2 * 3, "the narrow student has three heads a layer"
 
 
@@ -343,7 +344,7 @@ def test_predict_and_evaluate_speak_of_entities(folder: Path, capsys: pytest.Cap
     assert answer["tags"] == ["O", "B-nice", "O"]
     assert main(["evaluate", bundle, "--data", str(folder / "test.conll"), "--json"]) == 0
     quality = json.loads(capsys.readouterr().out)["quality"]
-    assert quality == read_manifest(folder / "tags")["metrics"]["test"]
+    assert quality == read_document(folder / "tags")["metrics"]["test"]
     assert main(["evaluate", bundle, "--data", str(folder / "more.txt")]) == 2
     assert "more.txt: line 1: no tags" in capsys.readouterr().err
 
@@ -369,9 +370,9 @@ def test_a_model_that_has_the_head_is_only_quantized(folder: Path, tmp_path: Pat
         "[export]\nstages = false\n"
     )
     assert main(["export", str(recipe), "--data-dir", str(folder), "--out", str(tmp_path / "again")]) == 0
-    manifest = read_manifest(tmp_path / "again")
+    manifest = read_document(tmp_path / "again")
     assert [stage["stage"] for stage in manifest["stages"]] == ["quantize"]
-    assert manifest["labels"] == read_manifest(folder / "tags")["labels"]
+    assert manifest["labels"] == read_document(folder / "tags")["labels"]
     assert manifest["metrics"]["validation"]["value"] > 0.8
 
 
