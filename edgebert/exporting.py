@@ -247,8 +247,7 @@ def _export(plan: Plan, key: str | None) -> Exported:
     if distributed.is_main():
         _say_replaced(plan.out, plan.recipe.name)
     try:
-        where = (plan.source, plan.data_dir, plan.out, plan.work)
-        built = build(plan.recipe, plan.target, *where, plan.strict_labels)
+        built = build(plan)
     finally:
         end_bars()
     stages = [

@@ -44,7 +44,19 @@ SOURCES = (".py", ".toml")
 
 @dataclass(frozen=True)
 class Plan:
-    """One export, as its arguments and its recipe say it."""
+    """One export, as its arguments and its recipe say it.
+
+    Attributes:
+        recipe: What to do.
+        target: The hardware to do it for.
+        form: How weights are quantized (`recipe.quantization`).
+        source: The checkpoint: a folder, `package:NAME` or a hub id.
+        data_dir: What the recipe's data paths are relative to.
+        out: The bundle's folder.
+        work: Folder of finished stages; a second run continues from it.
+        strict_labels: Whether to refuse labels of validation and test that the head does not have; else they count as
+            wrong.
+    """
 
     recipe: Recipe
     target: Target

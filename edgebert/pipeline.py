@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from edgebert import bundle
 from edgebert.compress import checkpoint, distributed
@@ -47,11 +46,12 @@ from edgebert.exporters.graphs import VERSION as GRAPH_VERSION
 from edgebert.exporters.graphs import GraphJob, full_precision_graph, graph_quality
 from edgebert.exporters.int8 import VERSION as INT8_VERSION
 from edgebert.exporters.int8 import quantized_graph
+from edgebert.finished import Plan
 from edgebert.measure.environment import environment
-from edgebert.recipe import Recipe, TrainSettings, VocabularySettings, quantization, settings_dict
+from edgebert.recipe import TrainSettings, VocabularySettings, settings_dict
 from edgebert.stage_bundles import BASELINE, FAST, NAMES, remove_bundles
-from edgebert.target import Target
-from edgebert.workdir import Done, Workdir, model_hash
+from edgebert.strict_json import Json
+from edgebert.workdir import Done, Key, Workdir, model_hash
 
 SPLITS = ("train", "validation", "test", "unlabelled")
 
@@ -75,43 +75,22 @@ class Built:
     done: tuple[Done, ...]
 
 
-def build(
-    recipe: Recipe, target: Target, source: str, data_dir: Path, out: Path, work: Path, strict_labels: bool = False
-) -> Built:
+def build(plan: Plan) -> Built:
     """Run every stage that a recipe names, and write the bundle.
-
-    Args:
-        recipe: What to do.
-        target: The hardware to do it for.
-        source: The checkpoint: a folder, `package:NAME` or a hub id.
-        data_dir: What the recipe's data paths are relative to.
-        out: The bundle's folder.
-        work: Folder of finished stages; a second run continues from it.
-        strict_labels: Whether to refuse labels of validation and test that the head does not have; else they count as
-            wrong.
 
     Raises:
         EdgeBertError: Bad input (exit code 2) or a stage that failed (exit code 1); no half-written bundle is left.
     """
-    return _Build(recipe, target, source, data_dir, out, Workdir(work), strict_labels).run()
+    return _Build(plan).run()
 
 
 class _Build:
     """State of one export on its way down the line."""
 
-    def __init__(
-        self,
-        recipe: Recipe,
-        target: Target,
-        source: str,
-        data_dir: Path,
-        out: Path,
-        workdir: Workdir,
-        strict_labels: bool,
-    ) -> None:
-        self.target, self.out, self.workdir = target, out, workdir
-        self.source = source
-        given = checkpoint.resolve(source)
+    def __init__(self, plan: Plan) -> None:
+        self.target, self.out, self.workdir = plan.target, plan.out, Workdir(plan.work)
+        self.source, recipe = plan.source, plan.recipe
+        given = checkpoint.resolve(plan.source)
         found = read_sentence_folder(given) if recipe.task == "similarity" else None
         self.recipe = recipe = as_folder_says(recipe, given, found)
         self.checkpoint = encoder_folder(given)
@@ -131,14 +110,14 @@ class _Build:
         if head is not None:
             recipe = as_head_says(recipe, head, self.checkpoint, tokenizer)
         self.recipe = recipe
-        self.data = read_named_data(recipe, data_dir, head, strict_labels, tokenizer)
+        self.data = read_named_data(recipe, plan.data_dir, head, plan.strict_labels, tokenizer)
         say_segments(self.checkpoint, tokenizer, config, self.data.graph_segments)
         if recipe.export.graph == "fast" and self.data.graph_segments == 1:
             check_first_segment(self.checkpoint, tokenizer, config)
         if self.vector_modules is not None:
             extra = {"modules": [str(step) for step in self.vector_modules.steps], "width": width}
             self.data = replace(self.data, labels=replace(self.data.labels, extra=extra))
-        self.precision = quantization(recipe, target)
+        self.precision = plan.form
         self.done: list[Done] = []
         self.final = (Path(), "")
 
@@ -160,16 +139,25 @@ class _Build:
         self,
         name: str,
         version: int,
-        inputs: dict[str, Any],
+        inputs: Mapping[str, Json],
         action: Callable[[Path], StageReport],
-        tools: Sequence[str],
-        training: TrainSettings | None = None,
+        runs_with: Sequence[str] | TrainSettings,
         of: str = "",
     ) -> Done:
-        """Run a stage, or take it from an earlier run; one with settings of a training takes part in all processes."""
+        """Run a stage, or take it from an earlier run.
+
+        Args:
+            name: The stage's name.
+            version: Its code version.
+            inputs: What its result depends on, besides what all stages depend on.
+            action: Writes its result into a folder.
+            runs_with: The tools that it runs; for a training, in which all processes take part, its settings.
+            of: What it works on, for the summary.
+        """
         constants = {"run": self.run_constants.facts(), "facts": self.data.key()}
-        ran = conditions(tools, training)
-        done = self.workdir.run(name, version, {**constants, **inputs}, action, ran, training is not None, of)
+        trains = isinstance(runs_with, TrainSettings)
+        ran = conditions(TRAINING, runs_with) if isinstance(runs_with, TrainSettings) else conditions(runs_with)
+        done = self.workdir.run(Key(name, version, {**constants, **inputs}, ran), action, trains, of)
         self.done.append(done)
         return done
 
@@ -187,10 +175,10 @@ class _Build:
                 )
             return self._given()
         source = self.checkpoint if self.vector_modules is None else self._given().folder
-        inputs = {"model": model_hash(source), "settings": settings_dict(settings)}
+        inputs: dict[str, Json] = {"model": model_hash(source), "settings": settings_dict(settings)}
         inputs |= self._data_inputs("train", "validation")
         action = partial(finetune, source, self.data, settings, self.run_constants)
-        done = self._stage("finetune", FINETUNE_VERSION, inputs, action, TRAINING, settings)
+        done = self._stage("finetune", FINETUNE_VERSION, inputs, action, settings)
         return Step("finetune", done.folder, (done.report,))
 
     def _given(self) -> Step:
@@ -210,10 +198,10 @@ class _Build:
         if self.recipe.distill:
             settings = self.recipe.distill
             layers = settings.layers
-            inputs = {"teacher": model_hash(teacher.folder), "settings": settings_dict(settings)}
+            inputs: dict[str, Json] = {"teacher": model_hash(teacher.folder), "settings": settings_dict(settings)}
             inputs |= self._data_inputs("train", "unlabelled", "validation")
             action = partial(distill, teacher.folder, self.data, settings, self.run_constants)
-            done = self._stage("distill", DISTILL_VERSION, inputs, action, TRAINING, settings)
+            done = self._stage("distill", DISTILL_VERSION, inputs, action, settings)
             chain.append(self._step(chain[-1], done))
         if self.recipe.prune:
             chain.append(self._pruned(teacher, chain[-1], layers))
@@ -233,7 +221,7 @@ class _Build:
         inputs = {"model": model_hash(cut.folder), "teacher": model_hash(teacher.folder), "settings": arguments}
         inputs |= {"layers": layers, **self._data_inputs("train", "unlabelled", "validation")}
         action = partial(recover, cut.folder, teacher.folder, layers, self.data, settings, self.run_constants)
-        recovered = self._stage("recover", PRUNE_VERSION, inputs, action, TRAINING, settings.recover)
+        recovered = self._stage("recover", PRUNE_VERSION, inputs, action, settings.recover)
         return self._step(self._step(source, cut), recovered)
 
     def _with_fewer_words(
@@ -243,11 +231,11 @@ class _Build:
         if settings.recover is None:
             return step
         taught = self._teacher_of_fewer_words(settings, teacher)
-        inputs: dict[str, Any] = {"model": model_hash(step.folder), "teacher": model_hash(taught)}
+        inputs: dict[str, Json] = {"model": model_hash(step.folder), "teacher": model_hash(taught)}
         inputs |= {"settings": [settings_dict(settings.recover), settings_dict(settings.loss)], "layers": layers}
         inputs |= self._data_inputs("train", "unlabelled", "validation")
         action = partial(recover_vocabulary, step.folder, taught, layers, self.data, settings, self.run_constants)
-        done = self._stage("recover-vocabulary", VOCABULARY_VERSION, inputs, action, TRAINING, settings.recover)
+        done = self._stage("recover-vocabulary", VOCABULARY_VERSION, inputs, action, settings.recover)
         return self._step(step, done)
 
     def _teacher_of_fewer_words(self, settings: VocabularySettings, teacher: Step) -> Path:
@@ -255,7 +243,7 @@ class _Build:
         return self._vocabulary(teacher, replace(settings, rank=0)).folder
 
     def _vocabulary(self, source: Step, settings: VocabularySettings) -> Done:
-        inputs = {"model": model_hash(source.folder), "settings": cut_settings(settings)}
+        inputs: dict[str, Json] = {"model": model_hash(source.folder), "settings": cut_settings(settings)}
         inputs |= self._data_inputs(*SPLITS, "corpus")
         action = partial(cut_vocabulary, source.folder, self.data, settings, self.run_constants)
         return self._stage("vocabulary", VOCABULARY_VERSION, inputs, action, CHECKPOINT, of=source.name)
@@ -264,15 +252,15 @@ class _Build:
         settings, choice, words = self.recipe.quantize, self.target.export, self.recipe.vocabulary
         taught = self._teacher_of_fewer_words(words, teacher) if words else teacher.folder
         assert settings.recover is not None
-        inputs: dict[str, Any] = {"model": model_hash(source.folder), "teacher": model_hash(taught), "layers": layers}
+        inputs: dict[str, Json] = {"model": model_hash(source.folder), "teacher": model_hash(taught), "layers": layers}
         inputs |= {"settings": [settings_dict(settings.recover), settings_dict(settings.loss), settings.embeddings]}
         inputs |= {"profile": settings_dict(choice), **self._data_inputs("train", "unlabelled", "validation")}
         action = partial(train_aware, source.folder, taught, layers, self.data, settings, choice, self.run_constants)
-        return self._step(source, self._stage(AWARE, AWARE_VERSION, inputs, action, TRAINING, settings.recover))
+        return self._step(source, self._stage(AWARE, AWARE_VERSION, inputs, action, settings.recover))
 
     def _graph(self, step: Step, kind: str) -> Done:
         job = self._job(step)
-        inputs = {"model": model_hash(step.folder), "kind": kind, "segments": self.data.segments}
+        inputs: dict[str, Json] = {"model": model_hash(step.folder), "kind": kind, "segments": self.data.segments}
         inputs |= {"parity": self.recipe.export.parity_samples, **self._data_inputs(*SPLITS)}
         action = partial(full_precision_graph, job, kind)
         of = f"{step.name}, {kind}"
@@ -374,12 +362,12 @@ class _Build:
     def _step(self, before: Step, done: Done) -> Step:
         return Step(done.report.stage, done.folder, (*before.reports, done.report))
 
-    def _graph_inputs(self, step: Step, graph: Done) -> dict[str, Any]:
+    def _graph_inputs(self, step: Step, graph: Done) -> dict[str, Json]:
         """What a stage's result depends on that makes another graph of one, and compares both on real texts."""
         inputs = {"model": model_hash(step.folder), "graph": bundle.folder_sha256(graph.folder, ["model.onnx"])}
         return {**inputs, "parity": self.recipe.export.parity_samples, **self._data_inputs(*SPLITS)}
 
-    def _data_inputs(self, *splits: str) -> dict[str, Any]:
+    def _data_inputs(self, *splits: str) -> dict[str, Json]:
         """What a stage's result depends on of the data: the files it reads, and how they are read."""
         files = [entry for entry in self.data.fingerprints if entry["split"] in splits]
         reading = {key: value for key, value in settings_dict(self.recipe.data).items() if key not in SPLITS}

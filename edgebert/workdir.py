@@ -7,12 +7,11 @@ import json
 import logging
 import shutil
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from safetensors import SafetensorError
 
@@ -23,7 +22,7 @@ from edgebert.compress.report import StageReport
 from edgebert.compress.weight_paths import weight_files
 from edgebert.errors import DiskError
 from edgebert.seal import damage, seal
-from edgebert.strict_json import read_json
+from edgebert.strict_json import Json, read_json
 
 LOG = logging.getLogger(__name__)
 
@@ -52,6 +51,33 @@ class Done:
     seconds: float
 
 
+@dataclass(frozen=True)
+class Key:
+    """A stage, and everything that its result depends on.
+
+    Attributes:
+        stage: The stage's name.
+        version: The stage's code version, raised when its result would change.
+        inputs: Everything else its result depends on, fit for JSON.
+        ran: What it runs with (`compress.conditions`): a part of the report, too.
+    """
+
+    stage: str
+    version: int
+    inputs: Mapping[str, Json]
+    ran: Mapping[str, Json]
+
+    @property
+    def document(self) -> dict[str, Json]:
+        """The key as its file holds it."""
+        return {"stage": [self.stage, self.version, self.inputs], "ran": self.ran}
+
+    @property
+    def text(self) -> str:
+        """The key as it is hashed."""
+        return json.dumps(self.document, sort_keys=True)
+
+
 class Workdir:
     """Runs stages under a key of everything that their result depends on."""
 
@@ -61,11 +87,8 @@ class Workdir:
 
     def run(
         self,
-        stage: str,
-        version: int,
-        inputs: dict[str, Any],
+        key: Key,
         action: Callable[[Path], StageReport],
-        ran: dict[str, Any],
         trains: bool = False,
         of: str = "",
     ) -> Done:
@@ -75,28 +98,23 @@ class Workdir:
         stage finds its checkpoints there again after a kill. A finished stage with a damaged file is run again.
 
         Args:
-            stage: The stage's name.
-            version: The stage's code version, raised when its result would change.
-            inputs: Everything else its result depends on, fit for JSON.
+            key: The stage, and everything that its result depends on.
             action: Writes the result into the folder it is given.
-            ran: What it runs with (`compress.conditions`): a part of the key and of the report.
             trains: Whether all processes of a distributed run take part; else the first works and the others wait.
             of: What the stage works on, for the summary.
         """
-        key = {"stage": [stage, version, inputs], "ran": ran}
-        text = json.dumps(key, sort_keys=True)
-        folder = self.root / f"{stage}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+        folder = self.root / f"{key.stage}-{hashlib.sha256(key.text.encode()).hexdigest()[:16]}"
         distributed.wait()
-        title = f"{stage} of {of}" if of else stage
+        title = f"{key.stage} of {of}" if of else key.stage
         started = time.monotonic()
-        cached = distributed.from_main(partial(self._is_done, folder, title, json.loads(text)))
+        cached = distributed.from_main(partial(self._is_done, folder, title, key))
         if not cached and (trains or distributed.is_main()):
             self._work(folder, action, trains, key)
         distributed.wait()
         report = StageReport(**json.loads((folder / REPORT).read_text(encoding="utf-8")))
         return Done(title, folder, report, cached, time.monotonic() - started)
 
-    def _is_done(self, folder: Path, title: str, key: dict[str, Any]) -> bool:
+    def _is_done(self, folder: Path, title: str, key: Key) -> bool:
         """Whether a stage's folder is whole, as an earlier run sealed it; one that is not is removed."""
         if not folder.is_dir():
             if not _unfinished(folder).is_dir():
@@ -115,24 +133,27 @@ class Workdir:
         LOG.info("%s: done before, kept", title)
         return True
 
-    def _unfit(self, key: dict[str, Any]) -> Iterator[str]:
+    def _unfit(self, key: Key) -> Iterator[str]:
         """Why results of the same stage with the same inputs are not used: they ran with other tools."""
-        for path in sorted(self.root.glob(f"{key['stage'][0]}-*/{KEY}")):
+        now = json.loads(key.text)
+        for path in sorted(self.root.glob(f"{key.stage}-*/{KEY}")):
             with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
                 found = read_json(path)
-                if found["stage"] == key["stage"]:
-                    what = ", ".join(differences(found["ran"], key["ran"]))
+                if found["stage"] == now["stage"]:
+                    what = ", ".join(differences(found["ran"], now["ran"]))
                     yield f"{path.parent.name} is not used, it ran with {what}; starting anew"
 
-    def _work(self, folder: Path, action: Callable[[Path], StageReport], trains: bool, key: dict[str, Any]) -> None:
+    def _work(self, folder: Path, action: Callable[[Path], StageReport], trains: bool, key: Key) -> None:
         unfinished = _unfinished(folder)
         with _stage_errors(self.root):
             if distributed.is_main():
                 _clear(unfinished, keep=[CHECKPOINTS] if trains else [])
-                (unfinished / KEY).write_text(json.dumps(key, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+                (unfinished / KEY).write_text(
+                    json.dumps(key.document, indent=1, sort_keys=True) + "\n", encoding="utf-8"
+                )
             if trains:
                 distributed.wait()
-            report = replace(action(unfinished), ran=key["ran"])
+            report = replace(action(unfinished), ran=dict(key.ran))
             if trains:
                 distributed.wait()
             if distributed.is_main():
@@ -178,6 +199,6 @@ def model_hash(folder: Path) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-def _settings(path: Path) -> Any:  # noqa: ANN401
+def _settings(path: Path) -> Json:
     found = json.loads(path.read_text(encoding="utf-8"))
     return {key: value for key, value in found.items() if key not in NO_SETTINGS} if isinstance(found, dict) else found

@@ -10,7 +10,7 @@ from safetensors import SafetensorError
 
 from edgebert.compress.report import StageReport
 from edgebert.errors import DiskError
-from edgebert.workdir import CHECKPOINTS, KEY, REPORT, Done, Workdir
+from edgebert.workdir import CHECKPOINTS, KEY, REPORT, Done, Key, Workdir
 
 FILES = ["files.json", "graph/model.onnx", "model.safetensors", KEY, REPORT]
 RAN = {"tools": {"torch": "2.12.0", "numpy": "2.3.5"}, "precision": "bf16"}
@@ -32,7 +32,7 @@ class Stage:
         return StageReport("stage", {"a": 1})
 
     def run(self, trains: bool = False, ran: dict[str, Any] = RAN) -> Done:
-        return Workdir(self.root).run("stage", 1, {"input": "x"}, self, ran, trains)
+        return Workdir(self.root).run(Key("stage", 1, {"input": "x"}, ran), self, trains)
 
 
 def names(folder: Path) -> list[str]:
@@ -137,7 +137,7 @@ def test_a_stage_that_fails_leaves_no_whole_folder(stage: Stage) -> None:
         raise RuntimeError
 
     with pytest.raises(RuntimeError):
-        Workdir(stage.root).run("stage", 1, {"input": "x"}, fails, RAN)
+        Workdir(stage.root).run(Key("stage", 1, {"input": "x"}, RAN), fails)
     assert not stage.run().cached
     assert stage.found == [[]]
 
@@ -148,7 +148,7 @@ def test_a_full_disk_is_said_to_be_whoever_writes(error: type[Exception], stage:
         raise error("Error while serializing: I/O error: No space left on device (os error 28)")
 
     with pytest.raises(DiskError, match="no space left on the disk; free some or give another --work"):
-        Workdir(stage.root).run("stage", 1, {"input": "x"}, fails, RAN)
+        Workdir(stage.root).run(Key("stage", 1, {"input": "x"}, RAN), fails)
 
 
 OTHERS = {
@@ -185,7 +185,7 @@ def test_a_half_done_training_with_other_tools_is_left_and_the_run_says_so(
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        Workdir(stage.root).run("stage", 1, {"input": "x"}, killed, RAN, trains=True)
+        Workdir(stage.root).run(Key("stage", 1, {"input": "x"}, RAN), killed, trains=True)
     capsys.readouterr()
     now = {**RAN, "precision": "fp32"}
     stage.run(trains=True, ran=now)
@@ -199,6 +199,6 @@ def test_a_half_done_training_with_other_tools_is_left_and_the_run_says_so(
 
 def test_another_stage_with_other_arguments_is_no_reason(stage: Stage, capsys: pytest.CaptureFixture[str]) -> None:
     stage.run()
-    Workdir(stage.root).run("stage", 1, {"input": "y"}, stage, {**RAN, "precision": "fp32"})
-    Workdir(stage.root).run("stage", 2, {"input": "x"}, stage, {**RAN, "precision": "fp32"})
+    Workdir(stage.root).run(Key("stage", 1, {"input": "y"}, {**RAN, "precision": "fp32"}), stage)
+    Workdir(stage.root).run(Key("stage", 2, {"input": "x"}, {**RAN, "precision": "fp32"}), stage)
     assert "is not used" not in capsys.readouterr().err
