@@ -7,7 +7,7 @@ import json
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from edgebert.data.columns import Columns, Delimiter, Quotes, columns_fault
 from edgebert.errors import SettingsError
@@ -16,6 +16,9 @@ from edgebert.runtimes import FORMATS, FormatName
 from edgebert.settings import Setting, fill, parse_toml, read_toml, within
 from edgebert.target import Target
 from edgebert.tasks.table import spec_of
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 
 @dataclass(frozen=True)
@@ -320,7 +323,7 @@ def _for_task(recipe: Recipe, source: str) -> Recipe:
     return dataclasses.replace(recipe, metric=recipe.metric or spec.metric_names[0])
 
 
-def settings_dict(settings: Any) -> dict[str, Any]:  # noqa: ANN401
+def settings_dict(settings: DataclassInstance) -> dict[str, Any]:
     """Plain dictionary of a settings dataclass, fit for JSON."""
     plain: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(settings)))
     return plain

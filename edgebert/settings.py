@@ -18,6 +18,7 @@ from edgebert.escape import escaped
 from edgebert.strict_json import MARK, MARKED, Json, open_regular
 
 Settings = TypeVar("Settings")
+Default = TypeVar("Default")
 # A value of a table, as it is given from Python; no table of ours has dates.
 Setting = str | bool | int | float | Sequence["Setting"]
 
@@ -29,7 +30,7 @@ PART = r"""(?:[\w-]+|"[^"\n]*"|'[^'\n]*')[ \t]*"""
 DEEP_KEY = rf"(?:\.[ \t]*{PART}){{{MAX_DOTS},}}"
 
 
-def within(default: Any, low: float | None = None, high: float | None = None) -> Any:  # noqa: ANN401
+def within(default: Default, low: float | None = None, high: float | None = None) -> Default:
     """Declare a numeric field with a default and the closed range that it must lie in."""
     return dataclasses.field(default=default, metadata={"low": low, "high": high})
 
@@ -138,7 +139,7 @@ def _hints(cls: type) -> dict[str, Any]:
     return typing.get_type_hints(cls)
 
 
-def _value(hint: Any, value: Any, source: str, key: str, strict: bool) -> Any:  # noqa: ANN401
+def _value(hint: object, value: Json, source: str, key: str, strict: bool) -> object:
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if origin in (typing.Union, types.UnionType):
         if value is None and type(None) in args:  # JSON's null; TOML has none
@@ -147,29 +148,37 @@ def _value(hint: Any, value: Any, source: str, key: str, strict: bool) -> Any:  
             return value
         return _value(next(arg for arg in args if arg is not type(None)), value, source, key, strict)
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
-        _expect(isinstance(value, dict), source, key, value, "a table")
-        return fill(hint, value, source, f"{key}.", strict)
+        return fill(hint, _table(value, source, key), source, f"{key}.", strict)
     if origin is Literal:
         _expect(value in args, source, key, value, "one of " + ", ".join(repr(arg) for arg in args))
         return value
     if origin is tuple:
-        _expect(isinstance(value, list), source, key, value, f"a list of {_named(args[0])}")
+        if not isinstance(value, list):
+            raise _wrong(source, key, value, f"a list of {_named(args[0])}")
         return tuple(_value(args[0], item, source, f"{key}[{i}]", strict) for i, item in enumerate(value))
     if origin is dict:
-        _expect(isinstance(value, dict), source, key, value, "a table")
-        return {name: _value(args[1], item, source, f"{key}.{name}", strict) for name, item in value.items()}
+        table = _table(value, source, key)
+        return {name: _value(args[1], item, source, f"{key}.{name}", strict) for name, item in table.items()}
     return _scalar(hint, value, source, key)
 
 
-def _named(hint: Any) -> str:  # noqa: ANN401
+def _table(value: Json, source: str, key: str) -> dict[str, Json]:
+    if not isinstance(value, dict):
+        raise _wrong(source, key, value, "a table")
+    return value
+
+
+def _named(hint: type) -> str:
     if typing.get_origin(hint) is Literal:
         return ", ".join(repr(arg) for arg in typing.get_args(hint))
     return str(hint.__name__)
 
 
-def _scalar(hint: Any, value: Any, source: str, key: str) -> Any:  # noqa: ANN401
+def _scalar(hint: object, value: Json, source: str, key: str) -> object:
     if hint in (Any, object):
         return value
+    if not isinstance(hint, type):
+        raise TypeError(f"{hint!r} is no type that `fill` reads")
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         _expect(abs(value) < 1 << 1023, source, key, value, "a number that a double holds")
         return float(value)
@@ -178,12 +187,16 @@ def _scalar(hint: Any, value: Any, source: str, key: str) -> Any:  # noqa: ANN40
     return value
 
 
-def _expect(holds: bool, source: str, key: str, value: Any, expected: str) -> None:  # noqa: ANN401
+def _expect(holds: bool, source: str, key: str, value: object, expected: str) -> None:
     if not holds:
-        raise SettingsError(f"{source}: {_key(key)} is {_shown(value)}; expected {expected}")
+        raise _wrong(source, key, value, expected)
 
 
-def _check_range(field: dataclasses.Field[Any], value: Any, source: str, key: str) -> None:  # noqa: ANN401
+def _wrong(source: str, key: str, value: object, expected: str) -> SettingsError:
+    return SettingsError(f"{source}: {_key(key)} is {_shown(value)}; expected {expected}")
+
+
+def _check_range(field: dataclasses.Field[Any], value: object, source: str, key: str) -> None:
     low, high = field.metadata.get("low"), field.metadata.get("high")
     for item in value if isinstance(value, tuple) else () if value is None else (value,):
         endless = isinstance(item, float) and not math.isfinite(item)
@@ -195,7 +208,7 @@ def _key(key: str) -> str:
     return f"'{escaped(key)}'"
 
 
-def _shown(value: Any) -> str:  # noqa: ANN401
+def _shown(value: object) -> str:
     """Show a value in a message, cut if it is long."""
     if isinstance(value, int) and abs(value) >= 1 << 64:
         return "a number of more than 19 digits"

@@ -151,13 +151,13 @@ HOOKS: dict[str, Any] = {
 }
 
 
-def _check_values(document: Any) -> None:  # noqa: ANN401
+def _check_values(document: Json) -> None:
     """Check depth and strings, without recursion."""
     level = [document]
     for _ in range(MAX_DEPTH + 1):
         if not level:
             return
-        for text in filter(lambda value: isinstance(value, str), level):
+        for text in (value for value in level if isinstance(value, str)):
             _check_text(text)
         tables = [value for value in level if isinstance(value, dict)]
         for key in (key for table in tables for key in table):

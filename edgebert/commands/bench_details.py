@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from edgebert.commands.output import table, write
 from edgebert.measure.estimate import MODEL
 from edgebert.measure.job import Estimate
@@ -29,7 +27,7 @@ def show_details(result: Result) -> None:
         write(table(columns, [_estimate_row(row) for row in result.estimates]))
 
 
-def _roofline_row(case: Case) -> tuple[Any, ...]:
+def _roofline_row(case: Case) -> tuple[object, ...]:
     found = case.roofline or {}
     peak, share = found["peak_gmacs"], found["share"]
     return (

@@ -146,6 +146,6 @@ def _mcnemar(result: Result, what: str) -> str:
     return f"; only one is right on {pair.only_first} / {pair.only_second} texts, McNemar p = {pair.p_value:.2g}"
 
 
-def _waterfall_row(row: dict[str, Any]) -> tuple[Any, ...]:
+def _waterfall_row(row: dict[str, Any]) -> tuple[object, ...]:
     faster, smaller = f"{row.get('faster', 1):.2f}x", f"{row.get('smaller', 1):.2f}x"
     return row["variant"], row["p50_ms"], faster, row["size_mb"], smaller, row["quality"] or ""

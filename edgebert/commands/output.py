@@ -7,7 +7,6 @@ import json
 import math
 import sys
 from collections.abc import Sequence
-from typing import Any
 
 from edgebert.data.named import Named
 from edgebert.escape import escaped, shortened
@@ -17,7 +16,7 @@ from edgebert.streams import put
 MAX_CELL = 500
 
 
-def write_json(document: Any) -> None:  # noqa: ANN401
+def write_json(document: object) -> None:
     """Write one JSON document to stdout; what its encoding lacks or a terminal obeys is escaped.
 
     NaN and infinity, which JSON does not have, become null.
@@ -29,7 +28,7 @@ def write_json(document: Any) -> None:  # noqa: ANN401
     put(text + "\n")
 
 
-def write_json_line(document: Any) -> None:  # noqa: ANN401
+def write_json_line(document: object) -> None:
     """Write a JSON document to stdout as one line; what ends a line elsewhere or a terminal obeys is escaped."""
     document = _finite(document)
     text = json.dumps(document, ensure_ascii=False)
@@ -38,7 +37,7 @@ def write_json_line(document: Any) -> None:  # noqa: ANN401
     put(text + "\n")
 
 
-def _finite(value: Any) -> Any:  # noqa: ANN401
+def _finite(value: object) -> object:
     """The value with None in the place of every number that is not finite."""
     if isinstance(value, dict):
         return {key: _finite(item) for key, item in value.items()}
@@ -76,7 +75,7 @@ def encodable(text: str) -> str:
     return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
-def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     """Aligned text table; numbers are the caller's to format. Of a very long cell the beginning is shown."""
     cells = [[escaped(shortened(str(cell), MAX_CELL)) for cell in row] for row in [header, *rows]]
     widths = [max(len(row[at]) for row in cells) for at in range(len(header))]

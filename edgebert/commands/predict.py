@@ -7,7 +7,6 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import edgebert
 from edgebert.commands.output import named_columns, note, write, write_json, write_json_line
@@ -66,7 +65,7 @@ def _write_line(text: Text, answer: Prediction) -> None:
     write(f"{escaped(str(answer), TAB)}\t{shown if len(shown) <= 200 else shown[:200] + '…'}{cut}")
 
 
-def _answers(model: Model, arguments: argparse.Namespace, second: str | None) -> Iterable[tuple[Text, Any]]:
+def _answers(model: Model, arguments: argparse.Namespace, second: str | None) -> Iterable[tuple[Text, Prediction]]:
     """Texts and what the model says to each."""
     if arguments.input:
         return _to_rows(
@@ -88,7 +87,7 @@ def _with_second(rows: list[Example], second: str | None) -> list[Example]:
     return [replace(row, text_pair=second) for row in rows]
 
 
-def _to_rows(model: Model, rows: Sequence[Example]) -> Iterator[tuple[Text, Any]]:
+def _to_rows(model: Model, rows: Sequence[Example]) -> Iterator[tuple[Text, Prediction]]:
     texts: list[Text] = [row.text if row.text_pair is None else (row.text, row.text_pair) for row in rows]
     for row, text in zip(rows, texts, strict=True):
         with row.told():
@@ -96,7 +95,7 @@ def _to_rows(model: Model, rows: Sequence[Example]) -> Iterator[tuple[Text, Any]
     return ((text, model(text)) for text in texts)
 
 
-def _to_lines(model: Model, second: str | None) -> Iterator[tuple[Text, Any]]:
+def _to_lines(model: Model, second: str | None) -> Iterator[tuple[Text, Prediction]]:
     """Answers to the lines of stdin that are not blank, each with the second text if there is one, as they come."""
     if sys.stdin is None:
         raise InputError(NO_TEXT)

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from edgebert.compress.families import FAMILIES, LAYER_CLASSES, Family, family_named
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig, PreTrainedModel
 
 SUPPORTED = tuple(FAMILIES)
 ACTIVATIONS = {"tanh": torch.tanh, "relu": torch.relu, "gelu": functional.gelu}
@@ -69,7 +72,7 @@ class HeadParts:
     out: nn.Linear
 
 
-def family_of(config: Any) -> Family:  # noqa: ANN401
+def family_of(config: PreTrainedConfig) -> Family:
     """Family of a model's config.
 
     Raises:
@@ -78,29 +81,29 @@ def family_of(config: Any) -> Family:  # noqa: ANN401
     return family_named(config.model_type)
 
 
-def first_position(config: Any) -> int:  # noqa: ANN401
+def first_position(config: PreTrainedConfig) -> int:
     """Row of the position table that a text's first token takes."""
     return int(config.pad_token_id) + 1 if family_of(config).skips_padding else 0
 
 
-def longest_input(config: Any) -> int:  # noqa: ANN401
+def longest_input(config: PreTrainedConfig) -> int:
     """Tokens of the longest input that a model has positions for."""
     return int(config.max_position_embeddings) - first_position(config)
 
 
-def input_names(config: Any) -> list[str]:  # noqa: ANN401
+def input_names(config: PreTrainedConfig) -> list[str]:
     """What a model takes: token ids and mask, and the segments where it tells two of them apart."""
     takes_segments = family_of(config).has_segments and config.type_vocab_size > 1
     return [*INPUTS, SEGMENT_INPUT] if takes_segments else list(INPUTS)
 
 
-def ignore_segments(model: Any) -> None:  # noqa: ANN401
+def ignore_segments(model: PreTrainedModel) -> None:
     """Let a model that has no segments be called with `token_type_ids` too, without an effect."""
     if SEGMENT_INPUT not in input_names(model.config):
         model.register_forward_pre_hook(_without_segments, with_kwargs=True)
 
 
-def blank_padding(model: Any) -> None:  # noqa: ANN401
+def blank_padding(model: PreTrainedModel) -> None:
     """Let the last token of a text see nothing beside it, alone or padded, where embeddings take in neighbours.
 
     Beside the end of a text that is alone such a model puts zeros. What it looks up for padding under the mask
@@ -110,12 +113,12 @@ def blank_padding(model: Any) -> None:  # noqa: ANN401
         model.base_model.register_forward_pre_hook(_without_padding, with_kwargs=True)
 
 
-def encoder_layers(model: Any) -> list[nn.Module]:  # noqa: ANN401
+def encoder_layers(model: PreTrainedModel) -> list[nn.Module]:
     """Encoder layers of a task model, first to last."""
     return list(attrgetter(family_of(model.config).layers)(model.base_model))
 
 
-def keep_layers(model: Any, layers: Sequence[int]) -> None:  # noqa: ANN401
+def keep_layers(model: PreTrainedModel, layers: Sequence[int]) -> None:
     """Drop every encoder layer but the named ones, counted from 0."""
     all_layers = encoder_layers(model)
     kept = [all_layers[index] for index in layers]
@@ -128,12 +131,12 @@ def keep_layers(model: Any, layers: Sequence[int]) -> None:  # noqa: ANN401
     note_shapes(model)
 
 
-def embeddings(model: Any) -> Any:  # noqa: ANN401
+def embeddings(model: PreTrainedModel) -> Any:  # noqa: ANN401
     """Embedding block: word, position and, where there are any, segment tables, and their LayerNorm."""
     return model.base_model.embeddings
 
 
-def embedding_parts(model: Any) -> EmbeddingParts:  # noqa: ANN401
+def embedding_parts(model: PreTrainedModel) -> EmbeddingParts:
     """Name the parts of the embeddings of a family with standard layers."""
     block = embeddings(model)
     return EmbeddingParts(
@@ -146,22 +149,22 @@ def embedding_parts(model: Any) -> EmbeddingParts:  # noqa: ANN401
     )
 
 
-def pooler(model: Any) -> Any:  # noqa: ANN401
+def pooler(model: PreTrainedModel) -> nn.Linear | None:
     """Dense layer over the [CLS] row inside the base model, or None where the model has none."""
     return getattr(pooler_of(model), "dense", None)
 
 
-def pooler_of(model: Any) -> Any:  # noqa: ANN401
+def pooler_of(model: PreTrainedModel) -> nn.Module | None:
     """The block over the [CLS] row inside the base model, or None."""
     return getattr(model.base_model, "pooler", None)
 
 
-def classifier(model: Any) -> Any:  # noqa: ANN401
+def classifier(model: PreTrainedModel) -> Any:  # noqa: ANN401
     """Classification head: a linear layer, or the block that RoBERTa and ELECTRA have over the first row."""
     return model.classifier
 
 
-def sequence_head(model: Any) -> HeadParts:  # noqa: ANN401
+def sequence_head(model: PreTrainedModel) -> HeadParts:
     """Parts of the head for sequence classification: from the first row to the logits."""
     paths = family_of(model.config).sequence_head
     out = attrgetter(paths.out)(model)
@@ -171,7 +174,7 @@ def sequence_head(model: Any) -> HeadParts:  # noqa: ANN401
     return HeadParts(attrgetter(paths.dense)(model), ACTIVATIONS[paths.activation], out)
 
 
-def masked_lm_head(model: Any) -> nn.Module:  # noqa: ANN401
+def masked_lm_head(model: PreTrainedModel) -> nn.Module:
     """Head for masked language modelling. *Shape*: (batch, rows, width) to (batch, rows, vocabulary)."""
     modules = [attrgetter(path)(model) for path in family_of(model.config).masked_lm_head]
     head: nn.Module = modules[0] if len(modules) == 1 else nn.Sequential(*modules)
@@ -190,7 +193,7 @@ def set_parts(layer: nn.Module, **parts: nn.Module) -> None:
         _set(layer, paths[name], module)
 
 
-def layer_shapes(model: Any) -> list[LayerShape]:  # noqa: ANN401
+def layer_shapes(model: PreTrainedModel) -> list[LayerShape]:
     """Heads and feed-forward width of every layer as the model stands now."""
     shapes = []
     for parts in map(layer_parts, encoder_layers(model)):
@@ -199,7 +202,7 @@ def layer_shapes(model: Any) -> list[LayerShape]:  # noqa: ANN401
     return shapes
 
 
-def resize_layers(model: Any, shapes: Iterable[LayerShape]) -> None:  # noqa: ANN401
+def resize_layers(model: PreTrainedModel, shapes: Iterable[LayerShape]) -> None:
     """Give every layer the matrices of a pruned shape, uninitialised, and note the shapes in the config."""
     for layer, shape in zip(encoder_layers(model), list(shapes), strict=True):
         parts = layer_parts(layer)
@@ -217,7 +220,7 @@ def resize_layers(model: Any, shapes: Iterable[LayerShape]) -> None:  # noqa: AN
     note_shapes(model)
 
 
-def note_shapes(model: Any) -> None:  # noqa: ANN401
+def note_shapes(model: PreTrainedModel) -> None:
     """Write each layer's shape into the attributes and the config, so that the saved folder reloads."""
     config, shapes = model.config, layer_shapes(model)
     for layer, shape in zip(encoder_layers(model), shapes, strict=True):
@@ -233,7 +236,7 @@ def note_shapes(model: Any) -> None:  # noqa: ANN401
         delattr(config, SHAPES_KEY)
 
 
-def noted_shapes(config: Any) -> list[LayerShape] | None:  # noqa: ANN401
+def noted_shapes(config: PreTrainedConfig) -> list[LayerShape] | None:
     """Layer shapes that a pruned model's config carries, or None for a model that was not pruned."""
     noted = getattr(config, SHAPES_KEY, None)
     return None if noted is None else [LayerShape(heads, ffn) for heads, ffn in noted]
@@ -243,12 +246,14 @@ def _paths(layer: nn.Module) -> dict[str, str]:
     return vars(LAYER_CLASSES[type(layer).__name__].layer)
 
 
-def _set(root: Any, path: str, module: nn.Module) -> None:  # noqa: ANN401
+def _set(root: nn.Module, path: str, module: nn.Module) -> None:
     owner, _, name = path.rpartition(".")
     setattr(attrgetter(owner)(root) if owner else root, name, module)
 
 
-def _without_padding(model: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:  # noqa: ANN401
+def _without_padding(
+    model: PreTrainedModel, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[Any, dict[str, Any]]:
     """Arguments of a base model with rows of the word table, blank for padding, in the place of ids."""
     given = dict(zip(INPUTS, args, strict=False)) | kwargs
     ids, mask = given.get("input_ids"), given.get("attention_mask")

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 import transformers
@@ -27,6 +27,11 @@ from edgebert.compress.tokenizer_file import load_tokenizer as load_tokenizer
 from edgebert.compress.weight_files import check_weights, load_weights, weight_shapes
 from edgebert.errors import CheckpointError
 from edgebert.tasks.training_table import training_task
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerFast
+
+    from edgebert.tasks.training import ModelClass
 
 transformers.utils.logging.set_verbosity_error()
 transformers.utils.logging.disable_progress_bar()
@@ -126,7 +131,7 @@ def _first_class(config: Mapping[str, Any]) -> str:
     return str(named[0]) if isinstance(named, list) and named else ""
 
 
-def load_config(folder: Path) -> Any:  # noqa: ANN401
+def load_config(folder: Path) -> PreTrainedConfig:
     """The checkpoint's config, with the names that transformers gives its entries.
 
     Entries that change what a forward pass returns, or how it computes the same, are put back to their defaults.
@@ -169,12 +174,12 @@ def load_model(
     return model
 
 
-def new_model(config: Any, task: str) -> Any:  # noqa: ANN401
+def new_model(config: PreTrainedConfig, task: str) -> PreTrainedModel:
     """Task model of the shapes that its config tells, with weights that are to be replaced."""
     return _drawn(config, training_task(task).model_class(config))
 
 
-def save_model(model: Any, tokenizer: Any, folder: Path) -> None:  # noqa: ANN401
+def save_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
     """Write weights, config and tokenizer as an ordinary Hugging Face folder; of several processes the first does."""
     if not distributed.is_main():
         return
@@ -191,7 +196,7 @@ def take_over(
     labels: list[str],
     out: Path,
     modules: vector_modules.VectorModules | None = None,
-    tokenizer: Any = None,  # noqa: ANN401
+    tokenizer: PreTrainedTokenizerFast | None = None,
 ) -> StageReport:
     """Write a given checkpoint as every stage leaves one: one weight file, `tokenizer.json`, labels in the config.
 
@@ -213,7 +218,7 @@ def _built_from(folder: Path) -> Iterator[None]:
         raise CheckpointError(f"{folder}: weights do not fit config.json ({first_line(error)})") from None
 
 
-def _is_noted(config: Any) -> bool:  # noqa: ANN401
+def _is_noted(config: PreTrainedConfig) -> bool:
     """Whether a model has parts or shapes that transformers does not know, which its config carries."""
     return any(
         found is not None
@@ -221,7 +226,9 @@ def _is_noted(config: Any) -> bool:  # noqa: ANN401
     )
 
 
-def _for_task(folder: Path, task: str, labels: list[str], entries: Mapping[str, Any]) -> tuple[Any, Any]:
+def _for_task(
+    folder: Path, task: str, labels: list[str], entries: Mapping[str, Any]
+) -> tuple[PreTrainedConfig, ModelClass]:
     """A checkpoint's config with the labels, and the class that loads it; a task without labels sets `num_labels`."""
     config = load_config(folder)
     config.id2label = dict(enumerate(labels))
@@ -231,7 +238,7 @@ def _for_task(folder: Path, task: str, labels: list[str], entries: Mapping[str, 
     return config, training_task(task).model_class(config)
 
 
-def _drawn(config: Any, model_class: Any) -> Any:  # noqa: ANN401
+def _drawn(config: PreTrainedConfig, model_class: ModelClass) -> PreTrainedModel:
     shapes, rank = arch.noted_shapes(config), low_rank.noted_rank(config)
     model = model_class.from_config(config, dtype=torch.float32, attn_implementation=ATTENTION)
     if shapes is not None:
@@ -244,7 +251,7 @@ def _drawn(config: Any, model_class: Any) -> Any:  # noqa: ANN401
     return model
 
 
-def _from_pretrained(folder: Path, config: Any, model_class: Any) -> Any:  # noqa: ANN401
+def _from_pretrained(folder: Path, config: PreTrainedConfig, model_class: ModelClass) -> PreTrainedModel:
     model, loading = model_class.from_pretrained(
         str(folder),
         config=config,
@@ -258,7 +265,7 @@ def _from_pretrained(folder: Path, config: Any, model_class: Any) -> Any:  # noq
     return model
 
 
-def _load_resized(folder: Path, model: Any) -> None:  # noqa: ANN401
+def _load_resized(folder: Path, model: PreTrainedModel) -> None:
     """Load weights of other shapes, under the base model's prefix or without it; another task's head is left out."""
     own, prefix = model.state_dict(), f"{model.base_model_prefix}."
     state: dict[str, torch.Tensor] = {}
@@ -270,7 +277,7 @@ def _load_resized(folder: Path, model: Any) -> None:  # noqa: ANN401
     _require_encoder(folder, model, drawn)
 
 
-def _require_encoder(folder: Path, model: Any, drawn: set[str]) -> None:  # noqa: ANN401
+def _require_encoder(folder: Path, model: PreTrainedModel, drawn: set[str]) -> None:
     """Let a head be drawn from the seed, and the pooler in front of it; the encoder must be the checkpoint's own."""
     base = "" if model.base_model is model else f"{model.base_model_prefix}."
     lost = sorted(name for name in drawn if name.startswith(base) and not name.startswith(f"{base}pooler."))
@@ -282,7 +289,7 @@ def _require_encoder(folder: Path, model: Any, drawn: set[str]) -> None:  # noqa
         )
 
 
-def _weights(model: Any) -> dict[str, torch.Tensor]:  # noqa: ANN401
+def _weights(model: PreTrainedModel) -> dict[str, torch.Tensor]:
     """Floating-point weights by name; of several names for one weight (a tied decoder) the first."""
     state: dict[str, torch.Tensor] = {}
     seen: set[int] = set()

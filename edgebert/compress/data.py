@@ -6,7 +6,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch.utils.data import Dataset
 
@@ -29,6 +29,9 @@ from edgebert.tasks.device import Task
 from edgebert.tasks.table import device_task, spec_of
 from edgebert.tasks.training import AnyTrainingTask
 from edgebert.tasks.training_table import training_task
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
 
 LOG = logging.getLogger(__name__)
 
@@ -174,7 +177,7 @@ def read_named_data(
     data_dir: Path,
     head: list[str] | None,
     strict_labels: bool,
-    tokenizer: Any = None,  # noqa: ANN401
+    tokenizer: PreTrainedTokenizerFast | None = None,
 ) -> TaskData:
     """Read the data of an export; labels of held-out splits that the head does not have are said on stderr.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +19,9 @@ from edgebert.compress.train import Training, train, uses_bf16
 from edgebert.compress.validation import Validation
 from edgebert.recipe import DistillLoss, DistillSettings, TrainSettings, settings_dict
 from edgebert.tasks.training import AnyTrainingTask
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 VERSION = 3
 PROJECTION = "edgebert_hidden_projection"
@@ -46,7 +49,7 @@ def distill(teacher: Path, data: TaskData, settings: DistillSettings, run: Run, 
 
 
 def train_student(
-    student: Any,  # noqa: ANN401
+    student: PreTrainedModel,
     teacher: Path,
     layers: Sequence[int],
     data: TaskData,
@@ -83,8 +86,8 @@ class Objective:
 
     def __init__(
         self,
-        teacher: Any,  # noqa: ANN401
-        student: Any,  # noqa: ANN401
+        teacher: PreTrainedModel,
+        student: PreTrainedModel,
         layers: Sequence[int],
         weights: DistillLoss,
         task: AnyTrainingTask,
@@ -107,7 +110,7 @@ class Objective:
             self._record("teacher", arch.encoder_layers(teacher)[self.layers[-1]])
             self._record("student", arch.encoder_layers(student)[-1])
 
-    def __call__(self, student: Any, batch: dict[str, Tensor]) -> Tensor:  # noqa: ANN401
+    def __call__(self, student: PreTrainedModel, batch: dict[str, Tensor]) -> Tensor:
         """Loss of one batch."""
         inputs = model_inputs(batch)
         deep = bool(self.weights.hidden)
@@ -122,14 +125,14 @@ class Objective:
             loss = loss + self.weights.relation * self._relation_loss(inputs["attention_mask"])
         return loss
 
-    def detach(self, student: Any) -> None:  # noqa: ANN401
+    def detach(self, student: PreTrainedModel) -> None:
         """Take hooks and projection off the student again."""
         for hook in self._hooks:
             hook.remove()
         if hasattr(student, PROJECTION):
             delattr(student, PROJECTION)
 
-    def _output_losses(self, student: Any, teacher: Any, batch: dict[str, Tensor]) -> Tensor:  # noqa: ANN401
+    def _output_losses(self, student: PreTrainedModel, teacher: PreTrainedModel, batch: dict[str, Tensor]) -> Tensor:
         ours, theirs = self.task.outputs(student), self.task.outputs(teacher)
         loss: Tensor = ours[0].new_zeros(())
         if self.weights.soft:
@@ -138,7 +141,7 @@ class Objective:
             loss = loss + self.weights.hard * self.task.hard_loss(ours, batch)
         return loss
 
-    def _hidden_loss(self, student: Any, ours: Any, theirs: Any, inputs: dict[str, Tensor]) -> Tensor:  # noqa: ANN401
+    def _hidden_loss(self, student: PreTrainedModel, ours: Any, theirs: Any, inputs: dict[str, Tensor]) -> Tensor:  # noqa: ANN401
         projection = getattr(getattr(student, "module", student), PROJECTION, None)
         # Index 0 is the embedding output; layer i's output stands at i + 1.
         pairs = [(0, 0)] + [(at + 1, layer + 1) for at, layer in enumerate(self.layers)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from torch import Tensor
 
@@ -15,6 +15,9 @@ from edgebert.compress.run import Run
 from edgebert.compress.train import Training, train
 from edgebert.compress.validation import Validation
 from edgebert.recipe import FinetuneSettings, settings_dict
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 VERSION = 4
 
@@ -47,7 +50,7 @@ def finetune(source: Path, data: TaskData, settings: FinetuneSettings, run: Run,
         collate=task.collate,
     )
 
-    def loss(model: Any, batch: dict[str, Tensor]) -> Tensor:  # noqa: ANN401
+    def loss(model: PreTrainedModel, batch: dict[str, Tensor]) -> Tensor:
         return task.hard_loss(task.outputs(model(**model_inputs(batch))), batch)
 
     metrics = train(model, training, loss)

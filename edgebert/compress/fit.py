@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from edgebert.compress import arch, checkpoint
 from edgebert.compress.prune import check_prunable
@@ -14,12 +14,15 @@ from edgebert.recipe import Recipe
 from edgebert.runtimes import FORMATS
 from edgebert.tasks.training_table import training_task
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
 
 def check_fit(
     folder: Path,
     recipe: Recipe,
     vector_width: int | None = None,
-    tokenizer: Any = None,  # noqa: ANN401
+    tokenizer: PreTrainedTokenizerFast | None = None,
 ) -> None:
     """Refuse a recipe that asks for more than a checkpoint has.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
@@ -15,6 +15,9 @@ from edgebert.compress.masks import masked, ones
 from edgebert.compress.progress import progress
 from edgebert.tasks.training import AnyTrainingTask
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
 
 @dataclass(frozen=True)
 class Importance:
@@ -25,7 +28,7 @@ class Importance:
 
 
 def measure_importance(
-    model: Any,  # noqa: ANN401
+    model: PreTrainedModel,
     rows: EncodedRows,
     method: Literal["first-order", "fisher"],
     samples: int,

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 from transformers import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING
 from transformers.utils import ModelOutput
 
 from edgebert.compress import arch
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig, PreTrainedModel
+
+    from edgebert.tasks.training import ModelClass
 
 
 @dataclass
@@ -22,7 +27,7 @@ class JointOutput(ModelOutput):  # type: ignore[misc]
     hidden_states: tuple[Tensor, ...] | None = None
 
 
-def joint_class(config: Any) -> Any:  # noqa: ANN401
+def joint_class(config: PreTrainedConfig) -> ModelClass:
     """The class for intents and slots of a config's family.
 
     Intents come from the family's head for sequence classification, slot tags from a linear layer over all rows (Chen,
@@ -32,19 +37,19 @@ def joint_class(config: Any) -> Any:  # noqa: ANN401
 
 
 @cache
-def _class_over(base: Any) -> Any:  # noqa: ANN401
+def _class_over(base: type[PreTrainedModel]) -> ModelClass:
     class IntentAndSlots(base):  # type: ignore[misc]
-        def __init__(self, config: Any) -> None:  # noqa: ANN401
+        def __init__(self, config: PreTrainedConfig) -> None:
             super().__init__(config)
             self.slot_dropout = nn.Dropout(_dropout(config))
             self.slot_classifier = nn.Linear(config.hidden_size, len(config.slot_tags))
             self.post_init()
 
         @classmethod
-        def from_config(cls, config: Any, **options: Any) -> Any:  # noqa: ANN401
+        def from_config(cls, config: PreTrainedConfig, **options: object) -> PreTrainedModel:
             return cls._from_config(config, **options)
 
-        def forward(self, input_ids: Tensor, **options: Any) -> JointOutput:  # noqa: ANN401
+        def forward(self, input_ids: Tensor, **options: object) -> JointOutput:
             encoded = self.base_model(input_ids, return_dict=True, **options)
             rows, head = encoded.last_hidden_state, arch.sequence_head(self)
             return JointOutput(
@@ -54,10 +59,11 @@ def _class_over(base: Any) -> Any:  # noqa: ANN401
             )
 
     IntentAndSlots.__name__ = base.__name__.replace("SequenceClassification", "IntentAndSlots")
-    return IntentAndSlots
+    made: ModelClass = IntentAndSlots
+    return made
 
 
-def _dropout(config: Any) -> float:  # noqa: ANN401
+def _dropout(config: PreTrainedConfig) -> float:
     """What the config says of heads, else of hidden states; DistilBERT calls that plain dropout."""
     names = ("classifier_dropout", "hidden_dropout_prob", "dropout")
     return next(float(value) for name in names if (value := getattr(config, name, None)) is not None)

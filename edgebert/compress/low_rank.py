@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
 from edgebert.compress import arch
 from edgebert.errors import SettingsError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig, PreTrainedModel
 
 RANK_KEY = "edgebert_embedding_rank"
 
@@ -36,18 +39,18 @@ class LowRankEmbedding(nn.Module):
         return rows
 
 
-def noted_rank(config: Any) -> int | None:  # noqa: ANN401
+def noted_rank(config: PreTrainedConfig) -> int | None:
     """Rank of the word table that a config carries, or None where the table is whole."""
     rank: int | None = getattr(config, RANK_KEY, None)
     return rank
 
 
-def table_width(config: Any) -> int:  # noqa: ANN401
+def table_width(config: PreTrainedConfig) -> int:
     """Width of a model's word table, which some families have narrower than the encoder."""
     return int(getattr(config, "embedding_size", None) or config.hidden_size)
 
 
-def check_rank(config: Any, rank: int) -> None:  # noqa: ANN401
+def check_rank(config: PreTrainedConfig, rank: int) -> None:
     """Refuse a rank that a model's word table cannot be cut to.
 
     Raises:
@@ -61,7 +64,7 @@ def check_rank(config: Any, rank: int) -> None:  # noqa: ANN401
         )
 
 
-def resize_table(model: Any, rank: int) -> None:  # noqa: ANN401
+def resize_table(model: PreTrainedModel, rank: int) -> None:
     """Give a model a word table of that rank, not initialised, and note the rank in the config."""
     block = arch.embeddings(model)
     whole = block.word_embeddings
@@ -69,7 +72,7 @@ def resize_table(model: Any, rank: int) -> None:  # noqa: ANN401
     setattr(model.config, RANK_KEY, rank)
 
 
-def factor_table(model: Any, rank: int) -> float:  # noqa: ANN401
+def factor_table(model: PreTrainedModel, rank: int) -> float:
     """Put the nearest table of that rank in the place of a model's own, by truncated singular value decomposition.
 
     Returns:

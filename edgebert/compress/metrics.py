@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
 from scipy.stats import pearsonr, spearmanr
 from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef
 
 
-def score(metric: str, expected: Any, predicted: Any) -> float:  # noqa: ANN401
+def score(metric: str, expected: Sequence[object], predicted: Sequence[object]) -> float:
     """Metric of predictions in the form that the task compares, one a text; `f1` takes label 1 as positive.
 
     Raises:

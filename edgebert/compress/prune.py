@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -18,6 +18,9 @@ from edgebert.compress.run import Run
 from edgebert.compress.student import cut_linear
 from edgebert.errors import SettingsError
 from edgebert.recipe import PruneSettings, settings_dict
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig, PreTrainedModel
 
 VERSION = 3
 
@@ -72,7 +75,7 @@ def choose(scores: Importance, head_sparsity: float, ffn_sparsity: float, ffn_mu
     )
 
 
-def cut(model: Any, masks: Masks) -> None:  # noqa: ANN401
+def cut(model: PreTrainedModel, masks: Masks) -> None:
     """Replace every matrix by the smaller one that the masks leave; the output stays that of the masked model."""
     for layer, heads, ffn in zip(arch.encoder_layers(model), masks.heads, masks.ffn, strict=True):
         parts = arch.layer_parts(layer)
@@ -92,7 +95,7 @@ def cut(model: Any, masks: Masks) -> None:  # noqa: ANN401
     arch.note_shapes(model)
 
 
-def check_prunable(config: Any) -> None:  # noqa: ANN401
+def check_prunable(config: PreTrainedConfig) -> None:
     """Refuse a family whose layers are more than attention and one feed-forward block.
 
     Raises:

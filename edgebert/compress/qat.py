@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +17,9 @@ from edgebert.compress.report import StageReport
 from edgebert.compress.run import Run
 from edgebert.recipe import QuantizeSettings
 from edgebert.target import ExportChoice
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 VERSION = 4
 STAGE = "quantization-aware"
@@ -56,7 +59,7 @@ def train_aware(
     return train_student(student, teacher, layers, data, settings.recover, settings.loss, run, out, STAGE)
 
 
-def round_products(model: Any, choice: ExportChoice) -> None:  # noqa: ANN401
+def round_products(model: PreTrainedModel, choice: ExportChoice) -> None:
     """Let every product of the encoder layers, and the pooler's, round weights and inputs as INT8 does, in place.
 
     Parameters keep their names and values. Heads stay as they are, as in the INT8 graph; but the scores of a whole
@@ -64,7 +67,7 @@ def round_products(model: Any, choice: ExportChoice) -> None:  # noqa: ANN401
     """
     padding = Padding()
     model.register_forward_pre_hook(padding.note, with_kwargs=True)
-    roots = [*arch.encoder_layers(model), *([arch.pooler(model)] if arch.pooler(model) is not None else [])]
+    roots = [*arch.encoder_layers(model), *filter(None, [arch.pooler(model)])]
     for root in roots:
         for module in root.modules():
             if type(module) is nn.Linear:
@@ -73,7 +76,7 @@ def round_products(model: Any, choice: ExportChoice) -> None:  # noqa: ANN401
                 rounded.choice, rounded.padding = choice, padding
 
 
-def round_words(model: Any) -> None:  # noqa: ANN401
+def round_words(model: PreTrainedModel) -> None:
     """Let the word table give INT8 rows with a scale a row, in place; one of low rank is left as it is."""
     words = arch.embeddings(model).word_embeddings
     if type(words) is nn.Embedding:
@@ -89,7 +92,7 @@ class Padding:
 
     real: Tensor | None = None
 
-    def note(self, _model: Any, _args: tuple[Any, ...], given: dict[str, Any]) -> None:  # noqa: ANN401
+    def note(self, _model: PreTrainedModel, _args: tuple[Any, ...], given: dict[str, Any]) -> None:
         """Keep the mask that the model is called with."""
         self.real = given.get("attention_mask")
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edgebert.compress.loaded import Loaded
 from edgebert.runtime.encode import TextEncoder
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
 
 
 @dataclass(frozen=True)
@@ -25,7 +28,7 @@ class Run:
         """What the result of every stage depends on."""
         return {"task": self.task, "metric": self.metric, "seed": self.seed, "max_length": self.max_length}
 
-    def encoder(self, tokenizer: Any, folder: Path) -> TextEncoder:  # noqa: ANN401
+    def encoder(self, tokenizer: PreTrainedTokenizerFast, folder: Path) -> TextEncoder:
         """The device's own encoder over a checkpoint's tokenizer, written to `folder/tokenizer.json`."""
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / "tokenizer.json"

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edgebert.compress import checkpoint, distributed
 from edgebert.compress.cross_encoder import cut_as_folder, with_activation
@@ -20,6 +20,9 @@ from edgebert.recipe import Recipe
 from edgebert.settings import fill
 from edgebert.tasks.regression.spec import Settings
 from edgebert.tasks.training_table import training_task
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
 
 LOG = logging.getLogger(__name__)
 
@@ -65,7 +68,7 @@ def vector_width(folder: Path, recipe: Recipe, found: SentenceFolder) -> int:
     return check_steps(found.steps, found.places, pooled)
 
 
-def as_head_says(recipe: Recipe, head: list[str], folder: Path, tokenizer: Any) -> Recipe:  # noqa: ANN401
+def as_head_says(recipe: Recipe, head: list[str], folder: Path, tokenizer: PreTrainedTokenizerFast) -> Recipe:
     """A recipe with what the checkpoint's own head, of these labels, says about it."""
     say_unmarked_score(recipe, folder, head)
     say_unnamed(folder, head)
@@ -132,7 +135,7 @@ def with_scheme(recipe: Recipe, head: list[str], folder: Path) -> Recipe:
     return replace(recipe, head={"scheme": scheme} | recipe.head)
 
 
-def with_spaces(recipe: Recipe, folder: Path, tokenizer: Any) -> Recipe:  # noqa: ANN401
+def with_spaces(recipe: Recipe, folder: Path, tokenizer: PreTrainedTokenizerFast) -> Recipe:
     """A recipe that encodes words and raw texts as transformers does for a tagger with its head, unless it says how.
 
     transformers' pipeline encodes a raw text whole. Where the recipe puts a space before every word, and the tokenizer

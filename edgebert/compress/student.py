@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -12,8 +12,11 @@ from edgebert.compress import arch, low_rank
 from edgebert.compress.families import families_that
 from edgebert.errors import SettingsError
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig, PreTrainedModel
 
-def make_student(teacher: Any, layers: tuple[int, ...], hidden_size: int = 0) -> Any:  # noqa: ANN401
+
+def make_student(teacher: PreTrainedModel, layers: tuple[int, ...], hidden_size: int = 0) -> PreTrainedModel:
     """Copy the named layers of a teacher, counted from 0, and cut the hidden size where it is given.
 
     Starting from the teacher's own layers follows Sun et al. 2019 (arXiv:1908.09355) and Sanh et al. 2019
@@ -42,7 +45,7 @@ def check_layers(count: int, layers: tuple[int, ...]) -> None:
         raise SettingsError(f"distill.layers {list(layers)}: the teacher has {count} layers, counted 0 to {count - 1}")
 
 
-def check_width(config: Any, hidden_size: int) -> None:  # noqa: ANN401
+def check_width(config: PreTrainedConfig, hidden_size: int) -> None:
     """Refuse a width that a teacher of this config cannot be cut to; 0 keeps the teacher's.
 
     Raises:
@@ -67,7 +70,7 @@ def check_width(config: Any, hidden_size: int) -> None:  # noqa: ANN401
         )
 
 
-def _narrow(model: Any, hidden_size: int) -> None:  # noqa: ANN401
+def _narrow(model: PreTrainedModel, hidden_size: int) -> None:
     config = model.config
     head_size = config.hidden_size // config.num_attention_heads
     heads = hidden_size // head_size
@@ -81,7 +84,7 @@ def _narrow(model: Any, hidden_size: int) -> None:  # noqa: ANN401
     arch.note_shapes(model)
 
 
-def _dimension_weight(model: Any) -> Tensor:  # noqa: ANN401
+def _dimension_weight(model: PreTrainedModel) -> Tensor:
     """How much every hidden dimension is used. *Shape*: (hidden,)."""
     norms = [arch.embeddings(model).LayerNorm]
     for parts in map(arch.layer_parts, arch.encoder_layers(model)):
@@ -108,7 +111,7 @@ def _narrow_layer(layer: Any, kept: Tensor, heads: int, head_size: int, ffn: int
     )
 
 
-def _narrow_embeddings(model: Any, kept: Tensor) -> None:  # noqa: ANN401
+def _narrow_embeddings(model: PreTrainedModel, kept: Tensor) -> None:
     embeddings = arch.embeddings(model)
     for name in ("word_embeddings", "position_embeddings", "token_type_embeddings"):
         table = getattr(embeddings, name)
@@ -117,14 +120,14 @@ def _narrow_embeddings(model: Any, kept: Tensor) -> None:  # noqa: ANN401
     embeddings.LayerNorm = _cut_norm(embeddings.LayerNorm, kept)
 
 
-def _narrow_head(model: Any, kept: Tensor) -> None:  # noqa: ANN401
+def _narrow_head(model: PreTrainedModel, kept: Tensor) -> None:
     """Cut the pooler and what stands on the base model: linear layers over its rows, and BERT's head for masked words.
 
     Raises:
         SettingsError: A head of another kind.
     """
-    if arch.pooler(model) is not None:
-        model.base_model.pooler.dense = cut_linear(arch.pooler(model), kept, kept)
+    if (pooler := arch.pooler(model)) is not None:
+        model.base_model.pooler.dense = cut_linear(pooler, kept, kept)
     if model.base_model is model:
         return
     for name, head in model.named_children():
@@ -139,7 +142,7 @@ def _narrow_head(model: Any, kept: Tensor) -> None:  # noqa: ANN401
             )
 
 
-def _narrow_masked_lm(model: Any, kept: Tensor) -> None:  # noqa: ANN401
+def _narrow_masked_lm(model: PreTrainedModel, kept: Tensor) -> None:
     transform, decoder = model.cls.predictions.transform, model.cls.predictions.decoder
     transform.dense = cut_linear(transform.dense, kept, kept)
     transform.LayerNorm = _cut_norm(transform.LayerNorm, kept)

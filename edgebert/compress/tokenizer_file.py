@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import transformers
 from tokenizers import Tokenizer, normalizers
@@ -20,6 +20,9 @@ from edgebert.compress.sentence_folder import lower_cases
 from edgebert.errors import CheckpointError
 from edgebert.runtime.encode import panic_reason
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig, PreTrainedTokenizerFast
+
 LOG = logging.getLogger(__name__)
 
 SPECIAL_TOKENS = ("cls_token", "sep_token", "pad_token")
@@ -32,7 +35,7 @@ PASSING = ("truncation", "padding", "version")
 NOTED_LENGTH = 512
 
 
-def load_tokenizer(folder: Path) -> Any:  # noqa: ANN401
+def load_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
     """The checkpoint's own tokenizer, with [CLS], [SEP] and [PAD].
 
     transformers 5 builds a tokenizer of a known class from its vocabulary. Where that differs from `tokenizer.json`,
@@ -71,7 +74,7 @@ def load_tokenizer(folder: Path) -> Any:  # noqa: ANN401
     return tokenizer
 
 
-def check_vocabulary(folder: Path, tokenizer: Any, rows: int) -> None:  # noqa: ANN401
+def check_vocabulary(folder: Path, tokenizer: PreTrainedTokenizerFast, rows: int) -> None:
     """Refuse a tokenizer with a token that has no row in the word table.
 
     Raises:
@@ -86,7 +89,7 @@ def check_vocabulary(folder: Path, tokenizer: Any, rows: int) -> None:  # noqa: 
         )
 
 
-def check_segments(folder: Path, tokenizer: Any, config: Any, texts: int) -> None:  # noqa: ANN401
+def check_segments(folder: Path, tokenizer: PreTrainedTokenizerFast, config: PreTrainedConfig, texts: int) -> None:
     """Refuse a tokenizer that puts a text into a segment that the model has no row for, or that this family ignores.
 
     Args:
@@ -117,7 +120,7 @@ def check_segments(folder: Path, tokenizer: Any, config: Any, texts: int) -> Non
         )
 
 
-def check_first_segment(folder: Path, tokenizer: Any, config: Any) -> None:  # noqa: ANN401
+def check_first_segment(folder: Path, tokenizer: PreTrainedTokenizerFast, config: PreTrainedConfig) -> None:
     """Refuse a tokenizer that puts a single text into another segment than the first, which the fast graph presumes.
 
     Raises:
@@ -131,7 +134,7 @@ def check_first_segment(folder: Path, tokenizer: Any, config: Any) -> None:  # n
         )
 
 
-def say_segments(folder: Path, tokenizer: Any, config: Any, texts: int) -> None:  # noqa: ANN401
+def say_segments(folder: Path, tokenizer: PreTrainedTokenizerFast, config: PreTrainedConfig, texts: int) -> None:
     """Check segments, and say on stderr where transformers 5 gives a pair other ones than transformers 4.
 
     Raises:
@@ -143,7 +146,7 @@ def say_segments(folder: Path, tokenizer: Any, config: Any, texts: int) -> None:
         LOG.warning("%s: %s", folder, note)
 
 
-def segments_note(folder: Path, tokenizer: Any) -> str:  # noqa: ANN401
+def segments_note(folder: Path, tokenizer: PreTrainedTokenizerFast) -> str:
     """Sentence to say where transformers 5 gives a pair no segments and transformers 4 did; "" elsewhere."""
     if SEGMENT_INPUT in tokenizer.model_input_names or not _tells_segments(folder):
         return ""
@@ -168,7 +171,7 @@ def _tells_segments(folder: Path) -> bool:
     return isinstance(family, str) and family in FAMILIES and FAMILIES[family].has_segments
 
 
-def _built(folder: Path, settings: dict[str, Any]) -> Any:  # noqa: ANN401
+def _built(folder: Path, settings: dict[str, Any]) -> PreTrainedTokenizerFast:
     """What transformers makes of a folder and further settings."""
     try:
         return transformers.AutoTokenizer.from_pretrained(
@@ -180,7 +183,7 @@ def _built(folder: Path, settings: dict[str, Any]) -> Any:  # noqa: ANN401
         ) from None
 
 
-def _check_repeats(path: Path, tokenizer: Any) -> None:  # noqa: ANN401
+def _check_repeats(path: Path, tokenizer: PreTrainedTokenizerFast) -> None:
     """Refuse a tokenizer that leaves merges out at random (BPE-dropout, arXiv:1910.13267): no other part is random."""
     dropout = _document(tokenizer.backend_tokenizer)["model"].get("dropout")
     if dropout:
@@ -189,7 +192,7 @@ def _check_repeats(path: Path, tokenizer: Any) -> None:  # noqa: ANN401
         )
 
 
-def _as_in_file(path: Path, built: Any, unset: Any) -> Any:  # noqa: ANN401
+def _as_in_file(path: Path, built: PreTrainedTokenizerFast, unset: PreTrainedTokenizerFast) -> PreTrainedTokenizerFast:
     """The tokenizer that transformers built, or one over the file itself if the two differ.
 
     A line says in which parts a text may get other ids than from `unset`, what transformers builds if nothing is set.
@@ -210,7 +213,7 @@ def _as_in_file(path: Path, built: Any, unset: Any) -> Any:  # noqa: ANN401
     return kept
 
 
-def _check_ends(path: Path, tokenizer: Any) -> None:  # noqa: ANN401
+def _check_ends(path: Path, tokenizer: PreTrainedTokenizerFast) -> None:
     """Refuse special tokens around a text that are not those that `tokenizer_config.json` names.
 
     Raises:
@@ -225,7 +228,7 @@ def _check_ends(path: Path, tokenizer: Any) -> None:  # noqa: ANN401
             )
 
 
-def _not_in_file(own: Tokenizer, unset: Any) -> str:  # noqa: ANN401
+def _not_in_file(own: Tokenizer, unset: PreTrainedTokenizerFast) -> str:
     """What to say of tokens that tokenizer_config.json adds, and the file does not have."""
     known = {token.content for token in own.get_added_tokens_decoder().values()}
     added = [token.content for token in unset.added_tokens_decoder.values() if token.content not in known]
@@ -234,14 +237,14 @@ def _not_in_file(own: Tokenizer, unset: Any) -> str:  # noqa: ANN401
     return f" and not {added[0]!r:.40}, which tokenizer_config.json adds: save the tokenizer again to have it"
 
 
-def _general(backend: Tokenizer, built: Any) -> Any:  # noqa: ANN401
+def _general(backend: Tokenizer, built: PreTrainedTokenizerFast) -> PreTrainedTokenizerFast:
     """The general class of transformers over a tokenizer, with the names and settings of the one it built."""
     names = {name: getattr(built, name) for name in NAMED_TOKENS if getattr(built, name, None) is not None}
     settings = {name: getattr(built, name) for name in SETTINGS}
     return transformers.PreTrainedTokenizerFast(tokenizer_object=backend, **names, **settings)
 
 
-def _lower_casing(tokenizer: Any) -> Any:  # noqa: ANN401
+def _lower_casing(tokenizer: PreTrainedTokenizerFast) -> PreTrainedTokenizerFast:
     """A tokenizer with Lowercase before its normalizer; as it is if it has one, as sentence-transformers leaves it."""
     normalizer = _document(tokenizer.backend_tokenizer)["normalizer"] or {}
     if any(part["type"] == "Lowercase" for part in (normalizer, *normalizer.get("normalizers", ())) if part):

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import torch
@@ -25,7 +25,12 @@ from edgebert.compress.dropout import QuickDropout
 from edgebert.compress.progress import progress
 from edgebert.recipe import TrainSettings
 
-LossFunction = Callable[[Any, dict[str, Tensor]], Tensor]
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from tqdm import tqdm
+    from transformers import PreTrainedModel, TrainerControl
+
+LossFunction: TypeAlias = "Callable[[PreTrainedModel, dict[str, Tensor]], Tensor]"
 
 
 @dataclass(frozen=True)
@@ -37,7 +42,7 @@ class Training:
 
     title: str
     train: EncodedRows
-    validate: Callable[[Any], float]
+    validate: Callable[[PreTrainedModel], float]
     settings: TrainSettings
     metric: str
     seed: int
@@ -46,7 +51,7 @@ class Training:
     collate: Collate = pad_batch
 
 
-def train(model: Any, training: Training, loss: LossFunction) -> dict[str, float]:  # noqa: ANN401
+def train(model: PreTrainedModel, training: Training, loss: LossFunction) -> dict[str, float]:
     """Train in place and leave the model with the weights of its best evaluation.
 
     Continues from the newest whole checkpoint in the folder, with the same result as an uninterrupted run. Under
@@ -74,7 +79,7 @@ def train(model: Any, training: Training, loss: LossFunction) -> dict[str, float
     return {"steps": float(state.global_step), f"validation_{training.metric}": round(float(best or 0.0), 6)}
 
 
-def _trainer(model: Any, training: Training, loss: LossFunction) -> _Trainer:  # noqa: ANN401
+def _trainer(model: PreTrainedModel, training: Training, loss: LossFunction) -> _Trainer:
     trainer = _Trainer(
         model=model,
         args=_arguments(training),
@@ -89,7 +94,7 @@ def _trainer(model: Any, training: Training, loss: LossFunction) -> _Trainer:  #
     return trainer
 
 
-def _is_over(state: Any, training: Training) -> bool:  # noqa: ANN401
+def _is_over(state: TrainerState, training: Training) -> bool:
     """Whether training had ended at this state.
 
     The Trainer itself would take one more step, evaluate there, and forget that patience had run out.
@@ -97,14 +102,14 @@ def _is_over(state: Any, training: Training) -> bool:  # noqa: ANN401
     return state.global_step >= _steps(training) or _out_of_patience(state, training)
 
 
-def _load_best(model: Any, state: Any, training: Training) -> None:  # noqa: ANN401
+def _load_best(model: PreTrainedModel, state: TrainerState, training: Training) -> None:
     """Load the weights that the Trainer would have loaded at the end."""
     step = state.best_global_step or state.global_step
     weights = load_file(resume.at(training.folder, step) / "model.safetensors")
     model.load_state_dict(weights, strict=False)
 
 
-def _out_of_patience(state: Any, training: Training) -> bool:  # noqa: ANN401
+def _out_of_patience(state: TrainerState, training: Training) -> bool:
     """Whether the metric has not risen for `patience` evaluations, by the history that every checkpoint keeps."""
     figures = [entry[f"eval_{training.metric}"] for entry in state.log_history if f"eval_{training.metric}" in entry]
     best, since = float("-inf"), 0
@@ -152,7 +157,7 @@ class LengthGroupedSampler(Sampler[int]):
         """Indices in the order of this epoch."""
         random = np.random.default_rng((self.seed, self.epoch))
         order = random.permutation(len(self.lengths))
-        batches: list[Any] = []
+        batches: list[NDArray[np.int64]] = []
         for start in range(0, len(order), self.pool):
             pool = order[start : start + self.pool]
             pool = pool[np.argsort(self.lengths[pool], kind="stable")]
@@ -169,19 +174,19 @@ class _Trainer(Trainer):  # type: ignore[misc]
 
     loss_function: LossFunction
     training: Training
-    control: Any
+    control: TrainerControl
 
     def compute_loss(
         self,
-        model: Any,  # noqa: ANN401
+        model: PreTrainedModel,
         inputs: dict[str, Tensor],
         return_outputs: bool = False,
         num_items_in_batch: Tensor | int | None = None,
-    ) -> Any:  # noqa: ANN401
+    ) -> Tensor | tuple[Tensor, None]:
         loss = self.loss_function(model, inputs)
         return (loss, None) if return_outputs else loss
 
-    def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:  # noqa: ANN401
+    def evaluate(self, *args: object, **kwargs: object) -> dict[str, float]:
         # Every process scores all rows: the same figure everywhere, and no gathering of uneven outputs.
         with self.compute_loss_context_manager():
             figure = self.training.validate(self.accelerator.unwrap_model(self.model))
@@ -190,7 +195,7 @@ class _Trainer(Trainer):  # type: ignore[misc]
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
 
-    def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int]:  # noqa: ANN401
+    def _get_train_sampler(self, train_dataset: object = None) -> Sampler[int]:
         rows = self.train_dataset.rows
         together = self.args.train_batch_size * max(1, self.args.world_size)
         return LengthGroupedSampler([len(row.ids) for row in rows], together, self.args.seed)
@@ -202,17 +207,19 @@ class _Checkpoints(TrainerCallback):  # type: ignore[misc]
     def __init__(self, training: Training) -> None:
         self.folder = training.folder
 
-    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ANN401
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: object
+    ) -> None:
         self._name_best(state)
 
-    def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ANN401
+    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: object) -> None:
         distributed.wait()
         if state.is_world_process_zero:
             resume.keep(self.folder, state.global_step)
         distributed.wait()
         self._name_best(state)
 
-    def _name_best(self, state: Any) -> None:  # noqa: ANN401
+    def _name_best(self, state: TrainerState) -> None:
         # The state names a folder that it was saved in, which has been moved since.
         if state.best_global_step:
             state.best_model_checkpoint = str(resume.at(self.folder, state.best_global_step))
@@ -224,7 +231,9 @@ class _EarlyStop(TrainerCallback):  # type: ignore[misc]
     def __init__(self, training: Training) -> None:
         self.training = training
 
-    def on_evaluate(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ANN401
+    def on_evaluate(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: object
+    ) -> None:
         if _out_of_patience(state, self.training):
             control.should_training_stop = True
 
@@ -235,18 +244,29 @@ class _ProgressBar(TrainerCallback):  # type: ignore[misc]
     def __init__(self, title: str, metric: str) -> None:
         self.title = title
         self.key = f"eval_{metric}"
-        self.bar: Any = None
+        self.bar: tqdm | None = None
         self.shown: dict[str, str] = {}
 
-    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ANN401
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: object
+    ) -> None:
         if state.is_world_process_zero:
             self.bar = progress(desc=self.title, total=state.max_steps, initial=state.global_step, unit="step")
 
-    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ANN401
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: object
+    ) -> None:
         if self.bar is not None:
             self.bar.update(state.global_step - self.bar.n)
 
-    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:  # noqa: ANN401
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: Mapping[str, float] | None = None,
+        **kwargs: object,
+    ) -> None:
         logs = logs or {}
         if "loss" in logs:
             self.shown["loss"] = f"{float(logs['loss']):.3f}"
@@ -255,7 +275,9 @@ class _ProgressBar(TrainerCallback):  # type: ignore[misc]
         if self.bar is not None:
             self.bar.set_postfix(self.shown, refresh=False)
 
-    def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ANN401
+    def on_train_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: object
+    ) -> None:
         if self.bar is not None:
             self.bar.close()
 

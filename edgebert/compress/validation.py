@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -17,6 +17,9 @@ from edgebert.runtime.encode import Encoded, TextEncoder
 from edgebert.runtime.padded import split_batch
 from edgebert.runtime.session import Outputs
 from edgebert.tasks.training import AnyTrainingTask
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 
 class Validation:
@@ -35,11 +38,11 @@ class Validation:
                 self._windows.append(self._task.encode(given))
         self._expected, _ = gold(self._task, examples)
 
-    def __call__(self, model: Any) -> float:  # noqa: ANN401
+    def __call__(self, model: PreTrainedModel) -> float:
         """Metric of the model as it stands; training mode is put back."""
         return self._training.score(self.metric, self._expected, self._predicted(model))
 
-    def _predicted(self, model: Any) -> list[Any]:  # noqa: ANN401
+    def _predicted(self, model: PreTrainedModel) -> list[Any]:
         flat = [window for windows in self._windows for window in windows]
         training = model.training
         outputs = torch_outputs(model.eval(), flat, self._training, self._task.spec.outputs, self.pad_id)
@@ -52,7 +55,7 @@ class Validation:
 
 
 def torch_outputs(
-    model: Any,  # noqa: ANN401
+    model: PreTrainedModel,
     windows: Sequence[Encoded],
     task: AnyTrainingTask,
     kinds: Mapping[str, bool],

@@ -7,7 +7,7 @@ import pickle
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from safetensors import SafetensorError
@@ -18,6 +18,9 @@ from torch.nn import functional
 from edgebert.compress.sentence_modules import VectorStep
 from edgebert.compress.source import first_line
 from edgebert.errors import CheckpointError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig, PreTrainedModel
 
 NOTE = "edgebert_vector_modules"
 # As sentence-transformers looks for them.
@@ -74,19 +77,19 @@ def load_vector_modules(pooling: str, steps: Sequence[VectorStep], places: Seque
     return modules
 
 
-def attach(model: Any, modules: VectorModules) -> None:  # noqa: ANN401
+def attach(model: PreTrainedModel, modules: VectorModules) -> None:
     """Make the modules a part of an encoder, and note them in its config, so that the saved folder reloads."""
     model.vector_modules = modules
     setattr(model.config, NOTE, {"pooling": modules.pooling, "steps": [asdict(step) for step in modules.steps]})
 
 
-def attached(model: Any) -> VectorModules | None:  # noqa: ANN401
+def attached(model: PreTrainedModel) -> VectorModules | None:
     """The modules of an encoder; None if it has none."""
     found: VectorModules | None = getattr(model, "vector_modules", None)
     return found
 
 
-def noted(config: Any) -> VectorModules | None:  # noqa: ANN401
+def noted(config: PreTrainedConfig) -> VectorModules | None:
     """The modules that a config carries, with drawn weights; None if it carries none."""
     note = getattr(config, NOTE, None)
     return None if note is None else VectorModules(note["pooling"], [VectorStep(**step) for step in note["steps"]])

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -24,6 +24,9 @@ from edgebert.recipe import Recipe, VocabularySettings, settings_dict
 from edgebert.runtime.encode import TextEncoder
 from edgebert.tasks.device import Task
 from edgebert.tasks.training_table import training_task
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerFast
 
 VERSION = 3
 # Longer than any text: words beyond what the model reads are counted too, so that a cut text ends as it did.
@@ -96,7 +99,7 @@ def recover_vocabulary(
     return train_student(student, teacher, layers, data, settings.recover, settings.loss, run, out, stage)
 
 
-def check_vocabulary(folder: Path, recipe: Recipe, tokenizer: Any) -> None:  # noqa: ANN401
+def check_vocabulary(folder: Path, recipe: Recipe, tokenizer: PreTrainedTokenizerFast) -> None:
     """Refuse a `[vocabulary]` table that a checkpoint or a task does not allow.
 
     Raises:
@@ -124,7 +127,7 @@ def cut_settings(settings: VocabularySettings) -> dict[str, Any]:
     return {name: value for name, value in settings_dict(settings).items() if name not in ("recover", "loss")}
 
 
-def pieces_of(tokenizer: Any) -> pieces.Document:  # noqa: ANN401
+def pieces_of(tokenizer: PreTrainedTokenizerFast) -> pieces.Document:
     """What `tokenizer.json` holds of a tokenizer of transformers."""
     document: pieces.Document = json.loads(tokenizer.backend_tokenizer.to_str())
     return document
@@ -161,7 +164,7 @@ def choose(
     return kept
 
 
-def ordered(kept: set[int], config: Any) -> list[int]:  # noqa: ANN401
+def ordered(kept: set[int], config: PreTrainedConfig) -> list[int]:
     """Ids in the order of their new numbers; where positions are counted from the id of padding, that one stays.
 
     Raises:
@@ -185,7 +188,7 @@ def ordered(kept: set[int], config: Any) -> list[int]:  # noqa: ANN401
     return order
 
 
-def cut_model(model: Any, kept: Sequence[int], task: str) -> Any:  # noqa: ANN401
+def cut_model(model: PreTrainedModel, kept: Sequence[int], task: str) -> PreTrainedModel:
     """The model with the rows of the kept ids, in their order, wherever it has one for every piece."""
     config = copy.deepcopy(model.config)
     numbers = {old: new for new, old in enumerate(kept)}
@@ -224,7 +227,7 @@ class Reader:
             return [window.ids for window in self.task.encode(self.task.given(example))]
 
 
-def _put_tokenizer(document: pieces.Document, folder: Path) -> Any:  # noqa: ANN401
+def _put_tokenizer(document: pieces.Document, folder: Path) -> PreTrainedTokenizerFast:
     """Put a tokenizer in the place of the one that a folder has, saved as transformers reads it."""
     (folder / "tokenizer.json").write_text(json.dumps(document, ensure_ascii=False), encoding="utf-8")
     tokenizer = checkpoint.load_tokenizer(folder)
@@ -260,7 +263,7 @@ def _effects(
     before: Reader,
     after: Reader,
     kept: Sequence[int],
-    tokenizer: Any,  # noqa: ANN401
+    tokenizer: PreTrainedTokenizerFast,
 ) -> dict[str, float]:
     """Of every split: texts of other pieces than before, and pieces that are unknown, as shares."""
     corpus = [*data.train, *data.unlabelled, *data.corpus]
@@ -288,12 +291,12 @@ def _share(counts: Counter[int], number: int | None, special: set[int]) -> float
     return round(counts[number] / ordinary, 6) if number is not None and ordinary else 0.0
 
 
-def _special_ids(config: Any) -> dict[str, int]:  # noqa: ANN401
+def _special_ids(config: PreTrainedConfig) -> dict[str, int]:
     entries = config.to_dict().items()
     return {name: number for name, number in entries if name.endswith("_token_id") and isinstance(number, int)}
 
 
-def _config_ids(config: Any) -> set[int]:  # noqa: ANN401
+def _config_ids(config: PreTrainedConfig) -> set[int]:
     return {number for number in _special_ids(config).values() if 0 <= number < config.vocab_size}
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from json import JSONDecodeError
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal, TypeVar
 
 from edgebert.data.examples import Example, is_blank, json_lines
 from edgebert.data.named import renamed
@@ -22,6 +22,9 @@ KINDS: dict[type, str] = {str: "a string that is not blank", list: "a list", dic
 WANTED = {"question": KINDS[str], "context": KINDS[str], "answers": KINDS[list]}
 
 Misplaced = Literal["refuse", "repair"]
+
+
+Kind = TypeVar("Kind")
 
 
 @dataclass(frozen=True)
@@ -121,7 +124,7 @@ class _Question:
 
     text: str
     context: str
-    given: list[Any] | None
+    given: list[object] | None
     start_key: str
     number: int
     place: str
@@ -129,7 +132,7 @@ class _Question:
     def answers(self) -> tuple[Answer, ...] | None:
         return None if self.given is None else tuple(self._answer(value) for value in self.given)
 
-    def _answer(self, value: Any) -> Answer:  # noqa: ANN401
+    def _answer(self, value: object) -> Answer:
         fields = value if isinstance(value, dict) else {}
         # SQuAD's own name for it is taken in JSON Lines too.
         text, start = fields.get("text"), fields.get(self.start_key, fields.get("answer_start"))
@@ -153,8 +156,8 @@ def _squad(path: Path, text: str) -> Iterator[_Question]:
             context = _member(paragraph, "context", str, paragraph_place)
             for row, place in _members(paragraph, "qas", paragraph_place):
                 number += 1
-                named = isinstance(row, dict) and "id" in row
-                place = f"{path}: question {_short(row['id'])}" if named else place
+                if isinstance(row, dict) and "id" in row:
+                    place = f"{path}: question {_short(row['id'])}"
                 yield _question(row, context, "answer_start", number, place)
 
 
@@ -171,17 +174,18 @@ def _rows(path: Path, text: str, keys: Mapping[str, str], skip_empty: bool) -> I
         yield _question(row, _member(row, "context", str, place), "start", number, place)
 
 
-def _empty_key(row: Mapping[str, Any]) -> str:
+def _empty_key(row: Mapping[str, object]) -> str:
     """The first key whose value is blank or null; an empty list of answers says that there is none."""
     return next((key for key in WANTED if key in row and row[key] != [] and is_blank(row[key])), "")
 
 
-def _question(row: Any, context: str, start_key: str, number: int, place: str) -> _Question:  # noqa: ANN401
+def _question(row: object, context: str, start_key: str, number: int, place: str) -> _Question:
     text = _member(row, "question", str, place)
-    if isinstance(row.get("answers"), dict):
-        row = row | {"answers": _listed(row["answers"], start_key, place)}
-    impossible = row.get("is_impossible")
-    answers = _member(row, "answers", list, place) if "answers" in row else [] if impossible is True else None
+    fields: dict[str, object] = row if isinstance(row, dict) else {}
+    if isinstance(listed := fields.get("answers"), dict):
+        fields = fields | {"answers": _listed(listed, start_key, place)}
+    impossible = fields.get("is_impossible")
+    answers = _member(fields, "answers", list, place) if "answers" in fields else [] if impossible is True else None
     if impossible is not None and answers is not None and impossible is not (not answers):
         raise DataError(
             f"{place}: 'is_impossible' is {_short(impossible)} beside {len(answers)} answers; "
@@ -190,7 +194,7 @@ def _question(row: Any, context: str, start_key: str, number: int, place: str) -
     return _Question(text, context, answers, start_key, number, place)
 
 
-def _listed(answers: dict[str, Any], start_key: str, place: str) -> list[dict[str, Any]]:
+def _listed(answers: dict[str, object], start_key: str, place: str) -> list[dict[str, object]]:
     """Answers as Hugging Face's datasets hold them, `text` and `answer_start` of all answers in a list each."""
     texts, starts = (_member(answers, key, list, f"{place}: answers") for key in ("text", "answer_start"))
     if len(texts) != len(starts):
@@ -198,7 +202,7 @@ def _listed(answers: dict[str, Any], start_key: str, place: str) -> list[dict[st
     return [{"text": text, start_key: start} for text, start in zip(texts, starts, strict=True)]
 
 
-def _parsed(path: Path, text: str) -> Any:  # noqa: ANN401
+def _parsed(path: Path, text: str) -> object:
     try:
         return parse_data(text)
     except JSONDecodeError as error:
@@ -208,13 +212,13 @@ def _parsed(path: Path, text: str) -> Any:  # noqa: ANN401
         ) from None
 
 
-def _members(table: Any, key: str, place: str) -> Iterator[tuple[Any, str]]:  # noqa: ANN401
+def _members(table: object, key: str, place: str) -> Iterator[tuple[object, str]]:
     """Items of a list in the document, and the place of each."""
     for at, item in enumerate(_member(table, key, list, place)):
         yield item, f"{place}: {key}[{at}]"
 
 
-def _member(table: Any, key: str, kind: type, place: str) -> Any:  # noqa: ANN401
+def _member(table: object, key: str, kind: type[Kind], place: str) -> Kind:
     """A value of the document; strings are neither blank nor broken.
 
     Raises:

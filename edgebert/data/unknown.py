@@ -33,7 +33,7 @@ class Labelled(Protocol):
         """Labels of a row that the model does not have."""
         ...
 
-    def expected(self, example: Example, unknown: Sequence[str] = ()) -> Any:  # noqa: ANN401
+    def expected(self, example: Example, unknown: Sequence[str] = ()) -> object:
         """What is right about a row, in the form that the metrics compare."""
         ...
 
@@ -88,7 +88,7 @@ def unknown_labels(task: Labelled, examples: Sequence[Example]) -> Unknown:
     return Unknown(dict(counts.most_common()), sum(map(bool, several)), len(examples), first)
 
 
-def gold(task: Labelled, examples: Sequence[Example]) -> tuple[list[Any], Unknown]:
+def gold(task: Labelled, examples: Sequence[Example]) -> tuple[list[object], Unknown]:
     """What is right about every row, in the form that the metrics compare, and the labels that the task does not have.
 
     Raises:

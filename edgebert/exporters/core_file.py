@@ -8,7 +8,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +24,7 @@ FULL, INT8, WITH_RUNS = range(3)
 KINDS = {"float32": 0, "int8": 1, "int32": 2, "uint16": 3, "uint32": 4}
 
 Floats = NDArray[np.float32]
-Array = NDArray[Any]
+Array = NDArray[np.generic]
 N = TypeVar("N", bound=np.generic)
 
 

@@ -34,7 +34,7 @@ PRECISIONS: dict[str, Precision] = {"int8": "int8", "uint8": "int8", "float16": 
 
 Place = tuple[Kind, int | None]
 Sizes = tuple[int, int, int, int]
-Arrays = dict[str, NDArray[Any]]
+Arrays = dict[str, NDArray[np.generic]]
 
 
 def graph_cost(graph: Path) -> list[Product]:

@@ -5,7 +5,7 @@ Tests hold them equal to scikit-learn's and seqeval's.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -54,9 +54,9 @@ class Breakdown:
     labels: tuple[LabelScore, ...]
     confusions: tuple[Confusion, ...] | None = None
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Return plain JSON types, scores rounded to six digits; without confusions if there are none of the kind."""
-        plain: dict[str, Any] = {"of": self.of, "labels": [_rounded(asdict(score)) for score in self.labels]}
+        plain: dict[str, object] = {"of": self.of, "labels": [_rounded(asdict(score)) for score in self.labels]}
         if self.confusions is not None:
             plain["confusions"] = [asdict(confusion) for confusion in self.confusions]
         return plain
@@ -168,5 +168,5 @@ def _confusions(names: Sequence[str], table: Counts) -> tuple[Confusion, ...]:
     return tuple(Confusion(names[a], names[b], int(wrong[a, b])) for a, b in pairs if wrong[a, b])
 
 
-def _rounded(fields: dict[str, Any]) -> dict[str, Any]:
+def _rounded(fields: Mapping[str, object]) -> dict[str, object]:
     return {name: round(value, 6) if isinstance(value, float) else value for name, value in fields.items()}

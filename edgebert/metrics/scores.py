@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 Table = NDArray[np.float64]
 Chosen = NDArray[np.bool_]
+Right = TypeVar("Right")
+Given = TypeVar("Given")
 
 # As a result names it; what it covers is in docs/explanation/intervals.md.
 TEXTS_METHOD = "percentile bootstrap over texts"
@@ -59,16 +61,16 @@ def aligned(expected: Sequence[Chosen], predicted: Sequence[Chosen]) -> tuple[Ch
     return right, np.pad(given, ((0, 0), (0, right.shape[1] - given.shape[1])))
 
 
-def mean_of(score: Callable[[Any, Any], float], right: int | None = None) -> Metric:
+def mean_of(score: Callable[[Right, Given], float], right: int | None = None) -> Metric:
     """Score each text's prediction against its gold answer, and return the mean; `right` is as in `Metric`."""
 
-    def table(expected: Sequence[Any], predicted: Sequence[Any]) -> Table:
+    def table(expected: Sequence[Right], predicted: Sequence[Given]) -> Table:
         return np.array([[score(one, other)] for one, other in zip(expected, predicted, strict=True)])
 
     return Metric(table, lambda table: float(table.mean()), right)
 
 
-def _same(expected: Sequence[Any], predicted: Sequence[Any]) -> Table:
+def _same(expected: Sequence[object], predicted: Sequence[object]) -> Table:
     return np.array([[float(a == b)] for a, b in zip(expected, predicted, strict=True)])
 
 
@@ -76,7 +78,7 @@ def _mean(table: Table) -> float:
     return float(table[:, 0].mean())
 
 
-def _columns(expected: Sequence[Any], predicted: Sequence[Any]) -> Table:
+def _columns(expected: Sequence[float], predicted: Sequence[float]) -> Table:
     return np.column_stack([np.asarray(expected, dtype=np.float64), np.asarray(predicted, dtype=np.float64)])
 
 

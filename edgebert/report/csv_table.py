@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Sequence
-from typing import Any
 
 from edgebert.escape import escaped
 from edgebert.report.ratios import ratio_of
@@ -36,7 +35,7 @@ def _row(run: Run, case: Case) -> dict[str, object]:
     ratio = ratio_of(run, case)
     if ratio:
         row |= {"faster": ratio["value"], "faster_low": ratio.get("ci_low"), "faster_high": ratio.get("ci_high")}
-    return {_safe(key): _safe(value) for key, value in row.items()}
+    return {_safe(key): _safe(value) if isinstance(value, str) else value for key, value in row.items()}
 
 
 def _flat(key: str, value: object) -> dict[str, object]:
@@ -52,9 +51,7 @@ def _flat(key: str, value: object) -> dict[str, object]:
     return {key: value}
 
 
-def _safe(value: object) -> Any:  # noqa: ANN401
+def _safe(value: str) -> str:
     """A text, escaped; one that begins like a formula gets a quote before it, so that no spreadsheet runs it."""
-    if not isinstance(value, str):
-        return value
     text = escaped(value, keep="\n\t")
     return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\n")) else text

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
 
 from edgebert.report.numbers import plain, words
 from edgebert.report.parts import Cell, Column, Section, table
@@ -24,7 +24,7 @@ def estimates_section(run: Run) -> Section | None:
     return Section("Estimates", about, tables=(table("Computed, not measured", columns, rows, spoken),), estimated=True)
 
 
-def _cell(key: str) -> Any:  # noqa: ANN401
+def _cell(key: str) -> Callable[[dict[str, object]], Cell | None]:
     def cell(row: dict[str, object]) -> Cell | None:
         text = plain(row.get(key))
         return Cell(text) if text else None

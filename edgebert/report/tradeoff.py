@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 from edgebert.data.unknown import labels_unknown
 from edgebert.measure.read import role_of
@@ -109,7 +109,7 @@ def _pairs_table(run: Run) -> Table | None:
     return table(caption, columns, pairs) if pairs else None
 
 
-def _figure(key: str, form: Any) -> Any:  # noqa: ANN401
+def _figure(key: str, form: Callable[[float], str]) -> Callable[[dict[str, object]], Cell | None]:
     def cell(row: dict[str, object]) -> Cell | None:
         value = number(row.get(key))
         return None if value is None else Cell(form(value))

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Literal, TypedDict
 
 from edgebert.manifest import Manifest
+from edgebert.strict_json import Json
 
 LENGTH = "n"
 ITEM_BYTES = {"int8": 1, "fp16": 2, "fp32": 4}
@@ -84,6 +85,16 @@ class Product:
         return batch, rows, inner, columns
 
 
+class Work(TypedDict):
+    """What the products of one kind and precision cost together."""
+
+    kind: Kind
+    precision: Precision
+    macs: int
+    weight_bytes: int
+    activation_bytes: int
+
+
 def read_cost(manifest: Manifest) -> list[Product]:
     """The products of a bundle's graph; none for a bundle that was exported before they were counted."""
     return [
@@ -92,7 +103,7 @@ def read_cost(manifest: Manifest) -> list[Product]:
     ]
 
 
-def cost_entries(products: Iterable[Product]) -> list[dict[str, Any]]:
+def cost_entries(products: Iterable[Product]) -> list[dict[str, Json]]:
     """Products as the manifest holds them."""
     return [{**asdict(product), "layers": list(product.layers)} for product in products]
 
@@ -110,12 +121,15 @@ def main_precision(products: Iterable[Product], windows: Sequence[int]) -> Preci
     return max(found, key=lambda name: macs((each for each in chosen if each.precision == name), windows))
 
 
-def parts(products: Iterable[Product], windows: Sequence[int]) -> list[dict[str, Any]]:
+def parts(products: Iterable[Product], windows: Sequence[int]) -> list[Work]:
     """Multiply-accumulates and bytes by kind and precision, in the order of the graph."""
-    rows: dict[tuple[str, str], dict[str, Any]] = {}
+    rows: dict[tuple[str, str], Work] = {}
     for product in products:
-        empty = {"kind": product.kind, "precision": product.precision, "macs": 0, "weight_bytes": 0}
-        row = rows.setdefault((product.kind, product.precision), empty | {"activation_bytes": 0})
+        kind, precision = product.kind, product.precision
+        row = rows.setdefault(
+            (kind, precision),
+            {"kind": kind, "precision": precision, "macs": 0, "weight_bytes": 0, "activation_bytes": 0},
+        )
         for length in windows:
             row["macs"] += product.macs(length)
             row["weight_bytes"] += product.weight_bytes(length)

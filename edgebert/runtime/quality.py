@@ -15,6 +15,7 @@ from edgebert.manifest_data import QualityEntry
 from edgebert.metrics.scores import Metric, Table, interval_of
 from edgebert.runtime.model import Model
 from edgebert.settings import fill
+from edgebert.strict_json import Json
 from edgebert.tasks.table import spec_of
 
 RESAMPLES = 1000
@@ -57,14 +58,14 @@ class Answers:
     that read a long text in several windows cut none. `unknown` are labels of `expected` that the model does not have.
     """
 
-    expected: list[Any]
-    predicted: list[Any]
+    expected: list[object]
+    predicted: list[object]
     cut: int
     unknown: Unknown = field(default_factory=Unknown)
 
-    def counted(self) -> dict[str, Any]:
+    def counted(self) -> dict[str, Json]:
         """What a result says of the texts beside a figure, if there is anything: `cut`, `unknown_labels`."""
-        told: dict[str, Any] = {"cut": self.cut} if self.cut else {}
+        told: dict[str, Json] = {"cut": self.cut} if self.cut else {}
         return told | ({"unknown_labels": self.unknown.as_dict()} if self.unknown.rows else {})
 
     def cut_share(self) -> float:
@@ -160,7 +161,7 @@ def answer(model: Model, examples: Iterable[Example], watch: Watch = iter) -> An
     return Answers(expected, predicted, cut, unknown)
 
 
-def measure_quality(name: str, metric: Metric, expected: Sequence[Any], predicted: Sequence[Any]) -> Quality:
+def measure_quality(name: str, metric: Metric, expected: Sequence[object], predicted: Sequence[object]) -> Quality:
     """Score predictions, one a text, in the form that the task's metrics compare.
 
     See `quality_of` for the interval.

@@ -82,7 +82,7 @@ class DeviceTask(ABC, Generic[SettingsT, InputT, AnswerT]):
         """What a caller would ask about a row of a data file."""
 
     @abstractmethod
-    def expected(self, example: Example, unknown: Sequence[str] = ()) -> Any:  # noqa: ANN401
+    def expected(self, example: Example, unknown: Sequence[str] = ()) -> object:
         """What is right about a row, in the form that the metrics compare.
 
         Args:
@@ -94,7 +94,7 @@ class DeviceTask(ABC, Generic[SettingsT, InputT, AnswerT]):
         """
 
     @abstractmethod
-    def predicted(self, prediction: AnswerT) -> Any:  # noqa: ANN401
+    def predicted(self, prediction: AnswerT) -> object:
         """A prediction in the form that the metrics compare."""
 
     @property

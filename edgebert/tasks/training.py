@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypedDict, TypeVar
 
 from torch import Tensor, nn
 
@@ -18,8 +18,31 @@ from edgebert.runtime.session import Outputs
 from edgebert.tasks.device import Task
 from edgebert.tasks.spec import SettingsT
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig, PreTrainedModel
+    from transformers.utils import ModelOutput
+
 TaskT = TypeVar("TaskT", bound=Task)
 Rows = Literal["first", "all"]
+
+
+class Loading(TypedDict):
+    """How a checkpoint was loaded: weights that it lacks, and weights of another shape, by their names."""
+
+    missing_keys: Collection[str]
+    mismatched_keys: Collection[tuple[str, object, object]]
+
+
+class ModelClass(Protocol):
+    """What makes a model: a class of transformers, or ours around one."""
+
+    def from_pretrained(self, folder: str, **options: object) -> tuple[PreTrainedModel, Loading]:
+        """A checkpoint's model, and how it was loaded: `options` ask for that."""
+        ...
+
+    def from_config(self, config: PreTrainedConfig, **options: object) -> PreTrainedModel:
+        """A model with drawn weights."""
+        ...
 
 
 class TrainingTask(ABC, Generic[SettingsT, TaskT]):
@@ -67,11 +90,11 @@ class TrainingTask(ABC, Generic[SettingsT, TaskT]):
         """
 
     @abstractmethod
-    def model_class(self, config: Any) -> Any:  # noqa: ANN401
+    def model_class(self, config: PreTrainedConfig) -> ModelClass:
         """Class that loads a checkpoint with the task's head; it has `from_pretrained` and `from_config`."""
 
     @abstractmethod
-    def outputs(self, result: Any) -> tuple[Tensor, ...]:  # noqa: ANN401
+    def outputs(self, result: ModelOutput) -> tuple[Tensor, ...]:
         """Tensors of a forward pass, in the order of the spec's `outputs`."""
 
     @abstractmethod
@@ -92,7 +115,7 @@ class TrainingTask(ABC, Generic[SettingsT, TaskT]):
         """Mean loss against the outputs of a teacher."""
 
     @abstractmethod
-    def head(self, model: Any) -> nn.Module:  # noqa: ANN401
+    def head(self, model: PreTrainedModel) -> nn.Module:
         """Module from the encoder's rows (batch, rows, width) and the attention mask to the tuple of outputs."""
 
     def own_windows(self, task: TaskT, example: Example) -> list[Encoded] | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,8 @@ from edgebert.measure.job import Answer, Job, Peak, Probe
 from edgebert.runtime.session import CPU
 
 if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+
     from edgebert.runtime.model import Model
 
 # Matrices side by side, so that a run's own cost is shared and the weights are not all in the nearest cache.
@@ -116,7 +118,7 @@ def is_bound(found: Probe) -> bool:
     return bool(found.get("provider", CPU) == CPU)
 
 
-def _session(precision: str, inner: int, columns: int, threads: int, provider: str) -> Any:  # noqa: ANN401
+def _session(precision: str, inner: int, columns: int, threads: int, provider: str) -> InferenceSession:
     """The products of one size; None where the provider has none of this precision and the CPU would step in."""
     import onnxruntime
 
@@ -150,7 +152,7 @@ def _rows(precision: str, rows: int, inner: int) -> NDArray[np.generic]:
     return drawn.astype(np.float16) if precision == "fp16" else drawn
 
 
-def _seconds(session: Any, rows: NDArray[np.generic], device: str) -> float:  # noqa: ANN401
+def _seconds(session: InferenceSession, rows: NDArray[np.generic], device: str) -> float:
     """Seconds of one product whose factors lie on the device, from the best block of runs."""
     import onnxruntime
 

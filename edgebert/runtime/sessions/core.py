@@ -10,7 +10,7 @@ from array import array
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from edgebert.errors import BundleError, MissingDependencyError, RunError, TextError
 from edgebert.manifest import AGAIN, MANIFEST
@@ -278,5 +278,5 @@ def _extend(numbers: array[int], window: Encoded, more: Sequence[int]) -> None:
         raise TextError(f"{window!r:.80} is no encoded text: every token has a whole number and a segment, from 0 on")
 
 
-def _address(values: array[Any]) -> int:
+def _address(values: array[int] | array[float]) -> int:
     return values.buffer_info()[0]

@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,6 +18,9 @@ from edgebert.errors import BundleError
 from edgebert.runtime.padded import check_rows, padded_to_bucket
 from edgebert.runtime.session import CUDA, Ids, Outputs
 from edgebert.runtime.sessions.onnxruntime import OnnxSession, run_error
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession, RunOptions
 
 # What comes after so many shapes, or so many bytes of their inputs and outputs, runs kernel by kernel: a service whose
 # batches are of every size, or whose outputs are scores of a whole vocabulary, must not fill the GPU.
@@ -132,7 +135,7 @@ class _Shape:
 
     def __init__(
         self,
-        session: Any,  # noqa: ANN401
+        session: InferenceSession,
         inputs: dict[str, Ids],
         outputs: Outputs,
         device: str,
@@ -159,7 +162,7 @@ class _Shape:
         return answers if self._device == "cuda" else tuple(each.copy() for each in answers)
 
 
-def _run_options(number: int) -> Any:  # noqa: ANN401
+def _run_options(number: int) -> RunOptions:
     """Options of a run that records the graph of this number, or launches it; -1 does neither."""
     import onnxruntime
 

@@ -7,7 +7,8 @@ import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 from edgebert.errors import BundleError, MissingDependencyError, RunError
 from edgebert.manifest import AGAIN
@@ -30,6 +31,9 @@ from edgebert.runtime.session import (
 )
 from edgebert.runtime.turns import Turns
 from edgebert.versions import check_version
+
+if TYPE_CHECKING:
+    from onnxruntime import SessionOptions
 
 # On a CPU ONNX Runtime's fused kernel takes 37 us where Add and LayerNormalization take 10 (25 x 384, one thread). On a
 # GPU it saves launches: MiniLM in FP16 takes 0.85 ms with it and 0.97 without (24 tokens, NVIDIA H200).
@@ -245,7 +249,7 @@ def _ran(event: dict[str, Any]) -> OperatorRun:
     return OperatorRun(name, facts["op_name"], event["dur"], inputs, outputs)
 
 
-def _options(onnxruntime: Any, threads: int, arena: bool, profile: Path | None) -> Any:  # noqa: ANN401
+def _options(onnxruntime: ModuleType, threads: int, arena: bool, profile: Path | None) -> SessionOptions:
     """Session options; the arguments are those of `OnnxSession`."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
@@ -264,7 +268,7 @@ def _providers(provider: str, options: Mapping[str, str]) -> list[tuple[str, dic
     return [(provider, dict(options)), *((name, {}) for name in others)]
 
 
-def _import_with(provider: str) -> Any:  # noqa: ANN401
+def _import_with(provider: str) -> ModuleType:
     """Import ONNX Runtime, and check that it has a provider.
 
     Raises:
@@ -280,10 +284,11 @@ def _import_with(provider: str) -> Any:  # noqa: ANN401
         raise MissingDependencyError(
             f"provider {provider} is not in this onnxruntime (it has {', '.join(available)}); install its package"
         )
-    return onnxruntime
+    module: ModuleType = onnxruntime
+    return module
 
 
-def _fixed(shape: Sequence[Any]) -> int | None:
+def _fixed(shape: Sequence[int | str | None]) -> int | None:
     """Last dimension of a shape, None if it depends on the inputs."""
     return shape[-1] if shape and isinstance(shape[-1], int) else None
 
@@ -295,7 +300,7 @@ def run_error(error: Exception) -> BundleError | RunError:
     return BundleError(f"ONNX Runtime cannot run the bundle's graph ({error_line(error)}); export the bundle again")
 
 
-def _load_cuda(onnxruntime: Any) -> None:  # noqa: ANN401
+def _load_cuda(onnxruntime: ModuleType) -> None:
     """Load CUDA's libraries from their wheels, where they came as wheels; what it prints is not our answer."""
     if hasattr(onnxruntime, "preload_dlls"):
         with contextlib.redirect_stdout(sys.stderr):

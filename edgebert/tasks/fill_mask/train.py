@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -23,7 +23,11 @@ from edgebert.recipe import DataSettings
 from edgebert.runtime.encode import Encoded
 from edgebert.tasks.fill_mask.predict import FillMask, hidden_positions
 from edgebert.tasks.fill_mask.spec import Guesses, Settings
-from edgebert.tasks.training import Rows, TrainingTask
+from edgebert.tasks.training import ModelClass, Rows, TrainingTask
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig, PreTrainedModel
+    from transformers.utils import ModelOutput
 
 # Of the hidden tokens: what share is shown as the mask, and what share as a token drawn at random; the rest stands as
 # it was (Devlin et al. 2019, arXiv:1810.04805, section 3.1).
@@ -53,11 +57,11 @@ class FillMaskTraining(TrainingTask[Settings, FillMask]):
             raise DataError(f"data.label_names is {data.label_names}; masked words have no labels, so leave it out")
         return Labels([], [])
 
-    def model_class(self, config: Any) -> Any:  # noqa: ANN401
+    def model_class(self, config: PreTrainedConfig) -> ModelClass:
         """The family's class for masked language modelling."""
         return model_class_for("fill-mask", config.model_type)
 
-    def outputs(self, result: Any) -> tuple[Tensor, ...]:  # noqa: ANN401
+    def outputs(self, result: ModelOutput) -> tuple[Tensor, ...]:
         """Logits over the vocabulary. *Shape*: (batch, length, vocabulary)."""
         return (result.logits,)
 
@@ -77,7 +81,7 @@ class FillMaskTraining(TrainingTask[Settings, FillMask]):
         hidden = batch["labels"] >= 0
         return losses.soft_target(ours[0][hidden], theirs[0][hidden], temperature)
 
-    def head(self, model: Any) -> nn.Module:  # noqa: ANN401
+    def head(self, model: PreTrainedModel) -> nn.Module:
         """Transform and decoder over every row."""
         return VocabularyHead(arch.masked_lm_head(model))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from seqeval.metrics import f1_score
 from sklearn.metrics import accuracy_score
@@ -31,7 +31,11 @@ from edgebert.tasks.token_classification.train import (
     soft_tag_loss,
     tag_targets,
 )
-from edgebert.tasks.training import Rows, TrainingTask
+from edgebert.tasks.training import ModelClass, Rows, TrainingTask
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig, PreTrainedModel
+    from transformers.utils import ModelOutput
 
 NO_INTENT = -100
 
@@ -70,7 +74,7 @@ class IntentSlotsTraining(TrainingTask[Settings, IntentSlots]):
         tags = tag_set(types, self.settings.scheme)
         return replace(labels, extra={"tags": tags}, config={"slot_tags": tags})
 
-    def model_class(self, config: Any) -> Any:  # noqa: ANN401
+    def model_class(self, config: PreTrainedConfig) -> ModelClass:
         """The family's encoder with both heads.
 
         Raises:
@@ -81,7 +85,7 @@ class IntentSlotsTraining(TrainingTask[Settings, IntentSlots]):
         config.problem_type = None
         return joint_class(config)
 
-    def outputs(self, result: Any) -> tuple[Tensor, ...]:  # noqa: ANN401
+    def outputs(self, result: ModelOutput) -> tuple[Tensor, ...]:
         """Both logits. *Shape*: (batch, intents), (batch, length, tags)."""
         return (result.intent_logits, result.slot_logits)
 
@@ -107,7 +111,7 @@ class IntentSlotsTraining(TrainingTask[Settings, IntentSlots]):
         intents = losses.soft_target(ours[0], theirs[0], temperature)
         return intents + soft_tag_loss(ours[1], theirs[1], batch["tags"], temperature)
 
-    def head(self, model: Any) -> nn.Module:  # noqa: ANN401
+    def head(self, model: PreTrainedModel) -> nn.Module:
         """The family's head for sequence classification over the [CLS] row, the slot classifier over every row."""
         return JointHead(pooled_head(model), model.slot_classifier)
 

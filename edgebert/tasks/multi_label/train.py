@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -25,7 +25,11 @@ from edgebert.runtime.encode import Encoded
 from edgebert.tasks.multi_label.predict import DEFAULT_THRESHOLD, Labelling, MultiLabel
 from edgebert.tasks.multi_label.spec import Settings
 from edgebert.tasks.text_classification.train import labels_of, pooled_head
-from edgebert.tasks.training import Rows, TrainingTask
+from edgebert.tasks.training import ModelClass, Rows, TrainingTask
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig, PreTrainedModel
+    from transformers.utils import ModelOutput
 
 UNKNOWN = -1.0
 
@@ -63,12 +67,12 @@ class MultiLabelTraining(TrainingTask[Settings, MultiLabel]):
                 raise DataError(f"label name {name!r} holds the separator {separator!r}; change head.separator")
         return replace(labels, extra={"thresholds": [DEFAULT_THRESHOLD] * len(labels.names)})
 
-    def model_class(self, config: Any) -> Any:  # noqa: ANN401
+    def model_class(self, config: PreTrainedConfig) -> ModelClass:
         """The family's class for sequence classification."""
         config.problem_type = "multi_label_classification"
         return model_class_for("text-classification", config.model_type)
 
-    def outputs(self, result: Any) -> tuple[Tensor, ...]:  # noqa: ANN401
+    def outputs(self, result: ModelOutput) -> tuple[Tensor, ...]:
         """Logits. *Shape*: (batch, labels)."""
         return (result.logits,)
 
@@ -99,7 +103,7 @@ class MultiLabelTraining(TrainingTask[Settings, MultiLabel]):
         mean = losses.soft_target(_two_classes(ours[0]), _two_classes(theirs[0]), temperature)
         return mean * ours[0].shape[1]
 
-    def head(self, model: Any) -> nn.Module:  # noqa: ANN401
+    def head(self, model: PreTrainedModel) -> nn.Module:
         """The family's head for sequence classification, over the [CLS] row."""
         return pooled_head(model)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -22,7 +22,11 @@ from edgebert.recipe import DataSettings
 from edgebert.runtime.encode import Encoded
 from edgebert.tasks.question_answering.predict import FoundAnswer, QuestionAnswering
 from edgebert.tasks.question_answering.spec import SPEC, Settings, f1
-from edgebert.tasks.training import Rows, TrainingTask
+from edgebert.tasks.training import ModelClass, Rows, TrainingTask
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig, PreTrainedModel
+    from transformers.utils import ModelOutput
 
 CLS = 0
 IGNORED = -100
@@ -63,12 +67,12 @@ class QuestionAnsweringTraining(TrainingTask[Settings, QuestionAnswering]):
         known = splits["train"] or splits["validation"] or splits["test"]
         return Labels([], [], {"may_have_no_answer": any(not row.label for row in known)})
 
-    def model_class(self, config: Any) -> Any:  # noqa: ANN401
+    def model_class(self, config: PreTrainedConfig) -> ModelClass:
         """The family's class for question answering, with its two outputs a token."""
         config.problem_type, config.num_labels = None, 2
         return model_class_for("question-answering", config.model_type)
 
-    def outputs(self, result: Any) -> tuple[Tensor, ...]:  # noqa: ANN401
+    def outputs(self, result: ModelOutput) -> tuple[Tensor, ...]:
         """Start and end logits. *Shape* of each: (batch, length)."""
         return result.start_logits, result.end_logits
 
@@ -99,7 +103,7 @@ class QuestionAnsweringTraining(TrainingTask[Settings, QuestionAnswering]):
         ]
         return torch.stack(terms).mean()
 
-    def head(self, model: Any) -> nn.Module:  # noqa: ANN401
+    def head(self, model: PreTrainedModel) -> nn.Module:
         """Linear layer over every row."""
         return SpanHead(model.qa_outputs)
 

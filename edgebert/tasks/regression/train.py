@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from torch import Tensor, nn
@@ -22,7 +22,11 @@ from edgebert.runtime.session import Outputs
 from edgebert.tasks.regression.predict import Regression
 from edgebert.tasks.regression.spec import Settings
 from edgebert.tasks.text_classification.train import pooled_head
-from edgebert.tasks.training import Rows, TrainingTask
+from edgebert.tasks.training import ModelClass, Rows, TrainingTask
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig, PreTrainedModel
+    from transformers.utils import ModelOutput
 
 
 class RegressionTraining(TrainingTask[Settings, Regression]):
@@ -51,13 +55,13 @@ class RegressionTraining(TrainingTask[Settings, Regression]):
                     raise DataError(f"{row.place}: no score; expected {wanted}: name its column")
         return Labels([], [])
 
-    def model_class(self, config: Any) -> Any:  # noqa: ANN401
+    def model_class(self, config: PreTrainedConfig) -> ModelClass:
         """The family's class for sequence classification, with one output."""
         config.problem_type = "regression"
         config.num_labels = 1
         return model_class_for("text-classification", config.model_type)
 
-    def outputs(self, result: Any) -> tuple[Tensor, ...]:  # noqa: ANN401
+    def outputs(self, result: ModelOutput) -> tuple[Tensor, ...]:
         """Logits. *Shape*: (batch, 1)."""
         return (result.logits,)
 
@@ -92,7 +96,7 @@ class RegressionTraining(TrainingTask[Settings, Regression]):
         """
         return functional.mse_loss(ours[0].float(), theirs[0].float())
 
-    def head(self, model: Any) -> nn.Module:  # noqa: ANN401
+    def head(self, model: PreTrainedModel) -> nn.Module:
         """The family's head for sequence classification, over the [CLS] row."""
         return pooled_head(model)
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -24,7 +24,10 @@ from edgebert.runtime.encode import Encoded
 from edgebert.tasks.regression.train import correlation
 from edgebert.tasks.similarity.predict import SentenceSimilarity
 from edgebert.tasks.similarity.spec import Settings
-from edgebert.tasks.training import Rows, TrainingTask
+from edgebert.tasks.training import Loading, ModelClass, Rows, TrainingTask
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig, PreTrainedModel
 
 # Cosines are this much steeper where one of a batch is to be found: the inverse of a temperature of 0.05.
 SCALE = 20.0
@@ -67,11 +70,11 @@ class SimilarityTraining(TrainingTask[Settings, SentenceSimilarity]):
                     )
         return Labels([], [])
 
-    def model_class(self, config: Any) -> Any:  # noqa: ANN401
+    def model_class(self, config: PreTrainedConfig) -> ModelClass:
         """The family's encoder, without the pooler that some put on it."""
         return _Encoders(model_class_for("feature-extraction", config.model_type))
 
-    def outputs(self, result: Any) -> tuple[Tensor, ...]:  # noqa: ANN401
+    def outputs(self, result: ModelOutput) -> tuple[Tensor, ...]:
         """Embeddings. *Shape*: (batch, width), float32; rows of length 1 unless `normalize` is off."""
         if "vectors" in result:
             return (_unit(result["vectors"].float(), self.settings.normalize),)
@@ -138,7 +141,7 @@ class SimilarityTraining(TrainingTask[Settings, SentenceSimilarity]):
             loss = loss + distance(ours[0], wanted)
         return loss
 
-    def head(self, model: Any) -> nn.Module:  # noqa: ANN401
+    def head(self, model: PreTrainedModel) -> nn.Module:
         """Pooling, the modules behind it, and normalisation unless `normalize` is off."""
         modules, pooled_width = attached(model), self.pooled_width(int(model.config.hidden_size))
         self.check_width(modules.width(pooled_width) if modules else pooled_width)
@@ -290,29 +293,29 @@ class _Rows(ModelOutput):  # type: ignore[misc]
 class _Encoders:
     """Loads encoders whose results tell which tokens are padding, as pooling has to know."""
 
-    def __init__(self, auto_class: Any) -> None:  # noqa: ANN401
+    def __init__(self, auto_class: ModelClass) -> None:
         self.auto_class = auto_class
 
-    def from_pretrained(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
-        """What the class itself gives: a model, or a model and how it was loaded."""
-        loaded = self.auto_class.from_pretrained(*args, **kwargs)
-        _prepare(loaded[0] if isinstance(loaded, tuple) else loaded)
-        return loaded
+    def from_pretrained(self, folder: str, **options: object) -> tuple[PreTrainedModel, Loading]:
+        """A checkpoint's model, and how it was loaded: `options` ask for that."""
+        model, loading = self.auto_class.from_pretrained(folder, **options)
+        _prepare(model)
+        return model, loading
 
-    def from_config(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+    def from_config(self, config: PreTrainedConfig, **options: object) -> PreTrainedModel:
         """A model with drawn weights."""
-        model = self.auto_class.from_config(*args, **kwargs)
+        model = self.auto_class.from_config(config, **options)
         _prepare(model)
         return model
 
 
-def _prepare(model: Any) -> None:  # noqa: ANN401
+def _prepare(model: PreTrainedModel) -> None:
     if getattr(model, "pooler", None) is not None:
         model.pooler = None
     model.register_forward_hook(_keep_mask, with_kwargs=True)
 
 
-def _keep_mask(module: nn.Module, args: Any, kwargs: dict[str, Any], result: Any) -> Any:  # noqa: ANN401
+def _keep_mask(module: nn.Module, args: object, kwargs: Mapping[str, Tensor], result: ModelOutput) -> _Rows:
     rows, mask, modules = result.last_hidden_state, kwargs["attention_mask"], attached(module)
     # Here, and not in `outputs`: processes that train together share out what a forward pass reads.
     vectors = None if modules is None else modules(pooled(rows.float(), mask, modules.pooling))

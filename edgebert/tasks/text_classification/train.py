@@ -6,7 +6,7 @@ import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -22,7 +22,11 @@ from edgebert.recipe import DataSettings
 from edgebert.runtime.encode import Encoded
 from edgebert.tasks.text_classification.predict import TextClassification
 from edgebert.tasks.text_classification.spec import Settings
-from edgebert.tasks.training import Rows, TrainingTask
+from edgebert.tasks.training import ModelClass, Rows, TrainingTask
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig, PreTrainedModel
+    from transformers.utils import ModelOutput
 
 
 class TextClassificationTraining(TrainingTask[Settings, TextClassification]):
@@ -49,12 +53,12 @@ class TextClassificationTraining(TrainingTask[Settings, TextClassification]):
             )
         return labels_of(data, splits, folder, head)
 
-    def model_class(self, config: Any) -> Any:  # noqa: ANN401
+    def model_class(self, config: PreTrainedConfig) -> ModelClass:
         """The family's class for sequence classification."""
         config.problem_type = "single_label_classification"
         return model_class_for("text-classification", config.model_type)
 
-    def outputs(self, result: Any) -> tuple[Tensor, ...]:  # noqa: ANN401
+    def outputs(self, result: ModelOutput) -> tuple[Tensor, ...]:
         """Logits. *Shape*: (batch, labels)."""
         return (result.logits,)
 
@@ -74,7 +78,7 @@ class TextClassificationTraining(TrainingTask[Settings, TextClassification]):
         """Softened labels of the teacher."""
         return losses.soft_target(ours[0], theirs[0], temperature)
 
-    def head(self, model: Any) -> nn.Module:  # noqa: ANN401
+    def head(self, model: PreTrainedModel) -> nn.Module:
         """The family's head for sequence classification, over the [CLS] row."""
         return pooled_head(model)
 
@@ -106,7 +110,7 @@ class PooledHead(nn.Module):
         return (logits.squeeze(1),)
 
 
-def pooled_head(model: Any) -> PooledHead:  # noqa: ANN401
+def pooled_head(model: PreTrainedModel) -> PooledHead:
     """The family's head for sequence classification, over the [CLS] row."""
     parts = arch.sequence_head(model)
     return PooledHead(parts.dense, parts.out, parts.activation)

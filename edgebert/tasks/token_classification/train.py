@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from seqeval.metrics import f1_score, precision_score, recall_score
 from torch import Tensor, nn
@@ -24,7 +24,11 @@ from edgebert.runtime.encode import Encoded
 from edgebert.runtime.session import Outputs
 from edgebert.runtime.tagging import Settings, Tagger
 from edgebert.tasks.token_classification.predict import TokenClassification
-from edgebert.tasks.training import Rows, TrainingTask
+from edgebert.tasks.training import ModelClass, Rows, TrainingTask
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig, PreTrainedModel
+    from transformers.utils import ModelOutput
 
 UNREAD, UNKNOWN = -100, -1
 SCORES = {"entity_f1": f1_score, "entity_precision": precision_score, "entity_recall": recall_score}
@@ -60,13 +64,13 @@ class TokenClassificationTraining(TrainingTask[Settings, TokenClassification]):
             )
         return _labels_of_head(data, train, head, self.settings)
 
-    def model_class(self, config: Any) -> Any:  # noqa: ANN401
+    def model_class(self, config: PreTrainedConfig) -> ModelClass:
         """The family's class for token classification."""
         # A head for whole texts has the same parameters; a checkpoint that says it has one is told by this.
         config.problem_type = None
         return model_class_for("token-classification", config.model_type)
 
-    def outputs(self, result: Any) -> tuple[Tensor, ...]:  # noqa: ANN401
+    def outputs(self, result: ModelOutput) -> tuple[Tensor, ...]:
         """Logits. *Shape*: (batch, length, tags)."""
         return (result.logits,)
 
@@ -85,7 +89,7 @@ class TokenClassificationTraining(TrainingTask[Settings, TokenClassification]):
         """Softened tags of the teacher at first pieces."""
         return soft_tag_loss(ours[0], theirs[0], batch["labels"], temperature)
 
-    def head(self, model: Any) -> nn.Module:  # noqa: ANN401
+    def head(self, model: PreTrainedModel) -> nn.Module:
         """Classifier over every row."""
         return TokenHead(arch.classifier(model))
 
