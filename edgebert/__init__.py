@@ -125,8 +125,7 @@ def export(  # noqa: PLR0913 - the options of the command, by name
         print(made.bundle, made.metrics["validation"]["value"])
         ```
     """
-    from edgebert.compress.inferred import Asked
-    from edgebert.exporting import Order, export_bundle, overrides_of
+    from edgebert.exporting import Asked, Order, export_bundle, overrides_of
 
     order = Order(
         str(_named(recipe, "recipe")),

@@ -15,7 +15,8 @@ from edgebert import bundle
 from edgebert.bundle import bundle_hash, read_document, read_manifest, stages_folder
 from edgebert.compress import distributed
 from edgebert.compress.conditions import runtime_tools
-from edgebert.compress.inferred import Asked, infer
+from edgebert.compress.inferred import Asked as Asked
+from edgebert.compress.inferred import infer
 from edgebert.compress.model_folder import check_described
 from edgebert.compress.neutral_texts import write_texts
 from edgebert.compress.sentence_folder import encoder_folder
