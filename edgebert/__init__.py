@@ -87,21 +87,15 @@ def export(  # noqa: PLR0913 - the options of the command, by name
 ) -> Exported:
     """Make a bundle: of a checkpoint as it is, or of a recipe with its data. Needs the `export` extra.
 
-    What it does is logged by Python's `logging` under `edgebert`; progress bars go to standard error. Finished stages
-    are kept in `work`: a call that was interrupted goes on from there, and one that would change nothing takes seconds.
-
     Args:
-        recipe: A TOML file that says what to do; or a checkpoint's folder, `package:NAME` or a hub id, to be exported
-            as it is.
+        recipe: A TOML file that says what to do; or a checkpoint (as `model`), to be exported as it is.
         model: A checkpoint's folder, `package:NAME` or a hub id, in place of the recipe's.
         data_dir: What the recipe's data paths are relative to; the recipe's folder if not given.
-        profile: A hardware profile, by name or path, in place of the recipe's; the one for this machine if neither is
-            given.
+        profile: A hardware profile, by name or path; the recipe's or the one for this machine if not given.
         out: The bundle's folder; `build/NAME` if not given.
-        work: Folder of finished stages; `OUT.work` if not given.
+        work: Folder of finished stages, from which an interrupted call goes on; `OUT.work` if not given.
         settings: Recipe keys to override, with dots: `{"finetune.epochs": 1}`.
-        strict_labels: Whether to refuse labels of held-out files that the model does not have; else they count as
-            wrong.
+        strict_labels: Whether to refuse labels of held-out files that the model does not have (else: wrong answers).
         task: Of a checkpoint: the task's name; by the model's class if not given.
         pooling: Of a checkpoint: how the rows of an encoder become a vector, if its folder does not say it.
         labels: Of a checkpoint: names of the head's outputs, in their order.
@@ -111,18 +105,14 @@ def export(  # noqa: PLR0913 - the options of the command, by name
 
     Raises:
         TypeError: A path is no path.
-        SettingsError: The recipe, a setting or a profile cannot be used.
-        CheckpointError: The checkpoint cannot be used, or holds what a bundle could not do.
-        DataError: A data file cannot be used; says where.
+        SettingsError, CheckpointError, DataError: Recipe, setting, profile, checkpoint or data cannot be used.
         MissingDependencyError: A package of the `export` extra is not installed.
-        BusyError: Another export works in `out` or `work`.
-        DiskError: A folder cannot be written, or the disk is full.
+        BusyError, DiskError: Another export works in a folder; or it cannot be written, or the disk is full.
         ParityError: The exported graph does not answer as the model does.
 
     Example:
         ```python
         made = edgebert.export("sst2.toml", data_dir="data", out="build/sst2", settings={"finetune.epochs": 1})
-        print(made.bundle, made.metrics["validation"]["value"])
         ```
     """
     from edgebert.exporting import Asked, Order, export_bundle, overrides_of

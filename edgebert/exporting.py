@@ -26,7 +26,7 @@ from edgebert.errors import BundleError, MissingDependencyError, SettingsError
 from edgebert.escape import name_fault, shortened
 from edgebert.finished import Plan, earlier, key_of, record
 from edgebert.lock import held
-from edgebert.places import check_places
+from edgebert.places import check_data_files, check_places
 from edgebert.recipe import Recipe, data_files, overridden, quantization, read_recipe
 from edgebert.runtimes import FORMATS, OPENVINO, Int8Form, saturates
 from edgebert.settings import Setting
@@ -241,6 +241,7 @@ def _export(plan: Plan, key: str | None) -> Exported:
         os.environ.setdefault("GOMP_SPINCOUNT", SPINS)
     if distributed.is_main():
         _prepare(plan)
+    check_data_files(plan.data_dir, data_files(plan.recipe))
     check_described(encoder_folder(resolve(plan.source)))
     from edgebert.compress.progress import end_bars
     from edgebert.pipeline import build

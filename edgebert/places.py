@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from edgebert.bundle import check_name, check_outside
-from edgebert.errors import DiskError, SettingsError
+from edgebert.errors import DataError, DiskError, SettingsError
 from edgebert.lock import ENDING
 
 STAGE = re.compile(r"[a-z0-9-]+-[0-9a-f]{16}(?:\.partial)?")
@@ -49,6 +49,19 @@ def check_places(out: Path, work: Path, source: str, data_dir: Path, files: Iter
     with suppress(OSError), os.scandir(work) as entries:
         for entry in entries:
             _check_entry(entry)
+
+
+def check_data_files(folder: Path, names: Iterable[str]) -> None:
+    """Refuse a data folder or a file of it that is not there, before seconds are spent on importing PyTorch.
+
+    Raises:
+        DataError: Names it.
+    """
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such data folder; give --data-dir")
+    for name in names:
+        if not (folder / name).exists():
+            raise DataError(f"{folder / name}: no such file; check the path and the folder it is relative to")
 
 
 def _check_entry(entry: os.DirEntry[str]) -> None:

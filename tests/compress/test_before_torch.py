@@ -45,3 +45,23 @@ def test_a_config_is_refused_before_pytorch_is_imported(config: dict[str, object
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.stdout == "2\n"
     assert says in done.stderr.splitlines()[-1]
+
+
+def test_data_that_is_not_there_is_refused_before_pytorch_is_imported(tmp_path: Path) -> None:
+    (tmp_path / "r.toml").write_text(RECIPE.format(tmp_path / "model"))
+    for options, says in (
+        (["--data-dir", str(tmp_path / "no")], f"{tmp_path / 'no'}: no such data folder; give --data-dir"),
+        ([], f"{tmp_path / 'a.tsv'}: no such file; check the path and the folder it is relative to"),
+    ):
+        command = [
+            sys.executable,
+            "-c",
+            RUN,
+            "export",
+            str(tmp_path / "r.toml"),
+            "--out",
+            str(tmp_path / "o"),
+            *options,
+        ]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert (done.stdout, done.stderr.splitlines()[-1]) == ("2\n", f"edgebert: {says}")
