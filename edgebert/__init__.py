@@ -19,6 +19,7 @@ from edgebert.errors import (
     DataError,
     DiskError,
     EdgeBertError,
+    FallbackWarning,
     InputError,
     MissingDependencyError,
     ParityError,
@@ -51,6 +52,7 @@ __all__ = [
     "DataError",
     "DiskError",
     "EdgeBertError",
+    "FallbackWarning",
     "InputError",
     "MissingDependencyError",
     "ParityError",
@@ -145,6 +147,7 @@ def load(path: str | Path, *, runtime: str | None = None, threads: int | None = 
 
     Warns:
         SaturationWarning: The bundle's INT8 sums saturate on this CPU; once a process for a bundle.
+        FallbackWarning: The native core, the bundle's default, cannot run here, and another runtime is taken; likewise.
 
     Raises:
         TypeError: `path` is no path.

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgebert import __version__
 from edgebert.arguments import Parser, blank, unusable
-from edgebert.errors import EdgeBertError, InputError, SaturationWarning
+from edgebert.errors import EdgeBertError, FallbackWarning, InputError, SaturationWarning
 from edgebert.escape import escaped, shortened
 from edgebert.runtimes import RUNTIMES
 from edgebert.streams import end, fill_closed, flush, logged, say
@@ -99,7 +99,7 @@ def _warnings_in_a_line() -> Iterator[None]:
     usual = warnings.showwarning
 
     def show(message: Warning | str, category: type[Warning], *more: Any, **named: Any) -> None:  # noqa: ANN401
-        if issubclass(category, SaturationWarning):
+        if issubclass(category, SaturationWarning | FallbackWarning):
             sys.stderr.write(f"edgebert: warning: {escaped(str(message))}\n")
         else:
             usual(message, category, *more, **named)

@@ -132,11 +132,12 @@ def shown_cpu(found: Mapping[str, str | None]) -> str:
 
 
 @cache
-def warn_once(message: str, stacklevel: int) -> None:
-    """Raise a `SaturationWarning`, once a process for a message.
+def warn_once(message: str, stacklevel: int, category: type[UserWarning] = SaturationWarning) -> None:
+    """Raise a warning of EdgeBERT's, once a process for a message.
 
     Args:
-        message: What saturates, and the remedy.
+        message: The fact, and the remedy.
         stacklevel: As `warnings.warn` counts it, from the caller of this function.
+        category: Its class.
     """
-    warnings.warn(message, SaturationWarning, stacklevel=stacklevel + 1)
+    warnings.warn(message, category, stacklevel=stacklevel + 1)

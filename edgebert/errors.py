@@ -17,6 +17,7 @@ EdgeBertError
     └── ParityError            an exported graph disagrees with the model it came from
 
 SaturationWarning              a warning: INT8 sums of a bundle saturate on this CPU
+FallbackWarning                a warning: a bundle's default runtime cannot run here, its next one does
 UnknownLabelWarning            a warning: a data file has labels that the model does not have
 
 Every message is one line: the fact, the value, the remedy.
@@ -110,6 +111,10 @@ class TargetError(InputError):
 
 class SaturationWarning(UserWarning):
     """INT8 sums of a bundle saturate on this CPU, so that its answers are less accurate than those of another."""
+
+
+class FallbackWarning(UserWarning):
+    """A bundle's default runtime cannot run in this installation, and the bundle's next one runs in its place."""
 
 
 class UnknownLabelWarning(UserWarning):

@@ -250,6 +250,12 @@ RUNTIMES: dict[str, Runtime] = {row.name: row for row in (ONNXRUNTIME, OPENVINO,
 FORMATS: dict[str, Runtime] = {row.format: row for row in RUNTIMES.values()}
 
 
+def next_runtime(default: str, graphs: Iterable[str]) -> str:
+    """The runtime of a bundle that its default gives way to where that cannot run; "" if it does not, or has no other."""
+    row = RUNTIMES.get(default)
+    return next((name for name in graphs if name != default), "") if row is not None and row.gives_way else ""
+
+
 def weights_beside(graphs: Iterable[str]) -> list[str]:
     """Locations of the files beside these graphs that hold their weights."""
     return [

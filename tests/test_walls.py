@@ -112,6 +112,7 @@ def test_the_public_names_are_these() -> None:
     assert sorted(edgebert.__all__) == sorted(
         [
             *("BundleError", "BusyError", "CheckpointError", "DataError", "DiskError", "EdgeBertError", "InputError"),
+            "FallbackWarning",
             *("MissingDependencyError", "ParityError", "RunError", "SaturationWarning", "SettingsError", "TargetError"),
             *("TextError", "UnknownLabelWarning"),
             *("__version__", "bench", "evaluate", "export", "load"),

@@ -6,14 +6,14 @@ from pathlib import Path
 
 from edgebert.bundle import bundle_hash, check_files, read_manifest
 from edgebert.cpu import this_cpu, warn_once
-from edgebert.errors import BundleError, InputError
+from edgebert.errors import BundleError, FallbackWarning, InputError
 from edgebert.manifest import TOKENIZER, Manifest
 from edgebert.runtime.contract import check_graph, make_task, open_encoder
 from edgebert.runtime.cores import core_count
 from edgebert.runtime.model import Model
 from edgebert.runtime.origin import Origin, Provider
 from edgebert.runtime.session import CPU, Opening
-from edgebert.runtimes import RUNTIMES, Runtime, saturation
+from edgebert.runtimes import RUNTIMES, Runtime, next_runtime, saturation
 
 MOST_THREADS = 1024
 
@@ -62,14 +62,13 @@ def opened_files(manifest: Manifest, runtime: str) -> set[str]:
 def _default(path: Path, manifest: Manifest) -> str:
     """Name of the bundle's default runtime; of the first other one if that cannot run here and gives way."""
     name: str = manifest.runtime.default
-    row = RUNTIMES.get(name)
-    reason = row.unusable() if row is not None and row.gives_way else ""
-    others = [known for known in manifest.runtime.graphs if known != name]
-    if not reason or not others:
+    other = next_runtime(name, manifest.runtime.graphs)
+    reason = RUNTIMES[name].unusable() if other else ""
+    if not reason:
         return name
     # Past this function, load_bundle and edgebert.load.
-    warn_once(f"{path}: {reason}; {others[0]} runs it in its place", stacklevel=4)
-    return others[0]
+    warn_once(f"{path}: {reason}; {other} runs it in its place", stacklevel=4, category=FallbackWarning)
+    return other
 
 
 def reopen(origin: Origin) -> Model:

@@ -56,7 +56,7 @@ def no_library(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None
 
 @pytest.mark.usefixtures("no_library")
 def test_without_the_library_the_other_runtime_answers_and_one_warning_says_so(copied: Path) -> None:
-    with pytest.warns(UserWarning, match=r"no-library\.so.*onnxruntime runs it in its place") as warned:
+    with pytest.warns(edgebert.FallbackWarning, match=r"no-library\.so.*onnxruntime runs it in its place") as warned:
         model = edgebert.load(copied)
     assert len(warned) == 1
     assert warned[0].filename == __file__
@@ -65,6 +65,17 @@ def test_without_the_library_the_other_runtime_answers_and_one_warning_says_so(c
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         edgebert.load(copied)
+
+
+@pytest.mark.usefixtures("no_library")
+@pytest.mark.filterwarnings("default::edgebert.FallbackWarning")
+def test_without_the_library_the_command_line_says_so_in_a_line(
+    copied: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["predict", str(copied), "a good film"]) == 0
+    told = capsys.readouterr().err
+    assert told.startswith(f"edgebert: warning: {copied}: the native core is not in this installation")
+    assert told.count("\n") == 1
 
 
 @pytest.mark.usefixtures("no_library")
