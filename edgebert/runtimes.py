@@ -251,7 +251,7 @@ FORMATS: dict[str, Runtime] = {row.format: row for row in RUNTIMES.values()}
 
 
 def next_runtime(default: str, graphs: Iterable[str]) -> str:
-    """The runtime of a bundle that its default gives way to where that cannot run; "" if it does not, or has no other."""
+    """The runtime of a bundle that its default gives way to where that cannot run; "" if there is none."""
     row = RUNTIMES.get(default)
     return next((name for name in graphs if name != default), "") if row is not None and row.gives_way else ""
 

@@ -133,4 +133,5 @@ def _case(variant: Variant, suite: Suite, machine: Machine, theirs: Answer, agre
         agreement=agreement,
         emulated=machine.emulated or None,
         role=variant.role,
+        instead_of=variant.instead_of or None,
     )

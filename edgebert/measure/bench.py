@@ -307,9 +307,10 @@ class _Bench:
             threads=self.suite.threads,
             size_mb=round(variant.size_mb, 3),
             quality=self.quality.get(variant.name),
-            others=_rounded(others_cores(answers)),
+            others=others_cores(answers),
             arena=part.arena if RUNTIMES[variant.runtime].has_arena else None,
             role=variant.role,
+            instead_of=variant.instead_of or None,
         )
         import_module(f"edgebert.measure.scenarios.{part.scenario}").fill(case, answers)
         raw: dict[str, Any] = {"rounds": answers}
@@ -370,10 +371,6 @@ class _Bench:
 def _elsewhere(machine: Machine) -> str:
     """Name of a machine that is another one; "" for this one."""
     return machine.name if "://" in machine.name else ""
-
-
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 3)
 
 
 def _plain(given: object) -> Input:

@@ -29,6 +29,8 @@ def main() -> int:
     job: Job = json.load(sys.stdin)
     if job["scenario"] == "environment":
         return _environment()
+    if job["scenario"] == "usable":
+        return _usable(job)
     before = processor_time()
     marks = {"start_ns": time.monotonic_ns(), "start_rss": peak_rss_bytes()}
     from edgebert.runtime.load import load_bundle
@@ -65,6 +67,20 @@ def _environment() -> int:
     from edgebert.measure.environment import environment
 
     json.dump(environment(), sys.stdout)
+    return 0
+
+
+def _usable(job: Job) -> int:
+    """Why the job's runtime cannot run here, "" if it can; the bundle is opened for it."""
+    from edgebert.errors import MissingDependencyError
+    from edgebert.runtime.load import load_bundle
+
+    reason = ""
+    try:
+        load_bundle(Path(job["bundle"]), job["runtime"], 1, verify=False)
+    except MissingDependencyError as error:
+        reason = str(error)
+    json.dump({"unusable": reason}, sys.stdout)
     return 0
 
 

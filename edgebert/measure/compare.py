@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -17,6 +17,7 @@ from edgebert.lock import held
 from edgebert.measure.agreement import agree
 from edgebert.measure.bench import Workload, bench, read_workload
 from edgebert.measure.estimate import add_estimates
+from edgebert.measure.fallback import runnable
 from edgebert.measure.fitting import check_fits, check_one_task, naming
 from edgebert.measure.gate import Gate
 from edgebert.measure.job import Child
@@ -172,11 +173,12 @@ def _measured(request: Request, plan: Plan, watcher: Watcher) -> Result:
     """Everything that was asked for, on the target that was asked for."""
     variants, workload, suite, out = plan.variants, plan.workload, plan.suite, request.folder
     with open_target(request.target, variants, workload.path if workload else None, watcher.say) as machine:
+        variants = runnable(variants, machine, watcher.say)
         if machine.emulated:
             return agree(variants, workload, suite, out, request.command, machine, watcher.say)
         where = (machine.child, machine.name, machine.environment)
         result = bench(variants, workload, suite, out, request.command, watcher, *where)
-        add_details(request, plan, result, machine.child, watcher.say)
+        add_details(request, replace(plan, variants=variants), result, machine.child, watcher.say)
         return result
 
 

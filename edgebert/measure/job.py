@@ -160,6 +160,7 @@ class Answer(TypedDict, total=False):
     answers: list[object]
     outputs: list[list[float]]
     not_finite: list[int]
+    unusable: str
     operators: list[Operator]
     nodes: list[Operator]
     windows: list[int]

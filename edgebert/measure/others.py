@@ -64,10 +64,10 @@ def spent(before: ProcessorTime, after: ProcessorTime) -> dict[str, int] | None:
 
 
 def others_cores(answers: Sequence[Answer]) -> float | None:
-    """Cores that others kept busy while some processes ran, over all of them together; None where none could tell."""
+    """Cores that others kept busy while some processes ran, to three digits; None if none can tell."""
     known = [processor for answer in answers if (processor := answer.get("processor"))]
     wall_ns = sum(each["wall_ns"] for each in known)
     if not wall_ns:
         return None
     others_ns = sum(each["busy_ns"] - each["own_ns"] for each in known)
-    return max(0.0, float(others_ns / wall_ns))
+    return round(max(0.0, others_ns / wall_ns), 3)

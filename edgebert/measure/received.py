@@ -125,7 +125,8 @@ OWN: dict[str, dict[str, Check]] = {
     "operators": {"operators": OPERATORS, "nodes": ROWS},
     "probe": {"windows": LENGTHS, "probe": PROBE},
 }
-ENVIRONMENT = {"versions": TEXTS}
+# Of jobs that open no bundle to measure it.
+UNTIMED: dict[str, dict[str, Check]] = {"environment": {"versions": TEXTS}, "usable": {"unusable": TEXT}}
 MAY = {
     **{"first_ns": COUNT, "null_ns": COUNTS, "gemm": _or_null(PROBE), "int8": _or_null(TEXT), "flags": WORDS},
     **{"throttled": _or_null(WORDS), "throttle_events": _or_null(COUNT), "device_memory_mb": _or_null(RATE)},
@@ -149,7 +150,7 @@ def check_received(subject: str, scenario: str, document: object, target: str = 
         TargetError: The same, of a target.
     """
     own = {**EVERY, **OWN[scenario]} if scenario in OWN else {}
-    needed = ENVIRONMENT if scenario == "environment" else own
+    needed = UNTIMED.get(scenario, own)
     if not isinstance(document, dict):
         raise damaged(subject, f"with {document!r:.40}, expected an object", target)
     if fault := _wrong(document, _asked(MAY, needed, document)) or _oversized(scenario, document):

@@ -25,6 +25,7 @@ class Case:
     """One bundle in one scenario. Times in milliseconds, sizes in MB of 10^6 bytes, throughput in texts a second.
 
     Attributes:
+        instead_of: The bundle's default runtime where that cannot run on the machine, and `runtime` takes its place.
         role: What the variant stands for: `baseline`, `stage` or `bundle`; older results lack it.
         batch: Most inputs that may run together: the suite's `batch_size` in the offline scenario.
         together: What did run together there: windows of the `largest` batch and of the `mean` one. A session runs
@@ -94,6 +95,7 @@ class Case:
     hashed: bool | None = None
     hash_ms: float | None = None
     together: dict[str, float] | None = None
+    instead_of: str | None = None
 
 
 @dataclass

@@ -23,13 +23,25 @@ MAX_NAME_BYTES = 190
 
 @dataclass(frozen=True)
 class Variant:
-    """A bundle to measure on one runtime, and what it stands for; the first one of a bench is the baseline."""
+    """A bundle to measure on one runtime, and what it stands for; the first one of a bench is the baseline.
+
+    Attributes:
+        name: What results call it.
+        folder: The bundle's.
+        manifest: The bundle's.
+        runtime: Name of the runtime.
+        role: What it stands for.
+        is_default: Whether the runtime is the bundle's own choice, not one that the suite names.
+        instead_of: The bundle's own choice where that cannot run on the machine, and `runtime` takes its place.
+    """
 
     name: str
     folder: Path
     manifest: Manifest
     runtime: str
     role: Role = "bundle"
+    is_default: bool = False
+    instead_of: str = ""
 
     @property
     def size_mb(self) -> float:
@@ -121,10 +133,11 @@ def _variant(name: str, folder: Path, runtime: str, role: Role) -> Variant:
     manifest = read_bundle(folder)
     check_files(folder, manifest)
     graphs = manifest.runtime.graphs
-    runtime = manifest.runtime.default if runtime == "default" else runtime
+    is_default = runtime == "default"
+    runtime = manifest.runtime.default if is_default else runtime
     if runtime not in graphs:
         raise BundleError(f"{folder}: no graph for runtime {runtime!r}; this bundle has {', '.join(graphs)}")
-    return Variant(name, folder, manifest, runtime, role)
+    return Variant(name, folder, manifest, runtime, role, is_default)
 
 
 def _names(folders: list[Path]) -> dict[Path, str]:

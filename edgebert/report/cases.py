@@ -31,7 +31,8 @@ def cases_section(run: Run) -> Section:
 
 def variant_cell(case: Case) -> Cell:
     """A variant's name, marked as what it stands for, over its runtime."""
-    under = str(case["runtime"]) + (", arena off" if case.get("arena") is False else "")
+    instead = f", in place of {case['instead_of']}" if case.get("instead_of") else ""
+    under = str(case["runtime"]) + instead + (", arena off" if case.get("arena") is False else "")
     return Cell(case["variant"], under, mark=role_of(case))
 
 

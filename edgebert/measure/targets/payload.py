@@ -10,6 +10,8 @@ from edgebert.data.slots import INTENTS, TAGS, WORDS, slot_folder
 from edgebert.errors import BundleError
 from edgebert.manifest import MANIFEST, leads_out, path_fault
 from edgebert.measure.variants import Variant
+from edgebert.runtime.sessions import core
+from edgebert.runtimes import CORE
 
 # What a measured process never imports: the workstation half (pyproject.toml has the list) and the command line.
 LEFT_OUT = {"compress", "exporters", "report", "commands", "cli.py", "profiles"}
@@ -27,6 +29,12 @@ def device_half() -> Files:
     paths = (path.relative_to(package) for path in sorted(package.rglob("*.py")))
     chosen = (path for path in paths if path.parts[0] not in LEFT_OUT)
     return {f"edgebert/{path.as_posix()}": package / path for path in chosen if path.name not in TRAINING}
+
+
+def core_library(variants: Sequence[Variant]) -> Files:
+    """The native core's library of this machine, where a variant runs on it and there is one, by its place likewise."""
+    found = core.library_files() if any(variant.runtime == CORE.name for variant in variants) else []
+    return {f"edgebert/lib/{core.LIBRARY.name}": Path(found[0])} if found else {}
 
 
 def bundle_files(variants: Sequence[Variant]) -> tuple[Files, dict[str, str]]:

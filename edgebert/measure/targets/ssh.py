@@ -23,7 +23,7 @@ from edgebert.measure.job import Answer, Environment, Job
 from edgebert.measure.received import is_count
 from edgebert.measure.targets.channel import Channel, Lost
 from edgebert.measure.targets.machine import Machine, Progress
-from edgebert.measure.targets.payload import Files, bundle_files, data_files, device_half
+from edgebert.measure.targets.payload import Files, bundle_files, core_library, data_files, device_half
 from edgebert.measure.variants import Variant
 from edgebert.runtimes import ONNXRUNTIME, RUNTIMES
 
@@ -123,7 +123,7 @@ def find_python(python: str) -> str:
 def _payload(variants: Sequence[Variant], data: Path | None) -> tuple[Files, dict[str, str]]:
     files, places = bundle_files(variants)
     more, named = ({}, {}) if data is None else data_files(data)
-    return {**device_half(), **files, **more}, {**places, **named}
+    return {**device_half(), **core_library(variants), **files, **more}, {**places, **named}
 
 
 def _greet(name: str, channel: Channel, python: str, size: int, variants: Sequence[Variant]) -> dict[str, Any]:

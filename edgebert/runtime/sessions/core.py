@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import itertools
 import math
+import os
 import sys
 from array import array
 from collections.abc import Sequence
@@ -69,14 +70,26 @@ def library() -> ctypes.CDLL:
     Raises:
         MissingDependencyError: It is not installed, or does not fit this machine or this EdgeBERT.
     """
-    if not LIBRARY.is_file():
-        raise MissingDependencyError(f"the native core is not in this installation ({LIBRARY.name}); {REMEDY}")
-    try:
-        found = ctypes.CDLL(str(LIBRARY))
-        _declare(found)
-    except (OSError, AttributeError) as error:
-        raise MissingDependencyError(f"the native core cannot be loaded ({error}); {REMEDY}") from None
-    return found
+    faults = []
+    for place in library_files():
+        try:
+            found = ctypes.CDLL(place)
+            _declare(found)
+        except (OSError, AttributeError) as error:
+            faults.append(str(error))
+        else:
+            return found
+    if faults:
+        raise MissingDependencyError(f"the native core cannot be loaded ({faults[0]}); {REMEDY}")
+    raise MissingDependencyError(f"the native core is not in this installation ({LIBRARY.name}); {REMEDY}")
+
+
+def library_files() -> list[str]:
+    """This package's library, then those of other EdgeBERTs on the module path: over ssh a copy hides the wheel."""
+    packages = [os.path.join(entry, "edgebert") for entry in sys.path if os.path.isabs(entry)]
+    whole = [package for package in packages if os.path.isfile(os.path.join(package, "__init__.py"))]
+    hidden = (os.path.join(package, "lib", LIBRARY.name) for package in whole)
+    return [place for place in dict.fromkeys([str(LIBRARY), *hidden]) if os.path.isfile(place)]
 
 
 def _declare(found: ctypes.CDLL) -> None:
@@ -161,8 +174,10 @@ class CoreSession:
         self._model = self._library.edgebert_open_with(bytes(path), min(threads, MAX_THREADS), wanted)
         if not self._model:
             raise BundleError(f"{self._error()}; export the bundle again")
-        info = _Info()
-        self._library.edgebert_describe(self._model, ctypes.byref(info))
+        # A library of another interface may write more.
+        room = (_Info * 16)()
+        self._library.edgebert_describe(self._model, ctypes.byref(room))
+        info = room[0]
         if info.interface != INTERFACE:
             raise MissingDependencyError(
                 f"the native core has interface {info.interface}, but this EdgeBERT needs {INTERFACE}; {REMEDY}"

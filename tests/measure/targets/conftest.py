@@ -1,47 +1,12 @@
-"""A fake `ssh` that runs the remote command here, and a stand-in for the measured process that does as its job says."""
+"""The machine that a fake `ssh` leads to, and a stand-in for the measured process that does as its job says."""
 
-import os
-import sys
-import textwrap
 from pathlib import Path
 
 import pytest
-from targets_helpers import make_variant, write_script
+from targets_helpers import lead_here, make_variant
 
 from edgebert.measure.targets import ssh as ssh_module
 from edgebert.measure.variants import Variant
-
-FAKE_SSH = """
-import os, subprocess, sys, threading
-said = os.environ
-with open(said["FAKE_SSH_LOG"], "a") as log:
-    log.write(f"{os.getpid()} {' '.join(sys.argv[1:-1])}\\n")
-if "FAKE_SSH_REFUSES" in said:
-    code, _, text = said["FAKE_SSH_REFUSES"].partition(":")
-    sys.stderr.write(f"a banner\\n{text}\\n")
-    sys.exit(int(code))
-print("a login script's own line", flush=True)
-there = subprocess.Popen(["sh", "-c", said.get("FAKE_SSH_PREFIX", "") + sys.argv[-1]], stdin=-1, stdout=-1)
-def forward():
-    while block := os.read(0, 65536):
-        there.stdin.write(block)
-        there.stdin.flush()
-    there.stdin.close()
-threading.Thread(target=forward, daemon=True).start()
-old, _, new = said.get("FAKE_SSH_REPLACES", "").partition("=")
-left = int(said.get("FAKE_SSH_LINES", 0))
-for line in there.stdout:
-    sys.stdout.buffer.write(line.replace(old.encode(), new.encode()) if old else line)
-    sys.stdout.buffer.flush()
-    if b'{"beat"' in line:
-        continue
-    left -= 1
-    if left == 0:
-        sys.stderr.write("Connection to there closed by remote host.\\n")
-        sys.stderr.flush()
-        os._exit(255)
-sys.exit(there.wait())
-"""
 
 CHILD = """
 import json, os, sys, time
@@ -78,14 +43,7 @@ def data(tmp_path: Path) -> Path:
 @pytest.fixture
 def there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The temporary folder of the machine that the fake ssh leads to: this one."""
-    folder = tmp_path / "there"
-    folder.mkdir()
-    write_script(tmp_path / "bin" / "ssh", f"#!{sys.executable} -IS\n{textwrap.dedent(FAKE_SSH)}")
-    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
-    monkeypatch.setenv("FAKE_SSH_LOG", str(tmp_path / "ssh.log"))
-    monkeypatch.setenv("EDGEBERT_PYTHON", sys.executable)
-    monkeypatch.setenv("TMPDIR", str(folder))
-    return folder
+    return lead_here(tmp_path, monkeypatch)
 
 
 @pytest.fixture
