@@ -236,9 +236,12 @@ def _machine(name: str, channel: Channel, places: dict[str, str]) -> Machine:
 
 
 def _leave(name: str, address: Address, channel: Channel, folder: str, progress: Progress) -> None:
-    """Close the connection; where the far end did not end of its own accord, remove its folder by another way."""
+    """Close the connection; where the far end did not end of its own accord, remove its folder by another way.
+
+    ssh gives 255 where the connection is lost, and also where the far end was killed: that one removes nothing.
+    """
     code = channel.close()
-    if not folder or code in (0, 255):
+    if not folder or code == 0:
         return
     command = address.command(f"rm -rf -- {shlex.quote(folder)}")
     try:
@@ -247,13 +250,14 @@ def _leave(name: str, address: Address, channel: Channel, folder: str, progress:
     except (OSError, ValueError, subprocess.TimeoutExpired):
         removed = None
     if removed is None or removed.returncode:
-        progress(f"note: {folder} may still lie on {name}; remove it")
+        ends = f" (unless it was killed, the program there removes it within {SILENCE_S:.0f} s)" * (code == 255)
+        progress(f"note: {folder} may still lie on {name}{ends}; remove it")
 
 
 def _cut(name: str, lost: Lost) -> RunError:
     return RunError(
-        f"{name}: connection lost ({lost.complaint}); what was measured is kept, what ran there ends and is removed "
-        f"within {SILENCE_S:.0f} s; run the same command again"
+        f"{name}: connection lost ({lost.complaint}); what was measured is kept, what ran there ends within "
+        f"{SILENCE_S:.0f} s; run the same command again"
     )
 
 
