@@ -184,3 +184,10 @@ def test_a_bundle_answers_as_its_checkpoint(run: Run, folder: Path, tmp_path: Pa
     assert [entry["file"] for entry in manifest["data"]["files"]] == ["mine.txt"]
     code, out, _ = run("export", folder, "--out", tmp_path / "b", "--text", tmp_path / "mine.txt")
     assert (code, out[:13]) == (0, "nothing to do")
+
+
+def test_python_says_the_same(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="--task is 'sentiment'"):
+        edgebert.export(folder, out=tmp_path / "o", task="sentiment")
+    with pytest.raises(SettingsError, match="--data-dir goes with a recipe"):
+        edgebert.export(folder, out=tmp_path / "o", data_dir=tmp_path)
