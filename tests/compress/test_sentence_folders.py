@@ -262,6 +262,7 @@ def test_a_module_that_is_not_exported_is_named(
 ) -> None:
     folder = Path(shutil.copytree(plain_folder, tmp_path / "model"))
     add_module(folder, kind)
+    (tmp_path / "texts.txt").touch()
     (tmp_path / "r.toml").write_text(RECIPE.replace("CHECKPOINT", str(folder)))
     assert main(["export", str(tmp_path / "r.toml"), "--out", str(tmp_path / "bundle")]) == 2
     assert f"module {kind} (2_{kind}) cannot be exported" in capsys.readouterr().err
@@ -353,6 +354,7 @@ def test_a_narrower_student_of_a_folder_with_modules_is_refused(
     add_module(folder, *dense(32, 8))
     recipe = RECIPE.replace('unlabelled = ["texts.txt"]', 'train = "t.tsv"\nvalidation = "t.tsv"')
     recipe = recipe.replace("CHECKPOINT", str(folder)) + "[distill]\nlayers=[0]\nhidden_size=16"
+    (tmp_path / "t.tsv").touch()
     (tmp_path / "r.toml").write_text(recipe)
     assert main(["export", str(tmp_path / "r.toml"), "--out", str(tmp_path / "bundle")]) == 2
     assert "distill.hidden_size is 16: the checkpoint's modules behind the pooling" in capsys.readouterr().err
@@ -385,6 +387,7 @@ def test_a_prompt_that_pooling_leaves_out_is_refused(plain_folder: Path, tmp_pat
 def test_a_recipe_that_pools_otherwise_is_refused(
     plain_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    (tmp_path / "texts.txt").touch()
     (tmp_path / "r.toml").write_text(RECIPE.replace("CHECKPOINT", str(plain_folder)) + 'pooling = "cls"')
     assert main(["export", str(tmp_path / "r.toml"), "--out", str(tmp_path / "bundle")]) == 2
     assert "head.pooling is 'cls', but the checkpoint's Pooling module says 'mean'" in capsys.readouterr().err

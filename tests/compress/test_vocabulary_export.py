@@ -43,7 +43,7 @@ def test_a_rank_that_cannot_be_is_refused_before_anything_runs(
 
 
 def test_a_tokenizer_that_cannot_be_cut_is_refused_before_anything_runs(
-    whole_folders: dict[str, Path], data_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    whole_folders: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     source = Path(shutil.copytree(whole_folders["bert"], tmp_path / "model"))
     document = json.loads((source / "tokenizer.json").read_text())
@@ -54,7 +54,9 @@ def test_a_tokenizer_that_cannot_be_cut_is_refused_before_anything_runs(
     (source / "tokenizer_config.json").write_text(json.dumps({**config, "tokenizer_class": "PreTrainedTokenizerFast"}))
     recipe = tmp_path / "recipe.toml"
     recipe.write_text(PLAIN.replace("SOURCE", str(source)) + VOCABULARY)
-    assert main(["export", str(recipe), "--data-dir", str(data_dir), "--out", str(tmp_path / "out")]) == 2
+    for name in ("text.txt", "more.txt"):
+        (tmp_path / name).write_text("a film\n")
+    assert main(["export", str(recipe), "--out", str(tmp_path / "out")]) == 2
     assert "a WordLevel tokenizer cannot be cut, only WordPiece and byte-level BPE" in capsys.readouterr().err
 
 
