@@ -52,7 +52,7 @@ def _write_page(folder: Path, manifest: Manifest) -> None:
         *_work(manifest),
         ("longest input", f"{manifest.max_length} tokens, {manifest.segments} text(s)"),
         ("labelled data", data_file(manifest)),
-        ("runtime", f"{manifest.runtime.default} of {', '.join(manifest.runtime.graphs)}"),
+        ("runtime", _runtimes(manifest)),
         *_core(manifest),
         ("profile", ": ".join(filter(None, (manifest.profile.name, manifest.profile.summary))) or "-"),
         ("base model", f"{manifest.base_model.source} ({manifest.base_model.licence or 'licence not stated'})"),
@@ -82,6 +82,13 @@ def _core(manifest: Manifest) -> list[tuple[str, str]]:
 def _task(manifest: Manifest) -> str:
     labels = manifest.labels
     return f"{manifest.task}, {len(labels)} labels: {listed(labels)}" if labels else manifest.task
+
+
+def _runtimes(manifest: Manifest) -> str:
+    """The runtime that opens the bundle if none is named, and the others that can."""
+    default = manifest.runtime.default
+    others = [name for name in manifest.runtime.graphs if name != default]
+    return f"{default}; also {', '.join(others)}" if others else default
 
 
 def _chosen(manifest: Manifest) -> list[tuple[str, str]]:

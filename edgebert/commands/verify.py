@@ -30,7 +30,7 @@ def run(arguments: argparse.Namespace) -> int:
     elif not found:
         write(f"{folder}: {files} files whole and unaltered (hash {bundle_hash(folder)[:16]})")
     for path in others:
-        note(f"edgebert: {path}: not of the bundle, nothing reads it")
+        note(f"edgebert: {path}: not listed in the manifest; remove it if it is not yours")
     for damage in found[:-1]:
         note(f"edgebert: {damage}")
     if found:
