@@ -21,6 +21,7 @@ from edgebert.compress.model_folder import check_described
 from edgebert.compress.neutral_texts import write_texts
 from edgebert.compress.sentence_folder import encoder_folder
 from edgebert.compress.source import resolve
+from edgebert.compress.weight_paths import ENDINGS as WEIGHTS
 from edgebert.cpu import Cpu, this_cpu
 from edgebert.errors import BundleError, MissingDependencyError, SettingsError
 from edgebert.escape import name_fault, shortened
@@ -42,8 +43,6 @@ NEEDED = (
     *("seqeval", "safetensors", "tokenizers", "tqdm"),
 )
 
-# Files of weights, which are no recipes.
-WEIGHTS = (".gguf", ".safetensors", ".bin", ".h5", ".pt", ".pth", ".onnx", ".msgpack", ".ot")
 # In the folder of finished stages: sentences to check a model on, where its owner names none.
 TEXTS = "texts.jsonl"
 

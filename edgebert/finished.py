@@ -56,6 +56,7 @@ class Plan:
         work: Folder of finished stages; a second run continues from it.
         strict_labels: Whether to refuse labels of validation and test that the head does not have; else they count as
             wrong.
+        needs_texts: Whether no texts were given to check the model on; EdgeBERT writes sentences of its own to `work`.
     """
 
     recipe: Recipe
@@ -66,9 +67,7 @@ class Plan:
     out: Path
     work: Path
     strict_labels: bool = False
-    needs_texts: bool = (
-        False  # none were given to check the model on: sentences of EdgeBERT's own are written to `work`
-    )
+    needs_texts: bool = False
 
 
 @dataclass(frozen=True)

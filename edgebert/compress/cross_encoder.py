@@ -82,7 +82,7 @@ def _activation(folder: Path) -> tuple[Path, str | None]:
     path, named = next(((path, named) for path, named in found if named), (config_path, None))
     if named is None:
         # As the library does it for a head of one output.
-        return folder / SETTINGS, ("Sigmoid" if _outputs(config) == 1 else "Identity") if is_known else None
+        return folder / SETTINGS, ("Sigmoid" if head_outputs(config) == 1 else "Identity") if is_known else None
     package, _, name = str(named).rpartition(".")
     return path, name if package.partition(".")[0] == "torch" else str(named)
 
@@ -95,7 +95,8 @@ def _object_or_empty(path: Path) -> Mapping[str, Any]:
         return {}
 
 
-def _outputs(config: Mapping[str, Any]) -> int:
+def head_outputs(config: Mapping[str, Any]) -> int:
+    """Outputs of a head, two where the config says nothing, as transformers has it."""
     names = config.get("id2label")
     return len(names) if isinstance(names, Mapping) else int(config.get("num_labels") or 2)
 

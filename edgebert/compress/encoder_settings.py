@@ -81,6 +81,12 @@ def longest_input(encoder: Path) -> int | None:
     return longest if isinstance(longest, int) and 1 <= longest < NO_LENGTH else None
 
 
+def stating_file(encoder: Path) -> Path:
+    """The file that states the longest input (`longest_input`)."""
+    path, settings = _found(encoder)
+    return path if settings.get("max_seq_length") else encoder / "tokenizer_config.json"
+
+
 def _found(encoder: Path) -> tuple[Path, dict[str, Any]]:
     for name in FILES:
         if settings := read_object(encoder / name):

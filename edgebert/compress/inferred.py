@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from edgebert.compress import encoder_settings
-from edgebert.compress.cross_encoder import is_cross_encoder
+from edgebert.compress.cross_encoder import head_outputs, is_cross_encoder
 from edgebert.compress.families import FAMILIES
+from edgebert.compress.label_names import label_names
 from edgebert.compress.model_folder import check_described
 from edgebert.compress.sentence_folder import MODULES, encoder_folder, read_sentence_folder
 from edgebert.compress.sentence_modules import read_object
@@ -103,7 +104,7 @@ def infer(source: str, folder: Path, asked: Asked, texts: str) -> Inferred:
     data = DataSettings(
         unlabelled=(texts,),
         text_pair="text_pair" if pairs else "",
-        label_names=_label_names(task, config, asked),
+        label_names=_label_names(task, encoder / "config.json", config, asked),
         max_length=length,
     )
     recipe = Recipe(
@@ -146,22 +147,14 @@ def _task(folder: Path, path: Path, config: Mapping[str, Any], asked: Asked) -> 
             f"{path}: architectures is {classes!r:.80}, which names no task; give --task (for vectors of texts "
             "--task similarity --pooling mean, or as the model was trained)"
         )
-    outputs = f", {_outputs(config)} outputs" if named.endswith(OF_TEXTS) else ""
+    outputs = f", {head_outputs(config)} outputs" if named.endswith(OF_TEXTS) else ""
     return task, f"{path}: {named}{outputs}"
 
 
 def _task_of_texts(config: Mapping[str, Any]) -> str:
     if config.get("problem_type") == MULTI_LABEL:
         return "multi-label"
-    return "regression" if _outputs(config) == 1 else "text-classification"
-
-
-def _outputs(config: Mapping[str, Any]) -> int:
-    """Outputs of a head, two where nothing is said, as transformers has it."""
-    names, number = config.get("id2label"), config.get("num_labels")
-    if isinstance(names, Mapping):
-        return len(names)
-    return number if isinstance(number, int) else 2
+    return "regression" if head_outputs(config) == 1 else "text-classification"
 
 
 def _pairs(folder: Path, task: str, asked: Asked) -> tuple[bool, str]:
@@ -183,7 +176,7 @@ def _longest(encoder: Path, config: Mapping[str, Any]) -> tuple[int, str]:
         found.append((positions - skipped, f"{encoder / 'config.json'}: max_position_embeddings"))
     stated = encoder_settings.longest_input(encoder)
     if stated is not None:
-        found.append((stated, str(encoder / "tokenizer_config.json")))
+        found.append((stated, str(encoder_settings.stating_file(encoder))))
     return min(found, key=lambda item: item[0])
 
 
@@ -196,18 +189,16 @@ def _head(task: str, folder: Path, asked: Asked) -> dict[str, Any]:
     return length | ({"pooling": asked.pooling} if asked.pooling else {})
 
 
-def _label_names(task: str, config: Mapping[str, Any], asked: Asked) -> dict[str, str]:
+def _label_names(task: str, path: Path, config: Mapping[str, Any], asked: Asked) -> dict[str, str]:
     """Names for the outputs, by the names that the checkpoint has for them."""
     if not asked.labels:
         return {}
     if task not in LABELLED:
         raise SettingsError(f"--labels names outputs, but {task} has none with a name; leave it out")
-    names = config.get("id2label")
-    named = {int(number): str(name) for number, name in names.items()} if isinstance(names, Mapping) else {}
-    count = _outputs(config)
+    count = head_outputs(config)
     if len(asked.labels) != count:
         raise SettingsError(f"--labels names {len(asked.labels)} outputs, but the head has {count}; name each")
-    return {named.get(number, f"LABEL_{number}"): name for number, name in enumerate(asked.labels)}
+    return dict(zip(label_names(config, count, str(path)), asked.labels, strict=True))
 
 
 def _formats(config: Mapping[str, Any], asked: Asked) -> tuple[FormatName, ...]:

@@ -93,7 +93,7 @@ def _known(encoder: Path) -> list[str]:
         return []
     try:
         tokenizer = Tokenizer.from_file(str(file))
-    except Exception:  # noqa: BLE001 - whatever is wrong with it is told where the checkpoint is opened
+    except Exception:  # noqa: BLE001 - opening the checkpoint reports the fault
         return []
     unknown = {"[UNK]", "<unk>", str(read_object(encoder / "tokenizer_config.json").get("unk_token"))}
     return [text for text in OTHERS if unknown.isdisjoint(tokenizer.encode(text).tokens)]

@@ -12,6 +12,8 @@ SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 MAX_NAME = 255
 PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 OTHERS = {"*.h5": "TensorFlow", "*.msgpack": "Flax", "*.gguf": "GGUF", "*.onnx": "ONNX", "*.ot": "Rust"}
+# Ends of the names of all of them.
+ENDINGS = tuple(pattern[1:] for pattern in ("*.safetensors", *PICKLED, *OTHERS))
 
 
 def weight_files(folder: Path) -> list[Path]:

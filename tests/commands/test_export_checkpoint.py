@@ -87,8 +87,16 @@ def test_the_longest_input_is_the_least_that_the_folder_states(folder: Path, tmp
     assert inferred(roberta).data.max_length == config["max_position_embeddings"] - config["pad_token_id"] - 1
 
 
+def test_the_file_that_states_the_longest_input_is_named(folder: Path) -> None:
+    (folder / "sentence_bert_config.json").write_text('{"max_seq_length": 24}')
+    facts = infer(str(folder), folder, Asked(), "texts.jsonl").facts
+    assert ("longest input", "24 tokens", str(folder / "sentence_bert_config.json")) in facts
+
+
 def test_names_for_labels_stand_for_the_heads_own(folder: Path) -> None:
     assert inferred(folder, labels=("no", "yes")).data.label_names == {"LABEL_0": "no", "LABEL_1": "yes"}
+    reversed_ = state(folder, id2label=None, label2id={"bad": 0, "good": 1})
+    assert inferred(reversed_, labels=("no", "yes")).data.label_names == {"bad": "no", "good": "yes"}
     named = state(folder, id2label={"0": "bad", "1": "good"})
     assert inferred(named, labels=("no", "yes")).data.label_names == {"bad": "no", "good": "yes"}
 
