@@ -25,13 +25,14 @@ TASKS = {
 }
 # A page of docs/results/machines/, and its title.
 MACHINES = {
+    "zen5": "Zen 5 EPYC",
     "zen4": "Zen 4 EPYC",
     "zen3": "Zen 3 EPYC",
     "xeon-amx": "Xeon with AMX",
     "h200": "NVIDIA H200",
     "emulated-arm": "emulated ARM",
 }
-FAMILIES = {"25/17": "zen4", "25/1": "zen3", "6/167": "xeon-amx", "6/207": "xeon-amx"}
+FAMILIES = {"26/2": "zen5", "25/17": "zen4", "25/1": "zen3", "6/167": "xeon-amx", "6/207": "xeon-amx"}
 RATIO = re.compile(r"\| (\S+) \| (.+?) \| \d+ \| .+? \| (.+?) \|")
 BASELINES = ("fp32", "ONNX Runtime FP32")
 
