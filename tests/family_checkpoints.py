@@ -7,8 +7,10 @@ from typing import Any
 from conftest import WORDS
 
 BERT_LIKE = ("bert", "distilbert", "electra", "mobilebert")
-FAMILIES = (*BERT_LIKE, "roberta")
-STANDARD = ("bert", "distilbert", "electra", "roberta")
+UNIGRAM = ("xlm-roberta", "camembert")
+ROBERTA_LIKE = ("roberta", *UNIGRAM)
+FAMILIES = (*BERT_LIKE, *ROBERTA_LIKE)
+STANDARD = ("bert", "distilbert", "electra", *ROBERTA_LIKE)
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 WORDPIECES = [*SPECIAL, *WORDS, *LETTERS, *(f"##{letter}" for letter in LETTERS)]
@@ -52,7 +54,7 @@ def make_config(family: str, vocabulary: int, **more: Any) -> Any:
     sizes |= {"hidden_dim": 64} if family == "distilbert" else {"intermediate_size": 64}
     own: dict[str, dict[str, Any]] = {
         "electra": {"embedding_size": 16},
-        "roberta": {"max_position_embeddings": 66, "type_vocab_size": 1},
+        **{each: {"max_position_embeddings": 66, "type_vocab_size": 1} for each in ROBERTA_LIKE},
         "mobilebert": {"embedding_size": 16, "intra_bottleneck_size": 16, "num_feedforward_networks": 2},
     }
     return transformers.AutoConfig.for_model(family, **{**sizes, **own.get(family, {}), **more})
@@ -69,6 +71,12 @@ def make_tokenizer(family: str, pieces: list[str] = WORDPIECES) -> Any:
     if family == "roberta":
         vocabulary, merges = byte_pairs()
         return transformers.RobertaTokenizer(vocab=vocabulary, merges=merges)
+    if family == "xlm-roberta":
+        return transformers.XLMRobertaTokenizer(vocab=unigrams(["<s>", "<pad>", "</s>", "<unk>"]))
+    if family == "camembert":
+        # As camembert-base numbers them: fairseq's four, the unknown token of SentencePiece, then its own two.
+        special = ["<s>NOTUSED", "<pad>", "</s>NOTUSED", "<unk>", "<unk>NOTUSED", "<s>", "</s>"]
+        return transformers.CamembertTokenizer(vocab=unigrams(special))
     classes = {"distilbert": "DistilBertTokenizer", "mobilebert": "MobileBertTokenizer"}
     return getattr(transformers, classes.get(family, "BertTokenizer"))(
         vocab={token: index for index, token in enumerate(pieces)}
@@ -91,3 +99,12 @@ def byte_pairs() -> tuple[dict[str, int], list[tuple[str, str]]]:
     tokenizer.train_from_iterator([" ".join(WORDS)] * 4, trainer)
     model = json.loads(tokenizer.to_str())["model"]
     return model["vocab"], [tuple(pair) for pair in model["merges"]]
+
+
+def unigrams(special: list[str]) -> list[tuple[str, float]]:
+    """Vocabulary of a Unigram model over the words of the test data: special tokens first, the mask last."""
+    letters = [(letter, -6.0) for letter in sorted({*LETTERS, *"".join(WORDS)})]
+    words = [(f"▁{word}", -2.0 - number / 100) for number, word in enumerate(dict.fromkeys(WORDS)) if len(word) > 1]
+    parts = [(word[at:], -4.0) for word in sorted({*WORDS}) for at in (2, 3) if len(word) > at + 1]
+    ordinary = dict([("▁", -3.0), *letters, *parts, *words])
+    return [*((token, 0.0) for token in special), *ordinary.items(), ("<mask>", 0.0)]

@@ -1,5 +1,6 @@
-"""WordPiece vocabularies for tests, the same in every process."""
+"""WordPiece and Unigram vocabularies for tests, the same in every process."""
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
@@ -20,4 +21,22 @@ def learn_wordpieces(tokenizer: Tokenizer, texts: Iterable[str], special: Sequen
     ordered = sorted(counts, key=lambda piece: (len(piece.removeprefix("##")) > 1, -counts[piece], piece))
     pieces = dict.fromkeys([*special, *ordered][:size])
     tokenizer.model = models.WordPiece({piece: number for number, piece in enumerate(pieces)}, unk_token="<unk>")
+    return tokenizer
+
+
+def learn_unigrams(tokenizer: Tokenizer, texts: Iterable[str], special: Sequence[str], size: int) -> Tokenizer:
+    """Give a tokenizer the special tokens, every character, the most frequent parts of words, and scores for them.
+
+    The Unigram trainer of tokenizers 0.23 makes other pieces in every process.
+    """
+    counts: Counter[str] = Counter()
+    for text in texts:
+        normalized = text if tokenizer.normalizer is None else tokenizer.normalizer.normalize_str(text)
+        for word, _ in tokenizer.pre_tokenizer.pre_tokenize_str(normalized):
+            counts.update(word[at:end] for at in range(len(word)) for end in range(at + 1, len(word) + 1))
+    ordered = sorted(counts, key=lambda piece: (len(piece) > 1, -counts[piece], piece))
+    total = counts.total()
+    pieces = [(piece, math.log(counts[piece] / total)) for piece in ordered[: size - len(special)]]
+    vocabulary = [*((token, 0.0) for token in special), *pieces]
+    tokenizer.model = models.Unigram(vocabulary, unk_id=special.index("<unk>"))
     return tokenizer

@@ -14,6 +14,8 @@ NAMES = {
     "distilbert": "DistilBERT",
     "electra": "ELECTRA",
     "roberta": "RoBERTa",
+    "xlm-roberta": "XLM-RoBERTa",
+    "camembert": "CamemBERT",
     "mobilebert": "MobileBERT",
 }
 

@@ -290,10 +290,14 @@ def _require_encoder(folder: Path, model: PreTrainedModel, drawn: set[str]) -> N
 
 
 def _weights(model: PreTrainedModel) -> dict[str, torch.Tensor]:
-    """Floating-point weights by name; of several names for one weight (a tied decoder) the first."""
+    """Floating-point weights by name; of several names for one weight (a tied decoder) the encoder's, else the first.
+
+    XLM-RoBERTa and CamemBERT have the decoder before the encoder.
+    """
     state: dict[str, torch.Tensor] = {}
     seen: set[int] = set()
-    for name, tensor in model.state_dict().items():
+    prefix = f"{model.base_model_prefix}."
+    for name, tensor in sorted(model.state_dict().items(), key=lambda item: not item[0].startswith(prefix)):
         if tensor.dtype.is_floating_point and tensor.data_ptr() not in seen:
             seen.add(tensor.data_ptr())
             state[name] = tensor.detach().cpu().contiguous()

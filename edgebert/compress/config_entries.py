@@ -103,7 +103,9 @@ def _guess(config: Mapping[str, Any]) -> str:
     """The entry that `architectures` speaks for, or those that there are."""
     named = config.get("architectures")
     names = [str(name).lower() for name in named] if isinstance(named, list) else []
-    fitting = [family for family in FAMILIES if names and all(name.startswith(family) for name in names)]
+    fitting = [
+        family for family in FAMILIES if names and all(name.startswith(family.replace("-", "")) for name in names)
+    ]
     if len(fitting) == 1:
         return f'"model_type": "{fitting[0]}", which architectures ({named[0]!r:.40}) names'  # type: ignore[index]
     return f'"model_type" with the family of the weights: {", ".join(FAMILIES)}'

@@ -7,7 +7,7 @@ paths inside a layer at the layer, paths to heads at the whole model. Needs no t
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from edgebert.errors import CheckpointError
@@ -44,6 +44,7 @@ class Family:
 
     Attributes:
         model_type: The family's name in `config.json`.
+        prefix: What stands before the encoder's weights in the files of a task model.
         layer_class: Class of its encoder layers.
         sequence_head: The head for sequence classification.
         masked_lm_head: The modules of the head for masked language modelling, in their order.
@@ -51,6 +52,7 @@ class Family:
         layer: Parts of a layer.
         ffn_size: What the config calls the number of feed-forward neurons.
         has_segments: Whether a model takes `token_type_ids` that tell the first text of a pair from the second.
+        adds_first_segment: Whether the first segment's row is added to every token, whatever the text.
         skips_padding: Whether positions are counted over tokens that are not padding, from the padding id plus 1.
         reads_neighbours: Whether a token's embedding takes in the tokens beside it, padding included.
         standard_layers: Whether a layer is attention, norm, feed-forward, norm, all over one width: what can be pruned
@@ -59,6 +61,7 @@ class Family:
     """
 
     model_type: str
+    prefix: str
     layer_class: str
     sequence_head: HeadPaths
     masked_lm_head: tuple[str, ...]
@@ -66,6 +69,7 @@ class Family:
     layer: LayerPaths = field(default_factory=LayerPaths)
     ffn_size: str = "intermediate_size"
     has_segments: bool = True
+    adds_first_segment: bool = False
     skips_padding: bool = False
     reads_neighbours: bool = False
     standard_layers: bool = True
@@ -74,6 +78,7 @@ class Family:
 
 BERT = Family(
     "bert",
+    "bert",
     "BertLayer",
     HeadPaths("bert.pooler.dense", "tanh", "classifier"),
     ("cls",),
@@ -81,6 +86,7 @@ BERT = Family(
 )
 
 DISTILBERT = Family(
+    "distilbert",
     "distilbert",
     "TransformerBlock",
     HeadPaths("pre_classifier", "relu", "classifier"),
@@ -104,6 +110,7 @@ DISTILBERT = Family(
 
 ELECTRA = Family(
     "electra",
+    "electra",
     "ElectraLayer",
     HeadPaths("classifier.dense", "gelu", "classifier.out_proj"),
     ("generator_predictions", "generator_lm_head"),
@@ -111,14 +118,20 @@ ELECTRA = Family(
 
 ROBERTA = Family(
     "roberta",
+    "roberta",
     "RobertaLayer",
     HeadPaths("classifier.dense", "tanh", "classifier.out_proj"),
     ("lm_head",),
     has_segments=False,
+    adds_first_segment=True,
     skips_padding=True,
 )
+# The same layers, heads and positions under class names of their own; transformers keeps the weights' names.
+XLM_ROBERTA = replace(ROBERTA, model_type="xlm-roberta", layer_class="XLMRobertaLayer")
+CAMEMBERT = replace(ROBERTA, model_type="camembert", layer_class="CamembertLayer")
 
 MOBILEBERT = Family(
+    "mobilebert",
     "mobilebert",
     "MobileBertLayer",
     HeadPaths("mobilebert.pooler.dense", "tanh", "classifier"),
@@ -127,7 +140,9 @@ MOBILEBERT = Family(
     standard_layers=False,
 )
 
-FAMILIES = {family.model_type: family for family in (BERT, DISTILBERT, ELECTRA, ROBERTA, MOBILEBERT)}
+FAMILIES = {
+    family.model_type: family for family in (BERT, DISTILBERT, ELECTRA, ROBERTA, XLM_ROBERTA, CAMEMBERT, MOBILEBERT)
+}
 LAYER_CLASSES = {family.layer_class: family for family in FAMILIES.values()}
 # The weights whose rows are the outputs of a classification head.
 CLASSIFIER_WEIGHTS = ("classifier.weight", "classifier.out_proj.weight")

@@ -15,6 +15,8 @@ from edgebert.errors import CheckpointError
 
 # What transformers 5 saves, and what older versions did.
 TOKENIZER_FILES = (("tokenizer.json",), ("vocab.txt",), ("vocab.json", "merges.txt"))
+# A model of SentencePiece, which the runtime's tokenizers do not read.
+SENTENCE_PIECES = ("sentencepiece.bpe.model", "spiece.model", "spm.model")
 
 
 def check_described(folder: Path) -> None:
@@ -31,13 +33,25 @@ def check_described(folder: Path) -> None:
     config = read_object(path)
     check_config(folder, config)
     check_entries(config, str(path))
-    if not any(all((folder / name).is_file() for name in names) for names in TOKENIZER_FILES):
-        raise CheckpointError(
-            f"{folder}: no tokenizer.json, vocab.txt, or vocab.json with merges.txt; "
-            "save the tokenizer into the same folder"
-        )
+    _check_tokenizer(folder)
     weight_files(folder)
     normalizer_settings(folder)
+
+
+def _check_tokenizer(folder: Path) -> None:
+    """Refuse a folder without files of a tokenizer that the runtime can have."""
+    if any(all((folder / name).is_file() for name in names) for names in TOKENIZER_FILES):
+        return
+    found = next((name for name in SENTENCE_PIECES if (folder / name).is_file()), "")
+    if found:
+        raise CheckpointError(
+            f"{folder}: {found} without a tokenizer.json; make one with transformers and the sentencepiece and "
+            "protobuf packages: AutoTokenizer.from_pretrained(folder).save_pretrained(folder)"
+        )
+    raise CheckpointError(
+        f"{folder}: no tokenizer.json, vocab.txt, or vocab.json with merges.txt; "
+        "save the tokenizer into the same folder"
+    )
 
 
 def _check_files(folder: Path) -> None:

@@ -1,6 +1,6 @@
 """The pieces of a tokenizer: which must stay, what each takes along, and the tokenizer that is left of some of them.
 
-Works on the document that `tokenizer.json` holds. Two kinds of tokenizer can be cut without a text that was known
+Works on the document that `tokenizer.json` holds. Three kinds of tokenizer can be cut without a text that was known
 becoming unknown, and with the same pieces for every text whose pieces stay:
 
 - WordPiece takes the longest piece that fits (Wu et al. 2016, arXiv:1609.08144). A longer one that did not fit before
@@ -9,11 +9,15 @@ becoming unknown, and with the same pieces for every text whose pieces stay:
   hold the character; a word that needs one of them may still become unknown where a piece before it is gone.)
 - Byte-level BPE merges pairs in a fixed order (Sennrich et al. 2016, arXiv:1508.07909; Radford et al. 2019). A word is
   merged as before where every merge that it went through stays, so a piece takes along those that it is merged from.
+- Unigram takes the pieces whose scores have the largest sum (Kudo 2018, arXiv:1804.10959). Where they all stay, every
+  other sum is one that was smaller before. The score of an unknown character is the vocabulary's smallest less 10, so
+  the piece with the smallest score stays. For characters that are never alone the same holds as for WordPiece.
 """
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
@@ -21,7 +25,9 @@ from typing import Any
 from edgebert.errors import SettingsError
 
 Document = dict[str, Any]
-SUPPORTED = "WordPiece and byte-level BPE"
+SUPPORTED = "WordPiece, byte-level BPE and Unigram"
+# What a byte of an unknown character is written as.
+BYTE = re.compile("<0x[0-9A-F]{2}>")
 # A BPE model that sets one of these merges in another way than described above.
 OTHER_BPE = ("dropout", "continuing_subword_prefix", "end_of_word_suffix", "byte_fallback", "ignore_merges")
 
@@ -35,7 +41,9 @@ def check_supported(document: Document) -> None:
     model = document["model"]
     kind = str(model["type"])
     other = [name for name in OTHER_BPE if model.get(name)]
-    if kind == "WordPiece" or (kind == "BPE" and _is_byte_level(document.get("pre_tokenizer")) and not other):
+    if kind in ("WordPiece", "Unigram"):
+        return
+    if kind == "BPE" and _is_byte_level(document.get("pre_tokenizer")) and not other:
         return
     if kind == "BPE":
         kind = f"BPE with {', '.join(other)}" if other else "BPE over characters"
@@ -48,16 +56,18 @@ def always_kept(document: Document) -> set[int]:
     Where a vocabulary has no piece for a character alone, at the start of a word or inside one, the pieces that hold
     the character there stay too.
     """
-    vocabulary, model = document["model"]["vocab"], document["model"]
+    model, vocabulary = document["model"], _numbers(document["model"])
     added = {token["content"]: int(token["id"]) for token in document["added_tokens"]}
     kept = {*added.values(), *_processor_ids(document.get("post_processor"))}
     if model.get("unk_token") in vocabulary:
         kept.add(vocabulary[model["unk_token"]])
+    if model["type"] == "Unigram":
+        kept |= _kept_of_unigram(model)
     if document.get("padding"):
         kept.add(int(document["padding"]["pad_id"]))
     if model["type"] == "BPE":
         return kept | {number for piece, number in vocabulary.items() if len(piece) == 1}
-    split = _splitter(model["continuing_subword_prefix"])
+    split = _splitter(model.get("continuing_subword_prefix") or "")
     ordinary = {piece: split(piece) for piece in vocabulary if piece not in added}
     alone = {(inside, text) for inside, text in ordinary.values() if len(text) == 1}
 
@@ -71,7 +81,7 @@ def always_kept(document: Document) -> set[int]:
 def taken_along(document: Document) -> Callable[[int], set[int]]:
     """From a piece's id to the ids that must stay with it, its own among them."""
     model = document["model"]
-    if model["type"] == "WordPiece":
+    if model["type"] != "BPE":
         return lambda number: {number}
     vocabulary: Mapping[str, int] = model["vocab"]
     pieces = {number: piece for piece, number in vocabulary.items()}
@@ -91,18 +101,38 @@ def cut(document: Document, kept: Sequence[int]) -> Document:
     """
     numbers = {old: new for new, old in enumerate(kept)}
     model = dict(document["model"])
-    numbered = sorted((numbers[old], piece) for piece, old in model["vocab"].items() if old in numbers)
-    model["vocab"] = {piece: number for number, piece in numbered}
+    if model["type"] == "Unigram":
+        pairs = model["vocab"]
+        model["vocab"] = [pairs[old] for old in kept if old < len(pairs)]  # added tokens stand behind
+        model["unk_id"] = numbers.get(model["unk_id"])
+    else:
+        numbered = sorted((numbers[old], piece) for piece, old in model["vocab"].items() if old in numbers)
+        model["vocab"] = {piece: number for number, piece in numbered}
     if model["type"] == "BPE":
         known = model["vocab"]
-        pairs = [pair for pair in _merges(model) if {*pair, "".join(pair)} <= known.keys()]
-        model["merges"] = [list(pair) for pair in pairs]
+        model["merges"] = [list(pair) for pair in _merges(model) if {*pair, "".join(pair)} <= known.keys()]
     smaller = {**document, "model": model}
     smaller["added_tokens"] = [{**token, "id": numbers[token["id"]]} for token in document["added_tokens"]]
     smaller["post_processor"] = _renumbered(document.get("post_processor"), numbers)
     if document.get("padding"):
         smaller["padding"] = {**document["padding"], "pad_id": numbers[document["padding"]["pad_id"]]}
     return smaller
+
+
+def _numbers(model: Document) -> dict[str, int]:
+    """Id of every piece."""
+    if model["type"] == "Unigram":
+        return {piece: number for number, (piece, _) in enumerate(model["vocab"])}
+    return dict(model["vocab"])
+
+
+def _kept_of_unigram(model: Document) -> set[int]:
+    """The unknown token, the piece with the smallest score, and the bytes that unknown characters are written in."""
+    vocabulary: Sequence[tuple[str, float]] = model["vocab"]
+    kept = {min(range(len(vocabulary)), key=lambda number: vocabulary[number][1])}
+    if model.get("byte_fallback"):
+        kept |= {number for number, (piece, _) in enumerate(vocabulary) if BYTE.fullmatch(piece)}
+    return kept if model.get("unk_id") is None else kept | {model["unk_id"]}
 
 
 def _is_byte_level(pre_tokenizer: Document | None) -> bool:

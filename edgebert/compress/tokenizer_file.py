@@ -107,16 +107,17 @@ def check_segments(folder: Path, tokenizer: PreTrainedTokenizerFast, config: Pre
         raise CheckpointError(f"{folder}: tokenizer cannot encode 'a' ({panic_reason(error)})") from None
     rows, path = getattr(config, "type_vocab_size", 0), folder / "config.json"
     without = f"model_input_names in tokenizer_config.json without {SEGMENT_INPUT!r}"
-    if FAMILIES[config.model_type].has_segments and highest >= rows:
+    family = FAMILIES[config.model_type]
+    if family.has_segments and highest >= rows:
         raise CheckpointError(
             f"{path}: type_vocab_size is {rows}, but the tokenizer puts {'a pair' if texts > 1 else 'a text'} into "
             f"segment {highest}; if the model was trained without segments, save {without}, else give a checkpoint "
             f"with type_vocab_size {highest + 1}"
         )
-    if config.model_type == "roberta" and 0 < highest < rows and SEGMENT_INPUT in tokenizer.model_input_names:
+    if family.adds_first_segment and 0 < highest < rows and SEGMENT_INPUT in tokenizer.model_input_names:
         raise CheckpointError(
-            f"{path}: type_vocab_size is {rows} and the tokenizer gives segments, which a bundle of RoBERTa does not "
-            f"have; if the model was trained without them, save {without}"
+            f"{path}: type_vocab_size is {rows} and the tokenizer gives segments, which a bundle of "
+            f"{config.model_type} does not have; if the model was trained without them, save {without}"
         )
 
 

@@ -9,6 +9,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 
+from edgebert.compress.families import family_named
 from edgebert.compress.json_file import read_object
 from edgebert.compress.weight_paths import weight_files
 from edgebert.errors import CheckpointError
@@ -60,12 +61,13 @@ def _check_names(folder: Path, names: Sequence[str]) -> None:
                 f"{folder}: the weights have a wrapper's names ({wrapped}: {wrapper}); save the model inside it, "
                 f"with model.{prefix.rstrip('.')}.save_pretrained(folder)"
             )
-    family = str(read_object(folder / "config.json").get("model_type"))
+    family = family_named(read_object(folder / "config.json").get("model_type"))
     before = [name.removesuffix(WORDS) for name in names if name.endswith(WORDS)]
-    if before and not {"", f"{family}."} & set(before):
+    if before and not {"", f"{family.prefix}."} & set(before):
         raise CheckpointError(
-            f"{folder}: the weights stand under {before[0]!r:.60} ({before[0]}{WORDS}), where a {family} model has "
-            f"{family + '.'!r} or nothing; save the transformers model inside the wrapper with save_pretrained(folder)"
+            f"{folder}: the weights stand under {before[0]!r:.60} ({before[0]}{WORDS}), where a {family.model_type} "
+            f"model has {family.prefix + '.'!r} or nothing; save the transformers model inside the "
+            "wrapper with save_pretrained(folder)"
         )
 
 

@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from family_checkpoints import FAMILIES, ROBERTA_LIKE
 from family_models import change_config
 
 from edgebert.compress import checkpoint
@@ -15,7 +16,6 @@ LAYERS = {"distilbert": "n_layers"}
 WIDTH = {"distilbert": "dim"}
 HEADS = {"distilbert": "n_heads"}
 ACTIVATION = {"distilbert": "activation"}
-FAMILIES = ["bert", "distilbert", "electra", "roberta", "mobilebert"]
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -56,7 +56,7 @@ def test_entries_that_a_model_may_have_pass(
     family: str, entries: dict[str, object], folders: dict[str, Path], tmp_path: Path
 ) -> None:
     folder = Path(shutil.copytree(folders[family], tmp_path / "model"))
-    if family == "roberta":  # which counts positions from the padding id
+    if family in ROBERTA_LIKE:  # which count positions from the padding id
         entries = {name: value for name, value in entries.items() if name != "pad_token_id"}
     change_config(folder, **entries)
     checkpoint.check_folder(folder)

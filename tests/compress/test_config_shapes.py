@@ -6,13 +6,14 @@ from pathlib import Path
 import pytest
 import torch
 import transformers
+from family_checkpoints import FAMILIES
 from family_models import change_config
 
 from edgebert.compress import arch, checkpoint
+from edgebert.compress.families import family_named
 from edgebert.compress.low_rank import factor_table
 from edgebert.errors import CheckpointError
 
-FAMILIES = ["bert", "distilbert", "electra", "roberta", "mobilebert"]
 TABLE = {"electra": "embedding_size", "mobilebert": "embedding_size"}
 TASK = "text-classification"
 
@@ -36,7 +37,7 @@ def test_a_size_that_the_weights_do_not_have_is_refused_by_name(
     with pytest.raises(CheckpointError) as caught:
         checkpoint.check_folder(folder)
     message = str(caught.value)
-    assert message.startswith(f"{folder / 'config.json'}: {entry} is {value}, but {family}.")
+    assert message.startswith(f"{folder / 'config.json'}: {entry} is {value}, but {family_named(family).prefix}.")
     assert weight in message
     assert message.endswith("; correct the entry, or save config and weights together with save_pretrained")
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 import transformers
-from family_checkpoints import FAMILIES, make_family
+from family_checkpoints import FAMILIES, ROBERTA_LIKE, make_family
 from family_models import IDS, MASK, TASK, assert_same, change_config, load, logits, save, whole_logits
 from safetensors.torch import load_file, save_file
 
@@ -41,7 +41,7 @@ def test_saved_and_loaded_again_it_answers_bit_for_bit(family: str, folders: dic
     assert_same(load(save(model, folders[family], tmp_path)), model)
 
 
-@pytest.mark.parametrize("family", ["distilbert", "roberta"])
+@pytest.mark.parametrize("family", ["distilbert", *ROBERTA_LIKE])
 def test_segments_are_without_effect_where_a_family_has_none(family: str, folders: dict[str, Path]) -> None:
     model = load(folders[family])
     types = torch.ones_like(IDS)
@@ -126,8 +126,8 @@ def test_a_recipe_that_asks_too_much_is_refused_before_it_runs(
     ("entries", "says"),
     [
         (
-            {"model_type": "xlm-roberta"},
-            "'xlm-roberta' is not supported; supported: bert, distilbert, electra, roberta",
+            {"model_type": "deberta"},
+            "'deberta' is not supported; supported: bert, distilbert, electra, roberta, xlm-roberta, camembert",
         ),
         ({"position_embedding_type": "relative_key"}, "position_embedding_type is 'relative_key'"),
         ({"is_decoder": True}, "is_decoder is true"),

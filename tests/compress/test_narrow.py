@@ -49,7 +49,7 @@ def test_a_head_that_cannot_be_narrowed_is_refused_by_name(tmp_path: Path) -> No
         make_student(teacher, (0,), hidden_size=16)
 
 
-@pytest.mark.parametrize("family", ["distilbert", "electra", "roberta", "mobilebert"])
+@pytest.mark.parametrize("family", ["distilbert", "electra", "roberta", "camembert", "mobilebert"])
 def test_narrowing_another_family_is_refused(family: str, folders: dict[str, Path]) -> None:
     with pytest.raises(SettingsError, match=f"hidden_size is 16: {family} models cannot be narrowed, only bert"):
         make_student(load(folders[family]), (0, 2), hidden_size=16)

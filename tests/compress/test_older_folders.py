@@ -12,6 +12,7 @@ from family_models import LABELS, TASK, assert_same, change_config, load, random
 from safetensors.torch import load_file, save_file
 
 from edgebert.compress import checkpoint
+from edgebert.compress.families import family_named
 from edgebert.compress.prune import cut
 from edgebert.errors import CheckpointError
 from edgebert.runtime.encode import TextEncoder
@@ -21,7 +22,7 @@ from edgebert.workdir import model_hash
 def older(folder: Path, family: str, tokenizer: str) -> Path:
     """Rewrite a folder as transformers 4 saved it, the tokenizer as files of `tokenizer`: "vocabulary" or "json"."""
     weights = load_file(folder / "model.safetensors")
-    prefix = "distilbert" if family == "distilbert" else family
+    prefix = family_named(family).prefix
     renamed = {
         name.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta"): weight
         for name, weight in weights.items()
@@ -68,8 +69,11 @@ def tokens(folder: Path, out: Path) -> list[list[int]]:
     return [encoder.encode(text).ids for text in texts] + [encoder.encode_pair(*pair).ids for pair in PAIRED]
 
 
-@pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize("tokenizer", ["vocabulary", "json"])
+@pytest.mark.parametrize(
+    ("tokenizer", "family"),
+    # A Unigram vocabulary has no file of its own that is read without sentencepiece.
+    [("vocabulary", family) for family in (*BERT_LIKE, "roberta")] + [("json", family) for family in FAMILIES],
+)
 def test_a_folder_of_transformers_4_is_the_same_model(
     family: str, tokenizer: str, folders: dict[str, Path], tmp_path: Path
 ) -> None:
@@ -106,6 +110,16 @@ def test_merges_without_a_vocabulary_are_no_tokenizer(folders: dict[str, Path], 
     folder = older(Path(shutil.copytree(folders["roberta"], tmp_path / "model")), "roberta", "vocabulary")
     (folder / "vocab.json").unlink()
     with pytest.raises(CheckpointError, match=r"no tokenizer\.json, vocab\.txt, or vocab\.json with merges\.txt"):
+        checkpoint.check_folder(folder)
+
+
+@pytest.mark.parametrize("name", ["sentencepiece.bpe.model", "spiece.model", "spm.model"])
+def test_a_sentencepiece_model_alone_is_refused_with_the_remedy(
+    name: str, folders: dict[str, Path], tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(folders["xlm-roberta"], tmp_path / "model"))
+    (folder / "tokenizer.json").rename(folder / name)
+    with pytest.raises(CheckpointError, match=rf"{name} without a tokenizer\.json; make one with transformers and the"):
         checkpoint.check_folder(folder)
 
 

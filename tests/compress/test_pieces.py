@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
-from trained_tokenizers import learn_wordpieces
+from trained_tokenizers import learn_unigrams, learn_wordpieces
 
 from edgebert.compress.pieces import Document, always_kept, check_supported, cut, taken_along
 from edgebert.errors import SettingsError
 
 SYLLABLES = ["ba", "na", "to", "mi", "ka", "re", "lu", "so", "é", "ü", "日", "本", "🙂", "a", "i"]
-KINDS = ("wordpiece", "bytes")
+KINDS = ("wordpiece", "bytes", "unigram")
 
 
 def words(draw: random.Random, count: int) -> list[str]:
@@ -34,6 +34,11 @@ def trained(kind: str, seed: int) -> Tokenizer:
         tokenizer.normalizer = normalizers.BertNormalizer(strip_accents=False)
         tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
         learn_wordpieces(tokenizer, texts(seed, 400), special, 260)
+    elif kind == "unigram":
+        tokenizer = Tokenizer(models.Unigram())
+        tokenizer.normalizer = normalizers.NFKC()
+        tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+        learn_unigrams(tokenizer, texts(seed, 400), special, 260)
     else:
         tokenizer = Tokenizer(models.BPE())
         tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -205,7 +210,6 @@ def document_of(model: Any, pre_tokenizer: Any = None) -> Document:
 
 BYTES = pre_tokenizers.ByteLevel()
 REFUSED = [
-    (models.Unigram([("a", 0.0)]), None, "a Unigram tokenizer"),
     (models.WordLevel({"a": 0}, "a"), None, "a WordLevel tokenizer"),
     (models.BPE({"a": 0}, []), pre_tokenizers.Metaspace(), "a BPE over characters tokenizer"),
     (models.BPE({"a": 0}, [], dropout=0.1), BYTES, "a BPE with dropout tokenizer"),
@@ -217,7 +221,9 @@ REFUSED = [
 
 @pytest.mark.parametrize(("model", "pre_tokenizer", "says"), REFUSED, ids=[says for *_, says in REFUSED])
 def test_other_tokenizers_are_refused_by_name(model: Any, pre_tokenizer: Any, says: str) -> None:
-    with pytest.raises(SettingsError, match=rf"{says} cannot be cut, only WordPiece and byte-level BPE") as caught:
+    with pytest.raises(
+        SettingsError, match=rf"{says} cannot be cut, only WordPiece, byte-level BPE and Unigram"
+    ) as caught:
         check_supported(document_of(model, pre_tokenizer))
     assert caught.value.exit_code == 2
 

@@ -183,7 +183,7 @@ def test_segments_of_a_roberta_are_not_dropped_in_silence(tmp_path: Path) -> Non
     check_segments(folder, tokenizer, config, 2)
     tokenizer.backend_tokenizer.post_processor = _with_segments()
     tokenizer.model_input_names = ["input_ids", "token_type_ids", "attention_mask"]
-    with pytest.raises(CheckpointError, match="the tokenizer gives segments, which a bundle of RoBERTa does not have"):
+    with pytest.raises(CheckpointError, match="the tokenizer gives segments, which a bundle of roberta does not have"):
         check_segments(folder, tokenizer, config, 2)
 
 

@@ -57,7 +57,7 @@ def test_a_tokenizer_that_cannot_be_cut_is_refused_before_anything_runs(
     for name in ("text.txt", "more.txt"):
         (tmp_path / name).write_text("a film\n")
     assert main(["export", str(recipe), "--out", str(tmp_path / "out")]) == 2
-    assert "a WordLevel tokenizer cannot be cut, only WordPiece and byte-level BPE" in capsys.readouterr().err
+    assert "a WordLevel tokenizer cannot be cut, only WordPiece, byte-level BPE and Unigram" in capsys.readouterr().err
 
 
 PLAIN = """
@@ -78,7 +78,7 @@ VOCABULARY = '[vocabulary]\ncorpus = ["more.txt"]\n'
 
 # One of each tokenizer, and one whose graph is not rewritten; every family is cut in test_vocabulary.py.
 @pytest.mark.slow
-@pytest.mark.parametrize("family", ["bert", "roberta", "mobilebert"])
+@pytest.mark.parametrize("family", ["bert", "roberta", "xlm-roberta", "mobilebert"])
 def test_a_bundle_of_fewer_words_answers_its_corpus_as_the_whole_one_does(family: str, tmp_path: Path) -> None:
     source = make_whole(tmp_path / "source", family, num_hidden_layers=1)
     (tmp_path / "text.txt").write_text("\n".join(CORPUS) + "\n")
