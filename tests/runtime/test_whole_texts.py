@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import transformers
-from family_checkpoints import BERT_LIKE, make_family
+from family_checkpoints import BERT_LIKE, FAMILIES, make_family
 from manifests import facts_of
 from split_tokenizers import BYTES, METASPACE, byte_level, make
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
@@ -49,7 +49,7 @@ def checkpoint(folder: Path, kind: str, tags: tuple[str, ...] = ("A", "B", "C"))
     """A tagger whose tokenizer is of this kind; its tags stand for themselves, one a word."""
     make(folder / "tokenizer", kind)
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder / "tokenizer")
-    family = kind if kind in BERT_LIKE else "roberta" if kind.startswith("roberta") else "bert"
+    family = kind if kind in FAMILIES else "roberta" if kind.startswith("roberta") else "bert"
     names = {"id2label": dict(enumerate(tags)), "label2id": {tag: at for at, tag in enumerate(tags)}}
     # Ids of RoBERTa's padding are not those of BERT's.
     names |= {"pad_token_id": tokenizer.pad_token_id}
@@ -68,7 +68,7 @@ def tags_by_offsets(folder: Path, text: str) -> list[tuple[str, float]]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", [*BYTES, *METASPACE, *BERT_LIKE])
+@pytest.mark.parametrize("kind", [*BYTES, *METASPACE, *BERT_LIKE, "camembert"])
 def test_every_word_has_the_tag_of_its_first_token_in_the_pipeline(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import transformers
-from family_checkpoints import BERT_LIKE
+from family_checkpoints import BERT_LIKE, UNIGRAM
 from split_tokenizers import BYTES, METASPACE, make
 from tokenizers import AddedToken
 
@@ -38,7 +38,7 @@ def tagger_of(folder: Path) -> Tagger:
     return Tagger(["O", "B-a"], (), settings, TextEncoder(folder / "written.json", 64))
 
 
-@pytest.mark.parametrize("kind", [*BYTES, *METASPACE, *BERT_LIKE])
+@pytest.mark.parametrize("kind", [*BYTES, *METASPACE, *BERT_LIKE, *UNIGRAM])
 def test_words_have_the_ids_that_transformers_gives_words(kind: str, tmp_path: Path) -> None:
     make(tmp_path, kind)
     theirs, ours = transformers.AutoTokenizer.from_pretrained(tmp_path), tagger_of(tmp_path)
@@ -49,7 +49,7 @@ def test_words_have_the_ids_that_transformers_gives_words(kind: str, tmp_path: P
         assert list(window.words) == expected.word_ids()
 
 
-@pytest.mark.parametrize("kind", [*BYTES, *METASPACE, *BERT_LIKE])
+@pytest.mark.parametrize("kind", [*BYTES, *METASPACE, *BERT_LIKE, *UNIGRAM])
 def test_a_raw_text_has_the_ids_that_transformers_gives_it(kind: str, tmp_path: Path) -> None:
     make(tmp_path, kind)
     theirs, ours = transformers.AutoTokenizer.from_pretrained(tmp_path), tagger_of(tmp_path)
@@ -83,7 +83,8 @@ WITH_TOKENS = [
 
 
 @pytest.mark.parametrize(
-    "kind", ["byte-level bare", "sequence bare", "roberta bare", "byte-level adds", "roberta adds", *BERT_LIKE]
+    "kind",
+    ["byte-level bare", "sequence bare", "roberta bare", "byte-level adds", "roberta adds", *BERT_LIKE, *UNIGRAM],
 )
 def test_an_added_token_in_a_raw_text_is_one_word_with_the_id_that_transformers_gives(
     kind: str, tmp_path: Path

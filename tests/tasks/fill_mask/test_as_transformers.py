@@ -29,7 +29,7 @@ parity_samples = 2
 TEXTS = ["a MASK film", "MASK was so bad, and the MASK was cold"]
 
 
-@pytest.mark.parametrize("family", ["bert", "roberta"])
+@pytest.mark.parametrize("family", ["bert", "roberta", "xlm-roberta"])
 def test_special_tokens_alone_are_left_out_of_the_list(
     family: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
