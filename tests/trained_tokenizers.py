@@ -27,7 +27,7 @@ def learn_wordpieces(tokenizer: Tokenizer, texts: Iterable[str], special: Sequen
 def learn_unigrams(tokenizer: Tokenizer, texts: Iterable[str], special: Sequence[str], size: int) -> Tokenizer:
     """Give a tokenizer the special tokens, every character, the most frequent parts of words, and scores for them.
 
-    The Unigram trainer of tokenizers 0.23 makes other pieces in every process.
+    The Unigram trainer of tokenizers 0.23 gives other scores in every process, and sometimes other ids.
     """
     counts: Counter[str] = Counter()
     for text in texts:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -60,6 +61,10 @@ def _normalizer(step: Document) -> dict[str, Any]:
 
 
 def _model(model: Document, is_byte_level: bool) -> dict[str, Any]:
+    if model["type"] == "Unigram":
+        # tokenizers 0.23 reads a score one unit in the last place beside what is written; SentencePiece has float32.
+        pieces, scores = zip(*model["vocab"], strict=True)
+        return {**model, "vocab": pieces, "scores": array("f", scores)}
     if model["type"] != "BPE":
         return dict(model)
     found = {**model, **{name: model[name] or None for name in ("continuing_subword_prefix", "end_of_word_suffix")}}

@@ -1,13 +1,15 @@
 """The line about a tokenizer's parts is there if transformers gives some text other ids, and only then."""
 
 import json
+import math
+from array import array
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import transformers
-from family_checkpoints import BERT_LIKE, FAMILIES, PIECES, make_tokenizer
+from family_checkpoints import BERT_LIKE, FAMILIES, PIECES, UNIGRAM, make_tokenizer
 
 from edgebert.compress import checkpoint
 
@@ -81,6 +83,14 @@ def a_template(document: Document) -> None:
     }
 
 
+def scores_of_float32(document: Document) -> None:
+    """As SentencePiece has them; tokenizers reads some of them one unit in the last place beside (findings/)."""
+    scores = array("f", [-math.log(rank + 10.0) for rank in range(len(document["model"]["vocab"]))])
+    document["model"]["vocab"] = [
+        [piece, score] for (piece, _), score in zip(document["model"]["vocab"], scores, strict=True)
+    ]
+
+
 OF_BERT = [bert_processing, stated_accents, another_special_token]
 OF_ROBERTA = [no_marks_of_words, an_unknown_token, other_offsets, a_template]
 OF_ALL = [one_in_a_sequence, no_added_tokens, not_special]
@@ -89,6 +99,7 @@ NOT_IN_FILE = ("camembert", no_added_tokens)
 SAME = [
     *((family, edit) for family in BERT_LIKE for edit in OF_BERT),
     *(("roberta", edit) for edit in OF_ROBERTA),
+    *((family, scores_of_float32) for family in UNIGRAM),
     *((family, edit) for family in FAMILIES for edit in OF_ALL if (family, edit) != NOT_IN_FILE),
 ]
 
