@@ -39,7 +39,7 @@ DATE = (1980, 1, 1, 0, 0, 0)
 def build_pure(work: Path) -> Path:
     """Build the wheel without a library, from a copy of the sources so that nothing is left among them."""
     source = work / "source"
-    for name in ("edgebert", "profiles"):
+    for name in ("edgebert", "profiles", "export"):
         shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("lib", "__pycache__"))
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copyfile(ROOT / name, source / name)

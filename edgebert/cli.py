@@ -143,7 +143,7 @@ def _parser() -> argparse.ArgumentParser:
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--json", action="store_true", help="write one JSON document to stdout, nothing else")
     common.add_argument("--debug", action="store_true", help="show the traceback of an error")
-    for add in (_export, _predict, _evaluate, _bench, _report, _inspect, _verify, _profiles, _doctor):
+    for add in (_export, _recipe, _predict, _evaluate, _bench, _report, _inspect, _verify, _profiles, _doctor):
         add(commands, common)
     return parser
 
@@ -171,7 +171,7 @@ def _export(commands: Commands, common: argparse.ArgumentParser) -> None:
     command.add_argument(
         "recipe",
         metavar="CHECKPOINT or RECIPE.toml",
-        help="a checkpoint's folder, package:NAME or hub id, exported as it is; or a recipe (they lie in export/)",
+        help="a checkpoint's folder, package:NAME or hub id, exported as it is; or a recipe (`edgebert recipe` writes one)",
     )
     command.add_argument("--model", help="checkpoint folder, package:NAME or hub id, in place of the recipe's")
     command.add_argument("--data-dir", help="what the recipe's data paths are relative to (default: its folder)")
@@ -191,6 +191,12 @@ def _export(commands: Commands, common: argparse.ArgumentParser) -> None:
         "--text", metavar="FILE", help="texts to check the bundle on (default: sentences of EdgeBERT's own)"
     )
     group.add_argument("--precision", choices=["int8", "fp32"], default="int8", help="default: int8")
+
+
+def _recipe(commands: Commands, common: argparse.ArgumentParser) -> None:
+    example = "edgebert recipe text-classification > my.toml"
+    command = _add(commands, common, "recipe", "write a commented recipe to fill in, or list the tasks", example)
+    command.add_argument("task", metavar="TASK", nargs="?", help="the recipe's task; without it, all tasks are listed")
 
 
 def _predict(commands: Commands, common: argparse.ArgumentParser) -> None:

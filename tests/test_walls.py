@@ -126,7 +126,7 @@ def test_an_installed_edgebert_has_every_package() -> None:
         ".".join(("edgebert", *path.parent.relative_to(PACKAGE).parts)) for path in PACKAGE.rglob("__init__.py")
     }
     project = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text())
-    assert set(project["tool"]["setuptools"]["packages"]) == packages | {"edgebert.profiles"}
+    assert set(project["tool"]["setuptools"]["packages"]) == packages | {"edgebert.profiles", "edgebert.recipes"}
 
 
 def test_no_file_and_no_function_outgrows_a_reader() -> None:

@@ -80,7 +80,7 @@ def commands(block: Block) -> list[str]:
 @places("")
 def test_commands_parse_and_name_what_exists(block: Block, capsys: pytest.CaptureFixture[str]) -> None:
     for line in commands(block):
-        words = shlex.split(re.sub(r"^S=.*|\$S\b", "", line), comments=True)
+        words = shlex.split(re.sub(r"^S=.*|\$S\b| > \S+", "", line), comments=True)
         for name in ("edgebert", "edgebert.cli"):
             if name in words and words[0] in ("edgebert", "torchrun"):
                 cli._arguments(words[words.index(name) + 1 :])
