@@ -171,7 +171,7 @@ def _export(commands: Commands, common: argparse.ArgumentParser) -> None:
     command.add_argument(
         "recipe",
         metavar="CHECKPOINT or RECIPE.toml",
-        help="a checkpoint's folder, package:NAME or hub id, exported as it is; or a recipe (`edgebert recipe` writes one)",
+        help="a checkpoint's folder, package:NAME or hub id, as it is; or a recipe (`edgebert recipe` writes one)",
     )
     command.add_argument("--model", help="checkpoint folder, package:NAME or hub id, in place of the recipe's")
     command.add_argument("--data-dir", help="what the recipe's data paths are relative to (default: its folder)")
