@@ -17,7 +17,7 @@ sys.path[:0] = [str(ROOT)]  # the pages describe this checkout, wherever edgeber
 
 from docs.generate import keys, recorded  # noqa: E402
 from docs.generate.chart import chart  # noqa: E402
-from docs.generate.pages import decisions, findings, models  # noqa: E402
+from docs.generate.pages import decisions, findings, models, tokenizers  # noqa: E402
 from docs.generate.settings import command_line, comments, heads, settings_page  # noqa: E402
 from edgebert.measure.suite import Suite  # noqa: E402
 from edgebert.recipe import Recipe  # noqa: E402
@@ -65,8 +65,9 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 
 
 def made(marker: str) -> str:
-    """What a marker of a page stands for: `chart`, `models`, or tables of recorded results."""
-    return {"chart": chart, "models": models}.get(marker, lambda: recorded.made(marker))()
+    """What a marker of a page stands for: `chart`, `models`, `tokenizers`, or tables of recorded results."""
+    made = {"chart": chart, "models": models, "tokenizers": tokenizers}
+    return made.get(marker, lambda: recorded.made(marker))()
 
 
 def linked(link: str, place: str) -> str:

@@ -1,4 +1,4 @@
-"""Two reference pages made from the code and from files: supported models, and findings."""
+"""Reference pages made from the code and from files: supported models and tokenizers, findings, decisions."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import re
 from pathlib import Path
 
 from edgebert.compress.families import FAMILIES, Family
+from edgebert.compress.pieces import check_supported
+from edgebert.errors import SettingsError
 
 ROOT = Path(__file__).parents[2]
 ROW = re.compile(r"^\| `(\S+\.sh)` \| (.+) \|$", re.MULTILINE)
@@ -18,14 +20,40 @@ NAMES = {
     "camembert": "CamemBERT",
     "mobilebert": "MobileBERT",
 }
+# Kinds of tokenizers that are read, the models that usually have them, and the least of a `tokenizer.json` of the kind.
+TOKENIZERS: dict[str, tuple[str, dict[str, object]]] = {
+    "WordPiece": ("BERT, MiniLM, DistilBERT, ELECTRA, MobileBERT", {"model": {"type": "WordPiece"}}),
+    "byte-level BPE": ("RoBERTa", {"model": {"type": "BPE"}, "pre_tokenizer": {"type": "ByteLevel"}}),
+    "Unigram (SentencePiece)": (
+        "XLM-RoBERTa, CamemBERT, multilingual MiniLM and E5 (BERT's or XLM-RoBERTa's layers)",
+        {"model": {"type": "Unigram"}},
+    ),
+    "BPE over characters": ("a few SentencePiece models", {"model": {"type": "BPE"}}),
+    "WordLevel": ("models trained for a fixed list of words", {"model": {"type": "WordLevel"}}),
+}
 
 
 def models() -> str:
     """A row for each family."""
     rows = [f"| {NAMES.get(name, name)} | `{name}` | {segments(family)} | {fewer(family)} | {pruned(family)} |"
             for name, family in FAMILIES.items()]  # fmt: skip
-    head = "| family | `model_type` | second text of a pair | distillation | pruning, fast graph, `smooth` |\n"
+    head = "| family | `model_type` | second text | distillation | pruning, fast graph, native core, `smooth` |\n"
     return f"{head}|---|---|---|---|---|\n" + "\n".join(rows)
+
+
+def tokenizers() -> str:
+    """A row for each kind of tokenizer: where it is usual, and whether a vocabulary of it can be cut."""
+    rows = [f"| {kind} | {usual} | {cut(document)} |" for kind, (usual, document) in TOKENIZERS.items()]
+    return "| kind | usual for | `[vocabulary]` can cut it |\n|---|---|---|\n" + "\n".join(rows)
+
+
+def cut(document: dict[str, object]) -> str:
+    """Whether the tokenizer of a document can be cut."""
+    try:
+        check_supported(document)
+    except SettingsError:
+        return "no: refused, with the kind's name"
+    return "yes"
 
 
 def segments(family: Family) -> str:

@@ -9,6 +9,7 @@ import pytest
 from documents.pages import ROOT
 
 from docs.generate import chart, keys, pages, recorded, settings
+from edgebert.compress.families import FAMILIES
 from edgebert.measure.suite import Suite
 from edgebert.recipe import Recipe
 from edgebert.target import Target
@@ -82,6 +83,11 @@ def test_models_and_recipe_pages_come_from_the_code() -> None:
     assert (
         "| MobileBERT | `mobilebert` | `token_type_ids` | fewer layers | no: transformers' own graph |"
         in pages.models()
+    )
+    assert all(f"`{family}`" in pages.models() and family in pages.NAMES for family in FAMILIES)
+    assert "| byte-level BPE | RoBERTa | yes |" in pages.tokenizers()
+    assert "| WordLevel | models trained for a fixed list of words | no: refused, with the kind's name |" in (
+        pages.tokenizers()
     )
     page = settings.settings_page(
         "Recipe", Recipe, settings.comments(ROOT / "export", "text-classification.toml") | keys.RECIPE

@@ -135,14 +135,12 @@ GRAPHS = [
     ("electra", "fast", True, 2, True),
     ("electra", "fast", False, 1, False),
     ("roberta", "fast", True, 2, False),
-    ("xlm-roberta", "fast", True, 2, False),
     ("camembert", "fast", False, 1, False),
     ("mobilebert", "fast", False, 2, True),
     ("distilbert", "plain", True, 1, False),
     ("electra", "plain", False, 2, True),
     ("roberta", "plain", False, 2, False),
     ("xlm-roberta", "plain", True, 1, False),
-    ("camembert", "plain", False, 2, False),
     ("mobilebert", "plain", False, 1, True),
 ]
 
