@@ -55,8 +55,8 @@ class SentenceFolder:
 
 
 def encoder_folder(folder: Path) -> Path:
-    """Folder of the Transformer module of a sentence-transformers folder; any other folder itself."""
-    if not (folder / MODULES).is_file() or (folder / "config.json").is_file():
+    """Folder of the Transformer module that `modules.json` names, whatever lies beside it; any other folder itself."""
+    if not (folder / MODULES).is_file():
         return folder
     kinds = module_kinds(folder)
     return next((path for kind, path in kinds if kind == "Transformer"), folder)

@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 import edgebert
 from edgebert.cli import main
 from edgebert.compress import checkpoint
+from edgebert.compress.inferred import Asked, infer
 from edgebert.compress.sentence_folder import encoder_folder, read_sentence_folder
 from edgebert.compress.sentence_modules import VectorStep, check_steps, read_step
 from edgebert.compress.student import make_student
@@ -186,6 +187,24 @@ def test_the_encoder_may_lie_in_a_folder_of_its_own(tmp_path: Path) -> None:
     found = read_sentence_folder(folder)
     assert found is not None
     assert found.pooling == "cls"
+    # Another model beside modules.json is not what it names.
+    make_family(folder, "bert", head="", seed=9)
+    write(folder / "sentence_bert_config.json", {"max_seq_length": 5})
+    assert encoder_folder(folder) == folder / "0_Transformer"
+    assert read_sentence_folder(folder) == found
+    asked = Asked(task="similarity")
+    assert infer(str(folder), folder, asked, "t").recipe.data.max_length == 64
+
+
+@pytest.mark.slow
+def test_a_bundle_is_of_the_encoder_that_modules_name(tmp_path: Path) -> None:
+    folder = make_folder(tmp_path / "model", {"pooling_mode_mean_tokens": True})
+    modules = json.loads((folder / "modules.json").read_text())
+    modules[0]["path"] = "0_Transformer"
+    write(folder / "modules.json", modules)
+    make_family(folder / "0_Transformer", "bert", head="", seed=9, num_hidden_layers=1)
+    model = export(folder, tmp_path)
+    assert np.abs(model.embed(TEXTS[:4]) - theirs(folder, TEXTS[:4])).max() < 1e-5
 
 
 @pytest.fixture(scope="module")
