@@ -11,7 +11,7 @@ from typing import Any
 
 from edgebert.compress.encoder_settings import ROWS, check_encoder_settings, encoder_settings, longest_input
 from edgebert.compress.json_file import read_value
-from edgebert.compress.sentence_modules import KINDS, VectorStep, read_object, read_step
+from edgebert.compress.sentence_modules import KINDS, VectorStep, check_there, read_object, read_step
 from edgebert.errors import CheckpointError, SettingsError
 from edgebert.recipe import Recipe
 
@@ -184,6 +184,7 @@ def _steps(modules: list[tuple[str, Path]]) -> tuple[list[VectorStep], list[Path
 
 
 def _pooling(path: Path, prompted: bool) -> str:
+    check_there(path)
     config = read_object(path)
     modes = config.get("pooling_mode")
     if modes is None:

@@ -60,7 +60,10 @@ def read_step(kind: str, folder: Path) -> VectorStep | None:
     Raises:
         CheckpointError: Names the file, the entry and what a bundle can do.
     """
-    config, path = read_object(folder / "config.json"), folder / "config.json"
+    path = folder / "config.json"
+    if kind in ("Dense", "LayerNorm"):
+        check_there(path)
+    config = read_object(path)
     for entry in ("module_input_name", "module_output_name"):
         if config.get(entry) not in (None, VECTOR):
             raise CheckpointError(
@@ -101,6 +104,16 @@ def check_steps(steps: Sequence[VectorStep], places: Sequence[Path], width: int)
             )
         width = step.width_after(width)
     return width
+
+
+def check_there(path: Path) -> None:
+    """Refuse a folder of a module without the settings that make it.
+
+    Raises:
+        CheckpointError: Names the file.
+    """
+    if not path.is_file():
+        raise CheckpointError(f"{path} is missing, which modules.json names; copy the whole folder again")
 
 
 def read_object(path: Path) -> dict[str, Any]:

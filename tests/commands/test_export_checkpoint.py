@@ -63,6 +63,7 @@ def test_a_sentence_folder_gives_vectors_and_a_cross_encoder_takes_pairs(folder:
     assert (scores.task, scores.data.text_pair) == ("text-classification", "text_pair")
     (folder / "modules.json").write_text(json.dumps(MEAN))
     (folder / "1_Pooling").mkdir()
+    (folder / "1_Pooling" / "config.json").write_text('{"pooling_mode": "mean"}')
     state(folder, sbert_ce_default_activation_function=None)
     assert (inferred(folder).task, inferred(folder).data.text_pair) == ("similarity", "")
 

@@ -258,6 +258,16 @@ def test_what_a_bundle_cannot_do_is_refused_by_entry(
         read_sentence_folder(folder)
 
 
+@pytest.mark.parametrize("module", ["1_Pooling", "2_Dense", "3_LayerNorm"])
+def test_a_module_without_its_settings_is_refused(module: str, plain_folder: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(plain_folder, tmp_path / "model"))
+    add_module(folder, *dense(32, 8))
+    add_module(folder, "LayerNorm", {"dimension": 8})
+    (folder / module / "config.json").unlink()
+    with pytest.raises(CheckpointError, match=rf"{module}.config.json is missing, which modules.json names; copy the"):
+        read_sentence_folder(folder)
+
+
 @pytest.mark.parametrize(
     ("name", "content", "says"),
     [
