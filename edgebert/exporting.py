@@ -126,7 +126,7 @@ def export_bundle(order: Order) -> Exported:
     files = [] if plan.needs_texts else [plan.data_dir / name for name in data_files(plan.recipe)]
     files += [Path(order.recipe)] if order.has_recipe else []
     files += [Path(name) for name in (order.profile or plan.recipe.profile,) if name and name.endswith(".toml")]
-    check_places(plan.out, plan.work, plan.source, plan.data_dir, files)
+    check_places(plan.out, plan.work, plan.source, None if plan.needs_texts else plan.data_dir, files)
     with _alone(plan.out, plan.work):
         if plan.needs_texts and distributed.is_main():
             bundle.check_folder(plan.work, "--work")

@@ -18,14 +18,14 @@ LONGEST = f".work{ENDING}"
 FINISHED = re.compile(r"finished-[0-9a-f]{16}\.json")
 
 
-def check_places(out: Path, work: Path, source: str, data_dir: Path, files: Iterable[Path] = ()) -> None:
+def check_places(out: Path, work: Path, source: str, data_dir: Path | None, files: Iterable[Path] = ()) -> None:
     """Refuse folders that an export would damage, or would fail in after hours of work.
 
     Args:
         out: The bundle's folder.
         work: The folder of finished stages.
         source: The checkpoint: a folder, or the name of one that lies elsewhere.
-        data_dir: What the recipe's data paths are relative to.
+        data_dir: What the recipe's data paths are relative to; None if the export writes its texts itself.
         files: Other files that are read: those of the data, the recipe.
 
     Raises:
@@ -40,7 +40,7 @@ def check_places(out: Path, work: Path, source: str, data_dir: Path, files: Iter
             raise SettingsError(f"{option} is {folder}, the root of all folders; give a folder in it")
         check_name(folder, LONGEST, option)
         check_outside(folder, option, is_replaced=option == "--out")
-        for what, read in (("checkpoint", source), ("data", str(data_dir))):
+        for what, read in (("checkpoint", source), ("data", str(data_dir) if data_dir else "")):
             if os.path.isdir(read) and Path(read).resolve().is_relative_to(resolved):
                 raise SettingsError(f"{option} {folder} is or holds the {what} folder {read}; give another {option}")
         for file in read_files:

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from edgebert.compress.sentence_modules import read_object
+from edgebert.errors import CheckpointError
+from edgebert.runtime.encode import panic_reason
 
 ROWS = 128
 # Sentences of one row, over and over: most texts are short, some are long.
@@ -91,9 +93,9 @@ def _known(encoder: Path) -> list[str]:
     file = encoder / "tokenizer.json"
     if not file.is_file():
         return []
+    unknown = {"[UNK]", "<unk>", str(read_object(encoder / "tokenizer_config.json").get("unk_token"))}
     try:
         tokenizer = Tokenizer.from_file(str(file))
-    except Exception:  # noqa: BLE001 - opening the checkpoint reports the fault
-        return []
-    unknown = {"[UNK]", "<unk>", str(read_object(encoder / "tokenizer_config.json").get("unk_token"))}
-    return [text for text in OTHERS if unknown.isdisjoint(tokenizer.encode(text).tokens)]
+        return [text for text in OTHERS if unknown.isdisjoint(tokenizer.encode(text).tokens)]
+    except BaseException as error:  # noqa: BLE001 - a panic of Rust code is no Exception
+        raise CheckpointError(f"{file}: not a tokenizer ({panic_reason(error)}); save the tokenizer again") from None

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 LOG = logging.getLogger(__name__)
 
 # Entries of a regression's head that say what its scores are.
-SCORE_ENTRIES = frozenset(("low", "high", "output", "activation", "clip"))
+SCORE_ENTRIES = frozenset(("low", "high", "output", "clip"))
 
 
 def as_folder_says(recipe: Recipe, folder: Path, found: SentenceFolder | None) -> Recipe:
@@ -88,20 +88,23 @@ def say_unmarked_score(recipe: Recipe, folder: Path, head: list[str]) -> None:
     unmarked = read_object(folder / "config.json").get("problem_type") is None and "activation" not in recipe.head
     if recipe.task != "regression" or len(head) != 1 or not unmarked or not distributed.is_main():
         return
-    settings = fill(Settings, recipe.head, recipe.name, "head.")
+    settings = fill(Settings, with_own_score(recipe, head, folder).head, recipe.name, "head.")
     is_scaled = settings.output == "scaled" and (settings.low, settings.high) != (0, 1)
     scaled = f", from 0..1 scaled to {settings.range}" if is_scaled else ""
     clipped = f", clipped to {settings.range}" if settings.clip else ""
     LOG.warning(
         f"{folder / 'config.json'}: neither problem_type nor an activation is stated for the head's one output: the "
         f"score is the logit{scaled}{clipped}; for the sigmoid that transformers' text-classification pipeline puts "
-        "over it, set head.activation to 'sigmoid'; to keep the logit, set it to 'none'"
+        "over it, set head.activation to 'sigmoid' (--set head.activation=sigmoid); 'none' says that none is meant"
     )
 
 
 def with_own_score(recipe: Recipe, head: list[str], folder: Path) -> Recipe:
-    """A recipe that does not clip the score of a head that was trained as a regression, unless it states the scores."""
-    is_own = len(head) == 1 and read_object(folder / "config.json").get("problem_type") == "regression"
+    """A recipe that does not clip the score of a checkpoint's own head, unless it states the scores.
+
+    transformers trains a head of one output as a regression if `problem_type` is absent, too.
+    """
+    is_own = len(head) == 1 and read_object(folder / "config.json").get("problem_type") in (None, "regression")
     if not is_own or not SCORE_ENTRIES.isdisjoint(recipe.head):
         return recipe
     return replace(recipe, head={"clip": False} | recipe.head)

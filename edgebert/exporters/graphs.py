@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgebert.compress.data import TaskData
+from edgebert.compress.memory import give_back
 from edgebert.compress.progress import progress
 from edgebert.compress.report import StageReport
 from edgebert.compress.run import Run
@@ -133,6 +134,8 @@ def full_precision_graph(job: GraphJob, kind: str, out: Path) -> StageReport:
         names = export_plain(model, job.training_task, outputs, out / GRAPH)
     else:
         names = export_fast(model, job.training_task, outputs, job.segments, job.run.max_length, out / GRAPH)
+    del model
+    give_back()
     session = OnnxSession(out / GRAPH, 2, CPU)
     windows = job.parity_windows()
     parity = compare_graph(job, session, names, windows, job.reference(windows))

@@ -148,6 +148,9 @@ def save_module(
     if program is None:
         raise RunError("torch.onnx.export gave no graph; run with --debug for its messages")
     graph = program.model_proto
+    # The exporter keeps its programs for good, and the weights with them.
+    program.model.graph.initializers.clear()
+    del program
     strip(graph)
     onnx.save(graph, out)
 

@@ -195,6 +195,33 @@ def test_a_bundle_answers_as_its_checkpoint(run: Run, folder: Path, tmp_path: Pa
     assert (code, out[:13]) == (0, "nothing to do")
 
 
+def test_the_same_command_again_has_nothing_to_do(run: Run, folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "b"
+    assert run("export", folder, "--out", out, "--precision", "fp32")[0] == 0
+    code, said, _ = run("export", folder, "--out", out, "--precision", "fp32")
+    assert (code, said[:13]) == (0, "nothing to do")
+    state(folder, id2label={"0": "bad", "1": "good"}, label2id={"bad": 0, "good": 1})
+    code, _, err = run("export", folder, "--out", out, "--precision", "fp32")
+    assert code == 0, err
+    assert set(edgebert.load(out)("a good film").scores) == {"bad", "good"}
+
+
+def test_a_refused_checkpoint_that_is_mended_is_exported_by_the_same_command(
+    run: Run, folder: Path, tmp_path: Path
+) -> None:
+    file = folder / "tokenizer.json"
+    whole = file.read_text()
+    document = json.loads(whole)
+    del document["model"]["vocab"]["[UNK]"]
+    file.write_text(json.dumps(document))
+    code, out, err = run("export", folder, "--out", tmp_path / "b", "--precision", "fp32")
+    assert (code, out) == (2, "")
+    assert "[UNK]" in err.splitlines()[-1]
+    file.write_text(whole)
+    code, _, err = run("export", folder, "--out", tmp_path / "b", "--precision", "fp32")
+    assert code == 0, err
+
+
 def test_python_says_the_same(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="--task is 'sentiment'"):
         edgebert.export(folder, out=tmp_path / "o", task="sentiment")

@@ -197,7 +197,7 @@ def test_a_config_that_names_no_activation_changes_nothing(stated: str, tmp_path
 @pytest.mark.parametrize(
     ("entries", "head", "says"),
     [
-        ({}, {}, ["the score is the logit, clipped to 0 to 1; for the sigmoid", "set head.activation to 'sigmoid'"]),
+        ({}, {}, ["the score is the logit; for the sigmoid that", "set head.activation to 'sigmoid'"]),
         ({}, {"high": 5.0}, ["the score is the logit, from 0..1 scaled to 0 to 5, clipped to 0 to 5; for"]),
         ({}, {"output": "score", "clip": False}, ["the score is the logit; for the sigmoid that transformers'"]),
         ({}, {"activation": "none"}, []),
@@ -210,6 +210,9 @@ def test_a_head_of_one_output_that_states_no_activation_is_said(
     entries: dict[str, Any], head: dict[str, Any], says: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = make_whole(tmp_path / "model", "bert", num_labels=1, num_hidden_layers=1)
+    model = transformers.AutoModelForSequenceClassification.from_pretrained(folder)
+    model.classifier.bias.data -= 3
+    model.save_pretrained(folder)
     name_activation(folder, **{"problem_type": None} | entries)
     (tmp_path / "pairs.tsv").write_text("a\tb\n" + "\n".join("\t".join(pair) for pair in PAIRED) + "\n")
     table = "\n[head]\n" + "".join(f"{name} = {json.dumps(value)}\n" for name, value in head.items())
@@ -218,6 +221,13 @@ def test_a_head_of_one_output_that_states_no_activation_is_said(
     said = [line for line in capsys.readouterr().err.splitlines() if "neither problem_type nor an activation" in line]
     assert len(said) == bool(says)
     assert all(part in said[0] for part in says)
+    if head in ({}, {"activation": "none"}) and "sentence_transformers" not in entries:
+        tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+        with torch.no_grad():
+            logits = [float(model(**tokenizer(*pair, return_tensors="pt")).logits) for pair in PAIRED]
+        ours = [answer.score for answer in edgebert.load(tmp_path / "bundle")(PAIRED, batch_size=1)]
+        assert np.abs(np.array(ours) - logits).max() < 1e-5
+        assert max(ours) < 0
     if head.get("activation") == "sigmoid":
         theirs = transformers.pipeline("text-classification", model=str(folder), device="cpu")
         expected = [theirs({"text": text, "text_pair": pair})["score"] for text, pair in PAIRED]

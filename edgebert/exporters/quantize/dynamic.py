@@ -10,6 +10,7 @@ from pathlib import Path
 import onnx
 from onnxruntime.quantization import QuantType, quantize_dynamic
 
+from edgebert.compress.memory import give_back
 from edgebert.exporters.quantize.graph import load_folded
 from edgebert.exporters.quantize.products import head_matmuls
 from edgebert.target import ExportChoice
@@ -28,9 +29,13 @@ def quantize_weights(graph: Path, choice: ExportChoice, out: Path, leave: Collec
     """
     full = load_folded(graph, leave)
     heads = head_matmuls(full)
+    # A model in memory would be copied twice more than a file is.
+    onnx.save(full, out)
+    del full
+    give_back()
     with _root_logger_as_it_is():
         quantize_dynamic(
-            full,
+            str(out),
             str(out),
             per_channel=choice.per_channel,
             reduce_range=choice.reduce_range,
