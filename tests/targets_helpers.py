@@ -37,7 +37,7 @@ left = int(said.get("FAKE_SSH_LINES", 0))
 for line in there.stdout:
     sys.stdout.buffer.write(line.replace(old.encode(), new.encode()) if old else line)
     sys.stdout.buffer.flush()
-    if b'{"beat"' in line:
+    if b'{"beat"' in line or not line.strip():
         continue
     left -= 1
     if left == 0:

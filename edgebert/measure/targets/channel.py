@@ -24,6 +24,8 @@ BEAT_S = 15.0
 PATIENCE_S = 120.0
 # What an answer may take beyond the work that was asked for: imports on a slow board, a long answer on a slow line.
 MARGIN_S = 600.0
+# What may pass until the far end's program says that it runs: logging in, a login script, a start on a slow board.
+START_S = 60.0
 CLOSE_S = 20.0
 BLOCK = 1 << 16
 MAX_LINE = 128 << 20
@@ -71,6 +73,7 @@ class Channel:
             FileNotFoundError: There is no ssh.
         """
         self._name, self._noise, self._left = name, "", bytearray()
+        self.has_started = False
         self._process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
@@ -97,20 +100,25 @@ class Channel:
 
         Args:
             message: What to do there.
-            work_s: Seconds that the work itself may take; the answer must come within that and `MARGIN_S`.
+            work_s: Seconds that the work itself may take; the answer must come within that and `MARGIN_S`, and the
+                first sign of the program there within `START_S`.
 
         Raises:
             Lost: The connection has ended.
             TargetError: No sign of life for `PATIENCE_S`, no answer in time, or one that is too long or no JSON.
         """
         self.tell(message)
-        limit_s = work_s + MARGIN_S
-        end = time.monotonic() + limit_s
-        while (line := self._line(end, limit_s)) is not None:
+        asked = time.monotonic()
+        while True:
+            limit_s = work_s + MARGIN_S if self.has_started else START_S
+            if (line := self._line(asked + limit_s, limit_s)) is None:
+                break
             text = line.decode("utf-8", "replace")
             if not text.startswith(keeper.MARK):
                 self._noise = (self._noise + text)[-BLOCK:]
-            elif "beat" not in (answer := _answer(self._name, text.removeprefix(keeper.MARK))):
+                continue
+            self.has_started = True
+            if "beat" not in (answer := _answer(self._name, text.removeprefix(keeper.MARK))):
                 self._noise = ""
                 return answer
         raise self._lost()
@@ -194,6 +202,11 @@ class Channel:
         if left_s > 0 and _ready(self._out, selectors.EVENT_READ, min(left_s, PATIENCE_S)):
             return os.read(self._out.fileno(), BLOCK)
         silent = left_s > PATIENCE_S
+        if not self.has_started:
+            raise TargetError(
+                f"{self._name}: EdgeBERT's program has not started there within {min(limit_s, PATIENCE_S):.0f} s; "
+                "check that the machine is not stuck and that its login scripts end, then run the same command again"
+            )
         what = f"gives no sign of life for {PATIENCE_S:.0f} s" if silent else f"has not answered within {limit_s:.0f} s"
         raise self._stuck(what)
 

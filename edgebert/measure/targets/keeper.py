@@ -2,9 +2,9 @@
 
 This source is sent over the connection and run by the Python there, so it stands alone: the standard library, nothing
 of EdgeBERT. What comes in are lines of JSON, `put` followed by the file's bytes; what goes out are lines of JSON behind
-`MARK`, for a login script may write lines of its own. It ends, and takes the measured process and the folder with it,
-when the connection closes, when nothing has come for `silence_s`, or on SIGTERM or SIGHUP. At intervals, if
-something has come, it writes a sign of life: `{"beat": true}`.
+`MARK`, for a login script may write lines of its own, the last one without an end. It ends, and takes the measured
+process and the folder with it, when the connection closes, when nothing has come for `silence_s`, or on SIGTERM or
+SIGHUP. At its start, and at intervals if something has come, it writes a sign of life: `{"beat": true}`.
 """
 
 from __future__ import annotations
@@ -105,8 +105,8 @@ class Connection:
             return event
 
     def answer(self, document: dict[str, Any]) -> None:
-        """Write one line."""
-        line = f"{MARK}{json.dumps(document)}\n".encode()
+        """Write one line, behind the end of whatever else was written."""
+        line = f"\n{MARK}{json.dumps(document)}\n".encode()
         with self._lock:
             while line:
                 line = line[os.write(1, line) :]
@@ -160,6 +160,7 @@ def main() -> None:
     connection = Connection()
     threading.Thread(target=connection.read, daemon=True).start()
     try:
+        connection.answer({"beat": True})
         serve(connection)
     except (Closed, BrokenPipeError):
         pass

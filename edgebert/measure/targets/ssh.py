@@ -38,6 +38,7 @@ OPTIONS += ["ControlMaster=no", "ControlPath=none", "ClearAllForwardings=yes", "
 # ASCII that can be printed, so that it can be shown and given to a shell.
 GREETING = {"folder": str, "free_bytes": int, "machine": str, "bits": int, "python": str, "import_error": str}
 FOLDER = r"(/(?!\.{1,2}/)[ -.0-~]+)*/edgebert-[a-z0-9_]{4,32}"
+EXCEPTION = r"[\w.]+(Error|Exception)\b"
 PLAIN = r"[A-Za-z0-9_./+-]{1,200}"
 REMEDIES = {
     "Permission denied": "give it a key that it takes (ssh-copy-id, or IdentityFile in ~/.ssh/config)",
@@ -141,6 +142,9 @@ def _greet(name: str, channel: Channel, python: str, size: int, variants: Sequen
         elif lost.code == 255:
             remedies = (remedy for sign, remedy in REMEDIES.items() if sign in lost.complaint)
             reason = f"no connection ({lost.complaint}); {next(remedies, 'check that it is on and the port is right')}"
+        elif channel.has_started or re.match(EXCEPTION, lost.complaint):
+            remedy = "check the Python there, or name another one by EDGEBERT_PYTHON"
+            reason = f"EdgeBERT's program failed there ({lost.complaint}); {remedy}"
         else:
             reason = f"no program can be run there ({lost.complaint}); give a user with a shell"
         raise InputError(f"{name}: {reason}") from None
@@ -256,8 +260,8 @@ def _leave(name: str, address: Address, channel: Channel, folder: str, progress:
 
 def _cut(name: str, lost: Lost) -> RunError:
     return RunError(
-        f"{name}: connection lost ({lost.complaint}); what was measured is kept, what ran there ends within "
-        f"{SILENCE_S:.0f} s; run the same command again"
+        f"{name}: connection lost ({lost.complaint}); what ran there ends within {SILENCE_S:.0f} s; run the same "
+        "command again"
     )
 
 

@@ -57,7 +57,7 @@ def serve(messages: list[Any], tmp_path: Path) -> subprocess.CompletedProcess[st
 def test_odd_messages_end_the_connection(messages: list[Any], tmp_path: Path) -> None:
     done = serve(messages, tmp_path)
     assert "Traceback" not in done.stderr
-    answers = [line for line in done.stdout.splitlines() if line.startswith(keeper.MARK)]
+    answers = [line for line in done.stdout.splitlines() if line.startswith(keeper.MARK) and '"beat"' not in line]
     assert len(answers) == (messages[0] == HELLO)
 
 

@@ -24,6 +24,8 @@ GREETING = (
 )
 SILENT = "time.sleep(600)"
 CHATS = "while True: print('x', flush=True); time.sleep(0.01)"
+BEGINS = "print('edgebert: {\"beat\": true}', flush=True); time.sleep(600)"
+STARTS_NOT = "EdgeBERT's program has not started there within 0 s; check that the machine is not stuck"
 BEATS = "while True: print('edgebert: {\"beat\": true}', flush=True); time.sleep(0.01)"
 ENDLESS = "while True: sys.stdout.write('x' * 65536)"
 ENDLESS_ANSWER = "sys.stdout.write('edgebert: ')\n" + ENDLESS
@@ -47,17 +49,19 @@ def write_ssh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> P
     ("script", "limit", "says"),
     [
         (
-            SILENT,
+            BEGINS,
             {"PATIENCE_S": 0.5},
             "the machine gives no sign of life for 0 s; check that it is not stuck, then run",
         ),
-        (CHATS, {"MARGIN_S": 0.5}, "the machine has not answered within 0 s; check that it is not stuck, then run"),
+        (SILENT, {"PATIENCE_S": 0.5}, STARTS_NOT),
+        (SILENT, {"START_S": 0.5}, STARTS_NOT),
+        (CHATS, {"START_S": 0.5}, STARTS_NOT),
         (BEATS, {"MARGIN_S": 0.5}, "the machine has not answered within 0 s; check that it is not stuck, then run"),
         (ENDLESS, {"MAX_LINE": 1 << 20}, "a line of more than 1 MB; check what its login scripts write, or measure"),
         (ENDLESS_ANSWER, {"MAX_LINE": 1 << 20}, "a line of more than 1 MB; check what its login scripts write"),
         (DEAF, {"PATIENCE_S": 3.0}, "the machine takes nothing for 3 s; check that it is not stuck, then run"),
     ],
-    ids=["silent", "chats", "beats", "endless", "endless answer", "deaf"],
+    ids=["silent", "never starts", "starts late", "chats", "beats", "endless", "endless answer", "deaf"],
 )
 @pytest.mark.usefixtures("stand_in")
 def test_a_machine_that_never_comes_to_an_answer_is_left(
@@ -70,7 +74,7 @@ def test_a_machine_that_never_comes_to_an_answer_is_left(
     with pytest.raises(TargetError) as caught, open_target(NAME, [variant], None, print):
         pass
     assert caught.value.exit_code == 2
-    assert str(caught.value).startswith(f"{NAME}: the machine ")
+    assert str(caught.value).startswith((f"{NAME}: the machine ", f"{NAME}: EdgeBERT's program "))
     assert says in str(caught.value)
     assert not alive(int(pid_file.read_text()))
 

@@ -263,6 +263,7 @@ def test_a_connection_cut_in_the_middle_of_a_job_ends_what_runs_there(
     assert caught.value.exit_code == 1
     assert str(caught.value).startswith(f"{NAME}: connection lost (")
     assert str(caught.value).endswith("; run the same command again")
+    assert "kept" not in str(caught.value)  # `bench` says whether anything was measured
     assert "\n" not in str(caught.value)
     assert wait_until(lambda: not alive(int(pid_file.read_text())))
     assert wait_until(lambda: not list(there.iterdir()))
@@ -385,8 +386,8 @@ def test_bench_runs_there_and_keeps_what_is_done_when_the_connection_is_cut(
     assert main(command) == 1
     told = capsys.readouterr()
     assert told.out == ""
-    assert told.err.splitlines()[-1].startswith(
-        f"edgebert: {NAME}: connection lost (Connection to there closed by remote host.); what was measured is kept"
-    )
+    last = told.err.splitlines()[-1]
+    assert last.startswith(f"edgebert: {NAME}: connection lost (Connection to there closed by remote host.); what ran ")
+    assert last.endswith(f"; what was measured is kept in {out / 'result.json'}")
     assert [case["samples"] for case in json.loads((out / "result.json").read_text())["cases"]] == [10, 10]
     assert wait_until(lambda: not list(there.iterdir()))
