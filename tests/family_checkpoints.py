@@ -9,7 +9,8 @@ from conftest import WORDS
 BERT_LIKE = ("bert", "distilbert", "electra", "mobilebert")
 UNIGRAM = ("xlm-roberta", "camembert")
 ROBERTA_LIKE = ("roberta", *UNIGRAM)
-FAMILIES = (*BERT_LIKE, *ROBERTA_LIKE)
+FAMILIES = (*BERT_LIKE, *ROBERTA_LIKE, "mpnet")
+COUNT_PADDING = (*ROBERTA_LIKE, "mpnet")
 STANDARD = ("bert", "distilbert", "electra", *ROBERTA_LIKE)
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
@@ -54,7 +55,7 @@ def make_config(family: str, vocabulary: int, **more: Any) -> Any:
     sizes |= {"hidden_dim": 64} if family == "distilbert" else {"intermediate_size": 64}
     own: dict[str, dict[str, Any]] = {
         "electra": {"embedding_size": 16},
-        **{each: {"max_position_embeddings": 66, "type_vocab_size": 1} for each in ROBERTA_LIKE},
+        **{each: {"max_position_embeddings": 66, "type_vocab_size": 1} for each in COUNT_PADDING},
         "mobilebert": {"embedding_size": 16, "intra_bottleneck_size": 16, "num_feedforward_networks": 2},
     }
     return transformers.AutoConfig.for_model(family, **{**sizes, **own.get(family, {}), **more})
@@ -73,6 +74,9 @@ def make_tokenizer(family: str, pieces: list[str] = WORDPIECES) -> Any:
         return transformers.RobertaTokenizer(vocab=vocabulary, merges=merges)
     if family == "xlm-roberta":
         return transformers.XLMRobertaTokenizer(vocab=unigrams(["<s>", "<pad>", "</s>", "<unk>"]))
+    if family == "mpnet":
+        special = ["<s>", "<pad>", "</s>", "[UNK]", *(piece for piece in pieces if piece not in SPECIAL), "<mask>"]
+        return transformers.MPNetTokenizer(vocab={token: index for index, token in enumerate(special)})
     if family == "camembert":
         # As camembert-base numbers them: fairseq's four, the unknown token of SentencePiece, then its own two.
         special = ["<s>NOTUSED", "<pad>", "</s>NOTUSED", "<unk>", "<unk>NOTUSED", "<s>", "</s>"]

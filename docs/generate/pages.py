@@ -18,11 +18,12 @@ NAMES = {
     "roberta": "RoBERTa",
     "xlm-roberta": "XLM-RoBERTa",
     "camembert": "CamemBERT",
+    "mpnet": "MPNet",
     "mobilebert": "MobileBERT",
 }
 # Kinds of tokenizers that are read, the models that usually have them, and the least of a `tokenizer.json` of the kind.
 TOKENIZERS: dict[str, tuple[str, dict[str, object]]] = {
-    "WordPiece": ("BERT, MiniLM, DistilBERT, ELECTRA, MobileBERT", {"model": {"type": "WordPiece"}}),
+    "WordPiece": ("BERT, MiniLM, DistilBERT, ELECTRA, MPNet, MobileBERT", {"model": {"type": "WordPiece"}}),
     "byte-level BPE": ("RoBERTa", {"model": {"type": "BPE"}, "pre_tokenizer": {"type": "ByteLevel"}}),
     "Unigram (SentencePiece)": (
         "XLM-RoBERTa, CamemBERT, multilingual MiniLM and E5 (BERT's or XLM-RoBERTa's layers)",

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from edgebert.compress.config_numbers import check_numbers
-from edgebert.compress.families import FAMILIES, family_named
+from edgebert.compress.families import FAMILIES, MPNET, family_named
 from edgebert.errors import CheckpointError
 
 # Kinds of problem that transformers knows, and the task for each.
@@ -39,6 +39,7 @@ WANTED = {
         f"expected {', '.join(map(repr, PROBLEMS))} or null; correct the entry",
     ),
 }
+MPNET_PADDING = 1
 # Of MobileBERT.
 SWITCHES = (
     *("use_bottleneck", "use_bottleneck_attention", "key_query_shared_bottleneck", "trigram_input"),
@@ -64,7 +65,7 @@ def check_config(folder: Path, config: Mapping[str, Any]) -> None:
             shown = "true" if config[entry] is True else f"{config[entry]!r:.60}"
             raise CheckpointError(f"{folder}: {entry} is {shown} in config.json; {remedy}")
     check_numbers(folder / "config.json", config)
-    for check in (_check_counted_padding, _check_bottleneck):
+    for check in (_check_counted_padding, _check_fixed_padding, _check_bottleneck):
         check(folder / "config.json", config)
 
 
@@ -75,6 +76,16 @@ def _check_counted_padding(path: Path, config: Mapping[str, Any]) -> None:
         raise CheckpointError(
             f"{path}: pad_token_id is null, and {config['model_type']} counts its positions from it; set it to the id "
             "of the tokenizer's padding token"
+        )
+
+
+def _check_fixed_padding(path: Path, config: Mapping[str, Any]) -> None:
+    """MPNet's positions begin behind the id 1, whatever the padding token's."""
+    found = config.get("pad_token_id", MPNET_PADDING)
+    if config["model_type"] == MPNET.model_type and found != MPNET_PADDING:
+        raise CheckpointError(
+            f"{path}: pad_token_id is {found}, but transformers counts the positions of mpnet from {MPNET_PADDING}; "
+            f"set it to {MPNET_PADDING}, and give the tokenizer's padding token that id"
         )
 
 

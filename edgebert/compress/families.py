@@ -55,8 +55,8 @@ class Family:
         adds_first_segment: Whether the first segment's row is added to every token, whatever the text.
         skips_padding: Whether positions are counted over tokens that are not padding, from the padding id plus 1.
         reads_neighbours: Whether a token's embedding takes in the tokens beside it, padding included.
-        standard_layers: Whether a layer is attention, norm, feed-forward, norm, all over one width: what can be pruned
-            and rewritten for inference.
+        standard_layers: Whether a layer is attention, norm, feed-forward, norm, all over one width, and attention reads
+            its rows alone: what can be pruned and rewritten for inference.
         narrows: Whether students may be narrower than their teacher.
     """
 
@@ -130,6 +130,26 @@ ROBERTA = Family(
 XLM_ROBERTA = replace(ROBERTA, model_type="xlm-roberta", layer_class="XLMRobertaLayer")
 CAMEMBERT = replace(ROBERTA, model_type="camembert", layer_class="CamembertLayer")
 
+MPNET = Family(
+    "mpnet",
+    "mpnet",
+    "MPNetLayer",
+    HeadPaths("classifier.dense", "tanh", "classifier.out_proj"),
+    ("lm_head",),
+    layer=LayerPaths(
+        attention="attention.attn",
+        query="attention.attn.q",
+        key="attention.attn.k",
+        value="attention.attn.v",
+        attention_output="attention.attn.o",
+        attention_norm="attention.LayerNorm",
+    ),
+    has_segments=False,
+    skips_padding=True,
+    # Scores have a bias of the distance between two tokens, one for all layers, which the rewritten graph lacks.
+    standard_layers=False,
+)
+
 MOBILEBERT = Family(
     "mobilebert",
     "mobilebert",
@@ -141,7 +161,8 @@ MOBILEBERT = Family(
 )
 
 FAMILIES = {
-    family.model_type: family for family in (BERT, DISTILBERT, ELECTRA, ROBERTA, XLM_ROBERTA, CAMEMBERT, MOBILEBERT)
+    family.model_type: family
+    for family in (BERT, DISTILBERT, ELECTRA, ROBERTA, XLM_ROBERTA, CAMEMBERT, MPNET, MOBILEBERT)
 }
 LAYER_CLASSES = {family.layer_class: family for family in FAMILIES.values()}
 # The weights whose rows are the outputs of a classification head.

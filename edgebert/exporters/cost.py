@@ -179,7 +179,8 @@ def _sizes(node: onnx.NodeProto, kind: Kind, arrays: Arrays) -> Sizes:
     """Batch, rows, inner dimension and columns."""
     first, made = (arrays[name] for name in _values(node))
     if kind == "lookup":
-        return 1, prod(made.shape[:-1]), 0, made.shape[-1]
+        # A bias of the distance between every two tokens looks up as many rows for each token.
+        return prod(made.shape[:-2]), prod(made.shape[-2:-1]), 0, made.shape[-1]
     # Weights have no batch axis: all that stands before the columns are rows.
     batch = prod(made.shape[:-2]) if kind == "attention" else 1
     rows = prod(made.shape[:-1]) // batch

@@ -27,14 +27,14 @@ class Product:
     """Equal matrix products: (rows x inner) by (inner x columns), `batch` of them, for a batch of one text.
 
     A dimension is a number, or "n" for the text's tokens. A lookup multiplies nothing: its inner dimension is 0, and it
-    reads `rows` rows of `columns` items.
+    reads `batch` times `rows` rows of `columns` items.
 
     Attributes:
         kind: `weights` and `attention` of the layers, `embeddings` before them, `head` behind them, or `lookup`.
         precision: Of the two factors; INT8 products add up in 32 bits.
         layers: Layers that have it, counted from 0; empty outside the layers.
         each: How many of it a layer has.
-        batch: Products side by side: the heads of attention, else 1.
+        batch: Products side by side: the heads of attention, the tokens for a bias of distances, else 1.
         rows: Rows of the first factor.
         inner: The dimension that is summed over.
         columns: Columns of the second factor.
@@ -61,8 +61,8 @@ class Product:
 
     def weight_bytes(self, length: int) -> int:
         """Bytes of constants that are read: every weight once, of a table the rows that are looked up."""
-        _, rows, inner, columns = self._sizes(length)
-        read = {"lookup": rows * columns, "attention": 0}.get(self.kind, inner * columns)
+        batch, rows, inner, columns = self._sizes(length)
+        read = {"lookup": batch * rows * columns, "attention": 0}.get(self.kind, inner * columns)
         return self.count * read * ITEM_BYTES[self.precision]
 
     def activation_bytes(self, length: int) -> int:

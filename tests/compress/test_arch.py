@@ -155,6 +155,7 @@ def test_uneven_shapes_are_noted_and_forgotten_when_even_again(family: str, tmp_
         ("roberta", 64, False),
         ("xlm-roberta", 64, False),
         ("camembert", 64, False),
+        ("mpnet", 64, False),
         ("mobilebert", 64, True),
     ],
 )

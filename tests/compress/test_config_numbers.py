@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from family_checkpoints import FAMILIES, ROBERTA_LIKE
+from family_checkpoints import COUNT_PADDING, FAMILIES
 from family_models import change_config
 
 from edgebert.compress import checkpoint
@@ -56,7 +56,7 @@ def test_entries_that_a_model_may_have_pass(
     family: str, entries: dict[str, object], folders: dict[str, Path], tmp_path: Path
 ) -> None:
     folder = Path(shutil.copytree(folders[family], tmp_path / "model"))
-    if family in ROBERTA_LIKE:  # which count positions from the padding id
+    if family in COUNT_PADDING:  # which count positions from the padding id
         entries = {name: value for name, value in entries.items() if name != "pad_token_id"}
     change_config(folder, **entries)
     checkpoint.check_folder(folder)

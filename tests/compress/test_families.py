@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 import transformers
-from family_checkpoints import FAMILIES, ROBERTA_LIKE, make_family
+from family_checkpoints import COUNT_PADDING, FAMILIES, make_family
 from family_models import IDS, MASK, TASK, assert_same, change_config, load, logits, save, whole_logits
 from safetensors.torch import load_file, save_file
 
@@ -41,7 +41,7 @@ def test_saved_and_loaded_again_it_answers_bit_for_bit(family: str, folders: dic
     assert_same(load(save(model, folders[family], tmp_path)), model)
 
 
-@pytest.mark.parametrize("family", ["distilbert", *ROBERTA_LIKE])
+@pytest.mark.parametrize("family", ["distilbert", *COUNT_PADDING])
 def test_segments_are_without_effect_where_a_family_has_none(family: str, folders: dict[str, Path]) -> None:
     model = load(folders[family])
     types = torch.ones_like(IDS)
@@ -99,6 +99,10 @@ ASKS_TOO_MUCH = [
     ("bert", "data.max_length=65", "data.max_length is 65.*positions for 64 tokens"),
     ("distilbert", "distill.layers=[0,3]", "the teacher has 3 layers"),
     ("electra", "distill.hidden_size=16", "electra models cannot be narrowed"),
+    ("mpnet", "data.max_length=65", "data.max_length is 65.*positions for 64 tokens"),
+    ("mpnet", "prune.samples=8", "mpnet models cannot be pruned"),
+    ("mpnet", "quantize.smooth=0.5", "mpnet layers cannot be rewritten, nor smoothed"),
+    ("mpnet", "distill.hidden_size=16", "mpnet models cannot be narrowed"),
     ("mobilebert", "prune.samples=8", "mobilebert models cannot be pruned"),
     ("mobilebert", "quantize.smooth=0.5", "mobilebert layers cannot be rewritten, nor smoothed"),
     ("bert", "vocabulary.rank=32", "vocabulary.rank is 32, but the word table is 32 wide"),
@@ -155,6 +159,17 @@ def test_a_config_that_transformers_cannot_read_is_refused_in_one_line(
     change_config(folder, hidden_size="wide")
     with pytest.raises(CheckpointError, match=r"config.json: transformers cannot read it \(.*hidden_size.*\)"):
         checkpoint.load_config(folder)
+
+
+def test_an_mpnet_whose_padding_is_not_where_its_positions_begin_is_refused(
+    folders: dict[str, Path], tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(folders["mpnet"], tmp_path / "model"))
+    change_config(folder, pad_token_id=0)
+    with pytest.raises(
+        CheckpointError, match="pad_token_id is 0, but transformers counts the positions of mpnet from 1"
+    ):
+        checkpoint.check_folder(folder)
 
 
 @pytest.mark.parametrize("family", FAMILIES)

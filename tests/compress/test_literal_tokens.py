@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 import transformers
-from family_checkpoints import FAMILIES, ROBERTA_LIKE, make_whole
+from family_checkpoints import COUNT_PADDING, FAMILIES, make_whole
 
 from edgebert.compress import checkpoint
 from edgebert.runtime.encode import TextEncoder
@@ -43,9 +43,9 @@ def test_a_special_token_in_a_text_is_answered_as_by_transformers(
 def test_padding_of_the_tokenizer_counts_where_the_config_states_another(
     family: str, stated: int | None, tmp_path: Path
 ) -> None:
-    if family in ROBERTA_LIKE and stated is None:
+    if family in COUNT_PADDING and stated is None:
         pytest.skip("refused: positions are counted from it")
-    more = {"max_position_embeddings": 72} if family in ROBERTA_LIKE else {}
+    more = {"max_position_embeddings": 72} if family in COUNT_PADDING else {}
     folder = make_whole(tmp_path, family, pad_token_id=stated, **more)
     tokenizer = checkpoint.load_tokenizer(folder)
     assert tokenizer.pad_token_id != stated

@@ -107,7 +107,7 @@ def test_every_task_is_rewritten_exactly_saved_and_loaded_again(
         pytest.importorskip("seqeval", reason="the export extra is not installed")
     chosen = training_task(task)
     model = checkpoint.load_model(encoders[family], task, ["a", "b"]).eval()
-    if family != "mobilebert":
+    if family in STANDARD:
         cut_unevenly(model)
     checkpoint.save_model(model, checkpoint.load_tokenizer(encoders[family]), tmp_path)
     again = checkpoint.load_model(tmp_path, task, ["a", "b"], seed=1).eval()
@@ -141,6 +141,7 @@ GRAPHS = [
     ("electra", "plain", False, 2, True),
     ("roberta", "plain", False, 2, False),
     ("xlm-roberta", "plain", True, 1, False),
+    ("mpnet", "plain", False, 2, False),
     ("mobilebert", "plain", False, 1, True),
 ]
 
@@ -254,6 +255,22 @@ def test_a_roberta_of_pairs_is_bundled_with_its_own_padding(tmp_path: Path) -> N
     found = edgebert.load(stages / "1-graph").raw(PAIRED)
     for ours, theirs in zip(found, expected, strict=True):
         assert np.abs(ours[0] - theirs[0]).max() <= 1e-5
+
+
+@pytest.mark.slow
+def test_an_mpnet_has_an_int8_bundle_of_its_plain_graph(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = make_family(tmp_path / "model", "mpnet", num_hidden_layers=1)
+    assert main(["export", str(source), "--out", str(tmp_path / "bundle")]) == 0
+    assert "mpnet layers cannot be rewritten; a plain graph instead" in capsys.readouterr().err
+    manifest = read_document(tmp_path / "bundle")
+    assert manifest["inputs"] == ["input_ids", "attention_mask"]
+    # A row of the table of distances for every two tokens.
+    assert any(work["kind"] == "lookup" and work["batch"] == work["rows"] == "n" for work in manifest["cost"])
+    texts = [text for pair in PAIRED for text in pair]
+    windows = [TextEncoder(tmp_path / "bundle" / "tokenizer.json", 24).encode(text) for text in texts]
+    expected = list(torch_outputs(load(source), windows, TRAINING, OUTPUTS, 1))
+    for ours, theirs in zip(edgebert.load(tmp_path / "bundle").raw(texts), expected, strict=True):
+        assert np.abs(ours[0] - theirs[0]).max() <= 0.1
 
 
 @pytest.fixture(scope="module")
