@@ -13,6 +13,7 @@ from typing import Any, Literal
 from edgebert.compress import encoder_settings
 from edgebert.compress.cross_encoder import head_outputs, is_cross_encoder
 from edgebert.compress.families import FAMILIES
+from edgebert.compress.inferred_facts import label_facts, vector_facts
 from edgebert.compress.label_names import label_names
 from edgebert.compress.model_folder import check_described
 from edgebert.compress.sentence_folder import MODULES, encoder_folder, read_sentence_folder
@@ -32,6 +33,7 @@ ENDINGS = {
 }
 OF_TEXTS = "ForSequenceClassification"
 MULTI_LABEL = "multi_label_classification"
+OF_WHOLE_TEXTS = ("multi-label", "regression", "text-classification")
 LABELLED = ("multi-label", "text-classification", "token-classification")
 # Of a recipe; longer inputs take a model that was made for them.
 LONGEST = 512
@@ -117,8 +119,11 @@ def infer(source: str, folder: Path, asked: Asked, texts: str) -> Inferred:
         export=ExportSettings(formats=_formats(config, asked), stages=False),
     )
     facts = [("task", task, task_from), ("longest input", f"{length} tokens", length_from)]
-    facts += [("input", "pairs of texts", pairs_from)] if pairs else []
+    if pairs or task in OF_WHOLE_TEXTS:
+        facts.append(("input", *(("pairs of texts", pairs_from) if pairs else ("single texts", "without --pairs"))))
     facts += [("pooling", asked.pooling, "--pooling")] if asked.pooling else []
+    facts += vector_facts(folder, encoder) if task == "similarity" and not asked.pooling else []
+    facts += label_facts(encoder / "config.json", config, asked.labels) if task in LABELLED else []
     return Inferred(recipe, tuple(facts))
 
 

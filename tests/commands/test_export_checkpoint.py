@@ -195,6 +195,26 @@ def test_a_bundle_answers_as_its_checkpoint(run: Run, folder: Path, tmp_path: Pa
     assert (code, out[:13]) == (0, "nothing to do")
 
 
+def test_what_the_folder_says_is_told(folder: Path, tmp_path: Path) -> None:
+    facts = {what: (value, stated) for what, value, stated in infer(str(folder), folder, Asked(), "t").facts}
+    path = folder / "config.json"
+    assert facts["labels"] == ("LABEL_0, LABEL_1", f"{path}: id2label; --labels names them")
+    assert facts["input"] == ("single texts", "without --pairs")
+    state(folder, id2label={"0": "bad", "1": "good"}, label2id=None)
+    facts = {what: (value, stated) for what, value, stated in infer(str(folder), folder, Asked(), "t").facts}
+    assert facts["labels"] == ("bad, good", f"{path}: id2label")
+    vectors = tmp_path / "vectors"
+    shutil.copytree(folder, vectors / "0_Transformer")
+    (vectors / "modules.json").write_text(json.dumps([MEAN[0] | {"path": "0_Transformer"}, MEAN[1]]))
+    (vectors / "1_Pooling").mkdir()
+    (vectors / "1_Pooling" / "config.json").write_text(
+        json.dumps({"word_embedding_dimension": 32, "pooling_mode": "cls"})
+    )
+    facts = {what: (value, stated) for what, value, stated in infer(str(vectors), vectors, Asked(), "t").facts}
+    assert facts["vectors"] == ("cls pooling, of their own length", str(vectors / "modules.json"))
+    assert facts["encoder"][0] == str(vectors / "0_Transformer")
+
+
 def test_the_same_command_again_has_nothing_to_do(run: Run, folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "b"
     assert run("export", folder, "--out", out, "--precision", "fp32")[0] == 0
