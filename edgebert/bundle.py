@@ -196,10 +196,11 @@ def check_folder(folder: Path, option: str = "--out") -> None:
     """Find out before hours of work whether a folder can be written.
 
     Raises:
-        DiskError: It cannot, or it is a file.
+        DiskError: It cannot, or something else than a folder stands there.
     """
-    if os.path.isfile(folder):
-        raise DiskError(f"{folder.resolve()}: a file, not a folder; give another {option}")
+    if os.path.exists(folder) and not os.path.isdir(folder):
+        kind = "a file" if os.path.isfile(folder) else "a device, pipe or socket"
+        raise DiskError(f"{folder.resolve()}: {kind}, not a folder; give another {option}")
     check_writable(folder, option)
 
 

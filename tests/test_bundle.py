@@ -225,6 +225,15 @@ def test_a_parent_that_is_a_file_is_told(act: Any, tmp_path: Path) -> None:
     assert (tmp_path / "file").read_text() == "x"
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no FIFOs here")
+def test_a_device_or_pipe_is_no_folder(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(DiskError, match="pipe: a device, pipe or socket, not a folder; give another --work"):
+        check_folder(tmp_path / "pipe", "--work")
+    with pytest.raises(DiskError, match="null: a device, pipe or socket, not a folder; give another --out"):
+        check_folder(Path("/dev/null"))
+
+
 @pytest.mark.parametrize("sign", [MARKER, "manifest.json", ""])
 def test_what_a_killed_run_left_is_cleared_away(sign: str, folder: Path, tmp_path: Path) -> None:
     for left in (".mine.partial", ".mine.old"):

@@ -22,6 +22,8 @@ def run(arguments: argparse.Namespace) -> int:
     out = None if arguments.out == "-" else Path(arguments.out)
     if out and (out.suffix not in FORMATS or os.path.isdir(out)):
         raise InputError(f"--out {out}: not a file ending in {', '.join(FORMATS)}; give such a name, or - for Markdown")
+    if out and os.path.exists(out) and not (out.is_symlink() or out.is_file()):
+        raise InputError(f"--out {out}: a device, pipe or socket, not a file; give another name, or - for Markdown")
     if arguments.json and not out:
         raise InputError("--json and --out -: both would go to stdout; give --out a file")
     if out:

@@ -82,6 +82,10 @@ def read_gate(text: str) -> Gate:
         raise InputError(f"--fail-if {text!r}: unknown metric '{metric}'; known: {', '.join(FIELDS)}")
     if not math.isfinite(limit):
         raise InputError(f"--fail-if {text!r}: the limit is beyond what a number can be; give a smaller one")
+    if limit < 0 and metric != "quality" and not file:
+        raise InputError(
+            f"--fail-if {text!r}: the limit is {form['limit']}, and no {metric} is below 0; give another one"
+        )
     if not file:
         return Gate(text, metric, form["sign"] == ">", limit)
     if limit <= 0:

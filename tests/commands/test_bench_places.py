@@ -62,6 +62,13 @@ def test_what_stands_where_the_result_goes_is_found_before_anything_is_measured(
     assert [path.name for path in place.parent.iterdir()] == [name]
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no FIFOs here")
+def test_a_pipe_in_the_place_of_the_result_folder(given: tuple[object, ...], tmp_path: Path, run: Run) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    told = refused(run("bench", write_small_bundle(tmp_path / "b"), *given, "--out", tmp_path / "pipe"))
+    assert told == f"{tmp_path / 'pipe'}: a device, pipe or socket, not a folder; give another --out"
+
+
 @pytest.mark.slow
 def test_a_result_takes_the_place_of_an_earlier_one(given: tuple[object, ...], tmp_path: Path, run: Run) -> None:
     command = ("bench", write_small_bundle(tmp_path / "b"), *given, "--out", tmp_path / "out")

@@ -1,6 +1,7 @@
 """`edgebert report` and `edgebert bench --fail-if`: files, exit codes, one line for everything that is wrong."""
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -78,6 +79,10 @@ def test_a_place_or_a_name_that_cannot_be_is_told(tmp_path: Path, run: Run) -> N
     code, _, err = run("report", path, "--out", path / "r.html")
     assert (code, err.count("\n")) == (2, 1)
     assert "cannot be written" in err
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(tmp_path / "pipe.html")
+        told = refused(run("report", path, "--out", tmp_path / "pipe.html"))
+        assert told.endswith("a device, pipe or socket, not a file; give another name, or - for Markdown")
     code, _, err = run("report", path, "--out", "-", "--json")
     assert (code, err.count("\n")) == (2, 1)
 
@@ -93,7 +98,13 @@ def test_without_the_extra_it_says_what_to_install(tmp_path: Path, run: Run, mon
 
 @pytest.mark.parametrize(
     ("check", "said"),
-    [("p50>>1", "not a check"), ("speed>1", "unknown metric 'speed'"), ("p50>2x:none.json", "none.json: no such file")],
+    [
+        ("p50>>1", "not a check"),
+        ("speed>1", "unknown metric 'speed'"),
+        ("p50>2x:none.json", "none.json: no such file"),
+        ("p50>-1", "the limit is -1, and no p50 is below 0"),
+        ("size<-0.5", "no size is below 0"),
+    ],
 )
 def test_an_unsound_check_ends_a_bench_before_it_begins(check: str, said: str, tmp_path: Path, run: Run) -> None:
     code, out, err = run("bench", tmp_path / "no-bundle", "--fail-if", check)

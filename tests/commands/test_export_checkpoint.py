@@ -1,6 +1,7 @@
 """`edgebert export CHECKPOINT`: a model as it is, without a recipe."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -137,6 +138,17 @@ def test_weights_of_another_kind_are_named_before_anything_runs(run: Run, folder
     (folder / name).write_bytes(b"{}")
     assert told in refused(run("export", folder, "--out", folder.parent / "out"))
     assert not (folder.parent / "out.work").exists()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no FIFOs here")
+@pytest.mark.parametrize("option", ["--out", "--work"])
+def test_a_pipe_where_a_folder_is_to_be(option: str, run: Run, folder: Path, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    code, _, err = run("export", folder, "--out", tmp_path / "out", option, tmp_path / "pipe")
+    told = err.splitlines()[-1]
+    assert code == 2
+    assert told.startswith(f"edgebert: {tmp_path / 'pipe'}: ")
+    assert told.endswith(f"give another {option}")
 
 
 def test_options_of_a_checkpoint_and_of_a_recipe_do_not_mix(run: Run, folder: Path, tmp_path: Path) -> None:
