@@ -11,6 +11,7 @@ from pathlib import Path
 from edgebert import bundle
 from edgebert.compress import checkpoint, distributed
 from edgebert.compress.conditions import CHECKPOINT, GRAPH, TRAINING, conditions, graph_tools
+from edgebert.compress.cross_encoder import counts_settings
 from edgebert.compress.data import read_named_data
 from edgebert.compress.distill import VERSION as DISTILL_VERSION
 from edgebert.compress.distill import distill
@@ -27,9 +28,16 @@ from edgebert.compress.report import StageReport
 from edgebert.compress.run import Run
 from edgebert.compress.sentence_folder import (
     encoder_folder,
+    lower_cases,
     read_sentence_folder,
 )
-from edgebert.compress.stated import as_folder_says, as_head_says, as_long_as_trained, vector_width
+from edgebert.compress.stated import (
+    as_folder_says,
+    as_head_says,
+    as_long_as_trained,
+    say_unread_settings,
+    vector_width,
+)
 from edgebert.compress.tokenizer_file import check_first_segment, check_vocabulary, say_segments
 from edgebert.compress.vector_modules import load_vector_modules
 from edgebert.compress.vocabulary import VERSION as VOCABULARY_VERSION
@@ -96,6 +104,11 @@ class _Build:
         self.checkpoint = encoder_folder(given)
         checkpoint.check_folder(self.checkpoint)
         self.run_constants = Run(recipe.task, recipe.metric, recipe.seed, recipe.data.max_length)
+        with_settings = counts_settings(given, recipe.task)
+        if with_settings:
+            self.run_constants.loaded.with_settings = self.checkpoint
+        else:
+            say_unread_settings(self.checkpoint)
         tokenizer = self.run_constants.loaded.tokenizer(self.checkpoint)
         config = checkpoint.load_config(self.checkpoint)
         check_vocabulary(self.checkpoint, tokenizer, config.vocab_size)
@@ -106,7 +119,7 @@ class _Build:
         check_fit(self.checkpoint, recipe, width, tokenizer)
         replaced = recipe.finetune is not None and recipe.finetune.when == "always"
         head = None if replaced else checkpoint.head_labels(self.checkpoint)
-        recipe = as_long_as_trained(recipe, self.checkpoint, head)
+        recipe = as_long_as_trained(recipe, self.checkpoint, head, with_settings)
         if head is not None:
             recipe = as_head_says(recipe, head, self.checkpoint, tokenizer)
         self.recipe = recipe
@@ -350,11 +363,12 @@ class _Build:
         distributed.wait()
 
     def _source_hash(self) -> str:
-        """Hash of the checkpoint, modules behind its pooling included."""
+        """Hash of the checkpoint, with what `modules.json` adds: lower-casing, and modules behind its pooling."""
         encoder = model_hash(self.checkpoint)
-        if self.vector_modules is None:
-            return encoder
-        return hashlib.sha256((encoder + self.vector_modules.sha256()).encode()).hexdigest()
+        added = self.vector_modules.sha256() if self.vector_modules is not None else ""
+        if self.run_constants.loaded.with_settings is not None and lower_cases(self.checkpoint):
+            added += "lower"
+        return hashlib.sha256((encoder + added).encode()).hexdigest() if added else encoder
 
     def _job(self, step: Step) -> GraphJob:
         return GraphJob(step.folder, self.data, self.run_constants, self.recipe.export)

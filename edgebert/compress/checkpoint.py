@@ -43,7 +43,7 @@ RETURNED: dict[str, Any] = {"return_dict": True, "output_hidden_states": False, 
 RETURNED |= {"chunk_size_feed_forward": 0, "_attn_implementation": ATTENTION}
 # End of the names of classes with a head over a whole text.
 OF_TEXTS = "ForSequenceClassification"
-VERSION = 2
+VERSION = 3
 # What torch and transformers raise for an entry of the config that no model can have.
 UNBUILDABLE = (
     *(RuntimeError, LookupError, ValueError, TypeError, AttributeError),

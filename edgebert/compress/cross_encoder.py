@@ -48,7 +48,7 @@ def with_activation(recipe: Recipe, folder: Path) -> Recipe:
             f"expected {' or '.join(ALLOWED[recipe.task])}{_other_task(recipe.task, name)}"
         )
     _check_folder(folder)
-    recipe = cut_as_folder(recipe, folder)
+    recipe = cut_as_folder(recipe, folder, counts_settings(folder, recipe.task))
     activation = ALLOWED[recipe.task][name]
     if not activation:
         return recipe
@@ -120,9 +120,16 @@ def _check_folder(folder: Path) -> None:
         )
 
 
-def cut_as_folder(recipe: Recipe, folder: Path) -> Recipe:
-    """A recipe whose longest input is no longer than what the tokenizer's files say."""
-    longest, length = longest_input(encoder_folder(folder)), recipe.data.max_length
+def counts_settings(folder: Path, task: str) -> bool:
+    """Whether what sentence-transformers saved beside the encoder (`encoder_settings`) counts for this task."""
+    if not (folder / MODULES).is_file():
+        return False
+    return task == "similarity" or (task in ALLOWED and is_cross_encoder(folder))
+
+
+def cut_as_folder(recipe: Recipe, folder: Path, with_settings: bool) -> Recipe:
+    """A recipe whose longest input is no longer than what the tokenizer's files say, and settings that count."""
+    longest, length = longest_input(encoder_folder(folder), with_settings), recipe.data.max_length
     if longest is None or longest >= length:
         return recipe
     LOG.warning(

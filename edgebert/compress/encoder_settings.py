@@ -1,4 +1,7 @@
-"""Read what sentence-transformers saves beside an encoder: how texts reach it, and what is read from it."""
+"""Read what sentence-transformers saves beside an encoder: how texts reach it, and what is read from it.
+
+The library reads it through `modules.json` alone, so a folder without one, or one used otherwise, goes without.
+"""
 
 from __future__ import annotations
 
@@ -72,19 +75,34 @@ def check_encoder_settings(encoder: Path, wanted: dict[str, Any]) -> None:
             )
 
 
-def longest_input(encoder: Path) -> int | None:
-    """Longest input in tokens: the settings' own, else the tokenizer's, as version 6 saves it; None for neither."""
-    stated: int | None = encoder_settings(encoder).get("max_seq_length")
+def longest_input(encoder: Path, with_settings: bool) -> int | None:
+    """Longest input in tokens: the settings' own if they count, else the tokenizer's; None for neither."""
+    stated: int | None = encoder_settings(encoder).get("max_seq_length") if with_settings else None
     if stated:
         return stated
     longest = read_object(encoder / "tokenizer_config.json").get("model_max_length")
     return longest if isinstance(longest, int) and 1 <= longest < NO_LENGTH else None
 
 
-def stating_file(encoder: Path) -> Path:
+def stating_file(encoder: Path, with_settings: bool) -> Path:
     """The file that states the longest input (`longest_input`)."""
     path, settings = _found(encoder)
-    return path if settings.get("max_seq_length") else encoder / "tokenizer_config.json"
+    return path if with_settings and settings.get("max_seq_length") else encoder / "tokenizer_config.json"
+
+
+def unread_settings(encoder: Path) -> str:
+    """Sentence to say of settings that do not count; "" where they would change nothing."""
+    try:
+        path, settings = _found(encoder)
+    except CheckpointError:
+        return ""
+    entry = next((name for name in ("max_seq_length", "do_lower_case") if settings.get(name)), "")
+    if not entry:
+        return ""
+    return (
+        f"{path}: {entry} has no effect here; sentence-transformers reads it through modules.json, for vectors of "
+        "texts and cross-encoders"
+    )
 
 
 def _found(encoder: Path) -> tuple[Path, dict[str, Any]]:

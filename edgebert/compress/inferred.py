@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from edgebert.compress import encoder_settings
-from edgebert.compress.cross_encoder import head_outputs, is_cross_encoder
+from edgebert.compress.cross_encoder import counts_settings, head_outputs, is_cross_encoder
 from edgebert.compress.families import FAMILIES
 from edgebert.compress.inferred_facts import label_facts, vector_facts
 from edgebert.compress.label_names import label_names
@@ -101,7 +101,7 @@ def infer(source: str, folder: Path, asked: Asked, texts: str) -> Inferred:
     config = read_object(encoder / "config.json")
     task, task_from = _task(folder, encoder / "config.json", config, asked)
     pairs, pairs_from = _pairs(folder, task, asked)
-    length, length_from = _longest(encoder, config)
+    length, length_from = _longest(encoder, config, counts_settings(folder, task))
     head = _head(task, folder, asked)
     data = DataSettings(
         unlabelled=(texts,),
@@ -170,7 +170,7 @@ def _pairs(folder: Path, task: str, asked: Asked) -> tuple[bool, str]:
     return is_cross_encoder(folder), f"{folder}: a cross-encoder of sentence-transformers"
 
 
-def _longest(encoder: Path, config: Mapping[str, Any]) -> tuple[int, str]:
+def _longest(encoder: Path, config: Mapping[str, Any], with_settings: bool) -> tuple[int, str]:
     """Tokens of the longest input: what the folder states, within its positions and a recipe's limit."""
     positions = config.get("max_position_embeddings")
     found = [(LONGEST, "EdgeBERT's limit")]
@@ -179,9 +179,9 @@ def _longest(encoder: Path, config: Mapping[str, Any]) -> tuple[int, str]:
         padding = config.get("pad_token_id")
         skipped = (padding if isinstance(padding, int) else 1) + 1 if family is not None and family.skips_padding else 0
         found.append((positions - skipped, f"{encoder / 'config.json'}: max_position_embeddings"))
-    stated = encoder_settings.longest_input(encoder)
+    stated = encoder_settings.longest_input(encoder, with_settings)
     if stated is not None:
-        found.append((stated, str(encoder_settings.stating_file(encoder))))
+        found.append((stated, str(encoder_settings.stating_file(encoder, with_settings))))
     return min(found, key=lambda item: item[0])
 
 

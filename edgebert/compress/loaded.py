@@ -32,6 +32,8 @@ class Loaded:
         self._written: dict[str, Tokenizer] = {}
         self._tokenizers: dict[str, Any] = {}
         self._models: dict[tuple[Any, ...], Any] = {}
+        # The encoder whose settings of sentence-transformers count.
+        self.with_settings: Path | None = None
 
     def encoder(self, path: Path, max_length: int) -> TextEncoder:
         """The device's encoder over a `tokenizer.json`."""
@@ -49,13 +51,14 @@ class Loaded:
 
     def tokenizer(self, folder: Path) -> Any:  # noqa: ANN401
         """A checkpoint's tokenizer (`checkpoint.load_tokenizer`), which must not be changed."""
-        digest = hashlib.sha256(str(checkpoint.load_config(folder).model_type).encode())
+        with_settings = folder == self.with_settings
+        digest = hashlib.sha256(f"{checkpoint.load_config(folder).model_type} {with_settings}".encode())
         for path in (folder / name for name in TOKENIZER):
             if path.is_file():
                 digest.update(f"{path.name}\0{file_sha256(path)}\n".encode())
         key = digest.hexdigest()
         if key not in self._tokenizers:
-            self._tokenizers[key] = checkpoint.load_tokenizer(folder)
+            self._tokenizers[key] = checkpoint.load_tokenizer(folder, with_settings)
         return self._tokenizers[key]
 
     def model(self, folder: Path, task: str, labels: list[str]) -> Any:  # noqa: ANN401

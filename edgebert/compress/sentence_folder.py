@@ -89,7 +89,9 @@ def read_sentence_folder(folder: Path) -> SentenceFolder | None:
         steps, places = steps[:-1], places[:-1]
     _check_similarity(folder / SETTINGS, settings, normalize)
     check_encoder_settings(encoder, ROWS)
-    return SentenceFolder(pooling, normalize, longest_input(encoder), *prompts, tuple(steps), tuple(places))
+    return SentenceFolder(
+        pooling, normalize, longest_input(encoder, with_settings=True), *prompts, tuple(steps), tuple(places)
+    )
 
 
 def with_sentence_settings(recipe: Recipe, found: SentenceFolder) -> Recipe:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgebert.compress import checkpoint, distributed
 from edgebert.compress.cross_encoder import cut_as_folder, with_activation
+from edgebert.compress.encoder_settings import unread_settings
 from edgebert.compress.head_tags import scheme_of, written_plainly
 from edgebert.compress.json_file import read_object
 from edgebert.compress.sentence_folder import SentenceFolder, differences, with_sentence_settings
@@ -41,13 +42,19 @@ def as_folder_says(recipe: Recipe, folder: Path, found: SentenceFolder | None) -
     return with_sentence_settings(recipe, found)
 
 
-def as_long_as_trained(recipe: Recipe, folder: Path, head: list[str] | None) -> Recipe:
+def as_long_as_trained(recipe: Recipe, folder: Path, head: list[str] | None, with_settings: bool = False) -> Recipe:
     """A recipe that cuts texts where transformers' pipelines do, if the checkpoint's own head is kept.
 
-    Answers are looked for in windows, which cut nothing off.
+    Answers are looked for in windows, which cut nothing off. `with_settings`: as `counts_settings` says.
     """
     kept = recipe.finetune is None or head is not None
-    return cut_as_folder(recipe, folder) if kept and recipe.task != "question-answering" else recipe
+    return cut_as_folder(recipe, folder, with_settings) if kept and recipe.task != "question-answering" else recipe
+
+
+def say_unread_settings(encoder: Path) -> None:
+    """Say on stderr what a file of sentence-transformers states that does not count here."""
+    if distributed.is_main() and (said := unread_settings(encoder)):
+        LOG.info("%s", said)
 
 
 def vector_width(folder: Path, recipe: Recipe, found: SentenceFolder) -> int:

@@ -35,12 +35,13 @@ PASSING = ("truncation", "padding", "version")
 NOTED_LENGTH = 512
 
 
-def load_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
+def load_tokenizer(folder: Path, with_settings: bool = False) -> PreTrainedTokenizerFast:
     """The checkpoint's own tokenizer, with [CLS], [SEP] and [PAD].
 
     transformers 5 builds a tokenizer of a known class from its vocabulary. Where that differs from `tokenizer.json`,
     the file is used as it is, under transformers' general class. The side that texts are cut on is noted in it. If
     `model_input_names` has no segments for a model that tells them apart, both texts of a pair have the first one.
+    `with_settings`: whether what sentence-transformers saved beside it counts (`encoder_settings`).
 
     Raises:
         CheckpointError: It cannot be read, has no fast form, splits a text at random, one of the three tokens is
@@ -63,7 +64,7 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
         raise CheckpointError(f"{folder}: tokenizer has no {', '.join(missing)}; an encoder needs all three")
     tokenizer = _as_in_file(folder / "tokenizer.json", built, _built(folder, {}) if settings else built)
     _check_repeats(folder / "tokenizer.json", tokenizer)
-    if lower_cases(folder):
+    if with_settings and lower_cases(folder):
         tokenizer = _lower_casing(tokenizer)
     if SEGMENT_INPUT not in tokenizer.model_input_names and _tells_segments(folder):
         tokenizer = _general(in_one_segment(tokenizer.backend_tokenizer), tokenizer)

@@ -91,6 +91,9 @@ def test_the_longest_input_is_the_least_that_the_folder_states(folder: Path, tmp
 
 def test_the_file_that_states_the_longest_input_is_named(folder: Path) -> None:
     (folder / "sentence_bert_config.json").write_text('{"max_seq_length": 24}')
+    (folder / "modules.json").write_text(json.dumps(MEAN))
+    (folder / "1_Pooling").mkdir()
+    (folder / "1_Pooling" / "config.json").write_text('{"pooling_mode": "mean"}')
     facts = infer(str(folder), folder, Asked(), "texts.jsonl").facts
     assert ("longest input", "24 tokens", str(folder / "sentence_bert_config.json")) in facts
 

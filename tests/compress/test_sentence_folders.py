@@ -8,95 +8,17 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from family_checkpoints import make_family
 from safetensors.torch import save_file
+from sentence_folders import RECIPE, TEXTS, add_module, dense, export, make_folder, theirs, write
 
-import edgebert
 from edgebert.cli import main
 from edgebert.compress import checkpoint
-from edgebert.compress.inferred import Asked, infer
-from edgebert.compress.sentence_folder import encoder_folder, read_sentence_folder
+from edgebert.compress.sentence_folder import read_sentence_folder
 from edgebert.compress.sentence_modules import VectorStep, check_steps, read_step
 from edgebert.compress.student import make_student
 from edgebert.compress.vector_modules import load_vector_modules
 from edgebert.errors import CheckpointError, InputError
 from edgebert.tasks.training_table import training_task
-
-TEXTS = ["the story was lovely", "A warm meal", "so dull and so very cold", "bad", "good film " * 20]
-RECIPE = """
-name = "sentences"
-task = "similarity"
-[model]
-source = "CHECKPOINT"
-[data]
-unlabelled = ["texts.txt"]
-max_length = 32
-[quantize]
-format = "none"
-[export]
-stages = false
-parity_samples = 4
-[head]
-"""
-
-
-def write(path: Path, document: object) -> None:
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(json.dumps(document), encoding="utf-8")
-
-
-def make_folder(folder: Path, pooling: dict[str, Any], family: str = "bert", normalize: bool = True) -> Path:
-    make_family(folder, family, head="", num_hidden_layers=1)
-    kinds = [("Transformer", ""), ("Pooling", "1_Pooling"), *([("Normalize", "2_Normalize")] if normalize else [])]
-    modules = [
-        {"idx": at, "name": str(at), "path": path, "type": f"sentence_transformers.models.{kind}"}
-        for at, (kind, path) in enumerate(kinds)
-    ]
-    write(folder / "modules.json", modules)
-    write(folder / "1_Pooling" / "config.json", {"word_embedding_dimension": 32} | pooling)
-    return folder
-
-
-def add_module(folder: Path, kind: str, config: dict[str, Any] | None = None, pickled: bool = False) -> None:
-    """Put a module behind those that a folder has, with weights from a seed."""
-    modules = json.loads((folder / "modules.json").read_text())
-    at, config = len(modules), config or {}
-    place = folder / f"{at}_{kind}"
-    modules.append({"idx": at, "name": str(at), "path": place.name, "type": f"sentence_transformers.models.{kind}"})
-    write(folder / "modules.json", modules)
-    write(place / "config.json", config)
-    generator, shapes = torch.Generator().manual_seed(at), {}
-    if kind == "LayerNorm":
-        shapes = {"norm.weight": (config["dimension"],), "norm.bias": (config["dimension"],)}
-    if kind == "Dense":
-        inputs, outputs = config["in_features"], config["out_features"]
-        shapes = {"linear.weight": (outputs, inputs)} | (
-            {"linear.bias": (outputs,)} if config.get("bias", True) else {}
-        )
-        shapes |= {"residual.weight": (outputs, inputs)} if config.get("use_residual") and inputs != outputs else {}
-    weights = {name: 0.3 * torch.randn(shape, generator=generator) for name, shape in shapes.items()}
-    if pickled:
-        torch.save(weights, place / "pytorch_model.bin")
-    elif weights:
-        save_file(weights, place / "model.safetensors")
-
-
-def dense(inputs: int, outputs: int, activation: str = "activation.Tanh", **more: Any) -> tuple[str, dict[str, Any]]:
-    activation_function = f"torch.nn.modules.{activation}"
-    sizes = {"in_features": inputs, "out_features": outputs, "activation_function": activation_function}
-    return "Dense", {"bias": True, **sizes, **more}
-
-
-def export(folder: Path, tmp_path: Path, head: str = "") -> Any:
-    (tmp_path / "texts.txt").write_text("\n".join(TEXTS) + "\n")
-    (tmp_path / "r.toml").write_text(RECIPE.replace("CHECKPOINT", str(folder)) + head)
-    assert main(["export", str(tmp_path / "r.toml"), "--out", str(tmp_path / "bundle")]) == 0
-    return edgebert.load(tmp_path / "bundle")
-
-
-def theirs(folder: Path, texts: list[str], **how: Any) -> np.ndarray:
-    sentence_transformers = pytest.importorskip("sentence_transformers", reason="not installed")
-    return sentence_transformers.SentenceTransformer(str(folder), device="cpu").encode(texts, batch_size=1, **how)
 
 
 @pytest.mark.slow
@@ -173,38 +95,6 @@ def test_prompts_and_lower_casing_are_those_of_the_folder(family: str, tmp_path:
     assert list(model.search(texts[1], vectors, 2)[0]) == [1, 0]
     with pytest.raises(InputError, match="this bundle has the prompts: query, passage, document"):
         model.embed(texts, prompt_name="other")
-
-
-def test_the_encoder_may_lie_in_a_folder_of_its_own(tmp_path: Path) -> None:
-    folder = make_folder(tmp_path / "model", {"pooling_mode_cls_token": True})
-    modules = json.loads((folder / "modules.json").read_text())
-    modules[0]["path"] = "0_Transformer"
-    write(folder / "modules.json", modules)
-    (folder / "0_Transformer").mkdir()
-    for path in [path for path in folder.iterdir() if path.is_file() and path.name != "modules.json"]:
-        path.rename(folder / "0_Transformer" / path.name)
-    assert encoder_folder(folder) == folder / "0_Transformer"
-    found = read_sentence_folder(folder)
-    assert found is not None
-    assert found.pooling == "cls"
-    # Another model beside modules.json is not what it names.
-    make_family(folder, "bert", head="", seed=9)
-    write(folder / "sentence_bert_config.json", {"max_seq_length": 5})
-    assert encoder_folder(folder) == folder / "0_Transformer"
-    assert read_sentence_folder(folder) == found
-    asked = Asked(task="similarity")
-    assert infer(str(folder), folder, asked, "t").recipe.data.max_length == 64
-
-
-@pytest.mark.slow
-def test_a_bundle_is_of_the_encoder_that_modules_name(tmp_path: Path) -> None:
-    folder = make_folder(tmp_path / "model", {"pooling_mode_mean_tokens": True})
-    modules = json.loads((folder / "modules.json").read_text())
-    modules[0]["path"] = "0_Transformer"
-    write(folder / "modules.json", modules)
-    make_family(folder / "0_Transformer", "bert", head="", seed=9, num_hidden_layers=1)
-    model = export(folder, tmp_path)
-    assert np.abs(model.embed(TEXTS[:4]) - theirs(folder, TEXTS[:4])).max() < 1e-5
 
 
 @pytest.fixture(scope="module")

@@ -187,10 +187,12 @@ def test_a_normalizer_that_lower_cases_already_gets_no_second_lowercase(tmp_path
     document["normalizer"] = {"type": "Sequence", "normalizers": [letter, {"type": "Lowercase"}]}
     (tmp_path / "tokenizer.json").write_text(json.dumps(document))
     plain = Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
-    assert checkpoint.load_tokenizer(tmp_path)("A good").input_ids == plain.encode("film good").ids
+    assert checkpoint.load_tokenizer(tmp_path, True)("A good").input_ids == plain.encode("film good").ids
     document["normalizer"] = letter
     (tmp_path / "tokenizer.json").write_text(json.dumps(document))
-    assert checkpoint.load_tokenizer(tmp_path)("A GOOD").input_ids == plain.encode("a good").ids
+    assert checkpoint.load_tokenizer(tmp_path, True)("A GOOD").input_ids == plain.encode("a good").ids
+    # Where modules.json does not lead to the file, its entry does not count.
+    assert checkpoint.load_tokenizer(tmp_path)("A GOOD").input_ids != plain.encode("a good").ids
 
 
 def state(folder: Path, name: str, **entries: Any) -> None:
