@@ -69,10 +69,15 @@ def is_cross_encoder(folder: Path) -> bool:
 
 
 def _activation(folder: Path) -> tuple[Path, str | None]:
-    """Class name of the activation, and the file that names it; None if the folder is no cross-encoder."""
+    """Class name of the activation, and the file that names it; None if the folder is no cross-encoder.
+
+    A mark in the config of an encoder whose rows `modules.json` pools is left over from what it was trained from.
+    """
     settings, config_path = read_object(folder / SETTINGS), encoder_folder(folder) / "config.json"
     is_known = settings.get("model_type") == KIND
     config = _object_or_empty(config_path)
+    if not is_known and (folder / MODULES).is_file() and any(kind == "Pooling" for kind, _ in module_kinds(folder)):
+        return config_path, None
     table = config.get(TABLE)
     found = [(folder / SETTINGS, settings.get(ENTRY) if is_known else None)]
     if isinstance(table, Mapping) and ENTRY in table:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from edgebert.compress import encoder_settings
-from edgebert.compress.cross_encoder import counts_settings, head_outputs, is_cross_encoder
+from edgebert.compress.cross_encoder import ALLOWED, counts_settings, head_outputs, is_cross_encoder
 from edgebert.compress.families import FAMILIES
 from edgebert.compress.inferred_facts import label_facts, vector_facts
 from edgebert.compress.label_names import label_names
@@ -163,10 +163,12 @@ def _task_of_texts(config: Mapping[str, Any]) -> str:
 
 
 def _pairs(folder: Path, task: str, asked: Asked) -> tuple[bool, str]:
+    if asked.pairs and task not in (*ALLOWED, "question-answering"):
+        raise SettingsError(f"--pairs asks for pairs of texts, but {task} takes one text at a time; leave it out")
     if asked.pairs:
         return True, "--pairs"
-    if task == "question-answering":
-        return True, "the task"
+    if task not in ALLOWED:
+        return task == "question-answering", "the task"
     return is_cross_encoder(folder), f"{folder}: a cross-encoder of sentence-transformers"
 
 
@@ -186,11 +188,13 @@ def _longest(encoder: Path, config: Mapping[str, Any], with_settings: bool) -> t
 
 
 def _head(task: str, folder: Path, asked: Asked) -> dict[str, Any]:
-    """Settings of the head: vectors are as long as the folder leaves them."""
+    """Settings of the head: vectors are as long as the folder leaves them, an encoder's alone as long as they are."""
     if asked.pooling and task != "similarity":
         raise SettingsError(f"--pooling is {asked.pooling!r:.40}, but {task} pools nothing; leave it out")
-    found = read_sentence_folder(folder) if task == "similarity" else None
-    length = {} if found is None else {"normalize": found.normalize}
+    if task != "similarity":
+        return {}
+    found = read_sentence_folder(folder)
+    length = {"normalize": found is not None and found.normalize}
     return length | ({"pooling": asked.pooling} if asked.pooling else {})
 
 

@@ -65,8 +65,22 @@ def test_a_sentence_folder_gives_vectors_and_a_cross_encoder_takes_pairs(folder:
     (folder / "modules.json").write_text(json.dumps(MEAN))
     (folder / "1_Pooling").mkdir()
     (folder / "1_Pooling" / "config.json").write_text('{"pooling_mode": "mean"}')
-    state(folder, sbert_ce_default_activation_function=None)
+    # The mark of a cross-encoder that the encoder was trained from says nothing.
+    assert inferred(folder).head == {"normalize": False}
     assert (inferred(folder).task, inferred(folder).data.text_pair) == ("similarity", "")
+
+
+@pytest.mark.parametrize("kind", ["TokenClassification", "MaskedLM", "QuestionAnswering"])
+def test_the_mark_of_a_cross_encoder_is_of_heads_over_texts_alone(folder: Path, kind: str) -> None:
+    marked = state(folder, sentence_transformers={"activation_fn": "torch.nn.modules.linear.Identity"})
+    pairs = inferred(state(marked, architectures=[f"BertFor{kind}"])).data.text_pair
+    assert bool(pairs) == (kind == "QuestionAnswering")
+
+
+def test_vectors_of_an_encoder_alone_have_their_own_length(folder: Path) -> None:
+    assert inferred(folder, pooling="cls").head == {"normalize": False, "pooling": "cls"}
+    assert inferred(folder, task="similarity").head == {"normalize": False}
+    assert inferred(folder).head == {}
 
 
 def test_a_question_takes_a_context_and_pairs_may_be_asked_for(folder: Path) -> None:
@@ -115,6 +129,8 @@ def test_names_for_labels_stand_for_the_heads_own(folder: Path) -> None:
         ({}, {"task": "sentiment"}, SettingsError, "--task is 'sentiment'; expected one of fill-mask, "),
         ({}, {"labels": ("a",)}, SettingsError, "--labels names 1 outputs, but the head has 2; name each"),
         ({}, {"task": "similarity", "labels": ("a",)}, SettingsError, "similarity has none with a name; leave it out"),
+        ({}, {"task": "fill-mask", "pairs": True}, SettingsError, "fill-mask takes one text at a time; leave it out"),
+        ({}, {"pooling": "cls", "pairs": True}, SettingsError, "similarity takes one text at a time; leave it out"),
         ({}, {"task": "regression", "pooling": "mean"}, SettingsError, "regression pools nothing; leave it out"),
     ],
 )
