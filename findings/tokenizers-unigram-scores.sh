@@ -2,8 +2,9 @@
 # tokenizers reads many scores of a Unigram tokenizer.json one unit in the last place beside the number that is written.
 #
 # Python's json reads the same digits exactly. So a tokenizer that is built from the list in the file, as transformers 5
-# builds it, and one that is read from the file are not equal, number by number. A file that is read and written again
-# has other scores. Scores that are float32, as SentencePiece has them, stay the same when rounded to float32.
+# builds it, and one that is read from the file are not equal, number by number, and may split a text otherwise whose
+# two splits have the same sum. A file that is read and written has other scores once: those are read as they are
+# written. Scores that are float32, as SentencePiece has them, stay the same when rounded to float32.
 #
 # Versions: tokenizers 0.23.3; Python 3.11, Linux, x86-64.
 # Seen:
