@@ -18,6 +18,7 @@ from edgebert.compress.distill import distill
 from edgebert.compress.finetune import VERSION as FINETUNE_VERSION
 from edgebert.compress.finetune import finetune
 from edgebert.compress.fit import check_fit
+from edgebert.compress.labels import with_own_values
 from edgebert.compress.prune import VERSION as PRUNE_VERSION
 from edgebert.compress.prune import prune
 from edgebert.compress.qat import STAGE as AWARE
@@ -35,6 +36,7 @@ from edgebert.compress.stated import (
     as_folder_says,
     as_head_says,
     as_long_as_trained,
+    as_numbered,
     say_unread_settings,
     vector_width,
 )
@@ -118,12 +120,16 @@ class _Build:
             self.vector_modules = load_vector_modules(recipe.head["pooling"], found.steps, found.places)
         check_fit(self.checkpoint, recipe, width, tokenizer)
         replaced = recipe.finetune is not None and recipe.finetune.when == "always"
-        head = None if replaced else checkpoint.head_labels(self.checkpoint)
+        own = head = None if replaced else checkpoint.head_labels(self.checkpoint)
+        if head is not None:
+            recipe, head = as_numbered(recipe, head)
         recipe = as_long_as_trained(recipe, self.checkpoint, head, with_settings)
         if head is not None:
             recipe = as_head_says(recipe, head, self.checkpoint, tokenizer)
         self.recipe = recipe
         self.data = read_named_data(recipe, plan.data_dir, head, plan.strict_labels, tokenizer)
+        if own is not None and head != own and recipe.task in ("text-classification", "multi-label"):
+            self.data = replace(self.data, labels=with_own_values(self.data.labels, own))
         say_segments(self.checkpoint, tokenizer, config, self.data.graph_segments)
         if recipe.export.graph == "fast" and self.data.graph_segments == 1:
             check_first_segment(self.checkpoint, tokenizer, config)

@@ -24,7 +24,7 @@ def run(arguments: argparse.Namespace) -> int:
     asked = Asked(
         arguments.task or "",
         arguments.pooling or "",
-        tuple(name.strip() for name in arguments.labels.split(",")) if arguments.labels else (),
+        tuple(name.strip() for name in arguments.labels.split(",")) if arguments.labels is not None else (),
         _path(arguments.text),
         arguments.pairs,
         arguments.precision,

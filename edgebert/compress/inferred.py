@@ -14,7 +14,7 @@ from edgebert.compress import encoder_settings
 from edgebert.compress.cross_encoder import ALLOWED, counts_settings, head_outputs, is_cross_encoder
 from edgebert.compress.families import FAMILIES
 from edgebert.compress.inferred_facts import label_facts, vector_facts
-from edgebert.compress.label_names import label_names
+from edgebert.compress.labels import by_number
 from edgebert.compress.model_folder import check_described
 from edgebert.compress.sentence_folder import MODULES, encoder_folder, read_sentence_folder
 from edgebert.compress.sentence_modules import read_object
@@ -106,7 +106,7 @@ def infer(source: str, folder: Path, asked: Asked, texts: str) -> Inferred:
     data = DataSettings(
         unlabelled=(texts,),
         text_pair="text_pair" if pairs else "",
-        label_names=_label_names(task, encoder / "config.json", config, asked),
+        label_names=_label_names(task, config, asked),
         max_length=length,
     )
     recipe = Recipe(
@@ -198,8 +198,8 @@ def _head(task: str, folder: Path, asked: Asked) -> dict[str, Any]:
     return length | ({"pooling": asked.pooling} if asked.pooling else {})
 
 
-def _label_names(task: str, path: Path, config: Mapping[str, Any], asked: Asked) -> dict[str, str]:
-    """Names for the outputs, by the names that the checkpoint has for them."""
+def _label_names(task: str, config: Mapping[str, Any], asked: Asked) -> dict[str, str]:
+    """Names for the outputs, by their numbers."""
     if not asked.labels:
         return {}
     if task not in LABELLED:
@@ -207,7 +207,14 @@ def _label_names(task: str, path: Path, config: Mapping[str, Any], asked: Asked)
     count = head_outputs(config)
     if len(asked.labels) != count:
         raise SettingsError(f"--labels names {len(asked.labels)} outputs, but the head has {count}; name each")
-    return dict(zip(label_names(config, count, str(path)), asked.labels, strict=True))
+    for at, name in enumerate(asked.labels):
+        if not name.strip():
+            raise SettingsError(f"--labels has no name for output {at}; name each")
+        if name in asked.labels[:at]:
+            raise SettingsError(
+                f"--labels names outputs {asked.labels.index(name)} and {at} {name!r:.60}; give each a name of its own"
+            )
+    return by_number(asked.labels)
 
 
 def _formats(config: Mapping[str, Any], asked: Asked) -> tuple[FormatName, ...]:

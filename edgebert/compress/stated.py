@@ -14,6 +14,7 @@ from edgebert.compress.cross_encoder import cut_as_folder, with_activation
 from edgebert.compress.encoder_settings import unread_settings
 from edgebert.compress.head_tags import scheme_of, written_plainly
 from edgebert.compress.json_file import read_object
+from edgebert.compress.labels import names_by_number
 from edgebert.compress.sentence_folder import SentenceFolder, differences, with_sentence_settings
 from edgebert.compress.sentence_modules import check_steps
 from edgebert.errors import SettingsError
@@ -75,6 +76,20 @@ def vector_width(folder: Path, recipe: Recipe, found: SentenceFolder) -> int:
     return check_steps(found.steps, found.places, pooled)
 
 
+def as_numbered(recipe: Recipe, head: list[str]) -> tuple[Recipe, list[str]]:
+    """A recipe and the labels of a head, renamed if `--labels` names its outputs by their numbers.
+
+    Raises:
+        SettingsError: The head has another number of outputs.
+    """
+    names = names_by_number(recipe.data.label_names)
+    if not names:
+        return recipe, head
+    if len(names) != len(head):
+        raise SettingsError(f"--labels names {len(names)} outputs, but the head has {len(head)}; name each")
+    return replace(recipe, data=replace(recipe.data, label_names={})), names
+
+
 def as_head_says(recipe: Recipe, head: list[str], folder: Path, tokenizer: PreTrainedTokenizerFast) -> Recipe:
     """A recipe with what the checkpoint's own head, of these labels, says about it."""
     say_unmarked_score(recipe, folder, head)
@@ -124,7 +139,7 @@ def say_unnamed(folder: Path, head: list[str]) -> None:
     stated = (
         {int(number) for number, name in named.items() if name is not None} if isinstance(named, Mapping) else set()
     )
-    unnamed = [number for number in range(len(head)) if number not in stated]
+    unnamed = [at for at, name in enumerate(head) if at not in stated and name == f"LABEL_{at}"]
     if stated and unnamed and distributed.is_main():
         LOG.warning(
             f"{path}: id2label names {len(stated)} of the head's {len(head)} outputs; output {unnamed[0]} is called "

@@ -15,7 +15,9 @@ from tokenizers import ByteLevelBPETokenizer
 
 import edgebert
 from edgebert.compress.inferred import Asked, infer
+from edgebert.compress.labels import Labels, with_own_values
 from edgebert.compress.neutral_texts import OTHERS, ROWS, write_texts
+from edgebert.compress.stated import as_numbered
 from edgebert.errors import CheckpointError, EdgeBertError, SettingsError
 
 MEAN = [
@@ -112,12 +114,35 @@ def test_the_file_that_states_the_longest_input_is_named(folder: Path) -> None:
     assert ("longest input", "24 tokens", str(folder / "sentence_bert_config.json")) in facts
 
 
-def test_names_for_labels_stand_for_the_heads_own(folder: Path) -> None:
-    assert inferred(folder, labels=("no", "yes")).data.label_names == {"LABEL_0": "no", "LABEL_1": "yes"}
-    reversed_ = state(folder, id2label=None, label2id={"bad": 0, "good": 1})
-    assert inferred(reversed_, labels=("no", "yes")).data.label_names == {"bad": "no", "good": "yes"}
-    named = state(folder, id2label={"0": "bad", "1": "good"})
-    assert inferred(named, labels=("no", "yes")).data.label_names == {"bad": "no", "good": "yes"}
+@pytest.mark.parametrize(
+    ("own", "asked", "values"),
+    [
+        (["bad", "good"], ("no", "yes"), ["bad", "good"]),
+        (["bad", "good"], ("good", "bad"), ["good", "bad"]),
+        (["a", "a"], ("no", "yes"), ["no", "yes"]),
+    ],
+    ids=["others", "exchanged", "one-name"],
+)
+def test_names_for_labels_go_by_the_outputs_numbers(
+    own: list[str], asked: tuple[str, ...], values: list[str], folder: Path
+) -> None:
+    recipe, head = as_numbered(inferred(state(folder, id2label=dict(enumerate(own))), labels=asked), own)
+    assert (recipe.data.label_names, head) == ({}, list(asked))
+    assert with_own_values(Labels(head, head), own) == Labels(values, list(asked))
+    with pytest.raises(SettingsError, match="--labels names 2 outputs, but the head has 3; name each"):
+        as_numbered(inferred(folder, labels=asked), ["a", "b", "c"])
+
+
+@pytest.mark.slow
+def test_outputs_of_one_name_get_names_of_their_own(run: Run, folder: Path, tmp_path: Path) -> None:
+    state(folder, id2label={"0": "same", "1": "same"}, label2id={"same": 1})
+    plain = state(Path(shutil.copytree(folder, tmp_path / "plain")), id2label={"0": "yes", "1": "no"})
+    for name, source, more in (("a", folder, ("--labels", "no,yes")), ("b", plain, ("--labels", "no,yes"))):
+        code, _, err = run("export", source, "--out", tmp_path / name, "--precision", "fp32", *more)
+        assert code == 0, err
+    first, second = (edgebert.load(tmp_path / name)("a good film").scores for name in "ab")
+    assert list(first) == ["no", "yes"]
+    assert first == second
 
 
 @pytest.mark.parametrize(
@@ -127,6 +152,8 @@ def test_names_for_labels_stand_for_the_heads_own(folder: Path) -> None:
         ({"architectures": None}, {}, CheckpointError, "architectures is None, which names no task; give --task"),
         ({"model_type": "gpt2"}, {}, CheckpointError, "model family 'gpt2' is not supported"),
         ({}, {"task": "sentiment"}, SettingsError, "--task is 'sentiment'; expected one of fill-mask, "),
+        ({}, {"labels": ("a", "")}, SettingsError, "--labels has no name for output 1; name each"),
+        ({}, {"labels": ("a", "a")}, SettingsError, "--labels names outputs 0 and 1 'a'; give each a name of its own"),
         ({}, {"labels": ("a",)}, SettingsError, "--labels names 1 outputs, but the head has 2; name each"),
         ({}, {"task": "similarity", "labels": ("a",)}, SettingsError, "similarity has none with a name; leave it out"),
         ({}, {"task": "fill-mask", "pairs": True}, SettingsError, "fill-mask takes one text at a time; leave it out"),
