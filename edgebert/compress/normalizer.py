@@ -29,7 +29,10 @@ def normalizer_settings(folder: Path) -> dict[str, Any]:
     Raises:
         CheckpointError: `tokenizer_config.json` says something else.
     """
-    normalizer, config = _read(folder / "tokenizer.json").get("normalizer"), _read(folder / "tokenizer_config.json")
+    normalizer, config = (
+        read_or_empty(folder / "tokenizer.json").get("normalizer"),
+        read_or_empty(folder / "tokenizer_config.json"),
+    )
     found, alone = _of_bert(normalizer), isinstance(normalizer, dict) and normalizer.get("type") == "BertNormalizer"
     if found is None:
         return {}
@@ -57,7 +60,7 @@ def _of_bert(normalizer: object) -> dict[str, Any] | None:
     return next((one for one in found if one is not None), None)
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_or_empty(path: Path) -> dict[str, Any]:
     """A JSON object; an empty one for a file that is missing or is none, which the tokenizer's own reader refuses."""
     try:
         document = json.loads(path.read_text(encoding="utf-8"))

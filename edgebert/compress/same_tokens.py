@@ -25,6 +25,26 @@ def differing_parts(one: Document, other: Document) -> list[str]:
     return [part.replace("_", "-") for part in PARTS if ours[part] != theirs[part]]
 
 
+def spaced_first(document: Document) -> bool | None:
+    """Whether a space is put before a text that has none; None for a pre-tokenizer that knows no spaces."""
+    for step in _flat(document, "pre_tokenizer"):
+        if step["type"] == "ByteLevel":
+            return bool(step["add_prefix_space"])
+        if step["type"] == "Metaspace":
+            return step.get("prepend_scheme") != "never"
+    return None
+
+
+def unknown_token(document: Document) -> str | None:
+    """The token in the place of what a model does not know; None if it has none."""
+    model = document["model"]
+    if model["type"] != "Unigram":
+        token: str | None = model.get("unk_token")
+        return token
+    number = model.get("unk_id")
+    return None if number is None else str(model["vocab"][number][0])
+
+
 def _deciding(document: Document) -> dict[str, Any]:
     normalizers = [_normalizer(step) for step in _flat(document, "normalizer")]
     splitters = [_without(step, "trim_offsets") for step in _flat(document, "pre_tokenizer")]

@@ -13,8 +13,8 @@ from tokenizers import Tokenizer, normalizers
 from edgebert.compress import distributed
 from edgebert.compress.families import FAMILIES
 from edgebert.compress.json_file import read_object
-from edgebert.compress.normalizer import normalizer_settings
-from edgebert.compress.same_tokens import differing_parts
+from edgebert.compress.normalizer import normalizer_settings, read_or_empty
+from edgebert.compress.same_tokens import differing_parts, spaced_first, unknown_token
 from edgebert.compress.segments import in_one_segment
 from edgebert.compress.sentence_folder import lower_cases
 from edgebert.errors import CheckpointError
@@ -203,7 +203,12 @@ def _as_in_file(path: Path, built: PreTrainedTokenizerFast, unset: PreTrainedTok
         return built
     own = _read(path)
     kept = built if _document(own) == _document(built.backend_tokenizer) else _general(own, built)
-    other = differing_parts(_document(kept.backend_tokenizer), _document(unset.backend_tokenizer))
+    ours, theirs = _document(kept.backend_tokenizer), _document(unset.backend_tokenizer)
+    other = differing_parts(ours, theirs)
+    if "pre-tokenizer" in other:
+        _check_stated(path, "add_prefix_space", "pre_tokenizer", (spaced_first(ours), spaced_first(theirs)))
+    if "model" in other:
+        _check_stated(path, "unk_token", "model", (unknown_token(ours), unknown_token(theirs)))
     if "post-processor" in other:
         _check_ends(path, kept)
     if other and distributed.is_main():
@@ -213,6 +218,28 @@ def _as_in_file(path: Path, built: PreTrainedTokenizerFast, unset: PreTrainedTok
             f"otherwise; the bundle keeps the file's{_not_in_file(own, unset)}"
         )
     return kept
+
+
+def _check_stated(path: Path, entry: str, part: str, found: tuple[object, object]) -> None:
+    """Refuse an entry of `tokenizer_config.json` that transformers follows, and that `tokenizer.json` contradicts.
+
+    Args:
+        path: The `tokenizer.json`.
+        entry: The entry.
+        part: The part of the file that holds the same.
+        found: What the file has there, and what transformers builds.
+
+    Raises:
+        CheckpointError: Names the entry and both values.
+    """
+    stated = read_or_empty(path.with_name("tokenizer_config.json")).get(entry)
+    stated = stated.get("content") if isinstance(stated, dict) else stated
+    own, built = found
+    if stated is not None and own is not None and stated == built != own:
+        raise CheckpointError(
+            f"{path.with_name('tokenizer_config.json')}: {entry} is {json.dumps(stated):.40}, but the {part} of "
+            f"{path.name} has {json.dumps(own):.40}; make them agree, as the model was trained"
+        )
 
 
 def _check_ends(path: Path, tokenizer: PreTrainedTokenizerFast) -> None:

@@ -21,6 +21,9 @@ def read(folder: Path, family: str, edit: Callable[[Document], None]) -> tuple[l
     """Ids and segments of texts and pairs by the tokenizer that the bundle gets, and by transformers."""
     make_tokenizer(family, PIECES).save_pretrained(folder)
     (folder / "config.json").write_text(json.dumps({"model_type": family}))
+    settings = json.loads((folder / "tokenizer_config.json").read_text())
+    settings.pop("add_prefix_space", None)  # what is stated must be what the file has
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings))
     document = json.loads((folder / "tokenizer.json").read_text())
     edit(document)
     (folder / "tokenizer.json").write_text(json.dumps(document))

@@ -212,6 +212,28 @@ def test_another_token_around_a_text_than_the_file_puts_there_is_refused(entry: 
     )
 
 
+@pytest.mark.parametrize(
+    ("family", "entry", "stated", "has"),
+    [
+        ("roberta", "add_prefix_space", True, "the pre_tokenizer of tokenizer.json has false"),
+        ("xlm-roberta", "add_prefix_space", False, "the pre_tokenizer of tokenizer.json has true"),
+        ("bert", "unk_token", "film", 'the model of tokenizer.json has "[UNK]"'),
+    ],
+)
+def test_an_entry_that_the_file_contradicts_is_refused(
+    family: str, entry: str, stated: object, has: str, tmp_path: Path
+) -> None:
+    folder = make_whole(tmp_path / "model", family)
+    checkpoint.load_tokenizer(folder)
+    state(folder, "tokenizer_config.json", **{entry: stated})
+    with pytest.raises(CheckpointError) as refusal:
+        checkpoint.load_tokenizer(folder)
+    assert str(refusal.value) == (
+        f"{folder / 'tokenizer_config.json'}: {entry} is {json.dumps(stated)}, but {has}; make them agree, as the "
+        "model was trained"
+    )
+
+
 def test_a_token_that_only_the_settings_add_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = make_whole(tmp_path / "model", "bert")
     state(folder, "tokenizer_config.json", extra_special_tokens=["<city>"], additional_special_tokens=["<city>"])
