@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 from pathlib import Path
 
 from edgebert.errors import CheckpointError
@@ -15,6 +16,8 @@ HUB_FILES = [
     *OWN_FILES,
     *(f"[0-9]*_*/{name}" for name in OWN_FILES),
 ]
+# Older models have no owner before their name, such as bert-base-uncased.
+HUB_ID = re.compile(r"(?:[A-Za-z0-9][\w.-]{0,95}/)?[A-Za-z0-9][\w.-]{0,95}", re.ASCII)
 
 
 def resolve(source: str) -> Path:
@@ -30,8 +33,10 @@ def resolve(source: str) -> Path:
         return folder
     if folder.is_file():
         raise CheckpointError(f"{source}: a file; give the folder that holds the model's config.json and weights")
-    if folder.exists() or source.startswith((".", "/", "~")) or source.count("/") != 1:
-        raise CheckpointError(f"{source}: no such model folder; give a folder, package:NAME or a hub id (owner/name)")
+    if folder.exists() or HUB_ID.fullmatch(source) is None:
+        raise CheckpointError(
+            f"{source}: no such model folder; give a folder, package:NAME or a hub id (owner/name, or a name alone)"
+        )
     return _from_hub(source)
 
 

@@ -5,6 +5,7 @@ import os
 import shutil
 from pathlib import Path
 
+import huggingface_hub
 import pytest
 import torch
 
@@ -129,6 +130,31 @@ def test_a_head_that_is_missing_is_drawn_from_the_seed(checkpoint_folder: Path) 
 @pytest.fixture
 def checkpoint_folder(request: pytest.FixtureRequest) -> Path:
     return Path(request.getfixturevalue("checkpoint"))
+
+
+@pytest.mark.parametrize("name", ["tiny-bert-uncased", "someone/tiny-bert"])
+def test_a_hub_model_is_found_in_the_cache_with_or_without_an_owner(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    cached = tmp_path / f"models--{name.replace('/', '--')}"
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    (cached / "refs").mkdir(parents=True)
+    (cached / "refs" / "main").write_text(commit)
+    folder = cached / "snapshots" / commit
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text("{}")
+    assert source.resolve(name) == folder
+    with pytest.raises(CheckpointError, match="other-bert: no such folder, and the hub"):
+        source.resolve("other-bert")
+
+
+@pytest.mark.parametrize("name", ["a/b/c", "two words", "../bert", "bert\n", "-x"])
+def test_what_is_no_hub_id_is_never_asked_for(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(source, "_from_hub", lambda name: pytest.fail(f"asked the hub for {name!r}"))
+    with pytest.raises(CheckpointError, match="no such model folder"):
+        source.resolve(name)
 
 
 def test_of_a_hub_model_the_files_of_its_sentence_modules_come_along() -> None:
