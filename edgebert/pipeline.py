@@ -190,7 +190,7 @@ class _Build:
                 raise SettingsError(
                     f"{self.source}: the checkpoint has no head for {self.recipe.task}"
                     f"{f' with {len(labels)} labels' if labels else ''} ({lack}); "
-                    "add a [finetune] table to the recipe, or give a fine-tuned checkpoint"
+                    "give a fine-tuned checkpoint, or train the head: a recipe with a [finetune] table"
                 )
             return self._given()
         source = self.checkpoint if self.vector_modules is None else self._given().folder

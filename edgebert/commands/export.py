@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from pathlib import Path
 
 from edgebert.bundle import read_manifest
@@ -77,7 +78,7 @@ def _report(exported: Exported) -> None:
         write(f"measured on: {shown_cpu(manifest.measured_on)}")
     write(f"size: {_sizes(manifest)}")
     write(f"bundle: {exported.bundle} (hash {exported.bundle_hash[:16]})")
-    write(f"try it: edgebert predict {exported.bundle} {question_for(manifest)}")
+    write(f"try it: edgebert predict {shlex.quote(str(exported.bundle))} {question_for(manifest)}")
 
 
 def _sizes(manifest: Manifest) -> str:

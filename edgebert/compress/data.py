@@ -227,8 +227,8 @@ def _check_distinct(names: Sequence[str]) -> None:
     for number, name in enumerate(names):
         if (first := numbers.setdefault(name, number)) != number:
             raise DataError(
-                f"outputs {first} and {number} have the same label name {name!r:.60}; give each a name of its own in "
-                "data.label_names, or in id2label of the checkpoint's config.json"
+                f"outputs {first} and {number} have the same label name {name!r:.60}; give each a name of its own by "
+                "--labels, in data.label_names, or in id2label of the checkpoint's config.json"
             )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from pathlib import Path
 
 from edgebert.data.tags import OUTSIDE, PREFIXES, Scheme, is_tag
 from edgebert.errors import DataError
@@ -14,6 +13,8 @@ WRITTEN = re.compile(r"([BIESLU])[-_](.+)", re.DOTALL)
 BILOU = {"L": "E", "U": "S"}
 # The name of an output that the config does not name.
 UNNAMED = re.compile(r"LABEL_\d+")
+# What names the tags of a head.
+NAMED = "id2label in config.json"
 # The type of entities whose tags name none.
 NO_TYPE = "ENTITY"
 
@@ -51,7 +52,7 @@ def scheme_of(tags: Sequence[str]) -> Scheme | None:
     return scheme if OUTSIDE in tags and all(is_tag(tag, scheme) for tag in tags) else None
 
 
-def check_scheme(tags: Sequence[str], head: Sequence[str], scheme: Scheme, source: Path) -> None:
+def check_scheme(tags: Sequence[str], head: Sequence[str], scheme: Scheme) -> None:
     """Refuse a head whose tags are not of the scheme, or can never begin an entity in it.
 
     Raises:
@@ -62,16 +63,16 @@ def check_scheme(tags: Sequence[str], head: Sequence[str], scheme: Scheme, sourc
     wrong = [name for name, tag in zip(head, checked, strict=True) if not is_tag(tag, scheme)]
     if wrong or (OUTSIDE not in tags and scheme != "WORDS"):
         raise DataError(
-            f"{source}: the checkpoint's head has {', '.join(map(repr, wrong[:5])) or 'no O'}, expected {scheme} tags "
-            f"(O, {', '.join(f'{prefix}-TYPE' for prefix in PREFIXES[scheme])}); name the tag that each stands for in "
-            f'data.label_names ({{ {wrong[0] if wrong else head[0]} = "B-TYPE" }}), set head.scheme, or finetune.when '
-            "to always"
+            f"{NAMED}: the checkpoint's head has {', '.join(map(repr, wrong[:5])) or 'no O'}, expected {scheme} tags "
+            f"(O, {', '.join(f'{prefix}-TYPE' for prefix in PREFIXES[scheme])}); name the tag that each stands for by "
+            f'--labels, or in data.label_names ({{ {wrong[0] if wrong else head[0]} = "B-TYPE" }}), set head.scheme, '
+            "or finetune.when to always"
         )
     lost = sorted({tag[2:] for tag in tags if tag[0] == "I"} - {tag[2:] for tag in tags if tag[0] in "BS"})
     if scheme != "IOB1" and lost:
         raise DataError(
-            f"{source}: the checkpoint's head has I-{lost[0]} and no B-{lost[0]}, so that under {scheme} no {lost[0]} "
-            'can begin; set head.scheme to "IOB1"'
+            f"{NAMED}: the checkpoint's head has I-{lost[0]} and no B-{lost[0]}, so that under {scheme} no {lost[0]} "
+            'can begin; set head.scheme to "IOB1" (--set head.scheme=IOB1)'
         )
 
 

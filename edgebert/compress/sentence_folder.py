@@ -104,7 +104,7 @@ def with_sentence_settings(recipe: Recipe, found: SentenceFolder) -> Recipe:
     if recipe.finetune is None and pooling != found.pooling:
         raise SettingsError(
             f"head.pooling is {pooling!r}, but the checkpoint's Pooling module says {found.pooling!r}; "
-            "leave it out, or add a [finetune] table"
+            "leave it (or --pooling) out, or train with a recipe that has a [finetune] table"
         )
     stated = {"pooling": found.pooling, "prompts": found.prompts, "default_prompt": found.default_prompt}
     length = min(recipe.data.max_length, found.max_length or recipe.data.max_length)

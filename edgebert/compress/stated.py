@@ -143,7 +143,7 @@ def say_unnamed(folder: Path, head: list[str]) -> None:
     if stated and unnamed and distributed.is_main():
         LOG.warning(
             f"{path}: id2label names {len(stated)} of the head's {len(head)} outputs; output {unnamed[0]} is called "
-            f"{head[unnamed[0]]}; name it there, or in data.label_names"
+            f"{head[unnamed[0]]}; name it there, by --labels, or in data.label_names"
         )
 
 

@@ -12,6 +12,8 @@ SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 MAX_NAME = 255
 PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 OTHERS = {"*.h5": "TensorFlow", "*.msgpack": "Flax", "*.gguf": "GGUF", "*.onnx": "ONNX", "*.ot": "Rust"}
+# What a Trainer keeps beside weights, as pickles.
+BESIDE = ("training_args.bin", "optimizer.pt", "optimizer.bin", "scheduler.pt", "scaler.pt", "rng_state*.pth")
 # Ends of the names of all of them.
 ENDINGS = tuple(pattern[1:] for pattern in ("*.safetensors", *PICKLED, *OTHERS))
 
@@ -33,7 +35,8 @@ def weight_files(folder: Path) -> list[Path]:
         return [folder / SINGLE]
     if (folder / INDEX).is_file():
         return _shards(folder)
-    pickled = sorted(path.name for pattern in PICKLED for path in folder.glob(pattern))
+    beside = {path for pattern in BESIDE for path in folder.glob(pattern)}
+    pickled = sorted(path.name for pattern in PICKLED for path in folder.glob(pattern) if path not in beside)
     if pickled:
         raise CheckpointError(
             f"{folder}: weights only as pickle ({', '.join(pickled)}), which can run code when opened; "
@@ -45,6 +48,10 @@ def weight_files(folder: Path) -> list[Path]:
             f"{folder}: no {SINGLE}; weights are in {other.name} ({OTHERS['*' + other.suffix]}), not read here: "
             "load the model with transformers for PyTorch, then save_pretrained(folder)"
         )
+    inner = [path for path in folder.glob("checkpoint-*") if (path / SINGLE).is_file() or (path / INDEX).is_file()]
+    if inner:
+        last = max(inner, key=lambda path: (len(path.name), path.name))
+        raise CheckpointError(f"{folder}: no {SINGLE}, but {last.name} has one; give {last}, or the one that you mean")
     raise CheckpointError(f"{folder}: no {SINGLE}; save the weights with save_pretrained")
 
 

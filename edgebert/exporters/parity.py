@@ -96,8 +96,15 @@ def require_parity(parity: Parity, graph: str) -> None:
     if not parity.max_difference <= allowed:
         raise ParityError(
             f"{graph}: outputs differ from PyTorch's by {parity.max_difference:.2e} on {parity.texts} texts, more than "
-            f'{allowed:.0e}; the graph is not exported. Try export.graph = "plain"'
+            f"{allowed:.0e}; the graph is not exported. {_remedy(graph)}"
         )
+
+
+def _remedy(graph: str) -> str:
+    """What may help where a graph is not what PyTorch computes."""
+    if graph == "plain graph":
+        return "It is as PyTorch wrote it: report the model's config.json and what edgebert doctor says"
+    return 'Try export.graph = "plain" (--set export.graph=plain)'
 
 
 def require_same(reference: Sequence[Outputs], masked: Sequence[Outputs], unpadded: Sequence[Outputs]) -> None:

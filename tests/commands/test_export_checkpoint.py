@@ -18,7 +18,9 @@ from edgebert.compress.inferred import Asked, infer
 from edgebert.compress.labels import Labels, with_own_values
 from edgebert.compress.neutral_texts import OTHERS, ROWS, write_texts
 from edgebert.compress.stated import as_numbered
-from edgebert.errors import CheckpointError, EdgeBertError, SettingsError
+from edgebert.errors import CheckpointError, DataError, EdgeBertError, SettingsError
+from edgebert.recipe import DataSettings
+from edgebert.tasks.training_table import training_task
 
 MEAN = [
     {"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"},
@@ -138,9 +140,10 @@ def test_outputs_of_one_name_get_names_of_their_own(run: Run, folder: Path, tmp_
     state(folder, id2label={"0": "same", "1": "same"}, label2id={"same": 1})
     plain = state(Path(shutil.copytree(folder, tmp_path / "plain")), id2label={"0": "yes", "1": "no"})
     for name, source, more in (("a", folder, ("--labels", "no,yes")), ("b", plain, ("--labels", "no,yes"))):
-        code, _, err = run("export", source, "--out", tmp_path / name, "--precision", "fp32", *more)
+        code, out, err = run("export", source, "--out", tmp_path / f"my {name}", "--precision", "fp32", *more)
         assert code == 0, err
-    first, second = (edgebert.load(tmp_path / name)("a good film").scores for name in "ab")
+        assert f"try it: edgebert predict '{tmp_path / f'my {name}'}' " in out
+    first, second = (edgebert.load(tmp_path / f"my {name}")("a good film").scores for name in "ab")
     assert list(first) == ["no", "yes"]
     assert first == second
 
@@ -195,6 +198,25 @@ def test_a_pipe_where_a_folder_is_to_be(option: str, run: Run, folder: Path, tmp
     assert code == 2
     assert told.startswith(f"edgebert: {tmp_path / 'pipe'}: ")
     assert told.endswith(f"give another {option}")
+
+
+def test_files_of_a_trainer_are_no_weights_and_its_checkpoints_are_named(run: Run, folder: Path) -> None:
+    weights = folder / "model.safetensors"
+    for name in ("training_args.bin", "optimizer.pt", "rng_state_0.pth"):
+        (folder / name).write_bytes(b"x")
+    for step in (500, 1000):
+        shutil.copytree(folder, folder / f"checkpoint-{step}", ignore=lambda *_: ["checkpoint-500"])
+    weights.unlink()
+    said = refused(run("export", folder, "--out", folder.parent / "out"))
+    assert f"{folder}: no model.safetensors, but checkpoint-1000 has one; give {folder / 'checkpoint-1000'}" in said
+    for step in (500, 1000):
+        shutil.rmtree(folder / f"checkpoint-{step}")
+    assert "no model.safetensors; save the weights" in refused(run("export", folder, "--out", folder.parent / "out"))
+
+
+def test_a_head_of_one_output_is_told_both_ways_to_its_score(folder: Path) -> None:
+    with pytest.raises(DataError, match=r"--task regression, or task = .regression. in the recipe"):
+        training_task("text-classification").read_labels(DataSettings(), {}, folder, ["score"])
 
 
 def test_options_of_a_checkpoint_and_of_a_recipe_do_not_mix(run: Run, folder: Path, tmp_path: Path) -> None:

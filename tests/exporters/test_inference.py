@@ -151,6 +151,16 @@ def test_parity_refuses_what_is_not_a_number_or_too_far(difference: float, large
         require_parity(Parity(difference, 1.0, 4, largest), "graph")
 
 
+@pytest.mark.parametrize(
+    ("graph", "remedy"),
+    [("fast graph", 'Try export.graph = "plain" (--set export.graph=plain)'), ("plain graph", "report the model's")],
+)
+def test_a_plain_graph_is_not_advised_where_it_is_the_one(graph: str, remedy: str) -> None:
+    with pytest.raises(ParityError) as refusal:
+        require_parity(Parity(1.0, 1.0, 4, 1.0), graph)
+    assert remedy in str(refusal.value)
+
+
 def test_parity_allows_large_outputs_the_rounding_of_their_size() -> None:
     require_parity(Parity(9e-5, 1.0, 4, 10.0), "graph")
 

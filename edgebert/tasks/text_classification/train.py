@@ -48,8 +48,8 @@ class TextClassificationTraining(TrainingTask[Settings, TextClassification]):
         """
         if head is not None and len(head) == 1:
             raise DataError(
-                f"the checkpoint's head has one output ({head[0]}), which is always the likeliest; set task to "
-                "'regression' for its score, or finetune.when to always"
+                f"the checkpoint's head has one output ({head[0]}), which is always the likeliest; for its score "
+                '--task regression, or task = "regression" in the recipe; or set finetune.when to always'
             )
         return labels_of(data, splits, folder, head)
 

@@ -62,7 +62,7 @@ class TokenClassificationTraining(TrainingTask[Settings, TokenClassification]):
                 tag_set(types, self.settings.scheme),
                 tag_set([data.label_names.get(kind, kind) for kind in types], self.settings.scheme),
             )
-        return _labels_of_head(data, train, head, self.settings)
+        return _labels_of_head(data, head, self.settings)
 
     def model_class(self, config: PreTrainedConfig) -> ModelClass:
         """The family's class for token classification."""
@@ -183,10 +183,10 @@ def entity_types(rows: Sequence[Sequence[str]], train: Path, named: list[str]) -
     return types
 
 
-def _labels_of_head(data: DataSettings, train: Path, head: list[str], settings: Settings) -> Labels:
+def _labels_of_head(data: DataSettings, head: list[str], settings: Settings) -> Labels:
     """Tags of a head that is kept; `data.label_names` names its tags, or the types in the files that its types are."""
     tags = written_plainly(head, data.label_names, settings.scheme)
-    check_scheme(tags, head, settings.scheme, train)
+    check_scheme(tags, head, settings.scheme)
     in_files = {name: value for value, name in data.label_names.items() if value not in head}
     values = [tag if tag == OUTSIDE else tag[:2] + in_files.get(tag[2:], tag[2:]) for tag in tags]
     unknown = sorted(set(in_files) - set(types_of(tags)))

@@ -140,12 +140,12 @@ def test_a_scheme_that_the_likeliest_tags_break_is_said(scheme: str, breaks: boo
         (
             [row("B-a")],
             {"head": ["neg", "pos"]},
-            "data/d.conll: the checkpoint's head has 'neg', 'pos', expected BIO tags",
+            "id2label in config.json: the checkpoint's head has 'neg', 'pos', expected BIO tags",
         ),
         (
             [row("B-a")],
             {"head": ["B-a", "I-a"]},
-            "data/d.conll: the checkpoint's head has no O, expected BIO tags (O",
+            "id2label in config.json: the checkpoint's head has no O, expected BIO tags (O",
         ),
     ],
 )
