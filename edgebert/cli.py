@@ -88,6 +88,9 @@ def _failed(error: Exception) -> int:
     if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
         say(f"{str(error.filename)[:80]}…: the name is too long for a file; give another")
         return 2
+    if isinstance(error, MemoryError):
+        say("too little memory; free some, or raise the limit (ulimit -v)")
+        return 1
     first = (str(error).strip().splitlines() or [""])[0]
     say(f"failed: {type(error).__name__}: {first} (--debug shows where)")
     return 1

@@ -87,6 +87,17 @@ def check_version(package: str, version: str) -> None:
         raise MissingDependencyError(_too_old(package, version, floor, INSTALL[package]))
 
 
+def not_imported(package: str, error: ImportError) -> MissingDependencyError:
+    """The error of a device package whose import failed: not installed, or something that it needs cannot be loaded."""
+    if isinstance(error, ModuleNotFoundError) and error.name == package:
+        return MissingDependencyError(f"{package} is not installed; pip install {INSTALL[package]}")
+    reason = (str(error).splitlines() or [type(error).__name__])[0]
+    return MissingDependencyError(
+        f"{package} is installed, but cannot be loaded ({reason:.300}); pip install --force-reinstall {package}, "
+        "or install what its message names"
+    )
+
+
 def check_installed(packages: Collection[str]) -> None:
     """Refuse to start an export if a package is missing or below its floor.
 

@@ -41,6 +41,7 @@ void unmap_file(MappedFile *mapped) {
 }
 
 #else
+#include <errno.h>
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -50,7 +51,7 @@ const char *map_file(const char *path, MappedFile *mapped) {
     *mapped = (MappedFile){NULL, 0};
     /* Without O_NONBLOCK a pipe in the file's place would wait for somebody to write. */
     int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (file < 0) return "cannot be opened";
+    if (file < 0) return errno == ENOMEM ? "too little memory" : "cannot be opened";
     struct stat status;
     void *data = MAP_FAILED;
     size_t size = 0;
@@ -58,7 +59,9 @@ const char *map_file(const char *path, MappedFile *mapped) {
         size = (size_t)status.st_size;
         data = mmap(NULL, size, PROT_READ, MAP_PRIVATE, file, 0);
     }
+    const int short_of_memory = data == MAP_FAILED && size > 0 && errno == ENOMEM;
     close(file);
+    if (short_of_memory) return "too little memory";
     if (data == MAP_FAILED) return "cannot be mapped";
     *mapped = (MappedFile){data, size};
     return NULL;

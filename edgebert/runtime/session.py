@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 
+from edgebert.errors import RunError
 from edgebert.runtime.batches import Batching
 from edgebert.runtime.encode import Encoded
 from edgebert.runtime.origin import Provider
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     from edgebert.manifest import Manifest
 
 CPU, CUDA, TENSORRT = "CPUExecutionProvider", "CUDAExecutionProvider", "TensorrtExecutionProvider"
+
+# What runtimes say where memory, or a thread, cannot be had.
+SHORT = ("bad_alloc", "bad allocation", "llocate memory", "can't alloc", "out of memory")
+NOT_MADE = ("failed to map segment", "pthread_create", "PosixThread", "temporarily unavailable")
 
 Ids: TypeAlias = "NDArray[np.int64]"
 Outputs: TypeAlias = "tuple[NDArray[np.float32], ...]"
@@ -118,6 +123,18 @@ class Opening:
 def error_line(error: Exception) -> str:
     """First line of a runtime's error, for a message of one line."""
     return f"{(str(error).splitlines() or [type(error).__name__])[0]:.300}"
+
+
+def is_short_of_memory(error: Exception) -> bool:
+    """Whether a runtime's error says that memory, or a thread, cannot be had."""
+    return isinstance(error, MemoryError) or any(sign in str(error) for sign in (*SHORT, *NOT_MADE))
+
+
+def too_little(graph: Path, runtime: str, reason: str) -> RunError:
+    """The error of a graph that cannot be opened for want of memory or threads."""
+    return RunError(
+        f"{graph}: {runtime} has too little memory to open it ({reason}); free some or raise the limits (ulimit -v, -u)"
+    )
 
 
 def bucket_lengths(lengths: Sequence[int], max_length: int) -> list[int]:

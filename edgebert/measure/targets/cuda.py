@@ -22,6 +22,7 @@ from edgebert.measure.process import CHILD, last_line, run_process
 from edgebert.measure.targets.machine import Machine, Progress
 from edgebert.measure.variants import Variant
 from edgebert.runtimes import ONNXRUNTIME, RUNTIMES
+from edgebert.versions import not_imported
 
 PROVIDERS = {"cuda": "CUDAExecutionProvider", "cuda://tensorrt": "TensorrtExecutionProvider"}
 REINSTALL = "pip uninstall -y onnxruntime onnxruntime-gpu; pip install onnxruntime-gpu"
@@ -98,8 +99,12 @@ def require_provider(name: str, provider: str) -> None:
     """
     try:
         import onnxruntime
-    except ImportError:
-        raise MissingDependencyError(f"{name}: no onnxruntime here; pip install onnxruntime-gpu") from None
+    except ModuleNotFoundError as error:
+        if error.name == "onnxruntime":
+            raise MissingDependencyError(f"{name}: no onnxruntime here; pip install onnxruntime-gpu") from None
+        raise not_imported("onnxruntime", error) from None
+    except ImportError as error:
+        raise not_imported("onnxruntime", error) from None
     available = onnxruntime.get_available_providers()
     if provider in available:
         return

@@ -17,7 +17,7 @@ from edgebert.errors import BundleError, MissingDependencyError, RunError, TextE
 from edgebert.manifest import AGAIN, MANIFEST
 from edgebert.runtime.batches import ANY_LENGTHS
 from edgebert.runtime.encode import Encoded
-from edgebert.runtime.session import GraphSession, Ids, Opening, Outputs, ProfiledSession, TextOutputs
+from edgebert.runtime.session import GraphSession, Ids, Opening, Outputs, ProfiledSession, TextOutputs, too_little
 
 INTERFACE = 1
 REMEDY = "install the wheel of EdgeBERT for this machine, or run core/build.py in a checkout"
@@ -167,13 +167,17 @@ class CoreSession:
 
         Raises:
             BundleError: The file is damaged, or does not have these inputs and outputs.
+            RunError: Too little memory.
             MissingDependencyError: The library is not installed.
         """
         self._library = library()
         wanted = None if kernel is None else kernel.encode()
         self._model = self._library.edgebert_open_with(bytes(path), min(threads, MAX_THREADS), wanted)
         if not self._model:
-            raise BundleError(f"{self._error()}; export the bundle again")
+            reason = self._error()
+            if reason.endswith("too little memory"):
+                raise too_little(path, "the native core", "it cannot be mapped")
+            raise BundleError(f"{reason}; export the bundle again")
         # A library of another interface may write more.
         room = (_Info * 16)()
         self._library.edgebert_describe(self._model, ctypes.byref(room))

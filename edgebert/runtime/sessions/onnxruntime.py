@@ -28,9 +28,11 @@ from edgebert.runtime.session import (
     Outputs,
     ProfiledSession,
     error_line,
+    is_short_of_memory,
+    too_little,
 )
 from edgebert.runtime.turns import Turns
-from edgebert.versions import check_version
+from edgebert.versions import check_version, not_imported
 
 if TYPE_CHECKING:
     from onnxruntime import SessionOptions
@@ -122,6 +124,7 @@ class OnnxSession:
 
         Raises:
             BundleError: The file is not a graph that this ONNX Runtime reads.
+            RunError: Too little memory, or no more threads.
             MissingDependencyError: The provider is not in this build of ONNX Runtime, its libraries do not load, or
                 this ONNX Runtime is too old.
         """
@@ -144,6 +147,8 @@ class OnnxSession:
                 enable_fallback=0,
             )
         except Exception as error:  # noqa: BLE001 - onnxruntime raises its own kinds, none of them public
+            if is_short_of_memory(error):
+                raise too_little(graph, "ONNX Runtime", error_line(error)) from None
             raise BundleError(f"{graph}: ONNX Runtime cannot open it ({error_line(error)}); {AGAIN}") from None
         # ONNX Runtime goes on without a provider whose libraries it cannot load.
         if provider not in self._session.get_providers():
@@ -272,12 +277,12 @@ def _import_with(provider: str) -> ModuleType:
     """Import ONNX Runtime, and check that it has a provider.
 
     Raises:
-        MissingDependencyError: It is not installed, or was built without the provider.
+        MissingDependencyError: It is not installed, cannot be loaded, or was built without the provider.
     """
     try:
         import onnxruntime
-    except ImportError:
-        raise MissingDependencyError("onnxruntime is not installed; pip install edgebert") from None
+    except ImportError as error:
+        raise not_imported("onnxruntime", error) from None
     check_version("onnxruntime", onnxruntime.__version__)
     available = onnxruntime.get_available_providers()
     if provider not in available:
@@ -295,7 +300,7 @@ def _fixed(shape: Sequence[int | str | None]) -> int | None:
 
 def run_error(error: Exception) -> BundleError | RunError:
     """Make the error of a run: too little memory, or a graph that does not take what its manifest promises."""
-    if "alloc" in str(error):
+    if "alloc" in str(error) or is_short_of_memory(error):
         return RunError(f"ONNX Runtime has too little memory ({error_line(error)}); free some, or give fewer texts")
     return BundleError(f"ONNX Runtime cannot run the bundle's graph ({error_line(error)}); export the bundle again")
 

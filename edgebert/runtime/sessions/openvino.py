@@ -6,7 +6,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from edgebert.errors import BundleError, MissingDependencyError
+from edgebert.errors import BundleError, EdgeBertError, RunError
 from edgebert.runtime.batches import SPARE_TOKENS, Batching
 from edgebert.runtime.external_data import check_ir
 from edgebert.runtime.padded import check_rows, padded_to_bucket
@@ -18,8 +18,10 @@ from edgebert.runtime.session import (
     Outputs,
     ProfiledSession,
     error_line,
+    is_short_of_memory,
+    too_little,
 )
-from edgebert.versions import check_version
+from edgebert.versions import check_version, not_imported
 
 
 def open_session(opening: Opening) -> GraphSession:
@@ -58,12 +60,13 @@ class OpenVinoSession:
 
         Raises:
             BundleError: The files are not a model that this OpenVINO reads.
+            RunError: Too little memory.
             MissingDependencyError: OpenVINO is not installed, or too old.
         """
         try:
             import openvino
-        except ImportError:
-            raise MissingDependencyError("openvino is not installed; pip install edgebert[openvino]") from None
+        except ImportError as error:
+            raise not_imported("openvino", error) from None
         check_version("openvino", openvino.__version__)
         settings = {
             "INFERENCE_NUM_THREADS": threads,
@@ -74,7 +77,9 @@ class OpenVinoSession:
         try:
             core = openvino.Core()
             compiled = core.compile_model(core.read_model(str(graph)), "CPU", settings)
-        except RuntimeError as error:
+        except (RuntimeError, MemoryError) as error:
+            if is_short_of_memory(error):
+                raise too_little(graph, "OpenVINO", _reason(error)) from None
             raise BundleError(f"{graph}: {_fault(error, 'open it')}") from None
         self._request: Any = compiled.create_infer_request()
         self._outputs = len(compiled.outputs)
@@ -92,14 +97,15 @@ class OpenVinoSession:
         Raises:
             TextError: A row is all padding.
             BundleError: The graph does not take the inputs.
+            RunError: Too little memory.
         """
         check_rows(inputs)
         padded = padded_to_bucket(inputs, self._buckets)
         with self._turn:
             try:
                 self._request.infer(padded, share_inputs=True)
-            except RuntimeError as error:
-                raise BundleError(_fault(error, "run the bundle's graph")) from None
+            except (RuntimeError, MemoryError) as error:
+                raise _run_error(error) from None
             return tuple(self._request.get_output_tensor(at).data.copy() for at in range(self._outputs))
 
     def operator_runs(self) -> list[OperatorRun]:
@@ -141,9 +147,18 @@ def _static(shape: Any) -> int | None:  # noqa: ANN401
     return int(shape[len(shape) - 1].get_length())
 
 
+def _run_error(error: Exception) -> EdgeBertError:
+    if is_short_of_memory(error):
+        return RunError(f"OpenVINO has too little memory ({_reason(error)}); free some, or give fewer texts")
+    return BundleError(_fault(error, "run the bundle's graph"))
+
+
 def _fault(error: Exception, what: str) -> str:
-    """What OpenVINO cannot do and why: the first line that does not say where in its own code it was found."""
+    return f"OpenVINO cannot {what} ({_reason(error)}); export the bundle again"
+
+
+def _reason(error: Exception) -> str:
+    """Why OpenVINO cannot do something: the first line that does not say where in its own code it was found."""
     lines = [line.strip() for line in str(error).splitlines()]
     found = [line for line in lines if line and not line.startswith(("Exception from ", "Check '"))]
-    reason = f"{found[0]:.300}" if found else error_line(error)
-    return f"OpenVINO cannot {what} ({reason}); export the bundle again"
+    return f"{found[0]:.300}" if found else error_line(error)
