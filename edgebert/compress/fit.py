@@ -9,9 +9,10 @@ from edgebert.compress import arch, checkpoint
 from edgebert.compress.prune import check_prunable
 from edgebert.compress.student import check_layers, check_width
 from edgebert.compress.vocabulary import check_vocabulary
-from edgebert.errors import SettingsError
+from edgebert.errors import CheckpointError, SettingsError
 from edgebert.recipe import Recipe
 from edgebert.runtimes import FORMATS
+from edgebert.tasks.fill_mask.predict import MASK_TOKENS
 from edgebert.tasks.training_table import training_task
 
 if TYPE_CHECKING:
@@ -33,9 +34,12 @@ def check_fit(
         tokenizer: Its tokenizer, if it has been loaded.
 
     Raises:
+        CheckpointError: A mask token that a bundle would not find.
         SettingsError: Texts longer than its positions, layers that it does not have, a head too wide for it, or a
             compression or smoothing that its family does not allow.
     """
+    if recipe.task == "fill-mask" and tokenizer is not None:
+        check_mask(folder, tokenizer)
     config = checkpoint.load_config(folder)
     longest = arch.longest_input(config)
     if recipe.data.max_length > longest:
@@ -63,4 +67,21 @@ def check_fit(
         raise SettingsError(
             f"quantize.smooth is {recipe.quantize.smooth}, but {config.model_type} layers cannot be rewritten, "
             "nor smoothed; set quantize.smooth = 0.0"
+        )
+
+
+def check_mask(folder: Path, tokenizer: PreTrainedTokenizerFast) -> None:
+    """Refuse a mask token that is not the one that a bundle looks for in the vocabulary.
+
+    Raises:
+        CheckpointError: Names both.
+    """
+    vocabulary = tokenizer.get_vocab()
+    found = next((token for token in MASK_TOKENS if token in vocabulary), None)
+    if tokenizer.mask_token not in (None, found):
+        looked = f"takes the vocabulary's {found!r} for it" if found else f"knows {' and '.join(MASK_TOKENS)} alone"
+        remedy = "exchange the two names" if found else f"rename the token to {MASK_TOKENS[0]}"
+        raise CheckpointError(
+            f"{folder / 'tokenizer_config.json'}: mask_token is {tokenizer.mask_token!r:.40}, but a bundle {looked}; "
+            f"{remedy} in the tokenizer's files"
         )

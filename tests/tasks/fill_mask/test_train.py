@@ -9,7 +9,8 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from family_checkpoints import FAMILIES, make_family
+import transformers
+from family_checkpoints import FAMILIES, WORDPIECES, make_family, make_tokenizer
 from manifests import facts_of
 from masked_words import IDS, SEEN, lines
 from safetensors.torch import load_file, save_file
@@ -19,6 +20,7 @@ from edgebert.compress import arch
 from edgebert.compress import checkpoint as checkpoints
 from edgebert.compress.batch import model_inputs
 from edgebert.compress.data import TaskData, encode_rows
+from edgebert.compress.fit import check_mask
 from edgebert.compress.importance import Importance
 from edgebert.compress.labels import Labels
 from edgebert.compress.prune import choose, cut
@@ -26,7 +28,7 @@ from edgebert.compress.student import make_student
 from edgebert.compress.train import Training, _Trainer, train
 from edgebert.compress.validation import torch_outputs
 from edgebert.data.examples import Example
-from edgebert.errors import DataError
+from edgebert.errors import CheckpointError, DataError
 from edgebert.exporters.onnx import export_fast, export_plain, fast_module
 from edgebert.exporters.parity import compare, relative_error
 from edgebert.exporters.quantize.graph import load_folded
@@ -219,6 +221,30 @@ def test_int8_of_a_head_that_shares_the_word_table_can_be_taken_back(
     reference, coarse, back = ([session.run(padded_inputs([row], names)) for row in rows] for session in sessions)
     assert relative_error(reference, coarse) > 1e-8
     assert relative_error(reference, back) < 1e-10
+
+
+@pytest.mark.parametrize(
+    ("extra", "mask", "says"),
+    [
+        (
+            ["<m>"],
+            "<m>",
+            r"mask_token is '<m>', but a bundle takes the vocabulary's '\[MASK\]' for it; exchange the two",
+        ),
+        (["<mask>"], "<mask>", r"mask_token is '<mask>', but a bundle takes the vocabulary's '\[MASK\]' for it"),
+    ],
+)
+def test_a_mask_that_a_bundle_would_not_find_is_refused(extra: list[str], mask: str, says: str, tmp_path: Path) -> None:
+    tokenizer = make_tokenizer("bert")
+    check_mask(tmp_path, tokenizer)
+    tokenizer.add_tokens(extra)
+    tokenizer.mask_token = mask
+    with pytest.raises(CheckpointError, match=says):
+        check_mask(tmp_path, tokenizer)
+    pieces = [piece for piece in WORDPIECES if piece != "[MASK]"]
+    other = transformers.BertTokenizer(vocab={piece: at for at, piece in enumerate([*pieces, "<m>"])}, mask_token="<m>")
+    with pytest.raises(CheckpointError, match=r"mask_token is '<m>', but a bundle knows \[MASK\] and <mask> alone"):
+        check_mask(tmp_path, other)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
