@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import re
 from pathlib import Path
 
@@ -19,10 +20,16 @@ def run(arguments: argparse.Namespace) -> int:
     """
     folder = Path(arguments.bundle)
     manifest = read_bundle(folder)
-    manifests = {folder: manifest, **{inner: read_bundle(inner) for inner in nested(folder)}}
     found = _wrong_hash(folder, arguments.hash)
-    found += [damage for place, each in manifests.items() for damage in damages(place, each)]
-    others = strangers(folder, manifests)
+    try:
+        manifests = {folder: manifest, **{inner: read_bundle(inner) for inner in nested(folder)}}
+        found += [damage for place, each in manifests.items() for damage in damages(place, each)]
+        others = strangers(folder, manifests)
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        fault = "holds a path that is too long to read, which no bundle does; remove what is not the bundle's"
+        raise BundleError(f"{folder}: {fault}, or copy the bundle again") from None
     files = sum(len(each.files) for each in manifests.values())
     if arguments.json:
         document = {"bundle": str(folder), "files": files, "hash": bundle_hash(folder)}

@@ -11,14 +11,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from edgebert.compress.families import FAMILIES, LAYER_CLASSES, Family, family_named
+from edgebert.compress.families import FAMILIES, LAYER_CLASSES, SHAPES_KEY, Family, family_named
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel
 
 SUPPORTED = tuple(FAMILIES)
 ACTIVATIONS = {"tanh": torch.tanh, "relu": torch.relu, "gelu": functional.gelu}
-SHAPES_KEY = "edgebert_layer_shapes"
 INPUTS = ("input_ids", "attention_mask")
 SEGMENT_INPUT = "token_type_ids"
 

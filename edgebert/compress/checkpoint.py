@@ -24,7 +24,8 @@ from edgebert.compress.report import StageReport
 from edgebert.compress.source import first_line
 from edgebert.compress.source import resolve as resolve
 from edgebert.compress.tokenizer_file import load_tokenizer as load_tokenizer
-from edgebert.compress.weight_files import check_weights, load_weights, weight_shapes
+from edgebert.compress.weight_files import check_weights, load_weights
+from edgebert.compress.weight_paths import weight_shapes
 from edgebert.errors import CheckpointError
 from edgebert.tasks.training_table import training_task
 

@@ -7,9 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from edgebert.compress.arch import SHAPES_KEY
-from edgebert.compress.families import DISTILBERT, ELECTRA, FAMILIES, MOBILEBERT, Family
-from edgebert.compress.low_rank import RANK_KEY
+from edgebert.compress.families import DISTILBERT, ELECTRA, FAMILIES, MOBILEBERT, RANK_KEY, SHAPES_KEY, Family
 from edgebert.errors import CheckpointError
 
 Shapes = Mapping[str, list[int]]

@@ -75,6 +75,11 @@ class Family:
     standard_layers: bool = True
     narrows: bool = False
 
+    @property
+    def class_prefix(self) -> str:
+        """What the names of its models' classes begin with."""
+        return "DistilBert" if self.layer_class == "TransformerBlock" else self.layer_class.removesuffix("Layer")
+
 
 BERT = Family(
     "bert",
@@ -164,6 +169,8 @@ FAMILIES = {
     family.model_type: family
     for family in (BERT, DISTILBERT, ELECTRA, ROBERTA, XLM_ROBERTA, CAMEMBERT, MPNET, MOBILEBERT)
 }
+# What a config of EdgeBERT's own notes: heads and neurons of each layer, and the rank of a split word table.
+SHAPES_KEY, RANK_KEY = "edgebert_layer_shapes", "edgebert_embedding_rank"
 LAYER_CLASSES = {family.layer_class: family for family in FAMILIES.values()}
 # The weights whose rows are the outputs of a classification head.
 CLASSIFIER_WEIGHTS = ("classifier.weight", "classifier.out_proj.weight")
@@ -178,6 +185,11 @@ def family_named(model_type: object) -> Family:
     if not isinstance(model_type, str) or model_type not in FAMILIES:
         raise CheckpointError(f"model family {model_type!r:.60} is not supported; supported: {', '.join(FAMILIES)}")
     return FAMILIES[model_type]
+
+
+def family_of_class(name: str) -> Family | None:
+    """The family of a model's class, such as `BertForMaskedLM`; None if it is none of ours."""
+    return next((family for family in FAMILIES.values() if name.startswith(family.class_prefix)), None)
 
 
 def families_that(condition: Callable[[Family], bool]) -> str:

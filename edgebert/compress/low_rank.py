@@ -8,12 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from edgebert.compress import arch
+from edgebert.compress.families import RANK_KEY
 from edgebert.errors import SettingsError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel
-
-RANK_KEY = "edgebert_embedding_rank"
 
 
 class LowRankEmbedding(nn.Module):

@@ -5,12 +5,15 @@ from __future__ import annotations
 import contextlib
 import stat
 from pathlib import Path
+from typing import Any
 
 from edgebert.compress.config_entries import check_config
+from edgebert.compress.config_shapes import check_shapes
+from edgebert.compress.families import FAMILIES, family_of_class
 from edgebert.compress.json_file import read_object
 from edgebert.compress.label_names import check_entries
 from edgebert.compress.normalizer import normalizer_settings
-from edgebert.compress.weight_paths import weight_files
+from edgebert.compress.weight_paths import weight_files, weight_shapes
 from edgebert.errors import CheckpointError
 
 # What transformers 5 saves, and what older versions did.
@@ -23,7 +26,8 @@ def check_described(folder: Path) -> None:
     """Refuse a folder whose config or tokenizer a bundle could not follow.
 
     Raises:
-        CheckpointError: No config, a model that is not supported, or no tokenizer or one whose files disagree.
+        CheckpointError: No config, a model that is not supported, no tokenizer or one whose files disagree, or weights
+            of other sizes than the config's.
     """
     path = folder / "config.json"
     _check_files(folder)
@@ -35,7 +39,23 @@ def check_described(folder: Path) -> None:
     check_entries(config, str(path))
     _check_tokenizer(folder)
     weight_files(folder)
+    _check_class(path, config)
     normalizer_settings(folder)
+    with contextlib.suppress(ModuleNotFoundError):  # without safetensors, the export says what to install
+        check_shapes(path, config, weight_shapes(folder))
+
+
+def _check_class(path: Path, config: dict[str, Any]) -> None:
+    """Refuse a model whose class is another family's than its `model_type`: it would be loaded as what it is not."""
+    names, stated = config.get("architectures"), FAMILIES[config["model_type"]]
+    name = names[0] if isinstance(names, list) and names and isinstance(names[0], str) else ""
+    found = family_of_class(name)
+    # Families of one prefix, such as RoBERTa and XLM-RoBERTa, compute the same.
+    if found and found.prefix != stated.prefix:
+        raise CheckpointError(
+            f"{path}: model_type is {stated.model_type!r}, but architectures names {name!r:.60}, a class of "
+            f"{found.model_type}; correct the entry that is wrong, or save the model again with save_pretrained"
+        )
 
 
 def _check_tokenizer(folder: Path) -> None:

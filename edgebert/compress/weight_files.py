@@ -6,34 +6,18 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import load_file
 
 from edgebert.compress.families import family_named
 from edgebert.compress.json_file import read_object
-from edgebert.compress.weight_paths import weight_files
+from edgebert.compress.weight_paths import weight_files, weight_shapes
 from edgebert.errors import CheckpointError
 
 # Prefixes that a wrapper puts in front of every name, and what the wrapper is.
 WRAPPERS = {"module.": "DistributedDataParallel", "_orig_mod.": "torch.compile", "model.": "a Lightning module"}
 # The table that every encoder has; a family's name may stand before it.
 WORDS = "embeddings.word_embeddings.weight"
-
-
-def weight_shapes(folder: Path) -> dict[str, list[int]]:
-    """Shape of every weight by its name, read without loading any.
-
-    Raises:
-        CheckpointError: A file is not a whole safetensors file.
-    """
-    shapes: dict[str, list[int]] = {}
-    for path in weight_files(folder):
-        try:
-            with safe_open(path, framework="pt") as opened:
-                shapes |= {name: opened.get_slice(name).get_shape() for name in opened.keys()}  # noqa: SIM118
-        except (SafetensorError, OSError) as error:
-            raise CheckpointError(f"{path}: not a whole safetensors file ({error}); copy it again") from None
-    return shapes
 
 
 def load_weights(folder: Path) -> Iterator[tuple[str, torch.Tensor]]:

@@ -66,3 +66,21 @@ def _shards(folder: Path) -> list[Path]:
         if not (folder / name).is_file():
             raise CheckpointError(f"{folder}: {name} is missing, which {INDEX} names; copy the whole folder again")
     return [folder / name for name in sorted(set(placed.values()))]
+
+
+def weight_shapes(folder: Path) -> dict[str, list[int]]:
+    """Shape of every weight by its name, read without loading any, and without PyTorch.
+
+    Raises:
+        CheckpointError: A file is not a whole safetensors file.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    shapes: dict[str, list[int]] = {}
+    for path in weight_files(folder):
+        try:
+            with safe_open(path, framework="np") as opened:
+                shapes |= {name: opened.get_slice(name).get_shape() for name in opened.keys()}  # noqa: SIM118
+        except (SafetensorError, OSError) as error:
+            raise CheckpointError(f"{path}: not a whole safetensors file ({error}); copy it again") from None
+    return shapes

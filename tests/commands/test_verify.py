@@ -1,6 +1,7 @@
 """`edgebert inspect` and `edgebert verify`: what a bundle is, and whether it is whole."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,19 @@ def test_a_damaged_bundle_is_one_line(command: str, bundle_copy: Path, built: Pa
     assert refused(run(*arguments)).startswith(f"{model}: altered")
     with pytest.raises(BundleError):
         main([*arguments, "--debug"])
+
+
+@pytest.mark.skipif(os.mkdir not in os.supports_dir_fd, reason="makes folders below an open one")
+def test_folders_nested_too_deep_are_the_bundles_fault(bundle_copy: Path, run: Run) -> None:
+    place = os.open(bundle_copy, os.O_RDONLY)
+    for _ in range(25):
+        os.mkdir("d" * 200, dir_fd=place)
+        inner = os.open("d" * 200, os.O_RDONLY, dir_fd=place)
+        os.close(place)
+        place = inner
+    os.close(place)
+    told = refused(run("verify", bundle_copy))
+    assert told.startswith(f"{bundle_copy}: holds a path that is too long to read, which no bundle does; remove ")
 
 
 def test_verify_reads_the_baseline_inside_too(bundle_copy: Path, built: Path, run: Run) -> None:

@@ -1,6 +1,7 @@
 """A config or tokenizer that cannot be used is refused before PyTorch is imported, which takes seconds."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -40,6 +41,34 @@ def test_a_config_is_refused_before_pytorch_is_imported(config: dict[str, object
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "config.json").write_text(json.dumps(config))
     (tmp_path / "r.toml").write_text(RECIPE.format(tmp_path / "model"))
+    (tmp_path / "a.tsv").write_text("text\na\n")
+    command = [sys.executable, "-c", RUN, "export", str(tmp_path / "r.toml"), "--out", str(tmp_path / "out")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stdout == "2\n"
+    assert says in done.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"vocab_size": 7}, "vocab_size is 7, but "),
+        ({"type_vocab_size": 7}, "type_vocab_size is 7, but "),
+        ({"max_position_embeddings": 77}, "max_position_embeddings is 77, but "),
+        ({}, "not a whole safetensors file"),
+        ({"model_type": "roberta", "pad_token_id": 1}, "model_type is 'roberta', but architectures names 'Bert"),
+    ],
+    ids=["words", "segments", "positions", "cut", "family"],
+)
+def test_weights_that_are_not_the_configs_are_refused_before_pytorch_is_imported(
+    change: dict[str, object], says: str, classifier_checkpoint: Path, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(classifier_checkpoint, tmp_path / "model"))
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | change))
+    if not change:
+        weights = (folder / "model.safetensors").read_bytes()
+        (folder / "model.safetensors").write_bytes(weights[:100])
+    (tmp_path / "r.toml").write_text(RECIPE.format(folder))
     (tmp_path / "a.tsv").write_text("text\na\n")
     command = [sys.executable, "-c", RUN, "export", str(tmp_path / "r.toml"), "--out", str(tmp_path / "out")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

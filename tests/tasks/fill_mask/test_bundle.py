@@ -16,6 +16,7 @@ from edgebert.bundle import file_sha256, read_document, read_manifest
 from edgebert.cli import main
 from edgebert.compress import arch
 from edgebert.compress import checkpoint as checkpoints
+from edgebert.compress.families import SHAPES_KEY
 from edgebert.compress.importance import Importance
 from edgebert.compress.prune import choose, cut
 from edgebert.errors import CheckpointError
@@ -204,5 +205,5 @@ def test_another_recipe_takes_the_small_encoder_as_its_model(small: Path, data_d
     assert manifest["metrics"]["validation"]["value"] > 0.8
     assert [[layer["heads"], layer["ffn"]] for layer in manifest["layers"]] == json.loads(
         (small / "config.json").read_text()
-    )[arch.SHAPES_KEY]
+    )[SHAPES_KEY]
     assert file_sha256(small / "model.safetensors") == before
