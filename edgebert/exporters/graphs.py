@@ -134,7 +134,7 @@ def full_precision_graph(job: GraphJob, kind: str, out: Path) -> StageReport:
         names = export_plain(model, job.training_task, outputs, out / GRAPH)
     else:
         names = export_fast(model, job.training_task, outputs, job.segments, job.run.max_length, out / GRAPH)
-    del model
+    del model  # a copy of all weights
     give_back()
     session = OnnxSession(out / GRAPH, 2, CPU)
     windows = job.parity_windows()

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from edgebert.compress import arch, optimum_tables
+from edgebert.compress.memory import give_back
 from edgebert.errors import RunError
 from edgebert.exporters.attention import fuse_attention
 from edgebert.exporters.inference import InferenceModel
@@ -39,7 +40,7 @@ def export_plain(model: PreTrainedModel, task: AnyTrainingTask, outputs: Sequenc
         Names of the graph's inputs.
     """
     module = PlainModel(model.eval(), task)
-    _export(module, outputs, model.config, arch.longest_input(model.config), out)
+    onnx.save(_traced(module, outputs, model.config, arch.longest_input(model.config)), out)
     return module.inputs
 
 
@@ -88,8 +89,8 @@ def export_module(
     out: Path,
 ) -> None:
     """Write a module of `fast_module` over a model of this config; the other arguments are those of `export_fast`."""
-    _export(module, outputs, config, max_length, out)
-    graph = onnx.load(out)
+    graph = _traced(module, outputs, config, max_length)
+    give_back()
     fuse_attention(graph)
     onnx.save(graph, out)
 
@@ -127,10 +128,10 @@ def dynamic_shapes(names: list[str], max_length: int) -> dict[str, dict[int, Any
     return {name: {0: batch, 1: length} for name in names}
 
 
-def save_module(
-    module: nn.Module, inputs: dict[str, torch.Tensor], outputs: Sequence[str], shapes: dict[str, Any], out: Path
-) -> None:
-    """Trace a module and save the graph without a trace of this machine (paths, stack traces) in it."""
+def traced(
+    module: nn.Module, inputs: dict[str, torch.Tensor], outputs: Sequence[str], shapes: dict[str, Any]
+) -> onnx.ModelProto:
+    """The graph of a module, without a trace of this machine (paths, stack traces) in it."""
     # Four lines on stderr that torchvision, which nothing here uses, is not installed.
     logging.getLogger("torch.onnx._internal.exporter._registration").setLevel(logging.ERROR)
     with warnings.catch_warnings(), torch.no_grad():
@@ -152,7 +153,7 @@ def save_module(
     program.model.graph.initializers.clear()
     del program
     strip(graph)
-    onnx.save(graph, out)
+    return graph
 
 
 def strip(model: onnx.ModelProto) -> None:
@@ -168,13 +169,9 @@ def strip(model: onnx.ModelProto) -> None:
         del item.metadata_props[:]
 
 
-def _export(
-    module: InferenceModel | PlainModel,
-    outputs: Sequence[str],
-    config: PreTrainedConfig,
-    max_length: int,
-    out: Path,
-) -> None:
+def _traced(
+    module: InferenceModel | PlainModel, outputs: Sequence[str], config: PreTrainedConfig, max_length: int
+) -> onnx.ModelProto:
     inputs = optimum_tables.dummy_inputs(config, module.inputs, length=min(TRACED_LENGTH, max_length))
     inputs["attention_mask"] = torch.ones_like(inputs["attention_mask"])
-    save_module(module, inputs, outputs, dynamic_shapes(module.inputs, max_length), out)
+    return traced(module, inputs, outputs, dynamic_shapes(module.inputs, max_length))

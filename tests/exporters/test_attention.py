@@ -13,7 +13,7 @@ from edgebert.compress.importance import Importance
 from edgebert.compress.prune import choose, cut
 from edgebert.exporters.attention import OPERATOR, expand_attention, fuse_attention
 from edgebert.exporters.cost import graph_cost
-from edgebert.exporters.onnx import _export, fast_module
+from edgebert.exporters.onnx import _traced, fast_module
 from edgebert.tasks.training_table import training_task
 
 TRAINING = training_task("text-classification")
@@ -27,7 +27,7 @@ def standard(classifier_checkpoint: Path, tmp_path_factory: pytest.TempPathFacto
     heads = [torch.tensor(scores) for scores in ([9.0, 0, 0, 0], [9.0, 8, 0, 0], [9.0, 8, 7, 0])]
     cut(model, choose(Importance(heads, [torch.ones(64)] * 3), 0.5, 0.0))
     graph = tmp_path_factory.mktemp("attention") / "model.onnx"
-    _export(fast_module(model, TRAINING, 1, 32), ["logits"], model.config, 32, graph)
+    onnx.save(_traced(fast_module(model, TRAINING, 1, 32), ["logits"], model.config, 32), graph)
     return graph
 
 

@@ -17,7 +17,7 @@ from onnx import TensorProto
 
 from edgebert.compress.batch import pad_batch
 from edgebert.compress.progress import progress
-from edgebert.exporters.onnx import dynamic_shapes, save_module
+from edgebert.exporters.onnx import dynamic_shapes, traced
 from edgebert.exporters.quantize.graph import add_constant, array, constants, drop_unused, producers, replace_nodes
 from edgebert.exporters.quantize.ranges import Histogram, choose_range
 from edgebert.runtime.encode import Encoded
@@ -58,7 +58,7 @@ def quantize_static(
     batches = [_batch(rows[start : start + size], names) for start in range(0, len(rows), size)]
     example, shapes = _batch(rows[:BATCH], names), dynamic_shapes(names, max_length)
     converted = _calibrated(_Capture(module, example, shapes), batches, choice, calibration)
-    save_module(converted, example, outputs, shapes, out)
+    onnx.save(traced(converted, example, outputs, shapes), out)
     graph = onnx.load(out)
     fold_weights(graph, choice.reduce_range)
     onnx.save(graph, out)
