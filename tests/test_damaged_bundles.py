@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from manifests import rewrite, small_bundle
+from tokenizers import Tokenizer
 
 import edgebert
 from edgebert.bundle import write_manifest
@@ -229,6 +230,25 @@ def test_an_interrupt_while_a_tokenizer_opens_stays_one(
     monkeypatch.setattr("edgebert.runtime.encode.Tokenizer.from_file", interrupt)
     with pytest.raises(kind):
         edgebert.load(bundle)
+
+
+def test_a_tokenizer_that_panics_at_every_text_is_refused_when_it_is_opened(
+    bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Panicking:
+        def __init__(self, whole: Any) -> None:
+            self.whole = whole
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self.whole, name)
+
+        def encode(self, *texts: Any) -> None:
+            raise Panic("index out of bounds")
+
+    usual = Tokenizer.from_file
+    monkeypatch.setattr("edgebert.runtime.encode.Tokenizer.from_file", lambda path: Panicking(usual(path)))
+    told = refused(bundle)
+    assert told.startswith(f"{bundle / 'tokenizer.json'}: damaged: encodes no text (index out of bounds); export ")
 
 
 def test_a_tokenizer_that_panics_at_a_text_is_told(bundle: Path) -> None:

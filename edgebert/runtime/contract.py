@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from edgebert.errors import BundleError, SettingsError
-from edgebert.manifest import AGAIN, MANIFEST, Manifest, read_manifest
+from edgebert.manifest import AGAIN, MANIFEST, TOKENIZER, Manifest, read_manifest
 from edgebert.runtime.encode import TextEncoder
 from edgebert.runtime.session import Graph
 from edgebert.settings import fill
@@ -55,7 +55,7 @@ def open_encoder(folder: Path, manifest: Manifest) -> TextEncoder:
     """Open a bundle's tokenizer, and check the manifest's lengths and ids against it.
 
     Raises:
-        BundleError: The file is no tokenizer, or the manifest does not fit it.
+        BundleError: The file is no tokenizer or encodes no text, or the manifest does not fit it.
     """
     encoder = TextEncoder(folder / "tokenizer.json", manifest.max_length)
     pairs = manifest.segments == 2
@@ -68,6 +68,8 @@ def open_encoder(folder: Path, manifest: Manifest) -> TextEncoder:
         raise BundleError(
             f"{path}: pad_id is {pad_id}, but the tokenizer has {encoder.vocabulary_size} tokens; {AGAIN}"
         )
+    if fault := encoder.panic():
+        raise BundleError(f"{folder / TOKENIZER}: damaged: encodes no text ({fault}); {AGAIN}")
     return encoder
 
 

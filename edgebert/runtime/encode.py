@@ -62,6 +62,16 @@ class TextEncoder:
         self._tokenizer.no_truncation()
         self._stride: int | None = None
 
+    def panic(self) -> str:
+        """Encode a short word, known or not; gives why Rust code panics over it, "" where it does not."""
+        try:
+            self._tokenizer.encode("a")
+        except Exception:  # noqa: BLE001 - tokenizers raises no other kind
+            return ""
+        except BaseException as error:  # noqa: BLE001 - a panic of Rust code is no Exception
+            return panic_reason(error)
+        return ""
+
     def encode(self, text: str) -> Encoded:
         """Encode one text.
 
