@@ -96,12 +96,12 @@ def unread_settings(encoder: Path) -> str:
         path, settings = _found(encoder)
     except CheckpointError:
         return ""
-    entry = next((name for name in ("max_seq_length", "do_lower_case") if settings.get(name)), "")
-    if not entry:
+    entries = [name for name in ("max_seq_length", "do_lower_case") if settings.get(name)]
+    if not entries:
         return ""
     return (
-        f"{path}: {entry} has no effect here; sentence-transformers reads it through modules.json, for vectors of "
-        "texts and cross-encoders"
+        f"{path}: without effect here: {', '.join(entries)}; sentence-transformers reads the file through "
+        "modules.json, for vectors of texts and cross-encoders"
     )
 
 
