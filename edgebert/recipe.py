@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from edgebert.data.columns import Columns, Delimiter, Quotes, columns_fault
+from edgebert.data.text_file import format_fault
 from edgebert.errors import SettingsError
 from edgebert.runtime.session import CPU
 from edgebert.runtimes import FORMATS, FormatName
@@ -258,6 +259,7 @@ def _from_table(table: dict[str, Any], overrides: tuple[str | tuple[str, Setting
     trains = recipe.finetune or recipe.distill or recipe.prune or recovers
     if trains and not (recipe.data.train and recipe.data.validation):
         raise SettingsError(f"{path}: training stages need 'data.train' and 'data.validation'; name both files")
+    _check_formats(recipe, path)
     if recipe.quantize.max_drop is not None and not recipe.data.validation:
         raise SettingsError(f"{path}: 'quantize.max_drop' needs 'data.validation' to measure the drop on; name a file")
     if vocabulary and not (recipe.data.train or recipe.data.unlabelled or vocabulary.corpus):
@@ -266,6 +268,25 @@ def _from_table(table: dict[str, Any], overrides: tuple[str | tuple[str, Setting
             "name data.train, data.unlabelled or vocabulary.corpus"
         )
     return recipe
+
+
+def _check_formats(recipe: Recipe, source: str) -> None:
+    """Refuse names of data files that no reader takes, whatever is in them.
+
+    Raises:
+        SettingsError: Names the first of them, and the formats.
+    """
+    data = recipe.data
+    # Tasks with files of their own, such as SQuAD's, read more; what has no label is a table or lines for all of them.
+    tables = spec_of(recipe.task).data is None
+    splits = {"train": data.train, "validation": data.validation, "test": data.test} if tables else {}
+    given = [
+        *((key, name) for key, name in splits.items() if name),
+        *(("unlabelled", name) for name in data.unlabelled),
+    ]
+    for key, name in given:
+        if fault := format_fault(Path(name)):
+            raise SettingsError(f"{source}: 'data.{key}' names {name!r:.200}: {fault}")
 
 
 def data_files(recipe: Recipe) -> list[str]:

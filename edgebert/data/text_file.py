@@ -34,16 +34,27 @@ def data_format(path: Path, formats: Sequence[str]) -> str:
     """
     if fault := name_fault(str(path)):
         raise DataError(f"{path}: the name {fault}")
-    suffix = Path(path.name.removesuffix(".gz")).suffix.lower()
+    suffix = suffix_of(path)
     try:
         is_folder = path.is_dir()
     except OSError as error:  # a name that is too long for any file
         raise DataError(f"{str(path)[:80]}…: cannot be read ({error.strerror}); check the path") from None
     if is_folder:
         raise DataError(f"{path}: is a folder; name one data file ({', '.join(formats)}, or .gz of one)")
-    if suffix not in formats:
-        raise DataError(f"{path}: unknown data format '{suffix}'; expected {', '.join(formats)}, or .gz of one")
+    if fault := format_fault(path, formats):
+        raise DataError(f"{path}: {fault}")
     return suffix
+
+
+def suffix_of(path: Path) -> str:
+    """The suffix of a data file's name, without `.gz`, in lower case."""
+    return Path(path.name.removesuffix(".gz")).suffix.lower()
+
+
+def format_fault(path: Path, formats: Sequence[str] = FORMATS) -> str:
+    """Why a file of that name is none that is read; "" where its suffix is one of the formats."""
+    suffix = suffix_of(path)
+    return "" if suffix in formats else f"unknown data format '{suffix}'; expected {', '.join(formats)}, or .gz of one"
 
 
 def _whole(path: Path) -> bytes:

@@ -76,6 +76,18 @@ def test_weights_that_are_not_the_configs_are_refused_before_pytorch_is_imported
     assert says in done.stderr.splitlines()[-1]
 
 
+def test_data_of_an_unknown_format_is_refused_before_pytorch_is_imported(tmp_path: Path) -> None:
+    (tmp_path / "r.toml").write_text(RECIPE.format(tmp_path / "model").replace("a.tsv", "a.xlsx"))
+    (tmp_path / "a.xlsx").write_text("text\na\n")
+    command = [sys.executable, "-c", RUN, "export", str(tmp_path / "r.toml"), "--out", str(tmp_path / "o")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stdout == "2\n"
+    assert done.stderr.splitlines()[-1] == (
+        f"edgebert: {tmp_path / 'r.toml'}: 'data.unlabelled' names 'a.xlsx': unknown data format '.xlsx'; expected "
+        ".tsv, .csv, .jsonl, .txt, or .gz of one"
+    )
+
+
 def test_data_that_is_not_there_is_refused_before_pytorch_is_imported(tmp_path: Path) -> None:
     (tmp_path / "r.toml").write_text(RECIPE.format(tmp_path / "model"))
     for options, says in (
