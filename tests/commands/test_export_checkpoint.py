@@ -98,9 +98,10 @@ def test_the_longest_input_is_the_least_that_the_folder_states(folder: Path, tmp
     tokenizer = json.loads((folder / "tokenizer_config.json").read_text())
     (folder / "tokenizer_config.json").write_text(json.dumps(tokenizer | {"model_max_length": 40}))
     assert inferred(folder).data.max_length == 40
-    assert inferred(state(folder, max_position_embeddings=4096)).data.max_length == 40
-    (folder / "tokenizer_config.json").write_text(json.dumps(tokenizer | {"model_max_length": int(1e30)}))
-    assert inferred(folder).data.max_length == 512
+    long = make_family(tmp_path / "long", "bert", max_position_embeddings=600)
+    assert inferred(long).data.max_length == 512
+    (long / "tokenizer_config.json").write_text(json.dumps(tokenizer | {"model_max_length": 40}))
+    assert inferred(long).data.max_length == 40
     # RoBERTa's positions begin behind the padding id.
     roberta = make_family(tmp_path / "roberta", "roberta")
     config = json.loads((roberta / "config.json").read_text())
