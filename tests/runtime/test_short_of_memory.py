@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from core_building import CORE, load_script
 
+import edgebert
 from edgebert.cli import main
 from edgebert.errors import BundleError, MissingDependencyError, RunError
 from edgebert.runtime.session import CPU
@@ -135,3 +136,14 @@ def test_what_is_installed_but_cannot_be_loaded(
         OnnxSession(tmp_path / "m", 1, CPU) if package == "onnxruntime" else OpenVinoSession(tmp_path / "m", 1, [8])
     told = str(caught.value)
     assert told.startswith(f"{package} is installed, but cannot be loaded ({str(error).splitlines()[0]}); pip install ")
+
+
+def test_a_graph_that_takes_the_weights_of_another_names_both(monkeypatch: pytest.MonkeyPatch) -> None:
+    import onnxruntime
+
+    folder = Path(__file__).parents[1] / "old_bundles" / "format-1-minor-0"
+    monkeypatch.setattr(onnxruntime, "InferenceSession", raising(RuntimeError("out of bounds")))
+    with pytest.raises(BundleError) as caught:
+        edgebert.load(folder)
+    told = f"{folder / 'model.onnx'} or unpadded.onnx, which takes its weights: ONNX Runtime cannot open it ("
+    assert str(caught.value).startswith(told)

@@ -84,7 +84,13 @@ def _open(opening: Opening, profile: Path | None = None) -> OnnxSession:
     if unpadded and name == CPU:
         kind, graph = UnpaddedSession, opening.folder / unpadded
     check_external_data(opening.folder, graph, opening.manifest)
-    return kind(graph, opening.threads, name, _fuses_everything(opening), opening.arena, profile, options)
+    try:
+        return kind(graph, opening.threads, name, _fuses_everything(opening), opening.arena, profile, options)
+    except BundleError as error:
+        if graph == opening.graph:
+            raise
+        reason = str(error).removeprefix(f"{graph}: ")
+        raise BundleError(f"{opening.graph} or {graph.name}, which takes its weights: {reason}") from None
 
 
 def _provider(opening: Opening) -> Provider:
