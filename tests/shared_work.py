@@ -90,6 +90,12 @@ class _Program:
 
         return onnx.load(self.path)
 
+    @property
+    def model(self) -> Any:
+        import onnx_ir
+
+        return onnx_ir.load(self.path)
+
     def save(self, path: Path, **settings: Any) -> None:
         import onnx_ir
         import torch
