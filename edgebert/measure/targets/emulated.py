@@ -70,7 +70,7 @@ def _arm(cpu: str, sources: Path) -> Machine:
         copy = sources / place
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, copy)
-    variables = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "LD_"))}
+    variables = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "LD_", "OPENBLAS_"))}
     variables |= {"PYTHONPATH": f"{sources}{os.pathsep}{site}"}
     command = [str(qemu), "-cpu", cpu, "-L", str(root), str(python)]
     return _machine(cpu, command, variables, f"{version}, -cpu {cpu}")
@@ -87,7 +87,9 @@ def _x86(cpu: str) -> Machine:
     name = X86_CPUS[cpu]
     told = f"{_version(cpu, qemu, setup)}, -cpu {name}"
     paths = [str(Path(edgebert.__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
-    variables = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+    # OPENBLAS_CORETYPE names a kernel for this machine's processor, which the emulated one may lack.
+    variables = {key: value for key, value in os.environ.items() if key != "OPENBLAS_CORETYPE"}
+    variables |= {"PYTHONPATH": os.pathsep.join(paths)}
     # /proc/cpuinfo is the host's: its name and flags are not those of the CPU that is emulated.
     instead = {"cpu": f"{name}, emulated", "family_model": "", "flags": []}
     return _machine(cpu, [str(qemu), "-cpu", name, sys.executable], variables, told, instead)
