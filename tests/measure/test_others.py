@@ -50,7 +50,8 @@ def test_a_tool_that_was_run_is_no_other_process() -> None:
     busy = "import time\nwhile time.process_time() < 0.1: pass"
     subprocess.run([sys.executable, "-c", busy], check=True)
     told_ns = processor_time().own_ns - before.own_ns
-    assert told_ns - (time.process_time_ns() - own_ns) >= 90_000_000
+    # Of children the system counts user and system time in ticks of 10 ms, each cut off.
+    assert told_ns - (time.process_time_ns() - own_ns) > 79_000_000
 
 
 def test_this_machines_clocks_go_forward() -> None:
