@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from edgebert.compress.config_numbers import check_numbers
-from edgebert.compress.families import FAMILIES, MPNET, family_named
+from edgebert.compress.families import FAMILIES, MPNET, family_named, family_of_class
 from edgebert.errors import CheckpointError
 
 # Kinds of problem that transformers knows, and the task for each.
@@ -113,10 +113,7 @@ def _check_bottleneck(path: Path, config: Mapping[str, Any]) -> None:
 def _guess(config: Mapping[str, Any]) -> str:
     """The entry that `architectures` speaks for, or those that there are."""
     named = config.get("architectures")
-    names = [str(name).lower() for name in named] if isinstance(named, list) else []
-    fitting = [
-        family for family in FAMILIES if names and all(name.startswith(family.replace("-", "")) for name in names)
-    ]
-    if len(fitting) == 1:
-        return f'"model_type": "{fitting[0]}", which architectures ({named[0]!r:.40}) names'  # type: ignore[index]
+    found = [family_of_class(str(name)) for name in named] if isinstance(named, list) else []
+    if found and found[0] is not None and found.count(found[0]) == len(found):
+        return f'"model_type": "{found[0].model_type}", which architectures ({named[0]!r:.40}) names'  # type: ignore[index]
     return f'"model_type" with the family of the weights: {", ".join(FAMILIES)}'

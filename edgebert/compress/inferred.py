@@ -16,7 +16,7 @@ from edgebert.compress.families import FAMILIES
 from edgebert.compress.inferred_facts import label_facts, vector_facts
 from edgebert.compress.labels import by_number
 from edgebert.compress.model_folder import check_described
-from edgebert.compress.sentence_folder import MODULES, encoder_folder, read_sentence_folder
+from edgebert.compress.sentence_folder import MODULES, SentenceFolder, encoder_folder, read_sentence_folder
 from edgebert.compress.sentence_modules import read_object
 from edgebert.errors import CheckpointError, SettingsError
 from edgebert.manifest import MANIFEST
@@ -33,7 +33,6 @@ ENDINGS = {
 }
 OF_TEXTS = "ForSequenceClassification"
 MULTI_LABEL = "multi_label_classification"
-OF_WHOLE_TEXTS = ("multi-label", "regression", "text-classification")
 LABELLED = ("multi-label", "text-classification", "token-classification")
 # Of a recipe; longer inputs take a model that was made for them.
 LONGEST = 512
@@ -102,7 +101,8 @@ def infer(source: str, folder: Path, asked: Asked, texts: str) -> Inferred:
     task, task_from = _task(folder, encoder / "config.json", config, asked)
     pairs, pairs_from = _pairs(folder, task, asked)
     length, length_from = _longest(encoder, config, counts_settings(folder, task))
-    head = _head(task, folder, asked)
+    found = read_sentence_folder(folder) if task == "similarity" else None
+    head = _head(task, found, asked)
     data = DataSettings(
         unlabelled=(texts,),
         text_pair="text_pair" if pairs else "",
@@ -119,10 +119,14 @@ def infer(source: str, folder: Path, asked: Asked, texts: str) -> Inferred:
         export=ExportSettings(formats=_formats(config, asked), stages=False),
     )
     facts = [("task", task, task_from), ("longest input", f"{length} tokens", length_from)]
-    if pairs or task in OF_WHOLE_TEXTS:
-        facts.append(("input", *(("pairs of texts", pairs_from) if pairs else ("single texts", "without --pairs"))))
-    facts += [("pooling", asked.pooling, "--pooling")] if asked.pooling else []
-    facts += vector_facts(folder, encoder) if task == "similarity" and not asked.pooling else []
+    if pairs:
+        facts.append(("input", "pairs of texts", pairs_from))
+    elif task in ALLOWED:
+        facts.append(("input", "single texts", "without --pairs"))
+    if asked.pooling:
+        facts.append(("pooling", asked.pooling, "--pooling"))
+    elif found is not None:
+        facts += vector_facts(found, folder, encoder)
     facts += label_facts(encoder / "config.json", config, asked.labels) if task in LABELLED else []
     return Inferred(recipe, tuple(facts))
 
@@ -187,13 +191,12 @@ def _longest(encoder: Path, config: Mapping[str, Any], with_settings: bool) -> t
     return min(found, key=lambda item: item[0])
 
 
-def _head(task: str, folder: Path, asked: Asked) -> dict[str, Any]:
+def _head(task: str, found: SentenceFolder | None, asked: Asked) -> dict[str, Any]:
     """Settings of the head: vectors are as long as the folder leaves them, an encoder's alone as long as they are."""
     if asked.pooling and task != "similarity":
         raise SettingsError(f"--pooling is {asked.pooling!r:.40}, but {task} pools nothing; leave it out")
     if task != "similarity":
         return {}
-    found = read_sentence_folder(folder)
     length = {"normalize": found is not None and found.normalize}
     return length | ({"pooling": asked.pooling} if asked.pooling else {})
 

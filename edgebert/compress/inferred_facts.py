@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from edgebert.compress.cross_encoder import head_outputs
+from edgebert.compress.head_tags import UNNAMED
 from edgebert.compress.label_names import label_names
-from edgebert.compress.sentence_folder import MODULES, read_sentence_folder
+from edgebert.compress.sentence_folder import MODULES, SentenceFolder
 from edgebert.escape import shortened
 
 # What, its value, and the file that says so.
 Fact = tuple[str, str, str]
-UNNAMED = "LABEL_"
 
 
-def vector_facts(folder: Path, encoder: Path) -> list[Fact]:
-    """Pooling and what follows it, and prompts, of a sentence-transformers folder; of any other one nothing."""
-    found = read_sentence_folder(folder)
-    if found is None:
-        return []
+def vector_facts(found: SentenceFolder, folder: Path, encoder: Path) -> list[Fact]:
+    """Pooling and what follows it, and prompts, of a sentence-transformers folder."""
     modules = str(folder / MODULES)
     length = "of length 1" if found.normalize else "of their own length"
     steps = "".join(f", {step}" for step in found.steps)
@@ -37,9 +34,9 @@ def label_facts(path: Path, config: Mapping[str, Any], given: tuple[str, ...]) -
     if given:
         return [("labels", _shown(given), "--labels")]
     names = label_names(config, head_outputs(config), str(path))
-    unnamed = all(name.startswith(UNNAMED) for name in names)
+    unnamed = all(UNNAMED.fullmatch(name) for name in names)
     return [("labels", _shown(names), f"{path}: id2label{'; --labels names them' if unnamed else ''}")]
 
 
-def _shown(names: list[str] | tuple[str, ...]) -> str:
+def _shown(names: Sequence[str]) -> str:
     return shortened(f"{', '.join(names)} ({len(names)})" if len(names) > 2 else ", ".join(names))

@@ -29,10 +29,8 @@ def normalizer_settings(folder: Path) -> dict[str, Any]:
     Raises:
         CheckpointError: `tokenizer_config.json` says something else.
     """
-    normalizer, config = (
-        read_or_empty(folder / "tokenizer.json").get("normalizer"),
-        read_or_empty(folder / "tokenizer_config.json"),
-    )
+    normalizer = read_or_empty(folder / "tokenizer.json").get("normalizer")
+    config = read_or_empty(folder / "tokenizer_config.json")
     found, alone = _of_bert(normalizer), isinstance(normalizer, dict) and normalizer.get("type") == "BertNormalizer"
     if found is None:
         return {}

@@ -36,7 +36,7 @@ def spaced_first(document: Document) -> bool | None:
 
 
 def unknown_token(document: Document) -> str | None:
-    """The token in the place of what a model does not know; None if it has none."""
+    """The token that stands for what the vocabulary does not have; None if there is none."""
     model = document["model"]
     if model["type"] != "Unigram":
         token: str | None = model.get("unk_token")

@@ -12,7 +12,6 @@ from typing import Any
 import onnx
 
 from edgebert.compress import checkpoint
-from edgebert.compress.memory import give_back
 from edgebert.compress.report import StageReport
 from edgebert.cpu import measured_on
 from edgebert.exporters.graphs import GRAPH, GraphJob, compare_graph, outputs_of, quality_of, tuned_head
@@ -152,7 +151,6 @@ def graph_maker(
             release(model, load_folded(graph), leave)
         else:
             quantize_weights(graph, choice, out, leave)
-            give_back()
             model = onnx.load(out)
         if embeddings == "int8":
             quantize_embeddings(model)

@@ -13,7 +13,6 @@ import torch
 from torch import Tensor, nn
 
 from edgebert.compress import arch, optimum_tables
-from edgebert.compress.memory import give_back
 from edgebert.errors import RunError
 from edgebert.exporters.attention import fuse_attention
 from edgebert.exporters.inference import InferenceModel
@@ -90,7 +89,6 @@ def export_module(
 ) -> None:
     """Write a module of `fast_module` over a model of this config; the other arguments are those of `export_fast`."""
     graph = _traced(module, outputs, config, max_length)
-    give_back()
     fuse_attention(graph)
     onnx.save(graph, out)
 

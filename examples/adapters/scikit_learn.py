@@ -31,7 +31,7 @@ class TextVectors(TransformerMixin, BaseEstimator):
         self.batch_size = batch_size
 
     def fit(self, texts: Iterable[str], labels: object = None) -> TextVectors:
-        """Open the bundle, so that a wrong path is told before a training begins."""
+        """Open the bundle: a wrong path fails here, before anything is trained."""
         self._opened()
         return self
 

@@ -27,7 +27,6 @@ def quantize_weights(graph: Path, choice: ExportChoice, out: Path, leave: Collec
         out: File for the INT8 graph.
         leave: Nodes to leave in FP32 too.
     """
-    give_back()
     full = load_folded(graph, leave)
     heads = head_matmuls(full)
     # A model in memory would be copied twice more than a file is.

@@ -58,8 +58,7 @@ def quantize_static(
     batches = [_batch(rows[start : start + size], names) for start in range(0, len(rows), size)]
     example, shapes = _batch(rows[:BATCH], names), dynamic_shapes(names, max_length)
     converted = _calibrated(_Capture(module, example, shapes), batches, choice, calibration)
-    onnx.save(traced(converted, example, outputs, shapes), out)
-    graph = onnx.load(out)
+    graph = traced(converted, example, outputs, shapes)
     fold_weights(graph, choice.reduce_range)
     onnx.save(graph, out)
 

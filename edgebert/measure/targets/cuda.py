@@ -99,11 +99,9 @@ def require_provider(name: str, provider: str) -> None:
     """
     try:
         import onnxruntime
-    except ModuleNotFoundError as error:
-        if error.name == "onnxruntime":
-            raise MissingDependencyError(f"{name}: no onnxruntime here; pip install onnxruntime-gpu") from None
-        raise not_imported("onnxruntime", error) from None
     except ImportError as error:
+        if isinstance(error, ModuleNotFoundError) and error.name == "onnxruntime":
+            raise MissingDependencyError(f"{name}: no onnxruntime here; pip install onnxruntime-gpu") from None
         raise not_imported("onnxruntime", error) from None
     available = onnxruntime.get_available_providers()
     if provider in available:
