@@ -32,6 +32,8 @@ FORMAT_MINOR = 1
 MANIFEST = "manifest.json"
 # A hundred thousand labels fit in; whatever is read costs forty times its size in memory.
 MAX_BYTES = 8 << 20
+# Far more than the largest encoder weighs; a file that only claims its size would be hashed for hours.
+MAX_FILE_BYTES = 16 << 30
 TOKENIZER = "tokenizer.json"
 SELF_HASH = "manifest_sha256"
 LEADS_OUT = "a link that leads out of the bundle; copy the folder with its files in place of links"
@@ -66,7 +68,7 @@ class FileEntry:
 
     path: str
     sha256: str
-    bytes: int = required_within(0, LARGEST)
+    bytes: int = required_within(0, MAX_FILE_BYTES)
 
     def __post_init__(self) -> None:
         """Refuse a path that leaves the bundle, and a hash that is none."""

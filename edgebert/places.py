@@ -30,8 +30,8 @@ def check_places(out: Path, work: Path, source: str, data_dir: Path | None, file
 
     Raises:
         SettingsError: One of the first two is the root, or is or holds one of the others.
-        DiskError: One of the first two lies in a bundle, or its name is too long for what is written beside it; or a
-            link, a file or a folder in `work` has a name that is needed.
+        DiskError: One of the first two lies in a bundle, its name is too long for what is written beside it, or it is a
+            link to nothing; or a link, a file or a folder in `work` has a name that is needed.
     """
     read_files = [file for file in files if os.path.lexists(file)]
     for option, folder in (("--out", out), ("--work", work)):
@@ -39,6 +39,8 @@ def check_places(out: Path, work: Path, source: str, data_dir: Path | None, file
         if resolved == resolved.parent:
             raise SettingsError(f"{option} is {folder}, the root of all folders; give a folder in it")
         check_name(folder, LONGEST, option)
+        if folder.is_symlink() and not folder.exists():
+            raise DiskError(f"{folder}: a link to what does not exist; remove it, or give another {option}")
         check_outside(folder, option, is_replaced=option == "--out")
         for what, read in (("checkpoint", source), ("data", str(data_dir) if data_dir else "")):
             if os.path.isdir(read) and Path(read).resolve().is_relative_to(resolved):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from edgebert.data.columns import Columns, Delimiter, Quotes, columns_fault
+from edgebert.data.formats import TABLES
 from edgebert.data.text_file import format_fault
 from edgebert.errors import SettingsError
 from edgebert.runtime.session import CPU
@@ -277,15 +278,12 @@ def _check_formats(recipe: Recipe, source: str) -> None:
         SettingsError: Names the first of them, and the formats.
     """
     data = recipe.data
-    # Tasks with files of their own, such as SQuAD's, read more; what has no label is a table or lines for all of them.
-    tables = spec_of(recipe.task).data is None
-    splits = {"train": data.train, "validation": data.validation, "test": data.test} if tables else {}
-    given = [
-        *((key, name) for key, name in splits.items() if name),
-        *(("unlabelled", name) for name in data.unlabelled),
-    ]
-    for key, name in given:
-        if fault := format_fault(Path(name)):
+    formats = spec_of(recipe.task).formats
+    splits = {"train": data.train, "validation": data.validation, "test": data.test}
+    labelled = [(key, name, formats) for key, name in splits.items() if name and formats]
+    # What has no label is a table or lines, whatever the task.
+    for key, name, known in [*labelled, *(("unlabelled", name, TABLES) for name in data.unlabelled)]:
+        if fault := format_fault(Path(name), known):
             raise SettingsError(f"{source}: 'data.{key}' names {name!r:.200}: {fault}")
 
 

@@ -45,7 +45,8 @@ for line in there.stdout:
         sys.stderr.flush()
         os._exit(255)
 code = there.wait()
-sys.exit(255 if code < 0 else code)  # as ssh tells of a program that a signal ended
+# As ssh tells of a program that a signal ended.
+sys.exit(int(said.get("FAKE_SSH_CODE", 255)) if code < 0 else code)
 """
 
 

@@ -185,6 +185,12 @@ def test_a_path_that_is_not_below_the_bundle_is_refused(path: str, folder: Path)
     assert f"files[5]: path {path!r}" in refused(folder)
 
 
+def test_a_size_that_no_bundle_has_is_refused_before_anything_is_hashed(folder: Path) -> None:
+    manifest = json.loads((folder / "manifest.json").read_text())
+    rewrite(folder, files=[*manifest["files"], {"path": "large", "bytes": 1 << 40, "sha256": "0" * 64}])
+    assert "files[5].bytes" in refused(folder)
+
+
 @pytest.mark.parametrize("path", ["a", "a/b.onnx", ".hidden", "..a", "a..b", "größe.txt", "a b", "openvino/model.xml"])
 def test_a_plain_relative_path_is_taken(path: str) -> None:
     assert not path_fault(path)

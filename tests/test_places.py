@@ -123,3 +123,13 @@ def test_the_folder_of_finished_stages_is_no_bundle(refused: Refused, tmp_path: 
     told = refused("--work", bundle)
     assert told == f"edgebert: {bundle}: is or lies in the bundle {bundle}, which stays as it is; give another --work"
     assert sorted(bundle.rglob("*")) == before
+
+
+@pytest.mark.parametrize("option", ["--out", "--work"])
+def test_a_link_to_nothing(option: str, refused: Refused, tmp_path: Path) -> None:
+    place = tmp_path / "leads" / "nowhere"
+    place.parent.mkdir()
+    place.symlink_to(tmp_path / "elsewhere" / "deep")
+    told = refused(option, place)
+    assert told == f"edgebert: {place}: a link to what does not exist; remove it, or give another {option}"
+    assert not (tmp_path / "elsewhere").exists()

@@ -13,7 +13,8 @@ from typing import Any
 
 from edgebert.data.columns import Columns
 from edgebert.data.delimited import dialect_of, nearest, split, stated_delimiter
-from edgebert.data.text_file import FORMATS, data_format, read_text, text_lines, wanted_of
+from edgebert.data.formats import TABLES
+from edgebert.data.text_file import data_format, read_text, text_lines, wanted_of
 from edgebert.errors import DataError, EmptyCellError, MissingColumnError, TextError
 from edgebert.strict_json import MARK, parse_data
 
@@ -114,7 +115,7 @@ def read_examples(path: Path, columns: Columns, parse: Parse = one_class) -> lis
             the message names file, line, value and what was expected.
     """
     readers = {".tsv": _delimited, ".csv": _delimited, ".jsonl": _jsonl, ".txt": _txt}
-    read = readers[data_format(path, FORMATS)]
+    read = readers[data_format(path, TABLES)]
     text = read_text(path)
     examples = [
         unless_empty(partial(_example, path, values, columns, number, parse), path, number, columns.skip_empty)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal, TypeVar
 
 from edgebert.data.examples import Example, is_blank, json_lines
+from edgebert.data.formats import SQUAD
 from edgebert.data.named import renamed
 from edgebert.data.text_file import data_format, read_text
 from edgebert.errors import DataError, EmptyCellError
@@ -17,7 +18,6 @@ from edgebert.strict_json import parse_data
 
 LOG = logging.getLogger(__name__)
 
-FORMATS = (".json", ".jsonl")
 KINDS: dict[type, str] = {str: "a string that is not blank", list: "a list", dict: "an object"}
 WANTED = {"question": KINDS[str], "context": KINDS[str], "answers": KINDS[list]}
 
@@ -63,7 +63,7 @@ def read_squad(
         DataError: Missing, empty, wrongly encoded, not of the form, or an answer that does not stand where it says;
             the message names file, question, value and what was expected.
     """
-    suffix = data_format(path, FORMATS)
+    suffix = data_format(path, SQUAD)
     text, placing = read_text(path), _Placing(misplaced)
     examples = []
     for question in _squad(path, text) if suffix == ".json" else _rows(path, text, keys or {}, skip_empty):

@@ -8,11 +8,11 @@ import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from edgebert.data.formats import TABLES
 from edgebert.errors import DataError
 from edgebert.escape import name_fault
 from edgebert.strict_json import open_regular
 
-FORMATS = (".tsv", ".csv", ".jsonl", ".txt")
 # Text packs three to ten times as small; a file of zeros, a thousand times.
 MAX_UNPACKED, MAX_RATIO = 64 << 20, 100
 
@@ -51,7 +51,7 @@ def suffix_of(path: Path) -> str:
     return Path(path.name.removesuffix(".gz")).suffix.lower()
 
 
-def format_fault(path: Path, formats: Sequence[str] = FORMATS) -> str:
+def format_fault(path: Path, formats: Sequence[str] = TABLES) -> str:
     """Why a file of that name is none that is read; "" where its suffix is one of the formats."""
     suffix = suffix_of(path)
     return "" if suffix in formats else f"unknown data format '{suffix}'; expected {', '.join(formats)}, or .gz of one"
@@ -112,7 +112,7 @@ def wanted_of(path: Path) -> str:
     """What a file of this suffix holds, for messages."""
     suffix = Path(path.name.removesuffix(".gz")).suffix.lower()
     wanted = {".jsonl": "a JSON object a line", ".txt": "one text a line", ".json": "a SQuAD document"}
-    return wanted.get(suffix, "a header and at least one row" if suffix in FORMATS else "at least one row")
+    return wanted.get(suffix, "a header and at least one row" if suffix in TABLES else "at least one row")
 
 
 def text_lines(text: str) -> Iterator[tuple[int, str]]:

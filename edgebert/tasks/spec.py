@@ -8,6 +8,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from edgebert.data.formats import TABLES
+
 if TYPE_CHECKING:
     from edgebert.data.columns import Columns
     from edgebert.data.examples import Example
@@ -43,6 +45,7 @@ class TaskSpec(Generic[SettingsT]):
         outputs: Outputs of the graph in order: their names, and whether each has a row for every token.
         read: Reads a data file; returns examples whose labels are of the task's kind.
         data: What a labelled file is; None for a table of the recipe's columns.
+        formats: Suffixes of labelled files; None for a task whose files have any name, or are folders.
         input_keys: The two columns that `edgebert predict --input` reads; None for `text` and `text_pair`.
         question: What the command line may be asked, as an example; None for a text or a pair of texts.
         encodes_alone: Whether every text of a row is an input of its own, so that texts may come without their pairs.
@@ -57,6 +60,7 @@ class TaskSpec(Generic[SettingsT]):
     outputs: Mapping[str, bool]
     read: Callable[[Path, Columns, SettingsT], list[Example]]
     data: str | None = None
+    formats: tuple[str, ...] | None = TABLES
     input_keys: tuple[str, str] | None = None
     question: str | None = None
     encodes_alone: bool = False

@@ -88,6 +88,29 @@ def test_data_of_an_unknown_format_is_refused_before_pytorch_is_imported(tmp_pat
     )
 
 
+@pytest.mark.parametrize(
+    ("task", "name", "expected"),
+    [
+        ("text-classification", "a.xlsx", ".tsv, .csv, .jsonl, .txt"),
+        ("fill-mask", "a.json", ".tsv, .csv, .jsonl, .txt"),
+        ("question-answering", "a.csv", ".json, .jsonl"),
+    ],
+)
+def test_labelled_data_of_an_unknown_format_is_refused_before_pytorch_is_imported(
+    task: str, name: str, expected: str, tmp_path: Path
+) -> None:
+    recipe = RECIPE.format(tmp_path / "model").replace("text-classification", task)
+    (tmp_path / "r.toml").write_text(recipe.replace("[data]", f'[data]\nvalidation = "{name}"'))
+    (tmp_path / name).write_text("text\na\n")
+    command = [sys.executable, "-c", RUN, "export", str(tmp_path / "r.toml"), "--out", str(tmp_path / "o")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stdout == "2\n"
+    assert done.stderr.splitlines()[-1] == (
+        f"edgebert: {tmp_path / 'r.toml'}: 'data.validation' names '{name}': unknown data format "
+        f"'{Path(name).suffix}'; expected {expected}, or .gz of one"
+    )
+
+
 def test_data_that_is_not_there_is_refused_before_pytorch_is_imported(tmp_path: Path) -> None:
     (tmp_path / "r.toml").write_text(RECIPE.format(tmp_path / "model"))
     for options, says in (

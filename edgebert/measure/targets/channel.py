@@ -73,7 +73,7 @@ class Channel:
             FileNotFoundError: There is no ssh.
         """
         self._name, self._noise, self._left = name, "", bytearray()
-        self.has_started = False
+        self.has_started = self.was_lost = False
         self._process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
@@ -228,7 +228,7 @@ class Channel:
             return self._process.wait()
 
     def _lost(self) -> Lost:
-        code = self._exit_code()
+        code, self.was_lost = self._exit_code(), True
         complaint = last_line(self._errors.text()) or last_line(self._noise)
         return Lost(code, complaint or f"exit code {code}")
 

@@ -242,10 +242,11 @@ def _machine(name: str, channel: Channel, places: dict[str, str]) -> Machine:
 def _leave(name: str, address: Address, channel: Channel, folder: str, progress: Progress) -> None:
     """Close the connection; where the far end did not end of its own accord, remove its folder by another way.
 
-    ssh gives 255 where the connection is lost, and also where the far end was killed: that one removes nothing.
+    ssh gives 255 where the connection is lost, and also where the far end was killed: that one removes nothing. What
+    ends with 0 before it was asked to need not have removed anything either.
     """
     code = channel.close()
-    if not folder or code == 0:
+    if not folder or (code == 0 and not channel.was_lost):
         return
     command = address.command(f"rm -rf -- {shlex.quote(folder)}")
     try:

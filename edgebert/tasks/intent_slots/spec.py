@@ -36,6 +36,7 @@ SPEC = TaskSpec(
     outputs={"intent_logits": False, "slot_logits": True},
     read=read,
     data="a folder of seq.in, seq.out and label, or JSON Lines with words, tags and intent, or text, slots and intent",
+    formats=None,
     is_tagged=True,
     read_split=read,
 )

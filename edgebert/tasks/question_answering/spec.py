@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from edgebert.data.formats import SQUAD
 from edgebert.settings import within
 from edgebert.tasks.spec import Scoring, TaskSpec
 
@@ -82,6 +83,7 @@ SPEC = TaskSpec(
     outputs={"start_logits": True, "end_logits": True},
     read=read,
     data="SQuAD documents (.json), or JSON Lines with question, context and answers [{text, start}]",
+    formats=SQUAD,
     input_keys=KEYS,
     question='"a question" --context "the text to answer it from"',
 )

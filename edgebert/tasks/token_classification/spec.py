@@ -36,6 +36,7 @@ SPEC = TaskSpec(
     outputs={"logits": True},
     read=read,
     data="CoNLL columns, a folder of seq.in and seq.out, or JSON Lines with words and tags, or text and entities",
+    formats=None,
     is_tagged=True,
     read_split=read,
 )

@@ -343,9 +343,11 @@ def test_signs_of_life_keep_the_far_end(
 
 
 @pytest.mark.usefixtures("stand_in")
+@pytest.mark.parametrize("code", ["255", "0"])
 def test_a_far_end_that_is_killed_has_its_folder_removed_all_the_same(
-    there: Path, variant: Variant, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    code: str, there: Path, variant: Variant, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("FAKE_SSH_CODE", code)
     monkeypatch.setenv("FAKE_SSH_PREFIX", f"echo $$ > {tmp_path / 'far'}; ")
     with open_target(NAME, [variant], data, print) as machine:
         os.kill(int((tmp_path / "far").read_text()), signal.SIGKILL)
