@@ -1,6 +1,7 @@
 """Tiny checkpoints of every family, made from a seed, with every weight off its initial value."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from conftest import WORDS
 BERT_LIKE = ("bert", "distilbert", "electra", "mobilebert")
 UNIGRAM = ("xlm-roberta", "camembert")
 ROBERTA_LIKE = ("roberta", *UNIGRAM)
-FAMILIES = (*BERT_LIKE, *ROBERTA_LIKE, "mpnet")
+FAMILIES = (*BERT_LIKE, *ROBERTA_LIKE, "mpnet", "modernbert")
 COUNT_PADDING = (*ROBERTA_LIKE, "mpnet")
 STANDARD = ("bert", "distilbert", "electra", *ROBERTA_LIKE)
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
@@ -56,9 +57,14 @@ def make_config(family: str, vocabulary: int, **more: Any) -> Any:
     own: dict[str, dict[str, Any]] = {
         "electra": {"embedding_size": 16},
         **{each: {"max_position_embeddings": 66, "type_vocab_size": 1} for each in COUNT_PADDING},
+        "modernbert": {"local_attention": 8, **special_ids(("pad", 3), ("bos", 1), ("cls", 1), ("eos", 2), ("sep", 2))},
         "mobilebert": {"embedding_size": 16, "intra_bottleneck_size": 16, "num_feedforward_networks": 2},
     }
     return transformers.AutoConfig.for_model(family, **{**sizes, **own.get(family, {}), **more})
+
+
+def special_ids(*ids: tuple[str, int]) -> dict[str, int]:
+    return {f"{token}_token_id": number for token, number in ids}
 
 
 def make_whole(folder: Path, family: str, head: str = "SequenceClassification", **more: Any) -> Path:
@@ -72,6 +78,8 @@ def make_tokenizer(family: str, pieces: list[str] = WORDPIECES) -> Any:
     if family == "roberta":
         vocabulary, merges = byte_pairs()
         return transformers.RobertaTokenizer(vocab=vocabulary, merges=merges)
+    if family == "modernbert":
+        return modern_tokenizer()
     if family == "xlm-roberta":
         return transformers.XLMRobertaTokenizer(vocab=unigrams(["<s>", "<pad>", "</s>", "<unk>"]))
     if family == "mpnet":
@@ -87,7 +95,32 @@ def make_tokenizer(family: str, pieces: list[str] = WORDPIECES) -> Any:
     )
 
 
-def byte_pairs() -> tuple[dict[str, int], list[tuple[str, str]]]:
+def modern_tokenizer() -> Any:
+    """Byte-level BPE as ModernBERT has it: a normalizer, spaces as added tokens, a mask that takes a space."""
+    import transformers
+    from tokenizers import AddedToken, Tokenizer, normalizers, pre_tokenizers
+    from tokenizers.models import BPE
+    from tokenizers.processors import TemplateProcessing
+
+    special = ("[UNK]", "[CLS]", "[SEP]", "[PAD]", "[MASK]")
+    vocabulary, merges = byte_pairs(special)
+    tokenizer = Tokenizer(BPE(vocabulary, merges))
+    tokenizer.normalizer = normalizers.NFC()
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.add_special_tokens([AddedToken(token, special=True, lstrip=token == "[MASK]") for token in special])
+    tokenizer.add_tokens([AddedToken("  "), AddedToken("   ")])
+    tokenizer.post_processor = TemplateProcessing(
+        "[CLS] $A [SEP]", "[CLS] $A [SEP] $B:1 [SEP]:1", [("[CLS]", 1), ("[SEP]", 2)]
+    )
+    names = {f"{token.strip('[]').lower()}_token": token for token in special}
+    return transformers.PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, model_input_names=["input_ids", "attention_mask"], **names
+    )
+
+
+def byte_pairs(
+    special: Sequence[str] = ("<s>", "<pad>", "</s>", "<unk>", "<mask>"),
+) -> tuple[dict[str, int], list[tuple[str, str]]]:
     """Vocabulary and merges of a byte-level BPE over the words of the test data, in RoBERTa's order."""
     from tokenizers import Tokenizer
     from tokenizers.models import BPE
@@ -96,9 +129,8 @@ def byte_pairs() -> tuple[dict[str, int], list[tuple[str, str]]]:
 
     tokenizer = Tokenizer(BPE())
     tokenizer.pre_tokenizer = ByteLevel(add_prefix_space=False)
-    special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
     trainer = BpeTrainer(
-        vocab_size=340, special_tokens=special, initial_alphabet=ByteLevel.alphabet(), show_progress=False
+        vocab_size=340, special_tokens=[*special], initial_alphabet=ByteLevel.alphabet(), show_progress=False
     )
     tokenizer.train_from_iterator([" ".join(WORDS)] * 4, trainer)
     model = json.loads(tokenizer.to_str())["model"]

@@ -1,10 +1,11 @@
-"""WordPiece and Unigram vocabularies for tests, the same in every process."""
+"""WordPiece, BPE and Unigram vocabularies for tests, the same in every process."""
 
+import json
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from tokenizers import Tokenizer, models
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
 
 def learn_wordpieces(tokenizer: Tokenizer, texts: Iterable[str], special: Sequence[str], size: int) -> Tokenizer:
@@ -39,4 +40,22 @@ def learn_unigrams(tokenizer: Tokenizer, texts: Iterable[str], special: Sequence
     pieces = [(piece, math.log(counts[piece] / total)) for piece in ordered[: size - len(special)]]
     vocabulary = [*((token, 0.0) for token in special), *pieces]
     tokenizer.model = models.Unigram(vocabulary, unk_id=special.index("<unk>"))
+    return tokenizer
+
+
+def learn_fallback(texts: Iterable[str], special: Sequence[str], size: int) -> Tokenizer:
+    """A tokenizer as Gemma's: BPE over characters, a text is one word, an unknown character is written in bytes."""
+    learner = Tokenizer(models.BPE())
+    learner.normalizer = normalizers.Replace(" ", "\u2581")
+    trainer = trainers.BpeTrainer(vocab_size=size - 256, special_tokens=[*special], show_progress=False)
+    learner.train_from_iterator(texts, trainer)
+    model = json.loads(learner.to_str())["model"]
+    pieces = sorted(model["vocab"], key=model["vocab"].__getitem__)
+    every = [*special, *(f"<0x{byte:02X}>" for byte in range(256)), *pieces[len(special) :]]
+    numbers = {piece: number for number, piece in enumerate(every)}
+    merges = [tuple(pair) for pair in model["merges"]]
+    tokenizer = Tokenizer(models.BPE(numbers, merges, unk_token="<unk>", fuse_unk=True, byte_fallback=True))
+    tokenizer.normalizer = learner.normalizer
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(" ", "merged_with_previous")
+    tokenizer.decoder = decoders.Sequence([decoders.Replace("\u2581", " "), decoders.ByteFallback(), decoders.Fuse()])
     return tokenizer

@@ -20,15 +20,17 @@ NAMES = {
     "camembert": "CamemBERT",
     "mpnet": "MPNet",
     "mobilebert": "MobileBERT",
+    "modernbert": "ModernBERT, Ettin's encoders, mmBERT, GTE-ModernBERT",
 }
 # Kinds of tokenizers that are read, the models that usually have them, and the least of a `tokenizer.json` of the kind.
 TOKENIZERS: dict[str, tuple[str, dict[str, object]]] = {
     "WordPiece": ("BERT, MiniLM, DistilBERT, ELECTRA, MPNet, MobileBERT", {"model": {"type": "WordPiece"}}),
-    "byte-level BPE": ("RoBERTa", {"model": {"type": "BPE"}, "pre_tokenizer": {"type": "ByteLevel"}}),
+    "byte-level BPE": ("RoBERTa, ModernBERT", {"model": {"type": "BPE"}, "pre_tokenizer": {"type": "ByteLevel"}}),
     "Unigram (SentencePiece)": (
         "XLM-RoBERTa, CamemBERT, multilingual MiniLM and E5 (BERT's or XLM-RoBERTa's layers)",
         {"model": {"type": "Unigram"}},
     ),
+    "BPE over characters, unknown ones in bytes": ("mmBERT", {"model": {"type": "BPE", "byte_fallback": True}}),
     "BPE over characters": ("a few SentencePiece models", {"model": {"type": "BPE"}}),
     "WordLevel": ("models trained for a fixed list of words", {"model": {"type": "WordLevel"}}),
 }

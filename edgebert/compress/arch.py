@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +17,12 @@ if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel
 
 SUPPORTED = tuple(FAMILIES)
-ACTIVATIONS = {"tanh": torch.tanh, "relu": torch.relu, "gelu": functional.gelu}
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "tanh": torch.tanh,
+    "relu": torch.relu,
+    "gelu": functional.gelu,
+    "none": nn.Identity(),
+}
 INPUTS = ("input_ids", "attention_mask")
 SEGMENT_INPUT = "token_type_ids"
 
@@ -127,12 +132,24 @@ def keep_layers(model: PreTrainedModel, layers: Sequence[int]) -> None:
         if hasattr(attention, "layer_idx"):
             attention.layer_idx = index
     model.config.num_hidden_layers = len(kept)
+    if (types := getattr(model.config, "layer_types", None)) is not None:
+        model.config.layer_types = [types[index] for index in layers]
     note_shapes(model)
 
 
 def embeddings(model: PreTrainedModel) -> Any:  # noqa: ANN401
     """Embedding block: word, position and, where there are any, segment tables, and their LayerNorm."""
     return model.base_model.embeddings
+
+
+def words(model: PreTrainedModel) -> Any:  # noqa: ANN401
+    """Word table."""
+    return attrgetter(family_of(model.config).words)(model.base_model)
+
+
+def set_words(model: PreTrainedModel, table: nn.Module) -> None:
+    """Put another word table in the place of a model's own."""
+    _set(model.base_model, family_of(model.config).words, table)
 
 
 def embedding_parts(model: PreTrainedModel) -> EmbeddingParts:
@@ -173,6 +190,17 @@ def sequence_head(model: PreTrainedModel) -> HeadParts:
     return HeadParts(attrgetter(paths.dense)(model), ACTIVATIONS[paths.activation], out)
 
 
+def head_row(model: PreTrainedModel, rows: Tensor, attention_mask: Tensor) -> Tensor:
+    """What the head for sequence classification reads: the first row, or the mean where a ModernBERT's config says so.
+
+    *Shape*: (batch, length, width) to (batch, width).
+    """
+    if getattr(model.config, "classifier_pooling", "cls") != "mean":
+        return rows[:, 0]
+    weights = attention_mask.to(rows.dtype)
+    return (rows * weights.unsqueeze(-1)).sum(1) / weights.sum(1, keepdim=True)
+
+
 def masked_lm_head(model: PreTrainedModel) -> nn.Module:
     """Head for masked language modelling. *Shape*: (batch, rows, width) to (batch, rows, vocabulary)."""
     modules = [attrgetter(path)(model) for path in family_of(model.config).masked_lm_head]
@@ -185,6 +213,13 @@ def layer_parts(layer: nn.Module) -> LayerParts:
     return LayerParts(**{name: attrgetter(path)(layer) for name, path in _paths(layer).items()})
 
 
+def projection(layer: nn.Module, name: Literal["query", "key", "value"], output: Tensor) -> Tensor:
+    """The named third of what a layer's projection gave, if one module is all three; else all of it."""
+    parts = layer_parts(layer)
+    joined = {"query": 0, "key": 1, "value": 2}
+    return output.chunk(3, dim=-1)[joined[name]] if parts.query is parts.key else output
+
+
 def set_parts(layer: nn.Module, **parts: nn.Module) -> None:
     """Put other modules in the place of parts of one encoder layer, named as in `LayerParts`."""
     paths = _paths(layer)
@@ -193,7 +228,9 @@ def set_parts(layer: nn.Module, **parts: nn.Module) -> None:
 
 
 def layer_shapes(model: PreTrainedModel) -> list[LayerShape]:
-    """Heads and feed-forward width of every layer as the model stands now."""
+    """Heads and feed-forward width of every layer as the model stands now; the config's where no layer can be cut."""
+    if not family_of(model.config).standard_layers:
+        return [_uniform(model.config)] * len(encoder_layers(model))
     shapes = []
     for parts in map(layer_parts, encoder_layers(model)):
         heads = parts.query.out_features // parts.attention.attention_head_size
@@ -221,6 +258,8 @@ def resize_layers(model: PreTrainedModel, shapes: Iterable[LayerShape]) -> None:
 
 def note_shapes(model: PreTrainedModel) -> None:
     """Write each layer's shape into the attributes and the config, so that the saved folder reloads."""
+    if not family_of(model.config).standard_layers:
+        return
     config, shapes = model.config, layer_shapes(model)
     for layer, shape in zip(encoder_layers(model), shapes, strict=True):
         parts = layer_parts(layer)
@@ -228,8 +267,7 @@ def note_shapes(model: PreTrainedModel) -> None:
         facts = {"num_attention_heads": shape.heads, "n_heads": shape.heads, "all_head_size": parts.query.out_features}
         for name in filter(lambda name: hasattr(attention, name), facts):
             setattr(attention, name, facts[name])
-    uniform = LayerShape(config.num_attention_heads, getattr(config, family_of(config).ffn_size))
-    if any(shape != uniform for shape in shapes):
+    if any(shape != _uniform(config) for shape in shapes):
         setattr(config, SHAPES_KEY, [[shape.heads, shape.ffn] for shape in shapes])
     elif hasattr(config, SHAPES_KEY):
         delattr(config, SHAPES_KEY)
@@ -239,6 +277,10 @@ def noted_shapes(config: PreTrainedConfig) -> list[LayerShape] | None:
     """Layer shapes that a pruned model's config carries, or None for a model that was not pruned."""
     noted = getattr(config, SHAPES_KEY, None)
     return None if noted is None else [LayerShape(heads, ffn) for heads, ffn in noted]
+
+
+def _uniform(config: PreTrainedConfig) -> LayerShape:
+    return LayerShape(config.num_attention_heads, getattr(config, family_of(config).ffn_size))
 
 
 def _paths(layer: nn.Module) -> dict[str, str]:

@@ -44,6 +44,8 @@ RETURNED: dict[str, Any] = {"return_dict": True, "output_hidden_states": False, 
 RETURNED |= {"chunk_size_feed_forward": 0, "_attn_implementation": ATTENTION}
 # End of the names of classes with a head over a whole text.
 OF_TEXTS = "ForSequenceClassification"
+# Of those with a head over the tokens of answers, which has no labels.
+OF_ANSWERS = "ForQuestionAnswering"
 VERSION = 3
 # What torch and transformers raise for an entry of the config that no model can have.
 UNBUILDABLE = (
@@ -72,6 +74,8 @@ def head_labels(folder: Path) -> list[str] | None:
         CheckpointError: The config names the head's outputs in a way that cannot be used.
     """
     config = read_object(folder / "config.json")
+    if _first_class(config).endswith(OF_ANSWERS):
+        return None
     shapes = weight_shapes(folder)
     head = next((name for name in CLASSIFIER_WEIGHTS if name in shapes), None)
     return None if head is None else label_names(config, shapes[head][0], str(folder / "config.json"))
@@ -102,6 +106,9 @@ def lack_of_head(folder: Path, task: str, labels: list[str], entries: Mapping[st
     with _built_from(folder), torch.device("meta"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model = model_class.from_config(config)
+    named, own = _first_class(stated), type(model).__name__
+    if arch.family_of(config).heads_alike and "For" in named and named != own:
+        return f"architectures names {named}, whose head has the same weights as that of {own}"
     pooler = getattr(model.base_model, "pooler", None)
     read = {id(weight) for weight in pooler.parameters()} if pooler is not None else set()
     encoder = {id(weight) for weight in model.base_model.parameters()} - read

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from edgebert.compress.config_modernbert import check_modernbert
 from edgebert.compress.config_numbers import check_numbers
-from edgebert.compress.families import FAMILIES, MPNET, family_named, family_of_class
+from edgebert.compress.families import FAMILIES, MODERNBERT, MPNET, family_named, family_of_class
 from edgebert.errors import CheckpointError
 
 # Kinds of problem that transformers knows, and the task for each.
@@ -67,6 +68,8 @@ def check_config(folder: Path, config: Mapping[str, Any]) -> None:
     check_numbers(folder / "config.json", config)
     for check in (_check_counted_padding, _check_fixed_padding, _check_bottleneck):
         check(folder / "config.json", config)
+    if config["model_type"] == MODERNBERT.model_type:
+        check_modernbert(folder / "config.json", config)
 
 
 def _check_counted_padding(path: Path, config: Mapping[str, Any]) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from edgebert.compress.families import MODERNBERT
 from edgebert.errors import CheckpointError
 
 # Far beyond every published encoder, and small enough to be refused before memory or time is spent.
@@ -13,6 +14,7 @@ MAX_LAYERS, MAX_WIDTH, MAX_ROWS, MAX_LABELS = 1_000, 1_000_000, 10_000_000, 100_
 SIZES = {
     **dict.fromkeys(("num_hidden_layers", "n_layers", "num_feedforward_networks"), MAX_LAYERS),
     **dict.fromkeys(("hidden_size", "dim", "embedding_size", "intra_bottleneck_size"), MAX_WIDTH),
+    **dict.fromkeys(("local_attention", "global_attn_every_n_layers"), MAX_ROWS),
     **dict.fromkeys(("intermediate_size", "hidden_dim", "num_attention_heads", "n_heads"), MAX_WIDTH),
     **dict.fromkeys(("vocab_size", "max_position_embeddings", "type_vocab_size"), MAX_ROWS),
 }
@@ -21,8 +23,10 @@ SEGMENT_ROWS = "type_vocab_size"
 DROPOUTS = (
     *("hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout"),
     *("dropout", "attention_dropout", "qa_dropout", "seq_classif_dropout"),
+    *("embedding_dropout", "mlp_dropout"),
 )
-ACTIVATIONS = ("hidden_act", "activation")
+ACTIVATIONS = ("hidden_act", "activation", "hidden_activation")
+NORMS = ("layer_norm_eps", "norm_eps")
 # Those that are usual are known without importing transformers, and PyTorch with it.
 USUAL = ("gelu", "gelu_new", "gelu_fast", "gelu_pytorch_tanh", "quick_gelu", "relu", "silu", "swish", "tanh", "mish")
 
@@ -43,9 +47,11 @@ def check_numbers(path: Path, config: Mapping[str, Any]) -> None:
     for entry in DROPOUTS:
         if config.get(entry) is not None and not _is_share(config[entry]):
             raise _refused(path, entry, config[entry], "a number from 0 to 1")
-    if "layer_norm_eps" in config and not (_is_share(config["layer_norm_eps"]) and config["layer_norm_eps"] > 0):
-        raise _refused(path, "layer_norm_eps", config["layer_norm_eps"], "a number above 0, at most 1, such as 1e-12")
-    for entry in ACTIVATIONS:
+    for entry in NORMS:
+        if entry in config and not (_is_share(config[entry]) and config[entry] > 0):
+            raise _refused(path, entry, config[entry], "a number above 0, at most 1, such as 1e-12")
+    modern = ("classifier_activation",) if config["model_type"] == MODERNBERT.model_type else ()
+    for entry in (*ACTIVATIONS, *modern):
         if entry in config and not _is_activation(config[entry]):
             raise _refused(path, entry, config[entry], "an activation of transformers, such as 'gelu'")
     _check_padding(path, config)

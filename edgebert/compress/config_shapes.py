@@ -7,11 +7,21 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from edgebert.compress.families import DISTILBERT, ELECTRA, FAMILIES, MOBILEBERT, RANK_KEY, SHAPES_KEY, Family
+from edgebert.compress.config_modernbert import check_biases
+from edgebert.compress.families import (
+    DISTILBERT,
+    ELECTRA,
+    FAMILIES,
+    MOBILEBERT,
+    MODERNBERT,
+    RANK_KEY,
+    SHAPES_KEY,
+    Family,
+)
 from edgebert.errors import CheckpointError
 
 Shapes = Mapping[str, list[int]]
-WORDS, POSITIONS = "embeddings.word_embeddings.weight", "embeddings.position_embeddings.weight"
+POSITIONS = "embeddings.position_embeddings.weight"
 SEGMENTS = "embeddings.token_type_embeddings.weight"
 TOGETHER = "correct the entry, or save config and weights together with save_pretrained"
 
@@ -39,6 +49,8 @@ def check_shapes(path: Path, config: Mapping[str, Any], shapes: Shapes) -> None:
     """
     family = FAMILIES[config["model_type"]]
     _check_layers(path, config, shapes, family)
+    if family is MODERNBERT:
+        check_biases(path, config, shapes)
     for entry, weight, axis in _sizes(config, family):
         name = next((name for name in shapes if name == weight or name.endswith(f".{weight}")), None)
         if entry in config and name is not None and len(shapes[name]) > axis and shapes[name][axis] != config[entry]:
@@ -50,13 +62,14 @@ def check_shapes(path: Path, config: Mapping[str, Any], shapes: Shapes) -> None:
 def _sizes(config: Mapping[str, Any], family: Family) -> Iterator[_Size]:
     layer, parts = f"{family.layers}.0", family.layer
     width = "dim" if family is DISTILBERT and "dim" in config else "hidden_size"
-    yield _Size("vocab_size", WORDS, 0)
+    words = f"{family.words}.weight"
+    yield _Size("vocab_size", words, 0)
     yield _Size("max_position_embeddings", POSITIONS, 0)
     yield _Size("type_vocab_size", SEGMENTS, 0)
     if RANK_KEY in config:
-        yield _Size("vocab_size", WORDS.replace(".weight", ".table.weight"), 0)
-        yield _Size(RANK_KEY, WORDS.replace(".weight", ".table.weight"), 1)
-    yield _Size("embedding_size" if family in (ELECTRA, MOBILEBERT) else width, WORDS, 1)
+        yield _Size("vocab_size", words.replace(".weight", ".table.weight"), 0)
+        yield _Size(RANK_KEY, words.replace(".weight", ".table.weight"), 1)
+    yield _Size("embedding_size" if family in (ELECTRA, MOBILEBERT) else width, words, 1)
     if family is MOBILEBERT:
         yield _Size(width, "embeddings.embedding_transformation.weight", 0)
         if config.get("use_bottleneck", True):
@@ -64,7 +77,7 @@ def _sizes(config: Mapping[str, Any], family: Family) -> Iterator[_Size]:
     else:
         yield _Size(width, f"{layer}.{parts.query}.weight", 1)
     if SHAPES_KEY not in config:
-        yield _Size(family.ffn_size, f"{layer}.{parts.ffn_in}.weight", 0)
+        yield _Size(family.ffn_size, f"{layer}.{parts.ffn_out}.weight", 1)
 
 
 def _check_layers(path: Path, config: Mapping[str, Any], shapes: Shapes, family: Family) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 VERSION = 3
 PROJECTION = "edgebert_hidden_projection"
+Projection = Literal["query", "key", "value"]
+PROJECTIONS: tuple[Projection, ...] = ("query", "key", "value")
 
 
 def distill(teacher: Path, data: TaskData, settings: DistillSettings, run: Run, out: Path) -> StageReport:
@@ -154,7 +156,7 @@ class Objective:
 
     def _relation_loss(self, attention_mask: Tensor) -> Tensor:
         terms = []
-        for name in ("query", "key", "value"):
+        for name in PROJECTIONS:
             ours, theirs = self._states[f"student.{name}"], self._states[f"teacher.{name}"]
             heads = losses.relation_heads(ours.shape[-1], theirs.shape[-1], self.teacher.config.num_attention_heads)
             terms.append(losses.relation(ours, theirs, attention_mask, heads))
@@ -162,10 +164,9 @@ class Objective:
 
     def _record(self, whose: str, layer: nn.Module) -> None:
         parts = arch.layer_parts(layer)
-        for name in ("query", "key", "value"):
-            key = f"{whose}.{name}"
+        for name in PROJECTIONS:
 
-            def keep(module: nn.Module, inputs: Any, output: Tensor, key: str = key) -> None:  # noqa: ANN401
-                self._states[key] = output
+            def keep(module: nn.Module, inputs: Any, output: Tensor, name: Projection = name) -> None:  # noqa: ANN401
+                self._states[f"{whose}.{name}"] = arch.projection(layer, name, output)
 
             self._hooks.append(getattr(parts, name).register_forward_hook(keep))

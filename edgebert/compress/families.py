@@ -15,7 +15,7 @@ from edgebert.errors import CheckpointError
 
 @dataclass(frozen=True)
 class LayerPaths:
-    """Where one encoder layer keeps its parts."""
+    """Where one encoder layer keeps its parts; one module is query, key and value where a family joins the three."""
 
     attention: str = "attention.self"
     query: str = "attention.self.query"
@@ -34,7 +34,7 @@ class HeadPaths:
     """Where a model for sequence classification keeps its head over the first row, and what is between the two."""
 
     dense: str
-    activation: Literal["tanh", "relu", "gelu"]
+    activation: Literal["tanh", "relu", "gelu", "none"]
     out: str
 
 
@@ -49,12 +49,15 @@ class Family:
         sequence_head: The head for sequence classification.
         masked_lm_head: The modules of the head for masked language modelling, in their order.
         layers: The list of encoder layers.
+        words: The word table.
         layer: Parts of a layer.
         ffn_size: What the config calls the number of feed-forward neurons.
         has_segments: Whether a model takes `token_type_ids` that tell the first text of a pair from the second.
         adds_first_segment: Whether the first segment's row is added to every token, whatever the text.
         skips_padding: Whether positions are counted over tokens that are not padding, from the padding id plus 1.
         reads_neighbours: Whether a token's embedding takes in the tokens beside it, padding included.
+        heads_alike: Whether the heads of all tasks have weights of the same names, so that the class alone tells them.
+        first_layer_stays: Whether no other layer can stand in the place of the first.
         standard_layers: Whether a layer is attention, norm, feed-forward, norm, all over one width, and attention reads
             its rows alone: what can be pruned and rewritten for inference.
         narrows: Whether students may be narrower than their teacher.
@@ -66,19 +69,24 @@ class Family:
     sequence_head: HeadPaths
     masked_lm_head: tuple[str, ...]
     layers: str = "encoder.layer"
+    words: str = "embeddings.word_embeddings"
     layer: LayerPaths = field(default_factory=LayerPaths)
     ffn_size: str = "intermediate_size"
     has_segments: bool = True
     adds_first_segment: bool = False
     skips_padding: bool = False
     reads_neighbours: bool = False
+    heads_alike: bool = False
+    first_layer_stays: bool = False
     standard_layers: bool = True
     narrows: bool = False
 
     @property
     def class_prefix(self) -> str:
         """What the names of its models' classes begin with."""
-        return "DistilBert" if self.layer_class == "TransformerBlock" else self.layer_class.removesuffix("Layer")
+        if self.layer_class == "TransformerBlock":
+            return "DistilBert"
+        return self.layer_class.removesuffix("Layer").removesuffix("Encoder")
 
 
 BERT = Family(
@@ -165,9 +173,38 @@ MOBILEBERT = Family(
     standard_layers=False,
 )
 
+# Ettin's encoders, mmBERT and GTE-ModernBERT are models of this family.
+MODERNBERT = Family(
+    "modernbert",
+    "model",
+    "ModernBertEncoderLayer",
+    HeadPaths("head", "none", "classifier"),
+    ("head", "decoder"),
+    layers="layers",
+    words="embeddings.tok_embeddings",
+    layer=LayerPaths(
+        attention="attn",
+        query="attn.Wqkv",
+        key="attn.Wqkv",
+        value="attn.Wqkv",
+        attention_output="attn.Wo",
+        attention_norm="attn_norm",
+        ffn_in="mlp.Wi",
+        ffn_activation="mlp.act",
+        ffn_out="mlp.Wo",
+        ffn_norm="mlp_norm",
+    ),
+    has_segments=False,
+    heads_alike=True,
+    # It has no norm before its attention.
+    first_layer_stays=True,
+    # Norms before the blocks, rotated positions, windows of attention, gated neurons: the rewritten graph has none.
+    standard_layers=False,
+)
+
 FAMILIES = {
     family.model_type: family
-    for family in (BERT, DISTILBERT, ELECTRA, ROBERTA, XLM_ROBERTA, CAMEMBERT, MPNET, MOBILEBERT)
+    for family in (BERT, DISTILBERT, ELECTRA, ROBERTA, XLM_ROBERTA, CAMEMBERT, MPNET, MOBILEBERT, MODERNBERT)
 }
 # What a config of EdgeBERT's own notes: heads and neurons of each layer, and the rank of a split word table.
 SHAPES_KEY, RANK_KEY = "edgebert_layer_shapes", "edgebert_embedding_rank"

@@ -48,7 +48,7 @@ def check_fit(
             f"give at most {longest}"
         )
     if recipe.distill:
-        check_layers(config.num_hidden_layers, recipe.distill.layers)
+        check_layers(config, recipe.distill.layers)
         check_width(config, recipe.distill.hidden_size)
     task = training_task(recipe.task, recipe.head)
     hidden = (recipe.distill and recipe.distill.hidden_size) or config.hidden_size

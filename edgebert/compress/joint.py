@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
+import torch
 from torch import Tensor, nn
 from transformers import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING
 from transformers.utils import ModelOutput
@@ -49,11 +50,12 @@ def _class_over(base: type[PreTrainedModel]) -> ModelClass:
         def from_config(cls, config: PreTrainedConfig, **options: object) -> PreTrainedModel:
             return cls._from_config(config, **options)
 
-        def forward(self, input_ids: Tensor, **options: object) -> JointOutput:
-            encoded = self.base_model(input_ids, return_dict=True, **options)
+        def forward(self, input_ids: Tensor, attention_mask: Tensor | None = None, **options: object) -> JointOutput:
+            mask = torch.ones_like(input_ids) if attention_mask is None else attention_mask
+            encoded = self.base_model(input_ids, attention_mask=mask, return_dict=True, **options)
             rows, head = encoded.last_hidden_state, arch.sequence_head(self)
             return JointOutput(
-                intent_logits=head.out(self.slot_dropout(head.activation(head.dense(rows[:, 0])))),
+                intent_logits=head.out(self.slot_dropout(head.activation(head.dense(arch.head_row(self, rows, mask))))),
                 slot_logits=self.slot_classifier(self.slot_dropout(rows)),
                 hidden_states=encoded.hidden_states,
             )

@@ -65,9 +65,8 @@ def check_rank(config: PreTrainedConfig, rank: int) -> None:
 
 def resize_table(model: PreTrainedModel, rank: int) -> None:
     """Give a model a word table of that rank, not initialised, and note the rank in the config."""
-    block = arch.embeddings(model)
-    whole = block.word_embeddings
-    block.word_embeddings = LowRankEmbedding(whole.num_embeddings, whole.embedding_dim, rank, whole.padding_idx)
+    whole = arch.words(model)
+    arch.set_words(model, LowRankEmbedding(whole.num_embeddings, whole.embedding_dim, rank, whole.padding_idx))
     setattr(model.config, RANK_KEY, rank)
 
 
@@ -81,12 +80,12 @@ def factor_table(model: PreTrainedModel, rank: int) -> float:
         SettingsError: The rank is not lower than the table's.
     """
     check_rank(model.config, rank)
-    whole = arch.embeddings(model).word_embeddings.weight.detach().double()
+    whole = arch.words(model).weight.detach().double()
     if rank >= len(whole):
         raise SettingsError(f"vocabulary.rank is {rank}, but {len(whole)} pieces are left; give a lower rank")
     left, strengths, right = torch.linalg.svd(whole, full_matrices=False)
     resize_table(model, rank)
-    words = arch.embeddings(model).word_embeddings
+    words = arch.words(model)
     with torch.no_grad():
         words.table.weight.copy_(left[:, :rank] * strengths[:rank])
         words.widen.weight.copy_(right[:rank].T)

@@ -1,6 +1,6 @@
 """The pieces of a tokenizer: which must stay, what each takes along, and the tokenizer that is left of some of them.
 
-Works on the document that `tokenizer.json` holds. Three kinds of tokenizer can be cut without a text that was known
+Works on the document that `tokenizer.json` holds. Four kinds of tokenizer can be cut without a text that was known
 becoming unknown, and with the same pieces for every text whose pieces stay:
 
 - WordPiece takes the longest piece that fits (Wu et al. 2016, arXiv:1609.08144). A longer one that did not fit before
@@ -9,6 +9,8 @@ becoming unknown, and with the same pieces for every text whose pieces stay:
   hold the character; a word that needs one of them may still become unknown where a piece before it is gone.)
 - Byte-level BPE merges pairs in a fixed order (Sennrich et al. 2016, arXiv:1508.07909; Radford et al. 2019). A word is
   merged as before where every merge that it went through stays, so a piece takes along those that it is merged from.
+- BPE over characters is the same where it writes an unknown character in bytes (`byte_fallback`, as in Gemma's): every
+  single character and every byte stays.
 - Unigram takes the pieces whose scores have the largest sum (Kudo 2018, arXiv:1804.10959). Where they all stay, every
   other sum is one that was smaller before. The score of an unknown character is the vocabulary's smallest less 10, so
   the piece with the smallest score stays. For characters that are never alone the same holds as for WordPiece.
@@ -25,7 +27,7 @@ from typing import Any
 from edgebert.errors import SettingsError
 
 Document = dict[str, Any]
-SUPPORTED = "WordPiece, byte-level BPE and Unigram"
+SUPPORTED = "WordPiece, byte-level BPE, BPE over characters with byte_fallback and Unigram"
 # What a byte of an unknown character is written as.
 BYTE = re.compile("<0x[0-9A-F]{2}>")
 # A BPE model that sets one of these merges in another way than described above.
@@ -43,10 +45,12 @@ def check_supported(document: Document) -> None:
     other = [name for name in OTHER_BPE if model.get(name)]
     if kind in ("WordPiece", "Unigram"):
         return
-    if kind == "BPE" and _is_byte_level(document.get("pre_tokenizer")) and not other:
-        return
     if kind == "BPE":
-        kind = f"BPE with {', '.join(other)}" if other else "BPE over characters"
+        is_bytes = _is_byte_level(document.get("pre_tokenizer"))
+        if other == ([] if is_bytes else ["byte_fallback"]):
+            return
+        kind = "byte-level BPE" if is_bytes else "BPE over characters"
+        kind = f"{kind} with {', '.join(other)}" if other else kind
     raise SettingsError(f"[vocabulary]: a {kind} tokenizer cannot be cut, only {SUPPORTED}; leave the table out")
 
 
@@ -66,7 +70,8 @@ def always_kept(document: Document) -> set[int]:
     if document.get("padding"):
         kept.add(int(document["padding"]["pad_id"]))
     if model["type"] == "BPE":
-        return kept | {number for piece, number in vocabulary.items() if len(piece) == 1}
+        kept |= {number for piece, number in vocabulary.items() if len(piece) == 1}
+        return kept | _bytes(model, vocabulary)
     split = _splitter(model.get("continuing_subword_prefix") or "")
     ordinary = {piece: split(piece) for piece in vocabulary if piece not in added}
     alone = {(inside, text) for inside, text in ordinary.values() if len(text) == 1}
@@ -130,9 +135,15 @@ def _kept_of_unigram(model: Document) -> set[int]:
     """The unknown token, the piece with the smallest score, and the bytes that unknown characters are written in."""
     vocabulary: Sequence[tuple[str, float]] = model["vocab"]
     kept = {min(range(len(vocabulary)), key=lambda number: vocabulary[number][1])}
-    if model.get("byte_fallback"):
-        kept |= {number for number, (piece, _) in enumerate(vocabulary) if BYTE.fullmatch(piece)}
+    kept |= _bytes(model, _numbers(model))
     return kept if model.get("unk_id") is None else kept | {model["unk_id"]}
+
+
+def _bytes(model: Document, vocabulary: Mapping[str, int]) -> set[int]:
+    """The bytes that a model writes unknown characters in."""
+    if not model.get("byte_fallback"):
+        return set()
+    return {number for piece, number in vocabulary.items() if BYTE.fullmatch(piece)}
 
 
 def _is_byte_level(pre_tokenizer: Document | None) -> bool:

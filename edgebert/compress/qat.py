@@ -78,7 +78,7 @@ def round_products(model: PreTrainedModel, choice: ExportChoice) -> None:
 
 def round_words(model: PreTrainedModel) -> None:
     """Let the word table give INT8 rows with a scale a row, in place; one of low rank is left as it is."""
-    words = arch.embeddings(model).word_embeddings
+    words = arch.words(model)
     if type(words) is nn.Embedding:
         words.__class__ = RoundedEmbedding
 

@@ -26,7 +26,7 @@ def make_student(teacher: PreTrainedModel, layers: tuple[int, ...], hidden_size:
         SettingsError: A layer that the teacher does not have, a width that its heads do not divide, or a width for a
             family or a head that cannot be narrowed.
     """
-    check_layers(len(arch.encoder_layers(teacher)), layers)
+    check_layers(teacher.config, layers)
     check_width(teacher.config, hidden_size)
     student = copy.deepcopy(teacher)
     arch.keep_layers(student, layers)
@@ -35,14 +35,20 @@ def make_student(teacher: PreTrainedModel, layers: tuple[int, ...], hidden_size:
     return student
 
 
-def check_layers(count: int, layers: tuple[int, ...]) -> None:
-    """Refuse layers that a teacher of `count` layers does not have.
+def check_layers(config: PreTrainedConfig, layers: tuple[int, ...]) -> None:
+    """Refuse layers that a teacher of this config does not have, or that cannot stand where they would.
 
     Raises:
         SettingsError: Says how many there are.
     """
+    count = config.num_hidden_layers
     if layers[-1] >= count:
         raise SettingsError(f"distill.layers {list(layers)}: the teacher has {count} layers, counted 0 to {count - 1}")
+    if arch.family_of(config).first_layer_stays and layers[0] != 0:
+        raise SettingsError(
+            f"distill.layers {list(layers)}: the first layer of {config.model_type} models has no norm before its "
+            "attention, so that no other can stand in its place; let the list begin with 0"
+        )
 
 
 def check_width(config: PreTrainedConfig, hidden_size: int) -> None:

@@ -16,8 +16,6 @@ from edgebert.errors import CheckpointError
 
 # Prefixes that a wrapper puts in front of every name, and what the wrapper is.
 WRAPPERS = {"module.": "DistributedDataParallel", "_orig_mod.": "torch.compile", "model.": "a Lightning module"}
-# The table that every encoder has; a family's name may stand before it.
-WORDS = "embeddings.word_embeddings.weight"
 
 
 def load_weights(folder: Path) -> Iterator[tuple[str, torch.Tensor]]:
@@ -38,18 +36,21 @@ def check_weights(folder: Path) -> None:
 
 
 def _check_names(folder: Path, names: Sequence[str]) -> None:
+    family = family_named(read_object(folder / "config.json").get("model_type"))
     for prefix, wrapper in WRAPPERS.items():
-        wrapped = next((name for name in names if name.startswith(prefix)), None)
+        # ModernBERT's own names begin as a Lightning module's do.
+        start = prefix * 2 if prefix == f"{family.prefix}." else prefix
+        wrapped = next((name for name in names if name.startswith(start)), None)
         if wrapped:
             raise CheckpointError(
                 f"{folder}: the weights have a wrapper's names ({wrapped}: {wrapper}); save the model inside it, "
                 f"with model.{prefix.rstrip('.')}.save_pretrained(folder)"
             )
-    family = family_named(read_object(folder / "config.json").get("model_type"))
-    before = [name.removesuffix(WORDS) for name in names if name.endswith(WORDS)]
+    words = f"{family.words}.weight"  # a family's name may stand before it
+    before = [name.removesuffix(words) for name in names if name.endswith(words)]
     if before and not {"", f"{family.prefix}."} & set(before):
         raise CheckpointError(
-            f"{folder}: the weights stand under {before[0]!r:.60} ({before[0]}{WORDS}), where a {family.model_type} "
+            f"{folder}: the weights stand under {before[0]!r:.60} ({before[0]}{words}), where a {family.model_type} "
             f"model has {family.prefix + '.'!r} or nothing; save the transformers model inside the "
             "wrapper with save_pretrained(folder)"
         )

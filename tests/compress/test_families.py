@@ -103,6 +103,11 @@ ASKS_TOO_MUCH = [
     ("mpnet", "prune.samples=8", "mpnet models cannot be pruned"),
     ("mpnet", "quantize.smooth=0.5", "mpnet layers cannot be rewritten, nor smoothed"),
     ("mpnet", "distill.hidden_size=16", "mpnet models cannot be narrowed"),
+    ("modernbert", "data.max_length=65", "data.max_length is 65.*positions for 64 tokens"),
+    ("modernbert", "distill.layers=[1,2]", "the first layer of modernbert models has no norm before its attention"),
+    ("modernbert", "prune.samples=8", "modernbert models cannot be pruned"),
+    ("modernbert", "quantize.smooth=0.5", "modernbert layers cannot be rewritten, nor smoothed"),
+    ("modernbert", "distill.hidden_size=16", "modernbert models cannot be narrowed"),
     ("mobilebert", "prune.samples=8", "mobilebert models cannot be pruned"),
     ("mobilebert", "quantize.smooth=0.5", "mobilebert layers cannot be rewritten, nor smoothed"),
     ("bert", "vocabulary.rank=32", "vocabulary.rank is 32, but the word table is 32 wide"),
@@ -179,8 +184,8 @@ def test_entries_about_what_a_forward_pass_returns_change_no_answer(
     folder = Path(shutil.copytree(folders[family], tmp_path / "model"))
     returned = {"return_dict": False, "output_hidden_states": True, "output_attentions": True, "torchscript": True}
     computed = {"chunk_size_feed_forward": 5, "use_cache": False}
-    # MobileBERT alone knows this entry, which leaves its pooler out.
-    other = {} if family == "mobilebert" else {"classifier_activation": False}
+    # MobileBERT, whose pooler it leaves out, and ModernBERT, whose activation it is, alone know this entry.
+    other = {} if family in ("mobilebert", "modernbert") else {"classifier_activation": False}
     change_config(folder, **returned, **computed, **other)
     assert checkpoint.has_head(folder, TASK, ["a", "b"])
     model = load(folder)
@@ -206,11 +211,14 @@ def test_a_decoder_of_its_own_stays_apart_from_the_word_table(family: str, tmp_p
         assert (whole_logits(ours) - whole_logits(theirs)).abs().max().item() <= 1e-5
 
 
+LAST_TABLE = {"modernbert": "tok_embeddings.weight"}
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_an_encoder_that_is_not_whole_is_refused(family: str, folders: dict[str, Path], tmp_path: Path) -> None:
     folder = Path(shutil.copytree(folders[family], tmp_path / "model"))
     weights = load_file(folder / "model.safetensors")
-    lost = next(name for name in weights if name.endswith("position_embeddings.weight"))
+    lost = next(name for name in weights if name.endswith(LAST_TABLE.get(family, "position_embeddings.weight")))
     save_file({name: weight for name, weight in weights.items() if name != lost}, folder / "model.safetensors")
     with pytest.raises(CheckpointError, match=f"no {lost}"):
         load(folder)
@@ -233,8 +241,8 @@ def test_a_checkpoint_without_a_head_draws_one_from_the_seed(family: str, tmp_pa
 def test_words_are_encoded_as_in_running_text(family: str, folders: dict[str, Path], tmp_path: Path) -> None:
     checkpoint.load_tokenizer(folders[family]).backend_tokenizer.save(str(tmp_path / "tokenizer.json"))
     encoder = TextEncoder(tmp_path / "tokenizer.json", 32)
-    # RoBERTa's words are known by the space before them; in running text the first has one only where it is written.
-    text = " the story was lovely" if family == "roberta" else "the story was lovely"
+    # Words in bytes are known by the space before them; in running text the first has one only where it is written.
+    text = " the story was lovely" if family in ("roberta", "modernbert") else "the story was lovely"
     (window,) = encoder.encode_words(("the", "story", "was", "lovely"), 0)
     assert window.ids == encoder.encode(text).ids
     assert [word for word in dict.fromkeys(window.words) if word is not None] == [0, 1, 2, 3]

@@ -46,7 +46,7 @@ def logits(model: Any) -> torch.Tensor:
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_table_that_is_of_low_rank_is_factored_exactly(family: str, folders: dict[str, Path]) -> None:
     model = load(folders[family])
-    table = arch.embeddings(model).word_embeddings.weight
+    table = arch.words(model).weight
     draw = torch.Generator().manual_seed(1)
     with torch.no_grad():
         rows = torch.randn(len(table), RANK, generator=draw)
@@ -58,9 +58,9 @@ def test_a_table_that_is_of_low_rank_is_factored_exactly(family: str, folders: d
 
 def test_of_all_tables_of_a_rank_it_is_the_nearest(folders: dict[str, Path]) -> None:
     model = load(folders["bert"])
-    table = arch.embeddings(model).word_embeddings.weight.detach().clone()
+    table = arch.words(model).weight.detach().clone()
     kept = factor_table(model, RANK)
-    words = arch.embeddings(model).word_embeddings
+    words = arch.words(model)
     assert isinstance(words, LowRankEmbedding)
     assert (words.table.weight.shape, words.widen.weight.shape) == ((len(table), RANK), (32, RANK))
     product = words(torch.arange(len(table))[None])[0].detach()
@@ -85,7 +85,7 @@ def test_it_is_saved_and_loaded_again_bit_for_bit(family: str, folders: dict[str
     assert weights.keys() == others.keys()
     assert all(torch.equal(weight, others[name]) for name, weight in weights.items())
     assert torch.equal(logits(once), logits(twice))
-    assert arch.embeddings(twice).word_embeddings.padding_idx == twice.config.pad_token_id
+    assert arch.words(twice).padding_idx == twice.config.pad_token_id
     assert (tmp_path / "once" / "model.safetensors").stat().st_size < (
         folders[family] / "model.safetensors"
     ).stat().st_size

@@ -27,8 +27,12 @@ def older(folder: Path, family: str, tokenizer: str) -> Path:
         name.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta"): weight
         for name, weight in weights.items()
     }
-    positions = next(weight for name, weight in weights.items() if name.endswith("position_embeddings.weight"))
-    renamed[f"{prefix}.embeddings.position_ids"] = torch.arange(len(positions))[None].contiguous()
+    positions = next((weight for name, weight in weights.items() if name.endswith("position_embeddings.weight")), None)
+    if positions is not None:
+        renamed[f"{prefix}.embeddings.position_ids"] = torch.arange(len(positions))[None].contiguous()
+    if family == "modernbert":
+        thetas = {"global_rope_theta": 160000.0, "local_rope_theta": 10000.0, "global_attn_every_n_layers": 3}
+        change_config(folder, ("layer_types", "rope_parameters"), **thetas, reference_compile=True)
     save_file(renamed, folder / "model.safetensors", metadata={"format": "pt"})
     change_config(
         folder, ("dtype",), torch_dtype="float32", transformers_version="4.30.2", position_embedding_type="absolute"

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
-from trained_tokenizers import learn_unigrams, learn_wordpieces
+from trained_tokenizers import learn_fallback, learn_unigrams, learn_wordpieces
 
 from edgebert.compress.pieces import Document, always_kept, check_supported, cut, taken_along
 from edgebert.errors import SettingsError
 
 SYLLABLES = ["ba", "na", "to", "mi", "ka", "re", "lu", "so", "é", "ü", "日", "本", "🙂", "a", "i"]
-KINDS = ("wordpiece", "bytes", "unigram")
+KINDS = ("wordpiece", "bytes", "unigram", "fallback")
 
 
 def words(draw: random.Random, count: int) -> list[str]:
@@ -39,6 +39,8 @@ def trained(kind: str, seed: int) -> Tokenizer:
         tokenizer.normalizer = normalizers.NFKC()
         tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
         learn_unigrams(tokenizer, texts(seed, 400), special, 260)
+    elif kind == "fallback":
+        tokenizer = learn_fallback(texts(seed, 400), special, 520)
     else:
         tokenizer = Tokenizer(models.BPE())
         tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -212,17 +214,21 @@ BYTES = pre_tokenizers.ByteLevel()
 REFUSED = [
     (models.WordLevel({"a": 0}, "a"), None, "a WordLevel tokenizer"),
     (models.BPE({"a": 0}, []), pre_tokenizers.Metaspace(), "a BPE over characters tokenizer"),
-    (models.BPE({"a": 0}, [], dropout=0.1), BYTES, "a BPE with dropout tokenizer"),
-    (models.BPE({"a</w>": 0}, [], end_of_word_suffix="</w>"), BYTES, "a BPE with end_of_word_suffix tokenizer"),
-    (models.BPE({"a": 0}, [], byte_fallback=True), BYTES, "a BPE with byte_fallback tokenizer"),
-    (models.BPE({"a": 0}, [], ignore_merges=True), BYTES, "a BPE with ignore_merges tokenizer"),
+    (models.BPE({"a": 0}, [], dropout=0.1), BYTES, "a byte-level BPE with dropout tokenizer"),
+    (
+        models.BPE({"a</w>": 0}, [], end_of_word_suffix="</w>"),
+        BYTES,
+        "a byte-level BPE with end_of_word_suffix tokenizer",
+    ),
+    (models.BPE({"a": 0}, [], byte_fallback=True), BYTES, "a byte-level BPE with byte_fallback tokenizer"),
+    (models.BPE({"a": 0}, [], ignore_merges=True), BYTES, "a byte-level BPE with ignore_merges tokenizer"),
 ]
 
 
 @pytest.mark.parametrize(("model", "pre_tokenizer", "says"), REFUSED, ids=[says for *_, says in REFUSED])
 def test_other_tokenizers_are_refused_by_name(model: Any, pre_tokenizer: Any, says: str) -> None:
     with pytest.raises(
-        SettingsError, match=rf"{says} cannot be cut, only WordPiece, byte-level BPE and Unigram"
+        SettingsError, match=rf"{says} cannot be cut, only WordPiece, byte-level BPE, BPE over characters with"
     ) as caught:
         check_supported(document_of(model, pre_tokenizer))
     assert caught.value.exit_code == 2

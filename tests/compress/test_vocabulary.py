@@ -41,7 +41,7 @@ def test_the_folder_is_one_that_transformers_reads(family: str, whole_folders: d
     models = [loader.from_pretrained(folder).eval() for folder in (whole_folders[family], tmp_path)]
     whole, small = tokenizers
     assert len(small) == report.metrics["pieces"] == models[1].config.vocab_size
-    words = arch.embeddings(models[1]).word_embeddings
+    words = arch.words(models[1])
     assert words.num_embeddings == len(small)
     assert words.padding_idx == models[1].config.pad_token_id == small.pad_token_id
     for name in ("cls_token", "sep_token", "pad_token", "unk_token", "mask_token"):
@@ -163,8 +163,8 @@ def test_the_head_for_masked_words_is_cut_with_the_table(family: str, tmp_path: 
     assert ours.shape[-1] == report.metrics["pieces"] < len(whole)
     assert (ours - theirs).abs().max().item() <= 1e-5
     assert theirs.std().item() > 1e-3
-    tied = models[1].get_output_embeddings().weight is arch.embeddings(models[1]).word_embeddings.weight
-    assert tied == (models[0].get_output_embeddings().weight is arch.embeddings(models[0]).word_embeddings.weight)
+    tied = models[1].get_output_embeddings().weight is arch.words(models[1]).weight
+    assert tied == (models[0].get_output_embeddings().weight is arch.words(models[0]).weight)
 
 
 def test_the_same_cut_gives_the_same_bytes(whole_folders: dict[str, Path], tmp_path: Path) -> None:

@@ -142,6 +142,7 @@ GRAPHS = [
     ("roberta", "plain", False, 2, False),
     ("xlm-roberta", "plain", True, 1, False),
     ("mpnet", "plain", False, 2, False),
+    ("modernbert", "plain", False, 2, False),
     ("mobilebert", "plain", False, 1, True),
 ]
 
@@ -258,14 +259,18 @@ def test_a_roberta_of_pairs_is_bundled_with_its_own_padding(tmp_path: Path) -> N
 
 
 @pytest.mark.slow
-def test_an_mpnet_has_an_int8_bundle_of_its_plain_graph(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    source = make_family(tmp_path / "model", "mpnet", num_hidden_layers=1)
+@pytest.mark.parametrize("family", ["mpnet", "modernbert"])
+def test_a_family_that_is_not_rewritten_has_an_int8_bundle_of_its_plain_graph(
+    family: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = make_family(tmp_path / "model", family, num_hidden_layers=1)
     assert main(["export", str(source), "--out", str(tmp_path / "bundle")]) == 0
-    assert "mpnet layers cannot be rewritten; a plain graph instead" in capsys.readouterr().err
+    assert f"{family} layers cannot be rewritten; a plain graph instead" in capsys.readouterr().err
     manifest = read_document(tmp_path / "bundle")
     assert manifest["inputs"] == ["input_ids", "attention_mask"]
-    # A row of the table of distances for every two tokens.
-    assert any(work["kind"] == "lookup" and work["batch"] == work["rows"] == "n" for work in manifest["cost"])
+    # A row of MPNet's table of distances for every two tokens.
+    looked_up = [work for work in manifest["cost"] if work["kind"] == "lookup"]
+    assert (family == "mpnet") == any(work["batch"] == work["rows"] == "n" for work in looked_up)
     texts = [text for pair in PAIRED for text in pair]
     windows = [TextEncoder(tmp_path / "bundle" / "tokenizer.json", 24).encode(text) for text in texts]
     expected = list(torch_outputs(load(source), windows, TRAINING, OUTPUTS, 1))
