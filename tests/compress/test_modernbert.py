@@ -141,7 +141,7 @@ def test_a_tokenizer_of_gemma_s_kind_has_the_ids_of_transformers(many_languages:
         if words:
             (window,) = ours.encode_words(tuple(words), 0)
             assert window.ids == theirs(words, is_split_into_words=True)["input_ids"]
-    assert "<0x" in ours.token(ours.encode("ß").ids[2])
+    assert theirs.convert_ids_to_tokens(ours.encode("ß").ids)[1:3] == ["<0xC3>", "<0x9F>"]
 
 
 def test_its_vocabulary_is_cut_to_a_corpus(many_languages: Path, tmp_path: Path) -> None:
