@@ -17,7 +17,7 @@ RECIPE = {
     "*.hidden": "weight of its hidden states (Romero et al. 2015)",
     "*.relation": "weight of its attention relations (MiniLMv2, Wang et al. 2021)",
     "*.temperature": "of the softened outputs",
-    "task": "[one of eight](../guides/text-classification.md)",
+    "task": "[one of nine](../guides/text-classification.md)",
     "metric": "one of the task's [metrics](metrics.md), which early stopping follows; its first if none is named",
     "head": "settings of the task: see the end of this page",
     "profile": "hardware to build for (`edgebert profiles`); this machine if none is named",

@@ -49,7 +49,7 @@ def _show_cases(result: Result) -> None:
     for ratio in result.ratios:
         write(f"{ratio.what}: {ratio.value:.2f}x ({_interval(ratio, '.2f', f'{ratio.rounds} rounds')})")
     for difference in result.differences:
-        interval = _interval(difference, "+.4f", f"{difference.n} texts")
+        interval = _interval(difference, "+.4f", f"{difference.n} {_units(result)}")
         write(f"{difference.what}: {difference.value:+.4f} ({interval}){_mcnemar(result, difference.what)}")
     if result.waterfall:
         columns = ("stage", "p50 ms", "faster", "model MB", "smaller", "quality")
@@ -137,6 +137,12 @@ def _latencies(case: Case) -> tuple[str, str, str]:
 
 def _shown(figure: float | None, digits: int) -> str:
     return "" if figure is None else f"{figure:.{digits}f}"
+
+
+def _units(result: Result) -> str:
+    """What the metrics count: texts, or queries with all of their documents."""
+    measured = (case.quality or {} for case in result.cases)
+    return next((str(quality["counts"]) for quality in measured if "counts" in quality), "texts")
 
 
 def _mcnemar(result: Result, what: str) -> str:

@@ -13,9 +13,10 @@ from edgebert.data.empty import note_of_skipped
 from edgebert.data.unknown import check_labels, note_of, unknown_labels
 from edgebert.errors import InputError
 from edgebert.escape import escaped
+from edgebert.manifest import Manifest
 from edgebert.metrics.by_label import Breakdown, ByLabel
 from edgebert.runtime.model import Model
-from edgebert.runtime.quality import Answers, about, answer, score_all, shown
+from edgebert.runtime.quality import Answers, about, answer, counted, score_all, shown, units_of
 from edgebert.runtime.rows import read_rows
 from edgebert.tasks.table import spec_of, task_names
 
@@ -36,7 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
     answers = answer(model, rows)
     found = list(score_all(model.manifest, answers).values())
     parts = [kind(model.labels, answers.expected, answers.predicted, tuple(unknown.labels)) for kind in kinds]
-    _note_cut(answers, model.manifest.max_length)
+    _note_cut(answers, model.manifest)
     if arguments.json:
         own, *others = (_plain(quality.as_dict()) for quality in found)
         document = {"bundle": arguments.bundle, "data": arguments.data, "quality": own, "others": others}
@@ -46,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
         write_json(document | ({"by_label": [part.to_dict() for part in parts]} if parts else {}))
         return 0
     for quality in (each.entry for each in found):
-        write(escaped(f"{quality.metric} {shown(quality)} ({about(quality)})"))
+        write(escaped(f"{quality.metric} {shown(quality)} ({about(quality, units_of(model.manifest.task))})"))
     for part in parts:
         _write_breakdown(part)
     return 0
@@ -65,14 +66,11 @@ def _breakdowns(bundle: Path) -> tuple[ByLabel, ...]:
     return kinds
 
 
-def _note_cut(answers: Answers, max_length: int) -> None:
+def _note_cut(answers: Answers, manifest: Manifest) -> None:
     """Say on stderr how many texts were cut, if any was."""
     if answers.cut:
-        count = len(answers.expected)
-        note(
-            f"edgebert: {answers.cut} of {count} text{'s' * (count != 1)} ({answers.cut_share():.1%}) "
-            f"cut to {max_length} tokens"
-        )
+        texts = counted(answers.n, units_of(manifest.task))
+        note(f"edgebert: {answers.cut} of {texts} ({answers.cut_share():.1%}) cut to {manifest.max_length} tokens")
 
 
 def _write_breakdown(part: Breakdown) -> None:

@@ -15,7 +15,7 @@ from edgebert.exporting import Exported, Order, export_bundle
 from edgebert.manifest import Manifest
 from edgebert.manifest_data import QualityEntry
 from edgebert.runtime.load import opened_files
-from edgebert.runtime.quality import about, shown
+from edgebert.runtime.quality import about, shown, units_of
 from edgebert.settings import fill
 from edgebert.tasks.table import spec_of
 
@@ -73,7 +73,7 @@ def _report(exported: Exported) -> None:
     ]
     write(table(("stage", "took", "gave"), rows))
     for split, quality in manifest.metrics.items():
-        write(f"{split} {quality.metric}: {shown(quality)} ({about(quality)})")
+        write(f"{split} {quality.metric}: {shown(quality)} ({about(quality, units_of(manifest.task))})")
     if manifest.metrics:
         write(f"measured on: {shown_cpu(manifest.measured_on)}")
     write(f"size: {_sizes(manifest)}")

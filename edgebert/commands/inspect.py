@@ -13,7 +13,7 @@ from edgebert.errors import BundleError
 from edgebert.manifest import Manifest
 from edgebert.runtime.contract import read_bundle
 from edgebert.runtime.cost import by_layer, read_cost
-from edgebert.runtime.quality import about, shown
+from edgebert.runtime.quality import about, shown, units_of
 from edgebert.runtime.rows import data_file
 from edgebert.runtime.sessions.core import kernel_names
 from edgebert.runtimes import CORE
@@ -60,7 +60,7 @@ def _write_page(folder: Path, manifest: Manifest) -> None:
         ("hash", bundle_hash(folder)),
     ]
     facts += [
-        (f"{split} {quality.metric}", f"{shown(quality)} ({about(quality)})")
+        (f"{split} {quality.metric}", f"{shown(quality)} ({about(quality, units_of(manifest.task))})")
         for split, quality in manifest.metrics.items()
     ]
     if manifest.metrics and manifest.measured_on:

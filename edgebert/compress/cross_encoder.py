@@ -23,6 +23,7 @@ KIND = "CrossEncoder"
 # else.
 ALLOWED = {
     "regression": {"Sigmoid": "sigmoid", "Identity": "none"},
+    "rerank": {"Sigmoid": "sigmoid", "Identity": "none"},
     "text-classification": {"Softmax": "softmax", "Identity": "none"},
     "multi-label": {"Sigmoid": ""},
 }
@@ -39,7 +40,7 @@ def with_activation(recipe: Recipe, folder: Path) -> Recipe:
     """
     if recipe.task not in ALLOWED:
         return recipe
-    path, name = _activation(folder)
+    path, name = activation_of(folder)
     if name is None:
         return recipe
     if name not in ALLOWED[recipe.task]:
@@ -65,10 +66,10 @@ def with_activation(recipe: Recipe, folder: Path) -> Recipe:
 
 def is_cross_encoder(folder: Path) -> bool:
     """Whether sentence-transformers saved a folder as a cross-encoder, which scores pairs."""
-    return _activation(folder)[1] is not None
+    return activation_of(folder)[1] is not None
 
 
-def _activation(folder: Path) -> tuple[Path, str | None]:
+def activation_of(folder: Path) -> tuple[Path, str | None]:
     """Class name of the activation, and the file that names it; None if the folder is no cross-encoder.
 
     A mark in the config of an encoder whose rows `modules.json` pools is left over from what it was trained from.

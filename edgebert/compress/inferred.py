@@ -13,7 +13,7 @@ from typing import Any, Literal
 from edgebert.compress import encoder_settings
 from edgebert.compress.cross_encoder import ALLOWED, counts_settings, head_outputs, is_cross_encoder
 from edgebert.compress.families import FAMILIES
-from edgebert.compress.inferred_facts import label_facts, vector_facts
+from edgebert.compress.inferred_facts import label_facts, score_fact, vector_facts
 from edgebert.compress.labels import by_number
 from edgebert.compress.model_folder import check_described
 from edgebert.compress.sentence_folder import MODULES, SentenceFolder, encoder_folder, read_sentence_folder
@@ -32,6 +32,11 @@ ENDINGS = {
     "ForPreTraining": "fill-mask",
 }
 OF_TEXTS = "ForSequenceClassification"
+# Of a head of one output: what else it may be.
+OTHERWISE = {
+    "rerank": ", a cross-encoder; --task regression for scores that are to be measured as such",
+    "regression": "; --task rerank if it scores documents for a query",
+}
 MULTI_LABEL = "multi_label_classification"
 LABELLED = ("multi-label", "text-classification", "token-classification")
 # Of a recipe; longer inputs take a model that was made for them.
@@ -127,6 +132,8 @@ def infer(source: str, folder: Path, asked: Asked, texts: str) -> Inferred:
         facts.append(("pooling", asked.pooling, "--pooling"))
     elif found is not None:
         facts += vector_facts(found, folder, encoder)
+    if task == "rerank":
+        facts.append(score_fact(folder))
     facts += label_facts(encoder / "config.json", config, asked.labels) if task in LABELLED else []
     return Inferred(recipe, tuple(facts))
 
@@ -150,20 +157,27 @@ def _task(folder: Path, path: Path, config: Mapping[str, Any], asked: Asked) -> 
     named = str(classes[0]) if isinstance(classes, list) and classes else ""
     task = next((task for ending, task in ENDINGS.items() if named.endswith(ending)), "")
     if named.endswith(OF_TEXTS):
-        task = _task_of_texts(config)
+        task = _task_of_texts(folder, config)
     if not task:
         raise CheckpointError(
             f"{path}: architectures is {classes!r:.80}, which names no task; give --task (for vectors of texts "
             "--task similarity --pooling mean, or as the model was trained)"
         )
-    outputs = f", {head_outputs(config)} outputs" if named.endswith(OF_TEXTS) else ""
-    return task, f"{path}: {named}{outputs}"
+    outputs = f", {_outputs(config)}" if named.endswith(OF_TEXTS) else ""
+    return task, f"{path}: {named}{outputs}{OTHERWISE.get(task, '')}"
 
 
-def _task_of_texts(config: Mapping[str, Any]) -> str:
+def _outputs(config: Mapping[str, Any]) -> str:
+    count = head_outputs(config)
+    return f"{count} output{'s' * (count != 1)}"
+
+
+def _task_of_texts(folder: Path, config: Mapping[str, Any]) -> str:
     if config.get("problem_type") == MULTI_LABEL:
         return "multi-label"
-    return "regression" if head_outputs(config) == 1 else "text-classification"
+    if head_outputs(config) != 1:
+        return "text-classification"
+    return "rerank" if is_cross_encoder(folder) else "regression"
 
 
 def _pairs(folder: Path, task: str, asked: Asked) -> tuple[bool, str]:
@@ -171,8 +185,8 @@ def _pairs(folder: Path, task: str, asked: Asked) -> tuple[bool, str]:
         raise SettingsError(f"--pairs asks for pairs of texts, but {task} takes one text at a time; leave it out")
     if asked.pairs:
         return True, "--pairs"
-    if task not in ALLOWED:
-        return task == "question-answering", "the task"
+    if task == "rerank" or task not in ALLOWED:
+        return task in ("rerank", "question-answering"), "the task"
     return is_cross_encoder(folder), f"{folder}: a cross-encoder of sentence-transformers"
 
 

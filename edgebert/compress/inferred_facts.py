@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from edgebert.compress.cross_encoder import head_outputs
+from edgebert.compress.cross_encoder import activation_of, head_outputs
 from edgebert.compress.head_tags import UNNAMED
 from edgebert.compress.label_names import label_names
 from edgebert.compress.sentence_folder import MODULES, SentenceFolder
 from edgebert.escape import shortened
 
+SIGMOID = "sigmoid of the output"
 # What, its value, and the file that says so.
 Fact = tuple[str, str, str]
 
@@ -36,6 +37,14 @@ def label_facts(path: Path, config: Mapping[str, Any], given: tuple[str, ...]) -
     names = label_names(config, head_outputs(config), str(path))
     unnamed = all(UNNAMED.fullmatch(name) for name in names)
     return [("labels", _shown(names), f"{path}: id2label{'; --labels names them' if unnamed else ''}")]
+
+
+def score_fact(folder: Path) -> Fact:
+    """What the score of a cross-encoder is, and what says so."""
+    path, name = activation_of(folder)
+    if name is None:
+        return ("score", SIGMOID, "as sentence-transformers has it; --set head.activation=none for the output itself")
+    return ("score", SIGMOID if name == "Sigmoid" else "the output itself", str(path))
 
 
 def _shown(names: Sequence[str]) -> str:

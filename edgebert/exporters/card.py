@@ -8,7 +8,7 @@ from edgebert.cpu import shown_cpu
 from edgebert.data.unknown import sentence
 from edgebert.escape import escaped
 from edgebert.manifest import Graphs, Head, Layer, Manifest, StageEntry
-from edgebert.runtime.quality import shown
+from edgebert.runtime.quality import shown, units_of
 from edgebert.runtime.rows import data_file
 from edgebert.runtimes import CORE
 from edgebert.tasks.table import spec_of
@@ -93,7 +93,7 @@ def _quality(manifest: Manifest) -> list[str]:
         return ["Not measured: the recipe does not ask for it (export.score_stages)."]
     if not metrics:
         return ["Not measured: the recipe names no labelled held-out file."]
-    rows = ["| split | metric | value | 95% of the value | texts |", "|---|---|---|---|---|"]
+    rows = [f"| split | metric | value | 95% of the value | {units_of(manifest.task)} |", "|---|---|---|---|---|"]
     for split, quality in metrics.items():
         lacks, low, high = quality.lacks, quality.ci_low, quality.ci_high
         known = "none" if low is None or high is None else f"{low:.4f} to {high:.4f}"

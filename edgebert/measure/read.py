@@ -114,7 +114,7 @@ RATIO_KEYS = {"what": TEXT, "value": POSITIVE}
 RATIO_MAY = {"ci_low": POSITIVE, "ci_high": POSITIVE, "rounds": NUMBER}
 QUALITY_KEYS = {"metric": TEXT, "value": NUMBER}
 QUALITY_MAY = {
-    **{"n": NUMBER, "ci_low": NUMBER, "ci_high": NUMBER, "lacks": TEXT, "cut": NUMBER},
+    **{"n": NUMBER, "ci_low": NUMBER, "ci_high": NUMBER, "lacks": TEXT, "counts": TEXT, "cut": NUMBER},
     "unknown_labels": UNKNOWN_LABELS,
 }
 

@@ -78,7 +78,7 @@ LENGTHS: Check = (_list_of(_is_length), "a list of numbers of tokens")
 DURATIONS: Check = (_list_of(_is_time, 1), "a list of nanoseconds")
 WORDS: Check = (_list_of(TEXT[0]), "a list of texts")
 BOUND: Check = _or_null(NUMBER)
-QUALITY_MAY = {"lacks": TEXT, "cut": COUNT, "unknown_labels": UNKNOWN_LABELS}
+QUALITY_MAY = {"lacks": TEXT, "counts": TEXT, "cut": COUNT, "unknown_labels": UNKNOWN_LABELS}
 IS_QUALITY = _table_of(QUALITY_MAY, metric=TEXT, value=NUMBER, n=SOME, ci_low=BOUND, ci_high=BOUND)
 QUALITY: Check = (
     lambda value: (

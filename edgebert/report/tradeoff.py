@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from edgebert.data.unknown import labels_unknown
@@ -77,11 +77,16 @@ def _quality_table(run: Run) -> Table | None:
         ("variant", lambda case: Cell(case["variant"], mark=role_of(case))),
         ("metric", lambda case: Cell(str(case["quality"]["metric"]).replace("_", " "))),
         ("value", quality_cell),
-        ("texts", lambda case: Cell(plain(case["quality"].get("n")))),
+        (_units(cases), lambda case: Cell(plain(case["quality"].get("n")))),
         ("points", lambda case: _points_cell(run, case)),
     ]
     caption = "Quality, and points (hundredths) over the baseline"
     return table(caption, columns, cases, ("metric",)) if cases else None
+
+
+def _units(cases: Sequence[Case]) -> str:
+    """What the metrics count: texts, or queries with all of their documents."""
+    return next((str(case["quality"]["counts"]) for case in cases if "counts" in case["quality"]), "texts")
 
 
 def _points_cell(run: Run, case: Case) -> Cell | None:

@@ -215,7 +215,7 @@ def _rest(run: Run, baseline: Case | None, case: Case) -> list[Stat]:
         tested = f"McNemar p {_p(p_value)}" if p_value is not None else ""
         change = f"{points:+.2f} points" if points is not None else ""
         interval = _change(run, baseline, case).removeprefix("95% interval ").removesuffix(" points")
-        texts = f"{after['n']:,} texts" if after.get("n") else ""
+        texts = f"{after['n']:,} {after.get('counts', 'texts')}" if after.get("n") else ""
         lost = points is not None and points < 0 and p_value is not None and p_value < SIGNIFICANT
         detail = _joined(f"{change} ({interval})" if interval else change, texts, tested)
         stats.append(Stat(_metric(after), f"{after['value']:.4f}", detail, "bad" if lost else "plain"))

@@ -56,12 +56,14 @@ class Answers:
 
     `cut` is the number of texts of which the model saw a part only, because they have more tokens than it takes. Tasks
     that read a long text in several windows cut none. `unknown` are labels of `expected` that the model does not have.
+    `n` is the number of texts; where the metrics count queries, both are numbers of queries.
     """
 
     expected: list[object]
     predicted: list[object]
     cut: int
     unknown: Unknown = field(default_factory=Unknown)
+    n: int = 0
 
     def counted(self) -> dict[str, Json]:
         """What a result says of the texts beside a figure, if there is anything: `cut`, `unknown_labels`."""
@@ -70,7 +72,7 @@ class Answers:
 
     def cut_share(self) -> float:
         """Return the share of texts that were cut, 0 to 1."""
-        return self.cut / len(self.expected) if self.expected else 0.0
+        return self.cut / self.n if self.n else 0.0
 
 
 def shown(quality: QualityEntry) -> str:
@@ -78,9 +80,19 @@ def shown(quality: QualityEntry) -> str:
     return "undefined" if quality.lacks or quality.value is None else f"{quality.value:.4f}"
 
 
-def about(quality: QualityEntry) -> str:
-    """What stands behind the value: its interval, and how many texts; or what they lack."""
-    texts = f"{quality.n} text{'s' * (quality.n != 1)}"
+def units_of(task: str) -> str:
+    """What the metrics of a task count: texts, or queries with all of their documents."""
+    return "queries" if spec_of(task).counts_queries else "texts"
+
+
+def counted(n: int, units: str) -> str:
+    """So many texts, or queries."""
+    return f"{n} {units if n != 1 else {'texts': 'text', 'queries': 'query'}[units]}"
+
+
+def about(quality: QualityEntry, units: str = "texts") -> str:
+    """What stands behind the value: its interval, and how many texts (or `units`); or what they lack."""
+    texts = counted(quality.n, units)
     if quality.cut:
         texts += f", {quality.cut} of them ({quality.cut / quality.n:.1%}) cut"
     if quality.unknown_labels:
@@ -150,15 +162,17 @@ def answer(model: Model, examples: Iterable[Example], watch: Watch = iter) -> An
     Raises:
         DataError: A row without a label, or whose text the bundle cannot answer.
     """
-    task, rows, cut = model.task, list(examples), 0
+    task, rows = model.task, list(examples)
+    units = [row.text if task.spec.counts_queries else at for at, row in enumerate(rows)]
     expected, unknown = gold(task, rows)
-    predicted = []
-    for example in watch(rows):
+    predicted, cut = [], set()
+    for example, unit in zip(watch(rows), units, strict=True):
         with example.told():
             prediction = model(task.given(example))
             predicted.append(task.predicted(prediction))
-        cut += prediction.is_cut
-    return Answers(expected, predicted, cut, unknown)
+        if prediction.is_cut:
+            cut.add(unit)
+    return Answers(expected, predicted, len(cut), unknown, len(set(units)))
 
 
 def measure_quality(name: str, metric: Metric, expected: Sequence[object], predicted: Sequence[object]) -> Quality:

@@ -65,7 +65,10 @@ def namings(manifest: Manifest, named: Named = USUAL) -> list[Columns]:
     """Columns of the data that the bundle was made from, and the usual ones, each with the names that are set."""
     own = replace(manifest.data.columns, skip_empty=False)
     usual = Columns(text_pair="text_pair" if own.text_pair else "", label="label" if own.label else "")
-    return _numbers_last(list(dict.fromkeys(map(named.over, (own, usual)))))
+    spec = spec_of(manifest.task)
+    label = spec.label_key if own.label else ""
+    also = [] if spec.input_keys is None or spec.data is not None else [Columns(*spec.input_keys, label)]
+    return _numbers_last(list(dict.fromkeys(map(named.over, (own, *also, usual)))))
 
 
 def unlabelled(manifest: Manifest, named: Named = USUAL) -> list[Columns]:

@@ -47,8 +47,10 @@ class TaskSpec(Generic[SettingsT]):
         data: What a labelled file is; None for a table of the recipe's columns.
         formats: Suffixes of labelled files; None for a task whose files have any name, or are folders.
         input_keys: The two columns that `edgebert predict --input` reads; None for `text` and `text_pair`.
+        label_key: The column of the labels beside `input_keys`.
         question: What the command line may be asked, as an example; None for a text or a pair of texts.
         encodes_alone: Whether every text of a row is an input of its own, so that texts may come without their pairs.
+        counts_queries: Whether rows of the same first text are one query, which the metrics count in place of texts.
         is_tagged: Whether data files have a tag for every word.
         read_split: `read` with what finds the tokens that are a word each; None for a task that splits no text.
     """
@@ -62,8 +64,10 @@ class TaskSpec(Generic[SettingsT]):
     data: str | None = None
     formats: tuple[str, ...] | None = TABLES
     input_keys: tuple[str, str] | None = None
+    label_key: str = "label"
     question: str | None = None
     encodes_alone: bool = False
+    counts_queries: bool = False
     is_tagged: bool = False
     read_split: Callable[[Path, Columns, SettingsT, FindTokens | None], list[Example]] | None = None
 

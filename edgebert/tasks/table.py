@@ -1,6 +1,6 @@
 """The tasks that this EdgeBERT knows, by their names. A new task is one function with its import, and one row.
 
-Every import stands in a function of its own: a process that predicts loads the one task that it needs. With all eight
+Every import stands in a function of its own: a process that predicts loads the one task that it needs. With all nine
 the runtime would take half as long again to import.
 """
 
@@ -43,6 +43,12 @@ def _regression() -> type[Task]:
     return Regression
 
 
+def _rerank() -> type[Task]:
+    from edgebert.tasks.rerank.predict import Rerank
+
+    return Rerank
+
+
 def _similarity() -> type[Task]:
     from edgebert.tasks.similarity.predict import SentenceSimilarity
 
@@ -67,6 +73,7 @@ TASKS: dict[str, Callable[[], type[Task]]] = {
     "multi-label": _multi_label,
     "question-answering": _question_answering,
     "regression": _regression,
+    "rerank": _rerank,
     "similarity": _similarity,
     "text-classification": _text_classification,
     "token-classification": _token_classification,

@@ -17,6 +17,8 @@ from edgebert.tasks.question_answering.predict import QuestionAnswering
 from edgebert.tasks.question_answering.train import QuestionAnsweringTraining
 from edgebert.tasks.regression.predict import Regression
 from edgebert.tasks.regression.train import RegressionTraining
+from edgebert.tasks.rerank.predict import Rerank
+from edgebert.tasks.rerank.train import RerankTraining
 from edgebert.tasks.similarity.predict import SentenceSimilarity
 from edgebert.tasks.similarity.train import SimilarityTraining
 from edgebert.tasks.table import device_task
@@ -32,6 +34,7 @@ TRAINING_TASKS: dict[type[Task], type[AnyTrainingTask]] = {
     MultiLabel: MultiLabelTraining,
     QuestionAnswering: QuestionAnsweringTraining,
     Regression: RegressionTraining,
+    Rerank: RerankTraining,
     SentenceSimilarity: SimilarityTraining,
     TextClassification: TextClassificationTraining,
     TokenClassification: TokenClassificationTraining,

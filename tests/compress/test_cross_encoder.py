@@ -148,13 +148,13 @@ def config(folder: Path, activation: str) -> Path:
         (
             "text-classification",
             "torch.nn.modules.activation.Sigmoid",
-            "task 'regression' or 'multi-label' computes it",
+            "task 'regression' or 'rerank' or 'multi-label' computes it",
         ),
         ("multi-label", "torch.nn.modules.activation.Softmax", "task 'text-classification' computes it"),
         (
             "multi-label",
             "torch.nn.modules.linear.Identity",
-            "task 'regression' or 'text-classification' computes it",
+            "task 'regression' or 'rerank' or 'text-classification' computes it",
         ),
     ],
 )

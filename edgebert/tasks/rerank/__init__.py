@@ -1,0 +1,1 @@
+"""Reranking: its spec, its device side and its training side."""

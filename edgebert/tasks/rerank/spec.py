@@ -1,0 +1,104 @@
+"""Reranking: how well a document answers a query, scored with both read together, and documents ordered by it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from edgebert.errors import MissingColumnError
+from edgebert.settings import within
+from edgebert.tasks.regression import spec as regression
+from edgebert.tasks.spec import Scoring, TaskSpec
+
+if TYPE_CHECKING:
+    from edgebert.data.columns import Columns
+    from edgebert.data.examples import Example
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The grades of the data, and how a score is read from the head's one output.
+
+    Attributes:
+        low: Grade of a document that does not answer its query at all.
+        high: Grade of one that answers it best.
+        activation: What is put over the output: a score is then 0 to 1, or the output itself.
+        negative: Column of a document that does not answer the query, if the data has triples in place of grades.
+    """
+
+    low: float = within(0.0, -1e9, 1e9)
+    high: float = within(1.0, -1e9, 1e9)
+    activation: Literal["none", "sigmoid"] = "sigmoid"
+    negative: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse a range of nothing."""
+        if not self.low < self.high:
+            raise ValueError(f"low is {self.low}, high is {self.high}; expected low below high")
+
+    @property
+    def range(self) -> str:
+        """The range of the grades, for messages."""
+        return f"{self.low:g} to {self.high:g}"
+
+
+def read(path: Path, columns: Columns, settings: Settings) -> list[Example]:
+    """Rows of a table or JSON Lines: a query, a document and its grade, or triples if the file has such a column.
+
+    A triple is two rows: the document that answers has the highest grade, the other one the lowest.
+
+    Raises:
+        DataError: A grade that is not a number of the range.
+    """
+    if settings.negative:
+        try:
+            return _triples(path, columns, settings)
+        except MissingColumnError as error:
+            if error.column != settings.negative:
+                raise
+    return regression.read(path, columns, regression.Settings(settings.low, settings.high))
+
+
+def _triples(path: Path, columns: Columns, settings: Settings) -> list[Example]:
+    """Both pairs of every triple; of those that come more than once the best, where it comes first."""
+    from edgebert.data.examples import read_examples
+
+    negatives = read_examples(path, replace(columns, text_pair=settings.negative, label=""))
+    positives = read_examples(path, replace(columns, label=""))
+    if any(row.empty for row in (*positives, *negatives)):
+        both = [(one, other) for one, other in zip(positives, negatives, strict=True) if not (one.empty or other.empty)]
+        skipped = [one if one.empty else other for one, other in zip(positives, negatives, strict=True)]
+        return [*_graded(both, settings), *(row for row in skipped if row.empty)]
+    return _graded(list(zip(positives, negatives, strict=True)), settings)
+
+
+def _graded(triples: Sequence[tuple[Example, Example]], settings: Settings) -> list[Example]:
+    found: dict[tuple[str, str | None], Example] = {}
+    for triple in triples:
+        for row, grade in zip(triple, (settings.high, settings.low), strict=True):
+            pair = (row.text, row.text_pair)
+            if pair not in found or found[pair].label < grade:
+                found[pair] = replace(row, label=grade)
+    return list(found.values())
+
+
+def _scoring() -> Scoring:
+    from edgebert.metrics.ranking import MRR, NDCG
+
+    return Scoring({"ndcg@10": NDCG, "mrr@10": MRR})
+
+
+SPEC = TaskSpec(
+    name="rerank",
+    settings=Settings,
+    metric_names=("ndcg@10", "mrr@10"),
+    scoring=_scoring,
+    outputs={"logits": False},
+    read=read,
+    input_keys=("query", "document"),
+    label_key="grade",
+    question='"a question" --text-pair "a document"',
+    counts_queries=True,
+)
