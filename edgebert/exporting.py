@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 from edgebert import bundle
 from edgebert.bundle import bundle_hash, read_document, read_manifest, stages_folder
@@ -25,7 +24,7 @@ from edgebert.compress.weight_paths import ENDINGS as WEIGHTS
 from edgebert.cpu import Cpu, this_cpu
 from edgebert.errors import BundleError, MissingDependencyError, SettingsError
 from edgebert.escape import name_fault, shortened
-from edgebert.finished import Plan, earlier, key_of, record
+from edgebert.finished import Plan, ShownStage, earlier, key_of, record
 from edgebert.lock import held
 from edgebert.places import check_data_files, check_places
 from edgebert.recipe import Recipe, data_files, overridden, quantization, read_recipe
@@ -57,7 +56,7 @@ class Stage:
 
     stage: str
     title: str
-    metrics: dict[str, Any]
+    metrics: Mapping[str, Json]
     cached: bool
     seconds: float
 
@@ -79,12 +78,12 @@ class Exported:
     bundle: Path
     bundle_hash: str
     stage_bundles: tuple[Path, ...]
-    metrics: dict[str, Any]
-    measured_on: dict[str, Any]
+    metrics: dict[str, Json]
+    measured_on: dict[str, Json]
     stages: tuple[Stage, ...]
     unchanged: bool
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Json]:
         """Plain values, as `edgebert export --json` writes them."""
         stages = [asdict(stage) | {"seconds": round(stage.seconds, 1)} for stage in self.stages]
         return {
@@ -136,7 +135,7 @@ def export_bundle(order: Order) -> Exported:
         if done is None:
             return _export(plan, key)
         folders = [stages_folder(plan.out) / name for name in done.stage_bundles]
-        return _exported(plan.out, folders, [_stage_of(found) for found in done.stages], unchanged=True)
+        return _exported(plan.out, folders, [_earlier(found) for found in done.stages], unchanged=True)
 
 
 def overrides_of(settings: Mapping[str, Setting]) -> tuple[tuple[str, Setting], ...]:
@@ -255,7 +254,8 @@ def _export(plan: Plan, key: str | None) -> Exported:
         Stage(done.report.stage, done.title, done.report.metrics, done.cached, done.seconds) for done in built.done
     ]
     if distributed.is_main() and key and key == key_of(plan):  # else a file was changed while it was read
-        record(plan, key, built.stage_bundles, [_kept(stage) for stage in stages])
+        shown = [ShownStage(stage.stage, stage.title, stage.metrics) for stage in stages]
+        record(plan, key, built.stage_bundles, shown)
     return _exported(built.out, built.stage_bundles, stages, unchanged=False)
 
 
@@ -283,13 +283,9 @@ def _table(value: Json) -> dict[str, Json]:
     return value if isinstance(value, dict) else {}
 
 
-def _kept(stage: Stage) -> dict[str, Any]:
-    """What a finished export keeps of a stage."""
-    return {"stage": stage.stage, "title": stage.title, "metrics": stage.metrics}
-
-
-def _stage_of(kept: dict[str, Any]) -> Stage:
-    return Stage(kept["stage"], kept["title"], kept["metrics"], cached=True, seconds=0.0)
+def _earlier(shown: ShownStage) -> Stage:
+    """A stage of an earlier export."""
+    return Stage(shown.stage, shown.title, shown.metrics, cached=True, seconds=0.0)
 
 
 @contextmanager

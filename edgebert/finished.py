@@ -5,10 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from edgebert.bundle import (
     MANIFEST,
@@ -33,7 +32,8 @@ from edgebert.errors import InputError
 from edgebert.manifest import path_fault
 from edgebert.recipe import Recipe, data_files, settings_dict
 from edgebert.runtime.cores import usable_cores
-from edgebert.strict_json import read_json
+from edgebert.settings import fill
+from edgebert.strict_json import Json, read_json, table_of
 from edgebert.target import Target
 from edgebert.whole_file import write_whole
 
@@ -71,18 +71,27 @@ class Plan:
 
 
 @dataclass(frozen=True)
+class ShownStage:
+    """What is shown of a stage."""
+
+    stage: str
+    title: str
+    metrics: Mapping[str, Json]
+
+
+@dataclass(frozen=True)
 class Finished:
     """What an export gave.
 
     Attributes:
         bundles: Hashes of the bundle and of those inside it, by their paths below it (its own is ".").
         stage_bundles: Hashes of the bundles of its stages, by their names.
-        stages: What is shown of every stage: `stage`, `title`, `metrics`.
+        stages: What is shown of every stage.
     """
 
     bundles: dict[str, str]
     stage_bundles: dict[str, str]
-    stages: list[dict[str, Any]]
+    stages: tuple[ShownStage, ...]
 
 
 def key_of(plan: Plan) -> str | None:
@@ -116,10 +125,10 @@ def key_of(plan: Plan) -> str | None:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-def record(plan: Plan, key: str, stage_bundles: Sequence[Path], stages: list[dict[str, Any]]) -> None:
+def record(plan: Plan, key: str, stage_bundles: Sequence[Path], stages: Sequence[ShownStage]) -> None:
     """Keep what an export gave in its folder of finished stages."""
     inside = {folder.relative_to(plan.out).as_posix(): bundle_hash(folder) for folder in (plan.out, *nested(plan.out))}
-    finished = Finished(inside, {folder.name: bundle_hash(folder) for folder in stage_bundles}, stages)
+    finished = Finished(inside, {folder.name: bundle_hash(folder) for folder in stage_bundles}, tuple(stages))
     with disk_errors(plan.work, "--work"):
         write_whole(_place(plan, key), json.dumps(asdict(finished), indent=1) + "\n")
 
@@ -127,8 +136,9 @@ def record(plan: Plan, key: str, stage_bundles: Sequence[Path], stages: list[dic
 def earlier(plan: Plan, key: str) -> Finished | None:
     """What an earlier export of the same inputs gave, if all of it is still there as it was written."""
     try:
-        found = Finished(**read_json(_place(plan, key)))
-        if not _is_record(found):
+        place = _place(plan, key)
+        found = fill(Finished, table_of(read_json(place)), place.name)
+        if any(path_fault(name) for name in (*found.bundles, *found.stage_bundles) if name != "."):
             return None
         root = stages_folder(plan.out)
         inside = {plan.out / name: digest for name, digest in found.bundles.items()}
@@ -136,17 +146,9 @@ def earlier(plan: Plan, key: str) -> Finished | None:
         if any(bundle_hash(folder) != digest for folder, digest in {**inside, **beside}.items()):
             return None
         whole = _are_whole(plan.out, inside) and all(_are_whole(folder, [folder]) for folder in beside)
-    except (InputError, OSError, ValueError, TypeError, AttributeError):
+    except (InputError, OSError, ValueError):
         return None
     return found if whole and _stands_alone(root, found.stage_bundles) else None
-
-
-def _is_record(found: Finished) -> bool:
-    """Whether a record names places below the bundle and stages as they are shown, as `record` writes them."""
-    names = [name for name in (*found.bundles, *found.stage_bundles) if name != "."]
-    kinds = (("stage", str), ("title", str), ("metrics", dict))
-    shown = all(isinstance(stage.get(key), kind) for stage in found.stages for key, kind in kinds)
-    return shown and not any(path_fault(name) for name in names)
 
 
 def _are_whole(bundle: Path, folders: Iterable[Path]) -> bool:

@@ -59,6 +59,7 @@ from edgebert.exporters.int8 import quantized_graph
 from edgebert.finished import Plan
 from edgebert.measure.environment import environment
 from edgebert.recipe import TrainSettings, VocabularySettings, settings_dict
+from edgebert.settings import fill
 from edgebert.stage_bundles import BASELINE, FAST, NAMES, remove_bundles
 from edgebert.strict_json import Json
 from edgebert.workdir import Done, Key, Workdir, model_hash
@@ -305,7 +306,7 @@ class _Build:
         action = partial(choose, self._job(step), graph.folder, settings, choice)
         tools = graph_tools("measure", self.recipe.export.formats)
         done = self._stage(CHOOSE, CHOOSE_VERSION, inputs, action, tools)
-        chosen = Candidate(**done.report.metrics["chosen"])
+        chosen = fill(Candidate, done.report.table("chosen"), CHOOSE)
         self.precision, self.target = chosen.form, replace(self.target, export=chosen.of(choice))
         return Step(step.name, step.folder, (*step.reports, done.report))
 

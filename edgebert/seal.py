@@ -6,12 +6,30 @@ import contextlib
 import json
 import os
 from collections.abc import Collection, Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from edgebert.bundle import file_sha256
+from edgebert.errors import SettingsError
+from edgebert.settings import fill
 from edgebert.strict_json import read_json
 
 SEAL = "files.json"
+
+
+@dataclass(frozen=True)
+class SealedFile:
+    """Size and hash of a file of a sealed folder."""
+
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Seal:
+    """The files of a sealed folder by their paths below it."""
+
+    files: dict[str, SealedFile]
 
 
 def seal(folder: Path, leave_out: Collection[str] = ()) -> None:
@@ -24,7 +42,7 @@ def seal(folder: Path, leave_out: Collection[str] = ()) -> None:
     listed = {}
     for name, path in _files(folder, leave_out):
         _sync(path)
-        listed[name] = {"bytes": path.stat().st_size, "sha256": file_sha256(path)}
+        listed[name] = asdict(SealedFile(path.stat().st_size, file_sha256(path)))
     (folder / SEAL).write_text(json.dumps(listed, indent=1) + "\n", encoding="utf-8")
     _sync(folder / SEAL)
     _sync(folder)
@@ -38,18 +56,18 @@ def damage(folder: Path, leave_out: Collection[str] = ()) -> str | None:
         leave_out: The names that were left out of the seal.
     """
     try:
-        listed = read_json(folder / SEAL)
+        listed = fill(Seal, {"files": read_json(folder / SEAL)}, SEAL).files
         for name, entry in listed.items():
-            path, expected = folder / name, entry["bytes"]
+            path = folder / name
             if not path.is_file():
                 return f"{name} is missing"
-            if (size := path.stat().st_size) != expected:
-                return f"{name} has {size} bytes, expected {expected}"
-            if file_sha256(path) != entry["sha256"]:
+            if (size := path.stat().st_size) != entry.bytes:
+                return f"{name} has {size} bytes, expected {entry.bytes}"
+            if file_sha256(path) != entry.sha256:
                 return f"{name} has another SHA-256"
     except FileNotFoundError:
         return f"{SEAL} is missing"
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+    except (OSError, ValueError, SettingsError):
         return f"{SEAL} is damaged"
     added = {name for name, _ in _files(folder, leave_out)} - set(listed)
     return f"{min(added)} was added" if added else None

@@ -15,7 +15,7 @@ from typing import Any, Literal, TypeVar
 
 from edgebert.errors import SettingsError
 from edgebert.escape import escaped
-from edgebert.strict_json import MARK, MARKED, Json, open_regular
+from edgebert.strict_json import MARK, MARKED, open_regular
 
 Settings = TypeVar("Settings")
 Default = TypeVar("Default")
@@ -100,7 +100,7 @@ def _texts(value: object) -> Iterator[str]:
 
 
 def fill(
-    cls: type[Settings], table: Mapping[str, Json], source: str, prefix: str = "", strict: bool = True
+    cls: type[Settings], table: Mapping[str, object], source: str, prefix: str = "", strict: bool = True
 ) -> Settings:
     """Make a frozen dataclass from a TOML table.
 
@@ -139,7 +139,7 @@ def _hints(cls: type) -> dict[str, Any]:
     return typing.get_type_hints(cls)
 
 
-def _value(hint: object, value: Json, source: str, key: str, strict: bool) -> object:
+def _value(hint: object, value: object, source: str, key: str, strict: bool) -> object:
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if origin in (typing.Union, types.UnionType):
         if value is None and type(None) in args:  # JSON's null; TOML has none
@@ -156,13 +156,13 @@ def _value(hint: object, value: Json, source: str, key: str, strict: bool) -> ob
         if not isinstance(value, list):
             raise _wrong(source, key, value, f"a list of {_named(args[0])}")
         return tuple(_value(args[0], item, source, f"{key}[{i}]", strict) for i, item in enumerate(value))
-    if origin is dict:
+    if origin in (dict, Mapping):
         table = _table(value, source, key)
         return {name: _value(args[1], item, source, f"{key}.{name}", strict) for name, item in table.items()}
     return _scalar(hint, value, source, key)
 
 
-def _table(value: Json, source: str, key: str) -> dict[str, Json]:
+def _table(value: object, source: str, key: str) -> dict[str, object]:
     if not isinstance(value, dict):
         raise _wrong(source, key, value, "a table")
     return value
@@ -174,7 +174,7 @@ def _named(hint: type) -> str:
     return str(hint.__name__)
 
 
-def _scalar(hint: object, value: Json, source: str, key: str) -> object:
+def _scalar(hint: object, value: object, source: str, key: str) -> object:
     if hint in (Any, object):
         return value
     if not isinstance(hint, type):

@@ -10,7 +10,7 @@ import stat
 from io import BufferedReader
 from json import JSONDecodeError, JSONDecoder, decoder, scanner
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -44,7 +44,7 @@ def open_regular(path: Path) -> BufferedReader:
     return os.fdopen(number, "rb")
 
 
-def read_json(path: Path, most: int = 64 << 20) -> Any:  # noqa: ANN401
+def read_json(path: Path, most: int = 64 << 20) -> Json:
     """Read a JSON file of at most so many bytes; see `parse_json`.
 
     Raises:
@@ -58,7 +58,7 @@ def read_json(path: Path, most: int = 64 << 20) -> Any:  # noqa: ANN401
     return parse_json(data.decode("utf-8"))
 
 
-def parse_json(text: str, finite: bool = True) -> Any:  # noqa: ANN401
+def parse_json(text: str, finite: bool = True) -> Json:
     """Parse a JSON document whose every value can be computed with, printed and written again.
 
     Args:
@@ -72,14 +72,30 @@ def parse_json(text: str, finite: bool = True) -> Any:  # noqa: ANN401
     if text.startswith(MARK):
         raise ValueError(MARKED)
     try:
-        document = json.loads(text, **(HOOKS if finite else {**HOOKS, "parse_constant": float}))
+        document: Json = json.loads(text, **(HOOKS if finite else {**HOOKS, "parse_constant": float}))
     except RecursionError:
         raise ValueError(f"nested more than {MAX_DEPTH} deep") from None
     _check_values(document)
     return document
 
 
-def parse_data(text: str) -> Any:  # noqa: ANN401
+def table_of(document: Json) -> dict[str, Json]:
+    """A document that is an object.
+
+    Raises:
+        ValueError: It is another kind of value.
+    """
+    if not isinstance(document, dict):
+        raise ValueError(f"it holds {str(document)[:40]!r}, not an object")
+    return document
+
+
+def as_json(rows: Mapping[str, object]) -> dict[str, Json]:
+    """Typed rows as what they are in a document."""
+    return cast("dict[str, Json]", rows)
+
+
+def parse_data(text: str) -> Json:
     """Parse a JSON value of a data file, whose readers check the depth and the texts of what they use.
 
     Raises:
@@ -87,20 +103,21 @@ def parse_data(text: str) -> Any:  # noqa: ANN401
             double holds; at the character, or at the object that holds it.
     """
     try:
-        return json.loads(text, **HOOKS)
+        value: Json = json.loads(text, **HOOKS)
     except JSONDecodeError:
         raise
     except RecursionError:
         raise JSONDecodeError("nested too deeply", text, 0) from None
     except ValueError as error:
         raise JSONDecodeError(str(error), text, _fault(text)) from None
+    return value
 
 
 def _fault(text: str) -> int:
     """Character at which the innermost object begins that one of our hooks refuses; the first one if unknown."""
     found = [0]
 
-    def parse_object(state: tuple[str, int], *more: Any) -> Any:  # noqa: ANN401
+    def parse_object(state: tuple[str, int], *more: object) -> object:
         try:
             return decoder.JSONObject(state, *more)  # type: ignore[attr-defined]
         except ValueError:
@@ -134,7 +151,7 @@ def _sized(digits: str) -> int:
     return value
 
 
-def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _distinct(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
     table = dict(pairs)
     if len(table) < len(pairs):
         seen: set[str] = set()

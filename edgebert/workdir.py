@@ -20,9 +20,10 @@ from edgebert.compress import distributed
 from edgebert.compress.conditions import differences
 from edgebert.compress.report import StageReport
 from edgebert.compress.weight_paths import weight_files
-from edgebert.errors import DiskError
+from edgebert.errors import DiskError, SettingsError
 from edgebert.seal import damage, seal
-from edgebert.strict_json import Json, read_json
+from edgebert.settings import fill
+from edgebert.strict_json import Json, parse_json, read_json, table_of
 
 LOG = logging.getLogger(__name__)
 
@@ -78,6 +79,14 @@ class Key:
         return json.dumps(self.document, sort_keys=True)
 
 
+@dataclass(frozen=True)
+class KeyFile:
+    """A key read back from its file: name, code version and inputs of the stage, and what it ran with."""
+
+    stage: tuple[Json, ...]
+    ran: dict[str, Json]
+
+
 class Workdir:
     """Runs stages under a key of everything that their result depends on."""
 
@@ -111,7 +120,8 @@ class Workdir:
         if not cached and (trains or distributed.is_main()):
             self._work(folder, action, trains, key)
         distributed.wait()
-        report = StageReport(**json.loads((folder / REPORT).read_text(encoding="utf-8")))
+        text = (folder / REPORT).read_text(encoding="utf-8")
+        report = fill(StageReport, table_of(parse_json(text, finite=False)), REPORT)
         return Done(title, folder, report, cached, time.monotonic() - started)
 
     def _is_done(self, folder: Path, title: str, key: Key) -> bool:
@@ -135,12 +145,12 @@ class Workdir:
 
     def _unfit(self, key: Key) -> Iterator[str]:
         """Why results of the same stage with the same inputs are not used: they ran with other tools."""
-        now = json.loads(key.text)
+        now = fill(KeyFile, json.loads(key.text), KEY)
         for path in sorted(self.root.glob(f"{key.stage}-*/{KEY}")):
-            with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
-                found = read_json(path)
-                if found["stage"] == now["stage"]:
-                    what = ", ".join(differences(found["ran"], now["ran"]))
+            with suppress(OSError, ValueError, SettingsError):
+                found = fill(KeyFile, table_of(read_json(path)), KEY)
+                if found.stage == now.stage:
+                    what = ", ".join(differences(found.ran, now.ran))
                     yield f"{path.parent.name} is not used, it ran with {what}; starting anew"
 
     def _work(self, folder: Path, action: Callable[[Path], StageReport], trains: bool, key: Key) -> None:

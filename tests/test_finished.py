@@ -15,11 +15,11 @@ from edgebert import finished
 from edgebert.bundle import bundle_hash, read_document, stages_folder
 from edgebert.cli import main
 from edgebert.compress import conditions
-from edgebert.finished import Plan, earlier, key_of, record
+from edgebert.finished import Plan, ShownStage, earlier, key_of, record
 from edgebert.recipe import read_recipe
 from edgebert.target import read_target
 
-STAGE = {"stage": "finetune", "title": "finetune", "metrics": {}}
+STAGE = ShownStage("finetune", "finetune", {})
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def key(plan: Plan) -> str:
         plan,
         key,
         sorted(stages_folder(plan.out).iterdir()),
-        [{"stage": "finetune", "title": "finetune", "metrics": {}}],
+        [STAGE],
     )
     return key
 
@@ -74,7 +74,7 @@ def test_what_was_kept_is_found_as_long_as_all_of_it_is_there(plan: Plan, key: s
     assert key_of(plan) == key
     found = earlier(plan, key)
     assert found is not None
-    assert found.stages == [STAGE]
+    assert found.stages == (STAGE,)
 
 
 def test_an_export_that_refuses_unknown_labels_is_another_one(plan: Plan, key: str) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from edgebert.commands.output import table, write
+from edgebert.measure.document import EstimateRow
 from edgebert.measure.estimate import MODEL
-from edgebert.measure.job import Estimate
 from edgebert.measure.results import Case, Result
 from edgebert.measure.roofline import operators_file
 
@@ -49,7 +49,7 @@ def _show_operators(case: Case) -> None:
     write(f"every node: {operators_file(case)}{left}")
 
 
-def _estimate_row(row: Estimate) -> tuple[str, ...]:
+def _estimate_row(row: EstimateRow) -> tuple[str, ...]:
     known = row["reference"] is not None
     return (
         *(row["profile"], row["variant"], row["lengths"], row["precision"], f"{row['value']:.3f}"),

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from edgebert.commands.output import table, write
-from edgebert.data.unknown import labels_unknown
 from edgebert.manifest_data import QualityEntry
+from edgebert.measure.document import WaterfallRow
 from edgebert.measure.results import Case, Result
 from edgebert.measure.scenarios.memory import MARKS
 from edgebert.measure.statistics import Ratio
 from edgebert.metrics.pairs import Difference
+from edgebert.runtime.quality import labels_unknown
 from edgebert.runtime.quality import shown as shown_quality
 from edgebert.settings import fill
 
@@ -31,7 +31,7 @@ def show(result: Result) -> None:
         _show_cases(result)
     for sentence in (result.verdict or {}).get("saturating", []):
         write(f"saturating: {sentence}")
-    for line in labels_unknown([case.quality or {} for case in result.cases]):
+    for line in labels_unknown([case.quality for case in result.cases]):
         write(f"labels: {line}")
 
 
@@ -141,8 +141,8 @@ def _shown(figure: float | None, digits: int) -> str:
 
 def _units(result: Result) -> str:
     """What the metrics count: texts, or queries with all of their documents."""
-    measured = (case.quality or {} for case in result.cases)
-    return next((str(quality["counts"]) for quality in measured if "counts" in quality), "texts")
+    measured = (case.quality for case in result.cases if case.quality)
+    return next((quality["counts"] for quality in measured if "counts" in quality), "texts")
 
 
 def _mcnemar(result: Result, what: str) -> str:
@@ -152,6 +152,6 @@ def _mcnemar(result: Result, what: str) -> str:
     return f"; only one is right on {pair.only_first} / {pair.only_second} texts, McNemar p = {pair.p_value:.2g}"
 
 
-def _waterfall_row(row: dict[str, Any]) -> tuple[object, ...]:
+def _waterfall_row(row: WaterfallRow) -> tuple[object, ...]:
     faster, smaller = f"{row.get('faster', 1):.2f}x", f"{row.get('smaller', 1):.2f}x"
     return row["variant"], row["p50_ms"], faster, row["size_mb"], smaller, row["quality"] or ""

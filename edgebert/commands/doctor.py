@@ -8,6 +8,7 @@ from edgebert.commands.output import table, write, write_json
 from edgebert.commands.profiles import this_machine
 from edgebert.cpu import INT8_NAMES
 from edgebert.measure.environment import environment
+from edgebert.measure.job import Environment
 from edgebert.runtime.sessions.core import kernel_names
 from edgebert.runtimes import CORE, RUNTIMES, Runtime
 from edgebert.target import profile_names, read_target
@@ -55,19 +56,18 @@ def _runtime(row: Runtime) -> dict[str, object]:
     return {**found, "kernels": kernel_names()} if row is CORE and row.is_usable else found
 
 
-def _shown(machine: dict[str, object], key: str) -> object:
-    value = machine[key]
+def _shown(machine: Environment, key: str) -> object:
+    value = machine.get(key)
     return INT8_NAMES.get(str(value), "unknown") if key == "int8" else value
 
 
-def _fitting(machine: dict[str, object]) -> list[str]:
-    flags = machine["flags"]
-    assert isinstance(flags, list)
+def _fitting(machine: Environment) -> list[str]:
+    flags = set(machine["flags"])
     fitting = []
     for name in profile_names():
         target = read_target(name)
         cpu = target.export.provider == "CPUExecutionProvider"
-        if cpu and target.machine == machine["machine"] and set(target.hardware.features) <= set(flags):
+        if cpu and target.machine == machine["machine"] and set(target.hardware.features) <= flags:
             fitting.append(name)
     return fitting
 

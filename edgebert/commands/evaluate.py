@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
 
 import edgebert
 from edgebert.bundle import read_manifest
@@ -16,7 +15,7 @@ from edgebert.escape import escaped
 from edgebert.manifest import Manifest
 from edgebert.metrics.by_label import Breakdown, ByLabel
 from edgebert.runtime.model import Model
-from edgebert.runtime.quality import Answers, about, answer, counted, score_all, shown, units_of
+from edgebert.runtime.quality import Answers, QualityRow, about, answer, counted, score_all, shown, units_of
 from edgebert.runtime.rows import read_rows
 from edgebert.tasks.table import spec_of, task_names
 
@@ -95,6 +94,6 @@ def _oneline(label: str) -> str:
     return " ".join(label.split())
 
 
-def _plain(quality: dict[str, Any]) -> dict[str, Any]:
+def _plain(quality: QualityRow) -> dict[str, object]:
     """Figures for JSON: null where there are none."""
-    return quality | dict.fromkeys(("value", "ci_low", "ci_high")) if quality.get("lacks") else quality
+    return {**quality, **(dict.fromkeys(("value", "ci_low", "ci_high")) if quality.get("lacks") else {})}

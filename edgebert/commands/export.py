@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
 
 from edgebert.bundle import read_manifest
@@ -17,6 +18,7 @@ from edgebert.manifest_data import QualityEntry
 from edgebert.runtime.load import opened_files
 from edgebert.runtime.quality import about, shown, units_of
 from edgebert.settings import fill
+from edgebert.strict_json import Json
 from edgebert.tasks.table import spec_of
 
 
@@ -95,7 +97,7 @@ def question_for(manifest: Manifest) -> str:
     return spec_of(manifest.task).question or usual
 
 
-def _figures(metrics: dict[str, object], labelled: bool) -> str:
+def _figures(metrics: Mapping[str, Json], labelled: bool) -> str:
     parts = []
     for key, value in metrics.items():
         if key == "quality" and isinstance(value, dict):

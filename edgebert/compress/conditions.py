@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
-from typing import Any
 
 from edgebert.compress.distributed import world_size
 from edgebert.recipe import TrainSettings
 from edgebert.runtimes import FORMATS, RUNTIMES
+from edgebert.strict_json import Json, table_of
 
 CHECKPOINT = ("torch", "transformers", "tokenizers", "safetensors", "optimum", "numpy")
 TRAINING = (*CHECKPOINT, "accelerate", "scikit-learn", "scipy", "seqeval")
@@ -19,7 +19,7 @@ RUNTIME = tuple(name for row in RUNTIMES.values() for name in (*row.export_packa
 ALL = (*TRAINING, *GRAPH, *STATIC, *RUNTIME)
 
 
-def conditions(tools: Sequence[str], training: TrainSettings | None = None) -> dict[str, Any]:
+def conditions(tools: Sequence[str], training: TrainSettings | None = None) -> dict[str, Json]:
     """What the result of a stage depends on besides its inputs and arguments: a part of its key and of its report.
 
     Args:
@@ -30,7 +30,7 @@ def conditions(tools: Sequence[str], training: TrainSettings | None = None) -> d
     Returns:
         `tools`, the version of each that is installed; for training also `precision`, `processes` and `device`.
     """
-    found: dict[str, Any] = {"tools": installed(tools)}
+    found: dict[str, Json] = {"tools": installed(tools)}
     if training is not None:
         import torch
 
@@ -77,9 +77,9 @@ def merged_tools(all_tools: Iterable[dict[str, str]]) -> dict[str, str]:
     return {name: ", ".join(found[name]) for name in sorted(found)}
 
 
-def differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+def differences(before: Mapping[str, Json], now: Mapping[str, Json]) -> list[str]:
     """What differs between the conditions of two runs of one stage: `torch 2.12.0 (now 2.13.0)`."""
-    earlier, later = ({**found.get("tools", {}), **_without_tools(found)} for found in (before, now))
+    earlier, later = _flat(before), _flat(now)
     names = sorted({*earlier, *later})
     return [
         f"{name} {earlier.get(name, 'missing')} (now {later.get(name, 'missing')})"
@@ -88,5 +88,11 @@ def differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
     ]
 
 
-def _without_tools(found: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in found.items() if name != "tools"}
+def _flat(found: Mapping[str, Json]) -> dict[str, Json]:
+    """Every tool and every other condition by its name.
+
+    Raises:
+        ValueError: The tools are no table.
+    """
+    others = {name: value for name, value in found.items() if name != "tools"}
+    return {**table_of(found.get("tools", {})), **others}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+
+from edgebert.strict_json import Json
 
 
 @dataclass(frozen=True)
@@ -14,6 +16,30 @@ class StageReport:
     """
 
     stage: str
-    arguments: dict[str, Any]
-    metrics: dict[str, Any] = field(default_factory=dict)
-    ran: dict[str, Any] = field(default_factory=dict)
+    arguments: Mapping[str, Json]
+    metrics: Mapping[str, Json] = field(default_factory=dict)
+    ran: Mapping[str, Json] = field(default_factory=dict)
+
+    @property
+    def tools(self) -> dict[str, str]:
+        """Versions of the packages that it ran with."""
+        return {name: str(version) for name, version in _table(self.ran.get("tools")).items()}
+
+    @property
+    def inputs(self) -> list[str]:
+        """Names of the inputs of the graph that it made."""
+        inputs = self.arguments.get("inputs")
+        return [str(name) for name in inputs] if isinstance(inputs, list | tuple) else []
+
+    @property
+    def head(self) -> dict[str, Json]:
+        """What the task chose on the validation split, with the graph that it made."""
+        return _table(self.metrics.get("head"))
+
+    def table(self, name: str) -> dict[str, Json]:
+        """A metric that is a table; an empty one if it is not there."""
+        return _table(self.metrics.get(name))
+
+
+def _table(value: Json) -> dict[str, Json]:
+    return value if isinstance(value, dict) else {}

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TypedDict, TypeVar
 
 from edgebert.data.columns import Columns, Delimiter
 from edgebert.data.delimited import nearest
 from edgebert.errors import InputError, MissingColumnError
+
+Value = TypeVar("Value")
 
 OPTIONS = {
     "text": "--text-column",
@@ -19,6 +21,18 @@ OPTIONS = {
     "header": "--no-header",
     "skip_empty": "--skip-empty",
 }
+
+
+class NamedRow(TypedDict):
+    """`Named` as a job's JSON carries it."""
+
+    text: str
+    text_pair: str
+    label: str
+    tags: str
+    delimiter: Delimiter
+    header: bool
+    skip_empty: bool
 
 
 @dataclass(frozen=True)
@@ -36,6 +50,18 @@ class Named:
     delimiter: Delimiter = "suffix"
     header: bool = True
     skip_empty: bool = False
+
+    def as_dict(self) -> NamedRow:
+        """The same as JSON carries it."""
+        return {
+            "text": self.text,
+            "text_pair": self.text_pair,
+            "label": self.label,
+            "tags": self.tags,
+            "delimiter": self.delimiter,
+            "header": self.header,
+            "skip_empty": self.skip_empty,
+        }
 
     def given(self) -> list[str]:
         """The options of the command line that are set."""
@@ -75,7 +101,7 @@ def named_of(columns: Columns) -> Named:
     return columns.named if isinstance(columns, NamedColumns) else Named()
 
 
-def renamed(row: Mapping[str, Any], keys: Mapping[str, str], place: str) -> dict[str, Any]:
+def renamed(row: Mapping[str, Value], keys: Mapping[str, str], place: str) -> dict[str, Value]:
     """A row with values under the usual keys too.
 
     Args:

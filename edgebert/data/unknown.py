@@ -6,10 +6,10 @@ As seqeval and scikit-learn count: an entity of an unknown type is missed, an un
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol, TypedDict
 
 from edgebert.data.examples import Example, listed
 from edgebert.errors import DataError
@@ -38,6 +38,14 @@ class Labelled(Protocol):
         ...
 
 
+class UnknownRow(TypedDict):
+    """Such labels as a result and a manifest hold them; see `Unknown.as_dict`."""
+
+    rows: int
+    labels: dict[str, int]
+    more: int
+
+
 @dataclass(frozen=True)
 class Unknown:
     """Labels that a model does not have, most frequent first, each with the number of rows that hold it.
@@ -50,8 +58,8 @@ class Unknown:
     n: int = 0
     first: str = ""
 
-    def as_dict(self) -> dict[str, Any]:
-        """Plain dictionary: `rows`, the 20 most frequent `labels`, and how many `more` there are."""
+    def as_dict(self) -> UnknownRow:
+        """The number of rows, the 20 most frequent labels, and how many more there are."""
         kept = dict(list(self.labels.items())[:KEPT])
         return {"rows": self.rows, "labels": kept, "more": len(self.labels) - len(kept)}
 
@@ -112,14 +120,3 @@ def check_labels(unknown: Unknown, task: Labelled, remedy: str = REMEDY) -> None
 def note_of(unknown: Unknown, path: Path) -> str:
     """What a command says on stderr of such labels; "" if there are none."""
     return f"{path}: {unknown}; they count as wrong, --strict-labels refuses them" if unknown.rows else ""
-
-
-def labels_unknown(qualities: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Sentences about such labels beside figures of quality, each once."""
-    held = [quality for quality in qualities if quality.get("unknown_labels")]
-    found = []
-    for quality in held:
-        unknown = quality["unknown_labels"]
-        rows = unknown["rows"]
-        found.append(sentence(unknown["labels"], unknown["more"], rows, quality.get("n") or rows))
-    return [f"{line}; they count as wrong" for line in dict.fromkeys(found)]

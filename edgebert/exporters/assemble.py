@@ -69,9 +69,7 @@ def write_bundle(
             if writer.write is not None and not (folder / writer.runtime.graph).is_file():
                 writer.write(folder / GRAPH, folder)
         tokenizer = parts.job.run.loaded.written(parts.job.model / "tokenizer.json")
-        _write_tokenizer(
-            tokenizer, parts.job.model, parts.recipe.data.max_length, reports[-1].arguments["inputs"], folder
-        )
+        _write_tokenizer(tokenizer, parts.job.model, parts.recipe.data.max_length, reports[-1].inputs, folder)
         plain = reports[-1].arguments.get("kind") == "plain"
         config = _config(parts, None if plain else parts.recipe.data.max_length)
         (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
@@ -150,22 +148,22 @@ def _manifest(parts: BundleParts, folder: Path, reports: Sequence[StageReport]) 
     # The bundle is as good as the graph that is opened by default.
     own = next((writer for writer in WRITERS if writer.runtime.name == default), None)
     if own is not None and default in last.metrics:
-        precision, quality = own.precision, last.metrics[default]["quality"]
+        precision, quality = own.precision, last.table(default)["quality"]
     return {
         "edgebert": __version__,
         "name": recipe.name,
         "task": recipe.task,
         "labels": parts.data.label_names,
-        "inputs": last.arguments["inputs"],
+        "inputs": last.inputs,
         "outputs": list(parts.job.task().spec.outputs),
         "segments": parts.data.segments,
         "max_length": recipe.data.max_length,
         "pad_id": parts.job.pad_id,
-        "head": parts.data.head(last.metrics["head"]),
+        "head": parts.data.head(last.head),
         "precision": precision,
         "runtime": {
             "default": default,
-            "graphs": graphs,
+            "graphs": {str(name): path for name, path in graphs.items()},
             "default_fusions": plain,
             **({"unpadded": UNPADDED} if (folder / UNPADDED).is_file() else {}),
         },
@@ -204,4 +202,4 @@ def _portable(source: str) -> str:
 def _tools(folder: Path, reports: Sequence[StageReport]) -> dict[str, str]:
     """Versions of the tools that made the bundle, as every stage reported them when it ran."""
     writing = (*WRITING, *(name for row in _written(folder) for name in row.export_packages))
-    return merged_tools([*(report.ran["tools"] for report in reports), installed(writing)])
+    return merged_tools([*(report.tools for report in reports), installed(writing)])

@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -27,6 +27,7 @@ from edgebert.runtime.encode import Encoded
 from edgebert.runtime.padded import padded_inputs
 from edgebert.runtime.session import Session, bucket_lengths
 from edgebert.runtimes import ONNXRUNTIME, RuntimeName
+from edgebert.strict_json import Json
 from edgebert.target import ExportChoice
 
 LOG = logging.getLogger(__name__)
@@ -70,6 +71,21 @@ class Candidate:
         bits = ", seven bits" if self.reduce_range else ""
         form = "FP32" if self.form == "none" else f"{self.form} INT8, {self.weight_type} weights{bits}"
         return f"{form}, {self.runtime}"
+
+
+@dataclass(frozen=True)
+class Tried:
+    """A candidate that was written: milliseconds of a window, error against full precision, quality if there is one."""
+
+    candidate: Candidate
+    p50_ms: float
+    error: float
+    quality: float | None
+
+    def as_dict(self) -> dict[str, Json]:
+        """One row of the stage's report."""
+        figures = {"p50_ms": self.p50_ms, "error": self.error, "quality": self.quality}
+        return {"candidate": str(self.candidate), **asdict(self.candidate), **figures}
 
 
 def candidates(formats: Sequence[str], graph: str = "fast", int8: str | None = None) -> list[Candidate]:
@@ -141,25 +157,25 @@ def choose(job: GraphJob, graph: Path, settings: QuantizeSettings, choice: Expor
     tried = []
     for (candidate, session, names), took, given in zip(opened, times, outputs, strict=True):
         scored = quality_of(job, session, names, tuned_head(job, session, names), splits=("validation",))
-        row: dict[str, Any] = {"candidate": str(candidate), **asdict(candidate), "p50_ms": took}
-        row["error"] = round(relative_error(full, given), 6)
-        tried.append(row | {"quality": scored["validation"]["value"] if scored else None})
+        quality = scored["validation"]["value"] if scored else None
+        tried.append(Tried(candidate, took, round(relative_error(full, given), 6), quality))
     shutil.rmtree(out / TRIALS)
     chosen = best(tried, ALLOWED_DROP if settings.max_drop is None else settings.max_drop)
-    return StageReport(STAGE, settings_dict(settings), {"tried": tried, "chosen": chosen})
+    listed = [each.as_dict() for each in tried]
+    return StageReport(STAGE, settings_dict(settings), {"tried": listed, "chosen": asdict(chosen)})
 
 
-def best(tried: Sequence[dict[str, Any]], allowed_drop: float) -> dict[str, Any]:
-    """Fields of the fastest candidate whose answers are good enough; among equally fast ones, of the first."""
-    if all(row["quality"] is not None for row in tried):
-        least = max(row["quality"] for row in tried) - allowed_drop
-        good = [row for row in tried if row["quality"] >= least]
+def best(tried: Sequence[Tried], allowed_drop: float) -> Candidate:
+    """The fastest candidate whose answers are good enough; among equally fast ones, the first."""
+    qualities = [each.quality for each in tried if each.quality is not None]
+    if len(qualities) == len(tried):
+        least = max(qualities) - allowed_drop
+        good = [each for each in tried if each.quality is not None and each.quality >= least]
     else:
-        most = 2 * min(row["error"] for row in tried if row["form"] != "none")
-        good = [row for row in tried if row["error"] <= most]
-    fastest = min(row["p50_ms"] for row in good)
-    row = next(row for row in good if row["p50_ms"] <= fastest * (1 + TIE))
-    return {name: row[name] for name in Candidate.__dataclass_fields__}
+        most = 2 * min(each.error for each in tried if each.candidate.form != "none")
+        good = [each for each in tried if each.error <= most]
+    fastest = min(each.p50_ms for each in good)
+    return next(each.candidate for each in good if each.p50_ms <= fastest * (1 + TIE))
 
 
 def _write(

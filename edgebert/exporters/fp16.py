@@ -24,6 +24,7 @@ from edgebert.runtime.encode import Encoded
 from edgebert.runtime.padded import padded_inputs, padded_to_bucket
 from edgebert.runtime.session import CUDA, Ids
 from edgebert.runtime.sessions.onnxruntime import OnnxSession
+from edgebert.strict_json import Json, as_json
 
 LOG = logging.getLogger(__name__)
 
@@ -68,7 +69,7 @@ def fp16_graph(job: GraphJob, graph: Path, provider: str, out: Path) -> StageRep
     metrics = _fp32_metrics(overflow, len(model.graph.node))
     metrics["agreement"] = asdict(compare_graph(job, session, names, windows, job.reference(windows)))
     metrics["head"] = tuned = tuned_head(job, session, names)
-    metrics["quality"] = quality_of(job, session, names, tuned)
+    metrics["quality"] = as_json(quality_of(job, session, names, tuned))
     metrics["measured_on"] = measured_on()
     (out / EMULATED).unlink()
     return StageReport("fp16", {"inputs": names}, metrics)
@@ -97,7 +98,7 @@ def _check_error(
         )
 
 
-def _fp32_metrics(overflow: Overflow, nodes: int) -> dict[str, object]:
+def _fp32_metrics(overflow: Overflow, nodes: int) -> dict[str, Json]:
     """Report the nodes that stay in FP32 and why; logs it too if there are any."""
     peaks = {name: float(f"{peak:.3g}") for name, peak in overflow.peaks.items()}
     if overflow.nodes:

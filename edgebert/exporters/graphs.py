@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import copy
 import logging
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -28,10 +28,11 @@ from edgebert.recipe import ExportSettings
 from edgebert.runtime.encode import Encoded, TextEncoder
 from edgebert.runtime.model import Model
 from edgebert.runtime.padded import padded_inputs, split_batch
-from edgebert.runtime.quality import scored
+from edgebert.runtime.quality import QualityRow, scored
 from edgebert.runtime.session import Outputs, Session
 from edgebert.runtime.sessions.onnxruntime import OnnxSession
 from edgebert.runtimes import ONNXRUNTIME
+from edgebert.strict_json import Json, as_json
 from edgebert.tasks.device import Task
 from edgebert.tasks.table import device_task
 from edgebert.tasks.training import AnyTrainingTask
@@ -141,8 +142,7 @@ def full_precision_graph(job: GraphJob, kind: str, out: Path) -> StageReport:
     parity = compare_graph(job, session, names, windows, job.reference(windows))
     require_parity(parity, f"{kind} graph")
     tuned = tuned_head(job, session, names)
-    metrics: dict[str, Any] = {"parity": asdict(parity), "head": tuned}
-    metrics |= {"quality": {}}
+    metrics: dict[str, Json] = {"parity": asdict(parity), "head": tuned, "quality": {}}
     metrics["measured_on"] = measured_on()
     if sentence := observed_outputs(job, session, names):
         LOG.warning(sentence)
@@ -160,8 +160,8 @@ def graph_quality(job: GraphJob, graph: Path, made: StageReport, out: Path) -> S
         out: The stage's folder; nothing is put there.
     """
     session = OnnxSession(graph / GRAPH, 2, CPU)
-    quality = quality_of(job, session, made.arguments["inputs"], made.metrics["head"])
-    return StageReport("score", {}, {"quality": quality, "measured_on": measured_on()})
+    quality = quality_of(job, session, made.inputs, made.head)
+    return StageReport("score", {}, {"quality": as_json(quality), "measured_on": measured_on()})
 
 
 def observed_outputs(job: GraphJob, session: Session, names: list[str]) -> str:
@@ -195,7 +195,7 @@ def outputs_of(
     return results
 
 
-def tuned_head(job: GraphJob, session: Session, names: list[str]) -> dict[str, Any]:
+def tuned_head(job: GraphJob, session: Session, names: list[str]) -> dict[str, Json]:
     """What the task chooses on the validation split, with this graph."""
     examples = job.data.validation
     if not examples:
@@ -205,7 +205,7 @@ def tuned_head(job: GraphJob, session: Session, names: list[str]) -> dict[str, A
     return job.training_task.tune(model.task, _answers(model, examples), expected)
 
 
-def _answers(model: Model, examples: Sequence[Example]) -> Iterator[Any]:
+def _answers(model: Model, examples: Sequence[Example]) -> Iterator[object]:
     """Predictions as they are asked for: a task that has nothing to choose asks for none."""
     for example in progress(examples, desc="tune on validation", unit="text"):
         yield model(model.task.given(example))
@@ -215,9 +215,9 @@ def quality_of(
     job: GraphJob,
     session: Session,
     names: list[str],
-    tuned: dict[str, Any],
+    tuned: Mapping[str, Json],
     splits: Collection[str] = ("validation", "test"),
-) -> dict[str, Any]:
+) -> dict[str, QualityRow]:
     """The metric on labelled held-out splits, by the device's own code."""
     model = _model(job, session, names, tuned)
     result = {}
@@ -228,7 +228,7 @@ def quality_of(
     return result
 
 
-def _model(job: GraphJob, session: Session, names: list[str], tuned: dict[str, Any]) -> Model:
+def _model(job: GraphJob, session: Session, names: list[str], tuned: Mapping[str, Json]) -> Model:
     """The graph as a bundle would open it."""
     facts = job.data.facts(tuned, inputs=names, pad_id=job.pad_id)
     return device_task(job.run.task)(facts, job.encoder).model(facts, session)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from edgebert.exporters.graphs import CPU, GraphJob, quality_of, tuned_head
 from edgebert.exporters.onnx import graph_inputs
@@ -16,6 +15,7 @@ from edgebert.runtime.encode import Encoded
 from edgebert.runtime.padded import padded_inputs
 from edgebert.runtime.session import Outputs, Session
 from edgebert.runtime.sessions.onnxruntime import OnnxSession, UnpaddedSession
+from edgebert.strict_json import Json
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Outcome:
     job: GraphJob
     full: Path
     open_graph: Callable[[Path], Session]
-    head: dict[str, Any] | None = None
+    head: Mapping[str, Json] | None = None
 
     def quality(self, graph: Path) -> float:
         """The metric on the validation split."""

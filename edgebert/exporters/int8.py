@@ -17,7 +17,7 @@ from edgebert.cpu import measured_on
 from edgebert.exporters.graphs import GRAPH, GraphJob, compare_graph, outputs_of, quality_of, tuned_head
 from edgebert.exporters.guarded import Outcome, open_as_bundle, open_onnx
 from edgebert.exporters.inference import InferenceModel
-from edgebert.exporters.onnx import export_module, graph_inputs
+from edgebert.exporters.onnx import PlainModel, export_module, graph_inputs
 from edgebert.exporters.parity import require_parity, require_same
 from edgebert.exporters.quantize.dynamic import quantize_weights
 from edgebert.exporters.quantize.embeddings import quantize_embeddings
@@ -28,6 +28,7 @@ from edgebert.exporters.writers import Int8Parts, writers
 from edgebert.recipe import QuantizeSettings, settings_dict
 from edgebert.runtime.encode import Encoded
 from edgebert.runtime.session import Outputs, bucket_lengths
+from edgebert.strict_json import Json, as_json
 from edgebert.target import ExportChoice
 
 LOG = logging.getLogger(__name__)
@@ -57,14 +58,15 @@ def quantized_graph(
     """
     calibration, windows = job.calibration_windows(settings.samples), job.parity_windows()
     reference = job.reference(windows)
-    metrics: dict[str, Any] = {}
-    full, module = graph / GRAPH, None
+    metrics: dict[str, Json] = {}
+    full = graph / GRAPH
+    module: InferenceModel | PlainModel | None = None
     if settings.smooth:
         full = out / SMOOTHED
-        module, metrics["smoothing"] = _smoothed(job, calibration, settings.smooth, full)
+        module, done = _smoothed(job, calibration, settings.smooth, full)
         parity = compare_graph(job, open_onnx(full), graph_inputs(full), windows, reference)
         require_parity(parity, "smoothed graph")
-        metrics["smoothing"]["parity"] = asdict(parity)
+        metrics["smoothing"] = {**done, "parity": asdict(parity)}
     elif form == "static":
         module = job.module()
     open_graph = open_as_bundle if "onnx" in job.settings.formats else open_onnx
@@ -87,7 +89,7 @@ def quantized_graph(
         alone = [outputs_of(job, each, names, windows) for each in (with_mask, session)]
         require_same(reference, *alone)
     metrics["head"] = tuned = tuned_head(job, session, names)
-    metrics["quality"] = quality_of(job, session, names, tuned)
+    metrics["quality"] = as_json(quality_of(job, session, names, tuned))
     parts = Int8Parts(job, graph / GRAPH, calibration, settings, choice, tuned)
     metrics |= _of_other_runtimes(parts, names, windows, reference, out)
     metrics["measured_on"] = measured_on()
@@ -97,10 +99,10 @@ def quantized_graph(
 
 def _of_other_runtimes(
     parts: Int8Parts, names: list[str], windows: list[Encoded], reference: list[Outputs], out: Path
-) -> dict[str, Any]:
+) -> dict[str, Json]:
     """Write the INT8 graphs that other runtimes have of their own; for the manifest, by the runtime's name."""
     job = parts.job
-    found: dict[str, Any] = {}
+    found: dict[str, Json] = {}
     for writer in writers(job.settings.formats):
         if writer.write_int8 is not None:
             made = writer.write_int8(parts, out)
@@ -110,12 +112,12 @@ def _of_other_runtimes(
                 continue
             session = writer.open(out, bucket_lengths(parts.choice.length_buckets, job.run.max_length), 2)
             agreement = asdict(compare_graph(job, session, names, windows, reference))
-            quality = quality_of(job, session, names, parts.tuned)
+            quality = as_json(quality_of(job, session, names, parts.tuned))
             found[writer.runtime.name] = {**made, "agreement": agreement, "quality": quality}
     return found
 
 
-def _smoothed(job: GraphJob, rows: list[Encoded], alpha: float, out: Path) -> tuple[Any, dict[str, Any]]:
+def _smoothed(job: GraphJob, rows: list[Encoded], alpha: float, out: Path) -> tuple[InferenceModel, dict[str, Json]]:
     """The module with its outliers moved into its weights, its full-precision graph, and what was done."""
     from edgebert.exporters.quantize.smooth import smooth_module
 

@@ -13,12 +13,13 @@ from edgebert.exporters.quantize.guard import Guard
 from edgebert.exporters.writers import Int8Parts
 from edgebert.runtime.sessions.core import CoreSession
 from edgebert.runtimes import CORE
+from edgebert.strict_json import Json
 from edgebert.target import ExportChoice
 
 EIGHT_BITS, SEVEN_BITS = 127, 64
 
 
-def core_int8(parts: Int8Parts, out: Path) -> dict[str, object]:
+def core_int8(parts: Int8Parts, out: Path) -> dict[str, Json]:
     """Write the model file of a full-precision model.
 
     Args:
@@ -41,7 +42,7 @@ def core_int8(parts: Int8Parts, out: Path) -> dict[str, object]:
                 f'the native core cannot run this model: {error}; set export.formats = ["onnx"]'
             ) from None
         return {"not_covered": str(error)}
-    made: dict[str, object] = {"largest_weight": largest_weight(parts.choice)}
+    made: dict[str, Json] = {"largest_weight": largest_weight(parts.choice)}
     if parts.settings.max_drop is None:
         return made
     outcome = Outcome(parts.job, parts.graph, lambda file: CoreSession(file, 2, (), ()), parts.tuned)

@@ -14,13 +14,14 @@ from edgebert.exporters.writers import Int8Parts
 from edgebert.runtime.encode import Encoded
 from edgebert.runtime.session import Session, bucket_lengths
 from edgebert.runtime.sessions.openvino import OpenVinoSession
+from edgebert.strict_json import Json
 from edgebert.target import ExportChoice
 
 # Texts to calibrate on where products are only put in order: nncf calibrates anew for every one of them.
 TRIAL_TEXTS = 32
 
 
-def openvino_int8(parts: Int8Parts, out: Path) -> dict[str, object]:
+def openvino_int8(parts: Int8Parts, out: Path) -> dict[str, Json]:
     """Write the INT8 OpenVINO model of a full-precision ONNX graph.
 
     Args:
@@ -34,7 +35,7 @@ def openvino_int8(parts: Int8Parts, out: Path) -> dict[str, object]:
         RunError: `settings.max_drop` cannot be held.
     """
     job, graph, calibration, settings = parts.job, parts.graph, parts.calibration, parts.settings
-    made: dict[str, object] = {}
+    made: dict[str, Json] = {}
 
     def make(rows: list[Encoded], tables: bool, leave: Collection[str], folder: Path) -> None:
         made.update(quantized(parts, rows, tables, leave, folder))
@@ -53,7 +54,7 @@ def openvino_int8(parts: Int8Parts, out: Path) -> dict[str, object]:
 
 def quantized(
     parts: Int8Parts, rows: list[Encoded], tables: bool, leave: Collection[str], folder: Path
-) -> dict[str, object]:
+) -> dict[str, Json]:
     """Write one INT8 model, and return the settings that nncf used; see `quantize_openvino`."""
     how = (parts.settings.calibration, parts.settings.smooth, leave, tables, parts.choice.reduce_range)
     return quantize_openvino(parts.graph, rows, graph_inputs(parts.graph), folder, *how)

@@ -16,6 +16,7 @@ from edgebert.recipe import QuantizeSettings
 from edgebert.runtime.encode import Encoded
 from edgebert.runtime.session import Session
 from edgebert.runtimes import CORE, OPENVINO, Runtime
+from edgebert.strict_json import Json
 from edgebert.target import ExportChoice
 
 
@@ -37,7 +38,7 @@ class Int8Parts:
     calibration: list[Encoded]
     settings: QuantizeSettings
     choice: ExportChoice
-    tuned: dict[str, object]
+    tuned: dict[str, Json]
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class Writer:
     runtime: Runtime
     write: Callable[[Path, Path], None] | None
     open: Callable[[Path, list[int], int], Session]
-    write_int8: Callable[[Int8Parts, Path], dict[str, object]] | None = None
+    write_int8: Callable[[Int8Parts, Path], dict[str, Json]] | None = None
     quantize: Callable[[Int8Parts, Path], None] | None = None
     precision: Literal["int8-static", "int8-dynamic"] = "int8-static"
     forms: tuple[Literal["dynamic", "static", "none"], ...] = ()
@@ -77,7 +78,7 @@ def _open_openvino(folder: Path, length_buckets: list[int], threads: int) -> Ses
     return OpenVinoSession(folder / OPENVINO.graph, threads, length_buckets)
 
 
-def _openvino_int8(parts: Int8Parts, folder: Path) -> dict[str, object]:
+def _openvino_int8(parts: Int8Parts, folder: Path) -> dict[str, Json]:
     from edgebert.exporters.int8_openvino import openvino_int8
 
     return openvino_int8(parts, (folder / OPENVINO.graph).parent)
@@ -95,7 +96,7 @@ def _open_core(folder: Path, length_buckets: list[int], threads: int) -> Session
     return CoreSession(folder / CORE.graph, threads, (), ())
 
 
-def _core_int8(parts: Int8Parts, folder: Path) -> dict[str, object]:
+def _core_int8(parts: Int8Parts, folder: Path) -> dict[str, Json]:
     from edgebert.exporters.int8_core import core_int8
 
     return core_int8(parts, folder / CORE.graph)

@@ -6,11 +6,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from edgebert.bundle import bundle_hash
 from edgebert.errors import InputError, RunError
 from edgebert.measure.bench import Workload
+from edgebert.measure.document import AgreementRow
 from edgebert.measure.job import Answer, Child, Job
 from edgebert.measure.process import run_child
 from edgebert.measure.results import Case, Result
@@ -63,7 +63,7 @@ def agree(
             "length": 0,
             "texts": workload.inputs[:1],
             "data": str(workload.path.resolve()),
-            "named": asdict(workload.named),
+            "named": workload.named.as_dict(),
             "metric": variant.manifest.data.metric,
         }
         progress(f"[{2 * number - 1}/{2 * len(variants)}] {variant.name}: answers, here")
@@ -84,7 +84,7 @@ def agree(
     return result
 
 
-def compare(ours: Answer, theirs: Answer) -> dict[str, Any]:
+def compare(ours: Answer, theirs: Answer) -> AgreementRow:
     """How many answers are equal, and how far the outputs behind them lie apart.
 
     Returns:
@@ -116,7 +116,7 @@ def same(ours: object, theirs: object) -> bool:
     return bool(ours == theirs)
 
 
-def _case(variant: Variant, suite: Suite, machine: Machine, theirs: Answer, agreement: dict[str, Any]) -> Case:
+def _case(variant: Variant, suite: Suite, machine: Machine, theirs: Answer, agreement: AgreementRow) -> Case:
     return Case(
         bundle=variant.manifest.name,
         bundle_hash=bundle_hash(variant.folder),

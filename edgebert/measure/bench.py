@@ -10,7 +10,6 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -21,6 +20,7 @@ from edgebert.data.named import Named
 from edgebert.data.unknown import Unknown, gold
 from edgebert.errors import BundleError, InputError, RunError, TargetError
 from edgebert.manifest import Manifest
+from edgebert.measure.document import DataRow
 from edgebert.measure.environment import environment
 from edgebert.measure.job import Answer, Child, Environment, Input, Job, server_settings
 from edgebert.measure.others import others_cores
@@ -34,13 +34,13 @@ from edgebert.measure.scenarios import memory
 from edgebert.measure.statistics import median_ratio
 from edgebert.measure.suite import Suite
 from edgebert.measure.targets.machine import Machine
-from edgebert.measure.thermal import STATE
+from edgebert.measure.thermal import state_of
 from edgebert.measure.variants import Variant
 from edgebert.measure.verdict import saturating, verdict
 from edgebert.measure.waterfall import waterfall
 from edgebert.metrics.pairs import difference_of, pair_of
 from edgebert.runtime.contract import open_encoder
-from edgebert.runtime.quality import metric_of
+from edgebert.runtime.quality import QualityRow, metric_of
 from edgebert.runtime.rows import read_texts
 from edgebert.runtimes import RUNTIMES
 from edgebert.tasks.table import device_task
@@ -70,11 +70,14 @@ class Workload:
         """Name of the file."""
         return self.path.name
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> DataRow:
         """What a result says of the data file."""
-        plain: dict[str, Any] = {"file": self.source, "sha256": self.sha256, "rows": len(self.examples)}
-        plain |= {"skipped_rows": len(self.skipped)} if self.skipped else {}
-        return plain | ({"unknown_labels": self.unknown.as_dict()} if self.unknown.rows else {})
+        row: DataRow = {"file": self.source, "sha256": self.sha256, "rows": len(self.examples)}
+        if self.skipped:
+            row["skipped_rows"] = len(self.skipped)
+        if self.unknown.rows:
+            row["unknown_labels"] = self.unknown.as_dict()
+        return row
 
 
 def read_workload(path: Path, manifest: Manifest, bundle: Path | None = None, named: Named | None = None) -> Workload:
@@ -179,7 +182,7 @@ class _Bench:
         ]
         self.time_left = TimeLeft(self.planned)
         self.count = 0
-        self.quality: dict[str, dict[str, Any]] = {}
+        self.quality: dict[str, QualityRow | None] = {}
         self.peaks: Answers = {}
         self.null_ns: list[int] = []
 
@@ -206,8 +209,7 @@ class _Bench:
         return f"what was measured is kept in {self.out / 'result.json'}"
 
     def _finish(self) -> None:
-        found = self.machine.environment()
-        after = {key: found.get(key) for key in STATE}
+        after = state_of(self.machine.environment())
         self.result.environment_after = after
         on_cpu = [] if self.machine.name.startswith("cuda") else self.variants
         saturated = saturating(on_cpu, self.result.environment)
@@ -282,7 +284,7 @@ class _Bench:
         if part.scenario == "quality":
             assert self.workload is not None
             job["data"], job["metric"] = str(self.workload.path.resolve()), variant.manifest.data.metric
-            job["named"] = asdict(self.workload.named)
+            job["named"] = self.workload.named.as_dict()
         return job
 
     def _sampled_texts(self, scenario: str) -> list[Input]:
@@ -313,7 +315,7 @@ class _Bench:
             instead_of=variant.instead_of or None,
         )
         import_module(f"edgebert.measure.scenarios.{part.scenario}").fill(case, answers)
-        raw: dict[str, Any] = {"rounds": answers}
+        raw: dict[str, object] = {"rounds": answers}
         if part.scenario == "single_stream":
             memory.fill(case, self.peaks[variant.name])
             raw["memory"] = self.peaks[variant.name][0]
@@ -336,7 +338,7 @@ class _Bench:
         """Quality of every variant, and how the others differ from the baseline on the same texts."""
         base, *others = self.variants
         for variant in self.variants:
-            self.quality[variant.name] = answers[variant.name][0]["quality"] or {}
+            self.quality[variant.name] = answers[variant.name][0]["quality"]
             self._keep_raw(f"{variant.name}-quality", answers[variant.name][0])
         tables = {name: np.array(several[0]["table"], dtype=np.float64) for name, several in answers.items()}
         for variant in others:

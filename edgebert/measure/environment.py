@@ -8,7 +8,7 @@ from pathlib import Path
 
 from edgebert.cpu import read_cpuinfo, this_cpu
 from edgebert.measure import nvidia
-from edgebert.measure.job import Environment
+from edgebert.measure.job import Environment, GpuRow
 from edgebert.measure.thermal import machine_state
 from edgebert.runtime.cores import usable_cores
 from edgebert.runtimes import RUNTIMES
@@ -41,10 +41,13 @@ def environment() -> Environment:
     }
 
 
-def _gpus() -> list[dict[str, str | float | None]] | None:
+def _gpus() -> list[GpuRow] | None:
     """What the GPUs are; their state is the machine's."""
     found = nvidia.gpus() or []
-    return [{"name": gpu["name"], "driver": gpu["driver"], "memory_mb": gpu["memory_mb"]} for gpu in found] or None
+    rows: list[GpuRow] = [
+        {"name": gpu["name"], "driver": gpu["driver"], "memory_mb": gpu["memory_mb"]} for gpu in found
+    ]
+    return rows or None
 
 
 def _memory_mb() -> int | None:

@@ -19,7 +19,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
 
-from edgebert.measure.job import Environment, Estimate, Probe
+from edgebert.measure.document import EstimateRow
+from edgebert.measure.job import Environment, Probe
 from edgebert.measure.results import Case, Result
 from edgebert.measure.scenarios.probe import is_bound, peak_of
 from edgebert.measure.variants import Variant
@@ -157,7 +158,7 @@ def is_this_machine(target: Target, environment: Environment) -> bool:
     return alike and set(target.hardware.features) <= set(environment.get("flags", ()))
 
 
-def published_checks(reached: Sequence[_Reached], limits: Limits) -> list[Estimate]:
+def published_checks(reached: Sequence[_Reached], limits: Limits) -> list[EstimateRow]:
     """Published latencies on a target beside what the formula gives for the same model.
 
     The efficiency is that of the last bundle measured here, at the length nearest to the published one.
@@ -175,7 +176,7 @@ def published_checks(reached: Sequence[_Reached], limits: Limits) -> list[Estima
     return rows
 
 
-def _for_target(each: _Reached, target: Target, limits: Limits, measured: bool) -> list[Estimate]:
+def _for_target(each: _Reached, target: Target, limits: Limits, measured: bool) -> list[EstimateRow]:
     """The bundle as it is, and in FP16 where the profile would have it so."""
     forms = {main_precision(each.products, each.windows): each.products}
     if target.export.precision == "fp16":
@@ -189,7 +190,7 @@ def _for_target(each: _Reached, target: Target, limits: Limits, measured: bool) 
     return rows
 
 
-def _left_out(reached: Sequence[_Reached], here: Limits) -> list[Estimate]:
+def _left_out(reached: Sequence[_Reached], here: Limits) -> list[EstimateRow]:
     """Every case estimated for this machine from what the others reached at the same lengths: is it transferable?"""
     rows = []
     for each in reached:
@@ -207,7 +208,7 @@ def _left_out(reached: Sequence[_Reached], here: Limits) -> list[Estimate]:
 
 def _row(
     limits: Limits, products: Sequence[Product], windows: Sequence[int], efficiency: float, reached_by: str
-) -> Estimate:
+) -> EstimateRow:
     used = {product.precision for product in products}
     return {
         "what": "p50_ms",
@@ -230,10 +231,10 @@ def _row(
     }
 
 
-def _named(row: Estimate, case: Case, precision: str) -> Estimate:
+def _named(row: EstimateRow, case: Case, precision: str) -> EstimateRow:
     return {**row, "variant": case.variant, "lengths": case.lengths, "precision": precision}
 
 
-def _checked(row: Estimate, reference: float | None, source: str) -> Estimate:
+def _checked(row: EstimateRow, reference: float | None, source: str) -> EstimateRow:
     assert reference is not None
     return row | {"reference": reference, "reference_source": source, "error": round(row["value"] / reference - 1, 4)}

@@ -7,10 +7,11 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypedDict
 
 from edgebert.errors import InputError
+from edgebert.measure.document import CaseRow, GateRow, ResultDocument
 from edgebert.measure.read import read_result, role_of
+from edgebert.runtime.quality import QualityRow
 
 FIELDS = {
     "p50": "p50_ms",
@@ -29,8 +30,6 @@ SAME_CASE = ("variant", "target", "runtime", "scenario", "batch", "lengths", "th
 HOMES = {"throughput": ("offline",), "cold_start": ("cold_start",)}
 MACHINE = ("cpu", "machine", "cores", "gpu")
 
-Case = dict[str, Any]
-
 
 @dataclass(frozen=True)
 class Gate:
@@ -45,23 +44,11 @@ class Gate:
     fails_above: bool
     limit: float
     file: str | None = None
-    previous: dict[str, Any] | None = None
+    previous: ResultDocument | None = None
 
     def fails(self, value: float, limit: float) -> bool:
         """Whether a figure lies on the wrong side of a limit, or is no number and so on neither."""
         return not value <= limit if self.fails_above else not value >= limit
-
-
-class GateRow(TypedDict):
-    """What one check found at one case; None where there was none to look at."""
-
-    gate: str
-    failed: bool
-    case: str | None
-    value: float | None
-    limit: float | None
-    previous: float | None
-    file: str | None
 
 
 def read_gate(text: str) -> Gate:
@@ -96,7 +83,7 @@ def read_gate(text: str) -> Gate:
     return Gate(text, metric, form["sign"] == ">", limit, file, previous)
 
 
-def judge(gates: Sequence[Gate], document: dict[str, Any]) -> list[GateRow]:
+def judge(gates: Sequence[Gate], document: ResultDocument) -> list[GateRow]:
     """Evaluate checks on a finished result.
 
     A check looks at the bundles' cases of the scenario that is about its metric (`single_stream`; `offline` for
@@ -119,7 +106,7 @@ def describe(row: GateRow) -> str:
     return text if row["previous"] is None else f"{text} (earlier {row['previous']:.6g})"
 
 
-def warnings(gates: Sequence[Gate], document: dict[str, Any]) -> list[str]:
+def warnings(gates: Sequence[Gate], document: ResultDocument) -> list[str]:
     """One line for every earlier result that was not taken under the same conditions."""
     lines: dict[str, None] = {}
     for gate in gates:
@@ -131,15 +118,14 @@ def warnings(gates: Sequence[Gate], document: dict[str, Any]) -> list[str]:
                 what = f"{gate.file}: another machine ({key} {then.get(key)!r}, here {now.get(key)!r})"
                 lines[f"warning: {what}; times and memory of two machines do not compare"] = None
                 break
-        lines |= dict.fromkeys(_other_figures(gate, document))
+        lines |= dict.fromkeys(_other_figures(gate, gate.previous, document))
         if (gate.previous.get("data") or {}).get("sha256") != (document.get("data") or {}).get("sha256"):
             lines[f"warning: {gate.file}: other texts (the data's SHA-256 differs); figures compare loosely"] = None
     return list(lines)
 
 
-def _other_figures(gate: Gate, document: dict[str, Any]) -> Iterator[str]:
+def _other_figures(gate: Gate, earlier: ResultDocument, document: ResultDocument) -> Iterator[str]:
     """What a metric was when the earlier result was written, if it is something else now."""
-    earlier: dict[str, Any] = gate.previous or {}
     if gate.metric in ("p90", "p99") and "intervals" in document and "intervals" not in earlier:
         what = "percentiles there are of all processes together, here the mean of every process's own"
         yield f"warning: {gate.file}: {what}; they differ where processes do"
@@ -148,10 +134,11 @@ def _other_figures(gate: Gate, document: dict[str, Any]) -> Iterator[str]:
         yield f"warning: {gate.file}: cold starts there leave out checking the hashes of the bundle's files"
 
 
-def _judge(gate: Gate, cases: Sequence[Case]) -> list[GateRow]:
+def _judge(gate: Gate, cases: Sequence[CaseRow]) -> list[GateRow]:
     """Rows of one check, from the first scenario that gives any."""
     held = _holding(cases, gate.metric)
-    earlier = {_key(case): case for case in _holding((gate.previous or {}).get("cases", []), gate.metric)}
+    before = _holding(gate.previous["cases"], gate.metric) if gate.previous else []
+    earlier = {_key(case): case for case in before}
     for scenario in (*HOMES.get(gate.metric, ()), "single_stream", None):
         found = [case for case in held if scenario in (None, case["scenario"])]
         if gate.previous is None:
@@ -164,7 +151,7 @@ def _judge(gate: Gate, cases: Sequence[Case]) -> list[GateRow]:
     return [_empty(gate)]
 
 
-def _row(gate: Gate, case: Case, limit: float, previous: float | None) -> GateRow:
+def _row(gate: Gate, case: CaseRow, limit: float, previous: float | None) -> GateRow:
     value = _value(case, gate.metric)
     return {
         "gate": gate.text,
@@ -190,23 +177,29 @@ def _empty(gate: Gate) -> GateRow:
     return nothing
 
 
-def _holding(cases: Sequence[Case], metric: str) -> list[Case]:
+def _holding(cases: Sequence[CaseRow], metric: str) -> list[CaseRow]:
     held = [case for case in cases if role_of(case) == "bundle" and case.get(FIELDS[metric]) is not None]
-    return [case for case in held if metric != "quality" or not case["quality"].get("lacks")]
+    return [case for case in held if metric != "quality" or _says_something(case.get("quality"))]
 
 
-def _headline(cases: Sequence[Case]) -> list[Case]:
+def _says_something(quality: QualityRow | None) -> bool:
+    return quality is not None and not quality.get("lacks")
+
+
+def _headline(cases: Sequence[CaseRow]) -> list[CaseRow]:
     return [case for case in cases if case["lengths"] == "natural"] or list(cases)
 
 
-def _value(case: Case, metric: str) -> float:
-    figure = case[FIELDS[metric]]
-    return float(figure["value"] if metric == "quality" else figure)
+def _value(case: CaseRow, metric: str) -> float:
+    quality = case.get("quality")
+    figure = quality["value"] if metric == "quality" and quality else case.get(FIELDS[metric])
+    assert isinstance(figure, int | float)  # as the result was checked
+    return float(figure)
 
 
-def _key(case: Case) -> tuple[object, ...]:
-    return (*(case[name] for name in SAME_CASE), case.get("arena") is not False)
+def _key(case: CaseRow) -> tuple[object, ...]:
+    return (*(case.get(name) for name in SAME_CASE), case.get("arena") is not False)
 
 
-def _lengths(case: Case) -> str:
+def _lengths(case: CaseRow) -> str:
     return "natural lengths" if case["lengths"] == "natural" else f"{case['lengths']} tokens"

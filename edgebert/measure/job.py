@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
 if TYPE_CHECKING:
+    from edgebert.data.named import NamedRow
     from edgebert.measure.suite import Server
+    from edgebert.runtime.quality import QualityRow
+    from edgebert.strict_json import Json
 
-# Whatever describes a machine; what is read of it is checked by `edgebert.measure.received`.
-Environment = dict[str, Any]
 Input = str | tuple[str, ...]
 
 
@@ -57,6 +58,47 @@ class Probe(TypedDict, total=False):
     shapes: list[list[int]]
 
 
+class GpuRow(TypedDict, total=False):
+    """What a GPU is."""
+
+    name: str
+    driver: str
+    memory_mb: float | None
+    compute_capability: str
+
+
+class Environment(TypedDict, total=False):
+    """A machine and its state; None for what cannot be read. A result may hold more of it, and less.
+
+    What is read of a machine elsewhere is checked by `edgebert.measure.received`.
+    """
+
+    cpu: str
+    int8: str | None
+    family_model: str
+    machine: str
+    flags: list[str]
+    cores: int
+    affinity: list[int]
+    memory_mb: int | None
+    os: str
+    kernel: str
+    python: str
+    versions: dict[str, str]
+    gpu: list[GpuRow] | GpuRow | None
+    governor: str | None
+    frequency_mhz: float | None
+    temperature_c: float | None
+    throttled: list[str] | None
+    throttle_events: int | None
+    power_mode: str | None
+    gpu_temperature_c: float | None
+    load_average: list[float] | None
+    provider: str
+    emulated: str
+    gemm: Probe
+
+
 class Operator(TypedDict, total=False):
     """An operator's share of a prediction: of its type, or of one node, which has shapes too."""
 
@@ -67,35 +109,6 @@ class Operator(TypedDict, total=False):
     share: float
     inputs: object
     outputs: object
-
-
-class EstimateInputs(TypedDict):
-    """What an estimate was computed from."""
-
-    windows: list[int]
-    macs: int
-    bytes: int
-    efficiency: float
-    efficiency_of: str
-    peak_gmacs: dict[str, float]
-    bandwidth_gb_s: float
-    threads: int | None
-
-
-class Estimate(TypedDict):
-    """A latency on hardware that was not measured; a check has a reference and the error beside it."""
-
-    what: str
-    model: str
-    profile: str
-    variant: NotRequired[str]
-    lengths: NotRequired[str]
-    precision: NotRequired[str]
-    value: float
-    inputs: EstimateInputs
-    reference: float | None
-    reference_source: str | None
-    error: float | None
 
 
 class Job(TypedDict, total=False):
@@ -118,7 +131,7 @@ class Job(TypedDict, total=False):
     ids: list[list[int]]
     texts: list[Input]
     data: str
-    named: dict[str, Any]
+    named: NamedRow
     metric: str
     rows: list[int]
     shapes: Sequence[tuple[int, int, int]]
@@ -155,9 +168,9 @@ class Answer(TypedDict, total=False):
     achieved_qps: float
     capacity_qps: float
     tried_qps: list[float]
-    quality: dict[str, Any] | None
+    quality: QualityRow | None
     table: list[list[float]]
-    answers: list[object]
+    answers: list[Json]
     outputs: list[list[float]]
     not_finite: list[int]
     unusable: str

@@ -7,7 +7,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from typing import cast
 
 from edgebert.errors import BundleError, EdgeBertError, RunError
 from edgebert.measure.job import Answer, Job
@@ -82,7 +81,7 @@ def with_cold_start(job: Job, document: object, spawned_ns: int, target: str = "
         if found["first_ns"] <= spawned_ns:
             raise damaged(subject, f"with 'first_ns' {found['first_ns']}, before the process began", target)
         found["cold_start_ns"] = found["first_ns"] - spawned_ns
-    return cast("Answer", found)  # as `check_received` found it
+    return found
 
 
 def failure(job: Job, reason: str) -> EdgeBertError:

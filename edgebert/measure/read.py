@@ -6,12 +6,13 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Required, TypedDict, TypeGuard, get_args
+from typing import TypeGuard, cast, get_args
 
 from edgebert.errors import InputError
 from edgebert.escape import escaped
+from edgebert.measure.document import CaseRow, ResultDocument
 from edgebert.measure.variants import BASELINE, Role
-from edgebert.strict_json import read_json
+from edgebert.strict_json import Json, read_json
 
 RESULT = "result.json"
 FORMAT = "edgebert-result"
@@ -119,17 +120,7 @@ QUALITY_MAY = {
 }
 
 
-class RatioRow(TypedDict, total=False):
-    """One ratio of a result, as `RATIO_KEYS` and `RATIO_MAY` check it."""
-
-    what: Required[str]
-    value: Required[float]
-    ci_low: float | None
-    ci_high: float | None
-    rounds: int | None
-
-
-def read_result(path: Path) -> dict[str, Any]:
+def read_result(path: Path) -> ResultDocument:
     """Read a result and check the kind of everything that the contract names; keys it does not name are kept.
 
     Args:
@@ -149,29 +140,30 @@ def read_result(path: Path) -> dict[str, Any]:
             "use the EdgeBERT that wrote it, or bench again"
         )
     try:
-        check_result(document)
+        return check_result(document)
     except ValueError as error:
         raise InputError(f"{path}: damaged, {error}; copy it again or bench again") from None
-    return document
 
 
-def check_result(document: dict[str, Any]) -> None:
-    """Check everything that the contract names of a document that is a result.
+def check_result(document: Json) -> ResultDocument:
+    """Check everything that the contract names of a document that is a result, and return it.
 
     Raises:
         ValueError: Names the first key that is missing, of another kind, or larger than any figure of a bench.
     """
     check_sizes("", document)
-    _check("", document, RESULT_KEYS, RESULT_MAY)
-    _check_environment(document["environment"])
-    _check("verdict.", document.get("verdict") or {}, {}, VERDICT_MAY)
-    for at, ratio in enumerate(document["ratios"]):
+    table = _table(document)
+    _check("", table, RESULT_KEYS, RESULT_MAY)
+    _check_environment(_table(table["environment"]))
+    _check("verdict.", _table(table.get("verdict")), {}, VERDICT_MAY)
+    for at, ratio in enumerate(_rows(table["ratios"])):
         _check(f"ratios[{at}].", ratio, RATIO_KEYS, RATIO_MAY)
-    for at, case in enumerate(document["cases"]):
+    for at, case in enumerate(_rows(table["cases"])):
         check_case(f"cases[{at}].", case)
+    return cast("ResultDocument", document)  # as the checks found it
 
 
-def check_case(prefix: str, case: dict[str, Any]) -> None:
+def check_case(prefix: str, case: Mapping[str, object]) -> None:
     """Check one case of a result, but for the sizes of its numbers (`check_sizes`).
 
     Raises:
@@ -179,20 +171,22 @@ def check_case(prefix: str, case: dict[str, Any]) -> None:
     """
     _check(prefix, case, CASE_KEYS, CASE_MAY)
     if case.get("quality") is not None:
-        _check(f"{prefix}quality.", case["quality"], QUALITY_KEYS, QUALITY_MAY)
+        _check(f"{prefix}quality.", _table(case["quality"]), QUALITY_KEYS, QUALITY_MAY)
 
 
-def role_of(case: dict[str, Any]) -> Role:
+def role_of(case: CaseRow) -> Role:
     """What a case's variant stands for: as the case says, or by its name in a result from before cases said it."""
-    if case.get("role"):
-        role: Role = case["role"]
-        return role
-    if case["variant"] == BASELINE:
+    return case.get("role") or role_of_name(case["variant"])
+
+
+def role_of_name(variant: str) -> Role:
+    """What a variant of a bench stands for, by its name."""
+    if variant == BASELINE:
         return "baseline"
-    return "stage" if STAGES.fullmatch(case["variant"]) else "bundle"
+    return "stage" if STAGES.fullmatch(variant) else "bundle"
 
 
-def _json(path: Path) -> object:
+def _json(path: Path) -> Json:
     try:
         return read_json(path)
     except FileNotFoundError:
@@ -217,12 +211,22 @@ def check_sizes(key: str, value: object) -> None:
         raise ValueError(f"'{escaped(key)}' is {value:.3g}, {fault}")
 
 
-def _check_environment(environment: dict[str, Any]) -> None:
+def _check_environment(environment: Mapping[str, object]) -> None:
     _check("environment.", environment, {}, ENVIRONMENT_MAY)
-    gemm = environment.get("gemm") or {}
+    gemm = _table(environment.get("gemm"))
     _check("environment.gemm.", gemm, {}, GEMM_MAY)
-    for at, peak in enumerate(gemm.get("peaks") or []):
+    for at, peak in enumerate(_rows(gemm.get("peaks"))):
         _check(f"environment.gemm.peaks[{at}].", peak, PEAK_KEYS, {})
+
+
+def _table(value: object) -> Mapping[str, object]:
+    """A value that was found to be an object or null."""
+    return value if isinstance(value, dict) else {}
+
+
+def _rows(value: object) -> list[Mapping[str, object]]:
+    """A value that was found to be a list of objects or null."""
+    return value if isinstance(value, list) else []
 
 
 def _check(prefix: str, table: Mapping[str, object], needed: dict[str, Check], optional: dict[str, Check]) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, TypeGuard
+from typing import TypeGuard, cast
 
 from edgebert.errors import RunError, TargetError
+from edgebert.measure.job import Answer, Environment
 from edgebert.measure.read import LARGEST, ROWS, TEXT, TEXTS, TRUTH, UNKNOWN_LABELS, Check, check_sizes
 
 # Less than any rate or energy, more than what a quotient overflows of.
@@ -136,7 +137,7 @@ MAY = {
 UNBOUNDED = ("answers", "outputs")
 
 
-def check_received(subject: str, scenario: str, document: object, target: str = "") -> dict[str, Any]:
+def check_received(subject: str, scenario: str, document: object, target: str = "") -> Answer:
     """Give the document of a measured process back if it holds what its scenario's readers need.
 
     Args:
@@ -155,7 +156,12 @@ def check_received(subject: str, scenario: str, document: object, target: str = 
         raise damaged(subject, f"with {document!r:.40}, expected an object", target)
     if fault := _wrong(document, _asked(MAY, needed, document)) or _oversized(scenario, document):
         raise damaged(subject, fault, target)
-    return document
+    return cast("Answer", document)  # as it was found
+
+
+def environment_of(answer: Answer) -> Environment:
+    """The document of a job that reads a machine's environment; it was checked when it was received."""
+    return cast("Environment", answer)
 
 
 def damaged(subject: str, fault: str, target: str = "") -> RunError | TargetError:

@@ -3,20 +3,34 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 from edgebert.bundle import disk_errors
 from edgebert.errors import RunError
-from edgebert.measure.gate import GateRow
-from edgebert.measure.job import Environment, Estimate, Operator
+from edgebert.measure.document import (
+    AgreementRow,
+    DataRow,
+    EstimateRow,
+    GateRow,
+    NullModelRow,
+    OutlierRow,
+    ResultDocument,
+    RooflineRow,
+    ServerRow,
+    VerdictRow,
+    WaterfallRow,
+)
+from edgebert.measure.job import Environment, Operator, Power
 from edgebert.measure.read import FORMAT, FORMAT_VERSION, check_result
 from edgebert.measure.statistics import METHOD, Ratio
 from edgebert.measure.variants import Role
 from edgebert.metrics.pairs import Difference, Pair
 from edgebert.metrics.scores import TEXTS_METHOD
-from edgebert.strict_json import parse_json
+from edgebert.runtime.quality import QualityRow
+from edgebert.strict_json import Json, parse_json
 from edgebert.whole_file import write_whole
 
 
@@ -70,8 +84,8 @@ class Case:
     first_ms: float | None = None
     peak_rss_mb: float | None = None
     size_mb: float | None = None
-    quality: dict[str, Any] | None = None
-    roofline: dict[str, Any] | None = None
+    quality: QualityRow | None = None
+    roofline: RooflineRow | None = None
     operators: list[Operator] | None = None
     raw: str | None = None
     p50_ci: list[float] | None = None
@@ -79,16 +93,16 @@ class Case:
     p99_ci: list[float] | None = None
     throughput_ci: list[float] | None = None
     cold_start_ci: list[float] | None = None
-    outliers: dict[str, Any] | None = None
+    outliers: OutlierRow | None = None
     drift: float | None = None
     spread: float | None = None
     others: float | None = None
     arena: bool | None = None
     memory: dict[str, float] | None = None
-    power: dict[str, Any] | None = None
-    server: dict[str, Any] | None = None
+    power: Power | None = None
+    server: ServerRow | None = None
     device_memory_mb: float | None = None
-    agreement: dict[str, Any] | None = None
+    agreement: AgreementRow | None = None
     emulated: str | None = None
     role: Role | None = None
     resident: dict[str, float] | None = None
@@ -107,25 +121,25 @@ class Result:
     """
 
     command: str
-    suite: dict[str, Any]
-    data: dict[str, Any] | None
+    suite: Mapping[str, Json]
+    data: DataRow | None
     environment: Environment
     cases: list[Case] = field(default_factory=list)
     ratios: list[Ratio] = field(default_factory=list)
-    waterfall: list[dict[str, Any]] = field(default_factory=list)
-    estimates: list[Estimate] = field(default_factory=list)
+    waterfall: list[WaterfallRow] = field(default_factory=list)
+    estimates: list[EstimateRow] = field(default_factory=list)
     pairs: list[Pair] = field(default_factory=list)
     differences: list[Difference] = field(default_factory=list)
-    null_model: dict[str, Any] | None = None
+    null_model: NullModelRow | None = None
     environment_after: Environment | None = None
-    verdict: dict[str, Any] | None = None
+    verdict: VerdictRow | None = None
     intervals: dict[str, str] = field(default_factory=lambda: {"rounds": METHOD, "texts": TEXTS_METHOD})
     finished: bool = False
     gates: list[GateRow] = field(default_factory=list)
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> ResultDocument:
         """Plain dictionary of the contract's form."""
-        return {"format": FORMAT, "format_version": FORMAT_VERSION, **asdict(self)}
+        return cast("ResultDocument", {"format": FORMAT, "format_version": FORMAT_VERSION, **asdict(self)})
 
     def write(self, folder: Path) -> Path:
         """Write `result.json`, if it is one that can be read again.

@@ -10,6 +10,7 @@ import random
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from edgebert.measure.document import RooflineRow
 from edgebert.measure.job import Child, Input, Job, Probe
 from edgebert.measure.results import Case, Result, write_json
 from edgebert.measure.scenarios.probe import is_bound, peak_of
@@ -61,7 +62,7 @@ def add_roofline(
         case.roofline = roofline(costs[case.variant], windows, case.p50_ms, answer["probe"])
 
 
-def roofline(products: Sequence[Product], windows: Sequence[int], p50_ms: float, probe: Probe) -> dict[str, object]:
+def roofline(products: Sequence[Product], windows: Sequence[int], p50_ms: float, probe: Probe) -> RooflineRow:
     """One case's roofline.
 
     Args:

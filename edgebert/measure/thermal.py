@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from typing import cast
 
 from edgebert.measure import jetson, nvidia, raspberry_pi
 from edgebert.measure.job import Environment
@@ -30,6 +31,11 @@ def machine_state() -> Environment:
         "gpu_temperature_c": hottest(gpu["temperature_c"] for gpu in gpus),
         "load_average": list(os.getloadavg()) if hasattr(os, "getloadavg") else None,
     }
+
+
+def state_of(environment: Environment) -> Environment:
+    """What `machine_state` reads, out of a whole environment."""
+    return cast("Environment", {key: environment.get(key) for key in STATE})
 
 
 def governor(sys: Path) -> str | None:

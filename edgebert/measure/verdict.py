@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from edgebert.cpu import INT8_NAMES
+from edgebert.measure.document import VerdictRow
 from edgebert.measure.job import Environment
 from edgebert.measure.results import Case
 from edgebert.measure.variants import Variant
@@ -20,7 +20,7 @@ OTHERS_LIMIT = 0.10
 
 def verdict(
     cases: Sequence[Case], before: Environment, after: Environment, saturating: Sequence[str] = ()
-) -> dict[str, Any]:
+) -> VerdictRow:
     """Judge a run.
 
     Args:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from edgebert.measure.document import CaseRow
 from edgebert.measure.read import role_of
 from edgebert.report.numbers import between, number, plain, short, times
 from edgebert.report.parts import Cell, Column, Section, Table, table
 from edgebert.report.ratios import ratio_of, shown_interval
-from edgebert.report.run import Case, Run, batch_of, length_of, lengths_of
+from edgebert.report.run import Run, batch_of, length_of, lengths_of
 
 VARYING = ("lengths", "batch", "threads", "target")
 
@@ -29,20 +30,20 @@ def cases_section(run: Run) -> Section:
     return Section("Cases", about, tables=tuple(_table(run, cases) for cases in ordered))
 
 
-def variant_cell(case: Case) -> Cell:
+def variant_cell(case: CaseRow) -> Cell:
     """A variant's name, marked as what it stands for, over its runtime."""
     instead = f", in place of {case['instead_of']}" if case.get("instead_of") else ""
     under = str(case["runtime"]) + instead + (", arena off" if case.get("arena") is False else "")
     return Cell(case["variant"], under, mark=role_of(case))
 
 
-def faster_cell(run: Run, case: Case) -> Cell | None:
+def faster_cell(run: Run, case: CaseRow) -> Cell | None:
     """How many times faster than the baseline, inside this run."""
     ratio = ratio_of(run, case)
     return Cell(times(ratio["value"]), shown_interval(ratio)) if ratio else None
 
 
-def quality_cell(case: Case) -> Cell | None:
+def quality_cell(case: CaseRow) -> Cell | None:
     """The metric's value with its interval."""
     quality = case.get("quality")
     if not quality:
@@ -53,27 +54,26 @@ def quality_cell(case: Case) -> Cell | None:
     return Cell(f"{quality['value']:.4f}", "" if low is None or high is None else f"{low:.3f}–{high:.3f}")
 
 
-def figure_cell(key: str, interval: str = "", none: str = "") -> Callable[[Case], Cell | None]:
+def figure_cell(key: str, interval: str = "", none: str = "") -> Callable[[CaseRow], Cell | None]:
     """A figure of a case by its key, with its interval if that has a key too; `none` is told if there is none."""
 
-    def cell(case: Case) -> Cell | None:
+    def cell(case: CaseRow) -> Cell | None:
         value = number(case.get(key))
+        if value is None:
+            return None
         bounds = case.get(interval) if interval else None
-        known = not interval or interval not in case or bounds
-        return (
-            None
-            if value is None
-            else Cell(short(value), between(*bounds) if bounds else "" if interval and known else none)
-        )
+        if isinstance(bounds, list) and bounds:
+            return Cell(short(value), between(*bounds))
+        return Cell(short(value), "" if interval and interval not in case else none)
 
     return cell
 
 
-def _table(run: Run, cases: list[Case]) -> Table:
-    varying = [key for key in VARYING if len({case[key] for case in cases}) > 1]
-    metrics = dict.fromkeys(case["quality"]["metric"] for case in cases if case.get("quality"))
+def _table(run: Run, cases: list[CaseRow]) -> Table:
+    varying = [key for key in VARYING if len({case.get(key) for case in cases}) > 1]
+    metrics = dict.fromkeys(quality["metric"] for case in cases if (quality := case.get("quality")))
     words = [key for key in varying if key in ("lengths", "target")]
-    columns: list[Column[Case]] = [
+    columns: list[Column[CaseRow]] = [
         ("variant", variant_cell),
         *((key, _condition(key)) for key in varying),
         ("p50", figure_cell("p50_ms", "p50_ci", "no interval")),
@@ -97,7 +97,7 @@ def _table(run: Run, cases: list[Case]) -> Table:
     return table(_caption(cases, varying), columns, cases, words)
 
 
-def _caption(cases: list[Case], varying: list[str]) -> str:
+def _caption(cases: list[CaseRow], varying: list[str]) -> str:
     first = cases[0]
     same = {
         "lengths": lengths_of(first),
@@ -110,29 +110,29 @@ def _caption(cases: list[Case], varying: list[str]) -> str:
     return ", ".join([name[:1].upper() + name[1:], *told])
 
 
-def _condition(key: str) -> Callable[[Case], Cell]:
-    return lambda case: Cell(lengths_of(case) if key == "lengths" else str(case[key]))
+def _condition(key: str) -> Callable[[CaseRow], Cell]:
+    return lambda case: Cell(lengths_of(case) if key == "lengths" else str(case.get(key)))
 
 
-def _samples_cell(case: Case) -> Cell | None:
+def _samples_cell(case: CaseRow) -> Cell | None:
     return Cell(f"{case['samples']:,}") if case.get("samples") else None
 
 
-def _resident_cell(case: Case) -> Cell | None:
+def _resident_cell(case: CaseRow) -> Cell | None:
     """Resident memory at the start and the end of a soak."""
     resident = case.get("resident") or {}
     start, end = (number(resident.get(key)) for key in ("start_mb", "end_mb"))
     return None if start is None or end is None else Cell(f"{start:.1f}–{end:.1f}")
 
 
-def _together_cell(case: Case) -> Cell | None:
+def _together_cell(case: CaseRow) -> Cell | None:
     """Inputs that ran in one pass of the graph: on average, and at most."""
     together = case.get("together") or {}
     mean, largest = (number(together.get(key)) for key in ("mean", "largest"))
     return None if mean is None or largest is None else Cell(short(mean), f"at most {largest:,.0f}")
 
 
-def _server_cell(case: Case) -> Cell | None:
+def _server_cell(case: CaseRow) -> Cell | None:
     """Load that was answered in time, over what was asked."""
     server = case.get("server")
     if not server:
@@ -145,7 +145,7 @@ def _server_cell(case: Case) -> Cell | None:
     return Cell(text, ", ".join(filter(None, (asked_for, in_time))))
 
 
-def _agreement_cell(case: Case) -> Cell | None:
+def _agreement_cell(case: CaseRow) -> Cell | None:
     """Texts answered as on the machine that the bundle came from."""
     agreement = case.get("agreement") or {}
     equal, texts, apart = (number(agreement.get(key)) for key in ("equal", "n", "largest_difference"))
@@ -156,11 +156,11 @@ def _agreement_cell(case: Case) -> Cell | None:
     return Cell(f"{equal:,.0f} of {texts:,.0f}", f"{unsound:,.0f} outputs not finite" if unsound else within)
 
 
-def _gain(cases: list[Case]) -> str:
+def _gain(cases: list[CaseRow]) -> str:
     return "smaller" if cases[0]["scenario"] == "memory" else "faster"
 
 
-def _joules_cell(case: Case) -> Cell | None:
-    power = case.get("power") or {}
-    joules = number(power.get("joules_per_inference"))
-    return None if joules is None else Cell(short(joules), plain(power.get("source")))
+def _joules_cell(case: CaseRow) -> Cell | None:
+    power = case.get("power")
+    joules = number(power.get("joules_per_inference")) if power else None
+    return None if power is None or joules is None else Cell(short(joules), plain(power.get("source")))

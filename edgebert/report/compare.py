@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-from edgebert.measure.read import RatioRow
+from edgebert.measure.document import CaseRow, RatioRow
 from edgebert.report import plots
 from edgebert.report.cases import faster_cell, figure_cell, quality_cell
 from edgebert.report.numbers import between, short, times
 from edgebert.report.parts import Cell, Column, Plot, Section, Table, table
 from edgebert.report.ratios import interval_of, ratio_of, shown_interval
-from edgebert.report.run import Case, Run, lengths_of
+from edgebert.report.run import Run, lengths_of
 from edgebert.report.verdict import name_of, steadiness
 
-Entry = tuple[Run, Case]
+Entry = tuple[Run, CaseRow]
 
 
 def compare_section(runs: Sequence[Run]) -> Section:
@@ -85,7 +85,7 @@ def _agreement(runs: Sequence[Run]) -> Table | None:
     return table(caption, columns, repeated, ("each run's", "intervals of the ratio")) if repeated else None
 
 
-def _conditions(run: Run, case: Case) -> tuple[str, ...]:
+def _conditions(run: Run, case: CaseRow) -> tuple[str, ...]:
     """What two runs must share of a case for its ratios to be of one thing."""
     data, baseline, server = (found or {} for found in (run.document.get("data"), run.baseline(), case.get("server")))
     shared = (run.machine, data.get("sha256"), baseline.get("bundle_hash"))
@@ -126,4 +126,5 @@ def _conditions_cell(entry: Entry) -> Cell:
 
 def _baseline_cell(entry: Entry) -> Cell | None:
     baseline = entry[0].baseline()
-    return Cell(short(baseline["p50_ms"])) if baseline and baseline.get("p50_ms") else None
+    p50_ms = baseline.get("p50_ms") if baseline else None
+    return Cell(short(p50_ms)) if p50_ms else None

@@ -7,8 +7,9 @@ import io
 from collections.abc import Sequence
 
 from edgebert.escape import escaped
+from edgebert.measure.document import CaseRow
 from edgebert.report.ratios import ratio_of
-from edgebert.report.run import Case, Run
+from edgebert.report.run import Run
 
 FIRST = ("run", "cpu", "gpu", "data", "data_sha256")
 LEFT_OUT = ("operators",)
@@ -25,7 +26,7 @@ def render(runs: Sequence[Run]) -> str:
     return written.getvalue()
 
 
-def _row(run: Run, case: Case) -> dict[str, object]:
+def _row(run: Run, case: CaseRow) -> dict[str, object]:
     data = run.document.get("data") or {}
     environment = run.environment
     row: dict[str, object] = {"run": run.label, "cpu": environment.get("cpu"), "gpu": environment.get("gpu")}

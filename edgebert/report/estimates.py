@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from edgebert.report.numbers import plain, words
 from edgebert.report.parts import Cell, Column, Section, table
@@ -11,11 +11,11 @@ from edgebert.report.run import Run
 
 def estimates_section(run: Run) -> Section | None:
     """Estimates as the result holds them, whatever their keys, kept apart from every measurement."""
-    rows = run.rows("estimates")
+    rows = run.document.get("estimates") or []
     if not rows:
         return None
     keys = list(dict.fromkeys(key for row in rows for key in row))
-    columns: list[Column[dict[str, object]]] = [(words(key), _cell(key)) for key in keys]
+    columns: list[Column[Mapping[str, object]]] = [(words(key), _cell(key)) for key in keys]
     spoken = [words(key) for key in keys if any(isinstance(row.get(key), str | dict | list) for row in rows)]
     about = (
         "Nothing here was measured. These figures are computed from a model of the hardware; a machine of that kind "
@@ -24,8 +24,8 @@ def estimates_section(run: Run) -> Section | None:
     return Section("Estimates", about, tables=(table("Computed, not measured", columns, rows, spoken),), estimated=True)
 
 
-def _cell(key: str) -> Callable[[dict[str, object]], Cell | None]:
-    def cell(row: dict[str, object]) -> Cell | None:
+def _cell(key: str) -> Callable[[Mapping[str, object]], Cell | None]:
+    def cell(row: Mapping[str, object]) -> Cell | None:
         text = plain(row.get(key))
         return Cell(text) if text else None
 

@@ -7,14 +7,14 @@ from functools import partial
 
 import numpy as np
 
-from edgebert.measure.read import RatioRow
+from edgebert.measure.document import CaseRow, RatioRow
 from edgebert.measure.variants import BASELINE
 from edgebert.report import plots
 from edgebert.report.cases import figure_cell, variant_cell
 from edgebert.report.numbers import between, number, short, times
 from edgebert.report.parts import Cell, Column, Plot, Section, Table, table
 from edgebert.report.ratios import compared, interval_of, shown_interval
-from edgebert.report.run import Case, Run, lengths_of
+from edgebert.report.run import Run, lengths_of
 from edgebert.report.samples import rounds_of
 
 MOST = 6
@@ -116,7 +116,7 @@ def _at_length(line: dict[int, float]) -> Callable[[int], Cell | None]:
 def _steadiness_table(run: Run) -> Table | None:
     """What of the samples is suspect: slow ones, drift inside a process, spread between processes, other work."""
     cases = [case for case in run.cases if any(case.get(key) is not None for key in ("drift", "spread", "others"))]
-    columns: list[Column[Case]] = [
+    columns: list[Column[CaseRow]] = [
         ("variant", variant_cell),
         ("scenario", lambda case: Cell(case["scenario"].replace("_", " "), lengths_of(case))),
         ("samples", lambda case: Cell(f"{case['samples']:,}") if case.get("samples") else None),
@@ -128,7 +128,7 @@ def _steadiness_table(run: Run) -> Table | None:
     return table("How steady it was", columns, cases, ("scenario",)) if cases else None
 
 
-def _outliers_cell(case: Case) -> Cell | None:
+def _outliers_cell(case: CaseRow) -> Cell | None:
     outliers = case.get("outliers") or {}
     count, limit = number(outliers.get("count")), number(outliers.get("limit_ms"))
     return None if count is None else Cell(f"{count:,.0f}", f"over {short(limit)} ms" if limit is not None else "")

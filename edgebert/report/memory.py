@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from functools import partial
 
+from edgebert.measure.document import CaseRow
 from edgebert.report import bars
 from edgebert.report.numbers import number, short
 from edgebert.report.parts import Plot, Section
-from edgebert.report.run import Case, Run
+from edgebert.report.run import Run
 from edgebert.report.samples import memory_of
 
 MEMORY = {"import": "import", "load": "session", "first": "first answer", "steady": "steady"}
@@ -73,5 +74,5 @@ def _increments(marks: dict[str, float]) -> list[float]:
     return increments
 
 
-def _name(case: Case) -> str:
+def _name(case: CaseRow) -> str:
     return str(case["variant"]) + (" (arena off)" if case.get("arena") is False else "")

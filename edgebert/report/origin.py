@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from edgebert.report.numbers import number, plain, short, words
 from edgebert.report.parts import Cell, Column, Section, Table, table
 from edgebert.report.run import Run
@@ -82,18 +84,18 @@ def _reasons(run: Run) -> Table | None:
     return table("What disturbed it", columns, reasons) if reasons else None
 
 
-def _held(environment: dict[str, object], key: str) -> Cell | None:
+def _held(environment: Mapping[str, object], key: str) -> Cell | None:
     return None if environment.get(key) is None else Cell(plain(environment[key]))
 
 
 def _gates(run: Run) -> Table | None:
     """Checks that the run was given, and what became of them."""
-    columns: list[Column[dict[str, object]]] = [
+    columns: list[Column[Mapping[str, object]]] = [
         ("check", lambda row: Cell(plain(row.get("gate")))),
         ("case", lambda row: Cell(plain(row.get("case")))),
         ("value", lambda row: Cell(plain(row.get("value")))),
         ("limit", lambda row: Cell(plain(row.get("limit")))),
         ("outcome", lambda row: Cell("failed" if row.get("failed") else "passed")),
     ]
-    gates = run.rows("gates")
+    gates = run.document.get("gates") or []
     return table("Checks (fail if)", columns, gates, ("case", "outcome")) if gates else None

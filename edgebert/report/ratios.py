@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any
 
-from edgebert.measure.read import RatioRow
+from edgebert.measure.document import CaseRow, DifferenceRow, PairRow, RatioRow
 from edgebert.report.numbers import between
-from edgebert.report.run import Case, Run, lengths_of
+from edgebert.report.run import Run, lengths_of
 
 TITLE = re.compile(r"(?:(?P<about>.*): )?(?P<first>.+?) / (?P<second>.+)")
 # What the title of a scenario's own ratio begins with.
@@ -36,7 +35,7 @@ def compared(title: str) -> Compared | None:
     return Compared(parts["about"] or "", parts["first"], parts["second"]) if parts else None
 
 
-def ratio_of(run: Run, case: Case) -> RatioRow | None:
+def ratio_of(run: Run, case: CaseRow) -> RatioRow | None:
     """How many times faster than the baseline a case is, with its interval; None where the result has no such ratio."""
     arena = case.get("arena")
     shown = lengths_of(case) + ("" if arena is None else f", arena {'on' if arena else 'off'}")
@@ -63,18 +62,18 @@ def shown_interval(ratio: RatioRow) -> str:
     return f"no interval ({rounds} round{'s' * (rounds != 1)})" if rounds else "no interval"
 
 
-def difference_of(run: Run, first: str, second: str) -> dict[str, Any] | None:
+def difference_of(run: Run, first: str, second: str) -> DifferenceRow | None:
     """Difference of the metric, second less first, with its paired interval; None where the result has none."""
-    for difference in run.rows("differences"):
+    for difference in run.document.get("differences") or []:
         title = compared(str(difference.get("what", "")))
         if title and (title.first, title.second) == (first, second):
             return difference
     return None
 
 
-def pair_of(run: Run, first: str, second: str) -> dict[str, Any] | None:
+def pair_of(run: Run, first: str, second: str) -> PairRow | None:
     """McNemar's test of two variants' answers, in either order; None where the result has none."""
-    for pair in run.rows("pairs"):
+    for pair in run.document.get("pairs") or []:
         title = compared(str(pair.get("what", "")))
         if title and {title.first, title.second} == {first, second}:
             return pair

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from edgebert.errors import InputError
-from edgebert.measure.read import RESULT, RatioRow, read_result, role_of
+from edgebert.measure.document import CaseRow, RatioRow, ResultDocument
+from edgebert.measure.job import Environment
+from edgebert.measure.read import RESULT, read_result, role_of, role_of_name
 from edgebert.measure.statistics import EARLIER_METHOD
 from edgebert.measure.variants import Role
-
-Case = dict[str, Any]
+from edgebert.runtime.quality import QualityRow
 
 
 @dataclass(frozen=True)
@@ -20,20 +20,18 @@ class Run:
     """One bench run: its document, the folder that its raw samples lie in, and a short name."""
 
     label: str
-    document: dict[str, Any]
+    document: ResultDocument
     folder: Path
 
     @property
-    def cases(self) -> list[Case]:
+    def cases(self) -> list[CaseRow]:
         """Every case, in the order they were measured."""
-        cases: list[Case] = self.document["cases"]
-        return cases
+        return self.document["cases"]
 
     @property
-    def environment(self) -> dict[str, Any]:
+    def environment(self) -> Environment:
         """The machine before the run."""
-        environment: dict[str, Any] = self.document["environment"]
-        return environment
+        return self.document["environment"]
 
     @property
     def machine(self) -> str:
@@ -56,7 +54,7 @@ class Run:
         narrow = ", too narrow for few rounds" if self.interval_method == EARLIER_METHOD else ""
         return f"{self.interval_method}{narrow}"
 
-    def start_remark(self, case: Case) -> str:
+    def start_remark(self, case: CaseRow) -> str:
         """What a case's cold start leaves out of what `edgebert.load` does; "" if nothing."""
         has_start = case.get("cold_start_ms") is not None
         # The peers' runs have always opened bundles by `edgebert.load`, and other tools' models have no hashes.
@@ -65,24 +63,19 @@ class Run:
 
     def role(self, variant: str) -> Role:
         """What a variant of this run stands for."""
-        return role_of(next((case for case in self.cases if case["variant"] == variant), {"variant": variant}))
-
-    def rows(self, key: str) -> list[dict[str, Any]]:
-        """An optional list of the document."""
-        rows: list[dict[str, Any]] = self.document.get(key) or []
-        return rows
+        known = (role_of(case) for case in self.cases if case["variant"] == variant)
+        return next(known, role_of_name(variant))
 
     @property
     def ratios(self) -> list[RatioRow]:
         """Every ratio, as it was checked when the result was read."""
-        ratios: list[RatioRow] = self.document.get("ratios") or []
-        return ratios
+        return self.document["ratios"]
 
-    def of_scenario(self, scenario: str) -> list[Case]:
+    def of_scenario(self, scenario: str) -> list[CaseRow]:
         """Cases of one scenario."""
         return [case for case in self.cases if case["scenario"] == scenario]
 
-    def headline_cases(self) -> list[Case]:
+    def headline_cases(self) -> list[CaseRow]:
         """One case a variant: single-stream at natural lengths, or else at the longest length measured.
 
         A result without that scenario gives the cases of the first one it holds.
@@ -95,11 +88,11 @@ class Run:
         chosen = natural or [case for case in cases if case["lengths"] == longest]
         return list({case["variant"]: case for case in reversed(chosen)}.values())[::-1]
 
-    def baseline(self) -> Case | None:
+    def baseline(self) -> CaseRow | None:
         """The full-precision baseline's headline case."""
         return next((case for case in self.headline_cases() if role_of(case) == "baseline"), None)
 
-    def bundles(self) -> list[Case]:
+    def bundles(self) -> list[CaseRow]:
         """The bundles' headline cases."""
         return [case for case in self.headline_cases() if role_of(case) == "bundle"]
 
@@ -119,23 +112,23 @@ def read_runs(paths: Sequence[Path]) -> list[Run]:
     return [Run(label, document, file.parent) for label, document, file in named]
 
 
-def lengths_of(case: Case) -> str:
+def lengths_of(case: CaseRow) -> str:
     """A case's input lengths in words."""
     return "natural lengths" if case["lengths"] == "natural" else f"{case['lengths']} tokens"
 
 
-def batch_of(case: Case) -> str:
+def batch_of(case: CaseRow) -> str:
     """How many inputs ran together, in words: of the offline scenario at most so many, for a session divides them."""
     return f"batch {case['batch']}" if case["scenario"] != "offline" else f"batches of at most {case['batch']}"
 
 
-def defined_quality(case: Case) -> dict[str, Any]:
+def defined_quality(case: CaseRow | None) -> QualityRow | None:
     """A case's quality, where it has one that says anything of its texts."""
-    quality: dict[str, Any] = case.get("quality") or {}
-    return {} if quality.get("lacks") else quality
+    quality = case.get("quality") if case else None
+    return None if quality and quality.get("lacks") else quality
 
 
-def length_of(case: Case) -> int:
+def length_of(case: CaseRow) -> int:
     """Tokens of every input, or 0 for natural lengths."""
     return int(case["lengths"]) if str(case["lengths"]).isdigit() else 0
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edgebert.report.run import Case, Run
+from edgebert.measure.document import CaseRow
+from edgebert.report.run import Run
 from edgebert.strict_json import read_json
 
 LONGEST_MS = 1e12
@@ -15,7 +16,7 @@ LONGEST_MS = 1e12
 Milliseconds = NDArray[np.float64]
 
 
-def rounds_of(run: Run, case: Case) -> list[Milliseconds]:
+def rounds_of(run: Run, case: CaseRow) -> list[Milliseconds]:
     """Latencies of a case, one array of milliseconds a fresh process; empty where the raw file is not there.
 
     Outliers are kept. A file outside the result's folder is not read, whatever the result says.
@@ -31,7 +32,7 @@ def rounds_of(run: Run, case: Case) -> list[Milliseconds]:
     return [taken for taken in found if ((taken > 0) & (taken <= LONGEST_MS)).all()]
 
 
-def memory_of(run: Run, case: Case) -> dict[str, float] | None:
+def memory_of(run: Run, case: CaseRow) -> dict[str, float] | None:
     """Peak resident memory in MB at each mark of a case's start, from the result or from its raw file."""
     recorded = case.get("memory")
     if recorded:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
-from edgebert.data.unknown import labels_unknown
+from edgebert.measure.document import CaseRow
 from edgebert.measure.read import role_of
 from edgebert.report import bars, plots
 from edgebert.report.cases import quality_cell
 from edgebert.report.numbers import number, plain, short, times
 from edgebert.report.parts import Cell, Column, Plot, Section, Table, table
 from edgebert.report.ratios import compared, difference_of
-from edgebert.report.run import Case, Run, defined_quality
+from edgebert.report.run import Run, defined_quality
+from edgebert.runtime.quality import QualityRow, labels_unknown
 
 
 def quality_section(run: Run) -> Section | None:
@@ -27,17 +28,19 @@ def quality_section(run: Run) -> Section | None:
         300,
         partial(plots.frontier, points=points, metric=metric),
     )
-    about = " ".join(f"{line}." for line in labels_unknown(case.get("quality") or {} for case in run.headline_cases()))
+    about = " ".join(f"{line}." for line in labels_unknown(case.get("quality") for case in run.headline_cases()))
     return Section("Quality", about, (plot,) if len(points) > 1 else (), tables) if tables else None
 
 
 def stages_section(run: Run) -> Section | None:
     """The stage waterfall."""
-    rows = [row for row in run.rows("waterfall") if number(row.get("p50_ms"))]
+    rows = [row for row in (run.document.get("waterfall") or []) if number(row.get("p50_ms"))]
     if len(rows) < 2:
         return None
-    named = [(str(row.get("variant")), row) for row in rows]
-    steps = [bars.Step(name, run.role(name), float(row["p50_ms"]), number(row.get("faster"))) for name, row in named]
+    steps = [
+        bars.Step(name, run.role(name), number(row.get("p50_ms")) or 0.0, number(row.get("faster")))
+        for name, row in ((str(row.get("variant")), row) for row in rows)
+    ]
     plot = Plot(
         "Stage waterfall",
         "; ".join(f"{step.variant}: {short(step.p50_ms)} ms" for step in steps),
@@ -45,7 +48,7 @@ def stages_section(run: Run) -> Section | None:
         70 + 40 * len(steps),
         partial(bars.waterfall, steps=steps),
     )
-    columns: list[Column[dict[str, object]]] = [
+    columns: list[Column[Mapping[str, object]]] = [
         ("stage", lambda row: Cell(str(row.get("variant")), mark=run.role(str(row.get("variant"))))),
         ("p50 ms", _figure("p50_ms", short)),
         ("faster", _figure("faster", times)),
@@ -58,52 +61,53 @@ def stages_section(run: Run) -> Section | None:
 
 def _points(run: Run) -> tuple[list[plots.Point], str]:
     """Variants with latency and quality of one metric, and that metric's name."""
-    cases = [case for case in run.headline_cases() if defined_quality(case) and number(case.get("p50_ms"))]
-    metric = cases[0]["quality"]["metric"] if cases else ""
-    points = []
-    for case in cases:
-        quality = case["quality"]
-        bounds = (quality.get("ci_low"), quality.get("ci_high"))
-        interval = bounds if None not in bounds else None
+    metric, points = "", []
+    for case in run.headline_cases():
+        quality, p50_ms = defined_quality(case), case.get("p50_ms")
+        if not quality or not p50_ms:
+            continue
+        metric = metric or quality["metric"]
+        low, high = quality.get("ci_low"), quality.get("ci_high")
+        interval = None if low is None or high is None else (low, high)
         if quality["metric"] == metric:
-            points.append(plots.Point(case["variant"], role_of(case), case["p50_ms"], quality["value"], interval))
-    return points, str(metric).replace("_", " ")
+            points.append(plots.Point(case["variant"], role_of(case), p50_ms, quality["value"], interval))
+    return points, metric.replace("_", " ")
 
 
 def _quality_table(run: Run) -> Table | None:
     """Every variant's metric and how it differs from the baseline's."""
-    cases = [case for case in run.headline_cases() if case.get("quality")]
-    columns: list[Column[Case]] = [
-        ("variant", lambda case: Cell(case["variant"], mark=role_of(case))),
-        ("metric", lambda case: Cell(str(case["quality"]["metric"]).replace("_", " "))),
-        ("value", quality_cell),
-        (_units(cases), lambda case: Cell(plain(case["quality"].get("n")))),
-        ("points", lambda case: _points_cell(run, case)),
+    scored = [(case, quality) for case in run.headline_cases() if (quality := case.get("quality"))]
+    columns: list[Column[tuple[CaseRow, QualityRow]]] = [
+        ("variant", lambda row: Cell(row[0]["variant"], mark=role_of(row[0]))),
+        ("metric", lambda row: Cell(row[1]["metric"].replace("_", " "))),
+        ("value", lambda row: quality_cell(row[0])),
+        (_units([quality for _, quality in scored]), lambda row: Cell(plain(row[1].get("n")))),
+        ("points", lambda row: _points_cell(run, row[0])),
     ]
     caption = "Quality, and points (hundredths) over the baseline"
-    return table(caption, columns, cases, ("metric",)) if cases else None
+    return table(caption, columns, scored, ("metric",)) if scored else None
 
 
-def _units(cases: Sequence[Case]) -> str:
+def _units(qualities: Sequence[QualityRow]) -> str:
     """What the metrics count: texts, or queries with all of their documents."""
-    return next((str(case["quality"]["counts"]) for case in cases if "counts" in case["quality"]), "texts")
+    return next((quality["counts"] for quality in qualities if "counts" in quality), "texts")
 
 
-def _points_cell(run: Run, case: Case) -> Cell | None:
+def _points_cell(run: Run, case: CaseRow) -> Cell | None:
     """Difference to the baseline, with its paired interval where the result holds one."""
     baseline = run.baseline()
-    before, after = defined_quality(baseline or {}), defined_quality(case)
+    before, after = defined_quality(baseline), defined_quality(case)
     if not baseline or not before or not after or case is baseline or before["metric"] != after["metric"]:
         return None
-    difference = difference_of(run, baseline["variant"], case["variant"]) or {}
-    low, high = number(difference.get("ci_low")), number(difference.get("ci_high"))
+    difference = difference_of(run, baseline["variant"], case["variant"])
+    low, high = (number(difference.get(key)) if difference else None for key in ("ci_low", "ci_high"))
     interval = "" if low is None or high is None else f"{100 * low:+.2f} to {100 * high:+.2f}"
     return Cell(f"{100 * (after['value'] - before['value']):+.2f}", interval)
 
 
 def _pairs_table(run: Run) -> Table | None:
-    pairs = [pair for pair in run.rows("pairs") if compared(str(pair.get("what", "")))]
-    columns: list[Column[dict[str, object]]] = [
+    pairs = [pair for pair in (run.document.get("pairs") or []) if compared(str(pair.get("what", "")))]
+    columns: list[Column[Mapping[str, object]]] = [
         ("pair", lambda pair: Cell(str(pair["what"]))),
         ("only the first right", lambda pair: Cell(plain(pair.get("only_first")))),
         ("only the second right", lambda pair: Cell(plain(pair.get("only_second")))),
@@ -114,8 +118,8 @@ def _pairs_table(run: Run) -> Table | None:
     return table(caption, columns, pairs) if pairs else None
 
 
-def _figure(key: str, form: Callable[[float], str]) -> Callable[[dict[str, object]], Cell | None]:
-    def cell(row: dict[str, object]) -> Cell | None:
+def _figure(key: str, form: Callable[[float], str]) -> Callable[[Mapping[str, object]], Cell | None]:
+    def cell(row: Mapping[str, object]) -> Cell | None:
         value = number(row.get(key))
         return None if value is None else Cell(form(value))
 

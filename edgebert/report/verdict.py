@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any
 
+from edgebert.measure.document import CaseRow, VerdictRow
 from edgebert.report.numbers import number, plain, short, times
 from edgebert.report.parts import Tone
 from edgebert.report.ratios import difference_of, interval_of, pair_of, ratio_of, shown_interval
-from edgebert.report.run import Case, Run, batch_of, defined_quality, lengths_of
+from edgebert.report.run import Run, batch_of, defined_quality, lengths_of
+from edgebert.runtime.quality import QualityRow
 
 SIGNIFICANT = 0.05
 POINT = 0.01
@@ -75,19 +76,19 @@ def _state(run: Run) -> Steadiness:
     return Steadiness(None, text)
 
 
-def _reasons(verdict: dict[str, Any]) -> str:
+def _reasons(verdict: VerdictRow) -> str:
     reasons = [plain(reason) for reason in verdict.get("reasons") or []]
     more = f"; {len(reasons) - MOST_REASONS} more under Machine" if len(reasons) > MOST_REASONS else ""
     return "; ".join(reasons[:MOST_REASONS]) + more if reasons else "no reason recorded"
 
 
-def name_of(case: Case) -> str:
+def name_of(case: CaseRow) -> str:
     """A bundle's name, with what tells it apart from the others of the run."""
     variant = case["variant"]
     return str(case["bundle"]) + variant.removeprefix("bundle") if variant.startswith("bundle") else str(variant)
 
 
-def _verdict(run: Run, baseline: Case | None, case: Case) -> Verdict:
+def _verdict(run: Run, baseline: CaseRow | None, case: CaseRow) -> Verdict:
     clauses = ["was measured without a baseline: nothing can be said of how much faster it is"]
     if baseline:
         clauses = [_speed(run, case), _size(baseline, case), _quality(run, baseline, case), _same(case)]
@@ -104,7 +105,7 @@ def _verdict(run: Run, baseline: Case | None, case: Case) -> Verdict:
     )
 
 
-def _speed(run: Run, case: Case) -> str:
+def _speed(run: Run, case: CaseRow) -> str:
     ratio = ratio_of(run, case)
     if not ratio or case["scenario"] not in DOES:
         return ""
@@ -125,7 +126,7 @@ def _interval(low: float, high: float) -> str:
     return f"95% interval {short(low)} to {short(high)}"
 
 
-def _size(baseline: Case, case: Case) -> str:
+def _size(baseline: CaseRow, case: CaseRow) -> str:
     before, after = baseline.get("size_mb"), case.get("size_mb")
     if not before or not after:
         return ""
@@ -134,7 +135,7 @@ def _size(baseline: Case, case: Case) -> str:
     return "is no smaller" if after / before < 1.005 else f"is {short(after / before)} times larger"
 
 
-def _quality(run: Run, baseline: Case, case: Case) -> str:
+def _quality(run: Run, baseline: CaseRow, case: CaseRow) -> str:
     """How quality changed, and whether chance alone could have done it."""
     before, after = defined_quality(baseline), defined_quality(case)
     if not before or not after or before["metric"] != after["metric"]:
@@ -149,14 +150,14 @@ def _quality(run: Run, baseline: Case, case: Case) -> str:
     return f"loses {short(-points, 2)} points of {_metric(after)} ({figures})"
 
 
-def _change(run: Run, baseline: Case | None, case: Case) -> str:
+def _change(run: Run, baseline: CaseRow | None, case: CaseRow) -> str:
     """Interval of the paired difference, in points."""
     difference = difference_of(run, baseline["variant"], case["variant"]) if baseline else None
     low, high = (number(difference.get(key)) for key in ("ci_low", "ci_high")) if difference else (None, None)
     return "" if low is None or high is None else f"95% interval {low / POINT:+.2f} to {high / POINT:+.2f} points"
 
 
-def _same(case: Case) -> str:
+def _same(case: CaseRow) -> str:
     """Answers equal to those of the machine that the bundle was sent from."""
     agreement = case.get("agreement") or {}
     equal, texts = number(agreement.get("equal")), number(agreement.get("n"))
@@ -175,16 +176,16 @@ def _p(p_value: float) -> str:
     return "< 0.001" if p_value < 0.001 else f"= {p_value:.3f}" if p_value < 0.1 else f"= {p_value:.2f}"
 
 
-def _p_value(run: Run, baseline: Case | None, case: Case) -> float | None:
+def _p_value(run: Run, baseline: CaseRow | None, case: CaseRow) -> float | None:
     pair = pair_of(run, baseline["variant"], case["variant"]) if baseline else None
     return number(pair.get("p_value")) if pair else None
 
 
-def _metric(quality: dict[str, Any]) -> str:
+def _metric(quality: QualityRow) -> str:
     return str(quality["metric"]).replace("_", " ")
 
 
-def _speed_stat(run: Run, case: Case) -> Stat | None:
+def _speed_stat(run: Run, case: CaseRow) -> Stat | None:
     ratio = ratio_of(run, case)
     if not ratio or case["scenario"] not in DOES:
         return None
@@ -196,19 +197,20 @@ def _speed_stat(run: Run, case: Case) -> Stat | None:
     return Stat("Times faster", times(ratio["value"]), detail, tone)
 
 
-def _latency_stat(baseline: Case | None, case: Case) -> Stat | None:
-    if case.get("p50_ms") is None:
+def _latency_stat(baseline: CaseRow | None, case: CaseRow) -> Stat | None:
+    p50_ms = case.get("p50_ms")
+    if p50_ms is None:
         return None
-    tail = [f"{at} {short(case[f'{at}_ms'])}" for at in ("p90", "p99") if case.get(f"{at}_ms")]
-    before = (baseline or {}).get("p50_ms")
-    detail = "; ".join(filter(None, [before and f"from {short(before)} ms", ", ".join(tail)]))
-    return Stat("Median latency", f"{short(case['p50_ms'])} ms", detail)
+    tail = [f"{at} {short(ms)}" for at in ("p90", "p99") if (ms := number(case.get(f"{at}_ms")))]
+    before = baseline.get("p50_ms") if baseline else None
+    detail = "; ".join(filter(None, [f"from {short(before)} ms" if before else "", ", ".join(tail)]))
+    return Stat("Median latency", f"{short(p50_ms)} ms", detail)
 
 
-def _rest(run: Run, baseline: Case | None, case: Case) -> list[Stat]:
+def _rest(run: Run, baseline: CaseRow | None, case: CaseRow) -> list[Stat]:
     """Quality, size and memory."""
     stats = []
-    before, after = defined_quality(baseline or {}), defined_quality(case)
+    before, after = defined_quality(baseline), defined_quality(case)
     if after:
         points = (after["value"] - before["value"]) / POINT if before else None
         p_value = _p_value(run, baseline, case)
@@ -220,11 +222,11 @@ def _rest(run: Run, baseline: Case | None, case: Case) -> list[Stat]:
         detail = _joined(f"{change} ({interval})" if interval else change, texts, tested)
         stats.append(Stat(_metric(after), f"{after['value']:.4f}", detail, "bad" if lost else "plain"))
     for label, key in (("Model size", "size_mb"), ("Peak memory", "peak_rss_mb")):
-        if case.get(key):
-            start = (baseline or {}).get(key)
+        if size := number(case.get(key)):
+            start = number(baseline.get(key)) if baseline else None
             earlier = f"from {short(start)} MB" if start else ""
-            detail = _joined(earlier, _less(start / case[key]) if start else "")
-            stats.append(Stat(label, f"{short(case[key])} MB", detail))
+            detail = _joined(earlier, _less(start / size) if start else "")
+            stats.append(Stat(label, f"{short(size)} MB", detail))
     return stats
 
 

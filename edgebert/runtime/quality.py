@@ -3,24 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Required, TypedDict
 
 import numpy as np
 
 from edgebert.data.examples import Example
-from edgebert.data.unknown import Unknown, gold
+from edgebert.data.unknown import Unknown, UnknownRow, gold, sentence
 from edgebert.manifest import Manifest
 from edgebert.manifest_data import QualityEntry
 from edgebert.metrics.scores import Metric, Table, interval_of
 from edgebert.runtime.model import Model
 from edgebert.settings import fill
-from edgebert.strict_json import Json
 from edgebert.tasks.table import spec_of
 
 RESAMPLES = 1000
 
 Watch = Callable[[list[Example]], Iterator[Example]]
+
+
+class CountedRow(TypedDict, total=False):
+    """What a result says of the texts beside a figure, if there is anything."""
+
+    cut: int
+    unknown_labels: UnknownRow
+
+
+class QualityRow(CountedRow, total=False):
+    """`Quality` as results and stages of an export hold it."""
+
+    metric: Required[str]
+    value: Required[float]
+    n: int
+    ci_low: float | None
+    ci_high: float | None
+    lacks: str
+    counts: str
 
 
 @dataclass(frozen=True)
@@ -42,12 +60,16 @@ class Quality:
         """The same as a manifest holds it, rounded."""
         return fill(QualityEntry, self.as_dict(), "quality")
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> QualityRow:
         """Plain dictionary, rounded to what the figures are good for; `lacks` where there is something to tell."""
-        told = {name: round(value, 6) if isinstance(value, float) else value for name, value in asdict(self).items()}
-        if not self.lacks:
-            del told["lacks"]
-        return told
+        row: QualityRow = {
+            "metric": self.metric,
+            "value": round(self.value, 6),
+            "n": self.n,
+            "ci_low": None if self.ci_low is None else round(self.ci_low, 6),
+            "ci_high": None if self.ci_high is None else round(self.ci_high, 6),
+        }
+        return {**row, "lacks": self.lacks} if self.lacks else row
 
 
 @dataclass(frozen=True)
@@ -65,10 +87,10 @@ class Answers:
     unknown: Unknown = field(default_factory=Unknown)
     n: int = 0
 
-    def counted(self) -> dict[str, Json]:
+    def counted(self) -> CountedRow:
         """What a result says of the texts beside a figure, if there is anything: `cut`, `unknown_labels`."""
-        told: dict[str, Json] = {"cut": self.cut} if self.cut else {}
-        return told | ({"unknown_labels": self.unknown.as_dict()} if self.unknown.rows else {})
+        told: CountedRow = {"cut": self.cut} if self.cut else {}
+        return {**told, "unknown_labels": self.unknown.as_dict()} if self.unknown.rows else told
 
     def cut_share(self) -> float:
         """Return the share of texts that were cut, 0 to 1."""
@@ -104,6 +126,13 @@ def about(quality: QualityEntry, units: str = "texts") -> str:
     return f"95% {quality.ci_low:.4f} to {quality.ci_high:.4f}, {texts}"
 
 
+def labels_unknown(rows: Iterable[QualityRow | None]) -> list[str]:
+    """Sentences about labels that the models do not have, beside figures of quality; each sentence once."""
+    held = [(row["unknown_labels"], row.get("n")) for row in rows if row and row.get("unknown_labels")]
+    found = [sentence(unknown["labels"], unknown["more"], unknown["rows"], n or unknown["rows"]) for unknown, n in held]
+    return [f"{line}; they count as wrong" for line in dict.fromkeys(found)]
+
+
 def evaluate(model: Model, examples: Iterable[Example], metric: str) -> Quality:
     """Score a model on rows of a data file, one text at a time, as a device answers.
 
@@ -116,7 +145,7 @@ def evaluate(model: Model, examples: Iterable[Example], metric: str) -> Quality:
     return measure_quality(metric, chosen, answers.expected, answers.predicted)
 
 
-def scored(model: Model, examples: Iterable[Example], metric: str, watch: Watch = iter) -> dict[str, Any]:
+def scored(model: Model, examples: Iterable[Example], metric: str, watch: Watch = iter) -> QualityRow:
     """Score a model as `evaluate` does, as a plain dictionary with what `Answers.counted` says of the texts.
 
     Raises:
@@ -124,7 +153,7 @@ def scored(model: Model, examples: Iterable[Example], metric: str, watch: Watch 
     """
     answers = answer(model, examples, watch)
     chosen = model.task.spec.metrics[metric]
-    return measure_quality(metric, chosen, answers.expected, answers.predicted).as_dict() | answers.counted()
+    return {**measure_quality(metric, chosen, answers.expected, answers.predicted).as_dict(), **answers.counted()}
 
 
 def evaluate_all(model: Model, examples: Iterable[Example]) -> dict[str, Quality]:

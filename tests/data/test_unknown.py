@@ -10,12 +10,12 @@ from seqeval.metrics import classification_report
 from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef
 
 from edgebert.data.examples import Example
-from edgebert.data.unknown import Unknown, check_labels, gold, labels_unknown, note_of, unknown_labels
+from edgebert.data.unknown import Unknown, check_labels, gold, note_of, unknown_labels
 from edgebert.errors import DataError
 from edgebert.manifest_data import QualityEntry
 from edgebert.metrics.by_label import by_chosen, by_class, by_entity_type, by_intent, by_slot_type
 from edgebert.metrics.pairs import difference_of, pair_of
-from edgebert.runtime.quality import about, measure_quality
+from edgebert.runtime.quality import about, labels_unknown, measure_quality
 from edgebert.settings import fill
 from edgebert.tasks.table import device_task, spec_of
 from edgebert.tasks.training_table import training_task

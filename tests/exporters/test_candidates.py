@@ -12,7 +12,7 @@ from edgebert.bundle import read_document
 from edgebert.cli import main
 from edgebert.cpu import INT8_NAMES, this_cpu
 from edgebert.errors import SettingsError
-from edgebert.exporters.candidates import Candidate, best, candidates
+from edgebert.exporters.candidates import Candidate, Form, Tried, best, candidates
 from edgebert.recipe import quantization, read_recipe
 from edgebert.runtimes import Int8Form, saturates
 from edgebert.target import read_target
@@ -20,41 +20,35 @@ from edgebert.target import read_target
 pytestmark = pytest.mark.int8
 
 
-def row(form: str, p50_ms: float, quality: float | None = None, error: float = 0.0, **more: Any) -> dict[str, Any]:
-    fields = {"form": form, "weight_type": "int8", "reduce_range": False, "runtime": "onnxruntime"}
-    return {**fields, "p50_ms": p50_ms, "quality": quality, "error": error, **more}
+def row(form: Form, p50_ms: float, quality: float | None = None, error: float = 0.0, **more: Any) -> Tried:
+    return Tried(Candidate(form, **more), p50_ms, error, quality)
 
 
 def test_the_fastest_is_chosen() -> None:
     rows = [row("dynamic", 2.0, 0.9), row("static", 1.5, 0.9), row("none", 4.0, 0.9)]
-    assert best(rows, 0.005) == {
-        "form": "static",
-        "weight_type": "int8",
-        "reduce_range": False,
-        "runtime": "onnxruntime",
-    }
+    assert best(rows, 0.005) == Candidate("static", "int8", False, "onnxruntime")
 
 
 def test_what_is_fast_and_wrong_is_passed_over() -> None:
     rows = [row("dynamic", 1.0, 0.80), row("dynamic", 1.2, 0.897, reduce_range=True), row("none", 2.0, 0.90)]
-    assert best(rows, 0.005)["reduce_range"] is True
-    assert best(rows, 0.001)["form"] == "none"
-    assert best(rows, 0.2)["reduce_range"] is False
+    assert best(rows, 0.005).reduce_range is True
+    assert best(rows, 0.001).form == "none"
+    assert best(rows, 0.2).reduce_range is False
 
 
 def test_without_labels_the_error_decides_what_is_good() -> None:
     rows = [row("dynamic", 1.0, None, 0.05), row("dynamic", 1.2, None, 0.011, reduce_range=True)]
     rows += [row("static", 1.3, None, 0.01), row("none", 2.0)]
-    assert best(rows, 0.005)["reduce_range"] is True
+    assert best(rows, 0.005).reduce_range is True
 
 
 def test_the_first_of_equally_fast_ones_is_kept() -> None:
     rows = [row("dynamic", 1.02, 0.9), row("static", 1.0, 0.9), row("none", 9.0, 0.9)]
-    assert best(rows, 0.0)["form"] == "dynamic"
+    assert best(rows, 0.0).form == "dynamic"
 
 
 def test_full_precision_is_kept_where_int8_is_slower() -> None:
-    assert best([row("dynamic", 3.0, 0.9), row("none", 2.0, 0.9)], 0.005)["form"] == "none"
+    assert best([row("dynamic", 3.0, 0.9), row("none", 2.0, 0.9)], 0.005).form == "none"
 
 
 def test_openvino_is_tried_where_it_is_exported() -> None:

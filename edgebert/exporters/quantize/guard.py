@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from edgebert.compress.progress import progress
 from edgebert.errors import RunError
+from edgebert.strict_json import Json
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Guard:
     max_drop: float
     embeddings: bool = True
 
-    def run(self, full: Path, out: Path) -> dict[str, Any]:
+    def run(self, full: Path, out: Path) -> dict[str, Json]:
         """Write the INT8 graph with the fewest products in full precision whose quality holds.
 
         The products are ordered by the error of a graph in which each alone is INT8 (one at a time, as in HAWQ's and
@@ -50,10 +50,11 @@ class Guard:
         Raises:
             RunError: Not even a graph of full-precision products holds.
         """
-        report: dict[str, Any] = {"max_drop": self.max_drop, "full_precision": self.quality(full)}
-        least = report["full_precision"] - self.max_drop
+        full_precision = self.quality(full)
+        least = full_precision - self.max_drop
         self.make((), out)
         tried = [{"kept": 0, "quality": self.quality(out)}]
+        report: dict[str, Json] = {"max_drop": self.max_drop, "full_precision": full_precision}
         report |= {"kept": [], "tried": tried}
         if tried[0]["quality"] >= least:
             return report
@@ -69,7 +70,7 @@ class Guard:
         what = "INT8 embeddings alone bring" if self.embeddings else "Even full-precision products bring"
         remedy = 'quantize.embeddings = "fp32" or ' if self.embeddings else ""
         raise RunError(
-            f"{what} the quality from {report['full_precision']:.4f} to {tried[-1]['quality']:.4f}, more than "
+            f"{what} the quality from {full_precision:.4f} to {tried[-1]['quality']:.4f}, more than "
             f"quantize.max_drop {self.max_drop} allows; set {remedy}a larger max_drop"
         )
 

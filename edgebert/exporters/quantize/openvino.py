@@ -16,6 +16,7 @@ from edgebert.exporters.quantize.graph import load_folded
 from edgebert.exporters.quantize.products import weight_products
 from edgebert.runtime.encode import Encoded
 from edgebert.runtime.padded import padded_inputs
+from edgebert.strict_json import Json
 
 if TYPE_CHECKING:
     import openvino
@@ -66,7 +67,7 @@ def quantize_openvino(
     leave: Collection[str] = (),
     embeddings: bool = True,
     reduce_range: bool = False,
-) -> dict[str, object]:
+) -> dict[str, Json]:
     """Quantize an FP32 ONNX graph on real texts, each unpadded, and write IR with INT8 weights.
 
     nncf smooths by itself: with its own alpha, 0.95, where `smooth` is 0. It has nothing like calibration by entropy;

@@ -22,11 +22,12 @@ from torch import Tensor, nn
 from edgebert.exporters.inference import InferenceModel, Rescale
 from edgebert.runtime.encode import Encoded
 from edgebert.runtime.padded import padded_inputs
+from edgebert.strict_json import Json
 
 SMALLEST = 1e-5
 
 
-def smooth_module(module: InferenceModel, rows: Sequence[Encoded], alpha: float) -> dict[str, object]:
+def smooth_module(module: InferenceModel, rows: Sequence[Encoded], alpha: float) -> dict[str, Json]:
     """Smooth every product of the encoder's layers, in place: its outputs stay the same up to FP32 rounding.
 
     Args:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -12,9 +11,10 @@ from edgebert.data.named import Named
 from edgebert.data.unknown import gold
 from edgebert.measure.job import Answer, Job
 from edgebert.runtime.model import Model
-from edgebert.runtime.quality import Answers, measure_quality
+from edgebert.runtime.quality import Answers, QualityRow, measure_quality
 from edgebert.runtime.rows import read_texts
 from edgebert.runtime.session import Outputs
+from edgebert.strict_json import Json
 
 FIGURES_KEPT = 256
 
@@ -31,7 +31,7 @@ def work(model: Model, job: Job, call: Callable[[int], object]) -> Answer:
         DataError: The file cannot be used.
     """
     task, predicted, outputs, not_finite = model.task, [], [], []
-    named = Named(**job.get("named", {}))
+    named = Named(**job["named"]) if "named" in job else Named()
     examples = read_texts(Path(job["data"]), model.manifest, named, model.task.find_tokens)
     expected, unknown = gold(task, [example for example in examples if example.label is not None])
     for example in examples:
@@ -41,11 +41,11 @@ def work(model: Model, job: Job, call: Callable[[int], object]) -> Answer:
         predicted.append(task.predicted(task.decode(given, windows, found)))
         outputs.append(figures(found))
         not_finite.append(sum(int(np.sum(~np.isfinite(output))) for window in found for output in window))
-    quality = None
+    quality: QualityRow | None = None
     if len(expected) == len(predicted) and not any(not_finite):
         chosen = model.task.spec.metrics[job["metric"]]
-        quality = measure_quality(job["metric"], chosen, expected, predicted).as_dict()
-        quality |= Answers(expected, predicted, 0, unknown).counted()
+        row = measure_quality(job["metric"], chosen, expected, predicted).as_dict()
+        quality = {**row, **Answers(expected, predicted, 0, unknown).counted()}
     answers = [plain(answer) for answer in predicted]
     return {"answers": answers, "outputs": outputs, "not_finite": not_finite, "quality": quality}
 
@@ -59,12 +59,18 @@ def figures(found: Sequence[Outputs]) -> list[float]:
     return kept
 
 
-def plain(answer: Any) -> Any:  # noqa: ANN401
-    """An answer as JSON carries it."""
+def plain(answer: object) -> Json:
+    """An answer as JSON carries it.
+
+    Raises:
+        TypeError: JSON has nothing for it.
+    """
     if isinstance(answer, np.ndarray | np.generic):
-        return answer.tolist()
+        return plain(answer.tolist())
     if isinstance(answer, set | frozenset):
-        return sorted(map(plain, answer))
+        return [*map(plain, sorted(answer))]
     if isinstance(answer, list | tuple):
         return [plain(item) for item in answer]
-    return answer
+    if answer is None or isinstance(answer, bool | int | float | str):
+        return answer
+    raise TypeError(f"an answer of kind {type(answer).__name__}; JSON has none")

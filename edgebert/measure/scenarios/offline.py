@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
-from edgebert.measure.job import Answer, Job
+from edgebert.measure.job import Answer, Input, Job
 from edgebert.measure.loop import quiet
 from edgebert.measure.results import Case
 from edgebert.measure.statistics import Samples, over_rounds, rounded, spread
@@ -27,45 +27,57 @@ def work(model: Model, job: Job, call: Callable[[int], object]) -> Answer:
 
     The first pass over them is the warm-up, unless it is long, and the passes after it last half a second at least.
     """
-    inputs, answer = _offline(model, job)
-    together = _together(model, inputs, job["batch_size"])
-    answer(inputs[: job["batch_size"] * 2])
+    inputs = _inputs(model, job)
+    together = _together(model, inputs.given, job["batch_size"])
+    inputs.answer(job["batch_size"] * 2)
     quiet()
-    first_ns = _nanoseconds(answer, inputs)
+    first_ns = inputs.nanoseconds()
     passes, total_ns = (1, first_ns) if first_ns > LONGEST_WARMUP_NS else (0, 0)
     while total_ns < LEAST_NS:
-        total_ns += _nanoseconds(answer, inputs)
+        total_ns += inputs.nanoseconds()
         passes += 1
-    return {"texts": passes * len(inputs), "total_ns": total_ns, "first_pass_ns": first_ns, "together": together}
+    return {"texts": passes * inputs.count, "total_ns": total_ns, "first_pass_ns": first_ns, "together": together}
 
 
-def _together(model: Model, inputs: Sequence[Any], batch_size: int) -> dict[str, float]:
+def _together(model: Model, given: Sequence[Input | Encoded], batch_size: int) -> dict[str, float]:
     """Windows of the largest batch that the session makes of the inputs, and of the mean one.
 
     A session runs together only what gains by it (`edgebert.runtime.batches`), so that few batches may be full.
     """
-    several = ([given] if isinstance(given, Encoded) else model.task.encode(given) for given in inputs)
-    encoded = [window for windows in several for window in windows]
-    sizes = [len(batch) for batch in model.batches(encoded, batch_size)]
-    return {"largest": max(sizes), "mean": len(encoded) / len(sizes)}
+    several = ([each] if isinstance(each, Encoded) else model.task.encode(each) for each in given)
+    windows = [window for encoded in several for window in encoded]
+    sizes = [len(batch) for batch in model.batches(windows, batch_size)]
+    return {"largest": max(sizes), "mean": len(windows) / len(sizes)}
 
 
-def _nanoseconds(answer: Callable[[list[Any]], object], inputs: list[Any]) -> int:
-    begin = time.perf_counter_ns()
-    answer(inputs)
-    return time.perf_counter_ns() - begin
+@dataclass(frozen=True)
+class _Inputs:
+    """All inputs of a job, texts or token ids of a fixed length, and what answers the first so many of them."""
+
+    given: Sequence[Input | Encoded]
+    answer: Callable[[int], object]
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return len(self.given)
+
+    def nanoseconds(self) -> int:
+        """Answer all of them once."""
+        begin = time.perf_counter_ns()
+        self.answer(self.count)
+        return time.perf_counter_ns() - begin
 
 
-def _offline(model: Model, job: Job) -> tuple[list[Any], Callable[[list[Any]], object]]:
-    """The inputs, and what answers many of them: texts to predictions, or token ids to outputs at a fixed length."""
+def _inputs(model: Model, job: Job) -> _Inputs:
+    """Texts to predictions, or token ids to outputs at a fixed length."""
     batch_size = job["batch_size"]
     if not job["length"]:
         texts = [text if isinstance(text, str) else tuple(text) for text in job["texts"]]
-        return texts, lambda some: model(some, batch_size=batch_size)
+        return _Inputs(texts, lambda count: model(texts[:count], batch_size=batch_size))
     encoded = [Encoded(ids, [0] * len(ids), False) for ids in job["ids"]]
-    count = max(job["samples"], 2 * batch_size)
-    windows = [encoded[at % len(encoded)] for at in range(count)]
-    return windows, lambda some: model.outputs(some, batch_size)
+    windows = [encoded[at % len(encoded)] for at in range(max(job["samples"], 2 * batch_size))]
+    return _Inputs(windows, lambda count: model.outputs(windows[:count], batch_size))
 
 
 def fill(case: Case, answers: Sequence[Answer]) -> None:

@@ -8,17 +8,17 @@ from pathlib import Path
 from edgebert.data.named import Named
 from edgebert.measure.job import Answer, Job
 from edgebert.runtime.model import Model
-from edgebert.runtime.quality import answer, metric_of, quality_of, units_of
+from edgebert.runtime.quality import QualityRow, answer, metric_of, quality_of, units_of
 from edgebert.runtime.rows import read_rows
 
 
 def work(model: Model, job: Job, call: Callable[[int], object]) -> Answer:
     """The metric with its interval, and the metric's table of every text."""
     metric = metric_of(model.manifest.task, job["metric"])
-    named = Named(**job.get("named", {}))
+    named = Named(**job["named"]) if "named" in job else Named()
     answers = answer(model, read_rows(Path(job["data"]), model.manifest, named, model.task.find_tokens))
     table = metric.table(answers.expected, answers.predicted)
-    quality = quality_of(job["metric"], metric, table).as_dict() | answers.counted()
+    quality: QualityRow = {**quality_of(job["metric"], metric, table).as_dict(), **answers.counted()}
     if model.task.spec.counts_queries:
         quality["counts"] = units_of(model.manifest.task)
     return {"quality": quality, "table": table.tolist()}

@@ -11,13 +11,12 @@ import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 from edgebert.errors import InputError, MissingDependencyError
 from edgebert.manifest import Manifest
 from edgebert.measure import nvidia
 from edgebert.measure.environment import environment
-from edgebert.measure.job import Answer, Environment, Job
+from edgebert.measure.job import Answer, Environment, GpuRow, Job
 from edgebert.measure.process import CHILD, last_line, run_process
 from edgebert.measure.targets.machine import Machine, Progress
 from edgebert.measure.variants import Variant
@@ -63,7 +62,7 @@ def cuda(name: str, variants: Sequence[Variant], progress: Progress) -> Iterator
 
         def environment_here() -> Environment:
             found = environment()
-            return found | {"gpu": found.get("gpu") or gpu, "provider": provider}
+            return {**found, "gpu": found.get("gpu") or gpu, "provider": provider}
 
         yield Machine(name, child, environment_here)
 
@@ -113,7 +112,7 @@ def require_provider(name: str, provider: str) -> None:
     )
 
 
-def read_gpu(name: str) -> dict[str, Any]:
+def read_gpu(name: str) -> GpuRow:
     """Name, driver, memory in MB of 10^6 bytes and compute capability of the GPU.
 
     Raises:

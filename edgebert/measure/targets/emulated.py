@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from edgebert.cpu import X86
 from edgebert.errors import InputError
 from edgebert.measure.job import Answer, Environment, Job
 from edgebert.measure.process import CHILD, run_process
+from edgebert.measure.received import environment_of
 from edgebert.measure.targets.machine import Machine
 from edgebert.measure.targets.payload import device_half
 
@@ -91,12 +92,12 @@ def _x86(cpu: str) -> Machine:
     variables = {key: value for key, value in os.environ.items() if key != "OPENBLAS_CORETYPE"}
     variables |= {"PYTHONPATH": os.pathsep.join(paths)}
     # /proc/cpuinfo is the host's: its name and flags are not those of the CPU that is emulated.
-    instead = {"cpu": f"{name}, emulated", "family_model": "", "flags": []}
+    instead: Environment = {"cpu": f"{name}, emulated", "family_model": "", "flags": []}
     return _machine(cpu, [str(qemu), "-cpu", name, sys.executable], variables, told, instead)
 
 
 def _machine(
-    cpu: str, python: Sequence[str], variables: dict[str, str], told: str, instead: Mapping[str, object] | None = None
+    cpu: str, python: Sequence[str], variables: dict[str, str], told: str, instead: Environment | None = None
 ) -> Machine:
     """A machine that runs jobs by a command; `instead` takes the place of what its environment says by mistake."""
 
@@ -104,9 +105,10 @@ def _machine(
         return run_process([*python, *CHILD], job, variables, f"qemu://{cpu}")
 
     def environment() -> Environment:
-        found: Environment = {**child({"scenario": "environment"})}
-        found["versions"] = found["versions"] | {"edgebert": __version__}
-        return found | dict(instead or {}) | {"emulated": told}
+        found = environment_of(child({"scenario": "environment"}))
+        versions = found["versions"] | {"edgebert": __version__}
+        found = {**found, **(instead or {}), "versions": versions}
+        return {**found, "emulated": told}
 
     return Machine(f"qemu://{cpu}", child, environment, told)
 

@@ -20,7 +20,7 @@ from edgebert import __version__
 from edgebert.errors import DiskError, InputError, MissingDependencyError, RunError, TargetError
 from edgebert.measure import process
 from edgebert.measure.job import Answer, Environment, Job
-from edgebert.measure.received import is_count
+from edgebert.measure.received import environment_of, is_count
 from edgebert.measure.targets.channel import Channel, Lost
 from edgebert.measure.targets.machine import Machine, Progress
 from edgebert.measure.targets.payload import Files, bundle_files, core_library, data_files, device_half
@@ -231,10 +231,9 @@ def _machine(name: str, channel: Channel, places: dict[str, str]) -> Machine:
     def environment() -> Environment:
         if not usable:  # what is asked for at the end of a run that was cut or interrupted can no longer be known
             return {}
-        found: Environment = {**child({"scenario": "environment"})}
+        found = environment_of(child({"scenario": "environment"}))
         # The copied sources are not an installed package, whose version could be read.
-        found["versions"] = found["versions"] | {"edgebert": __version__}
-        return found
+        return {**found, "versions": found["versions"] | {"edgebert": __version__}}
 
     return Machine(name, child, environment)
 
