@@ -14,7 +14,7 @@ from edgebert.compress import distributed
 from edgebert.compress.labels import HEAD_REMEDY, Labels
 from edgebert.data.columns import Columns
 from edgebert.data.empty import Rows, note_of_skipped, without_empty
-from edgebert.data.examples import Example, read_examples
+from edgebert.data.examples import Example, read_by_first, read_examples
 from edgebert.data.fingerprint import fingerprint
 from edgebert.data.unknown import Unknown, check_labels, note_of, unknown_labels
 from edgebert.data.words import FindTokens
@@ -26,6 +26,7 @@ from edgebert.runtime.encode import Encoded, TextEncoder
 from edgebert.settings import fill
 from edgebert.strict_json import Json
 from edgebert.tasks.device import Task
+from edgebert.tasks.spec import TaskSpec
 from edgebert.tasks.table import device_task, spec_of
 from edgebert.tasks.training import AnyTrainingTask
 from edgebert.tasks.training_table import training_task
@@ -139,7 +140,10 @@ def read_task_data(
         for file in (getattr(data, name),)
     }
     text_only = replace(columns, label="")
-    unlabelled = [row for name in data.unlabelled for row in _texts(folder / name, text_only)]
+    unlabelled = [row for name in data.unlabelled for row in _unlabelled(folder / name, text_only, spec)]
+    pairs = (bool(columns.text_pair) or spec.input_keys is not None) and not spec.encodes_alone
+    for rows in (*splits.values(), unlabelled) if pairs else ():
+        _check_pairs(rows, columns, spec)
     named = recipe.vocabulary.corpus if recipe.vocabulary else ()
     limit = data.limit or None
     labels = training_task(recipe.task, recipe.head).read_labels(data, splits, folder, head)
@@ -158,6 +162,27 @@ def read_task_data(
     )
     remedy = TRAIN_REMEDY if head is None else HEAD_REMEDY
     return replace(read, unknown=_unknown(read, splits, remedy, strict_labels))
+
+
+def _unlabelled(path: Path, columns: Columns, spec: TaskSpec[Any]) -> Rows:
+    """Rows without labels, by the recipe's columns or by the task's own names for its texts."""
+    own = [Columns(*spec.input_keys, "", skip_empty=columns.skip_empty)] if spec.input_keys else []
+    return _kept(path, read_by_first([columns, *own], lambda named: read_examples(path, named)))
+
+
+def _check_pairs(rows: Sequence[Example], columns: Columns, spec: TaskSpec[Any]) -> None:
+    """Refuse single texts where the model takes pairs: a graph for single texts would answer other inputs than asked.
+
+    Raises:
+        DataError: Names the first row without its second text, and the columns that hold both.
+    """
+    names = spec.input_keys or (columns.text, columns.text_pair)
+    for row in rows:
+        if row.text_pair is None:
+            raise DataError(
+                f"{row.place}: one text, but this model takes two; give a table or JSON Lines with the columns "
+                f"{names[0]} and {names[1]}"
+            )
 
 
 def _texts(path: Path, columns: Columns) -> Rows:

@@ -198,7 +198,11 @@ class TextEncoder:
 
     def token(self, number: int) -> str:
         """A token as it reads in text; one that goes on a word keeps the mark of it."""
-        return str(self._tokenizer.decode([number], skip_special_tokens=False)).strip()
+        return self.decode([number], special=True).strip()
+
+    def decode(self, ids: Sequence[int], *, special: bool) -> str:
+        """Text of tokens, by the tokenizer's own decoder; `special` says whether special tokens are written too."""
+        return str(self._tokenizer.decode(list(ids), skip_special_tokens=not special))
 
     def _encoded(self, text: str, text_pair: str | None) -> Encoded:
         # Cut here: of two long texts tokenizers would make every combination of what is left over.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import count, islice
+from itertools import count, islice, tee
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, overload
 
@@ -11,6 +11,7 @@ from edgebert.data.words import Words
 from edgebert.errors import InputError, RunError, TextError
 from edgebert.runtime.encode import Encoded
 from edgebert.runtime.origin import Origin
+from edgebert.runtime.piped import TopK, check_top_k
 from edgebert.runtime.plain_math import is_finite
 from edgebert.runtime.session import Outputs, RaggedSession, Session, TextOutputs
 
@@ -136,6 +137,38 @@ class Model:
         if isinstance(text, Iterable) and not isinstance(text, bytes | bytearray | Mapping):
             return self._stream(iter(text), batch_size)
         raise TextError(f"text is {type(text).__name__} {text!r:.40}; give a str, a pair, or an iterable of them")
+
+    def pipeline(
+        self, text: Text | Words | Iterable[Text] | Iterable[Words], *, top_k: TopK = "best", batch_size: int = 32
+    ) -> Any:  # noqa: ANN401
+        """Predict, and answer in the form of transformers' pipeline for the task.
+
+            model.pipeline("a charming journey")  # [{"label": "positive", "score": 0.9998}]
+
+        Args:
+            text: As for a call.
+            top_k: Labels to answer, best first, as in transformers: a number of them or None for all. The default gives
+                the best label without a list of its own.
+            batch_size: Windows run together where there are several.
+
+        Returns:
+            Dictionaries of plain JSON types: one answer for a text, a list or an iterator of them for several. As in
+            transformers a single string gets its best label in a list.
+
+        Raises:
+            InputError: The task has no such pipeline, or it ranks no labels and `top_k` is given; or as a call does.
+            TextError: As a call does.
+        """
+        check_top_k(top_k, self.task.ranks_labels)
+        text = as_list(text)
+        if isinstance(text, str | tuple | Words):
+            found = self.task.piped(text, self(text, batch_size=batch_size), top_k)
+            return [found] if isinstance(text, str) and self.task.ranks_labels and top_k == "best" else found
+        if isinstance(text, list):
+            return [self.task.piped(*pair, top_k) for pair in zip(text, self(text, batch_size=batch_size), strict=True)]
+        given, asked = tee(text) if isinstance(text, Iterable) else (text, text)
+        answers = self(asked, batch_size=batch_size)
+        return (self.task.piped(*pair, top_k) for pair in zip(given, answers, strict=True))
 
     def raw(self, texts: Sequence[Text], batch_size: int = 32) -> list[Outputs]:
         """Raw outputs of the graph for every window of every text, in order.

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
+from edgebert.errors import InputError
 from edgebert.runtime.encode import Encoded, TextEncoder
 from edgebert.runtime.model import Model
 from edgebert.runtime.prediction import Prediction
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from edgebert.data.examples import Example
     from edgebert.data.words import FindTokens
     from edgebert.manifest import Facts
+    from edgebert.runtime.piped import TopK
+    from edgebert.strict_json import Json
 
 InputT = TypeVar("InputT")
 AnswerT = TypeVar("AnswerT", bound=Prediction)
@@ -30,6 +33,8 @@ class DeviceTask(ABC, Generic[SettingsT, InputT, AnswerT]):
     """
 
     spec: ClassVar[TaskSpec[Any]]
+    # Whether an answer is a label for the whole text, with a score for every label.
+    ranks_labels: ClassVar[bool] = False
 
     def __init__(self, facts: Facts, encoder: TextEncoder | None) -> None:
         """Take the settings from a bundle's facts.
@@ -96,6 +101,14 @@ class DeviceTask(ABC, Generic[SettingsT, InputT, AnswerT]):
     @abstractmethod
     def predicted(self, prediction: AnswerT) -> object:
         """A prediction in the form that the metrics compare."""
+
+    def piped(self, given: InputT, answer: AnswerT, top_k: TopK) -> Json:
+        """The answer to an input in the form of transformers' pipeline for the task.
+
+        Raises:
+            InputError: There is no pipeline that answers so.
+        """
+        raise InputError(f"transformers has no pipeline for {self.spec.name}; call the model and use to_dict()")
 
     @property
     def known(self) -> list[str] | None:

@@ -193,3 +193,25 @@ def test_a_text_without_a_token_is_told_with_its_line(folder: Path, checkpoint: 
         encode_rows(data.train, data, encoder)
     with pytest.raises(DataError, match=r"train\.tsv: line 5: text '\\x01' holds no token"):
         Validation(data.train, data, encoder, "accuracy")
+
+
+def test_a_single_text_is_refused_where_the_model_takes_two(folder: Path) -> None:
+    (folder / "train.tsv").write_text("a\tb\tlabel\none\ttwo\t0\nthree\tfour\t1\n")
+    (folder / "lines.txt").write_text("a good film\n")
+    with pytest.raises(DataError) as refusal:
+        read(folder, validation="", text="a", text_pair="b", unlabelled=("lines.txt",))
+    assert str(refusal.value) == (
+        f"{folder / 'lines.txt'}: line 1: one text, but this model takes two; give a table or JSON Lines with the "
+        "columns a and b"
+    )
+
+
+def test_a_question_has_its_own_names_for_both_texts(folder: Path) -> None:
+    (folder / "q.jsonl").write_text('{"question": "who", "context": "it was Ann"}\n')
+    (folder / "lines.txt").write_text("who\n")
+    settings = DataSettings(unlabelled=("q.jsonl",))
+    recipe = Recipe("q", "question-answering", ModelSettings("x"), data=settings)
+    assert [(row.text, row.text_pair) for row in read_task_data(recipe, folder).unlabelled] == [("who", "it was Ann")]
+    lines = replace(recipe, data=DataSettings(unlabelled=("lines.txt",)))
+    with pytest.raises(DataError, match="with the columns question and context"):
+        read_task_data(lines, folder)

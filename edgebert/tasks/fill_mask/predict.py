@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from edgebert.data.examples import Example
     from edgebert.manifest import Facts
+    from edgebert.runtime.piped import TopK
+    from edgebert.strict_json import Json
 
 MASK = "[MASK]"
 MASK_TOKENS = (MASK, "<mask>")
@@ -137,6 +139,21 @@ class FillMask(DeviceTask[Settings, Text, Filled]):
         hidden = [number for number in window.masks.values() if number is not None]
         words = [self._best(logits[at], hides is None) for at, hides in window.masks.items()]
         return Filled(words, window.truncated, [self.encoder.token(number) for number in hidden], hidden)
+
+    def piped(self, given: Text, answer: Filled, top_k: TopK) -> Json:
+        """Candidates as transformers' `fill-mask` gives them: a list for the mask, or a list for each of several."""
+        window = self.encode(given)[0]
+        assert isinstance(window, Masked)
+        alone = len(answer.masks) == 1
+        rows: list[Json] = []
+        for at, candidates in zip(window.masks, answer.masks, strict=True):
+            row: list[Json] = []
+            for each in candidates:
+                ids = [*window.ids[:at], each.id, *window.ids[at + 1 :]]
+                token, text = self.encoder.decode([each.id], special=True), self.encoder.decode(ids, special=not alone)
+                row.append({"score": each.score, "token": each.id, "token_str": token, "sequence": text})
+            rows.append(row)
+        return rows[0] if alone else rows
 
     def given(self, example: Example) -> Text:
         """The text, for the task to hide some of its tokens."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from edgebert.errors import DataError
 from edgebert.runtime.encode import Encoded, TextEncoder
 from edgebert.runtime.model import Text, single_or_pair
+from edgebert.runtime.piped import labelled
 from edgebert.runtime.plain_math import numbers_of, sigmoid
 from edgebert.runtime.prediction import Prediction
 from edgebert.runtime.session import TextOutputs
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from edgebert.data.examples import Example
     from edgebert.manifest import Facts
     from edgebert.metrics.scores import Chosen
+    from edgebert.runtime.piped import TopK
+    from edgebert.strict_json import Json
 
 DEFAULT_THRESHOLD = 0.5
 
@@ -46,6 +49,7 @@ class MultiLabel(DeviceTask[Settings, Text, Labelling]):
     """A probability by sigmoid for every label, and a threshold for each."""
 
     spec = SPEC
+    ranks_labels = True
 
     def __init__(self, facts: Facts, encoder: TextEncoder | None) -> None:
         """Take labels, thresholds and number of texts from a bundle's facts."""
@@ -78,6 +82,10 @@ class MultiLabel(DeviceTask[Settings, Text, Labelling]):
         over.sort(key=lambda at: -scores[at])
         by_label = dict(zip(self.labels, scores, strict=True))
         return Labelling(tuple(self.labels[at] for at in over), by_label, windows[0].truncated)
+
+    def piped(self, given: Text, answer: Labelling, top_k: TopK) -> Json:
+        """Labels and scores, as transformers' `text-classification` gives them: thresholds play no part there."""
+        return labelled(answer.scores, top_k)
 
     def given(self, example: Example) -> Text:
         """The row's text, or its two texts."""

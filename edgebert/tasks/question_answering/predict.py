@@ -19,6 +19,8 @@ from edgebert.tasks.question_answering.spec import KEYS, SPEC, Settings, normali
 if TYPE_CHECKING:
     from edgebert.data.examples import Example
     from edgebert.manifest import Facts
+    from edgebert.runtime.piped import TopK
+    from edgebert.strict_json import Json
 
 DEFAULT_THRESHOLD = 0.0
 
@@ -100,6 +102,10 @@ class QuestionAnswering(DeviceTask[Settings, Text, FoundAnswer]):
         if lead > self.threshold:
             return FoundAnswer("", None, None, least.null_probability, candidate, lead)
         return FoundAnswer(candidate, best.start, best.start + len(candidate), best.probability, candidate, lead)
+
+    def piped(self, given: Text, answer: FoundAnswer, top_k: TopK) -> Json:
+        """The answer as the pipeline of transformers 4 gives it, which 5 lacks; from 0 to 0 where there is none."""
+        return {"score": answer.score, "start": answer.start or 0, "end": answer.end or 0, "answer": answer.answer}
 
     def given(self, example: Example) -> Text:
         """The row's question and context.

@@ -51,19 +51,13 @@ class QuestionAnsweringTraining(TrainingTask[Settings, QuestionAnswering]):
         """No labels; whether the device must expect questions without an answer.
 
         Raises:
-            DataError: A row without answers where they are learnt or scored, training data with no answer at all, or
-                unlabelled files without a context.
+            DataError: A row without answers where they are learnt or scored, or training data with no answer at all.
         """
         for row in chain(*splits.values()):
             if row.label is None:
                 raise DataError(f"{row.place}: no 'answers'; expected a list of them, empty where there is none")
         if splits["train"] and not any(row.label for row in splits["train"]):
             raise DataError(f"{folder / data.train}: no question has an answer; expected some that have")
-        if data.unlabelled and not data.text_pair:
-            raise DataError(
-                f"{folder / data.unlabelled[0]}: questions need contexts; "
-                'name their columns, for example data.text = "question" and data.text_pair = "context"'
-            )
         known = splits["train"] or splits["validation"] or splits["test"]
         return Labels([], [], {"may_have_no_answer": any(not row.label for row in known)})
 

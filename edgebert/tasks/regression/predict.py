@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from edgebert.errors import DataError
 from edgebert.runtime.encode import Encoded, TextEncoder
 from edgebert.runtime.model import Text, single_or_pair
+from edgebert.runtime.piped import labelled
 from edgebert.runtime.prediction import Prediction
 from edgebert.runtime.session import TextOutputs
 from edgebert.tasks.device import DeviceTask
@@ -18,6 +19,8 @@ from edgebert.tasks.regression.spec import SPEC, Settings
 if TYPE_CHECKING:
     from edgebert.data.examples import Example
     from edgebert.manifest import Facts
+    from edgebert.runtime.piped import TopK
+    from edgebert.strict_json import Json
 
 # A score at an end of the range would need an infinite output under a sigmoid.
 SMALLEST = 1e-6
@@ -44,6 +47,7 @@ class Regression(DeviceTask[Settings, Text, Score]):
     """A score from the head's one output."""
 
     spec = SPEC
+    ranks_labels = True
 
     def __init__(self, facts: Facts, encoder: TextEncoder | None) -> None:
         """Take the range of the scores and the number of texts from a bundle's facts."""
@@ -72,6 +76,10 @@ class Regression(DeviceTask[Settings, Text, Score]):
             value = 0.5 * (1.0 + math.tanh(0.5 * value))  # does not overflow
         low, high = self.settings.low, self.settings.high
         return value if self.settings.output == "score" else low + value * (high - low)
+
+    def piped(self, given: Text, answer: Score, top_k: TopK) -> Json:
+        """The score under transformers' name for a head's only output."""
+        return labelled({"LABEL_0": answer.score}, top_k)
 
     def given(self, example: Example) -> Text:
         """The row's text, or its two texts."""

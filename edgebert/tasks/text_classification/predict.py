@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from edgebert.errors import DataError
 from edgebert.runtime.encode import Encoded, TextEncoder
 from edgebert.runtime.model import Text, single_or_pair
+from edgebert.runtime.piped import labelled
 from edgebert.runtime.plain_math import argmax, numbers_of, softmax
 from edgebert.runtime.prediction import Prediction
 from edgebert.runtime.session import TextOutputs
@@ -18,6 +19,8 @@ from edgebert.tasks.text_classification.spec import SPEC, Settings
 if TYPE_CHECKING:
     from edgebert.data.examples import Example
     from edgebert.manifest import Facts
+    from edgebert.runtime.piped import TopK
+    from edgebert.strict_json import Json
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,7 @@ class TextClassification(DeviceTask[Settings, Text, Classification]):
     """Probabilities by softmax over the labels, or the head's outputs as they are."""
 
     spec = SPEC
+    ranks_labels = True
 
     def __init__(self, facts: Facts, encoder: TextEncoder | None) -> None:
         """Take labels and number of texts from a bundle's facts."""
@@ -73,6 +77,10 @@ class TextClassification(DeviceTask[Settings, Text, Classification]):
         best = argmax(logits)
         by_label = dict(zip(self.labels, scores, strict=True))
         return Classification(self.labels[best], scores[best], by_label, windows[0].truncated)
+
+    def piped(self, given: Text, answer: Classification, top_k: TopK) -> Json:
+        """The label and its score, as transformers' `text-classification` gives them."""
+        return labelled(answer.scores, top_k)
 
     def given(self, example: Example) -> Text:
         """The row's text, or its two texts."""

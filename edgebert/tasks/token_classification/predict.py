@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from edgebert.data.examples import Example
     from edgebert.manifest import Facts
     from edgebert.metrics.entities import Tags
+    from edgebert.runtime.piped import TopK
+    from edgebert.strict_json import Json
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,17 @@ class TokenClassification(DeviceTask[Settings, str | Words, Entities]):
         """Entities from the logits of every window. *Shape* of each: (tokens, tags)."""
         tagged = self.tagger.read(given, windows, [logits for (logits,) in outputs])
         return Entities(tagged.entities, tagged.words, tagged.tags)
+
+    def piped(self, given: str | Words, answer: Entities, top_k: TopK) -> Json:
+        """Entities as transformers' `token-classification` gives them with an `aggregation_strategy`.
+
+        `word` is the text as it stands there, where the pipeline joins its tokens; `score` is the probability of the
+        entity's type, B- and I- together, where the pipeline takes that of the likeliest tag alone.
+        """
+        return [
+            {"entity_group": each.label, "score": each.score, "word": each.text, "start": each.start, "end": each.end}
+            for each in answer.entities
+        ]
 
     def given(self, example: Example) -> str | Words:
         """The row's words, or its text where that came unsplit."""

@@ -69,7 +69,6 @@ def test_data_that_teaches_nothing_is_refused() -> None:
     assert (
         refused(data, train=[example("a b", None)]) == "data/t.json: no question has an answer; expected some that have"
     )
-    assert 'data.text_pair = "context"' in refused(DataSettings(unlabelled=("u.jsonl",)), train=[example("a b", "b")])
 
 
 def positions(encoder: TextEncoder, row: Example) -> tuple[list[Encoded], list[tuple[int, int]]]:
