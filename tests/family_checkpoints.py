@@ -10,9 +10,10 @@ from conftest import WORDS
 BERT_LIKE = ("bert", "distilbert", "electra", "mobilebert")
 UNIGRAM = ("xlm-roberta", "camembert")
 ROBERTA_LIKE = ("roberta", *UNIGRAM)
-FAMILIES = (*BERT_LIKE, *ROBERTA_LIKE, "mpnet", "modernbert")
+FAMILIES = (*BERT_LIKE, *ROBERTA_LIKE, "mpnet", "modernbert", "deberta-v2", "deberta", "albert")
 COUNT_PADDING = (*ROBERTA_LIKE, "mpnet")
 STANDARD = ("bert", "distilbert", "electra", *ROBERTA_LIKE)
+PLAIN = tuple(family for family in FAMILIES if family not in STANDARD)
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 WORDPIECES = [*SPECIAL, *WORDS, *LETTERS, *(f"##{letter}" for letter in LETTERS)]
@@ -55,9 +56,15 @@ def make_config(family: str, vocabulary: int, **more: Any) -> Any:
     sizes |= {"vocab_size": vocabulary, "max_position_embeddings": 64, "initializer_range": 0.08}
     sizes |= {"hidden_dim": 64} if family == "distilbert" else {"intermediate_size": 64}
     own: dict[str, dict[str, Any]] = {
-        "electra": {"embedding_size": 16},
+        **{each: {"embedding_size": 16} for each in ("electra", "albert")},
+        "deberta": {"relative_attention": True, "pos_att_type": "c2p|p2c", "position_biased_input": False},
         **{each: {"max_position_embeddings": 66, "type_vocab_size": 1} for each in COUNT_PADDING},
         "modernbert": {"local_attention": 8, **special_ids(("pad", 3), ("bos", 1), ("cls", 1), ("eos", 2), ("sep", 2))},
+        # As DeBERTa v3 states it.
+        "deberta-v2": {
+            **{"relative_attention": True, "pos_att_type": "p2c|c2p", "position_buckets": 8, "share_att_key": True},
+            **{"norm_rel_ebd": "layer_norm", "position_biased_input": False, "max_relative_positions": -1},
+        },
         "mobilebert": {"embedding_size": 16, "intra_bottleneck_size": 16, "num_feedforward_networks": 2},
     }
     return transformers.AutoConfig.for_model(family, **{**sizes, **own.get(family, {}), **more})
@@ -82,6 +89,13 @@ def make_tokenizer(family: str, pieces: list[str] = WORDPIECES) -> Any:
         return modern_tokenizer()
     if family == "xlm-roberta":
         return transformers.XLMRobertaTokenizer(vocab=unigrams(["<s>", "<pad>", "</s>", "<unk>"]))
+    if family == "deberta-v2":
+        return transformers.DebertaV2Tokenizer(vocab=unigrams(["[PAD]", "[CLS]", "[SEP]", "[UNK]"], "[MASK]"))
+    if family == "albert":
+        return transformers.AlbertTokenizer(vocab=unigrams(["<pad>", "<unk>", "[CLS]", "[SEP]"], "[MASK]"))
+    if family == "deberta":
+        vocabulary, merges = byte_pairs(("[PAD]", "[CLS]", "[SEP]", "[UNK]", "[MASK]"))
+        return transformers.DebertaTokenizer(vocab=vocabulary, merges=merges)
     if family == "mpnet":
         special = ["<s>", "<pad>", "</s>", "[UNK]", *(piece for piece in pieces if piece not in SPECIAL), "<mask>"]
         return transformers.MPNetTokenizer(vocab={token: index for index, token in enumerate(special)})
@@ -137,10 +151,10 @@ def byte_pairs(
     return model["vocab"], [tuple(pair) for pair in model["merges"]]
 
 
-def unigrams(special: list[str]) -> list[tuple[str, float]]:
+def unigrams(special: list[str], mask: str = "<mask>") -> list[tuple[str, float]]:
     """Vocabulary of a Unigram model over the words of the test data: special tokens first, the mask last."""
     letters = [(letter, -6.0) for letter in sorted({*LETTERS, *"".join(WORDS)})]
     words = [(f"▁{word}", -2.0 - number / 100) for number, word in enumerate(dict.fromkeys(WORDS)) if len(word) > 1]
     parts = [(word[at:], -4.0) for word in sorted({*WORDS}) for at in (2, 3) if len(word) > at + 1]
     ordinary = dict([("▁", -3.0), *letters, *parts, *words])
-    return [*((token, 0.0) for token in special), *ordinary.items(), ("<mask>", 0.0)]
+    return [*((token, 0.0) for token in special), *ordinary.items(), (mask, 0.0)]

@@ -20,14 +20,20 @@ NAMES = {
     "camembert": "CamemBERT",
     "mpnet": "MPNet",
     "mobilebert": "MobileBERT",
+    "deberta-v2": "DeBERTa v2 and v3",
+    "deberta": "DeBERTa (v1)",
+    "albert": "ALBERT",
     "modernbert": "ModernBERT, Ettin's encoders, mmBERT, GTE-ModernBERT",
 }
 # Kinds of tokenizers that are read, the models that usually have them, and the least of a `tokenizer.json` of the kind.
 TOKENIZERS: dict[str, tuple[str, dict[str, object]]] = {
     "WordPiece": ("BERT, MiniLM, DistilBERT, ELECTRA, MPNet, MobileBERT", {"model": {"type": "WordPiece"}}),
-    "byte-level BPE": ("RoBERTa, ModernBERT", {"model": {"type": "BPE"}, "pre_tokenizer": {"type": "ByteLevel"}}),
+    "byte-level BPE": (
+        "RoBERTa, ModernBERT, DeBERTa (v1)",
+        {"model": {"type": "BPE"}, "pre_tokenizer": {"type": "ByteLevel"}},
+    ),
     "Unigram (SentencePiece)": (
-        "XLM-RoBERTa, CamemBERT, multilingual MiniLM and E5 (BERT's or XLM-RoBERTa's layers)",
+        "XLM-RoBERTa, CamemBERT, DeBERTa v2 and v3, ALBERT, multilingual MiniLM and E5",
         {"model": {"type": "Unigram"}},
     ),
     "BPE over characters, unknown ones in bytes": ("mmBERT", {"model": {"type": "BPE", "byte_fallback": True}}),

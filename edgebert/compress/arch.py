@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from transformers.activations import ACT2FN
 
 from edgebert.compress.families import FAMILIES, LAYER_CLASSES, SHAPES_KEY, Family, family_named
 
@@ -118,12 +119,21 @@ def blank_padding(model: PreTrainedModel) -> None:
 
 
 def encoder_layers(model: PreTrainedModel) -> list[nn.Module]:
-    """Encoder layers of a task model, first to last."""
-    return list(attrgetter(family_of(model.config).layers)(model.base_model))
+    """Encoder layers of a task model, first to last; layers with the same weights are the same module."""
+    family = family_of(model.config)
+    held = list(attrgetter(family.layers)(model.base_model))
+    if not family.in_group:
+        return held
+    count = model.config.num_hidden_layers
+    # As transformers counts.
+    return [attrgetter(family.in_group)(held[int(at / (count / len(held)))]) for at in range(count)]
 
 
 def keep_layers(model: PreTrainedModel, layers: Sequence[int]) -> None:
-    """Drop every encoder layer but the named ones, counted from 0."""
+    """Drop every encoder layer but the named ones, counted from 0; of layers with the same weights, so many."""
+    if family_of(model.config).in_group:
+        model.config.num_hidden_layers = len(layers)
+        return
     all_layers = encoder_layers(model)
     kept = [all_layers[index] for index in layers]
     _set(model.base_model, family_of(model.config).layers, nn.ModuleList(kept))
@@ -167,7 +177,8 @@ def embedding_parts(model: PreTrainedModel) -> EmbeddingParts:
 
 def pooler(model: PreTrainedModel) -> nn.Linear | None:
     """Dense layer over the [CLS] row inside the base model, or None where the model has none."""
-    return getattr(pooler_of(model), "dense", None)
+    block = pooler_of(model)
+    return block if isinstance(block, nn.Linear) else getattr(block, "dense", None)
 
 
 def pooler_of(model: PreTrainedModel) -> nn.Module | None:
@@ -187,7 +198,10 @@ def sequence_head(model: PreTrainedModel) -> HeadParts:
     # MobileBERT's pooler may be no more than the row itself; other families do not know the entry.
     if not getattr(pooler_of(model), "do_activate", True):
         return HeadParts(nn.Identity(), nn.Identity(), out)
-    return HeadParts(attrgetter(paths.dense)(model), ACTIVATIONS[paths.activation], out)
+    activation = (
+        ACT2FN[model.config.pooler_hidden_act] if paths.activation == "config" else ACTIVATIONS[paths.activation]
+    )
+    return HeadParts(attrgetter(paths.dense)(model), activation, out)
 
 
 def head_row(model: PreTrainedModel, rows: Tensor, attention_mask: Tensor) -> Tensor:
@@ -214,10 +228,15 @@ def layer_parts(layer: nn.Module) -> LayerParts:
 
 
 def projection(layer: nn.Module, name: Literal["query", "key", "value"], output: Tensor) -> Tensor:
-    """The named third of what a layer's projection gave, if one module is all three; else all of it."""
-    parts = layer_parts(layer)
-    joined = {"query": 0, "key": 1, "value": 2}
-    return output.chunk(3, dim=-1)[joined[name]] if parts.query is parts.key else output
+    """The query, key or value in what a layer's projection gave, which may be all three at once."""
+    at, joined = {"query": 0, "key": 1, "value": 2}[name], _family_of_layer(layer).joined
+    if joined == "by head":
+        attention = layer_parts(layer).attention
+        heads = output.reshape(*output.shape[:-1], attention.num_attention_heads, -1)
+        part = heads.chunk(3, dim=-1)[at].flatten(-2)
+        biases: dict[str, Tensor] = {"query": attention.q_bias, "value": attention.v_bias}
+        return part + biases[name] if name in biases else part
+    return output.chunk(3, dim=-1)[at] if joined == "whole" else output
 
 
 def set_parts(layer: nn.Module, **parts: nn.Module) -> None:
@@ -284,7 +303,11 @@ def _uniform(config: PreTrainedConfig) -> LayerShape:
 
 
 def _paths(layer: nn.Module) -> dict[str, str]:
-    return vars(LAYER_CLASSES[type(layer).__name__].layer)
+    return vars(_family_of_layer(layer).layer)
+
+
+def _family_of_layer(layer: nn.Module) -> Family:
+    return LAYER_CLASSES[type(layer).__name__]
 
 
 def _set(root: nn.Module, path: str, module: nn.Module) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -122,10 +122,16 @@ def lack_of_head(folder: Path, task: str, labels: list[str], entries: Mapping[st
         # The encoder's own part of it, the pooler, may stand without the encoder's name before it.
         shape = there.get(name, there.get(name.removeprefix(f"{model.base_model_prefix}.")))
         if shape is None:
-            return f"the weights lack {name}"
+            return f"the weights lack {name}{_other_form(there)}"
         if shape != [*weight.shape]:
             return f"{name} has the shape {shape}, where {[*weight.shape]} is needed"
     return ""
+
+
+def _other_form(names: Iterable[str]) -> str:
+    """What to do if weights have DeBERTa's head for masked words in the form that transformers calls not legacy."""
+    found = any(name.startswith("lm_predictions.") for name in names)
+    return ', but have lm_predictions: set "legacy": false in config.json for fill-mask' if found else ""
 
 
 def is_of_tokens(config: Mapping[str, Any]) -> bool:

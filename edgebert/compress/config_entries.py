@@ -6,9 +6,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from edgebert.compress.config_deberta import check_deberta
 from edgebert.compress.config_modernbert import check_modernbert
 from edgebert.compress.config_numbers import check_numbers
-from edgebert.compress.families import FAMILIES, MODERNBERT, MPNET, family_named, family_of_class
+from edgebert.compress.families import (
+    ALBERT,
+    DEBERTA_V1,
+    DEBERTA_V2,
+    FAMILIES,
+    MODERNBERT,
+    MPNET,
+    family_named,
+    family_of_class,
+)
 from edgebert.errors import CheckpointError
 
 # Kinds of problem that transformers knows, and the task for each.
@@ -66,10 +76,12 @@ def check_config(folder: Path, config: Mapping[str, Any]) -> None:
             shown = "true" if config[entry] is True else f"{config[entry]!r:.60}"
             raise CheckpointError(f"{folder}: {entry} is {shown} in config.json; {remedy}")
     check_numbers(folder / "config.json", config)
-    for check in (_check_counted_padding, _check_fixed_padding, _check_bottleneck):
+    for check in (_check_counted_padding, _check_fixed_padding, _check_bottleneck, _check_groups):
         check(folder / "config.json", config)
     if config["model_type"] == MODERNBERT.model_type:
         check_modernbert(folder / "config.json", config)
+    if config["model_type"] in (DEBERTA_V1.model_type, DEBERTA_V2.model_type):
+        check_deberta(folder / "config.json", config)
 
 
 def _check_counted_padding(path: Path, config: Mapping[str, Any]) -> None:
@@ -110,6 +122,21 @@ def _check_bottleneck(path: Path, config: Mapping[str, Any]) -> None:
             f"{config.get('hidden_size', 512)}, but their weights are intra_bottleneck_size "
             f"{config.get('intra_bottleneck_size', 128)} wide, and transformers cannot run it; set it, or "
             "use_bottleneck_attention, to true as the model was trained"
+        )
+
+
+def _check_groups(path: Path, config: Mapping[str, Any]) -> None:
+    """Refuse groups of ALBERT's layers that hold several, and groups that no layer is of."""
+    if config["model_type"] != ALBERT.model_type:
+        return
+    if config.get("inner_group_num", 1) != 1:
+        raise CheckpointError(
+            f"{path}: inner_group_num is {config['inner_group_num']}; supported: 1, one layer in each group"
+        )
+    groups, layers = config.get("num_hidden_groups", 1), config.get("num_hidden_layers", 12)
+    if groups > layers:
+        raise CheckpointError(
+            f"{path}: num_hidden_groups is {groups}, more than num_hidden_layers, {layers}; correct the entry"
         )
 
 

@@ -13,6 +13,7 @@ from edgebert.errors import CheckpointError
 MAX_LAYERS, MAX_WIDTH, MAX_ROWS, MAX_LABELS = 1_000, 1_000_000, 10_000_000, 100_000
 SIZES = {
     **dict.fromkeys(("num_hidden_layers", "n_layers", "num_feedforward_networks"), MAX_LAYERS),
+    **dict.fromkeys(("num_hidden_groups", "inner_group_num"), MAX_LAYERS),
     **dict.fromkeys(("hidden_size", "dim", "embedding_size", "intra_bottleneck_size"), MAX_WIDTH),
     **dict.fromkeys(("local_attention", "global_attn_every_n_layers"), MAX_ROWS),
     **dict.fromkeys(("intermediate_size", "hidden_dim", "num_attention_heads", "n_heads"), MAX_WIDTH),
@@ -23,9 +24,9 @@ SEGMENT_ROWS = "type_vocab_size"
 DROPOUTS = (
     *("hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout"),
     *("dropout", "attention_dropout", "qa_dropout", "seq_classif_dropout"),
-    *("embedding_dropout", "mlp_dropout"),
+    *("embedding_dropout", "mlp_dropout", "pooler_dropout", "cls_dropout", "classifier_dropout_prob"),
 )
-ACTIVATIONS = ("hidden_act", "activation", "hidden_activation")
+ACTIVATIONS = ("hidden_act", "activation", "hidden_activation", "pooler_hidden_act", "conv_act")
 NORMS = ("layer_norm_eps", "norm_eps")
 # Those that are usual are known without importing transformers, and PyTorch with it.
 USUAL = ("gelu", "gelu_new", "gelu_fast", "gelu_pytorch_tanh", "quick_gelu", "relu", "silu", "swish", "tanh", "mish")

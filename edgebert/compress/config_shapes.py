@@ -7,8 +7,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from edgebert.compress.config_deberta import check_pooler
 from edgebert.compress.config_modernbert import check_biases
 from edgebert.compress.families import (
+    ALBERT,
+    DEBERTA_V1,
+    DEBERTA_V2,
     DISTILBERT,
     ELECTRA,
     FAMILIES,
@@ -57,10 +61,12 @@ def check_shapes(path: Path, config: Mapping[str, Any], shapes: Shapes) -> None:
             raise CheckpointError(
                 f"{path}: {entry} is {config[entry]}, but {name} has the shape {shapes[name]}; {TOGETHER}"
             )
+    if family in (DEBERTA_V1, DEBERTA_V2):
+        check_pooler(path, config)
 
 
 def _sizes(config: Mapping[str, Any], family: Family) -> Iterator[_Size]:
-    layer, parts = f"{family.layers}.0", family.layer
+    layer, parts = f"{family.layers}.0{family.in_group and '.'}{family.in_group}", family.layer
     width = "dim" if family is DISTILBERT and "dim" in config else "hidden_size"
     words = f"{family.words}.weight"
     yield _Size("vocab_size", words, 0)
@@ -69,7 +75,9 @@ def _sizes(config: Mapping[str, Any], family: Family) -> Iterator[_Size]:
     if RANK_KEY in config:
         yield _Size("vocab_size", words.replace(".weight", ".table.weight"), 0)
         yield _Size(RANK_KEY, words.replace(".weight", ".table.weight"), 1)
-    yield _Size("embedding_size" if family in (ELECTRA, MOBILEBERT) else width, words, 1)
+    stated = family in (DEBERTA_V1, DEBERTA_V2) and "embedding_size" in config
+    has_own_width = stated or family in (ALBERT, ELECTRA, MOBILEBERT)
+    yield _Size("embedding_size" if has_own_width else width, words, 1)
     if family is MOBILEBERT:
         yield _Size(width, "embeddings.embedding_transformation.weight", 0)
         if config.get("use_bottleneck", True):
@@ -83,6 +91,7 @@ def _sizes(config: Mapping[str, Any], family: Family) -> Iterator[_Size]:
 def _check_layers(path: Path, config: Mapping[str, Any], shapes: Shapes, family: Family) -> None:
     """Refuse a config with more layers than the weights have, where they have any; it may state fewer."""
     entry = "n_layers" if family is DISTILBERT and "n_layers" in config else "num_hidden_layers"
+    entry = "num_hidden_groups" if family is ALBERT else entry
     numbered = re.compile(rf"(?:^|\.){re.escape(family.layers)}\.(\d{{1,9}})\.")
     held = {int(match[1]) for match in map(numbered.search, shapes) if match}
     if held and config.get(entry, 0) > max(held) + 1:

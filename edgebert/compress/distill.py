@@ -103,19 +103,21 @@ class Objective:
         self.teacher = teacher.eval().requires_grad_(False)
         self.layers = list(layers)
         self.weights = weights
-        self._states: dict[str, Tensor] = {}
+        self._states: dict[str, list[Tensor]] = {}
+        self._calls: dict[str, int] = {}
         self._hooks: list[Any] = []
         if weights.hidden and student.config.hidden_size != teacher.config.hidden_size:
             torch.manual_seed(0)
             student.add_module(PROJECTION, nn.Linear(student.config.hidden_size, teacher.config.hidden_size))
         if weights.relation:
-            self._record("teacher", arch.encoder_layers(teacher)[self.layers[-1]])
-            self._record("student", arch.encoder_layers(student)[-1])
+            self._record("teacher", arch.encoder_layers(teacher)[: self.layers[-1] + 1])
+            self._record("student", arch.encoder_layers(student))
 
     def __call__(self, student: PreTrainedModel, batch: dict[str, Tensor]) -> Tensor:
         """Loss of one batch."""
         inputs = model_inputs(batch)
         deep = bool(self.weights.hidden)
+        self._states.clear()
         device = inputs["input_ids"].device
         with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=self.bf16):
             teacher_outputs = self.teacher.to(device)(**inputs, output_hidden_states=deep)
@@ -157,16 +159,19 @@ class Objective:
     def _relation_loss(self, attention_mask: Tensor) -> Tensor:
         terms = []
         for name in PROJECTIONS:
-            ours, theirs = self._states[f"student.{name}"], self._states[f"teacher.{name}"]
+            ours, theirs = (self._states[f"{whose}.{name}"][self._calls[whose]] for whose in ("student", "teacher"))
             heads = losses.relation_heads(ours.shape[-1], theirs.shape[-1], self.teacher.config.num_attention_heads)
             terms.append(losses.relation(ours, theirs, attention_mask, heads))
         return torch.stack(terms).mean()
 
-    def _record(self, whose: str, layer: nn.Module) -> None:
+    def _record(self, whose: str, layers: Sequence[nn.Module]) -> None:
+        """Keep the projections of the last of these layers; one module may be several of them."""
+        layer = layers[-1]
+        self._calls[whose] = sum(other is layer for other in layers) - 1
         parts = arch.layer_parts(layer)
         for name in PROJECTIONS:
 
             def keep(module: nn.Module, inputs: Any, output: Tensor, name: Projection = name) -> None:  # noqa: ANN401
-                self._states[f"{whose}.{name}"] = arch.projection(layer, name, output)
+                self._states.setdefault(f"{whose}.{name}", []).append(arch.projection(layer, name, output))
 
             self._hooks.append(getattr(parts, name).register_forward_hook(keep))

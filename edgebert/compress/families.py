@@ -34,7 +34,7 @@ class HeadPaths:
     """Where a model for sequence classification keeps its head over the first row, and what is between the two."""
 
     dense: str
-    activation: Literal["tanh", "relu", "gelu", "none"]
+    activation: Literal["tanh", "relu", "gelu", "none", "config"]  # config: its entry pooler_hidden_act
     out: str
 
 
@@ -49,10 +49,13 @@ class Family:
         sequence_head: The head for sequence classification.
         masked_lm_head: The modules of the head for masked language modelling, in their order.
         layers: The list of encoder layers.
+        in_group: Where each of `layers` keeps the layer, if it is a group of layers with the same weights.
         words: The word table.
+        joined: How one module gives query, key and value: not, one behind the other, or so for each head.
         layer: Parts of a layer.
         ffn_size: What the config calls the number of feed-forward neurons.
         has_segments: Whether a model takes `token_type_ids` that tell the first text of a pair from the second.
+        segments_optional: Whether a model without rows for segments ignores them.
         adds_first_segment: Whether the first segment's row is added to every token, whatever the text.
         skips_padding: Whether positions are counted over tokens that are not padding, from the padding id plus 1.
         reads_neighbours: Whether a token's embedding takes in the tokens beside it, padding included.
@@ -69,10 +72,13 @@ class Family:
     sequence_head: HeadPaths
     masked_lm_head: tuple[str, ...]
     layers: str = "encoder.layer"
+    in_group: str = ""
     words: str = "embeddings.word_embeddings"
+    joined: Literal["no", "whole", "by head"] = "no"
     layer: LayerPaths = field(default_factory=LayerPaths)
     ffn_size: str = "intermediate_size"
     has_segments: bool = True
+    segments_optional: bool = False
     adds_first_segment: bool = False
     skips_padding: bool = False
     reads_neighbours: bool = False
@@ -182,6 +188,7 @@ MODERNBERT = Family(
     ("head", "decoder"),
     layers="layers",
     words="embeddings.tok_embeddings",
+    joined="whole",
     layer=LayerPaths(
         attention="attn",
         query="attn.Wqkv",
@@ -202,9 +209,58 @@ MODERNBERT = Family(
     standard_layers=False,
 )
 
+DEBERTA_V2 = Family(  # and v3
+    "deberta-v2",
+    "deberta",
+    "DebertaV2Layer",
+    HeadPaths("pooler.dense", "config", "classifier"),
+    ("cls",),
+    layer=LayerPaths(
+        query="attention.self.query_proj", key="attention.self.key_proj", value="attention.self.value_proj"
+    ),
+    segments_optional=True,
+    # Scores have products of contents with distances, which the rewritten graph lacks.
+    standard_layers=False,
+)
+
+ALBERT = Family(
+    "albert",
+    "albert",
+    "AlbertLayer",
+    HeadPaths("albert.pooler", "tanh", "classifier"),
+    ("predictions",),
+    layers="encoder.albert_layer_groups",
+    in_group="albert_layers.0",
+    layer=LayerPaths(
+        attention="attention",
+        query="attention.query",
+        key="attention.key",
+        value="attention.value",
+        attention_output="attention.dense",
+        attention_norm="attention.LayerNorm",
+        ffn_in="ffn",
+        ffn_activation="activation",
+        ffn_out="ffn_output",
+        ffn_norm="full_layer_layer_norm",
+    ),
+    # Layers share their weights: what is cut from one is cut from all, and the rewritten graph would hold each anew.
+    standard_layers=False,
+)
+
+DEBERTA_V1 = replace(
+    DEBERTA_V2,
+    model_type="deberta",
+    layer_class="DebertaLayer",
+    layer=LayerPaths(query="attention.self.in_proj", key="attention.self.in_proj", value="attention.self.in_proj"),
+    joined="by head",
+)
+
 FAMILIES = {
     family.model_type: family
-    for family in (BERT, DISTILBERT, ELECTRA, ROBERTA, XLM_ROBERTA, CAMEMBERT, MPNET, MOBILEBERT, MODERNBERT)
+    for family in (
+        *(BERT, DISTILBERT, ELECTRA, ROBERTA, XLM_ROBERTA, CAMEMBERT, MPNET, MOBILEBERT, MODERNBERT),
+        *(DEBERTA_V2, DEBERTA_V1, ALBERT),
+    )
 }
 # What a config of EdgeBERT's own notes: heads and neurons of each layer, and the rank of a split word table.
 SHAPES_KEY, RANK_KEY = "edgebert_layer_shapes", "edgebert_embedding_rank"

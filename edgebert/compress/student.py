@@ -44,6 +44,12 @@ def check_layers(config: PreTrainedConfig, layers: tuple[int, ...]) -> None:
     count = config.num_hidden_layers
     if layers[-1] >= count:
         raise SettingsError(f"distill.layers {list(layers)}: the teacher has {count} layers, counted 0 to {count - 1}")
+    groups = config.num_hidden_groups if arch.family_of(config).in_group else 1
+    if groups > 1:
+        raise SettingsError(
+            f"distill.layers {list(layers)}: the teacher's {count} layers share the weights of {groups} groups "
+            "(num_hidden_groups), and transformers would give other layers to each; leave [distill] out"
+        )
     if arch.family_of(config).first_layer_stays and layers[0] != 0:
         raise SettingsError(
             f"distill.layers {list(layers)}: the first layer of {config.model_type} models has no norm before its "

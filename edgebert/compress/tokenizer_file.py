@@ -11,7 +11,7 @@ import transformers
 from tokenizers import Tokenizer, normalizers
 
 from edgebert.compress import distributed
-from edgebert.compress.families import FAMILIES
+from edgebert.compress.families import DEBERTA_V1, FAMILIES
 from edgebert.compress.json_file import read_object
 from edgebert.compress.normalizer import normalizer_settings, read_or_empty
 from edgebert.compress.same_tokens import differing_parts, spaced_first, unknown_token
@@ -106,10 +106,17 @@ def check_segments(folder: Path, tokenizer: PreTrainedTokenizerFast, config: Pre
         highest = max(tokenizer.backend_tokenizer.encode(*("a", "a")[:texts]).type_ids, default=0)
     except BaseException as error:  # noqa: BLE001 - a panic of Rust code is no Exception
         raise CheckpointError(f"{folder}: tokenizer cannot encode 'a' ({panic_reason(error)})") from None
+    if texts > 1 and config.model_type == DEBERTA_V1.model_type and not (folder / "tokenizer.json").is_file():
+        raise CheckpointError(
+            f"{folder}: no tokenizer.json, and from vocab.json transformers 5 puts two separators between the texts of "
+            "a pair, where DeBERTa was trained with one (findings/); save the tokenizer with transformers 4: "
+            "AutoTokenizer.from_pretrained(folder).save_pretrained(folder)"
+        )
     rows, path = getattr(config, "type_vocab_size", 0), folder / "config.json"
     without = f"model_input_names in tokenizer_config.json without {SEGMENT_INPUT!r}"
     family = FAMILIES[config.model_type]
-    if family.has_segments and highest >= rows:
+    reads = family.has_segments and (rows > 0 or not family.segments_optional)
+    if reads and highest >= rows:
         raise CheckpointError(
             f"{path}: type_vocab_size is {rows}, but the tokenizer puts {'a pair' if texts > 1 else 'a text'} into "
             f"segment {highest}; if the model was trained without segments, save {without}, else give a checkpoint "
@@ -167,10 +174,13 @@ def segments_note(folder: Path, tokenizer: PreTrainedTokenizerFast) -> str:
 def _tells_segments(folder: Path) -> bool:
     """Whether the model beside a tokenizer tells the second text of a pair from the first."""
     try:
-        family = read_object(folder / "config.json").get("model_type")
+        config = read_object(folder / "config.json")
     except CheckpointError:
         return False
-    return isinstance(family, str) and family in FAMILIES and FAMILIES[family].has_segments
+    name = config.get("model_type")
+    family = FAMILIES.get(name) if isinstance(name, str) else None
+    ignores = family is not None and family.segments_optional and not config.get("type_vocab_size", 0)
+    return family is not None and family.has_segments and not ignores
 
 
 def _built(folder: Path, settings: dict[str, Any]) -> PreTrainedTokenizerFast:

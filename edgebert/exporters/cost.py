@@ -55,7 +55,7 @@ def graph_cost(graph: Path) -> list[Product]:
     found = []
     for node in nodes:
         kind, layer = places.get(node.output[0], ("lookup", None))
-        pairs = zip(_sizes(node, kind, short), _sizes(node, kind, long), strict=True)
+        pairs = _per_token(_sizes(node, kind, short), _sizes(node, kind, long))
         found.append((layer, (kind, counted.precision(node, short), *(_dim(node, *pair) for pair in pairs))))
     return _joined(found)
 
@@ -102,15 +102,26 @@ class _Graph:
         """Kind and layer of every product, by the name of what it makes."""
         products = [node for node in self.nodes if self.is_product(node)]
         attention = [node for node in products if not self.has_weights(node)]
-        layers = len(attention) // 2
+        contexts = [node.output[0] for node in attention if self._is_context(node)]
+        layers, layer = len(contexts), 0
         places: dict[str, Place] = {}
-        for at, node in enumerate(attention):
-            places[node.output[0]] = ("attention", at // 2) if at // 2 < layers else ("head", None)
-            for name in self._feeding(node) if at // 2 < layers else ():
-                places.setdefault(name, ("weights", at // 2))
-        depths = self._depths([node.output[0] for node in attention[1 : 2 * layers : 2]])
+        for node in attention:
+            places[node.output[0]] = ("attention", layer) if layer < layers else ("head", None)
+            for name in self._feeding(node) if layer < layers else ():
+                places.setdefault(name, ("weights", layer))
+            layer += node.output[0] in contexts
+        depths = self._depths(contexts)
         rest = [node.output[0] for node in products if node.output[0] not in places]
         return places | _around(rest, depths, layers)
+
+    def _is_context(self, node: onnx.NodeProto) -> bool:
+        """Whether a product weighs values with a softmax: the last one of a layer's attention."""
+        maker = self.made_by.get(node.input[FACTORS[node.op_type][0]])
+        while maker is not None and maker.op_type != "Softmax":
+            if not maker.input or (self.is_product(maker) and not self.has_weights(maker)):
+                return False
+            maker = self.made_by.get(maker.input[0])
+        return maker is not None
 
     def _feeding(self, node: onnx.NodeProto) -> list[str]:
         """Products with weights that a product of attention reads, with none between."""
@@ -185,6 +196,19 @@ def _sizes(node: onnx.NodeProto, kind: Kind, arrays: Arrays) -> Sizes:
     batch = prod(made.shape[:-2]) if kind == "attention" else 1
     rows = prod(made.shape[:-1]) // batch
     return batch, rows, first.size // (batch * rows), made.shape[-1]
+
+
+def _per_token(short: Sizes, long: Sizes) -> list[tuple[int, int]]:
+    """Sizes for both texts, each with the other.
+
+    Twice the length is counted as two products: the distances behind and ahead of a token, of which DeBERTa reads as
+    many as a text has.
+    """
+    (batch, *sizes), (long_batch, *long_sizes) = short, long
+    pairs = list(zip(sizes, long_sizes, strict=True))
+    twice = tuple(2 * length for length in LENGTHS)
+    doubled = 2 ** pairs.count((twice[0], twice[1]))
+    return [(batch * doubled, long_batch * doubled), *(LENGTHS if pair == twice else pair for pair in pairs)]
 
 
 def _dim(node: onnx.NodeProto, short: int, long: int) -> Dim:

@@ -16,6 +16,8 @@ from edgebert.compress import arch, optimum_tables
 from edgebert.errors import RunError
 from edgebert.exporters.attention import fuse_attention
 from edgebert.exporters.inference import InferenceModel
+from edgebert.exporters.shared import share_equal_weights
+from edgebert.exporters.steady import steady_order
 from edgebert.tasks.training import AnyTrainingTask
 
 if TYPE_CHECKING:
@@ -104,6 +106,7 @@ class PlainModel(nn.Module):
         super().__init__()
         self.model, self.task = model, task
         self.inputs = arch.input_names(model.config)
+        steady_order(model)
 
     def forward(
         self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None
@@ -172,4 +175,7 @@ def _traced(
 ) -> onnx.ModelProto:
     inputs = optimum_tables.dummy_inputs(config, module.inputs, length=min(TRACED_LENGTH, max_length))
     inputs["attention_mask"] = torch.ones_like(inputs["attention_mask"])
-    return traced(module, inputs, outputs, dynamic_shapes(module.inputs, max_length))
+    graph = traced(module, inputs, outputs, dynamic_shapes(module.inputs, max_length))
+    if arch.family_of(config).in_group:
+        share_equal_weights(graph)
+    return graph

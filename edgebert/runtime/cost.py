@@ -34,7 +34,8 @@ class Product:
         precision: Of the two factors; INT8 products add up in 32 bits.
         layers: Layers that have it, counted from 0; empty outside the layers.
         each: How many of it a layer has.
-        batch: Products side by side: the heads of attention, the tokens for a bias of distances, else 1.
+        batch: Products side by side: the heads of attention, the tokens for a bias of distances, two for
+            distances behind and ahead, else 1.
         rows: Rows of the first factor.
         inner: The dimension that is summed over.
         columns: Columns of the second factor.

@@ -14,8 +14,8 @@ from edgebert.compress.families import family_named
 from edgebert.compress.low_rank import factor_table
 from edgebert.errors import CheckpointError
 
-TABLE = {"electra": "embedding_size", "mobilebert": "embedding_size"}
-WITHOUT_POSITIONS = ("modernbert",)
+TABLE = {"electra": "embedding_size", "albert": "embedding_size", "mobilebert": "embedding_size"}
+WITHOUT_POSITIONS = ("modernbert", "deberta-v2", "deberta")
 TASK = "text-classification"
 
 
@@ -49,6 +49,8 @@ def test_a_size_that_the_weights_do_not_have_is_refused_by_name(
 def test_more_layers_than_the_weights_have_are_refused(family: str, folders: dict[str, Path], tmp_path: Path) -> None:
     folder = Path(shutil.copytree(folders[family], tmp_path / "model"))
     entry = "n_layers" if family == "distilbert" else "num_hidden_layers"
+    if family == "albert":
+        pytest.skip("one layer's weights serve any number")
     change_config(folder, drop=("layer_types",), **{entry: 900})
     with pytest.raises(CheckpointError, match=f"{entry} is 900, but the weights have 3; correct the entry"):
         checkpoint.check_folder(folder)

@@ -75,7 +75,7 @@ def test_a_bundle_embeds_as_its_folder_does(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("family", ["roberta", "xlm-roberta", "mpnet"])
+@pytest.mark.parametrize("family", ["roberta", "xlm-roberta", "mpnet", "modernbert", "deberta-v2"])
 def test_prompts_and_lower_casing_are_those_of_the_folder(family: str, tmp_path: Path) -> None:
     folder = make_folder(tmp_path / "model", {"pooling_mode_mean_tokens": True}, family, normalize=False)
     write(folder / "sentence_bert_config.json", {"max_seq_length": 32, "do_lower_case": True})

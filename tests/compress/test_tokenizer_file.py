@@ -64,6 +64,9 @@ def test_ids_are_those_of_the_file(
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_class_that_reads_its_file_rightly_is_kept(family: str, whole_folders: dict[str, Path]) -> None:
     expected = type(transformers.AutoTokenizer.from_pretrained(whole_folders[family]))
+    if family == "albert":
+        # transformers 5 gives a pair no segments by this class; the general one notes that both have the first.
+        expected = transformers.PreTrainedTokenizerFast
     assert type(checkpoint.load_tokenizer(whole_folders[family])) is expected
 
 

@@ -85,7 +85,7 @@ def test_models_and_recipe_pages_come_from_the_code() -> None:
         in pages.models()
     )
     assert all(f"`{family}`" in pages.models() and family in pages.NAMES for family in FAMILIES)
-    assert "| byte-level BPE | RoBERTa, ModernBERT | yes |" in pages.tokenizers()
+    assert "| byte-level BPE | RoBERTa, ModernBERT, DeBERTa (v1) | yes |" in pages.tokenizers()
     assert "| WordLevel | models trained for a fixed list of words | no: refused, with the kind's name |" in (
         pages.tokenizers()
     )

@@ -155,9 +155,21 @@ def test_two_dequantized_factors_are_an_int8_product_and_one_is_not(tmp_path: Pa
 def test_a_size_that_is_neither_fixed_nor_the_length_is_refused(tmp_path: Path) -> None:
     nodes = [
         helper.make_node("Gather", ["table", "input_ids"], ["rows"]),
-        helper.make_node("Concat", ["rows", "rows"], ["twice"], axis=1),
-        helper.make_node("MatMul", ["twice", "wide"], ["out"], "doubled"),
+        helper.make_node("Concat", ["rows", "rows", "rows"], ["thrice"], axis=1),
+        helper.make_node("MatMul", ["thrice", "wide"], ["out"], "tripled"),
     ]
     path = make_graph(nodes, {"table": TABLE, "wide": np.ones((4, 6), np.float32)}, ["out"], tmp_path / "g.onnx")
-    with pytest.raises(RunError, match=r"doubled: a size goes from 4 to 6 for texts of \(2, 3\) tokens"):
+    with pytest.raises(RunError, match=r"tripled: a size goes from 6 to 9 for texts of \(2, 3\) tokens"):
         graph_cost(path)
+
+
+def test_twice_the_length_is_two_products(tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("Gather", ["table", "input_ids"], ["rows"]),
+        helper.make_node("Concat", ["rows", "rows"], ["twice"], axis=1),
+        helper.make_node("MatMul", ["twice", "wide"], ["out"]),
+    ]
+    path = make_graph(nodes, {"table": TABLE, "wide": np.ones((4, 6), np.float32)}, ["out"], tmp_path / "g.onnx")
+    (product,) = [work for work in graph_cost(path) if work.kind != "lookup"]
+    assert (product.batch, product.rows, product.inner, product.columns) == (2, "n", 4, 6)
+    assert product.macs(10) == 20 * 4 * 6

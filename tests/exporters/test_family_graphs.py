@@ -143,6 +143,9 @@ GRAPHS = [
     ("xlm-roberta", "plain", True, 1, False),
     ("mpnet", "plain", False, 2, False),
     ("modernbert", "plain", False, 2, False),
+    ("deberta-v2", "plain", False, 2, False),
+    ("deberta", "plain", False, 2, False),
+    ("albert", "plain", False, 2, True),
     ("mobilebert", "plain", False, 1, True),
 ]
 
@@ -259,7 +262,7 @@ def test_a_roberta_of_pairs_is_bundled_with_its_own_padding(tmp_path: Path) -> N
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("family", ["mpnet", "modernbert"])
+@pytest.mark.parametrize("family", ["mpnet", "modernbert", "deberta-v2", "deberta", "albert"])
 def test_a_family_that_is_not_rewritten_has_an_int8_bundle_of_its_plain_graph(
     family: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -267,7 +270,8 @@ def test_a_family_that_is_not_rewritten_has_an_int8_bundle_of_its_plain_graph(
     assert main(["export", str(source), "--out", str(tmp_path / "bundle")]) == 0
     assert f"{family} layers cannot be rewritten; a plain graph instead" in capsys.readouterr().err
     manifest = read_document(tmp_path / "bundle")
-    assert manifest["inputs"] == ["input_ids", "attention_mask"]
+    assert manifest["inputs"] == ["input_ids", "attention_mask"] + ["token_type_ids"] * (family == "albert")
+    assert {layer for work in manifest["cost"] for layer in work["layers"]} == {0}
     # A row of MPNet's table of distances for every two tokens.
     looked_up = [work for work in manifest["cost"] if work["kind"] == "lookup"]
     assert (family == "mpnet") == any(work["batch"] == work["rows"] == "n" for work in looked_up)

@@ -1,0 +1,81 @@
+"""Refuse entries of DeBERTa's `config.json` that transformers does not follow, or that no model can have."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from edgebert.compress.families import DEBERTA_V1
+from edgebert.errors import CheckpointError
+
+SWITCHES = ("relative_attention", "position_biased_input", "share_att_key", "talking_head", "legacy")
+# Content to position and position to content.
+KINDS = ("c2p", "p2c")
+NORMS = ("none", "layer_norm")
+OF_V2 = ("position_buckets", "norm_rel_ebd", "share_att_key", "conv_kernel_size")
+MAX_DISTANCE = 10_000_000
+
+
+def check_deberta(path: Path, config: Mapping[str, Any]) -> None:
+    """Refuse what a config says of distances, convolution and pooler if it is not computed so.
+
+    Raises:
+        CheckpointError: Names the entry, its value and what is expected.
+    """
+    for entry in SWITCHES:
+        if not isinstance(config.get(entry, False), bool):
+            raise _refused(path, entry, config[entry], "true or false")
+    for entry in ("max_relative_positions", "position_buckets", "conv_kernel_size"):
+        if entry in config and not _is_whole(config[entry], -1, MAX_DISTANCE):
+            raise _refused(path, entry, config[entry], f"a whole number from -1 to {MAX_DISTANCE}")
+    if not {*_listed(config.get("pos_att_type"))} <= {*KINDS}:
+        raise _refused(path, "pos_att_type", config["pos_att_type"], "'c2p', 'p2c' or both ('c2p|p2c')")
+    norm = config.get("norm_rel_ebd", NORMS[0])
+    if not isinstance(norm, str) or not {*_listed(norm)} <= {*NORMS}:
+        raise _refused(path, "norm_rel_ebd", norm, "'none' or 'layer_norm'")
+    _check_convolution(path, config)
+    for entry in OF_V2 if config["model_type"] == DEBERTA_V1.model_type else ():
+        if config.get(entry) not in (None, False, 0, -1, "none"):
+            raise CheckpointError(
+                f"{path}: {entry} is {config[entry]!r:.40}, which transformers computes for deberta-v2 alone; correct "
+                "model_type, or remove the entry if the model was trained without it"
+            )
+
+
+def check_pooler(path: Path, config: Mapping[str, Any]) -> None:
+    """Refuse a pooler of another width than the rows that it reads.
+
+    Raises:
+        CheckpointError: Names both.
+    """
+    width = config.get("hidden_size")
+    if config.get("pooler_hidden_size", width) != width:
+        raise _refused(path, "pooler_hidden_size", config["pooler_hidden_size"], f"hidden_size, which is {width}")
+
+
+def _check_convolution(path: Path, config: Mapping[str, Any]) -> None:
+    kernel, groups, width = (
+        config.get("conv_kernel_size", 0),
+        config.get("conv_groups", 1),
+        config.get("hidden_size", 0),
+    )
+    if kernel > 0 and kernel % 2 == 0:
+        raise _refused(path, "conv_kernel_size", kernel, "an odd number, or 0 for no convolution")
+    if not _is_whole(groups, 1, MAX_DISTANCE) or width % groups:
+        raise _refused(path, "conv_groups", groups, f"a divisor of hidden_size, which is {width}")
+
+
+def _listed(value: object) -> list[str]:
+    """Names in a list, or in one text with | between them."""
+    if isinstance(value, str):
+        return [name.strip() for name in value.lower().split("|")]
+    return [str(name) for name in value] if isinstance(value, list) else [] if value is None else [str(value)]
+
+
+def _is_whole(value: object, least: int, most: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
+
+
+def _refused(path: Path, entry: str, value: object, expected: str) -> CheckpointError:
+    return CheckpointError(f"{path}: {entry} is {value!r:.40}; expected {expected}; correct the entry")
