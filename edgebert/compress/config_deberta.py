@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,33 @@ def check_deberta(path: Path, config: Mapping[str, Any]) -> None:
             raise CheckpointError(
                 f"{path}: {entry} is {config[entry]!r:.40}, which transformers computes for deberta-v2 alone; correct "
                 "model_type, or remove the entry if the model was trained without it"
+            )
+
+
+def check_parts(path: Path, config: Mapping[str, Any], names: Iterable[str]) -> None:
+    """Refuse weights of parts that the config leaves out: transformers would drop them in silence.
+
+    Raises:
+        CheckpointError: Names the entry and the weight.
+    """
+    weights, kinds = list(names), _listed(config.get("pos_att_type"))
+    apart = bool(config.get("relative_attention", False)) and not config.get("share_att_key", False)
+    parts = {
+        "encoder.rel_embeddings.": ("relative_attention", config.get("relative_attention", False)),
+        "encoder.conv.": ("conv_kernel_size", config.get("conv_kernel_size", 0) > 0),
+        "encoder.LayerNorm.": ("norm_rel_ebd", "layer_norm" in _listed(config.get("norm_rel_ebd"))),
+        "self.pos_key_proj.": ("share_att_key or pos_att_type", apart and "c2p" in kinds),
+        "self.pos_query_proj.": ("share_att_key or pos_att_type", apart and "p2c" in kinds),
+        "self.pos_proj.": ("pos_att_type", apart and "c2p" in kinds),
+        "self.pos_q_proj.": ("pos_att_type", apart and "p2c" in kinds),
+        "self.head_logits_proj.": ("talking_head", config.get("talking_head", False)),
+    }
+    for part, (entry, has_part) in parts.items():
+        found = next((name for name in weights if f".{part}" in f".{name}"), None)
+        if found is not None and not has_part:
+            raise CheckpointError(
+                f"{path}: the weights have {found}, which the model does not have by {entry}; state the entry as the "
+                "model was trained"
             )
 
 

@@ -46,9 +46,9 @@ def check_biases(path: Path, config: Mapping[str, Any], names: Iterable[str]) ->
         CheckpointError: Names the entry and the weight.
     """
     weights = list(names)
-    for entry, end in BIASES.items():
+    for entry, end in (*BIASES.items(), ("decoder_bias", "decoder.bias")):
         found = next((name for name in weights if name.endswith(end)), None)
-        if found is not None and not config.get(entry, False):
+        if found is not None and not config.get(entry, entry == "decoder_bias"):
             raise CheckpointError(f"{path}: {entry} is not true, but the weights have {found}; set it to true")
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from edgebert.compress.config_deberta import check_pooler
+from edgebert.compress.config_deberta import check_parts, check_pooler
 from edgebert.compress.config_modernbert import check_biases
 from edgebert.compress.families import (
     ALBERT,
@@ -63,6 +63,7 @@ def check_shapes(path: Path, config: Mapping[str, Any], shapes: Shapes) -> None:
             )
     if family in (DEBERTA_V1, DEBERTA_V2):
         check_pooler(path, config)
+        check_parts(path, config, shapes)
 
 
 def _sizes(config: Mapping[str, Any], family: Family) -> Iterator[_Size]:
@@ -89,10 +90,13 @@ def _sizes(config: Mapping[str, Any], family: Family) -> Iterator[_Size]:
 
 
 def _check_layers(path: Path, config: Mapping[str, Any], shapes: Shapes, family: Family) -> None:
-    """Refuse a config with more layers than the weights have, where they have any; it may state fewer."""
+    """Refuse a config with more layers than the weights have, where they have any; it may state fewer (no groups)."""
     entry = "n_layers" if family is DISTILBERT and "n_layers" in config else "num_hidden_layers"
     entry = "num_hidden_groups" if family is ALBERT else entry
     numbered = re.compile(rf"(?:^|\.){re.escape(family.layers)}\.(\d{{1,9}})\.")
     held = {int(match[1]) for match in map(numbered.search, shapes) if match}
-    if held and config.get(entry, 0) > max(held) + 1:
-        raise CheckpointError(f"{path}: {entry} is {config[entry]}, but the weights have {max(held) + 1}; {TOGETHER}")
+    fewer = family is ALBERT and held and config.get(entry, 1) <= max(held)
+    if held and (fewer or config.get(entry, 0) > max(held) + 1):
+        raise CheckpointError(
+            f"{path}: {entry} is {config.get(entry, 1)}, but the weights have {max(held) + 1}; {TOGETHER}"
+        )

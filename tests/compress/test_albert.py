@@ -70,6 +70,15 @@ def test_relations_are_those_of_the_layer_that_is_named(folders: dict[str, Path]
     assert losses[(0, 2)] > 1e-6
 
 
+def test_groups_that_the_config_leaves_out_are_refused(tmp_path: Path) -> None:
+    folder = make_family(tmp_path, "albert", num_hidden_groups=3)
+    for more in ({"num_hidden_groups": 2}, {}):
+        change_config(folder, ("num_hidden_groups",), **more)
+        stated = more.get("num_hidden_groups", 1)
+        with pytest.raises(CheckpointError, match=f"num_hidden_groups is {stated}, but the weights have 3"):
+            checkpoint.check_folder(folder)
+
+
 def test_several_groups_keep_all_their_layers(tmp_path: Path) -> None:
     teacher = load(make_family(tmp_path, "albert", num_hidden_groups=3))
     with pytest.raises(SettingsError, match="the teacher's 3 layers share the weights of 3 groups"):

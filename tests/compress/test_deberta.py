@@ -92,6 +92,31 @@ def test_entries_that_no_model_can_have_are_refused(
         checkpoint.check_folder(folder)
 
 
+LEFT_OUT: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
+    ("deberta-v2", {}, {"relative_attention": False}),
+    ("deberta-v2", {"conv_kernel_size": 3}, {"conv_kernel_size": 0}),
+    ("deberta-v2", {}, {"norm_rel_ebd": "none"}),
+    ("deberta-v2", {"share_att_key": False}, {"share_att_key": True}),
+    ("deberta-v2", {"share_att_key": False}, {"pos_att_type": ["c2p"]}),
+    ("deberta", {}, {"pos_att_type": ["p2c"]}),
+    ("deberta", {"talking_head": True}, {"talking_head": False}),
+]
+
+
+@pytest.mark.parametrize(("family", "made", "stated"), LEFT_OUT)
+def test_parts_that_the_config_leaves_out_are_refused(
+    family: str, made: dict[str, Any], stated: dict[str, Any], tmp_path: Path
+) -> None:
+    folder = make_family(tmp_path, family, num_hidden_layers=1, **made)
+    checkpoint.check_folder(folder)
+    change_config(folder, **stated)
+    (entry,) = stated
+    with pytest.raises(
+        CheckpointError, match=rf"the weights have deberta\..*, which the model does not have by .*{entry}"
+    ):
+        checkpoint.check_folder(folder)
+
+
 @pytest.mark.parametrize("entry", ["position_buckets", "share_att_key", "conv_kernel_size"])
 def test_entries_of_v2_are_refused_in_v1(entry: str, folders: dict[str, Path], tmp_path: Path) -> None:
     folder = Path(shutil.copytree(folders["deberta"], tmp_path / "model"))

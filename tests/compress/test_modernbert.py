@@ -94,6 +94,14 @@ def test_weights_with_biases_that_the_config_leaves_out_are_refused(tmp_path: Pa
         checkpoint.check_folder(folder)
 
 
+def test_a_decoder_s_bias_that_the_config_leaves_out_is_refused(tmp_path: Path) -> None:
+    folder = make_family(tmp_path, "modernbert", "MaskedLM")
+    checkpoint.check_folder(folder)
+    change_config(folder, decoder_bias=False)
+    with pytest.raises(CheckpointError, match=r"decoder_bias is not true, but the weights have decoder\.bias"):
+        checkpoint.check_folder(folder)
+
+
 def test_a_head_of_another_task_is_not_taken_for_the_task_s_own(tmp_path: Path) -> None:
     texts = make_family(tmp_path / "texts", "modernbert")
     assert checkpoint.has_head(texts, "text-classification", ["a", "b"])
