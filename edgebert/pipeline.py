@@ -14,7 +14,7 @@ from edgebert.compress.conditions import CHECKPOINT, GRAPH, TRAINING, conditions
 from edgebert.compress.cross_encoder import counts_settings
 from edgebert.compress.data import read_named_data
 from edgebert.compress.distill import VERSION as DISTILL_VERSION
-from edgebert.compress.distill import distill
+from edgebert.compress.distill import Teacher, distill
 from edgebert.compress.finetune import VERSION as FINETUNE_VERSION
 from edgebert.compress.finetune import finetune
 from edgebert.compress.fit import check_fit
@@ -23,7 +23,7 @@ from edgebert.compress.prune import VERSION as PRUNE_VERSION
 from edgebert.compress.prune import prune
 from edgebert.compress.qat import STAGE as AWARE
 from edgebert.compress.qat import VERSION as AWARE_VERSION
-from edgebert.compress.qat import train_aware
+from edgebert.compress.qat import Int8, train_aware
 from edgebert.compress.recover import recover
 from edgebert.compress.report import StageReport
 from edgebert.compress.run import Run
@@ -240,7 +240,7 @@ class _Build:
         cut = self._stage("prune", PRUNE_VERSION, inputs, action, CHECKPOINT)
         inputs = {"model": model_hash(cut.folder), "teacher": model_hash(teacher.folder), "settings": arguments}
         inputs |= {"layers": layers, **self._data_inputs("train", "unlabelled", "validation")}
-        action = partial(recover, cut.folder, teacher.folder, layers, self.data, settings, self.run_constants)
+        action = partial(recover, cut.folder, Teacher(teacher.folder, layers), self.data, settings, self.run_constants)
         recovered = self._stage("recover", PRUNE_VERSION, inputs, action, settings.recover)
         return self._step(self._step(source, cut), recovered)
 
@@ -254,7 +254,8 @@ class _Build:
         inputs: dict[str, Json] = {"model": model_hash(step.folder), "teacher": model_hash(taught)}
         inputs |= {"settings": [settings_dict(settings.recover), settings_dict(settings.loss)], "layers": layers}
         inputs |= self._data_inputs("train", "unlabelled", "validation")
-        action = partial(recover_vocabulary, step.folder, taught, layers, self.data, settings, self.run_constants)
+        by = Teacher(taught, layers)
+        action = partial(recover_vocabulary, step.folder, by, self.data, settings, self.run_constants)
         done = self._stage("recover-vocabulary", VOCABULARY_VERSION, inputs, action, settings.recover)
         return self._step(step, done)
 
@@ -275,7 +276,8 @@ class _Build:
         inputs: dict[str, Json] = {"model": model_hash(source.folder), "teacher": model_hash(taught), "layers": layers}
         inputs |= {"settings": [settings_dict(settings.recover), settings_dict(settings.loss), settings.embeddings]}
         inputs |= {"profile": settings_dict(choice), **self._data_inputs("train", "unlabelled", "validation")}
-        action = partial(train_aware, source.folder, taught, layers, self.data, settings, choice, self.run_constants)
+        by, int8 = Teacher(taught, layers), Int8(settings, choice)
+        action = partial(train_aware, source.folder, by, self.data, int8, self.run_constants)
         return self._step(source, self._stage(AWARE, AWARE_VERSION, inputs, action, settings.recover))
 
     def _graph(self, step: Step, kind: str) -> Done:

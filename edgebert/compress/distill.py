@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -29,6 +30,23 @@ Projection = Literal["query", "key", "value"]
 PROJECTIONS: tuple[Projection, ...] = ("query", "key", "value")
 
 
+@dataclass(frozen=True)
+class Teacher:
+    """A teacher's folder, and those of its layers that the student's layers stand for; all of them if None."""
+
+    folder: Path
+    layers: Sequence[int] | None = None
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What a student is taught in a stage of this name: how it trains, and the weights of the losses."""
+
+    stage: str
+    training: TrainSettings
+    loss: DistillLoss
+
+
 def distill(teacher: Path, data: TaskData, settings: DistillSettings, run: Run, out: Path) -> StageReport:
     """Make a student of chosen teacher layers and train it to agree with the teacher.
 
@@ -47,27 +65,21 @@ def distill(teacher: Path, data: TaskData, settings: DistillSettings, run: Run, 
     """
     teacher_model = run.loaded.model(teacher, run.task, data.label_names)
     student = make_student(teacher_model, settings.layers, settings.hidden_size).requires_grad_(True)
-    return train_student(student, teacher, settings.layers, data, settings, settings.loss, run, out, "distill")
+    lesson = Lesson("distill", settings, settings.loss)
+    return train_student(student, Teacher(teacher, settings.layers), data, lesson, run, out)
 
 
 def train_student(
-    student: PreTrainedModel,
-    teacher: Path,
-    layers: Sequence[int],
-    data: TaskData,
-    settings: TrainSettings,
-    weights: DistillLoss,
-    run: Run,
-    out: Path,
-    stage: str,
+    student: PreTrainedModel, teacher: Teacher, data: TaskData, lesson: Lesson, run: Run, out: Path
 ) -> StageReport:
-    """Train a student whose layers stand for the named teacher layers, and save it."""
-    tokenizer = run.loaded.tokenizer(teacher)
+    """Train a student whose layers stand for those of the teacher, and save it."""
+    tokenizer, settings = run.loaded.tokenizer(teacher.folder), lesson.training
     encoder = run.encoder(tokenizer, out)
-    teacher_model = run.loaded.model(teacher, run.task, data.label_names)
-    objective = Objective(teacher_model, student, layers, weights, data.training_task, uses_bf16(settings))
+    teacher_model = run.loaded.model(teacher.folder, run.task, data.label_names)
+    layers = teacher.layers or range(len(arch.encoder_layers(student)))
+    objective = Objective(teacher_model, student, layers, lesson.loss, data.training_task, uses_bf16(settings))
     training = Training(
-        title=stage,
+        title=lesson.stage,
         train=encode_rows([*data.train, *data.unlabelled], data, encoder),
         validate=Validation(data.validation, data, encoder, run.metric, tokenizer.pad_token_id),
         settings=settings,
@@ -80,7 +92,7 @@ def train_student(
     metrics = train(student, training, objective)
     objective.detach(student)
     checkpoint.save_model(student, tokenizer, out)
-    return StageReport(stage, settings_dict(settings), metrics)
+    return StageReport(lesson.stage, settings_dict(settings), metrics)
 
 
 class Objective:

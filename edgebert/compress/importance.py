@@ -27,15 +27,18 @@ class Importance:
     ffn: list[Tensor]
 
 
+@dataclass(frozen=True)
+class Estimator:
+    """How importance is estimated: the method, on how many rows drawn by which seed, so many at a time."""
+
+    method: Literal["first-order", "fisher"]
+    samples: int
+    seed: int
+    batch_size: int = 32
+
+
 def measure_importance(
-    model: PreTrainedModel,
-    rows: EncodedRows,
-    method: Literal["first-order", "fisher"],
-    samples: int,
-    seed: int,
-    task: AnyTrainingTask,
-    pad_id: int = 0,
-    batch_size: int = 32,
+    model: PreTrainedModel, rows: EncodedRows, estimator: Estimator, task: AnyTrainingTask, pad_id: int = 0
 ) -> Importance:
     """Score every head and neuron on a seeded sample of training rows.
 
@@ -43,16 +46,16 @@ def measure_importance(
     gradient of the mask, Kwon et al. 2022 (arXiv:2204.09656). Gradients are taken text by text, of the task's own loss.
     """
     model.eval()
-    chosen = np.random.default_rng(seed).permutation(len(rows))[:samples]
-    power = 1 if method == "first-order" else 2
+    chosen = np.random.default_rng(estimator.seed).permutation(len(rows))[: estimator.samples]
+    power = 1 if estimator.method == "first-order" else 2
     totals = ones(model)
     heads, ffn = (
         [torch.zeros_like(mask[0]) for mask in totals.heads],
         [torch.zeros_like(mask[0]) for mask in totals.ffn],
     )
-    starts = range(0, len(chosen), batch_size)
+    starts = range(0, len(chosen), estimator.batch_size)
     for start in progress(starts, desc="importance", unit="batch"):
-        batch = task.collate([rows[int(at)] for at in chosen[start : start + batch_size]], pad_id)
+        batch = task.collate([rows[int(at)] for at in chosen[start : start + estimator.batch_size]], pad_id)
         count = len(batch["input_ids"])
         masks = ones(model, rows=count, requires_grad=True)
         with masked(model, masks):

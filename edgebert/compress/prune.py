@@ -11,7 +11,7 @@ from torch import Tensor
 from edgebert.compress import arch, checkpoint
 from edgebert.compress.data import TaskData, encode_rows
 from edgebert.compress.families import families_that
-from edgebert.compress.importance import Importance, measure_importance
+from edgebert.compress.importance import Estimator, Importance, measure_importance
 from edgebert.compress.masks import Masks
 from edgebert.compress.report import StageReport
 from edgebert.compress.run import Run
@@ -45,10 +45,8 @@ def prune(source: Path, data: TaskData, settings: PruneSettings, run: Run, out: 
     model = checkpoint.load_model(source, run.task, data.label_names)
     check_prunable(model.config)
     rows = encode_rows(data.train, data, run.encoder(tokenizer, out))
-    pad_id = tokenizer.pad_token_id
-    scores = measure_importance(
-        model, rows, settings.importance, settings.samples, run.seed, data.training_task, pad_id
-    )
+    estimator = Estimator(settings.importance, settings.samples, run.seed)
+    scores = measure_importance(model, rows, estimator, data.training_task, tokenizer.pad_token_id)
     masks = choose(scores, settings.head_sparsity, settings.ffn_sparsity, settings.ffn_multiple)
     cut(model, masks)
     checkpoint.save_model(model, tokenizer, out)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from edgebert.compress import arch, checkpoint
 from edgebert.compress.data import TaskData
-from edgebert.compress.distill import train_student
+from edgebert.compress.distill import Lesson, Teacher, train_student
 from edgebert.compress.report import StageReport
 from edgebert.compress.run import Run
 from edgebert.recipe import QuantizeSettings
@@ -25,16 +25,15 @@ VERSION = 4
 STAGE = "quantization-aware"
 
 
-def train_aware(
-    source: Path,
-    teacher: Path,
-    layers: Sequence[int] | None,
-    data: TaskData,
-    settings: QuantizeSettings,
-    choice: ExportChoice,
-    run: Run,
-    out: Path,
-) -> StageReport:
+@dataclass(frozen=True)
+class Int8:
+    """The INT8 that a model trains for: the recipe's `[quantize]` table, with `recover`, and the profile's types."""
+
+    settings: QuantizeSettings
+    choice: ExportChoice
+
+
+def train_aware(source: Path, teacher: Teacher, data: TaskData, int8: Int8, run: Run, out: Path) -> StageReport:
     """Distil the teacher once more, into a model that computes as its INT8 graph will.
 
     The weights that are saved are full precision; they are those whose rounded values were trained. The metric that
@@ -42,21 +41,19 @@ def train_aware(
 
     Args:
         source: Folder of the model to quantize.
-        teacher: Folder of the teacher, of the same vocabulary.
-        layers: Teacher layers that the model's layers stand for; all of them if None.
+        teacher: The teacher, of the same vocabulary, and the layers of it that the model's layers stand for.
         data: Labelled and unlabelled examples.
-        settings: The recipe's `[quantize]` table, with `recover`.
-        choice: The profile's types, granularity and range.
+        int8: Types, granularity and range of weights and activations, and the training.
         run: Task, metric, seed and token limit of the export.
         out: Folder for the trained model.
     """
+    settings = int8.settings
     assert settings.recover is not None
     student = checkpoint.load_model(source, run.task, data.label_names)
-    layers = layers or range(len(arch.encoder_layers(student)))
-    round_products(student, choice)
+    round_products(student, int8.choice)
     if settings.embeddings == "int8":
         round_words(student)
-    return train_student(student, teacher, layers, data, settings.recover, settings.loss, run, out, STAGE)
+    return train_student(student, teacher, data, Lesson(STAGE, settings.recover, settings.loss), run, out)
 
 
 def round_products(model: PreTrainedModel, choice: ExportChoice) -> None:

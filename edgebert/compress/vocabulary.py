@@ -14,7 +14,7 @@ import torch
 
 from edgebert.compress import arch, checkpoint, low_rank, pieces
 from edgebert.compress.data import TaskData
-from edgebert.compress.distill import train_student
+from edgebert.compress.distill import Lesson, Teacher, train_student
 from edgebert.compress.progress import progress
 from edgebert.compress.report import StageReport
 from edgebert.compress.run import Run
@@ -73,20 +73,13 @@ def cut_vocabulary(source: Path, data: TaskData, settings: VocabularySettings, r
 
 
 def recover_vocabulary(
-    source: Path,
-    teacher: Path,
-    layers: Sequence[int] | None,
-    data: TaskData,
-    settings: VocabularySettings,
-    run: Run,
-    out: Path,
+    source: Path, teacher: Teacher, data: TaskData, settings: VocabularySettings, run: Run, out: Path
 ) -> StageReport:
     """Distil the teacher, cut to the same vocabulary, into the model of fewer words.
 
     Args:
         source: Folder of the model that was cut.
-        teacher: Folder of the teacher, cut to the same pieces.
-        layers: Teacher layers that the model's layers stand for; all of them if None.
+        teacher: The teacher, cut to the same pieces, and the layers of it that the model's layers stand for.
         data: Labelled and unlabelled examples.
         settings: The recipe's `[vocabulary]` table, with `recover`.
         run: Task, metric, seed and token limit of the export.
@@ -94,9 +87,8 @@ def recover_vocabulary(
     """
     assert settings.recover is not None
     student = checkpoint.load_model(source, run.task, data.label_names)
-    layers = layers or range(len(arch.encoder_layers(student)))
-    stage = "recover-vocabulary"
-    return train_student(student, teacher, layers, data, settings.recover, settings.loss, run, out, stage)
+    lesson = Lesson("recover-vocabulary", settings.recover, settings.loss)
+    return train_student(student, teacher, data, lesson, run, out)
 
 
 def check_vocabulary(folder: Path, recipe: Recipe, tokenizer: PreTrainedTokenizerFast) -> None:

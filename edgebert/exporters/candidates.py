@@ -146,7 +146,7 @@ def choose(job: GraphJob, graph: Path, settings: QuantizeSettings, choice: Expor
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         try:
-            names = _write(job, graph / GRAPH, rows, settings, candidate, candidate.of(choice), folder)
+            names = _write(Int8Parts(job, graph / GRAPH, rows, settings, candidate.of(choice)), candidate, folder)
         except NotCoveredError as error:
             LOG.warning("%s is left out: %s", candidate, error)
             continue
@@ -178,27 +178,19 @@ def best(tried: Sequence[Tried], allowed_drop: float) -> Candidate:
     return next(each.candidate for each in good if each.p50_ms <= fastest * (1 + TIE))
 
 
-def _write(
-    job: GraphJob,
-    full: Path,
-    rows: list[Encoded],
-    settings: QuantizeSettings,
-    candidate: Candidate,
-    choice: ExportChoice,
-    out: Path,
-) -> list[str]:
+def _write(parts: Int8Parts, candidate: Candidate, out: Path) -> list[str]:
     """Write a candidate of a full-precision graph; gives the names of its inputs."""
-    names = graph_inputs(full)
+    names = graph_inputs(parts.graph)
     writer = _writer(candidate)
     if writer and writer.quantize and candidate.form != "none":
-        writer.quantize(Int8Parts(job, full, rows, settings, choice, {}), out)
+        writer.quantize(parts, out)
     elif writer and writer.write:
-        writer.write(full, out)
+        writer.write(parts.graph, out)
     elif candidate.form == "none":
-        (out / GRAPH).symlink_to(full.resolve())
+        (out / GRAPH).symlink_to(parts.graph.resolve())
     else:
-        module = job.module() if candidate.form == "static" else None
-        graph_maker(job, full, module, rows, settings, choice, out)((), out / GRAPH)
+        module = parts.job.module() if candidate.form == "static" else None
+        graph_maker(parts, module, out)((), out / GRAPH)
         names = graph_inputs(out / GRAPH)
     return names
 

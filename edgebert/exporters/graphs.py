@@ -23,7 +23,7 @@ from edgebert.data.examples import Example
 from edgebert.data.unknown import gold
 from edgebert.exporters.inference import InferenceModel
 from edgebert.exporters.onnx import PlainModel, can_rewrite, export_fast, export_plain, fast_module
-from edgebert.exporters.parity import Parity, compare, require_parity
+from edgebert.exporters.parity import Batches, Parity, compare, require_parity
 from edgebert.recipe import ExportSettings
 from edgebert.runtime.encode import Encoded, TextEncoder
 from edgebert.runtime.model import Model
@@ -181,7 +181,8 @@ def compare_graph(
     batch_sizes: Sequence[int] = (1, 8),
 ) -> Parity:
     """How far a graph's outputs are from PyTorch's on the same windows."""
-    return compare(reference, session, names, windows, job.task().spec.outputs, job.pad_id, batch_sizes)
+    batches = Batches(job.pad_id, batch_sizes)
+    return compare(reference, session, names, windows, job.task().spec.outputs, batches)
 
 
 def outputs_of(

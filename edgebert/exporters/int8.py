@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import onnx
 
@@ -19,6 +18,7 @@ from edgebert.exporters.guarded import Outcome, open_as_bundle, open_onnx
 from edgebert.exporters.inference import InferenceModel
 from edgebert.exporters.onnx import PlainModel, export_module, graph_inputs
 from edgebert.exporters.parity import require_parity, require_same
+from edgebert.exporters.quantize.calibration import Calibration
 from edgebert.exporters.quantize.dynamic import quantize_weights
 from edgebert.exporters.quantize.embeddings import quantize_embeddings
 from edgebert.exporters.quantize.graph import load_folded
@@ -70,7 +70,8 @@ def quantized_graph(
     elif form == "static":
         module = job.module()
     open_graph = open_as_bundle if "onnx" in job.settings.formats else open_onnx
-    make = graph_maker(job, full, module if form == "static" else None, calibration, settings, choice, out)
+    parts = Int8Parts(job, full, calibration, settings, choice)
+    make = graph_maker(parts, module if form == "static" else None, out)
     if settings.max_drop is None:
         make((), out / GRAPH)
     else:
@@ -90,7 +91,7 @@ def quantized_graph(
         require_same(reference, *alone)
     metrics["head"] = tuned = tuned_head(job, session, names)
     metrics["quality"] = as_json(quality_of(job, session, names, tuned))
-    parts = Int8Parts(job, graph / GRAPH, calibration, settings, choice, tuned)
+    parts = replace(parts, graph=graph / GRAPH, tuned=tuned)
     metrics |= _of_other_runtimes(parts, names, windows, reference, out)
     metrics["measured_on"] = measured_on()
     arguments = {**settings_dict(settings), "format": form, "inputs": names, "profile": settings_dict(choice)}
@@ -128,15 +129,7 @@ def _smoothed(job: GraphJob, rows: list[Encoded], alpha: float, out: Path) -> tu
     return module, done
 
 
-def graph_maker(
-    job: GraphJob,
-    graph: Path,
-    module: Any,  # noqa: ANN401
-    calibration: list[Encoded],
-    settings: QuantizeSettings,
-    choice: ExportChoice,
-    folder: Path,
-) -> Make:
+def graph_maker(parts: Int8Parts, module: InferenceModel | PlainModel | None, folder: Path) -> Make:
     """What writes an INT8 graph that leaves some products of the full-precision one as they are: `make(leave, out)`.
 
     It is static where there is a module to calibrate, else dynamic. `make(..., embeddings="fp32")` leaves the tables.
@@ -144,15 +137,16 @@ def graph_maker(
     if module is not None:
         from edgebert.exporters.quantize.static import quantize_static
 
-        outputs, out = list(job.task().spec.outputs), folder / CALIBRATED
-        quantize_static(module, calibration, outputs, job.run.max_length, choice, out, settings.calibration)
+        outputs, max_length = list(parts.job.task().spec.outputs), parts.job.run.max_length
+        calibration = Calibration(parts.calibration, parts.settings.calibration)
+        quantize_static(module, calibration, outputs, max_length, parts.choice, folder / CALIBRATED)
 
-    def make(leave: Collection[str], out: Path, embeddings: str = settings.embeddings) -> None:
+    def make(leave: Collection[str], out: Path, embeddings: str = parts.settings.embeddings) -> None:
         if module is not None:
             model = onnx.load(folder / CALIBRATED)
-            release(model, load_folded(graph), leave)
+            release(model, load_folded(parts.graph), leave)
         else:
-            quantize_weights(graph, choice, out, leave)
+            quantize_weights(parts.graph, parts.choice, out, leave)
             model = onnx.load(out)
         if embeddings == "int8":
             quantize_embeddings(model)

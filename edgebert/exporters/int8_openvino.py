@@ -8,8 +8,9 @@ from pathlib import Path
 
 from edgebert.exporters.guarded import Outcome
 from edgebert.exporters.onnx import graph_inputs
+from edgebert.exporters.quantize.calibration import Calibration
 from edgebert.exporters.quantize.guard import Guard
-from edgebert.exporters.quantize.openvino import openvino_products, quantize_openvino
+from edgebert.exporters.quantize.openvino import NncfOptions, openvino_products, quantize_openvino
 from edgebert.exporters.writers import Int8Parts
 from edgebert.runtime.encode import Encoded
 from edgebert.runtime.session import Session, bucket_lengths
@@ -56,8 +57,9 @@ def quantized(
     parts: Int8Parts, rows: list[Encoded], tables: bool, leave: Collection[str], folder: Path
 ) -> dict[str, Json]:
     """Write one INT8 model, and return the settings that nncf used; see `quantize_openvino`."""
-    how = (parts.settings.calibration, parts.settings.smooth, leave, tables, parts.choice.reduce_range)
-    return quantize_openvino(parts.graph, rows, graph_inputs(parts.graph), folder, *how)
+    calibration = Calibration(rows, parts.settings.calibration)
+    options = NncfOptions(parts.settings.smooth, leave, tables, parts.choice.reduce_range)
+    return quantize_openvino(parts.graph, calibration, graph_inputs(parts.graph), folder, options)
 
 
 def open_openvino(folder: Path, choice: ExportChoice, max_length: int) -> Session:

@@ -6,7 +6,7 @@ import logging
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import onnx
 import torch
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 OPSET = 20
 MOST_BATCH = 4096
 TRACED_LENGTH = 16
+
+# Of every input, its axes that are free, and what `torch.export.Dim` says of each.
+DynamicShapes = dict[str, dict[int, object]]
 
 
 def export_plain(model: PreTrainedModel, task: AnyTrainingTask, outputs: Sequence[str], out: Path) -> list[str]:
@@ -122,7 +125,7 @@ def graph_inputs(graph: Path) -> list[str]:
     return [value.name for value in onnx.load(graph, load_external_data=False).graph.input]
 
 
-def dynamic_shapes(names: list[str], max_length: int) -> dict[str, dict[int, Any]]:
+def dynamic_shapes(names: list[str], max_length: int) -> DynamicShapes:
     """Free batch and length for every input."""
     batch = torch.export.Dim("batch", min=1, max=MOST_BATCH)
     length = torch.export.Dim("length", min=2, max=max_length)
@@ -130,7 +133,7 @@ def dynamic_shapes(names: list[str], max_length: int) -> dict[str, dict[int, Any
 
 
 def traced(
-    module: nn.Module, inputs: dict[str, torch.Tensor], outputs: Sequence[str], shapes: dict[str, Any]
+    module: nn.Module, inputs: dict[str, torch.Tensor], outputs: Sequence[str], shapes: DynamicShapes
 ) -> onnx.ModelProto:
     """The graph of a module, without a trace of this machine (paths, stack traces) in it."""
     # Four lines on stderr that torchvision, which nothing here uses, is not installed.

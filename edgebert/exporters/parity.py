@@ -31,14 +31,24 @@ class Parity:
     largest: float
 
 
+@dataclass(frozen=True)
+class Batches:
+    """Windows that run together, and the token id of their padding."""
+
+    pad_id: int = 0
+    sizes: Sequence[int] = (1, 8)
+
+
+ALONE_AND_PADDED = Batches()
+
+
 def compare(
     reference: Sequence[Outputs],
     session: Session,
     names: Sequence[str],
     windows: Sequence[Encoded],
     kinds: Mapping[str, bool],
-    pad_id: int = 0,
-    batch_sizes: Sequence[int] = (1, 8),
+    batches: Batches = ALONE_AND_PADDED,
 ) -> Parity:
     """Run every window in batches of every size, so alone and in padded ones of eight, and take the worst.
 
@@ -48,16 +58,15 @@ def compare(
         names: Its inputs.
         windows: Real sentences.
         kinds: The task's outputs, and whether each has a row a token.
-        pad_id: Token id of padding.
-        batch_sizes: Windows that run together.
+        batches: How many windows run together, and how they are padded.
     """
     largest = max(float(np.abs(output).max()) for outputs in reference for output in outputs)
     parities = []
-    for batch_size in batch_sizes:
+    for batch_size in batches.sizes:
         outputs: list[Outputs] = []
         for start in range(0, len(windows), batch_size):
             chunk = windows[start : start + batch_size]
-            outputs += split_batch(session.run(padded_inputs(chunk, names, pad_id)), chunk, kinds)
+            outputs += split_batch(session.run(padded_inputs(chunk, names, batches.pad_id)), chunk, kinds)
         pairs = list(zip(outputs, reference, strict=True))
         same = float(np.mean([_agree(ours, theirs) for ours, theirs in pairs]))
         parities.append((max(_difference(ours, theirs) for ours, theirs in pairs), same))

@@ -6,8 +6,8 @@ export needs only the packages of the formats that its recipe names.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -38,7 +38,7 @@ class Int8Parts:
     calibration: list[Encoded]
     settings: QuantizeSettings
     choice: ExportChoice
-    tuned: dict[str, Json]
+    tuned: Mapping[str, Json] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

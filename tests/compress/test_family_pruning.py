@@ -9,7 +9,7 @@ from family_models import IDS, assert_same, load, logits, random_masks, save
 
 from edgebert.compress import arch
 from edgebert.compress.data import EncodedRows
-from edgebert.compress.importance import measure_importance
+from edgebert.compress.importance import Estimator, measure_importance
 from edgebert.compress.masks import masked
 from edgebert.compress.prune import check_prunable, cut
 from edgebert.compress.student import make_student
@@ -53,7 +53,7 @@ def test_a_head_that_does_nothing_has_no_importance(family: str, folders: dict[s
         parts.attention_output.weight[:, :8] = 0.0
         parts.ffn_out.weight[:, 5] = 0.0
     rows = EncodedRows([Encoded(row.tolist(), [0] * 12) for row in IDS], [{"labels": at % 2} for at in range(6)])
-    scores = measure_importance(model, rows, "fisher", 6, 0, TRAINING, model.config.pad_token_id)
+    scores = measure_importance(model, rows, Estimator("fisher", 6, 0), TRAINING, model.config.pad_token_id)
     assert scores.heads[0][0].item() == scores.ffn[0][5].item() == 0.0
     assert (scores.heads[0][1:] > 0).all()
 

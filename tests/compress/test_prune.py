@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 
 from edgebert.compress import arch, checkpoint
 from edgebert.compress.data import EncodedRows
-from edgebert.compress.importance import Importance, measure_importance
+from edgebert.compress.importance import Estimator, Importance, measure_importance
 from edgebert.compress.masks import Masks, masked, ones
 from edgebert.compress.prune import choose, cut
 from edgebert.runtime.encode import Encoded
@@ -99,7 +99,7 @@ def test_choice_keeps_the_most_important_of_the_whole_model() -> None:
 
 @pytest.mark.parametrize("method", ["first-order", "fisher"])
 def test_importance_is_the_gradient_of_the_masks_taken_example_by_example(model: Any, method: Any) -> None:
-    scores = measure_importance(model, rows(), method, samples=6, seed=0, task=TRAINING, batch_size=4)
+    scores = measure_importance(model, rows(), Estimator(method, 6, 0, batch_size=4), TRAINING)
     expected = torch.zeros(4)
     for at in range(6):
         masks = ones(model, requires_grad=True)
@@ -117,7 +117,7 @@ def test_a_head_that_does_nothing_has_no_importance(model: Any) -> None:
     with torch.no_grad():
         parts.attention_output.weight[:, :8] = 0.0
         parts.ffn_out.weight[:, 5] = 0.0
-    scores = measure_importance(model, rows(), "fisher", samples=6, seed=0, task=TRAINING)
+    scores = measure_importance(model, rows(), Estimator("fisher", 6, 0), TRAINING)
     assert scores.heads[0][0].item() == 0.0
     assert scores.ffn[0][5].item() == 0.0
     assert (scores.heads[0][1:] > 0).all()

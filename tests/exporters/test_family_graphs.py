@@ -19,7 +19,7 @@ from edgebert.compress.importance import Importance
 from edgebert.compress.prune import choose, cut
 from edgebert.compress.validation import torch_outputs
 from edgebert.exporters.onnx import export_fast, export_plain, fast_module, graph_inputs
-from edgebert.exporters.parity import compare
+from edgebert.exporters.parity import Batches, compare
 from edgebert.runtime.encode import Encoded, TextEncoder
 from edgebert.runtime.sessions.onnxruntime import OnnxSession
 from edgebert.tasks.table import task_names
@@ -171,7 +171,7 @@ def test_the_graph_equals_the_model_alone_and_in_padded_batches(
     windows = encoded([3, 64, 5, 17, 8, 2, 30, 12, 9, 4], segments, model.config.vocab_size)
     pad_id = model.config.pad_token_id
     reference = list(torch_outputs(model, windows, TRAINING, OUTPUTS, pad_id, batch_size=4))
-    parity = compare(reference, OnnxSession(path, 1, CPU), names, windows, OUTPUTS, pad_id)
+    parity = compare(reference, OnnxSession(path, 1, CPU), names, windows, OUTPUTS, Batches(pad_id))
     assert parity.max_difference <= 1e-5
     assert parity.agreement == 1.0
 

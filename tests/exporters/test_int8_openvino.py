@@ -19,7 +19,8 @@ from edgebert.exporters.guarded import Outcome
 from edgebert.exporters.int8_openvino import open_openvino
 from edgebert.exporters.onnx import export_fast
 from edgebert.exporters.parity import relative_error
-from edgebert.exporters.quantize.openvino import openvino_products, quantize_openvino
+from edgebert.exporters.quantize.calibration import Calibration
+from edgebert.exporters.quantize.openvino import NncfOptions, openvino_products, quantize_openvino
 from edgebert.exporters.quantize.products import head_matmuls, weight_products
 from edgebert.runtime.encode import Encoded
 from edgebert.runtime.padded import padded_inputs
@@ -72,7 +73,9 @@ def test_every_product_can_be_left_alone_by_name(full: Path) -> None:
 def test_what_is_left_alone_answers_as_full_precision(full: Path, rows: list[Encoded], tmp_path: Path) -> None:
     products, errors = list(openvino_products(full)), []
     for count in (0, len(products) // 2, len(products)):
-        quantize_openvino(full, rows, NAMES, tmp_path / str(count), leave=products[:count], embeddings=False)
+        quantize_openvino(
+            full, Calibration(rows), NAMES, tmp_path / str(count), NncfOptions(leave=products[:count], embeddings=False)
+        )
         errors.append(error(full, rows, tmp_path / str(count)))
     assert errors[0] > errors[1] > errors[2]
     assert errors[2] < 1e-9
@@ -81,9 +84,9 @@ def test_what_is_left_alone_answers_as_full_precision(full: Path, rows: list[Enc
 def test_quantizing_does_not_depend_on_other_models_of_the_process(
     full: Path, rows: list[Encoded], tmp_path: Path
 ) -> None:
-    quantize_openvino(full, rows, NAMES, tmp_path / "alone")
+    quantize_openvino(full, Calibration(rows), NAMES, tmp_path / "alone")
     theirs = [openvino.Core().read_model(str(full)) for _ in range(2)]
-    quantize_openvino(full, rows, NAMES, tmp_path / "beside")
+    quantize_openvino(full, Calibration(rows), NAMES, tmp_path / "beside")
     for name in ("model.xml", "model.bin"):
         assert (tmp_path / "beside" / name).read_bytes() == (tmp_path / "alone" / name).read_bytes()
     assert all(model.get_ordered_ops() for model in theirs)
@@ -91,7 +94,7 @@ def test_quantizing_does_not_depend_on_other_models_of_the_process(
 
 def test_texts_are_padded_to_no_more_than_the_longest_input(full: Path, rows: list[Encoded], tmp_path: Path) -> None:
     choice = replace(read_target("x86-avx512-vnni").export, length_buckets=(8, 64))
-    quantize_openvino(full, rows, NAMES, tmp_path)
+    quantize_openvino(full, Calibration(rows), NAMES, tmp_path)
     found = outputs(open_openvino(tmp_path, choice, 32), rows)
     alone = outputs(OpenVinoSession(tmp_path / "model.xml", 1, []), rows)
     assert relative_error(alone, found) < 1e-3
@@ -99,7 +102,7 @@ def test_texts_are_padded_to_no_more_than_the_longest_input(full: Path, rows: li
 
 def test_tables_are_int8_only_where_asked(full: Path, rows: list[Encoded], tmp_path: Path) -> None:
     for name, embeddings in (("int8", True), ("fp32", False)):
-        quantize_openvino(full, rows, NAMES, tmp_path / name, embeddings=embeddings)
+        quantize_openvino(full, Calibration(rows), NAMES, tmp_path / name, NncfOptions(embeddings=embeddings))
     small, large = ((tmp_path / name / "model.bin").stat().st_size for name in ("int8", "fp32"))
     table = max(
         tensor.dims[0] * tensor.dims[1] for tensor in onnx.load(full).graph.initializer if len(tensor.dims) == 2
@@ -138,7 +141,9 @@ def test_matrices_have_the_range_that_the_profile_asks_for(
     seven_bits: bool, full: Path, rows: list[Encoded], tmp_path: Path
 ) -> None:
     """Left to itself nncf halves the range of convolutions alone, of which a BERT has none."""
-    made = quantize_openvino(full, rows, NAMES, tmp_path, embeddings=False, reduce_range=seven_bits)
+    made = quantize_openvino(
+        full, Calibration(rows), NAMES, tmp_path, NncfOptions(embeddings=False, reduce_range=seven_bits)
+    )
     assert made["reduce_range"] is seven_bits
     model = openvino.Core().read_model(str(tmp_path / "model.xml"))
     constants = [each for each in model.get_ordered_ops() if each.get_type_name() == "Constant"]

@@ -13,6 +13,7 @@ from onnx import TensorProto
 
 from edgebert.compress import checkpoint
 from edgebert.exporters.onnx import fast_module
+from edgebert.exporters.quantize.calibration import Calibration
 from edgebert.exporters.quantize.dynamic import quantize_weights
 from edgebert.exporters.quantize.static import quantize_static
 from edgebert.exporters.unpadded import UNPADDED, write_unpadded
@@ -100,7 +101,7 @@ def test_static_int8_has_no_float_product_with_weights(
     rows = [Encoded([2, *random.integers(5, 40, n).tolist(), 3], [0] * (n + 2)) for n in [4, 9, 20, 28] * 2]
     model = checkpoint.load_model(classifier_checkpoint, "text-classification", ["a", "b"]).eval()
     choice, path = replace(read_target(profile).export, format="static"), tmp_path / "static.onnx"
-    quantize_static(fast_module(model, TRAINING, 1, 32), rows, ["logits"], 32, choice, path)
+    quantize_static(fast_module(model, TRAINING, 1, 32), Calibration(rows), ["logits"], 32, choice, path)
     found = optimized(path)
     assert float_products(found) == []
     # Six a layer, the pooler and the head.

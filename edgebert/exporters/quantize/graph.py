@@ -11,6 +11,9 @@ import onnx
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
+# A tensor's values, of any of ONNX's types.
+Values = NDArray[Any]
+
 
 def load_folded(graph: Path, leave: Collection[str] = ()) -> onnx.ModelProto:
     """A graph whose products with a transposed constant have a constant of their own instead.
@@ -42,13 +45,13 @@ def producers(model: onnx.ModelProto) -> dict[str, onnx.NodeProto]:
     return {output: node for node in model.graph.node for output in node.output}
 
 
-def array(tensor: onnx.TensorProto) -> NDArray[Any]:
+def array(tensor: onnx.TensorProto) -> Values:
     """A tensor's values."""
-    values: NDArray[Any] = numpy_helper.to_array(tensor)
+    values: Values = numpy_helper.to_array(tensor)
     return values
 
 
-def add_constant(model: onnx.ModelProto, name: str, values: NDArray[Any]) -> str:
+def add_constant(model: onnx.ModelProto, name: str, values: Values) -> str:
     """Add an initializer."""
     model.graph.initializer.append(numpy_helper.from_array(np.ascontiguousarray(values), name))
     return name

@@ -6,15 +6,16 @@ import contextlib
 import logging
 import sys
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import onnx
 
 from edgebert.exporters.openvino import read_graph, save_ir
+from edgebert.exporters.quantize.calibration import Calibration
 from edgebert.exporters.quantize.graph import load_folded
 from edgebert.exporters.quantize.products import weight_products
-from edgebert.runtime.encode import Encoded
 from edgebert.runtime.padded import padded_inputs
 from edgebert.strict_json import Json
 
@@ -57,16 +58,28 @@ def _operators(model: openvino.Model, *kinds: str) -> list[openvino.Node]:
     return [each for each in model.get_ordered_ops() if each.get_type_name() in kinds]
 
 
+@dataclass(frozen=True)
+class NncfOptions:
+    """What nncf is to do.
+
+    Attributes:
+        smooth: SmoothQuant's alpha.
+        leave: Products, as `openvino_products` names them, that stay in full precision.
+        embeddings: Whether tables are INT8 too.
+        reduce_range: Whether matrices have seven bits, so that sums do not saturate on x86 without VNNI.
+    """
+
+    smooth: float = 0.0
+    leave: Collection[str] = ()
+    embeddings: bool = True
+    reduce_range: bool = False
+
+
+USUAL = NncfOptions()
+
+
 def quantize_openvino(
-    graph: Path,
-    rows: Sequence[Encoded],
-    names: Sequence[str],
-    out: Path,
-    calibration: str = "minmax",
-    smooth: float = 0.0,
-    leave: Collection[str] = (),
-    embeddings: bool = True,
-    reduce_range: bool = False,
+    graph: Path, calibration: Calibration, names: Sequence[str], out: Path, options: NncfOptions = USUAL
 ) -> dict[str, Json]:
     """Quantize an FP32 ONNX graph on real texts, each unpadded, and write IR with INT8 weights.
 
@@ -75,14 +88,10 @@ def quantize_openvino(
 
     Args:
         graph: FP32 ONNX graph.
-        rows: Encoded calibration texts.
+        calibration: Encoded texts, and the method.
         names: The graph's inputs.
         out: Folder for `model.xml` and `model.bin`.
-        calibration: `minmax`, `percentile`, `entropy` or `mse`.
-        smooth: SmoothQuant's alpha.
-        leave: Products, as `openvino_products` names them, that stay in full precision.
-        embeddings: Whether tables are INT8 too.
-        reduce_range: Whether matrices have seven bits, so that sums do not saturate on x86 without VNNI.
+        options: Smoothing, what is left in full precision, and the range.
 
     Returns:
         For the manifest: what nncf was told of `calibration` and `smooth`, and `reduce_range`.
@@ -90,23 +99,23 @@ def quantize_openvino(
     import nncf
 
     logging.getLogger("nncf").setLevel(logging.ERROR)
-    dataset = nncf.Dataset([padded_inputs([row], names) for row in rows])
-    parameters = _parameters(calibration, smooth, reduce_range)
+    dataset = nncf.Dataset([padded_inputs([row], names) for row in calibration.rows])
+    parameters = _parameters(calibration.method, options.smooth, options.reduce_range)
     model = read_named(graph)
-    tables = [] if embeddings else [str(each.get_friendly_name()) for each in _operators(model, "Gather")]
-    ignored = nncf.IgnoredScope(names=[*leave, *tables])
+    tables = [] if options.embeddings else [str(each.get_friendly_name()) for each in _operators(model, "Gather")]
+    ignored = nncf.IgnoredScope(names=[*options.leave, *tables])
     with contextlib.redirect_stdout(sys.stderr):  # its progress bars are not our answer
         quantized = nncf.quantize(
             model,
             dataset,
             model_type=nncf.ModelType.TRANSFORMER,
-            subset_size=len(rows),
+            subset_size=len(calibration.rows),
             ignored_scope=ignored,
             advanced_parameters=parameters,
         )
     save_ir(quantized, out)
     alpha = parameters.smooth_quant_alphas.matmul
-    return {"calibration": METHODS[calibration], "smooth": alpha, "reduce_range": reduce_range}
+    return {"calibration": METHODS[calibration.method], "smooth": alpha, "reduce_range": options.reduce_range}
 
 
 def _parameters(calibration: str, smooth: float, reduce_range: bool) -> AdvancedQuantizationParameters:

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
@@ -17,8 +16,18 @@ from onnx import TensorProto
 
 from edgebert.compress.batch import pad_batch
 from edgebert.compress.progress import progress
-from edgebert.exporters.onnx import dynamic_shapes, traced
-from edgebert.exporters.quantize.graph import add_constant, array, constants, drop_unused, producers, replace_nodes
+from edgebert.exporters.inference import InferenceModel
+from edgebert.exporters.onnx import DynamicShapes, PlainModel, dynamic_shapes, traced
+from edgebert.exporters.quantize.calibration import Calibration
+from edgebert.exporters.quantize.graph import (
+    Values,
+    add_constant,
+    array,
+    constants,
+    drop_unused,
+    producers,
+    replace_nodes,
+)
 from edgebert.exporters.quantize.ranges import Histogram, choose_range
 from edgebert.runtime.encode import Encoded
 from edgebert.target import ExportChoice
@@ -29,13 +38,12 @@ SEVEN_BITS = 64
 
 
 def quantize_static(
-    module: Any,  # noqa: ANN401
-    rows: Sequence[Encoded],
+    module: InferenceModel | PlainModel,
+    calibration: Calibration,
     outputs: Sequence[str],
     max_length: int,
     choice: ExportChoice,
     out: Path,
-    calibration: str = "minmax",
 ) -> None:
     """Calibrate on real texts, convert, export, fold the weights to INT8.
 
@@ -45,19 +53,18 @@ def quantize_static(
 
     Args:
         module: The model rewritten for inference (`exporters.onnx.fast_module`).
-        rows: Encoded calibration texts.
+        calibration: Encoded texts, and the method.
         outputs: Names of its outputs.
         max_length: Longest input in tokens.
         choice: The profile's activation type, where uint8 has a zero point and int8 is symmetric; and its
             `reduce_range`. Weights are symmetric, with one scale a column.
         out: File for the QDQ graph.
-        calibration: `minmax`, `percentile`, `entropy` or `mse`.
     """
-    names = module.inputs
-    size = BATCH if calibration == "minmax" else 1
+    names, rows = module.inputs, calibration.rows
+    size = BATCH if calibration.method == "minmax" else 1
     batches = [_batch(rows[start : start + size], names) for start in range(0, len(rows), size)]
     example, shapes = _batch(rows[:BATCH], names), dynamic_shapes(names, max_length)
-    converted = _calibrated(_Capture(module, example, shapes), batches, choice, calibration)
+    converted = _calibrated(_Capture(module, example, shapes), batches, choice, calibration.method)
     graph = traced(converted, example, outputs, shapes)
     fold_weights(graph, choice.reduce_range)
     onnx.save(graph, out)
@@ -106,7 +113,7 @@ def _fold_quantize(
     known[node.output[0]] = _constant(model, node.output[0], quantized)
 
 
-def _constant(model: onnx.ModelProto, name: str, values: Any) -> TensorProto:  # noqa: ANN401
+def _constant(model: onnx.ModelProto, name: str, values: Values) -> TensorProto:
     add_constant(model, name, values)
     return model.graph.initializer[-1]
 
@@ -140,11 +147,13 @@ class _Capture:
     """A module, and what it is traced with."""
 
     module: torch.nn.Module
-    example: dict[str, Any]
-    shapes: dict[str, Any]
+    example: dict[str, torch.Tensor]
+    shapes: DynamicShapes
 
 
-def _calibrated(capture: _Capture, batches: list[dict[str, Any]], choice: ExportChoice, calibration: str) -> Any:  # noqa: ANN401
+def _calibrated(
+    capture: _Capture, batches: list[dict[str, torch.Tensor]], choice: ExportChoice, calibration: str
+) -> torch.nn.Module:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from neural_compressor.torch.export import export
@@ -163,10 +172,11 @@ def _calibrated(capture: _Capture, batches: list[dict[str, Any]], choice: Export
         for observer, histogram in histograms.items():
             low, high = choose_range(histogram, calibration, is_symmetric)
             observer.min_val, observer.max_val = torch.tensor(low), torch.tensor(high)
-        return convert(prepared)
+        converted: torch.nn.Module = convert(prepared)
+        return converted
 
 
-def _watch(prepared: torch.nn.Module) -> dict[Any, Histogram]:
+def _watch(prepared: torch.nn.Module) -> dict[torch.nn.Module, Histogram]:
     """Let every observer of an activation count what it sees in a histogram too."""
     from neural_compressor.torch.algorithms.pt2e_quant.pt2e_compat import xiq
 
@@ -181,7 +191,7 @@ def _count(histogram: Histogram, _observer: torch.nn.Module, given: tuple[torch.
     histogram.add(given[0].numpy())
 
 
-def _batch(rows: Sequence[Encoded], names: list[str]) -> dict[str, Any]:
+def _batch(rows: Sequence[Encoded], names: list[str]) -> dict[str, torch.Tensor]:
     items = [{"input_ids": row.ids, "token_type_ids": row.type_ids} for row in rows]
     batch = pad_batch(items)
     return {name: batch[name] for name in names}

@@ -17,10 +17,12 @@ from edgebert.exporters.int8 import graph_maker, guarded_products
 from edgebert.exporters.onnx import export_fast, fast_module
 from edgebert.exporters.parity import relative_error
 from edgebert.exporters.quantize import embeddings
+from edgebert.exporters.quantize.calibration import Calibration
 from edgebert.exporters.quantize.dynamic import quantize_weights
 from edgebert.exporters.quantize.guard import Guard
 from edgebert.exporters.quantize.products import release, weight_products
 from edgebert.exporters.quantize.static import quantize_static
+from edgebert.exporters.writers import Int8Parts
 from edgebert.recipe import QuantizeSettings
 from edgebert.runtime.encode import Encoded
 from edgebert.runtime.padded import padded_inputs
@@ -93,7 +95,9 @@ def graphs(classifier_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory
     rows = [Encoded([2, *random.integers(5, 40, n).tolist(), 3], [0] * (n + 2), False) for n in [4, 9, 20, 30] * 4]
     model = checkpoint.load_model(classifier_checkpoint, "text-classification", ["a", "b"]).eval()
     export_fast(model, TRAINING, ["logits"], 1, 32, folder / "full.onnx")
-    quantize_static(fast_module(model, TRAINING, 1, 32), rows, ["logits"], 32, CHOICE, folder / "static.onnx")
+    quantize_static(
+        fast_module(model, TRAINING, 1, 32), Calibration(rows), ["logits"], 32, CHOICE, folder / "static.onnx"
+    )
     return {"full": folder / "full.onnx", "static": folder / "static.onnx", "rows": rows}
 
 
@@ -126,7 +130,8 @@ def test_products_are_tried_without_int8_tables(
 ) -> None:
     monkeypatch.setattr(embeddings, "SMALLEST_TABLE", 2048)
     job: Any = None
-    make = graph_maker(job, graphs["full"], None, [], QuantizeSettings(embeddings="int8"), CHOICE, tmp_path)
+    parts = Int8Parts(job, graphs["full"], [], QuantizeSettings(embeddings="int8"), CHOICE)
+    make = graph_maker(parts, None, tmp_path)
     make((), tmp_path / "int8.onnx")
     make((), tmp_path / "tables.onnx", embeddings="fp32")
     graphs_made = [onnx.load(tmp_path / name).graph for name in ("int8.onnx", "tables.onnx")]

@@ -17,10 +17,11 @@ from edgebert.compress import checkpoint
 from edgebert.compress.validation import torch_outputs
 from edgebert.exporters.onnx import export_fast, fast_module
 from edgebert.exporters.parity import Parity, compare, relative_error
+from edgebert.exporters.quantize.calibration import Calibration
 from edgebert.exporters.quantize.dynamic import quantize_weights
 from edgebert.exporters.quantize.embeddings import quantize_embeddings
 from edgebert.exporters.quantize.graph import array, load_folded
-from edgebert.exporters.quantize.openvino import quantize_openvino
+from edgebert.exporters.quantize.openvino import NncfOptions, quantize_openvino
 from edgebert.exporters.quantize.products import head_matmuls, weight_products
 from edgebert.exporters.quantize.ranges import Histogram, choose_range
 from edgebert.exporters.quantize.static import quantize_static
@@ -189,7 +190,7 @@ def test_static_qdq_has_int8_weights_and_runs_alike_on_both_runtimes(
     model: Any, reference: list[Outputs], rows: list[Encoded], tmp_path: Path
 ) -> None:
     path = tmp_path / "qdq.onnx"
-    quantize_static(fast_module(model, TRAINING, 1, 32), rows, list(KINDS), 32, CHOICE, path)
+    quantize_static(fast_module(model, TRAINING, 1, 32), Calibration(rows), list(KINDS), 32, CHOICE, path)
     graph = onnx.load(path)
     operators = Counter(node.op_type for node in graph.graph.node)
     # Every quantized activation is dequantized once, and so is every matrix: those of three layers, pooler, head.
@@ -217,7 +218,7 @@ def test_seven_bits_stay_within_what_two_products_of_sixteen_bits_hold(
     errors = []
     for seven in (False, True):
         path, choice = tmp_path / f"{seven}.onnx", replace(CHOICE, reduce_range=seven)
-        quantize_static(fast_module(model, TRAINING, 1, 32), rows, list(KINDS), 32, choice, path)
+        quantize_static(fast_module(model, TRAINING, 1, 32), Calibration(rows), list(KINDS), 32, choice, path)
         matrices = [array(t) for t in onnx.load(path).graph.initializer if t.data_type == TensorProto.INT8]
         largest = max(int(np.abs(matrix.astype(int)).max()) for matrix in matrices if matrix.ndim == 2)
         assert (largest <= 64) == seven
@@ -233,7 +234,7 @@ def test_a_range_is_chosen_from_every_text_unpadded(
 ) -> None:
     path, choice = tmp_path / "qdq.onnx", replace(CHOICE, activation_type=activations)
     module = fast_module(model, TRAINING, 1, 32)
-    quantize_static(module, rows, list(KINDS), 32, choice, path, method)
+    quantize_static(module, Calibration(rows, method), list(KINDS), 32, choice, path)
     parity = against(reference, OnnxSession(path, 1, CPU), rows)
     assert parity.agreement >= 0.9
     assert 0 < parity.max_difference < 0.1
@@ -257,7 +258,7 @@ def first_quantized(path: Path) -> tuple[float, int]:
 
 @pytest.mark.slow
 def test_openvino_int8_stays_close(full: Path, reference: list[Outputs], rows: list[Encoded], tmp_path: Path) -> None:
-    quantize_openvino(full, rows, NAMES, tmp_path, reduce_range=CHOICE.reduce_range)
+    quantize_openvino(full, Calibration(rows), NAMES, tmp_path, NncfOptions(reduce_range=CHOICE.reduce_range))
     assert (tmp_path / "model.bin").stat().st_size < full.stat().st_size / 2
     parity = against(reference, OpenVinoSession(tmp_path / "model.xml", 1, [8, 32]), rows)
     assert parity.agreement >= 0.9
@@ -269,8 +270,9 @@ def test_openvino_int8_stays_close(full: Path, reference: list[Outputs], rows: l
 def test_openvino_is_calibrated_as_asked_and_stays_close(
     method: str, full: Path, reference: list[Outputs], rows: list[Encoded], tmp_path: Path
 ) -> None:
-    usual = quantize_openvino(full, rows, NAMES, tmp_path / "usual")
-    asked = quantize_openvino(full, rows, NAMES, tmp_path / "asked", method, 0.5, reduce_range=CHOICE.reduce_range)
+    usual = quantize_openvino(full, Calibration(rows), NAMES, tmp_path / "usual")
+    options = NncfOptions(0.5, reduce_range=CHOICE.reduce_range)
+    asked = quantize_openvino(full, Calibration(rows, method), NAMES, tmp_path / "asked", options)
     assert usual == {"calibration": "mean of each text's extremes", "smooth": 0.95, "reduce_range": False}
     assert asked["smooth"] == 0.5
     assert asked["calibration"] != usual["calibration"]
@@ -291,7 +293,7 @@ def test_the_same_model_gives_the_same_int8_bytes(form: str, full: Path, rows: l
         if form == "dynamic":
             quantize_weights(full, CHOICE, folder / "model.bin")
         else:
-            quantize_openvino(full, rows, NAMES, folder)
+            quantize_openvino(full, Calibration(rows), NAMES, folder)
         written.append((folder / "model.bin").read_bytes())
     assert written[0] == written[1]
 

@@ -31,6 +31,7 @@ from edgebert.data.examples import Example
 from edgebert.errors import CheckpointError, DataError
 from edgebert.exporters.onnx import export_fast, export_plain, fast_module
 from edgebert.exporters.parity import compare, relative_error
+from edgebert.exporters.quantize.calibration import Calibration
 from edgebert.exporters.quantize.graph import load_folded
 from edgebert.exporters.quantize.products import head_matmuls, release, weight_products
 from edgebert.exporters.quantize.static import quantize_static
@@ -211,7 +212,7 @@ def test_int8_of_a_head_that_shares_the_word_table_can_be_taken_back(
     full, static = tmp_path / "full.onnx", tmp_path / "static.onnx"
     names = export_fast(model, TRAINING, ["logits"], 1, 32, full)
     rows = [Encoded(item["input_ids"], item["token_type_ids"]) for item in items(3, 32, 5, 17)]
-    quantize_static(fast_module(model, TRAINING, 1, 32), rows, ["logits"], 32, choice_here(), static)
+    quantize_static(fast_module(model, TRAINING, 1, 32), Calibration(rows), ["logits"], 32, choice_here(), static)
     folded, quantized = load_folded(full), onnx.load(static)
     everything = [*weight_products(folded), *head_matmuls(folded)]
     assert len(everything) == 6 + 2
