@@ -39,12 +39,12 @@ TESTS = {
                "tests/exporters/test_read_by_others.py"),
     "device": ("tests/runtime/test_encode.py", "tests/runtime/test_spans.py", "tests/runtime/test_words.py",
                *(f"tests/tasks/{name}/test_predict.py" for name in (
-                   "fill_mask", "intent_slots", "question_answering", "regression", "similarity",
-                   "token_classification")),
+                   "fill_mask", "intent_slots", "question_answering", "regression", "rerank",
+                   "similarity", "token_classification")),
                "tests/tasks/question_answering/test_spec.py",
                *(f"tests/data/test_{name}.py" for name in (
                    "conll", "delimiters", "empty", "examples", "slots", "squad", "tags")),
-               *(f"tests/metrics/test_{name}.py" for name in ("by_label", "entities", "scores")),
+               *(f"tests/metrics/test_{name}.py" for name in ("by_label", "entities", "ranking", "scores")),
                "tests/test_settings.py", "tests/test_target.py"),
 }  # fmt: skip
 PYTEST = ("pytest", "hypothesis")

@@ -72,7 +72,7 @@ def test_the_same_is_in_json(small: Path, data: Path, run: Run) -> None:
     assert "by_label" not in json.loads(run("evaluate", small, "--data", data, "--json")[1])
 
 
-@pytest.mark.parametrize("task", ["regression", "similarity", "question-answering", "fill-mask"])
+@pytest.mark.parametrize("task", ["regression", "rerank", "similarity", "question-answering", "fill-mask"])
 def test_a_task_without_labels_is_refused_before_the_data_is_read(small: Path, task: str, run: Run) -> None:
     write_manifest(small, {**read_document(small), "task": task})
     message = refused(run("evaluate", small, "--data", small / "none.tsv", "--by-label"))

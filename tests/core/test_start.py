@@ -23,6 +23,7 @@ HEADS: dict[str, dict[str, Any]] = {
     "text-classification": {"settings": {}},
     "multi-label": {"settings": {}, "thresholds": [0.5, 0.5]},
     "regression": {"settings": {}},
+    "rerank": {"settings": {}},
     # Of a text in words tokenizers itself asks numpy whether it is an array.
     "token-classification": {"settings": {"whole_texts": True}},
     "similarity": {"settings": {}},
@@ -54,7 +55,7 @@ def core_bundle(folder: Path, family: Path, task: str) -> Path:
 @pytest.mark.parametrize("task", HEADS)
 def test_a_first_answer_needs_no_numpy(task: str, family: Path, tmp_path: Path) -> None:
     folder = core_bundle(tmp_path / "bundle", family, task)
-    asked = ("a", "a b a") if task == "question-answering" else "a b a"
+    asked = ("a", "a b a") if task in ("question-answering", "rerank") else "a b a"
     code = (
         f"import edgebert, json, sys; answer = edgebert.load({str(folder)!r})({asked!r}); "
         "print(json.dumps([answer.to_dict(), sorted(sys.modules)]))"

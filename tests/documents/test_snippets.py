@@ -24,6 +24,7 @@ TASKS = {
     "reviews": "text-classification",
     "kinds": "multi-label",
     "scores": "regression",
+    "ranker": "rerank",
     "entities": "token-classification",
     "demo": "intent-slots",
     "answers": "question-answering",
@@ -46,7 +47,7 @@ def test_python_runs(block: Block, tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
     def load(path: str, **_: Any) -> Model:
         task = TASKS[Path(path).name]
-        return make_model(task, tokenizer, segments=1 + (task == "regression"), max_length=64)
+        return make_model(task, tokenizer, segments=1 + (task in ("regression", "rerank")), max_length=64)
 
     monkeypatch.setattr(edgebert, "load", load)
     monkeypatch.chdir(tmp_path)

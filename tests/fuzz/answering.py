@@ -25,13 +25,20 @@ TASKS: dict[str, tuple[list[str], dict[str, Any], int]] = {
     "text-classification": (["x", "y", "z"], {"settings": {}}, 1),
     "multi-label": (["x", "y", "z"], {"settings": {}, "thresholds": [0.5, 0.4, 0.6]}, 1),
     "regression": ([], {"settings": {"low": 0.0, "high": 5.0}}, 1),
+    "rerank": ([], {"settings": {}}, 1),
     "token-classification": (TAGS, {"settings": {}}, 1),
     "intent-slots": (["x", "y"], {"settings": {}, "tags": TAGS}, 2),
     "question-answering": ([], {"settings": {}, "may_have_no_answer": True}, 2),
     "similarity": ([], {"settings": {}}, 1),
     "fill-mask": ([], {"settings": {}}, 1),
 }
-WIDTHS = {"regression": (1,), "token-classification": (5,), "intent-slots": (2, 5), "question-answering": (0, 0)}
+WIDTHS = {
+    "regression": (1,),
+    "rerank": (1,),
+    "token-classification": (5,),
+    "intent-slots": (2, 5),
+    "question-answering": (0, 0),
+}
 
 
 class ByTokens:

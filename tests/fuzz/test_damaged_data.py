@@ -67,6 +67,7 @@ SOURCES = [
     Source("multi-label", "d.jsonl", json_lines({"text": "a", "label": ["x", "y"]}, {"text": "b", "label": []})),
     Source("multi-label", "d.tsv", lines("text\tlabel", "a\tx,y", "b\t", "c\tx"), line_by_line=True),
     Source("regression", "d.tsv", lines("text\tlabel", "a b\t0.5", "c\t0", "d\t4e-1"), line_by_line=True),
+    Source("rerank", "d.tsv", lines("text\tsecond\tlabel", "a b\tc\t0.5", "a b\td\t1"), PAIRS, line_by_line=True),
     Source("similarity", "d.csv", lines("text,second,label", "a b,c,0.5", "d,e,1"), PAIRS, line_by_line=True),
     Source("fill-mask", "d.txt", lines(*TEXTS), line_by_line=True),
     Source("token-classification", "d.conll", CONLL),

@@ -29,7 +29,7 @@ def tokenizers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 def asked(task: str, texts: list[str]) -> list[Any]:
     """Inputs of the task: texts, pairs of them, words, texts with a mask."""
-    if task == "question-answering":
+    if task in ("question-answering", "rerank"):
         return list(zip(texts, [*texts[1:], f"the film {texts[0]}"], strict=True))
     if task == "fill-mask":
         return [f"{text} [MASK]" for text in texts]
@@ -95,7 +95,7 @@ def near(one: Any, other: Any) -> bool:
 @pytest.mark.parametrize("tokenizer", TOKENIZERS)
 @pytest.mark.parametrize("task", TASKS)
 def test_odd_texts(task: str, tokenizer: str, tokenizers: dict[str, Path]) -> None:
-    segments = 2 if task == "question-answering" else 1
+    segments = 2 if task in ("question-answering", "rerank") else 1
     model = make_model(task, tokenizers[tokenizer], segments)
 
     @examples(brief=15, long=640)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from edgebert.errors import MissingColumnError
+from edgebert.errors import DataError, MissingColumnError
 from edgebert.settings import within
 from edgebert.tasks.regression import spec as regression
 from edgebert.tasks.spec import Scoring, TaskSpec
@@ -50,9 +50,14 @@ def read(path: Path, columns: Columns, settings: Settings) -> list[Example]:
     A triple is two rows: the document that answers has the highest grade, the other one the lowest.
 
     Raises:
-        DataError: A grade that is not a number of the range.
+        DataError: A grade that is not a number of the range, or a column that is named for two things.
     """
     if settings.negative:
+        if settings.negative in (columns.text, columns.text_pair):
+            raise DataError(
+                f"head.negative is {settings.negative!r:.60}, the column of the query or of the document that answers "
+                "it; name the column of one that does not"
+            )
         try:
             return _triples(path, columns, settings)
         except MissingColumnError as error:

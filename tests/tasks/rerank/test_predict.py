@@ -177,6 +177,10 @@ def test_a_file_without_the_column_of_triples_has_grades(tmp_path: Path) -> None
         read(tmp_path / "e.tsv", PAIRS, Settings(negative="negative"))
     with pytest.raises(DataError, match=r"e.tsv: line 1: no column 'document'"):
         read(tmp_path / "e.tsv", Columns("query", "document", "grade"), Settings(negative="positive"))
+    with pytest.raises(
+        DataError, match=r"head\.negative is 'positive', the column of the query or of the document that"
+    ):
+        read(tmp_path / "d.tsv", PAIRS, Settings(negative="positive"))
 
 
 def test_a_triple_with_an_empty_text_is_skipped_whole_or_refused(tmp_path: Path) -> None:
