@@ -52,7 +52,7 @@ def read(path: Path, columns: Columns, settings: Settings) -> list[Example]:
     from edgebert.data.examples import read_examples
 
     def parse(value: object) -> float:
-        number = _number(value)
+        number = as_number(value)
         if number is None or not settings.low <= number <= settings.high:
             raise ValueError(f"a number from {settings.range} (head.low to head.high)")
         return number
@@ -60,7 +60,7 @@ def read(path: Path, columns: Columns, settings: Settings) -> list[Example]:
     return read_examples(path, columns, parse)
 
 
-def _number(value: object) -> float | None:
+def as_number(value: object) -> float | None:
     """A number as it stands in a cell or in JSON; None for anything else."""
     if isinstance(value, bool) or not isinstance(value, str | int | float) or "_" in str(value):
         return None

@@ -93,7 +93,7 @@ class Rerank(DeviceTask[Settings, Text, Relevance]):
             DataError: A row without a grade.
         """
         if example.label is None:
-            raise DataError(f"{example.place}: no grade; expected a number from {self.settings.range}")
+            raise DataError(f"{example.place}: no grade; expected a number of at least {self.settings.low:g}")
         return example.text, float(example.label) - self.settings.low
 
     def predicted(self, prediction: Relevance) -> float:
@@ -103,7 +103,7 @@ class Rerank(DeviceTask[Settings, Text, Relevance]):
     @property
     def score_range(self) -> str:
         """The range of the grades."""
-        return self.settings.range
+        return f"{self.settings.low:g} and above"
 
     def model(self, facts: Facts, session: Session) -> RerankModel:
         """The opened bundle, with `rank`."""

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Literal
 
 from edgebert.errors import DataError, MissingColumnError
 from edgebert.settings import within
-from edgebert.tasks.regression import spec as regression
+from edgebert.tasks.regression.spec import as_number
 from edgebert.tasks.spec import Scoring, TaskSpec
 
 if TYPE_CHECKING:
     from edgebert.data.columns import Columns
     from edgebert.data.examples import Example
+
+HIGHEST = 1e9
 
 
 @dataclass(frozen=True)
@@ -23,13 +25,13 @@ class Settings:
 
     Attributes:
         low: Grade of a document that does not answer its query at all.
-        high: Grade of one that answers it best.
+        high: Grade of one that answers it best, in training; files that are scored may have higher ones.
         activation: What is put over the output: a score is then 0 to 1, or the output itself.
         negative: Column of a document that does not answer the query, if the data has triples in place of grades.
     """
 
-    low: float = within(0.0, -1e9, 1e9)
-    high: float = within(1.0, -1e9, 1e9)
+    low: float = within(0.0, -HIGHEST, HIGHEST)
+    high: float = within(1.0, -HIGHEST, HIGHEST)
     activation: Literal["none", "sigmoid"] = "sigmoid"
     negative: str = ""
 
@@ -38,11 +40,6 @@ class Settings:
         if not self.low < self.high:
             raise ValueError(f"low is {self.low}, high is {self.high}; expected low below high")
 
-    @property
-    def range(self) -> str:
-        """The range of the grades, for messages."""
-        return f"{self.low:g} to {self.high:g}"
-
 
 def read(path: Path, columns: Columns, settings: Settings) -> list[Example]:
     """Rows of a table or JSON Lines: a query, a document and its grade, or triples if the file has such a column.
@@ -50,7 +47,7 @@ def read(path: Path, columns: Columns, settings: Settings) -> list[Example]:
     A triple is two rows: the document that answers has the highest grade, the other one the lowest.
 
     Raises:
-        DataError: A grade that is not a number of the range, or a column that is named for two things.
+        DataError: A grade that is no number or below the lowest, or a column that is named for two things.
     """
     if settings.negative:
         if settings.negative in (columns.text, columns.text_pair):
@@ -63,7 +60,19 @@ def read(path: Path, columns: Columns, settings: Settings) -> list[Example]:
         except MissingColumnError as error:
             if error.column != settings.negative:
                 raise
-    return regression.read(path, columns, regression.Settings(settings.low, settings.high))
+    return _grades(path, columns, settings)
+
+
+def _grades(path: Path, columns: Columns, settings: Settings) -> list[Example]:
+    from edgebert.data.examples import read_examples
+
+    def parse(value: object) -> float:
+        grade = as_number(value)
+        if grade is None or not settings.low <= grade <= HIGHEST:
+            raise ValueError(f"a number of at least {settings.low:g} (head.low)")
+        return grade
+
+    return read_examples(path, columns, parse)
 
 
 def _triples(path: Path, columns: Columns, settings: Settings) -> list[Example]:

@@ -55,9 +55,14 @@ class RerankTraining(TrainingTask[Settings, Rerank]):
                 if row.text_pair is None:
                     raise DataError(f"{row.place}: no document; name its column in data.text_pair")
                 if row.label is None:
-                    raise DataError(
-                        f"{row.place}: no grade; expected a number from {self.settings.range} in the column data.label"
-                    )
+                    expected = f"a number of at least {self.settings.low:g} in the column data.label"
+                    raise DataError(f"{row.place}: no grade; expected {expected}")
+        above = next((row for row in splits["train"] if row.label > self.settings.high), None)
+        if above is not None:
+            raise DataError(
+                f"{above.place}: the grade is {above.label:g}, above head.high, {self.settings.high:g}; set head.high "
+                "to the best grade"
+            )
         if splits["validation"] and not _has_choice(splits["validation"]):
             raise DataError(
                 f"{folder / data.validation}: no query has documents of different grades, so no order is better than "

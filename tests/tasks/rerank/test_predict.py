@@ -130,8 +130,8 @@ def test_a_single_text_has_no_document() -> None:
         task().encode("a")
     with pytest.raises(DataError, match=r"^d.tsv: line 3: no document; name its column in data.text_pair$"):
         task().given(Example("a", None, 1.0, 3, "d.tsv"))
-    with pytest.raises(DataError, match=r"^d.tsv: line 3: no grade; expected a number from 0 to 3$"):
-        task(high=3.0).expected(Example("a", "b", None, 3, "d.tsv"))
+    with pytest.raises(DataError, match=r"^d.tsv: line 3: no grade; expected a number of at least 0$"):
+        task().expected(Example("a", "b", None, 3, "d.tsv"))
 
 
 def test_predictions_are_a_line_and_plain_json() -> None:
@@ -147,8 +147,20 @@ def test_grades_are_read_and_count_from_the_lowest(tmp_path: Path) -> None:
     rows = read(tmp_path / "d.tsv", COLUMNS, settings)
     assert [row.label for row in rows] == [-1.0, 3.0]
     assert [task(low=-1.0, high=3.0).expected(row) for row in rows] == [("q", 0.0), ("q", 4.0)]
-    with pytest.raises(DataError, match=r"line 2: 'grade' is '-1'; expected a number from 0 to 1"):
+    with pytest.raises(DataError, match=r"line 2: 'grade' is '-1'; expected a number of at least 0 \(head.low\)$"):
         read(tmp_path / "d.tsv", COLUMNS, Settings())
+
+
+@pytest.mark.parametrize("grade", ["good", "nan", "inf", "-0.1", "1,5", "0_1", "1e10"])
+def test_what_is_no_grade_is_told(grade: str, tmp_path: Path) -> None:
+    (tmp_path / "d.tsv").write_text(f"query\tdocument\tgrade\nq\ta\t{grade}\n")
+    with pytest.raises(DataError, match=rf"line 2: 'grade' is '{grade}'; expected a number of at least 0"):
+        read(tmp_path / "d.tsv", COLUMNS, Settings())
+
+
+def test_grades_above_the_best_one_of_training_are_read(tmp_path: Path) -> None:
+    (tmp_path / "d.tsv").write_text("query\tdocument\tgrade\nq\ta\t3\nq\tb\t0\n")
+    assert [row.label for row in read(tmp_path / "d.tsv", COLUMNS, Settings())] == [3.0, 0.0]
 
 
 @pytest.mark.parametrize("suffix", ["tsv", "jsonl"])

@@ -3,6 +3,7 @@
 import json
 import math
 import random
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,12 @@ import edgebert
 from edgebert.bundle import read_document
 from edgebert.cli import main
 from edgebert.compress import checkpoint as checkpoints
+from edgebert.compress.data import read_task_data
 from edgebert.data.examples import Example
 from edgebert.errors import DataError
 from edgebert.measure.received import QUALITY
 from edgebert.measure.scenarios.quality import work
-from edgebert.recipe import DataSettings
+from edgebert.recipe import DataSettings, ModelSettings, Recipe
 from edgebert.tasks.rerank.predict import Rerank, RerankModel
 from edgebert.tasks.rerank.spec import SPEC
 from edgebert.tasks.training_table import training_task
@@ -47,8 +49,14 @@ def test_a_grade_has_no_labels() -> None:
 @pytest.mark.parametrize(
     ("data", "train", "validation", "told"),
     [
-        (DATA, rows(0.5, None), [], "d.tsv: line 3: no grade; expected a number from 0 to 1"),
+        (DATA, rows(0.5, None), [], "d.tsv: line 3: no grade; expected a number of at least 0"),
         (DATA, [Example("q", None, 1.0, 2, "d.tsv")], [], "d.tsv: line 2: no document; name its column"),
+        (
+            DATA,
+            rows(0.0, 2.0),
+            [],
+            "d.tsv: line 3: the grade is 2, above head.high, 1; set head.high to the best grade",
+        ),
         (DataSettings(), rows(0.5), [], "data.text_pair is '', but a document is read with its query"),
         (DataSettings(text_pair="b", label_names={"0": "a"}), rows(0.5), [], "data.label_names is {'0': 'a'}; grades"),
         (DATA, rows(0.5), rows(1.0, 1.0), "data/v.tsv: no query has documents of different grades"),
@@ -61,6 +69,18 @@ def test_data_that_says_nothing_of_an_order_is_refused(
     with pytest.raises(DataError) as refusal:
         TRAINING.read_labels(data, {"train": train, "validation": validation}, Path("data"), None)
     assert told in str(refusal.value)
+
+
+def test_texts_to_check_a_checkpoint_on_may_have_the_tasks_own_columns(tmp_path: Path) -> None:
+    (tmp_path / "own.csv").write_text("query;document\na film;a meal\n")
+    (tmp_path / "usual.tsv").write_text("text\ttext_pair\na story\ta song\n")
+    data = DataSettings(unlabelled=("own.csv", "usual.tsv"), text_pair="text_pair", delimiter="suffix")
+    read = read_task_data(Recipe("r", "rerank", ModelSettings("x"), data=data), tmp_path)
+    assert [(row.text, row.text_pair) for row in read.unlabelled] == [("a film", "a meal"), ("a story", "a song")]
+    (tmp_path / "other.tsv").write_text("ask\ttell\na\tb\n")
+    other = Recipe("r", "rerank", ModelSettings("x"), data=replace(data, unlabelled=("other.tsv",)))
+    with pytest.raises(DataError, match=r"other.tsv: line 1: no column 'text'; the header has: 'ask', 'tell'"):
+        read_task_data(other, tmp_path)
 
 
 def test_targets_are_scaled_to_the_range() -> None:
