@@ -20,8 +20,6 @@ from edgebert.compress import checkpoint as checkpoints
 from edgebert.compress.data import read_task_data
 from edgebert.data.examples import Example
 from edgebert.errors import DataError
-from edgebert.measure.received import QUALITY
-from edgebert.measure.scenarios.quality import work
 from edgebert.recipe import DataSettings, ModelSettings, Recipe
 from edgebert.tasks.rerank.predict import Rerank, RerankModel
 from edgebert.tasks.rerank.spec import SPEC
@@ -175,6 +173,7 @@ batch_size = 16
 samples = 32
 [export]
 stages = false
+baseline = true
 formats = ["onnx", "core"]
 """
 DOCUMENTS = 6
@@ -291,9 +290,11 @@ def test_the_command_line_scores_a_file_of_pairs(
 
 
 @pytest.mark.slow
-def test_a_bench_measures_quality_over_queries(exported: Path, model: RerankModel) -> None:
-    job = {"metric": "ndcg@10", "data": str(exported.with_name("test.tsv"))}
-    answer = work(model, job, lambda _: None)
-    assert QUALITY[0](answer["quality"])
-    assert len(answer["table"]) == answer["quality"]["n"] == 20
-    assert answer["quality"]["counts"] == "queries"
+def test_a_bench_counts_queries(exported: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "s.toml").write_text('scenarios = ["single_stream"]\nrounds = 2\nsamples = 10\nwarmup = 1\n')
+    where = ["--suite", str(tmp_path / "s.toml"), "--out", str(tmp_path / "out")]
+    assert main(["bench", str(exported), "--data", str(exported.with_name("test.tsv")), *where]) == 0
+    assert "\nndcg@10: fp32 / bundle: " in capsys.readouterr().out
+    case = json.loads((tmp_path / "out" / "result.json").read_text())["cases"][-1]
+    assert case["quality"] == {**read_document(exported)["metrics"]["test"], "counts": "queries"}
+    assert "20 queries" in (tmp_path / "out" / "report.html").read_text()
