@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from edgebert.errors import DataError, InputError, TextError
 from edgebert.runtime.encode import Encoded, check_text
 from edgebert.runtime.model import Model, Text, as_list, check_batch_size, single_or_pair
+from edgebert.runtime.piped import labelled
 from edgebert.runtime.plain_math import sigmoid
 from edgebert.runtime.prediction import Prediction
 from edgebert.runtime.session import Session, TextOutputs
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from edgebert.data.examples import Example
     from edgebert.manifest import Facts
     from edgebert.metrics.ranking import Judged
+    from edgebert.runtime.piped import TopK
+    from edgebert.strict_json import Json
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,7 @@ class Rerank(DeviceTask[Settings, Text, Relevance]):
     """A score from the head's one output, of a query and a document that are read together."""
 
     spec = SPEC
+    ranks_labels = True
 
     @property
     def widths(self) -> Sequence[int | None]:
@@ -75,6 +79,10 @@ class Rerank(DeviceTask[Settings, Text, Relevance]):
         """The output behind the activation. *Shape* of it: (1,)."""
         logit = float(outputs[0][0][0])
         return Relevance(sigmoid(logit) if self.settings.activation == "sigmoid" else logit, windows[0].truncated)
+
+    def piped(self, given: Text, answer: Relevance, top_k: TopK) -> Json:
+        """The score under transformers' name for a head's only output."""
+        return labelled({"LABEL_0": answer.score}, top_k)
 
     def given(self, example: Example) -> Text:
         """The row's query and document.

@@ -69,6 +69,13 @@ def test_a_score_is_the_output_behind_the_activation(settings: dict[str, Any], l
     assert answer.is_cut
 
 
+def test_a_pipeline_gives_the_score_of_a_pair() -> None:
+    opened = model(activation="none")
+    assert opened.pipeline(("q", "bb")) == {"label": "LABEL_0", "score": 2.0}
+    assert opened.pipeline(("q", "bb"), top_k=None) == [{"label": "LABEL_0", "score": 2.0}]
+    assert opened.pipeline([("q", "b")]) == [{"label": "LABEL_0", "score": 1.0}]
+
+
 def test_scores_of_far_outputs_still_differ() -> None:
     scores = [
         task().decode(("a", "b"), [Encoded([], [])], [(np.array([logit], dtype=np.float32),)]).score

@@ -72,7 +72,7 @@ def test_data_that_says_nothing_of_an_order_is_refused(
 def test_texts_to_check_a_checkpoint_on_may_have_the_tasks_own_columns(tmp_path: Path) -> None:
     (tmp_path / "own.csv").write_text("query;document\na film;a meal\n")
     (tmp_path / "usual.tsv").write_text("text\ttext_pair\na story\ta song\n")
-    data = DataSettings(unlabelled=("own.csv", "usual.tsv"), text_pair="text_pair", delimiter="suffix")
+    data = DataSettings(unlabelled=("own.csv", "usual.tsv"), text_pair="text_pair")
     read = read_task_data(Recipe("r", "rerank", ModelSettings("x"), data=data), tmp_path)
     assert [(row.text, row.text_pair) for row in read.unlabelled] == [("a film", "a meal"), ("a story", "a song")]
     (tmp_path / "other.tsv").write_text("ask\ttell\na\tb\n")
@@ -297,4 +297,7 @@ def test_a_bench_counts_queries(exported: Path, tmp_path: Path, capsys: pytest.C
     assert "\nndcg@10: fp32 / bundle: " in capsys.readouterr().out
     case = json.loads((tmp_path / "out" / "result.json").read_text())["cases"][-1]
     assert case["quality"] == {**read_document(exported)["metrics"]["test"], "counts": "queries"}
-    assert "20 queries" in (tmp_path / "out" / "report.html").read_text()
+    assert main(["report", str(tmp_path / "out"), "--out", "-"]) == 0
+    page = capsys.readouterr().out
+    assert "| queries |" in page
+    assert "| texts |" not in page
