@@ -216,7 +216,8 @@ def _recipe_of(order: Order) -> tuple[Recipe, tuple[tuple[str, str, str], ...]]:
         raise SettingsError(f"--text {order.asked.text}: no such file; give a file of texts (.txt, .tsv, .csv, .jsonl)")
     texts = TEXTS if order.asked.text is None else order.asked.text.name
     found = infer(order.recipe, resolve(order.recipe), order.asked, texts)
-    return overridden(found.recipe, order.overrides, order.recipe), found.facts
+    recipe = overridden(found.recipe, order.overrides, order.recipe)
+    return recipe, tuple(fact for fact in found.facts if fact[0] != "tags" or "scheme" not in recipe.head)
 
 
 def _check_usable(formats: Sequence[str], form: str) -> None:

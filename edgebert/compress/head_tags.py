@@ -8,9 +8,12 @@ from collections.abc import Collection, Mapping, Sequence
 from edgebert.data.tags import OUTSIDE, PREFIXES, Scheme, is_tag
 from edgebert.errors import DataError
 
-# B-PER, B_PER, and BILOU's L-PER and U-PER for the last word and the only word of an entity.
-WRITTEN = re.compile(r"([BIESLU])[-_](.+)", re.DOTALL)
-BILOU = {"L": "E", "U": "S"}
+# B-PER, B_PER; in other schemes L-PER and U-PER (BILOU) or M-PER and W-PER (BMEWO) for some of their words.
+WRITTEN = re.compile(r"([BIESLUMW])[-_](.+)", re.DOTALL)
+PREFIX = re.compile(r"([^\W\d_])[-_](.+)", re.DOTALL)
+SUFFIX = re.compile(r"(.+)[-_]([BIESLUMW])", re.DOTALL)
+# Other letters for E (an entity's last word), S (its only word) and I (the words between).
+SAME = {"L": "E", "U": "S", "M": "I", "W": "S"}
 # The name of an output that the config does not name.
 UNNAMED = re.compile(r"LABEL_\d+")
 # What names the tags of a head.
@@ -20,7 +23,7 @@ NO_TYPE = "ENTITY"
 
 
 def written_plainly(head: Sequence[str], names: Mapping[str, str], scheme: str = "") -> list[str]:
-    """Tags of a head as this project writes them: prefix, hyphen, type.
+    """Tags of a head as this project writes them: prefix, hyphen, type. Small prefixes and those behind a type, too.
 
     A tag without a prefix stands for one word if others have one (X, [CLS]) or none is O (parts of speech). Beside O
     alone it goes on over neighbouring words, as transformers groups them, unless the scheme is WORDS.
@@ -30,11 +33,14 @@ def written_plainly(head: Sequence[str], names: Mapping[str, str], scheme: str =
         names: Those of the recipe: a whole tag of the head becomes the tag that is given for it.
         scheme: The recipe's, if it states one.
     """
-    renamed = [names.get(tag, tag) for tag in head]
-    bare = all(tag in ("O", "B", "I", "E", "S", "L", "U") for tag in renamed)
-    plain = [_plain(f"{tag}-{NO_TYPE}" if bare and tag != OUTSIDE else tag) for tag in renamed]
+    renamed = _prefixed([names.get(tag, tag) for tag in head])
+    bare = all(tag.rstrip("-_") in ("O", "B", "I", "E", "S", "L", "U", "M", "W") for tag in renamed)
+    typed = [f"{tag.rstrip('-_')}-{NO_TYPE}" if bare and tag != OUTSIDE else tag for tag in renamed]
+    if _is_mixed(typed):
+        return typed
+    plain = list(map(_plain, typed))
     loose = {tag for tag in plain if tag != OUTSIDE and not WRITTEN.fullmatch(tag)}
-    if any(map(UNNAMED.fullmatch, loose)):
+    if any(map(UNNAMED.fullmatch, loose)) or _has_other_prefix(loose, plain):
         return plain
     prefix = _prefix_of(loose, plain, scheme)
     return [f"{prefix}-{tag}" if tag in loose else tag for tag in plain]
@@ -81,7 +87,30 @@ def _plain(tag: str) -> str:
     if found is None:
         return tag
     prefix, kind = found.groups()
-    return f"{BILOU.get(prefix, prefix)}-{kind}"
+    return f"{SAME.get(prefix, prefix)}-{kind}"
+
+
+def _prefixed(tags: Sequence[str]) -> list[str]:
+    """Tags with a prefix in capitals where all are written otherwise alike: b-per and o, or PER-B."""
+    others = [tag for tag in tags if tag not in ("O", "o")]
+    if others and all(tag[:1].islower() and WRITTEN.fullmatch(tag[:1].upper() + tag[1:]) for tag in others):
+        return [tag[:1].upper() + tag[1:] for tag in tags]
+    found = [SUFFIX.fullmatch(tag) for tag in others]
+    if "O" in tags and found and all(found) and not any(map(WRITTEN.fullmatch, others)):
+        return [tag if tag == OUTSIDE else SUFFIX.sub(r"\2-\1", tag) for tag in tags]
+    return list(tags)
+
+
+def _is_mixed(tags: Sequence[str]) -> bool:
+    """Whether there is an M- or W- that is not BMEWO's, which has an E- as well."""
+    written = {found[1] for tag in tags if (found := WRITTEN.fullmatch(tag))}
+    return bool(written & {"M", "W"}) and "E" not in written
+
+
+def _has_other_prefix(loose: Collection[str], tags: Sequence[str]) -> bool:
+    """Whether a tag has a letter before a type of the other tags that no scheme has: P-PER beside B-PER."""
+    types = {tag[2:] for tag in tags if WRITTEN.fullmatch(tag)}
+    return any((found := PREFIX.fullmatch(tag)) is not None and found[2] in types for tag in loose)
 
 
 def _prefix_of(loose: Collection[str], tags: Sequence[str], scheme: str) -> str:

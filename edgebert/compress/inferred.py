@@ -13,7 +13,7 @@ from typing import Any, Literal
 from edgebert.compress import encoder_settings
 from edgebert.compress.cross_encoder import ALLOWED, counts_settings, head_outputs, is_cross_encoder
 from edgebert.compress.families import FAMILIES
-from edgebert.compress.inferred_facts import label_facts, score_fact, vector_facts
+from edgebert.compress.inferred_facts import label_facts, score_fact, tag_facts, vector_facts
 from edgebert.compress.labels import by_number
 from edgebert.compress.model_folder import check_described
 from edgebert.compress.sentence_folder import MODULES, SentenceFolder, encoder_folder, read_sentence_folder
@@ -135,6 +135,8 @@ def infer(source: str, folder: Path, asked: Asked, texts: str) -> Inferred:
     if task == "rerank":
         facts.append(score_fact(folder))
     facts += label_facts(encoder / "config.json", config, asked.labels) if task in LABELLED else []
+    if task == "token-classification":
+        facts += tag_facts(encoder / "config.json", config, asked.labels)
     return Inferred(recipe, tuple(facts))
 
 

@@ -7,12 +7,19 @@ from pathlib import Path
 from typing import Any
 
 from edgebert.compress.cross_encoder import activation_of, head_outputs
-from edgebert.compress.head_tags import UNNAMED
+from edgebert.compress.head_tags import UNNAMED, scheme_of, written_plainly
 from edgebert.compress.label_names import label_names
 from edgebert.compress.sentence_folder import MODULES, SentenceFolder
+from edgebert.data.tags import Scheme
 from edgebert.escape import shortened
 
 SIGMOID = "sigmoid of the output"
+SCHEMES: Mapping[Scheme, str] = {
+    "BIO": "BIO, every entity begins with B-",
+    "BIOES": "BIOES, an entity's only word has S-, its last one E-",
+    "IOB1": "IOB1, an entity begins with I-, or with B- right behind another of its type",
+    "WORDS": "WORDS, each word has a label of its own",
+}
 # What, its value, and the file that says so.
 Fact = tuple[str, str, str]
 
@@ -37,6 +44,16 @@ def label_facts(path: Path, config: Mapping[str, Any], given: tuple[str, ...]) -
     names = label_names(config, head_outputs(config), str(path))
     unnamed = all(UNNAMED.fullmatch(name) for name in names)
     return [("labels", _shown(names), f"{path}: id2label{'; --labels names them' if unnamed else ''}")]
+
+
+def tag_facts(path: Path, config: Mapping[str, Any], given: tuple[str, ...]) -> list[Fact]:
+    """Scheme of a tagger's tags. BIO and IOB1 have the same ones: only what the head answers tells which it is."""
+    names = given or label_names(config, head_outputs(config), str(path))
+    scheme = scheme_of(written_plainly(names, {}))
+    if scheme is None:
+        return []
+    stated = "--labels" if given else f"{path}: id2label"
+    return [("tags", SCHEMES[scheme], f"{stated}; --set head.scheme names another")]
 
 
 def score_fact(folder: Path) -> Fact:

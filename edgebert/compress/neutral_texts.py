@@ -19,6 +19,8 @@ SENTENCES = (1, 1, 2, 1, 1, 3, 1, 2, 1, 6)
 WHO = (
     *("The baker", "My neighbour", "A young doctor", "The old captain", "Our teacher", "The committee", "A student"),
     *("The engineer", "Her brother", "The shop on the corner", "A tall woman", "The new mayor", "Nobody"),
+    # Names, so that taggers have something to find.
+    *("Anna Schmidt", "John Smith from London", "The University of Oslo", "Maria", "The European Union", "Siemens"),
 )
 DOES = (
     *("opened", "repaired", "forgot", "described", "bought", "painted", "carried", "measured", "found", "sold"),
@@ -33,6 +35,7 @@ WHEN = (
     *("in the morning", "before lunch", "on Monday", "after 3 years", "last winter", "at 10:45", "in 2019"),
     *("near the station", "without a word", "for $12.50", "during the meeting", "in the north of the country"),
     *("because it rained", "although it was late", "with great care", "for the second time"),
+    *("in New York", "with Peter Brown", "for the Red Cross in Geneva", "on the way to Paris", "at the Bank of Spain"),
 )
 ASKED = ("Who was it?", "What happened?", "When was that?", "Where did it happen?", "Why?")
 # One sentence each in other languages: "The train to the city leaves at eight in the morning."
@@ -81,7 +84,7 @@ def _text(number: int) -> str:
 
 
 def _sentence(number: int) -> str:
-    """One of 38,896: the numbers of words have no common divisor, so neighbours differ in every part."""
+    """One of 74,613: the numbers of words have no common divisor, so neighbours differ in every part."""
     parts = (words[number % len(words)] for words in (WHO, DOES, WHAT, WHEN))
     return " ".join(parts) + "."
 

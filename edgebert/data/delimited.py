@@ -88,7 +88,7 @@ def split(path: Path, text: str, dialect: Dialect) -> Rows:
 def _plain(text: str, delimiter: str) -> Rows:
     # Quotes are literal: a csv reader would swallow rows after a stray one.
     for number, line in enumerate(text.split("\n"), 1):
-        if line.strip():
+        if line.strip() or delimiter in line:  # a tab alone is a row of two empty cells
             yield number, line.removesuffix("\r").split(delimiter)
 
 

@@ -26,6 +26,7 @@ SKIPS = Columns(skip_empty=True)
     [
         ("d.tsv", "text\tlabel\na\tx\n\ty\n", "line 3: 'text' is ''; expected a text that is not blank"),
         ("d.tsv", "text\tlabel\na\tx\nb\t\n", "line 3: 'label' is ''; expected a string that is not blank"),
+        ("d.tsv", "text\tlabel\na\tx\n\t\n", "line 3: 'text' is ''; expected a text that is not blank"),
         ("d.csv", "label;text\nx;a\n ;b\n", "line 3: 'label' is ' '; expected a string that is not blank"),
         (
             "d.jsonl",
