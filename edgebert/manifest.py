@@ -32,8 +32,7 @@ FORMAT_MINOR = 1
 MANIFEST = "manifest.json"
 # A hundred thousand labels fit in; whatever is read costs forty times its size in memory.
 MAX_BYTES = 8 << 20
-# Far more than the largest encoder weighs; a file that only claims its size would be hashed for hours.
-MAX_FILE_BYTES = 16 << 30
+MAX_FILE_BYTES = 16 << 30  # far more than an encoder weighs; a file that only claims its size takes hours to hash
 TOKENIZER = "tokenizer.json"
 SELF_HASH = "manifest_sha256"
 LEADS_OUT = "a link that leads out of the bundle; copy the folder with its files in place of links"
