@@ -9,6 +9,7 @@ import onnx
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
+from edgebert.exporters.positions import position_nodes
 from edgebert.exporters.quantize.graph import array, replace_nodes
 
 FP32, FP16 = TensorProto.FLOAT, TensorProto.FLOAT16
@@ -18,7 +19,7 @@ ALWAYS_FP32 = ("CumSum", "Max", "Min", "Range", "TopK")
 
 
 def to_fp16(model: onnx.ModelProto, keep: Collection[str] = ()) -> onnx.ModelProto:
-    """Convert weights and arithmetic to FP16; inputs and outputs keep their types.
+    """Convert weights and arithmetic to FP16; inputs and outputs keep their types, positions their digits.
 
     A value that passes from a node in FP32 to another one is never cast to FP16 between them.
 
@@ -29,6 +30,7 @@ def to_fp16(model: onnx.ModelProto, keep: Collection[str] = ()) -> onnx.ModelPro
     result = onnx.ModelProto.FromString(model.SerializeToString())
     floats = tensors_of_type(result, "tensor(float)")
     kept = {node.output[0] for node in result.graph.node if node.output[0] in keep or node.op_type in ALWAYS_FP32}
+    kept |= position_nodes(result, floats)
     # The name of every float value in each precision that exists so far.
     wide, half = _split_weights(result, kept)
     wide |= {value.name: value.name for value in result.graph.input if value.name in floats}
