@@ -19,7 +19,8 @@ from edgebert.errors import CheckpointError
 # What transformers 5 saves, and what older versions did.
 TOKENIZER_FILES = (("tokenizer.json",), ("vocab.txt",), ("vocab.json", "merges.txt"))
 # A model of SentencePiece, which the runtime's tokenizers do not read.
-SENTENCE_PIECES = ("sentencepiece.bpe.model", "spiece.model", "spm.model")
+DEBERTAS = "spm.model"
+SENTENCE_PIECES = ("sentencepiece.bpe.model", "spiece.model", DEBERTAS)
 
 
 def check_described(folder: Path) -> None:
@@ -64,8 +65,10 @@ def _check_tokenizer(folder: Path) -> None:
         return
     found = next((name for name in SENTENCE_PIECES if (folder / name).is_file()), "")
     if found:
+        # Version 5 leaves DeBERTa's normalization of characters out (findings/).
+        library = "transformers 4" if found == DEBERTAS else "transformers"
         raise CheckpointError(
-            f"{folder}: {found} without a tokenizer.json; make one with transformers and the sentencepiece and "
+            f"{folder}: {found} without a tokenizer.json; make one with {library} and the sentencepiece and "
             "protobuf packages: AutoTokenizer.from_pretrained(folder).save_pretrained(folder)"
         )
     raise CheckpointError(
