@@ -14,6 +14,7 @@ import transformers
 from safetensors.torch import save_file
 
 from edgebert.compress import arch, distributed, low_rank, vector_modules
+from edgebert.compress.autocast import keep_attention_in_fp32
 from edgebert.compress.config_entries import PROBLEMS
 from edgebert.compress.config_shapes import check_shapes
 from edgebert.compress.families import CLASSIFIER_WEIGHTS
@@ -185,6 +186,7 @@ def load_model(
             _load_resized(folder, model)
     arch.ignore_segments(model)
     arch.blank_padding(model)
+    keep_attention_in_fp32(model)
     return model
 
 

@@ -99,6 +99,19 @@ NOT_REWRITTEN = {
     "quantize.smooth=0.5": "layers cannot be rewritten, nor smoothed",
     "distill.hidden_size=16": "models cannot be narrowed",
 }
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_copy_trains_in_bfloat16(family: str, folders: dict[str, Path]) -> None:
+    model = load(folders[family])
+    student = make_student(model, (0, 1, 2)).eval()
+    with torch.autocast("cpu", torch.bfloat16):
+        found = student(input_ids=IDS, attention_mask=MASK).logits
+    assert (found.float() - logits(model)).abs().max().item() <= 0.1
+    found.float().square().sum().backward()
+    assert all(weight.grad is not None for weight in arch.encoder_layers(student)[-1].parameters())
+
+
 ASKS_TOO_MUCH = [
     ("roberta", "data.max_length=65", "data.max_length is 65.*positions for 64 tokens; give at most 64"),
     ("bert", "data.max_length=65", "data.max_length is 65.*positions for 64 tokens"),
