@@ -31,7 +31,7 @@ from edgebert.measure.environment import environment
 from edgebert.measure.loop import quiet, timed
 from edgebert.measure.statistics import median_ratio
 from edgebert.runtime.session import CPU
-from edgebert.runtime.sessions.onnxruntime import OnnxSession
+from edgebert.runtime.sessions.onnxruntime import OnnxOptions, OnnxSession
 from edgebert.target import read_target
 from edgebert.tasks.text_classification.train import TextClassificationTraining
 from edgebert.tasks.training_table import training_task
@@ -102,7 +102,7 @@ def tokens(length: int) -> dict[str, np.ndarray]:
 
 
 def opened(graph: Path, variant: str) -> tuple[OnnxSession, list[str]]:
-    session = OnnxSession(graph, 1, CPU, fuse_everything=variant in ("plain", "slow fusion"))
+    session = OnnxSession(graph, 1, CPU, OnnxOptions(fuse_everything=variant in ("plain", "slow fusion")))
     return session, [value.name for value in onnx.load(graph, load_external_data=False).graph.input]
 
 

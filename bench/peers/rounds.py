@@ -20,7 +20,6 @@ from bench.peers.suite import Contender, Suite
 from bench.peers.table import what
 from edgebert.errors import RunError
 from edgebert.manifest import Manifest
-from edgebert.measure.bench import Workload
 from edgebert.measure.environment import environment
 from edgebert.measure.others import others_cores
 from edgebert.measure.results import Case, Result, write_json
@@ -28,6 +27,7 @@ from edgebert.measure.scenarios.memory import peak_mb
 from edgebert.measure.scenarios.single_stream import fill_latency, fill_start
 from edgebert.measure.statistics import Samples, median_ratio
 from edgebert.measure.verdict import verdict
+from edgebert.measure.workload import Workload
 from edgebert.runtime.quality import measure_quality, metric_of
 from edgebert.tasks.table import device_task
 

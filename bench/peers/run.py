@@ -21,7 +21,7 @@ from bench.peers.table import markdown
 from edgebert.bundle import read_manifest
 from edgebert.compress.checkpoint import check_folder
 from edgebert.errors import EdgeBertError, InputError
-from edgebert.measure.bench import Workload, read_workload
+from edgebert.measure.workload import Workload, read_workload
 
 CALIBRATION = 256
 

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import asdict
-from pathlib import Path
 
 from edgebert.bundle import bundle_hash
 from edgebert.errors import InputError, RunError
-from edgebert.measure.bench import Workload
 from edgebert.measure.document import AgreementRow
+from edgebert.measure.experiment import Experiment
 from edgebert.measure.job import Answer, Child, Job
 from edgebert.measure.process import run_child
 from edgebert.measure.results import Case, Result
@@ -24,23 +21,12 @@ SAME_SCORE = 0.01
 
 
 def agree(
-    variants: Sequence[Variant],
-    workload: Workload | None,
-    suite: Suite,
-    out: Path,
-    command: str,
-    machine: Machine,
-    progress: Progress = lambda line: None,
-    here: Child = run_child,
+    experiment: Experiment, machine: Machine, progress: Progress = lambda line: None, here: Child = run_child
 ) -> Result:
     """Answer a data file with every variant, here and there, and write `result.json` after each.
 
     Args:
-        variants: The baseline first.
-        workload: The data file, with labels or without.
-        suite: For its threads.
-        out: Folder for the result.
-        command: The command line, to be kept with the result.
+        experiment: The variants and the data file, with labels or without; of the suite, the threads.
         machine: Where; its clock is not used, and the cases have no latency.
         progress: Called with a line before every process.
         here: Runs one job on this machine.
@@ -49,9 +35,10 @@ def agree(
         InputError: There is no data file.
         RunError: A process failed; what was found before it stays written.
     """
+    variants, workload, suite = experiment.variants, experiment.workload, experiment.suite
     if workload is None:
         raise InputError(f"{machine.name}: emulation shows answers, not times; give --data FILE to answer")
-    result = Result(command, asdict(suite), workload.as_dict(), machine.environment())
+    result = experiment.result(machine.environment())
     # Nothing is timed, so that nothing is said of disturbance.
     result.verdict = {"saturating": saturating(variants, result.environment)}
     for number, variant in enumerate(variants, 1):
@@ -78,9 +65,9 @@ def agree(
                 "EdgeBERT there was altered or is another version, run the same command again"
             ) from None
         result.cases.append(_case(variant, suite, machine, theirs, agreement))
-        result.write(out)
+        result.write(experiment.folder)
     result.finished = True
-    result.write(out)
+    result.write(experiment.folder)
     return result
 
 

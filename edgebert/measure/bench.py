@@ -6,33 +6,24 @@ import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from functools import cached_property
 from importlib import import_module
-from pathlib import Path
 
 import numpy as np
 
-from edgebert.bundle import bundle_hash, check_files, check_no_link
-from edgebert.data.examples import Example
-from edgebert.data.fingerprint import fingerprint
-from edgebert.data.named import Named
-from edgebert.data.unknown import Unknown, gold
+from edgebert.bundle import bundle_hash, check_no_link
 from edgebert.errors import BundleError, InputError, RunError, TargetError
-from edgebert.manifest import Manifest
-from edgebert.measure.document import DataRow
-from edgebert.measure.environment import environment
-from edgebert.measure.job import Answer, Child, Environment, Input, Job, server_settings
+from edgebert.measure.experiment import Experiment
+from edgebert.measure.job import Answer, Input, Job, server_settings
 from edgebert.measure.others import others_cores
 from edgebert.measure.plan import Part, plan
-from edgebert.measure.process import run_child
 from edgebert.measure.progress import Step, TimeLeft
 from edgebert.measure.read import check_case, check_sizes
 from edgebert.measure.received import damaged
 from edgebert.measure.results import Case, Result, write_json
 from edgebert.measure.scenarios import memory
 from edgebert.measure.statistics import median_ratio
-from edgebert.measure.suite import Suite
 from edgebert.measure.targets.machine import Machine
 from edgebert.measure.thermal import state_of
 from edgebert.measure.variants import Variant
@@ -41,95 +32,20 @@ from edgebert.measure.waterfall import waterfall
 from edgebert.metrics.pairs import difference_of, pair_of
 from edgebert.runtime.contract import open_encoder
 from edgebert.runtime.quality import QualityRow, metric_of
-from edgebert.runtime.rows import read_texts
 from edgebert.runtimes import RUNTIMES
-from edgebert.tasks.table import device_task
 
 Answers = dict[str, list[Answer]]
 Progress = Callable[[Step], None]
+HERE = Machine()
 
 
-@dataclass(frozen=True)
-class Workload:
-    """The inputs that every variant answers, where they came from, and what is right where that is known.
-
-    `unknown` are labels that the bundle does not have, `named` columns of the file that a user named. `skipped` are the
-    lines of rows that were left out because a cell is empty.
-    """
-
-    examples: list[Example]
-    path: Path
-    sha256: str
-    inputs: list[Input]
-    unknown: Unknown = field(default_factory=Unknown)
-    named: Named = field(default_factory=Named)
-    skipped: tuple[int, ...] = ()
-
-    @property
-    def source(self) -> str:
-        """Name of the file."""
-        return self.path.name
-
-    def as_dict(self) -> DataRow:
-        """What a result says of the data file."""
-        row: DataRow = {"file": self.source, "sha256": self.sha256, "rows": len(self.examples)}
-        if self.skipped:
-            row["skipped_rows"] = len(self.skipped)
-        if self.unknown.rows:
-            row["unknown_labels"] = self.unknown.as_dict()
-        return row
-
-
-def read_workload(path: Path, manifest: Manifest, bundle: Path | None = None, named: Named | None = None) -> Workload:
-    """Read the inputs of a data file, and what is right about them where it has the label column of the bundle's data.
-
-    With the bundle's folder every text is encoded as well, so that one that cannot be is told before anything is run.
-
-    Raises:
-        DataError: The file cannot be used, or holds a text that cannot be encoded or a row without a label beside
-            labelled ones.
-    """
-    named = named or Named()
-    encoder = None
-    if bundle:
-        check_files(bundle, manifest, hashes=False)
-        encoder = open_encoder(bundle, manifest)
-    task = device_task(manifest.task)(manifest.facts, encoder)
-    examples = read_texts(path, manifest, named, task.find_tokens)
-    unknown = Unknown()
-    if any(example.label is not None for example in examples):
-        _, unknown = gold(task, examples)
-    for example in examples:
-        if encoder:
-            with example.told():
-                task.encode(task.given(example))
-    inputs = [_plain(task.given(example)) for example in examples]
-    return Workload(examples, path, fingerprint(path), inputs, unknown, named, examples.skipped)
-
-
-def bench(
-    variants: Sequence[Variant],
-    workload: Workload | None,
-    suite: Suite,
-    out: Path,
-    command: str,
-    progress: Progress = lambda step: None,
-    child: Child = run_child,
-    target: str = "local",
-    environment: Callable[[], Environment] = environment,
-) -> Result:
+def bench(experiment: Experiment, machine: Machine = HERE, progress: Progress = lambda step: None) -> Result:
     """Measure every variant and write `result.json` after every case.
 
     Args:
-        variants: The baseline first.
-        workload: Texts of natural lengths; None for fixed lengths only.
-        suite: What to measure.
-        out: Folder for the result and the raw samples.
-        command: The command line, to be kept with the result.
+        experiment: What to measure.
+        machine: Where; its environment is read before the first case and after the last one.
         progress: Called before every process.
-        child: Runs one job in a fresh process of the target.
-        target: Where that is.
-        environment: Reads the target's own environment, before the first case and after the last one.
 
     Raises:
         InputError: Neither texts nor fixed lengths are given.
@@ -137,12 +53,10 @@ def bench(
         BundleError: A measured process could not use its bundle; likewise.
         TargetError: The target gives no sign of life, or figures of no bench; what was measured before stays written.
     """
-    if workload is None and not suite.lengths:
+    if experiment.workload is None and not experiment.suite.lengths:
         raise InputError("nothing to run: give --data FILE with texts, or a suite with fixed lengths")
-    data = None if workload is None else workload.as_dict()
-    result = Result(command, asdict(suite), data, environment())
-    machine = Machine(target, child, environment)
-    run = _Bench(list(variants), workload, suite, out, result, progress, machine)
+    result = experiment.result(machine.environment())
+    run = _Bench(experiment, result, progress, machine)
     try:
         run.all()
     except KeyboardInterrupt:
@@ -159,21 +73,12 @@ def bench(
 class _Bench:
     """One bench on its way through its parts."""
 
-    def __init__(
-        self,
-        variants: list[Variant],
-        workload: Workload | None,
-        suite: Suite,
-        out: Path,
-        result: Result,
-        progress: Progress,
-        machine: Machine,
-    ) -> None:
-        self.variants, self.workload, self.suite = variants, workload, suite
-        self.out, self.result, self.progress, self.machine = out, result, progress, machine
+    def __init__(self, experiment: Experiment, result: Result, progress: Progress, machine: Machine) -> None:
+        suite = experiment.suite
+        self.variants, self.workload, self.suite = list(experiment.variants), experiment.workload, suite
+        self.out, self.result, self.progress, self.machine = experiment.folder, result, progress, machine
         self.random = random.Random(suite.seed)
-        labelled = workload is not None and workload.examples[0].label is not None
-        self.parts = plan(suite, variants, self._lengths(), labelled)
+        self.parts = plan(suite, self.variants, self._lengths(), experiment.is_labelled)
         soak_s = suite.soak_minutes * 60
         self.planned = [
             (f"{part.scenario}, {part.shown}", soak_s if part.scenario == "soak" else 0.0)
@@ -373,11 +278,6 @@ class _Bench:
 def _elsewhere(machine: Machine) -> str:
     """Name of a machine that is another one; "" for this one."""
     return machine.name if "://" in machine.name else ""
-
-
-def _plain(given: object) -> Input:
-    """An input as JSON carries it to the measured process: words go as their text, as an application would give it."""
-    return given if isinstance(given, str | tuple) else str(given)
 
 
 def _in_like_thirds(texts: Sequence[Input], drawn: random.Random) -> list[Input]:

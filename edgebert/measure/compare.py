@@ -15,8 +15,9 @@ from edgebert.data.unknown import check_labels, note_of, unknown_labels
 from edgebert.errors import DiskError, InputError
 from edgebert.lock import held
 from edgebert.measure.agreement import agree
-from edgebert.measure.bench import Workload, bench, read_workload
+from edgebert.measure.bench import bench
 from edgebert.measure.estimate import add_estimates
+from edgebert.measure.experiment import Experiment
 from edgebert.measure.fallback import runnable
 from edgebert.measure.fitting import check_fits, check_one_task, naming
 from edgebert.measure.gate import Gate
@@ -25,9 +26,10 @@ from edgebert.measure.progress import Step
 from edgebert.measure.read import FORMAT
 from edgebert.measure.results import Result
 from edgebert.measure.roofline import add_operators, add_roofline
-from edgebert.measure.suite import Suite, read_suite
+from edgebert.measure.suite import read_suite
 from edgebert.measure.targets import open_target
 from edgebert.measure.variants import Variant, check_names, find_baseline, variants_of
+from edgebert.measure.workload import Workload, read_workload
 from edgebert.runtime.contract import open_encoder, read_bundle
 from edgebert.runtime.cost import read_cost
 from edgebert.runtime.rows import read_texts
@@ -73,11 +75,9 @@ class Watcher(Protocol):
 
 @dataclass(frozen=True)
 class Plan:
-    """A request that has been checked."""
+    """A request that has been checked: what is measured, and the hardware that latency is estimated for."""
 
-    variants: list[Variant]
-    workload: Workload | None
-    suite: Suite
+    experiment: Experiment
     estimated: list[Target]
 
 
@@ -114,7 +114,7 @@ def _checked(request: Request, say: Callable[[str], None]) -> Plan:
     check_folder(request.folder)
     _check_result_place(request.folder)
     check_names(variants)
-    return Plan(variants, workload, suite, estimated)
+    return Plan(Experiment(variants, workload, suite, request.folder, request.command), estimated)
 
 
 def _check_result_place(out: Path) -> None:
@@ -171,14 +171,14 @@ def _check_labels(workload: Workload, variants: Sequence[Variant], strict: bool,
 
 def _measured(request: Request, plan: Plan, watcher: Watcher) -> Result:
     """Everything that was asked for, on the target that was asked for."""
-    variants, workload, suite, out = plan.variants, plan.workload, plan.suite, request.folder
-    with open_target(request.target, variants, workload.path if workload else None, watcher.say) as machine:
-        variants = runnable(variants, machine, watcher.say)
+    experiment = plan.experiment
+    path = experiment.workload.path if experiment.workload else None
+    with open_target(request.target, experiment.variants, path, watcher.say) as machine:
+        experiment = replace(experiment, variants=runnable(experiment.variants, machine, watcher.say))
         if machine.emulated:
-            return agree(variants, workload, suite, out, request.command, machine, watcher.say)
-        where = (machine.child, machine.name, machine.environment)
-        result = bench(variants, workload, suite, out, request.command, watcher, *where)
-        add_details(request, replace(plan, variants=variants), result, machine.child, watcher.say)
+            return agree(experiment, machine, watcher.say)
+        result = bench(experiment, machine, watcher)
+        add_details(request, replace(plan, experiment=experiment), result, machine.child, watcher.say)
         return result
 
 
@@ -188,18 +188,17 @@ def add_details(request: Request, plan: Plan, result: Result, child: Child, say:
     Raises:
         RunError: A process failed; what was measured stays written.
     """
-    variants, suite, out = plan.variants, plan.suite, request.folder
-    inputs = plan.workload.inputs if plan.workload else []
-    for variant in variants:
+    experiment = plan.experiment
+    for variant in experiment.variants:
         if not read_cost(variant.manifest):
             say(f"no roofline of {variant.name}: exported before its work was counted; export it again")
-    add_roofline(result, variants, inputs, suite, child, say)
-    result.write(out)
+    add_roofline(result, experiment, child, say)
+    result.write(experiment.folder)
     if request.profile_ops:
-        add_operators(result, variants, inputs, suite, out, child, say)
-    left_out = add_estimates(result, variants, plan.estimated, suite.threads)
+        add_operators(result, experiment, child, say)
+    left_out = add_estimates(result, experiment.variants, plan.estimated, experiment.suite.threads)
     for line in left_out:
         say(line)
     if plan.estimated and not result.estimates and not left_out:
         say("no estimates: they need a single-stream case with a roofline")
-    result.write(out)
+    result.write(experiment.folder)

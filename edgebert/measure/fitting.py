@@ -11,8 +11,8 @@ from pathlib import Path
 from edgebert.data.examples import listed
 from edgebert.errors import DataError, InputError
 from edgebert.manifest import TOKENIZER, Manifest
-from edgebert.measure.bench import Workload, read_workload
 from edgebert.measure.variants import Variant
+from edgebert.measure.workload import Workload, read_workload
 from edgebert.runtime.rows import data_file
 from edgebert.tasks.table import device_task
 

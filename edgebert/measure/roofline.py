@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 from edgebert.measure.document import RooflineRow
+from edgebert.measure.experiment import Experiment
 from edgebert.measure.job import Child, Input, Job, Probe
 from edgebert.measure.results import Case, Result, write_json
 from edgebert.measure.scenarios.probe import is_bound, peak_of
@@ -27,22 +27,19 @@ PROFILED = 100
 TOKEN = 5
 
 
-def add_roofline(
-    result: Result, variants: Sequence[Variant], inputs: Sequence[Input], suite: Suite, child: Child, progress: Progress
-) -> None:
+def add_roofline(result: Result, experiment: Experiment, child: Child, progress: Progress) -> None:
     """Measure the machine's peaks into `environment.gemm`, and give every single-stream case its `roofline`.
 
     Args:
         result: A bench that is done.
-        variants: What was measured; the peaks are taken at the sizes of the last one's matrices.
-        inputs: Texts of natural lengths, none where only fixed lengths were measured.
-        suite: What was measured of them.
+        experiment: What was measured; the peaks are taken at the sizes of the last variant's matrices.
         child: Runs one job in a fresh process.
         progress: Called with a line before it.
 
     Raises:
         RunError: The process failed.
     """
+    variants, inputs = experiment.variants, experiment.inputs
     costs = {variant.name: read_cost(variant.manifest) for variant in variants}
     cases = [case for case in result.cases if case.scenario == "single_stream" and case.p50_ms and costs[case.variant]]
     if not cases:
@@ -50,7 +47,7 @@ def add_roofline(
     probed = next(variant for variant in reversed(variants) if costs[variant.name])
     fixed = sorted({int(case.lengths) for case in cases if case.lengths != "natural"})
     used = [product.precision for cost in costs.values() for product in cost if product.kind != "lookup"]
-    job = job_for(probed, suite, "probe", 0 if inputs else fixed[0], inputs)
+    job = job_for(probed, experiment.suite, "probe", 0 if inputs else fixed[0], inputs)
     job["shapes"] = weight_shapes(costs[probed.name])
     job["precisions"], job["rows"] = sorted({"int8", "fp32", *used}), fixed
     progress(f"probe: matrix products of {probed.name}'s sizes")
@@ -91,27 +88,19 @@ def roofline(products: Sequence[Product], windows: Sequence[int], p50_ms: float,
     }
 
 
-def add_operators(
-    result: Result,
-    variants: Sequence[Variant],
-    inputs: Sequence[Input],
-    suite: Suite,
-    out: Path,
-    child: Child,
-    progress: Progress,
-) -> None:
+def add_operators(result: Result, experiment: Experiment, child: Child, progress: Progress) -> None:
     """Give every single-stream case its `operators`, in a process of its own each; every node's time goes to `raw/`.
 
     Raises:
         RunError: A process failed; what was found before it stays written.
     """
-    known = {variant.name: variant for variant in variants}
+    known, out = {variant.name: variant for variant in experiment.variants}, experiment.folder
     for case in result.cases:
         if case.scenario != "single_stream":
             continue
         progress(f"{case.variant}: operators, {case.lengths}")
         length = 0 if case.lengths == "natural" else int(case.lengths)
-        answer = child(job_for(known[case.variant], suite, "operators", length, inputs))
+        answer = child(job_for(known[case.variant], experiment.suite, "operators", length, experiment.inputs))
         case.operators = answer["operators"]
         write_json(out / operators_file(case), {"operators": answer["operators"], "nodes": answer["nodes"]})
         result.write(out)

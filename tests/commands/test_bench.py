@@ -178,7 +178,7 @@ def test_profiles_to_estimate_and_bundles_come_in_any_order(
     measured: list[str] = []
     asked: list[str] = []
     monkeypatch.setattr(
-        "edgebert.measure.compare.bench", lambda *given: measured.append(given[0]) or disturbed_result([])
+        "edgebert.measure.compare.bench", lambda *given: measured.append(given[0].variants) or disturbed_result([])
     )
     monkeypatch.setattr(
         "edgebert.measure.compare.add_details", lambda *given: asked.extend(each.name for each in given[1].estimated)

@@ -14,8 +14,8 @@ from edgebert.bundle import read_document, read_manifest, write_manifest
 from edgebert.data.named import Named
 from edgebert.errors import DataError, InputError
 from edgebert.manifest import Manifest
-from edgebert.measure.bench import read_workload
 from edgebert.measure.scenarios import quality
+from edgebert.measure.workload import read_workload
 from edgebert.runtime.rows import read_rows, read_texts
 
 TABLE = "sentence\tid\tgold\na\t1\tshort\na b a b a\t2\tlong\n"

@@ -10,7 +10,7 @@ from small_bundle import write_small_bundle
 
 from edgebert.bundle import read_manifest
 from edgebert.data.named import Named
-from edgebert.measure.bench import read_workload
+from edgebert.measure.workload import read_workload
 
 TABLE = "text\tlabel\na\tshort\n\tlong\na b a b a\tlong\nb\t\n"
 

@@ -6,8 +6,8 @@ import pytest
 from pretended_bench import SUITE, make_bundle
 
 from edgebert.data.examples import Example
-from edgebert.measure.bench import Workload
 from edgebert.measure.variants import Variant, find_baseline, variants_of
+from edgebert.measure.workload import Workload
 
 
 @pytest.fixture

@@ -12,13 +12,14 @@ from manifests import manifest_of
 
 from edgebert.errors import InputError, RunError
 from edgebert.measure.agreement import agree, compare, same
-from edgebert.measure.bench import Workload, read_workload
+from edgebert.measure.experiment import Experiment
 from edgebert.measure.process import run_child
 from edgebert.measure.scenarios import answers
 from edgebert.measure.scenarios.answers import figures, plain
 from edgebert.measure.suite import Suite
 from edgebert.measure.targets.machine import Machine
 from edgebert.measure.variants import Variant, find_baseline, variants_of
+from edgebert.measure.workload import Workload, read_workload
 
 SUITE = Suite()
 
@@ -115,7 +116,7 @@ def test_every_variant_answers_here_and_there_and_the_baseline_is_kept_when_the_
         return found | {"answers": [1 - found["answers"][0], *found["answers"][1:]]}
 
     with pytest.raises(RunError, match="gone"):
-        agree(variants, workload, SUITE, tmp_path, "edgebert bench", machine(there))
+        agree(Experiment(variants, workload, SUITE, tmp_path, "edgebert bench"), machine(there))
     document = json.loads((tmp_path / "result.json").read_text())
     (case,) = document["cases"]
     assert (case["variant"], case["target"], case["scenario"]) == ("fp32", "qemu://x", "agreement")
@@ -130,7 +131,7 @@ def test_a_run_to_its_end_is_finished(variants: list[Variant], workload: Workloa
     def answered(job: dict[str, Any]) -> dict[str, Any]:
         return {"answers": [0], "outputs": [[1.0]], "not_finite": [0], "quality": None}
 
-    agree(variants, workload, SUITE, tmp_path / "out", "edgebert bench", machine(answered), here=answered)
+    agree(Experiment(variants, workload, SUITE, tmp_path / "out", "edgebert bench"), machine(answered), here=answered)
     document = json.loads((tmp_path / "out" / "result.json").read_text())
     assert [case["role"] for case in document["cases"]] == ["baseline", "stage", "bundle"]
     assert document["finished"] is True
@@ -155,7 +156,7 @@ def test_texts_without_labels_have_answers_and_no_quality(built: Path, tmp_path:
 def test_without_a_data_file_there_is_nothing_to_compare(tmp_path: Path) -> None:
     workload: Workload | None = None
     with pytest.raises(InputError, match="emulation shows answers, not times; give --data FILE"):
-        agree([], workload, SUITE, tmp_path, "", machine(run_child))
+        agree(Experiment([], workload, SUITE, tmp_path), machine(run_child))
 
 
 @pytest.mark.parametrize("other", [{"answers": [0, 1]}, {"outputs": [[1.0, 2.0]]}, {"not_finite": []}])
@@ -164,4 +165,8 @@ def test_another_number_of_answers_than_here_is_told(
 ) -> None:
     ours = {"answers": [0], "outputs": [[1.0]], "not_finite": [0], "quality": None}
     with pytest.raises(RunError, match=r"^qemu://x: fp32: answered another number of texts or outputs than here"):
-        agree(variants, workload, SUITE, tmp_path / "out", "", machine(lambda job: ours | other), here=lambda job: ours)
+        agree(
+            Experiment(variants, workload, SUITE, tmp_path / "out"),
+            machine(lambda job: ours | other),
+            here=lambda job: ours,
+        )

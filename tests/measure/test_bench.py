@@ -10,17 +10,20 @@ import pytest
 from pretended_bench import SUITE, Child
 
 from edgebert.commands.bench_tables import show
-from edgebert.measure.bench import Workload, bench
+from edgebert.measure.bench import bench
+from edgebert.measure.experiment import Experiment
 from edgebert.measure.progress import Step
 from edgebert.measure.suite import Server, Suite
+from edgebert.measure.targets.machine import Machine
 from edgebert.measure.variants import Variant
+from edgebert.measure.workload import Workload
 
 
 def test_rounds_hold_every_variant_once_and_all_answer_the_same_texts(
     variants: list[Variant], workload: Workload, tmp_path: Path
 ) -> None:
     child = Child()
-    bench(variants, workload, SUITE, tmp_path / "out", "", child=child)
+    bench(Experiment(variants, workload, SUITE, tmp_path / "out"), Machine(child=child))
     orders = set()
     for scenario, count in (("single_stream", 10), ("offline", 10)):
         jobs = [job for job in child.jobs if job["scenario"] == scenario]
@@ -44,7 +47,7 @@ def test_quality_is_asked_for_the_whole_file_by_the_metric_of_the_bundle(
     variants: list[Variant], workload: Workload, tmp_path: Path
 ) -> None:
     child = Child()
-    bench(variants, workload, SUITE, tmp_path / "out", "", child=child)
+    bench(Experiment(variants, workload, SUITE, tmp_path / "out"), Machine(child=child))
     jobs = [job for job in child.jobs if job["scenario"] == "quality"]
     assert [Path(job["bundle"]).name for job in jobs] == ["0-baseline", "1-graph", "tiny"]
     assert {(job["data"], job["metric"]) for job in jobs} == {(str(Path("d.tsv").resolve()), "accuracy")}
@@ -54,7 +57,7 @@ def test_quality_is_asked_for_the_whole_file_by_the_metric_of_the_bundle(
 def test_texts_without_labels_have_no_quality(variants: list[Variant], workload: Workload, tmp_path: Path) -> None:
     child = Child()
     unlabelled = replace(workload, examples=[replace(example, label=None) for example in workload.examples])
-    result = bench(variants, unlabelled, SUITE, tmp_path / "out", "", child=child)
+    result = bench(Experiment(variants, unlabelled, SUITE, tmp_path / "out"), Machine(child=child))
     assert Counter(job["scenario"] for job in child.jobs) == {"memory": 3, "single_stream": 9, "offline": 9}
     assert [case.quality for case in result.cases] == [None] * 6
     assert (result.pairs, result.differences) == ([], [])
@@ -62,7 +65,9 @@ def test_texts_without_labels_have_no_quality(variants: list[Variant], workload:
 
 def test_figures_come_from_the_samples(variants: list[Variant], workload: Workload, tmp_path: Path) -> None:
     steps: list[Step] = []
-    result = bench(variants, workload, SUITE, tmp_path / "out", "edgebert bench", steps.append, Child())
+    result = bench(
+        Experiment(variants, workload, SUITE, tmp_path / "out", "edgebert bench"), Machine(child=Child()), steps.append
+    )
     assert [case.variant for case in result.cases] == ["fp32", "1-graph", "bundle"] * 2
     assert [case.role for case in result.cases] == ["baseline", "stage", "bundle"] * 2
     last = result.cases[2]
@@ -95,7 +100,7 @@ def test_figures_come_from_the_samples(variants: list[Variant], workload: Worklo
 def test_everything_is_on_disk_raw_samples_of_every_case_too(
     variants: list[Variant], workload: Workload, tmp_path: Path
 ) -> None:
-    result = bench(variants, workload, SUITE, tmp_path / "out", "edgebert bench", child=Child())
+    result = bench(Experiment(variants, workload, SUITE, tmp_path / "out", "edgebert bench"), Machine(child=Child()))
     document = json.loads((tmp_path / "out" / "result.json").read_text())
     assert document == json.loads(json.dumps(result.as_dict()))
     raw = [json.loads((tmp_path / "out" / case["raw"]).read_text()) for case in document["cases"]]
@@ -112,7 +117,7 @@ ALL = ("single_stream", "offline", "server", "cold_start", "memory", "soak")
 def test_two_rounds_have_ratios_and_no_intervals(
     variants: list[Variant], workload: Workload, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    result = bench(variants, workload, replace(SUITE, rounds=2), tmp_path / "out", "", child=Child())
+    result = bench(Experiment(variants, workload, replace(SUITE, rounds=2), tmp_path / "out"), Machine(child=Child()))
     assert {(ratio.ci_low, ratio.ci_high, ratio.rounds) for ratio in result.ratios} == {(None, None, 2)}
     case = result.cases[0]
     assert (case.p50_ci, case.p90_ci, case.p99_ci, result.cases[-1].throughput_ci) == (None, None, None, None)
@@ -129,7 +134,7 @@ def test_every_process_opens_its_bundle_as_load_does(
     variants: list[Variant], workload: Workload, tmp_path: Path
 ) -> None:
     child = Child()
-    bench(variants, workload, replace(SUITE, scenarios=ALL), tmp_path / "out", "", child=child)
+    bench(Experiment(variants, workload, replace(SUITE, scenarios=ALL), tmp_path / "out"), Machine(child=child))
     assert {job["verify"] for job in child.jobs} == {True}
 
 
@@ -138,7 +143,7 @@ def test_every_scenario_of_a_suite_gives_a_case_of_every_variant(
 ) -> None:
     child = Child()
     suite = replace(SUITE, scenarios=ALL, cold_starts=4, lengths=(16,), server=Server(bound_ms=7.0))
-    result = bench(variants, workload, suite, tmp_path / "out", "", child=child)
+    result = bench(Experiment(variants, workload, suite, tmp_path / "out"), Machine(child=child))
     found = Counter((case.scenario, case.lengths, case.arena) for case in result.cases)
     assert found == {
         ("single_stream", "natural", None): 3,
@@ -178,13 +183,13 @@ def test_a_rate_of_none_has_no_ratio(variants: list[Variant], workload: Workload
         return child(job) | ({"target_qps": 0.0} if "0-baseline" in job["bundle"] else {})
 
     suite = replace(SUITE, scenarios=("server",))
-    result = bench(variants, workload, suite, tmp_path / "out", "", child=too_slow)
+    result = bench(Experiment(variants, workload, suite, tmp_path / "out"), Machine(child=too_slow))
     assert result.ratios == []
     assert [case.server["target_qps"] for case in result.cases if case.server] == [0.0, 125.0, 500.0]
 
 
 def test_quality_is_compared_text_by_text(variants: list[Variant], workload: Workload, tmp_path: Path) -> None:
-    result = bench(variants, workload, SUITE, tmp_path / "out", "", child=Child())
+    result = bench(Experiment(variants, workload, SUITE, tmp_path / "out"), Machine(child=Child()))
     assert [(pair.what, pair.only_first, pair.only_second, pair.n) for pair in result.pairs] == [
         ("accuracy: fp32 / 1-graph", 0, 0, 40),
         ("accuracy: fp32 / bundle", 10, 0, 40),
@@ -197,7 +202,10 @@ def test_quality_is_compared_text_by_text(variants: list[Variant], workload: Wor
 def test_thirds_of_the_texts_are_of_like_lengths(variants: list[Variant], workload: Workload, tmp_path: Path) -> None:
     child = Child()
     long = replace(workload, inputs=["x" * (at**2) for at in range(1, 41)])
-    bench(variants, long, replace(SUITE, samples=30, scenarios=("single_stream",)), tmp_path / "out", "", child=child)
+    bench(
+        Experiment(variants, long, replace(SUITE, samples=30, scenarios=("single_stream",)), tmp_path / "out"),
+        Machine(child=child),
+    )
     texts = next(job["texts"] for job in child.jobs if job["scenario"] == "single_stream")
     medians = [sorted(map(len, texts[at : at + 10]))[5] for at in (0, 10, 20)]
     assert max(medians) < 1.5 * min(medians)
@@ -213,8 +221,8 @@ def test_the_machine_is_looked_at_before_and_after_and_disturbance_is_told(
     def busy(job: dict[str, Any]) -> dict[str, Any]:
         return child(job) | {"processor": {"wall_ns": 100, "own_ns": 50, "busy_ns": 100}}
 
-    more: dict[str, Any] = {"child": busy, "target": "ssh://pi", "environment": lambda: next(states)}
-    result = bench(variants[::2], workload, replace(SUITE, scenarios=("single_stream",)), tmp_path, "", **more)
+    experiment = Experiment(variants[::2], workload, replace(SUITE, scenarios=("single_stream",)), tmp_path)
+    result = bench(experiment, Machine("ssh://pi", busy, lambda: next(states)))
     assert result.environment == {"cpu": "x", "throttled": []}
     assert result.environment_after is not None
     assert result.environment_after["throttled"] == ["throttled now"]
@@ -238,8 +246,8 @@ def test_sums_that_saturate_on_the_measured_cpu_stand_in_the_verdict(
     for variant in variants:
         export = variant.manifest.profile.export
         export.weight_type, export.reduce_range = "int8", False
-    more: dict[str, Any] = {"child": Child(), "target": target, "environment": lambda: {"cpu": "x", "int8": "avx2"}}
-    result = bench(variants[::2], workload, replace(SUITE, scenarios=("single_stream",)), tmp_path, "", **more)
+    experiment = Experiment(variants[::2], workload, replace(SUITE, scenarios=("single_stream",)), tmp_path)
+    result = bench(experiment, Machine(target, Child(), lambda: {"cpu": "x", "int8": "avx2"}))
     assert result.verdict is not None
     assert [sentence.split()[0] for sentence in result.verdict["saturating"]] == names
     assert json.loads((tmp_path / "result.json").read_text())["verdict"] == result.verdict
@@ -249,7 +257,9 @@ def test_fixed_lengths_need_no_text_and_every_variant_gets_the_same_ids(
     variants: list[Variant], tmp_path: Path
 ) -> None:
     child = Child()
-    result = bench(variants, None, Suite(rounds=2, samples=10, lengths=(16, 64)), tmp_path, "", child=child)
+    result = bench(
+        Experiment(variants, None, Suite(rounds=2, samples=10, lengths=(16, 64)), tmp_path), Machine(child=child)
+    )
     assert [(case.scenario, case.lengths) for case in result.cases[::3]] == [
         *(("single_stream", "16"), ("single_stream", "64")),
         *(("offline", "16"), ("offline", "64")),

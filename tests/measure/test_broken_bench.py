@@ -9,11 +9,14 @@ from pretended_bench import SUITE, Child
 
 from edgebert.commands.bench_tables import show
 from edgebert.errors import InputError, RunError, TargetError
-from edgebert.measure.bench import Workload, bench
+from edgebert.measure.bench import bench
+from edgebert.measure.experiment import Experiment
 from edgebert.measure.read import read_result
 from edgebert.measure.results import Result
 from edgebert.measure.suite import Suite
+from edgebert.measure.targets.machine import Machine
 from edgebert.measure.variants import Variant
+from edgebert.measure.workload import Workload
 
 
 @pytest.mark.parametrize(("interrupted_at", "cases"), [(7, 0), (11, 3), (20, 6)])
@@ -22,7 +25,7 @@ def test_an_interrupt_keeps_what_is_done_and_says_where(
 ) -> None:
     out = tmp_path / "out"
     with pytest.raises(RunError) as caught:
-        bench(variants, workload, SUITE, out, "", child=Child(interrupted_at, KeyboardInterrupt()))
+        bench(Experiment(variants, workload, SUITE, out), Machine(child=Child(interrupted_at, KeyboardInterrupt())))
     kept = f"what was measured is kept in {out / 'result.json'}" if cases else "no case was done"
     assert str(caught.value) == f"interrupted; {kept}"
     if cases:
@@ -39,7 +42,7 @@ def test_a_failed_process_leaves_the_cases_before_it_on_disk(
     with pytest.raises(
         RunError, match=r"failed: killed; (what was measured is kept in .*result\.json|no case was done)$"
     ):
-        bench(variants, workload, SUITE, tmp_path / "out", "", child=Child(fails_at))
+        bench(Experiment(variants, workload, SUITE, tmp_path / "out"), Machine(child=Child(fails_at)))
     path = tmp_path / "out" / "result.json"
     found = json.loads(path.read_text())["cases"] if path.exists() else []
     assert [case["variant"] for case in found] == (["fp32", "1-graph", "bundle"] * 2)[:cases]
@@ -47,12 +50,12 @@ def test_a_failed_process_leaves_the_cases_before_it_on_disk(
 
 def test_lengths_that_the_bundles_do_not_take_are_refused(variants: list[Variant], tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"suite lengths \[65\]: the bundles take at most 64 tokens"):
-        bench(variants, None, Suite(rounds=2, lengths=(16, 65)), tmp_path / "out", "", child=Child())
+        bench(Experiment(variants, None, Suite(rounds=2, lengths=(16, 65)), tmp_path / "out"), Machine(child=Child()))
 
 
 def test_bench_without_anything_to_run_is_refused(variants: list[Variant], tmp_path: Path) -> None:
     with pytest.raises(InputError, match="give --data FILE with texts, or a suite with fixed lengths"):
-        bench(variants, None, SUITE, tmp_path / "out", "", child=Child())
+        bench(Experiment(variants, None, SUITE, tmp_path / "out"), Machine(child=Child()))
 
 
 def test_a_table_of_other_texts_than_the_baseline_s_is_told(
@@ -65,7 +68,7 @@ def test_a_table_of_other_texts_than_the_baseline_s_is_told(
         return answer | {"table": answer["table"][:3]} if len(child.jobs) == 2 else answer
 
     with pytest.raises(RunError, match=r"quality answered for other texts than fp32, \(3, 1\); .* run the same"):
-        bench(variants, workload, SUITE, tmp_path, "", child=shorter)
+        bench(Experiment(variants, workload, SUITE, tmp_path), Machine(child=shorter))
 
 
 def test_memory_that_the_system_does_not_tell_is_left_blank(
@@ -73,7 +76,7 @@ def test_memory_that_the_system_does_not_tell_is_left_blank(
 ) -> None:
     child, unknown = Child(), dict.fromkeys(("import_rss", "load_rss", "first_rss", "end_rss"))
     suite = Suite(scenarios=("memory",), rounds=1, samples=2)
-    show(bench(variants, workload, suite, tmp_path, "", child=lambda job: child(job) | unknown))
+    show(bench(Experiment(variants, workload, suite, tmp_path), Machine(child=lambda job: child(job) | unknown)))
     assert "memory" in capsys.readouterr().out
 
 
@@ -82,7 +85,7 @@ def test_a_target_that_falls_silent_leaves_the_cases_before_it_on_disk(
 ) -> None:
     silent = TargetError("ssh://board: the machine gives no sign of life")
     with pytest.raises(TargetError, match=r"no sign of life; what was measured is kept in .*result\.json$"):
-        bench(variants, workload, SUITE, tmp_path, "", child=Child(11, silent))
+        bench(Experiment(variants, workload, SUITE, tmp_path), Machine(child=Child(11, silent)))
     assert len(json.loads((tmp_path / "result.json").read_text())["cases"]) == 3
 
 
@@ -101,7 +104,7 @@ def test_figures_that_no_result_can_hold_are_refused_and_what_came_before_stays(
 
     told = rf"^ssh://board: .*: single_stream answered figures of no bench \(.*{said}.*{kept}$"
     with pytest.raises(TargetError, match=told):
-        bench(variants, workload, SUITE, tmp_path, "", child=odd, target="ssh://board")
+        bench(Experiment(variants, workload, SUITE, tmp_path), Machine(child=odd, name="ssh://board"))
     assert not (tmp_path / "result.json").exists() or len(read_result(tmp_path)["cases"]) == 3
 
 
@@ -123,5 +126,5 @@ def test_what_stopped_a_run_is_told_where_the_machine_says_nothing_more(
         raise kind("environment answered with another thing")
 
     with pytest.raises(RunError, match=r"failed: killed; what was measured is kept in .*result\.json$"):
-        bench(variants, workload, SUITE, tmp_path, "", child=Child(11), environment=environment)
+        bench(Experiment(variants, workload, SUITE, tmp_path), Machine(child=Child(11), environment=environment))
     assert len(read_result(tmp_path)["cases"]) == 3

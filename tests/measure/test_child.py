@@ -9,10 +9,12 @@ import pytest
 from manifests import manifest_of
 
 from edgebert.errors import BundleError, RunError
-from edgebert.measure.bench import bench, read_workload
+from edgebert.measure.bench import bench
+from edgebert.measure.experiment import Experiment
 from edgebert.measure.process import overtime, run_child
 from edgebert.measure.suite import Suite
 from edgebert.measure.variants import find_baseline, variants_of
+from edgebert.measure.workload import read_workload
 
 
 @pytest.fixture
@@ -95,7 +97,7 @@ def test_a_child_that_fails_gives_one_line(built: Path, tmp_path: Path) -> None:
 def test_fixed_lengths_run_on_a_bundle_of_a_small_vocabulary(built: Path, tmp_path: Path) -> None:
     suite = Suite(scenarios=("single_stream",), rounds=2, samples=10, warmup=0, lengths=(16,))
     variants = variants_of([built], find_baseline(built, None), False, suite)
-    result = bench(variants, None, suite, tmp_path, "")
+    result = bench(Experiment(variants, None, suite, tmp_path))
     assert [case.samples for case in result.cases] == [20, 20]
 
 

@@ -9,12 +9,15 @@ from manifests import manifest_of, rewrite
 
 from edgebert.data.examples import Example
 from edgebert.errors import RunError
-from edgebert.measure.bench import Workload, bench
+from edgebert.measure.bench import bench
+from edgebert.measure.experiment import Experiment
 from edgebert.measure.process import run_child
 from edgebert.measure.results import Case, Result
 from edgebert.measure.roofline import add_operators, add_roofline, roofline, weight_shapes
 from edgebert.measure.suite import Suite
+from edgebert.measure.targets.machine import Machine
 from edgebert.measure.variants import Variant
+from edgebert.measure.workload import Workload
 from edgebert.runtime.cost import Product, cost_entries, macs, standard_encoder
 
 SUITE = Suite(rounds=2, samples=10, warmup=1, lengths=(16, 128))
@@ -51,6 +54,11 @@ class Child:
         return {"windows": windows, "probe": {"peaks": peaks, "copy_gb_s": 10.0, "threads": job["threads"]}}
 
 
+def experiment(variants: list[Variant], texts: list[str], suite: Suite, folder: Path = Path("out")) -> Experiment:
+    workload = Workload([Example(text, None, None, 1) for text in texts], Path("d"), "", [*texts]) if texts else None
+    return Experiment(variants, workload, suite, folder)
+
+
 def result_of(*cases: Case) -> Result:
     return Result("", {}, None, {"cpu": "x"}, list(cases))
 
@@ -59,7 +67,7 @@ def test_every_single_stream_case_is_held_to_the_peak_of_its_precision_and_rows(
     variants, child = [variant("fp32", FP32), variant("bundle", INT8)], Child()
     result = result_of(case("fp32", "natural"), case("bundle", "natural", 0.02), case("bundle", "128"))
     result.cases.append(case("bundle", "natural", None, "offline"))
-    add_roofline(result, variants, TEXTS, SUITE, child, lambda line: None)
+    add_roofline(result, experiment(variants, TEXTS, SUITE), child, lambda line: None)
     baseline, bundle, fixed = (found.roofline for found in result.cases[:3])
     assert baseline
     assert bundle
@@ -79,7 +87,9 @@ def test_every_single_stream_case_is_held_to_the_peak_of_its_precision_and_rows(
 def test_one_probe_at_the_sizes_of_the_last_bundle_serves_them_all() -> None:
     child = Child()
     result = result_of(case("fp32", "16"), case("fp32", "128"), case("bundle", "16"), case("bundle", "128"))
-    add_roofline(result, [variant("fp32", FP32), variant("bundle", INT8)], [], SUITE, child, lambda line: None)
+    add_roofline(
+        result, experiment([variant("fp32", FP32), variant("bundle", INT8)], [], SUITE), child, lambda line: None
+    )
     (job,) = child.jobs
     assert (job["scenario"], job["bundle"], job["threads"]) == ("probe", "/bundles/bundle", 1)
     assert (job["rows"], job["precisions"]) == ([16, 128], ["fp32", "int8"])
@@ -90,12 +100,12 @@ def test_one_probe_at_the_sizes_of_the_last_bundle_serves_them_all() -> None:
 def test_a_bundle_without_counts_has_no_roofline_and_the_others_have_theirs() -> None:
     variants = [variant("fp32", []), variant("bundle", INT8)]
     result = result_of(case("fp32", "natural"), case("bundle", "natural"))
-    add_roofline(result, variants, TEXTS, SUITE, Child(), lambda line: None)
+    add_roofline(result, experiment(variants, TEXTS, SUITE), Child(), lambda line: None)
     assert result.cases[0].roofline is None
     assert result.cases[1].roofline is not None
     child = Child()
     result = result_of(case("fp32", "natural"))
-    add_roofline(result, variants[:1], TEXTS, SUITE, child, lambda line: None)
+    add_roofline(result, experiment(variants[:1], TEXTS, SUITE), child, lambda line: None)
     assert child.jobs == []
     assert "gemm" not in result.environment
 
@@ -124,7 +134,7 @@ def test_operators_are_asked_for_in_processes_of_their_own_over_the_texts_that_w
     variants, child = [variant("fp32", FP32), variant("a/bundle", INT8)], Child()
     cases = [case("fp32", "natural"), case("a/bundle", "16"), case("a/bundle", "natural", None, "offline")]
     result = result_of(*cases)
-    add_operators(result, variants, TEXTS, SUITE, tmp_path, child, lambda line: None)
+    add_operators(result, experiment(variants, TEXTS, SUITE, tmp_path), child, lambda line: None)
     assert [(job["scenario"], job["bundle"], job["length"]) for job in child.jobs] == [
         ("operators", "/bundles/fp32", 0),
         ("operators", "/bundles/a/bundle", 16),
@@ -151,10 +161,10 @@ def test_the_texts_are_those_of_the_timed_processes(built: Path, tmp_path: Path)
     shipped = Variant("bundle", built, manifest_of(manifest), "onnxruntime")
     workload = Workload([Example(text, None, None, 1) for text in TEXTS], Path("d"), "", TEXTS)
     with pytest.raises(RunError):
-        bench([shipped], workload, Suite(samples=10), tmp_path, "", child=child)
+        bench(Experiment([shipped], workload, Suite(samples=10), tmp_path), Machine(child=child))
     probed = Child()
     result = result_of(case("bundle", "natural"))
-    add_roofline(result, [shipped], TEXTS, Suite(samples=10), probed, lambda line: None)
+    add_roofline(result, experiment([shipped], TEXTS, Suite(samples=10)), probed, lambda line: None)
     assert sorted(probed.jobs[0]["texts"]) == sorted(timed[0]["texts"])
 
 

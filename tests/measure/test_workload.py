@@ -8,7 +8,7 @@ import pytest
 from manifests import manifest_of
 
 from edgebert.errors import DataError
-from edgebert.measure.bench import read_workload
+from edgebert.measure.workload import read_workload
 
 MANIFEST = manifest_of(data={"label_values": ["n", "p"]})
 

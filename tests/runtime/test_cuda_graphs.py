@@ -3,7 +3,6 @@
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -17,7 +16,7 @@ from edgebert.runtime.session import CPU, CUDA, Outputs
 from edgebert.runtime.sessions import cuda_graphs
 from edgebert.runtime.sessions import onnxruntime as sessions
 from edgebert.runtime.sessions.cuda_graphs import CudaGraphSession, open_cuda
-from edgebert.runtime.sessions.onnxruntime import OnnxSession
+from edgebert.runtime.sessions.onnxruntime import OnnxOptions, OnnxSession
 from edgebert.runtimes import ONNXRUNTIME
 
 Batch = dict[str, np.ndarray]
@@ -122,11 +121,11 @@ def test_a_graph_that_cannot_be_recorded_is_opened_without_and_a_warning_says_so
 ) -> None:
     opened = OnnxSession.__init__
 
-    def on_the_cpu(self: OnnxSession, path: Path, threads: int, provider: str, **more: Any) -> None:
+    def on_the_cpu(self: OnnxSession, path: Path, threads: int, provider: str, options: OnnxOptions) -> None:
         assert provider == CUDA
-        if more.pop("provider_options"):
+        if options.provider:
             raise BundleError("an operator is left to the CPU")
-        opened(self, path, threads, CPU, **more)
+        opened(self, path, threads, CPU, options)
 
     monkeypatch.setattr(OnnxSession, "__init__", on_the_cpu)
     with pytest.warns(UserWarning, match="without CUDA graphs: an operator is left to the CPU"):

@@ -20,7 +20,7 @@ from edgebert.exporters.unpadded import UNPADDED, write_unpadded
 from edgebert.runtime.encode import Encoded
 from edgebert.runtime.session import CPU
 from edgebert.runtime.sessions import onnxruntime as sessions
-from edgebert.runtime.sessions.onnxruntime import OnnxSession, UnpaddedSession
+from edgebert.runtime.sessions.onnxruntime import OnnxOptions, OnnxSession, UnpaddedSession
 from edgebert.target import profile_names, read_target
 from edgebert.tasks.training_table import training_task
 
@@ -44,7 +44,7 @@ def optimized(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(onnxruntime, "SessionOptions", Noted)
 
     def run(graph: Path, kind: type[OnnxSession] = OnnxSession, **more: Any) -> onnx.ModelProto:
-        kind(graph, 1, CPU, **more)
+        kind(graph, 1, CPU, OnnxOptions(**more))
         return onnx.load(path, load_external_data=False)
 
     return run

@@ -17,7 +17,7 @@ import numpy as np
 from edgebert.errors import BundleError
 from edgebert.runtime.padded import check_rows, padded_to_bucket
 from edgebert.runtime.session import CUDA, Ids, Outputs
-from edgebert.runtime.sessions.onnxruntime import OnnxSession, run_error
+from edgebert.runtime.sessions.onnxruntime import OnnxOptions, OnnxSession, run_error
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession, RunOptions
@@ -62,9 +62,8 @@ class CudaGraphSession(OnnxSession):
             MissingDependencyError: The provider is not in this build of ONNX Runtime, or its libraries do not load.
         """
         recording = {"enable_cuda_graph": "1", "sdpa_kernel": str(ATTENTION_KERNELS)} if provider == CUDA else {}
-        super().__init__(
-            graph, threads, provider, arena=arena, provider_options={**recording, **(provider_options or {})}
-        )
+        own = {**recording, **(provider_options or {})}
+        super().__init__(graph, threads, provider, OnnxOptions(arena=arena, provider=own))
         self._device = "cuda" if provider == CUDA else "cpu"
         self._buckets = length_buckets
         self._shapes: dict[tuple[int, ...], _Shape | None] = {}
@@ -125,7 +124,7 @@ def open_cuda(
     try:
         return CudaGraphSession(graph, threads, length_buckets, arena=arena, provider_options=provider_options)
     except BundleError as error:
-        plain = OnnxSession(graph, threads, CUDA, arena=arena, provider_options=provider_options)
+        plain = OnnxSession(graph, threads, CUDA, OnnxOptions(arena=arena, provider=provider_options))
         warnings.warn(f"without CUDA graphs: {error}", stacklevel=2)
         return plain
 

@@ -6,6 +6,7 @@ import contextlib
 import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -78,14 +79,14 @@ def open_profiled(opening: Opening, folder: Path) -> ProfiledSession:
 
 
 def _open(opening: Opening, profile: Path | None = None) -> OnnxSession:
-    name, options = _provider(opening)
+    name, own = _provider(opening)
     kind, graph, unpadded = OnnxSession, opening.graph, opening.manifest.runtime.unpadded
     # Its weights are in the other file: ONNX Runtime finds them where no link leads out of the folder (`check_files`).
     if unpadded and name == CPU:
         kind, graph = UnpaddedSession, opening.folder / unpadded
     check_external_data(opening.folder, graph, opening.manifest)
     try:
-        return kind(graph, opening.threads, name, _fuses_everything(opening), opening.arena, profile, options)
+        return kind(graph, opening.threads, name, OnnxOptions(_fuses_everything(opening), opening.arena, profile, own))
     except BundleError as error:
         if graph == opening.graph:
             raise
@@ -102,31 +103,39 @@ def _fuses_everything(opening: Opening) -> bool:
     return opening.manifest.runtime.default_fusions
 
 
+@dataclass(frozen=True, eq=False, repr=False)
+class OnnxOptions:
+    """How ONNX Runtime opens a graph.
+
+    Attributes:
+        fuse_everything: Keep ONNX Runtime's defaults, fusions that are slow on a CPU included.
+        arena: Keep freed memory for the next run.
+        profile: Beginning of the name of a file for the time of every operator; `end_profiling` closes it.
+        provider: The provider's own options.
+    """
+
+    fuse_everything: bool = False
+    arena: bool = True
+    profile: Path | None = None
+    provider: Mapping[str, str] = field(default_factory=dict)
+
+
+USUAL = OnnxOptions()
+
+
 class OnnxSession:
     """ONNX Runtime. Threads may share it; on a CPU it runs at most `RUNS_A_CORE` of them a core at a time."""
 
     batching = LIKE_LENGTHS
 
-    def __init__(
-        self,
-        graph: Path,
-        threads: int,
-        provider: str,
-        fuse_everything: bool = False,
-        arena: bool = True,
-        profile: Path | None = None,
-        provider_options: Mapping[str, str] | None = None,
-    ) -> None:
+    def __init__(self, graph: Path, threads: int, provider: str, options: OnnxOptions = USUAL) -> None:
         """Open a graph.
 
         Args:
             graph: The `.onnx` file.
             threads: Threads inside one run.
             provider: ONNX Runtime's execution provider; the CPU follows where it lacks an operator.
-            fuse_everything: Keep ONNX Runtime's defaults, fusions that are slow on a CPU included.
-            arena: Keep freed memory for the next run.
-            profile: Beginning of the name of a file for the time of every operator; `end_profiling` closes it.
-            provider_options: The provider's own options.
+            options: Fusions, memory, profiling and the provider's own options.
 
         Raises:
             BundleError: The file is not a graph that this ONNX Runtime reads.
@@ -135,20 +144,20 @@ class OnnxSession:
                 this ONNX Runtime is too old.
         """
         onnxruntime = _import_with(provider)
-        options = _options(onnxruntime, threads, arena, profile)
+        settings = _options(onnxruntime, threads, options)
         self._turns = Turns(RUNS_A_CORE * core_count())
         if provider != CPU:
             self.batching = ANY_LENGTHS
             _load_cuda(onnxruntime)
         disabled: list[str] = []
-        if provider == CPU and not fuse_everything:
+        if provider == CPU and not options.fuse_everything:
             disabled = SLOW_ON_CPU
-            options.add_session_config_entry(*SIGNED_INT8)
+            settings.add_session_config_entry(*SIGNED_INT8)
         try:
             self._session = onnxruntime.InferenceSession(
                 str(graph),
-                options,
-                providers=_providers(provider, provider_options or {}),
+                settings,
+                providers=_providers(provider, options.provider),
                 disabled_optimizers=disabled,
                 enable_fallback=0,
             )
@@ -260,16 +269,16 @@ def _ran(event: dict[str, Any]) -> OperatorRun:
     return OperatorRun(name, facts["op_name"], event["dur"], inputs, outputs)
 
 
-def _options(onnxruntime: ModuleType, threads: int, arena: bool, profile: Path | None) -> SessionOptions:
+def _options(onnxruntime: ModuleType, threads: int, asked: OnnxOptions) -> SessionOptions:
     """Session options; the arguments are those of `OnnxSession`."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     # What it would log as an error, it raises too.
     options.log_severity_level = 4
-    options.enable_cpu_mem_arena = arena
-    if profile is not None:
-        options.enable_profiling, options.profile_file_prefix = True, str(profile)
+    options.enable_cpu_mem_arena = asked.arena
+    if asked.profile is not None:
+        options.enable_profiling, options.profile_file_prefix = True, str(asked.profile)
     return options
 
 

@@ -15,7 +15,7 @@ from edgebert.measure.targets import open_target
 from edgebert.measure.targets.cuda import device_memory, provider_options
 from edgebert.measure.variants import Variant
 from edgebert.runtime.sessions import onnxruntime as sessions
-from edgebert.runtime.sessions.onnxruntime import OnnxSession
+from edgebert.runtime.sessions.onnxruntime import OnnxOptions, OnnxSession
 
 GPU = "Tesla T4, 535.104.05, 15360, 7.5"
 
@@ -203,7 +203,7 @@ def test_a_fusion_that_is_slow_on_a_cpu_is_kept_on_a_gpu(
 ) -> None:
     monkeypatch.setattr(onnxruntime, "InferenceSession", WhatItWasAsked)
     monkeypatch.setattr(onnxruntime, "preload_dlls", lambda directory: None)
-    session = OnnxSession(tmp_path / "model.onnx", 1, provider, everything)
+    session = OnnxSession(tmp_path / "model.onnx", 1, provider, OnnxOptions(everything))
     assert session._session.disabled == disabled
 
 

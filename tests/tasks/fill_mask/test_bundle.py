@@ -106,8 +106,8 @@ def test_the_command_line_evaluates_as_the_export_did(exported: Path, capsys: py
 
 @pytest.mark.slow
 def test_bench_has_its_quality_too(exported: Path) -> None:
-    from edgebert.measure.bench import read_workload
     from edgebert.measure.process import run_child
+    from edgebert.measure.workload import read_workload
 
     workload = read_workload(exported.with_name("test.txt"), read_manifest(exported))
     assert workload.examples[0].label is not None

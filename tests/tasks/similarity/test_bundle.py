@@ -186,8 +186,8 @@ def test_the_command_line_evaluates_as_the_export_did(exported: Path, capsys: py
 
 @pytest.mark.slow
 def test_pairs_are_benched_at_their_own_lengths_and_at_a_fixed_one(exported: Path) -> None:
-    from edgebert.measure.bench import read_workload
     from edgebert.measure.process import run_child
+    from edgebert.measure.workload import read_workload
 
     workload = read_workload(exported.with_name("test.tsv"), read_manifest(exported))
     job = {"bundle": str(exported), "runtime": None, "threads": 1, "scenario": "single_stream", "warmup": 1}

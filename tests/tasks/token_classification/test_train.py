@@ -351,7 +351,7 @@ def test_predict_and_evaluate_speak_of_entities(folder: Path, capsys: pytest.Cap
 
 @pytest.mark.slow
 def test_the_texts_of_a_bench_are_plain_json(folder: Path) -> None:
-    from edgebert.measure.bench import read_workload
+    from edgebert.measure.workload import read_workload
 
     manifest = read_manifest(folder / "tags")
     labelled = read_workload(folder / "test.conll", manifest)

@@ -1,0 +1,47 @@
+"""What one bench compares, and how often."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from edgebert.measure.job import Environment, Input
+from edgebert.measure.results import Result
+from edgebert.measure.suite import Suite
+from edgebert.measure.variants import Variant
+from edgebert.measure.workload import Workload
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """What is measured, and where its result goes.
+
+    Attributes:
+        variants: The baseline first.
+        workload: Texts of natural lengths; None for fixed lengths only.
+        suite: What to measure.
+        folder: Folder for the result and the raw samples.
+        command: The command line, to be kept with the result.
+    """
+
+    variants: Sequence[Variant]
+    workload: Workload | None
+    suite: Suite
+    folder: Path
+    command: str = ""
+
+    @property
+    def inputs(self) -> Sequence[Input]:
+        """Texts of natural lengths; none where only fixed lengths are measured."""
+        return self.workload.inputs if self.workload else []
+
+    @property
+    def is_labelled(self) -> bool:
+        """Whether there is text that says what is right."""
+        return self.workload is not None and self.workload.examples[0].label is not None
+
+    def result(self, environment: Environment) -> Result:
+        """A result without a case yet, of a machine."""
+        data = None if self.workload is None else self.workload.as_dict()
+        return Result(self.command, asdict(self.suite), data, environment)

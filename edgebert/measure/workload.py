@@ -1,0 +1,81 @@
+"""The inputs that every variant of a bench answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from edgebert.bundle import check_files
+from edgebert.data.examples import Example
+from edgebert.data.fingerprint import fingerprint
+from edgebert.data.named import Named
+from edgebert.data.unknown import Unknown, gold
+from edgebert.manifest import Manifest
+from edgebert.measure.document import DataRow
+from edgebert.measure.job import Input
+from edgebert.runtime.contract import open_encoder
+from edgebert.runtime.rows import read_texts
+from edgebert.tasks.table import device_task
+
+
+@dataclass(frozen=True)
+class Workload:
+    """The inputs that every variant answers, where they came from, and what is right where that is known.
+
+    `unknown` are labels that the bundle does not have, `named` columns of the file that a user named. `skipped` are the
+    lines of rows that were left out because a cell is empty.
+    """
+
+    examples: list[Example]
+    path: Path
+    sha256: str
+    inputs: list[Input]
+    unknown: Unknown = field(default_factory=Unknown)
+    named: Named = field(default_factory=Named)
+    skipped: tuple[int, ...] = ()
+
+    @property
+    def source(self) -> str:
+        """Name of the file."""
+        return self.path.name
+
+    def as_dict(self) -> DataRow:
+        """What a result says of the data file."""
+        row: DataRow = {"file": self.source, "sha256": self.sha256, "rows": len(self.examples)}
+        if self.skipped:
+            row["skipped_rows"] = len(self.skipped)
+        if self.unknown.rows:
+            row["unknown_labels"] = self.unknown.as_dict()
+        return row
+
+
+def read_workload(path: Path, manifest: Manifest, bundle: Path | None = None, named: Named | None = None) -> Workload:
+    """Read the inputs of a data file, and what is right about them where it has the label column of the bundle's data.
+
+    With the bundle's folder every text is encoded as well, so that one that cannot be is told before anything is run.
+
+    Raises:
+        DataError: The file cannot be used, or holds a text that cannot be encoded or a row without a label beside
+            labelled ones.
+    """
+    named = named or Named()
+    encoder = None
+    if bundle:
+        check_files(bundle, manifest, hashes=False)
+        encoder = open_encoder(bundle, manifest)
+    task = device_task(manifest.task)(manifest.facts, encoder)
+    examples = read_texts(path, manifest, named, task.find_tokens)
+    unknown = Unknown()
+    if any(example.label is not None for example in examples):
+        _, unknown = gold(task, examples)
+    for example in examples:
+        if encoder:
+            with example.told():
+                task.encode(task.given(example))
+    inputs = [_plain(task.given(example)) for example in examples]
+    return Workload(examples, path, fingerprint(path), inputs, unknown, named, examples.skipped)
+
+
+def _plain(given: object) -> Input:
+    """An input as JSON carries it to the measured process: words go as their text, as an application would give it."""
+    return given if isinstance(given, str | tuple) else str(given)
