@@ -118,7 +118,7 @@ class _Build:
         self.vector_modules, width = None, None
         if found is not None and found.steps:
             width = vector_width(self.checkpoint, recipe, found)
-            self.vector_modules = load_vector_modules(recipe.head["pooling"], found.steps, found.places)
+            self.vector_modules = load_vector_modules(str(recipe.head["pooling"]), found.steps, found.places)
         check_fit(self.checkpoint, recipe, width, tokenizer)
         replaced = recipe.finetune is not None and recipe.finetune.when == "always"
         own = head = None if replaced else checkpoint.head_labels(self.checkpoint)

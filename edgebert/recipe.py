@@ -7,7 +7,7 @@ import json
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 from edgebert.data.columns import Columns, Delimiter, Quotes, columns_fault
 from edgebert.data.formats import TABLES
@@ -16,6 +16,7 @@ from edgebert.errors import SettingsError
 from edgebert.runtime.session import CPU
 from edgebert.runtimes import FORMATS, FormatName
 from edgebert.settings import Setting, fill, parse_toml, read_toml, within
+from edgebert.strict_json import Json
 from edgebert.target import Target
 from edgebert.tasks.table import spec_of
 
@@ -207,7 +208,7 @@ class Recipe:
     profile: str = ""
     seed: int = within(7, 0, 2**31)
     metric: str = ""
-    head: dict[str, Any] = field(default_factory=dict)
+    head: dict[str, Json] = field(default_factory=dict)
     data: DataSettings = field(default_factory=DataSettings)
     finetune: FinetuneSettings | None = None
     distill: DistillSettings | None = None
@@ -240,7 +241,7 @@ def overridden(recipe: Recipe, overrides: tuple[str | tuple[str, Setting], ...],
     return _from_table(_without_none(settings_dict(recipe)), overrides, source)
 
 
-def _without_none(table: dict[str, Any]) -> dict[str, Any]:
+def _without_none(table: dict[str, Json]) -> dict[str, Json]:
     """TOML has no null: what a recipe leaves out is left out."""
     return {
         key: _without_none(value) if isinstance(value, dict) else value
@@ -249,7 +250,7 @@ def _without_none(table: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _from_table(table: dict[str, Any], overrides: tuple[str | tuple[str, Setting], ...], path: str) -> Recipe:
+def _from_table(table: dict[str, Json], overrides: tuple[str | tuple[str, Setting], ...], path: str) -> Recipe:
     for override in overrides:
         _override(table, *(_parsed(override) if isinstance(override, str) else override))
     recipe = _for_task(fill(Recipe, table, path), path)
@@ -342,9 +343,9 @@ def _for_task(recipe: Recipe, source: str) -> Recipe:
     return dataclasses.replace(recipe, metric=recipe.metric or spec.metric_names[0])
 
 
-def settings_dict(settings: DataclassInstance) -> dict[str, Any]:
+def settings_dict(settings: DataclassInstance) -> dict[str, Json]:
     """Plain dictionary of a settings dataclass, fit for JSON."""
-    plain: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(settings)))
+    plain: dict[str, Json] = json.loads(json.dumps(dataclasses.asdict(settings)))
     return plain
 
 
@@ -354,7 +355,7 @@ def _parsed(override: str) -> tuple[str, Setting]:
     if not equals or not key:
         raise SettingsError(f"--set {override!r}: expected key=value, for example --set finetune.epochs=1")
     try:
-        parsed: Setting = parse_toml(f"value = {value}")["value"]
+        parsed = cast("Setting", parse_toml(f"value = {value}")["value"])
     except tomllib.TOMLDecodeError:
         parsed = value
     except ValueError as error:
@@ -362,10 +363,11 @@ def _parsed(override: str) -> tuple[str, Setting]:
     return key, parsed
 
 
-def _override(table: dict[str, Any], key: str, value: Setting) -> None:
+def _override(table: dict[str, Json], key: str, value: Setting) -> None:
     *parents, last = key.split(".")
     for parent in parents:
-        table = table.setdefault(parent, {})
-        if not isinstance(table, dict):
+        below = table.setdefault(parent, {})
+        if not isinstance(below, dict):
             raise SettingsError(f"setting {key}: '{parent}' is a value, not a table")
+        table = below
     table[last] = value

@@ -15,7 +15,7 @@ from typing import Any, Literal, TypeVar
 
 from edgebert.errors import SettingsError
 from edgebert.escape import escaped
-from edgebert.strict_json import MARK, MARKED, open_regular
+from edgebert.strict_json import MARK, MARKED, Json, open_regular
 
 Settings = TypeVar("Settings")
 Default = TypeVar("Default")
@@ -40,7 +40,7 @@ def required_within(low: float | None = None, high: float | None = None) -> Any:
     return dataclasses.field(metadata={"low": low, "high": high})
 
 
-def read_toml(path: Path) -> dict[str, Any]:
+def read_toml(path: Path) -> dict[str, Json]:
     """Parse a TOML file.
 
     Raises:
@@ -62,7 +62,7 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise SettingsError(f"{path}: not valid TOML: {error}") from None
 
 
-def parse_toml(text: str) -> dict[str, Any]:
+def parse_toml(text: str) -> dict[str, Json]:
     """Parse a TOML document.
 
     Raises:

@@ -12,10 +12,12 @@ from edgebert.errors import TextError
 
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 # Windows with their targets and the id of padding, to a batch.
-Collate = Callable[[Sequence[dict[str, Any]], int], dict[str, torch.Tensor]]
+# A window with its targets: lists with a value a token, numbers, arrays, and what a task's own `collate` reads.
+Item = dict[str, Any]
+Collate = Callable[[Sequence[Item], int], dict[str, torch.Tensor]]
 
 
-def pad_batch(items: Sequence[dict[str, Any]], pad_id: int = 0) -> dict[str, torch.Tensor]:
+def pad_batch(items: Sequence[Item], pad_id: int = 0) -> dict[str, torch.Tensor]:
     """Pad a batch to its longest text.
 
     Returns:

@@ -28,6 +28,7 @@ from edgebert.compress.tokenizer_file import load_tokenizer as load_tokenizer
 from edgebert.compress.weight_files import check_weights, load_weights
 from edgebert.compress.weight_paths import weight_shapes
 from edgebert.errors import CheckpointError
+from edgebert.strict_json import Json
 from edgebert.tasks.training_table import training_task
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ transformers.utils.logging.disable_progress_bar()
 # Eager attention trains a fifth faster than SDPA on short texts (CPU), and exports without NaN guards.
 ATTENTION = "eager"
 # Rows and outputs by name, no others beside them; all rows at once; attention that needs no package.
-RETURNED: dict[str, Any] = {"return_dict": True, "output_hidden_states": False, "output_attentions": False}
+RETURNED: dict[str, Json] = {"return_dict": True, "output_hidden_states": False, "output_attentions": False}
 RETURNED |= {"chunk_size_feed_forward": 0, "_attn_implementation": ATTENTION}
 # End of the names of classes with a head over a whole text.
 OF_TEXTS = "ForSequenceClassification"
@@ -82,12 +83,12 @@ def head_labels(folder: Path) -> list[str] | None:
     return None if head is None else label_names(config, shapes[head][0], str(folder / "config.json"))
 
 
-def has_head(folder: Path, task: str, labels: list[str], entries: Mapping[str, Any] = MappingProxyType({})) -> bool:
+def has_head(folder: Path, task: str, labels: list[str], entries: Mapping[str, Json] = MappingProxyType({})) -> bool:
     """Whether a checkpoint carries the task's head for these labels: its weights, their shapes, the kind of problem."""
     return not lack_of_head(folder, task, labels, entries)
 
 
-def lack_of_head(folder: Path, task: str, labels: list[str], entries: Mapping[str, Any] = MappingProxyType({})) -> str:
+def lack_of_head(folder: Path, task: str, labels: list[str], entries: Mapping[str, Json] = MappingProxyType({})) -> str:
     """What a checkpoint lacks of the task's head for these labels, in words; empty if it has the whole head.
 
     The head includes the pooler, if the task's model has one: without it the head would answer at random.
@@ -100,7 +101,7 @@ def lack_of_head(folder: Path, task: str, labels: list[str], entries: Mapping[st
     # Classes that are not for whole texts ignore the entry; heads for tokens have the same weights in some families.
     is_ignored = config.problem_type is None and _first_class(stated) and not _first_class(stated).endswith(OF_TEXTS)
     if problem not in (None, config.problem_type) and not is_ignored:
-        return f"config.json has problem_type {problem!r}, the one of task {PROBLEMS[problem]!r}, not of {task!r}"
+        return f"config.json has problem_type {problem!r}, the one of task {PROBLEMS[str(problem)]!r}, not of {task!r}"
     for name, value in entries.items():
         if stated.get(name, value) != value:
             return f"config.json has {name} {stated[name]!r:.60}, where the task has {value!r:.60}"
@@ -135,12 +136,12 @@ def _other_form(names: Iterable[str]) -> str:
     return ', but have lm_predictions: set "legacy": false in config.json for fill-mask' if found else ""
 
 
-def is_of_tokens(config: Mapping[str, Any]) -> bool:
+def is_of_tokens(config: Mapping[str, Json]) -> bool:
     """Whether a config's `architectures` name a head over tokens."""
     return _first_class(config).endswith("ForTokenClassification")
 
 
-def _first_class(config: Mapping[str, Any]) -> str:
+def _first_class(config: Mapping[str, Json]) -> str:
     """First class that `architectures` name, or ""."""
     named = config.get("architectures")
     return str(named[0]) if isinstance(named, list) and named else ""
@@ -167,7 +168,7 @@ def load_config(folder: Path) -> PreTrainedConfig:
 
 
 def load_model(
-    folder: Path, task: str, labels: list[str], seed: int = 0, entries: Mapping[str, Any] = MappingProxyType({})
+    folder: Path, task: str, labels: list[str], seed: int = 0, entries: Mapping[str, Json] = MappingProxyType({})
 ) -> Any:  # noqa: ANN401
     """Task model with float32 weights; a head that the checkpoint lacks is drawn from the seed.
 
@@ -243,7 +244,7 @@ def _is_noted(config: PreTrainedConfig) -> bool:
 
 
 def _for_task(
-    folder: Path, task: str, labels: list[str], entries: Mapping[str, Any]
+    folder: Path, task: str, labels: list[str], entries: Mapping[str, Json]
 ) -> tuple[PreTrainedConfig, ModelClass]:
     """A checkpoint's config with the labels, and the class that loads it; a task without labels sets `num_labels`."""
     config = load_config(folder)

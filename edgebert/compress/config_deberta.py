@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 from edgebert.compress.families import DEBERTA_V1
+from edgebert.compress.json_file import whole
 from edgebert.errors import CheckpointError
+from edgebert.strict_json import Json
 
 SWITCHES = ("relative_attention", "position_biased_input", "share_att_key", "talking_head", "legacy")
 # Content to position and position to content.
@@ -17,7 +18,7 @@ OF_V2 = ("position_buckets", "norm_rel_ebd", "share_att_key", "conv_kernel_size"
 MAX_DISTANCE = 10_000_000
 
 
-def check_deberta(path: Path, config: Mapping[str, Any]) -> None:
+def check_deberta(path: Path, config: Mapping[str, Json]) -> None:
     """Refuse what a config says of distances, convolution and pooler if it is not computed so.
 
     Raises:
@@ -43,7 +44,7 @@ def check_deberta(path: Path, config: Mapping[str, Any]) -> None:
             )
 
 
-def check_parts(path: Path, config: Mapping[str, Any], names: Iterable[str]) -> None:
+def check_parts(path: Path, config: Mapping[str, Json], names: Iterable[str]) -> None:
     """Refuse weights of parts that the config leaves out: transformers would drop them in silence.
 
     Raises:
@@ -53,7 +54,7 @@ def check_parts(path: Path, config: Mapping[str, Any], names: Iterable[str]) -> 
     apart = bool(config.get("relative_attention", False)) and not config.get("share_att_key", False)
     parts = {
         "encoder.rel_embeddings.": ("relative_attention", config.get("relative_attention", False)),
-        "encoder.conv.": ("conv_kernel_size", config.get("conv_kernel_size", 0) > 0),
+        "encoder.conv.": ("conv_kernel_size", whole(config, "conv_kernel_size", 0) > 0),
         "encoder.LayerNorm.": ("norm_rel_ebd", "layer_norm" in _listed(config.get("norm_rel_ebd"))),
         "self.pos_key_proj.": ("share_att_key or pos_att_type", apart and "c2p" in kinds),
         "self.pos_query_proj.": ("share_att_key or pos_att_type", apart and "p2c" in kinds),
@@ -70,7 +71,7 @@ def check_parts(path: Path, config: Mapping[str, Any], names: Iterable[str]) -> 
             )
 
 
-def check_pooler(path: Path, config: Mapping[str, Any]) -> None:
+def check_pooler(path: Path, config: Mapping[str, Json]) -> None:
     """Refuse a pooler of another width than the rows that it reads.
 
     Raises:
@@ -81,15 +82,12 @@ def check_pooler(path: Path, config: Mapping[str, Any]) -> None:
         raise _refused(path, "pooler_hidden_size", config["pooler_hidden_size"], f"hidden_size, which is {width}")
 
 
-def _check_convolution(path: Path, config: Mapping[str, Any]) -> None:
-    kernel, groups, width = (
-        config.get("conv_kernel_size", 0),
-        config.get("conv_groups", 1),
-        config.get("hidden_size", 0),
-    )
+def _check_convolution(path: Path, config: Mapping[str, Json]) -> None:
+    kernel, width = whole(config, "conv_kernel_size", 0), whole(config, "hidden_size", 0)
     if kernel > 0 and kernel % 2 == 0:
         raise _refused(path, "conv_kernel_size", kernel, "an odd number, or 0 for no convolution")
-    if not _is_whole(groups, 1, MAX_DISTANCE) or width % groups:
+    groups = config.get("conv_groups", 1)
+    if not _is_whole(groups, 1, MAX_DISTANCE) or width % whole(config, "conv_groups", 1):
         raise _refused(path, "conv_groups", groups, f"a divisor of hidden_size, which is {width}")
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from edgebert.compress.config_deberta import check_deberta
 from edgebert.compress.config_modernbert import check_modernbert
@@ -19,7 +18,9 @@ from edgebert.compress.families import (
     family_named,
     family_of_class,
 )
+from edgebert.compress.json_file import whole
 from edgebert.errors import CheckpointError
+from edgebert.strict_json import Json
 
 # Kinds of problem that transformers knows, and the task for each.
 PROBLEMS = {
@@ -59,7 +60,7 @@ SWITCHES = (
 NORMS = ("no_norm", "layer_norm")
 
 
-def check_config(folder: Path, config: Mapping[str, Any]) -> None:
+def check_config(folder: Path, config: Mapping[str, Json]) -> None:
     """Refuse other families, sizes that no model has, and what transformers 5 would silently compute otherwise.
 
     Raises:
@@ -84,9 +85,9 @@ def check_config(folder: Path, config: Mapping[str, Any]) -> None:
         check_deberta(folder / "config.json", config)
 
 
-def _check_counted_padding(path: Path, config: Mapping[str, Any]) -> None:
+def _check_counted_padding(path: Path, config: Mapping[str, Json]) -> None:
     """A family that counts positions from the padding id needs one."""
-    counts = FAMILIES[config["model_type"]].skips_padding
+    counts = FAMILIES[str(config["model_type"])].skips_padding
     if counts and "pad_token_id" in config and config["pad_token_id"] is None:
         raise CheckpointError(
             f"{path}: pad_token_id is null, and {config['model_type']} counts its positions from it; set it to the id "
@@ -94,7 +95,7 @@ def _check_counted_padding(path: Path, config: Mapping[str, Any]) -> None:
         )
 
 
-def _check_fixed_padding(path: Path, config: Mapping[str, Any]) -> None:
+def _check_fixed_padding(path: Path, config: Mapping[str, Json]) -> None:
     """MPNet's positions begin behind the id 1, whatever the padding token's."""
     found = config.get("pad_token_id", MPNET_PADDING)
     if config["model_type"] == MPNET.model_type and found != MPNET_PADDING:
@@ -104,7 +105,7 @@ def _check_fixed_padding(path: Path, config: Mapping[str, Any]) -> None:
         )
 
 
-def _check_bottleneck(path: Path, config: Mapping[str, Any]) -> None:
+def _check_bottleneck(path: Path, config: Mapping[str, Json]) -> None:
     """Refuse settings of MobileBERT's layers that transformers cannot build or run."""
     if config["model_type"] != "mobilebert":
         return
@@ -125,7 +126,7 @@ def _check_bottleneck(path: Path, config: Mapping[str, Any]) -> None:
         )
 
 
-def _check_groups(path: Path, config: Mapping[str, Any]) -> None:
+def _check_groups(path: Path, config: Mapping[str, Json]) -> None:
     """Refuse groups of ALBERT's layers that hold several, and groups that no layer is of."""
     if config["model_type"] != ALBERT.model_type:
         return
@@ -133,14 +134,14 @@ def _check_groups(path: Path, config: Mapping[str, Any]) -> None:
         raise CheckpointError(
             f"{path}: inner_group_num is {config['inner_group_num']}; supported: 1, one layer in each group"
         )
-    groups, layers = config.get("num_hidden_groups", 1), config.get("num_hidden_layers", 12)
+    groups, layers = whole(config, "num_hidden_groups", 1), whole(config, "num_hidden_layers", 12)
     if groups > layers:
         raise CheckpointError(
             f"{path}: num_hidden_groups is {groups}, more than num_hidden_layers, {layers}; correct the entry"
         )
 
 
-def _guess(config: Mapping[str, Any]) -> str:
+def _guess(config: Mapping[str, Json]) -> str:
     """The entry that `architectures` speaks for, or those that there are."""
     named = config.get("architectures")
     found = [family_of_class(str(name)) for name in named] if isinstance(named, list) else []

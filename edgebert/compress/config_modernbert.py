@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
+from edgebert.compress.json_file import whole
 from edgebert.errors import CheckpointError
+from edgebert.strict_json import Json
 
 # How a layer's attention looks, and what older configs call the theta of its positions.
 THETAS = {"full_attention": "global_rope_theta", "sliding_attention": "local_rope_theta"}
@@ -23,7 +24,7 @@ BIASES = {
 }
 
 
-def check_modernbert(path: Path, config: Mapping[str, Any]) -> None:
+def check_modernbert(path: Path, config: Mapping[str, Json]) -> None:
     """Refuse entries about attention, positions and pooling that no model has, or that transformers 5 does not follow.
 
     Raises:
@@ -39,7 +40,7 @@ def check_modernbert(path: Path, config: Mapping[str, Any]) -> None:
     _check_thetas(path, config)
 
 
-def check_biases(path: Path, config: Mapping[str, Any], names: Iterable[str]) -> None:
+def check_biases(path: Path, config: Mapping[str, Json], names: Iterable[str]) -> None:
     """Refuse weights with biases that the config leaves out: transformers would drop them in silence.
 
     Raises:
@@ -52,7 +53,7 @@ def check_biases(path: Path, config: Mapping[str, Any], names: Iterable[str]) ->
             raise CheckpointError(f"{path}: {entry} is not true, but the weights have {found}; set it to true")
 
 
-def _check_types(path: Path, config: Mapping[str, Any]) -> None:
+def _check_types(path: Path, config: Mapping[str, Json]) -> None:
     types = config.get("layer_types")
     if types is not None:
         count = config.get("num_hidden_layers", 22)
@@ -61,7 +62,7 @@ def _check_types(path: Path, config: Mapping[str, Any]) -> None:
                 f"{path}: layer_types is {types!r:.60}; expected {' or '.join(THETAS)} for each of "
                 f"{count} layers (num_hidden_layers), or no entry and global_attn_every_n_layers"
             )
-    window, half = config.get("local_attention", 128), config.get("sliding_window")
+    window, half = whole(config, "local_attention", 128), config.get("sliding_window")
     if half is not None and half != window // 2:
         raise CheckpointError(
             f"{path}: sliding_window is {half!r:.40}, but half of local_attention is {window // 2}; "
@@ -69,7 +70,7 @@ def _check_types(path: Path, config: Mapping[str, Any]) -> None:
         )
 
 
-def _check_thetas(path: Path, config: Mapping[str, Any]) -> None:
+def _check_thetas(path: Path, config: Mapping[str, Json]) -> None:
     rotated = config.get("rope_parameters")
     rotated = {} if rotated is None else rotated
     if not isinstance(rotated, dict) or not {*rotated} <= {*THETAS}:

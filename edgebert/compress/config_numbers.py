@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from edgebert.compress.families import MODERNBERT
+from edgebert.compress.json_file import whole
 from edgebert.errors import CheckpointError
+from edgebert.strict_json import Json
 
 # Far beyond every published encoder, and small enough to be refused before memory or time is spent.
 MAX_LAYERS, MAX_WIDTH, MAX_ROWS, MAX_LABELS = 1_000, 1_000_000, 10_000_000, 100_000
@@ -32,7 +33,7 @@ NORMS = ("layer_norm_eps", "norm_eps")
 USUAL = ("gelu", "gelu_new", "gelu_fast", "gelu_pytorch_tanh", "quick_gelu", "relu", "silu", "swish", "tanh", "mish")
 
 
-def check_numbers(path: Path, config: Mapping[str, Any]) -> None:
+def check_numbers(path: Path, config: Mapping[str, Json]) -> None:
     """Refuse sizes that are not whole, positive and sane, and settings outside of their range.
 
     Raises:
@@ -49,7 +50,7 @@ def check_numbers(path: Path, config: Mapping[str, Any]) -> None:
         if config.get(entry) is not None and not _is_share(config[entry]):
             raise _refused(path, entry, config[entry], "a number from 0 to 1")
     for entry in NORMS:
-        if entry in config and not (_is_share(config[entry]) and config[entry] > 0):
+        if entry in config and not (_is_share(config[entry]) and config[entry] != 0):
             raise _refused(path, entry, config[entry], "a number above 0, at most 1, such as 1e-12")
     modern = ("classifier_activation",) if config["model_type"] == MODERNBERT.model_type else ()
     for entry in (*ACTIVATIONS, *modern):
@@ -59,19 +60,19 @@ def check_numbers(path: Path, config: Mapping[str, Any]) -> None:
     _check_heads(path, config)
 
 
-def _check_padding(path: Path, config: Mapping[str, Any]) -> None:
-    padding, rows = config.get("pad_token_id"), config.get("vocab_size", MAX_ROWS)
+def _check_padding(path: Path, config: Mapping[str, Json]) -> None:
+    padding, rows = config.get("pad_token_id"), whole(config, "vocab_size", MAX_ROWS)
     if padding is not None and not _is_whole(padding, 0, rows - 1):
         raise _refused(path, "pad_token_id", padding, f"an id of the vocabulary, from 0 to {rows - 1}")
 
 
-def _check_heads(path: Path, config: Mapping[str, Any]) -> None:
+def _check_heads(path: Path, config: Mapping[str, Json]) -> None:
     """Every attention head has the same number of columns."""
     width = "dim" if "dim" in config else "hidden_size"
     heads = "n_heads" if "n_heads" in config else "num_attention_heads"
     if config["model_type"] == "mobilebert" and config.get("use_bottleneck", True):
         width = "intra_bottleneck_size"
-    if width in config and heads in config and config[width] % config[heads]:
+    if width in config and heads in config and whole(config, width, 0) % whole(config, heads, 1):
         raise _refused(path, heads, config[heads], f"a divisor of {width}, which is {config[width]}")
 
 

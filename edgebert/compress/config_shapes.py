@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from edgebert.compress.config_deberta import check_parts, check_pooler
 from edgebert.compress.config_modernbert import check_biases
@@ -22,7 +22,9 @@ from edgebert.compress.families import (
     SHAPES_KEY,
     Family,
 )
+from edgebert.compress.json_file import whole
 from edgebert.errors import CheckpointError
+from edgebert.strict_json import Json
 
 Shapes = Mapping[str, list[int]]
 POSITIONS = "embeddings.position_embeddings.weight"
@@ -38,7 +40,7 @@ class _Size(NamedTuple):
     axis: int
 
 
-def check_shapes(path: Path, config: Mapping[str, Any], shapes: Shapes) -> None:
+def check_shapes(path: Path, config: Mapping[str, Json], shapes: Shapes) -> None:
     """Refuse a config whose sizes differ from the main weights: word table, positions, layers, neurons.
 
     Weights that are missing, and other ones that do not fit, are refused when the model is loaded.
@@ -51,7 +53,7 @@ def check_shapes(path: Path, config: Mapping[str, Any], shapes: Shapes) -> None:
     Raises:
         CheckpointError: Names the entry, its value and the weight.
     """
-    family = FAMILIES[config["model_type"]]
+    family = FAMILIES[str(config["model_type"])]
     _check_layers(path, config, shapes, family)
     if family is MODERNBERT:
         check_biases(path, config, shapes)
@@ -66,7 +68,7 @@ def check_shapes(path: Path, config: Mapping[str, Any], shapes: Shapes) -> None:
         check_parts(path, config, shapes)
 
 
-def _sizes(config: Mapping[str, Any], family: Family) -> Iterator[_Size]:
+def _sizes(config: Mapping[str, Json], family: Family) -> Iterator[_Size]:
     layer, parts = f"{family.layers}.0{family.in_group and '.'}{family.in_group}", family.layer
     width = "dim" if family is DISTILBERT and "dim" in config else "hidden_size"
     words = f"{family.words}.weight"
@@ -89,14 +91,14 @@ def _sizes(config: Mapping[str, Any], family: Family) -> Iterator[_Size]:
         yield _Size(family.ffn_size, f"{layer}.{parts.ffn_out}.weight", 1)
 
 
-def _check_layers(path: Path, config: Mapping[str, Any], shapes: Shapes, family: Family) -> None:
+def _check_layers(path: Path, config: Mapping[str, Json], shapes: Shapes, family: Family) -> None:
     """Refuse a config with more layers than the weights have, where they have any; it may state fewer (no groups)."""
     entry = "n_layers" if family is DISTILBERT and "n_layers" in config else "num_hidden_layers"
     entry = "num_hidden_groups" if family is ALBERT else entry
     numbered = re.compile(rf"(?:^|\.){re.escape(family.layers)}\.(\d{{1,9}})\.")
     held = {int(match[1]) for match in map(numbered.search, shapes) if match}
-    fewer = family is ALBERT and held and config.get(entry, 1) <= max(held)
-    if held and (fewer or config.get(entry, 0) > max(held) + 1):
+    fewer = family is ALBERT and held and whole(config, entry, 1) <= max(held)
+    if held and (fewer or whole(config, entry, 0) > max(held) + 1):
         raise CheckpointError(
             f"{path}: {entry} is {config.get(entry, 1)}, but the weights have {max(held) + 1}; {TOGETHER}"
         )

@@ -6,13 +6,14 @@ import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from edgebert.compress.encoder_settings import SCORES, check_encoder_settings, longest_input
+from edgebert.compress.json_file import whole
 from edgebert.compress.sentence_folder import MODULES, SETTINGS, encoder_folder, module_kinds
 from edgebert.compress.sentence_modules import read_object
 from edgebert.errors import CheckpointError, SettingsError
 from edgebert.recipe import Recipe
+from edgebert.strict_json import Json
 
 LOG = logging.getLogger(__name__)
 
@@ -93,7 +94,7 @@ def activation_of(folder: Path) -> tuple[Path, str | None]:
     return path, name if package.partition(".")[0] == "torch" else str(named)
 
 
-def _object_or_empty(path: Path) -> Mapping[str, Any]:
+def _object_or_empty(path: Path) -> Mapping[str, Json]:
     """A config; empty for one that cannot be read, which is refused by name when the folder is checked."""
     try:
         return read_object(path)
@@ -101,10 +102,10 @@ def _object_or_empty(path: Path) -> Mapping[str, Any]:
         return {}
 
 
-def head_outputs(config: Mapping[str, Any]) -> int:
+def head_outputs(config: Mapping[str, Json]) -> int:
     """Outputs of a head, two where the config says nothing, as transformers has it."""
     names = config.get("id2label")
-    return len(names) if isinstance(names, Mapping) else int(config.get("num_labels") or 2)
+    return len(names) if isinstance(names, Mapping) else whole(config, "num_labels", 2) or 2
 
 
 def _check_folder(folder: Path) -> None:
@@ -119,7 +120,7 @@ def _check_folder(folder: Path) -> None:
         check_encoder_settings(encoder_folder(folder), SCORES)
     settings = read_object(folder / SETTINGS)
     default, prompts = settings.get("default_prompt_name"), settings.get("prompts") or {}
-    if default and (not isinstance(prompts, Mapping) or prompts.get(default)):
+    if default and (not isinstance(prompts, Mapping) or prompts.get(str(default))):
         raise CheckpointError(
             f"{folder / SETTINGS}: default_prompt_name is {default!r:.40}; a bundle puts no prompt before a pair: set "
             "it to null"

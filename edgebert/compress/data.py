@@ -54,8 +54,8 @@ class TaskData:
     test: list[Example]
     unlabelled: list[Example]
     labels: Labels
-    settings: dict[str, Any]
-    fingerprints: list[dict[str, Any]]
+    settings: dict[str, Json]
+    fingerprints: list[dict[str, Json]]
     corpus: list[Example] = field(default_factory=list)
     unknown: dict[str, Unknown] = field(default_factory=dict)
 
@@ -267,10 +267,10 @@ def _check_metric(recipe: Recipe, labels: Labels) -> None:
         )
 
 
-class EncodedRows(Dataset[dict[str, Any]]):
+class EncodedRows(Dataset[dict[str, Json]]):
     """Encoded windows for a trainer; a batch is padded by `pad_batch`."""
 
-    def __init__(self, rows: Sequence[Encoded], targets: Sequence[dict[str, Any]]) -> None:
+    def __init__(self, rows: Sequence[Encoded], targets: Sequence[dict[str, Json]]) -> None:
         """Keep encoded windows and what is to be learnt about each."""
         self.rows = rows
         self.targets = targets
@@ -279,7 +279,7 @@ class EncodedRows(Dataset[dict[str, Any]]):
         """Number of windows."""
         return len(self.rows)
 
-    def __getitem__(self, index: int) -> dict[str, Any]:
+    def __getitem__(self, index: int) -> dict[str, Json]:
         """One window's ids, segment ids and targets."""
         row = self.rows[index]
         return {"input_ids": row.ids, "token_type_ids": row.type_ids, **self.targets[index]}
@@ -293,7 +293,7 @@ def encode_rows(examples: Sequence[Example], data: TaskData, encoder: TextEncode
     """
     task, training = data.device_task(encoder), data.training_task
     rows: list[Encoded] = []
-    targets: list[dict[str, Any]] = []
+    targets: list[dict[str, Json]] = []
     for example in examples:
         with example.told():
             windows = training.own_windows(task, example)
@@ -306,7 +306,7 @@ def encode_rows(examples: Sequence[Example], data: TaskData, encoder: TextEncode
 
 def _fingerprints(
     settings: DataSettings, folder: Path, splits: Mapping[str, Rows], corpus: Sequence[str]
-) -> list[dict[str, Any]]:
+) -> list[dict[str, Json]]:
     files = [(name, getattr(settings, name)) for name in splits if getattr(settings, name)]
     files += [("unlabelled", name) for name in settings.unlabelled] + [("corpus", name) for name in corpus]
     return [

@@ -5,11 +5,13 @@ The library reads it through `modules.json` alone, so a folder without one, or o
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
+from edgebert.compress.json_file import whole
 from edgebert.compress.sentence_modules import read_object
 from edgebert.errors import CheckpointError
+from edgebert.strict_json import Json
 
 # The first of these that says anything is the one that counts.
 FILES = tuple(
@@ -20,12 +22,15 @@ FILES = tuple(
 NO_LENGTH = 1 << 30
 TASK, MODALITIES, OUTPUT = "transformer_task", "modality_config", "module_output_name"
 # What a bundle of rows reads, and what a bundle of scores does.
-ROWS = {
+ROWS: dict[str, Json] = {
     TASK: "feature-extraction",
     MODALITIES: {"text": {"method": "forward", "method_output_name": "last_hidden_state"}},
 }
 ROWS |= {OUTPUT: "token_embeddings"}
-SCORES = {TASK: "sequence-classification", MODALITIES: {"text": {"method": "forward", "method_output_name": "logits"}}}
+SCORES: dict[str, Json] = {
+    TASK: "sequence-classification",
+    MODALITIES: {"text": {"method": "forward", "method_output_name": "logits"}},
+}
 SCORES |= {OUTPUT: "scores"}
 NOT_DONE = ("processing_kwargs", "query_length", "document_length", "query_expansion", "tokenizer_name_or_path")
 # Arguments of from_pretrained, under their names before version 6 and since, and those that change no answer.
@@ -36,7 +41,7 @@ ARGUMENTS = {
 }
 
 
-def encoder_settings(encoder: Path) -> dict[str, Any]:
+def encoder_settings(encoder: Path) -> dict[str, Json]:
     """Entries of the file that counts; none if there is none.
 
     Raises:
@@ -49,7 +54,7 @@ def encoder_settings(encoder: Path) -> dict[str, Any]:
     return settings
 
 
-def check_encoder_settings(encoder: Path, wanted: dict[str, Any]) -> None:
+def check_encoder_settings(encoder: Path, wanted: Mapping[str, Json]) -> None:
     """Refuse what a bundle would do otherwise; `wanted` is `ROWS` or `SCORES`.
 
     Raises:
@@ -77,7 +82,7 @@ def check_encoder_settings(encoder: Path, wanted: dict[str, Any]) -> None:
 
 def longest_input(encoder: Path, with_settings: bool) -> int | None:
     """Longest input in tokens: the settings' own if they count, else the tokenizer's; None for neither."""
-    stated: int | None = encoder_settings(encoder).get("max_seq_length") if with_settings else None
+    stated = whole(encoder_settings(encoder), "max_seq_length", 0) if with_settings else 0
     if stated:
         return stated
     longest = read_object(encoder / "tokenizer_config.json").get("model_max_length")
@@ -105,7 +110,7 @@ def unread_settings(encoder: Path) -> str:
     )
 
 
-def _found(encoder: Path) -> tuple[Path, dict[str, Any]]:
+def _found(encoder: Path) -> tuple[Path, dict[str, Json]]:
     for name in FILES:
         if settings := read_object(encoder / name):
             return encoder / name, settings

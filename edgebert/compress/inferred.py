@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from edgebert.compress import encoder_settings
 from edgebert.compress.cross_encoder import ALLOWED, counts_settings, head_outputs, is_cross_encoder
@@ -22,6 +22,7 @@ from edgebert.errors import CheckpointError, SettingsError
 from edgebert.manifest import MANIFEST
 from edgebert.recipe import DataSettings, ExportSettings, ModelSettings, QuantizeSettings, Recipe
 from edgebert.runtimes import FORMATS, FormatName
+from edgebert.strict_json import Json
 from edgebert.tasks.table import TASKS
 
 # Ends of the class names that `architectures` holds, and the task of each; a whole text's head has several tasks.
@@ -146,7 +147,7 @@ def _name(source: str, folder: Path) -> str:
     return name if name not in ("", ".", "..") else folder.resolve().name
 
 
-def _task(folder: Path, path: Path, config: Mapping[str, Any], asked: Asked) -> tuple[str, str]:
+def _task(folder: Path, path: Path, config: Mapping[str, Json], asked: Asked) -> tuple[str, str]:
     if asked.task:
         if asked.task not in TASKS:
             raise SettingsError(f"--task is {asked.task!r:.40}; expected one of {', '.join(TASKS)}")
@@ -169,12 +170,12 @@ def _task(folder: Path, path: Path, config: Mapping[str, Any], asked: Asked) -> 
     return task, f"{path}: {named}{outputs}{OTHERWISE.get(task, '')}"
 
 
-def _outputs(config: Mapping[str, Any]) -> str:
+def _outputs(config: Mapping[str, Json]) -> str:
     count = head_outputs(config)
     return f"{count} output{'s' * (count != 1)}"
 
 
-def _task_of_texts(folder: Path, config: Mapping[str, Any]) -> str:
+def _task_of_texts(folder: Path, config: Mapping[str, Json]) -> str:
     if config.get("problem_type") == MULTI_LABEL:
         return "multi-label"
     if head_outputs(config) != 1:
@@ -192,7 +193,7 @@ def _pairs(folder: Path, task: str, asked: Asked) -> tuple[bool, str]:
     return is_cross_encoder(folder), f"{folder}: a cross-encoder of sentence-transformers"
 
 
-def _longest(encoder: Path, config: Mapping[str, Any], with_settings: bool) -> tuple[int, str]:
+def _longest(encoder: Path, config: Mapping[str, Json], with_settings: bool) -> tuple[int, str]:
     """Tokens of the longest input: what the folder states, within its positions and a recipe's limit."""
     positions = config.get("max_position_embeddings")
     found = [(LONGEST, "EdgeBERT's limit")]
@@ -207,7 +208,7 @@ def _longest(encoder: Path, config: Mapping[str, Any], with_settings: bool) -> t
     return min(found, key=lambda item: item[0])
 
 
-def _head(task: str, found: SentenceFolder | None, asked: Asked) -> dict[str, Any]:
+def _head(task: str, found: SentenceFolder | None, asked: Asked) -> dict[str, Json]:
     """Settings of the head: vectors are as long as the folder leaves them, an encoder's alone as long as they are."""
     if asked.pooling and task != "similarity":
         raise SettingsError(f"--pooling is {asked.pooling!r:.40}, but {task} pools nothing; leave it out")
@@ -217,7 +218,7 @@ def _head(task: str, found: SentenceFolder | None, asked: Asked) -> dict[str, An
     return length | ({"pooling": asked.pooling} if asked.pooling else {})
 
 
-def _label_names(task: str, config: Mapping[str, Any], asked: Asked) -> dict[str, str]:
+def _label_names(task: str, config: Mapping[str, Json], asked: Asked) -> dict[str, str]:
     """Names for the outputs, by their numbers."""
     if not asked.labels:
         return {}
@@ -236,7 +237,7 @@ def _label_names(task: str, config: Mapping[str, Any], asked: Asked) -> dict[str
     return by_number(asked.labels)
 
 
-def _formats(config: Mapping[str, Any], asked: Asked) -> tuple[FormatName, ...]:
+def _formats(config: Mapping[str, Json], asked: Asked) -> tuple[FormatName, ...]:
     """An ONNX graph, and the native core's file where it runs here and does the family's layers in INT8."""
     family, core = FAMILIES.get(str(config.get("model_type"))), FORMATS["core"]
     fits = family is not None and family.standard_layers and asked.precision == "int8" and not core.unusable()

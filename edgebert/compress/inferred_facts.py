@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from edgebert.compress.cross_encoder import activation_of, head_outputs
 from edgebert.compress.head_tags import UNNAMED, scheme_of, written_plainly
@@ -12,6 +11,7 @@ from edgebert.compress.label_names import label_names
 from edgebert.compress.sentence_folder import MODULES, SentenceFolder
 from edgebert.data.tags import Scheme
 from edgebert.escape import shortened
+from edgebert.strict_json import Json
 
 SIGMOID = "sigmoid of the output"
 SCHEMES: Mapping[Scheme, str] = {
@@ -37,7 +37,7 @@ def vector_facts(found: SentenceFolder, folder: Path, encoder: Path) -> list[Fac
     return facts
 
 
-def label_facts(path: Path, config: Mapping[str, Any], given: tuple[str, ...]) -> list[Fact]:
+def label_facts(path: Path, config: Mapping[str, Json], given: tuple[str, ...]) -> list[Fact]:
     """Names of a head's outputs, and the option for those that have none."""
     if given:
         return [("labels", _shown(given), "--labels")]
@@ -46,7 +46,7 @@ def label_facts(path: Path, config: Mapping[str, Any], given: tuple[str, ...]) -
     return [("labels", _shown(names), f"{path}: id2label{'; --labels names them' if unnamed else ''}")]
 
 
-def tag_facts(path: Path, config: Mapping[str, Any], given: tuple[str, ...]) -> list[Fact]:
+def tag_facts(path: Path, config: Mapping[str, Json], given: tuple[str, ...]) -> list[Fact]:
     """Scheme of a tagger's tags. BIO and IOB1 have the same ones: only what the head answers tells which it is."""
     names = given or label_names(config, head_outputs(config), str(path))
     scheme = scheme_of(written_plainly(names, {}))

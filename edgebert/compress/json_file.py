@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from edgebert.errors import CheckpointError
-from edgebert.strict_json import read_json
+from edgebert.strict_json import Json, read_json
 
 SAVE = "save the model again with save_pretrained"
 
 
-def read_object(path: Path, remedy: str = SAVE) -> dict[str, Any]:
+def whole(config: Mapping[str, Json], entry: str, default: int) -> int:
+    """A whole number of a config; the default if it is missing or something else, which `check_config` refuses."""
+    value = config.get(entry, default)
+    return value if isinstance(value, int) else default
+
+
+def read_object(path: Path, remedy: str = SAVE) -> dict[str, Json]:
     """Read a JSON object, as strictly as a manifest (`edgebert.strict_json`).
 
     Raises:

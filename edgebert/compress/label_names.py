@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from edgebert.errors import CheckpointError
+from edgebert.strict_json import Json
 
 
-def label_names(config: Mapping[str, Any], count: int, source: str) -> list[str]:
+def label_names(config: Mapping[str, Json], count: int, source: str) -> list[str]:
     """Names of the `count` outputs of a head, in order; `LABEL_n` for an output that the config does not name.
 
     Numbers and booleans become strings. Names come from `id2label`, from `label2id` if that is all there is.
@@ -28,7 +28,7 @@ def label_names(config: Mapping[str, Any], count: int, source: str) -> list[str]
     return [_name(entries.get(number), number, source) for number in range(count)]
 
 
-def check_entries(config: Mapping[str, Any], source: str) -> None:
+def check_entries(config: Mapping[str, Json], source: str) -> None:
     """Refuse names that transformers cannot load; it reads them for the tokenizer too, and would blame that.
 
     Raises:
@@ -37,7 +37,7 @@ def check_entries(config: Mapping[str, Any], source: str) -> None:
     _entries(config, source)
 
 
-def _entries(config: Mapping[str, Any], source: str) -> dict[int, object]:
+def _entries(config: Mapping[str, Json], source: str) -> dict[int, object]:
     """Names by the number of the output, as the config states them."""
     stated = config.get("id2label")
     if stated is None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from edgebert.data.examples import Example
+from edgebert.strict_json import Json
 
 # Before the number of an output, as a key of `data.label_names`.
 NUMBER = "#"
@@ -23,8 +23,8 @@ class Labels:
 
     values: list[str]
     names: list[str]
-    extra: dict[str, Any] = field(default_factory=dict)
-    config: dict[str, Any] = field(default_factory=dict)
+    extra: Mapping[str, Json] = field(default_factory=dict)
+    config: Mapping[str, Json] = field(default_factory=dict)
 
 
 def seen_labels(rows: Sequence[Example]) -> list[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import stat
 from pathlib import Path
-from typing import Any
 
 from edgebert.compress.config_entries import check_config
 from edgebert.compress.config_shapes import check_shapes
@@ -15,6 +14,7 @@ from edgebert.compress.label_names import check_entries
 from edgebert.compress.normalizer import normalizer_settings
 from edgebert.compress.weight_paths import weight_files, weight_shapes
 from edgebert.errors import CheckpointError
+from edgebert.strict_json import Json
 
 # What transformers 5 saves, and what older versions did.
 TOKENIZER_FILES = (("tokenizer.json",), ("vocab.txt",), ("vocab.json", "merges.txt"))
@@ -46,9 +46,9 @@ def check_described(folder: Path) -> None:
         check_shapes(path, config, weight_shapes(folder))
 
 
-def _check_class(path: Path, config: dict[str, Any]) -> None:
+def _check_class(path: Path, config: dict[str, Json]) -> None:
     """Refuse a model whose class is another family's than its `model_type`: it would be loaded as what it is not."""
-    names, stated = config.get("architectures"), FAMILIES[config["model_type"]]
+    names, stated = config.get("architectures"), FAMILIES[str(config["model_type"])]
     name = names[0] if isinstance(names, list) and names and isinstance(names[0], str) else ""
     found = family_of_class(name)
     # Families of one prefix, such as RoBERTa and XLM-RoBERTa, compute the same.

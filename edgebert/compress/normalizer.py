@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 from edgebert.errors import CheckpointError
+from edgebert.strict_json import Json
 
 # Of BertNormalizer in tokenizer.json: the setting's name in tokenizer_config.json, and what transformers takes without.
 SETTINGS = {
@@ -16,7 +16,7 @@ SETTINGS = {
 }
 
 
-def normalizer_settings(folder: Path) -> dict[str, Any]:
+def normalizer_settings(folder: Path) -> dict[str, Json]:
     """Settings that make transformers normalize text as `tokenizer.json` does.
 
     transformers builds the normalizer from `tokenizer_config.json` and its own defaults, and ignores the one of
@@ -47,7 +47,7 @@ def normalizer_settings(folder: Path) -> dict[str, Any]:
     return missing if alone else {}
 
 
-def _of_bert(normalizer: object) -> dict[str, Any] | None:
+def _of_bert(normalizer: object) -> dict[str, Json] | None:
     """The BertNormalizer among the normalizers of a tokenizer, which may be a sequence of several."""
     if not isinstance(normalizer, dict):
         return None
@@ -58,7 +58,7 @@ def _of_bert(normalizer: object) -> dict[str, Any] | None:
     return next((one for one in found if one is not None), None)
 
 
-def read_or_empty(path: Path) -> dict[str, Any]:
+def read_or_empty(path: Path) -> dict[str, Json]:
     """A JSON object; an empty one for a file that is missing or is none, which the tokenizer's own reader refuses."""
     try:
         document = json.loads(path.read_text(encoding="utf-8"))

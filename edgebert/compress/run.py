@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from edgebert.compress.loaded import Loaded
 from edgebert.runtime.encode import TextEncoder
+from edgebert.strict_json import Json
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -24,7 +25,7 @@ class Run:
     max_length: int
     loaded: Loaded = field(default_factory=Loaded, compare=False, repr=False)
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> dict[str, Json]:
         """What the result of every stage depends on."""
         return {"task": self.task, "metric": self.metric, "seed": self.seed, "max_length": self.max_length}
 

@@ -8,6 +8,8 @@ from typing import Any
 
 from tokenizers.pre_tokenizers import ByteLevel
 
+from edgebert.strict_json import Json
+
 Document = Mapping[str, Any]
 PARTS = ("normalizer", "pre_tokenizer", "model", "post_processor", "added_tokens")
 # Where a part may hold several of its kind.
@@ -45,7 +47,7 @@ def unknown_token(document: Document) -> str | None:
     return None if number is None else str(model["vocab"][number][0])
 
 
-def _deciding(document: Document) -> dict[str, Any]:
+def _deciding(document: Document) -> dict[str, Json]:
     normalizers = [_normalizer(step) for step in _flat(document, "normalizer")]
     splitters = [_without(step, "trim_offsets") for step in _flat(document, "pre_tokenizer")]
     return {
@@ -69,18 +71,18 @@ def _flat(document: Document, part: str) -> Iterator[Document]:
         yield from _flat({part: inner}, part)
 
 
-def _without(step: Document, *names: str) -> dict[str, Any]:
+def _without(step: Document, *names: str) -> dict[str, Json]:
     return {name: value for name, value in step.items() if name not in names}
 
 
-def _normalizer(step: Document) -> dict[str, Any]:
+def _normalizer(step: Document) -> dict[str, Json]:
     """A step of the normalizer; BERT's strips accents as it lowers case, unless it says."""
     if step["type"] == "BertNormalizer" and step["strip_accents"] is None:
         return {**step, "strip_accents": step["lowercase"]}
     return dict(step)
 
 
-def _model(model: Document, is_byte_level: bool) -> dict[str, Any]:
+def _model(model: Document, is_byte_level: bool) -> dict[str, Json]:
     if model["type"] == "Unigram":
         # tokenizers 0.23 reads a score one unit in the last place beside what is written; SentencePiece has float32.
         pieces, scores = zip(*model["vocab"], strict=True)
@@ -92,7 +94,7 @@ def _model(model: Document, is_byte_level: bool) -> dict[str, Any]:
     return _without(found, *OF_UNKNOWN) if has_bytes else found
 
 
-def _around(step: Document) -> Any:  # noqa: ANN401
+def _around(step: Document) -> Json:
     """Ids and segments around one text and around two, of the post-processors that say no more."""
     kind = step["type"]
     if kind == "TemplateProcessing":
@@ -107,11 +109,11 @@ def _around(step: Document) -> Any:  # noqa: ANN401
     return [alone, [*alone, end, ("B", 0), end]]
 
 
-def _piece(piece: Document, ids: Mapping[str, list[int]]) -> tuple[Any, int]:
+def _piece(piece: Document, ids: Mapping[str, list[int]]) -> tuple[Json, int]:
     ((kind, inner),) = piece.items()
     return ids[inner["id"]] if kind == "SpecialToken" else inner["id"], inner["type_id"]
 
 
-def _added(token: Document, is_normalized: bool) -> dict[str, Any]:
+def _added(token: Document, is_normalized: bool) -> dict[str, Json]:
     """How an added token is found in a text."""
     return {**_without(token, "special", "id"), "normalized": token["normalized"] and is_normalized}

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from edgebert.compress.encoder_settings import ROWS, check_encoder_settings, encoder_settings, longest_input
 from edgebert.compress.json_file import read_value
 from edgebert.compress.sentence_modules import KINDS, VectorStep, check_there, read_object, read_step
 from edgebert.errors import CheckpointError, SettingsError
 from edgebert.recipe import Recipe
+from edgebert.strict_json import Json
 
 MODULES = "modules.json"
 SETTINGS = "config_sentence_transformers.json"
@@ -106,7 +106,11 @@ def with_sentence_settings(recipe: Recipe, found: SentenceFolder) -> Recipe:
             f"head.pooling is {pooling!r}, but the checkpoint's Pooling module says {found.pooling!r}; "
             "leave it (or --pooling) out, or train with a recipe that has a [finetune] table"
         )
-    stated = {"pooling": found.pooling, "prompts": found.prompts, "default_prompt": found.default_prompt}
+    stated: dict[str, Json] = {
+        "pooling": found.pooling,
+        "prompts": found.prompts,
+        "default_prompt": found.default_prompt,
+    }
     length = min(recipe.data.max_length, found.max_length or recipe.data.max_length)
     return replace(recipe, head=stated | recipe.head, data=replace(recipe.data, max_length=length))
 
@@ -201,10 +205,10 @@ def _pooling(path: Path, prompted: bool) -> str:
             f"{path}: include_prompt is false, and {SETTINGS} has prompts; leaving a prompt's tokens out of pooling "
             "cannot be exported: set include_prompt to true, or take the prompts away"
         )
-    return "+".join(modes)
+    return "+".join(map(str, modes))
 
 
-def _prompts(path: Path, settings: dict[str, Any]) -> tuple[dict[str, str], str]:
+def _prompts(path: Path, settings: dict[str, Json]) -> tuple[dict[str, str], str]:
     prompts, default = settings.get("prompts") or {}, settings.get("default_prompt_name") or ""
     if not isinstance(prompts, dict) or not all(isinstance(text, str) for text in prompts.values()):
         raise CheckpointError(f"{path}: prompts is {prompts!r:.60}; expected an object of texts by name")
@@ -215,7 +219,7 @@ def _prompts(path: Path, settings: dict[str, Any]) -> tuple[dict[str, str], str]
     return prompts, default if prompts.get(default) else ""
 
 
-def _check_similarity(path: Path, settings: dict[str, Any], normalize: bool) -> None:
+def _check_similarity(path: Path, settings: dict[str, Json], normalize: bool) -> None:
     similarity = settings.get("similarity_fn_name") or "cosine"
     if similarity != "cosine" and not (similarity == "dot" and normalize):
         raise CheckpointError(
@@ -224,7 +228,7 @@ def _check_similarity(path: Path, settings: dict[str, Any], normalize: bool) -> 
         )
 
 
-def _truncated_width(path: Path, settings: dict[str, Any]) -> int | None:
+def _truncated_width(path: Path, settings: dict[str, Json]) -> int | None:
     """Numbers that every vector is cut to, behind all modules; None for all of them."""
     width = settings.get("truncate_dim")
     if width is not None and (isinstance(width, bool) or not isinstance(width, int) or width < 1):

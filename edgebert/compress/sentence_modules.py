@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from edgebert.compress import json_file
 from edgebert.errors import CheckpointError
+from edgebert.strict_json import Json
 
 # Class names of torch.nn without weights and without arguments, as sentence-transformers makes them.
 ACTIVATIONS = (
@@ -116,7 +117,7 @@ def check_there(path: Path) -> None:
         raise CheckpointError(f"{path} is missing, which modules.json names; copy the whole folder again")
 
 
-def read_object(path: Path) -> dict[str, Any]:
+def read_object(path: Path) -> dict[str, Json]:
     """A JSON object; empty if there is no such file.
 
     Raises:
@@ -127,21 +128,21 @@ def read_object(path: Path) -> dict[str, Any]:
     return json_file.read_object(path, "save the folder again with sentence-transformers")
 
 
-def _size(config: dict[str, Any], entry: str, path: Path) -> int:
+def _size(config: dict[str, Json], entry: str, path: Path) -> int:
     value = config.get(entry)
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise CheckpointError(f"{path}: {entry} is {value!r:.40}; expected a whole number of 1 or more")
     return value
 
 
-def _flag(config: dict[str, Any], entry: str, default: bool, path: Path) -> bool:
+def _flag(config: dict[str, Json], entry: str, default: bool, path: Path) -> bool:
     value = config.get(entry, default)
     if not isinstance(value, bool):
         raise CheckpointError(f"{path}: {entry} is {value!r:.40}; expected true or false")
     return value
 
 
-def _activation(config: dict[str, Any], path: Path) -> str:
+def _activation(config: dict[str, Json], path: Path) -> str:
     stated = config.get("activation_function", DEFAULT_ACTIVATION)
     package, _, name = str(stated).rpartition(".")
     if package.partition(".")[0] != "torch" or name not in ACTIVATIONS:

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from edgebert.compress import checkpoint, distributed
 from edgebert.compress.cross_encoder import cut_as_folder, with_activation
@@ -20,6 +20,7 @@ from edgebert.compress.sentence_modules import check_steps
 from edgebert.errors import SettingsError
 from edgebert.recipe import Recipe
 from edgebert.settings import fill
+from edgebert.strict_json import Json
 from edgebert.tasks.regression.spec import Settings
 from edgebert.tasks.training_table import training_task
 
@@ -180,10 +181,11 @@ def with_spaces(recipe: Recipe, folder: Path, tokenizer: PreTrainedTokenizerFast
     return replace(recipe, head={"spaced_words": False, "whole_texts": True} | recipe.head)
 
 
-def _adds_no_space(splitter: Mapping[str, Any] | None) -> bool:
+def _adds_no_space(splitter: Json) -> bool:
     """Whether a pre-tokenizer, perhaps a sequence of several, is byte-level and adds no space before a word."""
-    if splitter is None:
+    if not isinstance(splitter, dict):
         return False
     if splitter["type"] == "ByteLevel":
         return not splitter["add_prefix_space"]
-    return any(map(_adds_no_space, splitter.get("pretokenizers", ())))
+    several = splitter.get("pretokenizers")
+    return any(map(_adds_no_space, several if isinstance(several, list) else []))

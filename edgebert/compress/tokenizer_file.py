@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import transformers
 from tokenizers import Tokenizer, normalizers
@@ -19,6 +19,7 @@ from edgebert.compress.segments import in_one_segment
 from edgebert.compress.sentence_folder import lower_cases
 from edgebert.errors import CheckpointError
 from edgebert.runtime.encode import panic_reason
+from edgebert.strict_json import Json, table_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedTokenizerFast
@@ -183,7 +184,7 @@ def _tells_segments(folder: Path) -> bool:
     return family is not None and family.has_segments and not ignores
 
 
-def _built(folder: Path, settings: dict[str, Any]) -> PreTrainedTokenizerFast:
+def _built(folder: Path, settings: dict[str, Json]) -> PreTrainedTokenizerFast:
     """What transformers makes of a folder and further settings."""
     try:
         return transformers.AutoTokenizer.from_pretrained(
@@ -197,7 +198,7 @@ def _built(folder: Path, settings: dict[str, Any]) -> PreTrainedTokenizerFast:
 
 def _check_repeats(path: Path, tokenizer: PreTrainedTokenizerFast) -> None:
     """Refuse a tokenizer that leaves merges out at random (BPE-dropout, arXiv:1910.13267): no other part is random."""
-    dropout = _document(tokenizer.backend_tokenizer)["model"].get("dropout")
+    dropout = table_of(_document(tokenizer.backend_tokenizer)["model"]).get("dropout")
     if dropout:
         raise CheckpointError(
             f"{path}: model.dropout is {dropout:g}, so the same text gets other tokens at every call; set it to null"
@@ -285,8 +286,10 @@ def _general(backend: Tokenizer, built: PreTrainedTokenizerFast) -> PreTrainedTo
 
 def _lower_casing(tokenizer: PreTrainedTokenizerFast) -> PreTrainedTokenizerFast:
     """A tokenizer with Lowercase before its normalizer; as it is if it has one, as sentence-transformers leaves it."""
-    normalizer = _document(tokenizer.backend_tokenizer)["normalizer"] or {}
-    if any(part["type"] == "Lowercase" for part in (normalizer, *normalizer.get("normalizers", ())) if part):
+    normalizer = table_of(_document(tokenizer.backend_tokenizer)["normalizer"] or {})
+    several = normalizer.get("normalizers")
+    parts = [normalizer, *(several if isinstance(several, list) else [])]
+    if any(isinstance(part, dict) and part.get("type") == "Lowercase" for part in parts):
         return tokenizer
     backend = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
     own = [backend.normalizer] if backend.normalizer is not None else []
@@ -301,7 +304,7 @@ def _read(path: Path) -> Tokenizer:
         raise CheckpointError(f"{path}: not a tokenizer ({panic_reason(error)}); save the tokenizer again") from None
 
 
-def _document(tokenizer: Tokenizer) -> dict[str, Any]:
+def _document(tokenizer: Tokenizer) -> dict[str, Json]:
     """What decides how a text is split."""
     document = json.loads(tokenizer.to_str())
     return {name: value for name, value in document.items() if name not in PASSING}

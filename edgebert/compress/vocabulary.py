@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -22,6 +22,7 @@ from edgebert.data.examples import Example
 from edgebert.errors import CheckpointError, SettingsError
 from edgebert.recipe import Recipe, VocabularySettings, settings_dict
 from edgebert.runtime.encode import TextEncoder
+from edgebert.strict_json import Json
 from edgebert.tasks.device import Task
 from edgebert.tasks.training_table import training_task
 
@@ -62,7 +63,7 @@ def cut_vocabulary(source: Path, data: TaskData, settings: VocabularySettings, r
     needed = {*pieces.always_kept(document), *named, *tokenizer.all_special_ids, *_config_ids(model.config)}
     kept = ordered(choose(counts, needed, pieces.taken_along(document), settings), model.config)
     smaller = cut_model(model, kept, run.task)
-    metrics: dict[str, Any] = {"pieces_before": len(tokenizer), "pieces": len(kept)}
+    metrics: dict[str, Json] = {"pieces_before": len(tokenizer), "pieces": len(kept)}
     if settings.rank:
         metrics["norm_kept"] = round(low_rank.factor_table(smaller, settings.rank), 6)
     checkpoint.save_model(smaller, tokenizer, out)
@@ -114,7 +115,7 @@ def check_vocabulary(folder: Path, recipe: Recipe, tokenizer: PreTrainedTokenize
         )
 
 
-def cut_settings(settings: VocabularySettings) -> dict[str, Any]:
+def cut_settings(settings: VocabularySettings) -> dict[str, Json]:
     """What cutting depends on of the recipe's `[vocabulary]` table."""
     return {name: value for name, value in settings_dict(settings).items() if name not in ("recover", "loss")}
 

@@ -16,7 +16,7 @@ from edgebert.data.delimited import dialect_of, nearest, split, stated_delimiter
 from edgebert.data.formats import TABLES
 from edgebert.data.text_file import data_format, read_text, text_lines, wanted_of
 from edgebert.errors import DataError, EmptyCellError, MissingColumnError, TextError
-from edgebert.strict_json import MARK, parse_data
+from edgebert.strict_json import MARK, Json, parse_data
 
 # No table has a column whose number is longer.
 MAX_DIGITS = 9
@@ -146,7 +146,7 @@ def _lines(text: str) -> Iterator[tuple[int, str]]:
     return ((number, line) for number, line in text_lines(text) if line.strip())
 
 
-Values = Iterator[tuple[int, dict[str, Any]]]
+Values = Iterator[tuple[int, dict[str, Json]]]
 
 
 def _txt(path: Path, text: str, columns: Columns) -> Values:
@@ -230,7 +230,7 @@ def _jsonl(path: Path, text: str, columns: Columns) -> Values:
         yield number, {name: row[name] for name in _named(columns)}
 
 
-def json_lines(path: Path, text: str) -> Iterator[tuple[int, dict[str, Any]]]:
+def json_lines(path: Path, text: str) -> Iterator[tuple[int, dict[str, Json]]]:
     """Objects of a JSON Lines text with their line numbers.
 
     Raises:
@@ -248,7 +248,7 @@ def json_lines(path: Path, text: str) -> Iterator[tuple[int, dict[str, Any]]]:
         yield number, row
 
 
-def _check_unicode(path: Path, number: int, row: dict[str, Any]) -> None:
+def _check_unicode(path: Path, number: int, row: dict[str, Json]) -> None:
     """Refuse what no file can be written with: a label of it would end an export that has been trained."""
     try:
         json.dumps(row, ensure_ascii=False).encode("utf-8")
@@ -257,7 +257,7 @@ def _check_unicode(path: Path, number: int, row: dict[str, Any]) -> None:
         raise DataError(f"{path}: line {number}: holds the lone surrogate {odd!r}; expected valid Unicode") from None
 
 
-def _example(path: Path, values: dict[str, Any], columns: Columns, line: int, parse: Parse) -> Example:
+def _example(path: Path, values: dict[str, Json], columns: Columns, line: int, parse: Parse) -> Example:
     for name in filter(None, (columns.text, columns.text_pair)):
         if name in values and is_blank(values[name]):
             raise EmptyCellError(
@@ -271,7 +271,8 @@ def _example(path: Path, values: dict[str, Any], columns: Columns, line: int, pa
             shown = _short(values[columns.label])
             refusal = EmptyCellError if is_blank(values[columns.label]) else DataError
             raise refusal(f"{path}: line {line}: '{columns.label}' is {shown}; expected {error}") from None
-    return Example(values[columns.text], values.get(columns.text_pair), label, line, str(path))
+    pair = values.get(columns.text_pair)
+    return Example(str(values[columns.text]), None if pair is None else str(pair), label, line, str(path))
 
 
 def _one_line(text: str) -> str:

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import onnx
-from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
 from edgebert.exporters.attention import MASK, OPERATOR, expand_attention
 from edgebert.exporters.inference import MASKED
 from edgebert.exporters.mixed import LARGEST, open_unoptimized, tensors_of_type
-from edgebert.exporters.quantize.graph import add_constant, array, replace_nodes
+from edgebert.exporters.quantize.graph import Values, add_constant, array, replace_nodes
 
 # Other texts than those measured reach further; a quarter of the range is left for them.
 LIMIT = LARGEST / 4
@@ -48,7 +46,7 @@ def lower_masks(model: onnx.ModelProto) -> None:
         _lower(tensor)
 
 
-def find_overflow(model: onnx.ModelProto, batches: Iterable[Mapping[str, NDArray[Any]]]) -> Overflow:
+def find_overflow(model: onnx.ModelProto, batches: Iterable[Mapping[str, Values]]) -> Overflow:
     """Run an FP32 graph on batches and find the nodes that read, make or hold a value beyond a quarter of FP16's range.
 
     Every value is reduced to its largest magnitude inside the graph, so that memory stays that of a plain run.

@@ -49,7 +49,7 @@ def scaled(value: float, unit: str) -> str:
 
 
 def plain(value: object) -> str:
-    """Any JSON value on one line."""
+    """Put a JSON value on one line."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if (figure := number(value)) is not None:

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from edgebert.data.columns import Columns
 from edgebert.data.conll import looks_like_columns, read_conll
@@ -20,6 +19,7 @@ from edgebert.data.text_file import read_text
 from edgebert.data.words import FindTokens, split_words
 from edgebert.errors import DataError, EmptyCellError
 from edgebert.runtime.tagging import Settings
+from edgebert.strict_json import Json
 
 LOG = logging.getLogger(__name__)
 
@@ -94,7 +94,7 @@ class _Jsonl:
             LOG.warning("%s: widened %s to whole words, the first at %s", self.path, counted, self._first_cut)
         return examples
 
-    def _row(self, number: int, given: dict[str, Any]) -> Example:
+    def _row(self, number: int, given: dict[str, Json]) -> Example:
         row = self._renamed(number, given) if self.named.given() else given
         self._check_one_meaning(number, row)
         if "words" in row:
@@ -107,10 +107,10 @@ class _Jsonl:
         checked = None if tags is None else self.check(tags, [number] * len(tags))
         label = self._with_intent(number, row, checked) if self.with_intents else checked
         raw = self.settings.whole_texts and "words" not in row
-        text = self._text(row) if raw else " ".join(words)
+        text = str(self._text(row)) if raw else " ".join(words)
         return Example(text, None, label, number, str(self.path), tuple(words), is_raw=raw)
 
-    def _renamed(self, number: int, given: dict[str, Any]) -> dict[str, Any]:
+    def _renamed(self, number: int, given: dict[str, Json]) -> dict[str, Json]:
         """A row with the columns that are named under their usual keys: a list of words is no text."""
         named, place = self.named, f"{self.path}: line {number}"
         tags = named.tags if self.with_intents else named.tags or named.label
@@ -124,7 +124,7 @@ class _Jsonl:
         held = renamed(row, {usual: tags}, place)
         return {key: value for key, value in held.items() if key == usual or key not in ("tags", *SPAN_KEYS)}
 
-    def _check_one_meaning(self, number: int, row: dict[str, Any]) -> None:
+    def _check_one_meaning(self, number: int, row: dict[str, Json]) -> None:
         """Refuse a row that says one thing in two ways, unless both say the same; white space is not compared."""
         text, held = self._text(row), [key for key in SPAN_KEYS if row.get(key) is not None]
         if "words" in row:
@@ -139,10 +139,10 @@ class _Jsonl:
         elif len(held) > 1 and row[held[0]] != row[held[1]]:
             raise self._error(number, f"'{held[0]}' and '{held[1]}' differ", "one of the two")
 
-    def _text_name(self, row: dict[str, Any]) -> str:
+    def _text_name(self, row: dict[str, Json]) -> str:
         return "text" if self.named.text or self.text_key not in row else self.text_key
 
-    def _text(self, row: dict[str, Any]) -> Any:  # noqa: ANN401
+    def _text(self, row: dict[str, Json]) -> Json:
         return row.get(self._text_name(row))
 
     def _words(self, number: int, words: object) -> list[str]:
@@ -157,7 +157,9 @@ class _Jsonl:
             raise self._error(number, f"{len(tags)} tags in {tags!r:.60}", f"{count}, one for each of 'words'")
         return tags
 
-    def _with_intent(self, number: int, row: dict[str, Any], tags: tuple[str, ...] | None) -> Any:  # noqa: ANN401
+    def _with_intent(
+        self, number: int, row: dict[str, Json], tags: tuple[str, ...] | None
+    ) -> tuple[str, tuple[str, ...]] | None:
         intent = row.get("intent")
         if tags is None and intent is None:
             return None
@@ -167,7 +169,7 @@ class _Jsonl:
             raise self._error(number, f"'intent' is {intent!r:.60}", "a string, the intent of the text", intent)
         return intent, tags
 
-    def _stretches(self, number: int, row: dict[str, Any]) -> tuple[list[str], list[str] | None]:
+    def _stretches(self, number: int, row: dict[str, Json]) -> tuple[list[str], list[str] | None]:
         """Words of a text, and the tags for its stretches."""
         text = self._text(row)
         if not isinstance(text, str) or not text.strip():

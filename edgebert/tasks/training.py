@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypedDict, Ty
 
 from torch import Tensor, nn
 
-from edgebert.compress.batch import pad_batch
+from edgebert.compress.batch import Item, pad_batch
 from edgebert.compress.labels import Labels
 from edgebert.data.examples import Example
 from edgebert.recipe import DataSettings
 from edgebert.runtime.encode import Encoded
 from edgebert.runtime.session import Outputs
+from edgebert.strict_json import Json
 from edgebert.tasks.device import Task
 from edgebert.tasks.spec import SettingsT
 
@@ -98,7 +99,7 @@ class TrainingTask(ABC, Generic[SettingsT, TaskT]):
         """Tensors of a forward pass, in the order of the spec's `outputs`."""
 
     @abstractmethod
-    def targets(self, task: TaskT, example: Example, windows: Sequence[Encoded]) -> list[dict[str, Any]]:
+    def targets(self, task: TaskT, example: Example, windows: Sequence[Encoded]) -> list[Item]:
         """What is to be learnt about every window of a row, name by name.
 
         Each is a number, an array of fixed width, or a list with one number a token.
@@ -122,11 +123,11 @@ class TrainingTask(ABC, Generic[SettingsT, TaskT]):
         """What training reads of a row; None if it is what the device is asked."""
         return None
 
-    def collate(self, items: Sequence[dict[str, Any]], pad_id: int = 0) -> dict[str, Tensor]:
+    def collate(self, items: Sequence[Item], pad_id: int = 0) -> dict[str, Tensor]:
         """Make a batch of windows and their targets."""
         return pad_batch(items, pad_id)
 
-    def tune(self, task: TaskT, predictions: Iterable[Any], expected: Sequence[Any]) -> dict[str, Any]:
+    def tune(self, task: TaskT, predictions: Iterable[Any], expected: Sequence[Any]) -> dict[str, Json]:
         """Entries for the manifest's `head` that are chosen on the validation split with the finished graph.
 
         Args:

@@ -12,12 +12,12 @@ import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from edgebert.errors import InputError, TargetError
 from edgebert.measure.process import last_line
 from edgebert.measure.targets import keeper
-from edgebert.strict_json import parse_json
+from edgebert.strict_json import Json, parse_json
 
 BEAT_S = 15.0
 # The far end says something whenever it hears something, and hears something every BEAT_S.
@@ -39,7 +39,7 @@ class Lost(Exception):
         self.code, self.complaint = code, complaint[:300]
 
 
-def _answer(name: str, text: str) -> dict[str, Any]:
+def _answer(name: str, text: str) -> dict[str, Json]:
     """Parse an answer.
 
     Raises:
@@ -95,7 +95,7 @@ class Channel:
             self._write(json.dumps(Path(keeper.__file__).read_text(encoding="utf-8")).encode() + b"\n")
         self._thread.start()
 
-    def ask(self, message: dict[str, Any], work_s: float = 0) -> dict[str, Any]:
+    def ask(self, message: dict[str, Json], work_s: float = 0) -> dict[str, Json]:
         """Send a message and wait for its answer.
 
         Args:
@@ -123,8 +123,8 @@ class Channel:
                 return answer
         raise self._lost()
 
-    def tell(self, message: dict[str, Any], payload: Path | None = None) -> None:
-        """Send a message, and behind it a file of as many bytes as the message says.
+    def tell(self, message: dict[str, Json], payload: Path | None = None, size: int = 0) -> None:
+        """Send a message, and behind it a file of so many bytes.
 
         Raises:
             Lost: The connection has ended.
@@ -135,7 +135,7 @@ class Channel:
             with self._lock:
                 self._write(json.dumps(message).encode() + b"\n")
                 if payload is not None:
-                    self._send(payload, message["bytes"])
+                    self._send(payload, size)
         except BrokenPipeError:
             raise self._lost() from None
 

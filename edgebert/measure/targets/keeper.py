@@ -33,9 +33,11 @@ NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 ENDINGS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 
+Message = dict[str, Any]
+
 NUMBER = (int, float)
 # What each message must hold. A job has the texts of a data file in it.
-FIELDS: dict[str, dict[str, Any]] = {
+FIELDS: dict[str, dict[str, type | tuple[type, ...]]] = {
     "hello": {"silence_s": NUMBER, "bytes": int, "modules": list},
     "put": {"path": str, "bytes": int},
     "run": {"job": dict, "timeout_s": NUMBER},
@@ -65,7 +67,7 @@ class Connection:
     """Frames from standard input, read by a thread of their own, and the moment that anything last came."""
 
     def __init__(self) -> None:
-        self.events: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
+        self.events: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
         self.folder = ""
         self.write_error = ""
         self.refused = False
@@ -87,7 +89,7 @@ class Connection:
         except (Closed, ValueError, KeyError, TypeError, RecursionError, OSError):
             self.events.put(None)
 
-    def next(self) -> dict[str, Any]:
+    def next(self) -> Message:
         """Wait for the next event.
 
         Raises:
@@ -104,7 +106,7 @@ class Connection:
                 raise Closed
             return event
 
-    def answer(self, document: dict[str, Any]) -> None:
+    def answer(self, document: Message) -> None:
         """Write one line, behind the end of whatever else was written."""
         line = f"\n{MARK}{json.dumps(document)}\n".encode()
         with self._lock:
@@ -171,7 +173,7 @@ def main() -> None:
             shutil.rmtree(connection.folder, ignore_errors=True)
 
 
-def check_message(message: dict[str, Any]) -> None:
+def check_message(message: Message) -> None:
     """Refuse a message that lacks a value, or has one of another kind.
 
     Raises:
@@ -200,7 +202,7 @@ def serve(connection: Connection) -> None:
             connection.answer(run_or_full(connection, message))
 
 
-def hello(connection: Connection, message: dict[str, Any]) -> dict[str, Any]:
+def hello(connection: Connection, message: Message) -> Message:
     """Tell what this machine is, and make a folder where there is room for `bytes`."""
     connection.silence_s = message["silence_s"]
     places = {place: free_bytes(place) for place in (tempfile.gettempdir(), "/var/tmp", os.path.expanduser("~"))}
@@ -235,9 +237,16 @@ def variables(folder: str) -> dict[str, str]:
 def import_error(folder: str, modules: list[str]) -> str:
     """Why a Python here cannot import these modules; "" where it can."""
     command = [sys.executable, "-c", f"import {', '.join(modules)}"]
-    options: dict[str, Any] = {"stdin": subprocess.DEVNULL, "env": variables(folder), "timeout": PREPARE_S}
     try:
-        tried = subprocess.run(command, capture_output=True, text=True, check=False, **options)
+        tried = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            env=variables(folder),
+            timeout=PREPARE_S,
+        )
     except subprocess.TimeoutExpired:
         return f"importing {', '.join(modules)} takes more than {PREPARE_S} s"
     lines = tried.stderr.strip().splitlines() or [f"exit code {tried.returncode}"]
@@ -251,7 +260,7 @@ def compile_sources(folder: str) -> None:
         subprocess.run(command, capture_output=True, check=False, stdin=subprocess.DEVNULL, timeout=PREPARE_S)
 
 
-def run_or_full(connection: Connection, message: dict[str, Any]) -> dict[str, Any]:
+def run_or_full(connection: Connection, message: Message) -> Message:
     """Run one job; `full` with the reason where the disk is."""
     try:
         return run(connection, message)
@@ -261,7 +270,7 @@ def run_or_full(connection: Connection, message: dict[str, Any]) -> dict[str, An
         return {"full": error.strerror}
 
 
-def run(connection: Connection, message: dict[str, Any]) -> dict[str, Any]:
+def run(connection: Connection, message: Message) -> Message:
     """Run one job in a fresh process.
 
     Returns:

@@ -14,7 +14,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from edgebert import __version__
 from edgebert.errors import DiskError, InputError, MissingDependencyError, RunError, TargetError
@@ -26,6 +25,8 @@ from edgebert.measure.targets.machine import Machine, Progress
 from edgebert.measure.targets.payload import Files, bundle_files, core_library, data_files, device_half
 from edgebert.measure.variants import Variant
 from edgebert.runtimes import ONNXRUNTIME, RUNTIMES
+from edgebert.settings import fill
+from edgebert.strict_json import Json, as_json
 
 MACHINES = ("x86_64", "aarch64")
 MARGIN_BYTES = 32_000_000
@@ -45,6 +46,18 @@ REMEDIES = {
     "Host key verification failed": "connect once by hand and check its host key",
     "Could not resolve": "check the name",
 }
+
+
+@dataclass(frozen=True)
+class Greeting:
+    """What the far end says first: its folder ("" if there is no room), machine and Python, and what that lacks."""
+
+    folder: str
+    free_bytes: int
+    machine: str
+    bits: int
+    python: str
+    import_error: str
 
 
 @dataclass(frozen=True)
@@ -98,9 +111,10 @@ def ssh(name: str, variants: Sequence[Variant], data: Path | None, progress: Pro
         raise InputError(f"{name}: there is no ssh on this machine; install OpenSSH's client") from None
     folder = ""
     try:
-        there = _greet(name, channel, python, sum(path.stat().st_size for path in files.values()), variants)
-        folder = there["folder"]
-        _check(name, there, variants, progress)
+        needed_bytes = sum(path.stat().st_size for path in files.values()) + MARGIN_BYTES
+        there = _greet(name, channel, python, needed_bytes, variants)
+        folder = there.folder
+        _check(name, there, needed_bytes, variants, progress)
         _copy(name, channel, files, progress)
         yield _machine(name, channel, places)
     except Lost as lost:
@@ -127,12 +141,17 @@ def _payload(variants: Sequence[Variant], data: Path | None) -> tuple[Files, dic
     return {**device_half(), **core_library(variants), **files, **more}, {**places, **named}
 
 
-def _greet(name: str, channel: Channel, python: str, size: int, variants: Sequence[Variant]) -> dict[str, Any]:
-    """Start the far end, and hear what machine it is on."""
+def _modules(variants: Sequence[Variant]) -> list[str]:
+    """What the Python there must import."""
     # The baseline runs on ONNX Runtime, whatever the bundles run on.
     used = (RUNTIMES[variant.runtime].module for variant in variants)
-    modules = list(dict.fromkeys(["numpy", ONNXRUNTIME.module, "tokenizers", *filter(None, used)]))
-    message = {"op": "hello", "silence_s": SILENCE_S, "bytes": size + MARGIN_BYTES, "modules": modules}
+    return list(dict.fromkeys(["numpy", ONNXRUNTIME.module, "tokenizers", *filter(None, used)]))
+
+
+def _greet(name: str, channel: Channel, python: str, needed_bytes: int, variants: Sequence[Variant]) -> Greeting:
+    """Start the far end, and hear what machine it is on."""
+    message: dict[str, Json] = {"op": "hello", "silence_s": SILENCE_S, "bytes": needed_bytes}
+    message["modules"] = _modules(variants)
     try:
         there = channel.ask(message)
     except Lost as lost:
@@ -148,44 +167,46 @@ def _greet(name: str, channel: Channel, python: str, size: int, variants: Sequen
         else:
             reason = f"no program can be run there ({lost.complaint}); give a user with a shell"
         raise InputError(f"{name}: {reason}") from None
-    _check_greeting(name, there)
-    return there | {"needed_bytes": size + MARGIN_BYTES, "modules": modules}
+    return _greeting(name, there)
 
 
-def _check_greeting(name: str, there: dict[str, Any]) -> None:
-    """Refuse a greeting of another form: its folder is later removed.
+def _greeting(name: str, there: dict[str, Json]) -> Greeting:
+    """Read a greeting, and refuse one of another form: its folder is later removed.
 
     Raises:
         TargetError: A value is missing, is of another type, or the folder is no temporary folder of ours.
     """
     wrong = [key for key, kind in GREETING.items() if type(there.get(key)) is not kind]
-    wrong += [key for key in ("free_bytes", "bits") if not (is_count(there.get(key)) and there[key] >= 0)]
-    if not wrong and there["folder"] and not re.fullmatch(FOLDER, there["folder"]):
+    for key in ("free_bytes", "bits"):
+        count = there.get(key)
+        wrong += [] if is_count(count) and count >= 0 else [key]
+    if not wrong and there["folder"] and not re.fullmatch(FOLDER, str(there["folder"])):
         wrong = ["folder"]
     if wrong:
         value = repr(there.get(wrong[0]))[:80]
         raise TargetError(
             f"{name}: the machine answers {wrong[0]} {value}, which EdgeBERT never says; check the machine"
         )
+    return fill(Greeting, there, name, strict=False)
 
 
-def _check(name: str, there: dict[str, Any], variants: Sequence[Variant], progress: Progress) -> None:
+def _check(name: str, there: Greeting, needed_bytes: int, variants: Sequence[Variant], progress: Progress) -> None:
     """Refuse a machine that cannot run the bundles, and say where they were made for another one."""
-    machine, python = there["machine"], there["python"]
-    if machine not in MACHINES or there["bits"] != 64:
+    machine, python = there.machine, there.python
+    if machine not in MACHINES or there.bits != 64:
         raise InputError(
-            f"{name}: a {machine} machine with a {there['bits']}-bit Python; ONNX Runtime has wheels for 64-bit "
+            f"{name}: a {machine} machine with a {there.bits}-bit Python; ONNX Runtime has wheels for 64-bit "
             f"{' and '.join(MACHINES)} alone; install a 64-bit system there"
         )
-    if not there["folder"]:
-        raise _full(name, f"{there['free_bytes'] / 1e6:.0f} MB free, {there['needed_bytes'] / 1e6:.0f} MB needed")
-    if there["import_error"]:
-        modules = " ".join(there["modules"])
+    if not there.folder:
+        raise _full(name, f"{there.free_bytes / 1e6:.0f} MB free, {needed_bytes / 1e6:.0f} MB needed")
+    if there.import_error:
+        modules = " ".join(_modules(variants))
         # A command that its reader may copy: a path of another kind could be one of its own.
         remedy = f"; install {modules} there"
         if re.fullmatch(PLAIN, python):
             remedy = f" ({python}); there: {python} -m pip install {modules}"
-        raise MissingDependencyError(f"{name}: {there['import_error']:.200}{remedy}")
+        raise MissingDependencyError(f"{name}: {there.import_error:.200}{remedy}")
     for variant in variants:
         profile = variant.manifest.profile
         if profile.machine and profile.machine != machine:
@@ -194,10 +215,11 @@ def _check(name: str, there: dict[str, Any], variants: Sequence[Variant], progre
 
 
 def _copy(name: str, channel: Channel, files: Files, progress: Progress) -> None:
-    size = sum(path.stat().st_size for path in files.values())
-    progress(f"{name}: copying {size / 1e6:.1f} MB")
+    total = sum(path.stat().st_size for path in files.values())
+    progress(f"{name}: copying {total / 1e6:.1f} MB")
     for place, path in files.items():
-        channel.tell({"op": "put", "path": place, "bytes": path.stat().st_size}, path)
+        size = path.stat().st_size
+        channel.tell({"op": "put", "path": place, "bytes": size}, path, size)
     answer = channel.ask({"op": "ready"})
     if answer.get("refused"):
         raise InputError(f"{name}: {answer.get('write_error')!s:.200}; give another file name")
@@ -210,7 +232,9 @@ def _machine(name: str, channel: Channel, places: dict[str, str]) -> Machine:
 
     def child(job: Job) -> Answer:
         nonlocal usable
-        moved = {key: places.get(value, value) if isinstance(value, str) else value for key, value in job.items()}
+        moved = as_json(
+            {key: places.get(value, value) if isinstance(value, str) else value for key, value in job.items()}
+        )
         usable = False  # until its answer is here: one that comes after an interrupt would be taken for the next job's
         try:
             answer = channel.ask({"op": "run", "job": moved, "timeout_s": process.TIMEOUT_S}, process.TIMEOUT_S)

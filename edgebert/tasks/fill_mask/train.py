@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from edgebert.compress import arch, losses
-from edgebert.compress.batch import pad_batch
+from edgebert.compress.batch import Item, pad_batch
 from edgebert.compress.labels import Labels
 from edgebert.compress.optimum_tables import model_class_for
 from edgebert.data.examples import Example
@@ -65,7 +65,7 @@ class FillMaskTraining(TrainingTask[Settings, FillMask]):
         """Logits over the vocabulary. *Shape*: (batch, length, vocabulary)."""
         return (result.logits,)
 
-    def targets(self, task: FillMask, example: Example, windows: Sequence[Encoded]) -> list[dict[str, Any]]:
+    def targets(self, task: FillMask, example: Example, windows: Sequence[Encoded]) -> list[Item]:
         """What hiding takes: the number of the mask, and how many tokens there are."""
         return [{"mask_id": task.mask()[1], "vocabulary": task.encoder.vocabulary_size}]
 
@@ -89,7 +89,7 @@ class FillMaskTraining(TrainingTask[Settings, FillMask]):
         """The whole text; `collate` hides tokens of it anew for every batch."""
         return [task.encoder.encode(example.text)]
 
-    def collate(self, items: Sequence[dict[str, Any]], pad_id: int = 0) -> dict[str, Tensor]:
+    def collate(self, items: Sequence[Item], pad_id: int = 0) -> dict[str, Tensor]:
         """A padded batch with hidden tokens.
 
         The draw is seeded by the batch's own texts. They come together anew in every epoch, so a text's mask changes

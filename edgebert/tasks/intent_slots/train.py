@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from seqeval.metrics import f1_score
 from sklearn.metrics import accuracy_score
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from edgebert.compress import losses
+from edgebert.compress.batch import Item
 from edgebert.compress.joint import joint_class
 from edgebert.compress.labels import Labels
 from edgebert.data.examples import Example
@@ -89,7 +90,7 @@ class IntentSlotsTraining(TrainingTask[Settings, IntentSlots]):
         """Both logits. *Shape*: (batch, intents), (batch, length, tags)."""
         return (result.intent_logits, result.slot_logits)
 
-    def targets(self, task: IntentSlots, example: Example, windows: Sequence[Encoded]) -> list[dict[str, Any]]:
+    def targets(self, task: IntentSlots, example: Example, windows: Sequence[Encoded]) -> list[Item]:
         """Number of the intent for every window, NO_INTENT if there is none, and the tags as `tag_targets` has them."""
         known = example.label is not None
         intent = task.labels.index(task.intent(example)) if known else NO_INTENT

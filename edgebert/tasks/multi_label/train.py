@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from edgebert.compress import losses
+from edgebert.compress.batch import Item
 from edgebert.compress.labels import Labels
 from edgebert.compress.optimum_tables import model_class_for
 from edgebert.data.examples import Example
@@ -22,6 +23,7 @@ from edgebert.errors import DataError
 from edgebert.metrics.scores import Chosen, aligned
 from edgebert.recipe import DataSettings
 from edgebert.runtime.encode import Encoded
+from edgebert.strict_json import Json
 from edgebert.tasks.multi_label.predict import DEFAULT_THRESHOLD, Labelling, MultiLabel
 from edgebert.tasks.multi_label.spec import Settings
 from edgebert.tasks.text_classification.train import labels_of, pooled_head
@@ -76,7 +78,7 @@ class MultiLabelTraining(TrainingTask[Settings, MultiLabel]):
         """Logits. *Shape*: (batch, labels)."""
         return (result.logits,)
 
-    def targets(self, task: MultiLabel, example: Example, windows: Sequence[Encoded]) -> list[dict[str, Any]]:
+    def targets(self, task: MultiLabel, example: Example, windows: Sequence[Encoded]) -> list[Item]:
         """1 for every label that the row has, 0 for the others; -1 everywhere for a row without a label column."""
         if example.label is None:
             return [{"labels": np.full(len(task.labels), UNKNOWN, dtype=np.float32)}]
@@ -107,7 +109,7 @@ class MultiLabelTraining(TrainingTask[Settings, MultiLabel]):
         """The family's head for sequence classification, over the [CLS] row."""
         return pooled_head(model)
 
-    def tune(self, task: MultiLabel, predictions: Iterable[Labelling], expected: Sequence[Chosen]) -> dict[str, Any]:
+    def tune(self, task: MultiLabel, predictions: Iterable[Labelling], expected: Sequence[Chosen]) -> dict[str, Json]:
         """Thresholds, one a label; each gives its label the best F1 on these texts (SCut: Yang 2001, SIGIR)."""
         scores = np.array([[prediction.scores[label] for label in task.labels] for prediction in predictions])
         wanted = np.stack(expected)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -14,12 +14,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from edgebert.compress import losses
+from edgebert.compress.batch import Item
 from edgebert.compress.labels import Labels
 from edgebert.compress.optimum_tables import model_class_for
 from edgebert.data.examples import Example
 from edgebert.errors import DataError
 from edgebert.recipe import DataSettings
 from edgebert.runtime.encode import Encoded
+from edgebert.strict_json import Json
 from edgebert.tasks.question_answering.predict import FoundAnswer, QuestionAnswering
 from edgebert.tasks.question_answering.spec import SPEC, Settings, f1
 from edgebert.tasks.training import ModelClass, Rows, TrainingTask
@@ -70,7 +72,7 @@ class QuestionAnsweringTraining(TrainingTask[Settings, QuestionAnswering]):
         """Start and end logits. *Shape* of each: (batch, length)."""
         return result.start_logits, result.end_logits
 
-    def targets(self, task: QuestionAnswering, example: Example, windows: Sequence[Encoded]) -> list[dict[str, Any]]:
+    def targets(self, task: QuestionAnswering, example: Example, windows: Sequence[Encoded]) -> list[Item]:
         """Tokens at which the first answer starts and ends; [CLS] where a window does not hold all of it."""
         return [dict(zip(POSITIONS, positions, strict=True)) for positions in _positions(example, windows)]
 
@@ -103,7 +105,7 @@ class QuestionAnsweringTraining(TrainingTask[Settings, QuestionAnswering]):
 
     def tune(
         self, task: QuestionAnswering, predictions: Iterable[FoundAnswer], expected: Sequence[Sequence[str]]
-    ) -> dict[str, Any]:
+    ) -> dict[str, Json]:
         """Threshold for no answer with the best F1, where the training data has questions without an answer.
 
         The method of SQuAD 2.0's official evaluation (Rajpurkar, Jia, Liang 2018, arXiv:1806.03822): questions are

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from edgebert.compress import metrics
+from edgebert.compress.batch import Item
 from edgebert.compress.labels import Labels
 from edgebert.compress.optimum_tables import model_class_for
 from edgebert.data.examples import Example
@@ -65,7 +66,7 @@ class RegressionTraining(TrainingTask[Settings, Regression]):
         """Logits. *Shape*: (batch, 1)."""
         return (result.logits,)
 
-    def targets(self, task: Regression, example: Example, windows: Sequence[Encoded]) -> list[dict[str, Any]]:
+    def targets(self, task: Regression, example: Example, windows: Sequence[Encoded]) -> list[Item]:
         """The score as the head gives it, not a number where there is none."""
         return [{"labels": math.nan if example.label is None else task.output(task.expected(example))}]
 

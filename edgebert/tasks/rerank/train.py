@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 from torch.nn import functional
 
+from edgebert.compress.batch import Item
 from edgebert.compress.labels import Labels
 from edgebert.compress.optimum_tables import model_class_for
 from edgebert.data.examples import Example
@@ -79,7 +80,7 @@ class RerankTraining(TrainingTask[Settings, Rerank]):
         """Logits. *Shape*: (batch, 1)."""
         return (result.logits,)
 
-    def targets(self, task: Rerank, example: Example, windows: Sequence[Encoded]) -> list[dict[str, Any]]:
+    def targets(self, task: Rerank, example: Example, windows: Sequence[Encoded]) -> list[Item]:
         """The grade scaled to 0..1, not a number where there is none."""
         settings = self.settings
         if example.label is None:

@@ -6,14 +6,14 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from transformers.utils import ModelOutput
 
-from edgebert.compress.batch import pad_batch
+from edgebert.compress.batch import Item, pad_batch
 from edgebert.compress.labels import Labels
 from edgebert.compress.optimum_tables import model_class_for
 from edgebert.compress.vector_modules import VectorModules, attached
@@ -85,12 +85,12 @@ class SimilarityTraining(TrainingTask[Settings, SentenceSimilarity]):
         """The first text; its pair rides along in the targets, so that no batch parts them."""
         return task.encode(example.text)
 
-    def targets(self, task: SentenceSimilarity, example: Example, windows: Sequence[Encoded]) -> list[dict[str, Any]]:
+    def targets(self, task: SentenceSimilarity, example: Example, windows: Sequence[Encoded]) -> list[Item]:
         """The second text, None for a single text; and the score, not a number where there is none."""
         second = None if example.text_pair is None else task.encode(example.text_pair)[0]
         return [{"second": second, "score": math.nan if example.label is None else float(example.label)}]
 
-    def collate(self, items: Sequence[dict[str, Any]], pad_id: int = 0) -> dict[str, Tensor]:
+    def collate(self, items: Sequence[Item], pad_id: int = 0) -> dict[str, Tensor]:
         """One batch of all first texts, then all second texts.
 
         Returns:

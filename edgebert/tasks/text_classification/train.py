@@ -6,13 +6,14 @@ import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from edgebert.compress import arch, losses, metrics
+from edgebert.compress.batch import Item
 from edgebert.compress.labels import HEAD_REMEDY, Labels, seen_labels
 from edgebert.compress.optimum_tables import model_class_for
 from edgebert.data.examples import Example, listed
@@ -62,7 +63,7 @@ class TextClassificationTraining(TrainingTask[Settings, TextClassification]):
         """Logits. *Shape*: (batch, labels)."""
         return (result.logits,)
 
-    def targets(self, task: TextClassification, example: Example, windows: Sequence[Encoded]) -> list[dict[str, Any]]:
+    def targets(self, task: TextClassification, example: Example, windows: Sequence[Encoded]) -> list[Item]:
         """Number of the label, -100 where there is none."""
         return [{"labels": -100 if example.label is None else task.expected(example)}]
 

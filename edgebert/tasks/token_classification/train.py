@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from seqeval.metrics import f1_score, precision_score, recall_score
 from torch import Tensor, nn
 from torch.nn import functional
 
 from edgebert.compress import arch, losses
+from edgebert.compress.batch import Item
 from edgebert.compress.head_tags import check_scheme, written_plainly
 from edgebert.compress.labels import Labels
 from edgebert.compress.optimum_tables import model_class_for
@@ -74,7 +75,7 @@ class TokenClassificationTraining(TrainingTask[Settings, TokenClassification]):
         """Logits. *Shape*: (batch, length, tags)."""
         return (result.logits,)
 
-    def targets(self, task: TokenClassification, example: Example, windows: Sequence[Encoded]) -> list[dict[str, Any]]:
+    def targets(self, task: TokenClassification, example: Example, windows: Sequence[Encoded]) -> list[Item]:
         """Number of the tag at each word's first piece, as `tag_targets` has it."""
         rows = tag_targets(task.tagger, example, example.label, task.given(example), windows)
         return [{"labels": row} for row in rows]

@@ -177,16 +177,19 @@ def test_an_answer_that_cannot_be_written_again_is_refused(said: str) -> None:
     assert _answer("ssh://board", '{"outputs": [NaN]}')
 
 
+NEEDED = "numpy onnxruntime tokenizers"
+
+
 @pytest.mark.parametrize(
     ("python", "remedy"),
     [
-        ("/usr/bin/python3.11", "no numpy (/usr/bin/python3.11); there: /usr/bin/python3.11 -m pip install numpy"),
-        ("/x; echo y #", "no numpy; install numpy there"),
-        ("/x\n", "no numpy; install numpy there"),
+        ("/usr/bin/python3.11", f"no numpy (/usr/bin/python3.11); there: /usr/bin/python3.11 -m pip install {NEEDED}"),
+        ("/x; echo y #", f"no numpy; install {NEEDED} there"),
+        ("/x\n", f"no numpy; install {NEEDED} there"),
     ],
 )
 def test_a_remedy_repeats_no_command_of_the_far_end(python: str, remedy: str) -> None:
-    there = {"machine": "x86_64", "bits": 64, "folder": "/f", "import_error": "no numpy", "python": python}
+    there = ssh_module.Greeting("/f", 1, "x86_64", 64, python, "no numpy")
     with pytest.raises(MissingDependencyError) as caught:
-        ssh_module._check(NAME, {**there, "modules": ["numpy"]}, [], print)
+        ssh_module._check(NAME, there, 1, [], print)
     assert str(caught.value) == f"{NAME}: {remedy}"

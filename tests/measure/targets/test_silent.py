@@ -137,6 +137,6 @@ def test_a_file_that_became_shorter_is_told(tmp_path: Path) -> None:
     sent = Channel("x", ["cat"])
     try:
         with pytest.raises(InputError, match=r"model\.onnx: became shorter while it was copied; run the same"):
-            sent.tell({"op": "put", "path": "model.onnx", "bytes": 11}, tmp_path / "model.onnx")
+            sent.tell({"op": "put", "path": "model.onnx", "bytes": 11}, tmp_path / "model.onnx", 11)
     finally:
         sent.close()
