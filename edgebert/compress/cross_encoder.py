@@ -49,7 +49,10 @@ def with_activation(recipe: Recipe, folder: Path) -> Recipe:
             f"{path}: the cross-encoder's activation is {name!r}, which task {recipe.task!r} does not compute; "
             f"expected {' or '.join(ALLOWED[recipe.task])}{_other_task(recipe.task, name)}"
         )
-    _check_folder(folder)
+    if reads_settings(folder):
+        _check_folder(folder)
+    else:
+        _say_unread(folder)
     recipe = cut_as_folder(recipe, folder, counts_settings(folder, recipe.task))
     activation = ALLOWED[recipe.task][name]
     if not activation:
@@ -81,7 +84,7 @@ def activation_of(folder: Path) -> tuple[Path, str | None]:
     if not is_known and (folder / MODULES).is_file() and any(kind == "Pooling" for kind, _ in module_kinds(folder)):
         return config_path, None
     table = config.get(TABLE)
-    found = [(folder / SETTINGS, settings.get(ENTRY) if is_known else None)]
+    found = [(folder / SETTINGS, settings.get(ENTRY) if reads_settings(folder) else None)]
     if isinstance(table, Mapping) and ENTRY in table:
         found.append((config_path, table[ENTRY]))
     else:
@@ -92,6 +95,22 @@ def activation_of(folder: Path) -> tuple[Path, str | None]:
         return folder / SETTINGS, ("Sigmoid" if head_outputs(config) == 1 else "Identity") if is_known else None
     package, _, name = str(named).rpartition(".")
     return path, name if package.partition(".")[0] == "torch" else str(named)
+
+
+def reads_settings(folder: Path) -> bool:
+    """Whether the library reads what lies beside a cross-encoder: through `modules.json`, of its own kind alone."""
+    return (folder / MODULES).is_file() and read_object(folder / SETTINGS).get("model_type") == KIND
+
+
+def _say_unread(folder: Path) -> None:
+    """Say on stderr which settings of a folder are without effect, because `modules.json` is missing."""
+    settings = read_object(folder / SETTINGS)
+    stated = [name for name in (ENTRY, "default_prompt_name") if settings.get(name)]
+    if stated and not (folder / MODULES).is_file():
+        LOG.warning(
+            f"{folder / SETTINGS}: without effect here: {', '.join(stated)}; sentence-transformers reads the file "
+            f"through {MODULES}, which is missing: copy the whole folder if it had one"
+        )
 
 
 def _object_or_empty(path: Path) -> Mapping[str, Json]:
@@ -110,14 +129,13 @@ def head_outputs(config: Mapping[str, Json]) -> int:
 
 def _check_folder(folder: Path) -> None:
     """Refuse what a cross-encoder of version 6 may have beside its model and activation."""
-    if (folder / MODULES).is_file():
-        for kind, place in module_kinds(folder):
-            if kind != "Transformer":
-                raise CheckpointError(
-                    f"{folder / MODULES}: module {kind} ({place.name}) of a cross-encoder cannot be exported; "
-                    "supported: Transformer with a head for sequence classification"
-                )
-        check_encoder_settings(encoder_folder(folder), SCORES)
+    for kind, place in module_kinds(folder):
+        if kind != "Transformer":
+            raise CheckpointError(
+                f"{folder / MODULES}: module {kind} ({place.name}) of a cross-encoder cannot be exported; "
+                "supported: Transformer with a head for sequence classification"
+            )
+    check_encoder_settings(encoder_folder(folder), SCORES)
     settings = read_object(folder / SETTINGS)
     default, prompts = settings.get("default_prompt_name"), settings.get("prompts") or {}
     if default and (not isinstance(prompts, Mapping) or prompts.get(str(default))):
@@ -131,7 +149,7 @@ def counts_settings(folder: Path, task: str) -> bool:
     """Whether what sentence-transformers saved beside the encoder (`encoder_settings`) counts for this task."""
     if not (folder / MODULES).is_file():
         return False
-    return task == "similarity" or (task in ALLOWED and is_cross_encoder(folder))
+    return task == "similarity" or (task in ALLOWED and reads_settings(folder) and is_cross_encoder(folder))
 
 
 def cut_as_folder(recipe: Recipe, folder: Path, with_settings: bool) -> Recipe:

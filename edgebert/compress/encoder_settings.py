@@ -33,11 +33,25 @@ SCORES: dict[str, Json] = {
 }
 SCORES |= {OUTPUT: "scores"}
 NOT_DONE = ("processing_kwargs", "query_length", "document_length", "query_expansion", "tokenizer_name_or_path")
-# Arguments of from_pretrained, under their names before version 6 and since, and those that change no answer.
+# Those that sentence-transformers puts others in the place of.
+REPLACED = ("trust_remote_code", "token", "cache_dir", "revision", "local_files_only")
+PRECISION = ("attn_implementation", "torch_dtype", "dtype")
+LOADING = (*PRECISION, "use_safetensors", "low_cpu_mem_usage", "device_map", "add_pooling_layer")
+# Arguments of from_pretrained, under their names before version 6 and since: those that change no answer, and what to
+# do with another one.
 ARGUMENTS = {
-    **dict.fromkeys(("model_args", "model_kwargs"), ("attn_implementation", "torch_dtype", "dtype", "use_safetensors")),
-    **dict.fromkeys(("tokenizer_args", "processor_kwargs"), ("use_fast",)),
-    **dict.fromkeys(("config_args", "config_kwargs"), ("attn_implementation", "torch_dtype", "dtype")),
+    **dict.fromkeys(
+        ("model_args", "model_kwargs"),
+        (LOADING, "load the model with it, save that with save_pretrained, and remove it here"),
+    ),
+    **dict.fromkeys(
+        ("tokenizer_args", "processor_kwargs"),
+        (
+            ("use_fast", "padding_side", "clean_up_tokenization_spaces"),
+            "write it into tokenizer_config.json, and remove it here",
+        ),
+    ),
+    **dict.fromkeys(("config_args", "config_kwargs"), (PRECISION, "write it into config.json, and remove it here")),
 }
 
 
@@ -70,14 +84,11 @@ def check_encoder_settings(encoder: Path, wanted: Mapping[str, Json]) -> None:
                 f"{path}: {entry} is {settings[entry]!r:.80}, which a bundle does not do; remove the entry if the "
                 "vectors are used without it"
             )
-    for entry, harmless in ARGUMENTS.items():
+    for entry, (harmless, remedy) in ARGUMENTS.items():
         given = settings.get(entry) or {}
-        other = sorted(set(given) - {*harmless, "trust_remote_code"}) if isinstance(given, dict) else [str(given)]
+        other = sorted(set(given) - {*harmless, *REPLACED}) if isinstance(given, dict) else [str(given)]
         if other:
-            raise CheckpointError(
-                f"{path}: {entry} has {other[0]!r:.40}, which a bundle does not do; write it into config.json or "
-                "tokenizer_config.json, and remove it here"
-            )
+            raise CheckpointError(f"{path}: {entry} has {other[0]!r:.40}, which a bundle does not do; {remedy}")
 
 
 def longest_input(encoder: Path, with_settings: bool) -> int | None:

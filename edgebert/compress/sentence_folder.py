@@ -5,12 +5,13 @@ What a bundle can do goes into the recipe's head settings; everything else is re
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from edgebert.compress.encoder_settings import ROWS, check_encoder_settings, encoder_settings, longest_input
 from edgebert.compress.json_file import read_value
-from edgebert.compress.sentence_modules import KINDS, VectorStep, check_there, read_object, read_step
+from edgebert.compress.sentence_modules import KINDS, VectorStep, check_entries, check_there, read_object, read_step
 from edgebert.errors import CheckpointError, SettingsError
 from edgebert.recipe import Recipe
 from edgebert.strict_json import Json
@@ -18,6 +19,8 @@ from edgebert.strict_json import Json
 MODULES = "modules.json"
 SETTINGS = "config_sentence_transformers.json"
 LIBRARY = "sentence_transformers."
+# What config_sentence_transformers.json calls the kind of model whose modules count.
+KIND = "SentenceTransformer"
 MAX_NAME = 255
 ENTRY = ("name", "path", "type")
 # Names of the flags that stood for poolings before sentence-transformers 5, in the order it joins their vectors.
@@ -29,6 +32,8 @@ OLD_POOLINGS = {
     "pooling_mode_weightedmean_tokens": "weightedmean",
     "pooling_mode_lasttoken": "lasttoken",
 }
+# What the library's Pooling takes.
+POOLING_ENTRIES = ("embedding_dimension", "word_embedding_dimension", "pooling_mode", "include_prompt", *OLD_POOLINGS)
 
 
 @dataclass(frozen=True)
@@ -55,11 +60,21 @@ class SentenceFolder:
 
 
 def encoder_folder(folder: Path) -> Path:
-    """Folder of the Transformer module that `modules.json` names, whatever lies beside it; any other folder itself."""
+    """Folder of the Transformer module that `modules.json` names, whatever lies beside it; any other folder itself.
+
+    Raises:
+        CheckpointError: The list has no Transformer module, and the folder itself holds no model either.
+    """
     if not (folder / MODULES).is_file():
         return folder
     kinds = module_kinds(folder)
-    return next((path for kind, path in kinds if kind == "Transformer"), folder)
+    found = next((path for kind, path in kinds if kind == "Transformer"), None)
+    if found is None and kinds and not (folder / "config.json").is_file():
+        raise CheckpointError(
+            f"{folder / MODULES}: module {kinds[0][0]} ({kinds[0][1].name}) is no transformer encoder; give a folder "
+            "whose first module is Transformer, or use sentence-transformers"
+        )
+    return found or folder
 
 
 def lower_cases(encoder: Path) -> bool:
@@ -78,6 +93,7 @@ def read_sentence_folder(folder: Path) -> SentenceFolder | None:
     modules = module_kinds(folder)
     _check_kinds(folder / MODULES, modules)
     encoder, settings = modules[0][1], read_object(folder / SETTINGS)
+    _check_model_type(folder / SETTINGS, settings)
     prompts = _prompts(folder / SETTINGS, settings)
     pooling = _pooling(modules[1][1] / "config.json", any(prompts[0].values()))
     steps, places = _steps(modules[2:])
@@ -183,6 +199,16 @@ def _check_kinds(path: Path, modules: list[tuple[str, Path]]) -> None:
         )
 
 
+def _check_model_type(path: Path, settings: dict[str, Any]) -> None:
+    """Refuse another kind of model: the library drops its modules, and pools the encoder's rows by their mean."""
+    stated = settings.get("model_type", KIND)
+    if stated != KIND:
+        raise CheckpointError(
+            f"{path}: model_type is {stated!r:.40}, and sentence-transformers drops the modules of any kind but "
+            f"{KIND!r}; set it to {KIND!r} if they make one vector of a text, else remove {MODULES}"
+        )
+
+
 def _steps(modules: list[tuple[str, Path]]) -> tuple[list[VectorStep], list[Path]]:
     """What the modules behind the pooling do, and their folders."""
     found = [(read_step(kind, place), place) for kind, place in modules]
@@ -192,17 +218,18 @@ def _steps(modules: list[tuple[str, Path]]) -> tuple[list[VectorStep], list[Path
 def _pooling(path: Path, prompted: bool) -> str:
     check_there(path)
     config = read_object(path)
-    modes = config.get("pooling_mode")
-    if modes is None:
-        modes = [mode for name, mode in OLD_POOLINGS.items() if config.get(name)] or ["mean"]
+    check_entries(path, config, POOLING_ENTRIES)
+    old = [mode for name, mode in OLD_POOLINGS.items() if config.get(name)] or ["mean"]
+    modes = config.get("pooling_mode", old)
     modes = modes if isinstance(modes, list) else [modes]
     unknown = [mode for mode in modes if mode not in OLD_POOLINGS.values()]
     if unknown or not modes:
         shown = f"{unknown[0]!r:.40}" if unknown else "an empty list"
         raise CheckpointError(f"{path}: pooling_mode is {shown}; supported: {', '.join(OLD_POOLINGS.values())}")
-    if prompted and config.get("include_prompt") is False:
+    included = config.get("include_prompt", True)
+    if prompted and not included:
         raise CheckpointError(
-            f"{path}: include_prompt is false, and {SETTINGS} has prompts; leaving a prompt's tokens out of pooling "
+            f"{path}: include_prompt is {json.dumps(included):.40}, and {SETTINGS} has prompts; leaving a prompt's tokens out of pooling "
             "cannot be exported: set include_prompt to true, or take the prompts away"
         )
     return "+".join(map(str, modes))

@@ -19,6 +19,8 @@ ACTIVATIONS = (
 DEFAULT_ACTIVATION = "torch.nn.modules.activation.Tanh"
 VECTOR = "sentence_embedding"
 KINDS = ("Dense", "LayerNorm", "Normalize", "Dropout")
+# Of kinds whose settings sentence-transformers cannot load with others beside them.
+ENTRIES = {"LayerNorm": ("dimension",), "Dropout": ("dropout",)}
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,7 @@ def read_step(kind: str, folder: Path) -> VectorStep | None:
     if kind in ("Dense", "LayerNorm"):
         check_there(path)
     config = read_object(path)
+    check_entries(path, config, ENTRIES.get(kind, tuple(config)))
     for entry in ("module_input_name", "module_output_name"):
         if config.get(entry) not in (None, VECTOR):
             raise CheckpointError(
@@ -115,6 +118,20 @@ def check_there(path: Path) -> None:
     """
     if not path.is_file():
         raise CheckpointError(f"{path} is missing, which modules.json names; copy the whole folder again")
+
+
+def check_entries(path: Path, config: dict[str, Json], known: Sequence[str]) -> None:
+    """Refuse settings of a module that nobody reads: what they ask for would be left out.
+
+    Raises:
+        CheckpointError: Names the entry.
+    """
+    other = next((entry for entry in config if entry not in known), None)
+    if other is not None:
+        raise CheckpointError(
+            f"{path}: {other!r:.40} is no setting of this module; remove it if the vectors are made without it "
+            f"(expected {', '.join(known)})"
+        )
 
 
 def read_object(path: Path) -> dict[str, Json]:

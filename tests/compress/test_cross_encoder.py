@@ -132,6 +132,32 @@ def test_a_cross_encoder_that_names_no_activation_has_the_librarys(
     assert with_activation(recipe(task), tmp_path).head.get("activation") == head
 
 
+def test_settings_beside_a_cross_encoder_count_through_the_list_of_modules(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    identity, settings = "torch.nn.modules.linear.Identity", tmp_path / "config_sentence_transformers.json"
+    (tmp_path / "config.json").write_text('{"num_labels": 1}')
+    (tmp_path / "sentence_bert_config.json").write_text('{"max_seq_length": 9}')
+    stated = {
+        "model_type": "CrossEncoder",
+        "activation_fn": identity,
+        "prompts": {"q": "a"},
+        "default_prompt_name": "q",
+    }
+    settings.write_text(json.dumps(stated))
+    assert with_activation(recipe("rerank"), tmp_path).head == {"activation": "sigmoid"}
+    assert "without effect here: activation_fn, default_prompt_name; " in caplog.text
+    modules = [{"name": "0", "path": "", "type": "sentence_transformers.base.modules.Transformer"}]
+    (tmp_path / "modules.json").write_text(json.dumps(modules))
+    settings.write_text(json.dumps(stated | {"default_prompt_name": None}))
+    found = with_activation(recipe("rerank"), tmp_path)
+    assert (found.head, found.data.max_length) == ({"activation": "none"}, 9)
+    # Of another kind, the library makes a cross-encoder of config.json alone.
+    settings.write_text(json.dumps(stated | {"model_type": "SentenceTransformer"}))
+    found = with_activation(recipe("rerank"), config(tmp_path, "torch.nn.modules.activation.Sigmoid"))
+    assert (found.head, found.data.max_length) == ({"activation": "sigmoid"}, recipe("rerank").data.max_length)
+
+
 def recipe(task: str, **head: Any) -> Recipe:
     return Recipe("pairs", task, ModelSettings("x"), head=head)
 

@@ -129,9 +129,15 @@ def plain_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("sentence_bert_config.json", {"config_args": {"num_hidden_layers": 1}}, "config_args has 'num_hidden_layers'"),
         (
             "sentence_bert_config.json",
-            {"tokenizer_args": {"padding_side": "left"}},
-            "tokenizer_args has 'padding_side'",
+            {"tokenizer_args": {"model_max_length": 8}},
+            "tokenizer_args has 'model_max_length'.*; write it into tokenizer_config.json, and remove it here",
         ),
+        ("sentence_bert_config.json", {"model_args": {"gguf_file": "x"}}, "load the model with it, save that"),
+        ("1_Pooling/config.json", {"pooling_mode": None}, "pooling_mode is None"),
+        ("1_Pooling/config.json", {"whiten": True}, "'whiten' is no setting of this module"),
+        ("config_sentence_transformers.json", {"model_type": "SparseEncoder"}, "model_type is 'SparseEncoder', and"),
+        ("config_sentence_transformers.json", {"model_type": "sentencetransformer"}, "set it to 'SentenceTransformer'"),
+        ("config_sentence_transformers.json", {"model_type": None}, "model_type is None, and sentence-transformers"),
         (
             "sentence_bert_config.json",
             {"processing_kwargs": {"text": {"padding": "max_length"}}},
@@ -146,6 +152,35 @@ def test_what_a_bundle_cannot_do_is_refused_by_entry(
     write(folder / name, document)
     with pytest.raises(CheckpointError, match=says):
         read_sentence_folder(folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "document"),
+    [
+        ("sentence_bert_config.json", {"model_args": {"add_pooling_layer": False}}),
+        ("sentence_bert_config.json", {"processor_kwargs": {"padding_side": "right", "token": None}}),
+        ("config_sentence_transformers.json", {"model_type": "SentenceTransformer"}),
+    ],
+)
+def test_settings_that_change_no_vector_are_taken(
+    name: str, document: object, plain_folder: Path, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(plain_folder, tmp_path / "model"))
+    found = read_sentence_folder(folder)
+    write(folder / name, document)
+    assert found is not None
+    assert read_sentence_folder(folder) == found
+
+
+@pytest.mark.parametrize(("kind", "path"), [("StaticEmbedding", "0_Static"), ("Router", ""), ("CLIPModel", "0_CLIP")])
+def test_a_folder_without_a_transformer_is_refused_by_its_first_module(
+    kind: str, path: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    module = {"idx": 0, "name": "0", "path": path, "type": f"sentence_transformers.models.{kind}"}
+    write(tmp_path / "model" / "modules.json", [module])
+    (tmp_path / "model" / path).mkdir(exist_ok=True)
+    assert main(["export", str(tmp_path / "model"), "--out", str(tmp_path / "bundle")]) == 2
+    assert f"modules.json: module {kind} ({path or 'model'}) is no transformer encoder" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("module", ["1_Pooling", "2_Dense", "3_LayerNorm"])
@@ -195,11 +230,13 @@ def test_a_module_that_is_not_exported_is_named(
         (("Dense", {"in_features": 32, "out_features": 8, "activation_function": None}), "is None, which a bundle"),
         (("Dense", {"in_features": 32, "out_features": 8, "activation_function": "mine.Tanh"}), "is 'mine.Tanh'"),
         (dense(32, 8, module_input_name="token_embeddings"), "module_input_name is 'token_embeddings'"),
+        (("LayerNorm", {"dimension": 8, "eps": 0.1}), "'eps' is no setting of this module"),
+        (("Dropout", {"p": 0.1}), "'p' is no setting of this module"),
         (dense(32, 0), "out_features is 0; expected a whole number"),
         (dense(32, 8, bias="yes"), "bias is 'yes'; expected true or false"),
     ],
 )
-def test_a_dense_module_that_is_not_exported_is_refused_by_entry(
+def test_a_module_that_is_not_exported_is_refused_by_entry(
     module: tuple[str, dict[str, Any]], says: str, tmp_path: Path
 ) -> None:
     write(tmp_path / "config.json", module[1])
@@ -293,12 +330,14 @@ def test_vectors_are_cut_to_the_folders_width(tmp_path: Path) -> None:
 
 def test_a_prompt_that_pooling_leaves_out_is_refused(plain_folder: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(plain_folder, tmp_path / "model"))
-    write(folder / "1_Pooling" / "config.json", {"pooling_mode": "mean", "include_prompt": False})
-    assert read_sentence_folder(folder) is not None
-    for default in ("q", None):
+    included: bool | int | None
+    for default, included, shown in (("q", False, "false"), (None, False, "false"), ("q", None, "null"), ("q", 0, "0")):
+        write(folder / "1_Pooling" / "config.json", {"pooling_mode": "mean", "include_prompt": included})
+        write(folder / "config_sentence_transformers.json", {})
+        assert read_sentence_folder(folder) is not None
         settings = {"prompts": {"q": "ask: "}, "default_prompt_name": default}
         write(folder / "config_sentence_transformers.json", settings)
-        with pytest.raises(CheckpointError, match="include_prompt is false"):
+        with pytest.raises(CheckpointError, match=f"include_prompt is {shown}"):
             read_sentence_folder(folder)
     write(folder / "config_sentence_transformers.json", {"prompts": {"q": ""}})
     assert read_sentence_folder(folder) is not None
