@@ -99,6 +99,8 @@ def _known(encoder: Path) -> list[str]:
     unknown = {"[UNK]", "<unk>", str(read_object(encoder / "tokenizer_config.json").get("unk_token"))}
     try:
         tokenizer = Tokenizer.from_file(str(file))
+        tokenizer.no_truncation()
+        tokenizer.no_padding()
         return [text for text in OTHERS if unknown.isdisjoint(tokenizer.encode(text).tokens)]
     except BaseException as error:  # noqa: BLE001 - a panic of Rust code is no Exception
         raise CheckpointError(f"{file}: not a tokenizer ({panic_reason(error)}); save the tokenizer again") from None

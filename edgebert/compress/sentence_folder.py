@@ -229,8 +229,8 @@ def _pooling(path: Path, prompted: bool) -> str:
     included = config.get("include_prompt", True)
     if prompted and not included:
         raise CheckpointError(
-            f"{path}: include_prompt is {json.dumps(included):.40}, and {SETTINGS} has prompts; leaving a prompt's tokens out of pooling "
-            "cannot be exported: set include_prompt to true, or take the prompts away"
+            f"{path}: include_prompt is {json.dumps(included):.40}, and {SETTINGS} has prompts; leaving a prompt's "
+            "tokens out of pooling cannot be exported: set include_prompt to true, or take the prompts away"
         )
     return "+".join(map(str, modes))
 

@@ -11,6 +11,7 @@ import transformers
 from tokenizers import Tokenizer, normalizers
 
 from edgebert.compress import distributed
+from edgebert.compress.around_texts import check_texts_once
 from edgebert.compress.families import DEBERTA_V1, FAMILIES
 from edgebert.compress.json_file import read_object
 from edgebert.compress.normalizer import normalizer_settings, read_or_empty
@@ -63,14 +64,14 @@ def load_tokenizer(folder: Path, with_settings: bool = False) -> PreTrainedToken
     missing = [name for name in SPECIAL_TOKENS if getattr(built, name, None) is None]
     if missing:
         raise CheckpointError(f"{folder}: tokenizer has no {', '.join(missing)}; an encoder needs all three")
+    # Its side counts, whatever the file's own truncation was left at.
+    built.backend_tokenizer.no_truncation()
     tokenizer = _as_in_file(folder / "tokenizer.json", built, _built(folder, {}) if settings else built)
     _check_repeats(folder / "tokenizer.json", tokenizer)
     if with_settings and lower_cases(folder):
         tokenizer = _lower_casing(tokenizer)
     if SEGMENT_INPUT not in tokenizer.model_input_names and _tells_segments(folder):
         tokenizer = _general(in_one_segment(tokenizer.backend_tokenizer), tokenizer)
-    # Its side counts, whatever the file's own truncation was left at.
-    tokenizer.backend_tokenizer.no_truncation()
     if tokenizer.truncation_side == "left":
         tokenizer.backend_tokenizer.enable_truncation(NOTED_LENGTH, direction="left")
     return tokenizer
@@ -104,7 +105,7 @@ def check_segments(folder: Path, tokenizer: PreTrainedTokenizerFast, config: Pre
         CheckpointError: Names the segment and `type_vocab_size`.
     """
     try:
-        highest = max(tokenizer.backend_tokenizer.encode(*("a", "a")[:texts]).type_ids, default=0)
+        highest = max(_type_ids(tokenizer, *("a", "a")[:texts]), default=0)
     except BaseException as error:  # noqa: BLE001 - a panic of Rust code is no Exception
         raise CheckpointError(f"{folder}: tokenizer cannot encode 'a' ({panic_reason(error)})") from None
     if texts > 1 and config.model_type == DEBERTA_V1.model_type and not (folder / "tokenizer.json").is_file():
@@ -137,19 +138,26 @@ def check_first_segment(folder: Path, tokenizer: PreTrainedTokenizerFast, config
         CheckpointError: Names the file and the entry.
     """
     reads = FAMILIES[config.model_type].has_segments and SEGMENT_INPUT in tokenizer.model_input_names
-    if reads and any(tokenizer.backend_tokenizer.encode("a").type_ids):
+    if reads and any(_type_ids(tokenizer, "a")):
         raise CheckpointError(
             f"{folder / 'tokenizer.json'}: post_processor gives a single text type_id 1; the rewritten graph has 0 "
             'alone; set export.graph = "plain", or type_id 0 if the model was trained so'
         )
 
 
+def _type_ids(tokenizer: PreTrainedTokenizerFast, *texts: str) -> list[int]:
+    """Segments of one text or two; the file's padding is none of a bundle's."""
+    encoding = tokenizer.backend_tokenizer.encode(*texts)
+    return [at for at, is_text in zip(encoding.type_ids, encoding.attention_mask, strict=True) if is_text]
+
+
 def say_segments(folder: Path, tokenizer: PreTrainedTokenizerFast, config: PreTrainedConfig, texts: int) -> None:
-    """Check segments, and say on stderr where transformers 5 gives a pair other ones than transformers 4.
+    """Check what is around texts, and say on stderr where transformers 5 gives a pair other ones than transformers 4.
 
     Raises:
-        CheckpointError: As `check_segments`.
+        CheckpointError: As `check_segments` and `check_texts_once`.
     """
+    check_texts_once(folder / "tokenizer.json", tokenizer, texts)
     check_segments(folder, tokenizer, config, texts)
     note = segments_note(folder, tokenizer) if texts > 1 else ""
     if note and distributed.is_main():
@@ -260,7 +268,8 @@ def _check_ends(path: Path, tokenizer: PreTrainedTokenizerFast) -> None:
         CheckpointError: Names the entry.
     """
     encoding = tokenizer.backend_tokenizer.encode("a")
-    for at, entry in ((0, "cls_token"), (-1, "sep_token")):
+    own = [at for at, is_text in enumerate(encoding.attention_mask) if is_text]
+    for at, entry in zip(own[:1] + own[-1:], ("cls_token", "sep_token"), strict=False):
         if encoding.special_tokens_mask[at] and encoding.tokens[at] != (named := getattr(tokenizer, entry)):
             raise CheckpointError(
                 f"{path.with_name('tokenizer_config.json')}: {entry} is {named!r:.40}, but the post_processor of "
@@ -299,9 +308,11 @@ def _lower_casing(tokenizer: PreTrainedTokenizerFast) -> PreTrainedTokenizerFast
 
 def _read(path: Path) -> Tokenizer:
     try:
-        return Tokenizer.from_file(str(path))
+        tokenizer = Tokenizer.from_file(str(path))
     except BaseException as error:  # noqa: BLE001 - a panic of Rust code is no Exception
         raise CheckpointError(f"{path}: not a tokenizer ({panic_reason(error)}); save the tokenizer again") from None
+    tokenizer.no_truncation()
+    return tokenizer
 
 
 def _document(tokenizer: Tokenizer) -> dict[str, Json]:

@@ -151,10 +151,11 @@ def _expanded(model: onnx.ModelProto, node: onnx.NodeProto) -> list[onnx.NodePro
     split = add_constant(model, f"{name}.split", np.array([0, 0, heads, -1]))
     joined = add_constant(model, f"{name}.joined", np.array([0, 0, -1]))
     nodes = []
-    for given, order in zip(node.input[:3], (HEADS_FIRST, KEYS_LAST, HEADS_FIRST), strict=True):
-        nodes.append(helper.make_node("Reshape", [given, split], [f"{name}.{given}.split"]))
-        nodes.append(helper.make_node("Transpose", [f"{name}.{given}.split"], [f"{name}.{given}"], perm=order))
-    query, key, value = (f"{name}.{given}" for given in node.input[:3])
+    # Named by what they are for: equal weights of key and value leave one projection for both.
+    query, key, value = rows = [f"{name}.{part}.rows" for part in ("query", "key", "value")]
+    for given, made, order in zip(node.input[:3], rows, (HEADS_FIRST, KEYS_LAST, HEADS_FIRST), strict=True):
+        nodes.append(helper.make_node("Reshape", [given, split], [f"{made}.split"]))
+        nodes.append(helper.make_node("Transpose", [f"{made}.split"], [made], perm=order))
     return [
         *nodes,
         helper.make_node("MatMul", [query, key], [f"{name}.scores"]),

@@ -73,6 +73,27 @@ def test_expanding_gives_the_products_back(fused: Path, standard: Path) -> None:
     assert not found[OPERATOR]
 
 
+@pytest.mark.parametrize("parts", [("key", "value"), ("query", "key", "value")])
+def test_equal_weights_of_query_key_and_value_are_expanded(
+    parts: tuple[str, ...], classifier_checkpoint: Path, tmp_path: Path
+) -> None:
+    model = checkpoint.load_model(classifier_checkpoint, "text-classification", ["a", "b"]).eval()
+    for layer in model.bert.encoder.layer:
+        for part in parts:
+            getattr(layer.attention.self, part).weight.data[:] = (
+                0 if "query" in parts else layer.attention.self.key.weight
+            )
+            getattr(layer.attention.self, part).bias.data[:] = 0
+    traced = _traced(fast_module(model, TRAINING, 1, 32), ["logits"], model.config, 32)
+    onnx.save(traced, tmp_path / "standard.onnx")
+    fuse_attention(traced)
+    expand_attention(traced)
+    onnx.save(traced, tmp_path / "expanded.onnx")
+    ids = np.random.default_rng(0).integers(5, 40, (3, 7))
+    ours, theirs = (logits(tmp_path / name, ids, np.ones_like(ids)) for name in ("expanded.onnx", "standard.onnx"))
+    assert np.abs(ours - theirs).max() <= 1e-5
+
+
 def test_attention_under_another_mask_is_left_alone(standard: Path) -> None:
     model = onnx.load(standard)
     for node in model.graph.node:

@@ -1,0 +1,46 @@
+"""What a tokenizer's post-processor puts around texts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgebert.errors import CheckpointError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
+
+def check_texts_once(path: Path, tokenizer: PreTrainedTokenizerFast, texts: int) -> None:
+    """Refuse a post-processor that puts a text into an input twice: tokenizers cuts a text as if it were there once.
+
+    Args:
+        path: The `tokenizer.json`.
+        tokenizer: What is made of it.
+        texts: Texts in one input, 1 or 2.
+
+    Raises:
+        CheckpointError: Names the entry.
+    """
+    entry = "pair" if texts > 1 else "single"
+    document = json.loads(tokenizer.backend_tokenizer.to_str())["post_processor"]
+    for template in _templates(document):
+        names = [part["Sequence"]["id"] for part in template[entry] if "Sequence" in part]
+        if len(names) > len(set(names)):
+            raise CheckpointError(
+                f"{path}: the post_processor's {entry!r} puts a text into an input twice, so that a long one would "
+                "have more tokens than the longest input, which a bundle does not do; write it there once if the model "
+                "was trained so"
+            )
+
+
+def _templates(document: Mapping[str, Any] | None) -> Iterator[Mapping[str, Any]]:
+    """Templates of a post-processor, which may be a sequence of several."""
+    if document is None:
+        return
+    if document["type"] == "TemplateProcessing":
+        yield document
+    for inner in document.get("processors", ()):
+        yield from _templates(inner)
