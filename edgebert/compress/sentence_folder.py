@@ -199,7 +199,7 @@ def _check_kinds(path: Path, modules: list[tuple[str, Path]]) -> None:
         )
 
 
-def _check_model_type(path: Path, settings: dict[str, Any]) -> None:
+def _check_model_type(path: Path, settings: dict[str, Json]) -> None:
     """Refuse another kind of model: the library drops its modules, and pools the encoder's rows by their mean."""
     stated = settings.get("model_type", KIND)
     if stated != KIND:
