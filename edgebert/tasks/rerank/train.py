@@ -44,8 +44,7 @@ class RerankTraining(TrainingTask[Settings, Rerank]):
         """No labels: a grade has none.
 
         Raises:
-            DataError: A row without a document or a grade, a validation file that says nothing of any order, or names
-                for labels.
+            DataError: A row without a document or a grade, grades that say nothing of any order, or names for labels.
         """
         if data.label_names:
             raise DataError(f"data.label_names is {data.label_names}; grades have no names, so leave it out")
@@ -58,12 +57,7 @@ class RerankTraining(TrainingTask[Settings, Rerank]):
                 if row.label is None:
                     expected = f"a number of at least {self.settings.low:g} in the column data.label"
                     raise DataError(f"{row.place}: no grade; expected {expected}")
-        above = next((row for row in splits["train"] if row.label > self.settings.high), None)
-        if above is not None:
-            raise DataError(
-                f"{above.place}: the grade is {above.label:g}, above head.high, {self.settings.high:g}; set head.high "
-                "to the best grade"
-            )
+        _check_learnable(splits["train"], self.settings.high, is_drawn=head is None or len(head) != 1)
         if splits["validation"] and not _has_choice(splits["validation"]):
             raise DataError(
                 f"{folder / data.validation}: no query has documents of different grades, so no order is better than "
@@ -111,6 +105,24 @@ class RerankTraining(TrainingTask[Settings, Rerank]):
     def head(self, model: PreTrainedModel) -> nn.Module:
         """The family's head for sequence classification, over the [CLS] row."""
         return pooled_head(model)
+
+
+def _check_learnable(rows: Sequence[Example], high: float, is_drawn: bool) -> None:
+    """Refuse grades that training cannot scale, and for a head that is drawn anew grades that are all the same.
+
+    Raises:
+        DataError: Names a row.
+    """
+    above = next((row for row in rows if row.label > high), None)
+    if above is not None:
+        raise DataError(
+            f"{above.place}: the grade is {above.label:g}, above head.high, {high:g}; set head.high to the best grade"
+        )
+    if is_drawn and len({row.label for row in rows}) == 1:
+        raise DataError(
+            f"{rows[0].place}: every grade is {rows[0].label:g}, from which no order can be learnt; add documents that "
+            "do not answer their queries, as search finds them"
+        )
 
 
 def _has_choice(rows: Sequence[Example]) -> bool:

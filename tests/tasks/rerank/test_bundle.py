@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import transformers
 from command_line import Run
 from family_checkpoints import PAIRED, make_whole
 
@@ -85,6 +86,11 @@ def test_a_bundle_ranks_as_its_cross_encoder_does(family: str, activation: str, 
     assert np.ptp(scores) > 1e-3
     same_ranking(ours, reference, DOCUMENTS)
     same_ranking(ours, reference, DOCUMENTS, top_k=2)
+    if activation == SIGMOID:
+        (answer,) = transformers.pipeline("text-classification", str(folder), device="cpu")(
+            [{"text": pairs[0][0], "text_pair": pairs[0][1]}]
+        )
+        assert ours.pipeline(pairs[0]) == {"label": answer["label"], "score": pytest.approx(answer["score"], abs=1e-5)}
     assert [one.index for one in ours.rank(QUERY, DOCUMENTS) if one.truncated] == [5]
 
 

@@ -55,10 +55,11 @@ def test_a_grade_has_no_labels() -> None:
             [],
             "d.tsv: line 3: the grade is 2, above head.high, 1; set head.high to the best grade",
         ),
+        (DATA, rows(1.0, 1.0), [], "d.tsv: line 2: every grade is 1, from which no order can be learnt; add documents"),
         (DataSettings(), rows(0.5), [], "data.text_pair is '', but a document is read with its query"),
         (DataSettings(text_pair="b", label_names={"0": "a"}), rows(0.5), [], "data.label_names is {'0': 'a'}; grades"),
-        (DATA, rows(0.5), rows(1.0, 1.0), "data/v.tsv: no query has documents of different grades"),
-        (DATA, rows(0.5), [*rows(1.0), *rows(0.0, query="r")], "give several documents of each query"),
+        (DATA, rows(0.5, 1.0), rows(1.0, 1.0), "data/v.tsv: no query has documents of different grades"),
+        (DATA, rows(0.5, 1.0), [*rows(1.0), *rows(0.0, query="r")], "give several documents of each query"),
     ],
 )
 def test_data_that_says_nothing_of_an_order_is_refused(
@@ -67,6 +68,10 @@ def test_data_that_says_nothing_of_an_order_is_refused(
     with pytest.raises(DataError) as refusal:
         TRAINING.read_labels(data, {"train": train, "validation": validation}, Path("data"), None)
     assert told in str(refusal.value)
+
+
+def test_a_head_that_is_kept_may_learn_from_its_teacher_alone() -> None:
+    TRAINING.read_labels(DATA, {"train": rows(1.0, 1.0), "validation": rows(0.0, 1.0)}, Path("data"), ["LABEL_0"])
 
 
 def test_texts_to_check_a_checkpoint_on_may_have_the_tasks_own_columns(tmp_path: Path) -> None:
