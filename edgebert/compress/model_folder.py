@@ -66,10 +66,10 @@ def _check_tokenizer(folder: Path) -> None:
     found = next((name for name in SENTENCE_PIECES if (folder / name).is_file()), "")
     if found:
         # Version 5 leaves DeBERTa's normalization of characters out (findings/).
-        library = "transformers 4" if found == DEBERTAS else "transformers"
+        version = " 4" if found == DEBERTAS else ""
         raise CheckpointError(
-            f"{folder}: {found} without a tokenizer.json; make one with {library} and the sentencepiece and "
-            "protobuf packages: AutoTokenizer.from_pretrained(folder).save_pretrained(folder)"
+            f"{folder}: {found} without a tokenizer.json; make one with transformers{version} and the sentencepiece "
+            "and protobuf packages: AutoTokenizer.from_pretrained(folder).save_pretrained(folder)"
         )
     raise CheckpointError(
         f"{folder}: no tokenizer.json, vocab.txt, or vocab.json with merges.txt; "
