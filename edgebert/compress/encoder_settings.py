@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from edgebert.compress import json_file
 from edgebert.compress.json_file import whole
 from edgebert.compress.sentence_modules import read_object
 from edgebert.errors import CheckpointError
@@ -18,6 +19,8 @@ FILES = tuple(
     f"sentence_{family}_config.json"
     for family in ("bert", "roberta", "distilbert", "camembert", "albert", "xlm-roberta", "xlnet")
 )
+# Of a recipe's data.max_length.
+SHORTEST = 8
 # transformers writes 10 to the power of 30 for no limit.
 NO_LENGTH = 1 << 30
 TASK, MODALITIES, OUTPUT = "transformer_task", "modality_config", "module_output_name"
@@ -92,12 +95,28 @@ def check_encoder_settings(encoder: Path, wanted: Mapping[str, Json]) -> None:
 
 
 def longest_input(encoder: Path, with_settings: bool) -> int | None:
-    """Longest input in tokens: the settings' own if they count, else the tokenizer's; None for neither."""
+    """Longest input in tokens: the settings' own if they count, else the tokenizer's; None for neither.
+
+    Raises:
+        CheckpointError: It is shorter than that of any recipe.
+    """
     stated = whole(encoder_settings(encoder), "max_seq_length", 0) if with_settings else 0
+    path = encoder / "tokenizer_config.json"
     if stated:
-        return stated
-    longest = read_object(encoder / "tokenizer_config.json").get("model_max_length")
-    return longest if isinstance(longest, int) and 1 <= longest < NO_LENGTH else None
+        return _long_enough(stated, stating_file(encoder, with_settings), "max_seq_length")
+    longest = json_file.read_object(path).get("model_max_length") if path.is_file() else None
+    if not isinstance(longest, int) or not 1 <= longest < NO_LENGTH:
+        return None
+    return _long_enough(longest, path, "model_max_length")
+
+
+def _long_enough(longest: int, path: Path, entry: str) -> int:
+    if longest < SHORTEST:
+        raise CheckpointError(
+            f"{path}: {entry} is {longest}, but the longest input of a bundle is {SHORTEST} tokens or more; correct it "
+            "to what the model was trained with"
+        )
+    return longest
 
 
 def stating_file(encoder: Path, with_settings: bool) -> Path:

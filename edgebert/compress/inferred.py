@@ -205,7 +205,13 @@ def _longest(encoder: Path, config: Mapping[str, Json], with_settings: bool) -> 
     stated = encoder_settings.longest_input(encoder, with_settings)
     if stated is not None:
         found.append((stated, str(encoder_settings.stating_file(encoder, with_settings))))
-    return min(found, key=lambda item: item[0])
+    length, source = min(found, key=lambda item: item[0])
+    if length < encoder_settings.SHORTEST:
+        raise CheckpointError(
+            f"{source} has room for {length} tokens, but the longest input of a bundle is {encoder_settings.SHORTEST} "
+            "or more; give a model with more positions"
+        )
+    return length, source
 
 
 def _head(task: str, found: SentenceFolder | None, asked: Asked) -> dict[str, Json]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from edgebert.compress.git_lfs import check_fetched
 from edgebert.errors import CheckpointError
 from edgebert.strict_json import Json, read_json
 
@@ -35,6 +36,7 @@ def read_value(path: Path, expected: str, remedy: str) -> object:
     Raises:
         CheckpointError: The file cannot be read, or is not strict JSON.
     """
+    check_fetched(path)
     try:
         found: object = read_json(path)
     except UnicodeDecodeError:

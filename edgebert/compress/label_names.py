@@ -14,8 +14,12 @@ def label_names(config: Mapping[str, Json], count: int, source: str) -> list[str
     Numbers and booleans become strings. Names come from `id2label`, from `label2id` if that is all there is.
 
     Raises:
-        CheckpointError: An entry that is no name, or one beyond the head's outputs.
+        CheckpointError: An entry that is no name, one beyond the head's outputs, or an empty list of names.
     """
+    if config.get("id2label") == {} and count:
+        raise CheckpointError(
+            f"{source}: id2label is empty, but the head has {count} outputs; name them, or remove the entry"
+        )
     entries, stated = _entries(config, source), config.get("num_labels")
     if isinstance(stated, int) and stated != count:
         raise CheckpointError(f"{source}: num_labels is {stated}, but the head has {count} outputs; correct it")

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from edgebert.data.examples import Example
+from edgebert.errors import SettingsError
 from edgebert.strict_json import Json
 
 # Before the number of an output, as a key of `data.label_names`.
 NUMBER = "#"
+BY_NUMBER = re.compile(NUMBER + r"(?:0|[1-9]\d{0,8})", re.ASCII)
 HEAD_REMEDY = "map them in [data.label_names], or set finetune.when to always"
 
 
@@ -37,10 +40,36 @@ def by_number(names: Sequence[str]) -> dict[str, str]:
     return {f"{NUMBER}{number}": name for number, name in enumerate(names)}
 
 
-def names_by_number(label_names: Mapping[str, str]) -> list[str]:
-    """Names of all outputs in order, if `by_number` made them; else none."""
-    names = list(label_names.values())
-    return names if names and label_names == by_number(names) else []
+def names_by_number(label_names: Mapping[str, str], head: Sequence[str]) -> list[str]:
+    """Names of a head's outputs, if `label_names` names some by their numbers; none if it names labels.
+
+    Raises:
+        SettingsError: A number that the head does not have, names and numbers in one table, or one name for two.
+    """
+    numbers = {key: int(key[1:]) for key in label_names if BY_NUMBER.fullmatch(key)}
+    if not numbers:
+        return []
+    label = next((key for key in label_names if key not in numbers), None)
+    if label is not None:
+        raise SettingsError(
+            f"data.label_names has the number {next(iter(numbers))!r} and the label {label!r:.40}; name outputs by "
+            "their numbers, or the labels of files, not both"
+        )
+    names = list(head)
+    for key, number in numbers.items():
+        if number >= len(head):
+            raise SettingsError(
+                f"data.label_names (--labels) names output {key!r:.40}, but the head has {len(head)} outputs, "
+                f"{NUMBER}0 to {NUMBER}{len(head) - 1}"
+            )
+        names[number] = label_names[key]
+    for number in numbers.values():
+        if names.count(names[number]) > 1:
+            raise SettingsError(
+                f"data.label_names (--labels) names output {number} {names[number]!r:.40}, as another output is named; "
+                "give each a name of its own"
+            )
+    return names
 
 
 def with_own_values(labels: Labels, own: Sequence[str]) -> Labels:

@@ -9,10 +9,11 @@ from pathlib import Path
 from edgebert.compress.config_entries import check_config
 from edgebert.compress.config_shapes import check_shapes
 from edgebert.compress.families import FAMILIES, family_of_class
+from edgebert.compress.git_lfs import check_fetched
 from edgebert.compress.json_file import read_object
 from edgebert.compress.label_names import check_entries
 from edgebert.compress.normalizer import normalizer_settings
-from edgebert.compress.weight_paths import weight_files, weight_shapes
+from edgebert.compress.weight_paths import check_merged, weight_files, weight_shapes
 from edgebert.errors import CheckpointError
 from edgebert.strict_json import Json
 
@@ -43,7 +44,9 @@ def check_described(folder: Path) -> None:
     _check_class(path, config)
     normalizer_settings(folder)
     with contextlib.suppress(ModuleNotFoundError):  # without safetensors, the export says what to install
-        check_shapes(path, config, weight_shapes(folder))
+        shapes = weight_shapes(folder)
+        check_merged(folder, shapes)
+        check_shapes(path, config, shapes)
 
 
 def _check_class(path: Path, config: dict[str, Json]) -> None:
@@ -61,7 +64,10 @@ def _check_class(path: Path, config: dict[str, Json]) -> None:
 
 def _check_tokenizer(folder: Path) -> None:
     """Refuse a folder without files of a tokenizer that the runtime can have."""
-    if any(all((folder / name).is_file() for name in names) for names in TOKENIZER_FILES):
+    there = [names for names in TOKENIZER_FILES if all((folder / name).is_file() for name in names)]
+    if there:
+        for name in there[0]:
+            check_fetched(folder / name)
         return
     found = next((name for name in SENTENCE_PIECES if (folder / name).is_file()), "")
     if found:

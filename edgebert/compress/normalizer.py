@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 from edgebert.errors import CheckpointError
@@ -27,11 +28,12 @@ def normalizer_settings(folder: Path) -> dict[str, Json]:
         has it behind or before others: then transformers cannot be made to do the same, and the file itself is used.
 
     Raises:
-        CheckpointError: `tokenizer_config.json` says something else.
+        CheckpointError: `tokenizer_config.json` says something else, or what no normalizer can be made with.
     """
     normalizer = read_or_empty(folder / "tokenizer.json").get("normalizer")
     config = read_or_empty(folder / "tokenizer_config.json")
     found, alone = _of_bert(normalizer), isinstance(normalizer, dict) and normalizer.get("type") == "BertNormalizer"
+    _check_switches(folder, config, found is not None)
     if found is None:
         return {}
     missing = {}
@@ -45,6 +47,18 @@ def normalizer_settings(folder: Path) -> dict[str, Json]:
         if stated is None and wanted != default:
             missing[name] = wanted
     return missing if alone else {}
+
+
+def _check_switches(folder: Path, config: Mapping[str, Json], is_bert: bool) -> None:
+    """Refuse settings that transformers cannot make BERT's normalizer with."""
+    if not is_bert and ((folder / "tokenizer.json").is_file() or not (folder / "vocab.txt").is_file()):
+        return
+    for name, default in SETTINGS.values():
+        if not isinstance(config.get(name, default), bool | type(default)):
+            expected = "true or false" if default is not None else "true, false or null"
+            raise CheckpointError(
+                f"{folder / 'tokenizer_config.json'}: {name} is {json.dumps(config[name]):.40}; expected {expected}"
+            )
 
 
 def _of_bert(normalizer: object) -> dict[str, Json] | None:

@@ -78,16 +78,14 @@ def vector_width(folder: Path, recipe: Recipe, found: SentenceFolder) -> int:
 
 
 def as_numbered(recipe: Recipe, head: list[str]) -> tuple[Recipe, list[str]]:
-    """A recipe and the labels of a head, renamed if `--labels` names its outputs by their numbers.
+    """A recipe and the labels of a head, renamed if the recipe or `--labels` names outputs by their numbers.
 
     Raises:
-        SettingsError: The head has another number of outputs.
+        SettingsError: As `names_by_number`.
     """
-    names = names_by_number(recipe.data.label_names)
+    names = names_by_number(recipe.data.label_names, head)
     if not names:
         return recipe, head
-    if len(names) != len(head):
-        raise SettingsError(f"--labels names {len(names)} outputs, but the head has {len(head)}; name each")
     return replace(recipe, data=replace(recipe.data, label_names={})), names
 
 

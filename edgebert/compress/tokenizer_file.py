@@ -31,6 +31,7 @@ SPECIAL_TOKENS = ("cls_token", "sep_token", "pad_token")
 NAMED_TOKENS = (*SPECIAL_TOKENS, "unk_token", "mask_token", "bos_token", "eos_token")
 SETTINGS = ("model_max_length", "padding_side", "truncation_side", "model_input_names")
 SEGMENT_INPUT = "token_type_ids"
+BESIDE = ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
 # These change with every use of a tokenizer, and say nothing about how it splits a text.
 PASSING = ("truncation", "padding", "version")
 # A cut is noted for the side it is made on; how many tokens are left is said where it is made.
@@ -47,15 +48,16 @@ def load_tokenizer(folder: Path, with_settings: bool = False) -> PreTrainedToken
 
     Raises:
         CheckpointError: It cannot be read, has no fast form, splits a text at random, one of the three tokens is
-            missing, or its files disagree about the normalizer.
+            missing, it has no others, or its files disagree about the normalizer.
     """
     settings = normalizer_settings(folder)
     built = _built(folder, settings)
     if not built.is_fast:
         raise CheckpointError(
             f"{folder}: {type(built).__name__} runs in Python only; save a tokenizer.json of the same ids beside the "
-            "weights (the tokenizers library), or train from a checkpoint that has one"
+            f"weights (the tokenizers library), or train from a checkpoint that has one{_other_class(folder)}"
         )
+    _check_words(folder, built)
     if built.split_special_tokens:
         raise CheckpointError(
             f"{folder / 'tokenizer_config.json'}: split_special_tokens is true, but a bundle reads a special token "
@@ -199,9 +201,35 @@ def _built(folder: Path, settings: dict[str, Json]) -> PreTrainedTokenizerFast:
             str(folder), use_fast=True, trust_remote_code=False, **settings
         )
     except BaseException as error:  # noqa: BLE001 - a panic of Rust code is no Exception
+        for name in BESIDE:
+            if (folder / name).is_file():
+                read_object(folder / name, "save the tokenizer again")
         raise CheckpointError(
             f"{folder}: tokenizer cannot be read ({panic_reason(error)}); save the tokenizer again"
+            f"{_other_class(folder)}"
         ) from None
+
+
+def _other_class(folder: Path) -> str:
+    """What else to do about a class that cannot be used: name another one, if there is a `tokenizer.json` for it."""
+    stated = read_or_empty(folder / "tokenizer_config.json").get("tokenizer_class")
+    if not isinstance(stated, str) or not (folder / "tokenizer.json").is_file():
+        return ""
+    return (
+        f"; if the tokenizer.json there has the model's ids, set tokenizer_class ({stated!r:.60}) in "
+        "tokenizer_config.json to 'PreTrainedTokenizerFast'"
+    )
+
+
+def _check_words(folder: Path, tokenizer: PreTrainedTokenizerFast) -> None:
+    """Refuse a tokenizer without a vocabulary: its class reads other files than those that are there."""
+    words = set(tokenizer.get_vocab()).difference(tokenizer.all_special_tokens, ("▁",))
+    if not words:
+        raise CheckpointError(
+            f"{folder}: transformers reads no token but special ones by {type(tokenizer).__name__}, which has other "
+            "files than this folder; save a tokenizer.json of the same ids beside the weights, or name the "
+            "tokenizer_class in tokenizer_config.json"
+        )
 
 
 def _check_repeats(path: Path, tokenizer: PreTrainedTokenizerFast) -> None:

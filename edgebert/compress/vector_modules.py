@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional
 
+from edgebert.compress.git_lfs import check_fetched
 from edgebert.compress.sentence_modules import VectorStep
 from edgebert.compress.source import first_line
 from edgebert.errors import CheckpointError
@@ -162,6 +163,7 @@ def _read(path: Path) -> dict[str, Tensor]:
     """Weights of one module; a pickle is read as tensors alone, and runs no code."""
     if not path.is_file():
         raise CheckpointError(f"{path.parent}: no {SAFE} and no {PICKLED}; copy the whole folder again")
+    check_fetched(path)
     try:
         found = load_file(path) if path.name == SAFE else torch.load(path, map_location="cpu", weights_only=True)
     except (SafetensorError, pickle.UnpicklingError, RuntimeError, OSError, ValueError, EOFError) as error:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from pathlib import Path
 
+from edgebert.compress.git_lfs import check_fetched
 from edgebert.compress.json_file import SAVE, read_object
 from edgebert.errors import CheckpointError
 
@@ -14,6 +17,12 @@ PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 OTHERS = {"*.h5": "TensorFlow", "*.msgpack": "Flax", "*.gguf": "GGUF", "*.onnx": "ONNX", "*.ot": "Rust"}
 # What a Trainer keeps beside weights, as pickles.
 BESIDE = ("training_args.bin", "optimizer.pt", "optimizer.bin", "scheduler.pt", "scaler.pt", "rng_state*.pth")
+# What transformers saves with `variant`, and one of several files.
+VARIANT = re.compile(r"model\.(.+?)(?:-\d+-of-\d+)?\.safetensors")
+SHARD = re.compile(r"model-\d+-of-\d+\.safetensors")
+# Parts of the names of weights that PEFT puts beside and around a model's.
+ADAPTED = {"base_layer", "modules_to_save", "original_module", "lora_A", "lora_B", "lora_magnitude_vector", "ia3_l"}
+ADAPTED |= {"lora_embedding_A", "lora_embedding_B"}
 # Ends of the names of all of them.
 ENDINGS = tuple(pattern[1:] for pattern in ("*.safetensors", *PICKLED, *OTHERS))
 
@@ -22,8 +31,8 @@ def weight_files(folder: Path) -> list[Path]:
     """Files that hold a checkpoint's weights.
 
     Raises:
-        CheckpointError: There are none, only pickled ones, an adapter, or the index names a file that is missing or
-            elsewhere.
+        CheckpointError: There are none, only pickled ones, a variant or an adapter, one is a Git LFS pointer, or the
+            index names a file that is missing or elsewhere.
     """
     adapter = next((path.name for path in sorted(folder.glob("adapter_*"))), None)
     if adapter:
@@ -32,9 +41,11 @@ def weight_files(folder: Path) -> list[Path]:
             "merge it with merge_and_unload(), then save_pretrained(folder), or take it away if it is not in use"
         )
     if (folder / SINGLE).is_file():
+        check_fetched(folder / SINGLE)
         return [folder / SINGLE]
     if (folder / INDEX).is_file():
         return _shards(folder)
+    _check_variant(folder)
     beside = {path for pattern in BESIDE for path in folder.glob(pattern)}
     pickled = sorted(path.name for pattern in PICKLED for path in folder.glob(pattern) if path not in beside)
     if pickled:
@@ -55,6 +66,34 @@ def weight_files(folder: Path) -> list[Path]:
     raise CheckpointError(f"{folder}: no {SINGLE}; save the weights with save_pretrained")
 
 
+def _check_variant(folder: Path) -> None:
+    """Refuse weights under another name than those that are loaded."""
+    found = next((path.name for path in sorted(folder.glob("*.safetensors"))), None)
+    if found is None:
+        return
+    variant = VARIANT.fullmatch(found)
+    if variant:
+        remedy = f"load it with from_pretrained(folder, variant={variant[1]!r}), then save_pretrained(folder)"
+        raise CheckpointError(f"{folder}: no {SINGLE}, but {found}, the variant {variant[1]!r:.40}; {remedy}")
+    if SHARD.fullmatch(found):
+        raise CheckpointError(f"{folder}: {found} without {INDEX}, which names the shards; copy the whole folder again")
+    raise CheckpointError(f"{folder}: no {SINGLE}, but {found}; rename it to {SINGLE} if it holds the model")
+
+
+def check_merged(folder: Path, names: Iterable[str]) -> None:
+    """Refuse weights of an adapter that is not merged into those of its model: they would be left out.
+
+    Raises:
+        CheckpointError: Names a weight.
+    """
+    found = next((name for name in names if not ADAPTED.isdisjoint(name.split("."))), None)
+    if found:
+        raise CheckpointError(
+            f"{folder}: the weights hold {found}, of an adapter (PEFT) that is not merged into the model; load both "
+            "with PEFT, then merge_and_unload() and save_pretrained(folder)"
+        )
+
+
 def _shards(folder: Path) -> list[Path]:
     path = folder / INDEX
     placed = read_object(path).get("weight_map")
@@ -65,6 +104,7 @@ def _shards(folder: Path) -> list[Path]:
             raise CheckpointError(f"{path}: names the file {name!r:.60}; expected files of the same folder")
         if not (folder / name).is_file():
             raise CheckpointError(f"{folder}: {name} is missing, which {INDEX} names; copy the whole folder again")
+        check_fetched(folder / name)
     return [folder / name for name in sorted(set(placed.values()))]
 
 

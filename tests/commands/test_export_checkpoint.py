@@ -132,8 +132,8 @@ def test_names_for_labels_go_by_the_outputs_numbers(
     recipe, head = as_numbered(inferred(state(folder, id2label=dict(enumerate(own))), labels=asked), own)
     assert (recipe.data.label_names, head) == ({}, list(asked))
     assert with_own_values(Labels(head, head), own) == Labels(values, list(asked))
-    with pytest.raises(SettingsError, match="--labels names 2 outputs, but the head has 3; name each"):
-        as_numbered(inferred(folder, labels=asked), ["a", "b", "c"])
+    with pytest.raises(SettingsError, match=r"--labels\) names output '#1', but the head has 1 outputs, #0 to #0"):
+        as_numbered(inferred(folder, labels=asked), ["a"])
 
 
 @pytest.mark.slow

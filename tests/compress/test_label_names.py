@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from edgebert.compress.label_names import label_names
-from edgebert.compress.labels import Labels
+from edgebert.compress.labels import Labels, names_by_number
 from edgebert.data.examples import Example
-from edgebert.errors import CheckpointError, DataError
+from edgebert.errors import CheckpointError, DataError, SettingsError
 from edgebert.recipe import DataSettings
 from edgebert.tasks.training_table import training_task
 
@@ -42,6 +42,7 @@ def test_every_form_of_names_is_read(config: dict[str, Any], names: list[str]) -
         ({"0": ["a"]}, "names output 0 with a list"),
         ({"0": "a", "1": "b", "2": "c"}, r"names output 2 \('c'\), but the head has 2 outputs"),
         ({"-1": "a"}, "names output -1"),
+        ({}, "id2label is empty, but the head has 2 outputs"),
     ],
 )
 def test_names_that_cannot_be_used_are_refused_by_entry(stated: object, says: str) -> None:
@@ -53,6 +54,43 @@ def test_names_that_cannot_be_used_are_refused_by_entry(stated: object, says: st
 def test_a_number_of_label2id_that_is_none_is_refused_by_label(number: object) -> None:
     with pytest.raises(CheckpointError, match="label2id gives 'neg' the number"):
         label_names({"id2label": None, "label2id": {"neg": number}}, 2, "config.json")
+
+
+@pytest.mark.parametrize(
+    ("names", "shown"),
+    [
+        ({"#0": "x"}, ["x", "mid", "pos"]),
+        ({"#2": "z", "#0": "x", "#1": "y"}, ["x", "y", "z"]),
+        ({"#0": "pos", "#2": "neg"}, ["pos", "mid", "neg"]),
+        ({"neg": "#0"}, []),
+        ({}, []),
+    ],
+)
+def test_outputs_are_named_by_their_numbers_in_any_order(names: dict[str, str], shown: list[str]) -> None:
+    assert names_by_number(names, ["neg", "mid", "pos"]) == shown
+
+
+@pytest.mark.parametrize(
+    ("names", "says"),
+    [
+        ({"#3": "x"}, "names output '#3', but the head has 3 outputs, #0 to #2"),
+        ({"#0": "x", "mid": "y"}, "has the number '#0' and the label 'mid'"),
+        ({"#0": "pos"}, "names output 0 'pos', as another output is named"),
+        ({"#0": "x", "#1": "x"}, "give each a name of its own"),
+    ],
+)
+def test_numbers_that_name_no_output_of_their_own_are_refused(names: dict[str, str], says: str) -> None:
+    with pytest.raises(SettingsError, match=says):
+        names_by_number(names, ["neg", "mid", "pos"])
+
+
+def test_names_of_a_head_that_the_recipe_takes_for_labels_of_files_are_said(capsys: pytest.CaptureFixture[str]) -> None:
+    found = read(["neg", "mid", "pos"], ["neg"], neg="pos", pos="neg")
+    assert (found.values, found.names) == (["pos", "mid", "neg"], ["neg", "mid", "pos"])
+    said = capsys.readouterr().err
+    assert "'neg' in the data files is taken for output 2 of the head, 'pos'; to rename outputs, name them by " in said
+    read(["neg", "mid", "pos"], ["bad"], bad="neg")
+    assert capsys.readouterr().err == ""
 
 
 def read(head: list[str], labels: list[str], split: str = "train", **names: str) -> Labels:

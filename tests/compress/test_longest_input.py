@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
+from edgebert.compress.encoder_settings import longest_input
 from edgebert.compress.stated import as_long_as_trained
+from edgebert.errors import CheckpointError
 from edgebert.recipe import DataSettings, FinetuneSettings, ModelSettings, Recipe
 
 LABELS = ["a", "b"]
@@ -37,6 +39,19 @@ def test_texts_are_cut_at_the_tokenizers_length(
     assert as_long_as_trained(recipe, tmp_path, head).data.max_length == length
     said = f"{tmp_path}: texts are cut to 20 tokens, the folder's longest input, not to the recipe's 32"
     assert (said in capsys.readouterr().err) == (length == 20)
+
+
+@pytest.mark.parametrize(
+    ("name", "entry"), [("tokenizer_config.json", "model_max_length"), ("sentence_bert_config.json", "max_seq_length")]
+)
+def test_a_length_below_that_of_any_recipe_is_refused_by_file_and_entry(name: str, entry: str, tmp_path: Path) -> None:
+    for length in (1, 7):
+        (tmp_path / name).write_text(json.dumps({entry: length}))
+        with pytest.raises(CheckpointError) as refusal:
+            longest_input(tmp_path, with_settings=True)
+        assert str(refusal.value).startswith(f"{tmp_path / name}: {entry} is {length}, but the longest input of a")
+    (tmp_path / name).write_text(json.dumps({entry: 8}))
+    assert longest_input(tmp_path, with_settings=True) == 8
 
 
 @pytest.mark.parametrize("stated", [{}, {"model_max_length": int(1e30)}, {"model_max_length": 64}])

@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from edgebert.compress import arch, losses, metrics
 from edgebert.compress.batch import Item
-from edgebert.compress.labels import HEAD_REMEDY, Labels, seen_labels
+from edgebert.compress.labels import HEAD_REMEDY, NUMBER, Labels, seen_labels
 from edgebert.compress.optimum_tables import model_class_for
 from edgebert.data.examples import Example, listed
 from edgebert.errors import DataError
@@ -145,6 +145,8 @@ def _labels_of_head(data: DataSettings, splits: Mapping[str, list[Example]], hea
             )
         named[output] = values[output] = value
         shown[output] = name
+        if value in head and head.index(value) != output:
+            _say_mapped(value, name, output)
     spellings = (values, shown, head, [str(number) for number in range(len(head))])
     trained = [row.label for row in splits["train"]]
     rows = [row for rows in splits.values() for row in rows]
@@ -163,6 +165,15 @@ def _labels_of_head(data: DataSettings, splits: Mapping[str, list[Example]], hea
     if spelled is spellings[-1] and spelled not in spellings[:-1]:
         _say_numbers(rows, shown)
     return Labels(spelled, shown)
+
+
+def _say_mapped(value: str, name: str, output: int) -> None:
+    """Say that a label of the files is taken for another output than the one that the head calls so."""
+    said = (
+        f"edgebert: data.label_names: {value!r:.40} in the data files is taken for output {output} of the head, "
+        f'{name!r:.40}; to rename outputs, name them by number: {{ "{NUMBER}{output}" = ... }}'
+    )
+    sys.stderr.write(escaped(said) + "\n")
 
 
 def _say_numbers(rows: Sequence[Example], shown: Sequence[str]) -> None:

@@ -1,0 +1,25 @@
+"""Files that Git has cloned and Git LFS has not fetched yet. Needs no torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from edgebert.errors import CheckpointError
+
+# How every pointer begins (the specification of Git LFS).
+POINTER = b"version https://git-lfs.github.com/spec/"
+
+
+def check_fetched(path: Path) -> None:
+    """Refuse a file that is a pointer to another one, which Git LFS has not fetched.
+
+    Raises:
+        CheckpointError: Names the file and the command that fetches it.
+    """
+    try:
+        with path.open("rb") as opened:
+            start = opened.read(len(POINTER))
+    except OSError:  # its own reader says why
+        return
+    if start == POINTER:
+        raise CheckpointError(f"{path}: a Git LFS pointer, not the file itself; run `git lfs pull` in its folder")
