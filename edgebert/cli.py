@@ -146,7 +146,19 @@ def _parser() -> argparse.ArgumentParser:
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--json", action="store_true", help="write one JSON document to stdout, nothing else")
     common.add_argument("--debug", action="store_true", help="show the traceback of an error")
-    for add in (_export, _recipe, _predict, _evaluate, _bench, _report, _inspect, _verify, _profiles, _doctor):
+    for add in (
+        _export,
+        _recipe,
+        _compare,
+        _predict,
+        _evaluate,
+        _bench,
+        _report,
+        _inspect,
+        _verify,
+        _profiles,
+        _doctor,
+    ):
         add(commands, common)
     return parser
 
@@ -200,6 +212,20 @@ def _recipe(commands: Commands, common: argparse.ArgumentParser) -> None:
     example = "edgebert recipe text-classification > my.toml"
     command = _add(commands, common, "recipe", "write a commented recipe to fill in, or list the tasks", example)
     command.add_argument("task", metavar="TASK", nargs="?", help="the recipe's task; without it, all tasks are listed")
+
+
+def _compare(commands: Commands, common: argparse.ArgumentParser) -> None:
+    example = "edgebert compare build/my-model my-model --text texts.txt"
+    about = "compare a bundle's outputs with its checkpoint's, run by the library that made it"
+    command = _add(commands, common, "compare", about, example)
+    command.add_argument("bundle", metavar="BUNDLE", help="the bundle's folder")
+    command.add_argument("checkpoint", metavar="CHECKPOINT", help="the folder, package:NAME or hub id it was made from")
+    command.add_argument("--text", metavar="FILE", help="texts to compare on (default: sentences of EdgeBERT's own)")
+    command.add_argument(
+        "--max-difference", type=float, metavar="D", help="end with 1 if an output differs by more (default: no limit)"
+    )
+    _columns(command, "--text", labelled=False)
+    _runtime(command)
 
 
 def _predict(commands: Commands, common: argparse.ArgumentParser) -> None:

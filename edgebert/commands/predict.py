@@ -10,19 +10,16 @@ from pathlib import Path
 
 import edgebert
 from edgebert.commands.output import named_columns, note, write, write_json, write_json_line
-from edgebert.data.columns import Columns
-from edgebert.data.empty import note_of_skipped, without_empty
-from edgebert.data.examples import Example, read_by_first, read_examples
-from edgebert.data.named import OPTIONS, Named
+from edgebert.data.empty import note_of_skipped
+from edgebert.data.examples import Example
+from edgebert.data.named import OPTIONS
 from edgebert.errors import DataError, InputError
 from edgebert.escape import escaped
-from edgebert.manifest import Manifest
 from edgebert.runtime.encode import MAX_CHARACTERS
 from edgebert.runtime.model import Model, Text
 from edgebert.runtime.prediction import Prediction
-from edgebert.runtime.rows import check_named, unlabelled
+from edgebert.runtime.rows import text_rows
 from edgebert.streams import flush
-from edgebert.tasks.table import spec_of
 
 TAB = "\t"
 MAX_LINE = 4 * MAX_CHARACTERS  # bytes of UTF-8
@@ -68,9 +65,10 @@ def _write_line(text: Text, answer: Prediction) -> None:
 def _answers(model: Model, arguments: argparse.Namespace, second: str | None) -> Iterable[tuple[Text, Prediction]]:
     """Texts and what the model says to each."""
     if arguments.input:
-        return _to_rows(
-            model, _with_second(_rows(Path(arguments.input), model.manifest, named_columns(arguments)), second)
-        )
+        rows = text_rows(Path(arguments.input), model.manifest, named_columns(arguments))
+        if said := note_of_skipped(Path(arguments.input), rows):
+            note(f"edgebert: {said}")
+        return _to_rows(model, _with_second(rows, second))
     if arguments.text:
         texts = [text if second is None else (text, second) for text in arguments.text]
         # One at a time, as a device answers: dynamic INT8 takes one scale for all that run together.
@@ -120,25 +118,3 @@ def _to_lines(model: Model, second: str | None) -> Iterator[tuple[Text, Predicti
             answered = True
     if not answered:
         raise InputError(NO_TEXT)
-
-
-def _rows(path: Path, manifest: Manifest, named: Named) -> list[Example]:
-    """Texts under the names that are given, those of the data that the bundle was made from, or the usual ones."""
-    check_named(path, manifest, named, texts_only=True)
-    first, pair = spec_of(manifest.task).input_keys or ("text", "text_pair")
-    if manifest.segments == 1 and not named.text and _has_pairs(path, Columns(first, pair, "", skip_empty=True)):
-        raise InputError(f"{path}: has pairs ('{pair}'), but this bundle takes single texts; leave it out")
-    by = unlabelled(manifest, named)
-    if first != "text":
-        by = [*map(named.over, (Columns(first, pair, ""), Columns("text", "text_pair", ""))), *by]
-    rows = without_empty(path, read_by_first(by, lambda columns: read_examples(path, columns)))
-    if said := note_of_skipped(path, rows):
-        note(f"edgebert: {said}")
-    return rows
-
-
-def _has_pairs(path: Path, columns: Columns) -> bool:
-    try:
-        return any(row.text_pair is not None for row in read_examples(path, columns))
-    except DataError:
-        return False

@@ -65,10 +65,13 @@ def write_texts(path: Path, encoder: Path, pairs: bool) -> None:
         pairs: Whether every row has two texts; the first one is then a question or a sentence.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in _rows(encoder, pairs)), "utf-8")
+    path.write_text(
+        "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in neutral_rows(encoder, pairs)), "utf-8"
+    )
 
 
-def _rows(encoder: Path, pairs: bool) -> Iterator[dict[str, str]]:
+def neutral_rows(encoder: Path, pairs: bool) -> Iterator[dict[str, str]]:
+    """The sentences under the names that `write_texts` gives them."""
     texts = [*_known(encoder), *(_text(number) for number in range(ROWS))][:ROWS]
     for number, text in enumerate(texts):
         if not pairs:

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from edgebert.data.columns import Columns, columns_fault
 from edgebert.data.empty import Rows, without_empty
-from edgebert.data.examples import read_by_first
+from edgebert.data.examples import read_by_first, read_examples
 from edgebert.data.named import OPTIONS, Named
 from edgebert.data.words import FindTokens
-from edgebert.errors import InputError, MissingColumnError
+from edgebert.errors import DataError, InputError, MissingColumnError
 from edgebert.manifest import Manifest
 from edgebert.settings import fill
 from edgebert.tasks.table import spec_of
@@ -42,6 +42,30 @@ def read_texts(path: Path, manifest: Manifest, named: Named = USUAL, find_tokens
     """
     by = _sound(path, [*namings(manifest, named), *unlabelled(manifest, named)])
     return _read(path, manifest, _numbers_last(by), named, find_tokens)
+
+
+def text_rows(path: Path, manifest: Manifest, named: Named = USUAL) -> Rows:
+    """Texts under the names that are given, those of the data that the bundle was made from, or the usual ones.
+
+    Raises:
+        DataError: The file cannot be used.
+        InputError: As of `read_rows`, or the file has pairs and the bundle takes single texts.
+    """
+    check_named(path, manifest, named, texts_only=True)
+    first, pair = spec_of(manifest.task).input_keys or ("text", "text_pair")
+    if manifest.segments == 1 and not named.text and _has_pairs(path, Columns(first, pair, "", skip_empty=True)):
+        raise InputError(f"{path}: has pairs ('{pair}'), but this bundle takes single texts; leave it out")
+    by = unlabelled(manifest, named)
+    if first != "text":
+        by = [*map(named.over, (Columns(first, pair, ""), Columns("text", "text_pair", ""))), *by]
+    return without_empty(path, read_by_first(by, lambda columns: read_examples(path, columns)))
+
+
+def _has_pairs(path: Path, columns: Columns) -> bool:
+    try:
+        return any(row.text_pair is not None for row in read_examples(path, columns))
+    except DataError:
+        return False
 
 
 def _sound(path: Path, by: Sequence[Columns]) -> list[Columns]:

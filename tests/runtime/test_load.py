@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from manifests import small_bundle
+from small_bundle import write_small_bundle
 from this_machine import pretend
 
 import edgebert
@@ -249,7 +250,7 @@ def test_a_boolean_is_no_number_of_threads(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["a\0.tsv", "\ud800.tsv"])
 def test_a_name_that_no_data_file_has_is_a_data_error(name: str, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="the name "), edgebert.load(small_bundle(tmp_path / "b")) as model:
+    with pytest.raises(DataError, match="the name "), edgebert.load(write_small_bundle(tmp_path / "b")) as model:
         edgebert.evaluate(model, name)
 
 

@@ -1,0 +1,112 @@
+"""`edgebert compare`: a bundle beside its checkpoint in transformers and sentence-transformers."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+import transformers
+from family_checkpoints import make_whole
+from sentence_folders import make_folder
+
+import edgebert
+from edgebert.cli import main
+
+Run = Callable[..., tuple[int, str, str]]
+TAGS = {"id2label": {0: "O", 1: "B-PER"}, "label2id": {"O": 0, "B-PER": 1}}
+PAIR = {"text": "a good film", "text_pair": "the story was bad"}
+QUESTION = {"question": "was it good", "context": "the story was so bad and cold " * 20}
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    monkeypatch.chdir(tmp_path)
+    Path("t.txt").write_text("a good film\nthe story was so bad\nso cold and the meal was warm\n")
+
+    def edgebert_(*words: str) -> tuple[int, str, str]:
+        code = main(list(words))
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return edgebert_
+
+
+def exported(head: str, family: str = "bert", text: str = "t.txt", pairs: bool = False, **config: object) -> None:
+    make_whole(Path("model"), family, head, num_hidden_layers=1, **config)
+    edgebert.export("model", out="bundle", text=text, precision="fp32", pairs=pairs)
+
+
+@pytest.mark.parametrize(
+    ("head", "family", "row", "config"),
+    [
+        ("SequenceClassification", "bert", None, {}),
+        ("SequenceClassification", "roberta", PAIR, {}),
+        ("TokenClassification", "distilbert", None, TAGS),
+        ("MaskedLM", "roberta", None, {}),
+        ("QuestionAnswering", "bert", QUESTION, {}),
+    ],
+    ids=["labels", "pair", "tags", "mask", "question"],
+)
+def test_a_bundle_in_full_precision_is_its_checkpoint(
+    head: str, family: str, row: dict[str, str] | None, config: dict[str, object], run: Run
+) -> None:
+    if row:
+        Path("t.jsonl").write_text(json.dumps(row) + "\n")
+    file = "t.jsonl" if row else "t.txt"
+    exported(head, family, file, pairs=row is PAIR, **config)
+    code, out, err = run("compare", "bundle", "model", "--text", file, "--json", "--max-difference", "1e-5")
+    assert code == 0, err
+    found = json.loads(out)
+    assert found["largest"] < 1e-5
+    assert found["same_labels"] == 1
+    # A long context is several windows, whose ids are the bundle's own.
+    assert found["inputs"] > 3 if row is QUESTION else found["inputs"] == (1 if row else 3)
+    assert found["other_ids"] == (None if row is QUESTION or head == "MaskedLM" else 0)
+    assert found["source"].startswith(f"transformers {transformers.__version__}, AutoModelFor{head}")
+
+
+def test_vectors_are_those_of_sentence_transformers(run: Run) -> None:
+    make_folder(Path("model"), {"pooling_mode": "mean"})
+    edgebert.export("model", out="bundle", text="t.txt", precision="fp32")
+    code, out, _ = run("compare", "bundle", "model")
+    assert code == 0
+    assert "with: sentence-transformers " in out
+    assert "inputs: 128, of EdgeBERT's own sentences; --text names a file" in out
+    found = json.loads(run("compare", "bundle", "model", "--json")[1])
+    assert found["largest_distance"] < 1e-9
+    assert found["largest"] < 1e-5
+    assert found["same_labels"] is None
+
+
+def test_a_changed_checkpoint_is_told_with_the_text_that_shows_it_most(run: Run) -> None:
+    exported("SequenceClassification", num_labels=3)
+    model = transformers.AutoModelForSequenceClassification.from_pretrained("model")
+    with torch.no_grad():
+        model.classifier.bias += torch.tensor([0.0, 0.0, 9.0])
+    model.save_pretrained("other")
+    transformers.AutoTokenizer.from_pretrained("model").save_pretrained("other")
+    code, out, err = run("compare", "bundle", "other", "--text", "t.txt", "--max-difference", "0.1")
+    assert code == 1
+    assert "outputs: 3.00e+00 apart on average, at most 9.00e+00" in out
+    assert "furthest apart: t.txt: line " in out
+    assert err.splitlines()[-1] == "edgebert: the outputs differ by 9, more than --max-difference 0.1"
+
+
+def test_wrong_input_is_refused_in_a_line(run: Run) -> None:
+    exported("SequenceClassification")
+    make_whole(Path("encoder"), "bert", "", num_hidden_layers=1)
+    for words, says in (
+        (("bundle", "nothing"), "nothing"),
+        (("nothing", "model"), "nothing: no manifest.json"),
+        (("bundle", "model", "--text", "no.txt"), "no.txt"),
+        (("bundle", "model", "--max-difference", "-1"), "--max-difference is -1; give a number of 0 or more"),
+        (("bundle", "model", "--text-column", "a"), "no --text is given"),
+        (
+            ("bundle", "encoder"),
+            "which AutoModelForSequenceClassification needs; give the checkpoint",
+        ),
+    ):
+        code, out, err = run("compare", *words)
+        assert (code, out) == (2, "")
+        assert says in err.splitlines()[-1]
