@@ -222,6 +222,12 @@ class Recipe:
         if not self.name.strip():
             raise ValueError("name is blank; give the bundle a name")
 
+    @property
+    def trains(self) -> bool:
+        """Whether a table asks for training."""
+        recovers = self.quantize.recover or (self.vocabulary and self.vocabulary.recover)
+        return bool(self.finetune or self.distill or self.prune or recovers)
+
 
 def read_recipe(path: Path, overrides: tuple[str | tuple[str, Setting], ...] = ()) -> Recipe:
     """Read a recipe file, with overrides laid over it: `key=value` texts (dotted keys, TOML values), or pairs of both.
@@ -257,9 +263,7 @@ def _from_table(table: dict[str, Json], overrides: tuple[str | tuple[str, Settin
     if recipe.quantize.smooth and recipe.export.graph == "plain":
         raise SettingsError(f"{path}: 'quantize.smooth' needs 'export.graph' = \"fast\"; a plain graph is not smoothed")
     vocabulary = recipe.vocabulary
-    recovers = recipe.quantize.recover or (vocabulary and vocabulary.recover)
-    trains = recipe.finetune or recipe.distill or recipe.prune or recovers
-    if trains and not (recipe.data.train and recipe.data.validation):
+    if recipe.trains and not (recipe.data.train and recipe.data.validation):
         raise SettingsError(f"{path}: training stages need 'data.train' and 'data.validation'; name both files")
     _check_formats(recipe, path)
     if recipe.quantize.max_drop is not None and not recipe.data.validation:

@@ -12,6 +12,7 @@ from torch.utils.data import Dataset
 
 from edgebert.compress import distributed
 from edgebert.compress.labels import HEAD_REMEDY, Labels
+from edgebert.data.balance import imbalance
 from edgebert.data.columns import Columns
 from edgebert.data.empty import Rows, note_of_skipped, without_empty
 from edgebert.data.examples import Example, read_by_first, read_examples
@@ -204,7 +205,7 @@ def read_named_data(
     strict_labels: bool,
     tokenizer: PreTrainedTokenizerFast | None = None,
 ) -> TaskData:
-    """Read the data of an export; labels of held-out splits that the head does not have are said on stderr.
+    """Read the data of an export; labels that the head does not have, or that have few rows, are named on stderr.
 
     Texts are split into words around the added tokens of `tokenizer`, a checkpoint's.
 
@@ -221,6 +222,9 @@ def read_named_data(
     for split, unknown in data.unknown.items():
         if unknown.rows and distributed.is_main():
             LOG.warning(note_of(unknown, data_dir / getattr(recipe.data, split)))
+    uneven = imbalance(data.training_task.label_counts(data.train, data.labels)) if recipe.trains else ""
+    if uneven and distributed.is_main():
+        LOG.warning("%s: %s", data_dir / recipe.data.train, uneven)
     return data
 
 

@@ -119,6 +119,10 @@ class TrainingTask(ABC, Generic[SettingsT, TaskT]):
     def head(self, model: PreTrainedModel) -> nn.Module:
         """Module from the encoder's rows (batch, rows, width) and the attention mask to the tuple of outputs."""
 
+    def label_counts(self, rows: Sequence[Example], labels: Labels) -> dict[str, int]:
+        """Rows that hold each label, most frequent first; empty for a task without labels."""
+        return {}
+
     def own_windows(self, task: TaskT, example: Example) -> list[Encoded] | None:
         """What training reads of a row; None if it is what the device is asked."""
         return None

@@ -16,6 +16,7 @@ from edgebert.compress import losses
 from edgebert.compress.batch import Item
 from edgebert.compress.joint import joint_class
 from edgebert.compress.labels import Labels
+from edgebert.data.balance import count_labels
 from edgebert.data.examples import Example
 from edgebert.data.tags import tag_set
 from edgebert.errors import CheckpointError
@@ -74,6 +75,10 @@ class IntentSlotsTraining(TrainingTask[Settings, IntentSlots]):
         types = entity_types([row.label[1] for row in splits["train"]], folder / data.train, [])
         tags = tag_set(types, self.settings.scheme)
         return replace(labels, extra={"tags": tags}, config={"slot_tags": tags})
+
+    def label_counts(self, rows: Sequence[Example], labels: Labels) -> dict[str, int]:
+        """Rows of each intent, as the file spells it."""
+        return count_labels(([row.label[0]] for row in rows if row.label is not None), labels.values)
 
     def model_class(self, config: PreTrainedConfig) -> ModelClass:
         """The family's encoder with both heads.

@@ -18,6 +18,7 @@ from edgebert.compress import losses
 from edgebert.compress.batch import Item
 from edgebert.compress.labels import Labels
 from edgebert.compress.optimum_tables import model_class_for
+from edgebert.data.balance import count_labels
 from edgebert.data.examples import Example
 from edgebert.errors import DataError
 from edgebert.metrics.scores import Chosen, aligned
@@ -68,6 +69,10 @@ class MultiLabelTraining(TrainingTask[Settings, MultiLabel]):
             if separator in name:
                 raise DataError(f"label name {name!r} holds the separator {separator!r}; change head.separator")
         return replace(labels, extra={"thresholds": [DEFAULT_THRESHOLD] * len(labels.names)})
+
+    def label_counts(self, rows: Sequence[Example], labels: Labels) -> dict[str, int]:
+        """Rows that hold each label, as the file spells it."""
+        return count_labels((row.label or () for row in rows), labels.values)
 
     def model_class(self, config: PreTrainedConfig) -> ModelClass:
         """The family's class for sequence classification."""

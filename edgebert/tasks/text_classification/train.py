@@ -16,6 +16,7 @@ from edgebert.compress import arch, losses, metrics
 from edgebert.compress.batch import Item
 from edgebert.compress.labels import HEAD_REMEDY, NUMBER, Labels, seen_labels
 from edgebert.compress.optimum_tables import model_class_for
+from edgebert.data.balance import count_labels
 from edgebert.data.examples import Example, listed
 from edgebert.errors import DataError
 from edgebert.escape import escaped
@@ -53,6 +54,10 @@ class TextClassificationTraining(TrainingTask[Settings, TextClassification]):
                 '--task regression, or task = "regression" in the recipe; or set finetune.when to always'
             )
         return labels_of(data, splits, folder, head)
+
+    def label_counts(self, rows: Sequence[Example], labels: Labels) -> dict[str, int]:
+        """Rows of each label, as the file spells it."""
+        return count_labels(([row.label] for row in rows if row.label is not None), labels.values)
 
     def model_class(self, config: PreTrainedConfig) -> ModelClass:
         """The family's class for sequence classification."""

@@ -15,6 +15,7 @@ from edgebert.compress.batch import Item
 from edgebert.compress.head_tags import check_scheme, written_plainly
 from edgebert.compress.labels import Labels
 from edgebert.compress.optimum_tables import model_class_for
+from edgebert.data.balance import count_labels
 from edgebert.data.examples import Example
 from edgebert.data.tags import OUTSIDE, tag_set, types_of
 from edgebert.data.words import Words
@@ -64,6 +65,10 @@ class TokenClassificationTraining(TrainingTask[Settings, TokenClassification]):
                 tag_set([data.label_names.get(kind, kind) for kind in types], self.settings.scheme),
             )
         return _labels_of_head(data, head, self.settings)
+
+    def label_counts(self, rows: Sequence[Example], labels: Labels) -> dict[str, int]:
+        """Rows that hold an entity of each type, as the file spells it."""
+        return count_labels((types_of(row.label or ()) for row in rows), types_of(labels.values))
 
     def model_class(self, config: PreTrainedConfig) -> ModelClass:
         """The family's class for token classification."""
