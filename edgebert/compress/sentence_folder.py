@@ -194,8 +194,8 @@ def _check_kinds(path: Path, modules: list[tuple[str, Path]]) -> None:
             )
     if kinds[:2] != ["Transformer", "Pooling"] or not set(kinds[2:]) <= set(KINDS):
         raise CheckpointError(
-            f"{path}: modules {', '.join(kinds)}; expected Transformer, Pooling, each once and in this order, and "
-            f"behind them any of {', '.join(KINDS)}"
+            f"{path}: modules {', '.join(kinds) or '(none)'}; expected Transformer, Pooling, each once and in this "
+            f"order, and behind them any of {', '.join(KINDS)}"
         )
 
 

@@ -119,6 +119,7 @@ def plain_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("config_sentence_transformers.json", {"truncate_dim": 0}, "truncate_dim is 0"),
         ("config_sentence_transformers.json", {"truncate_dim": "8"}, "truncate_dim is '8'"),
         ("modules.json", [{"name": "a", "path": "", "type": "x"}] * 2, "two modules have the name 'a'"),
+        ("modules.json", [], r"modules \(none\); expected Transformer, Pooling"),
         ("config_sentence_transformers.json", {"default_prompt_name": "q"}, "not among prompts"),
         ("config_sentence_transformers.json", {"default_prompt_name": ["q"]}, "not among prompts"),
         ("config_sentence_transformers.json", {"prompts": {"q": 3}}, "expected an object of texts"),
