@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from edgebert import bundle
@@ -73,6 +73,7 @@ class Exported:
         measured_on: The CPU that the metrics were measured on.
         stages: Every stage, in order.
         unchanged: Whether an earlier export had given the same bundle already, so that nothing was done.
+        full_precision: Bundle of the same model before INT8, in the folder of finished stages, if one was asked for.
     """
 
     bundle: Path
@@ -82,6 +83,7 @@ class Exported:
     measured_on: dict[str, Json]
     stages: tuple[Stage, ...]
     unchanged: bool
+    full_precision: Path | None = None
 
     def to_dict(self) -> dict[str, Json]:
         """Plain values, as `edgebert export --json` writes them."""
@@ -112,6 +114,7 @@ class Order:
     work: Path | None = None
     strict_labels: bool = False
     asked: Asked = field(default_factory=Asked)
+    full_precision: bool = False
 
     @property
     def has_recipe(self) -> bool:
@@ -191,7 +194,8 @@ def _plan(order: Order) -> Plan:
     work = order.work or out.with_name(out.name + ".work")
     source, needs_texts = order.model or recipe.model.source, not order.has_recipe and order.asked.text is None
     data_dir = work if needs_texts else order.data_dir or (order.asked.text or Path(order.recipe)).parent
-    return Plan(recipe, target, form, source, data_dir, out, work, order.strict_labels, needs_texts)
+    beside = order.full_precision and target.machine == this_cpu().machine
+    return Plan(recipe, target, form, source, data_dir, out, work, order.strict_labels, needs_texts, beside)
 
 
 def _recipe_of(order: Order) -> tuple[Recipe, tuple[tuple[str, str, str], ...]]:
@@ -257,7 +261,8 @@ def _export(plan: Plan, key: str | None) -> Exported:
     if distributed.is_main() and key and key == key_of(plan):  # else a file was changed while it was read
         shown = [ShownStage(stage.stage, stage.title, stage.metrics) for stage in stages]
         record(plan, key, built.stage_bundles, shown)
-    return _exported(built.out, built.stage_bundles, stages, unchanged=False)
+    exported = _exported(built.out, built.stage_bundles, stages, unchanged=False)
+    return replace(exported, full_precision=built.full_precision)
 
 
 def _prepare(plan: Plan) -> None:

@@ -57,6 +57,7 @@ class Plan:
         strict_labels: Whether to refuse labels of validation and test that the head does not have; else they count as
             wrong.
         needs_texts: Whether no texts were given to check the model on; EdgeBERT writes sentences of its own to `work`.
+        full_precision: Whether to leave a bundle of the same model before INT8 in `work`, to compare with.
     """
 
     recipe: Recipe
@@ -68,6 +69,7 @@ class Plan:
     work: Path
     strict_labels: bool = False
     needs_texts: bool = False
+    full_precision: bool = False
 
 
 @dataclass(frozen=True)

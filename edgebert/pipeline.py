@@ -27,11 +27,7 @@ from edgebert.compress.qat import Int8, train_aware
 from edgebert.compress.recover import recover
 from edgebert.compress.report import StageReport
 from edgebert.compress.run import Run
-from edgebert.compress.sentence_folder import (
-    encoder_folder,
-    lower_cases,
-    read_sentence_folder,
-)
+from edgebert.compress.sentence_folder import encoder_folder, lower_cases, read_sentence_folder
 from edgebert.compress.stated import (
     as_folder_says,
     as_head_says,
@@ -60,7 +56,7 @@ from edgebert.finished import Plan
 from edgebert.measure.environment import environment
 from edgebert.recipe import TrainSettings, VocabularySettings, settings_dict
 from edgebert.settings import fill
-from edgebert.stage_bundles import BASELINE, FAST, NAMES, remove_bundles
+from edgebert.stage_bundles import BASELINE, FAST, FULL_PRECISION, NAMES, remove_bundles
 from edgebert.strict_json import Json
 from edgebert.workdir import Done, Key, Workdir, model_hash
 
@@ -78,12 +74,12 @@ class Step:
 
 @dataclass(frozen=True)
 class Built:
-    """What an export gave: the bundle, bundles of the stages before it, and what every stage took."""
+    """What an export gave: the bundle, those of its stages and of the model before INT8, and what every stage took."""
 
     out: Path
     stage_bundles: tuple[Path, ...]
-    bundle_hash: str
     done: tuple[Done, ...]
+    full_precision: Path | None = None
 
 
 def build(plan: Plan) -> Built:
@@ -101,6 +97,7 @@ class _Build:
     def __init__(self, plan: Plan) -> None:
         self.target, self.out, self.workdir = plan.target, plan.out, Workdir(plan.work)
         self.source, recipe = plan.source, plan.recipe
+        self.beside = plan.work / FULL_PRECISION if plan.full_precision else None
         given = checkpoint.resolve(plan.source)
         found = read_sentence_folder(given) if recipe.task == "similarity" else None
         self.recipe = recipe = as_folder_says(recipe, given, found)
@@ -153,7 +150,10 @@ class _Build:
         stages = self._stage_bundles(teacher, chain, skip_last=self.precision == "none")
         baseline = stages[0] if self.recipe.export.baseline and stages else None
         self._write(self.out, last, final, self.precision, self.recipe.export.formats, baseline)
-        return Built(self.out, tuple(stages), bundle.bundle_hash(self.out), tuple(self.done))
+        beside = self.beside if self.precision != "none" else None
+        if beside:
+            self._write(beside, last, fast, "none", ("onnx",))
+        return Built(self.out, tuple(stages), tuple(self.done), beside)
 
     def _stage(
         self,

@@ -9,6 +9,8 @@ from edgebert import bundle
 from edgebert.compress import distributed
 from edgebert.leftovers import remove_leftover, replaced, stage_leftovers
 
+# In the folder of finished stages: the bundle of the same model before INT8.
+FULL_PRECISION = "full-precision"
 BASELINE, FAST = "0-baseline", "1-graph"
 # Of the other steps, by the stage that made their models.
 NAMES = {

@@ -5,16 +5,20 @@ from __future__ import annotations
 import argparse
 import shlex
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from edgebert.bundle import read_manifest
-from edgebert.commands.output import table, write, write_json
+from edgebert.commands.output import note, table, write, write_json
 from edgebert.compress import distributed
 from edgebert.compress.inferred import Asked
 from edgebert.cpu import shown_cpu
-from edgebert.exporting import Exported, Order, export_bundle
+from edgebert.errors import RunError
+from edgebert.exporting import TEXTS, Exported, Order, export_bundle
 from edgebert.manifest import Manifest
 from edgebert.manifest_data import QualityEntry
+from edgebert.measure.glance import glance
+from edgebert.measure.workload import read_workload
 from edgebert.runtime.load import opened_files
 from edgebert.runtime.quality import about, shown, units_of
 from edgebert.settings import fill
@@ -42,10 +46,13 @@ def run(arguments: argparse.Namespace) -> int:
         _path(arguments.work),
         arguments.strict_labels,
         asked,
+        full_precision=not arguments.json,
     )
+    if order.has_recipe:
+        order = replace(order, full_precision=False)
     exported = export_bundle(order)
     if distributed.is_main():
-        _show(exported, arguments.json)
+        _show(exported, arguments)
     return 0
 
 
@@ -53,14 +60,36 @@ def _path(given: str | None) -> Path | None:
     return Path(given) if given else None
 
 
-def _show(exported: Exported, as_json: bool) -> None:
-    if as_json:
+def _show(exported: Exported, arguments: argparse.Namespace) -> None:
+    if arguments.json:
         write_json(exported.to_dict())
     elif exported.unchanged:
         digest = exported.bundle_hash[:16]
         write(f"nothing to do: {exported.bundle} (hash {digest}) is what this recipe gives")
     else:
         _report(exported)
+        if exported.full_precision:
+            _compare(exported.bundle, exported.full_precision, arguments)
+
+
+def _compare(bundle: Path, full_precision: Path, arguments: argparse.Namespace) -> None:
+    """Time a bundle beside full precision, and say how to measure and to compare it in earnest."""
+    note("timing it beside full precision, some ten seconds")
+    texts = _path(arguments.text) or full_precision.parent / TEXTS
+    try:
+        found = glance(bundle, full_precision, read_workload(texts, read_manifest(bundle), bundle).inputs)
+    except RunError as error:
+        note(f"edgebert: it could not be timed: {error}")
+        return
+    interval = f" (95%: {found.ratio.ci_low:.2f} to {found.ratio.ci_high:.2f})" if found.ratio.ci_low else ""
+    times = f"{found.bundle_ms:.2f} against {found.baseline_ms:.2f} ms a text"
+    processes = f"{found.ratio.rounds} fresh processes each"
+    write(
+        f"speed: {found.ratio.value:.2f} times full precision{interval}, {times}, on this CPU, one thread, {processes}"
+    )
+    checkpoint, names = shlex.quote(arguments.recipe), [shlex.quote(str(path)) for path in (bundle, full_precision)]
+    write(f"measure it: edgebert bench {names[0]} --data FILE --baseline {names[1]}")
+    write(f"compare it: edgebert compare {names[0]} {checkpoint}")
 
 
 def _report(exported: Exported) -> None:

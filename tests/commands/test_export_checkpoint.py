@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from edgebert.compress.inferred import Asked, infer
 from edgebert.compress.labels import Labels, with_own_values
 from edgebert.compress.neutral_texts import OTHERS, ROWS, write_texts
 from edgebert.compress.stated import as_numbered
-from edgebert.errors import CheckpointError, DataError, EdgeBertError, SettingsError
+from edgebert.errors import CheckpointError, DataError, EdgeBertError, RunError, SettingsError
 from edgebert.recipe import DataSettings
 from edgebert.tasks.training_table import training_task
 
@@ -258,6 +259,7 @@ def test_a_bundle_answers_as_its_checkpoint(run: Run, folder: Path, tmp_path: Pa
     assert f"task: text-classification ({folder / 'config.json'}: BertForSequenceClassification, 2 outputs)" in err
     assert f"longest input: 64 tokens ({folder / 'config.json'}: max_position_embeddings)" in err
     assert "size: " in out
+    assert "speed: " not in out
     texts = ["a good film", "the story was dull and cold", "so"]
     tokenizer, model = (kind.from_pretrained(folder) for kind in (AutoTokenizer, AutoModelForSequenceClassification))
     with torch.no_grad():
@@ -270,6 +272,17 @@ def test_a_bundle_answers_as_its_checkpoint(run: Run, folder: Path, tmp_path: Pa
     code, out, err = run("export", folder, "--out", tmp_path / "b", "--text", tmp_path / "mine.txt")
     assert code == 0, err
     assert edgebert.load(tmp_path / "b")("a good film").label in ("LABEL_0", "LABEL_1")
+    # Timed beside the same model in full precision, which stays to be measured and looked at.
+    beside = tmp_path / "b.work" / "full-precision"
+    assert re.search(
+        r"^speed: \d+\.\d\d times full precision \(95%: .*\), \d+\.\d\d against \d+\.\d\d ms a text, on this CPU, ",
+        out,
+        re.M,
+    )
+    assert f"measure it: edgebert bench {tmp_path / 'b'} --data FILE --baseline {beside}\n" in out
+    answers = edgebert.load(beside)(texts)
+    found = np.array([[answer.scores["LABEL_0"], answer.scores["LABEL_1"]] for answer in answers])
+    assert np.abs(found - right).max() < 1e-5
     manifest = json.loads((tmp_path / "b" / "manifest.json").read_text())
     assert [entry["file"] for entry in manifest["data"]["files"]] == ["mine.txt"]
     code, out, _ = run("export", folder, "--out", tmp_path / "b", "--text", tmp_path / "mine.txt")
@@ -321,6 +334,25 @@ def test_a_refused_checkpoint_that_is_mended_is_exported_by_the_same_command(
     file.write_text(whole)
     code, _, err = run("export", folder, "--out", tmp_path / "b", "--precision", "fp32")
     assert code == 0, err
+
+
+def test_an_export_whose_processes_cannot_be_timed_is_done_all_the_same(
+    run: Run, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*_: object) -> None:
+        raise RunError("b: single_stream failed: no more processes")
+
+    monkeypatch.setattr("edgebert.commands.export.glance", failing)
+    code, out, err = run("export", folder, "--out", tmp_path / "b")
+    assert code == 0
+    assert "try it: edgebert predict" in out
+    assert "speed: " not in out
+    assert err.splitlines()[-1] == "edgebert: it could not be timed: b: single_stream failed: no more processes"
+    # What is written for a program is not timed.
+    shutil.rmtree(tmp_path / "b.work")
+    code, out, _ = run("export", folder, "--out", tmp_path / "c", "--work", tmp_path / "b.work", "--json")
+    assert (code, json.loads(out)["bundle"]) == (0, str(tmp_path / "c"))
+    assert not (tmp_path / "b.work" / "full-precision").exists()
 
 
 def test_python_says_the_same(folder: Path, tmp_path: Path) -> None:

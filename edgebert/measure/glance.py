@@ -1,0 +1,68 @@
+"""A first look at a bundle's speed: a few fresh processes beside full precision, some ten seconds, no result file.
+
+`edgebert bench` is what measures: with more rounds, a warm-up that is checked, disturbances that are told, and a file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgebert.measure.job import Answer, Input, Job, server_settings
+from edgebert.measure.process import run_child
+from edgebert.measure.scenarios.single_stream import compared
+from edgebert.measure.statistics import MIN_ROUNDS, Ratio, median_ratio, percentile_ms
+from edgebert.measure.suite import Suite
+from edgebert.measure.variants import Variant, variants_of
+
+ROUNDS = MIN_ROUNDS
+SUITE = Suite(scenarios=("single_stream",), samples=40, warmup=4, rounds=ROUNDS, threads=1)
+
+
+@dataclass(frozen=True)
+class Glance:
+    """How fast a bundle answers a text, in milliseconds, beside full precision; `ratio` is above 1 if it is faster."""
+
+    ratio: Ratio
+    baseline_ms: float
+    bundle_ms: float
+
+
+def glance(bundle: Path, baseline: Path, texts: Sequence[Input]) -> Glance:
+    """Time texts one by one, one thread, in interleaved fresh processes.
+
+    Args:
+        bundle: The bundle's folder.
+        baseline: That of the same model in full precision.
+        texts: As the task takes them.
+
+    Raises:
+        BundleError: A folder is no bundle.
+        RunError: A process failed.
+    """
+    full, ours = variants_of([bundle], baseline, False, SUITE)
+    rounds = [(_timed(full, texts), _timed(ours, texts)) for _ in range(ROUNDS)]
+    before, after = ([compared(answer) for answer in answers] for answers in zip(*rounds, strict=True))
+    ratio = median_ratio("bundle", before, after)
+    return Glance(ratio, percentile_ms(before, 50)[0], percentile_ms(after, 50)[0])
+
+
+def _timed(variant: Variant, texts: Sequence[Input]) -> Answer:
+    job: Job = {
+        "bundle": str(variant.folder),
+        "runtime": variant.runtime,
+        "threads": SUITE.threads,
+        "verify": True,
+        "scenario": "single_stream",
+        "length": 0,
+        "warmup": SUITE.warmup,
+        "samples": SUITE.samples,
+        "batch_size": SUITE.batch_size,
+        "arena": True,
+        "seed": SUITE.seed,
+        "server": server_settings(SUITE.server),
+        "soak_minutes": 0.0,
+        "texts": list(texts)[: SUITE.samples],
+    }
+    return run_child(job)
