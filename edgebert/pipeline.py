@@ -19,6 +19,7 @@ from edgebert.compress.finetune import VERSION as FINETUNE_VERSION
 from edgebert.compress.finetune import finetune
 from edgebert.compress.fit import check_fit
 from edgebert.compress.labels import with_own_values
+from edgebert.compress.loaded import Loaded
 from edgebert.compress.prune import VERSION as PRUNE_VERSION
 from edgebert.compress.prune import prune
 from edgebert.compress.qat import STAGE as AWARE
@@ -103,12 +104,11 @@ class _Build:
         self.recipe = recipe = as_folder_says(recipe, given, found)
         self.checkpoint = encoder_folder(given)
         checkpoint.check_folder(self.checkpoint)
-        self.run_constants = Run(recipe.task, recipe.metric, recipe.seed, recipe.data.max_length)
         with_settings = counts_settings(given, recipe.task)
-        if with_settings:
-            self.run_constants.loaded.with_settings = self.checkpoint
-        else:
+        if not with_settings:
             say_unread_settings(self.checkpoint)
+        loaded = Loaded(self.checkpoint if with_settings else None)
+        self.run_constants = Run(recipe.task, recipe.metric, recipe.seed, recipe.data.max_length, loaded)
         tokenizer = self.run_constants.loaded.tokenizer(self.checkpoint)
         config = checkpoint.load_config(self.checkpoint)
         check_vocabulary(self.checkpoint, tokenizer, config.vocab_size)

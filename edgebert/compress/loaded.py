@@ -26,14 +26,17 @@ MODELS = 2
 class Loaded:
     """Tokenizers by the contents of their files, and the models used last by their folders."""
 
-    def __init__(self) -> None:
-        """Start with nothing."""
+    def __init__(self, with_settings: Path | None = None) -> None:
+        """Start with nothing read.
+
+        Args:
+            with_settings: The encoder's folder whose settings of sentence-transformers count.
+        """
         self._encoders: dict[tuple[str, int], TextEncoder] = {}
         self._written: dict[str, Tokenizer] = {}
         self._tokenizers: dict[str, Any] = {}
         self._models: dict[tuple[Any, ...], Any] = {}
-        # The encoder whose settings of sentence-transformers count.
-        self.with_settings: Path | None = None
+        self.with_settings = with_settings
 
     def encoder(self, path: Path, max_length: int) -> TextEncoder:
         """The device's encoder over a `tokenizer.json`."""
