@@ -50,9 +50,13 @@ class Client:
         body = b"" if self._null else json.dumps({"text": text}).encode()
         line = "GET /healthz" if self._null else "POST /predict"
         writer.write(f"{line} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
-        head = await reader.readuntil(b"\r\n\r\n")
-        length = re.search(rb"content-length: (\d+)", head, re.IGNORECASE)
-        await reader.readexactly(int(length[1]) if length else 0)
+        try:
+            head = await reader.readuntil(b"\r\n\r\n")
+            length = re.search(rb"content-length: (\d+)", head, re.IGNORECASE)
+            await reader.readexactly(int(length[1]) if length else 0)
+        except (OSError, EOFError):
+            writer.close()
+            raise
         self._idle.append((reader, writer))
         return int(head.split(b" ", 2)[1])
 
