@@ -37,6 +37,7 @@ from edgebert.compress.stated import (
     say_unread_settings,
     vector_width,
 )
+from edgebert.compress.step import Step
 from edgebert.compress.tokenizer_file import check_first_segment, check_vocabulary, say_segments
 from edgebert.compress.vector_modules import load_vector_modules
 from edgebert.compress.vocabulary import VERSION as VOCABULARY_VERSION
@@ -62,15 +63,6 @@ from edgebert.strict_json import Json
 from edgebert.workdir import Done, Key, Workdir, model_hash
 
 SPLITS = ("train", "validation", "test", "unlabelled")
-
-
-@dataclass(frozen=True)
-class Step:
-    """A model in the chain: the stage that made it, its folder, and the reports of every stage up to it."""
-
-    name: str
-    folder: Path
-    reports: tuple[StageReport, ...]
 
 
 @dataclass(frozen=True)
@@ -218,9 +210,9 @@ class _Build:
         if self.recipe.distill:
             settings = self.recipe.distill
             layers = settings.layers
-            inputs: dict[str, Json] = {"teacher": model_hash(teacher.folder), "settings": settings_dict(settings)}
-            inputs |= self._data_inputs("train", "unlabelled", "validation")
-            action = partial(distill, teacher.folder, self.data, settings, self.run_constants)
+            by, inputs = self._by(teacher, teacher.folder, layers)
+            inputs |= {"settings": settings_dict(settings), **self._data_inputs("train", "unlabelled", "validation")}
+            action = partial(distill, by, self.data, settings, self.run_constants)
             done = self._stage("distill", DISTILL_VERSION, inputs, action, settings)
             chain.append(self._step(chain[-1], done))
         if self.recipe.prune:
@@ -231,6 +223,11 @@ class _Build:
             chain.append(self._used_to_int8(teacher, chain[-1], layers))
         return chain
 
+    def _by(self, teacher: Step, folder: Path, layers: tuple[int, ...] | None) -> tuple[Teacher, dict[str, Json]]:
+        """The teacher in a folder, and what a student's result depends on of it."""
+        by = Teacher(folder, layers, teacher.validation(self.recipe.metric))
+        return by, {"teacher": model_hash(folder), "layers": layers, "validation": by.validation}
+
     def _pruned(self, teacher: Step, source: Step, layers: tuple[int, ...] | None) -> Step:
         assert self.recipe.prune is not None
         settings = self.recipe.prune
@@ -238,9 +235,10 @@ class _Build:
         inputs = {"model": model_hash(source.folder), "settings": arguments, **self._data_inputs("train")}
         action = partial(prune, source.folder, self.data, settings, self.run_constants)
         cut = self._stage("prune", PRUNE_VERSION, inputs, action, CHECKPOINT)
-        inputs = {"model": model_hash(cut.folder), "teacher": model_hash(teacher.folder), "settings": arguments}
-        inputs |= {"layers": layers, **self._data_inputs("train", "unlabelled", "validation")}
-        action = partial(recover, cut.folder, Teacher(teacher.folder, layers), self.data, settings, self.run_constants)
+        by, inputs = self._by(teacher, teacher.folder, layers)
+        inputs |= {"model": model_hash(cut.folder), "settings": arguments}
+        inputs |= self._data_inputs("train", "unlabelled", "validation")
+        action = partial(recover, cut.folder, by, self.data, settings, self.run_constants)
         recovered = self._stage("recover", PRUNE_VERSION, inputs, action, settings.recover)
         return self._step(self._step(source, cut), recovered)
 
@@ -251,10 +249,10 @@ class _Build:
         if settings.recover is None:
             return step
         taught = self._teacher_of_fewer_words(settings, teacher)
-        inputs: dict[str, Json] = {"model": model_hash(step.folder), "teacher": model_hash(taught)}
-        inputs |= {"settings": [settings_dict(settings.recover), settings_dict(settings.loss)], "layers": layers}
+        by, inputs = self._by(teacher, taught, layers)
+        inputs |= {"model": model_hash(step.folder)}
+        inputs |= {"settings": [settings_dict(settings.recover), settings_dict(settings.loss)]}
         inputs |= self._data_inputs("train", "unlabelled", "validation")
-        by = Teacher(taught, layers)
         action = partial(recover_vocabulary, step.folder, by, self.data, settings, self.run_constants)
         done = self._stage("recover-vocabulary", VOCABULARY_VERSION, inputs, action, settings.recover)
         return self._step(step, done)
@@ -273,10 +271,11 @@ class _Build:
         settings, choice, words = self.recipe.quantize, self.target.export, self.recipe.vocabulary
         taught = self._teacher_of_fewer_words(words, teacher) if words else teacher.folder
         assert settings.recover is not None
-        inputs: dict[str, Json] = {"model": model_hash(source.folder), "teacher": model_hash(taught), "layers": layers}
+        by, inputs = self._by(teacher, taught, layers)
+        inputs |= {"model": model_hash(source.folder)}
         inputs |= {"settings": [settings_dict(settings.recover), settings_dict(settings.loss), settings.embeddings]}
         inputs |= {"profile": settings_dict(choice), **self._data_inputs("train", "unlabelled", "validation")}
-        by, int8 = Teacher(taught, layers), Int8(settings, choice)
+        int8 = Int8(settings, choice)
         action = partial(train_aware, source.folder, by, self.data, int8, self.run_constants)
         return self._step(source, self._stage(AWARE, AWARE_VERSION, inputs, action, settings.recover))
 

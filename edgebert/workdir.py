@@ -122,6 +122,8 @@ class Workdir:
         distributed.wait()
         text = (folder / REPORT).read_text(encoding="utf-8")
         report = fill(StageReport, table_of(parse_json(text, finite=False)), REPORT)
+        for line in report.advice if distributed.is_main() else ():
+            LOG.warning("%s: %s", title, line)
         return Done(title, folder, report, cached, time.monotonic() - started)
 
     def _is_done(self, folder: Path, title: str, key: Key) -> bool:

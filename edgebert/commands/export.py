@@ -12,6 +12,7 @@ from edgebert.bundle import read_manifest
 from edgebert.commands.output import note, table, write, write_json
 from edgebert.compress import distributed
 from edgebert.compress.inferred import Asked
+from edgebert.compress.report import ADVICE, advice_of
 from edgebert.cpu import shown_cpu
 from edgebert.errors import RunError
 from edgebert.exporting import TEXTS, Exported, Order, export_bundle
@@ -66,6 +67,7 @@ def _show(exported: Exported, arguments: argparse.Namespace) -> None:
     elif exported.unchanged:
         digest = exported.bundle_hash[:16]
         write(f"nothing to do: {exported.bundle} (hash {digest}) is what this recipe gives")
+        _advise(exported)
     else:
         _report(exported)
         if exported.full_precision:
@@ -103,6 +105,7 @@ def _report(exported: Exported) -> None:
         for stage in exported.stages
     ]
     write(table(("stage", "took", "gave"), rows))
+    _advise(exported)
     for split, quality in manifest.metrics.items():
         write(f"{split} {quality.metric}: {shown(quality)} ({about(quality, units_of(manifest.task))})")
     if manifest.metrics:
@@ -110,6 +113,13 @@ def _report(exported: Exported) -> None:
     write(f"size: {_sizes(manifest)}")
     write(f"bundle: {exported.bundle} (hash {exported.bundle_hash[:16]})")
     write(f"try it: edgebert predict {shlex.quote(str(exported.bundle))} {question_for(manifest)}")
+
+
+def _advise(exported: Exported) -> None:
+    """What the trainings lacked."""
+    for stage in exported.stages:
+        for line in advice_of(stage.metrics):
+            write(f"{stage.title}: {line}")
 
 
 def _sizes(manifest: Manifest) -> str:
@@ -136,6 +146,6 @@ def _figures(metrics: Mapping[str, Json], labelled: bool) -> str:
             # The largest number of an embedding or of a single score says nothing.
             same = f", the likeliest labels the same in {value['agreement']:.1%} of texts" if labelled else ""
             parts.append(f"outputs within {value['max_difference']:.1e} of PyTorch's{same}")
-        elif not isinstance(value, dict):
+        elif key != ADVICE and not isinstance(value, dict):
             parts.append(f"{key} {value:g}" if isinstance(value, float) else f"{key} {value}")
     return ", ".join(parts)

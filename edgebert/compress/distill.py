@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -15,6 +15,7 @@ from edgebert.compress.batch import model_inputs
 from edgebert.compress.data import TaskData, encode_rows
 from edgebert.compress.report import StageReport
 from edgebert.compress.run import Run
+from edgebert.compress.shortfalls import Standard
 from edgebert.compress.student import make_student
 from edgebert.compress.train import Training, train, uses_bf16
 from edgebert.compress.validation import Validation
@@ -24,7 +25,7 @@ from edgebert.tasks.training import AnyTrainingTask
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-VERSION = 3
+VERSION = 4
 PROJECTION = "edgebert_hidden_projection"
 Projection = Literal["query", "key", "value"]
 PROJECTIONS: tuple[Projection, ...] = ("query", "key", "value")
@@ -32,26 +33,34 @@ PROJECTIONS: tuple[Projection, ...] = ("query", "key", "value")
 
 @dataclass(frozen=True)
 class Teacher:
-    """A teacher's folder, and those of its layers that the student's layers stand for; all of them if None."""
+    """A teacher's folder, and those of its layers that the student's layers stand for; all of them if None.
+
+    `validation` is its metric on validation; None if no stage measured it.
+    """
 
     folder: Path
     layers: Sequence[int] | None = None
+    validation: float | None = None
 
 
 @dataclass(frozen=True)
 class Lesson:
-    """What a student is taught in a stage of this name: how it trains, and the weights of the losses."""
+    """What a student is taught in a stage of this name: how it trains, and the weights of the losses.
+
+    `table` is the recipe's table that has the training's settings.
+    """
 
     stage: str
+    table: str
     training: TrainSettings
     loss: DistillLoss
 
 
-def distill(teacher: Path, data: TaskData, settings: DistillSettings, run: Run, out: Path) -> StageReport:
+def distill(teacher: Teacher, data: TaskData, settings: DistillSettings, run: Run, out: Path) -> StageReport:
     """Make a student of chosen teacher layers and train it to agree with the teacher.
 
     Args:
-        teacher: Folder of the fine-tuned model.
+        teacher: The fine-tuned model; the student's layers stand for those of `settings`.
         data: Labelled examples; unlabelled ones are learnt from through the teacher alone.
         settings: The recipe's `[distill]` table.
         run: Task, metric, seed and token limit of the export.
@@ -63,10 +72,10 @@ def distill(teacher: Path, data: TaskData, settings: DistillSettings, run: Run, 
     Raises:
         SettingsError: Layers or a width that cannot be made of this teacher.
     """
-    teacher_model = run.loaded.model(teacher, run.task, data.label_names)
+    teacher_model = run.loaded.model(teacher.folder, run.task, data.label_names)
     student = make_student(teacher_model, settings.layers, settings.hidden_size).requires_grad_(True)
-    lesson = Lesson("distill", settings, settings.loss)
-    return train_student(student, Teacher(teacher, settings.layers), data, lesson, run, out)
+    lesson = Lesson("distill", "distill", settings, settings.loss)
+    return train_student(student, replace(teacher, layers=settings.layers), data, lesson, run, out)
 
 
 def train_student(
@@ -88,6 +97,7 @@ def train_student(
         folder=out / "checkpoints",
         pad_id=tokenizer.pad_token_id,
         collate=objective.task.collate,
+        standard=Standard(lesson.table, settings, run.metric, len(data.validation), teacher=teacher.validation),
     )
     metrics = train(student, training, objective)
     objective.detach(student)

@@ -12,6 +12,7 @@ from edgebert.compress.batch import model_inputs
 from edgebert.compress.data import TaskData, encode_rows
 from edgebert.compress.report import StageReport
 from edgebert.compress.run import Run
+from edgebert.compress.shortfalls import Standard
 from edgebert.compress.train import Training, train
 from edgebert.compress.validation import Validation
 from edgebert.recipe import FinetuneSettings, settings_dict
@@ -19,7 +20,7 @@ from edgebert.recipe import FinetuneSettings, settings_dict
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-VERSION = 4
+VERSION = 5
 
 
 def finetune(source: Path, data: TaskData, settings: FinetuneSettings, run: Run, out: Path) -> StageReport:
@@ -48,6 +49,14 @@ def finetune(source: Path, data: TaskData, settings: FinetuneSettings, run: Run,
         folder=out / "checkpoints",
         pad_id=tokenizer.pad_token_id,
         collate=task.collate,
+        standard=Standard(
+            "finetune",
+            settings,
+            run.metric,
+            len(data.validation),
+            learns_labels=True,
+            guess_loss=task.guess_loss(data.train, data.labels),
+        ),
     )
 
     def loss(model: PreTrainedModel, batch: dict[str, Tensor]) -> Tensor:

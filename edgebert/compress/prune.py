@@ -22,7 +22,7 @@ from edgebert.recipe import PruneSettings, settings_dict
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel
 
-VERSION = 3
+VERSION = 4
 
 
 def prune(source: Path, data: TaskData, settings: PruneSettings, run: Run, out: Path) -> StageReport:

@@ -21,7 +21,7 @@ from edgebert.target import ExportChoice
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-VERSION = 4
+VERSION = 5
 STAGE = "quantization-aware"
 
 
@@ -53,7 +53,8 @@ def train_aware(source: Path, teacher: Teacher, data: TaskData, int8: Int8, run:
     round_products(student, int8.choice)
     if settings.embeddings == "int8":
         round_words(student)
-    return train_student(student, teacher, data, Lesson(STAGE, settings.recover, settings.loss), run, out)
+    lesson = Lesson(STAGE, "quantize.recover", settings.recover, settings.loss)
+    return train_student(student, teacher, data, lesson, run, out)
 
 
 def round_products(model: PreTrainedModel, choice: ExportChoice) -> None:

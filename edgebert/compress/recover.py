@@ -26,4 +26,5 @@ def recover(
         out: Folder for the recovered model.
     """
     student = checkpoint.load_model(source, run.task, data.label_names)
-    return train_student(student, teacher, data, Lesson("recover", settings.recover, settings.loss), run, out)
+    lesson = Lesson("recover", "prune.recover", settings.recover, settings.loss)
+    return train_student(student, teacher, data, lesson, run, out)

@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 
 from edgebert.strict_json import Json
 
+# The metric that holds what a training lacked.
+ADVICE = "advice"
+
 
 @dataclass(frozen=True)
 class StageReport:
@@ -36,9 +39,20 @@ class StageReport:
         """What the task chose on the validation split, with the graph that it made."""
         return _table(self.metrics.get("head"))
 
+    @property
+    def advice(self) -> list[str]:
+        """What the training lacked, a line each with the setting to change."""
+        return advice_of(self.metrics)
+
     def table(self, name: str) -> dict[str, Json]:
         """A metric that is a table; an empty one if it is not there."""
         return _table(self.metrics.get(name))
+
+
+def advice_of(metrics: Mapping[str, Json]) -> list[str]:
+    """What a stage's metrics say that its training lacked."""
+    lines = metrics.get(ADVICE)
+    return [str(line) for line in lines] if isinstance(lines, list | tuple) else []
 
 
 def _table(value: Json) -> dict[str, Json]:

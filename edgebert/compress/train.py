@@ -23,7 +23,10 @@ from edgebert.compress.batch import Collate, pad_batch
 from edgebert.compress.data import EncodedRows
 from edgebert.compress.dropout import QuickDropout
 from edgebert.compress.progress import progress
+from edgebert.compress.report import ADVICE
+from edgebert.compress.shortfalls import Record, Standard, shortfalls
 from edgebert.recipe import TrainSettings
+from edgebert.strict_json import Json
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -37,7 +40,8 @@ LossFunction: TypeAlias = "Callable[[PreTrainedModel, dict[str, Tensor]], Tensor
 class Training:
     """What a training run needs besides the model: data, settings, metric, seed and where its checkpoints lie.
 
-    `validate` gives the metric of the model that it is handed, `collate` makes a batch of rows.
+    `validate` gives the metric of the model that it is handed, `collate` makes a batch of rows, `standard` is what the
+    training is held to.
     """
 
     title: str
@@ -49,9 +53,10 @@ class Training:
     folder: Path
     pad_id: int = 0
     collate: Collate = pad_batch
+    standard: Standard | None = None
 
 
-def train(model: PreTrainedModel, training: Training, loss: LossFunction) -> dict[str, float]:
+def train(model: PreTrainedModel, training: Training, loss: LossFunction) -> dict[str, Json]:
     """Train in place and leave the model with the weights of its best evaluation.
 
     Continues from the newest whole checkpoint in the folder, with the same result as an uninterrupted run. Under
@@ -63,7 +68,7 @@ def train(model: PreTrainedModel, training: Training, loss: LossFunction) -> dic
         loss: Loss of a model on a batch.
 
     Returns:
-        Steps done, and the validation metric of the weights that were kept.
+        Steps done, the validation metric of the weights that were kept, and what the training lacked, if anything.
     """
     last = distributed.from_main(partial(resume.newest_whole, training.folder, training.title))
     # Made even if nothing is left to train: the Trainer leaves its marks in the model's config.
@@ -75,8 +80,19 @@ def train(model: PreTrainedModel, training: Training, loss: LossFunction) -> dic
         with nullcontext() if torch.cuda.is_available() else QuickDropout():
             trainer.train(resume_from_checkpoint=str(last) if last else None)
         state = trainer.state
-    best = state.best_metric
-    return {"steps": float(state.global_step), f"validation_{training.metric}": round(float(best or 0.0), 6)}
+    best = round(float(state.best_metric or 0.0), 6)
+    figures: dict[str, Json] = {"steps": float(state.global_step), f"validation_{training.metric}": best}
+    lacks = _lacks(state, training, best)
+    return {**figures, ADVICE: lacks} if lacks else figures
+
+
+def _lacks(state: TrainerState, training: Training, best: float) -> list[str]:
+    if training.standard is None:
+        return []
+    stopped = state.global_step < _steps(training)
+    return shortfalls(
+        Record.of(state.log_history, training.metric, state.global_step, stopped), training.standard, best
+    )
 
 
 def _trainer(model: PreTrainedModel, training: Training, loss: LossFunction) -> _Trainer:
@@ -212,6 +228,12 @@ class _Checkpoints(TrainerCallback):  # type: ignore[misc]
     ) -> None:
         self._name_best(state)
 
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: object
+    ) -> None:
+        # A run that continues here has logged the same losses as one that was not interrupted.
+        control.should_log = control.should_log or control.should_evaluate
+
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: object) -> None:
         distributed.wait()
         if state.is_world_process_zero:
@@ -307,7 +329,8 @@ def _arguments(training: Training) -> TrainingArguments:
         load_best_model_at_end=True,
         metric_for_best_model=training.metric,
         greater_is_better=True,
-        logging_steps=50,
+        # At least six times, so that the thirds of a short training can be compared.
+        logging_steps=max(1, min(50, total // 6)),
         use_cpu=not torch.cuda.is_available(),
         ddp_backend=_ddp_backend(processes),
         ddp_find_unused_parameters=processes > 1,

@@ -29,7 +29,7 @@ from edgebert.tasks.training_table import training_task
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerFast
 
-VERSION = 3
+VERSION = 4
 # Longer than any text: words beyond what the model reads are counted too, so that a cut text ends as it did.
 WHOLE_TEXT = 1 << 20
 
@@ -88,7 +88,7 @@ def recover_vocabulary(
     """
     assert settings.recover is not None
     student = checkpoint.load_model(source, run.task, data.label_names)
-    lesson = Lesson("recover-vocabulary", settings.recover, settings.loss)
+    lesson = Lesson("recover-vocabulary", "vocabulary.recover", settings.recover, settings.loss)
     return train_student(student, teacher, data, lesson, run, out)
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from edgebert.data.examples import listed
 
@@ -26,6 +27,12 @@ def count_labels(rows: Iterable[Iterable[str]], labels: Sequence[str]) -> dict[s
     for row in rows:
         counts.update(set(row))
     return dict(sorted(counts.items(), key=lambda entry: (-entry[1], entry[0])))
+
+
+def entropy(counts: Collection[int]) -> float:
+    """Entropy of a distribution by its counts, in nats; 0 if there are none."""
+    total = sum(counts)
+    return -sum(count / total * math.log(count / total) for count in counts if count)
 
 
 def imbalance(counts: dict[str, int]) -> str:

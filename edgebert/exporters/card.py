@@ -112,6 +112,6 @@ def _measured_on(manifest: Manifest) -> list[str]:
 
 
 def _stage(stage: StageEntry) -> str:
-    shown = {key: value for key, value in stage.metrics.items() if not isinstance(value, dict)}
+    shown = {key: value for key, value in stage.metrics.items() if not isinstance(value, dict | list | tuple)}
     figures = ", ".join(f"{key} {value}" for key, value in shown.items())
     return f"{stage.stage}" + (f": {figures}" if figures else "")

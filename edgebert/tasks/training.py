@@ -123,6 +123,10 @@ class TrainingTask(ABC, Generic[SettingsT, TaskT]):
         """Rows that hold each label, most frequent first; empty for a task without labels."""
         return {}
 
+    def guess_loss(self, rows: Sequence[Example], labels: Labels) -> float | None:
+        """The loss of guessing by the labels' frequencies in these rows; None if the task does not tell."""
+        return None
+
     def own_windows(self, task: TaskT, example: Example) -> list[Encoded] | None:
         """What training reads of a row; None if it is what the device is asked."""
         return None

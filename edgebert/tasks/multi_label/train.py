@@ -18,7 +18,7 @@ from edgebert.compress import losses
 from edgebert.compress.batch import Item
 from edgebert.compress.labels import Labels
 from edgebert.compress.optimum_tables import model_class_for
-from edgebert.data.balance import count_labels
+from edgebert.data.balance import count_labels, entropy
 from edgebert.data.examples import Example
 from edgebert.errors import DataError
 from edgebert.metrics.scores import Chosen, aligned
@@ -73,6 +73,11 @@ class MultiLabelTraining(TrainingTask[Settings, MultiLabel]):
     def label_counts(self, rows: Sequence[Example], labels: Labels) -> dict[str, int]:
         """Rows that hold each label, as the file spells it."""
         return count_labels((row.label or () for row in rows), labels.values)
+
+    def guess_loss(self, rows: Sequence[Example], labels: Labels) -> float | None:
+        """Entropy of having each label or not, summed over labels, in nats."""
+        known = sum(row.label is not None for row in rows)
+        return sum(entropy([count, known - count]) for count in self.label_counts(rows, labels).values())
 
     def model_class(self, config: PreTrainedConfig) -> ModelClass:
         """The family's class for sequence classification."""

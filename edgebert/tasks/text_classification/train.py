@@ -16,7 +16,7 @@ from edgebert.compress import arch, losses, metrics
 from edgebert.compress.batch import Item
 from edgebert.compress.labels import HEAD_REMEDY, NUMBER, Labels, seen_labels
 from edgebert.compress.optimum_tables import model_class_for
-from edgebert.data.balance import count_labels
+from edgebert.data.balance import count_labels, entropy
 from edgebert.data.examples import Example, listed
 from edgebert.errors import DataError
 from edgebert.escape import escaped
@@ -58,6 +58,10 @@ class TextClassificationTraining(TrainingTask[Settings, TextClassification]):
     def label_counts(self, rows: Sequence[Example], labels: Labels) -> dict[str, int]:
         """Rows of each label, as the file spells it."""
         return count_labels(([row.label] for row in rows if row.label is not None), labels.values)
+
+    def guess_loss(self, rows: Sequence[Example], labels: Labels) -> float | None:
+        """Entropy of the labels, in nats."""
+        return entropy(self.label_counts(rows, labels).values())
 
     def model_class(self, config: PreTrainedConfig) -> ModelClass:
         """The family's class for sequence classification."""
