@@ -41,12 +41,17 @@ def check_filled(name: str, value: str) -> None:
 
 @dataclass(eq=False, repr=False)
 class DataFile:
-    """One data file: its split, its name as the recipe gave it, rows if they were counted, and its hash."""
+    """One data file: its split, its name as the recipe gave it, rows if they were counted, and its hash.
+
+    `cut_share` and `cut_seed` choose the rows of a split that shares its file: validation cut from train.
+    """
 
     split: str
     file: str
     sha256: str
     rows: int | None = within(None, 0, LARGEST)
+    cut_share: float | None = within(None, 0, 1)
+    cut_seed: int | None = within(None, 0, LARGEST)
 
     def __post_init__(self) -> None:
         """Refuse a blank name, and a hash that is none."""

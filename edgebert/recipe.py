@@ -55,6 +55,7 @@ class DataSettings:
     skip_empty: bool = False
     max_length: int = within(128, 8, 512)
     limit: int = within(0, 0, 1_000_000_000)
+    validation_share: float = within(0.1, 0.01, 0.5)
 
     def __post_init__(self) -> None:
         """Refuse columns that no row can be read by."""
@@ -228,6 +229,11 @@ class Recipe:
         recovers = self.quantize.recover or (self.vocabulary and self.vocabulary.recover)
         return bool(self.finetune or self.distill or self.prune or recovers)
 
+    @property
+    def cuts_validation(self) -> bool:
+        """Whether validation rows are cut from the training rows."""
+        return self.trains and not self.data.validation and spec_of(self.task).can_hold_out
+
 
 def read_recipe(path: Path, overrides: tuple[str | tuple[str, Setting], ...] = ()) -> Recipe:
     """Read a recipe file, with overrides laid over it: `key=value` texts (dotted keys, TOML values), or pairs of both.
@@ -263,10 +269,12 @@ def _from_table(table: dict[str, Json], overrides: tuple[str | tuple[str, Settin
     if recipe.quantize.smooth and recipe.export.graph == "plain":
         raise SettingsError(f"{path}: 'quantize.smooth' needs 'export.graph' = \"fast\"; a plain graph is not smoothed")
     vocabulary = recipe.vocabulary
-    if recipe.trains and not (recipe.data.train and recipe.data.validation):
-        raise SettingsError(f"{path}: training stages need 'data.train' and 'data.validation'; name both files")
+    if recipe.trains and not recipe.data.train:
+        raise SettingsError(f"{path}: training stages need 'data.train'; name the file")
+    if recipe.trains and not (recipe.data.validation or recipe.cuts_validation):
+        raise SettingsError(f"{path}: training stages of {recipe.task} need 'data.validation'; name the file")
     _check_formats(recipe, path)
-    if recipe.quantize.max_drop is not None and not recipe.data.validation:
+    if recipe.quantize.max_drop is not None and not (recipe.data.validation or recipe.cuts_validation):
         raise SettingsError(f"{path}: 'quantize.max_drop' needs 'data.validation' to measure the drop on; name a file")
     if vocabulary and not (recipe.data.train or recipe.data.unlabelled or vocabulary.corpus):
         raise SettingsError(

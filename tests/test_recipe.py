@@ -173,16 +173,19 @@ def test_overrides_reach_every_table_and_the_last_one_wins(minimal: Path) -> Non
 @pytest.mark.parametrize("stage", ["finetune", "distill", "prune"])
 def test_a_training_stage_needs_train_and_validation_data(stage: str, minimal: Path) -> None:
     minimal.write_text(MINIMAL + f"[{stage}]\n")
-    assert "'data.train' and 'data.validation'" in refused(minimal)
-    assert "'data.train' and 'data.validation'" in refused(minimal, "data.train=a.tsv")
+    assert "training stages need 'data.train'; name the file" in refused(minimal)
+    assert read_recipe(minimal, ("data.train=a.tsv",)).cuts_validation
+    refusal = refused(minimal, "data.train=a.tsv", "task=similarity")
+    assert "training stages of similarity need 'data.validation'; name the file" in refusal
     recipe = read_recipe(minimal, ("data.train=a.tsv", "data.validation=b.tsv"))
     assert getattr(recipe, stage) is not None
+    assert not recipe.cuts_validation
 
 
 def test_a_vocabulary_is_cut_without_training_data_but_not_recovered(minimal: Path) -> None:
     minimal.write_text(MINIMAL + '[vocabulary]\ncorpus = ["words.txt"]\n')
     assert read_recipe(minimal).vocabulary == VocabularySettings(corpus=("words.txt",))
-    assert "'data.train' and 'data.validation'" in refused(minimal, "vocabulary.recover.epochs=1")
+    assert "need 'data.train'" in refused(minimal, "vocabulary.recover.epochs=1")
 
 
 def test_a_wrong_override_ends_the_command_with_2_and_one_line(

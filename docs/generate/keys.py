@@ -23,6 +23,7 @@ RECIPE = {
     "profile": "hardware to build for (`edgebert profiles`); this machine if none is named",
     "data.train": "file of the training stages ([formats](data-formats.md))",
     "data.validation": "chooses the best evaluation of every stage, and thresholds",
+    "data.validation_share": "of the training texts, where no validation file is named: held out, never trained on",
     "data.test": "optional; scored at the end, never looked at before",
     "data.label": "column of the label, the labels, the score or the intent",
     "data.text": "column or key of the text",

@@ -17,11 +17,12 @@ from edgebert.data.columns import Columns
 from edgebert.data.empty import Rows, note_of_skipped, without_empty
 from edgebert.data.examples import Example, read_by_first, read_examples
 from edgebert.data.fingerprint import fingerprint
+from edgebert.data.holdout import hold_out
 from edgebert.data.unknown import Unknown, check_labels, note_of, unknown_labels
 from edgebert.data.words import FindTokens
 from edgebert.errors import DataError, SettingsError
 from edgebert.manifest import Facts, Head
-from edgebert.recipe import DataSettings, Recipe, settings_dict
+from edgebert.recipe import Recipe, settings_dict
 from edgebert.runtime.added_tokens import AddedTokens
 from edgebert.runtime.encode import Encoded, TextEncoder
 from edgebert.settings import fill
@@ -150,6 +151,8 @@ def read_task_data(
     labels = training_task(recipe.task, recipe.head).read_labels(data, splits, folder, head)
     _check_distinct(labels.names)
     _check_metric(recipe, labels)
+    if recipe.cuts_validation:
+        splits |= _cut(recipe, splits["train"], folder / data.train)
     read = TaskData(
         task=recipe.task,
         train=splits["train"][:limit],
@@ -158,11 +161,24 @@ def read_task_data(
         unlabelled=unlabelled[:limit],
         labels=labels,
         settings=settings_dict(settings),
-        fingerprints=_fingerprints(data, folder, splits, named),
+        fingerprints=_fingerprints(recipe, folder, splits, named),
         corpus=[row for name in named for row in _texts(folder / name, text_only)],
     )
     remedy = TRAIN_REMEDY if head is None else HEAD_REMEDY
     return replace(read, unknown=_unknown(read, splits, remedy, strict_labels))
+
+
+def _cut(recipe: Recipe, rows: Rows, path: Path) -> dict[str, Rows]:
+    """Training and validation rows of a training file; says on stderr how many are held out."""
+    training, share = training_task(recipe.task, recipe.head), recipe.data.validation_share
+    train, held = hold_out(rows, [training.stratum(row) for row in rows], share, recipe.seed)
+    if distributed.is_main():
+        LOG.info(
+            "%s: %d of %d rows are held out for validation and not trained on (seed %d); name a file of your own in "
+            "data.validation",
+            *(path, len(held), len(rows), recipe.seed),
+        )
+    return {"train": Rows(train), "validation": Rows(held)}
 
 
 def _unlabelled(path: Path, columns: Columns, spec: TaskSpec[Any]) -> Rows:
@@ -221,7 +237,7 @@ def read_named_data(
         raise SettingsError("[data] names no file; parity and calibration need some text: name train or unlabelled")
     for split, unknown in data.unknown.items():
         if unknown.rows and distributed.is_main():
-            LOG.warning(note_of(unknown, data_dir / getattr(recipe.data, split)))
+            LOG.warning(note_of(unknown, data_dir / (getattr(recipe.data, split) or recipe.data.train)))
     uneven = imbalance(data.training_task.label_counts(data.train, data.labels)) if recipe.trains else ""
     if uneven and distributed.is_main():
         LOG.warning("%s: %s", data_dir / recipe.data.train, uneven)
@@ -309,9 +325,14 @@ def encode_rows(examples: Sequence[Example], data: TaskData, encoder: TextEncode
 
 
 def _fingerprints(
-    settings: DataSettings, folder: Path, splits: Mapping[str, Rows], corpus: Sequence[str]
+    recipe: Recipe, folder: Path, splits: Mapping[str, Rows], corpus: Sequence[str]
 ) -> list[dict[str, Json]]:
+    settings = recipe.data
     files = [(name, getattr(settings, name)) for name in splits if getattr(settings, name)]
+    cut: dict[str, Json] = {}
+    if recipe.cuts_validation:
+        files.append(("validation", settings.train))
+        cut = {"cut_share": settings.validation_share, "cut_seed": recipe.seed}
     files += [("unlabelled", name) for name in settings.unlabelled] + [("corpus", name) for name in corpus]
     return [
         {
@@ -319,6 +340,7 @@ def _fingerprints(
             "file": name,
             "rows": len(splits.get(split, ())) or None,
             "sha256": fingerprint(folder / name),
+            **(cut if split in ("train", "validation") else {}),
         }
         for split, name in files
     ]

@@ -52,6 +52,7 @@ class TaskSpec(Generic[SettingsT]):
         encodes_alone: Whether every text of a row is an input of its own, so that texts may come without their pairs.
         counts_queries: Whether rows of the same first text are one query, which the metrics count in place of texts.
         is_tagged: Whether data files have a tag for every word.
+        can_hold_out: Whether validation rows can be cut from the training rows: both are of one kind.
         read_split: `read` with what finds the tokens that are a word each; None for a task that splits no text.
     """
 
@@ -69,6 +70,7 @@ class TaskSpec(Generic[SettingsT]):
     encodes_alone: bool = False
     counts_queries: bool = False
     is_tagged: bool = False
+    can_hold_out: bool = False
     read_split: Callable[[Path, Columns, SettingsT, FindTokens | None], list[Example]] | None = None
 
     @property

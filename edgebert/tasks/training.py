@@ -123,6 +123,10 @@ class TrainingTask(ABC, Generic[SettingsT, TaskT]):
         """Rows that hold each label, most frequent first; empty for a task without labels."""
         return {}
 
+    def stratum(self, example: Example) -> str:
+        """Label of a row, of which validation rows that are cut from the training rows hold a share; "" for none."""
+        return ""
+
     def guess_loss(self, rows: Sequence[Example], labels: Labels) -> float | None:
         """The loss of guessing by the labels' frequencies in these rows; None if the task does not tell."""
         return None

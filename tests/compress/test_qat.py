@@ -143,7 +143,7 @@ def test_training_for_int8_needs_rows_to_train_on(checkpoint: Path, tmp_path: Pa
         f'name = "r"\ntask = "text-classification"\n[model]\nsource = "{checkpoint}"\n'
         '[data]\nunlabelled = ["text.txt"]\n[quantize.recover]\nepochs = 1.0\n'
     )
-    with pytest.raises(SettingsError, match=r"training stages need 'data\.train' and 'data\.validation'"):
+    with pytest.raises(SettingsError, match=r"training stages need 'data\.train'; name the file"):
         read_recipe(tmp_path / "r.toml")
 
 

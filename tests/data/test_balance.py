@@ -58,7 +58,7 @@ def test_an_export_that_trains_names_rare_labels(
         "tiny",
         task,
         ModelSettings("x"),
-        data=DataSettings(train="train.jsonl"),
+        data=DataSettings(train="train.jsonl", validation="train.jsonl"),
         finetune=FinetuneSettings() if trains else None,
     )
     read_named_data(recipe, tmp_path, None, strict_labels=False)

@@ -35,6 +35,7 @@ SPEC = TaskSpec(
     scoring=_scoring,
     outputs={"intent_logits": False, "slot_logits": True},
     read=read,
+    can_hold_out=True,
     data="a folder of seq.in, seq.out and label, or JSON Lines with words, tags and intent, or text, slots and intent",
     formats=None,
     is_tagged=True,

@@ -80,6 +80,10 @@ class IntentSlotsTraining(TrainingTask[Settings, IntentSlots]):
         """Rows of each intent, as the file spells it."""
         return count_labels(([row.label[0]] for row in rows if row.label is not None), labels.values)
 
+    def stratum(self, example: Example) -> str:
+        """The row's intent."""
+        return str(example.label[0] if example.label else "")
+
     def model_class(self, config: PreTrainedConfig) -> ModelClass:
         """The family's encoder with both heads.
 

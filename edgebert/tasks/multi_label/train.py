@@ -79,6 +79,10 @@ class MultiLabelTraining(TrainingTask[Settings, MultiLabel]):
         known = sum(row.label is not None for row in rows)
         return sum(entropy([count, known - count]) for count in self.label_counts(rows, labels).values())
 
+    def stratum(self, example: Example) -> str:
+        """The first of the row's labels, in alphabetical order."""
+        return str(min(example.label or (), default=""))
+
     def model_class(self, config: PreTrainedConfig) -> ModelClass:
         """The family's class for sequence classification."""
         config.problem_type = "multi_label_classification"

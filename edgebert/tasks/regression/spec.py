@@ -84,4 +84,5 @@ SPEC = TaskSpec(
     scoring=correlations,
     outputs={"logits": False},
     read=read,
+    can_hold_out=True,
 )

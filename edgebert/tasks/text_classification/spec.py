@@ -56,4 +56,5 @@ SPEC = TaskSpec(
     scoring=_scoring,
     outputs={"logits": False},
     read=read,
+    can_hold_out=True,
 )

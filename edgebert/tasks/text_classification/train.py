@@ -63,6 +63,10 @@ class TextClassificationTraining(TrainingTask[Settings, TextClassification]):
         """Entropy of the labels, in nats."""
         return entropy(self.label_counts(rows, labels).values())
 
+    def stratum(self, example: Example) -> str:
+        """The row's label."""
+        return str(example.label or "")
+
     def model_class(self, config: PreTrainedConfig) -> ModelClass:
         """The family's class for sequence classification."""
         config.problem_type = "single_label_classification"

@@ -35,6 +35,7 @@ SPEC = TaskSpec(
     scoring=_scoring,
     outputs={"logits": True},
     read=read,
+    can_hold_out=True,
     data="CoNLL columns, a folder of seq.in and seq.out, or JSON Lines with words and tags, or text and entities",
     formats=None,
     is_tagged=True,
