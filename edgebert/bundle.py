@@ -23,6 +23,7 @@ from edgebert.leftovers import (
     unfinished,
 )
 from edgebert.manifest import LEADS_OUT, MANIFEST, FileEntry, Manifest, leads_out, read_document, read_manifest, sealed
+from edgebert.stage_names import STAGES
 from edgebert.strict_json import Json, open_regular
 from edgebert.whole_file import new_file_beside
 
@@ -263,23 +264,43 @@ def check_replaceable(folder: Path) -> None:
     Raises:
         DiskError: The place is a file, or a folder of other things; or what stands beside it is not a killed run's.
     """
-    folder = folder.resolve()
-    for place in (unfinished(folder), replaced(folder), *stage_leftovers(stages_folder(folder))):
+    stages, folder = stages_folder(folder), folder.resolve()
+    for place in (unfinished(folder), replaced(folder), *stage_leftovers(stages)):
         check_leftover(place)
     _check_free(folder)
 
 
-def check_stages(folder: Path, names: Collection[str]) -> None:
-    """Refuse to write bundles of stages over something that is none; what else stands beside them stays.
+def check_stages(folder: Path, are_written: bool) -> None:
+    """Refuse to write or remove bundles of stages over something that is none; what else stands beside them stays.
+
+    Args:
+        folder: The export's bundle.
+        are_written: Whether the export writes bundles of its stages; else it only removes those of an earlier one.
 
     Raises:
-        DiskError: The folder beside `folder` is a file, or one of the names in it is a file or other things' folder.
+        DiskError: The folder beside `folder` is a link, a file or a bundle, or one of the names in it is a link, a file
+            or other things' folder.
     """
-    root = stages_folder(folder.resolve())
+    root = stages_folder(folder)
+    check_stage_links(root)
+    check_outside(root)
+    if not are_written:
+        return
     if root.exists() and not root.is_dir():
         raise DiskError(f"{root}: a file stands where the bundles of stages go; move it away or give another --out")
-    for name in names:
+    for name in STAGES:
         _check_free(root / name)
+
+
+def check_stage_links(root: Path) -> None:
+    """Refuse a folder of stage bundles that is a link, or that has one in the place of such a bundle.
+
+    Raises:
+        DiskError: Names the link.
+    """
+    check_no_link(root)
+    for name in STAGES:
+        check_no_link(root / name)
 
 
 def _check_free(folder: Path) -> None:

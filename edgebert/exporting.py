@@ -26,11 +26,11 @@ from edgebert.errors import BundleError, MissingDependencyError, SettingsError
 from edgebert.escape import name_fault, shortened
 from edgebert.finished import Plan, ShownStage, earlier, key_of, record
 from edgebert.lock import held
+from edgebert.places import TEXTS as TEXTS
 from edgebert.places import check_data_files, check_places
 from edgebert.recipe import Recipe, data_files, overridden, quantization, read_recipe
 from edgebert.runtimes import FORMATS, OPENVINO, Int8Form, saturates
 from edgebert.settings import Setting
-from edgebert.stage_bundles import BASELINE, FAST, NAMES
 from edgebert.strict_json import Json
 from edgebert.target import Target, fitting_profile, read_target
 from edgebert.versions import check_installed
@@ -41,9 +41,6 @@ NEEDED = (
     *("torch", "transformers", "accelerate", "optimum", "requests", "onnx", "onnxscript", "scikit-learn", "scipy"),
     *("seqeval", "safetensors", "tokenizers", "tqdm"),
 )
-
-# In the folder of finished stages: sentences to check a model on, where its owner names none.
-TEXTS = "texts.jsonl"
 
 # How often one of PyTorch's threads looks whether the others are done before it sleeps. libgomp's own 300,000 keep a
 # core from whoever has the work: CONTRIBUTING has figures.
@@ -132,7 +129,9 @@ def export_bundle(order: Order) -> Exported:
     with _alone(plan.out, plan.work):
         if plan.needs_texts and distributed.is_main():
             bundle.check_folder(plan.work, "--work")
-            write_texts(plan.work / TEXTS, encoder_folder(resolve(plan.source)), pairs=bool(plan.recipe.data.text_pair))
+            encoder = encoder_folder(resolve(plan.source))
+            with bundle.disk_errors(plan.work, "--work"):
+                write_texts(plan.work / TEXTS, encoder, pairs=bool(plan.recipe.data.text_pair))
         key = key_of(plan)
         done = earlier(plan, key) if key else None
         if done is None:
@@ -273,8 +272,7 @@ def _prepare(plan: Plan) -> None:
     """
     bundle.restore(plan.out)
     bundle.check_replaceable(plan.out)
-    if plan.recipe.export.stages or plan.recipe.export.baseline:
-        bundle.check_stages(plan.out, [BASELINE, FAST, *NAMES.values()])
+    bundle.check_stages(plan.out, are_written=plan.recipe.export.stages or plan.recipe.export.baseline)
     bundle.check_folder(plan.out)
     bundle.check_folder(plan.work, "--work")
 

@@ -10,7 +10,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from edgebert.bundle import (
-    MANIFEST,
     bundle_hash,
     damages,
     disk_errors,
@@ -29,10 +28,12 @@ from edgebert.compress.source import resolve
 from edgebert.cpu import read_cpuinfo, this_cpu
 from edgebert.data.fingerprint import fingerprint
 from edgebert.errors import InputError
+from edgebert.leftovers import stage_leftovers
 from edgebert.manifest import path_fault
 from edgebert.recipe import Recipe, data_files, settings_dict
 from edgebert.runtime.cores import usable_cores
 from edgebert.settings import fill
+from edgebert.stage_names import STAGES
 from edgebert.strict_json import Json, read_json, table_of
 from edgebert.target import Target
 from edgebert.whole_file import write_whole
@@ -162,8 +163,7 @@ def _are_whole(bundle: Path, folders: Iterable[Path]) -> bool:
 
 def _stands_alone(root: Path, names: Collection[str]) -> bool:
     """Whether there are no stage bundles but these, nor parts of any, which an export would remove."""
-    found = {path.parent.name for path in root.glob(f"[0-9]-*/{MANIFEST}") if is_ours(path.parent)}
-    return found == set(names) and not any(root.glob(".[0-9]-*"))
+    return {name for name in STAGES if is_ours(root / name)} == set(names) and not any(stage_leftovers(root))
 
 
 def _place(plan: Plan, key: str) -> Path:

@@ -11,19 +11,20 @@ from pathlib import Path
 
 from edgebert.errors import DiskError
 from edgebert.manifest import FORMAT, MANIFEST, MAX_BYTES
-from edgebert.strict_json import open_regular
+from edgebert.stage_names import STAGES
+from edgebert.strict_json import read_json
 
 # Stands in a folder as long as it has no manifest to say whose it is; no bundle has it.
 MARKER = ".edgebert-unfinished"
 
 
 def is_ours(folder: Path) -> bool:
-    """Whether a folder is a bundle, damaged or not: its manifest holds the name of the format."""
+    """Whether a folder is a bundle, of any version, with all of its files or not: its manifest says so itself."""
     try:
-        with open_regular(folder / MANIFEST) as manifest:
-            return f'"{FORMAT}"'.encode() in manifest.read(MAX_BYTES)
-    except OSError:
+        manifest = read_json(folder / MANIFEST, MAX_BYTES)
+    except (OSError, ValueError):
         return False
+    return isinstance(manifest, dict) and manifest.get("format") == FORMAT
 
 
 def unfinished(place: Path) -> Path:
@@ -38,7 +39,8 @@ def replaced(place: Path) -> Path:
 
 def stage_leftovers(root: Path) -> Iterator[Path]:
     """What killed runs left in a folder of stage bundles, or what has such a name."""
-    yield from (*root.glob(".[0-9]-*.old"), *root.glob(".[0-9]-*.partial"))
+    places = (make(root / name) for name in STAGES for make in (replaced, unfinished))
+    yield from (place for place in places if os.path.lexists(place))
 
 
 def check_leftover(place: Path) -> None:

@@ -58,7 +58,8 @@ from edgebert.finished import Plan
 from edgebert.measure.environment import environment
 from edgebert.recipe import TrainSettings, VocabularySettings, settings_dict
 from edgebert.settings import fill
-from edgebert.stage_bundles import BASELINE, FAST, FULL_PRECISION, NAMES, remove_bundles
+from edgebert.stage_bundles import remove_bundles
+from edgebert.stage_names import BASELINE, FAST, FULL_PRECISION, NAMES
 from edgebert.strict_json import Json
 from edgebert.workdir import Done, Key, Workdir, model_hash
 

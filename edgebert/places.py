@@ -16,6 +16,12 @@ STAGE = re.compile(r"[a-z0-9-]+-[0-9a-f]{16}(?:\.partial)?")
 # What is added to a bundle's name beside it: the lock of the default --work; the other names are shorter.
 LONGEST = f".work{ENDING}"
 FINISHED = re.compile(r"finished-[0-9a-f]{16}\.json")
+# Sentences to check a model on, where its owner names none. A name that no file of a user has.
+TEXTS = "edgebert-texts.jsonl"
+# In a stage's folder: what a training goes on from after a kill.
+CHECKPOINTS = "checkpoints"
+# How the names of the folders in it begin: a whole checkpoint, and the place of one that is being written.
+TRAINED = ("checkpoint-", "unfinished")
 
 
 def check_places(out: Path, work: Path, source: str, data_dir: Path | None, files: Iterable[Path] = ()) -> None:
@@ -66,12 +72,37 @@ def check_data_files(folder: Path, names: Iterable[str]) -> None:
             raise DataError(f"{folder / name}: no such file; check the path and the folder it is relative to")
 
 
+def check_checkpoints(stage: Path) -> None:
+    """Refuse links and files in the place of a stage's checkpoints, which would be written through or removed.
+
+    Args:
+        stage: The stage's folder.
+
+    Raises:
+        DiskError: Names what stands there.
+    """
+    folder = stage / CHECKPOINTS
+    if not os.path.lexists(folder):
+        return
+    if folder.is_symlink() or not folder.is_dir():
+        raise _in_the_place(folder)
+    for path in folder.iterdir():
+        if path.is_symlink() or (path.name.startswith(TRAINED) and not path.is_dir()):
+            raise _in_the_place(path)
+
+
 def _check_entry(entry: os.DirEntry[str]) -> None:
-    """Refuse a link, file or folder that has the name of a stage's folder or of a finished export's record."""
-    is_folder, kind = entry.is_dir(follow_symlinks=False), ""
-    if STAGE.fullmatch(entry.name) and not is_folder:
-        kind = "a link" if entry.is_symlink() else "a file"
-    elif FINISHED.fullmatch(entry.name) and is_folder:
-        kind = "a folder"
-    if kind:
-        raise DiskError(f"{entry.path}: {kind} in the place of finished work; move it away or give another --work")
+    """Refuse what has the name of a stage's folder or of a file that an export writes, and is something else."""
+    path = Path(entry.path)
+    if STAGE.fullmatch(entry.name):
+        if not entry.is_dir(follow_symlinks=False):
+            raise _in_the_place(path)
+        check_checkpoints(path)
+    elif (entry.name == TEXTS or FINISHED.fullmatch(entry.name)) and not entry.is_file(follow_symlinks=False):
+        raise _in_the_place(path)
+
+
+def _in_the_place(path: Path) -> DiskError:
+    kinds = {"a link": path.is_symlink(), "a folder": path.is_dir(), "a file": path.is_file()}
+    kind = next((kind for kind, holds in kinds.items() if holds), "a device, pipe or socket")
+    return DiskError(f"{path}: {kind} in the place of finished work; move it away or give another --work")

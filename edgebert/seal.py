@@ -11,6 +11,7 @@ from pathlib import Path
 
 from edgebert.bundle import file_sha256
 from edgebert.errors import SettingsError
+from edgebert.manifest import leads_out, path_fault
 from edgebert.settings import fill
 from edgebert.strict_json import read_json
 
@@ -59,6 +60,8 @@ def damage(folder: Path, leave_out: Collection[str] = ()) -> str | None:
         listed = fill(Seal, {"files": read_json(folder / SEAL)}, SEAL).files
         for name, entry in listed.items():
             path = folder / name
+            if path_fault(name) or leads_out(path, folder):
+                return f"{SEAL} names {name[:80]!r}, which is not below the folder"
             if not path.is_file():
                 return f"{name} is missing"
             if (size := path.stat().st_size) != entry.bytes:

@@ -8,30 +8,24 @@ from pathlib import Path
 from edgebert import bundle
 from edgebert.compress import distributed
 from edgebert.leftovers import remove_leftover, replaced, stage_leftovers
-
-# In the folder of finished stages: the bundle of the same model before INT8.
-FULL_PRECISION = "full-precision"
-BASELINE, FAST = "0-baseline", "1-graph"
-# Of the other steps, by the stage that made their models.
-NAMES = {
-    "distill": "2-distill",
-    "recover": "3-prune",
-    "vocabulary": "4-vocabulary",
-    "recover-vocabulary": "4-vocabulary",
-    "quantization-aware": "5-quantization-aware",
-}
+from edgebert.stage_names import STAGES
 
 
 def remove_bundles(root: Path, keep: Collection[str]) -> None:
     """Remove an earlier export's stage bundles, which would be measured as if they were this one's.
 
-    A run that is killed in between leaves hidden folders, which the next run removes; never a part of a bundle.
+    A run that is killed in between leaves hidden folders, which the next run removes; never a part of a bundle. Only
+    names that an export writes are removed: a bundle of another name is its owner's.
+
+    Raises:
+        DiskError: The folder, or one in it, is a link.
     """
     if distributed.is_main():
+        bundle.check_stage_links(root)
         _remove_hidden(root)  # else one of a killed run would stand where a bundle is moved
-        for manifest in root.glob(f"[0-9]-*/{bundle.MANIFEST}"):
-            if manifest.parent.name not in keep and bundle.is_ours(manifest.parent):
-                manifest.parent.rename(replaced(manifest.parent))
+        for folder in (root / name for name in STAGES if name not in keep):
+            if bundle.is_ours(folder):
+                folder.rename(replaced(folder))
         _remove_hidden(root)
     distributed.wait()
 

@@ -21,6 +21,8 @@ from edgebert.compress.conditions import differences
 from edgebert.compress.report import StageReport
 from edgebert.compress.weight_paths import weight_files
 from edgebert.errors import DiskError, SettingsError
+from edgebert.escape import shortened
+from edgebert.places import CHECKPOINTS, check_checkpoints
 from edgebert.seal import damage, seal
 from edgebert.settings import fill
 from edgebert.strict_json import Json, parse_json, read_json, table_of
@@ -30,7 +32,6 @@ LOG = logging.getLogger(__name__)
 REPORT = "stage-report.json"
 # What a stage's key was made of, so that a run that starts anew can say why.
 KEY = "stage-key.json"
-CHECKPOINTS = "checkpoints"
 # What stands in the place of tokenizer.json in a folder that an older transformers saved.
 OLDER_TOKENIZER = ["vocab.txt", "vocab.json", "merges.txt"]
 # transformers builds the tokenizer by these too, but for how it came by it.
@@ -120,8 +121,7 @@ class Workdir:
         if not cached and (trains or distributed.is_main()):
             self._work(folder, action, trains, key)
         distributed.wait()
-        text = (folder / REPORT).read_text(encoding="utf-8")
-        report = fill(StageReport, table_of(parse_json(text, finite=False)), REPORT)
+        report = _report(folder)
         for line in report.advice if distributed.is_main() else ():
             LOG.warning("%s: %s", title, line)
         return Done(title, folder, report, cached, time.monotonic() - started)
@@ -135,7 +135,7 @@ class Workdir:
             LOG.info("%s: running", title)
             return False
         with disk_errors(self.root, "--work"):
-            wrong = damage(folder, [CHECKPOINTS])
+            wrong = damage(folder, [CHECKPOINTS]) or _report_damage(folder)
             if wrong:
                 LOG.warning("%s: %s is not whole (%s); running the stage again", title, folder, wrong)
                 shutil.rmtree(folder)
@@ -159,6 +159,7 @@ class Workdir:
         unfinished = _unfinished(folder)
         with _stage_errors(self.root):
             if distributed.is_main():
+                check_checkpoints(unfinished)
                 _clear(unfinished, keep=[CHECKPOINTS] if trains else [])
                 (unfinished / KEY).write_text(
                     json.dumps(key.document, indent=1, sort_keys=True) + "\n", encoding="utf-8"
@@ -187,6 +188,21 @@ def _stage_errors(root: Path) -> Iterator[None]:
         if any(reason in str(error) for reason in FULL) or shutil.disk_usage(root).free < LEAST_FREE_BYTES:
             raise DiskError(f"{root}: no space left on the disk; free some or give another --work") from None
         raise
+
+
+def _report(folder: Path) -> StageReport:
+    """Read the report of a stage; figures of a broken model may be NaN."""
+    text = (folder / REPORT).read_text(encoding="utf-8")
+    return fill(StageReport, table_of(parse_json(text, finite=False)), REPORT)
+
+
+def _report_damage(folder: Path) -> str | None:
+    """What is wrong with a sealed report; None if it can be read."""
+    try:
+        _report(folder)
+    except (OSError, ValueError, SettingsError) as error:
+        return f"{REPORT} is damaged: {shortened(str(error).removeprefix(f'{REPORT}: '))}"
+    return None
 
 
 def _unfinished(folder: Path) -> Path:

@@ -240,7 +240,7 @@ def test_what_a_killed_run_left_is_cleared_away(sign: str, folder: Path, tmp_pat
         (tmp_path / left).mkdir()
         if sign:
             (tmp_path / left / "left.txt").write_text("left")
-            (tmp_path / left / sign).write_text('{"format": "edgebert-bundle"')
+            (tmp_path / left / sign).write_text('{"format": "edgebert-bundle"}')
     write_new(folder)
     assert [path.name for path in folder.iterdir()] == ["new.txt"]
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]

@@ -1,5 +1,6 @@
 """Folders that an export must not write to are refused before PyTorch is imported, and nothing in them is touched."""
 
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,8 @@ from small_bundle import write_small_bundle
 from edgebert.bundle import check_replaceable
 from edgebert.cli import main
 from edgebert.errors import DiskError
+from edgebert.leftovers import is_ours
+from edgebert.places import CHECKPOINTS, TEXTS
 from edgebert.stage_bundles import remove_bundles
 
 Refused = Callable[..., str]
@@ -73,6 +76,31 @@ def test_something_else_in_the_place_of_finished_work(name: str, kind: str, refu
     assert path.exists()
 
 
+@pytest.mark.parametrize("name", [TEXTS, f"finished-{KEY}.json"])
+@pytest.mark.parametrize("kind", ["link", "link to nothing", "folder", "device, pipe or socket"])
+def test_something_else_in_the_place_of_a_file(name: str, kind: str, refused: Refused, tmp_path: Path) -> None:
+    path, mine = tmp_path / "work" / name, tmp_path / "mine" / "data" / "kept"
+    path.parent.mkdir()
+    if kind.startswith("link"):
+        path.symlink_to(mine if kind == "link" else tmp_path / "nothing")
+    else:
+        path.mkdir() if kind == "folder" else os.mkfifo(path)
+    told = f"{path}: a {kind[:4] if 'link' in kind else kind} in the place of finished work"
+    assert refused() == f"edgebert: {told}; move it away or give another --work"
+    assert os.path.lexists(path)
+    assert not (tmp_path / "nothing").exists()
+
+
+@pytest.mark.parametrize("name", [CHECKPOINTS, f"{CHECKPOINTS}/unfinished", f"{CHECKPOINTS}/checkpoint-2"])
+def test_links_inside_a_stage(name: str, refused: Refused, tmp_path: Path) -> None:
+    path = tmp_path / "work" / f"finetune-{KEY}.partial" / name
+    path.parent.mkdir(parents=True)
+    path.symlink_to(tmp_path / "mine" / "data")
+    told = f"{path}: a link in the place of finished work; move it away or give another --work"
+    assert refused() == f"edgebert: {told}"
+    assert path.is_symlink()
+
+
 def test_a_folder_of_another_programs_manifest_is_no_bundle(refused: Refused, tmp_path: Path) -> None:
     foreign = tmp_path / "extension"
     foreign.mkdir()
@@ -80,10 +108,63 @@ def test_a_folder_of_another_programs_manifest_is_no_bundle(refused: Refused, tm
     (foreign / "mine.js").write_text("kept")
     with pytest.raises(DiskError, match="exists and is not a bundle"):
         check_replaceable(foreign)
-    (tmp_path / "stages" / "1-mine").mkdir(parents=True)
-    (tmp_path / "stages" / "1-mine" / "manifest.json").write_text("{}")
+    (tmp_path / "stages" / "1-graph").mkdir(parents=True)
+    (tmp_path / "stages" / "1-graph" / "manifest.json").write_text("{}")
     remove_bundles(tmp_path / "stages", keep=())
-    assert (tmp_path / "stages" / "1-mine" / "manifest.json").is_file()
+    assert (tmp_path / "stages" / "1-graph" / "manifest.json").is_file()
+
+
+@pytest.mark.parametrize(
+    "manifest",
+    [
+        '{"name": "edgebert-bundle"}',
+        '{"a": {"format": "edgebert-bundle"}}',
+        '["edgebert-bundle"]',
+        '{"format": "edgebert-bundle", "format": "mine"}',
+        '{"format": "edgebert-bundle"} and more',
+        "[" * 100_000,
+    ],
+)
+def test_a_manifest_that_only_names_the_format_is_another_programs(manifest: str, tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_text(manifest)
+    assert not is_ours(tmp_path)
+    (tmp_path / "manifest.json").write_text('{"format": "edgebert-bundle", "format_version": 0}')
+    assert is_ours(tmp_path)
+
+
+def test_only_bundles_that_exports_name_are_removed(tmp_path: Path) -> None:
+    for name in ("0-baseline", "2-distill", "2-mine", "9-mine", ".9-mine.old"):
+        write_small_bundle(tmp_path / "stages" / name)
+    remove_bundles(tmp_path / "stages", keep=["0-baseline"])
+    left = sorted(path.name for path in (tmp_path / "stages").iterdir())
+    assert left == [".9-mine.old", "0-baseline", "2-mine", "9-mine"]
+
+
+@pytest.mark.parametrize("stages", ["false", "true"])
+@pytest.mark.parametrize("name", ["out.stages", "out.stages/2-distill"])
+def test_stage_bundles_that_are_links_are_refused_and_stay(
+    name: str, stages: str, refused: Refused, tmp_path: Path
+) -> None:
+    kept = write_small_bundle(tmp_path / "elsewhere" / "2-distill")
+    place = tmp_path / name
+    place.parent.mkdir(exist_ok=True)
+    place.symlink_to(kept if place.name == "2-distill" else kept.parent)
+    told = f"{place}: a link to another folder; remove it or give another --out"
+    assert refused("--set", f"export.stages={stages}") == f"edgebert: {told}"
+    with pytest.raises(DiskError, match="a link to another folder"):
+        remove_bundles(tmp_path / "out.stages", keep=())
+    assert (kept / "manifest.json").is_file()
+
+
+@pytest.mark.parametrize("stages", ["false", "true"])
+def test_a_bundle_in_the_place_of_the_stages_folder_stays_as_it_is(
+    stages: str, refused: Refused, tmp_path: Path
+) -> None:
+    bundle = write_small_bundle(tmp_path / "out.stages")
+    before = sorted(bundle.rglob("*"))
+    told = refused("--set", f"export.stages={stages}")
+    assert told == f"edgebert: {bundle}: is or lies in the bundle {bundle}, which stays as it is; give another --out"
+    assert sorted(bundle.rglob("*")) == before
 
 
 @pytest.mark.parametrize("option", ["--out", "--work"])

@@ -1,5 +1,6 @@
 """Finished stages: kept while they are whole, run again when they are not, with nothing left of a killed run."""
 
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ from safetensors import SafetensorError
 
 from edgebert.compress.report import StageReport
 from edgebert.errors import DiskError
+from edgebert.seal import SEAL, seal
 from edgebert.workdir import CHECKPOINTS, KEY, REPORT, Done, Key, Workdir
 
 FILES = ["files.json", "graph/model.onnx", "model.safetensors", KEY, REPORT]
@@ -108,6 +110,49 @@ def test_a_damaged_list_of_files_is_no_error(content: str, stage: Stage) -> None
     folder = stage.run().folder
     (folder / "files.json").write_bytes(content.encode(errors="surrogateescape"))
     assert not stage.run().cached
+
+
+@pytest.mark.parametrize(
+    ("report", "says"),
+    [
+        (b"{", "Expecting property name"),
+        (b"[]", "it holds '[]', not an object"),
+        (b"\xff", "'utf-8' codec can't decode"),
+        (b"{}", "key 'stage' is missing"),
+        (b'{"stage": "stage", "arguments": 5}', "'arguments' is 5; expected a table"),
+    ],
+)
+def test_a_report_that_is_damaged_and_sealed_again_runs_again(
+    report: bytes, says: str, stage: Stage, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = stage.run().folder
+    (folder / REPORT).write_bytes(report)
+    seal(folder)
+    assert not stage.run().cached
+    assert stage.run().cached
+    line = capsys.readouterr().err.splitlines()[1]
+    assert f"{folder} is not whole ({REPORT} is damaged: " in line
+    assert says in line
+
+
+@pytest.mark.parametrize("way", ["name", "absolute name", "link"])
+def test_a_stage_reads_no_file_outside_its_folder(
+    way: str, stage: Stage, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A seal that names a file elsewhere, of the right size and hash, makes no whole stage."""
+    folder = stage.run().folder
+    mine = tmp_path / "mine"
+    mine.write_bytes(b"weights")
+    if way == "link":
+        (folder / "model.safetensors").unlink()
+        (folder / "model.safetensors").symlink_to(mine)
+    else:
+        listed = json.loads((folder / SEAL).read_text())
+        name = str(mine) if way == "absolute name" else "../../mine"
+        (folder / SEAL).write_text(json.dumps({name: listed["model.safetensors"], **listed}))
+    assert not stage.run().cached
+    assert "which is not below the folder" in capsys.readouterr().err
+    assert mine.read_bytes() == b"weights"
 
 
 @pytest.mark.parametrize("trains", [False, True])

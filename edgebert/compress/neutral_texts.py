@@ -12,6 +12,7 @@ from pathlib import Path
 from edgebert.compress.sentence_modules import read_object
 from edgebert.errors import CheckpointError
 from edgebert.runtime.encode import panic_reason
+from edgebert.whole_file import write_whole
 
 ROWS = 128
 # Sentences of one row, over and over: most texts are short, some are long.
@@ -57,7 +58,7 @@ OTHERS = (
 
 
 def write_texts(path: Path, encoder: Path, pairs: bool) -> None:
-    """Write sentences as JSON Lines with `text`, and `text_pair` for pairs, to a new or older file of ours.
+    """Write sentences as JSON Lines with `text`, and `text_pair` for pairs; the file is there as a whole or not at all.
 
     Args:
         path: The file.
@@ -65,9 +66,7 @@ def write_texts(path: Path, encoder: Path, pairs: bool) -> None:
         pairs: Whether every row has two texts; the first one is then a question or a sentence.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(
-        "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in neutral_rows(encoder, pairs)), "utf-8"
-    )
+    write_whole(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in neutral_rows(encoder, pairs)))
 
 
 def neutral_rows(encoder: Path, pairs: bool) -> Iterator[dict[str, str]]:

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
+from edgebert.errors import SettingsError
 from edgebert.seal import damage, seal
+from edgebert.settings import fill, within
+from edgebert.strict_json import parse_json, table_of
 
 LOG = logging.getLogger(__name__)
 
@@ -15,8 +20,19 @@ LOG = logging.getLogger(__name__)
 UNFINISHED = "unfinished"
 STATE = "trainer_state.json"
 PREFIX = "checkpoint-"
+# What the Trainer goes on from; files of random states have other names where several processes train.
+FILES = ("model.safetensors", "optimizer.pt", "scheduler.pt", STATE)
 # The one to continue from, and the one before it in case the first is damaged.
 KEPT = 2
+
+
+@dataclass(frozen=True)
+class State:
+    """What is read of a checkpoint's `trainer_state.json`; the Trainer reads the rest."""
+
+    global_step: int = within(0, 0, 1 << 62)
+    best_global_step: int = within(0, 0, 1 << 62)
+    log_history: tuple[dict[str, float], ...] = ()
 
 
 def keep(folder: Path, step: int) -> None:
@@ -79,22 +95,49 @@ def _say(title: str, what: str, damaged: list[str]) -> None:
 
 
 def _steps(folder: Path) -> list[int]:
-    names = [path.name.removeprefix(PREFIX) for path in folder.glob(f"{PREFIX}*") if path.is_dir()]
-    return sorted(int(name) for name in names if name.isdecimal())
+    """Steps of the checkpoints; a folder of another name than we write, such as `checkpoint-007`, is none."""
+    names = [path.name for path in folder.glob(f"{PREFIX}*") if path.is_dir() and not path.is_symlink()]
+    return sorted(int(found[1]) for name in names if (found := re.fullmatch(f"{PREFIX}(0|[1-9][0-9]*)", name)))
 
 
 def _damage(folder: Path, step: int) -> str | None:
-    wrong = damage(at(folder, step))
+    wrong = _own_damage(folder, step)
     if wrong is None and (best := _best(folder, step)) != step:
-        wrong = damage(at(folder, best))
+        wrong = _own_damage(folder, best)
         wrong = wrong and f"its best weights, {PREFIX}{best}: {wrong}"
     return wrong
+
+
+def _own_damage(folder: Path, step: int) -> str | None:
+    """What is wrong with one checkpoint, also with one that was sealed as it is."""
+    place = at(folder, step)
+    if wrong := damage(place):
+        return wrong
+    if missing := [name for name in FILES if not (place / name).is_file()]:
+        return f"{missing[0]} is missing"
+    try:
+        state = _state(place)
+    except (OSError, ValueError, SettingsError):
+        return f"{STATE} is damaged"
+    return None if state.global_step == step else f"{STATE} is of step {state.global_step}"
 
 
 def _best(folder: Path, step: int) -> int:
     """Step of the best weights up to a checkpoint's step: the step itself if nothing was evaluated before it."""
     try:
-        state = json.loads((at(folder, step) / STATE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return _state(at(folder, step)).best_global_step or step
+    except (OSError, ValueError, SettingsError):
         return step
-    return int(state.get("best_global_step") or step)
+
+
+def _state(checkpoint: Path) -> State:
+    """Read a state; the loss of a training that diverged is NaN.
+
+    Raises:
+        OSError: It cannot be read.
+        ValueError: It is no JSON object.
+        SettingsError: A value is of another type than the Trainer writes.
+    """
+    table = table_of(parse_json((checkpoint / STATE).read_text(encoding="utf-8"), finite=False))
+    table = {key: value for key, value in table.items() if value is not None}
+    return fill(State, table, STATE, strict=False)

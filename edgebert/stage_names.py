@@ -1,0 +1,16 @@
+"""Names of the bundles that an export writes for its stages, in the folder beside its bundle."""
+
+from __future__ import annotations
+
+# In the folder of finished stages: the bundle of the same model before INT8.
+FULL_PRECISION = "full-precision"
+BASELINE, FAST = "0-baseline", "1-graph"
+# Of the other steps, by the stage that made their models.
+NAMES = {
+    "distill": "2-distill",
+    "recover": "3-prune",
+    "vocabulary": "4-vocabulary",
+    "recover-vocabulary": "4-vocabulary",
+    "quantization-aware": "5-quantization-aware",
+}
+STAGES = (BASELINE, FAST, *dict.fromkeys(NAMES.values()))
