@@ -31,9 +31,10 @@ from edgebert.errors import (
     UnknownLabelWarning,
 )
 from edgebert.escape import name_fault
+from edgebert.options import flag
 
 if TYPE_CHECKING:
-    from edgebert.exporting import Exported
+    from edgebert.exporting import Asked, Exported
     from edgebert.measure.results import Result
     from edgebert.runtime.model import Model
     from edgebert.runtime.quality import Quality
@@ -106,7 +107,7 @@ def export(  # noqa: PLR0913 - the options of the command, by name
         precision: Of a checkpoint: `int8`, or `fp32`.
 
     Raises:
-        TypeError: A path is no path.
+        TypeError: A path is no path, or another value is of a wrong type.
         SettingsError, CheckpointError, DataError: Recipe, setting, profile, checkpoint or data cannot be used.
         MissingDependencyError: A package of the `export` extra is not installed.
         BusyError, DiskError: Another export works in a folder; or it cannot be written, or the disk is full.
@@ -117,20 +118,38 @@ def export(  # noqa: PLR0913 - the options of the command, by name
         made = edgebert.export("sst2.toml", data_dir="data", out="build/sst2", settings={"finetune.epochs": 1})
         ```
     """
-    from edgebert.exporting import Asked, Order, export_bundle, overrides_of
+    from edgebert.exporting import Order, export_bundle, overrides_of
 
     order = Order(
         str(_named(recipe, "recipe")),
-        overrides_of(settings or {}),
-        None if model is None else _text(model, "model"),
+        overrides_of({} if settings is None else settings),
+        _text_or_none(model, "model"),
         _path_or_none(data_dir, "data_dir"),
-        None if profile is None else _text(profile, "profile"),
+        _text_or_none(profile, "profile"),
         _path_or_none(out, "out"),
         _path_or_none(work, "work"),
-        strict_labels,
-        Asked(task, pooling, tuple(labels), _path_or_none(text, "text"), pairs, precision),
+        flag(strict_labels, "strict_labels"),
+        _asked(task, pooling, labels, _path_or_none(text, "text"), pairs, precision),
     )
     return export_bundle(order)
+
+
+def _asked(
+    task: str, pooling: str, labels: Sequence[str], text: Path | None, pairs: bool, precision: Literal["int8", "fp32"]
+) -> Asked:
+    """What is said of a checkpoint, each value of its type."""
+    from edgebert.exporting import Asked
+    from edgebert.options import check_choice, name, names
+
+    check_choice(precision, "precision", ("int8", "fp32"))
+    return Asked(
+        "" if task is None else name(task, "task"),
+        "" if pooling is None else name(pooling, "pooling"),
+        () if labels is None else names(labels, "labels"),
+        text,
+        flag(pairs, "pairs"),
+        precision,
+    )
 
 
 def load(path: str | Path, *, runtime: str | None = None, threads: int | None = None, verify: bool = True) -> Model:
@@ -150,7 +169,7 @@ def load(path: str | Path, *, runtime: str | None = None, threads: int | None = 
         FallbackWarning: The native core, the bundle's default, cannot run here, and another runtime is taken; likewise.
 
     Raises:
-        TypeError: `path` is no path.
+        TypeError: `path` is no path, or `verify` no boolean.
         InputError: `runtime` or `threads` is no value that they take.
         BundleError: A file is missing, truncated or altered, or the bundle has no graph for that runtime.
         MissingDependencyError: The runtime is not installed.
@@ -163,7 +182,7 @@ def load(path: str | Path, *, runtime: str | None = None, threads: int | None = 
     """
     from edgebert.runtime.load import load_bundle
 
-    return load_bundle(_path(path, "path"), runtime, threads, verify)
+    return load_bundle(_path(path, "path"), runtime, threads, flag(verify, "verify"))
 
 
 def evaluate(model: Model, data: str | Path, *, strict_labels: bool = False) -> dict[str, Quality]:
@@ -178,7 +197,7 @@ def evaluate(model: Model, data: str | Path, *, strict_labels: bool = False) -> 
         UnknownLabelWarning: The file has such labels; says which, and in how many rows.
 
     Raises:
-        TypeError: `model` is no opened bundle, or `data` is no path.
+        TypeError: `model` is no opened bundle, `data` is no path, or `strict_labels` no boolean.
         DataError: The file cannot be used, or holds a text that cannot be answered; says where.
     """
     import warnings
@@ -190,6 +209,7 @@ def evaluate(model: Model, data: str | Path, *, strict_labels: bool = False) -> 
 
     if not isinstance(model, Model):
         raise TypeError(f"model is {type(model).__name__} {model!r:.40}; give what edgebert.load returns")
+    flag(strict_labels, "strict_labels")
     rows = read_rows(_path(data, "data"), model.manifest, find_tokens=model.task.find_tokens)
     unknown = unknown_labels(model.task, rows)
     if strict_labels:
@@ -233,6 +253,7 @@ def bench(  # noqa: PLR0913 - the options of the command, by name
         What `result.json` holds: `cases`, `ratios` to the baseline with 95% intervals, `verdict` on the machine.
 
     Raises:
+        TypeError: A path is no path, or another value is of a wrong type.
         InputError: Bundles, data, suite or target cannot be used; nothing was measured.
         RunError: A measured process failed; what was measured before stays written.
 
@@ -250,15 +271,23 @@ def bench(  # noqa: PLR0913 - the options of the command, by name
         "edgebert.bench",
         _path_or_none(data, "data"),
         _path_or_none(suite, "suite"),
-        None if baseline is None else _text(baseline, "baseline"),
-        stages,
+        _text_or_none(baseline, "baseline"),
+        flag(stages, "stages"),
         _text(target, "target"),
         _path_or_none(out, "out"),
-        tuple(_text(name, "estimate") for name in ([estimate] if isinstance(estimate, str) else estimate)),
-        profile_ops,
-        strict_labels,
+        _estimates(estimate),
+        flag(profile_ops, "profile_ops"),
+        flag(strict_labels, "strict_labels"),
     )
     return compare(request, Logged())
+
+
+def _estimates(estimate: str | Sequence[str]) -> tuple[str, ...]:
+    """Names of the profiles to estimate latency for."""
+    from edgebert.options import names
+
+    given = [estimate] if isinstance(estimate, str) else estimate
+    return tuple(_text(name, "estimate") for name in names(given, "estimate"))
 
 
 def _folders(bundle: str | Path | Sequence[str | Path]) -> tuple[Path, ...]:
@@ -276,6 +305,10 @@ def _folders(bundle: str | Path | Sequence[str | Path]) -> tuple[Path, ...]:
 
 def _path_or_none(value: str | Path | None, what: str) -> Path | None:
     return None if value is None else _named(value, what)
+
+
+def _text_or_none(value: str | Path | None, what: str) -> str | None:
+    return None if value is None else _text(value, what)
 
 
 def _text(value: str | Path, what: str) -> str:

@@ -116,7 +116,7 @@ class Order:
     @property
     def has_recipe(self) -> bool:
         """Whether a recipe's file was named, and not a checkpoint."""
-        return self.recipe.endswith(".toml") or (Path(self.recipe).is_file() and not self.recipe.endswith(WEIGHTS))
+        return self.recipe.endswith(".toml") or (os.path.isfile(self.recipe) and not self.recipe.endswith(WEIGHTS))
 
 
 def export_bundle(order: Order) -> Exported:
@@ -215,7 +215,7 @@ def _recipe_of(order: Order) -> tuple[Recipe, tuple[tuple[str, str, str], ...]]:
         raise SettingsError(
             f"{option} goes with a recipe (a .toml file), but {order.recipe:.80} is none; leave it out, or name one"
         )
-    if order.asked.text is not None and not order.asked.text.is_file():
+    if order.asked.text is not None and not os.path.isfile(order.asked.text):
         raise SettingsError(f"--text {order.asked.text}: no such file; give a file of texts (.txt, .tsv, .csv, .jsonl)")
     texts = TEXTS if order.asked.text is None else order.asked.text.name
     found = infer(order.recipe, resolve(order.recipe), order.asked, texts)

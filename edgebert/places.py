@@ -65,10 +65,10 @@ def check_data_files(folder: Path, names: Iterable[str]) -> None:
     Raises:
         DataError: Names it.
     """
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         raise DataError(f"{folder}: no such data folder; give --data-dir")
     for name in names:
-        if not (folder / name).exists():
+        if not os.path.exists(folder / name):
             raise DataError(f"{folder / name}: no such file; check the path and the folder it is relative to")
 
 

@@ -18,6 +18,8 @@ from safetensors import SafetensorError
 from edgebert.bundle import disk_errors, folder_sha256
 from edgebert.compress import distributed
 from edgebert.compress.conditions import differences
+from edgebert.compress.json_file import read_object
+from edgebert.compress.model_folder import TOKENIZER_SETTINGS
 from edgebert.compress.report import StageReport
 from edgebert.compress.weight_paths import weight_files
 from edgebert.errors import DiskError, SettingsError
@@ -34,11 +36,10 @@ REPORT = "stage-report.json"
 KEY = "stage-key.json"
 # What stands in the place of tokenizer.json in a folder that an older transformers saved.
 OLDER_TOKENIZER = ["vocab.txt", "vocab.json", "merges.txt"]
-# transformers builds the tokenizer by these too, but for how it came by it.
-TOKENIZER_SETTINGS = ["tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"]
 # How other people's writers say that a disk is full; PyTorch's says nothing of the sort.
 FULL = ("No space left on device", "Disk quota exceeded", "os error 28", "os error 122")
 LEAST_FREE_BYTES = 1 << 20
+# What a tokenizer's settings say of how it came here.
 NO_SETTINGS = ("is_local", "local_files_only", "name_or_path")
 
 
@@ -228,5 +229,4 @@ def model_hash(folder: Path) -> str:
 
 
 def _settings(path: Path) -> Json:
-    found = json.loads(path.read_text(encoding="utf-8"))
-    return {key: value for key, value in found.items() if key not in NO_SETTINGS} if isinstance(found, dict) else found
+    return {key: value for key, value in read_object(path).items() if key not in NO_SETTINGS}

@@ -19,6 +19,9 @@ from edgebert.strict_json import Json
 
 # What transformers 5 saves, and what older versions did.
 TOKENIZER_FILES = (("tokenizer.json",), ("vocab.txt",), ("vocab.json", "merges.txt"))
+# transformers builds the tokenizer by these too.
+ADDED = "added_tokens.json"
+TOKENIZER_SETTINGS = ("tokenizer_config.json", "special_tokens_map.json", ADDED)
 # A model of SentencePiece, which the runtime's tokenizers do not read.
 DEBERTAS = "spm.model"
 SENTENCE_PIECES = ("sentencepiece.bpe.model", "spiece.model", DEBERTAS)
@@ -40,6 +43,7 @@ def check_described(folder: Path) -> None:
     check_config(folder, config)
     check_entries(config, str(path))
     _check_tokenizer(folder)
+    _check_settings(folder)
     weight_files(folder)
     _check_class(path, config)
     normalizer_settings(folder)
@@ -81,6 +85,19 @@ def _check_tokenizer(folder: Path) -> None:
         f"{folder}: no tokenizer.json, vocab.txt, or vocab.json with merges.txt; "
         "save the tokenizer into the same folder"
     )
+
+
+def _check_settings(folder: Path) -> None:
+    """Refuse settings of a tokenizer that are no strict JSON, and added tokens whose ids are none."""
+    for name in TOKENIZER_SETTINGS:
+        path = folder / name
+        settings = read_object(path, "save the tokenizer again") if path.is_file() else {}
+        for token, number in settings.items() if name == ADDED else ():
+            if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number < 1 << 32:
+                raise CheckpointError(
+                    f"{path}: the id of {token!r:.60} is {number!r:.40}; give each token a whole number of 0 or more, "
+                    "or save the tokenizer again"
+                )
 
 
 def _check_files(folder: Path) -> None:

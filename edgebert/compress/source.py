@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 
 from edgebert.errors import CheckpointError
+from edgebert.escape import shortened
 
 # Of a hub model: an encoder's files, and those of sentence-transformers with its folders of modules.
 OWN_FILES = ("config.json", "tokenizer*", "vocab*", "merges.txt", "*_tokens*.json", "sentence_*_config.json")
@@ -29,13 +30,14 @@ def resolve(source: str) -> Path:
     if source.startswith("package:"):
         return _in_package(source.removeprefix("package:"))
     folder = Path(source)
-    if folder.is_dir():
+    if os.path.isdir(folder):
         return folder
-    if folder.is_file():
+    if os.path.isfile(folder):
         raise CheckpointError(f"{source}: a file; give the folder that holds the model's config.json and weights")
-    if folder.exists() or HUB_ID.fullmatch(source) is None:
+    if os.path.exists(folder) or HUB_ID.fullmatch(source) is None:
         raise CheckpointError(
-            f"{source}: no such model folder; give a folder, package:NAME or a hub id (owner/name, or a name alone)"
+            f"{shortened(source)}: no such model folder; give a folder, package:NAME or a hub id (owner/name, or "
+            "a name alone)"
         )
     return _from_hub(source)
 

@@ -308,7 +308,10 @@ def as_list(texts: Any) -> Any:  # noqa: ANN401
         return texts
     if dimensions != 1:
         raise TextError(f"an array of the shape {shape} was given; give one dimension, a text in each element")
-    return texts.tolist()
+    listed = texts.tolist()
+    if not isinstance(listed, list):
+        raise TextError(f"the {type(texts).__name__} {texts!r:.40} was given; give a list of texts")
+    return listed
 
 
 def check_batch_size(batch_size: object) -> None:

@@ -33,7 +33,7 @@ def check_top_k(top_k: object, ranks_labels: bool) -> None:
     Raises:
         InputError: It is no whole number of 1 or more, or the task does not rank labels.
     """
-    if top_k == "best":
+    if isinstance(top_k, str) and top_k == "best":
         return
     if top_k is not None and (type(top_k) is not int or top_k < 1):
         raise InputError(f"top_k is {top_k!r:.40}; give a whole number of 1 or more, or None for all labels")

@@ -27,7 +27,7 @@ class BundleEmbeddings(Embeddings):
 
     def embed_documents(self, texts: list[str]) -> list[list[float]]:
         """A vector for each text; none for none."""
-        if not texts:
+        if isinstance(texts, list) and not texts:
             return []
         return [list(map(float, vector)) for vector in self.model.embed(texts, prompt_name=self.document_prompt)]
 

@@ -37,7 +37,7 @@ class TextVectors(TransformerMixin, BaseEstimator):
 
     def transform(self, texts: Iterable[str]) -> np.ndarray:
         """Vectors of texts. *Shape*: (texts, width), float32."""
-        return np.asarray(self._opened().embed(list(texts), self.width, batch_size=self.batch_size))
+        return np.asarray(self._opened().embed(texts, self.width, batch_size=self.batch_size))
 
     def _opened(self) -> Any:  # noqa: ANN401 - edgebert.load is typed as a model of any task
         if getattr(self, "_model", None) is None:

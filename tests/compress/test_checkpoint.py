@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import torch
 
 from edgebert.compress import checkpoint, source
 from edgebert.errors import CheckpointError
+from edgebert.workdir import model_hash
 
 
 @pytest.fixture
@@ -45,6 +47,31 @@ def test_a_pipe_or_a_device_in_a_file_s_place_is_refused(folder: Path, name: str
         make(folder / name)
         with pytest.raises(CheckpointError, match=rf"{name}: neither a file nor a folder; remove it"):
             checkpoint.check_folder(folder)
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ('{"[NEW]": NaN}', "NaN is not a JSON number"),
+        ('{"[NEW]": 7, "[NEW]": 8}', "stands twice"),
+        ("[]", "not a JSON object but a list"),
+        ('{"[NEW]": -1}', "the id of '[NEW]' is -1; give each token a whole number of 0 or more"),
+        ('{"[NEW]": 1.5}', "the id of '[NEW]' is 1.5; "),
+        ('{"[NEW]": true}', "the id of '[NEW]' is True; "),
+        ('{"[NEW]": 99999999999999999999}', "the id of '[NEW]' is 99999999999999999999; "),
+    ],
+)
+def test_added_tokens_are_read_strictly(folder: Path, content: str, says: str) -> None:
+    (folder / "added_tokens.json").write_text(content)
+    with pytest.raises(CheckpointError, match=re.escape(says)):
+        checkpoint.check_folder(folder)
+
+
+@pytest.mark.parametrize("name", ["added_tokens.json", "special_tokens_map.json", "tokenizer_config.json"])
+def test_settings_of_a_tokenizer_are_hashed_as_strict_json(folder: Path, name: str) -> None:
+    (folder / name).write_text('{"a": NaN}')
+    with pytest.raises(CheckpointError, match="NaN is not a JSON number"):
+        model_hash(folder)
 
 
 def test_a_config_that_is_nested_without_end_is_refused(folder: Path) -> None:

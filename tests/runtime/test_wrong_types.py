@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from small_bundle import write_small_bundle
 
@@ -60,6 +61,30 @@ def test_options_of_load(named: dict[str, Any], says: str, bundle: Path) -> None
     with pytest.raises(InputError) as caught:
         edgebert.load(bundle, **named)
     assert str(caught.value) == says
+
+
+@pytest.mark.parametrize("value", [np.array([True, False]), "no", 1, None])
+def test_what_is_no_flag(value: Any, bundle: Path, model: Model) -> None:
+    for name, call in (
+        ("verify", lambda: edgebert.load(bundle, verify=value)),
+        ("strict_labels", lambda: edgebert.evaluate(model, bundle / "d.tsv", strict_labels=value)),
+    ):
+        with pytest.raises(TypeError, match=f"^{name} is {type(value).__name__} .*; give True or False$"):
+            call()
+
+
+@pytest.mark.parametrize("top_k", [np.array([1, 2]), np.array(["best"]), [1]])
+def test_a_number_of_labels_that_is_none(top_k: Any, model: Model) -> None:
+    with pytest.raises(InputError, match=r"^top_k is .*; give a whole number of 1 or more"):
+        model.pipeline("a", top_k=top_k)
+
+
+def test_an_array_whose_list_is_none(model: Model) -> None:
+    for given in (5, "a", None):
+        column = types.SimpleNamespace(ndim=1, tolist=lambda given=given: given)
+        for call in (lambda column=column: model(column), lambda column=column: model.raw(column)):
+            with pytest.raises(TextError, match=r"^the SimpleNamespace .* was given; give a list of texts"):
+                call()
 
 
 def test_what_evaluate_cannot_score(bundle: Path, model: Model) -> None:

@@ -29,7 +29,7 @@ MARK = "edgebert: "
 BLOCK = 1 << 16
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 # A new file, or an error: no file that is there already, and no link, is written through.
-NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 ENDINGS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 
@@ -43,6 +43,7 @@ FIELDS: dict[str, dict[str, type | tuple[type, ...]]] = {
     "run": {"job": dict, "timeout_s": NUMBER},
 }
 MAX_LINE = 1 << 30
+MOVED = "refuses to write: another folder or a link has taken the place of its temporary folder"
 PREPARE_S = 300
 
 
@@ -68,13 +69,30 @@ class Connection:
 
     def __init__(self) -> None:
         self.events: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
-        self.folder = ""
+        self.folder, self.place = "", -1
         self.write_error = ""
         self.refused = False
         self.silence_s = 60.0
         self._heard = self._said = time.monotonic()
         self._left = b""
         self._lock = threading.Lock()
+
+    def own(self, folder: str) -> None:
+        """Work in a folder that was just made here, and keep hold of it whatever takes its name later."""
+        self.folder, self.place = folder, os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+
+    def is_own(self) -> bool:
+        """Whether the folder of that name is still the one that was made here, and no link or other one."""
+        try:
+            return os.path.samestat(os.lstat(self.folder), os.fstat(self.place))
+        except OSError:
+            return False
+
+    def new(self, name: str) -> int:
+        """Open a new file directly in the folder, in place of what has its name."""
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(name, dir_fd=self.place)
+        return os.open(name, NEW, 0o600, dir_fd=self.place)
 
     def read(self) -> None:
         """Put files where they belong, and everything else into `events`; None when the connection has ended."""
@@ -117,6 +135,8 @@ class Connection:
         """Write a new file; what cannot be written is passed over, and `write_error` says why."""
         blocks = self._blocks(size)
         try:
+            if not self.is_own():
+                raise ValueError(MOVED)
             place = inside(self.folder, path)
             os.makedirs(os.path.dirname(place), exist_ok=True)
             with os.fdopen(os.open(place, NEW, 0o600), "wb") as opened:
@@ -169,7 +189,7 @@ def main() -> None:
     finally:
         for number in ENDINGS:
             signal.signal(number, signal.SIG_IGN)
-        if connection.folder:
+        if connection.is_own():
             shutil.rmtree(connection.folder, ignore_errors=True)
 
 
@@ -196,7 +216,8 @@ def serve(connection: Connection) -> None:
         elif not connection.folder or message["op"] == "hello":
             raise Closed  # nothing is written before there is a folder, and a second one would stay behind
         elif message["op"] == "ready":
-            compile_sources(connection.folder)
+            if connection.is_own():
+                compile_sources(connection.folder)
             connection.answer({"write_error": connection.write_error, "refused": connection.refused})
         elif message["op"] == "run":
             connection.answer(run_or_full(connection, message))
@@ -208,7 +229,7 @@ def hello(connection: Connection, message: Message) -> Message:
     places = {place: free_bytes(place) for place in (tempfile.gettempdir(), "/var/tmp", os.path.expanduser("~"))}
     roomy = [place for place, free in places.items() if free >= message["bytes"]]
     if roomy:
-        connection.folder = tempfile.mkdtemp(prefix="edgebert-", dir=roomy[0])
+        connection.own(tempfile.mkdtemp(prefix="edgebert-", dir=roomy[0]))
     return {
         "folder": connection.folder,
         "free_bytes": max(places.values()),
@@ -261,7 +282,9 @@ def compile_sources(folder: str) -> None:
 
 
 def run_or_full(connection: Connection, message: Message) -> Message:
-    """Run one job; `full` with the reason where the disk is."""
+    """Run one job; `full` with the reason where the disk is, `failed` where the folder is no longer ours."""
+    if not connection.is_own():
+        return {"failed": MOVED}
     try:
         return run(connection, message)
     except OSError as error:
@@ -277,30 +300,32 @@ def run(connection: Connection, message: Message) -> Message:
         `document` and `spawned_ns` (this machine's monotonic clock just before the process started), or `failed` (where
         its answer found no room, `full`) with the last line of its complaint, or `overtime`.
     """
-    job, answer, complaint = (os.path.join(connection.folder, name) for name in ("job", "answer", "complaint"))
-    with open(job, "w", encoding="utf-8") as opened:
-        json.dump(message["job"], opened)
-    with open(job, "rb") as given, open(answer, "wb") as out, open(complaint, "wb") as err:
+    with contextlib.ExitStack() as opened:
+        job, answer, complaint = (
+            opened.enter_context(os.fdopen(connection.new(name), "w+", encoding="utf-8", errors=errors))
+            for name, errors in (("job", "strict"), ("answer", "strict"), ("complaint", "replace"))
+        )
+        json.dump(message["job"], job)
+        job.seek(0)
         spawned_ns = time.monotonic_ns()
         child = subprocess.Popen(
             [sys.executable, "-m", "edgebert.measure.child"],
-            stdin=given,
-            stdout=out,
-            stderr=err,
+            stdin=job,
+            stdout=answer,
+            stderr=complaint,
             cwd=connection.folder,
             env=variables(connection.folder),
             start_new_session=True,
         )
-    overtime = wait(connection, child, message["timeout_s"])
-    if overtime:
-        return {"overtime": True}
-    if child.returncode:
-        with open(complaint, encoding="utf-8", errors="replace") as opened:
-            lines = opened.read().strip().splitlines() or [f"exit code {child.returncode}"]
-        full = any(f"[Errno {number}]" in lines[-1] for number in FULL) or not free_bytes(connection.folder)
-        return {"full" if full else "failed": lines[-1]}
-    with open(answer, encoding="utf-8") as opened:
-        return {"document": json.load(opened), "spawned_ns": spawned_ns}
+        if wait(connection, child, message["timeout_s"]):
+            return {"overtime": True}
+        if child.returncode:
+            complaint.seek(0)
+            lines = complaint.read().strip().splitlines() or [f"exit code {child.returncode}"]
+            full = any(f"[Errno {number}]" in lines[-1] for number in FULL) or not free_bytes(connection.folder)
+            return {"full" if full else "failed": lines[-1]}
+        answer.seek(0)
+        return {"document": json.load(answer), "spawned_ns": spawned_ns}
 
 
 def wait(connection: Connection, child: subprocess.Popen[bytes], timeout_s: float) -> bool:

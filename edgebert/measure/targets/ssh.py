@@ -6,10 +6,12 @@ What runs there ends with the connection, so a machine that can no longer be rea
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
 import subprocess
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +19,7 @@ from pathlib import Path
 
 from edgebert import __version__
 from edgebert.errors import DiskError, InputError, MissingDependencyError, RunError, TargetError
+from edgebert.escape import shortened
 from edgebert.measure import process
 from edgebert.measure.job import Answer, Environment, Job
 from edgebert.measure.received import environment_of, is_count
@@ -221,10 +224,13 @@ def _copy(name: str, channel: Channel, files: Files, progress: Progress) -> None
         size = path.stat().st_size
         channel.tell({"op": "put", "path": place, "bytes": size}, path, size)
     answer = channel.ask({"op": "ready"})
-    if answer.get("refused"):
-        raise InputError(f"{name}: {answer.get('write_error')!s:.200}; give another file name")
-    if answer.get("write_error"):
-        raise _full(name, str(answer["write_error"]))
+    write_error, refused = answer.get("write_error"), answer.get("refused")
+    if not isinstance(write_error, str) or not isinstance(refused, bool):
+        raise _never_says(name, answer)
+    if refused:
+        raise InputError(f"{name}: {write_error:.200}; give another file name")
+    if write_error:
+        raise _full(name, write_error)
 
 
 def _machine(name: str, channel: Channel, places: dict[str, str]) -> Machine:
@@ -236,17 +242,13 @@ def _machine(name: str, channel: Channel, places: dict[str, str]) -> Machine:
             {key: places.get(value, value) if isinstance(value, str) else value for key, value in job.items()}
         )
         usable = False  # until its answer is here: one that comes after an interrupt would be taken for the next job's
+        asked = time.monotonic()
         try:
             answer = channel.ask({"op": "run", "job": moved, "timeout_s": process.TIMEOUT_S}, process.TIMEOUT_S)
         except Lost as lost:
             raise _cut(name, lost) from None
         usable = True
-        if "full" in answer:
-            raise _full(name, str(answer["full"]))
-        if "overtime" in answer:
-            raise process.overtime(job)
-        if "failed" in answer:
-            raise process.failure(job, str(answer["failed"])[:1000])
+        _check_outcome(name, job, answer, time.monotonic() - asked)
         document, spawned_ns = answer.get("document"), answer.get("spawned_ns")
         if "document" not in answer or not is_count(spawned_ns):
             raise TargetError(f"{name}: the machine answers a job without a result; check the machine")
@@ -260,6 +262,34 @@ def _machine(name: str, channel: Channel, places: dict[str, str]) -> Machine:
         return {**found, "versions": found["versions"] | {"edgebert": __version__}}
 
     return Machine(name, child, environment)
+
+
+def _check_outcome(name: str, job: Job, answer: dict[str, Json], took_s: float) -> None:
+    """Raise the error of a job that did not end well.
+
+    Raises:
+        DiskError: No room there.
+        RunError: It failed, or took too long.
+        TargetError: The reason is none, or the job cannot have taken so long.
+    """
+    for key in ("full", "failed"):
+        reason = answer.get(key, "-")
+        if not isinstance(reason, str) or not reason:
+            raise _never_says(name, answer)
+    if "full" in answer:
+        raise _full(name, str(answer["full"]))
+    if "overtime" in answer:
+        # The clock over there starts later than the one here; a second is for their difference in speed.
+        if answer["overtime"] is not True or took_s < process.TIMEOUT_S - 1:
+            raise _never_says(name, answer)
+        raise process.overtime(job)
+    if "failed" in answer:
+        raise process.failure(job, str(answer["failed"])[:1000])
+
+
+def _never_says(name: str, answer: dict[str, Json]) -> TargetError:
+    shown = shortened(json.dumps(answer), 80)
+    return TargetError(f"{name}: the machine answers {shown}, which EdgeBERT never says; check the machine")
 
 
 def _leave(name: str, address: Address, channel: Channel, folder: str, progress: Progress) -> None:

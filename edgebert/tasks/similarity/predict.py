@@ -88,9 +88,9 @@ class SentenceSimilarity(DeviceTask[Settings, Text, Embedding | Similarity]):
             InputError: There is no prompt of that name.
         """
         name = self.settings.default_prompt if prompt_name is None else prompt_name
-        if name and name not in self.settings.prompts:
+        if not isinstance(name, str) or (name and name not in self.settings.prompts):
             known = ", ".join(self.settings.prompts) or "none"
-            raise InputError(f"prompt_name is {name!r}; this bundle has the prompts: {known}")
+            raise InputError(f"prompt_name is {name!r:.80}; this bundle has the prompts: {known}")
         check_text(text, "text")
         return self.encoder.encode(self.settings.prompts[name] + text if name else text)
 
@@ -248,12 +248,14 @@ class SentenceModel(Model):
         return (best[0], found[0]) if isinstance(query, str) else (best, found)
 
     def _cut(self, vectors: Vectors, width: int | None) -> Vectors:
-        full = vectors.shape[1]
-        if width is None or width == full:
+        import numpy as np
+
+        full, is_whole = vectors.shape[1], isinstance(width, int | np.integer)
+        if width is None or (is_whole and width == full):
             return vectors
-        if width not in self.widths or width > full:
+        if not is_whole or width not in self.widths or width > full:
             also = f" and may be cut to {', '.join(map(str, self.widths))}" if self.widths else " and may not be cut"
-            raise InputError(f"width is {width}; this bundle's embeddings are {full} wide{also} (head.widths)")
+            raise InputError(f"width is {width!r:.40}; this bundle's embeddings are {full} wide{also} (head.widths)")
         from edgebert.runtime.vectors import unit
 
         return unit(vectors[:, :width])

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from targets_helpers import make_variant, write_script
 
-from edgebert.errors import BundleError, InputError, MissingDependencyError, TargetError
+from edgebert.errors import BundleError, InputError, MissingDependencyError, RunError, TargetError
 from edgebert.measure.targets import keeper, open_target
 from edgebert.measure.targets import ssh as ssh_module
 from edgebert.measure.targets.channel import _answer
@@ -42,7 +42,8 @@ class Received(keeper.Connection):
 
     def __init__(self, folder: Path, data: bytes) -> None:
         super().__init__()
-        self.folder, self._left = str(folder), data
+        self.own(str(folder))
+        self._left = data
 
     def _block(self) -> bytes:
         raise keeper.Closed
@@ -65,6 +66,33 @@ def test_the_far_end_overwrites_nothing_and_goes_on_behind_a_refused_file(tmp_pa
     assert (tmp_path / "mine").read_text() == "keep"
     assert (folder / "old").read_text() == "old"
     assert (folder / "sub" / "new").read_text() == "new"
+
+
+def test_the_far_end_does_not_work_in_a_folder_that_has_taken_its_own_ones_place(tmp_path: Path) -> None:
+    folder, mine = tmp_path / "there", tmp_path / "mine"
+    for each in (folder, mine):
+        each.mkdir()
+    received = Received(folder, b'{"op": "put", "path": "new", "bytes": 3}\nnew{"op": "ready"}\n')
+    folder.rename(tmp_path / "moved")
+    folder.symlink_to(mine)
+    received.read()
+    assert received.refused
+    assert "has taken the place of its temporary folder" in received.write_error
+    answer = keeper.run_or_full(received, {"job": {}, "timeout_s": 5})
+    assert "has taken the place of its temporary folder" in answer["failed"]
+    assert not list(mine.iterdir())
+
+
+def test_a_job_is_not_written_through_a_link(tmp_path: Path) -> None:
+    folder, mine = tmp_path / "there", tmp_path / "mine"
+    folder.mkdir()
+    mine.write_text("keep")
+    for name in ("job", "answer", "complaint"):
+        (folder / name).symlink_to(mine)
+    answer = keeper.run_or_full(Received(folder, b""), {"job": {}, "timeout_s": 60})
+    assert answer == {"failed": "KeyError: 'scenario'"}
+    assert mine.read_text() == "keep"
+    assert not (folder / "job").is_symlink()
 
 
 @pytest.mark.parametrize("line", [b"[]", b"7", b'{"op": "put"}', b'{"op": "put", "path": "a"}', b"[" * 100_000, b"{}"])
@@ -175,6 +203,43 @@ def test_an_answer_that_cannot_be_written_again_is_refused(said: str) -> None:
     with pytest.raises(TargetError, match=r"^ssh://board: the machine answers .* \(.*\), which EdgeBERT never says"):
         _answer("ssh://board", f'{{"document": {{{said}}}}}')
     assert _answer("ssh://board", '{"outputs": [NaN]}')
+
+
+@pytest.mark.parametrize(
+    ("said", "lie"),
+    [
+        ('"document": ', '"overtime": true, "document": '),
+        ('"document": ', '"overtime": 1, "document": '),
+        ('"document": ', '"full": null, "document": '),
+        ('"document": ', '"full": "", "document": '),
+        ('"document": ', '"failed": {"a": 1}, "document": '),
+        ('"refused": false', '"refused": 0'),
+        ('"write_error": ""', '"write_error": null'),
+    ],
+)
+def test_an_outcome_that_the_far_end_never_has_is_refused(
+    said: str, lie: str, variant: Variant, there: Path, stand_in: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ssh_module.device_half()["edgebert/measure/child.py"].write_text("print('{}')")
+    monkeypatch.setenv("FAKE_SSH_REPLACES", f"{said}={lie}")
+    with (
+        pytest.raises(TargetError, match=r"^ssh://pi@board: the machine answers \{.*, which EdgeBERT never says; "),
+        open_target(NAME, [variant], None, print) as machine,
+    ):
+        machine.environment()
+    assert not list(there.iterdir())
+
+
+def test_a_job_that_takes_too_long_is_told(
+    variant: Variant, there: Path, stand_in: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ssh_module.device_half()["edgebert/measure/child.py"].write_text("import time; time.sleep(60)")
+    monkeypatch.setattr("edgebert.measure.process.TIMEOUT_S", 1)
+    with (
+        pytest.raises(RunError, match=r"^environment took more than 1 s"),
+        open_target(NAME, [variant], None, print) as machine,
+    ):
+        machine.environment()
 
 
 NEEDED = "numpy onnxruntime tokenizers"
