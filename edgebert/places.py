@@ -11,6 +11,7 @@ from pathlib import Path
 from edgebert.bundle import check_name, check_outside
 from edgebert.errors import DataError, DiskError, SettingsError
 from edgebert.lock import ENDING
+from edgebert.stage_names import FULL_PRECISION
 
 STAGE = re.compile(r"[a-z0-9-]+-[0-9a-f]{16}(?:\.partial)?")
 # What is added to a bundle's name beside it: the lock of the default --work; the other names are shorter.
@@ -93,13 +94,15 @@ def check_checkpoints(stage: Path) -> None:
 
 def _check_entry(entry: os.DirEntry[str]) -> None:
     """Refuse what has the name of a stage's folder or of a file that an export writes, and is something else."""
-    path = Path(entry.path)
-    if STAGE.fullmatch(entry.name):
-        if not entry.is_dir(follow_symlinks=False):
-            raise _in_the_place(path)
-        check_checkpoints(path)
-    elif (entry.name == TEXTS or FINISHED.fullmatch(entry.name)) and not entry.is_file(follow_symlinks=False):
-        raise _in_the_place(path)
+    is_stage = STAGE.fullmatch(entry.name) is not None
+    is_file = entry.name == TEXTS or FINISHED.fullmatch(entry.name) is not None
+    wrong = is_file and not entry.is_file(follow_symlinks=False)
+    if is_stage or entry.name == FULL_PRECISION:
+        wrong = not entry.is_dir(follow_symlinks=False)
+    if wrong:
+        raise _in_the_place(Path(entry.path))
+    if is_stage:
+        check_checkpoints(Path(entry.path))
 
 
 def _in_the_place(path: Path) -> DiskError:
