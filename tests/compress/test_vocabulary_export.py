@@ -57,7 +57,7 @@ def test_a_tokenizer_that_cannot_be_cut_is_refused_before_anything_runs(
     for name in ("text.txt", "more.txt"):
         (tmp_path / name).write_text("a film\n")
     assert main(["export", str(recipe), "--out", str(tmp_path / "out")]) == 2
-    assert "a WordLevel tokenizer cannot be cut, only WordPiece, byte-level BPE and Unigram" in capsys.readouterr().err
+    assert "a WordLevel tokenizer cannot be cut, only WordPiece, byte-level BPE, BPE over" in capsys.readouterr().err
 
 
 PLAIN = """
