@@ -20,10 +20,11 @@ from typing import Any
 import numpy as np
 
 from edgebert.errors import EdgeBertError
+from edgebert.measure.document import CaseRow
 from edgebert.measure.read import RESULT, read_result
 from edgebert.measure.statistics import Ratio, Samples, median_ratio
 from edgebert.report.ratios import compared, interval_of, ratio_of
-from edgebert.report.run import Case, Run
+from edgebert.report.run import Run
 
 Row = tuple[str, dict[str, Any], Ratio]
 
@@ -46,7 +47,7 @@ def recomputed(run: Run) -> Iterator[Row]:
             yield run.label, recorded, median_ratio(recorded["what"], first, second)
 
 
-def rounds_of(run: Run, case: Case) -> list[Samples]:
+def rounds_of(run: Run, case: CaseRow) -> list[Samples]:
     """What a case's scenario compares, one array a process; empty without raw samples."""
     path = run.folder / str(case.get("raw"))
     if not case.get("raw") or not path.is_file():

@@ -57,7 +57,7 @@ def longest(folder: Path, task: str = "") -> int:
 
 def test_settings_count_through_modules_alone(tmp_path: Path) -> None:
     folder = make_family(tmp_path / "model", "bert", num_labels=1)
-    write(folder / "sentence_bert_config.json", SETTINGS)
+    write(folder / "sentence_bert_config.json", SETTINGS | {"max_seq_length": 10})
     assert [longest(folder, task) for task in ("", "similarity", "fill-mask")] == [64, 64, 64]
     tokenizer = json.loads((folder / "tokenizer_config.json").read_text())
     write(folder / "tokenizer_config.json", tokenizer | {"model_max_length": 20})
@@ -67,7 +67,8 @@ def test_settings_count_through_modules_alone(tmp_path: Path) -> None:
     write(folder / "config.json", config | {"sbert_ce_default_activation_function": "torch.nn.modules.linear.Identity"})
     assert longest(folder) == 20
     write(folder / "modules.json", [{"name": "0", "path": "", "type": "sentence_transformers.models.Transformer"}])
-    assert [longest(folder, task) for task in ("", "text-classification", "fill-mask")] == [5, 5, 20]
+    write(folder / "config_sentence_transformers.json", {"model_type": "CrossEncoder"})
+    assert [longest(folder, task) for task in ("", "text-classification", "fill-mask")] == [10, 10, 20]
 
 
 def test_of_settings_that_do_not_count_a_line_tells(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

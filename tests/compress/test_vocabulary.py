@@ -129,7 +129,7 @@ def test_every_task_reads_its_corpus_as_before(task: str, family: str, tmp_path:
         tmp_path / "headed",
     )
     rows = examples(CORPUS, None)
-    if task in ("question-answering", "similarity"):
+    if task in ("question-answering", "rerank", "similarity"):
         rows = [replace(row, text_pair=pair) for row, pair in zip(rows, CORPUS[1:] + CORPUS[:1], strict=True)]
     if task == "token-classification":
         rows += [Example("so cold , and", None, None, 9, words=("so", "cold", ",", "and"))]
