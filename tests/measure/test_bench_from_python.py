@@ -78,7 +78,7 @@ def test_a_tokenizer_that_is_none_is_found_before_anything_is_measured(
     ("given", "says"),
     [
         ({"target": None}, "target is NoneType None"),
-        ({"estimate": [5]}, "estimate is int 5"),
+        ({"estimate": [5]}, r"estimate\[0\] is int 5"),
         ({"bundle": None}, "bundle is NoneType None"),
         ({"bundle": [5]}, "bundle is int 5"),
     ],
