@@ -10,15 +10,16 @@ from typing import Any
 
 import numpy as np
 
+from edgebert.compress.head_tags import written_plainly
 from edgebert.compress.model_folder import check_described
 from edgebert.compress.neutral_texts import neutral_rows
-from edgebert.compress.progress import progress
+from edgebert.compress.progress import end_bars, progress
 from edgebert.compress.sentence_folder import encoder_folder
 from edgebert.compress.source import resolve
 from edgebert.compress.source_model import CLASSES, SourceModel, open_source
 from edgebert.compress.weight_files import check_weights
 from edgebert.data.examples import Example
-from edgebert.errors import InputError
+from edgebert.errors import InputError, TextError
 from edgebert.runtime.encode import Encoded
 from edgebert.runtime.model import Model
 from edgebert.runtime.session import Outputs
@@ -57,6 +58,7 @@ class Comparison:
         mean: Mean difference.
         distance: Mean of 1 minus cosine, and `largest_distance` its largest; None but for vectors.
         worst: The text behind `largest`, and where it stands.
+        renamed: Outputs that the two name otherwise: the number, the bundle's name, the checkpoint's.
     """
 
     source: str
@@ -69,6 +71,7 @@ class Comparison:
     distance: float | None
     largest_distance: float | None
     worst: tuple[str, str]
+    renamed: tuple[tuple[int, str, str], ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as `edgebert compare --json` writes them."""
@@ -90,13 +93,19 @@ def open_checkpoint(source: str, model: Model) -> tuple[Path, SourceModel]:
     return encoder, open_source(folder if task not in CLASSES else encoder, task, length)
 
 
-def own_rows(encoder: Path, pairs: bool) -> list[Example]:
-    """Neutral sentences, where no texts are given."""
-    rows = neutral_rows(encoder, pairs)
-    return [
-        Example(row["text"], row.get("text_pair"), None, number, "EdgeBERT's sentences")
-        for number, row in enumerate(rows, 1)
-    ]
+def own_rows(encoder: Path, model: Model) -> list[Example]:
+    """Neutral sentences that the bundle takes, where no texts are given."""
+    rows = enumerate(neutral_rows(encoder, pairs=model.manifest.segments == 2), 1)
+    found = [Example(row["text"], row.get("text_pair"), None, number, "EdgeBERT's sentences") for number, row in rows]
+    return [row for row in found if _takes(model, row)]
+
+
+def _takes(model: Model, row: Example) -> bool:
+    """Whether a row is not too long for the bundle: a question must leave room for a part of its context."""
+    try:
+        return bool(model.task.encode(model.task.given(row)))
+    except TextError:
+        return False
 
 
 def compare(model: Model, source: SourceModel, rows: Sequence[Example]) -> Comparison:
@@ -107,7 +116,10 @@ def compare(model: Model, source: SourceModel, rows: Sequence[Example]) -> Compa
         TextError: A row that the bundle does not take.
     """
     bar = progress(rows, desc="comparing", unit="text")
-    found = [difference for row in bar for difference in _differences(model, source, row)]
+    try:
+        found = [difference for row in bar for difference in _differences(model, source, row)]
+    finally:
+        end_bars()
     measured = [each for each in found if each.largest is not None]
     if not measured:
         raise InputError(
@@ -129,7 +141,17 @@ def compare(model: Model, source: SourceModel, rows: Sequence[Example]) -> Compa
         sum(distances) / len(distances) if distances else None,
         max(distances) if distances else None,
         (worst.place, worst.text),
+        _renamed(model, source),
     )
+
+
+def _renamed(model: Model, source: SourceModel) -> tuple[tuple[int, str, str], ...]:
+    """Outputs of other names; tags are compared as the bundle writes them."""
+    theirs = list(source.labels)
+    if model.manifest.task == "token-classification":
+        theirs = written_plainly(theirs, {}, str(model.manifest.head.settings.get("scheme", "")))
+    names = zip(model.labels, theirs, strict=False)
+    return tuple((at, ours, other) for at, (ours, other) in enumerate(names) if ours != other)
 
 
 def _differences(model: Model, source: SourceModel, row: Example) -> Iterator[Difference]:
@@ -160,6 +182,12 @@ def _of_ids(model: Model, source: SourceModel, row: Example, window: Encoded) ->
 
 def _difference(place: str, text: str, same_ids: bool | None, ours: Outputs, theirs: Outputs) -> Difference:
     """Of outputs of the same shape. *Shape* of each: any, the last axis over labels, tokens or numbers of a vector."""
+    for one, other in zip(ours, theirs, strict=True):
+        if one.shape != other.shape:
+            raise InputError(
+                f"{place}: the bundle answers {' x '.join(map(str, one.shape))} numbers, the checkpoint "
+                f"{' x '.join(map(str, other.shape))}; give the checkpoint that the bundle was made from"
+            )
     gaps = np.concatenate([np.abs(a - b).ravel() for a, b in zip(ours, theirs, strict=True)])
     several = all(output.shape[-1] > 1 for output in theirs)
     same = all(bool((a.argmax(-1) == b.argmax(-1)).all()) for a, b in zip(ours, theirs, strict=True))

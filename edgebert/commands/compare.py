@@ -31,7 +31,7 @@ def run(arguments: argparse.Namespace) -> int:
         if said := note_of_skipped(Path(arguments.text), rows):
             note(f"edgebert: {said}")
     encoder, source = open_checkpoint(arguments.checkpoint, model)
-    found = compare(model, source, rows or own_rows(encoder, pairs=model.manifest.segments == 2))
+    found = compare(model, source, rows or own_rows(encoder, model))
     if arguments.json:
         write_json({"bundle": arguments.bundle, "checkpoint": arguments.checkpoint, **found.to_dict()})
     else:
@@ -52,5 +52,9 @@ def _show(found: Comparison, model: Model, texts: str) -> None:
         write(f"likeliest output: the same in {found.same_labels:.2%} of inputs")
     if found.distance is not None and found.largest_distance is not None:
         write(f"1 - cosine: {found.distance:.2e} on average, at most {found.largest_distance:.2e}")
-    write(f"outputs: {found.mean:.2e} apart on average, at most {found.largest:.2e}")
+    if found.renamed:
+        at, ours, theirs = found.renamed[0]
+        write(f"labels: {len(found.renamed)} of other names: output {at} is {ours!r} here and {theirs!r} there")
+    before = "" if found.distance is not None else " (before any softmax or sigmoid)"
+    write(f"outputs{before}: {found.mean:.2e} apart on average, at most {found.largest:.2e}")
     write(f"furthest apart: {found.worst[0]}, {shortened(' '.join(found.worst[1].split()))!r}")

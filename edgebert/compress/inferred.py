@@ -178,7 +178,13 @@ def _outputs(config: Mapping[str, Json]) -> str:
 def _task_of_texts(folder: Path, config: Mapping[str, Json]) -> str:
     if config.get("problem_type") == MULTI_LABEL:
         return "multi-label"
-    if head_outputs(config) != 1:
+    count = head_outputs(config)
+    if count != 1 and config.get("problem_type") == "regression":
+        raise CheckpointError(
+            f"{folder / 'config.json'}: problem_type is regression and the head has {count} outputs, but EdgeBERT's "
+            "regression has one; export one model an output"
+        )
+    if count != 1:
         return "text-classification"
     return "rerank" if is_cross_encoder(folder) else "regression"
 

@@ -29,6 +29,7 @@ CLASSES = {
     "text-classification": "AutoModelForSequenceClassification",
     "token-classification": "AutoModelForTokenClassification",
 }
+LABELLED = ("multi-label", "text-classification", "token-classification")
 # Outputs of a model's forward, in the order of the bundle's.
 OUTPUTS = {"question-answering": ("start_logits", "end_logits")}
 transformers.utils.logging.set_verbosity_error()
@@ -45,9 +46,10 @@ class Answered(NamedTuple):
 
 
 class SourceModel(Protocol):
-    """A checkpoint in the library that made it; `name` says what runs it."""
+    """A checkpoint in the library that made it; `name` says what runs it, `labels` what it calls its outputs, if so."""
 
     name: str
+    labels: tuple[str, ...]
 
     def answer(self, texts: tuple[str, ...]) -> Answered:
         """Outputs for a text, or for two of them in one input."""
@@ -89,6 +91,8 @@ class _Transformer:
                 f"{folder}: has no {missing[0]}, which {CLASSES[task]} needs; give the checkpoint that the bundle was "
                 "made from, with its head"
             )
+        names = getattr(self._model.config, "id2label", None) or {}
+        self.labels = tuple(str(names[at]) for at in sorted(names)) if task in LABELLED else ()
         self._names, self._length = OUTPUTS.get(task, ("logits",)), max_length
 
     def answer(self, texts: tuple[str, ...]) -> Answered:
@@ -114,6 +118,8 @@ class _Transformer:
 
 class _Sentences:
     """A model of sentence-transformers."""
+
+    labels: tuple[str, ...] = ()
 
     def __init__(self, folder: Path, max_length: int) -> None:
         if not (folder / MODULES).is_file():

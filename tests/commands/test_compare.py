@@ -88,7 +88,7 @@ def test_a_changed_checkpoint_is_told_with_the_text_that_shows_it_most(run: Run)
     transformers.AutoTokenizer.from_pretrained("model").save_pretrained("other")
     code, out, err = run("compare", "bundle", "other", "--text", "t.txt", "--max-difference", "0.1")
     assert code == 1
-    assert "outputs: 3.00e+00 apart on average, at most 9.00e+00" in out
+    assert "outputs (before any softmax or sigmoid): 3.00e+00 apart on average, at most 9.00e+00" in out
     assert "furthest apart: t.txt: line " in out
     assert err.splitlines()[-1] == "edgebert: the outputs differ by 9, more than --max-difference 0.1"
 
@@ -110,3 +110,21 @@ def test_wrong_input_is_refused_in_a_line(run: Run) -> None:
         code, out, err = run("compare", *words)
         assert (code, out) == (2, "")
         assert says in err.splitlines()[-1]
+
+
+def test_labels_of_other_names_are_told(run: Run) -> None:
+    exported("SequenceClassification", num_labels=3, id2label={0: "neg", 1: "neu", 2: "pos"})
+    config = json.loads(Path("model/config.json").read_text())
+    Path("model/config.json").write_text(json.dumps(config | {"id2label": {"0": "pos", "1": "neu", "2": "neg"}}))
+    code, out, _ = run("compare", "bundle", "model", "--text", "t.txt")
+    assert code == 0
+    assert "labels: 2 of other names: output 0 is 'neg' here and 'pos' there" in out
+
+
+def test_a_checkpoint_of_another_size_is_refused(run: Run) -> None:
+    exported("SequenceClassification", num_labels=3)
+    make_whole(Path("other"), "bert", num_hidden_layers=1, num_labels=1)
+    code, out, err = run("compare", "bundle", "other", "--text", "t.txt")
+    assert (code, out) == (2, "")
+    says = "t.txt: line 1: the bundle answers 3 numbers, the checkpoint 1; give the checkpoint that the bundle was made"
+    assert err.splitlines()[-1] == f"edgebert: {says} from"

@@ -146,6 +146,8 @@ class RerankModel(Model):
         texts: list[str] = list(as_list(documents))
         for number, text in enumerate(texts, 1):
             check_text(text, f"document {number} of {len(texts)}")
+            if not text.strip():
+                raise TextError(f"document {number} of {len(texts)} is blank; leave it out of the list")
         pairs: list[Text] = [(query, text) for text in texts]
         answers: list[Relevance] = self(pairs, batch_size=batch_size)
         order = sorted(range(len(texts)), key=lambda at: -answers[at].score)[:top_k]
