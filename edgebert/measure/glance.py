@@ -60,6 +60,7 @@ def _timed(variant: Variant, texts: Sequence[Input]) -> Answer:
         "samples": SUITE.samples,
         "batch_size": SUITE.batch_size,
         "arena": True,
+        "energy": False,  # which would take two seconds more in every process
         "seed": SUITE.seed,
         "server": server_settings(SUITE.server),
         "soak_minutes": 0.0,

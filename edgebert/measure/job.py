@@ -124,6 +124,7 @@ class Job(TypedDict, total=False):
     samples: int
     batch_size: int
     arena: bool
+    energy: bool
     seed: int
     soak_minutes: float
     server: ServerSettings

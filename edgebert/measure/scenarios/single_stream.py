@@ -26,7 +26,8 @@ def work(model: Model, job: Job, call: Callable[[int], object]) -> Answer:
     inputs = job["ids"] if job["length"] else job["texts"]
     null_ns = timed(lambda at: inputs[at % len(inputs)], job["samples"])
     provider = job.get("provider") or model.manifest.profile.export.provider
-    power = energy_of(call, gpu="CPUExecutionProvider" not in provider)
+    counts_energy = job.get("energy", True)
+    power = energy_of(call, gpu="CPUExecutionProvider" not in provider) if counts_energy else None
     return {"latencies_ns": latencies_ns, "null_ns": null_ns, "power": power}
 
 
