@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 # In the folder of finished stages: the bundle of the same model before INT8.
-FULL_PRECISION = "full-precision"
+FULL_PRECISION = "edgebert-full-precision"
 BASELINE, FAST = "0-baseline", "1-graph"
 # Of the other steps, by the stage that made their models.
 NAMES = {

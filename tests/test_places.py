@@ -60,8 +60,8 @@ def test_the_root(option: str, refused: Refused) -> None:
     [
         (f"finetune-{KEY}", "link"),
         (f"take-over-{KEY}.partial", "link"),
-        ("full-precision", "link"),
-        ("full-precision", "file"),
+        ("edgebert-full-precision", "link"),
+        ("edgebert-full-precision", "file"),
         (f"graph-{KEY}", "file"),
         (f"finished-{KEY}.json", "folder"),
     ],

@@ -273,7 +273,7 @@ def test_a_bundle_answers_as_its_checkpoint(run: Run, folder: Path, tmp_path: Pa
     assert code == 0, err
     assert edgebert.load(tmp_path / "b")("a good film").label in ("LABEL_0", "LABEL_1")
     # Timed beside the same model in full precision, which stays to be measured and looked at.
-    beside = tmp_path / "b.work" / "full-precision"
+    beside = tmp_path / "b.work" / "edgebert-full-precision"
     assert re.search(
         r"^speed: \d+\.\d\d times full precision \(95%: .*\), \d+\.\d\d against \d+\.\d\d ms a text, on this CPU, ",
         out,
@@ -352,7 +352,7 @@ def test_an_export_whose_processes_cannot_be_timed_is_done_all_the_same(
     shutil.rmtree(tmp_path / "b.work")
     code, out, _ = run("export", folder, "--out", tmp_path / "c", "--work", tmp_path / "b.work", "--json")
     assert (code, json.loads(out)["bundle"]) == (0, str(tmp_path / "c"))
-    assert not (tmp_path / "b.work" / "full-precision").exists()
+    assert not (tmp_path / "b.work" / "edgebert-full-precision").exists()
 
 
 def test_python_says_the_same(folder: Path, tmp_path: Path) -> None:
