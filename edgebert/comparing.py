@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgebert.compress.head_tags import written_plainly
 from edgebert.compress.model_folder import check_described
@@ -16,14 +17,15 @@ from edgebert.compress.neutral_texts import neutral_rows
 from edgebert.compress.progress import end_bars, progress
 from edgebert.compress.sentence_folder import encoder_folder
 from edgebert.compress.source import resolve
-from edgebert.compress.source_model import CLASSES, SourceModel, open_source
+from edgebert.compress.source_model import CLASSES, Sentences, Transformers, open_source
 from edgebert.compress.weight_files import check_weights
 from edgebert.data.examples import Example
 from edgebert.errors import InputError, TextError
-from edgebert.runtime.encode import Encoded
 from edgebert.runtime.model import Model
 from edgebert.runtime.session import Outputs
 
+# What runs a checkpoint.
+Source = Transformers | Sentences
 BY_TOKEN = ("fill-mask", "question-answering", "token-classification")
 
 
@@ -78,7 +80,7 @@ class Comparison:
         return asdict(self) | {"worst": {"place": self.worst[0], "text": self.worst[1]}}
 
 
-def open_checkpoint(source: str, model: Model) -> tuple[Path, SourceModel]:
+def open_checkpoint(source: str, model: Model) -> tuple[Path, Source]:
     """The checkpoint's folder, and the checkpoint in the library that made it.
 
     Raises:
@@ -108,7 +110,7 @@ def _takes(model: Model, row: Example) -> bool:
         return False
 
 
-def compare(model: Model, source: SourceModel, rows: Sequence[Example]) -> Comparison:
+def compare(model: Model, source: Source, rows: Sequence[Example]) -> Comparison:
     """Answer every row by both, one text at a time.
 
     Raises:
@@ -145,7 +147,7 @@ def compare(model: Model, source: SourceModel, rows: Sequence[Example]) -> Compa
     )
 
 
-def _renamed(model: Model, source: SourceModel) -> tuple[tuple[int, str, str], ...]:
+def _renamed(model: Model, source: Source) -> tuple[tuple[int, str, str], ...]:
     """Outputs of other names; tags are compared as the bundle writes them."""
     theirs = list(source.labels)
     if model.manifest.task == "token-classification":
@@ -154,47 +156,54 @@ def _renamed(model: Model, source: SourceModel) -> tuple[tuple[int, str, str], .
     return tuple((at, ours, other) for at, (ours, other) in enumerate(names) if ours != other)
 
 
-def _differences(model: Model, source: SourceModel, row: Example) -> Iterator[Difference]:
-    """Of every input of a row: one, or both of its texts where each is an input of its own."""
-    task = model.manifest.task
+def _differences(model: Model, source: Source, row: Example) -> Iterator[Difference]:
+    """Of every input of a row: one, its windows, or both of its texts where each is an input of its own."""
     with row.told():
-        given = model.task.given(row)
-        windows = model.task.encode(given)
-    if task == "similarity":
-        texts: list[tuple[str, ...]] = [(row.text,)] if row.text_pair is None else [(row.text,), (row.text_pair,)]
+        windows = model.task.encode(model.task.given(row))
+    texts = (row.text,) if row.text_pair is None else (row.text, row.text_pair)
+    if isinstance(source, Sentences):
+        for text, window in zip(texts, windows, strict=True):
+            yield _of_vectors(row.place, text, model.outputs([window])[0], source.vector(text))
+    elif model.manifest.task == "fill-mask" or len(windows) > 1:
+        # What the task has hidden, and how it cuts a long text, only the bundle knows.
+        for window in windows:
+            yield _of_labels(row, None, model.outputs([window])[0], source.answer_ids(window))
     else:
-        texts = [(row.text,) if row.text_pair is None else (row.text, row.text_pair)]
-    if task == "fill-mask" or (len(windows) > len(texts)):
-        yield from (_of_ids(model, source, row, window) for window in windows)
-        return
-    for text, window in zip(texts, windows, strict=True):
-        theirs = source.answer(text)
-        same = None if theirs.ids is None else list(theirs.ids) == list(window.ids)
-        if same is False and task in BY_TOKEN:
-            yield Difference(row.place, text[0], same, None, None, None, math.nan)
+        ids, theirs = source.answer(texts)
+        same = ids == list(windows[0].ids)
+        if not same and model.manifest.task in BY_TOKEN:
+            yield Difference(row.place, row.text, same, None, None, None, math.nan)
         else:
-            yield _difference(row.place, text[0], same, model.outputs([window])[0], theirs.outputs)
+            yield _of_labels(row, same, model.outputs(windows)[0], theirs)
 
 
-def _of_ids(model: Model, source: SourceModel, row: Example, window: Encoded) -> Difference:
-    return _difference(row.place, row.text, None, model.outputs([window])[0], source.answer_ids(window))
+def _of_vectors(place: str, text: str, ours: Outputs, theirs: NDArray[np.float32]) -> Difference:
+    """Of two vectors. *Shape* of each: (width,)."""
+    gaps = _gaps(place, ours, (theirs,))
+    one, other = ours[0].astype(np.float64), theirs.astype(np.float64)
+    distance = 1.0 - float(one @ other / (np.linalg.norm(one) * np.linalg.norm(other)))
+    return Difference(place, text, None, None, float(gaps.max()), float(gaps.mean()), distance)
 
 
-def _difference(place: str, text: str, same_ids: bool | None, ours: Outputs, theirs: Outputs) -> Difference:
-    """Of outputs of the same shape. *Shape* of each: any, the last axis over labels, tokens or numbers of a vector."""
+def _of_labels(row: Example, same_ids: bool | None, ours: Outputs, theirs: Outputs) -> Difference:
+    """Of outputs whose last axis is over labels or tokens; a single score has no likeliest one."""
+    gaps = _gaps(row.place, ours, theirs)
+    label = None
+    if all(output.shape[-1] > 1 for output in theirs):
+        label = all(bool((a.argmax(-1) == b.argmax(-1)).all()) for a, b in zip(ours, theirs, strict=True))
+    return Difference(row.place, row.text, same_ids, label, float(gaps.max()), float(gaps.mean()), math.nan)
+
+
+def _gaps(place: str, ours: Outputs, theirs: Outputs) -> NDArray[np.float32]:
+    """Differences of all outputs, one behind the other.
+
+    Raises:
+        InputError: The outputs have other shapes.
+    """
     for one, other in zip(ours, theirs, strict=True):
         if one.shape != other.shape:
             raise InputError(
                 f"{place}: the bundle answers {' x '.join(map(str, one.shape))} numbers, the checkpoint "
                 f"{' x '.join(map(str, other.shape))}; give the checkpoint that the bundle was made from"
             )
-    gaps = np.concatenate([np.abs(a - b).ravel() for a, b in zip(ours, theirs, strict=True)])
-    several = all(output.shape[-1] > 1 for output in theirs)
-    same = all(bool((a.argmax(-1) == b.argmax(-1)).all()) for a, b in zip(ours, theirs, strict=True))
-    distance = math.nan
-    if same_ids is None and len(theirs) == 1 and theirs[0].ndim == 1:
-        one, other = ours[0].astype(np.float64), theirs[0].astype(np.float64)
-        distance = 1.0 - float(one @ other / (np.linalg.norm(one) * np.linalg.norm(other)))
-        several = False
-    label = same if several else None
-    return Difference(place, text, same_ids, label, float(gaps.max()), float(gaps.mean()), distance)
+    return np.concatenate([np.abs(a - b).ravel() for a, b in zip(ours, theirs, strict=True)])

@@ -193,7 +193,7 @@ def _plan(order: Order) -> Plan:
     work = order.work or out.with_name(out.name + ".work")
     source, needs_texts = order.model or recipe.model.source, not order.has_recipe and order.asked.text is None
     data_dir = work if needs_texts else order.data_dir or (order.asked.text or Path(order.recipe)).parent
-    beside = order.full_precision and target.machine == this_cpu().machine
+    beside = order.full_precision and not order.has_recipe and target.machine == this_cpu().machine
     return Plan(recipe, target, form, source, data_dir, out, work, order.strict_labels, needs_texts, beside)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import shlex
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 
 from edgebert.bundle import read_manifest
@@ -49,8 +48,6 @@ def run(arguments: argparse.Namespace) -> int:
         asked,
         full_precision=not arguments.json,
     )
-    if order.has_recipe:
-        order = replace(order, full_precision=False)
     exported = export_bundle(order)
     if distributed.is_main():
         _show(exported, arguments)
@@ -71,10 +68,10 @@ def _show(exported: Exported, arguments: argparse.Namespace) -> None:
     else:
         _report(exported)
         if exported.full_precision:
-            _compare(exported.bundle, exported.full_precision, arguments)
+            _time(exported.bundle, exported.full_precision, arguments)
 
 
-def _compare(bundle: Path, full_precision: Path, arguments: argparse.Namespace) -> None:
+def _time(bundle: Path, full_precision: Path, arguments: argparse.Namespace) -> None:
     """Time a bundle beside full precision, and say how to measure and to compare it in earnest."""
     note("timing it beside full precision, some ten seconds")
     texts = _path(arguments.text) or full_precision.parent / TEXTS

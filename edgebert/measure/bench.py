@@ -14,8 +14,8 @@ import numpy as np
 
 from edgebert.bundle import bundle_hash, check_no_link
 from edgebert.errors import BundleError, InputError, RunError, TargetError
-from edgebert.measure.experiment import Experiment
-from edgebert.measure.job import Answer, Input, Job, server_settings
+from edgebert.measure.experiment import Experiment, job_of
+from edgebert.measure.job import Answer, Input, Job
 from edgebert.measure.others import others_cores
 from edgebert.measure.plan import Part, plan
 from edgebert.measure.progress import Step, TimeLeft
@@ -166,22 +166,8 @@ class _Bench:
 
     def _job(self, variant: Variant, part: Part, at: int) -> Job:
         suite = self.suite
-        job: Job = {
-            "bundle": str(variant.folder),
-            "runtime": variant.runtime,
-            "threads": suite.threads,
-            # As `edgebert.load` does by default: an application's first answer comes after the hashes.
-            "verify": True,
-            "scenario": part.scenario,
-            "length": part.length,
-            "warmup": suite.warmup,
-            "samples": suite.samples,
-            "batch_size": suite.batch_size,
-            "arena": part.arena is not False,
-            "seed": suite.seed + at,
-            "server": server_settings(suite.server),
-            "soak_minutes": suite.soak_minutes,
-        }
+        job = job_of(variant, suite, part.scenario, part.length)
+        job |= {"arena": part.arena is not False, "seed": suite.seed + at}
         if part.length:
             job["ids"] = _random_ids(part.length, self._vocabulary_size, suite.seed)
         else:

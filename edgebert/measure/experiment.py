@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from edgebert.measure.job import Environment, Input
+from edgebert.measure.job import Environment, Input, Job, server_settings
 from edgebert.measure.results import Result
 from edgebert.measure.suite import Suite
 from edgebert.measure.variants import Variant
@@ -45,3 +45,22 @@ class Experiment:
         """A result without a case yet, of a machine."""
         data = None if self.workload is None else self.workload.as_dict()
         return Result(self.command, asdict(self.suite), data, environment)
+
+
+def job_of(variant: Variant, suite: Suite, scenario: str, length: int = 0) -> Job:
+    """What a process of a suite is asked, but for its inputs: one scenario of a variant, at a fixed length if any."""
+    return {
+        "bundle": str(variant.folder),
+        "runtime": variant.runtime,
+        "threads": suite.threads,
+        # As `edgebert.load` does by default: an application's first answer comes after the hashes.
+        "verify": True,
+        "scenario": scenario,
+        "length": length,
+        "warmup": suite.warmup,
+        "samples": suite.samples,
+        "batch_size": suite.batch_size,
+        "seed": suite.seed,
+        "server": server_settings(suite.server),
+        "soak_minutes": suite.soak_minutes,
+    }

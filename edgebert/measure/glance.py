@@ -1,6 +1,6 @@
 """A first look at a bundle's speed: a few fresh processes beside full precision, some ten seconds, no result file.
 
-`edgebert bench` is what measures: with more rounds, a warm-up that is checked, disturbances that are told, and a file.
+`edgebert bench` measures in earnest: it has more rounds, says if the machine was disturbed, and writes a result file.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgebert.measure.job import Answer, Input, Job, server_settings
+from edgebert.measure.experiment import job_of
+from edgebert.measure.job import Answer, Input
 from edgebert.measure.process import run_child
 from edgebert.measure.scenarios.single_stream import compared
 from edgebert.measure.statistics import MIN_ROUNDS, Ratio, median_ratio, percentile_ms
@@ -49,21 +50,6 @@ def glance(bundle: Path, baseline: Path, texts: Sequence[Input]) -> Glance:
 
 
 def _timed(variant: Variant, texts: Sequence[Input]) -> Answer:
-    job: Job = {
-        "bundle": str(variant.folder),
-        "runtime": variant.runtime,
-        "threads": SUITE.threads,
-        "verify": True,
-        "scenario": "single_stream",
-        "length": 0,
-        "warmup": SUITE.warmup,
-        "samples": SUITE.samples,
-        "batch_size": SUITE.batch_size,
-        "arena": True,
-        "energy": False,  # which would take two seconds more in every process
-        "seed": SUITE.seed,
-        "server": server_settings(SUITE.server),
-        "soak_minutes": 0.0,
-        "texts": list(texts)[: SUITE.samples],
-    }
-    return run_child(job)
+    job = job_of(variant, SUITE, "single_stream")
+    # Energy would take two seconds more in every process.
+    return run_child({**job, "energy": False, "texts": list(texts)[: SUITE.samples]})

@@ -52,7 +52,7 @@ class Workload:
 def read_workload(path: Path, manifest: Manifest, bundle: Path | None = None, named: Named | None = None) -> Workload:
     """Read the inputs of a data file, and what is right about them where it has the label column of the bundle's data.
 
-    With the bundle's folder every text is encoded as well, so that one that cannot be is told before anything is run.
+    With the bundle's folder every text is encoded as well, so that a text that cannot be encoded is refused early.
 
     Raises:
         DataError: The file cannot be used, or holds a text that cannot be encoded or a row without a label beside

@@ -89,7 +89,7 @@ class Connection:
             return False
 
     def new(self, name: str) -> int:
-        """Open a new file directly in the folder, in place of what has its name."""
+        """Open a new file directly in the folder; an older one of that name is removed first."""
         with contextlib.suppress(FileNotFoundError):
             os.unlink(name, dir_fd=self.place)
         return os.open(name, NEW, 0o600, dir_fd=self.place)
