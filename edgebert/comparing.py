@@ -17,7 +17,7 @@ from edgebert.compress.neutral_texts import neutral_rows
 from edgebert.compress.progress import end_bars, progress
 from edgebert.compress.sentence_folder import encoder_folder
 from edgebert.compress.source import resolve
-from edgebert.compress.source_model import CLASSES, Sentences, Transformers, open_source
+from edgebert.compress.source_model import Sentences, Transformers, open_source
 from edgebert.compress.weight_files import check_weights
 from edgebert.data.examples import Example
 from edgebert.errors import InputError, TextError
@@ -92,7 +92,7 @@ def open_checkpoint(source: str, model: Model) -> tuple[Path, Source]:
     check_described(encoder)
     check_weights(encoder)
     task, length = model.manifest.task, model.manifest.max_length
-    return encoder, open_source(folder if task not in CLASSES else encoder, task, length)
+    return encoder, open_source(folder, encoder, task, length)
 
 
 def own_rows(encoder: Path, model: Model) -> list[Example]:

@@ -11,9 +11,9 @@ import torch
 from edgebert.errors import TextError
 
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
-# Windows with their targets and the id of padding, to a batch.
 # A window with its targets: lists with a value a token, numbers, arrays, and what a task's own `collate` reads.
 Item = dict[str, Any]
+# Windows with their targets and the id of padding, to a batch.
 Collate = Callable[[Sequence[Item], int], dict[str, torch.Tensor]]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from edgebert.compress.config_numbers import is_whole, refused
 from edgebert.compress.families import DEBERTA_V1
 from edgebert.compress.json_file import whole
 from edgebert.errors import CheckpointError
@@ -26,15 +27,15 @@ def check_deberta(path: Path, config: Mapping[str, Json]) -> None:
     """
     for entry in SWITCHES:
         if not isinstance(config.get(entry, False), bool):
-            raise _refused(path, entry, config[entry], "true or false")
+            raise refused(path, entry, config[entry], "true or false")
     for entry in ("max_relative_positions", "position_buckets", "conv_kernel_size"):
-        if entry in config and not _is_whole(config[entry], -1, MAX_DISTANCE):
-            raise _refused(path, entry, config[entry], f"a whole number from -1 to {MAX_DISTANCE}")
+        if entry in config and not is_whole(config[entry], -1, MAX_DISTANCE):
+            raise refused(path, entry, config[entry], f"a whole number from -1 to {MAX_DISTANCE}")
     if not {*_listed(config.get("pos_att_type"))} <= {*KINDS}:
-        raise _refused(path, "pos_att_type", config["pos_att_type"], "'c2p', 'p2c' or both ('c2p|p2c')")
+        raise refused(path, "pos_att_type", config["pos_att_type"], "'c2p', 'p2c' or both ('c2p|p2c')")
     norm = config.get("norm_rel_ebd", NORMS[0])
     if not isinstance(norm, str) or not {*_listed(norm)} <= {*NORMS}:
-        raise _refused(path, "norm_rel_ebd", norm, "'none' or 'layer_norm'")
+        raise refused(path, "norm_rel_ebd", norm, "'none' or 'layer_norm'")
     _check_convolution(path, config)
     for entry in OF_V2 if config["model_type"] == DEBERTA_V1.model_type else ():
         if config.get(entry) not in (None, False, 0, -1, "none"):
@@ -79,16 +80,16 @@ def check_pooler(path: Path, config: Mapping[str, Json]) -> None:
     """
     width = config.get("hidden_size")
     if config.get("pooler_hidden_size", width) != width:
-        raise _refused(path, "pooler_hidden_size", config["pooler_hidden_size"], f"hidden_size, which is {width}")
+        raise refused(path, "pooler_hidden_size", config["pooler_hidden_size"], f"hidden_size, which is {width}")
 
 
 def _check_convolution(path: Path, config: Mapping[str, Json]) -> None:
     kernel, width = whole(config, "conv_kernel_size", 0), whole(config, "hidden_size", 0)
     if kernel > 0 and kernel % 2 == 0:
-        raise _refused(path, "conv_kernel_size", kernel, "an odd number, or 0 for no convolution")
+        raise refused(path, "conv_kernel_size", kernel, "an odd number, or 0 for no convolution")
     groups = config.get("conv_groups", 1)
-    if not _is_whole(groups, 1, MAX_DISTANCE) or width % whole(config, "conv_groups", 1):
-        raise _refused(path, "conv_groups", groups, f"a divisor of hidden_size, which is {width}")
+    if not is_whole(groups, 1, MAX_DISTANCE) or width % whole(config, "conv_groups", 1):
+        raise refused(path, "conv_groups", groups, f"a divisor of hidden_size, which is {width}")
 
 
 def _listed(value: object) -> list[str]:
@@ -96,11 +97,3 @@ def _listed(value: object) -> list[str]:
     if isinstance(value, str):
         return [name.strip() for name in value.lower().split("|")]
     return [str(name) for name in value] if isinstance(value, list) else [] if value is None else [str(value)]
-
-
-def _is_whole(value: object, least: int, most: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
-
-
-def _refused(path: Path, entry: str, value: object, expected: str) -> CheckpointError:
-    return CheckpointError(f"{path}: {entry} is {value!r:.40}; expected {expected}; correct the entry")

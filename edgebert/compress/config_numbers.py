@@ -41,29 +41,29 @@ def check_numbers(path: Path, config: Mapping[str, Json]) -> None:
     """
     for entry, most in SIZES.items():
         least = 0 if entry == SEGMENT_ROWS else 1
-        if entry in config and not _is_whole(config[entry], least, most):
-            raise _refused(path, entry, config[entry], f"a whole number from {least} to {most}")
+        if entry in config and not is_whole(config[entry], least, most):
+            raise refused(path, entry, config[entry], f"a whole number from {least} to {most}")
     labels = config.get("num_labels")
-    if labels is not None and not _is_whole(labels, 0, MAX_LABELS):  # transformers makes a name for each
-        raise _refused(path, "num_labels", labels, f"a whole number from 0 to {MAX_LABELS}")
+    if labels is not None and not is_whole(labels, 0, MAX_LABELS):  # transformers makes a name for each
+        raise refused(path, "num_labels", labels, f"a whole number from 0 to {MAX_LABELS}")
     for entry in DROPOUTS:
         if config.get(entry) is not None and not _is_share(config[entry]):
-            raise _refused(path, entry, config[entry], "a number from 0 to 1")
+            raise refused(path, entry, config[entry], "a number from 0 to 1")
     for entry in NORMS:
         if entry in config and not (_is_share(config[entry]) and config[entry] != 0):
-            raise _refused(path, entry, config[entry], "a number above 0, at most 1, such as 1e-12")
+            raise refused(path, entry, config[entry], "a number above 0, at most 1, such as 1e-12")
     modern = ("classifier_activation",) if config["model_type"] == MODERNBERT.model_type else ()
     for entry in (*ACTIVATIONS, *modern):
         if entry in config and not _is_activation(config[entry]):
-            raise _refused(path, entry, config[entry], "an activation of transformers, such as 'gelu'")
+            raise refused(path, entry, config[entry], "an activation of transformers, such as 'gelu'")
     _check_padding(path, config)
     _check_heads(path, config)
 
 
 def _check_padding(path: Path, config: Mapping[str, Json]) -> None:
     padding, rows = config.get("pad_token_id"), whole(config, "vocab_size", MAX_ROWS)
-    if padding is not None and not _is_whole(padding, 0, rows - 1):
-        raise _refused(path, "pad_token_id", padding, f"an id of the vocabulary, from 0 to {rows - 1}")
+    if padding is not None and not is_whole(padding, 0, rows - 1):
+        raise refused(path, "pad_token_id", padding, f"an id of the vocabulary, from 0 to {rows - 1}")
 
 
 def _check_heads(path: Path, config: Mapping[str, Json]) -> None:
@@ -73,7 +73,7 @@ def _check_heads(path: Path, config: Mapping[str, Json]) -> None:
     if config["model_type"] == "mobilebert" and config.get("use_bottleneck", True):
         width = "intra_bottleneck_size"
     if width in config and heads in config and whole(config, width, 0) % whole(config, heads, 1):
-        raise _refused(path, heads, config[heads], f"a divisor of {width}, which is {config[width]}")
+        raise refused(path, heads, config[heads], f"a divisor of {width}, which is {config[width]}")
 
 
 def _is_activation(value: object) -> bool:
@@ -84,7 +84,8 @@ def _is_activation(value: object) -> bool:
     return value in ACT2FN
 
 
-def _is_whole(value: object, least: int, most: int) -> bool:
+def is_whole(value: object, least: int, most: int) -> bool:
+    """Whether a value is a whole number within two bounds, and no boolean."""
     return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
 
 
@@ -92,5 +93,6 @@ def _is_share(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
 
 
-def _refused(path: Path, entry: str, value: object, expected: str) -> CheckpointError:
+def refused(path: Path, entry: str, value: object, expected: str) -> CheckpointError:
+    """The error of an entry that is something else than expected."""
     return CheckpointError(f"{path}: {entry} is {value!r:.40}; expected {expected}; correct the entry")

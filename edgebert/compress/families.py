@@ -87,6 +87,10 @@ class Family:
     standard_layers: bool = True
     narrows: bool = False
 
+    def reads_segments(self, rows: int) -> bool:
+        """Whether a model with so many rows for segments tells the second text of a pair from the first."""
+        return self.has_segments and (rows > 0 or not self.segments_optional)
+
     @property
     def class_prefix(self) -> str:
         """What the names of its models' classes begin with."""

@@ -14,7 +14,9 @@ import torch
 import transformers
 from numpy.typing import NDArray
 
+from edgebert.compress.inferred import LABELLED
 from edgebert.compress.sentence_folder import MODULES
+from edgebert.compress.source import first_line
 from edgebert.errors import CheckpointError, MissingDependencyError, SettingsError
 from edgebert.runtime.encode import Encoded
 from edgebert.runtime.session import Outputs
@@ -28,13 +30,12 @@ CLASSES = {
     "text-classification": "AutoModelForSequenceClassification",
     "token-classification": "AutoModelForTokenClassification",
 }
-LABELLED = ("multi-label", "text-classification", "token-classification")
 # Outputs of a model's forward, in the order of the bundle's.
 OUTPUTS = {"question-answering": ("start_logits", "end_logits")}
 transformers.utils.logging.set_verbosity_error()
 transformers.utils.logging.disable_progress_bar()
 
-LOADED: dict[str, Any] = {"dtype": torch.float32, "local_files_only": True, "trust_remote_code": False}
+LOADED: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
 
 
 class Transformers:
@@ -48,11 +49,13 @@ class Transformers:
         """
         self.name = f"transformers {transformers.__version__}, {CLASSES[task]}"
         try:
-            self._tokenizer = transformers.AutoTokenizer.from_pretrained(str(folder), **_without_type(LOADED))
+            self._tokenizer = transformers.AutoTokenizer.from_pretrained(str(folder), **LOADED)
             kind = getattr(transformers, CLASSES[task])
-            self._model, found = kind.from_pretrained(str(folder), output_loading_info=True, **LOADED)
+            self._model, found = kind.from_pretrained(
+                str(folder), output_loading_info=True, dtype=torch.float32, **LOADED
+            )
         except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
-            raise CheckpointError(f"{folder}: transformers does not load it ({_first(error)})") from None
+            raise CheckpointError(f"{folder}: transformers does not load it ({first_line(error)})") from None
         if missing := sorted(found["missing_keys"]):
             raise CheckpointError(
                 f"{folder}: has no {missing[0]}, which {CLASSES[task]} needs; give the checkpoint that the bundle was "
@@ -111,7 +114,7 @@ class Sentences:
                 str(folder), device="cpu", local_files_only=True, model_kwargs={"dtype": torch.float32}
             )
         except (OSError, ValueError, KeyError, RuntimeError, ImportError, TypeError) as error:
-            raise CheckpointError(f"{folder}: sentence-transformers does not load it ({_first(error)})") from None
+            raise CheckpointError(f"{folder}: sentence-transformers does not load it ({first_line(error)})") from None
         self._model.max_seq_length = min(self._model.max_seq_length or max_length, max_length)
 
     def vector(self, text: str) -> NDArray[np.float32]:
@@ -119,8 +122,14 @@ class Sentences:
         return np.asarray(self._model.encode(text, show_progress_bar=False), dtype=np.float32)
 
 
-def open_source(folder: Path, task: str, max_length: int) -> Transformers | Sentences:
+def open_source(folder: Path, encoder: Path, task: str, max_length: int) -> Transformers | Sentences:
     """The checkpoint of a folder, in the library that made it.
+
+    Args:
+        folder: The checkpoint's.
+        encoder: Where its encoder lies, which is the folder itself unless `modules.json` names another.
+        task: The bundle's.
+        max_length: The bundle's longest input in tokens.
 
     Raises:
         CheckpointError: The library does not load it.
@@ -131,12 +140,4 @@ def open_source(folder: Path, task: str, max_length: int) -> Transformers | Sent
         return Sentences(folder, max_length)
     if task not in CLASSES:
         raise SettingsError(f"{task} is a task of EdgeBERT's own, which no library runs; compare a bundle of another")
-    return Transformers(folder, task, max_length)
-
-
-def _without_type(settings: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in settings.items() if key != "dtype"}
-
-
-def _first(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+    return Transformers(encoder, task, max_length)

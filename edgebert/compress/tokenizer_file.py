@@ -13,7 +13,8 @@ from tokenizers import Tokenizer, normalizers
 from edgebert.compress import distributed
 from edgebert.compress.around_texts import check_texts_once
 from edgebert.compress.families import DEBERTA_V1, FAMILIES
-from edgebert.compress.json_file import read_object
+from edgebert.compress.json_file import read_object, whole
+from edgebert.compress.model_folder import TOKENIZER_SETTINGS
 from edgebert.compress.normalizer import normalizer_settings, read_or_empty
 from edgebert.compress.same_tokens import differing_parts, spaced_first, unknown_token
 from edgebert.compress.segments import in_one_segment
@@ -31,7 +32,6 @@ SPECIAL_TOKENS = ("cls_token", "sep_token", "pad_token")
 NAMED_TOKENS = (*SPECIAL_TOKENS, "unk_token", "mask_token", "bos_token", "eos_token")
 SETTINGS = ("model_max_length", "padding_side", "truncation_side", "model_input_names")
 SEGMENT_INPUT = "token_type_ids"
-BESIDE = ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
 # These change with every use of a tokenizer, and say nothing about how it splits a text.
 PASSING = ("truncation", "padding", "version")
 # A cut is noted for the side it is made on; how many tokens are left is said where it is made.
@@ -119,8 +119,7 @@ def check_segments(folder: Path, tokenizer: PreTrainedTokenizerFast, config: Pre
     rows, path = getattr(config, "type_vocab_size", 0), folder / "config.json"
     without = f"model_input_names in tokenizer_config.json without {SEGMENT_INPUT!r}"
     family = FAMILIES[config.model_type]
-    reads = family.has_segments and (rows > 0 or not family.segments_optional)
-    if reads and highest >= rows:
+    if family.reads_segments(rows) and highest >= rows:
         raise CheckpointError(
             f"{path}: type_vocab_size is {rows}, but the tokenizer puts {'a pair' if texts > 1 else 'a text'} into "
             f"segment {highest}; if the model was trained without segments, save {without}, else give a checkpoint "
@@ -190,8 +189,7 @@ def _tells_segments(folder: Path) -> bool:
         return False
     name = config.get("model_type")
     family = FAMILIES.get(name) if isinstance(name, str) else None
-    ignores = family is not None and family.segments_optional and not config.get("type_vocab_size", 0)
-    return family is not None and family.has_segments and not ignores
+    return family is not None and family.reads_segments(whole(config, "type_vocab_size", 0))
 
 
 def _built(folder: Path, settings: dict[str, Json]) -> PreTrainedTokenizerFast:
@@ -201,7 +199,7 @@ def _built(folder: Path, settings: dict[str, Json]) -> PreTrainedTokenizerFast:
             str(folder), use_fast=True, trust_remote_code=False, **settings
         )
     except BaseException as error:  # noqa: BLE001 - a panic of Rust code is no Exception
-        for name in BESIDE:
+        for name in TOKENIZER_SETTINGS:
             if (folder / name).is_file():
                 read_object(folder / name, "save the tokenizer again")
         raise CheckpointError(

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Literal
 
 from edgebert.errors import DataError, MissingColumnError
 from edgebert.settings import within
-from edgebert.tasks.regression.spec import as_number
 from edgebert.tasks.spec import Scoring, TaskSpec
 
 if TYPE_CHECKING:
@@ -65,6 +64,7 @@ def read(path: Path, columns: Columns, settings: Settings) -> list[Example]:
 
 def _grades(path: Path, columns: Columns, settings: Settings) -> list[Example]:
     from edgebert.data.examples import read_examples
+    from edgebert.tasks.regression.spec import as_number
 
     def parse(value: object) -> float:
         grade = as_number(value)
