@@ -31,6 +31,7 @@ from edgebert.places import check_data_files, check_places
 from edgebert.recipe import Recipe, data_files, overridden, quantization, read_recipe
 from edgebert.runtimes import FORMATS, OPENVINO, Int8Form, saturates
 from edgebert.settings import Setting
+from edgebert.stage_names import FULL_PRECISION
 from edgebert.strict_json import Json
 from edgebert.target import Target, fitting_profile, read_target
 from edgebert.versions import check_installed
@@ -133,7 +134,8 @@ def export_bundle(order: Order) -> Exported:
             with bundle.disk_errors(plan.work, "--work"):
                 write_texts(plan.work / TEXTS, encoder, pairs=bool(plan.recipe.data.text_pair))
         key = key_of(plan)
-        done = earlier(plan, key) if key else None
+        lacks_baseline = plan.full_precision and plan.form != "none" and not bundle.is_ours(plan.work / FULL_PRECISION)
+        done = earlier(plan, key) if key and not lacks_baseline else None
         if done is None:
             return _export(plan, key)
         folders = [stages_folder(plan.out) / name for name in done.stage_bundles]

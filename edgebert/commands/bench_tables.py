@@ -11,7 +11,7 @@ from edgebert.measure.results import Case, Result
 from edgebert.measure.scenarios.memory import MARKS
 from edgebert.measure.statistics import Ratio
 from edgebert.metrics.pairs import Difference
-from edgebert.runtime.quality import labels_unknown
+from edgebert.runtime.quality import labels_unknown, units_in
 from edgebert.runtime.quality import shown as shown_quality
 from edgebert.settings import fill
 
@@ -49,7 +49,7 @@ def _show_cases(result: Result) -> None:
     for ratio in result.ratios:
         write(f"{ratio.what}: {ratio.value:.2f}x ({_interval(ratio, '.2f', f'{ratio.rounds} rounds')})")
     for difference in result.differences:
-        interval = _interval(difference, "+.4f", f"{difference.n} {_units(result)}")
+        interval = _interval(difference, "+.4f", f"{difference.n} {units_in(case.quality for case in result.cases)}")
         write(f"{difference.what}: {difference.value:+.4f} ({interval}){_mcnemar(result, difference.what)}")
     if result.waterfall:
         columns = ("stage", "p50 ms", "faster", "model MB", "smaller", "quality")
@@ -137,12 +137,6 @@ def _latencies(case: Case) -> tuple[str, str, str]:
 
 def _shown(figure: float | None, digits: int) -> str:
     return "" if figure is None else f"{figure:.{digits}f}"
-
-
-def _units(result: Result) -> str:
-    """What the metrics count: texts, or queries with all of their documents."""
-    measured = (case.quality for case in result.cases if case.quality)
-    return next((quality["counts"] for quality in measured if "counts" in quality), "texts")
 
 
 def _mcnemar(result: Result, what: str) -> str:

@@ -13,12 +13,12 @@ from edgebert.compress import distributed
 from edgebert.compress.inferred import Asked
 from edgebert.compress.report import ADVICE, advice_of
 from edgebert.cpu import shown_cpu
-from edgebert.errors import RunError
+from edgebert.errors import EdgeBertError
 from edgebert.exporting import TEXTS, Exported, Order, export_bundle
 from edgebert.manifest import Manifest
 from edgebert.manifest_data import QualityEntry
 from edgebert.measure.glance import glance
-from edgebert.measure.workload import read_workload
+from edgebert.measure.workload import read_inputs
 from edgebert.runtime.load import opened_files
 from edgebert.runtime.quality import about, shown, units_of
 from edgebert.settings import fill
@@ -76,8 +76,8 @@ def _time(bundle: Path, full_precision: Path, arguments: argparse.Namespace) -> 
     note("timing it beside full precision, some ten seconds")
     texts = _path(arguments.text) or full_precision.parent / TEXTS
     try:
-        found = glance(bundle, full_precision, read_workload(texts, read_manifest(bundle), bundle).inputs)
-    except RunError as error:
+        found = glance(bundle, full_precision, read_inputs(texts, read_manifest(bundle)))
+    except EdgeBertError as error:
         note(f"edgebert: it could not be timed: {error}")
         return
     interval = f" (95%: {found.ratio.ci_low:.2f} to {found.ratio.ci_high:.2f})" if found.ratio.ci_low else ""
@@ -88,7 +88,8 @@ def _time(bundle: Path, full_precision: Path, arguments: argparse.Namespace) -> 
     )
     checkpoint, names = shlex.quote(arguments.recipe), [shlex.quote(str(path)) for path in (bundle, full_precision)]
     write(f"measure it: edgebert bench {names[0]} --data FILE --baseline {names[1]}")
-    write(f"compare it: edgebert compare {names[0]} {checkpoint}")
+    if not arguments.pooling:  # which no library could know
+        write(f"compare it: edgebert compare {names[0]} {checkpoint}")
 
 
 def _report(exported: Exported) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -64,3 +65,10 @@ def job_of(variant: Variant, suite: Suite, scenario: str, length: int = 0) -> Jo
         "server": server_settings(suite.server),
         "soak_minutes": suite.soak_minutes,
     }
+
+
+def timed_texts(inputs: Sequence[Input], suite: Suite) -> list[Input]:
+    """The seeded sample of texts that the single-stream scenario times."""
+    texts = list(inputs)
+    random.Random(suite.seed).shuffle(texts)
+    return texts[: suite.samples]

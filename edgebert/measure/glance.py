@@ -5,15 +5,16 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgebert.measure.experiment import job_of
+from edgebert.measure.experiment import job_of, timed_texts
 from edgebert.measure.job import Answer, Input
 from edgebert.measure.process import run_child
 from edgebert.measure.scenarios.single_stream import compared
-from edgebert.measure.statistics import MIN_ROUNDS, Ratio, median_ratio, percentile_ms
+from edgebert.measure.statistics import MIN_ROUNDS, Ratio, Samples, median_ratio, percentile_ms
 from edgebert.measure.suite import Suite
 from edgebert.measure.variants import Variant, variants_of
 
@@ -42,9 +43,12 @@ def glance(bundle: Path, baseline: Path, texts: Sequence[Input]) -> Glance:
         BundleError: A folder is no bundle.
         RunError: A process failed.
     """
-    full, ours = variants_of([bundle], baseline, False, SUITE)
-    rounds = [(_timed(full, texts), _timed(ours, texts)) for _ in range(ROUNDS)]
-    before, after = ([compared(answer) for answer in answers] for answers in zip(*rounds, strict=True))
+    variants, drawn = variants_of([bundle], baseline, False, SUITE), random.Random(SUITE.seed)
+    rounds: list[list[Samples]] = [[], []]
+    for _ in range(ROUNDS):
+        for at in drawn.sample(range(len(variants)), len(variants)):
+            rounds[at].append(compared(_timed(variants[at], texts)))
+    before, after = rounds
     ratio = median_ratio("bundle", before, after)
     return Glance(ratio, percentile_ms(before, 50)[0], percentile_ms(after, 50)[0])
 
@@ -52,4 +56,4 @@ def glance(bundle: Path, baseline: Path, texts: Sequence[Input]) -> Glance:
 def _timed(variant: Variant, texts: Sequence[Input]) -> Answer:
     job = job_of(variant, SUITE, "single_stream")
     # Energy would take two seconds more in every process.
-    return run_child({**job, "energy": False, "texts": list(texts)[: SUITE.samples]})
+    return run_child({**job, "energy": False, "texts": timed_texts(texts, SUITE)})

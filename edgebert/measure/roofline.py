@@ -6,11 +6,10 @@ precision that most of its work is done in and at as many rows as the text has t
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Sequence
 
 from edgebert.measure.document import RooflineRow
-from edgebert.measure.experiment import Experiment
+from edgebert.measure.experiment import Experiment, job_of, timed_texts
 from edgebert.measure.job import Child, Input, Job, Probe
 from edgebert.measure.results import Case, Result, write_json
 from edgebert.measure.scenarios.probe import is_bound, peak_of
@@ -113,26 +112,10 @@ def operators_file(case: Case) -> str:
 
 def job_for(variant: Variant, suite: Suite, scenario: str, length: int, inputs: Sequence[Input]) -> Job:
     """A job over the texts that were timed, or over texts of a fixed length."""
-    job: Job = {
-        "bundle": str(variant.folder),
-        "runtime": variant.runtime,
-        "threads": suite.threads,
-        "scenario": scenario,
-        "length": length,
-        "warmup": suite.warmup,
-        "samples": min(suite.samples, PROFILED),
-        "batch_size": suite.batch_size,
-    }
+    job: Job = {**job_of(variant, suite, scenario, length), "samples": min(suite.samples, PROFILED)}
     if length:
         return {**job, "ids": [[TOKEN] * length]}
     return {**job, "texts": timed_texts(inputs, suite)}
-
-
-def timed_texts(inputs: Sequence[Input], suite: Suite) -> list[Input]:
-    """The seeded sample of texts that the single-stream scenario times."""
-    texts = list(inputs)
-    random.Random(suite.seed).shuffle(texts)
-    return texts[: suite.samples]
 
 
 def weight_shapes(products: Sequence[Product]) -> list[tuple[int, int, int]]:

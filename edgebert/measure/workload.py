@@ -14,7 +14,7 @@ from edgebert.manifest import Manifest
 from edgebert.measure.document import DataRow
 from edgebert.measure.job import Input
 from edgebert.runtime.contract import open_encoder
-from edgebert.runtime.rows import read_texts
+from edgebert.runtime.rows import read_texts, text_rows
 from edgebert.tasks.table import device_task
 
 
@@ -74,6 +74,17 @@ def read_workload(path: Path, manifest: Manifest, bundle: Path | None = None, na
                 task.encode(task.given(example))
     inputs = [_plain(task.given(example)) for example in examples]
     return Workload(examples, path, fingerprint(path), inputs, unknown, named, examples.skipped)
+
+
+def read_inputs(path: Path, manifest: Manifest) -> list[Input]:
+    """Inputs of a data file, whatever labels it may have.
+
+    Raises:
+        DataError: The file cannot be used.
+        InputError: It has pairs, and the bundle takes single texts.
+    """
+    task = device_task(manifest.task)(manifest.facts, None)
+    return [_plain(task.given(row)) for row in text_rows(path, manifest)]
 
 
 def _plain(given: object) -> Input:

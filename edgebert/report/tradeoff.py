@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 
 from edgebert.measure.document import CaseRow
@@ -13,7 +13,7 @@ from edgebert.report.numbers import number, plain, short, times
 from edgebert.report.parts import Cell, Column, Plot, Section, Table, table
 from edgebert.report.ratios import compared, difference_of
 from edgebert.report.run import Run, defined_quality
-from edgebert.runtime.quality import QualityRow, labels_unknown
+from edgebert.runtime.quality import QualityRow, labels_unknown, units_in
 
 
 def quality_section(run: Run) -> Section | None:
@@ -81,16 +81,11 @@ def _quality_table(run: Run) -> Table | None:
         ("variant", lambda row: Cell(row[0]["variant"], mark=role_of(row[0]))),
         ("metric", lambda row: Cell(row[1]["metric"].replace("_", " "))),
         ("value", lambda row: quality_cell(row[0])),
-        (_units([quality for _, quality in scored]), lambda row: Cell(plain(row[1].get("n")))),
+        (units_in([quality for _, quality in scored]), lambda row: Cell(plain(row[1].get("n")))),
         ("points", lambda row: _points_cell(run, row[0])),
     ]
     caption = "Quality, and points (hundredths) over the baseline"
     return table(caption, columns, scored, ("metric",)) if scored else None
-
-
-def _units(qualities: Sequence[QualityRow]) -> str:
-    """What the metrics count: texts, or queries with all of their documents."""
-    return next((quality["counts"] for quality in qualities if "counts" in quality), "texts")
 
 
 def _points_cell(run: Run, case: CaseRow) -> Cell | None:

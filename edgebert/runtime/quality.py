@@ -107,6 +107,17 @@ def units_of(task: str) -> str:
     return "queries" if spec_of(task).counts_queries else "texts"
 
 
+def with_units(row: QualityRow, task: str) -> QualityRow:
+    """A row that says what the task's metrics count, where that is not texts."""
+    units = units_of(task)
+    return row if units == "texts" else {**row, "counts": units}
+
+
+def units_in(rows: Iterable[QualityRow | None]) -> str:
+    """What the metrics of rows of one result count: texts, or queries with all of their documents."""
+    return next((row["counts"] for row in rows if row and "counts" in row), "texts")
+
+
 def counted(n: int, units: str) -> str:
     """So many texts, or queries."""
     return f"{n} {units if n != 1 else {'texts': 'text', 'queries': 'query'}[units]}"

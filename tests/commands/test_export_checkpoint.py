@@ -336,6 +336,20 @@ def test_a_refused_checkpoint_that_is_mended_is_exported_by_the_same_command(
     assert code == 0, err
 
 
+@pytest.mark.slow
+def test_labels_beside_the_texts_do_not_stop_the_first_look(run: Run, folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine.csv").write_text("text,label\na good film,five stars\nthe story was dull,\n")
+    code, out, err = run("export", folder, "--out", tmp_path / "b", "--text", tmp_path / "mine.csv")
+    assert code == 0, err
+    assert "speed: " in out
+    # A full-precision bundle that is gone is made again by the same command.
+    shutil.rmtree(tmp_path / "b.work" / "edgebert-full-precision")
+    code, out, _ = run("export", folder, "--out", tmp_path / "b", "--text", tmp_path / "mine.csv")
+    assert (code, "speed: " in out) == (0, True)
+    code, out, _ = run("export", folder, "--out", tmp_path / "b", "--text", tmp_path / "mine.csv")
+    assert (code, out[:13]) == (0, "nothing to do")
+
+
 def test_an_export_whose_processes_cannot_be_timed_is_done_all_the_same(
     run: Run, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -107,7 +107,9 @@ def test_a_copy_trains_in_bfloat16(family: str, folders: dict[str, Path]) -> Non
     student = make_student(model, (0, 1, 2)).eval()
     with torch.autocast("cpu", torch.bfloat16):
         found = student(input_ids=IDS, attention_mask=MASK).logits
-    assert (found.float() - logits(model)).abs().max().item() <= 0.1
+    expected = logits(model)
+    # Of what the answers are apart from one another: a constant would be off by all of it.
+    assert (found.float() - expected).abs().max() <= 0.1 * (expected - expected.mean(0)).abs().max()
     found.float().square().sum().backward()
     assert all(weight.grad is not None for weight in arch.encoder_layers(student)[-1].parameters())
 

@@ -11,7 +11,7 @@ from edgebert.data.named import Named
 from edgebert.data.unknown import gold
 from edgebert.measure.job import Answer, Job
 from edgebert.runtime.model import Model
-from edgebert.runtime.quality import Answers, QualityRow, measure_quality
+from edgebert.runtime.quality import Answers, QualityRow, measure_quality, with_units
 from edgebert.runtime.rows import read_texts
 from edgebert.runtime.session import Outputs
 from edgebert.strict_json import Json
@@ -45,7 +45,7 @@ def work(model: Model, job: Job, call: Callable[[int], object]) -> Answer:
     if len(expected) == len(predicted) and not any(not_finite):
         chosen = model.task.spec.metrics[job["metric"]]
         row = measure_quality(job["metric"], chosen, expected, predicted).as_dict()
-        quality = {**row, **Answers(expected, predicted, 0, unknown).counted()}
+        quality = with_units({**row, **Answers(expected, predicted, 0, unknown).counted()}, model.manifest.task)
     answers = [plain(answer) for answer in predicted]
     return {"answers": answers, "outputs": outputs, "not_finite": not_finite, "quality": quality}
 

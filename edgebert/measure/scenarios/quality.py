@@ -8,7 +8,7 @@ from pathlib import Path
 from edgebert.data.named import Named
 from edgebert.measure.job import Answer, Job
 from edgebert.runtime.model import Model
-from edgebert.runtime.quality import QualityRow, answer, metric_of, quality_of, units_of
+from edgebert.runtime.quality import QualityRow, answer, metric_of, quality_of, with_units
 from edgebert.runtime.rows import read_rows
 
 
@@ -19,6 +19,4 @@ def work(model: Model, job: Job, call: Callable[[int], object]) -> Answer:
     answers = answer(model, read_rows(Path(job["data"]), model.manifest, named, model.task.find_tokens))
     table = metric.table(answers.expected, answers.predicted)
     quality: QualityRow = {**quality_of(job["metric"], metric, table).as_dict(), **answers.counted()}
-    if model.task.spec.counts_queries:
-        quality["counts"] = units_of(model.manifest.task)
-    return {"quality": quality, "table": table.tolist()}
+    return {"quality": with_units(quality, model.manifest.task), "table": table.tolist()}

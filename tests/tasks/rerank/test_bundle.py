@@ -10,6 +10,7 @@ import torch
 import transformers
 from command_line import Run
 from family_checkpoints import PAIRED, make_whole
+from safetensors.torch import load_file, save_file
 
 import edgebert
 from edgebert.cli import main
@@ -34,6 +35,11 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
 def cross_encoder(folder: Path, family: str = "bert", activation: str | None = SIGMOID, **more: Any) -> Path:
     """A folder with a head of one output, whose scores are as far apart as a trained one's."""
     make_whole(folder, family, **{"num_labels": 1, "num_hidden_layers": 2} | more)
+    file = folder / "model.safetensors"
+    weights = load_file(file)
+    # The last matrix of a head; a seed leaves all scores near one another.
+    last = next(name for name in ("classifier.weight", "classifier.out_proj.weight") if name in weights)
+    save_file({**weights, last: 20 * weights[last]}, file, metadata={"format": "pt"})
     path = folder / "config.json"
     entry = {} if activation is None else {"sentence_transformers": {"activation_fn": activation}}
     path.write_text(json.dumps(json.loads(path.read_text()) | entry))
@@ -123,7 +129,7 @@ def test_int8_ranks_by_the_core_and_onnxruntime_nearly_as_fp32_does(family: str,
     opened(run, folder, tmp_path / "bundle")
     for runtime in ("onnxruntime", "core"):
         ranked = edgebert.load(tmp_path / "bundle", runtime=runtime).rank(QUERY, DOCUMENTS)
-        assert max(abs(one.score - exact[one.index]) for one in ranked) < 0.05
+        assert max(abs(one.score - exact[one.index]) for one in ranked) < 0.2 * np.ptp(list(exact.values()))
         assert [one.score for one in ranked] == sorted((one.score for one in ranked), reverse=True)
 
 
