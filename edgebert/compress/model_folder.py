@@ -15,6 +15,7 @@ from edgebert.compress.label_names import check_entries
 from edgebert.compress.normalizer import normalizer_settings
 from edgebert.compress.weight_paths import check_merged, weight_files, weight_shapes
 from edgebert.errors import CheckpointError
+from edgebert.leftovers import is_ours
 from edgebert.strict_json import Json
 
 # What transformers 5 saves, and what older versions did.
@@ -35,6 +36,8 @@ def check_described(folder: Path) -> None:
             of other sizes than the config's.
     """
     path = folder / "config.json"
+    if is_ours(folder):
+        raise CheckpointError(f"{folder}: a bundle, and no checkpoint; give the folder of the model it was made from")
     _check_files(folder)
     if not path.is_file():
         weight_files(folder)  # names an adapter, or weights of another kind, for what they are

@@ -14,6 +14,7 @@ from edgebert.manifest import Manifest, leads_out, read_manifest
 from edgebert.measure.suite import Suite
 from edgebert.runtime.contract import read_bundle
 from edgebert.runtimes import ONNXRUNTIME, RUNTIMES
+from edgebert.stage_names import FULL_PRECISION
 
 Role = Literal["baseline", "stage", "bundle"]
 BASELINE = "fp32"
@@ -119,9 +120,12 @@ def find_baseline(folder: Path, given: str | None) -> Path:
             if precision != "fp32":
                 raise BundleError(f"{candidate}: a baseline is full precision, this is {precision}; give another")
             return candidate
+    # Of the export into this folder or of one before it, so that it is named and not taken.
+    left = folder.with_name(f"{folder.name}.work") / FULL_PRECISION
+    remedy = f"give --baseline {left}, which an export left" if left.is_dir() else "give --baseline"
     raise BundleError(
         f"{folder}: no full-precision baseline at {' or '.join(map(str, candidates))}; "
-        "export with export.stages or export.baseline = true, or give --baseline"
+        f"export with export.stages or export.baseline = true, or {remedy}"
     )
 
 

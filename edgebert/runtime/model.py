@@ -134,7 +134,7 @@ class Model:
             return self._answers([text], [self.task.encode(text)], 1)[0]
         if isinstance(text, list):
             return self._answers(text, self._windows(text), batch_size)
-        if isinstance(text, Iterable) and not isinstance(text, bytes | bytearray | Mapping):
+        if are_several(text):
             return self._stream(iter(text), batch_size)
         raise TextError(f"text is {type(text).__name__} {text!r:.40}; give a str, a pair, or an iterable of them")
 
@@ -166,7 +166,9 @@ class Model:
             return [found] if isinstance(text, str) and self.task.ranks_labels and top_k == "best" else found
         if isinstance(text, list):
             return [self.task.piped(*pair, top_k) for pair in zip(text, self(text, batch_size=batch_size), strict=True)]
-        given, asked = tee(text) if isinstance(text, Iterable) else (text, text)
+        if not are_several(text):
+            return self(text, batch_size=batch_size)  # says what is wrong with it
+        given, asked = tee(text)
         answers = self(asked, batch_size=batch_size)
         return (self.task.piped(*pair, top_k) for pair in zip(given, answers, strict=True))
 
@@ -284,6 +286,11 @@ class Model:
         while batch := list(islice(texts, batch_size)):
             windows = [self._encoded(text, str(next(numbers))) for text in batch]
             yield from self._answers(batch, windows, batch_size)
+
+
+def are_several(text: object) -> bool:
+    """Whether something gives texts one after another; of a mapping that would be its keys."""
+    return isinstance(text, Iterable) and not isinstance(text, bytes | bytearray | Mapping)
 
 
 def as_list(texts: Any) -> Any:  # noqa: ANN401

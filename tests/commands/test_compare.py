@@ -98,6 +98,7 @@ def test_wrong_input_is_refused_in_a_line(run: Run) -> None:
     make_whole(Path("encoder"), "bert", "", num_hidden_layers=1)
     for words, says in (
         (("bundle", "nothing"), "nothing"),
+        (("bundle", "bundle"), "bundle: a bundle, and no checkpoint; give the folder of the model it was made from"),
         (("nothing", "model"), "nothing: no manifest.json"),
         (("bundle", "model", "--text", "no.txt"), "no.txt"),
         (("bundle", "model", "--max-difference", "-1"), "--max-difference is -1; give a number of 0 or more"),

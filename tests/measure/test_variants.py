@@ -28,6 +28,9 @@ def test_what_is_not_there_is_told(bundle: Path, tmp_path: Path) -> None:
     alone = make_bundle(tmp_path / "alone")
     with pytest.raises(BundleError, match=r"no full-precision baseline at .*alone/baseline or .*or give --baseline"):
         find_baseline(alone, None)
+    left = make_bundle(tmp_path / "alone.work" / "edgebert-full-precision")
+    with pytest.raises(BundleError, match=f"or give --baseline {left}, which an export left"):
+        find_baseline(alone, None)
     with pytest.raises(BundleError, match=r"nowhere: no such folder;"):
         find_baseline(bundle, str(tmp_path / "nowhere"))
     with pytest.raises(BundleError, match=r"no stage bundles; export with export\.stages = true"):

@@ -10,7 +10,7 @@ import transformers
 from family_checkpoints import make_whole
 
 import edgebert
-from edgebert.errors import InputError
+from edgebert.errors import InputError, TextError
 from edgebert.runtime.model import Model
 
 TEXTS = ["a good film", "the story was so bad", "cold"]
@@ -77,7 +77,11 @@ def test_labels(family: str, config: dict[str, Any], opened: Opened) -> None:
 def test_a_pair(opened: Opened) -> None:
     model, theirs = opened("text-classification", "SequenceClassification", pairs=("text", "text_pair"), num_labels=2)
     pair = (TEXTS[0], "a meal")
-    assert_same(model.pipeline(pair), theirs({"text": pair[0], "text_pair": pair[1]}))
+    given = {"text": pair[0], "text_pair": pair[1]}
+    assert_same(model.pipeline(pair), theirs(given))
+    # A loop over a dictionary would answer its keys.
+    with pytest.raises(TextError, match="text is dict"):
+        model.pipeline(given)  # type: ignore[arg-type]
 
 
 def test_entities(opened: Opened) -> None:
