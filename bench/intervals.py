@@ -23,8 +23,9 @@ from edgebert.errors import EdgeBertError
 from edgebert.measure.document import CaseRow
 from edgebert.measure.read import RESULT, read_result
 from edgebert.measure.statistics import Ratio, Samples, median_ratio
-from edgebert.report.ratios import compared, interval_of, ratio_of
+from edgebert.report.ratios import interval_of, ratio_of
 from edgebert.report.run import Run
+from edgebert.report.titles import compared
 
 Row = tuple[str, dict[str, Any], Ratio]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TypeGuard, cast, get_args
 
@@ -18,6 +18,13 @@ RESULT = "result.json"
 FORMAT = "edgebert-result"
 FORMAT_VERSION = 1
 LARGEST = 1e18
+# More than any bench writes. A report of more takes minutes to hours: it draws every variant and length, and a table of
+# every key is as wide as it is long.
+MAX_BYTES = 16 << 20
+MAX_ROWS = 10_000
+MAX_VARIANTS = 250
+MAX_LENGTHS = 1_000
+MAX_KEYS = 500
 # Names that `edgebert.pipeline` gives stage bundles, behind the bundle's name and before the runtime's.
 STAGES = re.compile(r"(?:.*/)?(?:0-baseline|1-graph|2-distill|3-prune|4-vocabulary|5-[^@/]+)(?:@\w+)?")
 
@@ -154,6 +161,7 @@ def check_result(document: Json) -> ResultDocument:
     check_sizes("", document)
     table = _table(document)
     _check("", table, RESULT_KEYS, RESULT_MAY)
+    _check_counts(table)
     _check_environment(_table(table["environment"]))
     _check("verdict.", _table(table.get("verdict")), {}, VERDICT_MAY)
     for at, ratio in enumerate(_rows(table["ratios"])):
@@ -161,6 +169,35 @@ def check_result(document: Json) -> ResultDocument:
     for at, case in enumerate(_rows(table["cases"])):
         check_case(f"cases[{at}].", case)
     return cast("ResultDocument", document)  # as the checks found it
+
+
+def _check_counts(table: Mapping[str, object]) -> None:
+    """Refuse more rows, variants, lengths and keys than any bench has.
+
+    Raises:
+        ValueError: Says how many there are.
+    """
+    for key in ("cases", "ratios", *RESULT_MAY):
+        _check_count(f"'{key}'", "rows", len(_rows(table.get(key))), MAX_ROWS)
+    cases, stages, estimates = (_rows(table.get(key)) for key in ("cases", "waterfall", "estimates"))
+    for rows in (cases, stages):
+        _check_count("the result", "variants", len({str(row.get("variant")) for row in rows}), MAX_VARIANTS)
+    _check_count("the result", "lengths", len({str(case.get("lengths")) for case in cases}), MAX_LENGTHS)
+    _check_count("the table of cases", "keys", len({key for case in cases for key in _keys(case)}), MAX_KEYS)
+    _check_count("the table of estimates", "keys", len({key for row in estimates for key in row}), MAX_KEYS)
+
+
+def _keys(case: Mapping[str, object]) -> Iterator[str]:
+    """Keys of a case, and of the tables in it."""
+    for key, value in case.items():
+        yield key
+        if isinstance(value, dict):
+            yield from (f"{key}.{inner}" for inner in value)
+
+
+def _check_count(what: str, of: str, count: int, most: int) -> None:
+    if count > most:
+        raise ValueError(f"{what} has {count:,} {of}; at most {most:,} are read")
 
 
 def check_case(prefix: str, case: Mapping[str, object]) -> None:
@@ -188,7 +225,7 @@ def role_of_name(variant: str) -> Role:
 
 def _json(path: Path) -> Json:
     try:
-        return read_json(path)
+        return read_json(path, MAX_BYTES)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; give the {RESULT} that `edgebert bench` wrote") from None
     except (OSError, UnicodeDecodeError) as error:

@@ -24,7 +24,7 @@ from edgebert.measure.document import (
     WaterfallRow,
 )
 from edgebert.measure.job import Environment, Operator, Power
-from edgebert.measure.read import FORMAT, FORMAT_VERSION, check_result
+from edgebert.measure.read import FORMAT, FORMAT_VERSION, MAX_BYTES, check_result
 from edgebert.measure.statistics import METHOD, Ratio
 from edgebert.measure.variants import Role
 from edgebert.metrics.pairs import Difference, Pair
@@ -149,11 +149,14 @@ class Result:
             RunError: It holds what no bench gives; the file that is there stays as it is.
         """
         path, document = folder / "result.json", self.as_dict()
+        text = f"{json.dumps(document, indent=1, ensure_ascii=False)}\n"
         try:
-            check_result(parse_json(json.dumps(document), finite=False))
+            if (size := len(text.encode("utf-8", "replace"))) > MAX_BYTES:
+                raise ValueError(f"it has {size / 1e6:.0f} MB, and {MAX_BYTES >> 20} MB are read")
+            check_result(parse_json(text, finite=False))
         except ValueError as error:
             raise RunError(f"{path}: not written, {error}; run the same command again") from None
-        write_json(path, document)
+        _write(path, text)
         return path
 
 
@@ -163,6 +166,10 @@ def write_json(path: Path, document: object) -> None:
     Raises:
         DiskError: The folder cannot be written.
     """
+    _write(path, f"{json.dumps(document, indent=1, ensure_ascii=False)}\n")
+
+
+def _write(path: Path, text: str) -> None:
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, json.dumps(document, indent=1, ensure_ascii=False) + "\n")
+        write_whole(path, text)

@@ -41,7 +41,7 @@ def _peaks(run: Run) -> Table | None:
     """What the probe of matrix products alone gave, by the number of rows."""
     probe = run.environment.get("gemm") or {}
     found = {(row["rows"], row["precision"]): row["gmacs"] for row in probe.get("peaks") or []}
-    precisions = list(dict.fromkeys(precision for _, precision in found))
+    precisions = list(dict.fromkeys(precision for _, precision in found))[:MOST]
     columns: list[Column[int]] = [("rows (tokens)", lambda rows: Cell(plain(rows)))]
     columns += [(f"{each.upper()} GMAC/s", _peak(found, each)) for each in precisions]
     caption = f"Matrix products alone, threads: {plain(probe.get('threads'))}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Sequence
 
 from edgebert.escape import escaped
@@ -13,6 +14,7 @@ from edgebert.report.run import Run
 
 FIRST = ("run", "cpu", "gpu", "data", "data_sha256")
 LEFT_OUT = ("operators",)
+FORMULA = re.compile(r"(^\s*|;\s*)([=+\-@＝＋－＠])")
 
 
 def render(runs: Sequence[Run]) -> str:
@@ -53,6 +55,8 @@ def _flat(key: str, value: object) -> dict[str, object]:
 
 
 def _safe(value: str) -> str:
-    """A text, escaped; one that begins like a formula gets a quote before it, so that no spreadsheet runs it."""
-    text = escaped(value, keep="\n\t")
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\n")) else text
+    """A text, escaped; what begins like a formula gets a quote before it, so that no spreadsheet runs it.
+
+    Spreadsheets in some languages divide a line at semicolons, too, and take full-width signs for the usual ones.
+    """
+    return FORMULA.sub(r"\1'\2", escaped(value))

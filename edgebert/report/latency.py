@@ -13,11 +13,13 @@ from edgebert.report import plots
 from edgebert.report.cases import figure_cell, variant_cell
 from edgebert.report.numbers import between, number, short, times
 from edgebert.report.parts import Cell, Column, Plot, Section, Table, table
-from edgebert.report.ratios import compared, interval_of, shown_interval
+from edgebert.report.ratios import interval_of, shown_interval
 from edgebert.report.run import Run, lengths_of
 from edgebert.report.samples import rounds_of
+from edgebert.report.titles import compared
 
 MOST = 6
+MOST_DRAWN = 250
 
 
 def ratios_section(run: Run) -> Section | None:
@@ -25,19 +27,20 @@ def ratios_section(run: Run) -> Section | None:
     ratios = run.ratios
     if not ratios:
         return None
+    headline = _headline(run)
     rows = [
         plots.Span(title.second, ratio["value"], *interval)
         for ratio in ratios
-        if (title := compared(ratio["what"])) and title.about == _headline(run) and (interval := interval_of(ratio))
+        if (title := compared(ratio["what"])) and title.about == headline and (interval := interval_of(ratio))
     ]
     columns: list[Column[RatioRow]] = [
         ("what", lambda ratio: Cell(ratio["what"])),
         ("ratio", lambda ratio: Cell(times(ratio["value"]))),
         ("95% of the ratio", lambda ratio: Cell(shown_interval(ratio))),
     ]
-    drawn = [row for row in rows if row.low > 0]
+    drawn = [row for row in rows if row.low > 0][:MOST_DRAWN]
     plot = Plot(
-        f"Times faster: {_headline(run)}",
+        f"Times faster: {headline}",
         "; ".join(f"{row.name} {times(row.value)}, {between(row.low, row.high)}" for row in drawn),
         f"The bar is the 95% interval ({run.interval_remark}); the dashed line is the baseline.",
         70 + 40 * len(drawn),

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
-
 from edgebert.measure.document import CaseRow, DifferenceRow, PairRow, RatioRow
 from edgebert.report.numbers import between
 from edgebert.report.run import Run, lengths_of
 
-TITLE = re.compile(r"(?:(?P<about>.*): )?(?P<first>.+?) / (?P<second>.+)")
 # What the title of a scenario's own ratio begins with.
 ABOUT = {
     "single_stream": "p50",
@@ -20,31 +16,12 @@ ABOUT = {
 }
 
 
-@dataclass(frozen=True)
-class Compared:
-    """Two variants and what of them is compared."""
-
-    about: str
-    first: str
-    second: str
-
-
-def compared(title: str) -> Compared | None:
-    """Parse a title such as `p50, natural lengths: fp32 / bundle`."""
-    parts = TITLE.fullmatch(title)
-    return Compared(parts["about"] or "", parts["first"], parts["second"]) if parts else None
-
-
 def ratio_of(run: Run, case: CaseRow) -> RatioRow | None:
     """How many times faster than the baseline a case is, with its interval; None where the result has no such ratio."""
     arena = case.get("arena")
     shown = lengths_of(case) + ("" if arena is None else f", arena {'on' if arena else 'off'}")
     about = f"{ABOUT.get(case['scenario'], case['scenario'])}, {shown}"
-    for ratio in run.ratios:
-        title = compared(ratio["what"])
-        if title and (title.about, title.second) == (about, case["variant"]):
-            return ratio
-    return None
+    return run.ratio_by_title.get((about, case["variant"]))
 
 
 def interval_of(ratio: RatioRow) -> tuple[float, float] | None:
@@ -64,17 +41,9 @@ def shown_interval(ratio: RatioRow) -> str:
 
 def difference_of(run: Run, first: str, second: str) -> DifferenceRow | None:
     """Difference of the metric, second less first, with its paired interval; None where the result has none."""
-    for difference in run.document.get("differences") or []:
-        title = compared(str(difference.get("what", "")))
-        if title and (title.first, title.second) == (first, second):
-            return difference
-    return None
+    return run.difference_by_variants.get((first, second))
 
 
 def pair_of(run: Run, first: str, second: str) -> PairRow | None:
     """McNemar's test of two variants' answers, in either order; None where the result has none."""
-    for pair in run.document.get("pairs") or []:
-        title = compared(str(pair.get("what", "")))
-        if title and {title.first, title.second} == {first, second}:
-            return pair
-    return None
+    return run.pair_by_variants.get(frozenset((first, second)))

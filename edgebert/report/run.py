@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from edgebert.errors import InputError
-from edgebert.measure.document import CaseRow, RatioRow, ResultDocument
+from edgebert.measure.document import CaseRow, DifferenceRow, PairRow, RatioRow, ResultDocument
 from edgebert.measure.job import Environment
 from edgebert.measure.read import RESULT, read_result, role_of, role_of_name
 from edgebert.measure.statistics import EARLIER_METHOD
 from edgebert.measure.variants import Role
+from edgebert.report.titles import compared
 from edgebert.runtime.quality import QualityRow
 
 
@@ -63,13 +65,42 @@ class Run:
 
     def role(self, variant: str) -> Role:
         """What a variant of this run stands for."""
-        known = (role_of(case) for case in self.cases if case["variant"] == variant)
-        return next(known, role_of_name(variant))
+        return self._roles.get(variant) or role_of_name(variant)
+
+    @cached_property
+    def _roles(self) -> dict[str, Role]:
+        """Roles of variants, by their first cases."""
+        return {case["variant"]: role_of(case) for case in reversed(self.cases)}
 
     @property
     def ratios(self) -> list[RatioRow]:
         """Every ratio, as it was checked when the result was read."""
         return self.document["ratios"]
+
+    @cached_property
+    def raw_owners(self) -> dict[tuple[int, int], CaseRow]:
+        """The case that each file of raw samples was read for, by the file's device and number."""
+        return {}
+
+    @cached_property
+    def ratio_by_title(self) -> dict[tuple[str, str], RatioRow]:
+        """Ratios by what they are about and the variant that they are of; of several the first."""
+        titled = [(compared(ratio["what"]), ratio) for ratio in reversed(self.ratios)]
+        return {(title.about, title.second): ratio for title, ratio in titled if title}
+
+    @cached_property
+    def difference_by_variants(self) -> dict[tuple[str, str], DifferenceRow]:
+        """Differences of the metric by their two variants; of several the first."""
+        rows = reversed(self.document.get("differences") or [])
+        titled = [(compared(str(row.get("what", ""))), row) for row in rows]
+        return {(title.first, title.second): row for title, row in titled if title}
+
+    @cached_property
+    def pair_by_variants(self) -> dict[frozenset[str], PairRow]:
+        """McNemar's tests by their two variants, in either order; of several the first."""
+        rows = reversed(self.document.get("pairs") or [])
+        titled = [(compared(str(row.get("what", ""))), row) for row in rows]
+        return {frozenset((title.first, title.second)): row for title, row in titled if title}
 
     def of_scenario(self, scenario: str) -> list[CaseRow]:
         """Cases of one scenario."""
@@ -80,6 +111,10 @@ class Run:
 
         A result without that scenario gives the cases of the first one it holds.
         """
+        return list(self._headline)
+
+    @cached_property
+    def _headline(self) -> list[CaseRow]:
         cases = self.of_scenario("single_stream") or [
             case for case in self.cases if case["scenario"] == self.cases[0]["scenario"]
         ]
@@ -90,11 +125,15 @@ class Run:
 
     def baseline(self) -> CaseRow | None:
         """The full-precision baseline's headline case."""
-        return next((case for case in self.headline_cases() if role_of(case) == "baseline"), None)
+        return self._baseline
+
+    @cached_property
+    def _baseline(self) -> CaseRow | None:
+        return next((case for case in self._headline if role_of(case) == "baseline"), None)
 
     def bundles(self) -> list[CaseRow]:
         """The bundles' headline cases."""
-        return [case for case in self.headline_cases() if role_of(case) == "bundle"]
+        return [case for case in self._headline if role_of(case) == "bundle"]
 
 
 def read_runs(paths: Sequence[Path]) -> list[Run]:

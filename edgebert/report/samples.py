@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import os
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgebert.errors import InputError
 from edgebert.measure.document import CaseRow
 from edgebert.report.run import Run
 from edgebert.strict_json import read_json
 
 LONGEST_MS = 1e12
+MAX_ROUNDS = 1_000  # as of a suite
 
 Milliseconds = NDArray[np.float64]
 
@@ -20,11 +22,14 @@ def rounds_of(run: Run, case: CaseRow) -> list[Milliseconds]:
     """Latencies of a case, one array of milliseconds a fresh process; empty where the raw file is not there.
 
     Outliers are kept. A file outside the result's folder is not read, whatever the result says.
+
+    Raises:
+        InputError: Two cases name the same file.
     """
-    document = _read(run.folder, case.get("raw"))
+    document = _read(run, case)
     rounds = document.get("rounds") if isinstance(document, dict) else None
     found = []
-    for answer in rounds if isinstance(rounds, list) else []:
+    for answer in rounds if isinstance(rounds, list) and len(rounds) <= MAX_ROUNDS else []:
         latencies = answer.get("latencies_ns") if isinstance(answer, dict) else None
         if isinstance(latencies, list) and latencies and all(isinstance(value, int | float) for value in latencies):
             found.append(np.array(latencies, dtype=np.float64) / 1e6)
@@ -33,11 +38,15 @@ def rounds_of(run: Run, case: CaseRow) -> list[Milliseconds]:
 
 
 def memory_of(run: Run, case: CaseRow) -> dict[str, float] | None:
-    """Peak resident memory in MB at each mark of a case's start, from the result or from its raw file."""
+    """Peak resident memory in MB at each mark of a case's start, from the result or from its raw file.
+
+    Raises:
+        InputError: Two cases name the same file.
+    """
     recorded = case.get("memory")
     if recorded:
         return {name: float(recorded[f"{name}_mb"]) for name in MARKS if _is_number(recorded.get(f"{name}_mb"))}
-    document = _read(run.folder, case.get("raw"))
+    document = _read(run, case)
     marks = document.get("memory") if isinstance(document, dict) else None
     if not isinstance(marks, dict) or not all(_is_number(marks.get(mark)) for mark in MARKS.values()):
         return None
@@ -51,11 +60,23 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _read(folder: Path, name: str | None) -> object:
+def _read(run: Run, case: CaseRow) -> object:
+    name = case.get("raw")
     if not name:
         return None
     try:
-        path = (folder / name).resolve()
-        return read_json(path) if path.is_relative_to(folder.resolve()) else None
+        path = (run.folder / name).resolve()
+        if not path.is_relative_to(run.folder.resolve()):
+            return None
+        found = os.stat(path)
+        owner = run.raw_owners.setdefault((found.st_dev, found.st_ino), case)
+        document = read_json(path) if owner is case else None
     except (OSError, ValueError, RuntimeError):  # before Python 3.13, `resolve` raises RuntimeError for a loop of links
         return None
+    if owner is not case:
+        # One large file could be read, and drawn, for thousands of cases.
+        first = f"{owner['variant']}, {owner['scenario']}"
+        raise InputError(
+            f"{path}: raw samples of two cases ({first}; {case['variant']}, {case['scenario']}); bench again"
+        )
+    return document

@@ -11,8 +11,9 @@ from edgebert.report import bars, plots
 from edgebert.report.cases import quality_cell
 from edgebert.report.numbers import number, plain, short, times
 from edgebert.report.parts import Cell, Column, Plot, Section, Table, table
-from edgebert.report.ratios import compared, difference_of
+from edgebert.report.ratios import difference_of
 from edgebert.report.run import Run, defined_quality
+from edgebert.report.titles import compared
 from edgebert.runtime.quality import QualityRow, labels_unknown, units_in
 
 

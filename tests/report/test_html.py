@@ -160,8 +160,9 @@ def test_control_characters_and_marks_of_direction_are_escaped_in_tables_and_dra
 @pytest.mark.parametrize("latencies", [[1e308, 1e308, 1], [10**308, 1], [5e-324], [1, 2]])
 @pytest.mark.parametrize("p50_ms", [5e-324, 1e18])
 def test_extreme_figures_are_drawn_without_a_warning(latencies: list[float], p50_ms: float, tmp_path: Path) -> None:
-    extreme = {"p90_ms": p50_ms, "p99_ms": p50_ms, "p50_ci": [-1e18, 1e18], "raw": "raw.json", "quality": quality(0.9)}
-    cases = [case(name, p50_ms, **extreme) for name in ("fp32", "bundle")]
+    extreme = {"p90_ms": p50_ms, "p99_ms": p50_ms, "p50_ci": [-1e18, 1e18], "quality": quality(0.9)}
+    cases = [case(name, p50_ms, **extreme, raw=f"raw/{name}.json") for name in ("fp32", "bundle")]
     path = write(tmp_path / "run-0", document(cases))
-    (tmp_path / "run-0" / "raw.json").write_text(json.dumps({"rounds": [{"latencies_ns": latencies}]}))
+    for name in ("fp32", "bundle"):
+        (tmp_path / "run-0" / "raw" / f"{name}.json").write_text(json.dumps({"rounds": [{"latencies_ns": latencies}]}))
     assert "<svg" in render(make_page(read_runs([path])))
