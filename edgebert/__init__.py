@@ -1,8 +1,7 @@
 """EdgeBERT: BERT task models on small hardware.
 
-`export(recipe)` makes a bundle. `load(path)` opens one; the model it gives is called with text. `evaluate(model, data)`
-scores it.
-`bench(bundle)` measures it beside its full-precision baseline.
+`export(recipe)` makes a bundle. `load(path)` opens it and returns a model, which you call with text. `evaluate(model,
+data)` scores it. `bench(bundle)` measures it beside its full-precision baseline.
 """
 
 from __future__ import annotations
@@ -88,30 +87,30 @@ def export(  # noqa: PLR0913 - the options of the command, by name
     text: str | Path | None = None,
     precision: Literal["int8", "fp32"] = "int8",
 ) -> Exported:
-    """Make a bundle: of a checkpoint as it is, or of a recipe with its data. Needs the `export` extra.
+    """Make a bundle from a checkpoint as it is, or from a recipe and its data. Needs the `export` extra.
 
     Args:
         recipe: A TOML file that says what to do; or a checkpoint (as `model`), to be exported as it is.
         model: A checkpoint's folder, `package:NAME` or a hub id, in place of the recipe's.
-        data_dir: What the recipe's data paths are relative to; the recipe's folder if not given.
+        data_dir: Folder that the recipe's data paths are relative to; the recipe's folder if not given.
         profile: A hardware profile, by name or path; the recipe's or the one for this machine if not given.
         out: The bundle's folder; `build/NAME` if not given.
-        work: Folder of finished stages, from which an interrupted call goes on; `OUT.work` if not given.
+        work: Folder of finished stages; an interrupted call continues from it. `OUT.work` if not given.
         settings: Recipe keys to override, with dots: `{"finetune.epochs": 1}`.
         strict_labels: Whether to refuse labels of held-out files that the model does not have (else: wrong answers).
-        task: Of a checkpoint: the task's name; by the model's class if not given.
-        pooling: Of a checkpoint: how the rows of an encoder become a vector, if its folder does not say it.
-        labels: Of a checkpoint: names of the head's outputs, in their order.
-        pairs: Of a checkpoint: whether it takes two texts at a time.
-        text: Of a checkpoint: a file of texts to check the bundle on; sentences of EdgeBERT's own if not given.
-        precision: Of a checkpoint: `int8`, or `fp32`.
+        task: For a checkpoint: the task's name; found from the model's class if not given.
+        pooling: For a checkpoint: how an encoder's rows become one vector, if its folder does not say.
+        labels: For a checkpoint: names of the head's outputs, in order.
+        pairs: For a checkpoint: whether it takes two texts at a time.
+        text: For a checkpoint: a file of texts to check the bundle on; EdgeBERT's own sentences if not given.
+        precision: For a checkpoint: `int8`, or `fp32`.
 
     Raises:
-        TypeError: A path is no path, or another value is of a wrong type.
+        TypeError: A value has the wrong type.
         SettingsError, CheckpointError, DataError: Recipe, setting, profile, checkpoint or data cannot be used.
         MissingDependencyError: A package of the `export` extra is not installed.
-        BusyError, DiskError: Another export works in a folder; or it cannot be written, or the disk is full.
-        ParityError: The exported graph does not answer as the model does.
+        BusyError, DiskError: Another export uses one of the folders; or one cannot be written, or the disk is full.
+        ParityError: The exported graph's outputs differ from the model's.
 
     Example:
         ```python
@@ -137,7 +136,7 @@ def export(  # noqa: PLR0913 - the options of the command, by name
 def _asked(
     task: str, pooling: str, labels: Sequence[str], text: Path | None, pairs: bool, precision: Literal["int8", "fp32"]
 ) -> Asked:
-    """What is said of a checkpoint, each value of its type."""
+    """Collect the checkpoint's options, and check the type of each."""
     from edgebert.exporting import Asked
     from edgebert.options import check_choice, name, names
 
@@ -159,18 +158,18 @@ def load(path: str | Path, *, runtime: str | None = None, threads: int | None = 
         path: The bundle's folder.
         runtime: `onnxruntime`, `openvino` or `core`; the bundle's own choice if not given.
         threads: Threads inside one prediction; the profile's number, at most the cores here, if not given.
-        verify: Whether to check first the hash of every file that the runtime reads (`edgebert verify` checks all).
+        verify: Whether to first check the hash of every file that the runtime reads (`edgebert verify` checks all).
 
     Returns:
         The model. It can be pickled and deep-copied, and closes at the end of a `with` block.
 
     Warns:
-        SaturationWarning: The bundle's INT8 sums saturate on this CPU; once a process for a bundle.
-        FallbackWarning: The native core, the bundle's default, cannot run here, and another runtime is taken; likewise.
+        SaturationWarning: The bundle's INT8 sums saturate on this CPU. Raised once per process and bundle.
+        FallbackWarning: The bundle's default runtime, the native core, cannot run here; another is used. Also once.
 
     Raises:
-        TypeError: `path` is no path, or `verify` no boolean.
-        InputError: `runtime` or `threads` is no value that they take.
+        TypeError: `path` is not a path, or `verify` is not a boolean.
+        InputError: `runtime` or `threads` has a value that is not allowed.
         BundleError: A file is missing, truncated or altered, or the bundle has no graph for that runtime.
         MissingDependencyError: The runtime is not installed.
 
@@ -186,19 +185,19 @@ def load(path: str | Path, *, runtime: str | None = None, threads: int | None = 
 
 
 def evaluate(model: Model, data: str | Path, *, strict_labels: bool = False) -> dict[str, Quality]:
-    """Every metric of a bundle's task on a labelled file, each text asked once; the bundle's own metric first.
+    """Compute every metric of a bundle's task on a labelled file; the bundle's own metric comes first.
 
     Args:
         model: An opened bundle.
-        data: A file in the form of those that the bundle was made from.
+        data: A file in the format of the files that the bundle was made from.
         strict_labels: Whether to refuse labels that the model does not have; else they count as wrong.
 
     Warns:
-        UnknownLabelWarning: The file has such labels; says which, and in how many rows.
+        UnknownLabelWarning: The file has such labels; names them and the number of rows.
 
     Raises:
-        TypeError: `model` is no opened bundle, `data` is no path, or `strict_labels` no boolean.
-        DataError: The file cannot be used, or holds a text that cannot be answered; says where.
+        TypeError: `model` is not an opened bundle, `data` is not a path, or `strict_labels` is not a boolean.
+        DataError: The file cannot be used, or the model refuses one of its texts; names the line.
     """
     import warnings
 
@@ -234,12 +233,12 @@ def bench(  # noqa: PLR0913 - the options of the command, by name
 ) -> Result:
     """Measure bundles beside their full-precision baseline, in fresh processes that take turns.
 
-    Writes `result.json` and raw samples into `out` after every case; `edgebert report` draws a page from them. Steps
-    are logged by Python's `logging` under `edgebert`.
+    Writes `result.json` and raw samples into `out` after every case; `edgebert report` makes a page from them. Progress
+    goes to Python's `logging`, under `edgebert`.
 
     Args:
         bundle: A bundle's folder, or several.
-        data: Text of natural lengths; labelled, it gives quality too.
+        data: Texts of natural lengths. If they have labels, quality is measured too.
         suite: What to measure: a TOML file; the default suite if not given.
         baseline: The full-precision bundle; `BUNDLE/baseline` or `BUNDLE.stages/0-baseline` if not given.
         stages: Whether to measure the bundles of `BUNDLE.stages` too.
@@ -253,9 +252,9 @@ def bench(  # noqa: PLR0913 - the options of the command, by name
         What `result.json` holds: `cases`, `ratios` to the baseline with 95% intervals, `verdict` on the machine.
 
     Raises:
-        TypeError: A path is no path, or another value is of a wrong type.
+        TypeError: A value has the wrong type.
         InputError: Bundles, data, suite or target cannot be used; nothing was measured.
-        RunError: A measured process failed; what was measured before stays written.
+        RunError: A measured process failed; earlier results are kept.
 
     Example:
         ```python
@@ -312,17 +311,17 @@ def _text_or_none(value: str | Path | None, what: str) -> str | None:
 
 
 def _text(value: str | Path, what: str) -> str:
-    """Return a name as it was given: a `Path` would make one slash of the two in `ssh://HOST`, and drop `./`."""
+    """Return a name unchanged: a `Path` would turn the two slashes of `ssh://HOST` into one, and drop `./`."""
     _named(value, what)
     return os.fspath(value)
 
 
 def _named(value: str | Path, what: str) -> Path:
-    """Return a path that can name a file, and stand in a result.
+    """Return a path that can name a file and be written into a result.
 
     Raises:
         TypeError: Neither a string nor a path.
-        InputError: It is empty, or holds what no name does.
+        InputError: It is empty, or has a character that no file name can have.
     """
     path = _path(value, what)
     if fault := name_fault(os.fspath(path)):
@@ -331,7 +330,7 @@ def _named(value: str | Path, what: str) -> Path:
 
 
 def _path(value: str | Path, what: str) -> Path:
-    """Return the value as a path. An empty text is refused: it would mean the current folder.
+    """Return the value as a path. An empty string is refused, since it would mean the current folder.
 
     Raises:
         TypeError: Neither a string nor a path.

@@ -1,4 +1,4 @@
-"""`python -m edgebert` is the command `edgebert`."""
+"""Make `python -m edgebert` run the command `edgebert`."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""The command line's arguments: what no command can use, in a line. Standard library only."""
+"""Parse the command line, and report wrong arguments in one line. Standard library only."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ TEXTS = ("--text-pair", "--context")
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser that raises wrong use as an error of one line."""
+    """An argument parser that raises a one-line error on wrong use."""
 
     def error(self, message: str) -> NoReturn:
-        """Raise `InputError` with the message and the command whose help shows what is right."""
+        """Raise `InputError` with the message and the `--help` command to run."""
         raise InputError(f"{shortened(message, 2000)}; see {self.prog} --help")
 
 
 def unusable(words: Sequence[str]) -> str:
-    """What is wrong with the first argument that no file, message or result could hold; "" if nothing is."""
+    """Describe the first argument with characters that no file or result can hold; "" if all are fine."""
     for before, word in zip(["", *words], words, strict=False):
         if fault := name_fault(word):
             option = f"{before} " if before.startswith("--") and "=" not in before else ""
@@ -36,7 +36,7 @@ def unusable(words: Sequence[str]) -> str:
 
 
 def _options(words: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Options and their values, as far as they can be known without the command's own; none behind a lone `--`."""
+    """Return options and values as far as they can be parsed without knowing the command; stop at a lone `--`."""
     before = ""
     for word in words:
         if word == "--":
@@ -50,7 +50,7 @@ def _options(words: Sequence[str]) -> Iterator[tuple[str, str]]:
 
 
 def blank(arguments: argparse.Namespace) -> str:
-    """Name the first folder or file that is called nothing, which would be read as the current one; "" if none is."""
+    """Return the first empty file or folder argument, which would mean the current folder; "" if there is none."""
     for name in ("bundle", "estimate_or_bundle", "recipe", "result", "name"):
         value = getattr(arguments, name, None)
         words = value if isinstance(value, list) else [] if value is None else [value]

@@ -1,4 +1,4 @@
-"""The artifact contract: a folder of files and the manifest that describes them. Standard library only."""
+"""Write, check and replace bundles: a folder of files, and the manifest that describes them. Standard library only."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def file_sha256(path: Path) -> str:
 
 
 def walk(folder: Path, name: str = "*") -> Iterator[Path]:
-    """Everything of that name below a folder, however deep; links are not followed."""
+    """Yield every file and folder of this name below a folder, at any depth. Links are not followed."""
     left = [folder]
     while left:
         try:
@@ -55,7 +55,7 @@ def walk(folder: Path, name: str = "*") -> Iterator[Path]:
 
 
 def folder_sha256(folder: Path, names: list[str] | None = None) -> str:
-    """SHA-256 over the names and contents of a folder's files (all of them, or the named ones that exist)."""
+    """Return the SHA-256 over names and contents of a folder's files: all, or the given names that exist."""
     paths = [folder / name for name in names] if names else sorted(walk(folder))
     digest = hashlib.sha256()
     for path in paths:
@@ -65,17 +65,17 @@ def folder_sha256(folder: Path, names: list[str] | None = None) -> str:
 
 
 def nested(folder: Path) -> list[Path]:
-    """Bundles inside a bundle, each with a manifest of its own: the full-precision baseline, where asked for."""
+    """List bundles inside a bundle, each with its own manifest: the full-precision baseline, if it was asked for."""
     return sorted(path.parent for path in walk(folder, MANIFEST) if path.parent != folder)
 
 
 def stages_folder(folder: Path) -> Path:
-    """Folder beside a bundle that holds the bundles of its stages, where an export was asked for them."""
+    """Folder beside a bundle that holds the bundles of its stages, if the export was asked for them."""
     return folder.with_name(folder.name + ".stages")
 
 
 def list_files(folder: Path) -> list[dict[str, str | int]]:
-    """Path, hash and size of every file of a bundle but the manifest, and but bundles inside it."""
+    """List path, hash and size of a bundle's files, without its manifest and the bundles inside it."""
     inner = nested(folder)
     entries: list[dict[str, str | int]] = []
     for path in sorted(walk(folder)):
@@ -94,22 +94,22 @@ def write_manifest(folder: Path, manifest: Mapping[str, Json]) -> None:
 
 
 def check_files(folder: Path, manifest: Manifest, hashes: bool | Collection[str] = True) -> None:
-    """Check every file against the manifest: there, whole, and unaltered.
+    """Check that every file of the manifest is there, complete and unaltered.
 
     Args:
         folder: The bundle.
         manifest: Its manifest.
-        hashes: Whether to compare hashes; or the paths of the files whose hashes are compared.
+        hashes: Whether to compare hashes, or the paths of the files whose hashes to compare.
 
     Raises:
-        BundleError: Names the first file that is not as it was written.
+        BundleError: Names the first file that is missing or altered.
     """
     for damage in damages(folder, manifest, hashes):
         raise BundleError(damage)
 
 
 def damages(folder: Path, manifest: Manifest, hashes: bool | Collection[str] = True) -> Iterator[str]:
-    """What is wrong with each file that is not as it was written, one line a file; `hashes` as in `check_files`."""
+    """Describe each missing or altered file in one line; `hashes` is as in `check_files`."""
     for entry in manifest.files:
         path = folder / entry.path
         hashed = hashes if isinstance(hashes, bool) else entry.path in hashes
@@ -137,7 +137,7 @@ def _damage(path: Path, folder: Path, entry: FileEntry, hashes: bool) -> str:
 
 
 def strangers(folder: Path, manifests: Mapping[Path, Manifest]) -> list[Path]:
-    """Files in a bundle's folder that are not the bundle's: nothing reads them, and no hash holds them.
+    """List files in a bundle's folder that no manifest lists: nothing reads them, and no hash covers them.
 
     Args:
         folder: The bundle.
@@ -155,10 +155,10 @@ def bundle_hash(folder: Path) -> str:
 
 @contextmanager
 def replacing(folder: Path) -> Iterator[Path]:
-    """Give a temporary folder beside `folder`, and put it in its place when the block has ended well.
+    """Yield a temporary folder beside `folder`; if the block succeeds, move it to `folder`.
 
     Raises:
-        DiskError: The place cannot be written, holds something else than a bundle, or the disk is full; what stood
+        DiskError: The location cannot be written, holds something other than a bundle, or the disk is full. What was
             there before is untouched.
     """
     folder = folder.resolve()
@@ -180,7 +180,7 @@ def replacing(folder: Path) -> Iterator[Path]:
 
 @contextmanager
 def disk_errors(place: Path, option: str = "--out") -> Iterator[None]:
-    """Turn the operating system's write errors into a `DiskError` that names the place, and the option to change."""
+    """Turn the operating system's write errors into a `DiskError` that names the location and the option to change."""
     try:
         yield
     except OSError as error:
@@ -194,10 +194,10 @@ def disk_errors(place: Path, option: str = "--out") -> Iterator[None]:
 
 
 def check_folder(folder: Path, option: str = "--out") -> None:
-    """Find out before hours of work whether a folder can be written.
+    """Check that a folder can be written, before hours of work.
 
     Raises:
-        DiskError: It cannot, or something else than a folder stands there.
+        DiskError: It cannot, or it is not a folder.
     """
     if os.path.exists(folder) and not os.path.isdir(folder):
         kind = "a file" if os.path.isfile(folder) else "a device, pipe or socket"
@@ -206,10 +206,10 @@ def check_folder(folder: Path, option: str = "--out") -> None:
 
 
 def check_outside(place: Path, option: str = "--out", is_replaced: bool = False) -> None:
-    """Refuse to write into a bundle, whose files stay as they were exported.
+    """Refuse to write into an existing bundle: its files must stay as they were exported.
 
     Raises:
-        DiskError: The place lies in a bundle, or is one and is not to be replaced as a whole.
+        DiskError: The location is inside a bundle, or is a bundle that this command does not replace.
     """
     resolved = place.resolve()
     for folder in (*([] if is_replaced else [resolved]), *resolved.parents):
@@ -218,10 +218,10 @@ def check_outside(place: Path, option: str = "--out", is_replaced: bool = False)
 
 
 def check_name(place: Path, ending: str, option: str = "--out") -> None:
-    """Find out whether the file system takes the longest name that is made of a place's.
+    """Check that the file system accepts the longest temporary name that will be made from this one.
 
     Raises:
-        DiskError: It does not.
+        DiskError: The name is too long.
     """
     try:
         os.lstat(place.with_name(f".{place.name}{ending}"))
@@ -233,17 +233,17 @@ def check_name(place: Path, ending: str, option: str = "--out") -> None:
 
 
 def check_no_link(folder: Path) -> None:
-    """Refuse to write into a folder of ours that is a link to another one.
+    """Refuse to write into one of EdgeBERT's folders if it is a link to another folder.
 
     Raises:
-        DiskError: It is.
+        DiskError: It is a link.
     """
     if folder.is_symlink():
         raise DiskError(f"{folder}: a link to another folder; remove it or give another --out")
 
 
 def check_writable(place: Path, option: str = "--out") -> None:
-    """Find out whether a file or folder can be written at a place.
+    """Check that a file or folder can be written at this location.
 
     Raises:
         DiskError: It cannot.
@@ -259,10 +259,11 @@ def check_writable(place: Path, option: str = "--out") -> None:
 
 
 def check_replaceable(folder: Path) -> None:
-    """Refuse to write a bundle over something that is not one, or where it would be written or moved meanwhile.
+    """Refuse to replace anything but a bundle, and refuse if the temporary names beside it are taken.
 
     Raises:
-        DiskError: The place is a file, or a folder of other things; or what stands beside it is not a killed run's.
+        DiskError: The location is a file or a folder that is not a bundle; or a temporary name beside it is taken by
+            something that a killed run did not leave.
     """
     stages, folder = stages_folder(folder), folder.resolve()
     for place in (unfinished(folder), replaced(folder), *stage_leftovers(stages)):
@@ -271,15 +272,15 @@ def check_replaceable(folder: Path) -> None:
 
 
 def check_stages(folder: Path, are_written: bool) -> None:
-    """Refuse to write or remove bundles of stages over something that is none; what else stands beside them stays.
+    """Refuse to write or remove stage bundles if something else has one of their names. Other files there stay.
 
     Args:
         folder: The export's bundle.
         are_written: Whether the export writes bundles of its stages; else it only removes those of an earlier one.
 
     Raises:
-        DiskError: The folder beside `folder` is a link, a file or a bundle, or one of the names in it is a link, a file
-            or other things' folder.
+        DiskError: The folder beside `folder` is a link, a file or a bundle; or one of the names in it is a link, a file
+            or a folder that is not a bundle.
     """
     root = stages_folder(folder)
     check_stage_links(root)
@@ -293,7 +294,7 @@ def check_stages(folder: Path, are_written: bool) -> None:
 
 
 def check_stage_links(root: Path) -> None:
-    """Refuse a folder of stage bundles that is a link, or that has one in the place of such a bundle.
+    """Refuse a folder of stage bundles that is a link, or that has a link under a stage bundle's name.
 
     Raises:
         DiskError: Names the link.
@@ -311,7 +312,7 @@ def _check_free(folder: Path) -> None:
 
 
 def restore(folder: Path) -> None:
-    """Put back the bundle that a killed run had moved aside but not yet replaced.
+    """Move back a bundle that a killed run had moved aside and not yet replaced.
 
     Raises:
         DiskError: It cannot be moved.

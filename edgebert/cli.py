@@ -1,4 +1,4 @@
-"""The command line: reads arguments, calls one function, writes its answer to stdout and everything else to stderr."""
+"""Read arguments, call one function, write its answer to stdout and everything else to stderr."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def _arguments(words: list[str]) -> argparse.Namespace:
 
 
 def _failed(error: Exception) -> int:
-    """Say in a line what nobody foresaw."""
+    """Report an unexpected error in one line."""
     if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
         say(f"{str(error.filename)[:80]}…: the name is too long for a file; give another")
         return 2
@@ -98,7 +98,7 @@ def _failed(error: Exception) -> int:
 
 @contextmanager
 def _warnings_in_a_line() -> Iterator[None]:
-    """Show EdgeBERT's own warnings without the source line that Python adds to them."""
+    """Show EdgeBERT's own warnings without the source line that Python adds."""
     usual = warnings.showwarning
 
     def show(message: Warning | str, category: type[Warning], *more: Any, **named: Any) -> None:  # noqa: ANN401
@@ -115,7 +115,7 @@ def _warnings_in_a_line() -> Iterator[None]:
 
 
 def _take_rest(arguments: argparse.Namespace, rest: list[str]) -> bool:
-    """Give a command what argparse leaves over: it gives up on TEXT or BUNDLE once an option has stood behind one."""
+    """Assign the arguments that argparse leaves over: it stops reading TEXT or BUNDLE after an option."""
     if arguments.command == "predict":
         arguments.text += rest
         return True
@@ -126,7 +126,7 @@ def _take_rest(arguments: argparse.Namespace, rest: list[str]) -> bool:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    """Import the command's module only now: the device must not need the workstation's packages."""
+    """Import the command's module only when it runs: a device does not have the export packages."""
     import importlib
 
     module = importlib.import_module(f"edgebert.commands.{arguments.command}")
@@ -358,7 +358,7 @@ def _doctor(commands: Commands, common: argparse.ArgumentParser) -> None:
 
 
 def _columns(command: argparse.ArgumentParser, file: str, labelled: bool = True) -> None:
-    """Options that name columns of a data file; without labels, the file has texts alone."""
+    """Add options that name columns of a data file; without `labels`, only those for texts."""
     command.set_defaults(label_column="", tags_column="")
     group = command.add_argument_group(
         f"columns of {file}",

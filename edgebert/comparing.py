@@ -1,4 +1,4 @@
-"""Does a bundle answer as the checkpoint it was made from? The checkpoint runs in the library that made it."""
+"""Compare a bundle's outputs with its checkpoint's. The checkpoint runs in the library that made it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ BY_TOKEN = ("fill-mask", "question-answering", "token-classification")
 
 @dataclass(frozen=True)
 class Difference:
-    """What one text gave: None where the two have no outputs of one shape, since their token ids differ.
+    """Differences for one text; None if the two have different token ids, and so no outputs to compare.
 
     `distance` is 1 minus the cosine of two vectors, for a task that gives vectors; NaN for others.
     """
@@ -47,20 +47,20 @@ class Difference:
 
 @dataclass(frozen=True)
 class Comparison:
-    """How far a bundle's outputs lie from its checkpoint's.
+    """How much a bundle's outputs differ from its checkpoint's.
 
     Attributes:
-        source: The library, its version and its class.
+        source: The library that ran the checkpoint, with its version and class.
         precision: The bundle's.
         inputs: Number of inputs: texts, pairs, or the windows of long ones.
-        other_ids: Inputs whose token ids differ; None if the library was not asked for ids.
-        same_labels: Share of inputs with the same likeliest outputs, at every token where each has some; None for
-            vectors and single scores.
-        largest: Largest difference of any output, before activations; for vectors, of any of their numbers.
+        other_ids: Number of inputs whose token ids differ; None if the library was not asked for ids.
+        same_labels: Share of inputs with the same most likely output (at every token, for tags); None for vectors and
+            single scores.
+        largest: Largest difference of any output before activations, or of any dimension of a vector.
         mean: Mean difference.
-        distance: Mean of 1 minus cosine, and `largest_distance` its largest; None but for vectors.
-        worst: The text behind `largest`, and where it stands.
-        renamed: Outputs that the two name otherwise: the number, the bundle's name, the checkpoint's.
+        distance: Mean of 1 minus cosine (`largest_distance` is the maximum); None except for vectors.
+        worst: The text with the difference `largest`, and its location.
+        renamed: Outputs with different names: index, name in the bundle, name in the checkpoint.
     """
 
     source: str
@@ -81,7 +81,7 @@ class Comparison:
 
 
 def open_checkpoint(source: str, model: Model) -> tuple[Path, Source]:
-    """The checkpoint's folder, and the checkpoint in the library that made it.
+    """Return the checkpoint's folder, and the checkpoint opened by the library that made it.
 
     Raises:
         CheckpointError: There is none, or the library does not load it.
@@ -96,14 +96,14 @@ def open_checkpoint(source: str, model: Model) -> tuple[Path, Source]:
 
 
 def own_rows(encoder: Path, model: Model) -> list[Example]:
-    """Neutral sentences that the bundle takes, where no texts are given."""
+    """Return neutral sentences that fit the bundle, used when no texts are given."""
     rows = enumerate(neutral_rows(encoder, pairs=model.manifest.segments == 2), 1)
     found = [Example(row["text"], row.get("text_pair"), None, number, "EdgeBERT's sentences") for number, row in rows]
     return [row for row in found if _takes(model, row)]
 
 
 def _takes(model: Model, row: Example) -> bool:
-    """Whether a row is not too long for the bundle: a question must leave room for a part of its context."""
+    """Whether a row fits the bundle: a question must leave room for part of its context."""
     try:
         return bool(model.task.encode(model.task.given(row)))
     except TextError:
@@ -111,11 +111,11 @@ def _takes(model: Model, row: Example) -> bool:
 
 
 def compare(model: Model, source: Source, rows: Sequence[Example]) -> Comparison:
-    """Answer every row by both, one text at a time.
+    """Run every row through both models, one text at a time.
 
     Raises:
-        InputError: No row can be compared: all have other token ids.
-        TextError: A row that the bundle does not take.
+        InputError: No row can be compared, since all have different token ids.
+        TextError: The bundle refuses a row.
     """
     bar = progress(rows, desc="comparing", unit="text")
     try:
@@ -148,7 +148,7 @@ def compare(model: Model, source: Source, rows: Sequence[Example]) -> Comparison
 
 
 def _renamed(model: Model, source: Source) -> tuple[tuple[int, str, str], ...]:
-    """Outputs of other names; tags are compared as the bundle writes them."""
+    """List outputs with different names; tags are compared as the bundle writes them."""
     theirs = list(source.labels)
     if model.manifest.task == "token-classification":
         theirs = written_plainly(theirs, {}, str(model.manifest.head.settings.get("scheme", "")))
@@ -157,7 +157,7 @@ def _renamed(model: Model, source: Source) -> tuple[tuple[int, str, str], ...]:
 
 
 def _differences(model: Model, source: Source, row: Example) -> Iterator[Difference]:
-    """Of every input of a row: one, its windows, or both of its texts where each is an input of its own."""
+    """Compare every input of a row: one input, its windows, or each of its two texts if they are separate inputs."""
     with row.told():
         windows = model.task.encode(model.task.given(row))
     texts = (row.text,) if row.text_pair is None else (row.text, row.text_pair)
@@ -178,7 +178,7 @@ def _differences(model: Model, source: Source, row: Example) -> Iterator[Differe
 
 
 def _of_vectors(place: str, text: str, ours: Outputs, theirs: NDArray[np.float32]) -> Difference:
-    """Of two vectors. *Shape* of each: (width,)."""
+    """Compare two vectors. *Shape* of each: (width,)."""
     gaps = _gaps(place, ours, (theirs,))
     one, other = ours[0].astype(np.float64), theirs.astype(np.float64)
     distance = 1.0 - float(one @ other / (np.linalg.norm(one) * np.linalg.norm(other)))
@@ -186,7 +186,7 @@ def _of_vectors(place: str, text: str, ours: Outputs, theirs: NDArray[np.float32
 
 
 def _of_labels(row: Example, same_ids: bool | None, ours: Outputs, theirs: Outputs) -> Difference:
-    """Of outputs whose last axis is over labels or tokens; a single score has no likeliest one."""
+    """Compare outputs whose last axis is labels or tokens; a single score has no most likely label."""
     gaps = _gaps(row.place, ours, theirs)
     label = None
     if all(output.shape[-1] > 1 for output in theirs):
@@ -195,10 +195,10 @@ def _of_labels(row: Example, same_ids: bool | None, ours: Outputs, theirs: Outpu
 
 
 def _gaps(place: str, ours: Outputs, theirs: Outputs) -> NDArray[np.float32]:
-    """Differences of all outputs, one behind the other.
+    """Return the differences of all outputs in one flat array.
 
     Raises:
-        InputError: The outputs have other shapes.
+        InputError: The outputs have different shapes.
     """
     for one, other in zip(ours, theirs, strict=True):
         if one.shape != other.shape:

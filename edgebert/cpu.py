@@ -1,9 +1,9 @@
-"""What this CPU computes INT8 matrix products with, and whether a bundle's products saturate on it.
+"""Find this CPU's INT8 instructions, and whether a bundle's INT8 sums saturate on it.
 
 Eight-bit activations times eight-bit signed weights do not fit into the 16 bits in which x86 adds two of them without
-VNNI. ONNX Runtime and OpenVINO use that instruction (VPMADDUBSW) all the same, so large sums saturate there. Weights of
-seven bits (`reduce_range`) fit; so do unsigned weights, for which ONNX Runtime has another kernel.
-What was measured is in docs/explanation/cpus.md. Standard library only.
+VNNI. ONNX Runtime and OpenVINO use that instruction (VPMADDUBSW) nevertheless, so large sums saturate. Weights of seven
+bits (`reduce_range`) fit; so do unsigned weights, for which ONNX Runtime has another kernel. Measurements are in
+docs/explanation/cpus.md. Standard library only.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ CPUINFO = Path("/proc/cpuinfo")
 
 @dataclass(frozen=True)
 class Cpu:
-    """A processor: its name, its architecture, and those of its features that INT8 depends on; None if unknown."""
+    """A processor: name, architecture, and the features that INT8 depends on. None means unknown."""
 
     name: str
     machine: str
@@ -57,7 +57,7 @@ class Cpu:
 
     @property
     def int8(self) -> Int8 | None:
-        """The instructions that INT8 matrix products run with here; None if unknown."""
+        """The instructions that INT8 matrix products use on this CPU; None if unknown."""
         has = self.features
         if has is None or self.machine not in (X86, ARM):
             return None
@@ -68,12 +68,12 @@ class Cpu:
         return "vnni" if has & {"avx512_vnni", "avx_vnni"} else "avx2" if "avx2" in has else "sse"
 
     def __str__(self) -> str:
-        """For a message."""
+        """Return the text that messages show."""
         return f"{self.name}, {INT8_NAMES[self.int8]}" if self.int8 else self.name
 
 
 def this_cpu() -> Cpu:
-    """The processor that this process sees, an emulated one too."""
+    """Return the processor that this process runs on, real or emulated."""
     import platform
 
     first = read_cpuinfo()
@@ -83,7 +83,7 @@ def this_cpu() -> Cpu:
 
 
 def read_cpuinfo() -> dict[str, str]:
-    """The first processor's entry of /proc/cpuinfo; empty if there is none, as on macOS and Windows."""
+    """Return the first processor's entry of /proc/cpuinfo; empty if the file does not exist (macOS, Windows)."""
     try:
         # No further than the first blank line: of hundreds of cores the kernel takes milliseconds to tell.
         with CPUINFO.open(encoding="utf-8", errors="replace") as opened:
@@ -107,7 +107,7 @@ def _features(machine: str, first: dict[str, str]) -> frozenset[str] | None:
 
 
 def glibc_features() -> frozenset[str] | None:
-    """The x86 features that glibc found by CPUID when this process began; None before glibc 2.33 and elsewhere."""
+    """Return the x86 features that glibc found at process start; None before glibc 2.33 and on other systems."""
     try:
         import ctypes
 
@@ -120,24 +120,27 @@ def glibc_features() -> frozenset[str] | None:
 
 
 def measured_on() -> dict[str, str | None]:
-    """This CPU for a manifest: name, architecture, INT8 instructions. Same kind of machine, same values: no clock."""
+    """Describe this CPU for a manifest: name, architecture, INT8 instructions.
+
+    Clock rates are left out, so machines of one kind give the same values.
+    """
     cpu = this_cpu()
     return {"cpu": re.sub(r"\s*@.*", "", cpu.name), "machine": cpu.machine, "int8": cpu.int8}
 
 
 def shown_cpu(found: Mapping[str, str | None]) -> str:
-    """What `measured_on` found, for a reader."""
+    """Format the result of `measured_on` for a reader."""
     form = INT8_NAMES.get(str(found.get("int8")))
     return ", ".join(filter(None, [str(found.get("cpu")), str(found.get("machine")), form]))
 
 
 @cache
 def warn_once(message: str, stacklevel: int, category: type[UserWarning] = SaturationWarning) -> None:
-    """Raise a warning of EdgeBERT's, once a process for a message.
+    """Warn once per process and message.
 
     Args:
         message: The fact, and the remedy.
-        stacklevel: As `warnings.warn` counts it, from the caller of this function.
-        category: Its class.
+        stacklevel: As in `warnings.warn`, counted from the caller of this function.
+        category: The warning's class.
     """
     warnings.warn(message, category, stacklevel=stacklevel + 1)

@@ -1,23 +1,23 @@
 """The error tree.
 
 EdgeBertError
-├── InputError                 what was given cannot be used; the command line exits with 2
+├── InputError                 an argument, file or setting cannot be used; the command line exits with 2
 │   ├── SettingsError          a recipe, profile or suite: unknown key, wrong type, impossible value
 │   ├── DataError              a data file: missing, empty, malformed, unknown label
-│   │   ├── MissingColumnError it lacks a column that was asked for
+│   │   ├── MissingColumnError the file lacks a requested column
 │   │   └── EmptyCellError     a row has an empty cell; it can be skipped
 │   ├── CheckpointError        a model folder: incomplete, unsupported, pickled weights
 │   ├── BundleError            a bundle: missing, truncated or altered file, unknown format
-│   ├── TextError              a text handed to the runtime
-│   ├── MissingDependencyError a package that an extra would have installed
+│   ├── TextError              a text that the runtime refuses
+│   ├── MissingDependencyError a package of an extra is not installed
 │   ├── DiskError              the output folder cannot be written, or its disk is full
 │   ├── BusyError              another process writes to the output folder
-│   └── TargetError            a machine to measure on is silent, or answers what EdgeBERT never says
+│   └── TargetError            a machine to measure on does not answer, or its answer is not EdgeBERT's
 └── RunError                   the work itself failed; the command line exits with 1
     └── ParityError            an exported graph disagrees with the model it came from
 
 SaturationWarning              a warning: INT8 sums of a bundle saturate on this CPU
-FallbackWarning                a warning: a bundle's default runtime cannot run here, its next one does
+FallbackWarning                a warning: a bundle's default runtime cannot run here; the next one is used
 UnknownLabelWarning            a warning: a data file has labels that the model does not have
 
 Every message is one line: the fact, the value, the remedy.
@@ -32,9 +32,10 @@ class EdgeBertError(Exception):
     exit_code = 1
 
     def __str__(self) -> str:
-        """Return the message in one line: characters that no terminal should get are shown by their escapes.
+        """Return the message in one line, with escapes in place of characters that a terminal could obey.
 
-        Names and values in a message may come from a file that anybody wrote; of a long message the middle is left out.
+        Names and values in a message may come from a file that anybody wrote. A long message is shortened in the
+        middle.
         """
         message = super().__str__()
         if len(message) > MAX_MESSAGE:
@@ -43,7 +44,7 @@ class EdgeBertError(Exception):
 
 
 class InputError(EdgeBertError):
-    """What was given cannot be used."""
+    """An argument, file or setting cannot be used."""
 
     exit_code = 2
 
@@ -57,10 +58,10 @@ class DataError(InputError):
 
 
 class MissingColumnError(DataError):
-    """A data file lacks a column (or key) that was asked for."""
+    """A data file lacks a requested column (or key)."""
 
     def __init__(self, message: str, column: str) -> None:
-        """Take the message, and the column's name as it was asked for."""
+        """Store the message, and the column's name as requested."""
         super().__init__(message)
         self.column = column
 
@@ -69,7 +70,7 @@ class EmptyCellError(DataError):
     """A row of a data file has an empty cell where a text or a label is expected."""
 
     def __init__(self, message: str) -> None:
-        """Take the message, and add the option that skips such rows."""
+        """Store the message, and add the option that skips such rows."""
         super().__init__(f"{message}; fill it, or skip such rows: --skip-empty, in a recipe data.skip_empty = true")
 
 
@@ -82,11 +83,11 @@ class BundleError(InputError):
 
 
 class TextError(InputError):
-    """A text given to the runtime is not one that it can classify."""
+    """The runtime refuses a text."""
 
 
 class MissingDependencyError(InputError):
-    """A package is not installed; the message names the extra that brings it."""
+    """A package is not installed; the message names the extra that installs it."""
 
 
 class RunError(EdgeBertError):
@@ -106,15 +107,15 @@ class BusyError(InputError):
 
 
 class TargetError(InputError):
-    """A machine to measure on gives no sign of life, or answers what EdgeBERT never says."""
+    """A machine to measure on does not answer, or its answer is not EdgeBERT's."""
 
 
 class SaturationWarning(UserWarning):
-    """INT8 sums of a bundle saturate on this CPU, so that its answers are less accurate than those of another."""
+    """INT8 sums of a bundle saturate on this CPU, so its answers are less accurate than on other CPUs."""
 
 
 class FallbackWarning(UserWarning):
-    """A bundle's default runtime cannot run in this installation, and the bundle's next one runs in its place."""
+    """A bundle's default runtime cannot run in this installation; the bundle's next runtime is used."""
 
 
 class UnknownLabelWarning(UserWarning):

@@ -30,7 +30,7 @@ def _safe(character: str) -> str:
 
 
 def name_fault(text: str) -> str:
-    """Say why a text can neither name a file everywhere nor stand in a result, and what to do; "" if it can."""
+    """Say why a string cannot be part of a file name and of a result, and what to do; "" if it can."""
     if "\0" in text:
         return "holds the character U+0000; leave it out"
     try:
@@ -41,5 +41,5 @@ def name_fault(text: str) -> str:
 
 
 def shortened(text: str, characters: int = 200) -> str:
-    """The beginning of a text that is longer than so many characters, with a mark that it goes on."""
+    """Return a text, cut to this many characters with a mark if it is longer."""
     return text if len(text) <= characters else text[:characters] + "…"

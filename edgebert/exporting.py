@@ -1,4 +1,4 @@
-"""A recipe in, a bundle out: what `edgebert export` and `edgebert.export` do. PyTorch comes in where there is work."""
+"""Make a bundle: what `edgebert export` and `edgebert.export` do. PyTorch is imported only if there is work."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ SPINS = "20000"
 
 @dataclass(frozen=True)
 class Stage:
-    """One step of an export: what it gave, how long it took (seconds), and whether an earlier run had done it."""
+    """One step of an export: its result, its duration in seconds, and whether an earlier run's result was reused."""
 
     stage: str
     title: str
@@ -61,17 +61,17 @@ class Stage:
 
 @dataclass(frozen=True)
 class Exported:
-    """What an export gave.
+    """The result of an export.
 
     Attributes:
         bundle: The bundle's folder.
-        bundle_hash: SHA-256 that stands for all of its files; `edgebert verify --hash` checks it.
-        stage_bundles: Bundles of the stages before it, the full-precision baseline first.
+        bundle_hash: SHA-256 of the manifest, which lists the hashes of all files; `edgebert verify --hash` checks it.
+        stage_bundles: Bundles of the earlier stages, the full-precision baseline first.
         metrics: Quality by split (`validation`, `test`): `metric`, `value`, `interval` and more; as in the manifest.
         measured_on: The CPU that the metrics were measured on.
         stages: Every stage, in order.
-        unchanged: Whether an earlier export had given the same bundle already, so that nothing was done.
-        full_precision: Bundle of the same model before INT8, in the folder of finished stages, if one was asked for.
+        unchanged: Whether an earlier export already made the same bundle, so nothing was done.
+        full_precision: Bundle of the same model before INT8, in the folder of finished stages, if requested.
     """
 
     bundle: Path
@@ -84,7 +84,7 @@ class Exported:
     full_precision: Path | None = None
 
     def to_dict(self) -> dict[str, Json]:
-        """Plain values, as `edgebert export --json` writes them."""
+        """Return plain values, as `edgebert export --json` writes them."""
         stages = [asdict(stage) | {"seconds": round(stage.seconds, 1)} for stage in self.stages]
         return {
             "bundle": str(self.bundle),
@@ -98,9 +98,9 @@ class Exported:
 
 @dataclass(frozen=True)
 class Order:
-    """What to export; `edgebert.export` says what each is. `overrides` are `key=value` or keys and values.
+    """What to export; see `edgebert.export` for each field. `overrides` are `key=value` or keys and values.
 
-    `recipe` is a recipe's file, or a checkpoint that no recipe describes: then `asked` is what is said of it.
+    `recipe` is a recipe's file, or a checkpoint without a recipe; in that case `asked` holds the checkpoint's options.
     """
 
     recipe: str
@@ -116,12 +116,12 @@ class Order:
 
     @property
     def has_recipe(self) -> bool:
-        """Whether a recipe's file was named, and not a checkpoint."""
+        """Whether `recipe` is a recipe's file and not a checkpoint."""
         return self.recipe.endswith(".toml") or (os.path.isfile(self.recipe) and not self.recipe.endswith(WEIGHTS))
 
 
 def export_bundle(order: Order) -> Exported:
-    """Check everything that was ordered, then build the bundle, or find that it stands already."""
+    """Check the whole order, then build the bundle, or return the existing one if it is up to date."""
     plan = _plan(order)
     files = [] if plan.needs_texts else [plan.data_dir / name for name in data_files(plan.recipe)]
     files += [Path(order.recipe)] if order.has_recipe else []
@@ -143,11 +143,11 @@ def export_bundle(order: Order) -> Exported:
 
 
 def overrides_of(settings: Mapping[str, Setting]) -> tuple[tuple[str, Setting], ...]:
-    """Recipe keys and Python values, checked as those of a file are.
+    """Return recipe keys with Python values, checked like those of a file.
 
     Raises:
-        TypeError: They are no mapping.
-        SettingsError: A key or a value is none of a recipe's.
+        TypeError: They are not a mapping.
+        SettingsError: A recipe has no such key, or does not allow the value.
     """
     if not isinstance(settings, Mapping):
         raise TypeError(f"settings is {type(settings).__name__} {settings!r:.40}; give a dict of recipe keys to values")
@@ -169,13 +169,13 @@ def _is_setting(value: object, depth: int = 4) -> bool:
 
 
 def tools_of(form: str, formats: Sequence[str]) -> list[str]:
-    """Packages that an export of this form and these formats needs beside `NEEDED`."""
+    """List packages that an export with this quantization form and these formats needs besides `NEEDED`."""
     tools = ["neural-compressor"] if form in ("static", "measure") else []
     return tools + runtime_tools(formats, int8=form in ("dynamic", "static", "measure"))
 
 
 def _plan(order: Order) -> Plan:
-    """What is to be done, said and checked as far as the files tell it."""
+    """Plan the export, report the plan, and check it as far as possible without loading the model."""
     recipe, facts = _recipe_of(order)
     for what, value, stated in facts if distributed.is_main() else ():
         LOG.info("%s: %s (%s)", what, value, stated)
@@ -200,10 +200,10 @@ def _plan(order: Order) -> Plan:
 
 
 def _recipe_of(order: Order) -> tuple[Recipe, tuple[tuple[str, str, str], ...]]:
-    """The recipe that was named, or the one that the checkpoint's folder gives, with what was inferred for it.
+    """Return the named recipe, or one inferred from the checkpoint's folder together with the inferred facts.
 
     Raises:
-        SettingsError: Options of a checkpoint for a recipe, or the reverse.
+        SettingsError: A checkpoint's options are used with a recipe, or the reverse.
     """
     if order.has_recipe:
         if order.asked.given:
@@ -226,7 +226,7 @@ def _recipe_of(order: Order) -> tuple[Recipe, tuple[tuple[str, str, str], ...]]:
 
 
 def _check_usable(formats: Sequence[str], form: str) -> None:
-    """Refuse formats whose runtime cannot score their graphs here.
+    """Refuse formats whose runtime cannot run here, since their graphs could not be scored.
 
     Raises:
         MissingDependencyError: Says what is missing.
@@ -267,10 +267,10 @@ def _export(plan: Plan, key: str | None) -> Exported:
 
 
 def _prepare(plan: Plan) -> None:
-    """Put back what a killed run had moved aside, and find out whether everything can be written.
+    """Restore what a killed run had moved aside, and check that everything can be written.
 
     Raises:
-        DiskError: Something else stands where the bundle or those of its stages go, or a folder cannot be written.
+        DiskError: The location of the bundle or of its stage bundles holds something else, or cannot be written.
     """
     bundle.restore(plan.out)
     bundle.check_replaceable(plan.out)
@@ -296,7 +296,7 @@ def _earlier(shown: ShownStage) -> Stage:
 
 @contextmanager
 def _alone(out: Path, work: Path) -> Iterator[None]:
-    """Keep other exports out of both folders; processes that train together are one export."""
+    """Lock both folders against other exports; processes of one distributed training count as one export."""
     bundle, stages = out.resolve(), work.resolve()
     if bundle == stages or bundle in stages.parents:
         raise SettingsError(f"--work {work} is in {out}, which the bundle will replace; give another --work")
@@ -308,7 +308,7 @@ def _alone(out: Path, work: Path) -> Iterator[None]:
 
 
 def _target(profile: str, cpu: Cpu) -> Target:
-    """The profile that was named, else the one for this machine."""
+    """Return the named profile, or the one that fits this machine."""
     if profile:
         return read_target(profile)
     name, why = fitting_profile(cpu)
@@ -317,7 +317,7 @@ def _target(profile: str, cpu: Cpu) -> Target:
 
 
 def _warn_of_saturation(target: Target, form: str, formats: Sequence[str], cpu: Cpu) -> None:
-    """Say before the work begins that quality will be measured with sums that saturate here, if they will."""
+    """Warn before the work begins if INT8 sums will saturate here when quality is measured."""
     names = [FORMATS[name].name for name in formats]
     export = target.export
     planned = Int8Form(
@@ -337,10 +337,10 @@ def _warn_of_saturation(target: Target, form: str, formats: Sequence[str], cpu: 
 
 
 def _folder_of(recipe: str, name: str) -> str:
-    """The folder of a bundle whose recipe alone names it: one in build/, and nowhere else.
+    """Return the bundle's folder if only the recipe names it: a folder directly in build/.
 
     Raises:
-        SettingsError: The name is no folder's.
+        SettingsError: The name cannot name a folder.
     """
     if name in (".", "..") or not re.fullmatch(r"[^/\\:\x00-\x1f]{1,100}", name):
         raise SettingsError(f"{recipe}: name is {name!r:.80}, which names no folder in build/; give --out")
@@ -348,7 +348,7 @@ def _folder_of(recipe: str, name: str) -> str:
 
 
 def _say_replaced(out: Path, name: str) -> None:
-    """Say whose place the new bundle will take, where that is another recipe's; a damaged one has no name to tell."""
+    """Say which bundle the new one replaces, if another recipe made it. A damaged one has no readable name."""
     with suppress(BundleError):
         standing = read_manifest(out).name
         if standing != name:

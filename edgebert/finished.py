@@ -1,4 +1,4 @@
-"""What a finished export was made from and what it gave: the same command need not do it again. Needs no torch."""
+"""Record an export's inputs and results, so that the same command need not run again. Needs no torch."""
 
 from __future__ import annotations
 
@@ -45,20 +45,21 @@ SOURCES = (".py", ".toml")
 
 @dataclass(frozen=True)
 class Plan:
-    """One export, as its arguments and its recipe say it.
+    """One export, as its arguments and its recipe define it.
 
     Attributes:
         recipe: What to do.
         target: The hardware to do it for.
         form: How weights are quantized (`recipe.quantization`).
         source: The checkpoint: a folder, `package:NAME` or a hub id.
-        data_dir: What the recipe's data paths are relative to.
+        data_dir: Folder that the recipe's data paths are relative to.
         out: The bundle's folder.
         work: Folder of finished stages; a second run continues from it.
         strict_labels: Whether to refuse labels of validation and test that the head does not have; else they count as
             wrong.
-        needs_texts: Whether no texts were given to check the model on; EdgeBERT writes sentences of its own to `work`.
-        full_precision: Whether to leave a bundle of the same model before INT8 in `work`, to compare with.
+        needs_texts: Whether no texts were given to check the model on. EdgeBERT then writes its own sentences to
+            `work`.
+        full_precision: Whether to leave a bundle of the same model before INT8 in `work`, for comparison.
     """
 
     recipe: Recipe
@@ -75,7 +76,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class ShownStage:
-    """What is shown of a stage."""
+    """The values of a stage that are shown."""
 
     stage: str
     title: str
@@ -84,12 +85,12 @@ class ShownStage:
 
 @dataclass(frozen=True)
 class Finished:
-    """What an export gave.
+    """The result of an export.
 
     Attributes:
-        bundles: Hashes of the bundle and of those inside it, by their paths below it (its own is ".").
+        bundles: Hashes of the bundle (path ".") and of the bundles inside it, by their paths in it.
         stage_bundles: Hashes of the bundles of its stages, by their names.
-        stages: What is shown of every stage.
+        stages: The shown values of every stage.
     """
 
     bundles: dict[str, str]
@@ -98,9 +99,9 @@ class Finished:
 
 
 def key_of(plan: Plan) -> str | None:
-    """Hash of everything that an export's result depends on; None if some of it cannot be read.
+    """Hash everything that an export's result depends on; None if part of it cannot be read.
 
-    It says rather too much than too little, since a wrong difference costs a minute: EdgeBERT's own code is a part.
+    The hash includes EdgeBERT's own code: one unnecessary difference costs a minute, a missed one a wrong bundle.
     """
     if world_size() > 1:  # every process would have to come to the same answer
         return None
@@ -129,7 +130,7 @@ def key_of(plan: Plan) -> str | None:
 
 
 def record(plan: Plan, key: str, stage_bundles: Sequence[Path], stages: Sequence[ShownStage]) -> None:
-    """Keep what an export gave in its folder of finished stages."""
+    """Write an export's result into its folder of finished stages."""
     inside = {folder.relative_to(plan.out).as_posix(): bundle_hash(folder) for folder in (plan.out, *nested(plan.out))}
     finished = Finished(inside, {folder.name: bundle_hash(folder) for folder in stage_bundles}, tuple(stages))
     with disk_errors(plan.work, "--work"):
@@ -137,7 +138,7 @@ def record(plan: Plan, key: str, stage_bundles: Sequence[Path], stages: Sequence
 
 
 def earlier(plan: Plan, key: str) -> Finished | None:
-    """What an earlier export of the same inputs gave, if all of it is still there as it was written."""
+    """Return what an earlier export of the same inputs made, if all of it is still there and unaltered."""
     try:
         place = _place(plan, key)
         found = fill(Finished, table_of(read_json(place)), place.name)
@@ -155,14 +156,14 @@ def earlier(plan: Plan, key: str) -> Finished | None:
 
 
 def _are_whole(bundle: Path, folders: Iterable[Path]) -> bool:
-    """Whether a bundle and those inside it hold every file as it was written, and no other."""
+    """Whether a bundle and the bundles inside it have all files unaltered, and no others."""
     manifests = {folder: read_manifest(folder) for folder in folders}
     damaged = any(damage for folder, manifest in manifests.items() for damage in damages(folder, manifest))
     return not damaged and not strangers(bundle, manifests)
 
 
 def _stands_alone(root: Path, names: Collection[str]) -> bool:
-    """Whether there are no stage bundles but these, nor parts of any, which an export would remove."""
+    """Whether there are no other stage bundles, or parts of any, which an export would remove."""
     return {name for name in STAGES if is_ours(root / name)} == set(names) and not any(stage_leftovers(root))
 
 
@@ -171,10 +172,10 @@ def _place(plan: Plan, key: str) -> Path:
 
 
 def _model_files(folder: Path) -> Iterator[Path]:
-    """Files of a checkpoint and of the modules of a sentence-transformers folder, all of them inside it.
+    """List files of a checkpoint and of a sentence-transformers folder's modules, all inside the folder.
 
     Raises:
-        CheckpointError: Its list of modules is none, or names a folder outside it.
+        CheckpointError: `modules.json` is not a list of modules, or names a folder outside it.
     """
     folders = {folder}
     if (folder / MODULES).exists():

@@ -1,4 +1,4 @@
-"""Unfinished and replaced bundles: where they stand, whether EdgeBERT wrote them, and how they are removed.
+"""Find unfinished and replaced bundles, check that EdgeBERT wrote them, and remove them.
 
 `.NAME.partial` is a bundle that is not whole yet, `.NAME.old` one that has been replaced. Standard library only.
 """
@@ -19,7 +19,7 @@ MARKER = ".edgebert-unfinished"
 
 
 def is_ours(folder: Path) -> bool:
-    """Whether a folder is a bundle, of any version, with all of its files or not: its manifest says so itself."""
+    """Whether a folder is a bundle of any version, complete or not, according to its own manifest."""
     try:
         manifest = read_json(folder / MANIFEST, MAX_BYTES)
     except (OSError, ValueError):
@@ -28,26 +28,26 @@ def is_ours(folder: Path) -> bool:
 
 
 def unfinished(place: Path) -> Path:
-    """Where a bundle is written until it is whole."""
+    """Location where a bundle is written until it is complete."""
     return place.with_name(f".{place.name}.partial")
 
 
 def replaced(place: Path) -> Path:
-    """Where a bundle is moved that another takes the place of."""
+    """Location to which a bundle is moved while another replaces it."""
     return place.with_name(f".{place.name}.old")
 
 
 def stage_leftovers(root: Path) -> Iterator[Path]:
-    """What killed runs left in a folder of stage bundles, or what has such a name."""
+    """List what killed runs left in a folder of stage bundles, and everything else with such a name."""
     places = (make(root / name) for name in STAGES for make in (replaced, unfinished))
     yield from (place for place in places if os.path.lexists(place))
 
 
 def check_leftover(place: Path) -> None:
-    """Refuse what has the name of a leftover and is none: it would have to be removed.
+    """Refuse something that has the name of a leftover and is not one, since it would have to be removed.
 
     Raises:
-        DiskError: A link, a file, or a folder that holds something and is neither a bundle nor marked as ours.
+        DiskError: It is a link, a file, or a non-empty folder that is neither a bundle nor marked as EdgeBERT's.
     """
     if not os.path.lexists(place) or _is_removable(place):
         return
@@ -56,7 +56,7 @@ def check_leftover(place: Path) -> None:
 
 
 def remove_leftover(place: Path) -> None:
-    """Remove what a killed run left at a place, if it left anything.
+    """Remove what a killed run left at this location, if anything.
 
     Raises:
         DiskError: See `check_leftover`.
@@ -67,7 +67,7 @@ def remove_leftover(place: Path) -> None:
 
 
 def remove_folder(folder: Path) -> None:
-    """Remove a folder of ours; what says whose it is goes last, in case that the run is killed meanwhile."""
+    """Remove a folder of EdgeBERT's. The file that marks it goes last, in case the run is killed meanwhile."""
     for path in [path for path in folder.iterdir() if path.name not in (MANIFEST, MARKER)]:
         import shutil
 

@@ -1,8 +1,8 @@
-"""One process at a time writes to a folder: a lock beside it that names its holder. Standard library only.
+"""Let one process at a time write to a folder: a lock beside it names its holder. Standard library only.
 
 The operating system holds the lock (`flock`) and frees it when the process ends, however it ends; NFS and SMB ask their
-server. Where there are no such locks (Windows, some file systems), the file itself is the lock: it counts as long as
-its process runs; if that cannot be seen from here, until somebody removes it.
+server. Where there are no such locks (Windows, some file systems), the file itself is the lock. It is valid as long as
+its process runs, or until somebody removes it if the process cannot be checked from here.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ HOLDER = re.compile(rb"[0-9]{1,20} \S{1,255}\n")
 
 
 class Holder(NamedTuple):
-    """Who holds a lock."""
+    """The process that holds a lock."""
 
     process: int
     host: str
@@ -46,15 +46,15 @@ class Holder(NamedTuple):
 
 @contextmanager
 def held(folder: Path, option: str) -> Iterator[None]:
-    """Hold the lock of a folder: the file `.NAME.edgebert-lock` beside it, which goes at the end.
+    """Hold the lock of a folder: the file `.NAME.edgebert-lock` beside it, which is removed at the end.
 
     Args:
-        folder: What no other process may write to meanwhile; need not exist.
+        folder: Folder that no other process may write to meanwhile; need not exist.
         option: The option that names the folder, for the message.
 
     Raises:
         BusyError: Another process holds it; names that process and its host.
-        DiskError: The place cannot be written, or something else than a file of ours stands there.
+        DiskError: The lock file cannot be written, or something else has its name.
     """
     folder = folder.resolve()
     path = folder.parent / f".{folder.name}{ENDING}"
@@ -68,7 +68,7 @@ def held(folder: Path, option: str) -> Iterator[None]:
 
 
 def _locked(path: Path, folder: Path, option: str) -> int:
-    """Descriptor of the lock's file, which names us."""
+    """Open and lock the file, write this process's name into it, and return its descriptor."""
     while True:
         descriptor = _opened(path)
         try:
@@ -108,7 +108,7 @@ def _strange(path: Path) -> DiskError:
 
 
 def _check_ours(descriptor: int, path: Path) -> None:
-    """Refuse a file that is neither empty nor names a holder: somebody keeps it there."""
+    """Refuse a file that is neither empty nor names a holder: it is somebody else's file."""
     content = os.read(descriptor, MAX_BYTES)
     os.lseek(descriptor, 0, os.SEEK_SET)
     if content and not HOLDER.fullmatch(content):
@@ -116,7 +116,7 @@ def _check_ours(descriptor: int, path: Path) -> None:
 
 
 def _take(descriptor: int) -> bool:
-    """Whether the lock is ours now."""
+    """Try to take the lock; return whether this process holds it now."""
     if fcntl is not None:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -132,7 +132,7 @@ def _take(descriptor: int) -> bool:
 
 
 def _release(descriptor: int, path: Path) -> None:
-    """Remove the lock's file and free the lock, in this order where the system allows it: the next file is not ours."""
+    """Remove the lock's file and then free the lock, if the system allows this order: a later file is another's."""
     ours = _is_at(descriptor, path)
     with suppress(OSError):
         os.ftruncate(descriptor, 0)
@@ -145,7 +145,7 @@ def _release(descriptor: int, path: Path) -> None:
 
 
 def _is_at(descriptor: int, path: Path) -> bool:
-    """Whether the open file is still the one of that name."""
+    """Whether the open file is still the one with this name."""
     try:
         return os.path.samestat(os.fstat(descriptor), os.lstat(path))
     except OSError:
@@ -153,7 +153,7 @@ def _is_at(descriptor: int, path: Path) -> bool:
 
 
 def _named(descriptor: int) -> Holder | None:
-    """The holder, as soon as it has written its name."""
+    """Wait until the holder has written its name, and return it."""
     until = time.monotonic() + NAMED_WITHIN_SECONDS
     while (holder := _read(descriptor)) is None and time.monotonic() < until:
         time.sleep(0.01)
@@ -169,7 +169,7 @@ def _read(descriptor: int) -> Holder | None:
 
 
 def _may_run(holder: Holder) -> bool:
-    """Whether a holder runs, as far as it can be seen from here."""
+    """Whether a holder's process runs, as far as this machine can tell."""
     if holder.host != socket.gethostname() or os.name == "nt":  # there `os.kill` ends a process
         return True
     try:

@@ -1,11 +1,11 @@
 """Strict reading of a bundle's manifest: any JSON document is either valid or ends in one BundleError.
 
 `Manifest` holds the values that EdgeBERT reads. It ignores keys that it does not name, so that a bundle of a later
-minor version still opens; `read_document` returns the whole document with them. What depends on the task (settings of
-the head, thresholds, widths of the graph's outputs) is checked by `edgebert.runtime.contract`. Standard library only.
+minor version still opens; `read_document` returns the whole document, including these keys. `edgebert.runtime.contract`
+checks what depends on the task: settings of the head, thresholds, widths of the graph's outputs. Standard library only.
 
-The dataclasses of a manifest are neither frozen nor compared: Python makes the methods for that when the module is
-imported, which took 5 ms of every start.
+The dataclasses are not frozen and have no comparison: Python generates those methods at import, which took 5 ms of
+every start.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def path_fault(name: str) -> str:
 
 
 def check_path(name: str) -> None:
-    """Refuse a path that is not a plain relative one below the bundle.
+    """Refuse a path that is not a plain relative path inside the bundle.
 
     Raises:
         ValueError: Says which rule it breaks.
@@ -70,7 +70,7 @@ class FileEntry:
     bytes: int = required_within(0, MAX_FILE_BYTES)
 
     def __post_init__(self) -> None:
-        """Refuse a path that leaves the bundle, and a hash that is none."""
+        """Refuse a path outside the bundle, and a malformed hash."""
         check_path(self.path)
         if not SHA256.fullmatch(self.sha256):
             raise ValueError(f"sha256 {self.sha256!r:.80}: expected 64 hexadecimal digits")
@@ -78,9 +78,9 @@ class FileEntry:
 
 @dataclass(eq=False, repr=False)
 class Head:
-    """Settings of the task's head, tags of intents and slots, and what was chosen on the validation split.
+    """Settings of the task's head, tags of intents and slots, and values chosen on the validation split.
 
-    `modules` are those that follow the pooling of an encoder of sentences, `width` is what they make a vector.
+    `modules` are those after the pooling of a sentence encoder, `width` is the width of the vector that they make.
     """
 
     settings: dict[str, Json]
@@ -94,7 +94,7 @@ class Head:
 
 @dataclass(eq=False, repr=False)
 class Graphs:
-    """Graph file of each runtime; a runtime that this EdgeBERT does not know is passed over."""
+    """Graph file of each runtime; unknown runtimes are ignored."""
 
     default: RuntimeName
     graphs: dict[str, str]
@@ -114,7 +114,7 @@ class Graphs:
 
 @dataclass(eq=False, repr=False)
 class Choice:
-    """What the profile says of running the graph."""
+    """The profile's settings for running the graph."""
 
     provider: str
     length_buckets: tuple[int, ...] = required_within(1, 1 << 20)
@@ -124,7 +124,7 @@ class Choice:
     reduce_range: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse a blank provider, and buckets out of order."""
+        """Refuse a blank provider, and padding buckets that are not in ascending order."""
         check_filled("provider", self.provider)
         if list(self.length_buckets) != sorted(set(self.length_buckets)):
             raise ValueError("length_buckets: expected rising token lengths")
@@ -166,7 +166,7 @@ class Work:
     each: int = required_within(1, 1 << 32)
 
     def __post_init__(self) -> None:
-        """Refuse a dimension that no graph has."""
+        """Refuse a dimension that no graph can have."""
         sizes = {"batch": self.batch, "rows": self.rows, "inner": self.inner, "columns": self.columns}
         for name, size in sizes.items():
             if size != "n" and not 0 <= size <= 1 << 32:
@@ -175,7 +175,7 @@ class Work:
 
 @dataclass(eq=False, repr=False)
 class StageEntry:
-    """One stage of the export, with what it was called with and what it reached."""
+    """One stage of the export: its arguments and its metrics."""
 
     stage: str
     arguments: dict[str, Json]
@@ -195,14 +195,14 @@ class BaseModel:
     sha256: str
 
     def __post_init__(self) -> None:
-        """Refuse a hash that is none."""
+        """Refuse a malformed hash."""
         if self.sha256 and not SHA256.fullmatch(self.sha256):
             raise ValueError(f"sha256 is {self.sha256!r:.80}; expected 64 hexadecimal digits")
 
 
 @dataclass(eq=False, repr=False)
 class Facts:
-    """What a task and an open model read of a manifest; an export makes it before there is a manifest."""
+    """The manifest entries that a task and an open model need; during an export they exist before the manifest."""
 
     task: str
     labels: tuple[str, ...]
@@ -217,7 +217,7 @@ class Facts:
 
 @dataclass(eq=False, repr=False)
 class Manifest:
-    """Every value of a manifest that EdgeBERT reads."""
+    """All manifest values that EdgeBERT reads."""
 
     name: str
     task: str
@@ -243,7 +243,7 @@ class Manifest:
     measured_on: dict[str, str | None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Refuse a blank name, what occurs twice, and files that are opened but not listed."""
+        """Refuse a blank name, duplicates, and files that a runtime opens but the manifest does not list."""
         check_filled("name", self.name)
         check_filled("precision", self.precision)
         check_distinct("labels", self.labels)
@@ -276,7 +276,7 @@ class Manifest:
 
     @property
     def int8_form(self) -> Int8Form:
-        """What decides whether INT8 sums saturate on some CPUs."""
+        """Properties that decide whether INT8 sums saturate on some CPUs."""
         export = self.profile.export
         made = self.stages[-1].metrics.get("openvino") if self.stages else None
         return Int8Form(
@@ -316,7 +316,7 @@ def sealed(manifest: Mapping[str, Json]) -> dict[str, Json]:
     """Add format, version and the manifest's own hash to a manifest.
 
     Raises:
-        ValueError: A number of it is not finite.
+        ValueError: A number in it is not finite.
     """
     versions: dict[str, Json] = {"format": FORMAT, "format_version": FORMAT_VERSION, "format_minor": FORMAT_MINOR}
     others = {key: value for key, value in manifest.items() if key not in (*versions, SELF_HASH)}
@@ -334,10 +334,10 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def manifest_of(document: dict[str, Json], path: Path) -> Manifest:
-    """Check the values of a manifest's document; the path is for messages.
+    """Check the values of a manifest; the path is only for messages.
 
     Raises:
-        BundleError: A value is missing, or of a kind or a size that EdgeBERT does not read.
+        BundleError: A value is missing, has the wrong type, or is out of range.
     """
     if missing := [key for key in REQUIRED if key not in document]:
         raise BundleError(f"{path}: damaged, no {', '.join(missing)}; {AGAIN}")
@@ -348,10 +348,10 @@ def manifest_of(document: dict[str, Json], path: Path) -> Manifest:
 
 
 def read_document(folder: Path) -> dict[str, Json]:
-    """Read the whole document of a bundle's manifest, with keys that this EdgeBERT does not know.
+    """Read the whole manifest, including keys that this EdgeBERT does not know.
 
     Raises:
-        BundleError: Not a bundle, a manifest that is no JSON or was altered, or a format of another version.
+        BundleError: Not a bundle, a manifest that is not JSON or was altered, or a format of another version.
     """
     if fault := name_fault(str(folder)):
         raise BundleError(f"{folder}: the name {fault}")
@@ -368,7 +368,7 @@ def read_document(folder: Path) -> dict[str, Json]:
 
 
 def leads_out(path: Path, folder: Path) -> bool:
-    """Say whether a path ends outside a folder, links resolved."""
+    """Whether a path, with links resolved, ends outside a folder."""
     return not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
 
 
@@ -388,10 +388,10 @@ def _json(path: Path) -> Json:
 
 
 def _check_hash(path: Path, manifest: Mapping[str, Json]) -> None:
-    """Refuse a manifest that is not the one that was written; bundles of minor version 0 carry no hash.
+    """Refuse an altered manifest; bundles of minor version 0 have no hash.
 
     Raises:
-        BundleError: The hash is missing or another one.
+        BundleError: The hash is missing or wrong.
     """
     if SELF_HASH not in manifest:
         if "format_minor" in manifest:

@@ -1,4 +1,4 @@
-"""Entries of a manifest about data: the files that a bundle was made from, their columns, and figures measured on them.
+"""Manifest entries about data: the files that a bundle was made from, their columns, and metrics on them.
 
 Standard library only.
 """
@@ -43,7 +43,7 @@ def check_filled(name: str, value: str) -> None:
 class DataFile:
     """One data file: its split, its name as the recipe gave it, rows if they were counted, and its hash.
 
-    `cut_share` and `cut_seed` choose the rows of a split that shares its file: validation cut from train.
+    `cut_share` and `cut_seed` choose the rows if two splits share one file (validation cut from train).
     """
 
     split: str
@@ -54,7 +54,7 @@ class DataFile:
     cut_seed: int | None = within(None, 0, LARGEST)
 
     def __post_init__(self) -> None:
-        """Refuse a blank name, and a hash that is none."""
+        """Refuse a blank name, and a malformed hash."""
         check_filled("split", self.split)
         check_filled("file", self.file)
         if not SHA256.fullmatch(self.sha256):
@@ -71,7 +71,7 @@ class Data:
     files: tuple[DataFile, ...] = ()
 
     def __post_init__(self) -> None:
-        """Refuse columns that no row can be read by, and a label that stands for two outputs."""
+        """Refuse columns that no row can be read by, and one label for two outputs."""
         if fault := columns_fault(self.columns):
             raise ValueError(f"columns: {fault}")
         check_distinct("label_values", self.label_values)
@@ -86,7 +86,7 @@ class UnknownLabels:
     labels: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Refuse a label that no row has."""
+        """Refuse a label with no rows."""
         if odd := [(label, rows) for label, rows in self.labels.items() if not 1 <= rows <= self.rows]:
             label, rows = odd[0]
             raise ValueError(f"labels has {rows} rows with {label!r:.60}; expected 1 to {self.rows}")
@@ -94,7 +94,7 @@ class UnknownLabels:
 
 @dataclass(eq=False, repr=False)
 class QualityEntry:
-    """A metric on one split; `cut` is the number of its texts of which the model saw a part only."""
+    """A metric on one split; `cut` is the number of texts that were too long and were truncated."""
 
     metric: str
     value: float | None
@@ -106,7 +106,7 @@ class QualityEntry:
     unknown_labels: UnknownLabels | None = None
 
     def __post_init__(self) -> None:
-        """Refuse a figure without a value, half an interval, and more texts than there are."""
+        """Refuse a missing value, half an interval, and more truncated texts than there are texts."""
         check_filled("metric", self.metric)
         if self.value is None and not self.lacks:
             raise ValueError("value is null, and lacks does not say why; expected a number")

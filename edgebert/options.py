@@ -1,4 +1,4 @@
-"""Options of the Python API: a value of a wrong type is refused by the option's name. Standard library only."""
+"""Check options of the Python API: an error names the option whose value has the wrong type."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from edgebert.errors import SettingsError
 
 
 def flag(value: object, what: str) -> bool:
-    """A boolean.
+    """Return a boolean option.
 
     Raises:
-        TypeError: It is something else; the text "no" would count as yes.
+        TypeError: It is not a boolean; the string "no" would count as true.
     """
     if not isinstance(value, bool):
         raise TypeError(f"{what} is {_shown(value)}; give True or False")
@@ -19,10 +19,10 @@ def flag(value: object, what: str) -> bool:
 
 
 def name(value: object, what: str) -> str:
-    """A name.
+    """Return a string option.
 
     Raises:
-        TypeError: It is no string.
+        TypeError: It is not a string.
     """
     if not isinstance(value, str):
         raise TypeError(f"{what} is {_shown(value)}; give a str")
@@ -30,10 +30,10 @@ def name(value: object, what: str) -> str:
 
 
 def names(value: object, what: str) -> tuple[str, ...]:
-    """Several names, in their order.
+    """Return an option that lists names, in order.
 
     Raises:
-        TypeError: It is no list of strings; one string would be a list of its characters.
+        TypeError: It is not a list of strings; one string would be read as a list of its characters.
     """
     if not isinstance(value, Sequence) or isinstance(value, str | bytes):
         raise TypeError(f"{what} is {_shown(value)}; give a list of str")
@@ -41,10 +41,10 @@ def names(value: object, what: str) -> tuple[str, ...]:
 
 
 def check_choice(value: object, what: str, allowed: Sequence[str]) -> None:
-    """Refuse a value that is none of the allowed ones.
+    """Refuse a value that is not allowed.
 
     Raises:
-        SettingsError: Names them.
+        SettingsError: Names the allowed values.
     """
     if not isinstance(value, str) or value not in allowed:
         raise SettingsError(f"{what} is {_shown(value)}; give {' or '.join(allowed)}")

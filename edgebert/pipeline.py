@@ -1,4 +1,4 @@
-"""The straight line from a recipe to a bundle."""
+"""Run the stages of a recipe, one after another, and write the bundle."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ SPLITS = ("train", "validation", "test", "unlabelled")
 
 @dataclass(frozen=True)
 class Built:
-    """What an export gave: the bundle, those of its stages and of the model before INT8, and what every stage took."""
+    """The result of an export: the bundle, stage bundles, the bundle before INT8, and the time of every stage."""
 
     out: Path
     stage_bundles: tuple[Path, ...]
@@ -86,7 +86,7 @@ def build(plan: Plan) -> Built:
 
 
 class _Build:
-    """State of one export on its way down the line."""
+    """State of one running export."""
 
     def __init__(self, plan: Plan) -> None:
         self.target, self.out, self.workdir = plan.target, plan.out, Workdir(plan.work)
@@ -157,15 +157,15 @@ class _Build:
         runs_with: Sequence[str] | TrainSettings,
         of: str = "",
     ) -> Done:
-        """Run a stage, or take it from an earlier run.
+        """Run a stage, or reuse an earlier run's result.
 
         Args:
             name: The stage's name.
             version: Its code version.
             inputs: What its result depends on, besides what all stages depend on.
-            action: Writes its result into a folder.
-            runs_with: The tools that it runs; for a training, in which all processes take part, its settings.
-            of: What it works on, for the summary.
+            action: Writes the stage's result into a folder.
+            runs_with: The tools that it uses; or, for training (in which all processes take part), its settings.
+            of: What the stage works on, for the summary.
         """
         constants = {"run": self.run_constants.facts(), "facts": self.data.key()}
         trains = isinstance(runs_with, TrainSettings)
@@ -202,9 +202,9 @@ class _Build:
         return Step("checkpoint", self._stage("take-over", checkpoint.VERSION, inputs, action, CHECKPOINT).folder, ())
 
     def _compressed(self, teacher: Step) -> list[Step]:
-        """Teacher, distilled student, pruned and recovered one, one of fewer words, one that was trained for INT8.
+        """Return the teacher and the students of the compression stages that the recipe names.
 
-        Those that the recipe names.
+        The stages are distillation, pruning, vocabulary cut, and training for INT8.
         """
         chain = [teacher]
         layers: tuple[int, ...] | None = None
@@ -225,7 +225,7 @@ class _Build:
         return chain
 
     def _by(self, teacher: Step, folder: Path, layers: tuple[int, ...] | None) -> tuple[Teacher, dict[str, Json]]:
-        """The teacher in a folder, and what a student's result depends on of it."""
+        """Return a teacher by its folder, and the values of it that a student's result depends on."""
         by = Teacher(folder, layers, teacher.validation(self.recipe.metric))
         return by, {"teacher": model_hash(folder), "layers": layers, "validation": by.validation}
 
@@ -259,7 +259,7 @@ class _Build:
         return self._step(step, done)
 
     def _teacher_of_fewer_words(self, settings: VocabularySettings, teacher: Step) -> Path:
-        """To teach a student of the small vocabulary, the teacher reads the same ids."""
+        """Cut the teacher's vocabulary too: to teach a student of the small vocabulary, it must read the same ids."""
         return self._vocabulary(teacher, replace(settings, rank=0)).folder
 
     def _vocabulary(self, source: Step, settings: VocabularySettings) -> Done:
@@ -292,14 +292,14 @@ class _Build:
         return self._scored(step, graph, of) if asked and (self.data.validation or self.data.test) else graph
 
     def _scored(self, step: Step, graph: Done, of: str) -> Done:
-        """A full-precision graph with its quality in its report."""
+        """Return a full-precision graph, with its quality in its report."""
         action = partial(graph_quality, self._job(step), graph.folder, graph.report)
         inputs = {**self._graph_inputs(step, graph), "head": graph.report.metrics["head"]}
         scored = self._stage("score", GRAPH_VERSION, inputs, action, GRAPH, of=of).report.metrics
         return replace(graph, report=replace(graph.report, metrics={**graph.report.metrics, **scored}))
 
     def _chosen(self, step: Step, graph: Done) -> Step:
-        """Settle form, types and runtime by what this machine does fastest."""
+        """Choose quantization form, types and runtime by what runs fastest on this machine."""
         settings, choice = self.recipe.quantize, self.target.export
         inputs = {**self._graph_inputs(step, graph), "settings": settings_dict(settings)}
         inputs |= {"profile": settings_dict(choice), "formats": list(self.recipe.export.formats)}
@@ -313,7 +313,7 @@ class _Build:
         return Step(step.name, step.folder, (*step.reports, done.report))
 
     def _finished(self, step: Step, graph: Done) -> Done:
-        """The graph of the bundle, in the bundle's precision."""
+        """Return the bundle's graph, in the bundle's precision."""
         if self.precision == "none":
             return graph
         return self._halved(step, graph) if self.precision == "fp16" else self._quantized(step, graph)
@@ -336,7 +336,7 @@ class _Build:
         return self._stage("quantize", INT8_VERSION, {**inputs, "format": self.precision}, action, tools)
 
     def _stage_bundles(self, teacher: Step, chain: list[Step], skip_last: bool) -> list[Path]:
-        """Full-precision bundles of the baseline and of every stage, for `edgebert bench --stages`."""
+        """Make full-precision bundles of the baseline and every stage, for `edgebert bench --stages`."""
         root = bundle.stages_folder(self.out)
         if not (self.recipe.export.stages or self.recipe.export.baseline):
             remove_bundles(root, keep=())
@@ -372,7 +372,7 @@ class _Build:
         distributed.wait()
 
     def _source_hash(self) -> str:
-        """Hash of the checkpoint, with what `modules.json` adds: lower-casing, and modules behind its pooling."""
+        """Hash the checkpoint and what `modules.json` adds: lower-casing, and modules after the pooling."""
         encoder = model_hash(self.checkpoint)
         added = self.vector_modules.sha256() if self.vector_modules is not None else ""
         if self.run_constants.loaded.with_settings is not None and lower_cases(self.checkpoint):
@@ -386,12 +386,12 @@ class _Build:
         return Step(done.report.stage, done.folder, (*before.reports, done.report))
 
     def _graph_inputs(self, step: Step, graph: Done) -> dict[str, Json]:
-        """What a stage's result depends on that makes another graph of one, and compares both on real texts."""
+        """Inputs of a stage that turns one graph into another and compares both on real texts."""
         inputs = {"model": model_hash(step.folder), "graph": bundle.folder_sha256(graph.folder, ["model.onnx"])}
         return {**inputs, "parity": self.recipe.export.parity_samples, **self._data_inputs(*SPLITS)}
 
     def _data_inputs(self, *splits: str) -> dict[str, Json]:
-        """What a stage's result depends on of the data: the files it reads, and how they are read."""
+        """The part of a stage's inputs that describes the data: its files, and how they are read."""
         files = [entry for entry in self.data.fingerprints if entry["split"] in splits]
         reading = {key: value for key, value in settings_dict(self.recipe.data).items() if key not in SPLITS}
         return {"data": [files, reading]}

@@ -1,4 +1,4 @@
-"""Folders that an export writes to: none of them holds what it reads, and nothing else stands in a stage's place."""
+"""Check the folders that an export writes to: they must not contain its inputs or other files."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ TRAINED = ("checkpoint-", "unfinished")
 
 
 def check_places(out: Path, work: Path, source: str, data_dir: Path | None, files: Iterable[Path] = ()) -> None:
-    """Refuse folders that an export would damage, or would fail in after hours of work.
+    """Refuse folders that an export would damage, or that would make it fail after hours of work.
 
     Args:
         out: The bundle's folder.
         work: The folder of finished stages.
-        source: The checkpoint: a folder, or the name of one that lies elsewhere.
-        data_dir: What the recipe's data paths are relative to; None if the export writes its texts itself.
-        files: Other files that are read: those of the data, the recipe.
+        source: The checkpoint: a folder, or the name of an installed package or hub model.
+        data_dir: Folder that the recipe's data paths are relative to; None if the export writes its texts itself.
+        files: Other input files: the data and the recipe.
 
     Raises:
-        SettingsError: One of the first two is the root, or is or holds one of the others.
-        DiskError: One of the first two lies in a bundle, its name is too long for what is written beside it, or it is a
-            link to nothing; or a link, a file or a folder in `work` has a name that is needed.
+        SettingsError: `out` or `work` is the root, or is or contains one of the others.
+        DiskError: `out` or `work` is inside a bundle, has a name too long for temporary names beside it, or is a broken
+            link; or something in `work` has a name that the export needs.
     """
     read_files = [file for file in files if os.path.lexists(file)]
     for option, folder in (("--out", out), ("--work", work)):
@@ -61,7 +61,7 @@ def check_places(out: Path, work: Path, source: str, data_dir: Path | None, file
 
 
 def check_data_files(folder: Path, names: Iterable[str]) -> None:
-    """Refuse a data folder or a file of it that is not there, before seconds are spent on importing PyTorch.
+    """Refuse a missing data folder or file before seconds are spent on importing PyTorch.
 
     Raises:
         DataError: Names it.
@@ -74,13 +74,13 @@ def check_data_files(folder: Path, names: Iterable[str]) -> None:
 
 
 def check_checkpoints(stage: Path) -> None:
-    """Refuse links and files in the place of a stage's checkpoints, which would be written through or removed.
+    """Refuse links and files where a stage's checkpoints go: they would be overwritten or removed.
 
     Args:
         stage: The stage's folder.
 
     Raises:
-        DiskError: Names what stands there.
+        DiskError: Names the link or file.
     """
     folder = stage / CHECKPOINTS
     if not os.path.lexists(folder):
@@ -93,7 +93,7 @@ def check_checkpoints(stage: Path) -> None:
 
 
 def _check_entry(entry: os.DirEntry[str]) -> None:
-    """Refuse what has the name of a stage's folder or of a file that an export writes, and is something else."""
+    """Refuse something else that has the name of a stage's folder or of a file that an export writes."""
     is_stage = STAGE.fullmatch(entry.name) is not None
     is_file = entry.name == TEXTS or FINISHED.fullmatch(entry.name) is not None
     wrong = is_file and not entry.is_file(follow_symlinks=False)

@@ -4,11 +4,12 @@ The row holds everything that the rest of the code asks about a runtime: its nam
 installed, what it can run, and how its sessions are opened. The functions import the session's file when they are
 called, so that reading the table loads no runtime. Standard library only.
 
-`edgebert.load` takes the runtime that the caller names, else the manifest's `runtime.default`. An export sets that
+`edgebert.load` uses the runtime that the caller names, else the manifest's `runtime.default`. An export sets that
 default to the profile's `export.runtime` if the bundle has a graph for it, else to the first row of this table that the
-bundle has a graph for. Nothing is chosen by what is installed: if the default's package is missing, `load` says so.
+bundle has a graph for. Installed packages play no part in the choice: if the default's package is missing, `load`
+raises an error.
 
-How a graph is written stands in `edgebert.exporters.writers`, because it needs packages that a device does not have.
+`edgebert.exporters.writers` writes the graphs, because that needs packages that a device does not have.
 """
 
 from __future__ import annotations
@@ -35,14 +36,14 @@ def _nothing() -> str:
 
 @dataclass(eq=False, repr=False)
 class Int8Form:
-    """What decides whether a bundle's INT8 sums saturate on some CPUs.
+    """Properties that decide whether a bundle's INT8 sums saturate on some CPUs.
 
     Attributes:
-        precision: The bundle's.
-        weight_type: The profile's, of ONNX Runtime's graph; "" if it does not say, as the next one.
-        activation_type: The profile's.
+        precision: The bundle's precision.
+        weight_type: The profile's type for weights in ONNX Runtime's graph; "" if not stated.
+        activation_type: The profile's type for activations; "" if not stated.
         reduce_range: Whether weights of ONNX Runtime's graph have seven bits.
-        openvino_reduce_range: The same of OpenVINO's INT8 graph; None if there is none.
+        openvino_reduce_range: The same for OpenVINO's INT8 graph; None without such a graph.
     """
 
     precision: str
@@ -60,25 +61,25 @@ class Runtime:
         name: Its name in a manifest, a profile, a suite and `--runtime`.
         format: Its name in a recipe's `export.formats`.
         graph: Location of its graph in a bundle that this EdgeBERT writes.
-        ending: How the path of its graph ends, in every bundle.
-        weights: Ending of a file beside the graph that holds its weights; "" if the graph's file holds them.
+        ending: Suffix of its graph's path, the same in every bundle.
+        weights: Suffix of the file beside the graph that holds its weights; "" if the graph's file holds them.
         module: What must be importable on the device; "" if EdgeBERT alone is enough.
-        packages: Packages that bring the module, whose versions a measurement records; one of them is enough.
+        packages: Packages that install the module (one is enough). A measurement records their versions.
         install: What pip installs to get it.
         export_packages: Packages that write its full-precision graph, besides those of an ONNX graph.
         int8_packages: Packages that write an INT8 graph of its own, besides these.
-        saturating: INT8 instructions of CPUs (`Cpu.int8`) on which it saturates sums of eight-bit weights.
-        needs_vnni: Whether its graph of a bundle adds products of unsigned and signed eight-bit values.
+        saturating: INT8 instructions (`Cpu.int8`) with which its sums of eight-bit weights saturate.
+        needs_vnni: Whether its graph multiplies unsigned by signed eight-bit values.
         open: Open a session.
         open_profiled: Open a session that counts the time of every operator; the folder is for its temporary files.
         has_arena: Whether its sessions can keep freed memory for the next run, or give it back.
         has_providers: Whether it runs on the profile's execution provider, such as a GPU; else on the CPU.
-        has_unpadded: Whether it opens the manifest's graph without an attention mask where there is one.
-        int8_only: Whether it runs INT8 models alone.
+        has_unpadded: Whether it opens the manifest's graph without an attention mask, if there is one.
+        int8_only: Whether it runs only INT8 models.
         rewritten_only: Whether it runs only families whose layers can be rewritten (`compress.families`).
-        unusable: Why it cannot run in this installation, for a runtime that needs no package; "" if it can.
-        gives_way: Whether `load` takes the bundle's next runtime, with a warning, where this one is the default and
-            cannot run.
+        unusable: For a runtime that needs no package: why it cannot run in this installation; "" if it can.
+        gives_way: Whether `load` uses the bundle's next runtime, with a warning, if this one is the default and cannot
+            run.
     """
 
     name: RuntimeName
@@ -105,12 +106,12 @@ class Runtime:
 
     @property
     def version(self) -> str | None:
-        """Version of the package that is installed here; None if none is, or none is needed."""
+        """Version of the installed package; None if it is missing or none is needed."""
         return next(filter(None, map(installed_version, self.packages)), None)
 
     @property
     def is_usable(self) -> bool:
-        """Whether what it needs is installed here."""
+        """Whether everything that it needs is installed."""
         return self.version is not None if self.packages else not self.unusable()
 
     @property
@@ -251,13 +252,13 @@ FORMATS: dict[str, Runtime] = {row.format: row for row in RUNTIMES.values()}
 
 
 def next_runtime(default: str, graphs: Iterable[str]) -> str:
-    """The runtime of a bundle that its default gives way to where that cannot run; "" if there is none."""
+    """The runtime to use if a bundle's default one cannot run here; "" if there is none."""
     row = RUNTIMES.get(default)
     return next((name for name in graphs if name != default), "") if row is not None and row.gives_way else ""
 
 
 def weights_beside(graphs: Iterable[str]) -> list[str]:
-    """Locations of the files beside these graphs that hold their weights."""
+    """Locations of the weight files beside these graphs."""
     return [
         f"{graph.removesuffix(row.ending)}{row.weights}"
         for graph in graphs
@@ -272,14 +273,14 @@ def saturates(form: Int8Form, runtime: str, int8: str | None) -> bool:
     Args:
         form: The bundle's (`Manifest.int8_form`).
         runtime: Name of the runtime, on the CPU.
-        int8: The CPU's INT8 instructions (`Cpu.int8`); None, unknown, never saturates.
+        int8: The CPU's INT8 instructions (`Cpu.int8`); None means unknown and never saturates.
     """
     row = RUNTIMES[runtime]
     return int8 in row.saturating and row.needs_vnni(form)
 
 
 def saturation(form: Int8Form, runtime: str, cpu: Cpu) -> str | None:
-    """The warning that a bundle's sums saturate on a CPU, with the remedy; None if they do not."""
+    """The warning and remedy if a bundle's sums saturate on a CPU; None if they do not."""
     if not saturates(form, runtime, cpu.int8):
         return None
     return (

@@ -1,4 +1,4 @@
-"""List a folder's files with size and SHA-256 in the folder itself, so that a later run can check that it is whole."""
+"""List a folder's files with size and SHA-256 in the folder, so that a later run can check that it is complete."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Seal:
 
 
 def seal(folder: Path, leave_out: Collection[str] = ()) -> None:
-    """Write the size and SHA-256 of every file into `files.json`, after all of them have reached the disk.
+    """Write the size and SHA-256 of every file into `files.json`, after all files have reached the disk.
 
     Args:
         folder: The folder to seal.
@@ -50,11 +50,11 @@ def seal(folder: Path, leave_out: Collection[str] = ()) -> None:
 
 
 def damage(folder: Path, leave_out: Collection[str] = ()) -> str | None:
-    """Return what is wrong with the first file that is not as it was sealed, or None for a whole folder.
+    """Describe the first file that differs from the seal; None if the folder is complete.
 
     Args:
         folder: A folder that `seal` may have finished.
-        leave_out: The names that were left out of the seal.
+        leave_out: Names that the seal left out.
     """
     try:
         listed = fill(Seal, {"files": read_json(folder / SEAL)}, SEAL).files

@@ -36,7 +36,7 @@ def within(default: Default, low: float | None = None, high: float | None = None
 
 
 def required_within(low: float | None = None, high: float | None = None) -> Any:  # noqa: ANN401
-    """Declare a numeric field that must be given, and the closed range that it must lie in."""
+    """Declare a required numeric field, and the closed range that it must lie in."""
     return dataclasses.field(metadata={"low": low, "high": high})
 
 
@@ -66,8 +66,8 @@ def parse_toml(text: str) -> dict[str, Json]:
     """Parse a TOML document.
 
     Raises:
-        ValueError: Not TOML, keys or brackets nested too deeply, a number of more than 4,300 digits, or U+0000, which
-            no path may hold.
+        ValueError: Not TOML, keys or brackets nested too deeply, a number of more than 4,300 digits, or a U+0000
+            character, which no path may hold.
     """
     import tomllib
 
@@ -90,7 +90,7 @@ def parse_toml(text: str) -> dict[str, Json]:
 
 
 def _texts(value: object) -> Iterator[str]:
-    """Every key and text of a document."""
+    """Yield every key and string of a document."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict | list):
@@ -109,7 +109,7 @@ def fill(
         table: The parsed TOML table.
         source: The file's name, for messages.
         prefix: The dotted key of this table inside the file.
-        strict: Refuse keys that the dataclass does not have; else ignore them.
+        strict: Whether to refuse keys that the dataclass does not have, or ignore them.
 
     Raises:
         SettingsError: An unknown key, a missing key, a wrong type or a value out of range.

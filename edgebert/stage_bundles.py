@@ -1,4 +1,4 @@
-"""Bundles of stages beside a bundle: none of an earlier export stays."""
+"""Remove the stage bundles that an earlier export left beside a bundle."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from edgebert.stage_names import STAGES
 
 
 def remove_bundles(root: Path, keep: Collection[str]) -> None:
-    """Remove an earlier export's stage bundles, which would be measured as if they were this one's.
+    """Remove an earlier export's stage bundles, which would be measured as if this export had made them.
 
-    A run that is killed in between leaves hidden folders, which the next run removes; never a part of a bundle. Only
-    names that an export writes are removed: a bundle of another name is its owner's.
+    A run that is killed meanwhile leaves hidden folders, which the next run removes, and never part of a bundle. Only
+    names that an export writes are removed: other bundles belong to the user.
 
     Raises:
         DiskError: The folder, or one in it, is a link.
@@ -31,10 +31,10 @@ def remove_bundles(root: Path, keep: Collection[str]) -> None:
 
 
 def _remove_hidden(root: Path) -> None:
-    """Remove stage bundles that are half written or half removed.
+    """Remove stage bundles that are partly written or partly removed.
 
     Raises:
-        DiskError: Something else has the name of one.
+        DiskError: Something else has such a name.
     """
     for left in stage_leftovers(root):
         remove_leftover(left)

@@ -1,4 +1,4 @@
-"""Standard output and standard error that are closed, or cannot take what is written. Standard library only."""
+"""Handle standard streams that are closed or cannot be written. Standard library only."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from edgebert.escape import escaped
 
 
 def fill_closed() -> bool:
-    """Put the null device in the place of closed standard streams; return whether standard output was open.
+    """Replace closed standard streams by the null device; return whether standard output was open.
 
-    Else the next file that is opened takes the place of a closed stream, and libraries write their messages into it.
+    Otherwise the next opened file would take a closed stream's number, and libraries would print into it.
     """
     for descriptor in range(3):
         try:
@@ -29,7 +29,7 @@ def fill_closed() -> bool:
 
 
 def say(line: str) -> None:
-    """Write a line to standard error if it can be written; the exit code says the same."""
+    """Write a line to standard error if possible; the exit code carries the same information."""
     with suppress(OSError, ValueError):
         sys.stderr.write(f"edgebert: {escaped(line)}\n")
 
@@ -38,7 +38,7 @@ class _Lines(logging.Handler):
     """Writes each record as one line on standard error, warnings as EdgeBERT's."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write a line, to whatever standard error is by now."""
+        """Write a line to the current standard error."""
         with suppress(OSError, ValueError):
             said = "edgebert: " if record.levelno >= logging.WARNING else ""
             sys.stderr.write(f"{said}{escaped(record.getMessage(), chr(9))}\n")
@@ -46,7 +46,7 @@ class _Lines(logging.Handler):
 
 @contextmanager
 def logged() -> Iterator[None]:
-    """Show what the package logs on standard error, as long as a command runs; one inside another shows it once."""
+    """Show the package's log on standard error while a command runs; nested uses show it once."""
     logger, lines = logging.getLogger("edgebert"), _Lines()
     if any(isinstance(handler, _Lines) for handler in logger.handlers):
         yield
@@ -68,8 +68,8 @@ def put(text: str) -> None:
     """Write to standard output.
 
     Raises:
-        BrokenPipeError: Whoever reads it has enough.
-        DiskError: It cannot be written: a full disk, a device that refuses.
+        BrokenPipeError: The reader has closed it.
+        DiskError: It cannot be written, for example because the disk is full.
     """
     try:
         sys.stdout.write(text)
@@ -80,7 +80,7 @@ def put(text: str) -> None:
 
 
 def flush() -> None:
-    """Write what standard output still holds back; raises as `put` does."""
+    """Flush standard output; raises as `put` does."""
     try:
         sys.stdout.flush()
     except BrokenPipeError:
@@ -90,7 +90,7 @@ def flush() -> None:
 
 
 def end() -> None:
-    """Write what the streams still hold, or send it nowhere, so that Python does not fail at it when it ends."""
+    """Flush the streams, or discard what they hold, so that Python does not fail when it exits."""
     for stream in (sys.stdout, sys.stderr):
         if stream is None:
             continue

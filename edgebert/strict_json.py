@@ -1,4 +1,4 @@
-"""Strict reading of JSON that may come from anywhere: manifests and results. Standard library only."""
+"""Read JSON from untrusted files, such as manifests and results, strictly. Standard library only."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ MARKED = "it begins with a byte-order mark (BOM); save it as UTF-8 without one"
 
 
 def open_regular(path: Path) -> BufferedReader:
-    """Open a regular file to read; never wait for a pipe, and never read a device.
+    """Open a regular file for reading; never wait for a pipe, and never read a device.
 
     Raises:
-        OSError: It cannot be read, or is something else than a regular file.
+        OSError: It cannot be read, or is not a regular file.
     """
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
     number = os.open(path, flags)
@@ -45,11 +45,11 @@ def open_regular(path: Path) -> BufferedReader:
 
 
 def read_json(path: Path, most: int = 64 << 20) -> Json:
-    """Read a JSON file of at most so many bytes; see `parse_json`.
+    """Read a JSON file with a size limit; see `parse_json`.
 
     Raises:
-        OSError: The file cannot be read, or is no regular file.
-        ValueError: Not one strict JSON document; says why in one line.
+        OSError: The file cannot be read, or is not a regular file.
+        ValueError: Not a strict JSON document; the message says why in one line.
     """
     with open_regular(path) as opened:
         data = opened.read(most + 1)
@@ -59,11 +59,11 @@ def read_json(path: Path, most: int = 64 << 20) -> Json:
 
 
 def parse_json(text: str, finite: bool = True) -> Json:
-    """Parse a JSON document whose every value can be computed with, printed and written again.
+    """Parse a JSON document whose values can all be computed with, printed and written again.
 
     Args:
         text: The document.
-        finite: Whether NaN and Infinity, which JSON does not have and Python writes all the same, are refused.
+        finite: Whether to refuse NaN and Infinity, which JSON does not have but Python writes.
 
     Raises:
         ValueError: Not JSON, a key twice in one object, NaN or Infinity, a number that no double holds, a lone
@@ -80,10 +80,10 @@ def parse_json(text: str, finite: bool = True) -> Json:
 
 
 def table_of(document: Json) -> dict[str, Json]:
-    """A document that is an object.
+    """Check that a document is an object, and return it.
 
     Raises:
-        ValueError: It is another kind of value.
+        ValueError: It is not an object.
     """
     if not isinstance(document, dict):
         raise ValueError(f"it holds {str(document)[:40]!r}, not an object")
@@ -91,16 +91,16 @@ def table_of(document: Json) -> dict[str, Json]:
 
 
 def as_json(rows: Mapping[str, object]) -> dict[str, Json]:
-    """Typed rows as what they are in a document."""
+    """Convert typed rows to plain JSON values."""
     return cast("dict[str, Json]", rows)
 
 
 def parse_data(text: str) -> Json:
-    """Parse a JSON value of a data file, whose readers check the depth and the texts of what they use.
+    """Parse a JSON value of a data file; its reader checks the depth and the strings of what it uses.
 
     Raises:
         JSONDecodeError: Not JSON, nested too deeply, a key twice in one object, NaN or Infinity, or a number that no
-            double holds; at the character, or at the object that holds it.
+            double holds; The position is that character, or the object around it.
     """
     try:
         value: Json = json.loads(text, **HOOKS)
@@ -114,7 +114,7 @@ def parse_data(text: str) -> Json:
 
 
 def _fault(text: str) -> int:
-    """Character at which the innermost object begins that one of our hooks refuses; the first one if unknown."""
+    """Find the start of the innermost object that one of the parser's hooks refuses; the first object if unknown."""
     found = [0]
 
     def parse_object(state: tuple[str, int], *more: object) -> object:

@@ -1,4 +1,4 @@
-"""A hardware profile: what is known of a target machine, and what follows for the export. Standard library only."""
+"""A hardware profile: facts about a target machine, and the export settings that follow. Standard library only."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from edgebert.settings import fill, read_toml, required_within, within
 
 @dataclass(frozen=True)
 class Hardware:
-    """Figures of the whole device; peaks are theoretical, a multiply and its add counted as two operations."""
+    """Facts about the whole device; peaks are theoretical, and a multiply with its add counts as two operations."""
 
     features: tuple[str, ...]
     cores: int = required_within(1, 65_536)
@@ -30,7 +30,7 @@ class Hardware:
 
 @dataclass(frozen=True)
 class ExportChoice:
-    """What follows from the hardware: weights' precision, quantization form, runtime, threads, lengths."""
+    """Export settings that follow from the hardware: precision, quantization form, runtime, threads, lengths."""
 
     precision: Literal["int8", "fp16", "fp32"]
     format: Literal["dynamic", "static"]
@@ -57,7 +57,7 @@ class Target:
     notes: dict[str, str]
 
     def __post_init__(self) -> None:
-        """Refuse a figure without a source, and buckets out of order."""
+        """Refuse a figure without a source, and padding buckets that are not in ascending order."""
         known = {key for key, value in vars(self.hardware).items() if value is not None} - {"features"}
         missing = known - set(self.sources)
         if missing:
@@ -79,7 +79,7 @@ UNREAD = {X86: "x86-avx2", ARM: "raspberry-pi-5"}
 
 
 def fitting_profile(cpu: Cpu) -> tuple[str, str]:
-    """The shipped profile whose INT8 form is right for a CPU, and why it is.
+    """Return the shipped profile whose INT8 form suits a CPU, and the reason.
 
     Raises:
         SettingsError: No profile is for such a machine.

@@ -1,6 +1,6 @@
-"""Installed versions against the floors of the package's own metadata (pyproject.toml).
+"""Compare installed versions with the lowest ones in the package's metadata (pyproject.toml).
 
-`bench/lowest/run.py` runs the floors; docs/reference/versions.md says what fails below each.
+`bench/lowest/run.py` tests the lowest versions; docs/reference/versions.md says what fails below each.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ class Requirement:
 
     Attributes:
         package: Its name on the package index.
-        extra: The extra that brings it; empty for the device's own dependencies.
-        floor: The lowest version admitted; empty if any is.
+        extra: The extra that installs it; empty for the device's own dependencies.
+        floor: The lowest allowed version; empty if every version is allowed.
     """
 
     package: str
@@ -47,7 +47,7 @@ def parse_requirement(line: str) -> Requirement:
 
 
 def requirements() -> list[Requirement]:
-    """Dependencies of the installed EdgeBERT by its metadata; empty if it runs from a folder without metadata."""
+    """Dependencies of the installed EdgeBERT from its metadata; empty if it runs from a folder without metadata."""
     from importlib import metadata
 
     try:
@@ -68,7 +68,7 @@ def installed_version(package: str) -> str | None:
 
 
 def is_older(version: str, floor: str) -> bool:
-    """Whether a version is below a floor, compared number by number; what follows the numbers is ignored."""
+    """Whether a version is below a floor. Numbers are compared one by one; anything after them is ignored."""
     return _numbers(version) < _numbers(floor)
 
 
@@ -77,10 +77,10 @@ def check_version(package: str, version: str) -> None:
 
     Args:
         package: A key of `OLDEST`.
-        version: What the imported module calls its version.
+        version: The version that the imported module reports.
 
     Raises:
-        MissingDependencyError: It is too old; the message says how to upgrade.
+        MissingDependencyError: The package is too old; the message says how to upgrade.
     """
     floor = OLDEST[package]
     if is_older(version, floor):
@@ -88,7 +88,7 @@ def check_version(package: str, version: str) -> None:
 
 
 def not_imported(package: str, error: ImportError) -> MissingDependencyError:
-    """The error of a device package whose import failed: not installed, or something that it needs cannot be loaded."""
+    """Make the error for a device package that is not installed, or whose own dependencies cannot be loaded."""
     if isinstance(error, ModuleNotFoundError) and error.name == package:
         return MissingDependencyError(f"{package} is not installed; pip install {INSTALL[package]}")
     reason = (str(error).splitlines() or [type(error).__name__])[0]
@@ -120,7 +120,7 @@ def check_installed(packages: Collection[str]) -> None:
 
 
 def _extra_of(package: str) -> str:
-    """The extra that brings a package of an export."""
+    """Name the extra that installs a package for exports."""
     return package if package in OWN_EXTRAS else "export"
 
 
@@ -133,7 +133,7 @@ def _too_old(package: str, version: str, floor: str, install: str) -> str:
 
 
 def _numbers(version: str) -> tuple[int, ...]:
-    """Leading numbers of a version without zeros at their end, so that 2026.3 equals 2026.3.0."""
+    """Leading numbers of a version, without zeros at the end, so 2026.3 equals 2026.3.0."""
     found = re.match(r"\d+(\.\d+)*", version)
     numbers = [int(part) for part in found[0].split(".")] if found else []
     while numbers and not numbers[-1]:

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, by way of temporary files that never follow a link. Standard library only."""
+"""Write files that appear complete or not at all; temporary files never follow a link. Standard library only."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ STALE_SECONDS = 600.0
 
 @contextmanager
 def new_file_beside(path: Path, ending: str, stale_seconds: float = STALE_SECONDS) -> Iterator[tuple[Path, int]]:
-    """Make a file of a new name beside a path, and remove it at the end if it is still there.
+    """Create a file with a new name beside a path, and remove it at the end if it still exists.
 
-    Files of this kind that are older than `stale_seconds` are removed first: killed processes have left them.
+    Files of this kind older than `stale_seconds` are removed first: killed processes left them.
 
     Yields:
-        The file, and a descriptor to write it by, which the caller closes.
+        The file, and a descriptor for writing, which the caller closes.
 
     Raises:
         OSError: The folder cannot be written.
@@ -45,7 +45,7 @@ def new_file_beside(path: Path, ending: str, stale_seconds: float = STALE_SECOND
 
 
 def _remove_stale(folder: Path, names: re.Pattern[str], seconds: float) -> None:
-    """Remove regular files of such names that have not been written for so long."""
+    """Remove regular files with such names that have not changed for this long."""
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
             if names.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
@@ -55,7 +55,9 @@ def _remove_stale(folder: Path, names: re.Pattern[str], seconds: float) -> None:
 
 
 def write_whole(path: Path, text: str, newline: str | None = None) -> None:
-    """Write a text file under a temporary name, then give it its own; a link of that name is replaced, not followed.
+    """Write a text file under a temporary name, then rename it.
+
+    A link with the final name is replaced, not followed.
 
     Raises:
         OSError: The folder cannot be written.

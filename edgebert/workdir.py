@@ -1,4 +1,4 @@
-"""A content-addressed folder of finished stages: what was done is not done again, what was cut off goes on."""
+"""Keep finished stages in a folder, named by a hash of their inputs: reuse them, and resume interrupted ones."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ NO_SETTINGS = ("is_local", "local_files_only", "name_or_path")
 
 @dataclass(frozen=True)
 class Done:
-    """A finished stage: its folder, its report, and whether it had been done before."""
+    """A finished stage: its folder, its report, and whether an earlier run had done it."""
 
     title: str
     folder: Path
@@ -61,8 +61,8 @@ class Key:
     Attributes:
         stage: The stage's name.
         version: The stage's code version, raised when its result would change.
-        inputs: Everything else its result depends on, fit for JSON.
-        ran: What it runs with (`compress.conditions`): a part of the report, too.
+        inputs: Everything else that the result depends on, as JSON values.
+        ran: Tools and machine properties (`compress.conditions`); also part of the report.
     """
 
     stage: str
@@ -72,28 +72,28 @@ class Key:
 
     @property
     def document(self) -> dict[str, Json]:
-        """The key as its file holds it."""
+        """Return the key as its file holds it."""
         return {"stage": [self.stage, self.version, self.inputs], "ran": self.ran}
 
     @property
     def text(self) -> str:
-        """The key as it is hashed."""
+        """Return the string that is hashed."""
         return json.dumps(self.document, sort_keys=True)
 
 
 @dataclass(frozen=True)
 class KeyFile:
-    """A key read back from its file: name, code version and inputs of the stage, and what it ran with."""
+    """A key read from its file: stage name, code version, inputs and tools."""
 
     stage: tuple[Json, ...]
     ran: dict[str, Json]
 
 
 class Workdir:
-    """Runs stages under a key of everything that their result depends on."""
+    """Run stages, and find their results again by everything that they depend on."""
 
     def __init__(self, root: Path) -> None:
-        """Use (and, when a stage first runs, make) the folder `root`."""
+        """Use the folder `root`, which is created when a stage first runs."""
         self.root = root
 
     def run(
@@ -103,15 +103,15 @@ class Workdir:
         trains: bool = False,
         of: str = "",
     ) -> Done:
-        """Do a stage, or take its result from an earlier run.
+        """Run a stage, or return an earlier run's result.
 
-        The action writes into an empty `.partial` folder, which is sealed and renamed when it is whole; a training
-        stage finds its checkpoints there again after a kill. A finished stage with a damaged file is run again.
+        The action writes into an empty `.partial` folder, which is sealed and renamed when it is complete. After a
+        kill, a training stage finds its checkpoints there. A finished stage with a damaged file is run again.
 
         Args:
             key: The stage, and everything that its result depends on.
             action: Writes the result into the folder it is given.
-            trains: Whether all processes of a distributed run take part; else the first works and the others wait.
+            trains: Whether all processes of a distributed run take part; otherwise the first works and the others wait.
             of: What the stage works on, for the summary.
         """
         folder = self.root / f"{key.stage}-{hashlib.sha256(key.text.encode()).hexdigest()[:16]}"
@@ -128,7 +128,7 @@ class Workdir:
         return Done(title, folder, report, cached, time.monotonic() - started)
 
     def _is_done(self, folder: Path, title: str, key: Key) -> bool:
-        """Whether a stage's folder is whole, as an earlier run sealed it; one that is not is removed."""
+        """Whether a stage's folder is as an earlier run sealed it; remove it if not."""
         if not folder.is_dir():
             if not _unfinished(folder).is_dir():
                 for line in self._unfit(key):
@@ -147,7 +147,7 @@ class Workdir:
         return True
 
     def _unfit(self, key: Key) -> Iterator[str]:
-        """Why results of the same stage with the same inputs are not used: they ran with other tools."""
+        """Explain why another result of this stage and these inputs is not reused: it ran with other tools."""
         now = fill(KeyFile, json.loads(key.text), KEY)
         for path in sorted(self.root.glob(f"{key.stage}-*/{KEY}")):
             with suppress(OSError, ValueError, SettingsError):
@@ -181,7 +181,7 @@ class Workdir:
 
 @contextmanager
 def _stage_errors(root: Path) -> Iterator[None]:
-    """Raise a DiskError where a stage cannot write; safetensors and PyTorch have errors of their own."""
+    """Raise a DiskError if a stage cannot write; safetensors and PyTorch raise errors of their own for this."""
     try:
         with disk_errors(root, "--work"):
             yield
@@ -198,7 +198,7 @@ def _report(folder: Path) -> StageReport:
 
 
 def _report_damage(folder: Path) -> str | None:
-    """What is wrong with a sealed report; None if it can be read."""
+    """Describe the damage of a sealed report; None if it can be read."""
     try:
         _report(folder)
     except (OSError, ValueError, SettingsError) as error:
@@ -207,12 +207,12 @@ def _report_damage(folder: Path) -> str | None:
 
 
 def _unfinished(folder: Path) -> Path:
-    """Where a stage is written until it is whole."""
+    """Location where a stage is written until it is complete."""
     return folder.with_name(folder.name + ".partial")
 
 
 def _clear(folder: Path, keep: Collection[str]) -> None:
-    """Make a folder, and remove what a killed run left in it, but for the names to keep."""
+    """Make a folder, and remove what a killed run left in it, except the names to keep."""
     folder.mkdir(parents=True, exist_ok=True)
     for path in folder.iterdir():
         if path.name not in keep:
