@@ -1,4 +1,4 @@
-"""Read and write the parts of a model, whatever its family calls them (`compress.families` holds the names)."""
+"""Read and replace the parts of a model, whatever its family calls them (`compress.families` holds the names)."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SEGMENT_INPUT = "token_type_ids"
 
 @dataclass(frozen=True)
 class LayerShape:
-    """Attention heads and feed-forward neurons that one encoder layer has left."""
+    """Attention heads and feed-forward neurons that are left in one encoder layer."""
 
     heads: int
     ffn: int
@@ -56,8 +56,8 @@ class LayerParts:
 class EmbeddingParts:
     """What turns token ids into the encoder's first rows.
 
-    `types` is None where a family has no segments, `projection` None where the tables are as wide as the encoder.
-    `padding_id` is given where positions are counted over tokens that are not padding, from this id plus 1.
+    `types` is None if the family has no segments, and `projection` is None if the tables are as wide as the encoder.
+    `padding_id` is set if the family counts positions only over tokens that are not padding, from this id plus 1.
     """
 
     words: nn.Module
@@ -70,7 +70,7 @@ class EmbeddingParts:
 
 @dataclass(frozen=True)
 class HeadParts:
-    """A head over the first row: a dense layer, its activation, and the layer that gives the outputs."""
+    """A head over the first row: a dense layer, its activation, and the layer that makes the outputs."""
 
     dense: nn.Module
     activation: Callable[[Tensor], Tensor]
@@ -87,32 +87,32 @@ def family_of(config: PreTrainedConfig) -> Family:
 
 
 def first_position(config: PreTrainedConfig) -> int:
-    """Row of the position table that a text's first token takes."""
+    """Row of the position table that a text's first token uses."""
     return int(config.pad_token_id) + 1 if family_of(config).skips_padding else 0
 
 
 def longest_input(config: PreTrainedConfig) -> int:
-    """Tokens of the longest input that a model has positions for."""
+    """Number of tokens in the longest input that a model has positions for."""
     return int(config.max_position_embeddings) - first_position(config)
 
 
 def input_names(config: PreTrainedConfig) -> list[str]:
-    """What a model takes: token ids and mask, and the segments where it tells two of them apart."""
+    """Inputs of a model: token ids, attention mask, and segments if the model tells two segments apart."""
     takes_segments = family_of(config).has_segments and config.type_vocab_size > 1
     return [*INPUTS, SEGMENT_INPUT] if takes_segments else list(INPUTS)
 
 
 def ignore_segments(model: PreTrainedModel) -> None:
-    """Let a model that has no segments be called with `token_type_ids` too, without an effect."""
+    """Let a model without segments accept `token_type_ids`, and ignore them."""
     if SEGMENT_INPUT not in input_names(model.config):
         model.register_forward_pre_hook(_without_segments, with_kwargs=True)
 
 
 def blank_padding(model: PreTrainedModel) -> None:
-    """Let the last token of a text see nothing beside it, alone or padded, where embeddings take in neighbours.
+    """Make the last token of a text independent of padding, for families whose embeddings mix in neighbours.
 
-    Beside the end of a text that is alone such a model puts zeros. What it looks up for padding under the mask
-    becomes the same. A padding token that stands in a text has its own row, as in transformers.
+    If a text runs alone, such a model has zeros after its last token. Masked padding gets zeros as well. A padding
+    token inside a text keeps its own row, as in transformers.
     """
     if family_of(model.config).reads_neighbours:
         model.base_model.register_forward_pre_hook(_without_padding, with_kwargs=True)
@@ -130,7 +130,7 @@ def encoder_layers(model: PreTrainedModel) -> list[nn.Module]:
 
 
 def keep_layers(model: PreTrainedModel, layers: Sequence[int]) -> None:
-    """Drop every encoder layer but the named ones, counted from 0; of layers with the same weights, so many."""
+    """Drop every encoder layer but the given ones, counted from 0. If layers share weights, keep that many."""
     if family_of(model.config).in_group:
         model.config.num_hidden_layers = len(layers)
         return
@@ -148,22 +148,22 @@ def keep_layers(model: PreTrainedModel, layers: Sequence[int]) -> None:
 
 
 def embeddings(model: PreTrainedModel) -> Any:  # noqa: ANN401
-    """Embedding block: word, position and, where there are any, segment tables, and their LayerNorm."""
+    """Embedding block: word, position and (if present) segment tables, and their LayerNorm."""
     return model.base_model.embeddings
 
 
 def words(model: PreTrainedModel) -> Any:  # noqa: ANN401
-    """Word table."""
+    """The word table."""
     return attrgetter(family_of(model.config).words)(model.base_model)
 
 
 def set_words(model: PreTrainedModel, table: nn.Module) -> None:
-    """Put another word table in the place of a model's own."""
+    """Replace a model's word table."""
     _set(model.base_model, family_of(model.config).words, table)
 
 
 def embedding_parts(model: PreTrainedModel) -> EmbeddingParts:
-    """Name the parts of the embeddings of a family with standard layers."""
+    """Return the parts of the embeddings, for a family with standard layers."""
     block = embeddings(model)
     return EmbeddingParts(
         words=block.word_embeddings,
@@ -176,7 +176,7 @@ def embedding_parts(model: PreTrainedModel) -> EmbeddingParts:
 
 
 def pooler(model: PreTrainedModel) -> nn.Linear | None:
-    """Dense layer over the [CLS] row inside the base model, or None where the model has none."""
+    """Dense layer over the [CLS] row inside the base model; None if the model has none."""
     block = pooler_of(model)
     return block if isinstance(block, nn.Linear) else getattr(block, "dense", None)
 
@@ -187,7 +187,7 @@ def pooler_of(model: PreTrainedModel) -> nn.Module | None:
 
 
 def classifier(model: PreTrainedModel) -> Any:  # noqa: ANN401
-    """Classification head: a linear layer, or the block that RoBERTa and ELECTRA have over the first row."""
+    """Classification head: a linear layer, or the block that RoBERTa and ELECTRA put over the first row."""
     return model.classifier
 
 
@@ -205,7 +205,7 @@ def sequence_head(model: PreTrainedModel) -> HeadParts:
 
 
 def head_row(model: PreTrainedModel, rows: Tensor, attention_mask: Tensor) -> Tensor:
-    """What the head for sequence classification reads: the first row, or the mean where a ModernBERT's config says so.
+    """What the sequence classification head reads: the first row, or the mean if a ModernBERT's config says so.
 
     *Shape*: (batch, length, width) to (batch, width).
     """
@@ -223,12 +223,12 @@ def masked_lm_head(model: PreTrainedModel) -> nn.Module:
 
 
 def layer_parts(layer: nn.Module) -> LayerParts:
-    """Name the parts of one encoder layer."""
+    """Return the parts of one encoder layer."""
     return LayerParts(**{name: attrgetter(path)(layer) for name, path in _paths(layer).items()})
 
 
 def projection(layer: nn.Module, name: Literal["query", "key", "value"], output: Tensor) -> Tensor:
-    """The query, key or value in what a layer's projection gave, which may be all three at once."""
+    """Select the query, key or value from a projection's output, which may hold all three."""
     at, joined = {"query": 0, "key": 1, "value": 2}[name], _family_of_layer(layer).joined
     if joined == "by head":
         attention = layer_parts(layer).attention
@@ -240,14 +240,14 @@ def projection(layer: nn.Module, name: Literal["query", "key", "value"], output:
 
 
 def set_parts(layer: nn.Module, **parts: nn.Module) -> None:
-    """Put other modules in the place of parts of one encoder layer, named as in `LayerParts`."""
+    """Replace parts of one encoder layer, named as in `LayerParts`."""
     paths = _paths(layer)
     for name, module in parts.items():
         _set(layer, paths[name], module)
 
 
 def layer_shapes(model: PreTrainedModel) -> list[LayerShape]:
-    """Heads and feed-forward width of every layer as the model stands now; the config's where no layer can be cut."""
+    """Heads and feed-forward width of every layer of a model; from the config if its layers cannot be cut."""
     if not family_of(model.config).standard_layers:
         return [_uniform(model.config)] * len(encoder_layers(model))
     shapes = []
@@ -258,7 +258,7 @@ def layer_shapes(model: PreTrainedModel) -> list[LayerShape]:
 
 
 def resize_layers(model: PreTrainedModel, shapes: Iterable[LayerShape]) -> None:
-    """Give every layer the matrices of a pruned shape, uninitialised, and note the shapes in the config."""
+    """Give every layer uninitialised matrices of a pruned shape, and write the shapes into the config."""
     for layer, shape in zip(encoder_layers(model), list(shapes), strict=True):
         parts = layer_parts(layer)
         width = shape.heads * parts.attention.attention_head_size
@@ -293,7 +293,7 @@ def note_shapes(model: PreTrainedModel) -> None:
 
 
 def noted_shapes(config: PreTrainedConfig) -> list[LayerShape] | None:
-    """Layer shapes that a pruned model's config carries, or None for a model that was not pruned."""
+    """Layer shapes in a pruned model's config; None for a model that was not pruned."""
     noted = getattr(config, SHAPES_KEY, None)
     return None if noted is None else [LayerShape(heads, ffn) for heads, ffn in noted]
 
@@ -318,7 +318,7 @@ def _set(root: nn.Module, path: str, module: nn.Module) -> None:
 def _without_padding(
     model: PreTrainedModel, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> tuple[Any, dict[str, Any]]:
-    """Arguments of a base model with rows of the word table, blank for padding, in the place of ids."""
+    """Replace ids in a base model's arguments by rows of the word table, with zeros for padding."""
     given = dict(zip(INPUTS, args, strict=False)) | kwargs
     ids, mask = given.get("input_ids"), given.get("attention_mask")
     if ids is None or mask is None:

@@ -1,4 +1,4 @@
-"""What a tokenizer's post-processor puts around texts."""
+"""Check what a tokenizer's post-processor adds around texts."""
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ if TYPE_CHECKING:
 
 
 def check_texts_once(path: Path, tokenizer: PreTrainedTokenizerFast, texts: int) -> None:
-    """Refuse a post-processor that puts a text into an input twice: tokenizers cuts a text as if it were there once.
+    """Refuse a post-processor that puts a text into an input twice.
+
+    `tokenizers` truncates a text as if it were there once.
 
     Args:
-        path: The `tokenizer.json`.
-        tokenizer: What is made of it.
+        path: Location of `tokenizer.json`.
+        tokenizer: The tokenizer read from it.
         texts: Texts in one input, 1 or 2.
 
     Raises:
@@ -39,7 +41,7 @@ def check_texts_once(path: Path, tokenizer: PreTrainedTokenizerFast, texts: int)
 
 
 def _templates(document: Mapping[str, Any] | None) -> Iterator[Mapping[str, Any]]:
-    """Templates of a post-processor, which may be a sequence of several."""
+    """Return the templates of a post-processor, which may be a sequence of several."""
     if document is None:
         return
     if document["type"] == "TemplateProcessing":

@@ -1,4 +1,4 @@
-"""Let every family train under autocast, where transformers' own code cannot."""
+"""Let every family train under autocast, also those whose transformers code fails there."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 
 def keep_attention_in_fp32(model: PreTrainedModel) -> None:
-    """Leave the attention of DeBERTa v1 out of autocast, in place.
+    """Run the attention of DeBERTa v1 in FP32 under autocast; changes the model in place.
 
-    It masks scores in bfloat16 by the smallest number of FP32, which bfloat16 does not have.
+    It masks bfloat16 scores with the smallest FP32 number, which bfloat16 cannot hold.
     """
     if model.config.model_type != DEBERTA_V1.model_type:
         return

@@ -1,4 +1,4 @@
-"""Encoded windows, padded to a batch."""
+"""Pad encoded windows to a batch."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def pad_batch(items: Sequence[Item], pad_id: int = 0) -> dict[str, torch.Tensor]
     """Pad a batch to its longest text.
 
     Returns:
-        `input_ids`, `attention_mask`, `token_type_ids`: *Shape* (batch, longest), int64; every target: a list with one
-        number a token is padded with -100, numbers and arrays are stacked.
+        `input_ids`, `attention_mask`, `token_type_ids`: *Shape* (batch, longest), int64; targets: lists with one number
+        per token are padded with -100, numbers and arrays are stacked.
 
     Raises:
         TextError: A text has no token: its row would be all padding.
@@ -44,7 +44,7 @@ def pad_batch(items: Sequence[Item], pad_id: int = 0) -> dict[str, torch.Tensor]
 
 
 def model_inputs(batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """What of a batch goes into the model; the rest are targets."""
+    """Select a batch's model inputs; the rest are targets."""
     return {name: batch[name] for name in INPUTS}
 
 

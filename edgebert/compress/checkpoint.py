@@ -1,4 +1,4 @@
-"""Model folders in Hugging Face's layout: find, check, load and save them, pruned shapes included."""
+"""Find, check, load and save model folders in Hugging Face's layout, pruned shapes included."""
 
 from __future__ import annotations
 
@@ -57,11 +57,11 @@ UNBUILDABLE = (
 
 
 def check_folder(folder: Path) -> None:
-    """Refuse a folder that is not a whole, safe, supported checkpoint.
+    """Refuse a folder that is not a complete, safe and supported checkpoint.
 
     Raises:
-        CheckpointError: No config, no tokenizer or one whose files disagree, no safetensors weights or others than the
-            config tells, or a model that is not supported.
+        CheckpointError: The config, tokenizer or safetensors weights are missing or contradict each other, or the model
+            is not supported.
     """
     check_described(folder)
     check_weights(folder)
@@ -70,10 +70,10 @@ def check_folder(folder: Path) -> None:
 
 
 def head_labels(folder: Path) -> list[str] | None:
-    """Labels of the classification head that a checkpoint carries, in order, or None if it has none.
+    """Labels of a checkpoint's classification head, in order; None if it has none.
 
     Raises:
-        CheckpointError: The config names the head's outputs in a way that cannot be used.
+        CheckpointError: The config's names of the outputs cannot be used.
     """
     config = read_object(folder / "config.json")
     if _first_class(config).endswith(OF_ANSWERS):
@@ -84,16 +84,16 @@ def head_labels(folder: Path) -> list[str] | None:
 
 
 def has_head(folder: Path, task: str, labels: list[str], entries: Mapping[str, Json] = MappingProxyType({})) -> bool:
-    """Whether a checkpoint carries the task's head for these labels: its weights, their shapes, the kind of problem."""
+    """Whether a checkpoint has the task's head for these labels: weights, shapes and kind of problem."""
     return not lack_of_head(folder, task, labels, entries)
 
 
 def lack_of_head(folder: Path, task: str, labels: list[str], entries: Mapping[str, Json] = MappingProxyType({})) -> str:
-    """What a checkpoint lacks of the task's head for these labels, in words; empty if it has the whole head.
+    """Say what a checkpoint's head lacks for the task and these labels; empty if nothing.
 
-    The head includes the pooler, if the task's model has one: without it the head would answer at random.
-    `entries` are those of the config that the head is made from beside the labels; where the checkpoint states them,
-    they must be the same.
+    The head includes the pooler, if the task's model has one: with a random pooler its answers would be random.
+    `entries` are config entries besides the labels that define the head. If the checkpoint states them, they must be
+    equal.
     """
     stated = read_object(folder / "config.json")
     config, model_class = _for_task(folder, task, labels, entries)
@@ -131,7 +131,7 @@ def lack_of_head(folder: Path, task: str, labels: list[str], entries: Mapping[st
 
 
 def _other_form(names: Iterable[str]) -> str:
-    """What to do if weights have DeBERTa's head for masked words in the form that transformers calls not legacy."""
+    """Say what to do about a DeBERTa masked-language head that is not in transformers' legacy form."""
     found = any(name.startswith("lm_predictions.") for name in names)
     return ', but have lm_predictions: set "legacy": false in config.json for fill-mask' if found else ""
 
@@ -142,15 +142,15 @@ def is_of_tokens(config: Mapping[str, Json]) -> bool:
 
 
 def _first_class(config: Mapping[str, Json]) -> str:
-    """First class that `architectures` name, or ""."""
+    """First class in `architectures`, or ""."""
     named = config.get("architectures")
     return str(named[0]) if isinstance(named, list) and named else ""
 
 
 def load_config(folder: Path) -> PreTrainedConfig:
-    """The checkpoint's config, with the names that transformers gives its entries.
+    """Load the checkpoint's config, with transformers' names for its entries.
 
-    Entries that change what a forward pass returns, or how it computes the same, are put back to their defaults.
+    Entries that change what a forward pass returns, or how it computes its result, are reset to their defaults.
 
     Raises:
         CheckpointError: transformers cannot read it.
@@ -170,9 +170,9 @@ def load_config(folder: Path) -> PreTrainedConfig:
 def load_model(
     folder: Path, task: str, labels: list[str], seed: int = 0, entries: Mapping[str, Json] = MappingProxyType({})
 ) -> Any:  # noqa: ANN401
-    """Task model with float32 weights; a head that the checkpoint lacks is drawn from the seed.
+    """Load the task model with float32 weights; a missing head is initialised from the seed.
 
-    `entries` are put into the config; a folder that was saved with them has them already.
+    `entries` are added to the config; a folder that was saved with them has them already.
 
     Raises:
         CheckpointError: The weights do not fit the config.
@@ -192,12 +192,12 @@ def load_model(
 
 
 def new_model(config: PreTrainedConfig, task: str) -> PreTrainedModel:
-    """Task model of the shapes that its config tells, with weights that are to be replaced."""
+    """Make a task model with the shapes of its config; its weights will be replaced."""
     return _drawn(config, training_task(task).model_class(config))
 
 
 def save_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
-    """Write weights, config and tokenizer as an ordinary Hugging Face folder; of several processes the first does."""
+    """Write weights, config and tokenizer as a Hugging Face folder; of several processes only the first writes."""
     if not distributed.is_main():
         return
     folder.mkdir(parents=True, exist_ok=True)
@@ -215,9 +215,9 @@ def take_over(
     modules: vector_modules.VectorModules | None = None,
     tokenizer: PreTrainedTokenizerFast | None = None,
 ) -> StageReport:
-    """Write a given checkpoint as every stage leaves one: one weight file, `tokenizer.json`, labels in the config.
+    """Rewrite the user's checkpoint in the form that every stage leaves: one weight file, `tokenizer.json`, labels.
 
-    `modules` become a part of the model; `tokenizer` is the checkpoint's, if it has been loaded.
+    `modules` become part of the model. `tokenizer` is the checkpoint's, if it is already loaded.
     """
     model = load_model(source, task, labels)
     if modules is not None:
@@ -228,7 +228,7 @@ def take_over(
 
 @contextlib.contextmanager
 def _built_from(folder: Path) -> Iterator[None]:
-    """Blame the checkpoint for what torch and transformers raise while they build its model."""
+    """Raise errors of torch and transformers while they build the model as errors of the checkpoint."""
     try:
         yield
     except UNBUILDABLE as error:
@@ -236,7 +236,7 @@ def _built_from(folder: Path) -> Iterator[None]:
 
 
 def _is_noted(config: PreTrainedConfig) -> bool:
-    """Whether a model has parts or shapes that transformers does not know, which its config carries."""
+    """Whether a model's config lists parts or shapes that transformers does not know."""
     return any(
         found is not None
         for found in (arch.noted_shapes(config), low_rank.noted_rank(config), vector_modules.noted(config))
@@ -246,7 +246,7 @@ def _is_noted(config: PreTrainedConfig) -> bool:
 def _for_task(
     folder: Path, task: str, labels: list[str], entries: Mapping[str, Json]
 ) -> tuple[PreTrainedConfig, ModelClass]:
-    """A checkpoint's config with the labels, and the class that loads it; a task without labels sets `num_labels`."""
+    """Return a checkpoint's config with the labels, and the class that loads it."""
     config = load_config(folder)
     config.id2label = dict(enumerate(labels))
     config.label2id = {label: index for index, label in enumerate(labels)}
@@ -283,7 +283,7 @@ def _from_pretrained(folder: Path, config: PreTrainedConfig, model_class: ModelC
 
 
 def _load_resized(folder: Path, model: PreTrainedModel) -> None:
-    """Load weights of other shapes, under the base model's prefix or without it; another task's head is left out."""
+    """Load weights with other shapes, with or without the base model's prefix; skip another task's head."""
     own, prefix = model.state_dict(), f"{model.base_model_prefix}."
     state: dict[str, torch.Tensor] = {}
     for name, tensor in load_weights(folder):
@@ -295,7 +295,7 @@ def _load_resized(folder: Path, model: PreTrainedModel) -> None:
 
 
 def _require_encoder(folder: Path, model: PreTrainedModel, drawn: set[str]) -> None:
-    """Let a head be drawn from the seed, and the pooler in front of it; the encoder must be the checkpoint's own."""
+    """Check that only the head, and the pooler before it, is initialised from the seed."""
     base = "" if model.base_model is model else f"{model.base_model_prefix}."
     lost = sorted(name for name in drawn if name.startswith(base) and not name.startswith(f"{base}pooler."))
     if lost:
@@ -307,7 +307,7 @@ def _require_encoder(folder: Path, model: PreTrainedModel, drawn: set[str]) -> N
 
 
 def _weights(model: PreTrainedModel) -> dict[str, torch.Tensor]:
-    """Floating-point weights by name; of several names for one weight (a tied decoder) the encoder's, else the first.
+    """Return floating-point weights by name, each once: a tied weight under its encoder name, else its first name.
 
     XLM-RoBERTa and CamemBERT have the decoder before the encoder.
     """

@@ -1,4 +1,4 @@
-"""What a stage runs with: versions of its tools, and what of the machine its result depends on."""
+"""Describe what a stage runs with: tool versions, and properties of the machine that its result depends on."""
 
 from __future__ import annotations
 
@@ -20,15 +20,17 @@ ALL = (*TRAINING, *GRAPH, *STATIC, *RUNTIME)
 
 
 def conditions(tools: Sequence[str], training: TrainSettings | None = None) -> dict[str, Json]:
-    """What the result of a stage depends on besides its inputs and arguments: a part of its key and of its report.
+    """Collect everything that a stage's result depends on besides its inputs and arguments.
+
+    It is part of the stage's key and of its report.
 
     Args:
         tools: Packages that the stage runs.
-        training: Settings of a stage that trains: their precision `auto` depends on the machine, the result on the
-            number of processes and on CPU or GPU.
+        training: Settings of a training stage. The result depends on the number of processes, on CPU or GPU, and with
+            precision `auto` on the machine.
 
     Returns:
-        `tools`, the version of each that is installed; for training also `precision`, `processes` and `device`.
+        `tools` with the installed versions; for training also `precision`, `processes` and `device`.
     """
     found: dict[str, Json] = {"tools": installed(tools)}
     if training is not None:
@@ -43,24 +45,24 @@ def conditions(tools: Sequence[str], training: TrainSettings | None = None) -> d
 
 
 def graph_tools(form: str, formats: Sequence[str]) -> tuple[str, ...]:
-    """Packages that write a graph of a form (`static`, `dynamic`, `measure`, `fp16`) in these formats."""
+    """Packages that write a graph in this quantization form (`static`, `dynamic`, `measure`, `fp16`) and formats."""
     return (*GRAPH, *(STATIC * (form in ("static", "measure"))), *runtime_tools(formats, int8=form != "fp16"))
 
 
 def runtime_tools(formats: Sequence[str], int8: bool) -> list[str]:
-    """Packages that write the graphs of these formats besides those of an ONNX graph, in INT8 or not."""
+    """Packages besides those of an ONNX graph that write graphs in these formats, in INT8 or full precision."""
     rows = [FORMATS[name] for name in formats]
     return [name for row in rows for name in (*row.export_packages, *(row.int8_packages if int8 else ()))]
 
 
 def installed(tools: Iterable[str]) -> dict[str, str]:
-    """Versions of packages, without those that are not installed."""
+    """Versions of the given packages that are installed."""
     return {name: found for name in tools if (found := version(name))}
 
 
 @cache
 def version(package: str) -> str | None:
-    """Version of a package when this process first asked: an upgrade while it runs does not change what it imported."""
+    """Version of a package when this process first asked; a later upgrade does not change what is imported."""
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
@@ -68,7 +70,7 @@ def version(package: str) -> str | None:
 
 
 def merged_tools(all_tools: Iterable[dict[str, str]]) -> dict[str, str]:
-    """Versions of every tool that ran, by name; if stages ran different versions of one, all of them."""
+    """Versions of every tool that ran, by name; all of them if stages ran different ones."""
     found: dict[str, list[str]] = {}
     for tools in all_tools:
         for name, number in tools.items():
@@ -78,7 +80,7 @@ def merged_tools(all_tools: Iterable[dict[str, str]]) -> dict[str, str]:
 
 
 def differences(before: Mapping[str, Json], now: Mapping[str, Json]) -> list[str]:
-    """What differs between the conditions of two runs of one stage: `torch 2.12.0 (now 2.13.0)`."""
+    """Describe how the conditions of two runs of a stage differ: `torch 2.12.0 (now 2.13.0)`."""
     earlier, later = _flat(before), _flat(now)
     names = sorted({*earlier, *later})
     return [
@@ -89,10 +91,10 @@ def differences(before: Mapping[str, Json], now: Mapping[str, Json]) -> list[str
 
 
 def _flat(found: Mapping[str, Json]) -> dict[str, Json]:
-    """Every tool and every other condition by its name.
+    """Flatten tools and other conditions to one table by name.
 
     Raises:
-        ValueError: The tools are no table.
+        ValueError: The tools are not a table.
     """
     others = {name: value for name, value in found.items() if name != "tools"}
     return {**table_of(found.get("tools", {})), **others}

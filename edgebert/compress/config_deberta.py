@@ -20,7 +20,7 @@ MAX_DISTANCE = 10_000_000
 
 
 def check_deberta(path: Path, config: Mapping[str, Json]) -> None:
-    """Refuse what a config says of distances, convolution and pooler if it is not computed so.
+    """Refuse settings of distances, convolution and pooler that transformers would not follow.
 
     Raises:
         CheckpointError: Names the entry, its value and what is expected.
@@ -46,7 +46,7 @@ def check_deberta(path: Path, config: Mapping[str, Json]) -> None:
 
 
 def check_parts(path: Path, config: Mapping[str, Json], names: Iterable[str]) -> None:
-    """Refuse weights of parts that the config leaves out: transformers would drop them in silence.
+    """Refuse weights of parts that the config leaves out: transformers would drop them silently.
 
     Raises:
         CheckpointError: Names the entry and the weight.
@@ -73,10 +73,10 @@ def check_parts(path: Path, config: Mapping[str, Json], names: Iterable[str]) ->
 
 
 def check_pooler(path: Path, config: Mapping[str, Json]) -> None:
-    """Refuse a pooler of another width than the rows that it reads.
+    """Refuse a pooler whose width differs from the rows that it reads.
 
     Raises:
-        CheckpointError: Names both.
+        CheckpointError: Names both widths.
     """
     width = config.get("hidden_size")
     if config.get("pooler_hidden_size", width) != width:
@@ -93,7 +93,7 @@ def _check_convolution(path: Path, config: Mapping[str, Json]) -> None:
 
 
 def _listed(value: object) -> list[str]:
-    """Names in a list, or in one text with | between them."""
+    """Return names from a list, or from one string separated by |."""
     if isinstance(value, str):
         return [name.strip() for name in value.lower().split("|")]
     return [str(name) for name in value] if isinstance(value, list) else [] if value is None else [str(value)]

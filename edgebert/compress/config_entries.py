@@ -1,4 +1,4 @@
-"""Refuse a `config.json` whose entries a bundle could not follow."""
+"""Refuse entries of `config.json` that a bundle could not follow."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ NORMS = ("no_norm", "layer_norm")
 
 
 def check_config(folder: Path, config: Mapping[str, Json]) -> None:
-    """Refuse other families, sizes that no model has, and what transformers 5 would silently compute otherwise.
+    """Refuse unsupported families, impossible sizes, and entries that transformers 5 would silently ignore.
 
     Raises:
         CheckpointError: Names the entry, its value and the remedy.
@@ -86,7 +86,7 @@ def check_config(folder: Path, config: Mapping[str, Json]) -> None:
 
 
 def _check_counted_padding(path: Path, config: Mapping[str, Json]) -> None:
-    """A family that counts positions from the padding id needs one."""
+    """Require a padding id for a family that counts positions from it."""
     counts = FAMILIES[str(config["model_type"])].skips_padding
     if counts and "pad_token_id" in config and config["pad_token_id"] is None:
         raise CheckpointError(
@@ -96,7 +96,7 @@ def _check_counted_padding(path: Path, config: Mapping[str, Json]) -> None:
 
 
 def _check_fixed_padding(path: Path, config: Mapping[str, Json]) -> None:
-    """MPNet's positions begin behind the id 1, whatever the padding token's."""
+    """Refuse another padding id for MPNet: its positions always start after id 1."""
     found = config.get("pad_token_id", MPNET_PADDING)
     if config["model_type"] == MPNET.model_type and found != MPNET_PADDING:
         raise CheckpointError(
@@ -127,7 +127,7 @@ def _check_bottleneck(path: Path, config: Mapping[str, Json]) -> None:
 
 
 def _check_groups(path: Path, config: Mapping[str, Json]) -> None:
-    """Refuse groups of ALBERT's layers that hold several, and groups that no layer is of."""
+    """Refuse ALBERT layer groups with several layers each, and groups that no layer uses."""
     if config["model_type"] != ALBERT.model_type:
         return
     if config.get("inner_group_num", 1) != 1:
@@ -142,7 +142,7 @@ def _check_groups(path: Path, config: Mapping[str, Json]) -> None:
 
 
 def _guess(config: Mapping[str, Json]) -> str:
-    """The entry that `architectures` speaks for, or those that there are."""
+    """Suggest the entry that fits `architectures`, or list the supported ones."""
     named = config.get("architectures")
     found = [family_of_class(str(name)) for name in named] if isinstance(named, list) else []
     if found and found[0] is not None and found.count(found[0]) == len(found):

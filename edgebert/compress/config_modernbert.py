@@ -1,6 +1,6 @@
-"""Refuse entries of ModernBERT's `config.json` that contradict one another, the weights, or what transformers 5 reads.
+"""Refuse entries of ModernBERT's `config.json` that contradict each other, the weights or transformers 5.
 
-Global and local attention, thetas, biases and pooling are then as transformers 5 has them, and so in every graph.
+Global and local attention, thetas, biases and pooling are then the same in transformers 5 and in every graph.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ BIASES = {
 
 
 def check_modernbert(path: Path, config: Mapping[str, Json]) -> None:
-    """Refuse entries about attention, positions and pooling that no model has, or that transformers 5 does not follow.
+    """Refuse entries that no model can have, or that transformers 5 does not follow.
+
+    They concern attention, positions and pooling.
 
     Raises:
         CheckpointError: Names the entry, its value and the remedy.
@@ -41,7 +43,7 @@ def check_modernbert(path: Path, config: Mapping[str, Json]) -> None:
 
 
 def check_biases(path: Path, config: Mapping[str, Json], names: Iterable[str]) -> None:
-    """Refuse weights with biases that the config leaves out: transformers would drop them in silence.
+    """Refuse weights with biases that the config leaves out: transformers would drop them silently.
 
     Raises:
         CheckpointError: Names the entry and the weight.

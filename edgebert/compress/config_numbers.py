@@ -34,7 +34,7 @@ USUAL = ("gelu", "gelu_new", "gelu_fast", "gelu_pytorch_tanh", "quick_gelu", "re
 
 
 def check_numbers(path: Path, config: Mapping[str, Json]) -> None:
-    """Refuse sizes that are not whole, positive and sane, and settings outside of their range.
+    """Refuse sizes that are not whole, positive and plausible, and settings out of range.
 
     Raises:
         CheckpointError: Names the file, the entry, its value and what is expected.
@@ -67,7 +67,7 @@ def _check_padding(path: Path, config: Mapping[str, Json]) -> None:
 
 
 def _check_heads(path: Path, config: Mapping[str, Json]) -> None:
-    """Every attention head has the same number of columns."""
+    """Require that every attention head has the same number of columns."""
     width = "dim" if "dim" in config else "hidden_size"
     heads = "n_heads" if "n_heads" in config else "num_attention_heads"
     if config["model_type"] == "mobilebert" and config.get("use_bottleneck", True):
@@ -85,7 +85,7 @@ def _is_activation(value: object) -> bool:
 
 
 def is_whole(value: object, least: int, most: int) -> bool:
-    """Whether a value is a whole number within two bounds, and no boolean."""
+    """Whether a value is a whole number (not a boolean) within two bounds."""
     return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
 
 
@@ -94,5 +94,5 @@ def _is_share(value: object) -> bool:
 
 
 def refused(path: Path, entry: str, value: object, expected: str) -> CheckpointError:
-    """The error of an entry that is something else than expected."""
+    """Make the error for an entry that is not as expected."""
     return CheckpointError(f"{path}: {entry} is {value!r:.40}; expected {expected}; correct the entry")

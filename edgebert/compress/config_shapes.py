@@ -1,4 +1,4 @@
-"""Refuse sizes of a `config.json` that are not those of the weights, before a model of these sizes is built."""
+"""Refuse sizes of a `config.json` that contradict the weights, before a model with these sizes is built."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ TOGETHER = "correct the entry, or save config and weights together with save_pre
 
 
 class _Size(NamedTuple):
-    """An entry of the config, and the weight that has its value as one of its dimensions, named by its end."""
+    """A config entry, and the end of the name of a weight with this entry as one of its dimensions."""
 
     entry: str
     weight: str
@@ -43,7 +43,7 @@ class _Size(NamedTuple):
 def check_shapes(path: Path, config: Mapping[str, Json], shapes: Shapes) -> None:
     """Refuse a config whose sizes differ from the main weights: word table, positions, layers, neurons.
 
-    Weights that are missing, and other ones that do not fit, are refused when the model is loaded.
+    Missing weights, and others that do not fit, are refused when the model is loaded.
 
     Args:
         path: The config's file, for the message.
@@ -92,7 +92,7 @@ def _sizes(config: Mapping[str, Json], family: Family) -> Iterator[_Size]:
 
 
 def _check_layers(path: Path, config: Mapping[str, Json], shapes: Shapes, family: Family) -> None:
-    """Refuse a config with more layers than the weights have, where they have any; it may state fewer (no groups)."""
+    """Refuse a config with more layers than the weights; it may have fewer, except with layer groups."""
     entry = "n_layers" if family is DISTILBERT and "n_layers" in config else "num_hidden_layers"
     entry = "num_hidden_groups" if family is ALBERT else entry
     numbered = re.compile(rf"(?:^|\.){re.escape(family.layers)}\.(\d{{1,9}})\.")

@@ -1,4 +1,4 @@
-"""Read which activation a cross-encoder of sentence-transformers puts over the outputs of its head."""
+"""Read which activation a sentence-transformers cross-encoder applies to its head's outputs."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ ALLOWED = {
 
 
 def with_activation(recipe: Recipe, folder: Path) -> Recipe:
-    """A recipe that gives scores as the cross-encoder in `folder` does; any other one as it is.
+    """Return a recipe whose scores match the cross-encoder in `folder`; other recipes are unchanged.
 
-    Scores of a head that was not trained on a range are never clipped to one, and pairs are cut where it cuts them.
+    Scores are not clipped if the head was not trained on a range. Pairs are truncated at the cross-encoder's length.
 
     Raises:
-        CheckpointError: An activation that the task cannot compute, or a module or prompt that a bundle cannot do.
+        CheckpointError: The task cannot compute the activation, or a bundle cannot do a module or prompt.
         SettingsError: The recipe asks for another activation than the folder.
     """
     if recipe.task not in ALLOWED:
@@ -74,9 +74,10 @@ def is_cross_encoder(folder: Path) -> bool:
 
 
 def activation_of(folder: Path) -> tuple[Path, str | None]:
-    """Class name of the activation, and the file that names it; None if the folder is no cross-encoder.
+    """Return the activation's class name and the file that names it; None if the folder is no cross-encoder.
 
-    A mark in the config of an encoder whose rows `modules.json` pools is left over from what it was trained from.
+    If `modules.json` pools the encoder's rows, a cross-encoder entry in the config is a leftover of an earlier
+    training.
     """
     settings, config_path = read_object(folder / SETTINGS), encoder_folder(folder) / "config.json"
     is_known = settings.get("model_type") == KIND
@@ -98,12 +99,15 @@ def activation_of(folder: Path) -> tuple[Path, str | None]:
 
 
 def reads_settings(folder: Path) -> bool:
-    """Whether the library reads what lies beside a cross-encoder: through `modules.json`, of its own kind alone."""
+    """Whether the library reads the files beside a cross-encoder.
+
+    It does so only through a `modules.json` of its own kind.
+    """
     return (folder / MODULES).is_file() and read_object(folder / SETTINGS).get("model_type") == KIND
 
 
 def _say_unread(folder: Path) -> None:
-    """Say on stderr which settings of a folder are without effect, because `modules.json` is missing."""
+    """Report settings of a folder that have no effect because `modules.json` is missing."""
     settings = read_object(folder / SETTINGS)
     stated = [name for name in (ENTRY, "default_prompt_name") if settings.get(name)]
     if stated and not (folder / MODULES).is_file():
@@ -114,7 +118,7 @@ def _say_unread(folder: Path) -> None:
 
 
 def _object_or_empty(path: Path) -> Mapping[str, Json]:
-    """A config; empty for one that cannot be read, which is refused by name when the folder is checked."""
+    """Read a config; return an empty one if it cannot be read, which is reported when the folder is checked."""
     try:
         return read_object(path)
     except CheckpointError:
@@ -122,13 +126,13 @@ def _object_or_empty(path: Path) -> Mapping[str, Json]:
 
 
 def head_outputs(config: Mapping[str, Json]) -> int:
-    """Outputs of a head, two where the config says nothing, as transformers has it."""
+    """Number of a head's outputs; two if the config does not say, as in transformers."""
     names = config.get("id2label")
     return len(names) if isinstance(names, Mapping) else whole(config, "num_labels", 2) or 2
 
 
 def _check_folder(folder: Path) -> None:
-    """Refuse what a cross-encoder of version 6 may have beside its model and activation."""
+    """Refuse files beside a version 6 cross-encoder other than its model and activation."""
     for kind, place in module_kinds(folder):
         if kind != "Transformer":
             raise CheckpointError(
@@ -146,14 +150,14 @@ def _check_folder(folder: Path) -> None:
 
 
 def counts_settings(folder: Path, task: str) -> bool:
-    """Whether what sentence-transformers saved beside the encoder (`encoder_settings`) counts for this task."""
+    """Whether settings that sentence-transformers saved beside the encoder (`encoder_settings`) apply to this task."""
     if not (folder / MODULES).is_file():
         return False
     return task == "similarity" or (task in ALLOWED and reads_settings(folder) and is_cross_encoder(folder))
 
 
 def cut_as_folder(recipe: Recipe, folder: Path, with_settings: bool) -> Recipe:
-    """A recipe whose longest input is no longer than what the tokenizer's files say, and settings that count."""
+    """Return a recipe whose longest input is at most that of the tokenizer's files and the settings that apply."""
     longest, length = longest_input(encoder_folder(folder), with_settings), recipe.data.max_length
     if longest is None or longest >= length:
         return recipe

@@ -1,4 +1,4 @@
-"""Data of one export run: files read, labels numbered, texts encoded for training."""
+"""Data of one export: read files, number labels, encode texts for training."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ SPLITS = ("train", "validation", "test")
 class TaskData:
     """Examples of every split, the labels, and each file's fingerprint.
 
-    `corpus` is text that nothing is learnt from: it tells which words there are. `unknown` are labels of held-out
-    splits, by their names, that the head does not have.
+    `corpus` is text that is only used to count tokens, not for training. `unknown` lists, for each held-out split, the
+    labels that the head does not have.
     """
 
     task: str
@@ -73,21 +73,21 @@ class TaskData:
 
     @property
     def segments(self) -> int:
-        """Texts in one row: 2 where the data has pairs."""
+        """Number of texts in a row: 2 for pairs."""
         examples = self.train or self.validation or self.unlabelled
         return 2 if examples[0].text_pair is not None else 1
 
     @property
     def graph_segments(self) -> int:
-        """Texts in one input of the graph: 1 where the texts of a row are inputs of their own."""
+        """Number of texts in one input of the graph: 1 if each text of a row is an input of its own."""
         return 1 if spec_of(self.task).encodes_alone else self.segments
 
     def head(self, tuned: Mapping[str, Json] | None = None) -> dict[str, Json]:
-        """The manifest's entry about the head; `tuned` is what was chosen on validation."""
+        """The manifest's entry about the head; `tuned` holds values chosen on the validation split."""
         return {"settings": self.settings, **self.labels.extra, **(tuned or {})}
 
     def facts(self, tuned: Mapping[str, Json] | None = None, inputs: Sequence[str] = (), pad_id: int = 0) -> Facts:
-        """What the task on the device, and a model with these inputs, need of a manifest."""
+        """Manifest values that the device's task, and a model with these inputs, need."""
         return Facts(
             task=self.task,
             labels=tuple(self.labels.names),
@@ -99,7 +99,7 @@ class TaskData:
         )
 
     def key(self) -> dict[str, Json]:
-        """What a stage's result depends on, beside its examples."""
+        """The part of a stage's inputs that describes the task and labels, without the examples."""
         return {
             "task": self.task,
             "labels": self.labels.names,
@@ -109,7 +109,7 @@ class TaskData:
         }
 
     def device_task(self, encoder: TextEncoder) -> Task:
-        """The task as the device has it, for these labels."""
+        """The device's task, for these labels."""
         return device_task(self.task)(self.facts(), encoder)
 
 
@@ -123,12 +123,12 @@ def read_task_data(
     """Read every file that a recipe names.
 
     Args:
-        recipe: Names task and files.
-        folder: What their paths are relative to.
-        head: Labels of the checkpoint's own head, where it has one that is to be kept.
+        recipe: Names the task and its files.
+        folder: Folder that their paths are relative to.
+        head: Labels of the checkpoint's own head, if it is kept.
         strict_labels: Whether to refuse labels of validation and test that the head does not have; else they count as
             wrong.
-        find_tokens: Finds the tokenizer's added tokens in a text, each a word.
+        find_tokens: Finds the tokenizer's added tokens in a text; each counts as one word.
 
     Raises:
         DataError: A file cannot be used, or the training file holds a label that the head does not have.
@@ -169,7 +169,7 @@ def read_task_data(
 
 
 def _cut(recipe: Recipe, rows: Rows, path: Path) -> dict[str, Rows]:
-    """Training and validation rows of a training file; says on stderr how many are held out."""
+    """Split a training file into training and validation rows; report how many are held out."""
     training, share = training_task(recipe.task, recipe.head), recipe.data.validation_share
     train, held = hold_out(rows, [training.stratum(row) for row in rows], share, recipe.seed)
     if distributed.is_main():
@@ -182,13 +182,13 @@ def _cut(recipe: Recipe, rows: Rows, path: Path) -> dict[str, Rows]:
 
 
 def _unlabelled(path: Path, columns: Columns, spec: TaskSpec[Any]) -> Rows:
-    """Rows without labels, by the recipe's columns or by the task's own names for its texts."""
+    """Read rows without labels, by the recipe's columns or by the task's own names for its texts."""
     own = [Columns(*spec.input_keys, "", skip_empty=columns.skip_empty)] if spec.input_keys else []
     return _kept(path, read_by_first([columns, *own], lambda named: read_examples(path, named)))
 
 
 def _check_pairs(rows: Sequence[Example], columns: Columns, spec: TaskSpec[Any]) -> None:
-    """Refuse single texts where the model takes pairs: a graph for single texts would answer other inputs than asked.
+    """Refuse single texts if the model takes pairs: its graph would get inputs unlike those it will serve.
 
     Raises:
         DataError: Names the first row without its second text, and the columns that hold both.
@@ -207,7 +207,7 @@ def _texts(path: Path, columns: Columns) -> Rows:
 
 
 def _kept(path: Path, rows: Sequence[Example]) -> Rows:
-    """Rows without those that have an empty cell; says on stderr how many these are."""
+    """Drop rows with an empty cell, and report how many."""
     kept = without_empty(path, rows)
     if kept.skipped and distributed.is_main():
         LOG.warning(note_of_skipped(path, kept))
@@ -221,12 +221,12 @@ def read_named_data(
     strict_labels: bool,
     tokenizer: PreTrainedTokenizerFast | None = None,
 ) -> TaskData:
-    """Read the data of an export; labels that the head does not have, or that have few rows, are named on stderr.
+    """Read an export's data, and report labels that the head does not have or that have few rows.
 
-    Texts are split into words around the added tokens of `tokenizer`, a checkpoint's.
+    Texts are split into words around the added tokens of the checkpoint's `tokenizer`.
 
     Raises:
-        DataError: As `read_task_data`, or no such folder.
+        DataError: As `read_task_data`, or the folder does not exist.
         SettingsError: The recipe names no text to check graphs on.
     """
     if not data_dir.is_dir():
@@ -245,7 +245,7 @@ def read_named_data(
 
 
 def _unknown(data: TaskData, splits: Mapping[str, Rows], remedy: str, strict: bool) -> dict[str, Unknown]:
-    """Labels that the head does not have, by the held-out split.
+    """Collect labels that the head does not have, for each held-out split.
 
     Raises:
         DataError: A row without a label, or a label of the training file that the head does not have.
@@ -263,7 +263,7 @@ def _unknown(data: TaskData, splits: Mapping[str, Rows], remedy: str, strict: bo
 
 
 def _check_distinct(names: Sequence[str]) -> None:
-    """Refuse two outputs with one name, since a prediction could not tell them apart.
+    """Refuse two outputs with the same name, since a prediction could not tell them apart.
 
     Raises:
         DataError: Names both outputs.
@@ -278,7 +278,7 @@ def _check_distinct(names: Sequence[str]) -> None:
 
 
 def _check_metric(recipe: Recipe, labels: Labels) -> None:
-    """Refuse a metric of two labels where a model has more, before anything is trained."""
+    """Refuse a metric for two labels if the model has more, before any training."""
     asked = spec_of(recipe.task).metrics[recipe.metric].labels if recipe.metric else None
     if asked not in (None, len(labels.values)):
         raise SettingsError(
@@ -291,7 +291,7 @@ class EncodedRows(Dataset[dict[str, Json]]):
     """Encoded windows for a trainer; a batch is padded by `pad_batch`."""
 
     def __init__(self, rows: Sequence[Encoded], targets: Sequence[dict[str, Json]]) -> None:
-        """Keep encoded windows and what is to be learnt about each."""
+        """Keep encoded windows and their targets."""
         self.rows = rows
         self.targets = targets
 

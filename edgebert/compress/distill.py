@@ -1,4 +1,4 @@
-"""Distil a teacher into a student: the losses wired to the models, and the stage."""
+"""Distil a teacher into a student: connect the losses to both models, and run the stage."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ PROJECTIONS: tuple[Projection, ...] = ("query", "key", "value")
 
 @dataclass(frozen=True)
 class Teacher:
-    """A teacher's folder, and those of its layers that the student's layers stand for; all of them if None.
+    """A teacher's folder, and the teacher layers that the student's layers correspond to (None: all).
 
     `validation` is its metric on validation; None if no stage measured it.
     """
@@ -45,9 +45,9 @@ class Teacher:
 
 @dataclass(frozen=True)
 class Lesson:
-    """What a student is taught in a stage of this name: how it trains, and the weights of the losses.
+    """How a distillation stage trains: its name, training settings and loss weights.
 
-    `table` is the recipe's table that has the training's settings.
+    `table` is the recipe's table with the training settings.
     """
 
     stage: str
@@ -57,11 +57,11 @@ class Lesson:
 
 
 def distill(teacher: Teacher, data: TaskData, settings: DistillSettings, run: Run, out: Path) -> StageReport:
-    """Make a student of chosen teacher layers and train it to agree with the teacher.
+    """Make a student from chosen teacher layers, and train it to agree with the teacher.
 
     Args:
-        teacher: The fine-tuned model; the student's layers stand for those of `settings`.
-        data: Labelled examples; unlabelled ones are learnt from through the teacher alone.
+        teacher: The fine-tuned model; the student gets the layers that `settings` names.
+        data: Labelled examples, and unlabelled ones, for which the teacher alone provides targets.
         settings: The recipe's `[distill]` table.
         run: Task, metric, seed and token limit of the export.
         out: Folder for the student.
@@ -70,7 +70,7 @@ def distill(teacher: Teacher, data: TaskData, settings: DistillSettings, run: Ru
         The stage's arguments and the validation metric reached.
 
     Raises:
-        SettingsError: Layers or a width that cannot be made of this teacher.
+        SettingsError: This teacher does not allow the layers or the width.
     """
     teacher_model = run.loaded.model(teacher.folder, run.task, data.label_names)
     student = make_student(teacher_model, settings.layers, settings.hidden_size).requires_grad_(True)
@@ -81,7 +81,7 @@ def distill(teacher: Teacher, data: TaskData, settings: DistillSettings, run: Ru
 def train_student(
     student: PreTrainedModel, teacher: Teacher, data: TaskData, lesson: Lesson, run: Run, out: Path
 ) -> StageReport:
-    """Train a student whose layers stand for those of the teacher, and save it."""
+    """Train a student whose layers correspond to given teacher layers, and save it."""
     tokenizer, settings = run.loaded.tokenizer(teacher.folder), lesson.training
     encoder = run.encoder(tokenizer, out)
     teacher_model = run.loaded.model(teacher.folder, run.task, data.label_names)
@@ -117,7 +117,7 @@ class Objective:
         task: AnyTrainingTask,
         bf16: bool = False,
     ) -> None:
-        """Freeze the teacher, and give the student a projection where its width differs.
+        """Freeze the teacher, and give the student a projection if its width differs.
 
         `task` is the training side of the task; `bf16`: whether the teacher answers in bfloat16.
         """
@@ -152,7 +152,7 @@ class Objective:
         return loss
 
     def detach(self, student: PreTrainedModel) -> None:
-        """Take hooks and projection off the student again."""
+        """Remove hooks and projection from the student."""
         for hook in self._hooks:
             hook.remove()
         if hasattr(student, PROJECTION):
@@ -187,7 +187,7 @@ class Objective:
         return torch.stack(terms).mean()
 
     def _record(self, whose: str, layers: Sequence[nn.Module]) -> None:
-        """Keep the projections of the last of these layers; one module may be several of them."""
+        """Record the projections of the last of these layers; one module may serve as several layers."""
         layer = layers[-1]
         self._calls[whose] = sum(other is layer for other in layers) - 1
         parts = arch.layer_parts(layer)

@@ -1,4 +1,4 @@
-"""Processes that train together, as torchrun and `accelerate launch` start them."""
+"""Coordinate processes that train together, as torchrun and `accelerate launch` start them."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ Value = TypeVar("Value")
 
 
 def is_main() -> bool:
-    """Whether this is the process that does what only one may do."""
+    """Whether this is the main process, which writes files."""
     return os.environ.get("RANK", "0") == "0"
 
 
 def world_size() -> int:
-    """Processes that train together (1 unless started by torchrun or accelerate)."""
+    """Number of processes that train together (1 unless started by torchrun or accelerate)."""
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def wait() -> None:
-    """Wait until every process has come here."""
+    """Wait until every process has reached this call."""
     if world_size() > 1:
         from accelerate import PartialState
         from torch import cuda
@@ -29,7 +29,7 @@ def wait() -> None:
 
 
 def from_main(compute: Callable[[], Value]) -> Value:
-    """Compute a value in the first process alone, and return it in every process."""
+    """Compute a value in the main process only, and return it in every process."""
     if world_size() == 1:
         return compute()
     from accelerate.utils import broadcast_object_list

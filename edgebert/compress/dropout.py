@@ -1,7 +1,7 @@
-"""Dropout on a CPU with masks drawn four elements at a time: there its random numbers are up to 40% of a training step.
+"""Faster dropout on a CPU, where PyTorch's random numbers take up to 40% of a training step.
 
-PyTorch draws one number an element, on one thread. Sixteen bits are enough: an element is kept where they stand
-below the nearest 65,536th of the share to keep, and what is kept is scaled by just that share.
+PyTorch draws one number per element, on one thread. Here each element gets sixteen random bits. It is kept if they are
+below the share to keep, rounded to 1/65,536, and it is scaled by the inverse of that rounded share.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ LEVELS = 1 << 16
 
 
 class QuickDropout(TorchFunctionMode):
-    """Within this, `torch.nn.functional.dropout` of a tensor on the CPU is `quick_dropout`."""
+    """Context in which `torch.nn.functional.dropout` of a CPU tensor runs `quick_dropout`."""
 
     def __torch_function__(
         self,
@@ -27,22 +27,22 @@ class QuickDropout(TorchFunctionMode):
         args: Sequence[Any] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:  # noqa: ANN401
-        """Call the function, or what stands in its place."""
+        """Call the function or its replacement."""
         quick = func is functional.dropout and args[0].device.type == "cpu" and not (kwargs or {}).get("inplace")
         return (quick_dropout if quick else func)(*args, **(kwargs or {}))
 
 
 def quick_dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
-    """`torch.nn.functional.dropout`, its mask drawn from PyTorch's default generator sixteen bits an element.
+    """Do `torch.nn.functional.dropout` with sixteen random bits per element from PyTorch's default generator.
 
     Args:
-        input: Of any shape.
+        input: Tensor of any shape.
         p: Share to set to zero, rounded to a 65,536th.
-        training: The input itself is returned where this is false, as where p is 0.
-        inplace: Only false; whoever asks for more gets PyTorch's own.
+        training: If false, or if p is 0, the input itself is returned.
+        inplace: If true, PyTorch's own dropout runs.
 
     Raises:
-        ValueError: A share that is none.
+        ValueError: `p` is not between 0 and 1.
     """
     if not 0 <= p <= 1:
         raise ValueError(f"dropout is {p}; expected a share from 0 to 1")
@@ -53,7 +53,7 @@ def quick_dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace:
 
 
 def _mask(like: Tensor, kept: int) -> Tensor:
-    """0, or the scale that keeps the mean, of every element."""
+    """Random mask of 0 and of the scale that keeps the mean."""
     bits = torch.empty(-(-like.numel() // 4), dtype=torch.int64).random_(-(1 << 63), None)
     drawn = bits.view(torch.int16)[: like.numel()].view(like.shape)
     return (drawn < kept - LEVELS // 2).to(like.dtype).mul_(LEVELS / kept if kept else 0.0)

@@ -1,6 +1,6 @@
-"""Read what sentence-transformers saves beside an encoder: how texts reach it, and what is read from it.
+"""Read the settings that sentence-transformers saves beside an encoder, such as the longest input.
 
-The library reads it through `modules.json` alone, so a folder without one, or one used otherwise, goes without.
+The library reads them only through `modules.json`; without that file, or for another use, they do not apply.
 """
 
 from __future__ import annotations
@@ -59,10 +59,10 @@ ARGUMENTS = {
 
 
 def encoder_settings(encoder: Path) -> dict[str, Json]:
-    """Entries of the file that counts; none if there is none.
+    """Read the entries of the settings file; empty if there is none.
 
     Raises:
-        CheckpointError: It is no JSON object, or its longest input is no number of tokens.
+        CheckpointError: It is not a JSON object, or its longest input is not a number of tokens.
     """
     path, settings = _found(encoder)
     longest = settings.get("max_seq_length")
@@ -72,7 +72,7 @@ def encoder_settings(encoder: Path) -> dict[str, Json]:
 
 
 def check_encoder_settings(encoder: Path, wanted: Mapping[str, Json]) -> None:
-    """Refuse what a bundle would do otherwise; `wanted` is `ROWS` or `SCORES`.
+    """Refuse settings that a bundle would not follow; `wanted` is `ROWS` or `SCORES`.
 
     Raises:
         CheckpointError: Names the entry.
@@ -95,10 +95,10 @@ def check_encoder_settings(encoder: Path, wanted: Mapping[str, Json]) -> None:
 
 
 def longest_input(encoder: Path, with_settings: bool) -> int | None:
-    """Longest input in tokens: the settings' own if they count, else the tokenizer's; None for neither.
+    """Longest input in tokens: from the settings if they apply, else from the tokenizer; None if neither has one.
 
     Raises:
-        CheckpointError: It is shorter than that of any recipe.
+        CheckpointError: It is shorter than any recipe allows.
     """
     stated = whole(encoder_settings(encoder), "max_seq_length", 0) if with_settings else 0
     path = encoder / "tokenizer_config.json"
@@ -120,13 +120,13 @@ def _long_enough(longest: int, path: Path, entry: str) -> int:
 
 
 def stating_file(encoder: Path, with_settings: bool) -> Path:
-    """The file that states the longest input (`longest_input`)."""
+    """The file that states the longest input (see `longest_input`)."""
     path, settings = _found(encoder)
     return path if with_settings and settings.get("max_seq_length") else encoder / "tokenizer_config.json"
 
 
 def unread_settings(encoder: Path) -> str:
-    """Sentence to say of settings that do not count; "" where they would change nothing."""
+    """A sentence about settings that do not apply; "" if they would change nothing."""
     try:
         path, settings = _found(encoder)
     except CheckpointError:

@@ -15,7 +15,7 @@ from edgebert.errors import CheckpointError
 
 @dataclass(frozen=True)
 class LayerPaths:
-    """Where one encoder layer keeps its parts; one module is query, key and value where a family joins the three."""
+    """Names of the parts inside one encoder layer; query, key and value are equal if one module computes all three."""
 
     attention: str = "attention.self"
     query: str = "attention.self.query"
@@ -31,7 +31,7 @@ class LayerPaths:
 
 @dataclass(frozen=True)
 class HeadPaths:
-    """Where a model for sequence classification keeps its head over the first row, and what is between the two."""
+    """Names of the parts of a sequence classification head over the first row, and what is between them."""
 
     dense: str
     activation: Literal["tanh", "relu", "gelu", "none", "config"]  # config: its entry pooler_hidden_act
@@ -40,29 +40,30 @@ class HeadPaths:
 
 @dataclass(frozen=True)
 class Family:
-    """Names of one family, and what its models are made of.
+    """Module names and properties of one family.
 
     Attributes:
         model_type: The family's name in `config.json`.
-        prefix: What stands before the encoder's weights in the files of a task model.
+        prefix: Prefix of the encoder's weights in the files of a task model.
         layer_class: Class of its encoder layers.
         sequence_head: The head for sequence classification.
-        masked_lm_head: The modules of the head for masked language modelling, in their order.
+        masked_lm_head: The modules of the head for masked language modelling, in order.
         layers: The list of encoder layers.
-        in_group: Where each of `layers` keeps the layer, if it is a group of layers with the same weights.
+        in_group: Name of the layer inside each of `layers`, if these are groups of layers with shared weights.
         words: The word table.
-        joined: How one module gives query, key and value: not, one behind the other, or so for each head.
+        joined: How one module computes query, key and value: not at all, one after the other, or so for each head.
         layer: Parts of a layer.
-        ffn_size: What the config calls the number of feed-forward neurons.
+        ffn_size: Config entry for the number of feed-forward neurons.
         has_segments: Whether a model takes `token_type_ids` that tell the first text of a pair from the second.
-        segments_optional: Whether a model without rows for segments ignores them.
+        segments_optional: Whether a model with an empty segment table ignores segments.
         adds_first_segment: Whether the first segment's row is added to every token, whatever the text.
         skips_padding: Whether positions are counted over tokens that are not padding, from the padding id plus 1.
         reads_neighbours: Whether a token's embedding takes in the tokens beside it, padding included.
-        heads_alike: Whether the heads of all tasks have weights of the same names, so that the class alone tells them.
-        first_layer_stays: Whether no other layer can stand in the place of the first.
-        standard_layers: Whether a layer is attention, norm, feed-forward, norm, all over one width, and attention reads
-            its rows alone: what can be pruned and rewritten for inference.
+        heads_alike: Whether the heads of all tasks have weights with the same names, so only the class tells them
+            apart.
+        first_layer_stays: Whether the first layer cannot be replaced by another one.
+        standard_layers: Whether a layer is attention, norm, feed-forward, norm, all of one width, and attention reads
+            only its rows. Only such layers can be pruned and rewritten for inference.
         narrows: Whether students may be narrower than their teacher.
     """
 
@@ -88,12 +89,12 @@ class Family:
     narrows: bool = False
 
     def reads_segments(self, rows: int) -> bool:
-        """Whether a model with so many rows for segments tells the second text of a pair from the first."""
+        """Whether a model with this many rows for segments tells the second text of a pair from the first."""
         return self.has_segments and (rows > 0 or not self.segments_optional)
 
     @property
     def class_prefix(self) -> str:
-        """What the names of its models' classes begin with."""
+        """Prefix of its models' class names."""
         if self.layer_class == "TransformerBlock":
             return "DistilBert"
         return self.layer_class.removesuffix("Layer").removesuffix("Encoder")
@@ -274,7 +275,7 @@ CLASSIFIER_WEIGHTS = ("classifier.weight", "classifier.out_proj.weight")
 
 
 def family_named(model_type: object) -> Family:
-    """The family of that name.
+    """Return the family with this name.
 
     Raises:
         CheckpointError: It is not supported; the message lists those that are.
@@ -285,10 +286,10 @@ def family_named(model_type: object) -> Family:
 
 
 def family_of_class(name: str) -> Family | None:
-    """The family of a model's class, such as `BertForMaskedLM`; None if it is none of ours."""
+    """Return the family of a model class such as `BertForMaskedLM`; None if it is not supported."""
     return next((family for family in FAMILIES.values() if name.startswith(family.class_prefix)), None)
 
 
 def families_that(condition: Callable[[Family], bool]) -> str:
-    """Names of the families that something holds for, as a message shows them."""
+    """Names of the families that satisfy a condition, as a message shows them."""
     return ", ".join(name for name, family in FAMILIES.items() if condition(family))

@@ -27,7 +27,7 @@ def finetune(source: Path, data: TaskData, settings: FinetuneSettings, run: Run,
     """Train the whole model with the task's own loss.
 
     Args:
-        source: Checkpoint folder; its head is kept where it fits the labels, else drawn from the seed.
+        source: Checkpoint folder; its head is kept if it fits the labels, and otherwise initialised from the seed.
         data: Labelled examples.
         settings: The recipe's `[finetune]` table.
         run: Task, metric, seed and token limit of the export.

@@ -1,4 +1,4 @@
-"""Whether a checkpoint can be what a recipe makes of it: asked before the first stage starts."""
+"""Check that a checkpoint fits a recipe, before the first stage starts."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ def check_fit(
     vector_width: int | None = None,
     tokenizer: PreTrainedTokenizerFast | None = None,
 ) -> None:
-    """Refuse a recipe that asks for more than a checkpoint has.
+    """Refuse a recipe that asks for something the checkpoint does not have.
 
     Args:
         folder: The checkpoint.
-        recipe: What is to be done with it.
-        vector_width: Numbers of an embedding, if modules behind the pooling decide it.
+        recipe: The recipe.
+        vector_width: Width of an embedding, if modules after the pooling decide it.
         tokenizer: Its tokenizer, if it has been loaded.
 
     Raises:
-        CheckpointError: A mask token that a bundle would not find.
+        CheckpointError: A bundle would not find the mask token.
         SettingsError: Texts longer than its positions, layers that it does not have, a head too wide for it, or a
             compression or smoothing that its family does not allow.
     """
@@ -71,10 +71,10 @@ def check_fit(
 
 
 def check_mask(folder: Path, tokenizer: PreTrainedTokenizerFast) -> None:
-    """Refuse a mask token that is not the one that a bundle looks for in the vocabulary.
+    """Refuse a mask token that differs from the one that a bundle looks up in the vocabulary.
 
     Raises:
-        CheckpointError: Names both.
+        CheckpointError: Names both tokens.
     """
     vocabulary = tokenizer.get_vocab()
     found = next((token for token in MASK_TOKENS if token in vocabulary), None)

@@ -1,4 +1,4 @@
-"""Files that Git has cloned and Git LFS has not fetched yet. Needs no torch."""
+"""Detect files that Git has cloned but Git LFS has not fetched. Needs no torch."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ POINTER = b"version https://git-lfs.github.com/spec/"
 
 
 def check_fetched(path: Path) -> None:
-    """Refuse a file that is a pointer to another one, which Git LFS has not fetched.
+    """Refuse a Git LFS pointer in place of the file itself.
 
     Raises:
         CheckpointError: Names the file and the command that fetches it.

@@ -1,4 +1,4 @@
-"""Read the tags of a checkpoint's head: how they are written, and the scheme that they follow."""
+"""Read how a checkpoint's head writes its tags, and which scheme they follow."""
 
 from __future__ import annotations
 
@@ -23,14 +23,17 @@ NO_TYPE = "ENTITY"
 
 
 def written_plainly(head: Sequence[str], names: Mapping[str, str], scheme: str = "") -> list[str]:
-    """Tags of a head as this project writes them: prefix, hyphen, type. Small prefixes and those behind a type, too.
+    """Rewrite a head's tags in this project's form: prefix, hyphen, type.
 
-    A tag without a prefix stands for one word if others have one (X, [CLS]) or none is O (parts of speech). Beside O
-    alone it goes on over neighbouring words, as transformers groups them, unless the scheme is WORDS.
+    Lower-case prefixes, and prefixes after the type, are recognised too.
+
+    A tag without a prefix covers one word if other tags have a prefix (X, [CLS]) or no tag is O (parts of speech). If O
+    is the only other kind, neighbouring words with the same tag form one entity, as in transformers, unless the scheme
+    is WORDS.
 
     Args:
         head: The head's tags.
-        names: Those of the recipe: a whole tag of the head becomes the tag that is given for it.
+        names: The recipe's names: each maps a whole tag of the head to another tag.
         scheme: The recipe's, if it states one.
     """
     renamed = _prefixed([names.get(tag, tag) for tag in head])
@@ -47,7 +50,7 @@ def written_plainly(head: Sequence[str], names: Mapping[str, str], scheme: str =
 
 
 def scheme_of(tags: Sequence[str]) -> Scheme | None:
-    """Scheme that a head's tags follow; None if they follow none, or it has no O where its scheme needs one.
+    """Scheme of a head's tags; None if they follow none, or lack the O that their scheme needs.
 
     A head with I- tags alone follows IOB1. One with B- and I- tags may follow BIO or IOB1, and is taken for BIO.
     """
@@ -59,10 +62,10 @@ def scheme_of(tags: Sequence[str]) -> Scheme | None:
 
 
 def check_scheme(tags: Sequence[str], head: Sequence[str], scheme: Scheme) -> None:
-    """Refuse a head whose tags are not of the scheme, or can never begin an entity in it.
+    """Refuse a head whose tags do not follow the scheme, or cannot begin an entity in it.
 
     Raises:
-        DataError: Names the tags, and how to say what they are.
+        DataError: Names the tags, and the setting that states their scheme.
     """
     # Without O, tags that had no prefix are the labels of whole texts, unless the scheme is WORDS.
     checked = tags if OUTSIDE in tags or scheme == "WORDS" else [_plain(name) for name in head]
@@ -91,7 +94,7 @@ def _plain(tag: str) -> str:
 
 
 def _prefixed(tags: Sequence[str]) -> list[str]:
-    """Tags with a prefix in capitals where all are written otherwise alike: b-per and o, or PER-B."""
+    """Put prefixes first and in capitals if all tags use another form, such as b-per and o, or PER-B."""
     others = [tag for tag in tags if tag not in ("O", "o")]
     if others and all(tag[:1].islower() and WRITTEN.fullmatch(tag[:1].upper() + tag[1:]) for tag in others):
         return [tag[:1].upper() + tag[1:] for tag in tags]
@@ -102,19 +105,19 @@ def _prefixed(tags: Sequence[str]) -> list[str]:
 
 
 def _is_mixed(tags: Sequence[str]) -> bool:
-    """Whether there is an M- or W- that is not BMEWO's, which has an E- as well."""
+    """Whether there is an M- or W- prefix outside BMEWO, which has E- as well."""
     written = {found[1] for tag in tags if (found := WRITTEN.fullmatch(tag))}
     return bool(written & {"M", "W"}) and "E" not in written
 
 
 def _has_other_prefix(loose: Collection[str], tags: Sequence[str]) -> bool:
-    """Whether a tag has a letter before a type of the other tags that no scheme has: P-PER beside B-PER."""
+    """Whether a tag has an unknown one-letter prefix before another tag's type: P-PER beside B-PER."""
     types = {tag[2:] for tag in tags if WRITTEN.fullmatch(tag)}
     return any((found := PREFIX.fullmatch(tag)) is not None and found[2] in types for tag in loose)
 
 
 def _prefix_of(loose: Collection[str], tags: Sequence[str], scheme: str) -> str:
-    """Prefix for the tags of a head that have none."""
+    """Prefix to add to the tags of a head that have none."""
     written = {tag[0] for tag in tags if tag not in loose and tag != OUTSIDE}
     if not written and OUTSIDE in tags and scheme != "WORDS":
         return "I"

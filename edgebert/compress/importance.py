@@ -1,4 +1,4 @@
-"""How much the loss would feel the loss of a head or a neuron, from gradients of masks."""
+"""Estimate the importance of attention heads and FFN neurons from the gradients of their masks."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Importance:
-    """One score a head and a neuron, layer by layer. *Shape*: heads (heads,), ffn (neurons,)."""
+    """One score per head and neuron, layer by layer. *Shape*: heads (heads,), ffn (neurons,)."""
 
     heads: list[Tensor]
     ffn: list[Tensor]
@@ -29,7 +29,7 @@ class Importance:
 
 @dataclass(frozen=True)
 class Estimator:
-    """How importance is estimated: the method, on how many rows drawn by which seed, so many at a time."""
+    """How importance is estimated: method, number of rows, their seed, and batch size."""
 
     method: Literal["first-order", "fisher"]
     samples: int
@@ -42,8 +42,8 @@ def measure_importance(
 ) -> Importance:
     """Score every head and neuron on a seeded sample of training rows.
 
-    `first-order`: mean |gradient of the mask|, Michel et al. 2019 (arXiv:1905.10650). `fisher`: mean squared
-    gradient of the mask, Kwon et al. 2022 (arXiv:2204.09656). Gradients are taken text by text, of the task's own loss.
+    `first-order`: mean |gradient of the mask|, Michel et al. 2019 (arXiv:1905.10650). `fisher`: mean squared gradient
+    of the mask, Kwon et al. 2022 (arXiv:2204.09656). Gradients of the task's loss are taken text by text.
     """
     model.eval()
     chosen = np.random.default_rng(estimator.seed).permutation(len(rows))[: estimator.samples]

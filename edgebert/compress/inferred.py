@@ -1,4 +1,4 @@
-"""A recipe for a checkpoint that comes without one: read from its folder, each fact with the file that states it.
+"""Infer a recipe from a checkpoint's folder, with the file that states each fact.
 
 Needs no torch.
 """
@@ -46,13 +46,13 @@ LONGEST = 512
 
 @dataclass(frozen=True)
 class Asked:
-    """What is said of a checkpoint that no recipe describes, where its folder does not say it itself.
+    """Options of an export without a recipe, for facts that the checkpoint's folder does not state.
 
     Attributes:
         task: A task's name.
-        pooling: Of the vectors of an encoder.
-        labels: Names of the head's outputs, in their order.
-        text: A file of texts that the model is checked on; None for sentences of EdgeBERT's own.
+        pooling: Pooling of an encoder's rows.
+        labels: Names of the head's outputs, in order.
+        text: A file of texts to check the model on; None for EdgeBERT's own sentences.
         pairs: Whether the model takes two texts at a time.
         precision: `int8`, or `fp32` for none.
     """
@@ -66,7 +66,7 @@ class Asked:
 
     @property
     def given(self) -> list[str]:
-        """The options that were given, as the command line spells them."""
+        """The options that are set, as the command line spells them."""
         values = (
             ("--task", self.task),
             ("--pooling", self.pooling),
@@ -80,7 +80,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class Inferred:
-    """A recipe, and what it was inferred from: what, its value, and the file or option that says so."""
+    """An inferred recipe, and its facts: name, value, and the file or option that states it."""
 
     recipe: Recipe
     facts: tuple[tuple[str, str, str], ...]
@@ -90,14 +90,14 @@ def infer(source: str, folder: Path, asked: Asked, texts: str) -> Inferred:
     """Make the recipe of an export that trains nothing.
 
     Args:
-        source: The checkpoint as it was named.
-        folder: Where it lies.
-        asked: What is said of it.
+        source: The checkpoint as the user named it.
+        folder: Its folder.
+        asked: Options for facts that the folder does not state.
         texts: Name of the file of texts, in the data folder.
 
     Raises:
-        CheckpointError: Its files do not say what is needed; the message names the option that does.
-        SettingsError: An option that does not go with the task.
+        CheckpointError: Its files do not state a required fact; the message names the option for it.
+        SettingsError: An option does not apply to the task.
     """
     if (folder / MANIFEST).is_file():
         raise CheckpointError(f"{folder}: a bundle, and no checkpoint; give the folder of the model it was made from")
@@ -142,7 +142,7 @@ def infer(source: str, folder: Path, asked: Asked, texts: str) -> Inferred:
 
 
 def _name(source: str, folder: Path) -> str:
-    """Name of the bundle: the folder's last part, of a package or of the hub the source's."""
+    """Name of the bundle: the folder's last part; for a package or a hub model, the last part of its name."""
     name = source.removeprefix("package:").rstrip("/").rpartition("/")[2]
     return name if name not in ("", ".", "..") else folder.resolve().name
 
@@ -200,7 +200,7 @@ def _pairs(folder: Path, task: str, asked: Asked) -> tuple[bool, str]:
 
 
 def _longest(encoder: Path, config: Mapping[str, Json], with_settings: bool) -> tuple[int, str]:
-    """Tokens of the longest input: what the folder states, within its positions and a recipe's limit."""
+    """Longest input in tokens: what the folder states, at most its positions and a recipe's limit."""
     positions = config.get("max_position_embeddings")
     found = [(LONGEST, "EdgeBERT's limit")]
     if isinstance(positions, int) and not isinstance(positions, bool):
@@ -221,7 +221,7 @@ def _longest(encoder: Path, config: Mapping[str, Json], with_settings: bool) -> 
 
 
 def _head(task: str, found: SentenceFolder | None, asked: Asked) -> dict[str, Json]:
-    """Settings of the head: vectors are as long as the folder leaves them, an encoder's alone as long as they are."""
+    """Settings of the head. Vectors keep their length if the folder does not normalize them."""
     if asked.pooling and task != "similarity":
         raise SettingsError(f"--pooling is {asked.pooling!r:.40}, but {task} pools nothing; leave it out")
     if task != "similarity":
@@ -250,7 +250,7 @@ def _label_names(task: str, config: Mapping[str, Json], asked: Asked) -> dict[st
 
 
 def _formats(config: Mapping[str, Json], asked: Asked) -> tuple[FormatName, ...]:
-    """An ONNX graph, and the native core's file where it runs here and does the family's layers in INT8."""
+    """Formats to write: ONNX, and the native core's if it runs here and supports the family in INT8."""
     family, core = FAMILIES.get(str(config.get("model_type"))), FORMATS["core"]
     fits = family is not None and family.standard_layers and asked.precision == "int8" and not core.unusable()
     return ("onnx", "core") if fits else ("onnx",)

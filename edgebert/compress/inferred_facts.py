@@ -1,4 +1,4 @@
-"""What a checkpoint's folder says of vectors, labels and inputs, as an export without a recipe tells it."""
+"""Read the facts about vectors, labels and inputs from a checkpoint's folder, for an export without a recipe."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Fact = tuple[str, str, str]
 
 
 def vector_facts(found: SentenceFolder, folder: Path, encoder: Path) -> list[Fact]:
-    """Pooling and what follows it, and prompts, of a sentence-transformers folder."""
+    """Pooling, later modules and prompts of a sentence-transformers folder."""
     modules = str(folder / MODULES)
     length = "of length 1" if found.normalize else "of their own length"
     steps = "".join(f", {step}" for step in found.steps)
@@ -38,7 +38,7 @@ def vector_facts(found: SentenceFolder, folder: Path, encoder: Path) -> list[Fac
 
 
 def label_facts(path: Path, config: Mapping[str, Json], given: tuple[str, ...]) -> list[Fact]:
-    """Names of a head's outputs, and the option for those that have none."""
+    """Names of a head's outputs, and the option to use if it has none."""
     if given:
         return [("labels", _shown(given), "--labels")]
     names = label_names(config, head_outputs(config), str(path))
@@ -47,7 +47,7 @@ def label_facts(path: Path, config: Mapping[str, Json], given: tuple[str, ...]) 
 
 
 def tag_facts(path: Path, config: Mapping[str, Json], given: tuple[str, ...]) -> list[Fact]:
-    """Scheme of a tagger's tags. BIO and IOB1 have the same ones: only what the head answers tells which it is."""
+    """Scheme of a tagger's tags. BIO and IOB1 have the same tags; only the head's outputs tell them apart."""
     names = given or label_names(config, head_outputs(config), str(path))
     scheme = scheme_of(written_plainly(names, {}))
     if scheme is None:
@@ -57,7 +57,7 @@ def tag_facts(path: Path, config: Mapping[str, Json], given: tuple[str, ...]) ->
 
 
 def score_fact(folder: Path) -> Fact:
-    """What the score of a cross-encoder is, and what says so."""
+    """What a cross-encoder's score is, and the file that says so."""
     path, name = activation_of(folder)
     if name is None:
         return ("score", SIGMOID, "as sentence-transformers has it; --set head.activation=none for the output itself")

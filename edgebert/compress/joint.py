@@ -1,4 +1,4 @@
-"""A family's model with two heads: its own for a whole text, and one for every token."""
+"""A family's model with two heads: the family's own for whole texts, and one for every token."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class JointOutput(ModelOutput):  # type: ignore[misc]
-    """*Shape*: intents (batch, intents), slots (batch, length, tags), hidden states as the encoder gives them."""
+    """*Shape*: intents (batch, intents), slots (batch, length, tags), hidden states as in the encoder."""
 
     intent_logits: Tensor | None = None
     slot_logits: Tensor | None = None
@@ -32,7 +32,8 @@ def joint_class(config: PreTrainedConfig) -> ModelClass:
     """The class for intents and slots of a config's family.
 
     Intents come from the family's head for sequence classification, slot tags from a linear layer over all rows (Chen,
-    Zhuo, Wang 2019, arXiv:1902.10909). The config has, beside the labels, which are the intents, the list `slot_tags`.
+    Zhuo, Wang 2019, arXiv:1902.10909). In the config, the labels are the intents, and the list `slot_tags` holds the
+    tags.
     """
     return _class_over(MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING[type(config)])
 
@@ -66,6 +67,6 @@ def _class_over(base: type[PreTrainedModel]) -> ModelClass:
 
 
 def _dropout(config: PreTrainedConfig) -> float:
-    """What the config says of heads, else of hidden states; DistilBERT calls that plain dropout."""
+    """The config's dropout for heads, else for hidden states (DistilBERT calls it plain `dropout`)."""
     names = ("classifier_dropout", "hidden_dropout_prob", "dropout")
     return next(float(value) for name in names if (value := getattr(config, name, None)) is not None)

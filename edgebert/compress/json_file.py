@@ -13,7 +13,7 @@ SAVE = "save the model again with save_pretrained"
 
 
 def whole(config: Mapping[str, Json], entry: str, default: int) -> int:
-    """A whole number of a config; the default if it is missing or something else, which `check_config` refuses."""
+    """A whole number of a config; the default if it is missing or not a number, which `check_config` refuses."""
     value = config.get(entry, default)
     return value if isinstance(value, int) else default
 
@@ -22,7 +22,7 @@ def read_object(path: Path, remedy: str = SAVE) -> dict[str, Json]:
     """Read a JSON object, as strictly as a manifest (`edgebert.strict_json`).
 
     Raises:
-        CheckpointError: The file is missing or holds something else; says why, and `remedy`.
+        CheckpointError: The file is missing or holds something else; the message gives the reason and `remedy`.
     """
     found = read_value(path, "a JSON object", remedy)
     if not isinstance(found, dict):

@@ -14,7 +14,7 @@ def label_names(config: Mapping[str, Json], count: int, source: str) -> list[str
     Numbers and booleans become strings. Names come from `id2label`, from `label2id` if that is all there is.
 
     Raises:
-        CheckpointError: An entry that is no name, one beyond the head's outputs, or an empty list of names.
+        CheckpointError: An entry is not a name or is beyond the head's outputs, or the list of names is empty.
     """
     if config.get("id2label") == {} and count:
         raise CheckpointError(
@@ -33,16 +33,18 @@ def label_names(config: Mapping[str, Json], count: int, source: str) -> list[str
 
 
 def check_entries(config: Mapping[str, Json], source: str) -> None:
-    """Refuse names that transformers cannot load; it reads them for the tokenizer too, and would blame that.
+    """Refuse names that transformers cannot load.
+
+    transformers reads them for the tokenizer too, and its error would name the tokenizer.
 
     Raises:
-        CheckpointError: `id2label` is no object, or has a key that is no number.
+        CheckpointError: `id2label` is not an object, or has a key that is not a number.
     """
     _entries(config, source)
 
 
 def _entries(config: Mapping[str, Json], source: str) -> dict[int, object]:
-    """Names by the number of the output, as the config states them."""
+    """Names by the number of the output, as in the config."""
     stated = config.get("id2label")
     if stated is None:
         return _reversed(config.get("label2id"), source)

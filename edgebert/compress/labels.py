@@ -18,10 +18,10 @@ HEAD_REMEDY = "map them in [data.label_names], or set finetune.when to always"
 
 @dataclass(frozen=True)
 class Labels:
-    """Label values as they stand in the files, the names shown for them, and what else the device must know.
+    """Label values in the files, the names shown for them, and other values that the device needs.
 
-    Both lists are in the order of the head's outputs; `extra` goes into the manifest's `head`, `config` into the
-    model's config, for what a head is made from beside the labels.
+    Both lists are in the order of the head's outputs; `extra` goes into the manifest's `head`. `config` goes into the
+    model's config and holds what defines a head besides the labels.
     """
 
     values: list[str]
@@ -31,20 +31,20 @@ class Labels:
 
 
 def seen_labels(rows: Sequence[Example]) -> list[str]:
-    """Labels of the rows, sorted, each once."""
+    """Distinct labels of the rows, sorted."""
     return sorted({row.label for row in rows if row.label is not None})
 
 
 def by_number(names: Sequence[str]) -> dict[str, str]:
-    """Names of all outputs as `data.label_names`, whatever the head calls them."""
+    """Names of all outputs from `data.label_names`, whatever the head calls them."""
     return {f"{NUMBER}{number}": name for number, name in enumerate(names)}
 
 
 def names_by_number(label_names: Mapping[str, str], head: Sequence[str]) -> list[str]:
-    """Names of a head's outputs, if `label_names` names some by their numbers; none if it names labels.
+    """Names of a head's outputs if `label_names` uses output numbers as keys; empty if it uses labels.
 
     Raises:
-        SettingsError: A number that the head does not have, names and numbers in one table, or one name for two.
+        SettingsError: The head does not have a number, names and numbers are mixed, or two outputs get one name.
     """
     numbers = {key: int(key[1:]) for key in label_names if BY_NUMBER.fullmatch(key)}
     if not numbers:
@@ -73,7 +73,7 @@ def names_by_number(label_names: Mapping[str, str], head: Sequence[str]) -> list
 
 
 def with_own_values(labels: Labels, own: Sequence[str]) -> Labels:
-    """Labels of outputs that were named by their numbers: files may hold the head's own names, if these are clear."""
+    """Labels of outputs that were named by number; files may use the head's own names if they are unambiguous."""
     numbers = {name: number for number, name in enumerate(labels.names)}
     are_clear = len(set(own)) == len(own) and all(numbers.get(name, at) == at for at, name in enumerate(own))
     return replace(labels, values=list(own)) if are_clear else labels

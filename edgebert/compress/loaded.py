@@ -1,4 +1,4 @@
-"""What one export has read of its models: each tokenizer and each model that stays as it is, read once."""
+"""Cache of the tokenizers and unchanged models that one export reads, so each is read once."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ MODELS = 2
 
 
 class Loaded:
-    """Tokenizers by the contents of their files, and the models used last by their folders."""
+    """Tokenizers by the contents of their files, and the most recently used models by their folders."""
 
     def __init__(self, with_settings: Path | None = None) -> None:
-        """Start with nothing read.
+        """Start empty.
 
         Args:
-            with_settings: The encoder's folder whose settings of sentence-transformers count.
+            with_settings: The encoder's folder whose sentence-transformers settings apply.
         """
         self._encoders: dict[tuple[str, int], TextEncoder] = {}
         self._written: dict[str, Tokenizer] = {}
@@ -46,7 +46,7 @@ class Loaded:
         return self._encoders[key]
 
     def written(self, path: Path) -> Tokenizer:
-        """A `tokenizer.json` to be written again; whoever takes it sets what it is cut and padded to."""
+        """A `tokenizer.json` that will be written again; the caller sets truncation and padding."""
         digest = file_sha256(path)
         if digest not in self._written:
             self._written[digest] = Tokenizer.from_file(str(path))
@@ -65,9 +65,9 @@ class Loaded:
         return self._tokenizers[key]
 
     def model(self, folder: Path, task: str, labels: list[str]) -> Any:  # noqa: ANN401
-        """A checkpoint's task model on the CPU, in evaluation mode, not to be trained; whoever changes it takes a copy.
+        """A checkpoint's task model on the CPU, in evaluation mode. Do not change it: copy it first.
 
-        A folder whose weights have been written anew since is loaded again.
+        The folder is loaded again if its weights have been rewritten.
         """
         files = [(path.name, path.stat().st_mtime_ns, path.stat().st_size) for path in weight_files(folder)]
         key = (folder, task, *labels, *files)

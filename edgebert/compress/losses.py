@@ -1,4 +1,4 @@
-"""Distillation losses. Every one takes padded batches and counts real tokens only."""
+"""Distillation losses. All take padded batches and count only real tokens."""
 
 from __future__ import annotations
 

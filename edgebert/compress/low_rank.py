@@ -1,4 +1,4 @@
-"""A word table of low rank: one narrow row a piece, and one matrix that widens every row alike."""
+"""A low-rank word table: one narrow row per token, and one matrix that widens all rows."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ if TYPE_CHECKING:
 
 
 class LowRankEmbedding(nn.Module):
-    """The product of a table (pieces x rank) and a matrix (rank x width) in the place of a table (pieces x width).
+    """A table (tokens x rank) times a matrix (rank x width), in place of a table (tokens x width).
 
     Lan et al. 2019, arXiv:1909.11942, section 3.1.
     """
 
     def __init__(self, pieces: int, width: int, rank: int, padding_idx: int | None) -> None:
-        """Draw both factors."""
+        """Initialise both factors at random."""
         super().__init__()
         self.table = nn.Embedding(pieces, rank, padding_idx)
         self.widen = nn.Linear(rank, width, bias=False)
 
     @property
     def padding_idx(self) -> int | None:
-        """Id of padding."""
+        """Id of the padding token."""
         return self.table.padding_idx
 
     def forward(self, ids: Tensor) -> Tensor:
@@ -39,21 +39,21 @@ class LowRankEmbedding(nn.Module):
 
 
 def noted_rank(config: PreTrainedConfig) -> int | None:
-    """Rank of the word table that a config carries, or None where the table is whole."""
+    """Rank of the word table in a config; None if the table is not factored."""
     rank: int | None = getattr(config, RANK_KEY, None)
     return rank
 
 
 def table_width(config: PreTrainedConfig) -> int:
-    """Width of a model's word table, which some families have narrower than the encoder."""
+    """Width of a model's word table; in some families it is smaller than the encoder's."""
     return int(getattr(config, "embedding_size", None) or config.hidden_size)
 
 
 def check_rank(config: PreTrainedConfig, rank: int) -> None:
-    """Refuse a rank that a model's word table cannot be cut to.
+    """Refuse a rank to which a model's word table cannot be reduced.
 
     Raises:
-        SettingsError: The table is no wider, or has been cut before.
+        SettingsError: The rank is not below the table's width, or the table is already of low rank.
     """
     if noted_rank(config) is not None:
         raise SettingsError(f"vocabulary.rank is {rank}: the word table has the rank {noted_rank(config)} already")
@@ -64,14 +64,14 @@ def check_rank(config: PreTrainedConfig, rank: int) -> None:
 
 
 def resize_table(model: PreTrainedModel, rank: int) -> None:
-    """Give a model a word table of that rank, not initialised, and note the rank in the config."""
+    """Give a model an uninitialised word table of this rank, and write the rank into the config."""
     whole = arch.words(model)
     arch.set_words(model, LowRankEmbedding(whole.num_embeddings, whole.embedding_dim, rank, whole.padding_idx))
     setattr(model.config, RANK_KEY, rank)
 
 
 def factor_table(model: PreTrainedModel, rank: int) -> float:
-    """Put the nearest table of that rank in the place of a model's own, by truncated singular value decomposition.
+    """Replace a model's word table by its best approximation of this rank (truncated SVD).
 
     Returns:
         Share of the table's squared norm that is kept (Eckart and Young 1936).

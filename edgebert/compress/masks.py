@@ -15,7 +15,7 @@ from edgebert.compress import arch
 
 @dataclass(frozen=True)
 class Masks:
-    """One tensor a layer, 1 for what stays. *Shape*: heads (rows, heads), ffn (rows, neurons), rows 1 or the batch."""
+    """One tensor per layer, 1 to keep. *Shape*: heads (rows, heads), ffn (rows, neurons), rows 1 or the batch."""
 
     heads: list[Tensor]
     ffn: list[Tensor]

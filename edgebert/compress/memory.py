@@ -1,4 +1,4 @@
-"""Memory that was freed, given back to the system."""
+"""Return freed memory to the operating system."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import sys
 
 
 def give_back() -> None:
-    """Give freed memory back, between steps that each need as much as several models.
+    """Return freed memory to the operating system between steps that each need as much as several models.
 
-    glibc keeps what it has freed for the next one who asks; an export of BERT-base then holds half a gigabyte more. Of
-    other C libraries nothing is asked.
+    glibc keeps freed memory for later use; without this call an export of BERT-base holds half a gigabyte more. With
+    another C library this does nothing.
     """
     gc.collect()
     if sys.platform == "linux":

@@ -9,7 +9,7 @@ from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef
 
 
 def score(metric: str, expected: Sequence[object], predicted: Sequence[object]) -> float:
-    """Metric of predictions in the form that the task compares, one a text; `f1` takes label 1 as positive.
+    """Score predictions in the form that the task compares, one per text; `f1` takes label 1 as positive.
 
     Raises:
         ValueError: The metric is not known.

@@ -1,4 +1,4 @@
-"""What a checkpoint's folder says of its model and tokenizer, checked before PyTorch is imported."""
+"""Check a checkpoint's config and tokenizer before PyTorch is imported."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def check_described(folder: Path) -> None:
     """Refuse a folder whose config or tokenizer a bundle could not follow.
 
     Raises:
-        CheckpointError: No config, a model that is not supported, no tokenizer or one whose files disagree, or weights
-            of other sizes than the config's.
+        CheckpointError: The config or tokenizer is missing, files contradict each other, sizes differ from the
+            weights', or the model is not supported.
     """
     path = folder / "config.json"
     if is_ours(folder):
@@ -57,7 +57,7 @@ def check_described(folder: Path) -> None:
 
 
 def _check_class(path: Path, config: dict[str, Json]) -> None:
-    """Refuse a model whose class is another family's than its `model_type`: it would be loaded as what it is not."""
+    """Refuse a model whose class belongs to another family than its `model_type`: it would be loaded wrongly."""
     names, stated = config.get("architectures"), FAMILIES[str(config["model_type"])]
     name = names[0] if isinstance(names, list) and names and isinstance(names[0], str) else ""
     found = family_of_class(name)
@@ -70,7 +70,7 @@ def _check_class(path: Path, config: dict[str, Json]) -> None:
 
 
 def _check_tokenizer(folder: Path) -> None:
-    """Refuse a folder without files of a tokenizer that the runtime can have."""
+    """Refuse a folder without tokenizer files that the runtime can read."""
     there = [names for names in TOKENIZER_FILES if all((folder / name).is_file() for name in names)]
     if there:
         for name in there[0]:
@@ -91,7 +91,7 @@ def _check_tokenizer(folder: Path) -> None:
 
 
 def _check_settings(folder: Path) -> None:
-    """Refuse settings of a tokenizer that are no strict JSON, and added tokens whose ids are none."""
+    """Refuse tokenizer settings that are not strict JSON, and added tokens with invalid ids."""
     for name in TOKENIZER_SETTINGS:
         path = folder / name
         settings = read_object(path, "save the tokenizer again") if path.is_file() else {}

@@ -1,6 +1,6 @@
-"""Neutral sentences to check a model on where its owner gives no text: made from lists of words, the same every time.
+"""Make neutral sentences to check a model on if its owner gives no text: always the same, from lists of words.
 
-Sentences in another script are taken only if the model's tokenizer knows every piece of them. Needs no torch.
+Sentences in another script are used only if the model's tokenizer knows all their tokens. Needs no torch.
 """
 
 from __future__ import annotations
@@ -58,7 +58,9 @@ OTHERS = (
 
 
 def write_texts(path: Path, encoder: Path, pairs: bool) -> None:
-    """Write sentences as JSON Lines with `text`, and `text_pair` for pairs; the file is there as a whole or not at all.
+    """Write sentences as JSON Lines with `text`, and for pairs `text_pair`.
+
+    The file appears complete or not at all.
 
     Args:
         path: The file.
@@ -70,7 +72,7 @@ def write_texts(path: Path, encoder: Path, pairs: bool) -> None:
 
 
 def neutral_rows(encoder: Path, pairs: bool) -> Iterator[dict[str, str]]:
-    """The sentences under the names that `write_texts` gives them."""
+    """The sentences as rows, with the column names of `write_texts`."""
     texts = [*_known(encoder), *(_text(number) for number in range(ROWS))][:ROWS]
     for number, text in enumerate(texts):
         if not pairs:
@@ -86,13 +88,13 @@ def _text(number: int) -> str:
 
 
 def _sentence(number: int) -> str:
-    """One of 74,613: the numbers of words have no common divisor, so neighbours differ in every part."""
+    """Return one of 74,613 sentences. Neighbours differ in every part: the word counts have no common divisor."""
     parts = (words[number % len(words)] for words in (WHO, DOES, WHAT, WHEN))
     return " ".join(parts) + "."
 
 
 def _known(encoder: Path) -> list[str]:
-    """Sentences in other languages that the tokenizer reads without an unknown piece."""
+    """Sentences in other languages that the tokenizer reads without unknown tokens."""
     from tokenizers import Tokenizer
 
     file = encoder / "tokenizer.json"

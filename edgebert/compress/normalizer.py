@@ -1,4 +1,4 @@
-"""Which case and accents a checkpoint's tokenizer keeps, where its two files may disagree."""
+"""Find which case and accents a checkpoint's tokenizer keeps, even if its two files disagree."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ def normalizer_settings(folder: Path) -> dict[str, Json]:
     `tokenizer.json`, which every other reader uses.
 
     Returns:
-        Arguments of `from_pretrained`; none if the files agree, or if `tokenizer.json` has no normalizer of BERT's, or
-        has it behind or before others: then transformers cannot be made to do the same, and the file itself is used.
+        Arguments of `from_pretrained`. Empty if the files agree. Empty too if `tokenizer.json` has no BERT normalizer,
+        or combines it with others: no setting gives transformers the same result, and the file itself is used.
 
     Raises:
-        CheckpointError: `tokenizer_config.json` says something else, or what no normalizer can be made with.
+        CheckpointError: `tokenizer_config.json` contradicts it, or has settings that no normalizer can have.
     """
     normalizer = read_or_empty(folder / "tokenizer.json").get("normalizer")
     config = read_or_empty(folder / "tokenizer_config.json")
@@ -50,7 +50,7 @@ def normalizer_settings(folder: Path) -> dict[str, Json]:
 
 
 def _check_switches(folder: Path, config: Mapping[str, Json], is_bert: bool) -> None:
-    """Refuse settings that transformers cannot make BERT's normalizer with."""
+    """Refuse settings with which transformers cannot make BERT's normalizer."""
     if not is_bert and ((folder / "tokenizer.json").is_file() or not (folder / "vocab.txt").is_file()):
         return
     for name, default in SETTINGS.values():
@@ -62,7 +62,7 @@ def _check_switches(folder: Path, config: Mapping[str, Json], is_bert: bool) -> 
 
 
 def _of_bert(normalizer: object) -> dict[str, Json] | None:
-    """The BertNormalizer among the normalizers of a tokenizer, which may be a sequence of several."""
+    """Find the BertNormalizer in a tokenizer's normalizer, which may be a sequence."""
     if not isinstance(normalizer, dict):
         return None
     if normalizer.get("type") == "BertNormalizer":
@@ -73,7 +73,7 @@ def _of_bert(normalizer: object) -> dict[str, Json] | None:
 
 
 def read_or_empty(path: Path) -> dict[str, Json]:
-    """A JSON object; an empty one for a file that is missing or is none, which the tokenizer's own reader refuses."""
+    """Read a JSON object; empty if it is missing or invalid, which the tokenizer's own reader refuses."""
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):

@@ -27,7 +27,7 @@ def dummy_inputs(
     """Random inputs of the right kind for tracing.
 
     Returns:
-        One tensor a name. *Shape*: (batch, length), int64.
+        One tensor per name. *Shape*: (batch, length), int64.
     """
     normalized = NormalizedTextConfig(config)
     generator = DummyTextInputGenerator("feature-extraction", normalized, batch_size=batch, sequence_length=length)

@@ -1,19 +1,19 @@
-"""The pieces of a tokenizer: which must stay, what each takes along, and the tokenizer that is left of some of them.
+"""The tokens of a vocabulary: which must stay, which others each one needs, and the tokenizer made of those kept.
 
-Works on the document that `tokenizer.json` holds. Four kinds of tokenizer can be cut without a text that was known
-becoming unknown, and with the same pieces for every text whose pieces stay:
+Works on the contents of `tokenizer.json`. Four kinds of tokenizer can be cut such that no known text becomes unknown,
+and every text whose tokens stay is split as before:
 
-- WordPiece takes the longest piece that fits (Wu et al. 2016, arXiv:1609.08144). A longer one that did not fit before
-  does not fit now, so a word whose pieces stay is split as before; every other word is known by its single characters.
-  (A vocabulary that lacks a piece for some character alone, as none does that a trainer made, keeps the pieces that
-  hold the character; a word that needs one of them may still become unknown where a piece before it is gone.)
+- WordPiece takes the longest token that fits (Wu et al. 2016, arXiv:1609.08144). A longer one that did not fit before
+  does not fit now, so a word whose tokens stay is split as before. Every other word is split into single characters at
+  worst. (Some hand-made vocabularies lack a token for a single character. They keep the tokens that contain the
+  character; a word that needs one of them may become unknown if an earlier token of the word is gone.)
 - Byte-level BPE merges pairs in a fixed order (Sennrich et al. 2016, arXiv:1508.07909; Radford et al. 2019). A word is
-  merged as before where every merge that it went through stays, so a piece takes along those that it is merged from.
-- BPE over characters is the same where it writes an unknown character in bytes (`byte_fallback`, as in Gemma's): every
+  merged as before if all its merges stay, so a token needs the tokens that it is merged from.
+- BPE over characters is the same if it writes an unknown character in bytes (`byte_fallback`, as in Gemma's): every
   single character and every byte stays.
-- Unigram takes the pieces whose scores have the largest sum (Kudo 2018, arXiv:1804.10959). Where they all stay, every
-  other sum is one that was smaller before. The score of an unknown character is the vocabulary's smallest less 10, so
-  the piece with the smallest score stays. For characters that are never alone the same holds as for WordPiece.
+- Unigram takes the tokens whose scores have the largest sum (Kudo 2018, arXiv:1804.10959). If they all stay, every
+  other split still has a smaller sum. The score of an unknown character is the vocabulary's lowest minus 10, so the
+  token with the lowest score stays. Characters without a token of their own are handled as for WordPiece.
 """
 
 from __future__ import annotations
@@ -55,10 +55,10 @@ def check_supported(document: Document) -> None:
 
 
 def always_kept(document: Document) -> set[int]:
-    """Ids that stay whatever the corpus holds: special and added tokens, single characters or bytes.
+    """Ids that stay whatever the corpus: special and added tokens, single characters or bytes.
 
-    Where a vocabulary has no piece for a character alone, at the start of a word or inside one, the pieces that hold
-    the character there stay too.
+    If a character has no token of its own (at the start of a word, or inside one), the tokens with the character in
+    that position stay too.
     """
     model, vocabulary = document["model"], _numbers(document["model"])
     added = {token["content"]: int(token["id"]) for token in document["added_tokens"]}
@@ -84,7 +84,7 @@ def always_kept(document: Document) -> set[int]:
 
 
 def taken_along(document: Document) -> Callable[[int], set[int]]:
-    """From a piece's id to the ids that must stay with it, its own among them."""
+    """Map a token's id to the ids that must stay with it, itself included."""
     model = document["model"]
     if model["type"] != "BPE":
         return lambda number: {number}
@@ -100,9 +100,9 @@ def taken_along(document: Document) -> Callable[[int], set[int]]:
 
 
 def cut(document: Document, kept: Sequence[int]) -> Document:
-    """The tokenizer of the pieces that are kept, numbered in the order of `kept`.
+    """Make the tokenizer of the kept tokens, numbered in the order of `kept`.
 
-    Normalizer, pre-tokenizer and decoder stay; the ids of special tokens follow wherever they stand.
+    Normalizer, pre-tokenizer and decoder stay; ids of special tokens are updated everywhere.
     """
     numbers = {old: new for new, old in enumerate(kept)}
     model = dict(document["model"])
@@ -125,14 +125,14 @@ def cut(document: Document, kept: Sequence[int]) -> Document:
 
 
 def _numbers(model: Document) -> dict[str, int]:
-    """Id of every piece."""
+    """Id of every token."""
     if model["type"] == "Unigram":
         return {piece: number for number, (piece, _) in enumerate(model["vocab"])}
     return dict(model["vocab"])
 
 
 def _kept_of_unigram(model: Document) -> set[int]:
-    """The unknown token, the piece with the smallest score, and the bytes that unknown characters are written in."""
+    """The unknown token, the token with the lowest score, and the bytes that encode unknown characters."""
     vocabulary: Sequence[tuple[str, float]] = model["vocab"]
     kept = {min(range(len(vocabulary)), key=lambda number: vocabulary[number][1])}
     kept |= _bytes(model, _numbers(model))
@@ -140,7 +140,7 @@ def _kept_of_unigram(model: Document) -> set[int]:
 
 
 def _bytes(model: Document, vocabulary: Mapping[str, int]) -> set[int]:
-    """The bytes that a model writes unknown characters in."""
+    """The bytes in which a model encodes unknown characters."""
     if not model.get("byte_fallback"):
         return set()
     return {number for piece, number in vocabulary.items() if BYTE.fullmatch(piece)}
@@ -152,7 +152,7 @@ def _is_byte_level(pre_tokenizer: Document | None) -> bool:
 
 
 def _splitter(prefix: str) -> Callable[[str], tuple[bool, str]]:
-    """From a piece to whether it goes on a word, and its characters."""
+    """Map a token to whether it continues a word, and to its characters."""
 
     def split(piece: str) -> tuple[bool, str]:
         inside = piece.startswith(prefix) and len(piece) > len(prefix)
@@ -167,7 +167,7 @@ def _merges(model: Document) -> list[tuple[str, str]]:
 
 
 def _merged_from(piece: str, ranks: Mapping[tuple[str, str], int]) -> set[str]:
-    """Every piece on the way from single bytes to a piece."""
+    """All tokens that are merged on the way from single bytes to a token."""
     parts = list(piece)
     passed = {piece, *parts}
     while len(parts) > 1:
@@ -180,7 +180,7 @@ def _merged_from(piece: str, ranks: Mapping[tuple[str, str], int]) -> set[str]:
 
 
 def _processor_ids(processor: Document | None) -> set[int]:
-    """Ids that a post-processor puts around texts."""
+    """Ids that a post-processor adds around texts."""
     if processor is None:
         return set()
     found = {number for part in processor.get("processors", ()) for number in _processor_ids(part)}

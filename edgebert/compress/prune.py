@@ -1,4 +1,4 @@
-"""Prune heads and feed-forward neurons: choose, cut for real, save a model that is smaller."""
+"""Prune attention heads and feed-forward neurons: choose, remove, and save a smaller model."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def prune(source: Path, data: TaskData, settings: PruneSettings, run: Run, out: 
         The stage's arguments, and the heads and neurons that each layer has left.
 
     Raises:
-        SettingsError: A family that cannot be pruned.
+        SettingsError: The family cannot be pruned.
     """
     tokenizer = run.loaded.tokenizer(source)
     model = checkpoint.load_model(source, run.task, data.label_names)
@@ -57,13 +57,13 @@ def prune(source: Path, data: TaskData, settings: PruneSettings, run: Run, out: 
 
 
 def choose(scores: Importance, head_sparsity: float, ffn_sparsity: float, ffn_multiple: int = 32) -> Masks:
-    """Masks that keep the most important parts of the whole model; a layer keeps at least one of each.
+    """Choose masks that keep the most important parts of the whole model, at least one of each in every layer.
 
     Args:
         scores: Importance of every head and neuron.
         head_sparsity: Share of all heads to remove.
         ffn_sparsity: Share of all neurons to remove.
-        ffn_multiple: Neurons kept in a layer are rounded to a multiple of this, which matrix kernels like.
+        ffn_multiple: Neurons kept in a layer are rounded to a multiple of this, since matrix kernels run fastest then.
     """
     heads = _keep_counts(scores.heads, head_sparsity, 1)
     ffn = _keep_counts(scores.ffn, ffn_sparsity, ffn_multiple)
@@ -74,7 +74,7 @@ def choose(scores: Importance, head_sparsity: float, ffn_sparsity: float, ffn_mu
 
 
 def cut(model: PreTrainedModel, masks: Masks) -> None:
-    """Replace every matrix by the smaller one that the masks leave; the output stays that of the masked model."""
+    """Replace every matrix by the smaller one that the masks leave; outputs are those of the masked model."""
     for layer, heads, ffn in zip(arch.encoder_layers(model), masks.heads, masks.ffn, strict=True):
         parts = arch.layer_parts(layer)
         size = parts.attention.attention_head_size
@@ -94,7 +94,7 @@ def cut(model: PreTrainedModel, masks: Masks) -> None:
 
 
 def check_prunable(config: PreTrainedConfig) -> None:
-    """Refuse a family whose layers are more than attention and one feed-forward block.
+    """Refuse a family whose layers are not just attention and one feed-forward block.
 
     Raises:
         SettingsError: Names it, and the families that can be pruned.

@@ -1,4 +1,4 @@
-"""Training that recovers from pruning: the cut model learns from the teacher once more."""
+"""Train after pruning: the smaller model learns from the teacher again."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def recover(
 
     Args:
         source: Folder of the pruned model.
-        teacher: The teacher, and the layers of it that the model's layers stand for.
+        teacher: The teacher, and the teacher layers that the model's layers correspond to.
         data: Labelled and unlabelled examples.
         settings: The recipe's `[prune]` table.
         run: Task, metric, seed and token limit of the export.

@@ -1,4 +1,4 @@
-"""What a stage says of itself: its arguments and what it reached. The manifest keeps every one."""
+"""The report of a stage: its arguments and metrics. The manifest keeps every report."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ADVICE = "advice"
 class StageReport:
     """Report of one stage; holds nothing that differs between two runs of the same work (no times, no paths).
 
-    `ran` says with what it ran: tools and their versions; for training also precision, processes and device.
+    `ran` holds tools and their versions; for training also precision, processes and device.
     """
 
     stage: str
@@ -25,32 +25,32 @@ class StageReport:
 
     @property
     def tools(self) -> dict[str, str]:
-        """Versions of the packages that it ran with."""
+        """Versions of the packages that the stage used."""
         return {name: str(version) for name, version in _table(self.ran.get("tools")).items()}
 
     @property
     def inputs(self) -> list[str]:
-        """Names of the inputs of the graph that it made."""
+        """Input names of the graph that the stage made."""
         inputs = self.arguments.get("inputs")
         return [str(name) for name in inputs] if isinstance(inputs, list | tuple) else []
 
     @property
     def head(self) -> dict[str, Json]:
-        """What the task chose on the validation split, with the graph that it made."""
+        """Values that the task chose on the validation split, with this stage's graph."""
         return _table(self.metrics.get("head"))
 
     @property
     def advice(self) -> list[str]:
-        """What the training lacked, a line each with the setting to change."""
+        """What the training lacked, one line each, with the setting to change."""
         return advice_of(self.metrics)
 
     def table(self, name: str) -> dict[str, Json]:
-        """A metric that is a table; an empty one if it is not there."""
+        """A metric that is a table; empty if missing."""
         return _table(self.metrics.get(name))
 
 
 def advice_of(metrics: Mapping[str, Json]) -> list[str]:
-    """What a stage's metrics say that its training lacked."""
+    """What a stage's metrics show that its training lacked."""
     lines = metrics.get(ADVICE)
     return [str(line) for line in lines] if isinstance(lines, list | tuple) else []
 

@@ -1,4 +1,4 @@
-"""Training checkpoints on the disk: written whole or not at all; a damaged one is skipped for the one before."""
+"""Training checkpoints on disk: written completely or not at all; a damaged one is skipped for an older one."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ KEPT = 2
 
 @dataclass(frozen=True)
 class State:
-    """What is read of a checkpoint's `trainer_state.json`; the Trainer reads the rest."""
+    """The values read from a checkpoint's `trainer_state.json`; the Trainer reads the others."""
 
     global_step: int = within(0, 0, 1 << 62)
     best_global_step: int = within(0, 0, 1 << 62)
@@ -36,10 +36,10 @@ class State:
 
 
 def keep(folder: Path, step: int) -> None:
-    """Put the checkpoint that the Trainer has just written among the whole ones, then remove those no longer needed.
+    """Move the checkpoint that the Trainer has just written to the complete ones, and remove those no longer needed.
 
     Args:
-        folder: Folder of the whole checkpoints; the new one is in its `unfinished` folder.
+        folder: Folder of the complete checkpoints; the new one is in its `unfinished` folder.
         step: The training step of the new checkpoint.
     """
     new = folder / UNFINISHED / f"{PREFIX}{step}"
@@ -54,14 +54,14 @@ def keep(folder: Path, step: int) -> None:
 
 
 def newest_whole(folder: Path, title: str) -> Path | None:
-    """Find the checkpoint to continue from, remove damaged ones, and say so on stderr.
+    """Find the checkpoint to continue from; remove damaged ones, and report them on stderr.
 
     Args:
-        folder: Folder of the whole checkpoints; need not exist.
+        folder: Folder of the complete checkpoints; need not exist.
         title: What is trained, for the message.
 
     Returns:
-        The newest checkpoint that is whole, together with the one that holds its best weights; None to start anew.
+        The newest complete checkpoint whose best weights are complete too; None to start from the beginning.
     """
     shutil.rmtree(folder / UNFINISHED, ignore_errors=True)
     damaged: list[str] = []
@@ -78,12 +78,12 @@ def newest_whole(folder: Path, title: str) -> Path | None:
 
 
 def at(folder: Path, step: int) -> Path:
-    """Folder of the checkpoint of a step."""
+    """Folder of the checkpoint at a step."""
     return folder / f"{PREFIX}{step}"
 
 
 def _forget_place(path: Path) -> None:
-    """Take the folder of the best weights out of a state: it moves, and their step is enough to find them."""
+    """Remove the folder of the best weights from a state: it is renamed, and the step is enough to find it."""
     state = json.loads(path.read_text(encoding="utf-8"))
     state["best_model_checkpoint"] = None
     path.write_text(json.dumps(state, indent=2) + "\n", encoding="utf-8")
@@ -95,7 +95,7 @@ def _say(title: str, what: str, damaged: list[str]) -> None:
 
 
 def _steps(folder: Path) -> list[int]:
-    """Steps of the checkpoints; a folder of another name than we write, such as `checkpoint-007`, is none."""
+    """Steps of the checkpoints; folder names that EdgeBERT does not write, such as `checkpoint-007`, are ignored."""
     names = [path.name for path in folder.glob(f"{PREFIX}*") if path.is_dir() and not path.is_symlink()]
     return sorted(int(found[1]) for name in names if (found := re.fullmatch(f"{PREFIX}(0|[1-9][0-9]*)", name)))
 
@@ -109,7 +109,7 @@ def _damage(folder: Path, step: int) -> str | None:
 
 
 def _own_damage(folder: Path, step: int) -> str | None:
-    """What is wrong with one checkpoint, also with one that was sealed as it is."""
+    """Describe a checkpoint's damage, including a checkpoint that was damaged when it was sealed."""
     place = at(folder, step)
     if wrong := damage(place):
         return wrong
@@ -123,7 +123,7 @@ def _own_damage(folder: Path, step: int) -> str | None:
 
 
 def _best(folder: Path, step: int) -> int:
-    """Step of the best weights up to a checkpoint's step: the step itself if nothing was evaluated before it."""
+    """Step of the best weights up to a checkpoint's step; the step itself if nothing was evaluated before."""
     try:
         return _state(at(folder, step)).best_global_step or step
     except (OSError, ValueError, SettingsError):
@@ -131,12 +131,12 @@ def _best(folder: Path, step: int) -> int:
 
 
 def _state(checkpoint: Path) -> State:
-    """Read a state; the loss of a training that diverged is NaN.
+    """Read a state; the loss is NaN if training diverged.
 
     Raises:
         OSError: It cannot be read.
-        ValueError: It is no JSON object.
-        SettingsError: A value is of another type than the Trainer writes.
+        ValueError: It is not a JSON object.
+        SettingsError: A value has a type that the Trainer does not write.
     """
     table = table_of(parse_json((checkpoint / STATE).read_text(encoding="utf-8"), finite=False))
     table = {key: value for key, value in table.items() if value is not None}

@@ -1,4 +1,4 @@
-"""What every stage of one export shares: task, metric, seed and token limit."""
+"""What all stages of one export share: task, metric, seed and token limit."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Run:
-    """One export's constants, and what it has read of its models."""
+    """One export's constants, and a cache of the models it has read."""
 
     task: str
     metric: str
@@ -26,11 +26,11 @@ class Run:
     loaded: Loaded = field(default_factory=Loaded, compare=False, repr=False)
 
     def facts(self) -> dict[str, Json]:
-        """What the result of every stage depends on."""
+        """The constants that every stage's result depends on."""
         return {"task": self.task, "metric": self.metric, "seed": self.seed, "max_length": self.max_length}
 
     def encoder(self, tokenizer: PreTrainedTokenizerFast, folder: Path) -> TextEncoder:
-        """The device's own encoder over a checkpoint's tokenizer, written to `folder/tokenizer.json`."""
+        """The device's encoder with a checkpoint's tokenizer, which is written to `folder/tokenizer.json`."""
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / "tokenizer.json"
         # Processes that train together all come here: each writes a file of its own and puts it in place whole.

@@ -1,4 +1,4 @@
-"""Compare tokenizers by what decides the ids and segments of a text, however their files write it."""
+"""Compare two tokenizers by what decides a text's ids and segments, however their files write it."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ OF_UNKNOWN = ("unk_token", "fuse_unk", "byte_fallback")
 
 
 def differing_parts(one: Document, other: Document) -> list[str]:
-    """Parts in which two documents of `tokenizers` may give a text other ids or segments, as people write them.
+    """Parts, under readable names, in which two `tokenizer.json` files may give a text different ids or segments.
 
-    Settings that change offsets or decoding alone, and two ways to write the same, are no difference.
+    Settings that only change offsets or decoding, and two notations of one setting, do not count.
     """
     ours, theirs = _deciding(one), _deciding(other)
     return [part.replace("_", "-") for part in PARTS if ours[part] != theirs[part]]
 
 
 def spaced_first(document: Document) -> bool | None:
-    """Whether a space is put before a text that has none; None for a pre-tokenizer that knows no spaces."""
+    """Whether a space is added before a text that has none; None for a pre-tokenizer that does not use spaces."""
     for step in _flat(document, "pre_tokenizer"):
         if step["type"] == "ByteLevel":
             return bool(step["add_prefix_space"])
@@ -38,7 +38,7 @@ def spaced_first(document: Document) -> bool | None:
 
 
 def unknown_token(document: Document) -> str | None:
-    """The token that stands for what the vocabulary does not have; None if there is none."""
+    """The unknown token; None if there is none."""
     model = document["model"]
     if model["type"] != "Unigram":
         token: str | None = model.get("unk_token")
@@ -60,7 +60,7 @@ def _deciding(document: Document) -> dict[str, Json]:
 
 
 def _flat(document: Document, part: str) -> Iterator[Document]:
-    """Steps of a part, one after the other."""
+    """Return the steps of a part, one after the other."""
     step = document.get(part)
     if step is None:
         return
@@ -76,7 +76,7 @@ def _without(step: Document, *names: str) -> dict[str, Json]:
 
 
 def _normalizer(step: Document) -> dict[str, Json]:
-    """A step of the normalizer; BERT's strips accents as it lowers case, unless it says."""
+    """Normalize one step of a normalizer: BERT's strips accents if it lower-cases and does not say otherwise."""
     if step["type"] == "BertNormalizer" and step["strip_accents"] is None:
         return {**step, "strip_accents": step["lowercase"]}
     return dict(step)
@@ -95,7 +95,7 @@ def _model(model: Document, is_byte_level: bool) -> dict[str, Json]:
 
 
 def _around(step: Document) -> Json:
-    """Ids and segments around one text and around two, of the post-processors that say no more."""
+    """Ids and segments around one text and around two, from the post-processor."""
     kind = step["type"]
     if kind == "TemplateProcessing":
         ids = {name: token["ids"] for name, token in step["special_tokens"].items()}
@@ -115,5 +115,5 @@ def _piece(piece: Document, ids: Mapping[str, list[int]]) -> tuple[Json, int]:
 
 
 def _added(token: Document, is_normalized: bool) -> dict[str, Json]:
-    """How an added token is found in a text."""
+    """Options with which an added token is found in a text."""
     return {**_without(token, "special", "id"), "normalized": token["normalized"] and is_normalized}

@@ -1,4 +1,4 @@
-"""Segments of a tokenizer that gives a model none: the second text of a pair then has the first one's."""
+"""Segment ids for a tokenizer that has none: both texts of a pair then get segment 0."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Processor = dict[str, Any]
 
 
 def in_one_segment(tokenizer: Tokenizer) -> Tokenizer:
-    """A copy of a tokenizer that puts both texts of a pair, and every special token, into segment 0."""
+    """Copy a tokenizer so that both texts of a pair, and every special token, get segment 0."""
     document = json.loads(tokenizer.to_str())
     document["post_processor"] = _in_one(document["post_processor"])
     return Tokenizer.from_str(json.dumps(document))

@@ -1,6 +1,6 @@
-"""Read what a sentence-transformers folder says beside its encoder: modules, longest input, prompts, similarity.
+"""Read a sentence-transformers folder's files beside its encoder: modules, longest input, prompts, similarity.
 
-What a bundle can do goes into the recipe's head settings; everything else is refused by name.
+Supported settings go into the recipe's head settings; every other is refused by name.
 """
 
 from __future__ import annotations
@@ -38,15 +38,15 @@ POOLING_ENTRIES = ("embedding_dimension", "word_embedding_dimension", "pooling_m
 
 @dataclass(frozen=True)
 class SentenceFolder:
-    """What the folder's modules and settings make of the encoder's rows.
+    """What the folder's modules and settings do with the encoder's rows.
 
     Attributes:
-        pooling: Poolings whose vectors are joined, such as "mean" or "cls+max".
+        pooling: Poolings whose vectors are concatenated, such as "mean" or "cls+max".
         normalize: Whether vectors are divided by their length.
-        max_length: Longest input in tokens; None if nothing is said.
+        max_length: Longest input in tokens; None if not stated.
         prompts: Texts that can be put before a text, by name.
-        default_prompt: Name of the prompt that is used if none is named; "" for none.
-        steps: What follows the pooling, but for a Normalize module at the end.
+        default_prompt: Name of the default prompt; "" for none.
+        steps: Modules after the pooling, without a Normalize module at the end.
         places: The folder of each of `steps`.
     """
 
@@ -60,7 +60,7 @@ class SentenceFolder:
 
 
 def encoder_folder(folder: Path) -> Path:
-    """Folder of the Transformer module that `modules.json` names, whatever lies beside it; any other folder itself.
+    """The folder of the Transformer module in `modules.json`; the given folder itself without that file.
 
     Raises:
         CheckpointError: The list has no Transformer module, and the folder itself holds no model either.
@@ -83,10 +83,10 @@ def lower_cases(encoder: Path) -> bool:
 
 
 def read_sentence_folder(folder: Path) -> SentenceFolder | None:
-    """Read a folder that sentence-transformers saved; None for any other one.
+    """Read a folder that sentence-transformers saved; return None for any other.
 
     Raises:
-        CheckpointError: A module or a setting that a bundle cannot do; names file, entry and remedy.
+        CheckpointError: A bundle cannot do a module or a setting; names file, entry and remedy.
     """
     if not (folder / MODULES).is_file():
         return None
@@ -111,10 +111,10 @@ def read_sentence_folder(folder: Path) -> SentenceFolder | None:
 
 
 def with_sentence_settings(recipe: Recipe, found: SentenceFolder) -> Recipe:
-    """A recipe whose head does what the folder says, where the recipe does not say otherwise.
+    """Return a recipe whose head follows the folder, except for what the recipe states itself.
 
     Raises:
-        SettingsError: The recipe asks for something else than the folder, and trains nothing to that end.
+        SettingsError: The recipe contradicts the folder and does not train.
     """
     pooling = recipe.head.get("pooling", found.pooling)
     if recipe.finetune is None and pooling != found.pooling:
@@ -132,7 +132,7 @@ def with_sentence_settings(recipe: Recipe, found: SentenceFolder) -> Recipe:
 
 
 def differences(recipe: Recipe, found: SentenceFolder) -> list[str]:
-    """What a bundle of this recipe does otherwise than the folder, a sentence each."""
+    """List how a bundle of this recipe differs from the folder, one sentence each."""
     said = []
     if found.max_length and found.max_length < recipe.data.max_length:
         said.append(
@@ -148,10 +148,10 @@ def differences(recipe: Recipe, found: SentenceFolder) -> list[str]:
 
 
 def module_kinds(folder: Path) -> list[tuple[str, Path]]:
-    """Kind and folder of every module, in the order of the list; a class of another package under its full name.
+    """Kind and folder of every module, in order; a class of another package has its full name.
 
     Raises:
-        CheckpointError: Not a list of modules, a folder outside this one, or two modules of one name.
+        CheckpointError: Not a list of modules, a folder outside this one, or two modules with one name.
     """
     path = folder / MODULES
     entries = read_value(path, "a list of modules", "save the folder again")
@@ -173,7 +173,7 @@ def module_kinds(folder: Path) -> list[tuple[str, Path]]:
 
 
 def _is_entry(entry: object) -> bool:
-    """Whether it is a module of the list; a path with U+0000 is none."""
+    """Whether a value is a module of the list; a path with U+0000 is not."""
     if not isinstance(entry, dict):
         return False
     return all(isinstance(entry.get(name), str) for name in ENTRY) and "\0" not in entry["path"]
@@ -184,7 +184,7 @@ def _kind(class_name: str) -> str:
 
 
 def _check_kinds(path: Path, modules: list[tuple[str, Path]]) -> None:
-    """Refuse modules that a bundle cannot do, or not in this order."""
+    """Refuse modules that a bundle cannot do, or cannot do in this order."""
     kinds = [kind for kind, _ in modules]
     for kind, place in modules:
         if kind not in ("Transformer", "Pooling", *KINDS):
@@ -200,7 +200,7 @@ def _check_kinds(path: Path, modules: list[tuple[str, Path]]) -> None:
 
 
 def _check_model_type(path: Path, settings: dict[str, Json]) -> None:
-    """Refuse another kind of model: the library drops its modules, and pools the encoder's rows by their mean."""
+    """Refuse another kind of model: the library ignores its modules, and pools the encoder's rows by their mean."""
     stated = settings.get("model_type", KIND)
     if stated != KIND:
         raise CheckpointError(
@@ -210,7 +210,7 @@ def _check_model_type(path: Path, settings: dict[str, Json]) -> None:
 
 
 def _steps(modules: list[tuple[str, Path]]) -> tuple[list[VectorStep], list[Path]]:
-    """What the modules behind the pooling do, and their folders."""
+    """The modules after the pooling, and their folders."""
     found = [(read_step(kind, place), place) for kind, place in modules]
     return [step for step, _ in found if step], [place for step, place in found if step]
 
@@ -256,7 +256,7 @@ def _check_similarity(path: Path, settings: dict[str, Json], normalize: bool) ->
 
 
 def _truncated_width(path: Path, settings: dict[str, Json]) -> int | None:
-    """Numbers that every vector is cut to, behind all modules; None for all of them."""
+    """Width to which every vector is truncated after all modules; None for no truncation."""
     width = settings.get("truncate_dim")
     if width is not None and (isinstance(width, bool) or not isinstance(width, int) or width < 1):
         raise CheckpointError(f"{path}: truncate_dim is {width!r:.40}; expected a whole number of 1 or more, or null")

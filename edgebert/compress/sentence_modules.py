@@ -1,4 +1,4 @@
-"""Read the modules that a sentence-transformers folder puts behind its Pooling: what each makes of a text's vector."""
+"""Read the modules after the Pooling in a sentence-transformers folder, which change a text's vector."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ ENTRIES = {"LayerNorm": ("dimension",), "Dropout": ("dropout",)}
 
 @dataclass(frozen=True)
 class VectorStep:
-    """One module behind the pooling.
+    """One module after the pooling.
 
     Attributes:
         kind: The module's class, or "Truncate" for `truncate_dim`.
-        inputs: Numbers that it takes; 0 for any number.
-        outputs: Numbers that it gives; 0 for as many as it takes.
+        inputs: Width of its input; 0 for any width.
+        outputs: Width of its output; 0 for that of the input.
         bias: Whether a Dense module adds a bias.
-        activation: Class of torch.nn that a Dense module ends with.
-        residual: Whether a Dense module adds what it takes to what it gives.
+        activation: Class in torch.nn of a Dense module's activation.
+        residual: Whether a Dense module adds its input to its output.
     """
 
     kind: Literal["Dense", "LayerNorm", "Normalize", "Truncate"]
@@ -53,12 +53,12 @@ class VectorStep:
         return f"Dense {self.inputs} to {self.outputs} ({self.activation}{residual})"
 
     def width_after(self, width: int) -> int:
-        """Numbers that it makes of `width` numbers."""
+        """Width of its output for an input of `width`."""
         return min(width, self.outputs) if self.kind == "Truncate" else self.outputs or width
 
 
 def read_step(kind: str, folder: Path) -> VectorStep | None:
-    """Read one module; None for Dropout, which does nothing to an answer.
+    """Read one module; return None for Dropout, which does nothing at inference.
 
     Raises:
         CheckpointError: Names the file, the entry and what a bundle can do.
@@ -87,15 +87,15 @@ def read_step(kind: str, folder: Path) -> VectorStep | None:
 
 
 def check_steps(steps: Sequence[VectorStep], places: Sequence[Path], width: int) -> int:
-    """Check that every module takes as many numbers as the one before gives.
+    """Check that every module takes the width that the one before outputs.
 
     Args:
         steps: The modules, in order.
         places: The folder of each.
-        width: Numbers that pooling gives.
+        width: Width of the pooled vector.
 
     Returns:
-        Numbers that the last one gives.
+        Width of the last module's output.
 
     Raises:
         CheckpointError: Names the module.
@@ -111,7 +111,7 @@ def check_steps(steps: Sequence[VectorStep], places: Sequence[Path], width: int)
 
 
 def check_there(path: Path) -> None:
-    """Refuse a folder of a module without the settings that make it.
+    """Refuse a module's folder without its settings file.
 
     Raises:
         CheckpointError: Names the file.
@@ -121,7 +121,7 @@ def check_there(path: Path) -> None:
 
 
 def check_entries(path: Path, config: dict[str, Json], known: Sequence[str]) -> None:
-    """Refuse settings of a module that nobody reads: what they ask for would be left out.
+    """Refuse unknown settings of a module: they would be ignored silently.
 
     Raises:
         CheckpointError: Names the entry.
@@ -135,10 +135,10 @@ def check_entries(path: Path, config: dict[str, Json], known: Sequence[str]) -> 
 
 
 def read_object(path: Path) -> dict[str, Json]:
-    """A JSON object; empty if there is no such file.
+    """Read a JSON object; empty if the file does not exist.
 
     Raises:
-        CheckpointError: It is something else.
+        CheckpointError: It is not an object.
     """
     if not path.is_file():
         return {}

@@ -1,6 +1,6 @@
-"""What a training's own record shows that it lacked: too few epochs, a wrong learning rate, a student far below.
+"""Find from a training's log what it lacked: too few epochs, a wrong learning rate, a student far below.
 
-Nothing is computed for it: it reads the losses and the evaluations that a training logs anyway.
+This computes nothing new: it reads the losses and evaluations that the training logs anyway.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ MAX_LOSS = 0.05
 
 @dataclass(frozen=True)
 class Standard:
-    """What a training is held to.
+    """What a training's log is judged by.
 
     Attributes:
-        table: The recipe's table that has its settings.
+        table: The recipe's table with its settings.
         settings: The settings of that table.
         metric: Name of the metric.
         rows: Rows of the validation split.
-        learns_labels: Whether its loss is that of the labels, and not of a teacher's outputs.
-        guess_loss: Loss of guessing by the labels' frequencies; None if the task does not tell.
-        teacher: The teacher's metric on validation; None if there is no teacher, or it was not measured.
+        learns_labels: Whether its loss is computed from labels and not from a teacher's outputs.
+        guess_loss: Loss of guessing by the labels' frequencies; None if the task does not define it.
+        teacher: The teacher's metric on validation; None without a teacher or a measurement.
     """
 
     table: str
@@ -44,7 +44,7 @@ class Standard:
 
     @property
     def clearly(self) -> float:
-        """By how much a metric has to change to count."""
+        """Smallest change of the metric that counts."""
         return max(CLEARLY, ROWS / self.rows)
 
     @property
@@ -56,7 +56,7 @@ class Standard:
 
 @dataclass(frozen=True)
 class Record:
-    """What a training logged: `(step, value)` of every evaluation, and of the mean loss since the one before."""
+    """A training's log: `(step, value)` of every evaluation, and of the mean loss since the previous one."""
 
     metrics: Sequence[tuple[int, float]]
     losses: Sequence[tuple[int, float]]
@@ -74,7 +74,7 @@ class Record:
         return cls(found[f"eval_{metric}"], found["loss"], steps, stopped_early)
 
     def loss(self, third: int) -> float | None:
-        """Mean training loss of the first (0), second or last third of the steps; None if none was logged there."""
+        """Mean training loss in the first (0), second or last third of the steps; None if none was logged there."""
         total, count, before = 0.0, 0, 0
         for step, loss in self.losses:
             if third * self.steps < 3 * step <= (third + 1) * self.steps:
@@ -84,12 +84,12 @@ class Record:
 
 
 def shortfalls(record: Record, standard: Standard, best: float) -> list[str]:
-    """Say what a finished training lacked, a line each with the setting to change; none if nothing shows.
+    """Say what a finished training lacked, one line each with the setting to change; empty if nothing shows.
 
     Args:
-        record: What it logged.
-        standard: What it is held to.
-        best: The metric of the weights that were kept.
+        record: The training's log.
+        standard: What the log is judged by.
+        best: Metric of the kept weights.
     """
     lines = [_unfitted(record, standard) or _rising(record, standard) or _falling(record, standard)]
     lines.append(_far_below(standard, best))
@@ -97,7 +97,7 @@ def shortfalls(record: Record, standard: Standard, best: float) -> list[str]:
 
 
 def _unfitted(record: Record, standard: Standard) -> str:
-    """The loss of the labels stayed near that of guessing."""
+    """Report a loss on labels that stayed near the loss of guessing."""
     last, guess = record.loss(2), standard.guess_loss
     if not standard.learns_labels or not guess or last is None or last < NEAR * guess:
         return ""
@@ -108,7 +108,7 @@ def _unfitted(record: Record, standard: Standard) -> str:
 
 
 def _rising(record: Record, standard: Standard) -> str:
-    """The last evaluation is the best, clearly above those of the first two thirds."""
+    """Report a last evaluation that is the best, clearly above those of the first two thirds."""
     early = [figure for step, figure in record.metrics if 3 * step <= 2 * record.steps]
     if record.stopped_early or not early:
         return ""
@@ -122,7 +122,7 @@ def _rising(record: Record, standard: Standard) -> str:
 
 
 def _falling(record: Record, standard: Standard) -> str:
-    """With no early evaluation to compare with: the loss of the labels still fell, and most of it is left."""
+    """Report a loss on labels that was still falling, when there is no early evaluation to compare with."""
     first, middle, last = (record.loss(third) for third in range(3))
     if not standard.learns_labels or record.stopped_early or len(record.metrics) > 1:
         return ""
@@ -136,7 +136,7 @@ def _falling(record: Record, standard: Standard) -> str:
 
 
 def _far_below(standard: Standard, best: float) -> str:
-    """The student lost much of its teacher's metric."""
+    """Report a student whose metric is far below its teacher's."""
     teacher = standard.teacher
     if teacher is None or teacher <= 0 or teacher - best <= max(MAX_LOSS * teacher, ROWS / standard.rows):
         return ""

@@ -1,4 +1,4 @@
-"""Where a checkpoint lies: a folder, an installed package, or the hub. Needs no torch."""
+"""Find a checkpoint: a folder, an installed package, or a hub model. Needs no torch."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ HUB_ID = re.compile(r"(?:[A-Za-z0-9][\w.-]{0,95}/)?[A-Za-z0-9][\w.-]{0,95}", re.
 
 
 def resolve(source: str) -> Path:
-    """Folder of a checkpoint named by its path, by `package:NAME`, or by a hub id.
+    """Return the folder of a checkpoint named by path, by `package:NAME`, or by a hub id.
 
     Raises:
         CheckpointError: There is no such folder, package or hub model.
@@ -43,7 +43,7 @@ def resolve(source: str) -> Path:
 
 
 def first_line(error: BaseException) -> str:
-    """First line of an error's message, for a message of ours."""
+    """First line of an error's message, for use in EdgeBERT's own message."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
 
 

@@ -1,7 +1,7 @@
-"""A checkpoint as the library that made it runs it: what a bundle is compared with.
+"""Run a checkpoint with the library that made it, to compare a bundle with it.
 
-Nothing of EdgeBERT's own reading of checkpoints stands between: transformers' classes and its tokenizer, or
-sentence-transformers. FP32, one text at a time.
+EdgeBERT's own checkpoint code is not used: only transformers' classes and tokenizer, or sentence-transformers. FP32,
+one text at a time.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ LOADED: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
 
 
 class Transformers:
-    """A task model of transformers; `name` says what runs it, `labels` what it calls its outputs, if so."""
+    """A task model of transformers; `name` is the library and class, `labels` the outputs' names, if any."""
 
     def __init__(self, folder: Path, task: str, max_length: int) -> None:
-        """Load it.
+        """Load the model.
 
         Raises:
-            CheckpointError: transformers does not, or would draw weights that are missing.
+            CheckpointError: transformers cannot load it, or would initialise missing weights at random.
         """
         self.name = f"transformers {transformers.__version__}, {CLASSES[task]}"
         try:
@@ -67,7 +67,7 @@ class Transformers:
         self._names, self._length = OUTPUTS.get(task, ("logits",)), max_length
 
     def answer(self, texts: tuple[str, ...]) -> tuple[list[int], Outputs]:
-        """Token ids and outputs of a text, or of two of them in one input, cut as transformers cuts them."""
+        """Token ids and outputs of a text, or of two texts in one input, truncated as transformers does."""
         given = self._tokenizer(*texts, truncation=True, max_length=self._length, return_tensors="pt")
         return given["input_ids"][0].tolist(), self._run(given)
 
@@ -86,12 +86,12 @@ class Transformers:
 
 
 class Sentences:
-    """A model of sentence-transformers; `name` says what runs it."""
+    """A model of sentence-transformers; `name` is the library and version."""
 
     labels: tuple[str, ...] = ()
 
     def __init__(self, folder: Path, max_length: int) -> None:
-        """Load it.
+        """Load the model.
 
         Raises:
             SettingsError: The folder does not say how rows become a vector.
@@ -123,18 +123,18 @@ class Sentences:
 
 
 def open_source(folder: Path, encoder: Path, task: str, max_length: int) -> Transformers | Sentences:
-    """The checkpoint of a folder, in the library that made it.
+    """Open a folder's checkpoint with the library that made it.
 
     Args:
-        folder: The checkpoint's.
-        encoder: Where its encoder lies, which is the folder itself unless `modules.json` names another.
-        task: The bundle's.
+        folder: The checkpoint's folder.
+        encoder: Its encoder's folder: the same one unless `modules.json` names another.
+        task: The bundle's task.
         max_length: The bundle's longest input in tokens.
 
     Raises:
         CheckpointError: The library does not load it.
         MissingDependencyError: That library is not installed.
-        SettingsError: No library has this task.
+        SettingsError: No library supports this task.
     """
     if task == "similarity":
         return Sentences(folder, max_length)

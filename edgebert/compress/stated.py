@@ -1,4 +1,4 @@
-"""A recipe with what its checkpoint states, and what that means for it."""
+"""Add to a recipe what its checkpoint states."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ SCORE_ENTRIES = frozenset(("low", "high", "output", "clip"))
 
 
 def as_folder_says(recipe: Recipe, folder: Path, found: SentenceFolder | None) -> Recipe:
-    """A recipe with the settings of a sentence-transformers folder or cross-encoder that it does not state itself."""
+    """Add the settings of a sentence-transformers folder or cross-encoder that the recipe does not state itself."""
     if found is None:
         retrained = recipe.finetune is not None and recipe.finetune.when == "always"
         return recipe if retrained else with_activation(recipe, folder)
@@ -45,26 +45,26 @@ def as_folder_says(recipe: Recipe, folder: Path, found: SentenceFolder | None) -
 
 
 def as_long_as_trained(recipe: Recipe, folder: Path, head: list[str] | None, with_settings: bool = False) -> Recipe:
-    """A recipe that cuts texts where transformers' pipelines do, if the checkpoint's own head is kept.
+    """Truncate texts at the length of transformers' pipelines, if the checkpoint's own head is kept.
 
-    Answers are looked for in windows, which cut nothing off. `with_settings`: as `counts_settings` says.
+    Question answering uses windows and truncates nothing. `with_settings`: see `counts_settings`.
     """
     kept = recipe.finetune is None or head is not None
     return cut_as_folder(recipe, folder, with_settings) if kept and recipe.task != "question-answering" else recipe
 
 
 def say_unread_settings(encoder: Path) -> None:
-    """Say on stderr what a file of sentence-transformers states that does not count here."""
+    """Report settings of sentence-transformers that do not apply here."""
     if distributed.is_main() and (said := unread_settings(encoder)):
         LOG.info("%s", said)
 
 
 def vector_width(folder: Path, recipe: Recipe, found: SentenceFolder) -> int:
-    """Numbers of an embedding behind the folder's modules.
+    """Width of an embedding after the folder's modules.
 
     Raises:
-        CheckpointError: They do not fit one another, or the pooling.
-        SettingsError: The recipe narrows the student, which would leave them nothing to read.
+        CheckpointError: The modules do not fit each other or the pooling.
+        SettingsError: The recipe narrows the student, whose vectors would not fit the modules.
     """
     config = checkpoint.load_config(folder)
     narrower = recipe.distill.hidden_size if recipe.distill else 0
@@ -78,7 +78,7 @@ def vector_width(folder: Path, recipe: Recipe, found: SentenceFolder) -> int:
 
 
 def as_numbered(recipe: Recipe, head: list[str]) -> tuple[Recipe, list[str]]:
-    """A recipe and the labels of a head, renamed if the recipe or `--labels` names outputs by their numbers.
+    """Rename a recipe's and a head's labels if the recipe or `--labels` names outputs by number.
 
     Raises:
         SettingsError: As `names_by_number`.
@@ -90,7 +90,7 @@ def as_numbered(recipe: Recipe, head: list[str]) -> tuple[Recipe, list[str]]:
 
 
 def as_head_says(recipe: Recipe, head: list[str], folder: Path, tokenizer: PreTrainedTokenizerFast) -> Recipe:
-    """A recipe with what the checkpoint's own head, of these labels, says about it."""
+    """Add to a recipe what the checkpoint's own head states."""
     say_unmarked_score(recipe, folder, head)
     say_unnamed(folder, head)
     if recipe.task == "regression":
@@ -101,10 +101,10 @@ def as_head_says(recipe: Recipe, head: list[str], folder: Path, tokenizer: PreTr
 
 
 def say_unmarked_score(recipe: Recipe, folder: Path, head: list[str]) -> None:
-    """Say on stderr what a head of one output becomes if neither the folder nor the recipe says what is put over it.
+    """Report how a head with one output is read if neither folder nor recipe states an activation.
 
-    transformers trains such a head without `problem_type` as a regression, but its pipeline, as sentence-transformers,
-    puts a sigmoid over the output.
+    Without `problem_type`, transformers trains such a head as a regression, but its pipeline applies a sigmoid, and so
+    does sentence-transformers.
     """
     unmarked = read_object(folder / "config.json").get("problem_type") is None and "activation" not in recipe.head
     if recipe.task != "regression" or len(head) != 1 or not unmarked or not distributed.is_main():
@@ -121,9 +121,9 @@ def say_unmarked_score(recipe: Recipe, folder: Path, head: list[str]) -> None:
 
 
 def with_own_score(recipe: Recipe, head: list[str], folder: Path) -> Recipe:
-    """A recipe that does not clip the score of a checkpoint's own head, unless it states the scores.
+    """Do not clip the score of a checkpoint's own head, unless the recipe states the scores.
 
-    transformers trains a head of one output as a regression if `problem_type` is absent, too.
+    transformers trains a head with one output as a regression even if `problem_type` is absent.
     """
     is_own = len(head) == 1 and read_object(folder / "config.json").get("problem_type") in (None, "regression")
     if not is_own or not SCORE_ENTRIES.isdisjoint(recipe.head):
@@ -132,7 +132,7 @@ def with_own_score(recipe: Recipe, head: list[str], folder: Path) -> Recipe:
 
 
 def say_unnamed(folder: Path, head: list[str]) -> None:
-    """Say on stderr which outputs the config leaves without a name, if it names others."""
+    """Report outputs that the config leaves without a name, if it names others."""
     path = folder / "config.json"
     named = read_object(path).get("id2label")
     stated = (
@@ -147,9 +147,9 @@ def say_unnamed(folder: Path, head: list[str]) -> None:
 
 
 def with_scheme(recipe: Recipe, head: list[str], folder: Path) -> Recipe:
-    """A recipe with the scheme of a tagger's own tags, unless it states one.
+    """Add the scheme of a tagger's own tags, unless the recipe states one.
 
-    Tags of words without prefixes look like labels of whole texts: `architectures` must not name another head.
+    Tags without prefixes look like labels of whole texts, so `architectures` must not name another kind of head.
     """
     stated = str(recipe.head.get("scheme", ""))
     scheme = scheme_of(written_plainly(head, recipe.data.label_names, stated))
@@ -160,10 +160,10 @@ def with_scheme(recipe: Recipe, head: list[str], folder: Path) -> Recipe:
 
 
 def with_spaces(recipe: Recipe, folder: Path, tokenizer: PreTrainedTokenizerFast) -> Recipe:
-    """A recipe that encodes words and raw texts as transformers does for a tagger with its head, unless it says how.
+    """Encode words and raw texts as transformers does for a tagger's own head, unless the recipe states how.
 
-    transformers' pipeline encodes a raw text whole. Where the recipe puts a space before every word, and the tokenizer
-    does not, a raw text is encoded word by word, since its first word has no space before it.
+    transformers' pipeline encodes a raw text in one call. If the recipe puts a space before every word and the
+    tokenizer does not, a raw text is encoded word by word, since its first word has no space before it.
     """
     splitter = json.loads(tokenizer.backend_tokenizer.to_str())["pre_tokenizer"]
     if not _adds_no_space(splitter):
@@ -180,7 +180,7 @@ def with_spaces(recipe: Recipe, folder: Path, tokenizer: PreTrainedTokenizerFast
 
 
 def _adds_no_space(splitter: Json) -> bool:
-    """Whether a pre-tokenizer, perhaps a sequence of several, is byte-level and adds no space before a word."""
+    """Whether a pre-tokenizer (perhaps a sequence) is byte-level and adds no space before a word."""
     if not isinstance(splitter, dict):
         return False
     if splitter["type"] == "ByteLevel":

@@ -10,13 +10,13 @@ from edgebert.compress.report import StageReport
 
 @dataclass(frozen=True)
 class Step:
-    """A model in the chain: the stage that made it, its folder, and the reports of every stage up to it."""
+    """A model in the chain: the stage that made it, its folder, and the reports of all stages up to it."""
 
     name: str
     folder: Path
     reports: tuple[StageReport, ...]
 
     def validation(self, metric: str) -> float | None:
-        """Its metric on validation, if the stage that made it measured it."""
+        """The model's metric on validation, if its stage measured it."""
         value = self.reports[-1].metrics.get(f"validation_{metric}") if self.reports else None
         return float(value) if isinstance(value, int | float) else None

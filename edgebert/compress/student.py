@@ -1,4 +1,4 @@
-"""A student made from chosen layers of a teacher and, where asked, narrower."""
+"""Make a student from chosen layers of a teacher, narrower if the recipe says so."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 
 def make_student(teacher: PreTrainedModel, layers: tuple[int, ...], hidden_size: int = 0) -> PreTrainedModel:
-    """Copy the named layers of a teacher, counted from 0, and cut the hidden size where it is given.
+    """Copy the given layers of a teacher, counted from 0, and reduce the hidden size if one is given.
 
     Starting from the teacher's own layers follows Sun et al. 2019 (arXiv:1908.09355) and Sanh et al. 2019
     (arXiv:1910.01108); the width keeps the dimensions, heads and neurons of largest weight.
 
     Raises:
-        SettingsError: A layer that the teacher does not have, a width that its heads do not divide, or a width for a
-            family or a head that cannot be narrowed.
+        SettingsError: The teacher does not have a layer, its heads do not divide the width, or its family or head
+            cannot be narrowed.
     """
     check_layers(teacher.config, layers)
     check_width(teacher.config, hidden_size)
@@ -36,10 +36,10 @@ def make_student(teacher: PreTrainedModel, layers: tuple[int, ...], hidden_size:
 
 
 def check_layers(config: PreTrainedConfig, layers: tuple[int, ...]) -> None:
-    """Refuse layers that a teacher of this config does not have, or that cannot stand where they would.
+    """Refuse layers that the teacher does not have, or that cannot be in this order.
 
     Raises:
-        SettingsError: Says how many there are.
+        SettingsError: Names the number of layers.
     """
     count = config.num_hidden_layers
     if layers[-1] >= count:
@@ -58,10 +58,10 @@ def check_layers(config: PreTrainedConfig, layers: tuple[int, ...]) -> None:
 
 
 def check_width(config: PreTrainedConfig, hidden_size: int) -> None:
-    """Refuse a width that a teacher of this config cannot be cut to; 0 keeps the teacher's.
+    """Refuse a width to which a teacher with this config cannot be reduced; 0 keeps the teacher's width.
 
     Raises:
-        SettingsError: Says which families and widths there are.
+        SettingsError: Names the possible families or widths.
     """
     if not hidden_size or hidden_size == config.hidden_size:
         return
@@ -97,7 +97,7 @@ def _narrow(model: PreTrainedModel, hidden_size: int) -> None:
 
 
 def _dimension_weight(model: PreTrainedModel) -> Tensor:
-    """How much every hidden dimension is used. *Shape*: (hidden,)."""
+    """Weight of every hidden dimension. *Shape*: (hidden,)."""
     norms = [arch.embeddings(model).LayerNorm]
     for parts in map(arch.layer_parts, arch.encoder_layers(model)):
         norms += [parts.attention_norm, parts.ffn_norm]
@@ -133,10 +133,10 @@ def _narrow_embeddings(model: PreTrainedModel, kept: Tensor) -> None:
 
 
 def _narrow_head(model: PreTrainedModel, kept: Tensor) -> None:
-    """Cut the pooler and what stands on the base model: linear layers over its rows, and BERT's head for masked words.
+    """Narrow the pooler and the head: linear layers over its rows, and BERT's masked-language head.
 
     Raises:
-        SettingsError: A head of another kind.
+        SettingsError: The head is of another kind.
     """
     if (pooler := arch.pooler(model)) is not None:
         model.base_model.pooler.dense = cut_linear(pooler, kept, kept)
@@ -164,7 +164,7 @@ def _narrow_masked_lm(model: PreTrainedModel, kept: Tensor) -> None:
 
 
 def cut_linear(linear: nn.Linear, rows: Tensor, columns: Tensor) -> nn.Linear:
-    """A smaller layer with the named output rows and input columns of another."""
+    """Make a smaller linear layer from the given output rows and input columns."""
     smaller = nn.Linear(len(columns), len(rows))
     with torch.no_grad():
         smaller.weight.copy_(linear.weight[rows][:, columns])

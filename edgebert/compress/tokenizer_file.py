@@ -1,4 +1,4 @@
-"""Load a checkpoint's tokenizer so that its ids are those of its own `tokenizer.json`."""
+"""Load a checkpoint's tokenizer so that its ids match its own `tokenizer.json`."""
 
 from __future__ import annotations
 
@@ -39,16 +39,16 @@ NOTED_LENGTH = 512
 
 
 def load_tokenizer(folder: Path, with_settings: bool = False) -> PreTrainedTokenizerFast:
-    """The checkpoint's own tokenizer, with [CLS], [SEP] and [PAD].
+    """Load the checkpoint's own tokenizer, with [CLS], [SEP] and [PAD].
 
-    transformers 5 builds a tokenizer of a known class from its vocabulary. Where that differs from `tokenizer.json`,
-    the file is used as it is, under transformers' general class. The side that texts are cut on is noted in it. If
-    `model_input_names` has no segments for a model that tells them apart, both texts of a pair have the first one.
-    `with_settings`: whether what sentence-transformers saved beside it counts (`encoder_settings`).
+    transformers 5 builds a tokenizer of a known class from its vocabulary. If the result differs from `tokenizer.json`,
+    the file itself is loaded with transformers' general class. The tokenizer stores the side on which texts are
+    truncated. If `model_input_names` lacks segments for a model that has them, both texts of a pair get segment 0.
+    `with_settings`: whether the settings of sentence-transformers apply (`encoder_settings`).
 
     Raises:
-        CheckpointError: It cannot be read, has no fast form, splits a text at random, one of the three tokens is
-            missing, it has no others, or its files disagree about the normalizer.
+        CheckpointError: It cannot be read, has no fast form, splits a text at random, lacks one of the three tokens,
+            has no other tokens, or its files disagree about the normalizer.
     """
     settings = normalizer_settings(folder)
     built = _built(folder, settings)
@@ -95,12 +95,12 @@ def check_vocabulary(folder: Path, tokenizer: PreTrainedTokenizerFast, rows: int
 
 
 def check_segments(folder: Path, tokenizer: PreTrainedTokenizerFast, config: PreTrainedConfig, texts: int) -> None:
-    """Refuse a tokenizer that puts a text into a segment that the model has no row for, or that this family ignores.
+    """Refuse a tokenizer that uses a segment without a row in the model, or one that the family ignores.
 
     Args:
         folder: The checkpoint.
-        tokenizer: Its tokenizer.
-        config: Its config.
+        tokenizer: The checkpoint's tokenizer.
+        config: The checkpoint's config.
         texts: Texts in one input, 1 or 2.
 
     Raises:
@@ -133,7 +133,9 @@ def check_segments(folder: Path, tokenizer: PreTrainedTokenizerFast, config: Pre
 
 
 def check_first_segment(folder: Path, tokenizer: PreTrainedTokenizerFast, config: PreTrainedConfig) -> None:
-    """Refuse a tokenizer that puts a single text into another segment than the first, which the fast graph presumes.
+    """Refuse a tokenizer that puts a single text into another segment than the first.
+
+    The rewritten graph assumes the first segment.
 
     Raises:
         CheckpointError: Names the file and the entry.
@@ -147,13 +149,13 @@ def check_first_segment(folder: Path, tokenizer: PreTrainedTokenizerFast, config
 
 
 def _type_ids(tokenizer: PreTrainedTokenizerFast, *texts: str) -> list[int]:
-    """Segments of one text or two; the file's padding is none of a bundle's."""
+    """Segments of one text or two; ignores the file's own padding, which a bundle does not use."""
     encoding = tokenizer.backend_tokenizer.encode(*texts)
     return [at for at, is_text in zip(encoding.type_ids, encoding.attention_mask, strict=True) if is_text]
 
 
 def say_segments(folder: Path, tokenizer: PreTrainedTokenizerFast, config: PreTrainedConfig, texts: int) -> None:
-    """Check what is around texts, and say on stderr where transformers 5 gives a pair other ones than transformers 4.
+    """Check segments and added tokens, and report pairs whose segments differ between transformers 5 and 4.
 
     Raises:
         CheckpointError: As `check_segments` and `check_texts_once`.
@@ -166,7 +168,7 @@ def say_segments(folder: Path, tokenizer: PreTrainedTokenizerFast, config: PreTr
 
 
 def segments_note(folder: Path, tokenizer: PreTrainedTokenizerFast) -> str:
-    """Sentence to say where transformers 5 gives a pair no segments and transformers 4 did; "" elsewhere."""
+    """A sentence if transformers 5 gives a pair no segments and transformers 4 did; "" otherwise."""
     if SEGMENT_INPUT in tokenizer.model_input_names or not _tells_segments(folder):
         return ""
     try:
@@ -182,7 +184,7 @@ def segments_note(folder: Path, tokenizer: PreTrainedTokenizerFast) -> str:
 
 
 def _tells_segments(folder: Path) -> bool:
-    """Whether the model beside a tokenizer tells the second text of a pair from the first."""
+    """Whether the tokenizer's model tells the second text of a pair from the first."""
     try:
         config = read_object(folder / "config.json")
     except CheckpointError:
@@ -193,7 +195,7 @@ def _tells_segments(folder: Path) -> bool:
 
 
 def _built(folder: Path, settings: dict[str, Json]) -> PreTrainedTokenizerFast:
-    """What transformers makes of a folder and further settings."""
+    """The tokenizer that transformers builds from a folder and these settings."""
     try:
         return transformers.AutoTokenizer.from_pretrained(
             str(folder), use_fast=True, trust_remote_code=False, **settings
@@ -209,7 +211,7 @@ def _built(folder: Path, settings: dict[str, Json]) -> PreTrainedTokenizerFast:
 
 
 def _other_class(folder: Path) -> str:
-    """What else to do about a class that cannot be used: name another one, if there is a `tokenizer.json` for it."""
+    """Remedy for a class that cannot be used: name another class, if there is a `tokenizer.json` for it."""
     stated = read_or_empty(folder / "tokenizer_config.json").get("tokenizer_class")
     if not isinstance(stated, str) or not (folder / "tokenizer.json").is_file():
         return ""
@@ -220,7 +222,7 @@ def _other_class(folder: Path) -> str:
 
 
 def _check_words(folder: Path, tokenizer: PreTrainedTokenizerFast) -> None:
-    """Refuse a tokenizer without a vocabulary: its class reads other files than those that are there."""
+    """Refuse a tokenizer without a vocabulary: its class reads other files than the folder has."""
     words = set(tokenizer.get_vocab()).difference(tokenizer.all_special_tokens, ("▁",))
     if not words:
         raise CheckpointError(
@@ -231,7 +233,7 @@ def _check_words(folder: Path, tokenizer: PreTrainedTokenizerFast) -> None:
 
 
 def _check_repeats(path: Path, tokenizer: PreTrainedTokenizerFast) -> None:
-    """Refuse a tokenizer that leaves merges out at random (BPE-dropout, arXiv:1910.13267): no other part is random."""
+    """Refuse a tokenizer that skips merges at random (BPE-dropout, arXiv:1910.13267); no other part is random."""
     dropout = table_of(_document(tokenizer.backend_tokenizer)["model"]).get("dropout")
     if dropout:
         raise CheckpointError(
@@ -240,9 +242,9 @@ def _check_repeats(path: Path, tokenizer: PreTrainedTokenizerFast) -> None:
 
 
 def _as_in_file(path: Path, built: PreTrainedTokenizerFast, unset: PreTrainedTokenizerFast) -> PreTrainedTokenizerFast:
-    """The tokenizer that transformers built, or one over the file itself if the two differ.
+    """Return the tokenizer that transformers built, or one read from the file if the two differ.
 
-    A line says in which parts a text may get other ids than from `unset`, what transformers builds if nothing is set.
+    A message names the parts in which a text may get other ids than with `unset`, transformers' tokenizer by default.
     """
     if not path.is_file():
         return built
@@ -266,13 +268,13 @@ def _as_in_file(path: Path, built: PreTrainedTokenizerFast, unset: PreTrainedTok
 
 
 def _check_stated(path: Path, entry: str, part: str, found: tuple[object, object]) -> None:
-    """Refuse an entry of `tokenizer_config.json` that transformers follows, and that `tokenizer.json` contradicts.
+    """Refuse an entry of `tokenizer_config.json` that transformers follows and `tokenizer.json` contradicts.
 
     Args:
-        path: The `tokenizer.json`.
+        path: Location of `tokenizer.json`.
         entry: The entry.
-        part: The part of the file that holds the same.
-        found: What the file has there, and what transformers builds.
+        part: The matching part of the file.
+        found: The file's value, and the one that transformers builds.
 
     Raises:
         CheckpointError: Names the entry and both values.
@@ -288,7 +290,7 @@ def _check_stated(path: Path, entry: str, part: str, found: tuple[object, object
 
 
 def _check_ends(path: Path, tokenizer: PreTrainedTokenizerFast) -> None:
-    """Refuse special tokens around a text that are not those that `tokenizer_config.json` names.
+    """Refuse special tokens around a text that differ from those in `tokenizer_config.json`.
 
     Raises:
         CheckpointError: Names the entry.
@@ -304,7 +306,7 @@ def _check_ends(path: Path, tokenizer: PreTrainedTokenizerFast) -> None:
 
 
 def _not_in_file(own: Tokenizer, unset: PreTrainedTokenizerFast) -> str:
-    """What to say of tokens that tokenizer_config.json adds, and the file does not have."""
+    """A message about tokens that tokenizer_config.json adds and the file does not have."""
     known = {token.content for token in own.get_added_tokens_decoder().values()}
     added = [token.content for token in unset.added_tokens_decoder.values() if token.content not in known]
     if not added:
@@ -313,14 +315,14 @@ def _not_in_file(own: Tokenizer, unset: PreTrainedTokenizerFast) -> str:
 
 
 def _general(backend: Tokenizer, built: PreTrainedTokenizerFast) -> PreTrainedTokenizerFast:
-    """The general class of transformers over a tokenizer, with the names and settings of the one it built."""
+    """Wrap a tokenizer in transformers' general class, with the names and settings of the class it built."""
     names = {name: getattr(built, name) for name in NAMED_TOKENS if getattr(built, name, None) is not None}
     settings = {name: getattr(built, name) for name in SETTINGS}
     return transformers.PreTrainedTokenizerFast(tokenizer_object=backend, **names, **settings)
 
 
 def _lower_casing(tokenizer: PreTrainedTokenizerFast) -> PreTrainedTokenizerFast:
-    """A tokenizer with Lowercase before its normalizer; as it is if it has one, as sentence-transformers leaves it."""
+    """Add Lowercase before a tokenizer's normalizer, unless it has one, as sentence-transformers does."""
     normalizer = table_of(_document(tokenizer.backend_tokenizer)["normalizer"] or {})
     several = normalizer.get("normalizers")
     parts = [normalizer, *(several if isinstance(several, list) else [])]
@@ -342,6 +344,6 @@ def _read(path: Path) -> Tokenizer:
 
 
 def _document(tokenizer: Tokenizer) -> dict[str, Json]:
-    """What decides how a text is split."""
+    """The parts of a tokenizer that decide how a text is split."""
     document = json.loads(tokenizer.to_str())
     return {name: value for name, value in document.items() if name not in PASSING}

@@ -1,4 +1,4 @@
-"""The task's metric of a PyTorch model, with the device's own reading of its outputs."""
+"""Score a PyTorch model with the task's metric; its outputs are read as on the device."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Validation:
-    """Rows held out from training, encoded once, and what is right about them."""
+    """Rows held out from training, encoded once, and their correct answers."""
 
     def __init__(
         self, examples: Sequence[Example], data: TaskData, encoder: TextEncoder, metric: str, pad_id: int = 0
@@ -39,7 +39,7 @@ class Validation:
         self._expected, _ = gold(self._task, examples)
 
     def __call__(self, model: PreTrainedModel) -> float:
-        """Metric of the model as it stands; training mode is put back."""
+        """Metric of the model as it is now; restores training mode."""
         return self._training.score(self.metric, self._expected, self._predicted(model))
 
     def _predicted(self, model: PreTrainedModel) -> list[Any]:
@@ -62,7 +62,7 @@ def torch_outputs(
     pad_id: int = 0,
     batch_size: int = 64,
 ) -> Iterator[Outputs]:
-    """Outputs of a PyTorch model for every window, batch by batch, padded as they come."""
+    """Outputs of a PyTorch model for every window, batch by batch, in the given order."""
     device = next(model.parameters()).device
     for batch in _batches(windows, batch_size):
         items = [{"input_ids": window.ids, "token_type_ids": window.type_ids} for window in batch]

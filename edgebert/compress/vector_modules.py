@@ -1,4 +1,4 @@
-"""The modules behind a sentence encoder's pooling, as a part of the model: trained, saved and exported with it."""
+"""The modules after a sentence encoder's pooling, as part of the model: trained, saved and exported with it."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ SAFE, PICKLED = "model.safetensors", "pytorch_model.bin"
 
 
 class VectorModules(nn.Module):
-    """What follows the pooling, one module after the other.
+    """The modules after the pooling, applied one after the other.
 
     *Shape*: (batch, width of the pooled vector) to (batch, width of the embedding).
     """
 
     def __init__(self, pooling: str, steps: Sequence[VectorStep]) -> None:
-        """Take the poolings in front, joined by "+", and the modules; their weights are drawn."""
+        """Take the poolings, joined by "+", and the modules; their weights are random."""
         super().__init__()
         self.pooling, self.steps = pooling, tuple(steps)
         self.parts = nn.ModuleList(_part(step) for step in steps)
 
     def forward(self, vectors: Tensor) -> Tensor:
-        """Embeddings, not yet divided by their length."""
+        """Compute embeddings, not yet normalized."""
         for part in self.parts:
             vectors = part(vectors)
         return vectors
@@ -54,17 +54,17 @@ class VectorModules(nn.Module):
         return found.hexdigest()
 
     def width(self, pooled: int) -> int:
-        """Numbers of an embedding, made of a pooled vector of so many."""
+        """Width of an embedding for a pooled vector of this width."""
         for step in self.steps:
             pooled = step.width_after(pooled)
         return pooled
 
 
 def load_vector_modules(pooling: str, steps: Sequence[VectorStep], places: Sequence[Path]) -> VectorModules:
-    """Modules with the weights of a sentence-transformers folder.
+    """Make the modules with the weights of a sentence-transformers folder.
 
     Args:
-        pooling: The poolings in front, joined by "+".
+        pooling: The poolings before the modules, joined by "+".
         steps: The modules.
         places: The folder of each.
 
@@ -79,7 +79,7 @@ def load_vector_modules(pooling: str, steps: Sequence[VectorStep], places: Seque
 
 
 def attach(model: PreTrainedModel, modules: VectorModules) -> None:
-    """Make the modules a part of an encoder, and note them in its config, so that the saved folder reloads."""
+    """Make the modules part of an encoder, and write them into its config, so that the saved folder reloads."""
     model.vector_modules = modules
     setattr(model.config, NOTE, {"pooling": modules.pooling, "steps": [asdict(step) for step in modules.steps]})
 
@@ -91,13 +91,13 @@ def attached(model: PreTrainedModel) -> VectorModules | None:
 
 
 def noted(config: PreTrainedConfig) -> VectorModules | None:
-    """The modules that a config carries, with drawn weights; None if it carries none."""
+    """The modules in a config, with random weights; None if it has none."""
     note = getattr(config, NOTE, None)
     return None if note is None else VectorModules(note["pooling"], [VectorStep(**step) for step in note["steps"]])
 
 
 class _Dense(nn.Module):
-    """Names of its weights are those of sentence-transformers."""
+    """A Dense module; its weights have sentence-transformers' names."""
 
     def __init__(self, step: VectorStep) -> None:
         super().__init__()
@@ -160,7 +160,7 @@ def _load(part: nn.Module, place: Path) -> None:
 
 
 def _read(path: Path) -> dict[str, Tensor]:
-    """Weights of one module; a pickle is read as tensors alone, and runs no code."""
+    """Read the weights of one module; from a pickle only tensors are read, and no code runs."""
     if not path.is_file():
         raise CheckpointError(f"{path.parent}: no {SAFE} and no {PICKLED}; copy the whole folder again")
     check_fetched(path)

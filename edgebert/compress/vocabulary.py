@@ -1,4 +1,4 @@
-"""Cut tokenizer and word table to the pieces of a corpus: choose, cut for real, say what other texts feel of it."""
+"""Reduce tokenizer and word table to the tokens of a corpus, and report the effect on other texts."""
 
 from __future__ import annotations
 
@@ -35,25 +35,25 @@ WHOLE_TEXT = 1 << 20
 
 
 def cut_vocabulary(source: Path, data: TaskData, settings: VocabularySettings, run: Run, out: Path) -> StageReport:
-    """Keep the pieces that the corpus is made of, and drop all others from tokenizer, word table and output layer.
+    """Keep the tokens that occur in the corpus; drop all others from tokenizer, word table and output layer.
 
-    The corpus is the training text, the unlabelled text and the files of `[vocabulary] corpus`. With a `minimum_count`
-    of 1 and without `size` and `rank`, the model gives for every text of it what it gave before, bit for bit.
+    The corpus is the training text, the unlabelled text and the files of `[vocabulary] corpus`. With `minimum_count =
+    1` and without `size` and `rank`, the model's outputs for every text of the corpus stay the same, bit for bit.
 
     Args:
-        source: Folder of the model to cut.
-        data: Texts of every split; validation and test are not counted, only looked at for the report.
+        source: Folder of the model.
+        data: Texts of every split; validation and test are not part of the corpus, only of the report.
         settings: The recipe's `[vocabulary]` table.
         run: Task, metric, seed and token limit of the export.
-        out: Folder for the model of fewer words, not yet recovered by training.
+        out: Folder for the model with the smaller vocabulary, not yet recovered by training.
 
     Returns:
-        The stage's arguments; pieces before and after, bytes saved; of every split the share of texts that are made
-        of other pieces now, and the share of unknown pieces before and after.
+        The stage's arguments; tokens in the vocabulary before and after, bytes saved; for every split the share of
+        texts that are now split differently, and the share of unknown tokens before and after.
 
     Raises:
-        SettingsError: A tokenizer that cannot be cut, or a size that does not hold what must stay.
-        CheckpointError: A tokenizer of more pieces than the word table has rows.
+        SettingsError: The tokenizer cannot be reduced, or `size` is too small for the tokens that must stay.
+        CheckpointError: The tokenizer has more tokens than the word table has rows.
     """
     tokenizer = run.loaded.tokenizer(source)
     model = checkpoint.load_model(source, run.task, data.label_names)
@@ -76,11 +76,11 @@ def cut_vocabulary(source: Path, data: TaskData, settings: VocabularySettings, r
 def recover_vocabulary(
     source: Path, teacher: Teacher, data: TaskData, settings: VocabularySettings, run: Run, out: Path
 ) -> StageReport:
-    """Distil the teacher, cut to the same vocabulary, into the model of fewer words.
+    """Distil the teacher, cut to the same vocabulary, into the model with the smaller vocabulary.
 
     Args:
-        source: Folder of the model that was cut.
-        teacher: The teacher, cut to the same pieces, and the layers of it that the model's layers stand for.
+        source: Folder of the model with the smaller vocabulary.
+        teacher: The teacher with the same vocabulary, and the teacher layers that the model's layers correspond to.
         data: Labelled and unlabelled examples.
         settings: The recipe's `[vocabulary]` table, with `recover`.
         run: Task, metric, seed and token limit of the export.
@@ -93,11 +93,11 @@ def recover_vocabulary(
 
 
 def check_vocabulary(folder: Path, recipe: Recipe, tokenizer: PreTrainedTokenizerFast) -> None:
-    """Refuse a `[vocabulary]` table that a checkpoint or a task does not allow.
+    """Refuse a `[vocabulary]` table that the checkpoint or the task does not allow.
 
     Raises:
-        SettingsError: A tokenizer that cannot be cut, a rank that is none, or a rank for a task that reads the table
-            at its outputs too.
+        SettingsError: The tokenizer cannot be reduced, the rank is not possible, or the task uses the table for its
+            outputs as well and cannot have a rank.
     """
     assert recipe.vocabulary is not None
     pieces.check_supported(pieces_of(tokenizer))
@@ -116,12 +116,12 @@ def check_vocabulary(folder: Path, recipe: Recipe, tokenizer: PreTrainedTokenize
 
 
 def cut_settings(settings: VocabularySettings) -> dict[str, Json]:
-    """What cutting depends on of the recipe's `[vocabulary]` table."""
+    """The settings of the recipe's `[vocabulary]` table that the cut depends on."""
     return {name: value for name, value in settings_dict(settings).items() if name not in ("recover", "loss")}
 
 
 def pieces_of(tokenizer: PreTrainedTokenizerFast) -> pieces.Document:
-    """What `tokenizer.json` holds of a tokenizer of transformers."""
+    """The contents of `tokenizer.json` for a tokenizer of transformers."""
     document: pieces.Document = json.loads(tokenizer.backend_tokenizer.to_str())
     return document
 
@@ -132,16 +132,16 @@ def choose(
     taken_along: Callable[[int], set[int]],
     settings: VocabularySettings,
 ) -> set[int]:
-    """Ids to keep: those that are needed, then the most frequent, each with what it takes along.
+    """Choose the ids to keep: first those needed, then the most frequent, each with the ids that it needs.
 
     Args:
-        counts: How often the corpus holds every piece.
-        needed: Ids that stay in any case.
+        counts: Count of every token in the corpus.
+        needed: Ids that always stay.
         taken_along: From an id to the ids that must stay with it.
-        settings: Least count and largest size.
+        settings: Minimum count and maximum size.
 
     Raises:
-        SettingsError: The size does not hold what is needed.
+        SettingsError: The size is too small for the needed ids.
     """
     kept = {number for one in needed for number in taken_along(one)}
     if settings.size and len(kept) > settings.size:
@@ -158,10 +158,10 @@ def choose(
 
 
 def ordered(kept: set[int], config: PreTrainedConfig) -> list[int]:
-    """Ids in the order of their new numbers; where positions are counted from the id of padding, that one stays.
+    """Order ids by their new numbers; the padding id keeps its number if positions are counted from it.
 
     Raises:
-        CheckpointError: The word table lacks a row for one of them, or too few are left to leave padding in its place.
+        CheckpointError: The word table lacks a row for one of them, or too few are left for padding to keep its id.
     """
     order = sorted(kept)
     if order[-1] >= config.vocab_size:
@@ -182,7 +182,7 @@ def ordered(kept: set[int], config: PreTrainedConfig) -> list[int]:
 
 
 def cut_model(model: PreTrainedModel, kept: Sequence[int], task: str) -> PreTrainedModel:
-    """The model with the rows of the kept ids, in their order, wherever it has one for every piece."""
+    """Reduce all of a model's tables with one row per token to the kept ids, in their order."""
     config = copy.deepcopy(model.config)
     numbers = {old: new for new, old in enumerate(kept)}
     for name, number in _special_ids(config).items():
@@ -201,7 +201,7 @@ def cut_model(model: PreTrainedModel, kept: Sequence[int], task: str) -> PreTrai
 
 @dataclass(frozen=True)
 class Reader:
-    """Rows as the device encodes them with one tokenizer."""
+    """Encode rows with one tokenizer as the device does."""
 
     encoder: TextEncoder
     task: Task
@@ -213,7 +213,7 @@ class Reader:
         return cls(encoder, data.device_task(encoder), data.segments)
 
     def ids(self, example: Example) -> list[list[int]]:
-        """Token ids of every window of a row; of a text that lacks its pair, those of the text."""
+        """Token ids of every window of a row; if a row has no second text, those of the first."""
         if self.segments > 1 and example.text_pair is None:
             return [self.encoder.encode(example.text).ids]
         with example.told():
@@ -221,7 +221,7 @@ class Reader:
 
 
 def _put_tokenizer(document: pieces.Document, folder: Path) -> PreTrainedTokenizerFast:
-    """Put a tokenizer in the place of the one that a folder has, saved as transformers reads it."""
+    """Replace a folder's tokenizer, saved as transformers reads it."""
     (folder / "tokenizer.json").write_text(json.dumps(document, ensure_ascii=False), encoding="utf-8")
     tokenizer = checkpoint.load_tokenizer(folder)
     tokenizer.save_pretrained(folder)
@@ -229,7 +229,7 @@ def _put_tokenizer(document: pieces.Document, folder: Path) -> PreTrainedTokeniz
 
 
 def _counts(data: TaskData, settings: VocabularySettings, encoder: TextEncoder) -> tuple[Counter[int], set[int]]:
-    """How often every piece stands in the corpus, and the pieces of the words that are named in the recipe."""
+    """Count every token in the corpus, and add the tokens of the words that the recipe names."""
     reader, counts = Reader.of(encoder, data), Counter[int]()
     training = data.training_task
     for example in progress([*data.train, *data.unlabelled], desc="count pieces", unit="text"):
@@ -243,7 +243,7 @@ def _counts(data: TaskData, settings: VocabularySettings, encoder: TextEncoder) 
 
 
 def _running(encoder: TextEncoder, text: str) -> Counter[int]:
-    """Pieces of a text, at the start and behind a space: to bytes, a word is not the same in both places."""
+    """Tokens of a text at the start and after a space: byte-level tokenizers split the two differently."""
     return _tally([encoder.encode(text).ids]) | _tally([encoder.encode(f" {text}").ids])
 
 
@@ -258,7 +258,7 @@ def _effects(
     kept: Sequence[int],
     tokenizer: PreTrainedTokenizerFast,
 ) -> dict[str, float]:
-    """Of every split: texts of other pieces than before, and pieces that are unknown, as shares."""
+    """For every split: the share of texts that are split differently, and of unknown tokens."""
     corpus = [*data.train, *data.unlabelled, *data.corpus]
     unknown = None if tokenizer.unk_token_id is None else kept[tokenizer.unk_token_id]
     special = {kept[number] for number in tokenizer.all_special_ids} - {unknown}

@@ -19,16 +19,16 @@ WRAPPERS = {"module.": "DistributedDataParallel", "_orig_mod.": "torch.compile",
 
 
 def load_weights(folder: Path) -> Iterator[tuple[str, torch.Tensor]]:
-    """Every weight with its name, a file at a time."""
+    """Yield every weight with its name, one file at a time."""
     for path in weight_files(folder):
         yield from load_file(path).items()
 
 
 def check_weights(folder: Path) -> None:
-    """Refuse weights that cannot be read, names that a wrapper has changed, and numbers that are none.
+    """Refuse weights that cannot be read, names that a wrapper has changed, and values that are not numbers.
 
     Raises:
-        CheckpointError: Says what the files hold and how to save them.
+        CheckpointError: Says what is in the files and how to save them.
     """
     _check_names(folder, list(weight_shapes(folder)))
     for path in weight_files(folder):
@@ -57,7 +57,7 @@ def _check_names(folder: Path, names: Sequence[str]) -> None:
 
 
 def _check_finite(path: Path) -> None:
-    """Refuse NaN and infinity: no answer of such a model means anything."""
+    """Refuse NaN and infinity: a model with them has no meaningful outputs."""
     with safe_open(path, framework="pt") as opened:
         for name in opened.keys():  # noqa: SIM118
             weight = opened.get_tensor(name)

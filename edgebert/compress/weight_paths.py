@@ -31,8 +31,8 @@ def weight_files(folder: Path) -> list[Path]:
     """Files that hold a checkpoint's weights.
 
     Raises:
-        CheckpointError: There are none, only pickled ones, a variant or an adapter, one is a Git LFS pointer, or the
-            index names a file that is missing or elsewhere.
+        CheckpointError: There are none, or only pickled ones, a variant or an adapter; or a file is a Git LFS pointer;
+            or the index names a file that is missing or outside the folder.
     """
     adapter = next((path.name for path in sorted(folder.glob("adapter_*"))), None)
     if adapter:
@@ -67,7 +67,7 @@ def weight_files(folder: Path) -> list[Path]:
 
 
 def _check_variant(folder: Path) -> None:
-    """Refuse weights under another name than those that are loaded."""
+    """Refuse weights with a file name that is not loaded."""
     found = next((path.name for path in sorted(folder.glob("*.safetensors"))), None)
     if found is None:
         return
@@ -81,7 +81,7 @@ def _check_variant(folder: Path) -> None:
 
 
 def check_merged(folder: Path, names: Iterable[str]) -> None:
-    """Refuse weights of an adapter that is not merged into those of its model: they would be left out.
+    """Refuse adapter weights that are not merged into the model: they would be ignored.
 
     Raises:
         CheckpointError: Names a weight.
@@ -109,10 +109,10 @@ def _shards(folder: Path) -> list[Path]:
 
 
 def weight_shapes(folder: Path) -> dict[str, list[int]]:
-    """Shape of every weight by its name, read without loading any, and without PyTorch.
+    """Shape of every weight by name, read without loading weights and without PyTorch.
 
     Raises:
-        CheckpointError: A file is not a whole safetensors file.
+        CheckpointError: A file is not a complete safetensors file.
     """
     from safetensors import SafetensorError, safe_open
 
