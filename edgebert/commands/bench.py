@@ -20,10 +20,10 @@ from edgebert.target import profile_names
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Measure, write `result.json`, show tables, and give 1 where a check of `--fail-if` failed.
+    """Measure, write `result.json`, show tables, and return 1 if a `--fail-if` check failed.
 
     Raises:
-        RunError: With `--strict`, the machine was disturbed; the result is written all the same.
+        RunError: With `--strict`, the machine was disturbed. The result is written nevertheless.
     """
     gates = [read_gate(text) for text in arguments.fail_if]
     folders, profiles = told_apart(arguments.bundle, arguments.estimate, arguments.estimate_or_bundle)
@@ -69,12 +69,12 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def told_apart(bundles: list[str], estimate: list[str], rest: list[str]) -> tuple[list[str], list[str]]:
-    """Bundles and profiles as they were meant: `--estimate A B BUNDLE` names two profiles, and so does `A,B`.
+    """Separate bundles from profiles as the user meant them: `--estimate A B BUNDLE` names two profiles; so does `A,B`.
 
     Args:
-        bundles: What stood where bundles stand.
-        estimate: What each `--estimate` was given.
-        rest: What stood behind an option that stood behind a bundle.
+        bundles: Arguments in the position of bundles.
+        estimate: The values of each `--estimate`.
+        rest: Arguments after an option that follows a bundle.
 
     Raises:
         InputError: Every word names a profile, or a name is empty.
@@ -96,7 +96,7 @@ def told_apart(bundles: list[str], estimate: list[str], rest: list[str]) -> tupl
 
 @contextmanager
 def _ended_like_ctrl_c() -> Iterator[None]:
-    """Take SIGTERM and SIGHUP (not on Windows) as Ctrl-C, so that measured processes end and results are kept."""
+    """Handle SIGTERM and SIGHUP (not on Windows) like Ctrl-C, so that measured processes end and results are kept."""
 
     def interrupt(number: int, frame: object) -> None:
         raise KeyboardInterrupt

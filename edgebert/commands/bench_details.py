@@ -1,4 +1,4 @@
-"""What `edgebert bench` shows beside latencies: the roofline, time by operator, estimates for other hardware."""
+"""Tables that `edgebert bench` shows besides latencies: roofline, time by operator, estimates for other hardware."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SHOWN_OPERATORS = 12
 
 
 def show_details(result: Result) -> None:
-    """The tables of what was found, on stdout."""
+    """Write the detail tables of a result to stdout."""
     if rooflines := [_roofline_row(case) for case in result.cases if case.roofline]:
         columns = ("variant", "lengths", "tokens", "MMAC", "MB", "peak of", "GMAC/s", "reached", "share")
         write("\nroofline: a matrix product's peak here, and what the whole prediction reaches of it")

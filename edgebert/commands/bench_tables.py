@@ -1,4 +1,4 @@
-"""A bench result as text: one table a scenario, then what compares, then the verdict."""
+"""Show a bench result as text: one table per scenario, then comparisons, then the verdict."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`edgebert compare`: a bundle's outputs beside those of the checkpoint it was made from."""
+"""`edgebert compare`: compare a bundle's outputs with those of the checkpoint it was made from."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from edgebert.runtime.rows import text_rows
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Compare, and end with 1 where the outputs lie further apart than is allowed."""
+    """Compare, and return 1 if the outputs differ by more than allowed."""
     allowed: float | None = arguments.max_difference
     if allowed is not None and not allowed >= 0:
         raise InputError(f"--max-difference is {allowed:g}; give a number of 0 or more")

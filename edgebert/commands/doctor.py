@@ -21,7 +21,7 @@ EXTRAS = {"": "edgebert"} | {
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Report; the exit code is 0 even where something is missing."""
+    """Report the installation and the machine; the exit code is 0 even if something is missing."""
     packages = [(needed, installed_version(needed.package)) for needed in _listed()]
     machine = environment()
     fitting, known = _fitting(machine), list(RUNTIMES.values())
@@ -73,7 +73,7 @@ def _fitting(machine: Environment) -> list[str]:
 
 
 def _listed() -> list[Requirement]:
-    """Direct dependencies by the package's metadata, the device's first; once for each extra that names it."""
+    """Direct dependencies from the package's metadata, the device's first; once for each extra that names them."""
     found = [needed for needed in requirements() if needed.extra in EXTRAS]
     return sorted(found, key=lambda needed: list(EXTRAS).index(needed.extra))
 

@@ -53,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _breakdowns(bundle: Path) -> tuple[ByLabel, ...]:
-    """Functions that break down the answers of a bundle's task, from its manifest alone.
+    """Functions that break down the answers of a bundle's task, found from its manifest alone.
 
     Raises:
         InputError: The task has no labels.
@@ -66,7 +66,7 @@ def _breakdowns(bundle: Path) -> tuple[ByLabel, ...]:
 
 
 def _note_cut(answers: Answers, manifest: Manifest) -> None:
-    """Say on stderr how many texts were cut, if any was."""
+    """Report on stderr how many texts were truncated, if any."""
     if answers.cut:
         texts = counted(answers.n, units_of(manifest.task))
         note(f"edgebert: {answers.cut} of {texts} ({answers.cut_share():.1%}) cut to {manifest.max_length} tokens")
@@ -86,7 +86,7 @@ def _write_breakdown(part: Breakdown) -> None:
 
 
 def _figure(value: float | None) -> str:
-    """Four digits; a hyphen for a score of nothing."""
+    """Format a score with four decimals; a hyphen if there is no score."""
     return "-" if value is None else f"{value:.4f}"
 
 
@@ -95,5 +95,5 @@ def _oneline(label: str) -> str:
 
 
 def _plain(quality: QualityRow) -> dict[str, object]:
-    """Figures for JSON: null where there are none."""
+    """Prepare scores for JSON: null for a missing one."""
     return {**quality, **(dict.fromkeys(("value", "ci_low", "ci_high")) if quality.get("lacks") else {})}

@@ -1,4 +1,4 @@
-"""`edgebert export`: a recipe in, a bundle out."""
+"""`edgebert export`: make a bundle from a recipe or a checkpoint."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from edgebert.tasks.table import spec_of
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Build a bundle and say what every stage gave."""
+    """Build a bundle, and report the result of every stage."""
     asked = Asked(
         arguments.task or "",
         arguments.pooling or "",
@@ -72,7 +72,7 @@ def _show(exported: Exported, arguments: argparse.Namespace) -> None:
 
 
 def _time(bundle: Path, full_precision: Path, arguments: argparse.Namespace) -> None:
-    """Time a bundle beside full precision, and say how to measure and to compare it in earnest."""
+    """Time a bundle against full precision, and say how to measure and compare it properly."""
     note("timing it beside full precision, some ten seconds")
     texts = _path(arguments.text) or full_precision.parent / TEXTS
     try:
@@ -114,14 +114,14 @@ def _report(exported: Exported) -> None:
 
 
 def _advise(exported: Exported) -> None:
-    """What the trainings lacked."""
+    """Report what the trainings lacked."""
     for stage in exported.stages:
         for line in advice_of(stage.metrics):
             write(f"{stage.title}: {line}")
 
 
 def _sizes(manifest: Manifest) -> str:
-    """What each runtime reads, in MB."""
+    """Size of the files that each runtime reads, in MB."""
     sizes = {file.path: file.bytes for file in manifest.files}
     read = {name: opened_files(manifest, name) for name in manifest.runtime.graphs}
     parts = [f"{sum(sizes[path] for path in files) / 1e6:.1f} MB for {name}" for name, files in read.items() if files]
@@ -129,7 +129,7 @@ def _sizes(manifest: Manifest) -> str:
 
 
 def question_for(manifest: Manifest) -> str:
-    """What a bundle of this task may be asked, as the command line takes it."""
+    """An example input for a bundle of this task, as command line arguments."""
     usual = '"your text"' if manifest.segments == 1 else '"one text" --text-pair "another"'
     return spec_of(manifest.task).question or usual
 

@@ -1,4 +1,4 @@
-"""`edgebert inspect`: what a bundle is and how it was made, and whether its files are there and of their size."""
+"""`edgebert inspect`: show what a bundle is and how it was made, and check that its files exist with the right size."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ SHOWN_LENGTH = 128
 def run(arguments: argparse.Namespace) -> int:
     """Print the manifest, as a page or as JSON.
 
-    A bundle whose files are not all there, or not of their size, exits with 2, and each of them has its line; what
-    takes reading them whole is left to `edgebert verify`.
+    If files are missing or have a wrong size, the exit code is 2 and each has a line. Checks that read whole files are
+    left to `edgebert verify`.
     """
     folder = Path(arguments.bundle)
     manifest = read_bundle(folder)
@@ -71,7 +71,7 @@ def _write_page(folder: Path, manifest: Manifest) -> None:
 
 
 def _core(manifest: Manifest) -> list[tuple[str, str]]:
-    """What the native core does with the bundle here: the kernel that runs it, or why it does not."""
+    """How the native core runs the bundle here: its kernel, or why it cannot."""
     if CORE.name in manifest.runtime.graphs:
         return [("core", CORE.unusable() or f"kernel {kernel_names()[0]} on this CPU")]
     made = manifest.stages[-1].metrics.get(CORE.name) if manifest.stages else None
@@ -85,14 +85,14 @@ def _task(manifest: Manifest) -> str:
 
 
 def _runtimes(manifest: Manifest) -> str:
-    """The runtime that opens the bundle if none is named, and the others that can."""
+    """The runtime that opens the bundle by default, and the others that can."""
     default = manifest.runtime.default
     others = [name for name in manifest.runtime.graphs if name != default]
     return f"{default}; also {', '.join(others)}" if others else default
 
 
 def _chosen(manifest: Manifest) -> list[tuple[str, str]]:
-    """Thresholds that were chosen on the validation split."""
+    """Thresholds that an export chose on the validation split."""
     head, found = manifest.head, []
     if head.thresholds:
         each = [f"{label} {value:.4f}" for label, value in zip(manifest.labels, head.thresholds, strict=False)]
@@ -103,7 +103,7 @@ def _chosen(manifest: Manifest) -> list[tuple[str, str]]:
 
 
 def _work(manifest: Manifest) -> list[tuple[str, str]]:
-    """Multiply-accumulates of one text, in all and by layer; nothing of a bundle from before they were counted."""
+    """Multiply-accumulates of one text, in total and by layer; empty for old bundles without counts."""
     products, length = read_cost(manifest), min(SHOWN_LENGTH, manifest.max_length)
     if not products:
         return []

@@ -1,4 +1,4 @@
-"""What commands write: JSON or text on stdout, notes on stderr."""
+"""Write what commands show: JSON or text to stdout, notes to stderr."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MAX_CELL = 500
 
 
 def write_json(document: object) -> None:
-    """Write one JSON document to stdout; what its encoding lacks or a terminal obeys is escaped.
+    """Write one JSON document to stdout; characters that a terminal obeys or the encoding lacks are escaped.
 
     NaN and infinity, which JSON does not have, become null.
     """
@@ -29,7 +29,10 @@ def write_json(document: object) -> None:
 
 
 def write_json_line(document: object) -> None:
-    """Write a JSON document to stdout as one line; what ends a line elsewhere or a terminal obeys is escaped."""
+    """Write a JSON document to stdout as one line.
+
+    Characters that end a line elsewhere, or that a terminal obeys, are escaped.
+    """
     document = _finite(document)
     text = json.dumps(document, ensure_ascii=False)
     if encodable(text) != text or escaped(text) != text:
@@ -38,7 +41,7 @@ def write_json_line(document: object) -> None:
 
 
 def _finite(value: object) -> object:
-    """The value with None in the place of every number that is not finite."""
+    """Replace every number that is not finite by None."""
     if isinstance(value, dict):
         return {key: _finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -52,12 +55,12 @@ def write(text: str) -> None:
 
 
 def note(text: str) -> None:
-    """Write a remark of one line, which is not the answer, to stderr."""
+    """Write a one-line note, which is not part of the answer, to stderr."""
     sys.stderr.write(escaped(text, "\t") + "\n")
 
 
 def named_columns(arguments: argparse.Namespace) -> Named:
-    """Columns of a data file that the command line names."""
+    """Columns of a data file that command line options name."""
     return Named(
         arguments.text_column,
         arguments.pair_column,
@@ -70,13 +73,13 @@ def named_columns(arguments: argparse.Namespace) -> Named:
 
 
 def encodable(text: str) -> str:
-    """Replace what stdout's encoding lacks by backslash escapes: a pipe on Windows has one of 256 characters."""
+    """Escape characters that stdout's encoding lacks: a Windows pipe has an encoding of 256 characters."""
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """Aligned text table; numbers are the caller's to format. Of a very long cell the beginning is shown."""
+    """Format an aligned text table. The caller formats numbers; very long cells are cut."""
     cells = [[escaped(shortened(str(cell), MAX_CELL)) for cell in row] for row in [header, *rows]]
     widths = [max(len(row[at]) for row in cells) for at in range(len(header))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]

@@ -27,9 +27,9 @@ NO_TEXT = "no text came on standard input; give TEXT, --input FILE, or one text 
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Answer the texts given, a file's, or stdin's, one answer a line, each as soon as it is known.
+    """Answer the texts given as arguments, in a file or on stdin, one answer per line, each as soon as it is ready.
 
-    What can be refused beforehand is refused before the first answer; of stdin that is nothing.
+    Invalid texts are refused before the first answer, except on stdin, which is read line by line.
     """
     if arguments.text and arguments.input:
         raise InputError("both TEXT and --input are given; give one of them")
@@ -56,14 +56,14 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _write_line(text: Text, answer: Prediction) -> None:
-    """Write an answer and its text, shortened to 200 characters, as one line."""
+    """Write an answer and its text, cut to 200 characters, as one line."""
     shown = " ".join((text if isinstance(text, str) else " | ".join(text)).split())
     cut = "\t(cut short)" if answer.is_cut else ""
     write(f"{escaped(str(answer), TAB)}\t{shown if len(shown) <= 200 else shown[:200] + '…'}{cut}")
 
 
 def _answers(model: Model, arguments: argparse.Namespace, second: str | None) -> Iterable[tuple[Text, Prediction]]:
-    """Texts and what the model says to each."""
+    """Yield texts and the model's answers."""
     if arguments.input:
         rows = text_rows(Path(arguments.input), model.manifest, named_columns(arguments))
         if said := note_of_skipped(Path(arguments.input), rows):
@@ -77,7 +77,7 @@ def _answers(model: Model, arguments: argparse.Namespace, second: str | None) ->
 
 
 def _with_second(rows: list[Example], second: str | None) -> list[Example]:
-    """Rows of a file, each with the second text of the command line if there is one."""
+    """Rows of a file, each with the command line's second text if there is one."""
     if second is None:
         return rows
     if rows[0].text_pair is not None:
@@ -94,7 +94,7 @@ def _to_rows(model: Model, rows: Sequence[Example]) -> Iterator[tuple[Text, Pred
 
 
 def _to_lines(model: Model, second: str | None) -> Iterator[tuple[Text, Prediction]]:
-    """Answers to the lines of stdin that are not blank, each with the second text if there is one, as they come."""
+    """Answer the non-blank lines of stdin as they come, each with the second text if there is one."""
     if sys.stdin is None:
         raise InputError(NO_TEXT)
     if sys.stdin.isatty():

@@ -1,4 +1,4 @@
-"""`edgebert profiles`: the hardware profiles that ship, or one of them in full."""
+"""`edgebert profiles`: list the shipped hardware profiles, or show one completely."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def this_machine() -> str | None:
-    """Name of the profile that an export takes here by itself, if there is one."""
+    """Name of the profile that an export uses here by default, if there is one."""
     try:
         return fitting_profile(this_cpu())[0]
     except SettingsError:

@@ -40,5 +40,5 @@ def _list(as_json: bool) -> None:
 
 
 def _purpose(task: str) -> str:
-    """What a recipe is for, by its first line."""
+    """What a recipe is for, from its first line."""
     return recipe_text(task).splitlines()[0].removeprefix("# ").partition(": copy this file")[0]

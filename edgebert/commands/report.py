@@ -1,4 +1,4 @@
-"""`edgebert report`: a page, a Markdown text or a CSV table drawn from results."""
+"""`edgebert report`: write an HTML page, Markdown or a CSV table from results."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FORMATS = (".html", ".md", ".csv")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Read every result, then write the report whole or not at all."""
+    """Read every result, then write the report completely or not at all."""
     out = None if arguments.out == "-" else Path(arguments.out)
     if out and (out.suffix not in FORMATS or os.path.isdir(out)):
         raise InputError(f"--out {out}: not a file ending in {', '.join(FORMATS)}; give such a name, or - for Markdown")

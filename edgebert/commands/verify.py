@@ -1,4 +1,4 @@
-"""`edgebert verify`: is every file of a bundle, and of the baseline inside it, there, whole and unaltered?"""
+"""`edgebert verify`: check that every file of a bundle and its baseline exists, complete and unaltered."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from edgebert.runtime.contract import read_bundle
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Check every file against the manifest, and the manifest against a hash where one is given.
+    """Check every file against the manifest, and the manifest against a hash if one is given.
 
-    A damaged bundle exits with 2, and each file that is not as it was written has its line.
+    For a damaged bundle the exit code is 2, and each missing or altered file has a line.
     """
     folder = Path(arguments.bundle)
     manifest = read_bundle(folder)
@@ -46,10 +46,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _wrong_hash(folder: Path, expected: str | None) -> list[str]:
-    """What is wrong with the bundle's hash, where one is expected: the manifest, which lists all other hashes.
+    """Compare the bundle's hash with the expected one. The manifest, which it covers, lists all other hashes.
 
     Raises:
-        InputError: It is no hash, or too short to tell bundles apart.
+        InputError: The expected value is not a hash, or is too short to tell bundles apart.
     """
     if expected is None:
         return []

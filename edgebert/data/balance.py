@@ -17,11 +17,11 @@ REMEDY = "add rows of the rare labels, and look at each label in evaluate --by-l
 
 
 def count_labels(rows: Iterable[Iterable[str]], labels: Sequence[str]) -> dict[str, int]:
-    """Rows that hold each label, most frequent first.
+    """Number of rows with each label, most frequent first.
 
     Args:
         rows: Labels of each row.
-        labels: Labels that the model has; one that no row holds counts 0.
+        labels: Labels that the model has; a label without rows counts 0.
     """
     counts = Counter(dict.fromkeys(labels, 0))
     for row in rows:
@@ -30,13 +30,13 @@ def count_labels(rows: Iterable[Iterable[str]], labels: Sequence[str]) -> dict[s
 
 
 def entropy(counts: Collection[int]) -> float:
-    """Entropy of a distribution by its counts, in nats; 0 if there are none."""
+    """Entropy of a distribution given by counts, in nats; 0 without counts."""
     total = sum(counts)
     return -sum(count / total * math.log(count / total) for count in counts if count)
 
 
 def imbalance(counts: dict[str, int]) -> str:
-    """Say in one sentence which labels have few rows, or far fewer than others; "" if none has.
+    """Say in one sentence which labels have few rows, or far fewer than others; "" if none.
 
     Args:
         counts: Rows that hold each label, most frequent first.

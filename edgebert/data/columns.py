@@ -1,4 +1,4 @@
-"""Which columns of a data file hold what, and how a table is written; manifests say so too. Standard library only."""
+"""Which columns of a data file hold what, and how a table is written; also part of manifests. Standard library only."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ Quotes = Literal["suffix", "double", "single", "none"]
 
 @dataclass(frozen=True)
 class Columns:
-    """Names of the columns (or JSON keys) that hold the text, its pair and its label; "" where there is none.
+    """Names of the columns (or JSON keys) with the text, its pair and its label; "" for none.
 
-    A table without a header names its columns by number, counted from "1". `delimiter` and `quotes` are those of the
-    file's suffix unless they are named. `skip_empty` marks rows with an empty cell instead of refusing the file.
+    A table without a header names its columns by number, counted from "1". `delimiter` and `quotes` follow from the
+    file's suffix unless they are set. `skip_empty` marks rows with an empty cell instead of refusing the file.
     """
 
     text: str = "text"
@@ -27,7 +27,7 @@ class Columns:
 
 
 def columns_fault(columns: Columns) -> str:
-    """Say why no row can be read by these columns; "" if it can."""
+    """Say why rows cannot be read with these columns; "" if they can."""
     if not columns.text:
         return "text is ''; expected the name of the column that holds the text"
     if columns.label and columns.label in (columns.text, columns.text_pair):

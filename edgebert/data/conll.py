@@ -1,4 +1,4 @@
-"""CoNLL columns: one word a line, its tag in another column, a blank line between sentences. Standard library only."""
+"""CoNLL columns: a word per line, its tag in another column, a blank line between sentences. Standard library only."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _BLANKS = re.compile(r"[ \t]+")
 def read_conll(path: Path, check: TagCheck, token_column: int = 0, tag_column: int = -1) -> list[Example]:
     """Read every sentence of a file; `label` is the tuple of its tags.
 
-    Columns are parted by tabs where the first word's line has one, else by blanks. Lines that begin with -DOCSTART-
-    are passed over; there are no comments, for `#` is a word.
+    Columns are separated by tabs if the first word's line has one, else by spaces. Lines that begin with -DOCSTART- are
+    skipped. There are no comments: `#` is a word.
 
     Args:
         path: The file, or the `.gz` of one.
-        check: Holds the tags to their scheme.
-        token_column: Column of the word, from 0, or from -1 backwards.
-        tag_column: Column of the tag, likewise.
+        check: Checks that the tags follow their scheme.
+        token_column: Column of the word: from 0 on the left, or from -1 on the right.
+        tag_column: Column of the tag, counted the same way.
 
     Raises:
         DataError: The file cannot be used; the message names file, line and value.
@@ -51,7 +51,7 @@ def read_conll(path: Path, check: TagCheck, token_column: int = 0, tag_column: i
 
 
 def looks_like_columns(path: Path, tag_column: int = -1) -> bool:
-    """Whether the first line that holds anything has a tag where one should be."""
+    """Whether the first non-blank line has a tag where one should be."""
     lines = (line for _, line in text_lines(read_text(path)) if line.strip() and not line.startswith(DOCUMENT_START))
     first = next(lines, "")
     cells = _cells(first, "\t" in first)
@@ -61,7 +61,7 @@ def looks_like_columns(path: Path, tag_column: int = -1) -> bool:
 
 
 class _Columns:
-    """Takes word and tag out of the lines of one file, which all have as many columns as the first."""
+    """Reads word and tag from the lines of one file, which all have as many columns as the first."""
 
     def __init__(self, path: Path, token_column: int, tag_column: int) -> None:
         self.path, self.token, self.tag = path, token_column, tag_column

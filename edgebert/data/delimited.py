@@ -35,7 +35,7 @@ class Dialect(NamedTuple):
 
 
 def stated_delimiter(text: str) -> tuple[str, str]:
-    """The delimiter that Excel's first line `sep=;` states, "" without one, and the text with that line left blank."""
+    """Read Excel's first line `sep=;`: the delimiter ("" without such a line), and the text with that line blank."""
     found = _STATED.match(text)
     return (found[1], text[found.end() :]) if found else ("", text)
 
@@ -43,19 +43,19 @@ def stated_delimiter(text: str) -> tuple[str, str]:
 def dialect_of(
     suffix: str, text: str, delimiter: Delimiter, quotes: Quotes, wanted: Sequence[str], stated: str = ""
 ) -> Dialect:
-    """Dialect of a table.
+    """Find the dialect of a table.
 
-    What the recipe names is used, then what the file states. Otherwise a `.tsv` has tabs and literal quotes, as in
-    GLUE; a `.csv` has double quotes and the first of comma, semicolon, tab and pipe by which its header holds every
-    wanted column, or most of them, or most columns.
+    The recipe's settings come first, then the file's own. Otherwise a `.tsv` has tabs and literal quotes, as in GLUE. A
+    `.csv` has double quotes; its delimiter is the one of comma, semicolon, tab and pipe with which the header has all
+    wanted columns, or most of them, or most columns.
 
     Args:
         suffix: `.tsv` or `.csv`.
         text: The whole file.
-        delimiter: As named by the recipe.
-        quotes: As named by the recipe.
-        wanted: Columns that the header must hold; empty if there is no header.
-        stated: As stated by the file's first line; "" if it states none.
+        delimiter: The recipe's setting.
+        quotes: The recipe's setting.
+        wanted: Columns that the header must have; empty if there is no header.
+        stated: The delimiter in the file's first line; "" if it states none.
     """
     literal = suffix == ".tsv" if delimiter == "suffix" else delimiter == "tab"
     quote = (None if literal else '"') if quotes == "suffix" else QUOTES.get(quotes)
@@ -69,16 +69,16 @@ def dialect_of(
 
 
 def nearest(name: str, names: Iterable[str]) -> str:
-    """The question whether a similar name was meant; "" if none is similar."""
+    """Ask whether a similar name was meant; "" if none is similar."""
     found = get_close_matches(name[:100], [other[:100] for other in names], n=1)
     return f"; did you mean {found[0]!r}?" if found else ""
 
 
 def split(path: Path, text: str, dialect: Dialect) -> Rows:
-    """Rows with the line that each begins on; blank lines are passed over.
+    """Split into rows, with the line on which each begins; blank lines are skipped.
 
     Raises:
-        DataError: Quotes that do not close, or text behind a closing quote; names the line.
+        DataError: A quote is not closed, or text follows a closing quote; names the line.
     """
     if dialect.quote is None and not dialect.skips_spaces:
         return _plain(text, dialect.delimiter)
@@ -117,7 +117,7 @@ def _reader(text: str, dialect: Dialect) -> _csv.Reader:
 
 
 def _first(text: str, dialect: Dialect) -> list[str]:
-    """Cells of the header; none if it is not valid."""
+    """Cells of the header; empty if it is not valid."""
     try:
         return next((row for row in _reader(text, dialect) if row), [])
     except csv.Error:
@@ -125,12 +125,12 @@ def _first(text: str, dialect: Dialect) -> list[str]:
 
 
 def _fit(header: Sequence[str], wanted: Sequence[str]) -> tuple[bool, int, int]:
-    """How well a header fits: whether it has every wanted column, how many of them, how many columns at all."""
+    """Score how well a header fits: whether it has every wanted column, how many of them, how many columns in total."""
     found = len(set(wanted) & set(header))
     return found == len(set(wanted)), found, 0 if found == len(set(wanted)) else len(header)
 
 
 def _is_spaced(text: str, dialect: Dialect) -> bool:
-    """Whether every cell of the header but the first has a space before it."""
+    """Whether every cell of the header except the first begins with a space."""
     rest = _first(text, dialect)[1:]
     return bool(rest) and all(cell.startswith(" ") for cell in rest)

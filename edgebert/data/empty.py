@@ -1,4 +1,4 @@
-"""Rows with an empty cell: left out if the user asks for it, counted, and said on stderr. Standard library only."""
+"""Skip rows with an empty cell if the user asks for it, and report how many. Standard library only."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SHOWN = 5
 
 
 class Rows(list[Example]):
-    """Rows of a data file, and the lines of those that were skipped because a cell is empty."""
+    """Rows of a data file, and the lines of rows that were skipped because of an empty cell."""
 
     def __init__(self, rows: Sequence[Example]) -> None:
         """Keep the rows that are not marked as empty."""
@@ -24,7 +24,7 @@ def without_empty(path: Path, rows: Sequence[Example]) -> Rows:
     """Leave out the rows that are marked as empty.
 
     Raises:
-        DataError: No row is left.
+        DataError: No rows are left.
     """
     kept = Rows(rows)
     if not kept:
@@ -33,7 +33,7 @@ def without_empty(path: Path, rows: Sequence[Example]) -> Rows:
 
 
 def note_of_skipped(path: Path, rows: Rows) -> str:
-    """What a command says on stderr of skipped rows; "" if there are none."""
+    """The message on stderr about skipped rows; "" if there are none."""
     lines = ", ".join(map(str, rows.skipped[:SHOWN])) + (", …" if len(rows.skipped) > SHOWN else "")
     one, count = len(rows.skipped) == 1, len(rows) + len(rows.skipped)
     said = f"{path}: skipped {len(rows.skipped)} of {count} rows with an empty cell (line{'s' * (not one)} {lines})"

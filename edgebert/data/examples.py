@@ -27,12 +27,12 @@ Parse = Callable[[object], Any]
 
 @dataclass(frozen=True)
 class Example:
-    """One row: a text, perhaps a second text, perhaps what is right about it, and where it stands (lines from 1).
+    """One row: a text, optionally a second text and a label, and its location (lines from 1).
 
-    `label` is of the kind that the task reads: a class, several, a number, tags, answers. `words` are the words of a
-    text that came split into words; `text` is then the words joined by single spaces. With `is_raw` it is the text that
-    the reader split, and is encoded as it is. `word_a_line` says that each of
-    them has a line of its own, the first of them `line`. `empty` marks a row to skip (`edgebert.data.empty`).
+    `label` has the type that the task reads: a class, several classes, a number, tags, answers. `words` are the words
+    of a text that was already split; `text` is then the words joined by single spaces. With `is_raw`, `text` is the
+    unsplit text, and is encoded as it is. With `word_a_line`, each word has a line of its own, from `line` on. `empty`
+    marks a row to skip (`edgebert.data.empty`).
     """
 
     text: str
@@ -47,20 +47,20 @@ class Example:
 
     @property
     def place(self) -> str:
-        """File and line, or the question that a document of SQuAD has there, for messages."""
+        """File and line, or the question's location in a SQuAD document, for messages."""
         counted = "question" if self.source.removesuffix(".gz").lower().endswith(".json") else "line"
         return f"{self.source}: {counted} {self.line}"
 
     def place_of(self, word: int) -> str:
-        """File and line of one of the words, counted from 0."""
+        """File and line of a word, counted from 0."""
         return replace(self, line=self.line + word).place if self.word_a_line else self.place
 
     @contextmanager
     def told(self) -> Iterator[None]:
-        """Name file and line where the text is refused.
+        """Add file and line to the error of a refused text.
 
         Raises:
-            DataError: In place of a TextError.
+            DataError: Replaces the TextError.
         """
         try:
             yield
@@ -69,7 +69,7 @@ class Example:
 
 
 def one_class(value: object) -> str:
-    """Read a class: a string that is not blank, or in JSON an integer."""
+    """Read a class label: a string that is not blank, or in JSON an integer."""
     if isinstance(value, str) and not value.strip():
         raise ValueError("a string that is not blank")
     if isinstance(value, str) or type(value) is int:
@@ -78,15 +78,15 @@ def one_class(value: object) -> str:
 
 
 def is_blank(value: object) -> bool:
-    """Whether a cell is empty: blank, null, or in JSON a list of nothing."""
+    """Whether a cell is empty: blank, null, or in JSON an empty list."""
     return value is None or value == [] or (isinstance(value, str) and not value.strip())
 
 
 def unless_empty(read: Callable[[], Example], path: Path, line: int, skip_empty: bool) -> Example:
-    """The row that `read` gives, or one that is marked as empty.
+    """Read a row; if a cell is empty and such rows are skipped, return a row marked as empty.
 
     Raises:
-        EmptyCellError: A cell is empty, and such rows are not to be skipped.
+        EmptyCellError: A cell is empty, and such rows are not skipped.
     """
     try:
         return read()
@@ -97,7 +97,7 @@ def unless_empty(read: Callable[[], Example], path: Path, line: int, skip_empty:
 
 
 def listed(names: Sequence[str], most: int = 8) -> str:
-    """The first names, and how many more there are."""
+    """Format the first names, and the number of others."""
     more = len(names) - most
     return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
 
@@ -111,8 +111,8 @@ def read_examples(path: Path, columns: Columns, parse: Parse = one_class) -> lis
         parse: Reads the label's cell or JSON value; raises ValueError with what was expected.
 
     Raises:
-        DataError: Missing, empty, wrongly encoded, a column that is not there, or a row that does not parse;
-            the message names file, line, value and what was expected.
+        DataError: The file or a column is missing, the file is empty or wrongly encoded, or a row does not parse. The
+            message names file, line, value and what was expected.
     """
     readers = {".tsv": _delimited, ".csv": _delimited, ".jsonl": _jsonl, ".txt": _txt}
     read = readers[data_format(path, TABLES)]
@@ -127,10 +127,10 @@ def read_examples(path: Path, columns: Columns, parse: Parse = one_class) -> lis
 
 
 def read_by_first(namings: Sequence[Columns], read: Callable[[Columns], list[Example]]) -> list[Example]:
-    """Rows by the first naming whose columns are all there.
+    """Read rows with the first set of column names that the file has completely.
 
     Raises:
-        MissingColumnError: None of them fits. Where one finds the texts and not the labels, that is what is told.
+        MissingColumnError: No set fits. If one finds the texts but not the labels, the message says so.
     """
     missing: list[MissingColumnError] = []
     for columns in namings:
@@ -189,7 +189,7 @@ def _table(path: Path, rows: Iterator[tuple[int, list[str]]], columns: Columns) 
 
 
 def _headless(path: Path, rows: Iterator[tuple[int, list[str]]], columns: Columns) -> Values:
-    """Rows of a table whose columns go by number; surplus columns are passed over."""
+    """Rows of a table whose columns have numbers; extra columns are ignored."""
     names = _named(columns)
     if not all(name.isdecimal() and len(name) <= MAX_DIGITS and int(name) for name in names):
         raise DataError(
@@ -234,7 +234,7 @@ def json_lines(path: Path, text: str) -> Iterator[tuple[int, dict[str, Json]]]:
     """Objects of a JSON Lines text with their line numbers.
 
     Raises:
-        DataError: A line that is not a JSON object, or holds a lone surrogate.
+        DataError: A line is not a JSON object, or has a lone surrogate.
     """
     for number, line in _lines(text):
         try:
@@ -249,7 +249,7 @@ def json_lines(path: Path, text: str) -> Iterator[tuple[int, dict[str, Json]]]:
 
 
 def _check_unicode(path: Path, number: int, row: dict[str, Json]) -> None:
-    """Refuse what no file can be written with: a label of it would end an export that has been trained."""
+    """Refuse strings that cannot be written to a file: such a label would make an export fail after training."""
     try:
         json.dumps(row, ensure_ascii=False).encode("utf-8")
     except UnicodeEncodeError as error:

@@ -11,10 +11,10 @@ from edgebert.strict_json import open_regular
 
 
 def fingerprint(path: Path) -> str:
-    """SHA-256 of the file as it lies on disk, in hexadecimal.
+    """SHA-256 of a file on disk, in hexadecimal.
 
-    Of a folder of slots, or of the `seq.in` that stands for one: of the names and contents of the three files of the
-    format. Other files in the folder are not read.
+    For a slot folder, or its `seq.in`, the hash covers names and contents of the format's three files. Other files in
+    the folder are not read.
 
     Raises:
         DataError: The file cannot be read.

@@ -1,4 +1,4 @@
-"""Suffixes of the data files that are read, without `.gz`. Standard library only."""
+"""Suffixes of data files that EdgeBERT reads, without `.gz`. Standard library only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Validation rows cut from the training rows, for a recipe that names no file of them. Standard library only."""
+"""Split validation rows off the training rows, if a recipe names no validation file. Standard library only."""
 
 from __future__ import annotations
 
@@ -16,22 +16,23 @@ MIN_ROWS = 10
 def hold_out(
     rows: Sequence[Example], strata: Sequence[str], share: float, seed: int
 ) -> tuple[list[Example], list[Example]]:
-    """Cut a share of the rows: the same ones for the same rows, share and seed.
+    """Split off a share of the rows; the same rows, share and seed always give the same split.
 
-    Every label gives its share. Rows of one text stay together, so that no text of validation is trained on, and a
-    label of one text alone stays in training.
+    The split is stratified by label. Rows with the same text stay together, so that no validation text is trained on. A
+    label with a single text stays in training.
 
     Args:
         rows: The training rows.
-        strata: Label of each row; "" for a task without.
-        share: Share of the texts to cut; of fewer than 500 texts more, up to 50 texts or half of them.
+        strata: Label of each row; "" for a task without labels.
+        share: Share of the texts to split off. With fewer than 500 texts it is raised, to at most 50 texts or half of
+            them.
         seed: Chooses the texts.
 
     Returns:
         The rows to train on and the rows to validate on, both in the order of the file.
 
     Raises:
-        DataError: Fewer than 10 rows can be cut.
+        DataError: Fewer than 10 rows can be split off.
     """
     label_of: dict[str, str] = {}
     for row, label in zip(rows, strata, strict=True):

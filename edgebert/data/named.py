@@ -1,4 +1,4 @@
-"""Columns that a user names, in place of those that a bundle was made from. Standard library only."""
+"""Column names that a user gives in place of those that a bundle was made from. Standard library only."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class NamedRow(TypedDict):
 
 @dataclass(frozen=True)
 class Named:
-    """Names of columns, or of JSON keys; "" for what the bundle's data had.
+    """Names of columns, or of JSON keys; "" for those of the bundle's data.
 
     `tags` is the column of the tags or entities in tasks over words, where `label` is the intent. `skip_empty` says
     that rows with an empty cell are skipped.
@@ -52,7 +52,7 @@ class Named:
     skip_empty: bool = False
 
     def as_dict(self) -> NamedRow:
-        """The same as JSON carries it."""
+        """Return the names as JSON values."""
         return {
             "text": self.text,
             "text_pair": self.text_pair,
@@ -64,12 +64,12 @@ class Named:
         }
 
     def given(self) -> list[str]:
-        """The options of the command line that are set."""
+        """The command line options that are set."""
         usual = Named()
         return [option for key, option in OPTIONS.items() if getattr(self, key) != getattr(usual, key)]
 
     def over(self, columns: Columns) -> Columns:
-        """Columns with the names that are set, and a header unless it is said that there is none."""
+        """Replace column names by those that are set, and expect a header unless the options say there is none."""
         names = {key: name for key in ("text", "text_pair", "label") if (name := getattr(self, key))}
         values = {key: value for key, value in vars(columns).items() if key != "named"} | names
         values["header"] = self.header if names or not self.header else columns.header
@@ -79,7 +79,7 @@ class Named:
         return NamedColumns(**values, named=self) if self.given() else columns
 
     def refuse(self, keys: tuple[str, ...], fact: str) -> None:
-        """Refuse options where they name nothing.
+        """Refuse options that do not apply.
 
         Raises:
             InputError: One of them is set.
@@ -91,22 +91,22 @@ class Named:
 
 @dataclass(frozen=True)
 class NamedColumns(Columns):
-    """Columns of which a user named some."""
+    """Columns, some of which a user named."""
 
     named: Named = field(default_factory=Named)
 
 
 def named_of(columns: Columns) -> Named:
-    """What a user named of the columns."""
+    """The user's names among the columns."""
     return columns.named if isinstance(columns, NamedColumns) else Named()
 
 
 def renamed(row: Mapping[str, Value], keys: Mapping[str, str], place: str) -> dict[str, Value]:
-    """A row with values under the usual keys too.
+    """Copy a row's values to the usual keys.
 
     Args:
         row: An object of JSON Lines.
-        keys: The usual key, and the row's; "" for the usual one.
+        keys: Maps the usual key to the row's key; "" for the usual one.
         place: File and line.
 
     Raises:
@@ -121,10 +121,10 @@ def renamed(row: Mapping[str, Value], keys: Mapping[str, str], place: str) -> di
 
 
 def column_number(name: str, option: str, usual: int) -> int:
-    """Number of a column of CoNLL, from 0, or from -1 backwards.
+    """Number of a CoNLL column: from 0 on the left, or from -1 on the right.
 
     Raises:
-        InputError: It is no such number.
+        InputError: It is not such a number.
     """
     if not name:
         return usual

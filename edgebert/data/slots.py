@@ -17,7 +17,7 @@ _BLANKS = re.compile(r"[ \t]+")
 
 
 def slot_folder(path: Path) -> Path | None:
-    """The folder of a split that a path names, itself or by its `seq.in`; None for any other file."""
+    """The folder of a split, given by itself or by its `seq.in`; None for any other file."""
     return path if path.is_dir() else path.parent if path.name == WORDS else None
 
 
@@ -25,13 +25,13 @@ def read_slots(folder: Path, check: TagCheck, with_intents: bool) -> list[Exampl
     """Read a split; `label` is (intent, tags), or the tags alone.
 
     Args:
-        folder: Holds `seq.in`, `seq.out` and, where intents are asked for, `label`.
-        check: Holds the tags to their scheme.
+        folder: Folder with `seq.in`, `seq.out` and, if intents are read, `label`.
+        check: Checks that the tags follow their scheme.
         with_intents: Whether to read `label`.
 
     Raises:
-        DataError: The folder holds other things, a file is missing, or their lines or words do not match; the message
-            names file, line and value.
+        DataError: It is not such a folder, a file is missing, or lines or words do not match. The message names file,
+            line and value.
     """
     if folder.is_dir() and not (folder / WORDS).is_file():
         raise DataError(_other_folder(folder, with_intents))
@@ -53,7 +53,7 @@ def read_slots(folder: Path, check: TagCheck, with_intents: bool) -> list[Exampl
 
 
 def _other_folder(folder: Path, with_intents: bool) -> str:
-    """What to give in the place of a folder that is no split."""
+    """Say what to give instead of a folder that is not a split."""
     three = f"{WORDS}, {TAGS} and {INTENTS}" if with_intents else f"{WORDS} and {TAGS}"
     columns = "" if with_intents else ", a file of CoNLL columns"
     inside = sorted(path.parent.name for path in folder.glob(f"*/{WORDS}"))

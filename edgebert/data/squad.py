@@ -1,4 +1,4 @@
-"""Questions about contexts on disk: SQuAD 1.1 and 2.0, JSON Lines; gzip of each. Standard library only."""
+"""Questions about contexts: SQuAD 1.1 and 2.0, JSON Lines; gzip of each. Standard library only."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Kind = TypeVar("Kind")
 
 @dataclass(frozen=True)
 class Answer:
-    """A stretch of a context, and the character that it starts at, counted from 0."""
+    """An answer's text, and the character of the context at which it starts, counted from 0."""
 
     text: str
     start: int
@@ -47,21 +47,21 @@ def read_squad(
     Args:
         path: SQuAD 1.1 or 2.0 (`.json`), one object a line with question, context and answers [{text, start}] or, as
             Hugging Face's datasets have them, {text: [...], answer_start: [...]} (`.jsonl`), or the `.gz` of one.
-        misplaced: What becomes of an answer that does not stand where it says: `refuse` raises; `repair` moves it to
-            its nearest occurrence, drops it where there is none, leaves out questions that lose every answer so, and
-            logs how often.
+        misplaced: What to do with an answer whose `start` is wrong: `refuse` raises an error. `repair` moves it to its
+            nearest occurrence, or drops it if there is none; it drops questions that lose all answers, and logs the
+            counts.
         answered: Whether to read the answers.
-        keys: Of JSON Lines, names of the keys `question`, `context` and `answers` where they are others.
+        keys: For JSON Lines: the names of the keys `question`, `context` and `answers`, if they differ.
         skip_empty: Whether to mark rows of JSON Lines with an empty cell instead of refusing the file.
 
     Returns:
-        Examples with the question as text and the context as pair. The label is a tuple of `Answer`, empty where the
-        context holds none; None where the file has no answers or they are not asked for. `line` counts questions
+        Examples with the question as text and the context as pair. The label is a tuple of `Answer`, empty if the
+        context has no answer; None if the file has no answers or they are not read. `line` counts questions
         from 1, or is the line of JSON Lines.
 
     Raises:
-        DataError: Missing, empty, wrongly encoded, not of the form, or an answer that does not stand where it says;
-            the message names file, question, value and what was expected.
+        DataError: The file is missing, empty, wrongly encoded or malformed, or an answer's `start` is wrong. The
+            message names file, question, value and what was expected.
     """
     suffix = data_format(path, SQUAD)
     text, placing = read_text(path), _Placing(misplaced)
@@ -81,21 +81,21 @@ def read_squad(
 
 
 class _Placing:
-    """What to do about answers that do not stand where they say, and how many there were."""
+    """What to do about answers whose `start` is wrong, and how many there were."""
 
     def __init__(self, misplaced: Misplaced) -> None:
         self.misplaced = misplaced
         self.moved = self.dropped = self.left_out = 0
 
     def placed(self, answers: tuple[Answer, ...], context: str, place: str) -> tuple[Answer, ...]:
-        """Answers where they stand; those that stand nowhere are dropped."""
+        """Return answers with corrected starts; those that do not occur in the context are dropped."""
         found = [self._placed(answer, context, place) for answer in answers]
         kept = tuple(answer for answer in found if answer is not None)
         self.left_out += bool(answers) and not kept
         return kept
 
     def tell(self, path: Path) -> None:
-        """Log what was repaired."""
+        """Log how many answers were repaired."""
         if self.moved or self.dropped:
             LOG.warning(
                 "%s: repaired answers that did not stand where they say: %d moved, %d dropped, %d questions left out",
@@ -120,7 +120,7 @@ class _Placing:
 
 @dataclass(frozen=True)
 class _Question:
-    """One question as it stands in a file. `given` are its answers, None where the file has no such key."""
+    """One question of a file. `given` holds its answers; None if the file has no such key."""
 
     text: str
     context: str
@@ -162,7 +162,7 @@ def _squad(path: Path, text: str) -> Iterator[_Question]:
 
 
 def _rows(path: Path, text: str, keys: Mapping[str, str], skip_empty: bool) -> Iterator[_Question | Example]:
-    """Questions of JSON Lines; rows with an empty cell as marked examples."""
+    """Questions of JSON Lines; rows with an empty cell are marked."""
     for number, given in json_lines(path, text):
         row = renamed(given, keys, f"{path}: line {number}")
         place = f"{path}: line {number}" + (f": question {_short(row['id'])}" if "id" in row else "")
@@ -175,7 +175,7 @@ def _rows(path: Path, text: str, keys: Mapping[str, str], skip_empty: bool) -> I
 
 
 def _empty_key(row: Mapping[str, object]) -> str:
-    """The first key whose value is blank or null; an empty list of answers says that there is none."""
+    """The first key whose value is blank or null; an empty list of answers means that there is no answer."""
     return next((key for key in WANTED if key in row and row[key] != [] and is_blank(row[key])), "")
 
 
@@ -195,7 +195,7 @@ def _question(row: object, context: str, start_key: str, number: int, place: str
 
 
 def _listed(answers: dict[str, object], start_key: str, place: str) -> list[dict[str, object]]:
-    """Answers as Hugging Face's datasets hold them, `text` and `answer_start` of all answers in a list each."""
+    """Answers in the form of Hugging Face's datasets: one list of all `text`, one of all `answer_start`."""
     texts, starts = (_member(answers, key, list, f"{place}: answers") for key in ("text", "answer_start"))
     if len(texts) != len(starts):
         raise DataError(f"{place}: {len(texts)} texts of answers and {len(starts)} starts; expected as many")
@@ -213,16 +213,16 @@ def _parsed(path: Path, text: str) -> object:
 
 
 def _members(table: object, key: str, place: str) -> Iterator[tuple[object, str]]:
-    """Items of a list in the document, and the place of each."""
+    """Items of a list in the document, with the location of each."""
     for at, item in enumerate(_member(table, key, list, place)):
         yield item, f"{place}: {key}[{at}]"
 
 
 def _member(table: object, key: str, kind: type[Kind], place: str) -> Kind:
-    """A value of the document; strings are neither blank nor broken.
+    """Return a value of the document, and check that a string is not blank and is valid Unicode.
 
     Raises:
-        DataError: It is not there, or not of that kind.
+        DataError: It is missing, or has the wrong type.
     """
     if not isinstance(table, dict):
         raise DataError(f"{place}: {_short(table)}; expected an object with '{key}'")
@@ -245,7 +245,7 @@ def _is_unicode(text: str) -> bool:
 
 
 def _nearest(context: str, answer: Answer) -> int | None:
-    """Character at which the answer's nearest occurrence starts; the earlier of two equally near ones."""
+    """The character at which the answer's nearest occurrence starts; the earlier one if two are equally near."""
     before = context.rfind(answer.text, 0, max(0, answer.start + len(answer.text)))
     after = context.find(answer.text, max(0, answer.start))
     found = [at for at in (before, after) if at >= 0]

@@ -1,4 +1,4 @@
-"""Tag schemes: one tag a word, and the spans of words that tags stand for. Standard library only."""
+"""Tag schemes: one tag per word, and the spans of words that tags mark. Standard library only."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PREFIXES: dict[Scheme, str] = {"BIO": "BI", "BIOES": "BIES", "IOB1": "IB", "WORD
 
 
 class Span(NamedTuple):
-    """An entity: its type, its first word, and the word after its last."""
+    """An entity: its type, its first word, and the word after its last one."""
 
     label: str
     first: int
@@ -28,9 +28,9 @@ class Span(NamedTuple):
 
 
 def spans(tags: Sequence[str]) -> list[Span]:
-    """Entities that tags stand for, in order; tags that break their scheme are read as seqeval and conlleval read them.
+    """Find the entities that tags mark, in order; invalid sequences are read as seqeval and conlleval do.
 
-    An entity begins at every tag but O that does not go on from the one before; so one reading serves every scheme
+    An entity begins at every tag other than O that does not continue the one before. So one reading fits every scheme
     (BIO is IOB2). Tjong Kim Sang and Buchholz 2000, "Introduction to the CoNLL-2000 shared task: chunking".
     """
     found: list[Span] = []
@@ -46,10 +46,10 @@ def spans(tags: Sequence[str]) -> list[Span]:
 
 
 def tags_of(entities: Iterable[Span], length: int, scheme: Scheme) -> list[str]:
-    """Tags of a text of `length` words, the reverse of `spans`.
+    """Make the tags of a text of `length` words from its entities; the reverse of `spans`.
 
     Raises:
-        ValueError: An entity that overlaps another, is empty, or stands outside the text.
+        ValueError: An entity overlaps another, is empty, or is outside the text.
     """
     tags = [OUTSIDE] * length
     for span in sorted(entities, key=lambda span: span.first):
@@ -73,12 +73,12 @@ def _prefixes(length: int, scheme: Scheme, follows_its_kind: bool) -> str:
 
 
 def is_tag(tag: str, scheme: Scheme) -> bool:
-    """Whether a string is O, or a prefix of the scheme, a hyphen and a type."""
+    """Whether a string is O, or one of the scheme's prefixes, a hyphen and a type."""
     return tag == OUTSIDE or (len(tag) > 2 and tag[0] in PREFIXES[scheme] and tag[1] == "-")
 
 
 def may_follow(before: str, tag: str, scheme: Scheme) -> bool:
-    """Whether a scheme lets `tag` stand right after `before`; a text begins after O and ends before O."""
+    """Whether a scheme allows `tag` directly after `before`; a text starts after O and ends before O."""
     if scheme == "WORDS":
         return True
     goes_on = before[0] in "BI" and tag[2:] == before[2:]
@@ -89,7 +89,7 @@ def may_follow(before: str, tag: str, scheme: Scheme) -> bool:
 
 
 def repaired(tags: Sequence[str], scheme: Scheme) -> list[str]:
-    """The tags of a scheme for the entities that `spans` reads in these; tags that follow the scheme are unchanged."""
+    """Rewrite tags in a scheme, with the entities that `spans` finds; valid tags are unchanged."""
     return tags_of(spans(tags), len(tags), scheme)
 
 
@@ -102,7 +102,7 @@ def check_tags(tags: Sequence[str], scheme: Scheme) -> None:
     """Refuse a list of tags that cannot be those of a model.
 
     Raises:
-        ValueError: O is missing where the scheme needs one, a tag occurs twice, or one is no tag of the scheme.
+        ValueError: O is missing in a scheme that needs it, a tag occurs twice, or one is not a tag of the scheme.
     """
     if (OUTSIDE not in tags and scheme != "WORDS") or len(set(tags)) < len(tags):
         raise ValueError(f"the tags lack {OUTSIDE!r} or hold one twice")
@@ -112,31 +112,31 @@ def check_tags(tags: Sequence[str], scheme: Scheme) -> None:
 
 
 def types_of(tags: Iterable[str]) -> list[str]:
-    """Types that tags name, sorted, each once."""
+    """The distinct types in tags, sorted."""
     return sorted({tag[2:] for tag in tags if tag != OUTSIDE})
 
 
 class TagCheck:
-    """Holds the tags of one file to a scheme: those that break it are counted, then refused or repaired, never passed.
+    """Checks the tags of one file against a scheme. Invalid ones are counted, then refused or repaired.
 
-    Call it with the tags of each text, and `finish` after the last.
+    Call it with the tags of each text, and call `finish` after the last one.
     """
 
     def __init__(self, path: Path, scheme: Scheme, on_invalid: OnInvalid) -> None:
-        """Check the tags of the file `path`, whose name stands in the messages."""
+        """Check the tags of the file `path`, which messages name."""
         self.path, self.scheme, self.on_invalid = path, scheme, on_invalid
         self.broken = 0
         self._first = ""
 
     def __call__(self, tags: Sequence[str], lines: Sequence[int]) -> tuple[str, ...]:
-        """Tags of one text, repaired where they break the scheme.
+        """Return the tags of one text, repaired if they are invalid.
 
         Args:
-            tags: One tag a word.
-            lines: The line that each tag stands on.
+            tags: One tag per word.
+            lines: The line number of each tag.
 
         Raises:
-            DataError: What is no tag of the scheme at all.
+            DataError: A string is not a tag of the scheme at all.
         """
         if self.scheme == "WORDS":
             tags = [tag if not tag or is_tag(tag, "WORDS") else f"B-{tag}" for tag in tags]
@@ -152,10 +152,10 @@ class TagCheck:
         return tuple(right)
 
     def finish(self) -> None:
-        """Refuse the file if tags were broken, or log how many were repaired.
+        """Refuse the file if it had invalid tags, or log how many were repaired.
 
         Raises:
-            DataError: Tags broke the scheme, and are not to be repaired.
+            DataError: There were invalid tags, and the settings say not to repair them.
         """
         if not self.broken:
             return

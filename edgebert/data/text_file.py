@@ -1,4 +1,4 @@
-"""Text of data files: their formats, UTF-8, gzip within bounds, lines with numbers. Standard library only."""
+"""Read text of data files: formats, UTF-8, gzip with a size limit, numbered lines. Standard library only."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ MAX_UNPACKED, MAX_RATIO = 64 << 20, 100
 
 
 def read_text(path: Path) -> str:
-    """The text of a UTF-8 file, or of the `.gz` of one.
+    """Return the text of a UTF-8 file, or of its `.gz`.
 
     Raises:
-        DataError: Missing, empty, not whole, not UTF-8, or far larger unpacked than packed.
+        DataError: The file is missing, empty, incomplete, not UTF-8, or far larger unpacked than packed.
     """
     return _decode(path, _read_bytes(path))
 
@@ -30,7 +30,7 @@ def data_format(path: Path, formats: Sequence[str]) -> str:
     """The suffix of a data file, without `.gz`, in lower case.
 
     Raises:
-        DataError: A folder, none of the formats, or a name that no file has.
+        DataError: It is a folder, has another suffix, or has a name that no file can have.
     """
     if fault := name_fault(str(path)):
         raise DataError(f"{path}: the name {fault}")
@@ -52,13 +52,13 @@ def suffix_of(path: Path) -> str:
 
 
 def format_fault(path: Path, formats: Sequence[str] = TABLES) -> str:
-    """Why a file of that name is none that is read; "" where its suffix is one of the formats."""
+    """Say why EdgeBERT does not read a file with that name; "" if its suffix is a known format."""
     suffix = suffix_of(path)
     return "" if suffix in formats else f"unknown data format '{suffix}'; expected {', '.join(formats)}, or .gz of one"
 
 
 def _whole(path: Path) -> bytes:
-    """Bytes of a regular file: a pipe would be waited for, and a device never ends."""
+    """Read a regular file's bytes. Others are refused: a pipe may block, and a device never ends."""
     with open_regular(path) as opened:
         return opened.read()
 
@@ -76,11 +76,11 @@ def _read_bytes(path: Path) -> bytes:
 
 
 def _unpacked(path: Path, data: bytes) -> bytes:
-    """Unpack a file; one that is many times larger unpacked than packed is most likely a trap or a mistake.
+    """Unpack a file, with a size limit: a file that grows too many times is a trap or a mistake.
 
     Raises:
-        DataError: It is.
-        OSError, EOFError, zlib.error: Not a whole gzip file.
+        DataError: It is larger than the limit.
+        OSError, EOFError, zlib.error: Not a complete gzip file.
     """
     most = max(MAX_UNPACKED, MAX_RATIO * len(data))
     with gzip.GzipFile(fileobj=io.BytesIO(data)) as opened:
@@ -109,13 +109,13 @@ def _decode(path: Path, data: bytes) -> str:
 
 
 def wanted_of(path: Path) -> str:
-    """What a file of this suffix holds, for messages."""
+    """What a file with this suffix contains, for messages."""
     suffix = Path(path.name.removesuffix(".gz")).suffix.lower()
     wanted = {".jsonl": "a JSON object a line", ".txt": "one text a line", ".json": "a SQuAD document"}
     return wanted.get(suffix, "a header and at least one row" if suffix in TABLES else "at least one row")
 
 
 def text_lines(text: str) -> Iterator[tuple[int, str]]:
-    """Lines with their numbers from 1, without their ends, blank ones included."""
+    """Lines with their numbers from 1, without line ends, including blank ones."""
     for number, line in enumerate(text.split("\n"), 1):
         yield number, line.removesuffix("\r")

@@ -1,6 +1,6 @@
-"""Labels of a data file that a model does not have: counted as wrong, and said; refused if that is asked for.
+"""Labels of a data file that a model does not have: counted as wrong and reported, or refused on request.
 
-As seqeval and scikit-learn count: an entity of an unknown type is missed, an unknown class is never predicted.
+As in seqeval and scikit-learn, an entity of an unknown type is missed, and an unknown class is never predicted.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ MAX_UNKNOWN = 1_000
 
 
 class Labelled(Protocol):
-    """What a task says of the labels of data files (`edgebert.tasks.device.DeviceTask`)."""
+    """The part of a task that concerns labels of data files (`edgebert.tasks.device.DeviceTask`)."""
 
     @property
     def known(self) -> list[str] | None:
@@ -34,12 +34,12 @@ class Labelled(Protocol):
         ...
 
     def expected(self, example: Example, unknown: Sequence[str] = ()) -> object:
-        """What is right about a row, in the form that the metrics compare."""
+        """The correct answer for a row, in the form that the metrics compare."""
         ...
 
 
 class UnknownRow(TypedDict):
-    """Such labels as a result and a manifest hold them; see `Unknown.as_dict`."""
+    """Unknown labels in results and manifests; see `Unknown.as_dict`."""
 
     rows: int
     labels: dict[str, int]
@@ -48,9 +48,9 @@ class UnknownRow(TypedDict):
 
 @dataclass(frozen=True)
 class Unknown:
-    """Labels that a model does not have, most frequent first, each with the number of rows that hold it.
+    """Labels that a model does not have, most frequent first, each with its number of rows.
 
-    `rows` of the `n` rows of a file hold at least one of them; `first` is the place of the first.
+    `rows` of the file's `n` rows have at least one of them; `first` is the location of the first.
     """
 
     labels: Mapping[str, int] = field(default_factory=dict)
@@ -59,7 +59,7 @@ class Unknown:
     first: str = ""
 
     def as_dict(self) -> UnknownRow:
-        """The number of rows, the 20 most frequent labels, and how many more there are."""
+        """Return the number of rows, the 20 most frequent labels, and the number of other labels."""
         kept = dict(list(self.labels.items())[:KEPT])
         return {"rows": self.rows, "labels": kept, "more": len(self.labels) - len(kept)}
 
@@ -69,7 +69,7 @@ class Unknown:
 
 
 def sentence(labels: Mapping[str, int], more: int, rows: int, n: int) -> str:
-    """Say how many of `n` rows have unknown labels, and name the first of these; `more` are not among `labels`."""
+    """Say how many of `n` rows have unknown labels, and name the first ones; `more` is the number not in `labels`."""
     names = [f"{label!r:.60} ({count})" for label, count in labels.items()]
     hidden, one = max(0, len(names) - SHOWN) + more, len(names) + more == 1
     rest = f" and {hidden} more" if hidden else ""
@@ -80,10 +80,10 @@ def sentence(labels: Mapping[str, int], more: int, rows: int, n: int) -> str:
 
 
 def unknown_labels(task: Labelled, examples: Sequence[Example]) -> Unknown:
-    """Labels of rows that a task does not have; none for a task without labels.
+    """Find labels of rows that a task does not have; none for a task without labels.
 
     Raises:
-        DataError: So many that the column can hardly be that of the labels.
+        DataError: There are so many that the column is probably not the label column.
     """
     several = [set(task.unknown(example)) for example in examples]
     counts = Counter(sorted(label for labels in several for label in labels))
@@ -97,10 +97,10 @@ def unknown_labels(task: Labelled, examples: Sequence[Example]) -> Unknown:
 
 
 def gold(task: Labelled, examples: Sequence[Example]) -> tuple[list[object], Unknown]:
-    """What is right about every row, in the form that the metrics compare, and the labels that the task does not have.
+    """The correct answer of every row, in the form that the metrics compare, and the unknown labels.
 
     Raises:
-        DataError: A row without a label.
+        DataError: A row has no label.
     """
     unknown = unknown_labels(task, examples)
     counted = tuple(unknown.labels)
@@ -111,12 +111,12 @@ def check_labels(unknown: Unknown, task: Labelled, remedy: str = REMEDY) -> None
     """Refuse a file with labels that a task does not have.
 
     Raises:
-        DataError: Names file, the first line, labels and counts, and the labels that there are.
+        DataError: Names the file, the first line, labels and counts, and the task's labels.
     """
     if unknown.rows:
         raise DataError(f"{unknown.first}: {unknown} (it has {listed(task.known or [])}); {remedy}")
 
 
 def note_of(unknown: Unknown, path: Path) -> str:
-    """What a command says on stderr of such labels; "" if there are none."""
+    """The message on stderr about such labels; "" if there are none."""
     return f"{path}: {unknown}; they count as wrong, --strict-labels refuses them" if unknown.rows else ""

@@ -1,4 +1,4 @@
-"""Words: a text that comes split into them, and how a raw text is split."""
+"""Texts that are already split into words, and how a raw text is split."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ _IDEOGRAPHS = (
 
 @dataclass(frozen=True)
 class Words:
-    """A text that is already split; entities found in it have their places in the words joined by single spaces."""
+    """A text that is already split; positions of entities refer to the words joined by single spaces."""
 
     words: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        """Refuse what is not a tuple: a string would be taken letter by letter."""
+        """Refuse anything but a tuple: a string would be read letter by letter."""
         if not isinstance(self.words, tuple):
             raise TextError(f"words is {type(self.words).__name__} {self.words!r:.40}; give a tuple of strings")
 
@@ -46,14 +46,14 @@ class Words:
 
 
 def split_words(text: str, tokens: Sequence[tuple[int, int]] = ()) -> list[tuple[int, int]]:
-    """Words of a raw text, as stretches of characters from the first up to, not including, the second.
+    """Split a raw text into words, as character ranges (start, end).
 
-    White space parts words; punctuation marks and symbols at either end of what stands between it are words of their
-    own, a run of one mark (or of symbols) one word. So are Chinese characters. `@` and `#` stay before a word, the
-    period of initials ("U.S.", "J. K.", "a.m."). Every character but white space is in exactly one word.
+    White space separates words. Punctuation marks and symbols at either end of a word are words of their own; a run of
+    one mark, or of symbols, is one word. Every Chinese character is a word. `@` and `#` stay with the word that follows,
+    and the period stays with initials ("U.S.", "J. K.", "a.m."). Every character but white space is in exactly one word.
 
-    `tokens` are stretches, in order and apart, that a tokenizer reads as one token each. Each is one word, without the
-    white space at its ends; one of white space alone is none.
+    `tokens` are ranges, in order and without overlap, that a tokenizer reads as one token each. Each is one word,
+    without white space at its ends; a range of only white space is not a word.
     """
     found: list[tuple[int, int]] = []
     begin = 0
@@ -89,7 +89,7 @@ class _Run:
 
 
 def _split(stretch: str) -> list[tuple[int, int]]:
-    """Words of a stretch without white space."""
+    """Words of a range without white space."""
     found: list[tuple[int, int]] = []
     between: list[_Run] = []
     for run in _runs(stretch):
@@ -130,7 +130,7 @@ def _kind(stretch: str, at: int) -> str | None:
 
 
 def _peeled(stretch: str, runs: list[_Run]) -> list[tuple[int, int]]:
-    """The runs at either end as they are, and what stands from the first run of letters to the last as one word."""
+    """Split off the runs at either end; the rest, from the first to the last run of letters, is one word."""
     letters = [at for at, run in enumerate(runs) if run.kind == WORD]
     if not letters:
         return [(run.first, run.end) for run in runs]

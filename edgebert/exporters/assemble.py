@@ -1,4 +1,4 @@
-"""Put a bundle together: graphs, tokenizer, config, model card, manifest."""
+"""Assemble a bundle: graphs, tokenizer, config, model card, manifest."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ CODE = ("auto_map", "custom_pipelines")
 
 @dataclass(frozen=True)
 class BundleParts:
-    """What a manifest tells besides the stages: recipe, hardware, origin, data, model, precision, formats."""
+    """What a manifest holds besides the stages: recipe, hardware, origin, data, model, precision, formats."""
 
     recipe: Recipe
     target: Target
@@ -51,12 +51,12 @@ class BundleParts:
 def write_bundle(
     parts: BundleParts, graph: Path, reports: Sequence[StageReport], out: Path, baseline: Path | None = None
 ) -> None:
-    """Write a bundle folder, whole or not at all.
+    """Write a bundle folder, completely or not at all.
 
     Args:
-        parts: What the manifest tells.
+        parts: Values for the manifest.
         graph: Folder of the graph stage that the bundle ships.
-        reports: Every stage that led to it, the graph's own last.
+        reports: Reports of all stages, the graph's own last.
         out: The bundle's folder; replaced if it exists.
         baseline: A full-precision bundle to put inside as `baseline/`.
 
@@ -83,7 +83,7 @@ def write_bundle(
 
 
 def _checked(manifest: dict[str, Json], folder: Path) -> Manifest:
-    """The manifest as a device will read it, without the hash of the model card, which is written from it."""
+    """The manifest as a device will read it, without the model card's hash: the card is written from the manifest."""
     text = json.dumps({**manifest, "files": bundle.list_files(folder)})
     return manifest_of(json.loads(text), folder / bundle.MANIFEST)
 
@@ -100,7 +100,7 @@ def copy_graphs(source: Path, out: Path) -> None:
 
 
 def _write_tokenizer(tokenizer: Tokenizer, source: Path, max_length: int, inputs: Sequence[str], folder: Path) -> None:
-    """Write the model's tokenizer for other readers: cut to what the graph takes, with its inputs, padded on the right.
+    """Write the tokenizer for other readers: it truncates to the graph's length, has its inputs, and pads on the right.
 
     Positions and packed attention (`exporters.packed`) are counted from the left.
     """
@@ -123,7 +123,7 @@ def _write_tokenizer(tokenizer: Tokenizer, source: Path, max_length: int, inputs
 
 
 def _config(parts: BundleParts, max_length: int | None) -> dict[str, object]:
-    """The model's config, with the labels shown and the positions that the graph has."""
+    """The model's config, with the shown labels and the graph's number of positions."""
     config: dict[str, object] = json.loads((parts.job.model / "config.json").read_text(encoding="utf-8"))
     # A task without labels keeps what its head was saved with: the map's length is the number of its outputs.
     if labels := parts.data.label_names:
@@ -185,21 +185,21 @@ def _manifest(parts: BundleParts, folder: Path, reports: Sequence[StageReport]) 
 
 
 def _written(folder: Path) -> list[Runtime]:
-    """The runtimes that a folder has a graph for, the ONNX graph that the others are made of included."""
+    """Runtimes for which a folder has a graph, including the ONNX graph that others are made from."""
     return [row for row in RUNTIMES.values() if (folder / row.graph).is_file()]
 
 
 def _columns(recipe: Recipe) -> dict[str, str | bool]:
-    """Columns of the data; whether empty rows are skipped is a choice of whoever reads a file."""
+    """Columns of the data; whether to skip rows with empty cells is left to the reader of a file."""
     return {key: value for key, value in asdict(recipe.data.columns()).items() if key != "skip_empty"}
 
 
 def _portable(source: str) -> str:
-    """A source as another machine can read it: a local folder's name, not its path."""
+    """A source that makes sense on another machine: a local folder's name, not its path."""
     return source if source.startswith("package:") or not Path(source).is_dir() else Path(source).resolve().name
 
 
 def _tools(folder: Path, reports: Sequence[StageReport]) -> dict[str, str]:
-    """Versions of the tools that made the bundle, as every stage reported them when it ran."""
+    """Versions of the tools that made the bundle, as every stage reported them."""
     writing = (*WRITING, *(name for row in _written(folder) for name in row.export_packages))
     return merged_tools([*(report.tools for report in reports), installed(writing)])

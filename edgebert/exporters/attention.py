@@ -1,8 +1,8 @@
 """Attention as one operator: ONNX Runtime's MultiHeadAttention in place of a dozen nodes.
 
-The operator splits the heads, scores, masks, weighs and joins without writing a transposed copy of anything.
-ONNX Runtime on every provider but TensorRT has it, and so have ONNX Runtime Web and OpenVINO's reader of ONNX files.
-Its definition: ContribOperators.md of ONNX Runtime, `com.microsoft.MultiHeadAttention`.
+The operator splits heads, computes scores, applies the mask, weighs values and joins heads without transposed copies.
+All ONNX Runtime providers but TensorRT have it, and so do ONNX Runtime Web and OpenVINO's ONNX reader. Its definition:
+ContribOperators.md of ONNX Runtime, `com.microsoft.MultiHeadAttention`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ HEADS_FIRST, KEYS_LAST = [0, 2, 1, 3], [0, 2, 3, 1]
 
 @dataclass(frozen=True)
 class _Attention:
-    """Names of the values around one attention: projections in, context out."""
+    """Names of the values around one attention block: projections in, context out."""
 
     query: str
     key: str
@@ -35,12 +35,12 @@ class _Attention:
 
 
 def fuse_attention(model: onnx.ModelProto) -> int:
-    """Put the operator in the place of every attention of a graph of `exporters.inference`, in place.
+    """Replace every attention block of a graph of `exporters.inference` by the operator, in place.
 
-    Attention of another shape, and of graphs that transformers defines, stays as it is.
+    Attention of another form, as in graphs that transformers defines, stays as it is.
 
     Returns:
-        How many were replaced.
+        Number of replaced blocks.
     """
     graph = _Readable(model)
     found = {attention.context: attention for node in model.graph.node if (attention := graph.attention_around(node))}
@@ -56,7 +56,10 @@ def fuse_attention(model: onnx.ModelProto) -> int:
 
 
 def expand_attention(model: onnx.ModelProto) -> None:
-    """Put matrix products in the place of the operators again, without the mask, in place: what is counted, not run."""
+    """Replace the operators by matrix products again, without the mask, in place.
+
+    The result is for counting and not for running.
+    """
     nodes: list[onnx.NodeProto] = []
     for node in model.graph.node:
         projected, attention = _unpacked(node) if node.op_type == PACKED else ([], node)
@@ -65,14 +68,14 @@ def expand_attention(model: onnx.ModelProto) -> None:
 
 
 class _Readable:
-    """A graph whose nodes can be followed up and down."""
+    """A graph whose nodes can be followed in both directions."""
 
     def __init__(self, model: onnx.ModelProto) -> None:
         self.constants, self.made_by = constants(model), producers(model)
         self.readers = {name: node for node in model.graph.node for name in node.input}
 
     def attention_around(self, node: onnx.NodeProto) -> _Attention | None:
-        """The attention that a softmax stands in, if it is one of ours over the whole mask."""
+        """The attention block around a softmax, if it has the form of `exporters.inference` with the whole mask."""
         scores = self._maker(node.input[0], "Add") if node.op_type == "Softmax" else None
         if scores is None or not self._is_mask(scores.input[1]):
             return None
@@ -89,14 +92,14 @@ class _Readable:
         return _Attention(query.input[0], key.input[0], value.input[0], joined.output[0], self._heads(query))
 
     def _split(self, name: str, order: list[int]) -> onnx.NodeProto | None:
-        """The Reshape that splits the heads, before a Transpose of this order."""
+        """Find the Reshape that splits the heads, before a Transpose with this order."""
         transpose = self._maker(name, "Transpose")
         if transpose is None or list(transpose.attribute[0].ints) != order:
             return None
         return self._maker(transpose.input[0], "Reshape")
 
     def _heads(self, split: onnx.NodeProto) -> int:
-        """The last size but one of what a Reshape gives; its sizes are a constant, or free ones joined with some."""
+        """Number of heads in a Reshape: the last dimension but one of its sizes, which may be computed."""
         name = split.input[1]
         parts = [name] if name in self.constants else self.made_by[name].input
         fixed = [int(size) for part in parts if part in self.constants for size in array(self.constants[part]).ravel()]
@@ -133,7 +136,7 @@ def _fused(attention: _Attention) -> onnx.NodeProto:
 
 
 def _unpacked(node: onnx.NodeProto) -> tuple[list[onnx.NodeProto], onnx.NodeProto]:
-    """The projection of a packed attention, and the attention behind it."""
+    """The projection of a packed attention, and its attention operator."""
     name, (rows, weights, bias) = node.output[0], node.input[:3]
     split = [f"{name}.query", f"{name}.key", f"{name}.value"]
     projected = [

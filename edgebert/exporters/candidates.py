@@ -1,4 +1,4 @@
-"""Where a profile does not know the fastest form: candidates timed on this machine, the fastest good one kept."""
+"""Time candidate forms on this machine if the profile does not know the fastest, and choose one."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ Form = Literal["dynamic", "static", "none"]
 
 @dataclass(frozen=True)
 class Candidate:
-    """One way to write the graph, and the runtime that opens it; the profile says everything else."""
+    """One way to write the graph, and the runtime that opens it; everything else comes from the profile."""
 
     form: Form
     weight_type: Literal["int8", "uint8"] = "int8"
@@ -54,7 +54,7 @@ class Candidate:
     runtime: RuntimeName = "onnxruntime"
 
     def of(self, choice: ExportChoice) -> ExportChoice:
-        """The profile's choice with this candidate's in its place."""
+        """The profile's choice, changed to this candidate."""
         form: Literal["dynamic", "static"] = "static" if self.form == "static" else "dynamic"
         activation = "uint8" if form == "dynamic" else choice.activation_type
         return replace(
@@ -67,7 +67,7 @@ class Candidate:
         )
 
     def __str__(self) -> str:
-        """For a reader."""
+        """Format for a reader."""
         bits = ", seven bits" if self.reduce_range else ""
         form = "FP32" if self.form == "none" else f"{self.form} INT8, {self.weight_type} weights{bits}"
         return f"{form}, {self.runtime}"
@@ -75,7 +75,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Tried:
-    """A candidate that was written: milliseconds of a window, error against full precision, quality if there is one."""
+    """A tested candidate: milliseconds per window, error against full precision, quality if measured."""
 
     candidate: Candidate
     p50_ms: float
@@ -89,14 +89,14 @@ class Tried:
 
 
 def candidates(formats: Sequence[str], graph: str = "fast", int8: str | None = None) -> list[Candidate]:
-    """Every form that is worth a try, what is preferred among equals first.
+    """List every form worth trying; among equals, the preferred one first.
 
-    OpenVINO's own INT8 is static, whatever the form of the ONNX graph beside it; that of the ONNX graph is made of the
-    rewritten module, and is left out where the graph is to be a plain one. What saturates on this
-    machine is left out, and static INT8 then has seven bits.
+    OpenVINO's own INT8 is static, whatever the form of the ONNX graph beside it. Static INT8 of the ONNX graph needs
+    the rewritten module, so it is left out for a plain graph. Forms that saturate on this machine are left out; static
+    INT8 then uses seven bits.
 
     Args:
-        formats: What the bundle holds.
+        formats: The bundle's formats.
         graph: `fast` or `plain`.
         int8: This CPU's INT8 instructions (`Cpu.int8`).
     """
@@ -116,13 +116,13 @@ def candidates(formats: Sequence[str], graph: str = "fast", int8: str | None = N
 
 
 def choose(job: GraphJob, graph: Path, settings: QuantizeSettings, choice: ExportChoice, out: Path) -> StageReport:
-    """Write, score and time every candidate, one thread, batch 1, and say which one to export.
+    """Write, score and time every candidate (one thread, batch 1), and choose the one to export.
 
-    It is the fastest whose metric on the validation split is at most `max_drop` (0.005 if the recipe has none) under
-    the best candidate's; without labelled validation rows, the fastest of those whose error is at most twice the
-    smallest INT8's. Times are of one process, to choose by: `edgebert bench` is what measures.
+    The choice is the fastest one whose metric on the validation split is at most `max_drop` (default 0.005) below the
+    best candidate's. Without labelled validation rows, it is the fastest one whose error is at most twice the smallest
+    INT8 error. Times come from one process and serve only this choice; `edgebert bench` measures properly.
 
-    `smooth` is left out of ONNX Runtime's trials: what it adds, three multiplications a layer, it adds to all.
+    ONNX Runtime's candidates are tried without `smooth`, which adds three multiplications per layer to each of them.
 
     Args:
         job: The model and its texts.
@@ -166,7 +166,7 @@ def choose(job: GraphJob, graph: Path, settings: QuantizeSettings, choice: Expor
 
 
 def best(tried: Sequence[Tried], allowed_drop: float) -> Candidate:
-    """The fastest candidate whose answers are good enough; among equally fast ones, the first."""
+    """The fastest candidate that is accurate enough; the first one of equally fast ones."""
     qualities = [each.quality for each in tried if each.quality is not None]
     if len(qualities) == len(tried):
         least = max(qualities) - allowed_drop
@@ -179,7 +179,7 @@ def best(tried: Sequence[Tried], allowed_drop: float) -> Candidate:
 
 
 def _write(parts: Int8Parts, candidate: Candidate, out: Path) -> list[str]:
-    """Write a candidate of a full-precision graph; gives the names of its inputs."""
+    """Write a candidate's graph from a full-precision one; return the names of its inputs."""
     names = graph_inputs(parts.graph)
     writer = _writer(candidate)
     if writer and writer.quantize and candidate.form != "none":
@@ -202,12 +202,12 @@ def _open(candidate: Candidate, choice: ExportChoice, max_length: int, folder: P
 
 
 def _writer(candidate: Candidate) -> Writer | None:
-    """How the candidate's graph is written; None if its runtime reads the ONNX graph."""
+    """How to write the candidate's graph; None if its runtime reads the ONNX graph."""
     return next((writer for writer in WRITERS if writer.runtime.name == candidate.runtime), None)
 
 
 def _times(sessions: list[tuple[Session, list[str]]], windows: Sequence[Encoded], job: GraphJob) -> list[float]:
-    """Median milliseconds of a window for every session, round by round in an order drawn anew."""
+    """Median milliseconds per window for every session, in rounds with a new random order each."""
     random = np.random.default_rng(job.run.seed)
     marks: list[list[float]] = [[] for _ in sessions]
     for round_ in progress(range(ROUNDS + 1), desc="time candidates", unit="round"):

@@ -15,7 +15,7 @@ from edgebert.tasks.table import spec_of
 
 
 def model_card(manifest: Manifest) -> str:
-    """Markdown with what the bundle is, how good it was, where it came from, and how to call it."""
+    """Write Markdown with what the bundle is, its quality, its origin, and how to call it."""
     base = manifest.base_model
     lines = [
         f"# {manifest.name}",
@@ -53,7 +53,7 @@ def model_card(manifest: Manifest) -> str:
 
 
 def _call(manifest: Manifest) -> str:
-    """What the bundle is called with."""
+    """An example call of the bundle."""
     keys = spec_of(manifest.task).input_keys
     if keys:
         return "(" + ", ".join(f'"your {key}"' for key in keys) + ")"
@@ -61,7 +61,7 @@ def _call(manifest: Manifest) -> str:
 
 
 def _runtimes(runtime: Graphs) -> list[str]:
-    """What opens the bundle, and what to know for who runs its graph without EdgeBERT."""
+    """Which runtimes open the bundle, and notes for running its graph without EdgeBERT."""
     graphs = sorted(runtime.graphs, key=lambda name: name != runtime.default)
     if graphs == [CORE.name]:
         return ["- Runtime: EdgeBERT's native core alone, which reads `core.bin`; no ONNX graph is here"]
@@ -75,7 +75,7 @@ def _runtimes(runtime: Graphs) -> list[str]:
 
 
 def _vectors(head: Head) -> list[str]:
-    """How vectors are made, if modules of the checkpoint follow its pooling."""
+    """How vectors are made, if modules of the checkpoint follow the pooling."""
     if not head.modules:
         return []
     steps = [f"{head.settings['pooling']} pooling", *head.modules]
@@ -107,7 +107,7 @@ def _quality(manifest: Manifest) -> list[str]:
 
 
 def _measured_on(manifest: Manifest) -> list[str]:
-    """On which CPU: INT8 answers depend on its instructions."""
+    """The CPU of the quality measurement, since INT8 answers depend on its instructions."""
     return ["", f"Measured on: {shown_cpu(manifest.measured_on)}."] if manifest.metrics else []
 
 

@@ -1,4 +1,4 @@
-"""Write the model file of the native core: the encoder as `exporters.inference` has it, products in INT8."""
+"""Write the native core's model file: the encoder of `exporters.inference`, with INT8 matrix products."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ CORE = "core.bin"
 
 @dataclass(frozen=True)
 class CoreOrder:
-    """What a model file is to hold.
+    """Options of a model file.
 
     Attributes:
-        first_row_only: Whether the heads read the [CLS] row alone, so that the last layer computes no other.
+        first_row_only: Whether the heads read only the [CLS] row, so that the last layer computes no other.
         max_length: Longest input in tokens.
         largest: Largest INT8 weight: 127, or 64 for seven bits.
-        leave: Products to leave in FP32, as `exporters.quantize.products.weight_products` names them.
+        leave: Matrix products to leave in FP32, named as in `exporters.quantize.products.weight_products`.
         int8_words: Whether the word table is INT8 too.
         for_avx2: Whether to add the tables of the AVX2 kernel; without them they are made when the file is opened.
     """
@@ -43,12 +43,12 @@ def write_core(module: nn.Module, order: CoreOrder, out: Path) -> None:
     """Write a model file.
 
     Args:
-        module: The model as the fast graph computes it.
-        order: What to write.
+        module: The model rewritten for inference.
+        order: Options of the file.
         out: The file.
 
     Raises:
-        NotCoveredError: The core cannot run the model; the message says what is in its way.
+        NotCoveredError: The core cannot run the model; the message gives the reason.
     """
     if not isinstance(module, InferenceModel):
         raise NotCoveredError("layers of this family cannot be rewritten")
@@ -56,7 +56,7 @@ def write_core(module: nn.Module, order: CoreOrder, out: Path) -> None:
 
 
 def product_names(module: nn.Module) -> list[str]:
-    """Names of the products in INT8, as `exporters.quantize.products.weight_products` has them.
+    """Names of the INT8 matrix products, as in `exporters.quantize.products.weight_products`.
 
     Raises:
         NotCoveredError: The core cannot run the model.
@@ -72,7 +72,7 @@ def product_names(module: nn.Module) -> list[str]:
 
 
 class _Writer:
-    """The description of one model; matrices come first in the file, so they are gathered before the rest."""
+    """Builds the description of one model. Matrices come first in the file, so they are collected first."""
 
     def __init__(self, module: InferenceModel, order: CoreOrder) -> None:
         self.module, self.order = module, order
@@ -80,7 +80,7 @@ class _Writer:
         self.layers: list[Any] = [*module.layers, module.last]
 
     def file(self) -> CoreFile:
-        """The whole description."""
+        """Return the complete description."""
         rest = CoreFile()
         norm = self.layers[0].tail.attention_norm
         hidden = norm.normalized_shape[0]

@@ -1,6 +1,6 @@
-"""Write `core.bin`, the model file of the native core: tensors, and a description that names each one's use.
+"""Write `core.bin`, the model file of the native core: tensors, and a description that says what each one is for.
 
-`core/src/read_model.c` reads it and has the layout; docs/explanation/core.md explains it.
+`core/src/read_model.c` reads it and documents the layout; docs/explanation/core.md explains it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ N = TypeVar("N", bound=np.generic)
 
 @dataclass
 class CoreFile:
-    """Tensors and words of a model file on their way to the disk; `named` says which words are tensors."""
+    """Tensors and words of a model file in memory; `named` lists the words that are tensor numbers."""
 
     tensors: list[Array] = field(default_factory=list)
     words: list[int] = field(default_factory=list)
@@ -45,7 +45,7 @@ class CoreFile:
         self.words.append(struct.unpack("<I", struct.pack("<f", value))[0])
 
     def tensor(self, values: Array | None) -> None:
-        """Add a tensor and name it in the description; None says that there is none."""
+        """Add a tensor, and its number to the description; None writes the number for "no tensor"."""
         if values is None:
             self.words.append(NOTHING)
             return
@@ -54,15 +54,15 @@ class CoreFile:
         self.tensors.append(np.ascontiguousarray(values))
 
     def row(self, values: Floats) -> None:
-        """Add a vector, filled up with zeros to a whole number of blocks."""
+        """Add a vector, padded with zeros to whole blocks."""
         self.tensor(filled(values.astype(np.float32)))
 
     def table(self, values: Array) -> None:
-        """Add a table, every row filled up with zeros."""
+        """Add a table, every row padded with zeros."""
         self.tensor(filled(values))
 
     def append(self, other: CoreFile) -> None:
-        """Add another description behind this one; its words that name tensors were written by `tensor`."""
+        """Append another description, whose tensor numbers were written by `tensor`."""
         first = len(self.tensors)
         named = set(other.named)
         self.words += [word + first if at in named else word for at, word in enumerate(other.words)]
@@ -88,14 +88,14 @@ class CoreFile:
 
 @dataclass(frozen=True)
 class Int8Columns:
-    """Weights in 8 bits. *Shape*: values (inputs, outputs), scale (outputs)."""
+    """INT8 weights. *Shape*: values (inputs, outputs), scale (outputs)."""
 
     values: NDArray[np.int8]
     scale: Floats
 
     @classmethod
     def of(cls, weights: Floats, largest: int) -> Int8Columns:
-        """Quantize weights symmetrically, a scale a column, to -largest .. largest: as ONNX Runtime does.
+        """Quantize weights symmetrically to -largest .. largest, with one scale per column, as ONNX Runtime does.
 
         Args:
             weights: *Shape* (inputs, outputs).
@@ -108,7 +108,10 @@ class Int8Columns:
 
     @classmethod
     def rows(cls, table: Floats) -> Int8Columns:
-        """Quantize a table, a scale a row, as `exporters.quantize.embeddings` does; scale has the shape (rows)."""
+        """Quantize a table with one scale per row, as `exporters.quantize.embeddings` does.
+
+        *Shape* of scale: (rows).
+        """
         scale = np.maximum(np.abs(table).max(axis=1, keepdims=True), 1e-12) / 127.0
         values = np.clip(np.rint(table / scale), -127, 127).astype(np.int8)
         return cls(values, scale.astype(np.float32)[:, 0])
@@ -122,9 +125,9 @@ def write_matrix(
     Args:
         file: The model file.
         weights: *Shape* (inputs, outputs).
-        bias: *Shape* (outputs); None: there is none.
-        factors: What inputs are multiplied by before they are quantized, *shape* (inputs).
-        for_avx2: Add the tables of the AVX2 kernel, if the library that makes them is here.
+        bias: *Shape* (outputs); None for no bias.
+        factors: Factors for the inputs before quantization. *Shape* (inputs).
+        for_avx2: Whether to add the tables of the AVX2 kernel, if the library that makes them is installed.
     """
     row = np.zeros(weights.values.shape[1] if isinstance(weights, Int8Columns) else weights.shape[1], np.float32)
     row = row if bias is None else bias
@@ -150,14 +153,14 @@ def write_matrix(
 
 
 def _quads(values: NDArray[np.int8]) -> NDArray[np.int8]:
-    """Weights by block of 16 outputs, quad of 4 inputs, output, input."""
+    """Order weights by block of 16 outputs, quad of 4 inputs, output, input."""
     rows = np.zeros((-(-values.shape[0] // QUAD) * QUAD, values.shape[1]), np.int8)
     rows[: values.shape[0]] = values
     return filled(rows).reshape(-1, QUAD, filled(rows).shape[1] // BLOCK, BLOCK).transpose(2, 0, 3, 1)
 
 
 def filled(values: NDArray[N]) -> NDArray[N]:
-    """Fill the last axis up with zeros to a whole number of blocks."""
+    """Pad the last axis with zeros to whole blocks."""
     missing = -values.shape[-1] % BLOCK
     return np.pad(values, [(0, 0)] * (values.ndim - 1) + [(0, missing)]) if missing else values
 

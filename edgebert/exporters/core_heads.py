@@ -1,4 +1,4 @@
-"""Heads as the native core computes them: poolings, then steps, for every output."""
+"""Describe heads for the native core: for every output a pooling, then steps."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ class Product:
 
     @property
     def is_full(self) -> bool:
-        """Whether it stays in FP32: it gives outputs, and not scores of a vocabulary."""
+        """Whether it stays in FP32: an output layer other than vocabulary scores."""
         return self.is_last and self.linear.out_features <= WIDEST_FULL
 
     def write(self, file: CoreFile, matrices: Matrices) -> None:
-        """Add it to a description."""
+        """Write the step to a description."""
         number = matrices.full(self.linear) if self.is_full else matrices.int8(self.linear, self.name, None)
         file.number(PRODUCT, number, 0 if self.activation is None else activation_number(self.activation))
 
@@ -53,7 +53,7 @@ class Normed:
     norm: nn.LayerNorm
 
     def write(self, file: CoreFile, matrices: Matrices) -> None:
-        """Add it to a description."""
+        """Write the step to a description."""
         file.number(NORM)
         file.row(numbers(self.norm.weight))
         file.row(numbers(self.norm.bias))
@@ -62,12 +62,12 @@ class Normed:
 
 @dataclass(frozen=True)
 class Plain:
-    """A step with numbers alone: a vector divided by its length, or cut."""
+    """A step without weights: normalize a vector, or truncate it."""
 
     numbers: tuple[int, ...]
 
     def write(self, file: CoreFile, matrices: Matrices) -> None:
-        """Add it to a description."""
+        """Write the step to a description."""
         file.number(*self.numbers)
 
 
@@ -76,9 +76,9 @@ Step = Product | Normed | Plain
 
 @dataclass(frozen=True)
 class Head:
-    """One output: how the rows of a text become one (nothing: they do not), and what follows.
+    """One output: the pooling over a text's rows (none: every row stays), and the steps after it.
 
-    `scalar` says that a row means one number, not a vector with one.
+    With `scalar`, a row is a single number and not a vector of length 1.
     """
 
     poolings: tuple[int, ...]
@@ -87,14 +87,14 @@ class Head:
 
 
 def read_head(head: nn.Module, place: str = "head") -> list[Head]:
-    """Outputs of a task's head, in their order.
+    """Read the outputs of a task's head, in order.
 
     Args:
-        head: As the task gives it to `exporters.inference`.
-        place: Its name in the module; products are called after it.
+        head: The head that the task passes to `exporters.inference`.
+        place: Its name in the module, from which matrix products are named.
 
     Raises:
-        NotCoveredError: A step that the core does not have.
+        NotCoveredError: The core does not have a step.
     """
     if isinstance(head, JointHead):
         return [*read_head(head.intents, f"{place}.intents"), Head((), (Product(_linear(head.slots), is_last=True),))]
@@ -125,7 +125,7 @@ def _linear(module: nn.Module) -> nn.Linear:
 
 
 def _columns(linear: nn.Linear) -> Iterator[nn.Linear]:
-    """A linear layer for each output of one."""
+    """Split a linear layer into one layer for each output."""
     for at in range(linear.out_features):
         part = nn.Linear(linear.in_features, 1)
         with torch.no_grad():
@@ -135,7 +135,7 @@ def _columns(linear: nn.Linear) -> Iterator[nn.Linear]:
 
 
 def _vocabulary(layers: nn.Module, place: str) -> tuple[Step, ...]:
-    """Dense layer, activation, norm, scores of every token: what every family's head is, by other names."""
+    """Masked-language head: dense layer, activation, norm, scores of all tokens; families differ only in names."""
     names = [name for name, module in layers.named_modules() if isinstance(module, nn.Linear)]
     linears = [module for module in layers.modules() if isinstance(module, nn.Linear)]
     norms = [module for module in layers.modules() if isinstance(module, nn.LayerNorm)]
@@ -153,7 +153,7 @@ def _vocabulary(layers: nn.Module, place: str) -> tuple[Step, ...]:
 
 
 def _vectors(modules: VectorModules) -> Iterator[Step]:
-    """Modules behind the pooling of a sentence-transformers folder."""
+    """Modules after the pooling of a sentence-transformers folder."""
     part: Any
     for part in modules.parts:
         kind = type(part).__name__

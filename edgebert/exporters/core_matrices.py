@@ -1,4 +1,4 @@
-"""Matrix products of a core's model file, each once, in the precision that the export asks for."""
+"""Matrices of a core's model file, each stored once, in the precision that the export asks for."""
 
 from __future__ import annotations
 
@@ -31,27 +31,30 @@ class NotCoveredError(CheckpointError):
 
 
 class Matrices:
-    """The matrices of a model file, in the order in which they are asked for."""
+    """The matrices of a model file, in order of first use."""
 
     def __init__(self, largest: int, leave: Collection[str], for_avx2: bool = False) -> None:
-        """Take the largest INT8 weight, names of products that stay in FP32, and whether AVX2 is to have its tables."""
+        """Set the largest INT8 weight, the names of products that stay in FP32, and whether to add AVX2 tables."""
         self.largest, self.leave, self.for_avx2 = largest, leave, for_avx2
         self._file, self._count = CoreFile(), 0
 
     def int8(self, linear: nn.Linear, name: str, factors: Floats | None) -> int:
-        """Number of a product in INT8; in FP32 if its name is among those to leave, or its sums could leave 32 bits."""
+        """Return the number of an INT8 matrix.
+
+        It is FP32 if its name is among those to leave, or if its sums could exceed 32 bits.
+        """
         if name in self.leave or linear.in_features > MAX_INPUTS:
             return self._add(_weights(linear), _bias(linear), None, factors)
         return self._add(Int8Columns.of(_weights(linear), self.largest), _bias(linear), factors, None)
 
     def full(self, linear: nn.Linear) -> int:
-        """Number of a product in FP32."""
+        """Return the number of an FP32 matrix."""
         return self._add(_weights(linear), _bias(linear), None, None)
 
     def joined(self, linears: Sequence[nn.Linear], names: Sequence[str], factors: Floats | None) -> int:
-        """Number of a product that is several side by side, each a whole number of blocks wide.
+        """Return the number of several matrices side by side, each a whole number of blocks wide.
 
-        All are in FP32 if one of them is to be left, or sums could leave 32 bits.
+        All are FP32 if one of them is to be left, or if sums could exceed 32 bits.
         """
         weights = [_filled(_weights(linear)) for linear in linears]
         bias = np.concatenate([_filled(_bias(linear)[None])[0] for linear in linears])
@@ -62,13 +65,13 @@ class Matrices:
         return self._add(Int8Columns(values, np.concatenate([part.scale for part in parts])), bias, factors, None)
 
     def before(self, rest: CoreFile) -> CoreFile:
-        """The file of these matrices and, behind them, the rest of a description."""
+        """Make the file: these matrices, and then the rest of a description."""
         shifted = CoreFile(list(self._file.tensors), [self._count, *self._file.words])
         shifted.append(rest)
         return shifted
 
     def _add(self, weights: Floats | Int8Columns, bias: Floats, factors: Floats | None, folded: Floats | None) -> int:
-        """Write a matrix; FP32 weights take the factors of smoothing into themselves (`folded`)."""
+        """Write a matrix; FP32 weights are multiplied by the smoothing factors (`folded`)."""
         if folded is not None and not isinstance(weights, Int8Columns):
             weights = weights * folded[:, None]
         write_matrix(self._file, weights, bias, factors, self.for_avx2)
@@ -77,10 +80,10 @@ class Matrices:
 
 
 def activation_number(function: object) -> int:
-    """Number of an activation in a model file, found by what it gives for some numbers.
+    """Number of an activation in a model file, found from its values for some inputs.
 
     Raises:
-        NotCoveredError: It is none of those that the core has.
+        NotCoveredError: The core does not have this activation.
     """
     probe = torch.linspace(-6.0, 6.0, 101)
     if callable(function):

@@ -1,4 +1,4 @@
-"""Tables of the native core's AVX2 kernel, made at export: without them they are made each time a file is opened."""
+"""Make the tables of the native core's AVX2 kernel at export; otherwise they are made each time a file is opened."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class _Runs(ctypes.Structure):
 
 @dataclass(frozen=True)
 class Runs:
-    """How the AVX2 kernel sums a matrix: core/src/runs.h explains the tables."""
+    """How the AVX2 kernel sums a matrix; core/src/runs.h explains the tables."""
 
     block: NDArray[np.uint32]
     order: NDArray[np.uint16]
@@ -44,14 +44,14 @@ def make_runs(quads: NDArray[np.int8], inputs: int, outputs: int, most: int = MO
     """Make the tables of a matrix.
 
     Args:
-        quads: Weights in the order of the file.
-        inputs: Numbers that go in.
-        outputs: Numbers that come out.
+        quads: Weights in the file's order.
+        inputs: Number of inputs.
+        outputs: Number of outputs.
         most: Largest quantized activation.
 
     Returns:
-        None if the library is not installed, or the matrix has too many inputs: opening then makes the tables, or the
-        kernel takes another way.
+        None if the library is not installed, or the matrix has too many inputs. The tables are then made on opening, or
+        the kernel works without them.
     """
     try:
         found = library()

@@ -1,7 +1,8 @@
-"""Count what an inference of an ONNX graph multiplies and looks up, for the manifest's `cost`.
+"""Count the matrix products and lookups of an ONNX graph, for the manifest's `cost`.
 
-The graph is counted, not the model it came from: a rewritten, pruned or quantized one has what it has. Sizes come from
-running it, unoptimized, on two short texts; a size that grew with the text is the text's length.
+It counts the graph itself, and not the model that it came from, so rewriting, pruning and quantization are included.
+Sizes come from running the graph, unoptimized, on two short texts. A size that differs between the texts is the text's
+length.
 """
 
 from __future__ import annotations
@@ -38,13 +39,13 @@ Arrays = dict[str, NDArray[np.generic]]
 
 
 def graph_cost(graph: Path) -> list[Product]:
-    """Matrix products and lookups of a graph of `exporters.onnx`, or of one quantized from it; equal ones joined.
+    """List matrix products and lookups of a graph of `exporters.onnx`, or of its INT8 graph; equal ones are merged.
 
-    Layers are told apart by their attention. Where a layer begins with products that do not feed attention alone
-    (MobileBERT's bottlenecks), those count with the layer before.
+    Layers are found by their attention. If a layer begins with products that do not only feed attention (MobileBERT's
+    bottlenecks), these count for the layer before.
 
     Raises:
-        RunError: A size neither stays as it is nor is the text's length.
+        RunError: A size is neither constant nor the text's length.
     """
     model = onnx.load(graph)
     expand_attention(model)
@@ -61,7 +62,7 @@ def graph_cost(graph: Path) -> list[Product]:
 
 
 class _Graph:
-    """The nodes of a graph, what makes each value, and which values are constant."""
+    """The nodes of a graph, the node that makes each value, and which values are constant."""
 
     def __init__(self, model: onnx.ModelProto) -> None:
         self.model = model
@@ -74,11 +75,11 @@ class _Graph:
                 self.constant |= set(node.output)
 
     def is_product(self, node: onnx.NodeProto) -> bool:
-        """Whether a node multiplies matrices, one of which depends on the text."""
+        """Whether a node multiplies matrices of which at least one depends on the text."""
         return node.op_type in FACTORS and node.output[0] not in self.constant
 
     def is_lookup(self, node: onnx.NodeProto) -> bool:
-        """Whether a node takes rows of a table."""
+        """Whether a node looks up rows of a table."""
         if node.op_type not in LOOKUPS or node.output[0] in self.constant:
             return False
         table = self.tables.get(node.input[0])
@@ -89,7 +90,7 @@ class _Graph:
         return any(node.input[at] in self.constant for at in FACTORS[node.op_type])
 
     def precision(self, node: onnx.NodeProto, arrays: Arrays) -> Precision:
-        """INT8 where an integer product stands, or two dequantized factors that a runtime will make one of."""
+        """INT8 for an integer product, or for two dequantized factors that a runtime will fuse into one."""
         if node.op_type in INTEGER or (node.op_type in FACTORS and self._dequantized(node)):
             return "int8"
         return PRECISIONS[str(arrays[node.output[0]].dtype)]
@@ -99,7 +100,7 @@ class _Graph:
         return all(maker is not None and maker.op_type == "DequantizeLinear" for maker in makers)
 
     def places(self) -> dict[str, Place]:
-        """Kind and layer of every product, by the name of what it makes."""
+        """Kind and layer of every product, by the name of its output."""
         products = [node for node in self.nodes if self.is_product(node)]
         attention = [node for node in products if not self.has_weights(node)]
         contexts = [node.output[0] for node in attention if self._is_context(node)]
@@ -115,7 +116,7 @@ class _Graph:
         return places | _around(rest, depths, layers)
 
     def _is_context(self, node: onnx.NodeProto) -> bool:
-        """Whether a product weighs values with a softmax: the last one of a layer's attention."""
+        """Whether a product multiplies values by a softmax: the last product of a layer's attention."""
         maker = self.made_by.get(node.input[FACTORS[node.op_type][0]])
         while maker is not None and maker.op_type != "Softmax":
             if not maker.input or (self.is_product(maker) and not self.has_weights(maker)):
@@ -124,7 +125,7 @@ class _Graph:
         return maker is not None
 
     def _feeding(self, node: onnx.NodeProto) -> list[str]:
-        """Products with weights that a product of attention reads, with none between."""
+        """Products with weights that feed a product of attention directly."""
         stack, seen, found = list(node.input), set(), []
         while stack:
             name = stack.pop()
@@ -139,7 +140,7 @@ class _Graph:
         return found
 
     def _depths(self, contexts: Sequence[str]) -> dict[str, int]:
-        """How many layers' attention stands before each value, itself included."""
+        """Number of layers' attention before each value, its own included."""
         depths: dict[str, int] = {}
         for node in self.nodes:
             depth = max((depths.get(name, 0) for name in node.input), default=0)
@@ -165,12 +166,12 @@ class _Graph:
 
 
 def _is_aside(maker: onnx.NodeProto, name: str) -> bool:
-    """Whether a value only tells sizes, or the scale of what was quantized: no data flows through it."""
+    """Whether a value only holds sizes or a quantization scale, and no data."""
     return maker.op_type in ("Shape", "Size") or (maker.op_type == "DynamicQuantizeLinear" and name != maker.output[0])
 
 
 def _around(names: Sequence[str], depths: dict[str, int], layers: int) -> dict[str, Place]:
-    """Places of the products that neither are attention nor feed it, in the order of the graph."""
+    """Kind and layer of products that neither are attention nor feed it, in graph order."""
     tail = sum(depths[name] == 1 for name in names) if layers > 1 else TAIL
     places: dict[str, Place] = {}
     for name in names:
@@ -181,7 +182,7 @@ def _around(names: Sequence[str], depths: dict[str, int], layers: int) -> dict[s
 
 
 def _values(node: onnx.NodeProto) -> tuple[str, str]:
-    """What tells a node's sizes: its first factor (a lookup's own rows), and what it makes."""
+    """The values that determine a node's sizes: its first factor (for a lookup, its rows), and its output."""
     first = node.input[FACTORS[node.op_type][0]] if node.op_type in FACTORS else node.output[0]
     return first, node.output[0]
 
@@ -199,10 +200,10 @@ def _sizes(node: onnx.NodeProto, kind: Kind, arrays: Arrays) -> Sizes:
 
 
 def _per_token(short: Sizes, long: Sizes) -> list[tuple[int, int]]:
-    """Sizes for both texts, each with the other.
+    """Match the sizes of both texts.
 
-    Twice the length is counted as two products: the distances behind and ahead of a token, of which DeBERTa reads as
-    many as a text has.
+    Twice the length counts as two products: DeBERTa's distances before and after a token, of which it reads one per
+    token of the text.
     """
     (batch, *sizes), (long_batch, *long_sizes) = short, long
     pairs = list(zip(sizes, long_sizes, strict=True))
@@ -222,7 +223,7 @@ def _dim(node: onnx.NodeProto, short: int, long: int) -> Dim:
 
 
 def _joined(found: Sequence[tuple[int | None, tuple[Any, ...]]]) -> list[Product]:
-    """Equal products of several layers, or several times in one, as one entry."""
+    """Merge equal products of several layers, or of one layer, into one entry."""
     counts: dict[tuple[Any, ...], dict[int | None, int]] = {}
     for layer, sizes in found:
         times = counts.setdefault(sizes, {})

@@ -1,4 +1,4 @@
-"""The stage that halves a graph's weights and arithmetic to FP16, for GPUs and cores that compute in it."""
+"""The stage that converts a graph to FP16, for GPUs and CPUs that compute in it."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ def fp16_graph(job: GraphJob, graph: Path, provider: str, out: Path) -> StageRep
     Args:
         job: The model and its texts.
         graph: Folder of its full-precision graph.
-        provider: ONNX Runtime's execution provider that it is for; CUDA gets packed attention.
+        provider: ONNX Runtime's execution provider to write for; CUDA gets packed attention.
         out: Folder for `model.onnx`.
 
     Raises:
-        RunError: FP16 loses too much of the answers all the same.
+        RunError: The FP16 graph still differs too much from full precision.
     """
     model, names, windows = onnx.load(graph / GRAPH), graph_inputs(graph / GRAPH), job.parity_windows()
     lower_masks(model)
@@ -76,7 +76,10 @@ def fp16_graph(job: GraphJob, graph: Path, provider: str, out: Path) -> StageRep
 
 
 def _padded_batches(job: GraphJob, names: list[str], windows: list[Encoded]) -> Iterator[dict[str, Ids]]:
-    """Batches with padding behind every text: a GPU computes padded rows too, and one that overflows spoils others."""
+    """Make batches with padding after every text.
+
+    A GPU computes padded rows too, and one that overflows spoils others.
+    """
     for at in range(0, len(windows), BATCH):
         batch = padded_inputs(windows[at : at + BATCH], names, job.pad_id)
         yield padded_to_bucket(batch, [min(batch["input_ids"].shape[1] + PADDING, job.run.max_length)])
@@ -85,7 +88,7 @@ def _padded_batches(job: GraphJob, names: list[str], windows: list[Encoded]) -> 
 def _check_error(
     job: GraphJob, names: list[str], windows: list[Encoded], full: OnnxSession, session: OnnxSession
 ) -> None:
-    """Refuse a graph that answers otherwise than full precision, alone or in padded batches."""
+    """Refuse a graph that differs from full precision, alone or in padded batches."""
     errors = [
         relative_error(*(outputs_of(job, each, names, windows, size) for each in (full, session))) for size in (1, 8)
     ]
@@ -99,7 +102,7 @@ def _check_error(
 
 
 def _fp32_metrics(overflow: Overflow, nodes: int) -> dict[str, Json]:
-    """Report the nodes that stay in FP32 and why; logs it too if there are any."""
+    """Report the nodes that stay in FP32 and why; if there are any, log it too."""
     peaks = {name: float(f"{peak:.3g}") for name, peak in overflow.peaks.items()}
     if overflow.nodes:
         LOG.info(

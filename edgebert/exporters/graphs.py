@@ -1,4 +1,4 @@
-"""Full-precision graphs, checked against PyTorch; and how any graph of a model is compared and scored."""
+"""Make full-precision graphs, check them against PyTorch, and compare and score any graph of a model."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ GRAPH = ONNXRUNTIME.graph
 
 @dataclass(frozen=True)
 class GraphJob:
-    """A model folder to make a graph of, with the texts to check it on."""
+    """A model folder to export, with the texts to check the graph on."""
 
     model: Path
     data: TaskData
@@ -63,19 +63,19 @@ class GraphJob:
 
     @property
     def segments(self) -> int:
-        """Texts in one input of the graph: as many as a row of the data has, unless the task reads each alone."""
+        """Number of texts in one input of the graph: as many as in a row, or 1 if the task encodes each alone."""
         return self.data.graph_segments
 
     def load(self) -> PreTrainedModel:
-        """The PyTorch model; whoever changes it takes a copy."""
+        """The PyTorch model; copy it before changing it."""
         return self.run.loaded.model(self.model, self.run.task, self.data.label_names)
 
     def module(self) -> InferenceModel | PlainModel:
-        """The PyTorch model as the fast graph computes it."""
+        """The PyTorch model rewritten for inference."""
         return fast_module(copy.deepcopy(self.load()), self.training_task, self.segments, self.run.max_length)
 
     def task(self) -> Task:
-        """The task as the device has it, over the model's own tokenizer."""
+        """The device's task with the model's own tokenizer."""
         return self.data.device_task(self.encoder)
 
     def windows(self, examples: Sequence[Example]) -> list[Encoded]:
@@ -92,7 +92,7 @@ class GraphJob:
         return self.windows(self.parity_examples())
 
     def parity_examples(self) -> list[Example]:
-        """Rows of the data that graphs are compared on."""
+        """Rows of the data to compare graphs on."""
         examples = self.data.validation or self.data.train or self.data.unlabelled
         return examples[: self.settings.parity_samples]
 
@@ -109,7 +109,7 @@ class GraphJob:
 
     @cached_property
     def encoder(self) -> TextEncoder:
-        """The device's encoder over the model's own tokenizer."""
+        """The device's encoder with the model's own tokenizer."""
         return self.run.loaded.encoder(self.model / "tokenizer.json", self.run.max_length)
 
     @cached_property
@@ -119,13 +119,13 @@ class GraphJob:
 
 
 def full_precision_graph(job: GraphJob, kind: str, out: Path) -> StageReport:
-    """Full-precision ONNX graph of a model, `plain` as transformers defines it or `fast` for inference.
+    """Write a model's full-precision ONNX graph: `plain` as in transformers, or `fast`, rewritten for inference.
 
-    A family that cannot be rewritten gets the plain graph either way, and the report says which one it is. Its
-    quality is not measured here (`graph_quality`).
+    A family that cannot be rewritten always gets the plain graph; the report says which one it is. `graph_quality`
+    measures its quality.
 
     Raises:
-        ParityError: Its outputs are not the PyTorch model's.
+        ParityError: Its outputs differ from the PyTorch model's.
     """
     model, outputs = copy.deepcopy(job.load()), list(job.task().spec.outputs)
     if kind == "fast" and not can_rewrite(model.config):
@@ -151,13 +151,13 @@ def full_precision_graph(job: GraphJob, kind: str, out: Path) -> StageReport:
 
 
 def graph_quality(job: GraphJob, graph: Path, made: StageReport, out: Path) -> StageReport:
-    """The metric of a full-precision graph on the held-out splits.
+    """Measure the metric of a full-precision graph on the held-out splits.
 
     Args:
         job: The model and its texts.
         graph: Folder of its graph.
         made: Report of the stage that made it.
-        out: The stage's folder; nothing is put there.
+        out: The stage's folder; nothing is written to it.
     """
     session = OnnxSession(graph / GRAPH, 2, CPU)
     quality = quality_of(job, session, made.inputs, made.head)
@@ -165,7 +165,7 @@ def graph_quality(job: GraphJob, graph: Path, made: StageReport, out: Path) -> S
 
 
 def observed_outputs(job: GraphJob, session: Session, names: list[str]) -> str:
-    """Sentence of the task about its outputs for the parity texts; "" if there is nothing to say."""
+    """The task's sentence about its outputs for the parity texts; "" if there is nothing to say."""
     task = job.task()
     givens = [task.given(example) for example in job.parity_examples()]
     outputs = (outputs_of(job, session, names, task.encode(given)) for given in givens)
@@ -180,7 +180,7 @@ def compare_graph(
     reference: list[Outputs],
     batch_sizes: Sequence[int] = (1, 8),
 ) -> Parity:
-    """How far a graph's outputs are from PyTorch's on the same windows."""
+    """Differences between a graph's outputs and PyTorch's on the same windows."""
     batches = Batches(job.pad_id, batch_sizes)
     return compare(reference, session, names, windows, job.task().spec.outputs, batches)
 
@@ -188,7 +188,7 @@ def compare_graph(
 def outputs_of(
     job: GraphJob, session: Session, names: list[str], windows: Sequence[Encoded], batch_size: int = 1
 ) -> list[Outputs]:
-    """What a graph gives for each window: by itself, or in padded batches and without their padding."""
+    """A graph's outputs for each window: alone, or in padded batches with the padding removed."""
     results: list[Outputs] = []
     for at in range(0, len(windows), batch_size):
         batch = windows[at : at + batch_size]
@@ -197,7 +197,7 @@ def outputs_of(
 
 
 def tuned_head(job: GraphJob, session: Session, names: list[str]) -> dict[str, Json]:
-    """What the task chooses on the validation split, with this graph."""
+    """Values that the task chooses on the validation split, with this graph."""
     examples = job.data.validation
     if not examples:
         return {}
@@ -207,7 +207,7 @@ def tuned_head(job: GraphJob, session: Session, names: list[str]) -> dict[str, J
 
 
 def _answers(model: Model, examples: Sequence[Example]) -> Iterator[object]:
-    """Predictions as they are asked for: a task that has nothing to choose asks for none."""
+    """Predictions for a caller that may not need them: a task with nothing to choose computes none."""
     for example in progress(examples, desc="tune on validation", unit="text"):
         yield model(model.task.given(example))
 
@@ -219,7 +219,7 @@ def quality_of(
     tuned: Mapping[str, Json],
     splits: Collection[str] = ("validation", "test"),
 ) -> dict[str, QualityRow]:
-    """The metric on labelled held-out splits, by the device's own code."""
+    """The metric on labelled held-out splits, computed by the device's code."""
     model = _model(job, session, names, tuned)
     result = {}
     for split, examples in (("validation", job.data.validation), ("test", job.data.test)):
@@ -230,6 +230,6 @@ def quality_of(
 
 
 def _model(job: GraphJob, session: Session, names: list[str], tuned: Mapping[str, Json]) -> Model:
-    """The graph as a bundle would open it."""
+    """Open the graph as a bundle would."""
     facts = job.data.facts(tuned, inputs=names, pad_id=job.pad_id)
     return device_task(job.run.task)(facts, job.encoder).model(facts, session)

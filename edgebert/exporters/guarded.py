@@ -1,4 +1,4 @@
-"""What the guard over INT8 asks about a graph: its quality on the validation split, its error against FP32."""
+"""The measurements that the INT8 guard makes of a graph: quality on the validation split, error against FP32."""
 
 from __future__ import annotations
 
@@ -20,13 +20,14 @@ from edgebert.strict_json import Json
 
 @dataclass(frozen=True)
 class Outcome:
-    """How good the graphs are that are made of one full-precision graph.
+    """Measures graphs that are made from one full-precision graph.
 
     Attributes:
         job: The model and its texts.
         full: Its full-precision ONNX graph.
-        open_graph: Opens a graph that was made of it.
-        head: What the bundle chose on the validation split, for every graph, the full one too; None lets each choose.
+        open_graph: Opens a graph that was made from it.
+        head: Values chosen on the validation split, used for every graph including the full-precision one; None lets
+            each graph choose its own.
     """
 
     job: GraphJob
@@ -42,12 +43,12 @@ class Outcome:
         return float(scored["validation"]["value"])
 
     def error(self, graph: Path) -> float:
-        """How far the outputs are from full precision's, relative to their size."""
+        """Difference from full precision's outputs, relative to their size."""
         return relative_error(self.reference, self._outputs(graph))
 
     @cached_property
     def names(self) -> list[str]:
-        """Inputs of every graph."""
+        """Input names, the same for every graph."""
         return graph_inputs(self.full)
 
     @cached_property
@@ -69,12 +70,12 @@ class Outcome:
 
 
 def open_onnx(graph: Path) -> Session:
-    """An ONNX graph on this machine's processor."""
+    """Open an ONNX graph on this machine's CPU."""
     return OnnxSession(graph, 2, CPU)
 
 
 def open_as_bundle(graph: Path, threads: int = 2) -> Session:
-    """An INT8 graph as a bundle's runtime opens it: where it can, without a mask, by a file written beside it."""
+    """Open an INT8 graph as a bundle does: without a mask if possible, from a second file written beside it."""
     if write_unpadded(graph, graph.with_name(UNPADDED)):
         return UnpaddedSession(graph.with_name(UNPADDED), threads, CPU)
     return OnnxSession(graph, threads, CPU)

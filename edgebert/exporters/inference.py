@@ -1,10 +1,10 @@
-"""The encoder and its head rewritten for inference: the same function of its inputs, with less to compute.
+"""Rewrite the encoder and its head for inference: the same function with fewer operations.
 
-What differs from the training graph, all of it exact: the scale of the scores is folded into the query's weights; the
-segment table is folded into the positions where a task or a family has one segment; the last layer is computed for the
-[CLS] row alone where the head reads no other; the mask becomes one addition. Queries, keys and values stay three matrix
-products: one product of three times the width needs a Split behind it, which costs more than it saves (CONTRIBUTING,
-Decisions). For families of standard layers (`compress.families`), pruned or not.
+All changes are exact. The scale of the scores is folded into the query's weights. The segment table is folded into the
+positions if a task or a family has one segment. The last layer is computed only for the [CLS] row if the head reads no
+other. The mask becomes one addition. Queries, keys and values stay three matrix products: one product of three times
+the width needs a Split after it, which costs more than it saves (CONTRIBUTING, Decisions). For families with standard
+layers (`compress.families`), pruned or not.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ MASKED = -10000.0
 
 
 class InferenceModel(nn.Module):
-    """Task model over input ids, attention mask and, for tasks of two segments, token types.
+    """Task model with inputs ids, attention mask and, for tasks with two segments, token types.
 
-    *Shape*: every input (batch, length), int64; outputs as the head gives them, float32.
+    *Shape*: every input (batch, length), int64; outputs as the head returns them, float32.
     """
 
     def __init__(self, model: PreTrainedModel, head: nn.Module, rows: str, segments: int, max_length: int) -> None:
-        """Take over the weights of a task model, pruned or not, and the positions of `max_length` tokens.
+        """Copy the weights of a task model, pruned or not, and the positions of `max_length` tokens.
 
         Args:
-            model: The task model, of a family with standard layers.
-            head: From the rows of the last layer and the mask to a tuple of outputs.
-            rows: "first" where the head reads the [CLS] row alone, else "all".
+            model: The task model; its family must have standard layers.
+            head: Maps the rows of the last layer and the mask to a tuple of outputs.
+            rows: "first" if the head reads only the [CLS] row, else "all".
             segments: Texts in one input, 1 or 2.
             max_length: Longest input in tokens.
         """
@@ -91,7 +91,7 @@ class _Embeddings(nn.Module):
 
 
 class _Layer(nn.Module):
-    """One encoder layer over every row."""
+    """One encoder layer for all rows."""
 
     def __init__(self, parts: arch.LayerParts) -> None:
         super().__init__()
@@ -105,7 +105,7 @@ class _Layer(nn.Module):
 
 
 class _FirstRowLayer(_Layer):
-    """The last encoder layer for the [CLS] row alone: keys and values of every row, one query."""
+    """The last encoder layer for the [CLS] row only: keys and values of every row, one query."""
 
     def forward(self, hidden: Tensor, bias: Tensor) -> Tensor:
         given = self.attention_input(hidden)
@@ -114,7 +114,7 @@ class _FirstRowLayer(_Layer):
 
 
 class _Attention(nn.Module):
-    """What the queried rows take from every row, before the output projection."""
+    """Attention of the query rows to all rows, before the output projection."""
 
     def __init__(self, parts: arch.LayerParts) -> None:
         super().__init__()
@@ -134,7 +134,7 @@ class _Attention(nn.Module):
 
 
 class _LayerTail(nn.Module):
-    """What follows attention in a layer: output projection, residual, norm, feed-forward, residual, norm."""
+    """The rest of a layer after attention: output projection, residual, norm, feed-forward, residual, norm."""
 
     def __init__(self, parts: arch.LayerParts) -> None:
         super().__init__()
@@ -152,18 +152,18 @@ class _LayerTail(nn.Module):
 
 
 class Rescale(nn.Module):
-    """Multiply every channel by its factor: what INT8 smoothing (`exporters.quantize.smooth`) puts before products.
+    """Multiply every channel by a factor; INT8 smoothing (`exporters.quantize.smooth`) puts it before matrix products.
 
-    *Shape*: (batch, rows, width), as given and as returned.
+    *Shape* of input and output: (batch, rows, width).
     """
 
     def __init__(self, factors: Tensor) -> None:
-        """Take a factor a channel, (width)."""
+        """Take one factor per channel. *Shape*: (width)."""
         super().__init__()
         self.factors = nn.Parameter(factors)
 
     def forward(self, hidden: Tensor) -> Tensor:
-        """The rescaled rows."""
+        """Return the rescaled rows."""
         return hidden * self.factors
 
 

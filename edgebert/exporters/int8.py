@@ -1,4 +1,4 @@
-"""The stage that makes INT8 graphs of a full-precision one, guards their quality, and compares them with PyTorch."""
+"""The stage that makes INT8 graphs from a full-precision one, guards their quality, and compares them with PyTorch."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ Make = Callable[..., None]
 def quantized_graph(
     job: GraphJob, graph: Path, settings: QuantizeSettings, form: str, choice: ExportChoice, out: Path
 ) -> StageReport:
-    """INT8 graphs: ONNX dynamic or static, and those of other runtimes that the recipe asks for.
+    """Write INT8 graphs: ONNX dynamic or static, and those of other runtimes that the recipe asks for.
 
     Args:
         job: The model and its texts.
@@ -53,8 +53,8 @@ def quantized_graph(
 
     Raises:
         RunError: `settings.max_drop` cannot be held.
-        ParityError: The smoothed full-precision graph does not answer as PyTorch does, or the graph without a mask not
-            as the one with it.
+        ParityError: The smoothed full-precision graph differs from PyTorch, or the graph without a mask differs from
+            the one with it.
     """
     calibration, windows = job.calibration_windows(settings.samples), job.parity_windows()
     reference = job.reference(windows)
@@ -101,7 +101,7 @@ def quantized_graph(
 def _of_other_runtimes(
     parts: Int8Parts, names: list[str], windows: list[Encoded], reference: list[Outputs], out: Path
 ) -> dict[str, Json]:
-    """Write the INT8 graphs that other runtimes have of their own; for the manifest, by the runtime's name."""
+    """Write the INT8 graphs of other runtimes; return the manifest's values by the runtime's name."""
     job = parts.job
     found: dict[str, Json] = {}
     for writer in writers(job.settings.formats):
@@ -119,7 +119,7 @@ def _of_other_runtimes(
 
 
 def _smoothed(job: GraphJob, rows: list[Encoded], alpha: float, out: Path) -> tuple[InferenceModel, dict[str, Json]]:
-    """The module with its outliers moved into its weights, its full-precision graph, and what was done."""
+    """The module with outliers moved into its weights, its full-precision graph, and a report of the changes."""
     from edgebert.exporters.quantize.smooth import smooth_module
 
     module = job.module()
@@ -130,9 +130,10 @@ def _smoothed(job: GraphJob, rows: list[Encoded], alpha: float, out: Path) -> tu
 
 
 def graph_maker(parts: Int8Parts, module: InferenceModel | PlainModel | None, folder: Path) -> Make:
-    """What writes an INT8 graph that leaves some products of the full-precision one as they are: `make(leave, out)`.
+    """Return `make(leave, out)`, which writes an INT8 graph but leaves some matrix products in full precision.
 
-    It is static where there is a module to calibrate, else dynamic. `make(..., embeddings="fp32")` leaves the tables.
+    It is static if there is a module to calibrate, else dynamic. `make(..., embeddings="fp32")` leaves the tables in
+    FP32.
     """
     if module is not None:
         from edgebert.exporters.quantize.static import quantize_static
@@ -156,6 +157,6 @@ def graph_maker(parts: Int8Parts, module: InferenceModel | PlainModel | None, fo
 
 
 def guarded_products(model: onnx.ModelProto, form: str) -> dict[str, str]:
-    """The products of a full-precision graph that INT8 can be taken from: static INT8 has the heads too."""
+    """Matrix products that the guard may leave in full precision; static INT8 includes those of the heads."""
     heads = head_matmuls(model) if form == "static" else []
     return {**weight_products(model), **{name: name for name in heads}}

@@ -1,4 +1,4 @@
-"""The native core's model file of a bundle, under the same guard as the ONNX graph."""
+"""Write the native core's model file of a bundle, with the same guard as for the ONNX graph."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def core_int8(parts: Int8Parts, out: Path) -> dict[str, Json]:
         out: The file.
 
     Returns:
-        For the manifest: `largest_weight` and, where the recipe has `max_drop`, the `guard`; or `not_covered`, why the
-        core cannot run the model. There is no file then.
+        Values for the manifest: `largest_weight` and, if the recipe has `max_drop`, the `guard`. Or `not_covered`: the
+            reason why the core cannot run the model and no file was written.
 
     Raises:
         NotCoveredError: The core cannot run the model, and the recipe asks for no other format.
@@ -60,7 +60,7 @@ def core_int8(parts: Int8Parts, out: Path) -> dict[str, Json]:
 
 
 def quantized(parts: Int8Parts, leave: Collection[str], out: Path) -> None:
-    """Write a model file that leaves some products in FP32.
+    """Write a model file with some matrix products in FP32.
 
     Raises:
         NotCoveredError: The core cannot run the model.
@@ -79,5 +79,5 @@ def quantized(parts: Int8Parts, leave: Collection[str], out: Path) -> None:
 
 
 def largest_weight(choice: ExportChoice) -> int:
-    """Largest INT8 weight: that of the ONNX graph, if its weights are signed."""
+    """Largest INT8 weight: that of the ONNX graph if its weights are signed."""
     return SEVEN_BITS if choice.reduce_range and choice.weight_type == "int8" else EIGHT_BITS

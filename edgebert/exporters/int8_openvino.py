@@ -1,4 +1,4 @@
-"""The INT8 OpenVINO model of a bundle, under the same guard as the ONNX graph."""
+"""Write the INT8 OpenVINO model of a bundle, with the same guard as for the ONNX graph."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ def openvino_int8(parts: Int8Parts, out: Path) -> dict[str, Json]:
     """Write the INT8 OpenVINO model of a full-precision ONNX graph.
 
     Args:
-        parts: The graph, and what its INT8 model is made from.
+        parts: The graph, and the inputs of its INT8 model.
         out: Folder for `model.xml` and `model.bin`.
 
     Returns:
-        For the manifest: what it was calibrated and smoothed with and, where the recipe has `max_drop`, its `guard`.
+        Values for the manifest: settings of calibration and smoothing and, if the recipe has `max_drop`, the `guard`.
 
     Raises:
         RunError: `settings.max_drop` cannot be held.
@@ -63,5 +63,5 @@ def quantized(
 
 
 def open_openvino(folder: Path, choice: ExportChoice, max_length: int) -> Session:
-    """An OpenVINO model on this machine's processor, compiled for the profile's lengths up to the longest input."""
+    """Open an OpenVINO model on this machine's CPU, compiled for the profile's lengths up to the longest input."""
     return OpenVinoSession(folder / "model.xml", 2, bucket_lengths(choice.length_buckets, max_length))

@@ -1,4 +1,4 @@
-"""Convert an FP32 graph to FP16, with chosen nodes left in FP32, and emulate a GPU that computes such a graph."""
+"""Convert an FP32 graph to FP16 with some nodes left in FP32, and emulate a GPU that runs it."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ ALWAYS_FP32 = ("CumSum", "Max", "Min", "Range", "TopK")
 
 
 def to_fp16(model: onnx.ModelProto, keep: Collection[str] = ()) -> onnx.ModelProto:
-    """Convert weights and arithmetic to FP16; inputs and outputs keep their types, positions their digits.
+    """Convert weights and arithmetic to FP16; inputs and outputs keep their types, and position ids stay exact.
 
-    A value that passes from a node in FP32 to another one is never cast to FP16 between them.
+    A value between two FP32 nodes is never cast to FP16.
 
     Args:
         model: FP32 graph.
@@ -59,11 +59,11 @@ def to_fp16(model: onnx.ModelProto, keep: Collection[str] = ()) -> onnx.ModelPro
 
 
 def emulated(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Write an FP16 graph in FP32 arithmetic that rounds every FP16 value to FP16, so that it overflows as on a GPU.
+    """Make an FP16 graph run in FP32 with every FP16 value rounded, so that it overflows as on a GPU.
 
-    ONNX Runtime on a CPU computes an FP16 graph in FP32 and drops the casts between the nodes: a value beyond 65504
-    stays finite there. Casts that the file itself asks for are kept. Only what a fused kernel keeps inside is rounded
-    less often than on some hardware.
+    ONNX Runtime on a CPU computes an FP16 graph in FP32 and drops the casts between nodes, so a value beyond 65504
+    stays finite. It keeps casts that are in the file. Only values inside a fused kernel are rounded less often than on
+    some hardware.
     """
     result = onnx.ModelProto.FromString(model.SerializeToString())
     halves = tensors_of_type(result, "tensor(float16)")
@@ -84,7 +84,7 @@ def emulated(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def tensors_of_type(model: onnx.ModelProto, kind: str) -> set[str]:
-    """Name the values of a graph that ONNX Runtime gives this type, `tensor(float)` for example; weights too."""
+    """Names of a graph's values (weights too) with this ONNX Runtime type, for example `tensor(float)`."""
     probe = onnx.ModelProto.FromString(model.SerializeToString())
     known = {value.name for value in probe.graph.output}
     made = [name for node in probe.graph.node for name in node.output if name and name not in known]
@@ -97,7 +97,7 @@ def tensors_of_type(model: onnx.ModelProto, kind: str) -> set[str]:
 
 
 def open_unoptimized(model: onnx.ModelProto) -> onnxruntime.InferenceSession:
-    """Open a graph on the CPU with every node as it is written."""
+    """Open a graph on the CPU without any optimization."""
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.intra_op_num_threads, options.log_severity_level = 2, 3
@@ -105,7 +105,7 @@ def open_unoptimized(model: onnx.ModelProto) -> onnxruntime.InferenceSession:
 
 
 def _split_weights(model: onnx.ModelProto, kept: Collection[str]) -> tuple[dict[str, str], dict[str, str]]:
-    """Store each weight in the precisions of its readers, in place; returns the names in FP32 and in FP16."""
+    """Store each weight in the precisions of its readers, in place; return the names in FP32 and in FP16."""
     readers = [(name, node.output[0] in kept) for node in model.graph.node for name in node.input]
     read_wide = {name for name, is_kept in readers if is_kept}
     read_half = {name for name, is_kept in readers if not is_kept}
@@ -126,14 +126,14 @@ def _split_weights(model: onnx.ModelProto, kept: Collection[str]) -> tuple[dict[
 
 
 def _rounded(tensor: onnx.TensorProto, name: str) -> onnx.TensorProto:
-    """Round a tensor to FP16; what is not 0 stays so, and what is too large for FP16 becomes its largest number."""
+    """Round a tensor to FP16; nonzero values stay nonzero, and too large ones become FP16's largest number."""
     values = array(tensor)
     sizes = np.where(values == 0, 0, np.clip(np.abs(values), SMALLEST, LARGEST))
     return numpy_helper.from_array((np.sign(values) * sizes).astype(np.float16), name)
 
 
 def _convert_attributes(node: onnx.NodeProto, old: int, new: int) -> None:
-    """Let a Cast and the constants of a node be of another float type, in place."""
+    """Change the float type of a Cast and of a node's constants, in place."""
     if node.op_type == "ConstantOfShape" and not node.attribute and new == FP16:
         node.attribute.append(helper.make_attribute("value", helper.make_tensor("value", FP16, [1], [0.0])))
     for attribute in node.attribute:

@@ -1,4 +1,4 @@
-"""Write a model as an ONNX graph with free batch and length."""
+"""Write a model as an ONNX graph with dynamic batch and length."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def fast_module(
 ) -> InferenceModel | PlainModel:
     """The model rewritten for inference (`exporters.inference`), with positions up to `max_length`.
 
-    A model that cannot be rewritten comes back as transformers defines it. `inputs` names what the module takes.
+    A model that cannot be rewritten is returned as transformers defines it. `inputs` names the module's inputs.
     """
     if not can_rewrite(model.config):
         return PlainModel(model.eval(), task)
@@ -73,7 +73,7 @@ def export_fast(
     max_length: int,
     out: Path,
 ) -> list[str]:
-    """Write the model rewritten for inference, its attention as one operator (`exporters.attention`).
+    """Write the model rewritten for inference, each attention as one operator (`exporters.attention`).
 
     The arguments are those of `export_plain` and `fast_module`.
 
@@ -92,16 +92,16 @@ def export_module(
     max_length: int,
     out: Path,
 ) -> None:
-    """Write a module of `fast_module` over a model of this config; the other arguments are those of `export_fast`."""
+    """Write a module of `fast_module` for a model with this config; other arguments are those of `export_fast`."""
     graph = _traced(module, outputs, config, max_length)
     fuse_attention(graph)
     onnx.save(graph, out)
 
 
 class PlainModel(nn.Module):
-    """A task model as transformers defines it, with the outputs that the device reads, in their order.
+    """A task model as transformers defines it, with the outputs that the device reads, in order.
 
-    *Shape*: every input (batch, length), int64; outputs as the task has them, float32.
+    *Shape*: every input (batch, length), int64; outputs as the task defines them, float32.
     """
 
     def __init__(self, model: PreTrainedModel, task: AnyTrainingTask) -> None:
@@ -126,7 +126,7 @@ def graph_inputs(graph: Path) -> list[str]:
 
 
 def dynamic_shapes(names: list[str], max_length: int) -> DynamicShapes:
-    """Free batch and length for every input."""
+    """Dynamic batch and length for every input."""
     batch = torch.export.Dim("batch", min=1, max=MOST_BATCH)
     length = torch.export.Dim("length", min=2, max=max_length)
     return {name: {0: batch, 1: length} for name in names}
@@ -135,7 +135,7 @@ def dynamic_shapes(names: list[str], max_length: int) -> DynamicShapes:
 def traced(
     module: nn.Module, inputs: dict[str, torch.Tensor], outputs: Sequence[str], shapes: DynamicShapes
 ) -> onnx.ModelProto:
-    """The graph of a module, without a trace of this machine (paths, stack traces) in it."""
+    """The traced graph of a module, without traces of this machine (paths, stack traces)."""
     # Four lines on stderr that torchvision, which nothing here uses, is not installed.
     logging.getLogger("torch.onnx._internal.exporter._registration").setLevel(logging.ERROR)
     with warnings.catch_warnings(), torch.no_grad():
@@ -161,7 +161,7 @@ def traced(
 
 
 def strip(model: onnx.ModelProto) -> None:
-    """Remove doc strings and exporter metadata, which hold source paths and differ from run to run."""
+    """Remove doc strings and exporter metadata, which contain source paths and differ from run to run."""
     model.doc_string = ""
     del model.metadata_props[:]
     model.producer_name, model.producer_version = "edgebert", ""

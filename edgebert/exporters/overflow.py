@@ -1,4 +1,4 @@
-"""Find the nodes of a graph whose values leave FP16's range on real texts, inside fused operators too."""
+"""Find nodes whose values exceed FP16's range on real texts, also inside fused operators."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ PRODUCTS = ("MatMul", "Gemm")
 
 @dataclass(frozen=True)
 class Overflow:
-    """What does not fit FP16: first outputs of the nodes concerned, and the peak of every value beyond the limit.
+    """What does not fit FP16: first outputs of the nodes, and the peak of every value beyond the limit.
 
-    A value is a node's output or a weight. `partial sums of X` is a bound on every sum inside the product that makes X,
-    `mean square of X` is what a LayerNormalization that makes X sums up.
+    A value is a node's output or a weight. `partial sums of X` bounds every sum inside the matrix product with output
+    X. `mean square of X` is the mean square inside the LayerNormalization with output X.
     """
 
     nodes: frozenset[str]
@@ -34,9 +34,9 @@ class Overflow:
 
 
 def lower_masks(model: onnx.ModelProto) -> None:
-    """Put -10000 in the place of constants that only a mask can mean (-3.4e38, -inf), in place.
+    """Replace constants that can only be masks (-3.4e38, -inf) by -10000, in place.
 
-    After the softmax both are 0 in every text that has a token, and -10000 fits FP16.
+    After the softmax both give 0 in every text with a token, and -10000 fits FP16.
     """
     for node in model.graph.node:
         for attribute in node.attribute:
@@ -47,9 +47,11 @@ def lower_masks(model: onnx.ModelProto) -> None:
 
 
 def find_overflow(model: onnx.ModelProto, batches: Iterable[Mapping[str, Values]]) -> Overflow:
-    """Run an FP32 graph on batches and find the nodes that read, make or hold a value beyond a quarter of FP16's range.
+    """Run an FP32 graph on batches, and find the nodes with values beyond a quarter of FP16's range.
 
-    Every value is reduced to its largest magnitude inside the graph, so that memory stays that of a plain run.
+    Inputs, outputs, weights and internal sums of a node count.
+
+    The graph itself reduces every value to its largest magnitude, so memory stays that of a plain run.
 
     Args:
         model: FP32 graph, attention not packed.
@@ -74,12 +76,12 @@ def find_overflow(model: onnx.ModelProto, batches: Iterable[Mapping[str, Values]
 
 
 def _holder(name: str, attention: Iterable[str]) -> str:
-    """First output of the node that a value is made by or is inside of."""
+    """First output of the node that makes a value or contains it."""
     return next((each for each in attention if name.startswith(f"{each}.")), name)
 
 
 def _probe(model: onnx.ModelProto) -> tuple[onnx.ModelProto, dict[str, str]]:
-    """The graph with the peak of every float value as an output; and the names of these outputs by value."""
+    """Add the peak of every float value as an output; return the graph and these outputs' names by value."""
     probe = onnx.ModelProto.FromString(model.SerializeToString())
     attention = [node.output[0] for node in probe.graph.node if node.op_type == OPERATOR]
     expand_attention(probe)
@@ -111,7 +113,7 @@ def _probe(model: onnx.ModelProto) -> tuple[onnx.ModelProto, dict[str, str]]:
 
 
 def _mask_scores(model: onnx.ModelProto, attention: Iterable[str]) -> None:
-    """Add the mask to the scores of attention that was expanded without it, in place."""
+    """Add the mask to scores of attention that was expanded without it, in place."""
     softmax = {f"{name}.scores" for name in attention}
     bias, nodes = "scores.mask", []
     if softmax:
@@ -134,7 +136,7 @@ def _mask_scores(model: onnx.ModelProto, attention: Iterable[str]) -> None:
 
 
 def _partial_sums(node: onnx.NodeProto, out: str) -> list[onnx.NodeProto]:
-    """The product of the magnitudes: no partial sum is larger, in whatever order a kernel adds."""
+    """Multiply the factors' magnitudes: a bound on every partial sum, in whatever order a kernel adds."""
     factors = [f"{out}.{at}" for at in range(2)]
     made = [helper.make_node("Abs", [name], [each]) for name, each in zip(node.input, factors, strict=False)]
     product = helper.make_node(node.op_type, factors, [out], domain=node.domain)

@@ -1,7 +1,7 @@
-"""Attention in the form that a GPU's fused kernels take: one product for queries, keys and values, the mask as lengths.
+"""Attention for a GPU's fused kernels: one matrix product for queries, keys and values, and lengths as the mask.
 
-On a CPU three products are faster (`exporters.inference`); on a GPU every node less is a launch less, and a mask of one
-number a text lets ONNX Runtime choose fused attention, where one of a number a token leaves it plain matrix products.
+On a CPU three products are faster (`exporters.inference`). On a GPU, fewer nodes mean fewer kernel launches. A mask
+with one number per text lets ONNX Runtime use fused attention; with one number per token it uses plain matrix products.
 Definition: ContribOperators.md of ONNX Runtime, `com.microsoft.Attention`.
 """
 
@@ -21,17 +21,17 @@ LENGTHS = "attention_mask.lengths"
 
 
 def pack_attention(model: onnx.ModelProto, keep: Collection[str] = ()) -> int:
-    """Rewrite the attention of a graph of `exporters.attention`, in place; texts have to be padded on the right.
+    """Rewrite the attention of a graph of `exporters.attention`, in place; texts must be padded on the right.
 
-    Where queries are of fewer rows than keys (a last layer for [CLS] alone), the three products stay, and the mask
-    becomes lengths.
+    If there are fewer queries than keys (a last layer for [CLS] only), the three products stay, and the mask becomes
+    lengths.
 
     Args:
         model: FP32 graph.
-        keep: Outputs of nodes that have to stay nodes of their own, because they stay in FP32.
+        keep: Outputs of nodes that must stay separate because they stay in FP32.
 
     Returns:
-        How many attentions have one product now.
+        Number of attention blocks that have one product now.
     """
     if all(node.op_type != OPERATOR for node in model.graph.node):
         return 0
@@ -51,7 +51,7 @@ def pack_attention(model: onnx.ModelProto, keep: Collection[str] = ()) -> int:
 
 
 def _packed(model: onnx.ModelProto, node: onnx.NodeProto, keep: Collection[str]) -> onnx.NodeProto | None:
-    """The operator with its projections inside; None where they read different rows or are no plain products."""
+    """The operator with its projections included; None if they read different rows or are not plain products."""
     tensors, made_by = constants(model), producers(model)
     joined = [node, *(made_by[name] for name in node.input[:3] if name in made_by)]
     if any(name in keep for each in joined for name in (each.output[0], *each.input)):
@@ -73,7 +73,7 @@ def _packed(model: onnx.ModelProto, node: onnx.NodeProto, keep: Collection[str])
 def _projection(
     name: str, tensors: dict[str, onnx.TensorProto], made_by: dict[str, onnx.NodeProto]
 ) -> tuple[str, NDArray[np.generic], NDArray[np.generic]] | None:
-    """Rows, weights and bias of a plain product; None where the value is something else."""
+    """Rows, weights and bias of a plain matrix product; None for any other value."""
     total = made_by.get(name)
     product = made_by.get(total.input[0]) if total is not None and total.op_type == "Add" else None
     if total is None or product is None or product.op_type != "MatMul":

@@ -1,4 +1,4 @@
-"""Does an exported graph answer what the PyTorch model answers? Checked on real sentences."""
+"""Check on real sentences that an exported graph has the same outputs as the PyTorch model."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ SAME_ERROR = 1e-6
 
 @dataclass(frozen=True)
 class Parity:
-    """Largest difference of any output, and the share of windows whose likeliest labels are the same.
+    """Largest difference of any output, and the share of windows with the same most likely labels.
 
-    `largest` is the size of the reference's largest output.
+    `largest` is the largest magnitude in the reference's outputs.
     """
 
     max_difference: float
@@ -33,7 +33,7 @@ class Parity:
 
 @dataclass(frozen=True)
 class Batches:
-    """Windows that run together, and the token id of their padding."""
+    """How windows are batched, and the padding token's id."""
 
     pad_id: int = 0
     sizes: Sequence[int] = (1, 8)
@@ -50,15 +50,15 @@ def compare(
     kinds: Mapping[str, bool],
     batches: Batches = ALONE_AND_PADDED,
 ) -> Parity:
-    """Run every window in batches of every size, so alone and in padded ones of eight, and take the worst.
+    """Run every window in batches of every size (alone, and in padded batches of eight), and return the worst result.
 
     Args:
         reference: Outputs of the PyTorch model for every window.
         session: The graph.
         names: Its inputs.
         windows: Real sentences.
-        kinds: The task's outputs, and whether each has a row a token.
-        batches: How many windows run together, and how they are padded.
+        kinds: The task's outputs, and whether each has one row per token.
+        batches: Batch sizes, and how windows are padded.
     """
     largest = max(float(np.abs(output).max()) for outputs in reference for output in outputs)
     parities = []
@@ -75,7 +75,7 @@ def compare(
 
 
 def relative_error(reference: Sequence[Outputs], outputs: Sequence[Outputs]) -> float:
-    """Sum of squared differences over the sum of squares, the mean over the outputs of a graph; 0 where all is equal.
+    """Sum of squared differences over the sum of squares, averaged over a graph's outputs; 0 if all are equal.
 
     *Shape* of every output and its reference: the same.
     """
@@ -91,12 +91,12 @@ def _difference(ours: Outputs, theirs: Outputs) -> float:
 
 
 def _agree(ours: Outputs, theirs: Outputs) -> bool:
-    """Whether the largest figure of every row stands at the same place."""
+    """Whether the largest value of every row is at the same position."""
     return all(bool((a.argmax(-1) == b.argmax(-1)).all()) for a, b in zip(ours, theirs, strict=True))
 
 
 def require_parity(parity: Parity, graph: str) -> None:
-    """Refuse a full-precision graph that differs.
+    """Refuse a full-precision graph whose outputs differ.
 
     Raises:
         ParityError: Its outputs differ by more than 1e-5, or than 1e-5 of the largest output.
@@ -110,19 +110,19 @@ def require_parity(parity: Parity, graph: str) -> None:
 
 
 def _remedy(graph: str) -> str:
-    """What may help where a graph is not what PyTorch computes."""
+    """Suggest a remedy for a graph that differs from PyTorch."""
     if graph == "plain graph":
         return "It is as PyTorch wrote it: report the model's config.json and what edgebert doctor says"
     return 'Try export.graph = "plain" (--set export.graph=plain)'
 
 
 def require_same(reference: Sequence[Outputs], masked: Sequence[Outputs], unpadded: Sequence[Outputs]) -> None:
-    """Refuse a graph without a mask that is further from the graph with one than INT8 is from PyTorch.
+    """Refuse a graph without a mask that differs from the one with a mask by more than INT8 differs from PyTorch.
 
-    Between the two only FP32's last bits differ; a value that lies between two steps of INT8 may then fall to either.
+    The two differ only in FP32's last bits, but a value midway between two INT8 steps may then be rounded to either.
 
     Raises:
-        ParityError: It is.
+        ParityError: It differs by more.
     """
     error, allowed = relative_error(masked, unpadded), max(SAME_ERROR, relative_error(reference, masked))
     if not error <= allowed:

@@ -1,4 +1,4 @@
-"""Find the nodes of a graph that count positions: FP16 has no odd whole number beyond 2048, and few digits below."""
+"""Find the nodes that compute positions: FP16 has no odd whole number beyond 2048, and few digits below."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ WHOLE = (TensorProto.INT32, TensorProto.INT64)
 
 
 def position_nodes(model: onnx.ModelProto, floats: Collection[str]) -> set[str]:
-    """First outputs of the nodes that angles, and whole numbers made from fractions, are computed by.
+    """First outputs of nodes that compute angles, or whole numbers from fractions.
 
     Args:
         model: FP32 graph.
@@ -32,5 +32,5 @@ def position_nodes(model: onnx.ModelProto, floats: Collection[str]) -> set[str]:
 
 
 def _makes_whole(node: onnx.NodeProto, floats: Collection[str]) -> bool:
-    """Whether a node makes whole numbers of fractions, such as the buckets of DeBERTa's distances."""
+    """Whether a node turns fractions into whole numbers, such as DeBERTa's distance buckets."""
     return node.op_type == "Cast" and node.input[0] in floats and node.attribute[0].i in WHOLE

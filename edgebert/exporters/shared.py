@@ -1,4 +1,4 @@
-"""Hold equal weights of a graph once: layers that share their weights (ALBERT's) are traced to a copy each."""
+"""Store equal weights of a graph once: the exporter copies shared layers (ALBERT's) for every use."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ LEAST_BYTES = 1024
 def share_equal_weights(model: onnx.ModelProto) -> int:
     """Let every node read the first of equal weights, and drop the others, in place.
 
-    The exporter leaves a weight of several layers transposed by a node; it becomes a weight, which can be quantized.
+    The exporter transposes a shared weight with a node. The result becomes a weight again, which can be quantized.
 
     Returns:
-        How many were dropped.
+        Number of dropped weights.
     """
     _turn_weights(model)
     kept: dict[tuple[int, tuple[int, ...], bytes], str] = {}
@@ -40,7 +40,7 @@ def share_equal_weights(model: onnx.ModelProto) -> int:
 
 
 def _turn_weights(model: onnx.ModelProto) -> None:
-    """Put a weight in the place of every Transpose of one that nothing else reads, as a lookup does."""
+    """Replace a Transpose of a weight by the transposed weight, unless other nodes (such as lookups) read the weight."""
     weights, nodes = constants(model), []
     looked_up = {name for node in model.graph.node if node.op_type != "Transpose" for name in node.input}
     for node in model.graph.node:

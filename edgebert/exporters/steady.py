@@ -1,6 +1,6 @@
-"""Let a model be traced to the same nodes in every process.
+"""Make a model trace to the same nodes in every process.
 
-ModernBERT asks for the angles of its positions in the order of a set of names, which is another in every process.
+ModernBERT computes the angles of its positions in the order of a set of names, which differs between processes.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ Angles = tuple[Tensor, Tensor]
 
 
 def steady_order(model: PreTrainedModel) -> None:
-    """Compute angles of positions in the order of their names, in place, where a model has several kinds."""
+    """Compute angles of positions in the order of their names, in place, if a model has several kinds."""
     rotary = getattr(model.base_model, "rotary_emb", None)
     if rotary is not None and not isinstance(rotary, _InOrder):
         model.base_model.rotary_emb = _InOrder(rotary)
 
 
 class _InOrder(nn.Module):
-    """All kinds of angles, computed when the first of a pass is asked for."""
+    """Computes all kinds of angles when the first one of a forward pass is needed."""
 
     def __init__(self, rotary: Any) -> None:  # noqa: ANN401
         super().__init__()

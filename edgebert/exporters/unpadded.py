@@ -1,9 +1,9 @@
-"""A second graph for texts without padding: attention reads no mask, and weights stay where they are, in the first one.
+"""Write a second graph for texts without padding: no attention mask, and weights shared with the first file.
 
-Without a mask ONNX Runtime weighs block by block and never writes the scores down. The second file names the INT8
-tensors of the first as ONNX's external data, by offset and length, so that they are stored once, and mapped into memory
-in place of being read and parsed. Full-precision tensors, which want aligned places, are copied; where they are large,
-for tables or products that stay in full precision, there is no second file.
+Without a mask ONNX Runtime computes attention block by block and never stores the scores. The second file refers to the
+first one's INT8 tensors as ONNX external data, by offset and length. So they are stored once, and mapped into memory
+instead of being read and parsed. Full-precision tensors need aligned offsets and are copied. If they are large (tables
+or products that stay in full precision), no second file is written.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ def write_unpadded(graph: Path, out: Path) -> bool:
     """Write the graph for texts without padding, in the folder of the graph that holds its weights.
 
     Returns:
-        Whether there is one: attention that is not one operator, and weights that are not INT8, are left as they are.
-        An older file there goes.
+        Whether it was written; it is not if attention is not one operator or weights are not INT8. An older file is
+        removed.
     """
     out.unlink(missing_ok=True)
     model = onnx.load(graph)
@@ -48,10 +48,10 @@ def write_unpadded(graph: Path, out: Path) -> bool:
 
 
 def drop_mask(model: onnx.ModelProto) -> int:
-    """Let no attention read a mask, in place; a head that pools still does, and every input of the graph stays.
+    """Remove the mask from all attention, in place; a pooling head still reads it, and every input of the graph stays.
 
     Returns:
-        How many operators had one.
+        Number of operators that had a mask.
     """
     attention = [node for node in model.graph.node if node.op_type == OPERATOR]
     for node in attention:
@@ -61,7 +61,7 @@ def drop_mask(model: onnx.ModelProto) -> int:
 
 
 def _refer(tensor: TensorProto, file: str, offset: int) -> None:
-    """Say where a tensor's bytes lie in place of holding them."""
+    """Replace a tensor's data by a reference to its bytes in a file."""
     place = {"location": file, "offset": str(offset), "length": str(len(tensor.raw_data))}
     tensor.ClearField("raw_data")
     tensor.data_location = TensorProto.EXTERNAL

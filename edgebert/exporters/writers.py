@@ -1,6 +1,6 @@
-"""How an export writes the graph of a runtime that does not read ONNX: from the ONNX graph, one row a runtime.
+"""How an export writes graphs for runtimes that do not read ONNX: from the ONNX graph, one row per runtime.
 
-A runtime of `edgebert.runtimes` without a row here reads the ONNX graph itself. The imports stand in functions: an
+A runtime of `edgebert.runtimes` without a row here reads the ONNX graph itself. Imports are inside functions, so an
 export needs only the packages of the formats that its recipe names.
 """
 
@@ -22,7 +22,7 @@ from edgebert.target import ExportChoice
 
 @dataclass(frozen=True)
 class Int8Parts:
-    """What an INT8 graph of a runtime's own is made from.
+    """Inputs for a runtime's own INT8 graph.
 
     Attributes:
         job: The model and its texts.
@@ -30,7 +30,7 @@ class Int8Parts:
         calibration: Encoded texts.
         settings: The recipe's `[quantize]` table.
         choice: The profile's lengths and range.
-        tuned: What the bundle's ONNX graph chose on the validation split: a bundle has one such choice.
+        tuned: Values chosen on the validation split with the ONNX graph; a bundle has one set for all its graphs.
     """
 
     job: GraphJob
@@ -43,17 +43,17 @@ class Int8Parts:
 
 @dataclass(frozen=True)
 class Writer:
-    """How a runtime's graph is made. Every folder is a bundle's: the graph goes to `runtime.graph` in it.
+    """How a runtime's graph is written. Every folder is a bundle's, with the graph at `runtime.graph`.
 
     Attributes:
         runtime: The runtime.
-        write: Write the graph of an ONNX graph into a folder, in the precision that it has; None if the runtime has
-            INT8 graphs alone.
+        write: Write the graph from an ONNX graph into a folder, in the same precision; None if the runtime has only
+            INT8 graphs.
         open: Open the graph in a folder: length buckets, threads.
-        write_int8: Write an INT8 graph within the recipe's `max_drop`, and return what the manifest says of it; None if
-            the runtime's INT8 graph is written from the INT8 ONNX graph.
+        write_int8: Write an INT8 graph within the recipe's `max_drop`, and return values for the manifest; None if the
+            runtime's INT8 graph is written from the INT8 ONNX graph.
         quantize: Write an INT8 graph without that guard, as a candidate for `format = "measure"`.
-        precision: What a manifest calls its INT8 graph.
+        precision: Name of its INT8 precision in a manifest.
         forms: Forms that `format = "measure"` tries.
     """
 
