@@ -49,8 +49,9 @@ def split_words(text: str, tokens: Sequence[tuple[int, int]] = ()) -> list[tuple
     """Split a raw text into words, as character ranges (start, end).
 
     White space separates words. Punctuation marks and symbols at either end of a word are words of their own; a run of
-    one mark, or of symbols, is one word. Every Chinese character is a word. `@` and `#` stay with the word that follows,
-    and the period stays with initials ("U.S.", "J. K.", "a.m."). Every character but white space is in exactly one word.
+    one mark, or of symbols, is one word. Every Chinese character is a word. `@` and `#` stay with the word after them,
+    and the period stays with initials ("U.S.", "J. K.", "a.m."). Each character except white space is in exactly one
+    word.
 
     `tokens` are ranges, in order and without overlap, that a tokenizer reads as one token each. Each is one word,
     without white space at its ends; a range of only white space is not a word.

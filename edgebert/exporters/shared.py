@@ -40,7 +40,7 @@ def share_equal_weights(model: onnx.ModelProto) -> int:
 
 
 def _turn_weights(model: onnx.ModelProto) -> None:
-    """Replace a Transpose of a weight by the transposed weight, unless other nodes (such as lookups) read the weight."""
+    """Replace a Transpose of a weight by the transposed weight, unless other nodes (such as lookups) read it."""
     weights, nodes = constants(model), []
     looked_up = {name for node in model.graph.node if node.op_type != "Transpose" for name in node.input}
     for node in model.graph.node:

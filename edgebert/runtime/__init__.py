@@ -1,1 +1,1 @@
-"""Device half: tokenise, run, read the head. Needs numpy, onnxruntime and tokenizers; openvino where chosen."""
+"""Device half: tokenize, run, read the head. Needs numpy, onnxruntime and tokenizers; openvino if it is chosen."""

@@ -1,4 +1,4 @@
-"""Find tokens that were added to a tokenizer, special ones among them, where they are written in a text."""
+"""Find a tokenizer's added tokens, special ones included, in a text."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ from tokenizers.models import WordLevel
 
 
 class AddedTokens:
-    """Added tokens of one tokenizer, which reads them before anything else splits a text."""
+    """Added tokens of one tokenizer, which it recognises before it splits the rest of a text."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
-        """Take over the added tokens and the normalizer.
+        """Copy the added tokens and the normalizer.
 
-        A model that knows no word stands for the tokenizer's own: what is left of a text between added tokens has the
-        id 0.
+        The tokenizer's model is replaced by one that knows no words, so text between added tokens gets the id 0.
         """
         added = list(tokenizer.get_added_tokens_decoder().values())
         self._contents = [token.content for token in added]
@@ -25,9 +24,9 @@ class AddedTokens:
         self._finder.add_tokens(added)
 
     def find(self, text: str) -> list[tuple[int, int]]:
-        """Stretches of characters of the tokens, in order, with the white space that a token takes with it.
+        """Find the tokens as character ranges, in order, with the white space that belongs to a token.
 
-        None in a text that is no valid Unicode, which is refused when it is encoded.
+        Invalid Unicode has none; such a text is refused when it is encoded.
         """
         if self._is_plain and not any(content in text for content in self._contents):
             return []

@@ -13,12 +13,12 @@ MAX_TOKENS = 1024
 
 @dataclass(frozen=True)
 class Batching:
-    """What texts may share a run of a session.
+    """Which texts may share a run of a session.
 
     Attributes:
-        spare: Tokens of padding that each text of a batch but one may add. 0: only texts of one length run together.
-            None: padding costs nothing, any texts run together.
-        buckets: Rising lengths that the session pads to by itself, if it does.
+        spare: Padding tokens allowed for each text of a batch except one. 0: only texts of equal length run together.
+            None: padding is free, so any texts run together.
+        buckets: Ascending lengths that the session pads to, if it does.
     """
 
     spare: int | None
@@ -33,8 +33,8 @@ class Batching:
         """Divide texts into batches, short ones first.
 
         Args:
-            lengths: Tokens of each text.
-            size: Most texts of a batch.
+            lengths: Number of tokens of each text.
+            size: Maximum number of texts in a batch.
 
         Yields:
             Positions of the texts of one batch.
@@ -52,7 +52,7 @@ class Batching:
             yield batch
 
     def _joins(self, length: int, count: int, tokens: int) -> bool:
-        """Whether a text, as long as any of a batch or longer, costs no more in it than in a run of its own."""
+        """Whether a text, at least as long as the others in a batch, costs no more in it than in its own run."""
         if self.spare is None:
             return True
         padding = count * length - tokens

@@ -1,4 +1,4 @@
-"""Checks of a manifest that need to know its task, its tokenizer or its graph; `edgebert.manifest` checks the rest."""
+"""Check the parts of a manifest that depend on its task, tokenizer or graph; `edgebert.manifest` checks the rest."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from edgebert.tasks.table import device_task
 
 
 def read_bundle(folder: Path) -> Manifest:
-    """Read a bundle's manifest and check it, values that its task reads included.
+    """Read and check a bundle's manifest, including the values that its task reads.
 
     Raises:
-        BundleError: Not a bundle, or a value of the manifest cannot be used; says which.
+        BundleError: Not a bundle, or a value of the manifest cannot be used; names the value.
     """
     manifest = read_manifest(folder)
     make_task(folder, manifest, None)
@@ -26,7 +26,7 @@ def read_bundle(folder: Path) -> Manifest:
 
 
 def make_task(folder: Path, manifest: Manifest, encoder: TextEncoder | None) -> Task:
-    """Make the task of a manifest; without an encoder, one that reads data and labels only.
+    """Make the task of a manifest; without an encoder it can only read data and labels.
 
     Raises:
         BundleError: The task is unknown, or the manifest does not fit it.
@@ -55,7 +55,7 @@ def open_encoder(folder: Path, manifest: Manifest) -> TextEncoder:
     """Open a bundle's tokenizer, and check the manifest's lengths and ids against it.
 
     Raises:
-        BundleError: The file is no tokenizer or encodes no text, or the manifest does not fit it.
+        BundleError: The file is not a working tokenizer, or the manifest does not fit it.
     """
     encoder = TextEncoder(folder / "tokenizer.json", manifest.max_length)
     pairs = manifest.segments == 2
@@ -74,7 +74,7 @@ def open_encoder(folder: Path, manifest: Manifest) -> TextEncoder:
 
 
 def check_graph(folder: Path, manifest: Manifest, task: Task, graph: Graph) -> None:
-    """Compare a manifest with the graph that was opened.
+    """Compare a manifest with the opened graph.
 
     Raises:
         BundleError: Inputs, outputs or the number of labels differ.

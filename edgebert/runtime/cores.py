@@ -6,9 +6,9 @@ import os
 
 
 def usable_cores() -> list[int]:
-    """List the numbers of the cores that this process may run on, in rising order.
+    """List the numbers of the cores that this process may run on, in ascending order.
 
-    macOS and Windows have no affinity that the standard library reads: there every core counts.
+    On macOS and Windows the standard library cannot read an affinity, so every core counts.
     """
     if hasattr(os, "sched_getaffinity"):
         return sorted(os.sched_getaffinity(0))

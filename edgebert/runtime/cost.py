@@ -1,7 +1,8 @@
-"""What one inference costs: multiply-accumulates and bytes of a graph's matrix products and table lookups.
+"""Cost of one inference: multiply-accumulates and bytes of a graph's matrix products and table lookups.
 
-A bundle's manifest lists them under `cost`, as the exporter counted them in the ONNX graph; here they become figures
-for an input of so many tokens. What is left out: norms, softmax, activations, biases, and quantizing as such.
+A bundle's manifest lists them under `cost`, as the exporter counted them in the ONNX graph. This module computes the
+cost for an input of a given number of tokens. It leaves out norms, softmax, activations, biases and the quantization of
+activations.
 """
 
 from __future__ import annotations
@@ -30,12 +31,12 @@ class Product:
     reads `batch` times `rows` rows of `columns` items.
 
     Attributes:
-        kind: `weights` and `attention` of the layers, `embeddings` before them, `head` behind them, or `lookup`.
-        precision: Of the two factors; INT8 products add up in 32 bits.
+        kind: `weights` and `attention` of the layers, `embeddings` before them, `head` after them, or `lookup`.
+        precision: Precision of the two factors; INT8 products are summed in 32 bits.
         layers: Layers that have it, counted from 0; empty outside the layers.
-        each: How many of it a layer has.
-        batch: Products side by side: the heads of attention, the tokens for a bias of distances, two for
-            distances behind and ahead, else 1.
+        each: Number of these products in each layer.
+        batch: Number of products computed side by side: attention heads, tokens for a distance bias, two for distances
+            before and after, else 1.
         rows: Rows of the first factor.
         inner: The dimension that is summed over.
         columns: Columns of the second factor.
@@ -52,22 +53,22 @@ class Product:
 
     @property
     def count(self) -> int:
-        """How many there are in the whole graph."""
+        """Number of these products in the whole graph."""
         return self.each * max(1, len(self.layers))
 
     def macs(self, length: int) -> int:
-        """Multiply-accumulates of all of them."""
+        """Multiply-accumulates of all these products."""
         batch, rows, inner, columns = self._sizes(length)
         return self.count * batch * rows * inner * columns
 
     def weight_bytes(self, length: int) -> int:
-        """Bytes of constants that are read: every weight once, of a table the rows that are looked up."""
+        """Bytes of constants that are read: every weight once, and of a table only the rows looked up."""
         batch, rows, inner, columns = self._sizes(length)
         read = {"lookup": batch * rows * columns, "attention": 0}.get(self.kind, inner * columns)
         return self.count * read * ITEM_BYTES[self.precision]
 
     def activation_bytes(self, length: int) -> int:
-        """Bytes of everything else that goes in or comes out, every value once a product."""
+        """Bytes of all other inputs and outputs, every value once per product."""
         batch, rows, inner, columns = self._sizes(length)
         if self.kind == "lookup":
             return 0
@@ -76,7 +77,7 @@ class Product:
         return self.count * batch * (given * ITEM_BYTES[self.precision] + made * RESULT_BYTES[self.precision])
 
     def bytes(self, length: int) -> int:
-        """Bytes read and written, of weights and activations."""
+        """Bytes read and written, for weights and activations."""
         return self.weight_bytes(length) + self.activation_bytes(length)
 
     def _sizes(self, length: int) -> tuple[int, int, int, int]:
@@ -87,7 +88,7 @@ class Product:
 
 
 class Work(TypedDict):
-    """What the products of one kind and precision cost together."""
+    """Total cost of the products of one kind and precision."""
 
     kind: Kind
     precision: Precision
@@ -97,7 +98,7 @@ class Work(TypedDict):
 
 
 def read_cost(manifest: Manifest) -> list[Product]:
-    """The products of a bundle's graph; none for a bundle that was exported before they were counted."""
+    """Read the products of a bundle's graph; empty for old bundles without them."""
     return [
         Product(work.kind, work.precision, work.layers, work.each, work.batch, work.rows, work.inner, work.columns)
         for work in manifest.cost
@@ -105,25 +106,25 @@ def read_cost(manifest: Manifest) -> list[Product]:
 
 
 def cost_entries(products: Iterable[Product]) -> list[dict[str, Json]]:
-    """Products as the manifest holds them."""
+    """Convert products to the form of a manifest."""
     return [{**asdict(product), "layers": list(product.layers)} for product in products]
 
 
 def macs(products: Iterable[Product], windows: Iterable[int]) -> int:
-    """Multiply-accumulates of one text, given the tokens of each of its windows."""
+    """Multiply-accumulates of one text, from the number of tokens of each window."""
     chosen = list(products)
     return sum(product.macs(length) for length in windows for product in chosen)
 
 
 def main_precision(products: Iterable[Product], windows: Sequence[int]) -> Precision:
-    """The precision that most multiply-accumulates are done in."""
+    """The precision of most multiply-accumulates."""
     chosen = list(products)
     found = dict.fromkeys(product.precision for product in chosen if product.kind != "lookup")
     return max(found, key=lambda name: macs((each for each in chosen if each.precision == name), windows))
 
 
 def parts(products: Iterable[Product], windows: Sequence[int]) -> list[Work]:
-    """Multiply-accumulates and bytes by kind and precision, in the order of the graph."""
+    """Multiply-accumulates and bytes by kind and precision, in graph order."""
     rows: dict[tuple[str, str], Work] = {}
     for product in products:
         kind, precision = product.kind, product.precision
@@ -139,7 +140,7 @@ def parts(products: Iterable[Product], windows: Sequence[int]) -> list[Work]:
 
 
 def by_layer(products: Iterable[Product], length: int) -> dict[int | None, int]:
-    """Multiply-accumulates of every layer, under None those before and behind the layers."""
+    """Multiply-accumulates of every layer; the key None holds those before and after the layers."""
     found: dict[int | None, int] = {}
     for product in products:
         for layer in product.layers or (None,):
@@ -148,7 +149,7 @@ def by_layer(products: Iterable[Product], length: int) -> dict[int | None, int]:
 
 
 def standard_encoder(layers: int, width: int, heads: int, ffn: int, precision: Precision) -> list[Product]:
-    """Products of a BERT encoder as its paper defines it (Devlin 2019): every layer over every row, no head."""
+    """Products of a BERT encoder as in its paper (Devlin 2019): every layer over every row, without a head."""
     every = tuple(range(layers))
 
     def weights(each: int, inner: int, columns: int) -> Product:

@@ -1,4 +1,4 @@
-"""Text to token ids, by the tokenizer that the checkpoint came with."""
+"""Convert text to token ids with the checkpoint's tokenizer."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Encoded:
-    """Token ids and segment ids of one input, special tokens included, and whether it was cut short.
+    """Token ids and segment ids of one input, special tokens included, and whether it was truncated.
 
-    For texts given as words: `words` is each token's word number, None for special tokens. For a question in a context,
-    and for a tagger's whole text: `offsets` is each token's stretch of characters of context or text, without white
-    space at its ends; None for tokens outside it and for tokens of white space alone.
+    For texts given as words, `words` holds each token's word number; None for special tokens. For a question with a
+    context, and for a tagger's raw text, `offsets` holds each token's character range in the context or text, without
+    white space at its ends; None for tokens outside it and for tokens of only white space.
     """
 
     ids: list[int]
@@ -40,7 +40,7 @@ MAX_CHARACTERS = 4 << 20
 
 
 class TextEncoder:
-    """Encodes texts or pairs of texts, cut to `max_length` tokens or in overlapping windows of it, never padded."""
+    """Encodes texts or pairs of texts, truncated to `max_length` tokens or in overlapping windows, never padded."""
 
     def __init__(self, tokenizer_file: Path, max_length: int) -> None:
         """Open a `tokenizer.json`.
@@ -63,7 +63,7 @@ class TextEncoder:
         self._stride: int | None = None
 
     def panic(self) -> str:
-        """Encode a short word, known or not; gives why Rust code panics over it, "" where it does not."""
+        """Encode a known and an unknown word; return the reason if the Rust code panics, else ""."""
         try:
             self._tokenizer.encode("a")
         except Exception:  # noqa: BLE001 - tokenizers raises no other kind
@@ -76,7 +76,7 @@ class TextEncoder:
         """Encode one text.
 
         Raises:
-            TextError: Not a string, not valid Unicode, or nothing in it that makes a token.
+            TextError: Not a string, not valid Unicode, or without any token.
         """
         check_text(text, "text")
         return self._encoded(text, None)
@@ -85,23 +85,25 @@ class TextEncoder:
         """Encode a text and its pair.
 
         Raises:
-            TextError: Either is not a string or not valid Unicode, or nothing in one of them makes a token.
+            TextError: One of them is not a string, not valid Unicode, or without any token.
         """
         check_text(text, "text")
         check_text(text_pair, "text pair")
         return self._encoded(text, text_pair)
 
     def encode_words(self, words: Sequence[str], stride: int, spaced: bool = True) -> list[Encoded]:
-        """Encode a text that is split into words, in windows that share `stride` tokens where it is too long for one.
+        """Encode a text that is split into words.
+
+        A text that is too long is encoded in windows that share `stride` tokens.
 
         Args:
             words: The words.
             stride: Tokens that neighbouring windows share.
-            spaced: Whether words get a space before them if the vocabulary is byte-level and adds none itself.
+            spaced: Whether to put a space before every word if the vocabulary is byte-level and adds none itself.
 
         Raises:
-            TextError: A word is not valid Unicode, none makes a token, or they have too many characters, with a space
-                between each two.
+            TextError: A word is not valid Unicode, no word makes a token, or the words and spaces have too many
+                characters.
         """
         for word in words:
             check_text(word, "word")
@@ -115,10 +117,10 @@ class TextEncoder:
         return [Encoded(window.ids, window.type_ids, False, words=window.word_ids) for window in windows]
 
     def encode_text(self, text: str, stride: int) -> list[Encoded]:
-        """Encode a text as it is, in windows that share `stride` tokens where it is too long for one.
+        """Encode a raw text; one that is too long is encoded in windows that share `stride` tokens.
 
         Raises:
-            TextError: Not a string, not valid Unicode, or nothing in it that makes a token.
+            TextError: Not a string, not valid Unicode, or without any token.
         """
         check_text(text, "text")
         self._overlap(min(stride, self._room(self._tokenizer.num_special_tokens_to_add(False)) - 1))
@@ -131,13 +133,15 @@ class TextEncoder:
         ]
 
     def encode_context(self, question: str, context: str, stride: int) -> list[Encoded]:
-        """Encode a question with a context, in windows that repeat the question and share `stride` context tokens.
+        """Encode a question with a context.
 
-        Where a window has little room beside the question they share less, so that half of each is new.
+        A long context is encoded in windows that repeat the question and share `stride` context tokens.
+
+        If the question leaves little room, windows share fewer tokens, so that half of each is new.
 
         Raises:
-            TextError: Either is not a string or not valid Unicode, nothing in one of them makes a token, or the
-                question leaves no room for the context.
+            TextError: One of them is not a string, not valid Unicode or without any token, or the question leaves no
+                room for the context.
         """
         check_text(question, "question")
         check_text(context, "context")
@@ -161,47 +165,47 @@ class TextEncoder:
 
     @property
     def spaces_words(self) -> bool:
-        """Whether a word has a space put before it, since the byte-level vocabulary adds none itself."""
+        """Whether to put a space before a word, because the byte-level vocabulary adds none itself."""
         # A byte-level vocabulary knows where a word starts by the space before it.
         split = self._tokenizer.pre_tokenizer
         return isinstance(split, ByteLevel) and not split.add_prefix_space
 
     @cached_property
     def added_tokens(self) -> AddedTokens:
-        """The tokens that were added to the vocabulary."""
+        """Tokens that were added to the vocabulary."""
         from edgebert.runtime.added_tokens import AddedTokens
 
         return AddedTokens(self._tokenizer)
 
     def special_tokens(self, pair: bool) -> int:
-        """Count the special tokens around a text or a pair."""
+        """Number of special tokens around a text or a pair."""
         return int(self._tokenizer.num_special_tokens_to_add(pair))
 
     def has_id(self, number: int) -> bool:
-        """Say whether a number is below the vocabulary's size or is a token's id."""
+        """Whether a number is below the vocabulary's size or is a token's id."""
         return number < self.vocabulary_size or (number < 1 << 32 and self._tokenizer.id_to_token(number) is not None)
 
     @property
     def vocabulary_size(self) -> int:
-        """Tokens that there are, special ones included."""
+        """Number of tokens, special ones included."""
         return int(self._tokenizer.get_vocab_size())
 
     def token_id(self, token: str) -> int | None:
-        """Number of a token of the vocabulary, None for what is none."""
+        """Id of a token; None if the vocabulary does not have it."""
         number: int | None = self._tokenizer.token_to_id(token)
         return number
 
     def special_ids(self) -> list[int]:
-        """Numbers of the special tokens: [CLS], [SEP], [MASK], [PAD], [UNK], or what the family calls them."""
+        """Ids of the special tokens: [CLS], [SEP], [MASK], [PAD], [UNK], or the family's names for them."""
         added = self._tokenizer.get_added_tokens_decoder()
         return [number for number, token in added.items() if token.special]
 
     def token(self, number: int) -> str:
-        """A token as it reads in text; one that goes on a word keeps the mark of it."""
+        """Text of one token, with the mark of a token that continues a word."""
         return self.decode([number], special=True).strip()
 
     def decode(self, ids: Sequence[int], *, special: bool) -> str:
-        """Text of tokens, by the tokenizer's own decoder; `special` says whether special tokens are written too."""
+        """Decode tokens to text; `special` says whether to include special tokens."""
         return str(self._tokenizer.decode(list(ids), skip_special_tokens=not special))
 
     def _encoded(self, text: str, text_pair: str | None) -> Encoded:
@@ -218,10 +222,10 @@ class TextEncoder:
         return _cut(encoding, self.max_length, self._side)
 
     def _tokenized(self, *texts: Any, **options: Any) -> Encoding:  # noqa: ANN401
-        """Run the tokenizer; the length of a text that comes in words has been checked.
+        """Run the tokenizer; for a text given as words, the length has been checked already.
 
         Raises:
-            TextError: It cannot encode the text, or the text is too long to try.
+            TextError: It cannot encode the text, or the text is too long.
         """
         check_length(sum(len(text) for text in texts if isinstance(text, str)))
         try:
@@ -230,11 +234,11 @@ class TextEncoder:
             raise TextError(f"the bundle's tokenizer cannot encode the text ({panic_reason(error)})") from None
 
     def _room(self, taken: int) -> int:
-        """Tokens left in a window."""
+        """Number of tokens left in a window."""
         return self.max_length - taken
 
     def _overlap(self, stride: int) -> None:
-        """Have tokenizers make windows."""
+        """Set the tokenizers library to make windows."""
         if self._stride != stride:
             self._tokenizer.enable_truncation(self.max_length, stride=max(0, stride))
             self._stride = stride
@@ -246,7 +250,7 @@ class TextEncoder:
 
 
 def panic_reason(error: BaseException) -> str:
-    """First line of an error of tokenizers: a bare Exception, or a panic, which is no Exception.
+    """First line of an error of tokenizers: a bare Exception, or a Rust panic, which is not an Exception.
 
     Raises:
         BaseException: The error itself, if it is an interrupt or an exit.
@@ -257,7 +261,7 @@ def panic_reason(error: BaseException) -> str:
 
 
 def _cut(encoding: Encoding, max_length: int, side: str) -> Encoded:
-    """Cut one or two texts on a side; of two the longer is cut first, as tokenizers' longest_first does it."""
+    """Truncate one or two texts on one side; of two, the longer one first, as `longest_first` in tokenizers."""
     parts = encoding.sequence_ids
     lengths = parts.count(0), parts.count(1)
     room = max(0, max_length - (len(parts) - sum(lengths)))
@@ -278,16 +282,16 @@ def _cut(encoding: Encoding, max_length: int, side: str) -> Encoded:
 def _windows(
     encoding: Encoding, stretches: Sequence[tuple[int, int] | None], first: int, room: int, stride: int
 ) -> list[Encoded]:
-    """Split a context into windows of at most `room` tokens, each with the question and special tokens around it.
+    """Split a context into windows of at most `room` tokens, each with the question and special tokens.
 
-    A window that holds nothing but white space is left out: no answer can be in it.
+    A window of only white space is left out, since it cannot contain an answer.
 
     Args:
         encoding: Question and context.
-        stretches: Characters of the context that each of its tokens stands for.
-        first: Number of the context's first token.
-        room: Context tokens in a window.
-        stride: Context tokens that neighbouring windows share.
+        stretches: Character range of each of the context's tokens.
+        first: Position of the context's first token.
+        room: Number of context tokens in a window.
+        stride: Number of context tokens that neighbouring windows share.
     """
     ids, type_ids, found = encoding.ids, encoding.type_ids, len(stretches)
     end = first + found
@@ -307,7 +311,7 @@ def _windows(
 
 
 def _stretches(window: Encoding, text: str) -> list[tuple[int, int] | None]:
-    """Characters of a text that each token of a window stands for; None for special tokens and white space."""
+    """Character ranges of a window's tokens; None for special tokens and white space."""
     return [
         None if part is None else _without_space(text, *_untrimmed(text, *offset))
         for part, offset in zip(window.sequence_ids, window.offsets, strict=True)
@@ -315,18 +319,18 @@ def _stretches(window: Encoding, text: str) -> list[tuple[int, int] | None]:
 
 
 def _untrimmed(text: str, start: int, end: int) -> tuple[int, int]:
-    """A token's stretch with its one character, if the tokenizer took that for the space that it put before the text.
+    """Restore the first character of a token's range, if the tokenizer mistook it for a space that it had added.
 
-    A byte-level post-processor whose `add_prefix_space` is not that of the pre-tokenizer trims the first token so.
+    This happens if a byte-level post-processor and the pre-tokenizer differ in `add_prefix_space`.
     """
     cut = 0 < start == end and not text[start - 1].isspace()
     return start - cut, end
 
 
 def _without_space(text: str, start: int, end: int) -> tuple[int, int] | None:
-    """Cut white space from both ends of a stretch of a text; None if nothing else is in it.
+    """Strip white space from both ends of a character range; None if nothing is left.
 
-    Tokens of byte-level BPE and Unigram vocabularies may stand for a space alone, or for one before a word.
+    Tokens of byte-level BPE and Unigram vocabularies may be a single space, or include the space before a word.
     """
     while start < end and text[start].isspace():
         start += 1
@@ -336,10 +340,10 @@ def _without_space(text: str, start: int, end: int) -> tuple[int, int] | None:
 
 
 def check_length(characters: int) -> None:
-    """Refuse a text of more characters than are read.
+    """Refuse a text with too many characters.
 
     Raises:
-        TextError: Says how many there are.
+        TextError: Names the number of characters.
     """
     if characters > MAX_CHARACTERS:
         raise TextError(f"the text has {characters:,} characters, more than {MAX_CHARACTERS:,}; give it in parts")
@@ -349,7 +353,7 @@ def check_text(text: object, what: str) -> None:
     """Refuse what is not a string of valid Unicode.
 
     Raises:
-        TextError: Says what it is and how to mend it.
+        TextError: Says what is wrong and how to correct it.
     """
     if not isinstance(text, str):
         raise TextError(f"{what} is {type(text).__name__} {text!r:.40}; give a str")

@@ -1,8 +1,8 @@
-"""Names of the files that an ONNX graph takes weights from. Standard library only.
+"""Names of the files from which an ONNX graph reads weights. Standard library only.
 
-ONNX Runtime before 1.24 reads them wherever the graph says, outside of the bundle too. Later versions refuse that, and
-none of them knows which files a bundle lists. The graph is read by protobuf's wire format: the onnx package is not
-needed on a device.
+ONNX Runtime before 1.24 reads them from any path in the graph, even outside the bundle. Later versions refuse that, but
+no version knows which files a bundle lists. This module parses protobuf's wire format itself, since a device does not
+have the onnx package.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def check_external_data(folder: Path, graph: Path, manifest: Manifest) -> None:
     Args:
         folder: The bundle.
         graph: An ONNX file in it.
-        manifest: The bundle's.
+        manifest: The bundle's manifest.
 
     Raises:
         BundleError: Names the file.
@@ -58,10 +58,10 @@ def check_external_data(folder: Path, graph: Path, manifest: Manifest) -> None:
 
 
 def check_ir(graph: Path) -> None:
-    """Refuse an OpenVINO graph that is not IR, whose weights are the `.bin` file beside it.
+    """Refuse a file that is not OpenVINO IR, whose weights are always in the `.bin` file beside it.
 
-    OpenVINO goes by a file's content, whatever its name: it opens an ONNX graph named `.xml`, and takes weights from
-    wherever that says.
+    OpenVINO looks at a file's content and not at its name: it opens an ONNX graph named `.xml`, and reads weights from
+    any path in it.
 
     Raises:
         BundleError: Names the file.
@@ -73,10 +73,10 @@ def check_ir(graph: Path) -> None:
 
 
 def external_files(graph: Path) -> list[str]:
-    """Names of the files beside a graph that hold its tensors, each once, as the graph has them.
+    """Names of the files beside a graph that hold its tensors, each once, as written in the graph.
 
     Raises:
-        ValueError: The file breaks off, or holds what no ONNX file holds.
+        ValueError: The file is truncated, or is not an ONNX file.
     """
     with open_regular(graph) as opened:
         if not graph.stat().st_size:
@@ -86,7 +86,7 @@ def external_files(graph: Path) -> list[str]:
 
 
 def _locations(data: mmap.mmap) -> Iterator[str]:
-    """Values of every `location` entry, wherever a tensor stands."""
+    """Values of all `location` entries, wherever the tensor is."""
     left: list[tuple[str, int, int, int]] = [("model", 0, len(data), 1)]
     while left:
         kind, start, end, depth = left.pop()
@@ -107,7 +107,7 @@ def _locations(data: mmap.mmap) -> Iterator[str]:
 
 
 def _fields(data: mmap.mmap, at: int, end: int) -> Iterator[tuple[int, int, int]]:
-    """Number, beginning and end of every field with a length; others are passed over."""
+    """Number, start and end of every length-delimited field; others are skipped."""
     while at < end:
         tag, at = _varint(data, at)
         tag &= 0xFFFFFFFF  # as protobuf reads it

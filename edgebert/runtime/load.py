@@ -26,7 +26,7 @@ def load_bundle(
     arena: bool = True,
     provider: Provider | None = None,
 ) -> Model:
-    """Open a bundle; see `edgebert.load`. `arena` and a provider in place of the profile's are ONNX Runtime's alone."""
+    """Open a bundle; see `edgebert.load`. Only ONNX Runtime has `arena` and `provider` (overrides the profile's)."""
     if runtime is not None and not (isinstance(runtime, str) and runtime):
         raise InputError(f"runtime is {runtime!r:.40}; give {' or '.join(RUNTIMES)}, or leave it out")
     manifest = read_manifest(path)
@@ -52,7 +52,7 @@ def load_bundle(
 
 
 def opened_files(manifest: Manifest, runtime: str) -> set[str]:
-    """Files of a bundle that are read when a runtime opens it; of an unknown runtime, or one without a graph, none."""
+    """Files of a bundle that a runtime reads on opening; empty for an unknown runtime or one without a graph."""
     row = RUNTIMES.get(runtime)
     if row is None or runtime not in manifest.runtime.graphs:
         return set()
@@ -60,7 +60,7 @@ def opened_files(manifest: Manifest, runtime: str) -> set[str]:
 
 
 def _default(path: Path, manifest: Manifest) -> str:
-    """Name of the bundle's default runtime; of the first other one if that cannot run here and gives way."""
+    """Name of the bundle's default runtime, or of the next one if the default cannot run here and gives way."""
     name: str = manifest.runtime.default
     other = next_runtime(name, manifest.runtime.graphs)
     reason = RUNTIMES[name].unusable() if other else ""
@@ -72,7 +72,7 @@ def _default(path: Path, manifest: Manifest) -> str:
 
 
 def reopen(origin: Origin) -> Model:
-    """Open a bundle as it was opened before; pickle and `copy.deepcopy` call this.
+    """Open a bundle again in the same way; pickle and `copy.deepcopy` call this.
 
     Raises:
         BundleError: The folder is missing or damaged, or another bundle has replaced the first one.
@@ -86,12 +86,12 @@ def reopen(origin: Origin) -> Model:
 
 
 def thread_count(manifest: Manifest, threads: int | None) -> int:
-    """Return the number of threads that was asked for, else the profile's, at most the cores of this machine."""
+    """Return the requested number of threads, or the profile's, at most the cores of this machine."""
     return threads or min(manifest.profile.export.intra_op_threads, core_count())
 
 
 def _warn_of_saturation(opening: Opening, runtime: Runtime) -> None:
-    """Warn, once for a bundle, if its INT8 sums saturate on this CPU."""
+    """Warn, once per bundle, if its INT8 sums saturate on this CPU."""
     if not runtime.saturating:
         return
     profiled = opening.manifest.profile.export.provider
@@ -111,10 +111,10 @@ def opening_of(
     arena: bool = True,
     provider: Provider | None = None,
 ) -> Opening:
-    """What a session of a bundle's graph for a runtime is opened with.
+    """Collect the arguments for opening a session of a bundle's graph.
 
     Raises:
-        BundleError: The bundle has no graph for it.
+        BundleError: The bundle has no graph for the runtime.
     """
     graphs = manifest.runtime.graphs
     if runtime not in graphs:

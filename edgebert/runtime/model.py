@@ -1,4 +1,4 @@
-"""An opened bundle: inputs go through the task's encoder, the session and the task's reading of the outputs."""
+"""An opened bundle: the task's encoder, the session, and the task's reading of its outputs."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ Text = str | tuple[Any, ...]
 
 
 class Model:
-    """A bundle that is open: call it with a text, a pair, words, a list of them, or an iterator of them.
+    """An open bundle: call it with a text, a pair, words, a list of them, or an iterator of them.
 
-    Threads may share it. ONNX Runtime on a CPU answers them side by side, a GPU and OpenVINO one after another.
-    Pickle and `copy.deepcopy` open the bundle again from its path, in the other process too. As a context manager it is
+    Threads may share it. ONNX Runtime on a CPU answers them in parallel; a GPU and OpenVINO answer one after another.
+    Pickle and `copy.deepcopy` open the bundle again from its path, also in another process. As a context manager it is
     closed at the end of the block:
 
         with edgebert.load("build/sst2") as model:
@@ -34,7 +34,7 @@ class Model:
     """
 
     def __init__(self, facts: Facts, task: Task, session: Session) -> None:
-        """Join the parts of an opened bundle; `edgebert.load` does this."""
+        """Combine the parts of an opened bundle; `edgebert.load` does this."""
         self.facts = facts
         self.labels = list(facts.labels)
         self.task = task
@@ -58,7 +58,7 @@ class Model:
     def opened_from(
         self, manifest: Manifest, reopen: Callable[[Origin], Model], origin: Origin, runtime: str, threads: int
     ) -> None:
-        """Remember how to open the bundle again, and by which runtime with how many threads it was opened."""
+        """Store how the bundle was opened, so it can be opened again."""
         self._manifest = manifest
         self._reopen, self.runtime, self.threads = (reopen, (origin,)), runtime, threads
 
@@ -90,7 +90,7 @@ class Model:
         return f"<{type(self).__name__} {self.facts.name!r}: {', '.join(parts)}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Tell pickle and copy to open the bundle again.
+        """Make pickle and copy open the bundle again.
 
         Raises:
             TypeError: The model was not opened from a path.
@@ -114,18 +114,18 @@ class Model:
         """Predict.
 
         Args:
-            text: A string, a tuple of strings, or `Words` where the task takes them; a list, a numpy array or a pandas
-                Series of them; or any other iterable, answered lazily in batches.
-            batch_size: Windows run together where there are several.
+            text: A string, or for tasks that take them a tuple of strings or `Words`; a list, a numpy array or a pandas
+                Series of them; or any other iterable, which is answered lazily in batches.
+            batch_size: Maximum number of windows that run together.
 
         Returns:
-            The task's prediction; a list or an iterator of them where several inputs were given.
+            The task's prediction; for several inputs a list or an iterator of them.
 
         Raises:
             InputError: `batch_size` is below 1, or the model is closed.
-            TextError: Not a string, not valid Unicode, without a token, or a pair where the bundle takes single texts;
-                of several texts the message says which.
-            RunError: The graph gives NaN or infinity.
+            TextError: Not a string, not valid Unicode, without any token, or a pair for a bundle that takes single
+                texts. For several texts the message says which one.
+            RunError: The graph's outputs have NaN or infinity.
         """
         check_batch_size(batch_size)
         self._open_session()
@@ -141,19 +141,19 @@ class Model:
     def pipeline(
         self, text: Text | Words | Iterable[Text] | Iterable[Words], *, top_k: TopK = "best", batch_size: int = 32
     ) -> Any:  # noqa: ANN401
-        """Predict, and answer in the form of transformers' pipeline for the task.
+        """Predict, and return the result in the form of transformers' pipeline for the task.
 
             model.pipeline("a charming journey")  # [{"label": "positive", "score": 0.9998}]
 
         Args:
             text: As for a call.
-            top_k: Labels to answer, best first, as in transformers: a number of them or None for all. The default gives
-                the best label without a list of its own.
-            batch_size: Windows run together where there are several.
+            top_k: Number of labels to return, best first, as in transformers; None for all. The default returns the
+                best label without a list around it.
+            batch_size: Maximum number of windows that run together.
 
         Returns:
-            Dictionaries of plain JSON types: one answer for a text, a list or an iterator of them for several. As in
-            transformers a single string gets its best label in a list.
+            Dictionaries of plain JSON types: one answer for a text, a list or an iterator for several. As in
+                transformers, the answer to a single string is a list with its best label.
 
         Raises:
             InputError: The task has no such pipeline, or it ranks no labels and `top_k` is given; or as a call does.
@@ -177,7 +177,7 @@ class Model:
 
         Raises:
             InputError: `batch_size` is below 1.
-            TextError: Something else than several texts, or a text that the task does not take.
+            TextError: `texts` is not several texts, or the task refuses one of them.
         """
         texts = as_list(texts)
         if isinstance(texts, str | bytes | bytearray | Mapping) or not isinstance(texts, Iterable):
@@ -186,17 +186,17 @@ class Model:
         return self.outputs([window for several in self._windows(texts) for window in several], batch_size)
 
     def outputs(self, encoded: Sequence[Encoded], batch_size: int = 32) -> list[Outputs]:
-        """Raw outputs of the graph for every window, without the batch axis and without padding.
+        """Raw outputs of the graph for every window, without batch axis and padding.
 
         Raises:
             InputError: `batch_size` is below 1.
-            TextError: Something else than encoded texts.
-            BundleError: The graph gives outputs of another shape than its task reads.
+            TextError: The windows are not encoded texts.
+            BundleError: The outputs do not have the shape that the task reads.
         """
         return [as_arrays(rows) for rows in self._read(encoded, batch_size)]
 
     def _read(self, encoded: Sequence[Encoded], batch_size: int) -> list[TextOutputs]:
-        """Outputs of every window as the session gives them: without numpy if the session has none."""
+        """Outputs of every window from the session, without numpy if the session does not use it."""
         check_encoded(encoded)
         results: list[TextOutputs] = [()] * len(encoded)
         for chosen in self.batches(encoded, batch_size):
@@ -227,7 +227,7 @@ class Model:
         """Raw outputs of inputs that are already token ids, run as one batch.
 
         Raises:
-            TextError: There are none, one has no token, or they are not encoded texts.
+            TextError: There are no inputs, one has no token, or they are not encoded texts.
             ValueError: Their lengths differ, and the session does not pad.
         """
         check_encoded(encoded)
@@ -239,17 +239,17 @@ class Model:
         return session.run(padded_inputs(encoded, self.facts.inputs, self.facts.pad_id))
 
     def run_alone(self, encoded: Encoded) -> TextOutputs:
-        """Raw outputs of one input as the session gives them: a session without padding needs no numpy for it."""
+        """Raw outputs of one input, from the session: without padding this needs no numpy."""
         session = self._open_session()
         return session.run_ragged([encoded])[0] if isinstance(session, RaggedSession) else self.run_encoded([encoded])
 
     def run_on(self, session: Session) -> None:
-        """Answer with another session of the same graph from now on."""
+        """Use another session of the same graph from now on."""
         self._open_session()
         self._session = session
 
     def _open_session(self) -> Session:
-        """Return the session.
+        """Return the session, if it is open.
 
         Raises:
             InputError: The model is closed.
@@ -259,14 +259,14 @@ class Model:
         return self._session
 
     def _windows(self, texts: Sequence[Any]) -> list[list[Encoded]]:
-        """Windows of every text of a list."""
+        """Encode every text of a list to windows."""
         if len(texts) == 1:
             return [self.task.encode(texts[0])]
         total = f" of {len(texts)}"
         return [self._encoded(text, f"{number}{total}") for number, text in enumerate(texts, 1)]
 
     def _encoded(self, text: Any, place: str) -> list[Encoded]:  # noqa: ANN401
-        """Windows of one text of several; where it is refused, the message names its place."""
+        """Encode one of several texts; an error message names its position."""
         try:
             return self.task.encode(text)
         except TextError as error:
@@ -289,16 +289,16 @@ class Model:
 
 
 def are_several(text: object) -> bool:
-    """Whether something gives texts one after another; of a mapping that would be its keys."""
+    """Whether an object yields texts one after another; a mapping does not count, since it yields keys."""
     return isinstance(text, Iterable) and not isinstance(text, bytes | bytearray | Mapping)
 
 
 def as_list(texts: Any) -> Any:  # noqa: ANN401
-    """Return the list of a numpy array or a pandas Series; return anything else as it is.
+    """Convert a numpy array or a pandas Series to a list; return anything else unchanged.
 
     Raises:
-        TextError: A DataFrame, or an array that does not have one dimension; a loop over a DataFrame gives its column
-            names, which are valid texts.
+        TextError: It is a DataFrame, or an array that is not one-dimensional. (A loop over a DataFrame yields its
+            column names, which would be valid texts.)
     """
     if isinstance(texts, str | tuple | list):
         return texts
@@ -322,20 +322,20 @@ def as_list(texts: Any) -> Any:  # noqa: ANN401
 
 
 def check_batch_size(batch_size: object) -> None:
-    """Refuse what is not a whole number of 1 or more.
+    """Refuse a batch size that is not a whole number of 1 or more.
 
     Raises:
-        InputError: Says what it is.
+        InputError: Names the value.
     """
     if type(batch_size) is not int or batch_size < 1:
         raise InputError(f"batch_size is {batch_size!r}; give a whole number of 1 or more")
 
 
 def check_encoded(encoded: object) -> None:
-    """Refuse what is not a sequence of encoded texts.
+    """Refuse anything but a sequence of encoded texts.
 
     Raises:
-        TextError: Says what it is.
+        TextError: Names the type.
     """
     wrong = encoded
     if isinstance(encoded, Sequence) and not isinstance(encoded, str | bytes):
@@ -356,7 +356,7 @@ def as_arrays(rows: TextOutputs) -> Outputs:
 
 
 def check_finite(outputs: Iterable[TextOutputs]) -> None:
-    """Refuse outputs from which no answer follows; NaN would silently read as the first label.
+    """Refuse outputs with NaN or infinity; NaN would silently be read as the first label.
 
     Raises:
         RunError: A number is NaN or infinite.
@@ -369,7 +369,7 @@ def check_finite(outputs: Iterable[TextOutputs]) -> None:
 
 
 def single_or_pair(segments: int, given: Text) -> Text:
-    """Refuse a pair where single texts are asked for, and the reverse.
+    """Refuse a pair if the bundle takes single texts, and a single text if it takes pairs.
 
     Raises:
         TextError: Says which of the two the bundle takes.

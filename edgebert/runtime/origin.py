@@ -15,11 +15,11 @@ class Origin:
     Attributes:
         path: The bundle's folder, absolute.
         hash: The bundle's hash at that time.
-        runtime: The runtime that was asked for; None for the bundle's own choice.
-        threads: The number of threads that was asked for; None for the profile's.
+        runtime: The requested runtime; None for the bundle's own choice.
+        threads: The requested number of threads; None for the profile's.
         verify: Whether every file's hash was checked.
         arena: Whether ONNX Runtime keeps freed memory.
-        provider: Execution provider in place of the profile's, with its options.
+        provider: Execution provider that replaces the profile's, with its options.
     """
 
     path: Path

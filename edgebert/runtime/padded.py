@@ -1,4 +1,4 @@
-"""Batches as numpy arrays, padded to one length, for sessions that take no ragged ones."""
+"""Batches as numpy arrays padded to one length, for sessions that need padding."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ def padded_inputs(encoded: Sequence[Encoded], names: Sequence[str], pad_id: int 
 
 
 def split_batch(outputs: Outputs, windows: Sequence[Encoded], kinds: Mapping[str, bool]) -> list[Outputs]:
-    """Outputs of a batch as one tuple a window.
+    """Split a batch's outputs into one tuple per window.
 
     Args:
         outputs: Arrays of the graph, the batch axis first.
-        windows: What went in.
-        kinds: The task's outputs in order, and whether each has a row a token; such rows of padding are left out.
+        windows: The windows of the batch.
+        kinds: The task's outputs in order, and whether each has one row per token; padding's rows are dropped.
     """
     per_token = list(kinds.values())
     return [
@@ -57,16 +57,16 @@ def split_batch(outputs: Outputs, windows: Sequence[Encoded], kinds: Mapping[str
 def check_shapes(
     outputs: Outputs, windows: Sequence[Encoded], kinds: Mapping[str, bool], widths: Sequence[int | None]
 ) -> None:
-    """Refuse outputs that the task cannot read: a graph may declare other shapes than it gives, and other kinds.
+    """Refuse outputs that the task cannot read: a graph may return other shapes and types than it declares.
 
     Args:
         outputs: Arrays of the graph, the batch axis first.
-        windows: What went in.
-        kinds: The task's outputs in order, and whether each has a row a token.
+        windows: The windows of the batch.
+        kinds: The task's outputs in order, and whether each has one row per token.
         widths: Columns of each output; None for any number.
 
     Raises:
-        BundleError: Says which output it is.
+        BundleError: Names the output.
     """
     for name, output in zip(kinds, outputs, strict=True):
         if not isinstance(output, np.ndarray) or output.dtype.kind != "f":
@@ -87,19 +87,19 @@ def check_shapes(
 
 
 def padded_to_bucket(inputs: Mapping[str, Ids], buckets: Sequence[int]) -> dict[str, Ids]:
-    """A batch padded to the shortest bucket that holds it; as it is where none does."""
+    """Pad a batch to the shortest bucket that fits; leave it unchanged if none does."""
     length = next(iter(inputs.values())).shape[1]
     padding = next((bucket for bucket in buckets if bucket >= length), length) - length
     return {name: np.pad(value, ((0, 0), (0, padding))) for name, value in inputs.items()}
 
 
 def check_rows(inputs: Mapping[str, Ids]) -> None:
-    """Refuse a batch in which a row is all padding.
+    """Refuse a batch with a row of only padding.
 
-    ONNX Runtime's MultiHeadAttention answers such a row as if it had no mask, and ONNX's own Attention gives zeros.
+    ONNX Runtime's MultiHeadAttention ignores the mask for such a row, and ONNX's own Attention returns zeros.
 
     Raises:
-        TextError: Says which row it is.
+        TextError: Names the row.
     """
     mask = inputs.get("attention_mask")
     # Texts are padded on the right, so that the first column is enough for nearly every batch.
@@ -115,7 +115,7 @@ def _ids(item: Encoded, numbers: Sequence[int]) -> Ids:
     """Token ids or segments of one text as an array.
 
     Raises:
-        TextError: One is no whole number or is negative, or there is not one for every token.
+        TextError: A value is negative or not a whole number, or the count differs from the number of tokens.
     """
     try:
         found = np.asarray(numbers)
@@ -128,12 +128,12 @@ def _ids(item: Encoded, numbers: Sequence[int]) -> Ids:
 
 
 def int32(values: Ids) -> NDArray[np.int32]:
-    """Ids in 32 bits; what does not fit becomes a number that no table has."""
+    """Convert ids to 32 bits; values that do not fit become an id that no table has."""
     return np.ascontiguousarray(np.clip(values, -1, np.iinfo(np.int32).max), np.int32)
 
 
 def padded(values: memoryview[float], mask: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Rows of tokens in a batch with padding, whose rows are zeros."""
+    """Pad rows of tokens to a batch; padding's rows are zeros."""
     rows = np.asarray(values)
     found = np.zeros((*mask.shape, *rows.shape[1:]), np.float32)
     found[mask] = rows

@@ -1,4 +1,4 @@
-"""Answers in the form of transformers' pipelines, for programs that were written for those. Standard library only."""
+"""Answers in the form of transformers' pipelines, for programs written for them. Standard library only."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TopK = int | Literal["best"] | None
 
 
 def labelled(scores: Mapping[str, float], top_k: TopK) -> Json:
-    """Labels with their scores, best first; the best alone is no list.
+    """Labels with their scores, best first; the best one alone is not in a list.
 
     >>> labelled({"bad": 0.25, "good": 0.75}, "best")
     {'label': 'good', 'score': 0.75}
@@ -28,10 +28,10 @@ def labelled(scores: Mapping[str, float], top_k: TopK) -> Json:
 
 
 def check_top_k(top_k: object, ranks_labels: bool) -> None:
-    """Refuse a number of labels that cannot be answered.
+    """Refuse a number of labels that cannot be returned.
 
     Raises:
-        InputError: It is no whole number of 1 or more, or the task does not rank labels.
+        InputError: It is not a whole number of 1 or more, or the task does not rank labels.
     """
     if isinstance(top_k, str) and top_k == "best":
         return

@@ -1,4 +1,4 @@
-"""The arithmetic of short rows of numbers in plain Python: importing numpy takes longer than a fresh process needs."""
+"""Arithmetic for short rows of numbers in plain Python: a fresh process answers before numpy would be imported."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ SHORT_BYTES = 1 << 16
 
 
 def numbers_of(output: NDArray[np.float32] | memoryview[float]) -> list[float]:
-    """Numbers of an output that is one row."""
+    """The numbers of an output with one row."""
     numbers: Any = output.tolist()
     return list(numbers)
 
 
 def is_finite(output: NDArray[np.float32] | memoryview[float]) -> bool:
-    """Whether an output of a session holds neither NaN nor infinity."""
+    """Whether a session's output has neither NaN nor infinity."""
     if isinstance(output, memoryview) and output.nbytes <= SHORT_BYTES:
         # A double holds every sum of so few float32 numbers.
         return math.isfinite(sum(output.cast("B").cast("f").tolist()))
@@ -32,7 +32,7 @@ def is_finite(output: NDArray[np.float32] | memoryview[float]) -> bool:
 
 
 def argmax(row: Sequence[float]) -> int:
-    """Position of the largest number, the first of equal ones."""
+    """Position of the largest number; the first one if several are equal."""
     return row.index(max(row))
 
 
@@ -45,7 +45,7 @@ def softmax(logits: Sequence[float]) -> list[float]:
 
 
 def sigmoid(logit: float) -> float:
-    """1 / (1 + exp(-logit)) without overflow, exact to the last digits for small ones too."""
+    """1 / (1 + exp(-logit)) without overflow, also exact for very small results."""
     if logit >= 0:
         return 1.0 / (1.0 + math.exp(-logit))
     exponential = math.exp(logit)

@@ -1,4 +1,4 @@
-"""What every prediction can do: become a dictionary of plain JSON types."""
+"""Convert predictions to dictionaries of plain JSON types."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class Prediction:
 
     @property
     def is_cut(self) -> bool:
-        """Whether the model saw only a part of the text; tasks that read a long text in several windows cut none."""
+        """Whether the model saw only part of the text; tasks that read long texts in windows see everything."""
         return False
 
     def to_dict(self) -> dict[str, Any]:

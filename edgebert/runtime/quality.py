@@ -1,4 +1,4 @@
-"""Quality on the device: predictions against what is right, with an interval."""
+"""Quality on the device: score predictions against labels, with an interval."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ Watch = Callable[[list[Example]], Iterator[Example]]
 
 
 class CountedRow(TypedDict, total=False):
-    """What a result says of the texts beside a figure, if there is anything."""
+    """What a result reports about the texts of a metric, if anything."""
 
     cut: int
     unknown_labels: UnknownRow
 
 
 class QualityRow(CountedRow, total=False):
-    """`Quality` as results and stages of an export hold it."""
+    """`Quality` in the form of results and stage reports."""
 
     metric: Required[str]
     value: Required[float]
@@ -43,9 +43,9 @@ class QualityRow(CountedRow, total=False):
 
 @dataclass(frozen=True)
 class Quality:
-    """A metric's value over `n` texts, and its 95% interval from resampled texts (seeded); None if there is none.
+    """A metric over `n` texts with its 95% interval from resampled texts (seeded); None without an interval.
 
-    `lacks` names what is missing from the texts for the metric to say anything: its value is then no figure.
+    `lacks` names what the texts lack if the metric is undefined for them; its value then means nothing.
     """
 
     metric: str
@@ -57,11 +57,11 @@ class Quality:
 
     @property
     def entry(self) -> QualityEntry:
-        """The same as a manifest holds it, rounded."""
+        """Return the rounded form for a manifest."""
         return fill(QualityEntry, self.as_dict(), "quality")
 
     def as_dict(self) -> QualityRow:
-        """Plain dictionary, rounded to what the figures are good for; `lacks` where there is something to tell."""
+        """Return a plain dictionary, rounded to significant digits; with `lacks` if it is set."""
         row: QualityRow = {
             "metric": self.metric,
             "value": round(self.value, 6),
@@ -74,11 +74,11 @@ class Quality:
 
 @dataclass(frozen=True)
 class Answers:
-    """What is right and what a model answered, one entry a text, in the form that the task's metrics compare.
+    """Correct answers and the model's answers, one entry per text, in the form that the metrics compare.
 
-    `cut` is the number of texts of which the model saw a part only, because they have more tokens than it takes. Tasks
-    that read a long text in several windows cut none. `unknown` are labels of `expected` that the model does not have.
-    `n` is the number of texts; where the metrics count queries, both are numbers of queries.
+    `cut` is the number of truncated texts, which have more tokens than the model takes. Tasks that read a long text in
+    several windows truncate none. `unknown` are labels of `expected` that the model does not have. `n` is the number of
+    texts; where the metrics count queries, both are numbers of queries.
     """
 
     expected: list[object]
@@ -88,43 +88,43 @@ class Answers:
     n: int = 0
 
     def counted(self) -> CountedRow:
-        """What a result says of the texts beside a figure, if there is anything: `cut`, `unknown_labels`."""
+        """What a result reports about the texts besides a metric, if anything: `cut`, `unknown_labels`."""
         told: CountedRow = {"cut": self.cut} if self.cut else {}
         return {**told, "unknown_labels": self.unknown.as_dict()} if self.unknown.rows else told
 
     def cut_share(self) -> float:
-        """Return the share of texts that were cut, 0 to 1."""
+        """Return the share of truncated texts, 0 to 1."""
         return self.cut / self.n if self.n else 0.0
 
 
 def shown(quality: QualityEntry) -> str:
-    """The value as people are told it; of a metric that says nothing of its texts, that it is undefined."""
+    """Format the value for people; for an undefined metric, say so."""
     return "undefined" if quality.lacks or quality.value is None else f"{quality.value:.4f}"
 
 
 def units_of(task: str) -> str:
-    """What the metrics of a task count: texts, or queries with all of their documents."""
+    """What a task's metrics count: texts, or queries with all of their documents."""
     return "queries" if spec_of(task).counts_queries else "texts"
 
 
 def with_units(row: QualityRow, task: str) -> QualityRow:
-    """A row that says what the task's metrics count, where that is not texts."""
+    """Add to a row what the task's metrics count, unless they count texts."""
     units = units_of(task)
     return row if units == "texts" else {**row, "counts": units}
 
 
 def units_in(rows: Iterable[QualityRow | None]) -> str:
-    """What the metrics of rows of one result count: texts, or queries with all of their documents."""
+    """What the metrics in one result count: texts, or queries with all of their documents."""
     return next((row["counts"] for row in rows if row and "counts" in row), "texts")
 
 
 def counted(n: int, units: str) -> str:
-    """So many texts, or queries."""
+    """Format a number of texts or queries."""
     return f"{n} {units if n != 1 else {'texts': 'text', 'queries': 'query'}[units]}"
 
 
 def about(quality: QualityEntry, units: str = "texts") -> str:
-    """What stands behind the value: its interval, and how many texts (or `units`); or what they lack."""
+    """Describe a value: its interval and number of texts (or `units`), or what the texts lack."""
     texts = counted(quality.n, units)
     if quality.cut:
         texts += f", {quality.cut} of them ({quality.cut / quality.n:.1%}) cut"
@@ -138,7 +138,7 @@ def about(quality: QualityEntry, units: str = "texts") -> str:
 
 
 def labels_unknown(rows: Iterable[QualityRow | None]) -> list[str]:
-    """Sentences about labels that the models do not have, beside figures of quality; each sentence once."""
+    """Sentences about labels that the models do not have, for a quality table; each sentence once."""
     held = [(row["unknown_labels"], row.get("n")) for row in rows if row and row.get("unknown_labels")]
     found = [sentence(unknown["labels"], unknown["more"], unknown["rows"], n or unknown["rows"]) for unknown, n in held]
     return [f"{line}; they count as wrong" for line in dict.fromkeys(found)]
@@ -147,20 +147,20 @@ def labels_unknown(rows: Iterable[QualityRow | None]) -> list[str]:
 def evaluate(model: Model, examples: Iterable[Example], metric: str) -> Quality:
     """Score a model on rows of a data file, one text at a time, as a device answers.
 
-    Dynamic INT8 scales activations by the whole batch, so a text's batchmates would be heard in its answer.
+    Dynamic INT8 scales activations by the whole batch, so other texts of a batch would change a text's answer.
 
     Raises:
-        DataError: A row without a label, or whose text the bundle cannot answer.
+        DataError: A row has no label, or the bundle refuses its text.
     """
     chosen, answers = model.task.spec.metrics[metric], answer(model, examples)
     return measure_quality(metric, chosen, answers.expected, answers.predicted)
 
 
 def scored(model: Model, examples: Iterable[Example], metric: str, watch: Watch = iter) -> QualityRow:
-    """Score a model as `evaluate` does, as a plain dictionary with what `Answers.counted` says of the texts.
+    """Score a model as `evaluate` does; return a plain dictionary that includes `Answers.counted`.
 
     Raises:
-        DataError: As of `evaluate`.
+        DataError: As `evaluate`.
     """
     answers = answer(model, examples, watch)
     chosen = model.task.spec.metrics[metric]
@@ -168,12 +168,12 @@ def scored(model: Model, examples: Iterable[Example], metric: str, watch: Watch 
 
 
 def evaluate_all(model: Model, examples: Iterable[Example]) -> dict[str, Quality]:
-    """Every metric of the model's task on rows of a data file, each row asked once; the bundle's own metric first.
+    """Compute every metric of the model's task on rows of a data file; the bundle's own metric comes first.
 
-    What is for two labels alone is left out where there are more.
+    Each row is answered once. Metrics for two labels are left out if there are more.
 
     Raises:
-        DataError: As of `evaluate`.
+        DataError: As `evaluate`.
     """
     return score_all(model.manifest, answer(model, examples))
 
@@ -187,20 +187,20 @@ def score_all(manifest: Manifest, answers: Answers) -> dict[str, Quality]:
 
 
 def metric_of(task: str, name: str) -> Metric:
-    """A task's metric by its name."""
+    """Find a task's metric by its name."""
     return spec_of(task).metrics[name]
 
 
 def answer(model: Model, examples: Iterable[Example], watch: Watch = iter) -> Answers:
-    """Ask a model every row of a data file, one text at a time.
+    """Answer every row of a data file, one text at a time.
 
     Args:
         model: An opened bundle.
         examples: Rows with labels; those that the model does not have count as wrong.
-        watch: Goes over the rows while they are answered, to show how far it is.
+        watch: Wraps the rows, to show progress.
 
     Raises:
-        DataError: A row without a label, or whose text the bundle cannot answer.
+        DataError: A row has no label, or the bundle refuses its text.
     """
     task, rows = model.task, list(examples)
     units = [row.text if task.spec.counts_queries else at for at, row in enumerate(rows)]
@@ -216,7 +216,7 @@ def answer(model: Model, examples: Iterable[Example], watch: Watch = iter) -> An
 
 
 def measure_quality(name: str, metric: Metric, expected: Sequence[object], predicted: Sequence[object]) -> Quality:
-    """Score predictions, one a text, in the form that the task's metrics compare.
+    """Score predictions, one per text, in the form that the task's metrics compare.
 
     See `quality_of` for the interval.
     """
@@ -224,10 +224,10 @@ def measure_quality(name: str, metric: Metric, expected: Sequence[object], predi
 
 
 def quality_of(name: str, metric: Metric, table: Table) -> Quality:
-    """A metric of its table, one row a text.
+    """Compute a metric from its table, one row per text.
 
-    The interval is that of 1,000 resamples of the texts, less those of few texts that lack what the metric is about
-    (`interval_of`).
+    The interval comes from 1,000 resamples of the texts. Resamples on which the metric is undefined are left out if
+    they are few (`interval_of`).
     """
     random = np.random.default_rng(0)
     value, lacks = metric.figure(table), metric.lacks(table)

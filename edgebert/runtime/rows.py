@@ -1,4 +1,4 @@
-"""Data files as a bundle's task reads them."""
+"""Read data files as a bundle's task does."""
 
 from __future__ import annotations
 
@@ -21,35 +21,37 @@ USUAL = Named()
 
 
 def read_rows(path: Path, manifest: Manifest, named: Named = USUAL, find_tokens: FindTokens | None = None) -> Rows:
-    """Read a labelled file, with the settings and the columns of the data that a bundle was made from.
+    """Read a labelled file, with the settings and columns of the data that a bundle was made from.
 
-    A table may have the usual names in place of theirs: text, text_pair, label. `named` goes before both.
-    `find_tokens` finds the bundle's added tokens, each a word.
+    A table may use the usual column names instead: text, text_pair, label. `named` comes before both. `find_tokens`
+    finds the bundle's added tokens; each counts as one word.
 
     Raises:
         DataError: The file cannot be used; the message names file, line and value.
-        InputError: `named` names what the file or the task does not have.
+        InputError: `named` has a column that the file or the task does not have.
     """
     return _read(path, manifest, _sound(path, namings(manifest, named)), named, find_tokens)
 
 
 def read_texts(path: Path, manifest: Manifest, named: Named = USUAL, find_tokens: FindTokens | None = None) -> Rows:
-    """Read a file with or without labels; rows of a file without the label column have none, unless it is named.
+    """Read a file with or without labels.
+
+    Without a label column, rows have no labels; if the user named that column, it must exist.
 
     Raises:
         DataError: The file cannot be used.
-        InputError: As of `read_rows`.
+        InputError: As `read_rows`.
     """
     by = _sound(path, [*namings(manifest, named), *unlabelled(manifest, named)])
     return _read(path, manifest, _numbers_last(by), named, find_tokens)
 
 
 def text_rows(path: Path, manifest: Manifest, named: Named = USUAL) -> Rows:
-    """Texts under the names that are given, those of the data that the bundle was made from, or the usual ones.
+    """Read only texts, under the user's column names, those of the bundle's data, or the usual ones.
 
     Raises:
         DataError: The file cannot be used.
-        InputError: As of `read_rows`, or the file has pairs and the bundle takes single texts.
+        InputError: As `read_rows`, or the file has pairs and the bundle takes single texts.
     """
     check_named(path, manifest, named, texts_only=True)
     first, pair = spec_of(manifest.task).input_keys or ("text", "text_pair")
@@ -69,10 +71,10 @@ def _has_pairs(path: Path, columns: Columns) -> bool:
 
 
 def _sound(path: Path, by: Sequence[Columns]) -> list[Columns]:
-    """Those namings in which no column is text and label at once.
+    """Keep the sets of column names in which no column is both text and label.
 
     Raises:
-        InputError: There is none.
+        InputError: No set is left.
     """
     faults = [columns_fault(columns) for columns in by]
     if all(faults):
@@ -81,12 +83,12 @@ def _sound(path: Path, by: Sequence[Columns]) -> list[Columns]:
 
 
 def data_file(manifest: Manifest) -> str:
-    """What a labelled file for a bundle holds, as people are told it."""
+    """What a labelled file for a bundle contains, for messages."""
     return spec_of(manifest.task).data or " or ".join(_listed(columns) for columns in namings(manifest))
 
 
 def namings(manifest: Manifest, named: Named = USUAL) -> list[Columns]:
-    """Columns of the data that the bundle was made from, and the usual ones, each with the names that are set."""
+    """Sets of column names to try: those of the bundle's data, and the usual ones, each with the user's names."""
     own = replace(manifest.data.columns, skip_empty=False)
     usual = Columns(text_pair="text_pair" if own.text_pair else "", label="label" if own.label else "")
     spec = spec_of(manifest.task)
@@ -96,9 +98,9 @@ def namings(manifest: Manifest, named: Named = USUAL) -> list[Columns]:
 
 
 def unlabelled(manifest: Manifest, named: Named = USUAL) -> list[Columns]:
-    """The same without labels, and where a task takes texts alone as well as pairs, without the second text.
+    """The same sets without labels.
 
-    None if the column of the labels is named.
+    For tasks that take single texts and pairs, also without the second text. None if the user named the label column.
     """
     if named.label or named.tags:
         return []
@@ -109,18 +111,18 @@ def unlabelled(manifest: Manifest, named: Named = USUAL) -> list[Columns]:
 
 
 def _numbers_last(namings: Sequence[Columns]) -> list[Columns]:
-    """The same in order, but columns that go by number after every name: any table has those."""
+    """Reorder the sets: numbered columns come last, since every table has those."""
     return sorted(namings, key=lambda columns: not columns.header)
 
 
 def check_named(path: Path, manifest: Manifest, named: Named, texts_only: bool = False) -> None:
-    """Refuse names of columns where the file or the bundle's task has none.
+    """Refuse column names that do not apply to the file or the bundle's task.
 
     Args:
         path: The data file.
-        manifest: The bundle's.
+        manifest: The bundle's manifest.
         named: Columns that a user named.
-        texts_only: Whether only texts are read, in every task from a table or JSON Lines.
+        texts_only: Whether only texts are read; every task reads them from a table or JSON Lines.
 
     Raises:
         InputError: Names the options.

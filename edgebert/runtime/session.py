@@ -1,4 +1,4 @@
-"""Sessions: padded token arrays in, the outputs of the graph out. `edgebert.runtimes` lists the runtimes."""
+"""Sessions run a graph: padded token arrays in, outputs out. `edgebert.runtimes` lists the runtimes."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Session(Protocol):
 
 @runtime_checkable
 class RaggedSession(Protocol):
-    """A session that takes texts of any lengths together, without padding."""
+    """A session that runs texts of different lengths together, without padding."""
 
     def run_ragged(self, windows: Sequence[Encoded]) -> list[TextOutputs]:
         """Outputs of each text, without a batch axis."""
@@ -53,7 +53,7 @@ class RaggedSession(Protocol):
 
 
 class Graph(Protocol):
-    """What a session says of its graph: names of inputs and outputs, and an output's last dimension if it is fixed."""
+    """Properties of a session's graph: names of inputs and outputs, and an output's last dimension if it is fixed."""
 
     @property
     def input_names(self) -> list[str]:
@@ -67,12 +67,12 @@ class Graph(Protocol):
 
 
 class GraphSession(Session, Graph, Protocol):
-    """A session of a bundle's graph, which is compared with the manifest."""
+    """A session of a bundle's graph, which can be compared with the manifest."""
 
 
 @dataclass(frozen=True)
 class OperatorRun:
-    """An operator that ran once: its name in the graph, its type, microseconds, and its inputs' and outputs' shapes."""
+    """One run of an operator: name in the graph, type, microseconds, shapes of inputs and outputs."""
 
     node: str
     op: str
@@ -82,28 +82,28 @@ class OperatorRun:
 
 
 class ProfiledSession(Session, Protocol):
-    """A session that counts the time of every operator. Counting slows it: read the times as shares."""
+    """A session that times every operator. This slows it down, so read the times as shares."""
 
     def start(self) -> None:
-        """Leave out what ran until now."""
+        """Discard everything that ran before."""
         ...
 
     def ran(self) -> list[OperatorRun]:
-        """Every operator that ran since the start, in order; ask once, after the last run."""
+        """All operators that ran since `start`, in order; call this once, after the last run."""
         ...
 
 
 @dataclass(frozen=True)
 class Opening:
-    """What a session of a bundle is opened with.
+    """Arguments for opening a session of a bundle.
 
     Attributes:
-        folder: The bundle.
-        manifest: The bundle's.
+        folder: The bundle's folder.
+        manifest: The bundle's manifest.
         graph: The runtime's graph file.
         threads: Threads inside one run.
         arena: Keep freed memory for the next run, if the runtime can choose.
-        provider: Execution provider and its options in place of the profile's, if the runtime has providers.
+        provider: Execution provider and options that replace the profile's, if the runtime has providers.
     """
 
     folder: Path
@@ -115,28 +115,28 @@ class Opening:
 
     @property
     def length_buckets(self) -> list[int]:
-        """Rising token lengths that batches are padded to, the longest input's last."""
+        """Ascending token lengths that batches are padded to; the last one is the longest input's."""
         lengths = self.manifest.profile.export.length_buckets
         return bucket_lengths(lengths, self.manifest.max_length)
 
 
 def error_line(error: Exception) -> str:
-    """First line of a runtime's error, for a message of one line."""
+    """First line of a runtime's error, for a one-line message."""
     return f"{(str(error).splitlines() or [type(error).__name__])[0]:.300}"
 
 
 def is_short_of_memory(error: Exception) -> bool:
-    """Whether a runtime's error says that memory, or a thread, cannot be had."""
+    """Whether a runtime's error means that memory, or a thread, is not available."""
     return isinstance(error, MemoryError) or any(sign in str(error) for sign in (*SHORT, *NOT_MADE))
 
 
 def too_little(graph: Path, runtime: str, reason: str) -> RunError:
-    """The error of a graph that cannot be opened for want of memory or threads."""
+    """Make the error for a graph that cannot be opened because memory or threads are lacking."""
     return RunError(
         f"{graph}: {runtime} has too little memory to open it ({reason}); free some or raise the limits (ulimit -v, -u)"
     )
 
 
 def bucket_lengths(lengths: Sequence[int], max_length: int) -> list[int]:
-    """The lengths that batches are padded to, of those a profile names: none beyond the longest input, which is one."""
+    """Padding lengths of a profile up to the longest input, which is added as the last one."""
     return [*(length for length in lengths if length < max_length), max_length]

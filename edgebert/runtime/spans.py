@@ -1,4 +1,4 @@
-"""The likeliest stretch of a context, from a start and an end logit for every token."""
+"""The most likely span of a context, from a start and an end logit for every token."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from edgebert.runtime.plain_math import argmax, log_sum
 
 @dataclass(frozen=True)
 class Span:
-    """The likeliest stretch of one window of a context, and what speaks for the window holding no answer.
+    """The most likely span of one window of a context, and scores for the window having no answer.
 
     `start` and `end` are characters of the context. `score` is the sum of the start's and the end's logit, and `null`
-    the same of [CLS]. The probabilities are products: softmax of the start logits times softmax of the end logits,
+    is the same sum for [CLS]. The probabilities are the product of two softmaxes, of start logits and of end logits,
     each over [CLS] and the window's context tokens.
     """
 
@@ -30,13 +30,13 @@ class Span:
 def window_span(
     starts: Sequence[float], ends: Sequence[float], offsets: Sequence[tuple[int, int] | None], longest: int
 ) -> Span:
-    """Likeliest span of one window.
+    """Most likely span of one window.
 
     Args:
         starts: Start logits of the window's tokens, [CLS] first. *Shape*: (tokens,).
         ends: End logits. *Shape*: (tokens,).
-        offsets: Characters of the context that each token stands for, None outside the context.
-        longest: Most tokens in a span.
+        offsets: Character range of each token in the context; None outside the context.
+        longest: Maximum number of tokens in a span.
     """
     places = [(at, offset) for at, offset in enumerate(offsets) if offset is not None]
     rows = [0, *(at for at, _ in places)]
@@ -49,16 +49,16 @@ def window_span(
 
 
 def best_span(starts: Sequence[float], ends: Sequence[float], longest: int) -> tuple[int, int]:
-    """First and last token of the span of at most `longest` tokens with the largest sum of start and end.
+    """First and last token of the span with the largest sum of start and end logit, at most `longest` tokens.
 
-    Of equal sums the earliest start wins, then the shortest span. *Shape* of both logits: (tokens,).
+    If sums are equal, the earliest start wins, then the shortest span. *Shape* of both logits: (tokens,).
     """
     first = argmax([start + max(ends[at : at + longest]) for at, start in enumerate(starts)])
     return first, first + argmax([starts[first] + end for end in ends[first : first + longest]])
 
 
 def whole_characters(context: str, start: int, end: int) -> str:
-    """Stretch of a context, with the accents that follow its last letter: BERT's tokens leave them out."""
+    """Extend a character range by the accents after its last letter: BERT's tokens leave them out."""
     while end < len(context) and unicodedata.category(context[end]).startswith("M"):
         end += 1
     return context[start:end]

@@ -1,4 +1,4 @@
-"""Data files of the tasks over words: slot folders, CoNLL columns, JSON Lines of words or of stretches of text."""
+"""Data files of the tasks over words: slot folders, CoNLL columns, JSON Lines of words or of text ranges."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ SPAN_KEYS = ("entities", "slots")
 def read_tagged(
     path: Path, columns: Columns, settings: Settings, with_intents: bool, find_tokens: FindTokens | None = None
 ) -> list[Example]:
-    """Read a file of words and tags; `label` is the tags, or (intent, tags), or None for a row without any.
+    """Read a file of words and tags; `label` is the tags, or (intent, tags), or None for a row without labels.
 
     A folder (or its `seq.in`) holds the three files of slots. `.jsonl` rows have the keys `words` and `tags`, or a text
-    and `entities` or `slots` ({label, start, end}, in characters), and `intent`. A `.txt` without tags is one text a
-    line. Anything else is CoNLL columns. All but the folder may be the `.gz` of one. A text is split into words around
-    the tokens that `find_tokens` finds in it; if the task encodes whole texts, the row keeps it as it is too.
+    and `entities` or `slots` ({label, start, end}, in characters), and `intent`. A `.txt` without tags has one text per
+    line. Any other file has CoNLL columns. Files may be compressed as `.gz`. A raw text is split into words, around the
+    added tokens that `find_tokens` finds; if the task encodes raw texts, the row keeps the raw text too.
 
     Raises:
         DataError: The file cannot be used; the message names file, line, value and what was expected.
@@ -63,7 +63,7 @@ def read_tagged(
 
 
 class _Jsonl:
-    """Reads the rows of one file, and counts the entities that end inside a word."""
+    """Reads the rows of one file, and counts entities that end inside a word."""
 
     def __init__(
         self,
@@ -111,7 +111,7 @@ class _Jsonl:
         return Example(text, None, label, number, str(self.path), tuple(words), is_raw=raw)
 
     def _renamed(self, number: int, given: dict[str, Json]) -> dict[str, Json]:
-        """A row with the columns that are named under their usual keys: a list of words is no text."""
+        """Copy the user's named columns to their usual keys, with a list of words under its own key."""
         named, place = self.named, f"{self.path}: line {number}"
         tags = named.tags if self.with_intents else named.tags or named.label
         row = renamed(given, {"intent": named.label if self.with_intents else "", "text": named.text}, place)
@@ -125,7 +125,7 @@ class _Jsonl:
         return {key: value for key, value in held.items() if key == usual or key not in ("tags", *SPAN_KEYS)}
 
     def _check_one_meaning(self, number: int, row: dict[str, Json]) -> None:
-        """Refuse a row that says one thing in two ways, unless both say the same; white space is not compared."""
+        """Refuse a row that states something in two ways with different content; white space is ignored."""
         text, held = self._text(row), [key for key in SPAN_KEYS if row.get(key) is not None]
         if "words" in row:
             joined = " ".join(self._words(number, row["words"]))
@@ -170,7 +170,7 @@ class _Jsonl:
         return intent, tags
 
     def _stretches(self, number: int, row: dict[str, Json]) -> tuple[list[str], list[str] | None]:
-        """Words of a text, and the tags for its stretches."""
+        """Words of a text, and the tags for its character ranges."""
         text = self._text(row)
         if not isinstance(text, str) or not text.strip():
             expected = "a text that is not blank, or 'words'"
@@ -191,7 +191,7 @@ class _Jsonl:
             raise self._error(number, str(error), "entities apart from each other") from None
 
     def _span(self, number: int, text: str, places: _Places, entity: object) -> Span:
-        """Words of an entity given in characters."""
+        """Range of words for an entity given in characters."""
         fields = entity if isinstance(entity, dict) else {}
         label, start, end = (fields.get(name) for name in ("label", "start", "end"))
         if not (isinstance(label, str) and label and type(start) is int and type(end) is int):
@@ -216,18 +216,18 @@ class _Jsonl:
         return Span(label, first, last + 1)
 
     def _error(self, number: int, fact: str, expected: str, value: object = "wrong") -> DataError:
-        """The refusal of a row; of an empty cell if `value` is blank."""
+        """Make the error for a row, or for an empty cell if `value` is blank."""
         refusal = EmptyCellError if is_blank(value) else DataError
         return refusal(f"{self.path}: line {number}: {fact}; expected {expected}")
 
 
 class _Places:
-    """Where the words of one text stand, in order and apart: found by halves, since a text may have many entities."""
+    """Positions of the words of one text, found by binary search, since a text may have many entities."""
 
     def __init__(self, places: Sequence[tuple[int, int]]) -> None:
         self.starts = [start for start, _ in places]
         self.ends = [end for _, end in places]
 
     def touched(self, start: int, end: int) -> tuple[int, int]:
-        """First and last word that a stretch of characters has a part of; the last is before the first if none."""
+        """First and last word that a character range overlaps; the last is before the first if there are none."""
         return bisect_right(self.ends, start), bisect_left(self.starts, end) - 1

@@ -34,15 +34,16 @@ Scores: TypeAlias = "NDArray[np.float32] | memoryview[float]"
 
 @dataclass(frozen=True)
 class Settings:
-    """How tags are written in the files, and how texts longer than the model are read.
+    """How tags are written in files, and how texts longer than the model's input are read.
 
     `scheme`: BIO (IOB2), BIOES, IOB1, or WORDS for tags without prefixes, each for one word. `invalid_tags`: what to do
-    with tags that break the scheme. `cut_words`: what to do with entities given in characters that end inside a word.
-    `token_column`, `tag_column`: of CoNLL files, from 0, or from -1 backwards. `stride`: tokens that neighbouring
-    windows of a long text share, at most half a window. `spaced_words`: whether every word has a space before it under
-    a byte-level vocabulary that adds none; else words are encoded as given, those of a raw text with its own spaces.
-    `whole_texts`: whether a raw text is encoded as it is, each word read at the first token with a character of it, as
-    transformers' pipeline does; else word by word. Texts that come in words are encoded word by word in any case.
+    with tag sequences that the scheme does not allow. `cut_words`: what to do with entities given in characters that
+    end inside a word. `token_column`, `tag_column`: columns of CoNLL files, from 0 on the left or from -1 on the right.
+    `stride`: tokens that neighbouring windows of a long text share, at most half a window. `spaced_words`: whether to
+    put a space before every word if a byte-level vocabulary adds none; otherwise words are encoded as they are, and
+    those of a raw text keep its spaces. `whole_texts`: whether to encode a raw text in one piece, as transformers'
+    pipeline does, and read each word at its first token; otherwise word by word. Texts given as words are always
+    encoded word by word.
     """
 
     scheme: Scheme = "BIO"
@@ -57,7 +58,10 @@ class Settings:
 
 @dataclass(frozen=True)
 class Entity(Prediction):
-    """A stretch of the text, `text[start:end]`, its label, and the mean over its words of that label's probability."""
+    """A span of the text, `text[start:end]`, its label, and its score.
+
+    The score is the mean, over the entity's words, of the label's probability.
+    """
 
     label: str
     text: str
@@ -80,26 +84,26 @@ class Tagged:
 
 
 def shown(entities: Sequence[Entity]) -> str:
-    """Entities in one line; a hyphen where there are none."""
+    """Entities in one line; a hyphen if there are none."""
     return "; ".join(map(str, entities)) or "-"
 
 
 class Tagger:
-    """Encodes words and reads their tags from scores, one row a token, by the scores of each word's first piece."""
+    """Encodes words, and reads their tags from the scores of each word's first token."""
 
     def __init__(
         self, tags: Sequence[str], values: Sequence[str], settings: Settings, encoder: TextEncoder | None
     ) -> None:
-        """Take over the tags in the order of the scores.
+        """Set the tags, in the order of the scores.
 
         Args:
-            tags: As they are shown.
-            values: As the training files wrote them.
-            settings: The scheme that both follow, and the stride.
-            encoder: Of the model; None for a tagger that only reads tags.
+            tags: The tags as they are shown.
+            values: The tags as written in the training files.
+            settings: The scheme of both, and the stride.
+            encoder: The model's encoder; None for a tagger that only reads tags.
 
         Raises:
-            ValueError: The tags are not those of the scheme, or too many.
+            ValueError: A tag is not in the scheme, or there are too many.
         """
         self.tags, self.settings = list(tags), settings
         if len(self.tags) > MAX_TAGS:
@@ -119,7 +123,7 @@ class Tagger:
         """Windows of a text.
 
         Raises:
-            TextError: Neither a string nor words, not valid Unicode, or nothing in it that makes a token.
+            TextError: Neither a string nor words, not valid Unicode, or without any token.
         """
         words = given.words if isinstance(given, Words) else self._split(given)
         if not any(map(_is_visible, words)):
@@ -132,12 +136,12 @@ class Tagger:
         return self._encoder.encode_words(words, stride, self.settings.spaced_words)
 
     def read(self, given: str | Words, windows: Sequence[Encoded], scores: Sequence[Scores]) -> Tagged:
-        """Entities of a text: the likeliest tags that the scheme allows.
+        """Find the entities of a text: the most likely tags that the scheme allows.
 
         Args:
             given: The text.
             windows: Its windows.
-            scores: Logits of each. *Shape*: (tokens of the window, tags).
+            scores: Logits of each window. *Shape*: (tokens of the window, tags).
         """
         text, places = self.words_of(given)
         located = self.places(given, windows)
@@ -164,37 +168,37 @@ class Tagger:
         return Tagged(words, tuple(tags_of(found, len(words), "BIO")), tuple(entities))
 
     def breaks_scheme(self, given: str | Words, windows: Sequence[Encoded], scores: Sequence[Scores]) -> bool:
-        """Whether the likeliest tags of a text, each taken alone, break the scheme; arguments as for `read`."""
+        """Whether a text's most likely tags, each chosen separately, break the scheme; arguments as in `read`."""
         places = self.places(given, windows)
         read_at = [places[first] for first, _ in sharing(places)]
         return not self._follows([argmax(row) for row in self._word_logits(scores, read_at)])
 
     def places(self, given: str | Words, windows: Sequence[Encoded]) -> list[Place]:
-        """Window and row that every word of a text is read at; None for a word without a token."""
+        """Window and row at which each word of a text is read; None for a word without a token."""
         _, words = self.words_of(given)
         if self.settings.whole_texts and isinstance(given, str):
             return text_places(windows, words)
         return word_places(windows, len(words))
 
     def words_of(self, given: str | Words) -> tuple[str, list[tuple[int, int]]]:
-        """A text, one that has been encoded, and where its words stand in it."""
+        """A text, encoded or not, and the positions of its words."""
         if not isinstance(given, Words):
             return given, split_words(given, self._added(given))
         ends = accumulate(len(word) + 1 for word in given.words)
         return str(given), [(end - 1 - len(word), end - 1) for word, end in zip(given.words, ends, strict=True)]
 
     def _added(self, text: str) -> list[tuple[int, int]]:
-        """Added tokens in a text; none that a tagger without a tokenizer knows."""
+        """Added tokens in a text; none if the tagger has no tokenizer."""
         return [] if self._encoder is None else self._encoder.added_tokens.find(text)
 
     def _split(self, given: str) -> list[str]:
-        """Words of a raw text, as they are encoded.
+        """Split a raw text into words as they are encoded.
 
-        A space that nothing else puts before a word comes with it, and white space before an added token with the word
-        before it, as the tokenizer has it.
+        A word includes the space before it if nothing else adds one. White space before an added token belongs to the
+        word before, as in the tokenizer.
 
         Raises:
-            TextError: It is no string, not valid Unicode, or too long; its spaces count.
+            TextError: It is not a string, not valid Unicode, or too long (spaces count).
         """
         single_or_pair(1, given)
         check_text(given, "text")
@@ -208,28 +212,33 @@ class Tagger:
 
     @property
     def types(self) -> list[str]:
-        """Types of the entities, as they are shown, in the order of the scores."""
+        """Shown entity types, in the order of the scores."""
         return list(dict.fromkeys(tag[2:] for tag in self.tags if tag != OUTSIDE))
 
     def unknown(self, tags: Sequence[str]) -> list[str]:
-        """Types of the tags of a file that the model does not have; of a known type, the tags that it does not have."""
+        """Types in a file's tags that the model does not have.
+
+        For a known type: the tags that the model does not have.
+        """
         lacking = [tag for tag in tags if tag not in self._numbers]
         return list(dict.fromkeys(tag if tag[2:] in self._types else tag[2:] for tag in lacking))
 
     def bio(self, tags: Sequence[str], example: Example, unknown: Sequence[str] = ()) -> tuple[str, ...]:
-        """Tags of a file, as they are shown and in BIO: what the metrics compare. Those of `unknown` keep their type.
+        """A file's tags in BIO and with shown types, which is what the metrics compare.
+
+        Types in `unknown` are kept.
 
         Raises:
-            DataError: A tag that is neither the model's nor of `unknown`.
+            DataError: A tag is neither the model's nor in `unknown`.
         """
         self._check(tags, example, unknown)
         return tuple(repaired([self._shown(tag) for tag in tags], "BIO"))
 
     def numbers(self, tags: Sequence[str], example: Example) -> list[int]:
-        """Places of a file's tags among the scores.
+        """Positions of a file's tags among the scores.
 
         Raises:
-            DataError: A tag that the model does not have; the message names the line of its word.
+            DataError: The model does not have a tag; the message names the line of its word.
         """
         self._check(tags, example)
         return [self._numbers[tag] for tag in tags]
@@ -242,20 +251,20 @@ class Tagger:
                 raise DataError(f"{example.place_of(word)}: unknown tag {tag!r}; expected one of: {known}")
 
     def _shown(self, tag: str) -> str:
-        """A tag of a file with its type as the bundle shows it."""
+        """A file's tag with its type as the bundle shows it."""
         if tag in self._numbers:
             return self.tags[self._numbers[tag]]
         return tag[:2] + self._types.get(tag[2:], tag[2:])
 
     def _word_logits(self, scores: Sequence[Scores], places: Sequence[Place]) -> list[list[float]]:
-        """Logits of every word's tags, read at its place; a word without one is surely O. *Shape*: (words, tags)."""
+        """Tag logits of every word, at its position; a word without one is certainly O. *Shape*: (words, tags)."""
         tables: list[Any] = [window.tolist() for window in scores]
         surely = [-inf] * len(self.tags)
         surely[self._outside] = 0.0
         return [surely if place is None else tables[place[0]][place[1]] for place in places]
 
     def _alike(self, number: int) -> list[int]:
-        """1 for every tag with the label of this one, whatever their places in an entity, 0 for the others."""
+        """1 for every tag with the same label as this one, whatever its prefix, 0 for the others."""
         label = self.tags[number][2:]
         return [tag[2:] == label for tag in self.tags]
 
@@ -267,7 +276,10 @@ class Tagger:
 
     @cached_property
     def _origins(self) -> list[tuple[list[int], list[int]]]:
-        """Tags that may stand before the same tags: first those before, then those that may follow each of them."""
+        """Group tags by the tags that may come before them.
+
+        Returns the allowed tags before each group, then the members of each group.
+        """
         groups: dict[tuple[int, ...], list[int]] = {}
         for at, tag in enumerate(self.tags):
             before = (n for n, other in enumerate(self.tags) if may_follow(other, tag, self.settings.scheme))
@@ -275,10 +287,10 @@ class Tagger:
         return [(list(before), after) for before, after in groups.items() if before]
 
     def _best_path(self, logits: Sequence[Sequence[float]]) -> list[int]:
-        """Likeliest tags that the scheme allows (Viterbi 1967, every allowed step equally likely).
+        """Most likely tag sequence that the scheme allows (Viterbi 1967, every allowed transition equally likely).
 
-        Logits do as logarithms of probabilities do: they differ by the same for all tags of a word. The best step to a
-        tag is found once for all tags that may follow the same ones: a scheme has few such groups.
+        Logits serve as well as log probabilities: for one word they differ by a constant. The best transition is
+        computed once for all tags with the same allowed predecessors; a scheme has few such groups.
         """
         # A text begins after O and ends before O.
         begin = [-inf] * len(self.tags)
@@ -300,7 +312,7 @@ class Tagger:
 
 
 def _mean_probability(logits: Sequence[Sequence[float]], chosen: Sequence[int]) -> float:
-    """Mean over words of the probability that one of the chosen tags is right.
+    """Mean over words of the probability that one of the chosen tags is correct.
 
     *Shape* of the logits: (words, tags); of `chosen`, 1 or 0 each: (tags,).
     """
@@ -313,17 +325,17 @@ def _mean_probability(logits: Sequence[Sequence[float]], chosen: Sequence[int]) 
 
 
 def _is_visible(word: object) -> bool:
-    """Whether a word holds more than white space; what is no string is refused later."""
+    """Whether a word is more than white space; values that are not strings are refused later."""
     return bool(str(word).strip())
 
 
 def _around_tokens(
     text: str, places: Sequence[tuple[int, int]], tokens: Sequence[tuple[int, int]], spaced: bool
 ) -> list[tuple[int, int]]:
-    """Places of words with the white space that is encoded with them.
+    """Ranges of words with the white space that is encoded with them.
 
-    White space before an added token goes with the word before it, as far as the token does not take it. If words are
-    not `spaced` later, every other word has the space before it.
+    White space before an added token belongs to the word before, unless the token takes it. If words are not `spaced`
+    later, every other word includes the space before it.
     """
     starts = {first + len(text[first:end]) - len(text[first:end].lstrip()): (first, end) for first, end in tokens}
     found: list[tuple[int, int]] = []

@@ -1,4 +1,4 @@
-"""A bound on how many threads do something at a time."""
+"""Limit how many threads do something at the same time."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from types import TracebackType
 
 
 class Turns:
-    """Let so many threads in at a time; the others wait. Use it as a context manager.
+    """Let a limited number of threads in at a time; others wait. Use it as a context manager.
 
-    Like `threading.Semaphore`, but a queue of tokens in C: a thread that waits for Python's lock while it holds the
-    semaphore's own makes all others wait too.
+    Like `threading.Semaphore`, but with a queue written in C. A semaphore has a lock of its own: a thread that holds it
+    while it waits for Python's lock makes all others wait too.
     """
 
     def __init__(self, count: int) -> None:
-        """Have `count` turns."""
+        """Allow `count` threads at a time."""
         self._free: SimpleQueue[None] = SimpleQueue()
         for _ in range(count):
             self._free.put(None)

@@ -1,4 +1,4 @@
-"""Embeddings as numpy arrays: their lengths, their cosines, the nearest ones."""
+"""Embeddings as numpy arrays: normalization, cosines, nearest neighbours."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ def unit(vectors: Vectors) -> Vectors:
 
 
 def cosines_of(left: Vectors, right: Vectors) -> Vectors:
-    """Cosines of vectors of length 1, each with each. *Shape*: (texts on the left, texts on the right)."""
+    """Cosines of unit vectors, all pairs. *Shape*: (texts on the left, texts on the right)."""
     cosines: Vectors = np.clip(left @ right.T, -1.0, 1.0)
     return cosines
 
 
 def nearest(asked: Vectors, known: Vectors, k: int) -> tuple[Indices, Vectors]:
-    """Positions and cosines of the `k` nearest vectors, best first, of equal ones the earlier first.
+    """Positions and cosines of the `k` nearest vectors, best first; if equal, the earlier one first.
 
-    *Shape* of both: (asked, k), or as many columns as there are known vectors.
+    *Shape* of both: (queries, k), or fewer columns if there are fewer known vectors.
     """
     cosines = asked @ known.T
     best = np.argsort(-cosines, axis=1, kind="stable")[:, :k]
@@ -45,10 +45,10 @@ def nearest(asked: Vectors, known: Vectors, k: int) -> tuple[Indices, Vectors]:
 
 
 def checked(known: NDArray[Any], normalized: bool) -> Vectors:
-    """Return an array as it came, once it is known to hold what `embed` gives.
+    """Check that an array holds embeddings as `embed` returns them, and return it.
 
     Raises:
-        InputError: Its shape, its numbers or their lengths are not those of embeddings; the message names the row.
+        InputError: Its shape, its numbers or its vector lengths are not those of embeddings; the message names the row.
     """
     if known.ndim != 2 or not len(known):
         raise InputError(f"the corpus has the shape {known.shape}; give texts, or embeddings of (texts, width)")

@@ -1,4 +1,4 @@
-"""Which token of a text's windows each word is read at."""
+"""Find the token at which each word of a text is read, in one of its windows."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ Place = tuple[int, int] | None
 
 
 def word_places(windows: Sequence[Encoded], count: int) -> list[Place]:
-    """Window and row of the first token of every word of a text that was encoded word by word.
+    """Window and row of the first token of every word, for a text encoded word by word.
 
-    Of several windows it is the one where the word stands furthest from a border, the first of equals; the text's own
-    begin and end are no borders. A token that goes on a word from the window before stands at a border itself, and the
-    word's begin is in an earlier window: so it is never taken for a first token.
+    If several windows contain the word, the one where it is furthest from a border is used (the first one if equal).
+    The text's own start and end are not borders. A token that continues a word from the previous window is at a border,
+    and an earlier window has the word's start, so it is never used as a first token.
     """
     firsts = [_first_tokens(window) for window in windows]
     rows = [[row for row, word in enumerate(window.words) if word is not None] for window in windows]
@@ -26,11 +26,12 @@ def word_places(windows: Sequence[Encoded], count: int) -> list[Place]:
 
 
 def text_places(windows: Sequence[Encoded], words: Sequence[tuple[int, int]]) -> list[Place]:
-    """The same for a text that was encoded whole: the first token that has a character of the word.
+    """The same for a text encoded in one piece: the first token that overlaps the word.
 
     Args:
-        windows: With the stretch of characters of each token (`Encoded.offsets`).
-        words: Stretches of the words, in order and apart. Neighbours that share their first token have one place.
+        windows: Windows with the character range of each token (`Encoded.offsets`).
+        words: Ranges of the words, in order and without overlap. Neighbours with the same first token get the same
+            result.
     """
     starts, ends = [start for start, _ in words], [end for _, end in words]
     firsts = [_first_touching(window, starts, ends) for window in windows]
@@ -39,7 +40,7 @@ def text_places(windows: Sequence[Encoded], words: Sequence[tuple[int, int]]) ->
 
 
 def sharing(places: Sequence[Place]) -> list[tuple[int, int]]:
-    """Stretches of neighbouring words that are read at one place, of one word each where no token is shared."""
+    """Ranges of neighbouring words that are read at the same token; ranges of one word if no token is shared."""
     starts = [at for at, place in enumerate(places) if not at or place is None or place != places[at - 1]]
     return list(zip(starts, [*starts[1:], len(places)], strict=True))
 
@@ -54,7 +55,7 @@ def _first_tokens(window: Encoded) -> Iterator[tuple[int, int]]:
 
 
 def _first_touching(window: Encoded, starts: Sequence[int], ends: Sequence[int]) -> Iterator[tuple[int, int]]:
-    """Words of a window, each with the first row that has a character of it."""
+    """Words of a window, each with the first row that overlaps it."""
     following = 0
     for row, offset in enumerate(window.offsets):
         if offset is not None:
@@ -64,7 +65,7 @@ def _first_touching(window: Encoded, starts: Sequence[int], ends: Sequence[int])
 
 
 def _furthest(firsts: Sequence[Iterator[tuple[int, int]]], rows: Sequence[Sequence[int]], count: int) -> list[Place]:
-    """For every word the place furthest from a border.
+    """For every word, the occurrence furthest from a border.
 
     Args:
         firsts: For each window its words, and the row of each.

@@ -1,1 +1,1 @@
-"""Sessions of each runtime, a file each; `edgebert.runtimes` has a row for every one."""
+"""Sessions of each runtime, one file each; `edgebert.runtimes` has a row for every one."""

@@ -1,4 +1,4 @@
-"""Sessions of the native core: a small C library of EdgeBERT's own, called through ctypes (core/edgebert_core.h)."""
+"""Sessions of the native core: EdgeBERT's own small C library, called through ctypes (core/edgebert_core.h)."""
 
 from __future__ import annotations
 
@@ -40,18 +40,18 @@ class _Output(ctypes.Structure):
 
 
 class _Values(NamedTuple):
-    """Numbers of one output, row after row, and the shape of a row."""
+    """The values of one output, row after row, and the shape of a row."""
 
     numbers: memoryview[float]
     shape: tuple[int, ...]
 
     def rows(self, start: int, end: int) -> memoryview[float]:
-        """Some rows. *Shape*: (rows, ...)."""
+        """Return some rows. *Shape*: (rows, ...)."""
         width = math.prod(self.shape)
         return self.numbers[start * width : end * width].cast("B").cast("f", (end - start, *self.shape))
 
     def row(self, at: int) -> memoryview[float]:
-        """One row."""
+        """Return one row."""
         width = math.prod(self.shape)
         return self.numbers[at * width : (at + 1) * width].cast("B").cast("f", self.shape)
 
@@ -85,7 +85,10 @@ def library() -> ctypes.CDLL:
 
 
 def library_files() -> list[str]:
-    """This package's library, then those of other EdgeBERTs on the module path: over ssh a copy hides the wheel."""
+    """This package's library, then those of other EdgeBERT copies on the module path.
+
+    Over ssh, the copied code hides the installed wheel.
+    """
     packages = [os.path.join(entry, "edgebert") for entry in sys.path if os.path.isabs(entry)]
     whole = [package for package in packages if os.path.isfile(os.path.join(package, "__init__.py"))]
     hidden = (os.path.join(package, "lib", LIBRARY.name) for package in whole)
@@ -113,10 +116,10 @@ def unusable() -> str:
 
 
 def kernel_names() -> list[str]:
-    """Kernels that run on this processor, the fastest first.
+    """Kernels that this processor can run, the fastest first.
 
     Raises:
-        MissingDependencyError: There is no library.
+        MissingDependencyError: The library is not installed.
     """
     found = (library().edgebert_kernel_name(number) for number in itertools.count())
     return [name.decode() for name in itertools.takewhile(lambda name: name is not None, found)]
@@ -126,7 +129,8 @@ def open_session(opening: Opening) -> GraphSession:
     """Open a bundle's model file.
 
     Raises:
-        BundleError: It is damaged, or written for another EdgeBERT, or takes shorter texts than the manifest says.
+        BundleError: It is damaged, was written by an incompatible EdgeBERT, or takes shorter texts than the manifest
+            says.
         MissingDependencyError: The library is not installed.
     """
     manifest = opening.manifest
@@ -140,7 +144,7 @@ def open_session(opening: Opening) -> GraphSession:
 
 
 def open_profiled(opening: Opening) -> ProfiledSession:
-    """Refuse to count operators: the core has none.
+    """Refuse to time operators: the core cannot do it.
 
     Raises:
         RunError: Always.
@@ -163,7 +167,7 @@ class CoreSession:
             threads: Threads inside one run.
             inputs: Names of the model's inputs; segments are read if `token_type_ids` is among them.
             outputs: Names of its outputs.
-            kernel: Name of a kernel (`kernel_names`); None takes the fastest.
+            kernel: Name of a kernel (`kernel_names`); None for the fastest.
 
         Raises:
             BundleError: The file is damaged, or does not have these inputs and outputs.
@@ -203,7 +207,7 @@ class CoreSession:
             self._model = None
 
     def run(self, inputs: dict[str, Ids]) -> Outputs:
-        """Outputs of one padded batch; rows of padding are zeros.
+        """Outputs of one padded batch; padding's rows are zeros.
 
         Raises:
             TextError: A row is all padding.
@@ -224,10 +228,12 @@ class CoreSession:
         )
 
     def run_ragged(self, windows: Sequence[Encoded]) -> list[TextOutputs]:
-        """Outputs of each text, without a batch axis: float32, as `numpy.asarray` wraps them without a copy.
+        """Outputs of each text, without a batch axis.
+
+        They are float32, and `numpy.asarray` wraps them without a copy.
 
         Raises:
-            TextError: There are none, or one has no token, or something else than token ids from 0 on.
+            TextError: There are no texts, or one has no token or an invalid token id.
             BundleError: A token id or a length is beyond the model's.
         """
         ids, segments = array("i"), array("i")
@@ -249,7 +255,7 @@ class CoreSession:
         ]
 
     def _run(self, ids: array[int], segments: array[int], lengths: Sequence[int]) -> list[_Values]:
-        """Outputs of a ragged batch, with a row for each token or for each text."""
+        """Outputs of a ragged batch, with one row for each token or for each text."""
         counts = array("i", lengths)
         found = [
             array("f", (0.0,)) * ((len(ids) if output.per_token else len(counts)) * output.width)
@@ -283,10 +289,10 @@ class CoreSession:
 
 
 def _extend(numbers: array[int], window: Encoded, more: Sequence[int]) -> None:
-    """Add token ids or segments of one text.
+    """Add one text's token ids or segments.
 
     Raises:
-        TextError: One is no whole number or is negative, or there is not one for every token.
+        TextError: A value is negative or not a whole number, or the count differs from the number of tokens.
     """
     try:
         numbers.extend(more)

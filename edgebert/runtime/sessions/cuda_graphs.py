@@ -1,6 +1,7 @@
-"""ONNX Runtime on an NVIDIA GPU with CUDA graphs: the kernels of a shape are recorded once, then launched together.
+"""ONNX Runtime on an NVIDIA GPU with CUDA graphs: the kernels for one input shape are recorded, then launched together.
 
-A small encoder's kernels are done sooner than a CPU can launch them one by one; launched as one graph they are not.
+A small encoder's kernels finish faster than a CPU can launch them one by one, so launching them as one graph saves
+time.
 """
 
 from __future__ import annotations
@@ -36,7 +37,10 @@ _TURN = threading.Lock()
 
 
 class CudaGraphSession(OnnxSession):
-    """ONNX Runtime, with batches padded to a few lengths; a shape is recorded when it comes for the second time."""
+    """ONNX Runtime with batches padded to a few lengths.
+
+    A shape is recorded when it occurs for the second time.
+    """
 
     def __init__(
         self,
@@ -47,18 +51,18 @@ class CudaGraphSession(OnnxSession):
         arena: bool = True,
         provider_options: Mapping[str, str] | None = None,
     ) -> None:
-        """Open a graph whose operators the provider has all.
+        """Open a graph; the provider must have all of its operators.
 
         Args:
             graph: The `.onnx` file.
             threads: Threads inside one run.
-            length_buckets: Rising token lengths that batches are padded to.
-            provider: CUDA; on the CPU the same arrays are bound and nothing is recorded.
-            arena: Keep freed memory of the CPU for the next run.
+            length_buckets: Ascending token lengths that batches are padded to.
+            provider: CUDA. With the CPU provider the same arrays are bound and nothing is recorded.
+            arena: Whether to keep freed CPU memory for the next run.
             provider_options: The provider's own options.
 
         Raises:
-            BundleError: ONNX Runtime cannot open it, or would have to leave an operator to the CPU.
+            BundleError: ONNX Runtime cannot open it, or would have to run an operator on the CPU.
             MissingDependencyError: The provider is not in this build of ONNX Runtime, or its libraries do not load.
         """
         recording = {"enable_cuda_graph": "1", "sdpa_kernel": str(ATTENTION_KERNELS)} if provider == CUDA else {}
@@ -72,10 +76,10 @@ class CudaGraphSession(OnnxSession):
         self._for_others = ThreadPoolExecutor(1, "edgebert-gpu")
 
     def run(self, inputs: dict[str, Ids]) -> Outputs:
-        """Outputs of one padded batch; those with a row a token have rows for the padding too.
+        """Outputs of one padded batch; outputs with one row per token include rows for padding.
 
-        Threads take turns, and all but the one that opened the session are answered by a thread of its own: ONNX
-        Runtime keeps what each thread recorded apart, and never lets go of it.
+        Threads take turns. Calls from other threads than the one that opened the session run in a thread of the
+        session: ONNX Runtime keeps recorded graphs for each thread and never frees them.
 
         Raises:
             TextError: A row is all padding.
@@ -104,7 +108,7 @@ class CudaGraphSession(OnnxSession):
             return outputs
 
     def _prepared(self, inputs: dict[str, Ids], outputs: Outputs) -> _Shape | None:
-        """Arrays on the device for a shape, to be recorded when it comes again; None where there is no room."""
+        """Device arrays for a shape, to be recorded when it occurs again; None if there is no room."""
         size = sum(each.nbytes for each in inputs.values()) + sum(each.nbytes for each in outputs)
         if len(self._shapes) >= MOST_SHAPES or self._bytes + size > MOST_BYTES:
             return None
@@ -115,7 +119,9 @@ class CudaGraphSession(OnnxSession):
 def open_cuda(
     graph: Path, threads: int, length_buckets: Sequence[int], arena: bool, provider_options: Mapping[str, str]
 ) -> OnnxSession:
-    """A session on the GPU: with CUDA graphs, or without, and a warning, where ONNX Runtime cannot record the graph.
+    """Open a session on the GPU, with CUDA graphs if possible.
+
+    If ONNX Runtime cannot record the graph, it warns and opens one without.
 
     Raises:
         BundleError: ONNX Runtime cannot open the graph either way.
@@ -130,7 +136,7 @@ def open_cuda(
 
 
 class _Shape:
-    """One shape's arrays on the device, and the graph recorded over them."""
+    """Device arrays of one shape, and the graph recorded with them."""
 
     def __init__(
         self,
@@ -162,7 +168,7 @@ class _Shape:
 
 
 def _run_options(number: int) -> RunOptions:
-    """Options of a run that records the graph of this number, or launches it; -1 does neither."""
+    """Options of a run that records or launches the graph with this number; -1 does neither."""
     import onnxruntime
 
     options = onnxruntime.RunOptions()

@@ -1,4 +1,4 @@
-"""Sessions of ONNX Runtime: the only file of a prediction on a CPU that calls it."""
+"""Sessions of ONNX Runtime; the only file that calls it for a prediction on a CPU."""
 
 from __future__ import annotations
 
@@ -53,10 +53,10 @@ OUTSIDE = "(outside operators)"
 
 
 def open_session(opening: Opening) -> GraphSession:
-    """Open a bundle's graph; on an NVIDIA GPU with CUDA graphs, unless it is a baseline.
+    """Open a bundle's graph; on an NVIDIA GPU with CUDA graphs, except for a baseline.
 
     Raises:
-        BundleError: The graph takes weights from a file that the bundle does not list, or is no graph.
+        BundleError: The graph reads weights from a file that the bundle does not list, or is not a valid graph.
         MissingDependencyError: ONNX Runtime or its provider is not installed.
     """
     name, options = _provider(opening)
@@ -72,7 +72,7 @@ def open_profiled(opening: Opening, folder: Path) -> ProfiledSession:
     """Open a bundle's graph with ONNX Runtime's profiler, which writes a file into the folder.
 
     Raises:
-        BundleError: The graph takes weights from a file that the bundle does not list, or is no graph.
+        BundleError: The graph reads weights from a file that the bundle does not list, or is not a valid graph.
         MissingDependencyError: ONNX Runtime or its provider is not installed.
     """
     return ProfiledOnnxSession(_open(opening, folder / "operators"))
@@ -99,7 +99,7 @@ def _provider(opening: Opening) -> Provider:
 
 
 def _fuses_everything(opening: Opening) -> bool:
-    """Whether the graph keeps ONNX Runtime's defaults, as a full-precision baseline does."""
+    """Whether to keep ONNX Runtime's default fusions, as for a full-precision baseline."""
     return opening.manifest.runtime.default_fusions
 
 
@@ -108,9 +108,9 @@ class OnnxOptions:
     """How ONNX Runtime opens a graph.
 
     Attributes:
-        fuse_everything: Keep ONNX Runtime's defaults, fusions that are slow on a CPU included.
+        fuse_everything: Keep ONNX Runtime's default fusions, including those that are slow on a CPU.
         arena: Keep freed memory for the next run.
-        profile: Beginning of the name of a file for the time of every operator; `end_profiling` closes it.
+        profile: Prefix of the file with the time of every operator; `end_profiling` closes it.
         provider: The provider's own options.
     """
 
@@ -124,7 +124,7 @@ USUAL = OnnxOptions()
 
 
 class OnnxSession:
-    """ONNX Runtime. Threads may share it; on a CPU it runs at most `RUNS_A_CORE` of them a core at a time."""
+    """ONNX Runtime. Threads may share it; on a CPU at most `RUNS_A_CORE` runs per core execute at a time."""
 
     batching = LIKE_LENGTHS
 
@@ -134,12 +134,12 @@ class OnnxSession:
         Args:
             graph: The `.onnx` file.
             threads: Threads inside one run.
-            provider: ONNX Runtime's execution provider; the CPU follows where it lacks an operator.
+            provider: ONNX Runtime's execution provider; the CPU runs operators that it lacks.
             options: Fusions, memory, profiling and the provider's own options.
 
         Raises:
             BundleError: The file is not a graph that this ONNX Runtime reads.
-            RunError: Too little memory, or no more threads.
+            RunError: Too little memory, or no more threads available.
             MissingDependencyError: The provider is not in this build of ONNX Runtime, its libraries do not load, or
                 this ONNX Runtime is too old.
         """
@@ -176,7 +176,7 @@ class OnnxSession:
 
         Raises:
             TextError: A row is all padding.
-            BundleError: The graph does not take the inputs: an id or a length is beyond its tables.
+            BundleError: The graph refuses the inputs: an id or a length is beyond its tables.
             RunError: Too little memory.
         """
         check_rows(inputs)
@@ -202,7 +202,7 @@ class OnnxSession:
 
 
 class UnpaddedSession(OnnxSession):
-    """ONNX Runtime, with a graph that reads no mask in attention: all texts of a batch have the same length."""
+    """ONNX Runtime with a graph whose attention has no mask: all texts of a batch have the same length."""
 
     batching = EQUAL_LENGTHS
 
@@ -210,7 +210,7 @@ class UnpaddedSession(OnnxSession):
         """Outputs of one batch without padding.
 
         Raises:
-            ValueError: There is padding; it would be read as text.
+            ValueError: There is padding, which would be read as text.
         """
         if not inputs["attention_mask"].all():
             raise ValueError("a batch with padding was given to a graph for texts without; run each length by itself")
@@ -221,7 +221,7 @@ class ProfiledOnnxSession:
     """ONNX Runtime with its profiler, which writes an event for every operator into a file."""
 
     def __init__(self, session: OnnxSession) -> None:
-        """Take a session that was opened with `profile`."""
+        """Wrap a session that was opened with `profile`."""
         self._session, self.batching = session, session.batching
         self._runs = self._skipped = 0
 
@@ -232,24 +232,24 @@ class ProfiledOnnxSession:
         return outputs
 
     def start(self) -> None:
-        """Leave out what ran until now."""
+        """Discard everything that ran before."""
         self._skipped = self._runs
 
     def ran(self) -> list[OperatorRun]:
-        """Close the profiler's file, and read what ran since the start."""
+        """Close the profiler's file, and read what ran since `start`."""
         events = json.loads(self._session.end_profiling().read_text(encoding="utf-8"))
         return read_events(events, self._skipped)
 
 
 def read_events(events: Iterable[dict[str, Any]], skipped: int = 0) -> list[OperatorRun]:
-    """What ran, from the events that ONNX Runtime's profiler writes (onnxruntime.ai/docs/performance/tune-performance).
+    """List what ran, from the events of ONNX Runtime's profiler (onnxruntime.ai/docs/performance/tune-performance).
 
     Args:
         events: Every event of the file.
-        skipped: Runs at the beginning that are left out.
+        skipped: Number of runs at the beginning to leave out.
 
     Returns:
-        Operators in their order, and for every run what is left of its time as `OUTSIDE`.
+        Operators in order, and for every run the rest of its time as `OUTSIDE`.
     """
     known = [event for event in events if event.get("ph") == "X"]
     runs = sorted((event for event in known if event["name"] == "model_run"), key=lambda event: event["ts"])[skipped:]
@@ -283,7 +283,7 @@ def _options(onnxruntime: ModuleType, threads: int, asked: OnnxOptions) -> Sessi
 
 
 def _providers(provider: str, options: Mapping[str, str]) -> list[tuple[str, dict[str, str]]]:
-    """The provider, and those that take over the operators it lacks."""
+    """The provider, and the providers for operators that it lacks."""
     others = {CPU: [], TENSORRT: [CUDA, CPU]}.get(provider, [CPU])
     return [(provider, dict(options)), *((name, {}) for name in others)]
 
@@ -309,19 +309,19 @@ def _import_with(provider: str) -> ModuleType:
 
 
 def _fixed(shape: Sequence[int | str | None]) -> int | None:
-    """Last dimension of a shape, None if it depends on the inputs."""
+    """Last dimension of a shape; None if it depends on the inputs."""
     return shape[-1] if shape and isinstance(shape[-1], int) else None
 
 
 def run_error(error: Exception) -> BundleError | RunError:
-    """Make the error of a run: too little memory, or a graph that does not take what its manifest promises."""
+    """Make the error of a run: too little memory, or a graph that contradicts its manifest."""
     if "alloc" in str(error) or is_short_of_memory(error):
         return RunError(f"ONNX Runtime has too little memory ({error_line(error)}); free some, or give fewer texts")
     return BundleError(f"ONNX Runtime cannot run the bundle's graph ({error_line(error)}); export the bundle again")
 
 
 def _load_cuda(onnxruntime: ModuleType) -> None:
-    """Load CUDA's libraries from their wheels, where they came as wheels; what it prints is not our answer."""
+    """Load CUDA libraries installed as wheels. Their output is kept off stdout."""
     if hasattr(onnxruntime, "preload_dlls"):
         with contextlib.redirect_stdout(sys.stderr):
             onnxruntime.preload_dlls(directory="")

@@ -47,16 +47,19 @@ def open_profiled(opening: Opening) -> ProfiledSession:
 
 
 class OpenVinoSession:
-    """OpenVINO on the CPU; batches are padded to a few lengths, for it compiles anew for every length it meets."""
+    """OpenVINO on the CPU.
+
+    It compiles a model again for every new length, so batches are padded to a few lengths.
+    """
 
     def __init__(self, graph: Path, threads: int, length_buckets: list[int], profile: bool = False) -> None:
         """Open an IR file.
 
         Args:
-            graph: The `.xml` file, its `.bin` beside it.
+            graph: The `.xml` file, with its `.bin` beside it.
             threads: Threads inside one run.
-            length_buckets: Rising token lengths that batches are padded to.
-            profile: Count the time of every operator.
+            length_buckets: Ascending token lengths that batches are padded to.
+            profile: Whether to time every operator.
 
         Raises:
             BundleError: The files are not a model that this OpenVINO reads.
@@ -90,13 +93,13 @@ class OpenVinoSession:
         self._turn = threading.Lock()
 
     def run(self, inputs: dict[str, Ids]) -> Outputs:
-        """Outputs of one padded batch; those with a row a token have rows for the padding too.
+        """Outputs of one padded batch; outputs with one row per token include rows for padding.
 
-        Threads take turns: there is one request, and the next run overwrites what it holds.
+        Threads take turns: there is one inference request, and the next run overwrites its outputs.
 
         Raises:
             TextError: A row is all padding.
-            BundleError: The graph does not take the inputs.
+            BundleError: The graph refuses the inputs.
             RunError: Too little memory.
         """
         check_rows(inputs)
@@ -109,7 +112,7 @@ class OpenVinoSession:
             return tuple(self._request.get_output_tensor(at).data.copy() for at in range(self._outputs))
 
     def operator_runs(self) -> list[OperatorRun]:
-        """Every operator of the last run; the session must have been opened with `profile`."""
+        """Operators of the last run; the session must have been opened with `profile`."""
         return [
             OperatorRun(info.node_name, info.node_type, info.real_time.total_seconds() * 1e6)
             for info in self._request.get_profiling_info()
@@ -118,10 +121,10 @@ class OpenVinoSession:
 
 
 class ProfiledOpenVinoSession:
-    """OpenVINO with its counters, which are those of the last run alone: they are read after every run."""
+    """OpenVINO with its counters, which hold only the last run, so they are read after every run."""
 
     def __init__(self, session: OpenVinoSession) -> None:
-        """Take a session that was opened with `profile`."""
+        """Wrap a session that was opened with `profile`."""
         self._session, self.batching = session, session.batching
         self._ran: list[OperatorRun] = []
 
@@ -132,7 +135,7 @@ class ProfiledOpenVinoSession:
         return outputs
 
     def start(self) -> None:
-        """Leave out what ran until now."""
+        """Discard everything that ran before."""
         self._ran = []
 
     def ran(self) -> list[OperatorRun]:
@@ -141,7 +144,7 @@ class ProfiledOpenVinoSession:
 
 
 def _static(shape: Any) -> int | None:  # noqa: ANN401
-    """Last dimension of an OpenVINO shape, None if it depends on the inputs."""
+    """Last dimension of an OpenVINO shape; None if it depends on the inputs."""
     if shape.rank.is_dynamic or not len(shape) or shape[len(shape) - 1].is_dynamic:
         return None
     return int(shape[len(shape) - 1].get_length())
@@ -158,7 +161,7 @@ def _fault(error: Exception, what: str) -> str:
 
 
 def _reason(error: Exception) -> str:
-    """Why OpenVINO cannot do something: the first line that does not say where in its own code it was found."""
+    """Reason of an OpenVINO error: the first line that is not a location in OpenVINO's own code."""
     lines = [line.strip() for line in str(error).splitlines()]
     found = [line for line in lines if line and not line.startswith(("Exception from ", "Check '"))]
     return f"{found[0]:.300}" if found else error_line(error)
