@@ -1,1 +1,1 @@
-"""Device half: quality, latency and memory of bundles, each case in a fresh process."""
+"""Device half: measure quality, latency and memory of bundles, each case in a fresh process."""

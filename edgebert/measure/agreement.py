@@ -1,4 +1,4 @@
-"""Agreement: does a bundle answer on another machine what it answers here? No clock is read."""
+"""Agreement: compare a bundle's answers on another machine with those here. Nothing is timed."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ SAME_SCORE = 0.01
 def agree(
     experiment: Experiment, machine: Machine, progress: Progress = lambda line: None, here: Child = run_child
 ) -> Result:
-    """Answer a data file with every variant, here and there, and write `result.json` after each.
+    """Answer a data file with every variant on both machines, and write `result.json` after each.
 
     Args:
-        experiment: The variants and the data file, with labels or without; of the suite, the threads.
-        machine: Where; its clock is not used, and the cases have no latency.
+        experiment: The variants and the data file, with or without labels; of the suite only `threads` is used.
+        machine: The other machine; nothing is timed, and the cases have no latency.
         progress: Called with a line before every process.
         here: Runs one job on this machine.
 
     Raises:
         InputError: There is no data file.
-        RunError: A process failed; what was found before it stays written.
+        RunError: A process failed; earlier results are kept.
     """
     variants, workload, suite = experiment.variants, experiment.workload, experiment.suite
     if workload is None:
@@ -72,12 +72,12 @@ def agree(
 
 
 def compare(ours: Answer, theirs: Answer) -> AgreementRow:
-    """How many answers are equal, and how far the outputs behind them lie apart.
+    """Count equal answers, and compare the outputs behind them.
 
     Returns:
-        `n`, `equal`, `share` of equal answers; `largest_difference` of the figures that are compared of any output;
-        `not_finite`, figures that are NaN or infinite, here and there. An answer behind one of those is never equal,
-        and with any of them there is no largest difference.
+        `n`, `equal`, `share` of equal answers; `largest_difference` between compared output values; `not_finite`, the
+        number of values that are NaN or infinite, here and there. An answer with such a value is never equal, and if
+        there are any, `largest_difference` is missing.
     """
     not_finite = [a + b for a, b in zip(ours["not_finite"], theirs["not_finite"], strict=True)]
     answers = zip(ours["answers"], theirs["answers"], not_finite, strict=True)
@@ -95,7 +95,7 @@ def compare(ours: Answer, theirs: Answer) -> AgreementRow:
 
 
 def same(ours: object, theirs: object) -> bool:
-    """Whether two answers are one: labels, tags and texts when equal, scores when within 0.01."""
+    """Whether two answers agree: labels, tags and texts must be equal, scores within 0.01."""
     if isinstance(ours, list) and isinstance(theirs, list):
         return len(ours) == len(theirs) and all(same(a, b) for a, b in zip(ours, theirs, strict=True))
     if isinstance(ours, float) and isinstance(theirs, float):

@@ -1,4 +1,4 @@
-"""Bench: every bundle beside its full-precision baseline, in fresh processes, interleaved."""
+"""Measure every bundle and its full-precision baseline, in fresh processes, interleaved."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ def bench(experiment: Experiment, machine: Machine = HERE, progress: Progress = 
 
     Args:
         experiment: What to measure.
-        machine: Where; its environment is read before the first case and after the last one.
+        machine: The machine; its environment is read before the first case and after the last one.
         progress: Called before every process.
 
     Raises:
         InputError: Neither texts nor fixed lengths are given.
-        RunError: A measured process failed, or the bench was interrupted; what was measured before stays written.
-        BundleError: A measured process could not use its bundle; likewise.
-        TargetError: The target gives no sign of life, or figures of no bench; what was measured before stays written.
+        RunError: A measured process failed, or the bench was interrupted; earlier results are kept.
+        BundleError: A measured process could not use its bundle; earlier results are kept.
+        TargetError: The target does not answer, or sends invalid values; earlier results are kept.
     """
     if experiment.workload is None and not experiment.suite.lengths:
         raise InputError("nothing to run: give --data FILE with texts, or a suite with fixed lengths")
@@ -71,7 +71,7 @@ def bench(experiment: Experiment, machine: Machine = HERE, progress: Progress = 
 
 
 class _Bench:
-    """One bench on its way through its parts."""
+    """State of one running bench."""
 
     def __init__(self, experiment: Experiment, result: Result, progress: Progress, machine: Machine) -> None:
         suite = experiment.suite
@@ -105,7 +105,7 @@ class _Bench:
         self._finish()
 
     def stop(self) -> str:
-        """Write what there is, and say where."""
+        """Write the result so far, and say where."""
         if not self.result.cases:
             return "no case was done"
         # Report the error that stopped the run, not the one that follows from it. The cases are already written.
@@ -126,11 +126,11 @@ class _Bench:
 
     @cached_property
     def _vocabulary_size(self) -> int:
-        """Word pieces that every variant knows."""
+        """Number of tokens that every variant's vocabulary has."""
         return min(open_encoder(variant.folder, variant.manifest).vocabulary_size for variant in self.variants)
 
     def _lengths(self) -> list[int]:
-        """0 for the natural lengths of the texts, then the fixed ones."""
+        """Lengths to measure: 0 for the texts' natural lengths, then the fixed ones."""
         longest = min(variant.manifest.max_length for variant in self.variants)
         too_long = [length for length in self.suite.lengths if length > longest]
         if too_long:
@@ -138,9 +138,9 @@ class _Bench:
         return [*([0] if self.workload else []), *self.suite.lengths]
 
     def _rounds(self, part: Part) -> Answers:
-        """Every variant once a round, each in a fresh process, in an order drawn anew every round.
+        """Run every variant once per round, each in a fresh process, in a new random order every round.
 
-        The cases are brought up to date and written after every round, so that an interrupted run keeps its rounds.
+        Cases are updated and written after every round, so an interrupted run keeps its rounds.
         """
         answers: Answers = {variant.name: [] for variant in part.variants}
         before = list(self.result.cases)
@@ -179,7 +179,7 @@ class _Bench:
         return job
 
     def _sampled_texts(self, scenario: str) -> list[Input]:
-        """The same seeded sample of texts for every variant and round."""
+        """The seeded sample of texts, the same for every variant and round."""
         assert self.workload is not None
         drawn, texts = random.Random(self.suite.seed), list(self.workload.inputs)
         drawn.shuffle(texts)
@@ -226,7 +226,7 @@ class _Bench:
         return f"raw/{name}.json"
 
     def _keep_quality(self, answers: Answers) -> None:
-        """Quality of every variant, and how the others differ from the baseline on the same texts."""
+        """Measure every variant's quality, and the other variants' difference from the baseline on the same texts."""
         base, *others = self.variants
         for variant in self.variants:
             self.quality[variant.name] = answers[variant.name][0]["quality"]
@@ -247,7 +247,7 @@ class _Bench:
             self.result.pairs += [pair] if pair else []
 
     def _ratios(self, part: Part, answers: Answers) -> None:
-        """What the scenario compares, the baseline's over every other variant's; none where a figure is endless."""
+        """Ratios of the baseline to every other variant in what the scenario compares; none if a value is infinite."""
         scenario = import_module(f"edgebert.measure.scenarios.{part.scenario}")
         if not hasattr(scenario, "COMPARED"):
             return
@@ -262,12 +262,12 @@ class _Bench:
 
 
 def _elsewhere(machine: Machine) -> str:
-    """Name of a machine that is another one; "" for this one."""
+    """Name of the machine if it is another one; "" for this one."""
     return machine.name if "://" in machine.name else ""
 
 
 def _in_like_thirds(texts: Sequence[Input], drawn: random.Random) -> list[Input]:
-    """The texts in an order whose thirds hold texts of like lengths, so that drift is never the texts' own."""
+    """Order texts so that all thirds have similar lengths; drift then does not come from the texts."""
     ordered = sorted(texts, key=lambda text: len(str(text)))
     thirds: list[list[Input]] = [[], [], []]
     for start in range(0, len(ordered), 3):
@@ -279,6 +279,6 @@ def _in_like_thirds(texts: Sequence[Input], drawn: random.Random) -> list[Input]
 
 
 def _random_ids(length: int, vocabulary: int, seed: int) -> list[list[int]]:
-    """Sixteen texts of random word pieces of exactly this length."""
+    """Make sixteen texts of random tokens with exactly this length."""
     drawn = np.random.default_rng(seed).integers(0, vocabulary, size=(16, length))
     return [[int(value) for value in row] for row in drawn]

@@ -1,7 +1,7 @@
-"""The measured process: opens one bundle, does one thing with it, writes one JSON document.
+"""The measured process: opens one bundle, does one job with it, writes one JSON document.
 
-Run as `python -m edgebert.measure.child` with a job on standard input. Nothing but the standard library is imported
-before the clock runs, so that import, load and first answer are what an application would see.
+Run as `python -m edgebert.measure.child` with a job on standard input. Only the standard library is imported before the
+clock starts, so import, load and first answer are what an application would see.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def main() -> int:
 
 
 def _hashing_ns(folder: Path, model: Model) -> int:
-    """How long it takes to check the bundle's hashes, as a part of loading does; after everything that is measured."""
+    """Time the check of the bundle's hashes, which is part of loading; runs after everything that is measured."""
     from edgebert.bundle import check_files
     from edgebert.runtime.load import opened_files
 
@@ -63,7 +63,7 @@ def _hashing_ns(folder: Path, model: Model) -> int:
 
 
 def _environment() -> int:
-    """What this machine is."""
+    """Describe this machine."""
     from edgebert.measure.environment import environment
 
     json.dump(environment(), sys.stdout)
@@ -71,7 +71,7 @@ def _environment() -> int:
 
 
 def _usable(job: Job) -> int:
-    """Why the job's runtime cannot run here, "" if it can; the bundle is opened for it."""
+    """Say why the job's runtime cannot run here, "" if it can; this opens the bundle."""
     from edgebert.errors import MissingDependencyError
     from edgebert.runtime.load import load_bundle
 
@@ -85,7 +85,7 @@ def _usable(job: Job) -> int:
 
 
 def _call(model: Model, job: Job) -> Callable[[int], object]:
-    """What is timed: text to prediction, or, for a fixed length, token ids to outputs."""
+    """The call to time: text to prediction, or for a fixed length token ids to outputs."""
     if job["length"]:
         from edgebert.runtime.encode import Encoded
 

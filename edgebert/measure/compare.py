@@ -1,4 +1,4 @@
-"""Bundles beside their baseline, as they were asked for: what `edgebert bench` and `edgebert.bench` do."""
+"""Do what `edgebert bench` and `edgebert.bench` ask for: measure bundles and their baseline."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ from edgebert.tasks.table import device_task
 
 @dataclass(frozen=True)
 class Request:
-    """What to measure; `edgebert.bench` says what each is. `command` is kept in the result."""
+    """What to measure; see `edgebert.bench` for each field. `command` is stored in the result."""
 
     bundles: tuple[Path, ...]
     command: str
@@ -58,36 +58,36 @@ class Request:
 
     @property
     def folder(self) -> Path:
-        """Where the result is written."""
+        """Folder of the result."""
         first = self.bundles[0]
         return self.out or first.with_name(first.name + ".bench")
 
 
 class Watcher(Protocol):
-    """Is told what runs."""
+    """Gets notified of progress."""
 
     def __call__(self, step: Step, /) -> None:
-        """Take a step that begins."""
+        """Receive a step that begins."""
 
     def say(self, line: str) -> None:
-        """Take a line that is no step."""
+        """Receive a message."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A request that has been checked: what is measured, and the hardware that latency is estimated for."""
+    """A checked request: what to measure, and the hardware to estimate latency for."""
 
     experiment: Experiment
     estimated: list[Target]
 
 
 def compare(request: Request, watcher: Watcher) -> Result:
-    """Check everything that was asked for, then measure it, and write `result.json` after every case.
+    """Check the whole request, then measure, and write `result.json` after every case.
 
     Raises:
-        InputError: Bundles, data, suite or target cannot be used, or compare with nothing; nothing was measured.
+        InputError: Bundles, data, suite or target cannot be used or compared; nothing was measured.
         BusyError: Another bench writes into the folder.
-        RunError: A measured process failed, or the bench was interrupted; what was measured before stays written.
+        RunError: A measured process failed, or the bench was interrupted; earlier results are kept.
     """
     plan = _checked(request, watcher.say)
     with held(request.folder, "--out"):
@@ -118,10 +118,10 @@ def _checked(request: Request, say: Callable[[str], None]) -> Plan:
 
 
 def _check_result_place(out: Path) -> None:
-    """Refuse a folder where the result would take the place of something else, or could not be written at the end.
+    """Refuse a folder in which the result would replace something else, or could not be written.
 
     Raises:
-        DiskError: `result.json` there is no result of a bench, or `raw` is no folder.
+        DiskError: `result.json` there is not a bench result, or `raw` is not a folder.
     """
     path, raw = out / "result.json", out / "raw"
     if os.path.lexists(raw) and (raw.is_symlink() or not raw.is_dir()):
@@ -137,10 +137,10 @@ def _check_result_place(out: Path) -> None:
 
 
 def _check_gates(gates: Sequence[Gate], workload: Workload | None) -> None:
-    """Refuse checks of quality where none will be measured: they could only fail.
+    """Refuse quality checks if no quality will be measured: they could only fail.
 
     Raises:
-        InputError: There is no labelled text.
+        InputError: The data has no labels.
     """
     labelled = workload is not None and workload.examples[0].label is not None
     for gate in gates:
@@ -149,7 +149,7 @@ def _check_gates(gates: Sequence[Gate], workload: Workload | None) -> None:
 
 
 def _check_labels(workload: Workload, variants: Sequence[Variant], strict: bool, say: Callable[[str], None]) -> None:
-    """Say which labels of the data file variants do not have; with `--strict-labels` refuse them.
+    """Report labels of the data file that variants do not have; with `--strict-labels` refuse them.
 
     Raises:
         DataError: With `--strict-labels`, a variant does not have a label.
@@ -170,7 +170,7 @@ def _check_labels(workload: Workload, variants: Sequence[Variant], strict: bool,
 
 
 def _measured(request: Request, plan: Plan, watcher: Watcher) -> Result:
-    """Everything that was asked for, on the target that was asked for."""
+    """Measure the request on its target."""
     experiment = plan.experiment
     path = experiment.workload.path if experiment.workload else None
     with open_target(request.target, experiment.variants, path, watcher.say) as machine:
@@ -183,10 +183,10 @@ def _measured(request: Request, plan: Plan, watcher: Watcher) -> Result:
 
 
 def add_details(request: Request, plan: Plan, result: Result, child: Child, say: Callable[[str], None]) -> None:
-    """Complete a bench that is done by what it was asked for beside latencies, and write its result again.
+    """Add everything the request asks for besides latencies to a finished bench, and write its result again.
 
     Raises:
-        RunError: A process failed; what was measured stays written.
+        RunError: A process failed; earlier results are kept.
     """
     experiment = plan.experiment
     for variant in experiment.variants:

@@ -1,9 +1,8 @@
-"""What a `result.json` is made of, key by key: what a bench writes, and what reports and checks read again.
+"""The keys of a `result.json`, as a bench writes them, and reports and checks read them.
 
-These are the kinds of JSON objects, so that a result of any version is read as it is and keys that EdgeBERT does not
-name are kept. Results made before lack what came later: read those keys by `get`. `edgebert.measure.read` checks a file
-when it is read; of the tables inside a case it checks that they are tables, so a report takes their figures through
-`edgebert.report.numbers.number`.
+The types here describe plain JSON objects, so results of any version are read unchanged and unknown keys are kept.
+Older results lack newer keys: read those with `get`. `edgebert.measure.read` checks a file when it is read. It does not
+check the values of tables inside a case, so a report reads them with `edgebert.report.numbers.number`.
 """
 
 from __future__ import annotations
@@ -31,14 +30,14 @@ class DataRow(TypedDict, total=False):
 
 
 class OutlierRow(TypedDict, total=False):
-    """Latencies beyond a limit; they stay in every figure."""
+    """Latencies beyond a limit; they are included in every figure."""
 
     count: int
     limit_ms: float
 
 
 class ServerRow(TypedDict, total=False):
-    """The highest rate of arrivals at which a percentile of the latencies stays under a bound."""
+    """The highest arrival rate at which a percentile of the latencies stays under a bound."""
 
     target_qps: float
     target_qps_ci: list[float] | None
@@ -49,7 +48,7 @@ class ServerRow(TypedDict, total=False):
 
 
 class AgreementRow(TypedDict, total=False):
-    """Answers of another machine beside those of this one; see `edgebert.measure.agreement.compare`."""
+    """Comparison of another machine's answers with this one's; see `edgebert.measure.agreement.compare`."""
 
     n: int
     equal: int
@@ -59,7 +58,7 @@ class AgreementRow(TypedDict, total=False):
 
 
 class RooflineRow(TypedDict, total=False):
-    """What a prediction multiplies and reads, and the share of the machine's peak that it reaches."""
+    """The work and memory traffic of a prediction, and the share of the machine's peak that it reaches."""
 
     macs: int
     bytes: int
@@ -72,7 +71,7 @@ class RooflineRow(TypedDict, total=False):
 
 
 class CaseRow(TypedDict, total=False):
-    """One bundle in one scenario; `edgebert.measure.results.Case` says what each figure is."""
+    """One bundle in one scenario; `edgebert.measure.results.Case` explains each figure."""
 
     bundle: Required[str]
     bundle_hash: Required[str]
@@ -134,7 +133,7 @@ class RatioRow(TypedDict, total=False):
 
 
 class WaterfallRow(TypedDict, total=False):
-    """One stage: its figures, and times faster and smaller than the stage before."""
+    """One stage: its figures, and its gain over the stage before in speed and size."""
 
     variant: str
     p50_ms: float | None
@@ -145,7 +144,7 @@ class WaterfallRow(TypedDict, total=False):
 
 
 class EstimateInputs(TypedDict):
-    """What an estimate was computed from."""
+    """The inputs of an estimate."""
 
     windows: list[int]
     macs: int
@@ -158,7 +157,7 @@ class EstimateInputs(TypedDict):
 
 
 class EstimateRow(TypedDict):
-    """A latency on hardware that was not measured; a check has a reference and the error beside it."""
+    """A latency estimated for other hardware; a check also has a reference and the error against it."""
 
     what: str
     model: str
@@ -184,7 +183,7 @@ class PairRow(TypedDict, total=False):
 
 
 class DifferenceRow(TypedDict, total=False):
-    """A metric of the second variant less that of the first; see `edgebert.metrics.pairs.Difference`."""
+    """A metric of the second variant minus that of the first; see `edgebert.metrics.pairs.Difference`."""
 
     what: str
     value: float
@@ -194,7 +193,7 @@ class DifferenceRow(TypedDict, total=False):
 
 
 class GateRow(TypedDict):
-    """What one check found at one case; None where there was none to look at."""
+    """The result of one check on one case; None if there was no case to check."""
 
     gate: str
     failed: bool
@@ -206,14 +205,14 @@ class GateRow(TypedDict):
 
 
 class NullModelRow(TypedDict, total=False):
-    """What the timed loop costs around a model that does nothing."""
+    """The cost of the timed loop around a model that does nothing."""
 
     p50_us: float
     samples: int
 
 
 class VerdictRow(TypedDict, total=False):
-    """Whether the machine was disturbed, and by what; which variants' INT8 sums saturated on it."""
+    """Whether the machine was disturbed, and by what; variants whose INT8 sums saturated on it."""
 
     disturbed: bool
     reasons: list[str]
@@ -221,7 +220,7 @@ class VerdictRow(TypedDict, total=False):
 
 
 class ResultDocument(TypedDict, total=False):
-    """A whole result; `edgebert.measure.results.Result` says what each part is."""
+    """A whole result; `edgebert.measure.results.Result` explains each part."""
 
     format: str
     format_version: int

@@ -1,4 +1,4 @@
-"""The machine that a measurement was taken on, as far as it can be read without rights."""
+"""The machine of a measurement, as far as it can be read without special rights."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PACKAGES = ("edgebert", "numpy", *(name for row in RUNTIMES.values() for name in
 
 
 def environment() -> Environment:
-    """What this machine is, and the state it is in; None for what cannot be read.
+    """Describe this machine and its state; None for what cannot be read.
 
     CPU, its flags and INT8 instructions (`Cpu.int8`), cores, memory, kernel, versions, GPUs.
     """
@@ -42,7 +42,7 @@ def environment() -> Environment:
 
 
 def _gpus() -> list[GpuRow] | None:
-    """What the GPUs are; their state is the machine's."""
+    """Describe the GPUs; their state is part of the machine's."""
     found = nvidia.gpus() or []
     rows: list[GpuRow] = [
         {"name": gpu["name"], "driver": gpu["driver"], "memory_mb": gpu["memory_mb"]} for gpu in found

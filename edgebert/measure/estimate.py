@@ -1,16 +1,16 @@
-"""Estimates of latency on hardware that is not at hand, from what a bundle multiplies and reads and a profile's peaks.
+"""Estimate latency on other hardware, from a bundle's work and memory traffic and a profile's peaks.
 
-Never a measurement, and kept apart from them. The formula is a roofline's (Williams, Waterman and Patterson 2009):
+Estimates are never mixed with measurements. The formula is a roofline's (Williams, Waterman and Patterson 2009):
 
     time = sum over the matrix products of max(MACs / (efficiency x peak), bytes / bandwidth)
 
-Its one free number, the efficiency, is not chosen for a target. It is what this machine reached in the same run, with
-the same graph at the same length: the time that its products would take at the highest rates measured here, over the
-time that the prediction took. So it holds everything that is no matrix product, and the slowness of few rows, and it
-assumes that the target loses the same share to them. What it leaves out, a GPU's launches above all, makes an estimate
-too low; how far off it is where the truth is known stands beside it.
+Its one free parameter, the efficiency, is not chosen for a target. This machine reached it in the same run, with the
+same graph at the same length: it is the time that the matrix products would take at the highest rates measured here,
+divided by the time of the prediction. So it covers everything except matrix products, and the slowness of few rows, and
+assumes that the target loses the same share to them. It leaves out other costs, above all a GPU's launches, so
+estimates can be too low. If the true latency is known, the error is reported too.
 
-An INT8 bundle is estimated on a GPU as if its products were INT8 there too, which takes an export for that profile.
+On a GPU, an INT8 bundle is estimated as if its products were INT8 there too, which needs an export for that profile.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ PRECISIONS: tuple[Precision, ...] = ("int8", "fp16", "fp32")
 
 @dataclass(frozen=True)
 class Limits:
-    """What a machine can do at most: 10^9 multiply-accumulates a second by precision, 10^9 bytes a second."""
+    """A machine's limits: 10^9 multiply-accumulates per second by precision, 10^9 bytes per second."""
 
     name: str
     peak_gmacs: dict[str, float]
@@ -45,7 +45,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Published:
-    """A latency that somebody else measured and published, of a model whose products are known."""
+    """A published latency of a model whose matrix products are known."""
 
     profile: str
     what: str
@@ -65,19 +65,19 @@ PUBLISHED = (
 
 
 def add_estimates(result: Result, variants: Sequence[Variant], targets: Sequence[Target], threads: int) -> list[str]:
-    """Give a bench that has its rooflines estimates for other hardware, and how far such estimates are off.
+    """Add estimates for other hardware to a bench with rooflines, and the error of such estimates.
 
-    A row of `estimates` that has a `reference` is a check: `error` is its `value` over the reference, less 1. A case
-    with products of a precision whose peak was not measured has no efficiency, and so no estimate.
+    A row of `estimates` with a `reference` is a check: `error` is `value` divided by the reference, minus 1. A case
+    with products in a precision whose peak was not measured has no efficiency, and so no estimate.
 
     Args:
         result: A bench with `roofline` in its cases.
         variants: What was measured.
         targets: Profiles to estimate for.
-        threads: Threads of the bench; a CPU target is taken with as many of its cores.
+        threads: Threads of the bench; for a CPU target, as many of its cores are assumed.
 
     Returns:
-        A line for every case that is left out.
+        A message for every case that is left out.
     """
     costs = {variant.name: read_cost(variant.manifest) for variant in variants}
     here = measured_limits(result.environment.get("gemm"))
@@ -99,7 +99,7 @@ def add_estimates(result: Result, variants: Sequence[Variant], targets: Sequence
 
 
 class _Reached:
-    """A measured case: its products, its text's windows, and the efficiency that it reached here."""
+    """A measured case: its products, its text's windows, and its efficiency on this machine."""
 
     def __init__(self, case: Case, products: list[Product], here: Limits) -> None:
         assert case.roofline is not None
@@ -111,19 +111,19 @@ class _Reached:
 
 
 def _unmeasured(products: Sequence[Product], here: Limits) -> str:
-    """Precisions that a graph has and no peak was measured in, in words; none where there are none."""
+    """Precisions in a graph whose peak was not measured, in words; None if there are none."""
     lacking = {product.precision for product in products} - set(here.peak_gmacs)
     return " or ".join(precision.upper() for precision in sorted(lacking))
 
 
 def efficiency_of(products: Sequence[Product], windows: Sequence[int], p50_ms: float, limits: Limits) -> float:
-    """Share of the time of a prediction that its matrix products would take at the machine's highest rates."""
+    """Share of a prediction's time that its matrix products would take at the machine's highest rates."""
     work = {name: macs((each for each in products if each.precision == name), windows) for name in PRECISIONS}
     return sum(count / limits.peak_gmacs[name] for name, count in work.items() if count) / (p50_ms * 1e6)
 
 
 def estimate_ms(products: Iterable[Product], windows: Sequence[int], limits: Limits, efficiency: float) -> float:
-    """The formula above, in milliseconds."""
+    """Compute the formula above, in milliseconds."""
     seconds = 0.0
     for product in products:
         for length in windows:
@@ -133,7 +133,7 @@ def estimate_ms(products: Iterable[Product], windows: Sequence[int], limits: Lim
 
 
 def profile_limits(target: Target, threads: int) -> Limits:
-    """A profile's theoretical peaks, a MAC being two of its operations; of a CPU, those of as many cores as threads."""
+    """A profile's theoretical peaks (a MAC is two operations); for a CPU, those of as many cores as threads."""
     hardware = target.hardware
     cores = min(threads, hardware.cores) if target.export.provider == CPU else None
     share = 1.0 if cores is None else cores / hardware.cores
@@ -143,7 +143,7 @@ def profile_limits(target: Target, threads: int) -> Limits:
 
 
 def measured_limits(probe: Probe | None) -> Limits | None:
-    """The highest rates that the probe found here."""
+    """The highest rates that the probe measured here."""
     if probe is None:
         return None
     peaks = {name: peak_of(probe, name) if is_bound(probe) else None for name in PRECISIONS}
@@ -152,16 +152,16 @@ def measured_limits(probe: Probe | None) -> Limits | None:
 
 
 def is_this_machine(target: Target, environment: Environment) -> bool:
-    """Whether a run was on a profile's kind of machine: its architecture, and a CPU with all of its features."""
+    """Whether a run used a profile's kind of machine: its architecture, and a CPU with all its features."""
     on_cpu = target.export.provider == environment.get("provider", CPU) == CPU
     alike = on_cpu and target.machine == environment.get("machine")
     return alike and set(target.hardware.features) <= set(environment.get("flags", ()))
 
 
 def published_checks(reached: Sequence[_Reached], limits: Limits) -> list[EstimateRow]:
-    """Published latencies on a target beside what the formula gives for the same model.
+    """Compare published latencies on a target with the formula's results for the same model.
 
-    The efficiency is that of the last bundle measured here, at the length nearest to the published one.
+    The efficiency comes from the last bundle measured here, at the length nearest to the published one.
     """
     rows = []
     for known in PUBLISHED:
@@ -177,7 +177,7 @@ def published_checks(reached: Sequence[_Reached], limits: Limits) -> list[Estima
 
 
 def _for_target(each: _Reached, target: Target, limits: Limits, measured: bool) -> list[EstimateRow]:
-    """The bundle as it is, and in FP16 where the profile would have it so."""
+    """The bundle's products, in FP16 if the profile exports to FP16."""
     forms = {main_precision(each.products, each.windows): each.products}
     if target.export.precision == "fp16":
         forms["fp16"] = [replace(product, precision="fp16") for product in each.products]
@@ -191,7 +191,7 @@ def _for_target(each: _Reached, target: Target, limits: Limits, measured: bool) 
 
 
 def _left_out(reached: Sequence[_Reached], here: Limits) -> list[EstimateRow]:
-    """Every case estimated for this machine from what the others reached at the same lengths: is it transferable?"""
+    """Test the method: estimate every case here from the other cases' efficiency at the same lengths."""
     rows = []
     for each in reached:
         others = [other for other in reached if other is not each and other.case.lengths == each.case.lengths]

@@ -19,11 +19,11 @@ class Experiment:
     """What is measured, and where its result goes.
 
     Attributes:
-        variants: The baseline first.
+        variants: The variants to measure, the baseline first.
         workload: Texts of natural lengths; None for fixed lengths only.
         suite: What to measure.
         folder: Folder for the result and the raw samples.
-        command: The command line, to be kept with the result.
+        command: The command line, which the result stores.
     """
 
     variants: Sequence[Variant]
@@ -34,22 +34,22 @@ class Experiment:
 
     @property
     def inputs(self) -> Sequence[Input]:
-        """Texts of natural lengths; none where only fixed lengths are measured."""
+        """Texts of natural lengths; empty if only fixed lengths are measured."""
         return self.workload.inputs if self.workload else []
 
     @property
     def is_labelled(self) -> bool:
-        """Whether there is text that says what is right."""
+        """Whether there are texts with labels."""
         return self.workload is not None and self.workload.examples[0].label is not None
 
     def result(self, environment: Environment) -> Result:
-        """A result without a case yet, of a machine."""
+        """Make a result without cases for a machine."""
         data = None if self.workload is None else self.workload.as_dict()
         return Result(self.command, asdict(self.suite), data, environment)
 
 
 def job_of(variant: Variant, suite: Suite, scenario: str, length: int = 0) -> Job:
-    """What a process of a suite is asked, but for its inputs: one scenario of a variant, at a fixed length if any."""
+    """A job without inputs: one scenario of a variant, perhaps at a fixed length."""
     return {
         "bundle": str(variant.folder),
         "runtime": variant.runtime,

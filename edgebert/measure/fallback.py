@@ -1,4 +1,4 @@
-"""A bundle's runtime that cannot run on the machine: its next one is measured in its place, and a line says so."""
+"""If a bundle's runtime cannot run on the machine, measure its next one instead, and report it."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ LONGEST = 400
 
 
 def runnable(variants: Sequence[Variant], machine: Machine, say: Callable[[str], None]) -> list[Variant]:
-    """The variants, each on a runtime that can run on the machine.
+    """Return the variants, each with a runtime that can run on the machine.
 
     Args:
-        variants: What will be measured. Only runtimes that may give way are tried: a process opens the bundle.
-        machine: Where.
-        say: Takes a line for every reason that a runtime gives way.
+        variants: The variants to measure. Only runtimes that may give way are tested: a process opens the bundle.
+        machine: The machine to measure on.
+        say: Receives a message for every runtime that gives way, with the reason.
 
     Raises:
-        MissingDependencyError: A runtime that the suite names cannot run there, or a bundle has no other.
+        MissingDependencyError: A runtime that the suite names cannot run there, or a bundle has no other runtime.
     """
     found: list[Variant] = []
     names: dict[str, list[str]] = {}
@@ -46,7 +46,7 @@ def runnable(variants: Sequence[Variant], machine: Machine, say: Callable[[str],
 
 
 def _unusable(variant: Variant, machine: Machine) -> str:
-    """Why a variant's runtime cannot run on the machine; "" if it can. An emulated one compares with this one."""
+    """Say why a variant's runtime cannot run; "" if it can. An emulated machine needs it here too, for comparison."""
     job: Job = {"scenario": "usable", "bundle": str(variant.folder), "runtime": variant.runtime}
     reasons = (child(job)["unusable"] for child in (machine.child, *([run_child] if machine.emulated else [])))
     return escaped(next(filter(None, reasons), ""))[:LONGEST]

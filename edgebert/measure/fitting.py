@@ -1,4 +1,4 @@
-"""Whether a data file fits every bundle of a bench: found out before the first one is measured."""
+"""Check that a data file fits every bundle of a bench, before the first one is measured."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ REMEDIES = {
 
 
 def check_one_task(manifest: Manifest, variants: Sequence[Variant]) -> None:
-    """Refuse variants of another task than the first bundle's: what they compute compares with nothing.
+    """Refuse variants whose task differs from the first bundle's: they cannot be compared.
 
     Raises:
         InputError: A variant has another task; names both.
@@ -38,15 +38,15 @@ def check_one_task(manifest: Manifest, variants: Sequence[Variant]) -> None:
 
 
 def check_fits(workload: Workload, manifest: Manifest, variants: Sequence[Variant]) -> None:
-    """Refuse bundles that cannot answer, or read otherwise, what the first bundle reads of a data file.
+    """Refuse bundles that cannot answer a data file, or that read it differently from the first bundle.
 
     Args:
-        workload: What the first bundle reads.
-        manifest: The first bundle's.
-        variants: Everything that is to be measured.
+        workload: The inputs as the first bundle reads them.
+        manifest: The first bundle's manifest.
+        variants: All variants to measure.
 
     Raises:
-        InputError: Answers of a bundle compare with nothing: it has other labels or scores.
+        InputError: A bundle's answers cannot be compared: it has other labels or scores.
         DataError: A bundle lacks a column, reads other texts, or cannot encode one; names bundle and column.
     """
     seen = {_reading(manifest)}
@@ -60,7 +60,7 @@ def check_fits(workload: Workload, manifest: Manifest, variants: Sequence[Varian
 
 @contextmanager
 def naming(folder: Path) -> Iterator[None]:
-    """Start the message of an error in a data file with the bundle's folder."""
+    """Prefix the message of a data file's error with the bundle's folder."""
     try:
         yield
     except DataError as error:
@@ -68,9 +68,10 @@ def naming(folder: Path) -> Iterator[None]:
 
 
 def _check_comparable(manifest: Manifest, variant: Variant) -> None:
-    """Refuse a variant whose quality on labelled text says nothing beside the first bundle's.
+    """Refuse a variant whose quality on labelled text cannot be compared with the first bundle's.
 
-    A baseline has the very labels of the first bundle, another bundle at least one of them; scores have one range.
+    A baseline must have the same labels as the first bundle, and another bundle at least one of them. Score ranges must
+    be equal.
     """
     name, own, first = manifest.name, set(variant.manifest.labels), set(manifest.labels)
     if own != first and (variant.role == "baseline" or not own & first):
@@ -86,7 +87,7 @@ def _check_comparable(manifest: Manifest, variant: Variant) -> None:
 
 
 def _range(manifest: Manifest) -> str:
-    """The range of a task's scores; "" if it gives none."""
+    """The range of a task's scores; "" if it has none."""
     return device_task(manifest.task)(manifest.facts, None).score_range or ""
 
 
@@ -106,7 +107,7 @@ def _check_same(workload: Workload, manifest: Manifest, variant: Variant) -> Non
 
 
 def _reading(manifest: Manifest) -> str:
-    """What decides how a bundle reads a file and encodes its texts."""
+    """The settings that decide how a bundle reads a file and encodes its texts."""
     tokenizer = [file.sha256 for file in manifest.files if file.path == TOKENIZER]
     model = [manifest.task, manifest.segments, manifest.max_length, manifest.labels, asdict(manifest.head)]
     data = [asdict(manifest.data.columns), manifest.data.label_values]

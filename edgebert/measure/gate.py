@@ -1,4 +1,4 @@
-"""Checks that fail a bench: a figure of the bundle against a limit, or against an earlier result."""
+"""Checks that make a bench fail: a bundle's figure against a limit, or against an earlier result."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ MACHINE = ("cpu", "machine", "cores", "gpu")
 
 @dataclass(frozen=True)
 class Gate:
-    """One check: it fails where the figure lies on the named side of the limit.
+    """One check: it fails if the figure is on the stated side of the limit.
 
-    `previous` is the result to compare with, `limit` then a factor on its figure; without it, `limit` is in the
-    metric's own unit (milliseconds, MB of 10^6 bytes, texts a second, the quality metric's value).
+    With `previous`, an earlier result, `limit` is a factor on its figure. Without it, `limit` is in the metric's own
+    unit (milliseconds, MB of 10^6 bytes, texts a second, the quality metric's value).
     """
 
     text: str
@@ -47,7 +47,7 @@ class Gate:
     previous: ResultDocument | None = None
 
     def fails(self, value: float, limit: float) -> bool:
-        """Whether a figure lies on the wrong side of a limit, or is no number and so on neither."""
+        """Whether a figure is on the wrong side of a limit; a missing number is on neither side."""
         return not value <= limit if self.fails_above else not value >= limit
 
 
@@ -58,7 +58,8 @@ def read_gate(text: str) -> Gate:
         text: `METRIC>VALUE`, `METRIC<VALUE`, `METRIC>FACTORx:FILE` or `METRIC<FACTORx:FILE`.
 
     Raises:
-        InputError: Not of that form, an unknown metric, or a file that is no result with such a figure of a bundle.
+        InputError: It does not have that form, the metric is unknown, or the file is not a result with such a figure
+            for a bundle.
     """
     form = FORM.fullmatch(text)
     if not form:
@@ -86,19 +87,19 @@ def read_gate(text: str) -> Gate:
 def judge(gates: Sequence[Gate], document: ResultDocument) -> list[GateRow]:
     """Evaluate checks on a finished result.
 
-    A check looks at the bundles' cases of the scenario that is about its metric (`single_stream`; `offline` for
-    throughput, `cold_start` for cold starts), or of others where that was not measured. Against an earlier result it
-    takes every case that both hold; with a value of its own, the natural lengths where there are any, since no one
-    value fits every length. A check that finds nothing to look at has failed.
+    A check uses the bundles' cases of the scenario for its metric (`single_stream`; `offline` for throughput,
+    `cold_start` for cold starts), or of other scenarios if that one was not measured. A comparison with an earlier
+    result uses every case that both have. A check with a fixed value uses natural lengths if they were measured, since
+    one value does not fit all lengths. A check without a matching case fails.
 
     Returns:
-        One row a check and case: `gate`, `failed`, `case`, `value`, `limit`, and for a comparison `previous`, `file`.
+        One row per check and case: `gate`, `failed`, `case`, `value`, `limit`, and for a comparison `previous`, `file`.
     """
     return [row for gate in gates for row in _judge(gate, document["cases"])]
 
 
 def describe(row: GateRow) -> str:
-    """One line for people about a row of `judge`."""
+    """Describe a row of `judge` in one line."""
     outcome = "FAILED" if row["failed"] else "passed"
     if row["value"] is None or row["limit"] is None:
         return f"fail-if {row['gate']}: {outcome}: no case of a bundle to look at"
@@ -107,7 +108,7 @@ def describe(row: GateRow) -> str:
 
 
 def warnings(gates: Sequence[Gate], document: ResultDocument) -> list[str]:
-    """One line for every earlier result that was not taken under the same conditions."""
+    """Warn about every earlier result that was measured under other conditions, one line each."""
     lines: dict[str, None] = {}
     for gate in gates:
         if gate.previous is None:
@@ -125,7 +126,7 @@ def warnings(gates: Sequence[Gate], document: ResultDocument) -> list[str]:
 
 
 def _other_figures(gate: Gate, earlier: ResultDocument, document: ResultDocument) -> Iterator[str]:
-    """What a metric was when the earlier result was written, if it is something else now."""
+    """Say what a metric meant when the earlier result was written, if the meaning has changed."""
     if gate.metric in ("p90", "p99") and "intervals" in document and "intervals" not in earlier:
         what = "percentiles there are of all processes together, here the mean of every process's own"
         yield f"warning: {gate.file}: {what}; they differ where processes do"
@@ -135,7 +136,7 @@ def _other_figures(gate: Gate, earlier: ResultDocument, document: ResultDocument
 
 
 def _judge(gate: Gate, cases: Sequence[CaseRow]) -> list[GateRow]:
-    """Rows of one check, from the first scenario that gives any."""
+    """Rows of one check, from the first scenario with matching cases."""
     held = _holding(cases, gate.metric)
     before = _holding(gate.previous["cases"], gate.metric) if gate.previous else []
     earlier = {_key(case): case for case in before}

@@ -1,4 +1,4 @@
-"""The bytes of a tiny ONNX graph of matrix products with constant weights, written without the onnx package.
+"""Write a tiny ONNX graph of matrix products with constant weights, without the onnx package.
 
 An ONNX file is one protocol buffers message. The field numbers below are those of `onnx.proto` (onnx 1.23, IR version
 10); the wire format is that of protobuf.dev/programming-guides/encoding: a field is its number and wire type as a
@@ -38,7 +38,9 @@ ROWS = "rows"
 
 
 def gemm_graph(weights: Sequence[NDArray[np.generic]]) -> bytes:
-    """A model that multiplies one input by several constant matrices, as a layer does: `x` in, `y0`, `y1`, ... out.
+    """Make a model that multiplies one input by several constant matrices, as a layer does.
+
+    Its input is `x`, its outputs are `y0`, `y1`, ...
 
     Args:
         weights: Matrices of one shape and type. *Shape*: (inner, columns). INT8 ones make MatMulInteger with a uint8
@@ -73,7 +75,7 @@ def _node(operator: str, at: int) -> list[bytes]:
 
 
 def _tensor(name: str, values: NDArray[np.generic]) -> list[bytes]:
-    """A constant; its values are raw and little-endian, as onnx.proto wants them."""
+    """A constant; its values are raw and little-endian, as onnx.proto requires."""
     raw = values.astype(values.dtype.newbyteorder("<"), order="C", copy=False).tobytes()
     dims = [_number(TENSOR_DIMS, size) for size in values.shape]
     return [*dims, _number(TENSOR_TYPE, ELEMENTS[str(values.dtype)]), _text(TENSOR_NAME, name), _bytes(TENSOR_RAW, raw)]
@@ -102,7 +104,7 @@ def _number(field: int, value: int) -> bytes:
 
 
 def _varint(value: int) -> bytes:
-    """Seven bits a byte, the lowest first, the eighth bit set on all but the last."""
+    """Encode a varint: seven bits per byte, lowest first, the eighth bit set on all but the last byte."""
     parts = []
     while value > 0x7F:
         parts.append(value & 0x7F | 0x80)

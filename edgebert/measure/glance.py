@@ -1,6 +1,6 @@
-"""A first look at a bundle's speed: a few fresh processes beside full precision, some ten seconds, no result file.
+"""Estimate a bundle's speed quickly: a few fresh processes and full precision, about ten seconds, no result file.
 
-`edgebert bench` measures in earnest: it has more rounds, says if the machine was disturbed, and writes a result file.
+`edgebert bench` measures properly: it runs more rounds, reports a disturbed machine, and writes a result file.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ SUITE = Suite(scenarios=("single_stream",), samples=40, warmup=4, rounds=ROUNDS,
 
 @dataclass(frozen=True)
 class Glance:
-    """How fast a bundle answers a text, in milliseconds, beside full precision; `ratio` is above 1 if it is faster."""
+    """Time per text in milliseconds, of a bundle and of full precision; `ratio` is above 1 if the bundle is faster."""
 
     ratio: Ratio
     baseline_ms: float
@@ -36,11 +36,11 @@ def glance(bundle: Path, baseline: Path, texts: Sequence[Input]) -> Glance:
 
     Args:
         bundle: The bundle's folder.
-        baseline: That of the same model in full precision.
-        texts: As the task takes them.
+        baseline: Folder of the same model's full-precision bundle.
+        texts: Inputs of the task.
 
     Raises:
-        BundleError: A folder is no bundle.
+        BundleError: A folder is not a bundle.
         RunError: A process failed.
     """
     variants, drawn = variants_of([bundle], baseline, False, SUITE), random.Random(SUITE.seed)

@@ -1,4 +1,4 @@
-"""What `tegrastats` and `nvpmodel` tell on a Jetson (NVIDIA Jetson Linux Developer Guide, "tegrastats Utility")."""
+"""Read `tegrastats` and `nvpmodel` on a Jetson (NVIDIA Jetson Linux Developer Guide, "tegrastats Utility")."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ WHOLE_MODULE = ("VDD_IN", "POM_5V_IN")
 
 
 def power_mode() -> str | None:
-    """Name of the power mode that the board is set to."""
+    """Name of the board's current power mode."""
     return parse_power_mode(tool_text("nvpmodel", "-q"))
 
 
 def temperature_c() -> float | None:
-    """The hottest sensor."""
+    """Temperature of the hottest sensor."""
     return parse_temperature(_line())
 
 
@@ -26,19 +26,19 @@ def power_w() -> float | None:
 
 
 def parse_power_mode(text: str | None) -> str | None:
-    """`MAXN` of the line `NV Power Mode: MAXN`."""
+    """Parse `MAXN` from the line `NV Power Mode: MAXN`."""
     found = re.search(r"NV Power Mode:\s*(\S+)", text or "")
     return found[1] if found else None
 
 
 def parse_temperature(line: str | None) -> float | None:
-    """The hottest of the entries like `cpu@47.5C`; sensors that are switched off stand at -256."""
+    """Highest of the entries like `cpu@47.5C`; sensors that are switched off show -256."""
     found = [float(value) for value in re.findall(r"\w@(-?[0-9.]+)C", line or "")]
     return max((value for value in found if value > -100), default=None)
 
 
 def parse_power(line: str | None) -> float | None:
-    """Watts of `VDD_IN 4952mW/4952mW`, the first of the two, or of older boards' `POM_5V_IN 2532/2532`."""
+    """Watts from `VDD_IN 4952mW/4952mW` (the first value), or from older boards' `POM_5V_IN 2532/2532`."""
     for rail in WHOLE_MODULE:
         found = re.search(rf"\b{rail} (\d+)(?:mW)?/", line or "")
         if found:

@@ -1,4 +1,4 @@
-"""What a bench asks of a measured process, and what the process answers: JSON objects, checked when they arrive."""
+"""Jobs for measured processes, and their answers: JSON objects, checked on arrival."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Power(TypedDict):
 
 
 class Peak(TypedDict):
-    """The rate of matrix products of one precision, 10^9 multiply-accumulates a second."""
+    """Rate of matrix products in one precision, in 10^9 multiply-accumulates per second."""
 
     precision: str
     rows: int
@@ -49,7 +49,7 @@ class Peak(TypedDict):
 
 
 class Probe(TypedDict, total=False):
-    """What a machine reaches at matrix products and at copying memory."""
+    """Rates of matrix products and of copying memory that a machine reaches."""
 
     peaks: list[Peak]
     copy_gb_s: float
@@ -59,7 +59,7 @@ class Probe(TypedDict, total=False):
 
 
 class GpuRow(TypedDict, total=False):
-    """What a GPU is."""
+    """Properties of a GPU."""
 
     name: str
     driver: str
@@ -68,9 +68,9 @@ class GpuRow(TypedDict, total=False):
 
 
 class Environment(TypedDict, total=False):
-    """A machine and its state; None for what cannot be read. A result may hold more of it, and less.
+    """A machine and its state; None for what cannot be read. A result may have more or fewer keys.
 
-    What is read of a machine elsewhere is checked by `edgebert.measure.received`.
+    `edgebert.measure.received` checks what another machine sends.
     """
 
     cpu: str
@@ -100,7 +100,7 @@ class Environment(TypedDict, total=False):
 
 
 class Operator(TypedDict, total=False):
-    """An operator's share of a prediction: of its type, or of one node, which has shapes too."""
+    """Share of an operator type in a prediction's time, or of one node, which also has shapes."""
 
     node: str
     op: str
@@ -112,7 +112,7 @@ class Operator(TypedDict, total=False):
 
 
 class Job(TypedDict, total=False):
-    """One scenario of one bundle; which keys there are depends on the scenario."""
+    """One scenario of one bundle; which keys it has depends on the scenario."""
 
     scenario: str
     bundle: str
@@ -140,7 +140,7 @@ class Job(TypedDict, total=False):
 
 
 class Answer(TypedDict, total=False):
-    """What a process measured; nanoseconds and bytes are whole numbers."""
+    """The results of a measured process; nanoseconds and bytes are whole numbers."""
 
     start_ns: int
     import_ns: int

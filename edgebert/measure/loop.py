@@ -1,4 +1,4 @@
-"""The timed loop: one prediction after another, and nothing between two readings of the clock but the prediction."""
+"""The timed loop: one prediction after another, and only the prediction between two clock readings."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Clock = Callable[[], int]
 
 
 def quiet() -> None:
-    """Keep the garbage collector out of what follows."""
+    """Disable the garbage collector in the block."""
     gc.collect()
     gc.freeze()
     gc.disable()
@@ -28,7 +28,7 @@ def timed(call: Callable[[int], object], count: int, clock: Clock = time.perf_co
 
 
 def timed_for(call: Callable[[int], object], seconds: float, clock: Clock = time.perf_counter_ns) -> array[int]:
-    """Latency of every call until the time is up, in nanoseconds and in order; 8 bytes each, however many they get."""
+    """Latency of every call until the time is up, in nanoseconds and in order; each takes 8 bytes."""
     latencies_ns = array("q")
     end = clock() + int(seconds * 1e9)
     while (begin := clock()) < end:

@@ -1,4 +1,4 @@
-"""Memory of this process, as the kernel accounts for it."""
+"""Memory of this process, as counted by the kernel."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ def peak_rss_bytes() -> int | None:
 
 
 def rss_bytes() -> int | None:
-    """Read the resident set at this moment (VmRSS); None without Linux's /proc."""
+    """Read the current resident set (VmRSS); None without Linux's /proc."""
     return _status_bytes("VmRSS")
 
 

@@ -1,4 +1,4 @@
-"""What `nvidia-smi` tells of NVIDIA GPUs (its manual page; the reasons are NVML's nvmlClocksEventReasons)."""
+"""Read `nvidia-smi` (its manual page; throttling reasons are NVML's nvmlClocksEventReasons)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ THROTTLED_BITS = {
 
 
 class Gpu(TypedDict):
-    """A GPU and its state; None in place of a figure that it does not have."""
+    """A GPU and its state; None for values that it does not have."""
 
     name: str
     driver: str
@@ -40,34 +40,34 @@ class Gpu(TypedDict):
 
 
 def gpus() -> list[Gpu] | None:
-    """Every GPU with its state, memory in MB of 10^6 bytes; None where there is no driver."""
+    """All GPUs with their state, memory in MB of 10^6 bytes; None without a driver."""
     return parse_gpus(tool_text("nvidia-smi", f"--query-gpu={','.join(COLUMNS.values())}", PLAIN))
 
 
 def device() -> str:
-    """The GPU that this machine's processes run on: the first of `$CUDA_VISIBLE_DEVICES`, or the first of all."""
+    """The GPU that processes use: the first of `$CUDA_VISIBLE_DEVICES`, or the first one."""
     return os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")[0] or "0"
 
 
 def power_w() -> float | None:
-    """Watts of the GPU that processes run on."""
+    """Watts of the GPU that processes use."""
     return parse_power(tool_text("nvidia-smi", "-i", device(), "--query-gpu=power.draw", PLAIN))
 
 
 def megabytes(mib: float) -> float:
-    """MB of 10^6 bytes from nvidia-smi's MiB."""
+    """Convert nvidia-smi's MiB to MB of 10^6 bytes."""
     return round(mib * MB_PER_MIB, 1)
 
 
 def parse_gpus(text: str | None) -> list[Gpu] | None:
-    """One GPU a line, in the order of `COLUMNS`; None in place of a figure that the GPU does not have."""
+    """Parse one GPU per line, in the order of `COLUMNS`; None for values that the GPU does not have."""
     rows = [[cell.strip() for cell in line.split(",")] for line in (text or "").splitlines()]
     found = [_gpu(dict(zip(COLUMNS, row, strict=True))) for row in rows if len(row) == len(COLUMNS)]
     return found or None
 
 
 def parse_power(text: str | None) -> float | None:
-    """Watts of the one GPU that was asked; None where it does not tell."""
+    """Parse the watts of a single GPU; None if it does not report them."""
     return _number(text or "")
 
 

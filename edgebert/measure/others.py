@@ -1,4 +1,4 @@
-"""Processor time that other processes took while one was measured."""
+"""Processor time that other processes used during a measurement."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ COUNTED_COLUMNS = 8
 
 
 class ProcessorTime(NamedTuple):
-    """Nanoseconds on the wall, of this process, and of everybody on the cores it may use.
+    """Nanoseconds of wall time, of this process, and of all processes on the cores that it may use.
 
-    Its own are those of all its threads, and of the tools that it ran and waited for.
+    This process's time includes all its threads, and the tools that it ran and waited for.
     """
 
     wall_ns: int
@@ -29,7 +29,7 @@ class ProcessorTime(NamedTuple):
 
 
 def processor_time() -> ProcessorTime:
-    """Read the clocks; `busy_ns` is None where the kernel does not tell."""
+    """Read the clocks; `busy_ns` is None if the kernel does not report it."""
     try:
         text = Path("/proc/stat").read_text(encoding="ascii")
     except OSError:
@@ -41,10 +41,10 @@ def processor_time() -> ProcessorTime:
 
 
 def busy_ticks(stat: str, cores: Collection[int]) -> int | None:
-    """Ticks that some cores were not idle, time stolen by the hypervisor included (proc(5), /proc/stat).
+    """Ticks in which some cores were not idle, including time stolen by the hypervisor (proc(5), /proc/stat).
 
     Returns:
-        None where the text names none of the cores.
+        None if the text has none of the cores.
     """
     names = {f"cpu{core}" for core in cores}
     rows = [line.split() for line in stat.splitlines() if line.startswith("cpu")]
@@ -53,7 +53,7 @@ def busy_ticks(stat: str, cores: Collection[int]) -> int | None:
 
 
 def spent(before: ProcessorTime, after: ProcessorTime) -> dict[str, int] | None:
-    """What went by between two readings; None where the kernel does not tell what others did."""
+    """Time between two readings; None if the kernel does not report what others used."""
     if before.busy_ns is None or after.busy_ns is None:
         return None
     return {
@@ -64,7 +64,7 @@ def spent(before: ProcessorTime, after: ProcessorTime) -> dict[str, int] | None:
 
 
 def others_cores(answers: Sequence[Answer]) -> float | None:
-    """Cores that others kept busy while some processes ran, to three digits; None if none can tell."""
+    """Number of cores that others kept busy meanwhile, to three digits; None if unknown."""
     known = [processor for answer in answers if (processor := answer.get("processor"))]
     wall_ns = sum(each["wall_ns"] for each in known)
     if not wall_ns:

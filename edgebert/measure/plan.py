@@ -1,4 +1,4 @@
-"""The parts of a bench in order: one scenario at one length, every variant a number of times."""
+"""The parts of a bench in order: one scenario at one length, each variant several times."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Part:
     """A scenario at natural lengths (0) or one fixed length; parts without cases feed the cases of others.
 
     Attributes:
-        rounds: Fresh processes of every variant.
+        rounds: Number of fresh processes for every variant.
         arena: The runtime's memory arena, on or off; None leaves it as it is, on.
     """
 
@@ -28,24 +28,24 @@ class Part:
 
     @property
     def shown(self) -> str:
-        """Lengths and arena in words."""
+        """Describe lengths and arena in words."""
         lengths = f"{self.length} tokens" if self.length else "natural lengths"
         return lengths if self.arena is None else f"{lengths}, arena {'on' if self.arena else 'off'}"
 
     @property
     def lengths(self) -> str:
-        """The length as results have it."""
+        """Lengths in the form of results."""
         return str(self.length) if self.length else "natural"
 
 
 def plan(suite: Suite, variants: Sequence[Variant], lengths: Sequence[int], labelled: bool) -> list[Part]:
-    """Everything that a suite asks for.
+    """List all parts that a suite asks for.
 
     Args:
         suite: What to measure.
-        variants: The baseline first.
+        variants: The variants, the baseline first.
         lengths: 0 for natural lengths, and fixed ones.
-        labelled: Whether there is text that says what is right.
+        labelled: Whether the texts have labels.
     """
     parts = [Part("quality", 0, variants, makes_cases=False)] if labelled else []
     main = lengths[:1] if lengths[0] == 0 else lengths
@@ -59,7 +59,7 @@ def plan(suite: Suite, variants: Sequence[Variant], lengths: Sequence[int], labe
 
 
 def _parts(scenario: str, length: int, suite: Suite, variants: Sequence[Variant]) -> Iterator[Part]:
-    """The parts of every scenario but `single_stream` at one length."""
+    """The parts of all scenarios except `single_stream` at one length."""
     match scenario:
         case "offline" | "server":
             yield Part(scenario, length, variants, suite.rounds)

@@ -1,6 +1,6 @@
-"""Energy of an inference: counters where the processor has them (RAPL), sampled watts elsewhere (INA, Jetson, GPU).
+"""Energy of an inference: from counters if the processor has them (RAPL), else from sampled watts (INA, Jetson, GPU).
 
-The energy is that of a loop of its own, run after the timed one, so that reading a sensor never stands in a latency.
+Energy is measured in a separate loop after the timed one, so that reading a sensor never affects a latency.
 """
 
 from __future__ import annotations
@@ -24,32 +24,32 @@ INTERVAL_S = 0.1
 
 @dataclass(frozen=True)
 class Counter:
-    """A count of microjoules that starts again at 0 after `range_uj`."""
+    """A counter of microjoules that wraps around after `range_uj`."""
 
     name: str
     path: Path
     range_uj: int
 
     def read_uj(self) -> int:
-        """The count now."""
+        """Read the counter."""
         return int(self.path.read_text(encoding="ascii"))
 
 
 @dataclass(frozen=True)
 class Sensor:
-    """Something that tells the watts of this moment, or None."""
+    """A sensor that reads the current watts, or None."""
 
     name: str
     watts: Callable[[], float | None]
 
 
 def energy_of(call: Callable[[int], object], gpu: bool, seconds: float = LOOP_S) -> Power | None:
-    """Joules of one call, the whole package or board counted; None where nothing can be read.
+    """Joules per call of the whole package or board; None if nothing can be read.
 
     Args:
         call: Called with 0, 1, 2 and so on for some seconds.
         gpu: Whether the graph runs on a GPU.
-        seconds: How long.
+        seconds: Duration of the loop.
     """
     counters = [] if gpu else rapl(SYS)
     sensor = None if counters else find_sensor(SYS, gpu)
@@ -66,7 +66,10 @@ def energy_of(call: Callable[[int], object], gpu: bool, seconds: float = LOOP_S)
 
 
 def rapl(sys: Path) -> list[Counter]:
-    """Energy counters of the processor packages alone; empty where there are none or reading them needs rights."""
+    """Energy counters of the processor packages.
+
+    Empty if there are none, or if reading them needs special rights.
+    """
     counters = []
     for zone in sorted(sys.glob("class/powercap/intel-rapl:[0-9]")):
         try:
@@ -82,12 +85,12 @@ def rapl(sys: Path) -> list[Counter]:
 
 
 def counted_joules(before_uj: int, after_uj: int, range_uj: int) -> float:
-    """Joules between two readings of a counter that may have started again in between, once."""
+    """Joules between two readings of a counter that may have wrapped around once."""
     return ((after_uj - before_uj) % (range_uj + 1)) / 1e6
 
 
 def find_sensor(sys: Path, gpu: bool) -> Sensor | None:
-    """A source of watts: the GPU's for what runs there, else a board's INA chip, else tegrastats."""
+    """Find a sensor: the GPU's for a graph on a GPU, else a board's INA chip, else tegrastats."""
     if gpu:
         return Sensor("nvidia-smi power.draw", nvidia.power_w) if nvidia.power_w() is not None else None
     for chip in sorted(sys.glob("class/hwmon/hwmon[0-9]*")):
@@ -112,7 +115,7 @@ def ina_watts(chip: Path) -> float | None:
 def sampled(
     work: Callable[[], tuple[int, float]], watts: Callable[[], float | None], interval_s: float = INTERVAL_S
 ) -> tuple[tuple[int, float], list[float]]:
-    """Do some work while a thread reads the watts. Returns what the work gives, and the readings."""
+    """Do some work while a thread reads the watts; return the work's result and the readings."""
     readings: list[float] = []
     over = threading.Event()
 

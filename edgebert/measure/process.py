@@ -20,7 +20,7 @@ CHILD = ("-m", "edgebert.measure.child")
 
 
 def run_child(job: Job) -> Answer:
-    """Run `edgebert.measure.child` on a job, here.
+    """Run `edgebert.measure.child` on a job, on this machine.
 
     Returns:
         The child's document, with `cold_start_ns` from the process's start to its first answer.
@@ -38,13 +38,13 @@ def run_process(
 
     Args:
         command: Program and arguments.
-        job: What to do.
-        variables: The process's whole environment; this one's if not given.
+        job: The job.
+        variables: The process's complete environment; this process's if not given.
         target: Name of the machine that it runs on, for a message; "" for this one.
 
     Raises:
-        RunError: It failed, and the message has its last line; or took more than an hour; or its document lacks what
-            the job's scenario answers (of a target, `TargetError`).
+        RunError: It failed (the message has its last line), took more than an hour, or its document lacks values of the
+            job's scenario (for a target, `TargetError`).
     """
     spawned_ns = time.monotonic_ns()
     try:
@@ -69,11 +69,11 @@ def run_process(
 
 
 def with_cold_start(job: Job, document: object, spawned_ns: int, target: str = "") -> Answer:
-    """Check a process's document, and add the time from its start to its first answer if it gave one.
+    """Check a process's document, and add the time from its start to its first answer if there was one.
 
     Raises:
-        RunError: The document lacks what the job's scenario answers, or has another kind of value there.
-        TargetError: The same, of a target.
+        RunError: The document lacks values of the job's scenario, or a value has the wrong type.
+        TargetError: The same, if it came from a target.
     """
     subject = _subject(job)
     found = check_received(subject, job["scenario"], document, target)
@@ -85,7 +85,7 @@ def with_cold_start(job: Job, document: object, spawned_ns: int, target: str = "
 
 
 def failure(job: Job, reason: str) -> EdgeBertError:
-    """Error of a process that failed: the bundle's own where the process says so."""
+    """Make the error of a process that failed; it is the bundle's own error if the process says so."""
     kind, _, fault = reason.partition(": ")
     if kind == f"{BundleError.__module__}.{BundleError.__name__}":
         return BundleError(fault)
@@ -93,13 +93,13 @@ def failure(job: Job, reason: str) -> EdgeBertError:
 
 
 def overtime(job: Job) -> RunError:
-    """Error of a process that was stopped."""
+    """Make the error of a process that was stopped after its time limit."""
     remedy = "a shorter --data" if job["scenario"] in WHOLE_FILE else "fewer samples"
     return RunError(f"{_subject(job)} took more than {TIMEOUT_S} s; give {remedy}")
 
 
 def last_line(text: str) -> str:
-    """Last line of a program's complaint, or nothing."""
+    """Last line of a program's error output, or nothing."""
     return (text.strip().splitlines() or [""])[-1].strip()
 
 

@@ -1,4 +1,4 @@
-"""What runs now, how far the bench is, and how long it still takes: on stderr, or logged."""
+"""Show what runs now, how far the bench is, and the remaining time: on stderr, or logged."""
 
 from __future__ import annotations
 
@@ -32,21 +32,21 @@ class Step:
 
 
 class TimeLeft:
-    """Estimates the rest of a bench from the processes that are done."""
+    """Estimates the remaining time of a bench from the finished processes."""
 
     def __init__(self, planned: Sequence[tuple[str, float]]) -> None:
-        """Take what is planned: of every process its kind, and the seconds it takes at least."""
+        """Take the plan: the kind of every process, and its minimum time in seconds."""
         self._planned = list(planned)
         self._seen: dict[str, list[float]] = {}
         self._done = 0
 
     def took(self, seconds: float) -> None:
-        """The next process is done."""
+        """Record the time of the next process."""
         self._seen.setdefault(self._planned[self._done][0], []).append(seconds)
         self._done += 1
 
     def seconds(self) -> float | None:
-        """Each process to come takes the mean of its kind, or of all where its kind has not been seen."""
+        """Remaining seconds: each process takes the mean of its kind, or of all if its kind has not run yet."""
         if not self._seen:
             return None
         overall = fmean(seconds for several in self._seen.values() for seconds in several)
@@ -55,19 +55,19 @@ class TimeLeft:
 
 
 class Logged:
-    """Logs steps and lines, for whoever benches from Python."""
+    """Logs steps and messages, for callers from Python."""
 
     def __call__(self, step: Step) -> None:
         """Log a step that begins."""
         LOG.info(step.line)
 
     def say(self, line: str) -> None:
-        """Log a line that is no step."""
+        """Log a message."""
         LOG.info(line)
 
 
 class Terminal:
-    """Shows steps: one line that changes on a terminal, elsewhere a line for the first process of every case."""
+    """Shows steps: on a terminal in one line that changes, otherwise one line for the first process of every case."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
         """Write to stderr, or to a stream."""
@@ -84,13 +84,13 @@ class Terminal:
         self._stream.flush()
 
     def say(self, line: str) -> None:
-        """Show a line that is no step."""
+        """Show a message."""
         self.clear()
         self._stream.write(escaped(line) + "\n")
         self._stream.flush()
 
     def clear(self) -> None:
-        """Take the line away."""
+        """Remove the line."""
         if self._stream.isatty():
             self._stream.write("\r\x1b[K")
             self._stream.flush()

@@ -1,4 +1,4 @@
-"""What `vcgencmd` tells on a Raspberry Pi (documentation of the Raspberry Pi OS, "vcgencmd")."""
+"""Read `vcgencmd` on a Raspberry Pi (documentation of the Raspberry Pi OS, "vcgencmd")."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ THROTTLED_BITS = {
 
 
 def throttled() -> list[str] | None:
-    """What holds the processor back, or has since boot."""
+    """What throttles the processor now, or has since boot."""
     return parse_throttled(tool_text("vcgencmd", "get_throttled"))
 
 
@@ -34,7 +34,7 @@ def frequency_mhz() -> float | None:
 
 
 def parse_throttled(text: str | None) -> list[str] | None:
-    """Bits of `throttled=0x50005` in words; None for anything else."""
+    """Bits of `throttled=0x50005` in words; None for any other text."""
     found = re.match(r"throttled=0x([0-9a-fA-F]+)", text or "")
     if not found:
         return None

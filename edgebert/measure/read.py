@@ -1,4 +1,4 @@
-"""Reading a result back: a later check or a report may lean on its shape, and on nothing else."""
+"""Read a result and check its structure, which later checks and reports rely on."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ QUALITY_MAY = {
 
 
 def read_result(path: Path) -> ResultDocument:
-    """Read a result and check the kind of everything that the contract names; keys it does not name are kept.
+    """Read a result, and check the type of every key in the contract; other keys are kept.
 
     Args:
         path: `result.json`, or the folder that holds it.
@@ -153,10 +153,10 @@ def read_result(path: Path) -> ResultDocument:
 
 
 def check_result(document: Json) -> ResultDocument:
-    """Check everything that the contract names of a document that is a result, and return it.
+    """Check every key in the contract, and return the document as a result.
 
     Raises:
-        ValueError: Names the first key that is missing, of another kind, or larger than any figure of a bench.
+        ValueError: Names the first key that is missing, has the wrong type, or is larger than any real measurement.
     """
     check_sizes("", document)
     table = _table(document)
@@ -201,10 +201,10 @@ def _check_count(what: str, of: str, count: int, most: int) -> None:
 
 
 def check_case(prefix: str, case: Mapping[str, object]) -> None:
-    """Check one case of a result, but for the sizes of its numbers (`check_sizes`).
+    """Check one case of a result, except for the sizes of its numbers (`check_sizes`).
 
     Raises:
-        ValueError: As of `check_result`.
+        ValueError: As `check_result`.
     """
     _check(prefix, case, CASE_KEYS, CASE_MAY)
     if case.get("quality") is not None:
@@ -212,12 +212,12 @@ def check_case(prefix: str, case: Mapping[str, object]) -> None:
 
 
 def role_of(case: CaseRow) -> Role:
-    """What a case's variant stands for: as the case says, or by its name in a result from before cases said it."""
+    """Role of a case's variant: from the case, or for older results from its name."""
     return case.get("role") or role_of_name(case["variant"])
 
 
 def role_of_name(variant: str) -> Role:
-    """What a variant of a bench stands for, by its name."""
+    """Role of a bench's variant, from its name."""
     if variant == BASELINE:
         return "baseline"
     return "stage" if STAGES.fullmatch(variant) else "bundle"
@@ -235,7 +235,9 @@ def _json(path: Path) -> Json:
 
 
 def check_sizes(key: str, value: object) -> None:
-    """Refuse a number that is not finite, or that no figure of a bench reaches: plots and ratios of it overflow.
+    """Refuse a number that is not finite, or larger than any real measurement.
+
+    Plots and ratios of such numbers overflow.
 
     Raises:
         ValueError: Names its key.
@@ -257,12 +259,12 @@ def _check_environment(environment: Mapping[str, object]) -> None:
 
 
 def _table(value: object) -> Mapping[str, object]:
-    """A value that was found to be an object or null."""
+    """Return a value that was checked to be an object or null."""
     return value if isinstance(value, dict) else {}
 
 
 def _rows(value: object) -> list[Mapping[str, object]]:
-    """A value that was found to be a list of objects or null."""
+    """Return a value that was checked to be a list of objects or null."""
     return value if isinstance(value, list) else []
 
 

@@ -1,4 +1,4 @@
-"""Check the document of a measured process before anything reads it: it may come from another machine."""
+"""Check a measured process's document before it is used: it may come from another machine."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ LONGEST_TEXT = 1 << 24
 
 
 def is_count(value: object) -> TypeGuard[int]:
-    """Whether a value is a whole number that figures of a bench can be."""
+    """Whether a value is a whole number in the range of real measurements."""
     return type(value) is int and -LARGEST <= value <= LARGEST
 
 
 def _is_number(value: object) -> TypeGuard[int | float]:
-    """Whether a value is a number that float64 holds; NaN and infinity are, which a broken model may answer."""
+    """Whether a value is a float64 number; NaN and infinity count, since a broken model may return them."""
     return type(value) is float or is_count(value)
 
 
@@ -138,17 +138,17 @@ UNBOUNDED = ("answers", "outputs")
 
 
 def check_received(subject: str, scenario: str, document: object, target: str = "") -> Answer:
-    """Give the document of a measured process back if it holds what its scenario's readers need.
+    """Check that a measured process's document has what its scenario needs, and return it.
 
     Args:
-        subject: What was run, for the message.
-        scenario: Its job's; of one that no bench has (a script's own), only that it is an object is checked.
-        document: What came.
-        target: The machine that it came from; "" for this one.
+        subject: Name of the run, for the message.
+        scenario: The job's scenario. For unknown ones (of a script) the document only has to be an object.
+        document: The received document.
+        target: The machine that sent it; "" for this one.
 
     Raises:
-        RunError: It is no object, lacks a field, has a value of another kind, or a number that no figure can be.
-        TargetError: The same, of a target.
+        RunError: It is not an object, lacks a field, or has a value of the wrong type or range.
+        TargetError: The same, if it came from a target.
     """
     own = {**EVERY, **OWN[scenario]} if scenario in OWN else {}
     needed = UNTIMED.get(scenario, own)
@@ -160,12 +160,12 @@ def check_received(subject: str, scenario: str, document: object, target: str = 
 
 
 def environment_of(answer: Answer) -> Environment:
-    """The document of a job that reads a machine's environment; it was checked when it was received."""
+    """The environment in a job's document, which was checked on arrival."""
     return cast("Environment", answer)
 
 
 def damaged(subject: str, fault: str, target: str = "") -> RunError | TargetError:
-    """Error of an answer that cannot be used, of a target or of a process here."""
+    """Make the error for an unusable answer, from a target or from a process here."""
     kind, where = (TargetError, f"{target}: ") if target else (RunError, "")
     return kind(
         f"{where}{subject} answered {fault}; EdgeBERT there was altered or is another version, "
@@ -183,7 +183,7 @@ def _oversized(scenario: str, document: Mapping[str, object]) -> str:
 
 
 def _wrong(document: Mapping[str, object], fields: Mapping[str, Check]) -> str:
-    """What is wrong with the first field that is missing or of another kind; "" if nothing is."""
+    """Describe the first field that is missing or has the wrong type; "" if none."""
     for key, (holds, kind) in fields.items():
         if key not in document:
             return f"without '{key}'"

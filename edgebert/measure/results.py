@@ -1,4 +1,4 @@
-"""The result of a bench: cases, ratios, environment. Written after every case, whole or not at all."""
+"""The result of a bench: cases, ratios, environment. Written after every case, completely or not at all."""
 
 from __future__ import annotations
 
@@ -36,26 +36,27 @@ from edgebert.whole_file import write_whole
 
 @dataclass
 class Case:
-    """One bundle in one scenario. Times in milliseconds, sizes in MB of 10^6 bytes, throughput in texts a second.
+    """One bundle in one scenario. Times in milliseconds, sizes in MB of 10^6 bytes, throughput in texts per second.
 
     Attributes:
-        instead_of: The bundle's default runtime where that cannot run on the machine, and `runtime` takes its place.
-        role: What the variant stands for: `baseline`, `stage` or `bundle`; older results lack it.
-        batch: Most inputs that may run together: the suite's `batch_size` in the offline scenario.
-        together: What did run together there: windows of the `largest` batch and of the `mean` one. A session runs
-            together only what gains by it, so both may be smaller than `batch`; older results lack it.
-        p50_ms: Geometric mean over processes of a process's median; the other percentiles, times, rates and memory
-            likewise. Results that do not name their method for intervals have percentiles of all latencies together,
-            and medians of the other figures.
-        p50_ci: 95% interval of `p50_ms`, low and high, None for fewer than three processes; the other `_ci` likewise.
+        instead_of: The bundle's default runtime, if it cannot run on the machine and `runtime` replaces it.
+        role: Role of the variant: `baseline`, `stage` or `bundle`; older results lack it.
+        batch: Maximum number of inputs that run together: the suite's `batch_size` in the offline scenario.
+        together: What actually ran together: windows in the `largest` and in the `mean` batch. A session only batches
+            texts if that is faster, so both may be smaller than `batch`; older results lack it.
+        p50_ms: Geometric mean over processes of each process's median; the same for other percentiles, times, rates and
+            memory. Results without a named interval method have percentiles of all latencies together, and medians of
+            other figures.
+        p50_ci: 95% interval of `p50_ms`, low and high; None for fewer than three processes. The same for other `_ci`.
         hashed: Whether cold start and loading include checking the hashes of the bundle's files, as `edgebert.load`
             does; None in older results of `edgebert bench`, which left it out.
-        hash_ms: How long that takes once the files are in the page cache.
-        outliers: `count` of latencies beyond `limit_ms`; they stay in every figure.
-        drift: Median of a process's last third over its first third's, of the process where that is furthest from 1.
-        spread: Slowest over fastest process, by their medians.
-        others: Cores that other processes kept busy meanwhile.
-        arena: Whether ONNX Runtime's memory arena was on, where that was asked for.
+        hash_ms: Duration of that check once the files are in the page cache.
+        outliers: `count` of latencies beyond `limit_ms`; they are included in every figure.
+        drift: Median of a process's last third divided by that of its first third, for the process with the worst
+            value.
+        spread: Slowest process divided by the fastest, by their medians.
+        others: Number of cores that other processes kept busy meanwhile.
+        arena: Whether ONNX Runtime's memory arena was on, if the scenario sets it.
         memory: High-water marks after `import_mb`, `load_mb`, `first_mb` (the first answer) and `steady_mb`.
         resident: Resident memory at the start and at the end of a soak, `start_mb` and `end_mb`.
         device_memory_mb: Peak of the GPU's memory above what was in use before.
@@ -114,9 +115,9 @@ class Case:
 
 @dataclass
 class Result:
-    """Everything that one bench run found.
+    """Everything that one bench found.
 
-    `intervals` names the method of the 95% intervals over `rounds` and over `texts`; `finished` says that nothing
+    `intervals` names the method of the 95% intervals over `rounds` and over `texts`; `finished` is true if nothing
     stopped the run.
     """
 
@@ -138,15 +139,15 @@ class Result:
     gates: list[GateRow] = field(default_factory=list)
 
     def as_dict(self) -> ResultDocument:
-        """Plain dictionary of the contract's form."""
+        """Return a plain dictionary in the form of the contract."""
         return cast("ResultDocument", {"format": FORMAT, "format_version": FORMAT_VERSION, **asdict(self)})
 
     def write(self, folder: Path) -> Path:
-        """Write `result.json`, if it is one that can be read again.
+        """Write `result.json`, if it can be read again.
 
         Raises:
             DiskError: The folder cannot be written.
-            RunError: It holds what no bench gives; the file that is there stays as it is.
+            RunError: It has invalid values; an existing file is unchanged.
         """
         path, document = folder / "result.json", self.as_dict()
         text = f"{json.dumps(document, indent=1, ensure_ascii=False)}\n"
@@ -161,7 +162,7 @@ class Result:
 
 
 def write_json(path: Path, document: object) -> None:
-    """Write a JSON file under a temporary name, then give it its own.
+    """Write a JSON file under a temporary name, then rename it.
 
     Raises:
         DiskError: The folder cannot be written.

@@ -1,7 +1,7 @@
-"""Roofline: what a prediction multiplies and reads, the machine's measured peak, and the share of it that is reached.
+"""Roofline: a prediction's work and memory traffic, the machine's measured peak, and the share of it that is reached.
 
-After Williams, Waterman and Patterson 2009. The peak is that of matrix products of the bundle's own sizes, in the
-precision that most of its work is done in and at as many rows as the text has tokens (`measure.scenarios.probe`).
+After Williams, Waterman and Patterson 2009. The peak is measured with matrix products of the bundle's own sizes, in the
+precision of most of its work, with as many rows as the text has tokens (`measure.scenarios.probe`).
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ TOKEN = 5
 
 
 def add_roofline(result: Result, experiment: Experiment, child: Child, progress: Progress) -> None:
-    """Measure the machine's peaks into `environment.gemm`, and give every single-stream case its `roofline`.
+    """Measure the machine's peaks into `environment.gemm`, and add `roofline` to every single-stream case.
 
     Args:
-        result: A bench that is done.
+        result: A finished bench.
         experiment: What was measured; the peaks are taken at the sizes of the last variant's matrices.
         child: Runs one job in a fresh process.
         progress: Called with a line before it.
@@ -59,18 +59,18 @@ def add_roofline(result: Result, experiment: Experiment, child: Child, progress:
 
 
 def roofline(products: Sequence[Product], windows: Sequence[int], p50_ms: float, probe: Probe) -> RooflineRow:
-    """One case's roofline.
+    """Compute one case's roofline.
 
     Args:
-        products: What the graph multiplies and looks up.
-        windows: Tokens of each window of the text: one, but where a text is longer than the model.
+        products: The graph's matrix products and lookups.
+        windows: Tokens of each window of the text; one window unless the text is longer than the model's input.
         p50_ms: Median latency.
         probe: The machine's peaks.
 
     Returns:
-        `macs` and `bytes` of a prediction; `peak_gmacs`, `reached_gmacs` and `share`; what they are of: `precision` and
-        `windows`; and `parts`, the same counts by kind and precision. No peak and no `share` on a GPU: the probe's
-        products are launched one by one there, and a session's, recorded as one graph, are faster than that.
+        `macs` and `bytes` of a prediction; `peak_gmacs`, `reached_gmacs` and `share`, with their `precision` and
+        `windows`; and `parts`, the same counts by kind and precision. On a GPU there is no peak and no `share`: the
+        probe launches its products one by one there, and a session that launches them as one recorded graph is faster.
     """
     precision, work = main_precision(products, windows), macs(products, windows)
     peak = peak_of(probe, precision, max(windows)) if is_bound(probe) else None
@@ -88,10 +88,12 @@ def roofline(products: Sequence[Product], windows: Sequence[int], p50_ms: float,
 
 
 def add_operators(result: Result, experiment: Experiment, child: Child, progress: Progress) -> None:
-    """Give every single-stream case its `operators`, in a process of its own each; every node's time goes to `raw/`.
+    """Add `operators` to every single-stream case, in a process of its own each.
+
+    The time of every node is written to `raw/`.
 
     Raises:
-        RunError: A process failed; what was found before it stays written.
+        RunError: A process failed; earlier results are kept.
     """
     known, out = {variant.name: variant for variant in experiment.variants}, experiment.folder
     for case in result.cases:
@@ -106,12 +108,12 @@ def add_operators(result: Result, experiment: Experiment, child: Child, progress
 
 
 def operators_file(case: Case) -> str:
-    """Where the time of every node of a case lies, from the result's folder."""
+    """File with the time of every node of a case, relative to the result's folder."""
     return f"raw/{case.variant}-operators-{case.lengths}.json"
 
 
 def job_for(variant: Variant, suite: Suite, scenario: str, length: int, inputs: Sequence[Input]) -> Job:
-    """A job over the texts that were timed, or over texts of a fixed length."""
+    """A job over the timed texts, or over texts of a fixed length."""
     job: Job = {**job_of(variant, suite, scenario, length), "samples": min(suite.samples, PROFILED)}
     if length:
         return {**job, "ids": [[TOKEN] * length]}
@@ -119,7 +121,7 @@ def job_for(variant: Variant, suite: Suite, scenario: str, length: int, inputs: 
 
 
 def weight_shapes(products: Sequence[Product]) -> list[tuple[int, int, int]]:
-    """Inner dimension, columns and number of the layers' weight matrices, those that take most work first."""
+    """Inner dimension, columns and count of the layers' weight matrices, largest total work first."""
     counts: dict[tuple[int, int], int] = {}
     for product in products:
         if product.kind == "weights":

@@ -1,7 +1,7 @@
-"""Figures over the rounds of a bench, each with its interval; drift, spread and outliers of the latencies behind them.
+"""Figures over the rounds of a bench with their intervals; drift, spread and outliers of latencies.
 
-A round is one fresh process of every variant, side by side. What varies between processes (addresses, caches, the
-machine's pace) is the same for every prediction inside one: a process counts once, however many latencies it has.
+A round is one fresh process of every variant. Some effects differ between processes but not inside one (addresses,
+caches, the machine's speed). So a process counts once, however many latencies it has.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ Interval = tuple[float, float]
 
 @dataclass(frozen=True)
 class Ratio:
-    """Baseline over candidate (above 1: the candidate is faster or smaller), with its 95% interval.
+    """Baseline divided by candidate (above 1: the candidate is faster or smaller), with its 95% interval.
 
-    The interval is None if there were fewer than three rounds. Older results do not tell their `rounds`.
+    The interval is None for fewer than three rounds. Older results lack `rounds`.
     """
 
     what: str
@@ -41,10 +41,11 @@ class Ratio:
 
 
 def over_rounds(values: Sequence[float]) -> tuple[float, Interval | None]:
-    """Geometric mean of one figure a round, and the 95% t interval of its logarithm.
+    """Geometric mean of one figure per round, and its 95% t interval on a log scale.
 
     Args:
-        values: One a round, in any unit. If one is 0 (nothing was reached), the median is given, without interval.
+        values: One per round, in any unit. If one is 0 (nothing was reached), the result is the median, without an
+            interval.
 
     Returns:
         The mean in the values' unit; low and high, or None for fewer than three rounds.
@@ -77,41 +78,41 @@ def t_quantile(freedom: int) -> float:
 
 
 def percentile_ms(rounds: Sequence[Samples], percent: float) -> tuple[float, Interval | None]:
-    """Percentile of a process's latencies, over processes: their geometric mean and its interval.
+    """Percentile of each process's latencies; geometric mean over the processes and its interval.
 
     Args:
-        rounds: One array of nanoseconds a process.
+        rounds: One array of nanoseconds per process.
         percent: 0 to 100.
 
     Returns:
-        Milliseconds.
+        Mean and interval in milliseconds.
     """
     return over_rounds([float(np.percentile(samples, percent)) / 1e6 for samples in rounds])
 
 
 def rounded(interval: Interval | None, digits: int) -> list[float] | None:
-    """An interval as a result holds it."""
+    """Round an interval as results store it."""
     return None if interval is None else [round(bound, digits) for bound in interval]
 
 
 def drift(samples: Samples) -> float:
-    """Median of the last third of a process's latencies over that of the first third; 1 for fewer than three."""
+    """Median of the last third of a process's latencies divided by that of the first; 1 for fewer than three."""
     third = len(samples) // 3
     return float(np.median(samples[-third:]) / np.median(samples[:third])) if third else 1.0
 
 
 def worst_drift(rounds: Sequence[Samples]) -> float:
-    """The drift that is furthest from 1 among the processes of a case."""
+    """The drift furthest from 1 among the processes of a case."""
     return max(map(drift, rounds), key=lambda value: abs(np.log(value)))
 
 
 def spread(values: Sequence[float]) -> float:
-    """Largest over smallest of one figure a process: 1 where all processes agree."""
+    """Largest divided by smallest of one figure per process; 1 if all processes agree."""
     return max(values) / min(values)
 
 
 def outliers(rounds: Sequence[Samples]) -> tuple[int, float]:
-    """How many latencies lie beyond the far-out fence, and the fence in nanoseconds.
+    """Number of latencies beyond the far-out fence, and the fence in nanoseconds.
 
     The fence is the third quartile and three times the distance between the quartiles (Tukey 1977, section 2D).
     """
@@ -122,14 +123,14 @@ def outliers(rounds: Sequence[Samples]) -> tuple[int, float]:
 
 
 def median_ratio(what: str, baseline: Sequence[Samples], candidate: Sequence[Samples]) -> Ratio:
-    """Ratio of median latencies over paired rounds: the geometric mean of every round's own ratio, and its interval.
+    """Geometric mean over paired rounds of the ratio of median latencies, and its interval.
 
-    What slows a whole round down is in both of its medians and leaves their ratio as it is.
+    Something that slows a whole round down changes both of its medians and not their ratio.
 
     Args:
-        what: What is compared.
-        baseline: Nanoseconds of the baseline, one array a round.
-        candidate: Nanoseconds of the candidate, one array a round, in the same order of rounds.
+        what: Name of the comparison.
+        baseline: Nanoseconds of the baseline, one array per round.
+        candidate: Nanoseconds of the candidate, one array per round, in the same order.
     """
     pairs = zip(baseline, candidate, strict=True)
     ratios = [float(np.median(before) / np.median(after)) for before, after in pairs]

@@ -1,4 +1,4 @@
-"""A suite: what to measure and how often. TOML in, frozen dataclass out."""
+"""A suite: what to measure and how often, read from TOML into a frozen dataclass."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class Server:
     """The server scenario: the highest arrival rate at which a percentile of the latencies stays under a bound.
 
     Attributes:
-        bound_ms: Most milliseconds from a text's arrival to its answer.
+        bound_ms: Maximum milliseconds from a text's arrival to its answer.
         percent: The percentile that must stay under the bound.
-        queries: Texts that arrive at every rate tried.
-        tolerance: The search ends when the rate is known to this share of what the worker does without a pause.
+        queries: Number of texts that arrive at each rate.
+        tolerance: The search ends when the rate is known within this share of the worker's maximum rate.
     """
 
     bound_ms: float = within(50.0, 0.001, 3_600_000)
@@ -33,10 +33,9 @@ class Server:
 
 @dataclass(frozen=True)
 class Suite:
-    """What every bundle is put through; the defaults are the standard suite.
+    """What to measure of every bundle; the defaults are the standard suite.
 
-    `single_stream` is run at every length; the other scenarios at natural lengths, or at the fixed ones where there
-    is no text.
+    `single_stream` runs at every length; other scenarios at natural lengths, or at the fixed ones if there is no text.
     """
 
     name: str = "standard"
@@ -54,7 +53,7 @@ class Suite:
     seed: int = within(7, 0, 2**31)
 
     def __post_init__(self) -> None:
-        """Refuse a suite that measures nothing, one thing twice, or batches that no memory holds."""
+        """Refuse a suite that measures nothing, lists something twice, or has batches that fit no memory."""
         if not self.scenarios or not self.runtimes:
             raise ValueError("scenarios or runtimes is empty; name at least one of each")
         for key in ("scenarios", "runtimes", "lengths"):
@@ -70,7 +69,7 @@ class Suite:
 
 
 def read_suite(path: Path | None) -> Suite:
-    """Read a suite file, or take the standard suite.
+    """Read a suite file, or return the standard suite.
 
     Raises:
         SettingsError: An unknown key or scenario, a wrong type or an impossible value.

@@ -1,4 +1,4 @@
-"""How hot, how fast and how held back the machine is at this moment; None for what cannot be read."""
+"""The machine's temperature, clock and throttling at this moment; None for what cannot be read."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CPUINFO = Path("/proc/cpuinfo")
 
 
 def machine_state() -> Environment:
-    """Governor, clock in MHz, temperature in Celsius, what throttles, throttling events so far, power mode, load."""
+    """Governor, clock in MHz, temperature in Celsius, throttling reasons and count, power mode, load."""
     gpus = nvidia.gpus() or []
     return {
         "governor": governor(SYS),
@@ -34,17 +34,17 @@ def machine_state() -> Environment:
 
 
 def state_of(environment: Environment) -> Environment:
-    """What `machine_state` reads, out of a whole environment."""
+    """The part of a whole environment that `machine_state` reads."""
     return cast("Environment", {key: environment.get(key) for key in STATE})
 
 
 def governor(sys: Path) -> str | None:
-    """What decides the clock of the first core."""
+    """The frequency governor of the first core."""
     return _read(sys / "devices/system/cpu/cpu0/cpufreq/scaling_governor")
 
 
 def frequency_mhz(sys: Path) -> float | None:
-    """Mean clock of the cores, as the kernel set it."""
+    """Mean clock of the cores, as set by the kernel."""
     cells = [_read(path) for path in sys.glob("devices/system/cpu/cpu[0-9]*/cpufreq/scaling_cur_freq")]
     clocks = [int(cell) / 1000 for cell in cells if cell and cell.isdigit()]
     return round(sum(clocks) / len(clocks), 1) if clocks else None
@@ -57,25 +57,25 @@ def cpuinfo_mhz(text: str | None) -> float | None:
 
 
 def zones_c(sys: Path) -> list[float]:
-    """Temperatures of all zones that can be read."""
+    """Temperatures of all readable zones."""
     cells = [_read(path) for path in sorted(sys.glob("class/thermal/thermal_zone*/temp"))]
     return [int(cell) / 1000 for cell in cells if cell and cell.lstrip("-").isdigit()]
 
 
 def throttle_events(sys: Path) -> int | None:
-    """Times that the cores were slowed for their heat since boot (x86)."""
+    """Number of times since boot that the cores were slowed because of heat (x86)."""
     cells = [_read(path) for path in sys.glob("devices/system/cpu/cpu[0-9]*/thermal_throttle/core_throttle_count")]
     counts = [int(cell) for cell in cells if cell and cell.isdigit()]
     return sum(counts) if counts else None
 
 
 def hottest(values: Iterable[float | None]) -> float | None:
-    """The largest that is known."""
+    """The largest known value."""
     return max((value for value in values if value is not None), default=None)
 
 
 def together(lists: Iterable[list[str] | None]) -> list[str] | None:
-    """What any of the lists holds; None where none is known."""
+    """All entries of several lists; None if all are unknown."""
     known = [each for each in lists if each is not None]
     return sorted({words for each in known for words in each}) if known else None
 

@@ -1,4 +1,4 @@
-"""What a vendor's tool says, where it is installed."""
+"""Run a vendor's tool, if it is installed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ TIMEOUT_S = 10
 
 
 def tool_text(*command: str) -> str | None:
-    """Standard output of a command; None where it is not installed, fails or does not end."""
+    """Standard output of a command; None if it is not installed, fails or does not end."""
     if shutil.which(command[0]) is None:
         return None
     try:
@@ -20,7 +20,7 @@ def tool_text(*command: str) -> str | None:
 
 
 def first_line(*command: str) -> str | None:
-    """First line of a command that goes on for ever, which is then ended; None where it is not installed."""
+    """First line of a command that runs until it is stopped; None if it is not installed."""
     if shutil.which(command[0]) is None:
         return None
     try:

@@ -1,4 +1,4 @@
-"""What is measured against what: the full-precision baseline, stage bundles, bundles; each on a runtime."""
+"""What is compared: the full-precision baseline, stage bundles, bundles; each on a runtime."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ MAX_NAME_BYTES = 190
 
 @dataclass(frozen=True)
 class Variant:
-    """A bundle to measure on one runtime, and what it stands for; the first one of a bench is the baseline.
+    """A bundle to measure on one runtime, and its role; the first one of a bench is the baseline.
 
     Attributes:
-        name: What results call it.
-        folder: The bundle's.
-        manifest: The bundle's.
+        name: Name in results.
+        folder: The bundle's folder.
+        manifest: The bundle's manifest.
         runtime: Name of the runtime.
-        role: What it stands for.
-        is_default: Whether the runtime is the bundle's own choice, not one that the suite names.
-        instead_of: The bundle's own choice where that cannot run on the machine, and `runtime` takes its place.
+        role: Baseline, stage or bundle.
+        is_default: Whether the runtime is the bundle's default and not one that the suite names.
+        instead_of: The bundle's default runtime, if it cannot run on the machine and `runtime` replaces it.
     """
 
     name: str
@@ -53,12 +53,12 @@ class Variant:
 
 
 def variants_of(bundles: Sequence[Path], baseline: Path, stages: bool, suite: Suite) -> list[Variant]:
-    """The baseline, then (where asked) the stage bundles, then the bundles, on every runtime of the suite.
+    """The baseline, then stage bundles if requested, then the bundles, on every runtime of the suite.
 
-    A stage bundle that lacks a runtime's graph is left out there; a bundle that was asked for is not.
+    A stage bundle without a runtime's graph is skipped for it; for a requested bundle this is an error.
 
     Raises:
-        BundleError: A folder is not a whole bundle, or has no graph for a runtime that the suite names.
+        BundleError: A folder is not a complete bundle, or has no graph for a runtime that the suite names.
     """
     baseline = baseline.resolve()
     variants = [_variant(BASELINE, baseline, ONNXRUNTIME.name, "baseline")]
@@ -77,7 +77,7 @@ def variants_of(bundles: Sequence[Path], baseline: Path, stages: bool, suite: Su
 
 
 def check_names(variants: Sequence[Variant]) -> None:
-    """Refuse bundles whose names are too long for the files of raw samples, which are called after them.
+    """Refuse bundles whose names are too long for the names of raw sample files.
 
     Raises:
         BundleError: Names the bundle.
@@ -107,7 +107,8 @@ def find_baseline(folder: Path, given: str | None) -> Path:
     """The full-precision bundle to compare with.
 
     Raises:
-        BundleError: None is given, inside the bundle or beside it; or the one given is not full precision.
+        BundleError: There is none in the arguments, inside the bundle or beside it; or the given one is not full
+            precision.
     """
     if given and not os.path.isdir(given):
         raise BundleError(f"{given}: no such folder; give --baseline a full-precision bundle")
@@ -145,7 +146,7 @@ def _variant(name: str, folder: Path, runtime: str, role: Role) -> Variant:
 
 
 def _names(folders: list[Path]) -> dict[Path, str]:
-    """Shortest ends of the paths that tell the folders apart, and from the baseline."""
+    """Shortest path suffixes that tell the folders apart, and from the baseline."""
     unique = list(dict.fromkeys(folders))
     for depth in range(1, 64):
         names = ["/".join(folder.parts[-depth:]) for folder in unique]

@@ -1,4 +1,4 @@
-"""Whether the machine was disturbed while it was measured, and by what; and whether INT8 sums saturated on it."""
+"""Judge whether the machine was disturbed during measurement, by what, and whether INT8 sums saturated."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ def verdict(
     """Judge a run.
 
     Args:
-        cases: With `drift`, `spread` and `others` where they are known.
+        cases: Cases, with `drift`, `spread` and `others` if known.
         before: The machine before the first case.
         after: The machine after the last one.
-        saturating: What `saturating` found.
+        saturating: The result of `saturating`.
 
     Returns:
         `disturbed`, and its `reasons` in words; `saturating`.
@@ -37,11 +37,11 @@ def verdict(
 
 
 def saturating(variants: Sequence[Variant], environment: Environment) -> list[str]:
-    """A sentence for every variant whose INT8 sums saturate on the measured CPU.
+    """Make a sentence for every variant whose INT8 sums saturate on the measured CPU.
 
     Args:
-        variants: What was measured there on the CPU.
-        environment: That machine's, with `int8`; a machine that does not say never saturates.
+        variants: Variants measured on the CPU.
+        environment: The machine's environment, with `int8`; if that is unknown, nothing counts as saturating.
     """
     cpu = f"{environment.get('cpu')}, {INT8_NAMES.get(str(environment.get('int8')))}"
     return [
@@ -53,7 +53,7 @@ def saturating(variants: Sequence[Variant], environment: Environment) -> list[st
 
 
 def _throttled(before: Environment, after: Environment) -> list[str]:
-    """What held the machine back at either end, and what has happened in between."""
+    """What throttled the machine before or after, and throttling events in between."""
     first, last = set(before.get("throttled") or []), set(after.get("throttled") or [])
     words = {each for each in first | last if each.endswith(" now")} | (last - first)
     reasons = [f"the machine was held back: {', '.join(sorted(words))}"] if words else []

@@ -1,4 +1,4 @@
-"""What every stage gave: latency, size and quality from one stage bundle to the next."""
+"""The effect of every stage: latency, size and quality from one stage bundle to the next."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from edgebert.measure.results import Case
 def waterfall(cases: Sequence[Case]) -> list[WaterfallRow]:
     """Rows from the baseline over the stages to the bundle, each with its gain over the row before.
 
-    There are none where several bundles or runtimes were measured, for then one does not come from the one before.
+    Empty if several bundles or runtimes were measured, since a row must come from the one before.
 
     Returns:
-        One row a variant measured single-stream at natural lengths: `p50_ms`, `faster` (times the row before),
+        One row per variant measured single-stream at natural lengths: `p50_ms`, `faster` (times the row before),
         `size_mb`, `smaller`, `quality`.
     """
     rows: list[WaterfallRow] = []

@@ -20,10 +20,10 @@ from edgebert.tasks.table import device_task
 
 @dataclass(frozen=True)
 class Workload:
-    """The inputs that every variant answers, where they came from, and what is right where that is known.
+    """Inputs for all variants, their source, and their labels if known.
 
-    `unknown` are labels that the bundle does not have, `named` columns of the file that a user named. `skipped` are the
-    lines of rows that were left out because a cell is empty.
+    `unknown` are labels that the bundle does not have; `named` are columns that the user named; `skipped` are the lines
+    of rows that were left out because a cell is empty.
     """
 
     examples: list[Example]
@@ -40,7 +40,7 @@ class Workload:
         return self.path.name
 
     def as_dict(self) -> DataRow:
-        """What a result says of the data file."""
+        """What a result states about the data file."""
         row: DataRow = {"file": self.source, "sha256": self.sha256, "rows": len(self.examples)}
         if self.skipped:
             row["skipped_rows"] = len(self.skipped)
@@ -50,13 +50,12 @@ class Workload:
 
 
 def read_workload(path: Path, manifest: Manifest, bundle: Path | None = None, named: Named | None = None) -> Workload:
-    """Read the inputs of a data file, and what is right about them where it has the label column of the bundle's data.
+    """Read the inputs of a data file, with labels if it has the label column of the bundle's data.
 
-    With the bundle's folder every text is encoded as well, so that a text that cannot be encoded is refused early.
+    If the bundle's folder is given, every text is encoded as well, so that a bad text is refused early.
 
     Raises:
-        DataError: The file cannot be used, or holds a text that cannot be encoded or a row without a label beside
-            labelled ones.
+        DataError: The file cannot be used, a text cannot be encoded, or only some rows have a label.
     """
     named = named or Named()
     encoder = None
@@ -77,7 +76,7 @@ def read_workload(path: Path, manifest: Manifest, bundle: Path | None = None, na
 
 
 def read_inputs(path: Path, manifest: Manifest) -> list[Input]:
-    """Inputs of a data file, whatever labels it may have.
+    """Read the inputs of a data file, and ignore its labels.
 
     Raises:
         DataError: The file cannot be used.
@@ -88,5 +87,5 @@ def read_inputs(path: Path, manifest: Manifest) -> list[Input]:
 
 
 def _plain(given: object) -> Input:
-    """An input as JSON carries it to the measured process: words go as their text, as an application would give it."""
+    """Convert an input to JSON for the measured process; words become their text, as an application would pass it."""
     return given if isinstance(given, str | tuple) else str(given)

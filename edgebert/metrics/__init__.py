@@ -1,1 +1,1 @@
-"""Device half: every metric, its bootstrap interval, and paired comparisons."""
+"""Device half: all metrics, their bootstrap intervals, and paired comparisons."""

@@ -1,6 +1,6 @@
-"""Precision, recall, F1 and support of every label, and the most frequent confusions; numpy only, for the device.
+"""Precision, recall, F1 and support of every label, and the most frequent confusions; only needs numpy.
 
-Tests hold them equal to scikit-learn's and seqeval's.
+Tests compare the results with scikit-learn and seqeval.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ ByLabel = Callable[[Sequence[str], Sequence[Any], Sequence[Any], Sequence[str]],
 
 @dataclass(frozen=True)
 class LabelScore:
-    """Scores of one label. `support`: how often it is right. None: undefined, because nothing is counted."""
+    """Scores of one label. `support`: number of texts with this label. None: undefined, since nothing was counted."""
 
     label: str
     precision: float | None
@@ -36,7 +36,7 @@ class LabelScore:
 
 @dataclass(frozen=True)
 class Confusion:
-    """How many texts of the label `expected` were answered with `predicted`."""
+    """Number of texts with the label `expected` that were answered with `predicted`."""
 
     expected: str
     predicted: str
@@ -45,9 +45,9 @@ class Confusion:
 
 @dataclass(frozen=True)
 class Breakdown:
-    """Scores of the labels in order, and confusions, most frequent first; None for tasks that have none.
+    """Scores of the labels in order, and confusions, most frequent first; None for tasks without confusions.
 
-    `of` says what a label is: a label, an entity type, an intent.
+    `of` names the kind of label: label, entity type or intent.
     """
 
     of: str
@@ -55,7 +55,7 @@ class Breakdown:
     confusions: tuple[Confusion, ...] | None = None
 
     def to_dict(self) -> dict[str, object]:
-        """Return plain JSON types, scores rounded to six digits; without confusions if there are none of the kind."""
+        """Return plain JSON types, scores rounded to six digits; without confusions if the task has none."""
         plain: dict[str, object] = {"of": self.of, "labels": [_rounded(asdict(score)) for score in self.labels]}
         if self.confusions is not None:
             plain["confusions"] = [asdict(confusion) for confusion in self.confusions]
@@ -65,11 +65,11 @@ class Breakdown:
 def by_class(
     labels: Sequence[str], expected: Sequence[Any], predicted: Sequence[Any], unknown: Sequence[str] = ()
 ) -> Breakdown:
-    """Break down one label a text.
+    """Break down single labels, one per text.
 
     Args:
         labels: Names of the labels, by number.
-        expected: What is right: a label's number, or a name for a label that the model does not know.
+        expected: Correct labels: a number, or a name for a label that the model does not have.
         predicted: The predicted labels, in the same form.
         unknown: Names of the numbers after those of `labels`.
     """
@@ -87,7 +87,7 @@ def by_class(
 def by_chosen(
     labels: Sequence[str], expected: Sequence[Any], predicted: Sequence[Any], unknown: Sequence[str] = ()
 ) -> Breakdown:
-    """Break down any number of labels a text. *Shape* of every entry: (labels,), bool; `unknown` come last."""
+    """Break down any number of labels per text. *Shape* of every entry: (labels,), bool; `unknown` labels come last."""
     right, answered = aligned(expected, predicted)
     names = [*labels, *unknown]
     names += [f"label {at}" for at in range(len(names), right.shape[1])]
@@ -97,7 +97,7 @@ def by_chosen(
 def by_entity_type(
     labels: Sequence[str], expected: Sequence[Tags], predicted: Sequence[Tags], unknown: Sequence[str] = ()
 ) -> Breakdown:
-    """Break down entities by their type, as seqeval counts them: stretch and type have to be right.
+    """Break down entities by type, counted as in seqeval: span and type must be correct.
 
     Args:
         labels: Tags of the model.
@@ -117,7 +117,7 @@ def by_entity_type(
 def by_intent(
     labels: Sequence[str], expected: Sequence[Frame], predicted: Sequence[Frame], unknown: Sequence[str] = ()
 ) -> Breakdown:
-    """Break down intents, one a text; those that the model does not have are named in `expected`."""
+    """Break down intents, one per text; `expected` has names for intents that the model does not have."""
     names = [[intent for intent, _ in frames] for frames in (expected, predicted)]
     found = by_class(labels, *names)
     return Breakdown("intent", found.labels, found.confusions)
@@ -126,13 +126,13 @@ def by_intent(
 def by_slot_type(
     labels: Sequence[str], expected: Sequence[Frame], predicted: Sequence[Frame], unknown: Sequence[str] = ()
 ) -> Breakdown:
-    """Break down slots by their type; types that occur in no text are left out, for `labels` are intents."""
+    """Break down slots by type; types that occur in no text are left out, because `labels` are intents."""
     tags = [[tags for _, tags in frames] for frames in (expected, predicted)]
     return Breakdown("slot type", by_entity_type((), tags[0], tags[1]).labels)
 
 
 def _name(labels: Sequence[str], value: object) -> str:
-    """Name of a label; a number beyond the labels, and whatever else is no label of the model, names itself."""
+    """Name of a label; a number beyond the labels, or any other value, stands for itself."""
     if isinstance(value, int | np.integer) and 0 <= value < len(labels):
         return labels[int(value)]
     return str(value)
@@ -160,7 +160,7 @@ def _share(part: int, whole: int) -> float | None:
 
 
 def _confusions(names: Sequence[str], table: Counts) -> tuple[Confusion, ...]:
-    """The most frequent pairs of labels that differ. *Shape* of the table: (expected, predicted)."""
+    """The most frequent pairs of different labels. *Shape* of the table: (expected, predicted)."""
     wrong = table - np.diag(np.diagonal(table))
     order = np.argsort(-wrong, axis=None, kind="stable")[:MOST_CONFUSIONS]
     rows, columns = np.unravel_index(order, wrong.shape)

@@ -1,6 +1,6 @@
-"""Metrics over entities in numpy, for the device; tests hold them equal to seqeval's.
+"""Metrics over entities in numpy, for the device; tests compare them with seqeval.
 
-Predictions and what is right are BIO tags, one tuple a text, or (intent, tags).
+Predictions and correct answers are BIO tags, one tuple per text, or (intent, tags).
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ FOUND, PREDICTED, EXPECTED, INTENT, WHOLE = range(5)
 
 
 def entity_table(expected: Sequence[Tags], predicted: Sequence[Tags]) -> Table:
-    """Entities that were found, predicted and expected. *Shape*: (texts, 3)."""
+    """Correctly found, predicted and expected entities. *Shape*: (texts, 3)."""
     return np.array([_counts(*pair) for pair in zip(expected, predicted, strict=True)], dtype=np.float64)
 
 
 def frame_table(expected: Sequence[Frame], predicted: Sequence[Frame]) -> Table:
-    """The three counts, then whether the intent is right, and whether the whole frame is. *Shape*: (texts, 5)."""
+    """The three counts, whether the intent is correct, and whether the whole frame is. *Shape*: (texts, 5)."""
     rows = []
     for (intent, tags), (predicted_intent, predicted_tags) in zip(expected, predicted, strict=True):
         found, given, wanted = _counts(tags, predicted_tags)
@@ -39,7 +39,7 @@ def _counts(expected: Tags, predicted: Tags) -> tuple[int, int, int]:
 
 
 def _f1(table: Table) -> float:
-    """Micro F1 over all entities; 0 where there are none."""
+    """Micro F1 over all entities; 0 if there are none."""
     total = float(table[:, PREDICTED].sum() + table[:, EXPECTED].sum())
     return 2 * float(table[:, FOUND].sum()) / total if total else 0.0
 
@@ -53,7 +53,7 @@ def _share_found(of: int) -> Callable[[Table], float]:
 
 
 def _lacks(*counted: int) -> Callable[[Table], str]:
-    """A share of entities needs some that are counted; where all that are found are wrong ones, it is rightly 0."""
+    """Say that texts lack entities: F1 is undefined without any, but 0 if only wrong ones were predicted."""
     return lambda table: "" if table[:, list(counted)].any() else "an entity"
 
 
@@ -62,7 +62,7 @@ def _mean(column: int) -> Callable[[Table], float]:
 
 
 def _intent_slots(table: Table) -> float:
-    """Mean of intent accuracy and slot F1: neither can be given up for the other."""
+    """Mean of intent accuracy and slot F1, so that neither is traded for the other."""
     return (float(table[:, INTENT].mean()) + _f1(table)) / 2
 
 

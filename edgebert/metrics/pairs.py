@@ -1,4 +1,4 @@
-"""Two variants on the same texts: McNemar's exact test, and the difference of a metric with a paired interval."""
+"""Compare two variants on the same texts: McNemar's exact test, and a metric's difference with a paired interval."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MAX_EXACT = 10_000
 
 @dataclass(frozen=True)
 class Pair:
-    """Texts that only one of two variants gets right, and the probability of so uneven a split by chance."""
+    """Texts that only one of two variants gets right, and the probability of such an uneven split by chance."""
 
     what: str
     only_first: int
@@ -27,7 +27,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Difference:
-    """A metric of the second variant less that of the first, with its 95% interval over the texts, None if none."""
+    """Metric of the second variant minus that of the first, with its 95% interval over the texts; None without one."""
 
     what: str
     value: float
@@ -37,11 +37,11 @@ class Difference:
 
 
 def mcnemar(only_first: int, only_second: int) -> float:
-    """Two-sided exact p value: a fair coin decides each text that only one variant gets right (McNemar 1947).
+    """Two-sided exact p value, with a fair coin for each text that only one variant gets right (McNemar 1947).
 
     Args:
-        only_first: Texts that the first one alone gets right.
-        only_second: Texts that the second one alone gets right.
+        only_first: Number of texts that only the first variant gets right.
+        only_second: Number of texts that only the second variant gets right.
     """
     tosses, fewer, ways, tail = only_first + only_second, min(only_first, only_second), 1, 0
     if tosses > MAX_EXACT:
@@ -55,7 +55,7 @@ def mcnemar(only_first: int, only_second: int) -> float:
 
 
 def pair_of(what: str, metric: Metric, first: Table, second: Table) -> Pair | None:
-    """McNemar's test of two tables of the same texts; None where the metric is not a share of right answers."""
+    """McNemar's test of two tables of the same texts; None if the metric is not a share of correct answers."""
     if metric.right is None:
         return None
     right, also = first[:, metric.right] == 1, second[:, metric.right] == 1
@@ -66,8 +66,8 @@ def pair_of(what: str, metric: Metric, first: Table, second: Table) -> Pair | No
 def difference_of(what: str, metric: Metric, first: Table, second: Table, seed: int = 0) -> Difference:
     """Difference of a metric between two tables of the same texts.
 
-    Every resample draws the same texts for both (Efron and Tibshirani 1993, chapter 8). Those of few texts that lack
-    what the metric is about are left out, for neither has a figure on them.
+    Every resample draws the same texts for both (Efron and Tibshirani 1993, chapter 8). Resamples on which the metric
+    is undefined are left out.
     """
     random = np.random.default_rng(seed)
     draws = []

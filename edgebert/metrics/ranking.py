@@ -1,7 +1,7 @@
-"""Metrics over the documents of a query, in numpy; tests hold them equal to scikit-learn's and to counts by hand.
+"""Metrics over the documents of a query, in numpy; tests compare them with scikit-learn and with counts by hand.
 
-A row of the table is a query: its figure, and whether its documents differ, without which every order is as good.
-Documents of equal scores stand in no order, so that a figure is its mean over all their orders.
+A row of the table is a query: its metric, and whether the gains of its documents differ (if not, every order is equally
+good). Documents with equal scores have no order, so the metric is averaged over all their orders.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ FIRST = 10
 
 
 def ndcg(gains: Numbers, scores: Numbers) -> float:
-    """Discounted gain of the first ten documents, as a share of the best order's; 0 if no document has a gain.
+    """Discounted gain of the first ten documents, divided by that of the best order; 0 if no document has a gain.
 
-    Jarvelin and Kekalainen 2002, with the gain itself, as trec_eval and scikit-learn have it; mean over ties as of
-    McSherry and Najork 2008. *Shape* of both: (documents,).
+    Jarvelin and Kekalainen 2002, with linear gain as in trec_eval and scikit-learn; mean over ties as in McSherry and
+    Najork 2008. *Shape* of both: (documents,).
     """
     discounts = np.zeros(len(gains))
     discounts[:FIRST] = 1.0 / np.log2(np.arange(len(gains))[:FIRST] + 2.0)
@@ -40,7 +40,7 @@ def ndcg(gains: Numbers, scores: Numbers) -> float:
 
 
 def reciprocal_rank(gains: Numbers, scores: Numbers) -> float:
-    """1 / the place of the first document with a gain, 0 if it is not among the first ten. *Shape*: (documents,)."""
+    """1 / the rank of the first document with a gain; 0 if it is not among the first ten. *Shape*: (documents,)."""
     relevant = gains > 0
     if not relevant.any():
         return 0.0
@@ -56,7 +56,7 @@ def reciprocal_rank(gains: Numbers, scores: Numbers) -> float:
 
 def _over_queries(figure: OfQuery) -> Callable[[Sequence[Judged], Sequence[float]], Table]:
     def table(expected: Sequence[Judged], predicted: Sequence[float]) -> Table:
-        """Figure of every query, and whether the gains of its documents differ. *Shape*: (queries, 2)."""
+        """Metric of every query, and whether the gains of its documents differ. *Shape*: (queries, 2)."""
         found: dict[str, list[tuple[float, float]]] = {}
         for (query, gain), score in zip(expected, predicted, strict=True):
             found.setdefault(query, []).append((gain, score))

@@ -1,7 +1,7 @@
-"""The field's metrics in numpy, for the device; tests hold them equal to scikit-learn's, scipy's and seqeval's.
+"""The field's metrics in numpy, for the device; tests compare them with scikit-learn, scipy and seqeval.
 
-A metric is two functions: a table with one row of figures a text, and the metric of a table. Resampled rows of the
-table give the metric's interval without reading a text twice.
+A metric is two functions: one makes a table with one row of numbers per text, the other computes the metric from a
+table. Resampling the rows gives the metric's interval without reading a text twice.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ MIN_TEXTS = 10
 
 @dataclass(frozen=True)
 class Metric:
-    """`table(expected, predicted)`: *Shape* (texts, figures); `figure(table)`: the metric of those texts.
+    """`table(expected, predicted)` has the *Shape* (texts, numbers); `figure(table)` is the metric of those texts.
 
-    `right` is the column that says whether a text is right (1 or 0), where the metric is the share of those that are.
-    `labels` is the number of labels that it is for, where it is not for any number. `lacks` names what is missing
-    from a table for the metric to say anything of its texts; "" where nothing is.
+    `right` is the column that marks correct texts (1 or 0), if the metric is their share. `labels` is the number of
+    labels that the metric supports; None means any. `lacks` names what a table lacks if the metric is undefined for it;
+    "" if it is defined.
     """
 
     table: Callable[[Sequence[Any], Sequence[Any]], Table]
@@ -40,11 +40,11 @@ class Metric:
 
 
 def interval_of(draws: Sequence[float], texts: int) -> tuple[float | None, float | None]:
-    """95% interval of a metric from its figures of resampled texts (Efron 1979).
+    """95% interval of a metric from its values on resampled texts (Efron 1979).
 
     Returns:
-        Low and high; None for fewer than ten texts, and if every resample gives the same figure: texts that are all
-        answered rightly do not say how rare a wrong answer is.
+        Low and high. None for fewer than ten texts, and if all resamples give the same value: if all answers are
+        correct, the texts do not show how rare errors are.
     """
     if texts < MIN_TEXTS or not draws or min(draws) == max(draws):
         return None, None
@@ -55,14 +55,14 @@ def interval_of(draws: Sequence[float], texts: int) -> tuple[float | None, float
 def aligned(expected: Sequence[Chosen], predicted: Sequence[Chosen]) -> tuple[Chosen, Chosen]:
     """Chosen labels of every text as arrays. *Shape*: (texts, labels).
 
-    Labels that only `expected` has, because the model does not, are never predicted.
+    Labels that the model does not have occur only in `expected` and are never predicted.
     """
     right, given = np.stack(expected), np.stack(predicted)
     return right, np.pad(given, ((0, 0), (0, right.shape[1] - given.shape[1])))
 
 
 def mean_of(score: Callable[[Right, Given], float], right: int | None = None) -> Metric:
-    """Score each text's prediction against its gold answer, and return the mean; `right` is as in `Metric`."""
+    """Mean of a score of each text's prediction against its correct answer; `right` is as in `Metric`."""
 
     def table(expected: Sequence[Right], predicted: Sequence[Given]) -> Table:
         return np.array([[score(one, other)] for one, other in zip(expected, predicted, strict=True)])
@@ -124,7 +124,7 @@ def _spearman(table: Table) -> float:
 
 
 def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Ranks from 1; equal values share the mean of theirs."""
+    """Ranks from 1; equal values share their mean rank."""
     _, group, counts = np.unique(values, return_inverse=True, return_counts=True)
     ends = np.cumsum(counts)
     ranks: NDArray[np.float64] = (ends - (counts - 1) / 2)[group]
@@ -132,12 +132,12 @@ def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _lacks_two(different: str) -> Callable[[Table], str]:
-    """A correlation is with what differs."""
+    """Say that a correlation needs different values."""
     return lambda table: "" if np.ptp(table[:, 0]) else f"two different {different}"
 
 
 def _lacks_positives(table: Table) -> str:
-    """Where label 1 is found and there is none, F1 is rightly 0."""
+    """Say that label 1 is missing; if it was predicted nevertheless, F1 is correctly 0."""
     return "" if (table == 1).any() else "a text of the positive label"
 
 

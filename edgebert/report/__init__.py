@@ -1,1 +1,1 @@
-"""Reports drawn from result JSON alone: one HTML page, Markdown, CSV. Nothing here measures."""
+"""Make reports from result JSON only: one HTML page, Markdown, CSV. Nothing here measures."""

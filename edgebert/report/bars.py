@@ -1,4 +1,4 @@
-"""Drawings made of horizontal bars, on axes that are given."""
+"""Horizontal bar charts, on given axes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ HEIGHT = 0.56
 
 @dataclass(frozen=True)
 class Step:
-    """A row of the waterfall: what is left of the latency, and the gain over the row before."""
+    """A row of the waterfall: the remaining latency, and the gain over the row before."""
 
     variant: str
     role: Role
@@ -28,7 +28,7 @@ class Step:
 
 
 def waterfall(axes: Axes, steps: Sequence[Step]) -> None:
-    """Latency after every stage; the pale part is what the stage took away."""
+    """Latency after every stage; the pale part is what the stage removed."""
     longest = max(step.p50_ms for step in steps)
     for at, step in enumerate(steps):
         axes.barh(at, step.p50_ms, HEIGHT, color=colour_of(step.role))

@@ -1,4 +1,4 @@
-"""Every case of a run in tables, one a scenario."""
+"""All cases of a run in tables, one per scenario."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ VARYING = ("lengths", "batch", "threads", "target")
 
 
 def cases_section(run: Run) -> Section:
-    """What was measured, with every interval that the result holds."""
+    """All measured cases, with every interval in the result."""
     about = (
         f"Small figures are 95% intervals: {run.interval_remark}. Times in milliseconds, sizes and memory in MB of 10⁶ "
         "bytes."
@@ -31,7 +31,7 @@ def cases_section(run: Run) -> Section:
 
 
 def variant_cell(case: CaseRow) -> Cell:
-    """A variant's name, marked as what it stands for, over its runtime."""
+    """A variant's name, marked with its role, and its runtime."""
     instead = f", in place of {case['instead_of']}" if case.get("instead_of") else ""
     under = str(case["runtime"]) + instead + (", arena off" if case.get("arena") is False else "")
     return Cell(case["variant"], under, mark=role_of(case))
@@ -55,7 +55,7 @@ def quality_cell(case: CaseRow) -> Cell | None:
 
 
 def figure_cell(key: str, interval: str = "", none: str = "") -> Callable[[CaseRow], Cell | None]:
-    """A figure of a case by its key, with its interval if that has a key too; `none` is told if there is none."""
+    """A figure of a case by its key, with its interval if there is a key for it; `none` is shown if it is missing."""
 
     def cell(case: CaseRow) -> Cell | None:
         value = number(case.get(key))
@@ -126,14 +126,14 @@ def _resident_cell(case: CaseRow) -> Cell | None:
 
 
 def _together_cell(case: CaseRow) -> Cell | None:
-    """Inputs that ran in one pass of the graph: on average, and at most."""
+    """Inputs that ran together in one pass: mean and maximum."""
     together = case.get("together") or {}
     mean, largest = (number(together.get(key)) for key in ("mean", "largest"))
     return None if mean is None or largest is None else Cell(short(mean), f"at most {largest:,.0f}")
 
 
 def _server_cell(case: CaseRow) -> Cell | None:
-    """Load that was answered in time, over what was asked."""
+    """Load that was answered in time, and its bound."""
     server = case.get("server")
     if not server:
         return None
@@ -146,7 +146,7 @@ def _server_cell(case: CaseRow) -> Cell | None:
 
 
 def _agreement_cell(case: CaseRow) -> Cell | None:
-    """Texts answered as on the machine that the bundle came from."""
+    """Share of texts answered as on the machine that sent the bundle."""
     agreement = case.get("agreement") or {}
     equal, texts, apart = (number(agreement.get(key)) for key in ("equal", "n", "largest_difference"))
     if equal is None or not texts:

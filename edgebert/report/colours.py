@@ -1,4 +1,4 @@
-"""Colours of plots: each stands for a CSS variable of the page, so that one drawing serves light and dark."""
+"""Plot colours: each stands for a CSS variable of the page, so one drawing serves light and dark mode."""
 
 from __future__ import annotations
 
@@ -15,5 +15,5 @@ VARIABLES = {
 
 
 def colour_of(role: Role) -> str:
-    """Colour of what a variant stands for: baseline, stage or bundle."""
+    """Colour of a role: baseline, stage or bundle."""
     return {"baseline": BASELINE, "stage": STAGE, "bundle": BUNDLE}[role]

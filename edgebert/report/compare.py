@@ -1,4 +1,4 @@
-"""The section that sets runs and machines side by side, and never divides one by the other."""
+"""The section that shows runs and machines side by side, without ratios between them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Entry = tuple[Run, CaseRow]
 
 
 def compare_section(runs: Sequence[Run]) -> Section:
-    """Every run's bundles beside each other."""
+    """Every run's bundles side by side."""
     entries = [(run, case) for run in runs if run.cases for case in run.bundles()]
     drawn = [
         plots.Span(f"{run.label}: {name_of(case)}", ratio["value"], *interval)
@@ -69,7 +69,7 @@ def _bundles(entries: Sequence[Entry]) -> Table:
 
 
 def _agreement(runs: Sequence[Run]) -> Table | None:
-    """Ratios of the same bundles under the same conditions, taken again: whether their intervals overlap."""
+    """For bundles measured again under the same conditions: whether the intervals of their ratios overlap."""
     found: dict[tuple[str, ...], list[tuple[Run, RatioRow]]] = {}
     for run in runs:
         for case in run.cases:
@@ -86,7 +86,7 @@ def _agreement(runs: Sequence[Run]) -> Table | None:
 
 
 def _conditions(run: Run, case: CaseRow) -> tuple[str, ...]:
-    """What two runs must share of a case for its ratios to be of one thing."""
+    """What two runs of a case must share for their ratios to be comparable."""
     data, baseline, server = (found or {} for found in (run.document.get("data"), run.baseline(), case.get("server")))
     shared = (run.machine, data.get("sha256"), baseline.get("bundle_hash"))
     of_case = (case[key] for key in ("bundle_hash", "target", "runtime", "threads", "batch"))
@@ -98,7 +98,7 @@ def _told(ratio: RatioRow) -> str:
 
 
 def _overlap(taken: Sequence[tuple[Run, RatioRow]]) -> str:
-    """Whether one value lies in every interval, and whether these are of one method."""
+    """Whether some value is in every interval, and whether the intervals have the same method."""
     intervals = [interval_of(ratio) for _, ratio in taken]
     known = [interval for interval in intervals if interval]
     if len(known) < len(intervals):

@@ -1,4 +1,4 @@
-"""The section about what the processor does: work, peak reached, time of every operator."""
+"""The section about the processor: work, share of peak, time of every operator."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MOST = 12
 
 
 def compute_section(run: Run) -> Section | None:
-    """Roofline and operators, where the result holds them."""
+    """Roofline and operators, if the result has them."""
     operators = [_operators(case, found) for case in run.cases if (found := case.get("operators"))]
     tables = [_roofline(run), _peaks(run), *operators]
     held = tuple(part for part in tables if part)
@@ -38,7 +38,7 @@ def _roofline(run: Run) -> Table | None:
 
 
 def _peaks(run: Run) -> Table | None:
-    """What the probe of matrix products alone gave, by the number of rows."""
+    """Measured rates of matrix products, by the number of rows."""
     probe = run.environment.get("gemm") or {}
     found = {(row["rows"], row["precision"]): row["gmacs"] for row in probe.get("peaks") or []}
     precisions = list(dict.fromkeys(precision for _, precision in found))[:MOST]
@@ -49,7 +49,7 @@ def _peaks(run: Run) -> Table | None:
 
 
 def _peak(found: Mapping[tuple[int, str], float], precision: str) -> Callable[[int], Cell | None]:
-    """A cell of the rate at some rows, in one precision."""
+    """A cell with the rate at some rows, in one precision."""
 
     def cell(rows: int) -> Cell | None:
         reached = found.get((rows, precision))
@@ -59,7 +59,7 @@ def _peak(found: Mapping[tuple[int, str], float], precision: str) -> Callable[[i
 
 
 def _operators(case: CaseRow, operators: Sequence[Operator]) -> Table:
-    """Time of every kind of operator, the slowest first."""
+    """Time of every operator type, the slowest first."""
     rows = sorted(operators, key=lambda row: -(number(row.get("us")) or 0.0))
     columns: list[Column[Mapping[str, object]]] = [
         ("operator", lambda row: Cell(plain(row.get("op")))),

@@ -1,4 +1,4 @@
-"""A report as CSV: one row a case, every figure that its result holds, for a spreadsheet."""
+"""A report as CSV: one row per case, with every figure in its result, for a spreadsheet."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FORMULA = re.compile(r"(^\s*|;\s*)([=+\-@＝＋－＠])")
 
 
 def render(runs: Sequence[Run]) -> str:
-    """The whole table as text: a column for every key that any case has, tables inside a case as `key.inner`."""
+    """The whole table as text: a column for every key of any case, nested tables as `key.inner`."""
     rows = [_row(run, case) for run in runs for case in run.cases]
     header = list(dict.fromkeys([*FIRST, *(key for row in rows for key in row)]))
     written = io.StringIO()

@@ -1,4 +1,4 @@
-"""The section of figures that were computed and not measured."""
+"""The section of estimated figures."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from edgebert.report.run import Run
 
 
 def estimates_section(run: Run) -> Section | None:
-    """Estimates as the result holds them, whatever their keys, kept apart from every measurement."""
+    """All estimates in the result, whatever their keys, separate from measurements."""
     rows = run.document.get("estimates") or []
     if not rows:
         return None

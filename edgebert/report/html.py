@@ -1,4 +1,4 @@
-"""A report as one HTML file that needs no network and no script."""
+"""A report as one HTML file without network access or scripts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from edgebert.report.svg import svg
 
 
 def render(page: Page) -> str:
-    """The whole file as text; everything that came from a result is escaped."""
+    """The whole file as text; everything from a result is escaped."""
     numbers = count(1)
 
     def draw(plot: Plot) -> Markup:

@@ -1,4 +1,4 @@
-"""Sections about speed: ratios, distribution, steadiness, input length."""
+"""Sections about speed: ratios, distribution, stability, input length."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def ratios_section(run: Run) -> Section | None:
 
 
 def distribution_section(run: Run) -> Section | None:
-    """Raw latencies of every variant, where they lie beside the result."""
+    """Raw latencies of every variant, if their files are beside the result."""
     found = [(case["variant"], rounds) for case in run.headline_cases() if (rounds := rounds_of(run, case))]
     steadiness = _steadiness_table(run)
     if not found:
@@ -88,7 +88,7 @@ def distribution_section(run: Run) -> Section | None:
 
 
 def lengths_section(run: Run) -> Section | None:
-    """How latency grows with input length, from the cases of fixed lengths."""
+    """Latency by input length, from the cases with fixed lengths."""
     lines: dict[str, dict[int, float]] = {}
     for case in run.of_scenario("single_stream"):
         p50_ms = number(case.get("p50_ms"))
@@ -117,7 +117,7 @@ def _at_length(line: dict[int, float]) -> Callable[[int], Cell | None]:
 
 
 def _steadiness_table(run: Run) -> Table | None:
-    """What of the samples is suspect: slow ones, drift inside a process, spread between processes, other work."""
+    """Suspicious samples: outliers, drift inside a process, spread between processes, other load."""
     cases = [case for case in run.cases if any(case.get(key) is not None for key in ("drift", "spread", "others"))]
     columns: list[Column[CaseRow]] = [
         ("variant", variant_cell),
@@ -138,6 +138,6 @@ def _outliers_cell(case: CaseRow) -> Cell | None:
 
 
 def _headline(run: Run) -> str:
-    """What the first ratio is about: the same for every variant of the run's first scenario."""
+    """The subject of the first ratio, the same for every variant of the run's first scenario."""
     titles = (compared(ratio["what"]) for ratio in run.ratios)
     return next((title.about for title in titles if title), "")

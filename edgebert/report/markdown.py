@@ -1,4 +1,4 @@
-"""A report as Markdown: the same verdicts and tables, without drawings."""
+"""A report as Markdown: the same verdicts and tables, without plots."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from edgebert.report.parts import Cell, Section, Table
 
 
 def render(page: Page) -> str:
-    """The whole report as text that ends in a newline."""
+    """The whole report as text that ends with a newline."""
     return "\n".join(_lines(page)).rstrip() + "\n"
 
 
@@ -69,5 +69,5 @@ def _cell(cell: Cell) -> str:
 
 
 def _escaped(text: str) -> str:
-    """Text that Markdown shows as it is, on one line."""
+    """Escape text so that Markdown shows it unchanged, on one line."""
     return re.sub(r"([\\`*_\[\]<>|#])", r"\\\1", escaped(" ".join(text.split())))

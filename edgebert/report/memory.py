@@ -1,4 +1,4 @@
-"""Sections about what a process costs before and beside its answers: memory and start."""
+"""Sections about memory and start of a process."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ START = {"import_ms": "import", "load_ms": "load", "first_ms": "first answer"}
 
 
 def memory_section(run: Run) -> Section | None:
-    """Peak memory and time of a fresh process, part by part."""
+    """Peak memory and start time of a fresh process, part by part."""
     plots = [plot for plot in (_memory(run), _start(run)) if plot]
     return Section("Memory and start", "", tuple(plots)) if plots else None
 
@@ -57,7 +57,7 @@ def _start(run: Run) -> Plot | None:
 
 
 def _hashing(run: Run) -> str:
-    """Whether loading holds the check of the bundle's hashes, as `edgebert.load` makes it."""
+    """Whether loading includes the check of the bundle's hashes, as in `edgebert.load`."""
     cases = run.headline_cases()
     if any(run.start_remark(case) for case in cases):
         return "; load leaves out checking the hashes of the bundle's files, which edgebert.load does"
@@ -65,7 +65,7 @@ def _hashing(run: Run) -> str:
 
 
 def _increments(marks: dict[str, float]) -> list[float]:
-    """What each mark adds to the highest one before it; a peak never falls."""
+    """What each mark adds to the highest one before; a peak never falls."""
     increments, reached = [], 0.0
     for name in MEMORY:
         mark = marks.get(name, reached)

@@ -1,4 +1,4 @@
-"""Figures as people read them."""
+"""Format figures for people."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def number(value: object) -> float | None:
 
 
 def short(value: float, digits: int = 3) -> str:
-    """A figure to so many significant digits, without an exponent; whole from 1,000 on."""
+    """A figure with this many significant digits, without an exponent; a whole number from 1,000 on."""
     rounded = float(f"{value:.{digits}g}")
     if rounded == 0:
         return "0"
@@ -26,22 +26,22 @@ def short(value: float, digits: int = 3) -> str:
 
 
 def between(low: float, high: float, digits: int = 3) -> str:
-    """An interval."""
+    """Format an interval."""
     return f"{short(low, digits)}{THIN}{short(high, digits)}"
 
 
 def times(value: float) -> str:
-    """A ratio."""
+    """Format a ratio."""
     return f"{short(value)}×"
 
 
 def share(value: float) -> str:
-    """A share of 0 to 1, in percent."""
+    """Format a share of 0 to 1 in percent."""
     return f"{100 * value:.1f}%"
 
 
 def scaled(value: float, unit: str) -> str:
-    """A large count with its prefix, such as `1.18 GMAC`."""
+    """A large count with its unit prefix, such as `1.18 GMAC`."""
     for factor, prefix in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
         if abs(value) >= factor:
             return f"{short(value / factor)} {prefix}{unit}"
@@ -49,7 +49,7 @@ def scaled(value: float, unit: str) -> str:
 
 
 def plain(value: object) -> str:
-    """Put a JSON value on one line."""
+    """A JSON value on one line."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if (figure := number(value)) is not None:
@@ -63,13 +63,13 @@ def plain(value: object) -> str:
 
 
 def words(key: str) -> str:
-    """A JSON key as words, its unit as it is written."""
+    """A JSON key as words; its unit is unchanged."""
     *name, last = key.split("_")
     return " ".join([*name, UNITS.get(last, last) if name else last])
 
 
 def shortened(text: str, longest: int = 24) -> str:
-    """A name on one line, cut in its middle where it is too long."""
+    """A name on one line, cut in the middle if it is too long."""
     text = " ".join(text.split())
     if len(text) <= longest:
         return text

@@ -1,4 +1,4 @@
-"""Sections about where the figures come from: the machine, how it was measured, how to measure it again."""
+"""Sections about where figures come from: the machine, the method, and how to measure again."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def machine_section(run: Run) -> Section:
 
 
 def method_section(run: Run) -> Section:
-    """How it was measured, and everything that it takes to do it again."""
+    """The method, and everything needed to repeat it."""
     null_model = number((run.document.get("null_model") or {}).get("p50_us"))
     facts = [(words(key), plain(value)) for key, value in run.document["suite"].items() if value not in (None, [], "")]
     if null_model is not None:
@@ -66,7 +66,7 @@ def _facts(caption: str, facts: list[Pair]) -> Table | None:
 
 
 def _state(run: Run) -> Table | None:
-    """What may change while a machine measures."""
+    """Machine properties that may change during a measurement."""
     before, after = run.environment, run.document.get("environment_after") or {}
     rows = [key for key in STATE if before.get(key) is not None or after.get(key) is not None]
     columns: list[Column[str]] = [
@@ -78,7 +78,7 @@ def _state(run: Run) -> Table | None:
 
 
 def _reasons(run: Run) -> Table | None:
-    """Everything that disturbed the machine."""
+    """All reasons for a disturbed machine."""
     reasons = (run.document.get("verdict") or {}).get("reasons") or []
     columns: list[Column[object]] = [("reason", lambda reason: Cell(plain(reason)))]
     return table("What disturbed it", columns, reasons) if reasons else None
@@ -89,7 +89,7 @@ def _held(environment: Mapping[str, object], key: str) -> Cell | None:
 
 
 def _gates(run: Run) -> Table | None:
-    """Checks that the run was given, and what became of them."""
+    """Checks of the run, and their outcome."""
     columns: list[Column[Mapping[str, object]]] = [
         ("check", lambda row: Cell(plain(row.get("gate")))),
         ("case", lambda row: Cell(plain(row.get("case")))),

@@ -1,4 +1,4 @@
-"""The whole report: verdicts on top, then runs side by side, then every run's sections."""
+"""The whole report: verdicts first, then runs side by side, then every run's sections."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from edgebert.report.verdict import Steadiness, Verdict, steadiness, verdicts
 
 @dataclass(frozen=True)
 class Chapter:
-    """One run of the report. `remark` says what is missing where there is no verdict."""
+    """One run of the report. `remark` says what is missing if there is no verdict."""
 
     label: str
     verdicts: tuple[Verdict, ...]
@@ -38,7 +38,7 @@ class Page:
 
 
 def make_page(runs: Sequence[Run]) -> Page:
-    """Read everything that a report says out of results.
+    """Make a report from results.
 
     Args:
         runs: One or more, in the order to show them.

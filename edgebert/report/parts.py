@@ -1,4 +1,4 @@
-"""What a report is made of: tables, plots and sections, before any format."""
+"""Parts of a report: tables, plots and sections, independent of format."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ class Table:
 
 @dataclass(frozen=True)
 class Plot:
-    """A drawing to be: `draw` is given axes when a page is made, so that tables alone need no matplotlib.
+    """A plot to draw: `draw` gets axes when a page is made, so that tables alone need no matplotlib.
 
-    `alt` says in words what is seen; `height` is in pixels of a plot 400 wide.
+    `alt` describes the plot in words; `height` is in pixels for a width of 400.
     """
 
     title: str
@@ -64,13 +64,13 @@ Column = tuple[str, Callable[[Row], Cell | None]]
 
 
 def table(caption: str, columns: Sequence[Column[Row]], rows: Iterable[Row], words: Iterable[str] = ()) -> Table:
-    """A table without the columns that no row has anything in.
+    """Make a table, without columns that are empty in all rows.
 
     Args:
-        caption: What the rows are.
-        columns: Heading, and what gives a row's cell; the first column always stays.
-        rows: What the columns' functions are given.
-        words: Headings, beside the first, of columns that hold words and not figures.
+        caption: Description of the rows.
+        columns: Heading, and the function that makes a row's cell; the first column always stays.
+        rows: Arguments for the columns' functions.
+        words: Headings of columns that hold words instead of figures, besides the first.
     """
     cells = [[cell(row) for _, cell in columns] for row in rows]
     held = [at for at in range(len(columns)) if at == 0 or any(row[at] for row in cells)]

@@ -1,4 +1,4 @@
-"""Drawings of latency and quality, on axes that are given."""
+"""Plots of latency and quality, on given axes."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Point:
 
 
 def spans(axes: Axes, rows: Sequence[Span]) -> None:
-    """Ratios with their intervals, one row each, beside the line of no difference."""
+    """Ratios with their intervals, one row each, with a line at no difference."""
     for at, row in enumerate(rows):
         axes.plot([row.low, row.high], [at, at], color=BUNDLE, linewidth=2.5, solid_capstyle="round")
         axes.plot([row.value], [at], "o", color=BUNDLE, markersize=7, markeredgecolor=SURFACE, markeredgewidth=1.2)
@@ -66,7 +66,7 @@ def spans(axes: Axes, rows: Sequence[Span]) -> None:
 
 
 def distribution(axes: Axes, samples: Sequence[Samples]) -> None:
-    """Latencies of every variant as a ridge each, on one logarithmic axis, marked at p50, p90 and p99."""
+    """Latencies of every variant as one ridge each, on a shared logarithmic axis, with p50, p90 and p99."""
     everything = np.concatenate([each.values for each in samples])
     edges = np.geomspace(everything.min() * 0.98, everything.max() * 1.02, BINS + 1)
     for at, each in enumerate(samples):
@@ -82,7 +82,7 @@ def distribution(axes: Axes, samples: Sequence[Samples]) -> None:
 
 
 def rounds(axes: Axes, medians: Sequence[Samples]) -> None:
-    """Median of every round over the median of all, one line a variant."""
+    """Median of every round divided by the median of all, one line per variant."""
     named: set[str] = set()
     for each in medians:
         places, relative = np.arange(1, len(each.values) + 1), each.values / np.median(each.values)
@@ -101,7 +101,7 @@ def rounds(axes: Axes, medians: Sequence[Samples]) -> None:
 
 
 def frontier(axes: Axes, points: Sequence[Point], metric: str) -> None:
-    """Quality over latency; what nothing else beats in both is joined."""
+    """Quality over latency; a line joins the points on the Pareto front."""
     for point in points:
         colour = colour_of(point.role)
         if point.interval:
@@ -118,7 +118,7 @@ def frontier(axes: Axes, points: Sequence[Point], metric: str) -> None:
 
 
 def undominated(points: Sequence[Point]) -> list[Point]:
-    """Points that no other one beats in latency without losing quality, from fast to slow."""
+    """Points on the Pareto front, from fast to slow: no other is faster without lower quality."""
     best: list[Point] = []
     for point in sorted(points, key=lambda point: (point.p50_ms, -point.quality)):
         if not best or point.quality > best[-1].quality:
@@ -127,7 +127,7 @@ def undominated(points: Sequence[Point]) -> list[Point]:
 
 
 def lengths(axes: Axes, series: Sequence[tuple[str, Sequence[tuple[int, float]]]], baseline: str) -> None:
-    """Median latency over input length, one line a variant, named at its end; the baseline in its own colour."""
+    """Median latency over input length, one line per variant, named at its end; the baseline has its own colour."""
     remaining = iter(SERIES)
     colours = [BASELINE if name == baseline else next(remaining) for name, _ in series]
     for (_, line), colour, marker in zip(series, colours, "os^Dvp", strict=False):
@@ -148,7 +148,7 @@ def lengths(axes: Axes, series: Sequence[tuple[str, Sequence[tuple[int, float]]]
 
 
 def legend(axes: Axes, columns: int) -> None:
-    """Names of colours in one row above the axes."""
+    """A legend in one row above the axes."""
     axes.legend(
         loc="lower left",
         bbox_to_anchor=(0, 1),
@@ -165,7 +165,7 @@ def legend(axes: Axes, columns: int) -> None:
 
 
 def name_rows(axes: Axes, names: Sequence[str]) -> None:
-    """Names at the left of rows."""
+    """Put names at the left of rows."""
     axes.set_yticks(range(len(names)), [shortened(name) for name in names], color=INK)
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
@@ -173,7 +173,7 @@ def name_rows(axes: Axes, names: Sequence[str]) -> None:
 
 
 def log_milliseconds(axes: Axes, low: float, high: float) -> None:
-    """A logarithmic axis of milliseconds with plain figures."""
+    """Make a logarithmic axis of milliseconds with plain numbers."""
     axes.set_xscale("log")
     axes.set_xlim(low, high)
     ticks = _ticks(low, high)
@@ -183,7 +183,7 @@ def log_milliseconds(axes: Axes, low: float, high: float) -> None:
 
 
 def _ticks(low: float, high: float) -> list[float]:
-    """At least three places of few digits: 1, 2 and 5 where they are enough."""
+    """Choose at least three ticks with few digits: 1, 2 and 5 if they are enough."""
     for steps in ((1, 2, 5), (1, 1.5, 2, 3, 4, 5, 6, 8)):
         places = [step * 10.0**power for power in range(-4, 7) for step in steps]
         ticks = [place for place in places if low <= place <= high]
@@ -193,7 +193,7 @@ def _ticks(low: float, high: float) -> list[float]:
 
 
 def _apart(values: Sequence[float], gap: float) -> list[float]:
-    """The same values, moved up just enough that no two are closer than a gap."""
+    """Move values up just enough that no two are closer than a gap."""
     places = list(values)
     last = -np.inf
     for at in sorted(range(len(values)), key=lambda at: values[at]):
@@ -203,7 +203,7 @@ def _apart(values: Sequence[float], gap: float) -> list[float]:
 
 
 def _label(axes: Axes, points: Sequence[Point]) -> None:
-    """Names beside points, each at the first of eight places where it covers no other name and no other point."""
+    """Put names beside points, each at the first of eight positions where it covers no other name or point."""
     around = [(7, 8), (7, -15), (-7, 8), (-7, -15), (9, -3), (-9, -3), (0, 14), (0, -20)]
     to_pixels = axes.transData.transform
     taken = [(x - 5.0, y - 5.0, x + 5.0, y + 5.0) for x, y in (to_pixels((p.p50_ms, p.quality)) for p in points)]

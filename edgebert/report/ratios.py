@@ -1,4 +1,4 @@
-"""Ratios of a result, found again by what they compare."""
+"""Find a result's ratios by what they compare."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ABOUT = {
 
 
 def ratio_of(run: Run, case: CaseRow) -> RatioRow | None:
-    """How many times faster than the baseline a case is, with its interval; None where the result has no such ratio."""
+    """How many times faster a case is than the baseline, with its interval; None if the result has no such ratio."""
     arena = case.get("arena")
     shown = lengths_of(case) + ("" if arena is None else f", arena {'on' if arena else 'off'}")
     about = f"{ABOUT.get(case['scenario'], case['scenario'])}, {shown}"
@@ -31,7 +31,7 @@ def interval_of(ratio: RatioRow) -> tuple[float, float] | None:
 
 
 def shown_interval(ratio: RatioRow) -> str:
-    """The interval of a ratio as a figure, or that there is none and of how many rounds."""
+    """The interval of a ratio, or a note that there is none and the number of rounds."""
     interval = interval_of(ratio)
     if interval:
         return between(*interval)

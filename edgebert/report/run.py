@@ -1,4 +1,4 @@
-"""One result file, and the names by which several are told apart."""
+"""One result file, and names that tell several apart."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from edgebert.runtime.quality import QualityRow
 
 @dataclass(frozen=True)
 class Run:
-    """One bench run: its document, the folder that its raw samples lie in, and a short name."""
+    """One bench run: its document, the folder of its raw samples, and a short name."""
 
     label: str
     document: ResultDocument
@@ -27,7 +27,7 @@ class Run:
 
     @property
     def cases(self) -> list[CaseRow]:
-        """Every case, in the order they were measured."""
+        """All cases, in the order of measurement."""
         return self.document["cases"]
 
     @property
@@ -37,7 +37,7 @@ class Run:
 
     @property
     def machine(self) -> str:
-        """The accelerator where the run used one, or else the processor."""
+        """The accelerator if the run used one, else the processor."""
         gpu = self.environment.get("gpu")
         if gpu and any(case["target"].startswith("cuda") for case in self.cases):
             gpus = gpu if isinstance(gpu, list) else [gpu]
@@ -46,18 +46,18 @@ class Run:
 
     @property
     def interval_method(self) -> str:
-        """How the intervals over rounds were computed; results from before they named it have a bootstrap's."""
+        """Method of the intervals over rounds; older results without a name for it used the bootstrap."""
         named = (self.document.get("intervals") or {}).get("rounds")
         return named if isinstance(named, str) else EARLIER_METHOD
 
     @property
     def interval_remark(self) -> str:
-        """The method in a sentence's end, and what is wrong with the earlier one."""
+        """The method as the end of a sentence, with the flaw of the older one."""
         narrow = ", too narrow for few rounds" if self.interval_method == EARLIER_METHOD else ""
         return f"{self.interval_method}{narrow}"
 
     def start_remark(self, case: CaseRow) -> str:
-        """What a case's cold start leaves out of what `edgebert.load` does; "" if nothing."""
+        """What a case's cold start leaves out, compared with `edgebert.load`; "" if nothing."""
         has_start = case.get("cold_start_ms") is not None
         # The peers' runs have always opened bundles by `edgebert.load`, and other tools' models have no hashes.
         unknown = case.get("hashed") is None and "ours" not in self.document["suite"]
@@ -74,7 +74,7 @@ class Run:
 
     @property
     def ratios(self) -> list[RatioRow]:
-        """Every ratio, as it was checked when the result was read."""
+        """All ratios, as they were checked when the result was read."""
         return self.document["ratios"]
 
     @cached_property
@@ -107,9 +107,9 @@ class Run:
         return [case for case in self.cases if case["scenario"] == scenario]
 
     def headline_cases(self) -> list[CaseRow]:
-        """One case a variant: single-stream at natural lengths, or else at the longest length measured.
+        """One case per variant: single-stream at natural lengths, or else at the longest measured length.
 
-        A result without that scenario gives the cases of the first one it holds.
+        For a result without that scenario, the cases of its first scenario.
         """
         return list(self._headline)
 
@@ -137,10 +137,10 @@ class Run:
 
 
 def read_runs(paths: Sequence[Path]) -> list[Run]:
-    """Read results, each named by the shortest end of its path that tells it apart.
+    """Read results; each is named by the shortest path suffix that tells it apart.
 
     Raises:
-        InputError: A file that cannot be used, or one run given twice; the message names it.
+        InputError: A file cannot be used, or a run is given twice; the message names it.
     """
     files = [path / RESULT if path.is_dir() else path for path in paths]
     documents = [read_result(file) for file in files]
@@ -157,12 +157,12 @@ def lengths_of(case: CaseRow) -> str:
 
 
 def batch_of(case: CaseRow) -> str:
-    """How many inputs ran together, in words: of the offline scenario at most so many, for a session divides them."""
+    """Number of inputs that ran together, in words; for `offline` a maximum, since sessions split batches."""
     return f"batch {case['batch']}" if case["scenario"] != "offline" else f"batches of at most {case['batch']}"
 
 
 def defined_quality(case: CaseRow | None) -> QualityRow | None:
-    """A case's quality, where it has one that says anything of its texts."""
+    """A case's quality, if it has one and it is defined for its texts."""
     quality = case.get("quality") if case else None
     return None if quality and quality.get("lacks") else quality
 

@@ -1,4 +1,4 @@
-"""Raw samples that lie beside a result."""
+"""Raw samples beside a result."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Milliseconds = NDArray[np.float64]
 
 
 def rounds_of(run: Run, case: CaseRow) -> list[Milliseconds]:
-    """Latencies of a case, one array of milliseconds a fresh process; empty where the raw file is not there.
+    """Latencies of a case, one array of milliseconds per fresh process; empty if the raw file is missing.
 
     Outliers are kept. A file outside the result's folder is not read, whatever the result says.
 

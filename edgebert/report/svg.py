@@ -1,4 +1,4 @@
-"""A plot as an inline SVG element: text stays text, colours are the page's variables, nothing global is left in it."""
+"""A plot as an inline SVG element: text stays text, colours are the page's variables, ids are unique."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def svg(plot: Plot, name: str) -> str:
     """Draw a plot.
 
     Args:
-        plot: What to draw.
-        name: A word of letters and digits that no other plot of the page has.
+        plot: The plot.
+        name: A word of letters and digits that is unique on the page.
 
     Returns:
         One `<svg>` element for a page that declares the variables of `edgebert.report.colours`.
@@ -64,7 +64,7 @@ def _inline(text: str, plot: Plot, name: str) -> str:
 
 
 def _coloured(style: str) -> str:
-    """A style whose stand-in colours have become the page's variables."""
+    """Replace stand-in colours in a style by the page's variables."""
     for colour, variable in VARIABLES.items():
         style = style.replace(colour, f"var({variable})")
     return style

@@ -1,4 +1,4 @@
-"""Sections about what was paid for speed: quality over latency, and what every stage gave."""
+"""Sections about the cost of speed: quality over latency, and the effect of every stage."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def stages_section(run: Run) -> Section | None:
 
 
 def _points(run: Run) -> tuple[list[plots.Point], str]:
-    """Variants with latency and quality of one metric, and that metric's name."""
+    """Variants with latency and quality in one metric, and the metric's name."""
     metric, points = "", []
     for case in run.headline_cases():
         quality, p50_ms = defined_quality(case), case.get("p50_ms")
@@ -76,7 +76,7 @@ def _points(run: Run) -> tuple[list[plots.Point], str]:
 
 
 def _quality_table(run: Run) -> Table | None:
-    """Every variant's metric and how it differs from the baseline's."""
+    """Every variant's metric, and its difference from the baseline's."""
     scored = [(case, quality) for case in run.headline_cases() if (quality := case.get("quality"))]
     columns: list[Column[tuple[CaseRow, QualityRow]]] = [
         ("variant", lambda row: Cell(row[0]["variant"], mark=role_of(row[0]))),
@@ -90,7 +90,7 @@ def _quality_table(run: Run) -> Table | None:
 
 
 def _points_cell(run: Run, case: CaseRow) -> Cell | None:
-    """Difference to the baseline, with its paired interval where the result holds one."""
+    """Difference from the baseline, with its paired interval if the result has one."""
     baseline = run.baseline()
     before, after = defined_quality(baseline), defined_quality(case)
     if not baseline or not before or not after or case is baseline or before["metric"] != after["metric"]:

@@ -1,4 +1,4 @@
-"""What a run found, in a sentence: how much faster, what was lost, and whether the machine kept still."""
+"""A run's result in a sentence: how much faster, what was lost, and whether the machine was stable."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DOES = {"single_stream": "answers", "offline": "answers batches", "server": "ser
 
 @dataclass(frozen=True)
 class Stat:
-    """One figure of the verdict, large: what it is, and where it comes from."""
+    """One large figure of the verdict: its meaning and its source."""
 
     label: str
     value: str
@@ -31,7 +31,7 @@ class Stat:
 
 @dataclass(frozen=True)
 class Verdict:
-    """One bundle beside its baseline."""
+    """One bundle compared with its baseline."""
 
     bundle: str
     sentence: str
@@ -41,20 +41,20 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Steadiness:
-    """Whether the machine was disturbed while it measured; None where the result does not say."""
+    """Whether the machine was disturbed during measurement; None if the result does not say."""
 
     disturbed: bool | None
     text: str
 
 
 def verdicts(run: Run) -> list[Verdict]:
-    """One verdict a bundle, in the order they were measured."""
+    """One verdict per bundle, in the order of measurement."""
     baseline = run.baseline() if run.cases else None
     return [_verdict(run, baseline, case) for case in (run.bundles() if run.cases else [])]
 
 
 def steadiness(run: Run) -> Steadiness:
-    """What the result says of the machine: its state, and whether INT8 sums saturated on it."""
+    """What the result says about the machine: its state, and whether INT8 sums saturated on it."""
     found = _state(run)
     saturating = (run.document.get("verdict") or {}).get("saturating")
     told = "".join(f" {plain(sentence)}." for sentence in saturating) if isinstance(saturating, list) else ""
@@ -62,7 +62,7 @@ def steadiness(run: Run) -> Steadiness:
 
 
 def _state(run: Run) -> Steadiness:
-    """What the result says of the machine's state."""
+    """What the result says about the machine's state."""
     stopped = "" if run.document.get("finished", True) else "The run was stopped before its end. "
     verdict = run.document.get("verdict")
     if isinstance(verdict, dict) and isinstance(verdict.get("disturbed"), bool):
@@ -83,7 +83,7 @@ def _reasons(verdict: VerdictRow) -> str:
 
 
 def name_of(case: CaseRow) -> str:
-    """A bundle's name, with what tells it apart from the others of the run."""
+    """A bundle's name, with a part that tells it apart from others of the run."""
     variant = case["variant"]
     return str(case["bundle"]) + variant.removeprefix("bundle") if variant.startswith("bundle") else str(variant)
 
@@ -136,7 +136,7 @@ def _size(baseline: CaseRow, case: CaseRow) -> str:
 
 
 def _quality(run: Run, baseline: CaseRow, case: CaseRow) -> str:
-    """How quality changed, and whether chance alone could have done it."""
+    """How quality changed, and whether the change could be chance."""
     before, after = defined_quality(baseline), defined_quality(case)
     if not before or not after or before["metric"] != after["metric"]:
         return f"has {_metric(after)} {after['value']:.4f}" if after else ""
@@ -158,7 +158,7 @@ def _change(run: Run, baseline: CaseRow | None, case: CaseRow) -> str:
 
 
 def _same(case: CaseRow) -> str:
-    """Answers equal to those of the machine that the bundle was sent from."""
+    """Share of answers equal to those of the machine that sent the bundle."""
     agreement = case.get("agreement") or {}
     equal, texts = number(agreement.get("equal")), number(agreement.get("n"))
     if equal is None or not texts:
@@ -208,7 +208,7 @@ def _latency_stat(baseline: CaseRow | None, case: CaseRow) -> Stat | None:
 
 
 def _rest(run: Run, baseline: CaseRow | None, case: CaseRow) -> list[Stat]:
-    """Quality, size and memory."""
+    """Describe quality, size and memory."""
     stats = []
     before, after = defined_quality(baseline), defined_quality(case)
     if after:

@@ -1,1 +1,1 @@
-"""Every task, in a folder of its own: `spec.py` (names, settings, data), `predict.py` (numpy), `train.py` (torch)."""
+"""All tasks, one folder each: `spec.py` (names, settings, data), `predict.py` (numpy), `train.py` (torch)."""

@@ -1,4 +1,4 @@
-"""Base class of every task on a device: what goes into the graph, and what its outputs mean."""
+"""Base class of every task on a device: how inputs are encoded and outputs are read."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ AnswerT = TypeVar("AnswerT", bound=Prediction)
 class DeviceTask(ABC, Generic[SettingsT, InputT, AnswerT]):
     """A task with the settings and the labels of one bundle.
 
-    The type parameters are its settings, what a caller gives it, and what it answers. `spec` is what is known of the
-    task without a bundle; a subclass sets it.
+    The type parameters are its settings, its input and its prediction. `spec` describes the task without a bundle; a
+    subclass sets it.
     """
 
     spec: ClassVar[TaskSpec[Any]]
@@ -40,11 +40,11 @@ class DeviceTask(ABC, Generic[SettingsT, InputT, AnswerT]):
         """Take the settings from a bundle's facts.
 
         Args:
-            facts: Of the bundle's manifest, or of the data of an export that runs.
+            facts: Facts from the bundle's manifest, or from the data of a running export.
             encoder: The bundle's tokenizer; None for a task that only reads data and labels.
 
         Raises:
-            ValueError: They do not fit the task.
+            ValueError: The facts do not fit the task.
         """
         self.settings: SettingsT = fill(self.spec.settings, facts.head.settings, "manifest.json")
         self._encoder = encoder
@@ -62,20 +62,20 @@ class DeviceTask(ABC, Generic[SettingsT, InputT, AnswerT]):
 
     @property
     def find_tokens(self) -> FindTokens | None:
-        """Finds the bundle's added tokens in a text; None for a task without a tokenizer."""
+        """Function that finds the bundle's added tokens in a text; None for a task without a tokenizer."""
         return None if self._encoder is None else self._encoder.added_tokens.find
 
     @property
     @abstractmethod
     def widths(self) -> Sequence[int | None]:
-        """Columns of the graph's outputs, in their order; None for any number."""
+        """Columns of the graph's outputs, in order; None for any number."""
 
     @abstractmethod
     def encode(self, given: InputT) -> list[Encoded]:
-        """Token ids of one input: one window, or several if it is longer than the model.
+        """Token ids of one input: one window, or several if it is longer than the model's input.
 
         Raises:
-            TextError: The input is not of the task's kind, or has no token.
+            TextError: The input does not have the task's type, or has no token.
         """
 
     @abstractmethod
@@ -84,18 +84,18 @@ class DeviceTask(ABC, Generic[SettingsT, InputT, AnswerT]):
 
     @abstractmethod
     def given(self, example: Example) -> InputT:
-        """What a caller would ask about a row of a data file."""
+        """The model's input for a row of a data file."""
 
     @abstractmethod
     def expected(self, example: Example, unknown: Sequence[str] = ()) -> object:
-        """What is right about a row, in the form that the metrics compare.
+        """The correct answer for a row, in the form that the metrics compare.
 
         Args:
             example: The row.
-            unknown: Labels that the bundle does not have, and that count as wrong instead of being refused.
+            unknown: Labels that the bundle does not have; they count as wrong and are not refused.
 
         Raises:
-            DataError: A row without a label, or with one that is neither the bundle's nor `unknown`.
+            DataError: A row has no label, or one that is neither the bundle's nor in `unknown`.
         """
 
     @abstractmethod
@@ -106,7 +106,7 @@ class DeviceTask(ABC, Generic[SettingsT, InputT, AnswerT]):
         """The answer to an input in the form of transformers' pipeline for the task.
 
         Raises:
-            InputError: There is no pipeline that answers so.
+            InputError: transformers has no such pipeline.
         """
         raise InputError(f"transformers has no pipeline for {self.spec.name}; call the model and use to_dict()")
 
@@ -121,7 +121,7 @@ class DeviceTask(ABC, Generic[SettingsT, InputT, AnswerT]):
 
     @property
     def score_range(self) -> str | None:
-        """The range of the task's scores, for messages; None for a task that is not about scores."""
+        """The range of the task's scores, for messages; None for a task without scores."""
         return None
 
     def model(self, facts: Facts, session: Session) -> Model:

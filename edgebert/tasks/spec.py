@@ -1,4 +1,4 @@
-"""What EdgeBERT knows of a task before a bundle is open."""
+"""What EdgeBERT knows about a task without a bundle."""
 
 from __future__ import annotations
 
@@ -39,21 +39,22 @@ class TaskSpec(Generic[SettingsT]):
 
     Attributes:
         name: Name in recipes and manifests.
-        settings: Frozen dataclass of what a recipe's `[head]` table may hold.
+        settings: Frozen dataclass of a recipe's `[head]` table.
         metric_names: Names of the metrics, the default first.
-        scoring: Makes the metrics. It imports numpy, which a process that only predicts may not need.
-        outputs: Outputs of the graph in order: their names, and whether each has a row for every token.
-        read: Reads a data file; returns examples whose labels are of the task's kind.
-        data: What a labelled file is; None for a table of the recipe's columns.
+        scoring: Function that makes the metrics. It imports numpy, which a process that only predicts may not need.
+        outputs: Outputs of the graph in order: name, and whether it has one row per token.
+        read: Reads a data file; returns examples with the task's type of label.
+        data: Description of a labelled file; None for a table with the recipe's columns.
         formats: Suffixes of labelled files; None for a task whose files have any name, or are folders.
         input_keys: The two columns that `edgebert predict --input` reads; None for `text` and `text_pair`.
-        label_key: The column of the labels beside `input_keys`.
-        question: What the command line may be asked, as an example; None for a text or a pair of texts.
-        encodes_alone: Whether every text of a row is an input of its own, so that texts may come without their pairs.
-        counts_queries: Whether rows of the same first text are one query, which the metrics count in place of texts.
+        label_key: The label column besides `input_keys`.
+        question: Example input for the command line; None for a text or a pair of texts.
+        encodes_alone: Whether every text of a row is a separate input, so that texts may come without a second one.
+        counts_queries: Whether rows with the same first text form one query, which metrics count instead of texts.
         is_tagged: Whether data files have a tag for every word.
-        can_hold_out: Whether validation rows can be cut from the training rows: both are of one kind.
-        read_split: `read` with what finds the tokens that are a word each; None for a task that splits no text.
+        can_hold_out: Whether validation rows can be split off the training rows, since both have the same form.
+        read_split: `read` with a function that finds tokens that are one word each; None for a task that splits no
+            text.
     """
 
     name: str
@@ -88,7 +89,7 @@ class TaskSpec(Generic[SettingsT]):
         return self.scoring()
 
     def rows(self, path: Path, columns: Columns, settings: SettingsT, find_tokens: FindTokens | None) -> list[Example]:
-        """Rows of a data file, texts split into words as a tokenizer with these added tokens splits them.
+        """Rows of a data file; texts are split into words around these added tokens.
 
         Raises:
             DataError: The file cannot be used.

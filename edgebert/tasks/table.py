@@ -1,7 +1,7 @@
-"""The tasks that this EdgeBERT knows, by their names. A new task is one function with its import, and one row.
+"""The tasks of this EdgeBERT, by name. A new task is one function with its import, and one row.
 
-Every import stands in a function of its own: a process that predicts loads the one task that it needs. With all nine
-the runtime would take half as long again to import.
+Every import is in its own function, so a process that predicts loads only its task. With all nine, importing the
+runtime would take half as long again.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ def device_task(name: str) -> type[Task]:
     """Class of a task, made from a manifest and a tokenizer.
 
     Raises:
-        ValueError: There is none of that name; the message lists those that there are.
+        ValueError: There is no such task; the message lists the existing ones.
     """
     if name not in TASKS:
         raise ValueError(f"task {name!r} is not known; this EdgeBERT knows {', '.join(task_names())}")
@@ -100,6 +100,6 @@ def spec_of(name: str) -> TaskSpec[Any]:
     """Names, settings, data and metrics of a task.
 
     Raises:
-        ValueError: There is none of that name.
+        ValueError: There is no such task.
     """
     return device_task(name).spec

@@ -28,34 +28,34 @@ Rows = Literal["first", "all"]
 
 
 class Loading(TypedDict):
-    """How a checkpoint was loaded: weights that it lacks, and weights of another shape, by their names."""
+    """How a checkpoint was loaded: names of missing weights, and of weights with another shape."""
 
     missing_keys: Collection[str]
     mismatched_keys: Collection[tuple[str, object, object]]
 
 
 class ModelClass(Protocol):
-    """What makes a model: a class of transformers, or ours around one."""
+    """A factory of models: a transformers class, or EdgeBERT's wrapper around one."""
 
     def from_pretrained(self, folder: str, **options: object) -> tuple[PreTrainedModel, Loading]:
-        """A checkpoint's model, and how it was loaded: `options` ask for that."""
+        """A checkpoint's model, and loading information if `options` ask for it."""
         ...
 
     def from_config(self, config: PreTrainedConfig, **options: object) -> PreTrainedModel:
-        """A model with drawn weights."""
+        """A model with random weights."""
         ...
 
 
 class TrainingTask(ABC, Generic[SettingsT, TaskT]):
     """A task in training, for the settings of one recipe.
 
-    The type parameters are its settings and its class on the device. What the device reads and answers is never
-    written a second time here: validation decodes with the device's own code.
+    The type parameters are its settings and its class on the device. Validation decodes with the device's own code,
+    which is not duplicated here.
 
     Attributes:
-        has_own_weights: Whether the task puts weights on the encoder. If not, any encoder can be taken as it is, and
+        has_own_weights: Whether the task adds weights to the encoder. If not, any encoder can be used as it is, and
             `finetune.when = "needed"` trains.
-        outputs_vocabulary: Whether the outputs have a figure for every token of the vocabulary.
+        outputs_vocabulary: Whether the outputs have one value for every token of the vocabulary.
     """
 
     has_own_weights: bool = True
@@ -68,26 +68,26 @@ class TrainingTask(ABC, Generic[SettingsT, TaskT]):
     @property
     @abstractmethod
     def rows(self) -> Rows:
-        """Rows of the last layer that the head reads: the first, which is [CLS], or all."""
+        """Rows of the last layer that the head reads: the first ([CLS]), or all."""
 
     @abstractmethod
     def score(self, metric: str, expected: Sequence[Any], predicted: Sequence[Any]) -> float:
-        """A metric of the device by the field's own library, from what `expected` and `predicted` return there."""
+        """Compute a device metric with the field's own library, from the results of `expected` and `predicted`."""
 
     @abstractmethod
     def read_labels(
         self, data: DataSettings, splits: Mapping[str, list[Example]], folder: Path, head: list[str] | None
     ) -> Labels:
-        """Labels of the data files.
+        """Read the labels of the data files.
 
         Args:
             data: The recipe's `[data]` table.
             splits: Rows of every split.
             folder: Folder that the paths of `data` are relative to, for messages.
-            head: Labels of the checkpoint's own head if it is to be kept.
+            head: Labels of the checkpoint's own head, if it is kept.
 
         Raises:
-            DataError: A row without a label, or labels that no head can be made for.
+            DataError: A row has no label, or no head can be made for the labels.
         """
 
     @abstractmethod
@@ -100,39 +100,39 @@ class TrainingTask(ABC, Generic[SettingsT, TaskT]):
 
     @abstractmethod
     def targets(self, task: TaskT, example: Example, windows: Sequence[Encoded]) -> list[Item]:
-        """What is to be learnt about every window of a row, name by name.
+        """Training targets for every window of a row, by name.
 
         Each is a number, an array of fixed width, or a list with one number a token.
         """
 
     @abstractmethod
     def hard_loss(self, ours: tuple[Tensor, ...], batch: dict[str, Tensor]) -> Tensor:
-        """Mean loss against what is right; 0 for a batch of which nothing is known."""
+        """Mean loss against the labels; 0 for a batch without any."""
 
     @abstractmethod
     def soft_loss(
         self, ours: tuple[Tensor, ...], theirs: tuple[Tensor, ...], batch: dict[str, Tensor], temperature: float
     ) -> Tensor:
-        """Mean loss against the outputs of a teacher."""
+        """Mean loss against a teacher's outputs."""
 
     @abstractmethod
     def head(self, model: PreTrainedModel) -> nn.Module:
-        """Module from the encoder's rows (batch, rows, width) and the attention mask to the tuple of outputs."""
+        """Module that maps the encoder's rows (batch, rows, width) and the attention mask to the tuple of outputs."""
 
     def label_counts(self, rows: Sequence[Example], labels: Labels) -> dict[str, int]:
-        """Rows that hold each label, most frequent first; empty for a task without labels."""
+        """Number of rows with each label, most frequent first; empty for a task without labels."""
         return {}
 
     def stratum(self, example: Example) -> str:
-        """Label of a row, of which validation rows that are cut from the training rows hold a share; "" for none."""
+        """Label of a row, for the stratified split of validation rows; "" for none."""
         return ""
 
     def guess_loss(self, rows: Sequence[Example], labels: Labels) -> float | None:
-        """The loss of guessing by the labels' frequencies in these rows; None if the task does not tell."""
+        """The loss of guessing by the labels' frequencies in these rows; None if the task does not define it."""
         return None
 
     def own_windows(self, task: TaskT, example: Example) -> list[Encoded] | None:
-        """What training reads of a row; None if it is what the device is asked."""
+        """Windows of a row for training; None if they are the device's own."""
         return None
 
     def collate(self, items: Sequence[Item], pad_id: int = 0) -> dict[str, Tensor]:
@@ -140,34 +140,34 @@ class TrainingTask(ABC, Generic[SettingsT, TaskT]):
         return pad_batch(items, pad_id)
 
     def tune(self, task: TaskT, predictions: Iterable[Any], expected: Sequence[Any]) -> dict[str, Json]:
-        """Entries for the manifest's `head` that are chosen on the validation split with the finished graph.
+        """Choose entries for the manifest's `head` on the validation split, with the finished graph.
 
         Args:
             task: The task on the device.
-            predictions: Its predictions, made as they are asked for.
-            expected: What is right, one entry a prediction.
+            predictions: Its predictions, computed lazily.
+            expected: Correct answers, one per prediction.
         """
         return {}
 
     def observed(self, task: TaskT, givens: Sequence[Any], outputs: Iterable[Sequence[Outputs]]) -> str:
-        """A sentence about the outputs that a user should read at export; "" for none.
+        """A sentence about the outputs that a user should read during an export; "" for none.
 
         Args:
             task: The task on the device.
-            givens: Inputs that the graph is checked on.
-            outputs: Outputs of their windows, computed as they are asked for.
+            givens: Inputs that the graph is checked with.
+            outputs: Outputs of their windows, computed lazily.
         """
         return ""
 
     def pooled_width(self, hidden_size: int) -> int:
-        """Numbers of what the head is given of a row, for an encoder of this width."""
+        """Width of the head's input per text, for an encoder of this width."""
         return hidden_size
 
     def check_width(self, width: int) -> None:
-        """Refuse settings that vectors so wide cannot serve.
+        """Refuse settings that do not fit vectors of this width.
 
         Raises:
-            SettingsError: Says which, and how wide they are.
+            SettingsError: Names the setting and the width.
         """
 
 

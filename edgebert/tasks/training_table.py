@@ -1,4 +1,4 @@
-"""The training side of every task. It imports torch: nothing that runs on a device imports it."""
+"""The training side of every task. It imports torch, so nothing on a device imports it."""
 
 from __future__ import annotations
 
@@ -46,11 +46,11 @@ def training_task(name: str, head: Mapping[str, Any] | None = None) -> AnyTraini
 
     Args:
         name: The task.
-        head: Settings as a recipe's `[head]` or a manifest holds them; None for the defaults.
+        head: Settings from a recipe's `[head]` or a manifest; None for the defaults.
 
     Raises:
         ValueError: There is no task of that name.
-        SettingsError: The settings are not the task's.
+        SettingsError: The settings do not fit the task.
     """
     kind = device_task(name)
     return TRAINING_TASKS[kind](fill(kind.spec.settings, dict(head or {}), "recipe", "head."))

@@ -1,4 +1,4 @@
-"""Every answer to a data file, and the outputs behind it, so that two machines can be compared."""
+"""Every answer to a data file with its outputs, to compare two machines."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ def work(model: Model, job: Job, call: Callable[[int], object]) -> Answer:
     """Answer the job's data file one text at a time, as a device does.
 
     Returns:
-        `answers`, in the form that the task's metrics compare; for each text `outputs`, the figures of its outputs that
-        are compared, and `not_finite`, how many of all of them are NaN or infinite; `quality`, None for a file without
-        labels and where any output is not finite.
+        `answers`, in the form that the task's metrics compare; for each text `outputs`, the output values to compare,
+        and `not_finite`, the number of output values that are NaN or infinite; `quality`, None for a file without
+        labels or if any output is not finite.
 
     Raises:
         DataError: The file cannot be used.
@@ -51,7 +51,7 @@ def work(model: Model, job: Job, call: Callable[[int], object]) -> Answer:
 
 
 def figures(found: Sequence[Outputs]) -> list[float]:
-    """Of every output of every window up to 256 figures, evenly spread from its first to its last."""
+    """Up to 256 values of every output of every window, evenly spread from the first to the last."""
     kept: list[float] = []
     for output in (output.ravel() for window in found for output in window):
         places = np.linspace(0, output.size - 1, min(output.size, FIGURES_KEPT)).round().astype(int)
@@ -60,10 +60,10 @@ def figures(found: Sequence[Outputs]) -> list[float]:
 
 
 def plain(answer: object) -> Json:
-    """An answer as JSON carries it.
+    """Convert an answer to plain JSON values.
 
     Raises:
-        TypeError: JSON has nothing for it.
+        TypeError: JSON cannot represent it.
     """
     if isinstance(answer, np.ndarray | np.generic):
         return plain(answer.tolist())

@@ -1,7 +1,7 @@
-"""From the start of a process to its first answer: import, load, first prediction.
+"""Time from the start of a process to its first answer: import, load, first prediction.
 
 The bundle is opened as `edgebert.load` does by default: the SHA-256 of every file is checked. Its files are in the page
-cache, so that reading them from a disk comes on top.
+cache; reading them from a disk takes additional time.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ COMPARED = "cold start"
 
 
 def work(model: Model, job: Job, call: Callable[[int], object]) -> Answer:
-    """Nothing more: the marks say it all."""
+    """Do nothing more: import, load and first answer are already timed."""
     return {}
 
 
 def fill(case: Case, answers: Sequence[Answer]) -> None:
-    """The start and its parts over the processes, and the interval of the whole."""
+    """The start and its parts over the processes, and the interval of the total."""
     from edgebert.measure.scenarios.single_stream import fill_start
     from edgebert.measure.statistics import over_rounds, rounded
 

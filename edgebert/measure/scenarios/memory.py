@@ -22,14 +22,14 @@ MARKS: dict[str, Literal["import_rss", "load_rss", "first_rss", "end_rss"]] = {
 
 
 def work(model: Model, job: Job, call: Callable[[int], object]) -> Answer:
-    """Enough predictions to reach the steady state; the marks hold the peaks."""
+    """Predict until the steady state is reached; the marks hold the peaks."""
     for at in range(job["samples"]):
         call(at)
     return {}
 
 
 def fill(case: Case, answers: Sequence[Answer]) -> None:
-    """High-water marks so far over the processes, each at least the one before it."""
+    """Peak memory at each mark over the processes, each at least as large as the one before."""
     marks = {name: peak_mb([answer.get(mark) for answer in answers]) for name, mark in MARKS.items()}
     known = {name: mark for name, mark in marks.items() if mark is not None}
     if len(known) == len(MARKS):
@@ -40,14 +40,14 @@ def fill(case: Case, answers: Sequence[Answer]) -> None:
 
 
 def compared(answer: Answer) -> Samples:
-    """Peak of the whole process, in bytes; nan if the system does not tell."""
+    """Peak of the whole process, in bytes; NaN if the system does not report it."""
     import numpy as np
 
     return np.array([answer["end_rss"]], dtype=np.float64)
 
 
 def peak_mb(sizes: Sequence[int | None]) -> float | None:
-    """Geometric mean of several processes' bytes, in MB of 10^6 bytes; None if the system does not tell all of them."""
+    """Geometric mean of several processes' bytes, in MB of 10^6 bytes; None if any is unknown."""
     from edgebert.measure.statistics import over_rounds
 
     known = [size for size in sizes if size is not None]

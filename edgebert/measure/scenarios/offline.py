@@ -1,4 +1,7 @@
-"""All inputs at once, in batches of like length, or of the same where the session does not pad: throughput."""
+"""Throughput of all inputs at once, in batches of similar length.
+
+If the session does not pad, the lengths in a batch are equal.
+"""
 
 from __future__ import annotations
 
@@ -23,9 +26,9 @@ LONGEST_WARMUP_NS = 10_000_000_000
 
 
 def work(model: Model, job: Job, call: Callable[[int], object]) -> Answer:
-    """Number of inputs, nanoseconds for all of them, and those of the first pass; how many windows ran together.
+    """Count the inputs, time all of them and the first pass, and count windows that ran together.
 
-    The first pass over them is the warm-up, unless it is long, and the passes after it last half a second at least.
+    The first pass is the warm-up, unless it is long; the passes after it last at least half a second.
     """
     inputs = _inputs(model, job)
     together = _together(model, inputs.given, job["batch_size"])
@@ -40,9 +43,9 @@ def work(model: Model, job: Job, call: Callable[[int], object]) -> Answer:
 
 
 def _together(model: Model, given: Sequence[Input | Encoded], batch_size: int) -> dict[str, float]:
-    """Windows of the largest batch that the session makes of the inputs, and of the mean one.
+    """Number of windows in the session's largest batch, and in the mean one.
 
-    A session runs together only what gains by it (`edgebert.runtime.batches`), so that few batches may be full.
+    A session only batches texts if that is faster (`edgebert.runtime.batches`), so few batches may be full.
     """
     several = ([each] if isinstance(each, Encoded) else model.task.encode(each) for each in given)
     windows = [window for encoded in several for window in encoded]
@@ -52,18 +55,18 @@ def _together(model: Model, given: Sequence[Input | Encoded], batch_size: int) -
 
 @dataclass(frozen=True)
 class _Inputs:
-    """All inputs of a job, texts or token ids of a fixed length, and what answers the first so many of them."""
+    """All inputs of a job (texts, or token ids of a fixed length), and a function that answers the first few."""
 
     given: Sequence[Input | Encoded]
     answer: Callable[[int], object]
 
     @property
     def count(self) -> int:
-        """How many there are."""
+        """Number of inputs."""
         return len(self.given)
 
     def nanoseconds(self) -> int:
-        """Answer all of them once."""
+        """Time one pass over all inputs."""
         begin = time.perf_counter_ns()
         self.answer(self.count)
         return time.perf_counter_ns() - begin
@@ -93,5 +96,5 @@ def fill(case: Case, answers: Sequence[Answer]) -> None:
 
 
 def compared(answer: Answer) -> Samples:
-    """Nanoseconds an input."""
+    """Nanoseconds per input."""
     return np.array([answer["total_ns"] / answer["texts"]], dtype=np.float64)

@@ -1,6 +1,6 @@
-"""Where a prediction's time goes, operator by operator, from the runtime's own counters.
+"""Time of a prediction by operator, from the runtime's own counters.
 
-Runs in a process of its own: counting slows a run, so its times are to be read as shares, never as latencies.
+Runs in a separate process. Counting slows a run, so read its times as shares, never as latencies.
 """
 
 from __future__ import annotations
@@ -17,15 +17,16 @@ from edgebert.runtimes import RUNTIMES
 
 
 def work(model: Model, job: Job, call: Callable[[int], object]) -> Answer:
-    """In the measured process: predict on a session that is opened as the bundle's own is, but for its counters.
+    """In the measured process: predict with a session opened like the bundle's own, but with counters.
 
     Args:
         model: The opened bundle.
-        job: `bundle`, `runtime`, `threads`, perhaps a `provider`, and how many predictions: `warmup` and `samples`.
+        job: `bundle`, `runtime`, `threads`, optionally `provider`, and the number of predictions: `warmup` and
+            `samples`.
         call: One prediction of the model.
 
     Returns:
-        `operators`, by type, and `nodes`, by name: both of a prediction on average, slowest first.
+        `operators` by type and `nodes` by name, averaged over predictions, slowest first.
     """
     with TemporaryDirectory(prefix="edgebert-") as folder:
         opening = opening_of(
@@ -43,12 +44,12 @@ def work(model: Model, job: Job, call: Callable[[int], object]) -> Answer:
 
 
 def by_type(ran: Sequence[OperatorRun], predictions: int) -> list[Operator]:
-    """A row for every type of operator: `op`, `count` and `us` of a prediction, `share` of the time, slowest first."""
+    """One row per operator type: `op`, `count` and `us` per prediction, `share` of the time; slowest first."""
     return _table(ran, predictions, lambda each: {"op": each.op})
 
 
 def by_node(ran: Sequence[OperatorRun], predictions: int) -> list[Operator]:
-    """A row for every operator of the graph: also its name, and the shapes that it had the last time."""
+    """One row per node of the graph, with its name and its most recent shapes."""
     last = {each.node: each for each in ran}
     rows = _table(ran, predictions, lambda each: {"node": each.node, "op": each.op})
     return [{**row, "inputs": last[row["node"]].inputs, "outputs": last[row["node"]].outputs} for row in rows]

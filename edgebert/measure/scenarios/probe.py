@@ -1,6 +1,6 @@
-"""The machine's measured peak: how fast ONNX Runtime multiplies matrices of a model's own sizes, and copies memory.
+"""The machine's measured peak: how fast ONNX Runtime multiplies matrices of a model's sizes, and copies memory.
 
-Runs in a measured process. A peak is the best of several blocks: what the machine can do, not what it does on average.
+Runs in a measured process. A peak is the best of several blocks: the machine's capability, not its average.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ COPIED_BYTES = 64 << 20
 
 
 def work(model: Model, job: Job, call: Callable[[int], object]) -> Answer:
-    """In the measured process: the peaks at the rows asked for, and at the tokens of the middle one of the texts.
+    """In the measured process: the peaks at the requested rows, and at the token count of the median text.
 
     Returns:
-        `probe`, and `windows`: the tokens of each window of that text; none where the job has no texts.
+        `probe`, and `windows`: the tokens of each window of that text; empty if the job has no texts.
     """
     given = [text if isinstance(text, str) else tuple(text) for text in job.get("texts", [])]
     texts = sorted(([len(window.ids) for window in model.task.encode(text)] for text in given), key=sum)
@@ -50,16 +50,16 @@ def probe(
     """Measure the rate of matrix products.
 
     Args:
-        shapes: Inner dimension, columns, and how often a model has it: the rates are of that mix.
+        shapes: Inner dimension, columns and count in the model; rates are for this mix.
         precisions: `int8`, `fp32` or `fp16`.
-        rows: Rows of the first factor: 1 and the token lengths of interest; `CEILING_ROWS` is added.
+        rows: Rows of the first factor: 1 and token lengths; `CEILING_ROWS` is added.
         threads: Threads inside one product.
         provider: ONNX Runtime's execution provider.
 
     Returns:
-        `peaks`, a row for every precision that the provider multiplies in and every number of rows, with `gmacs` (10^9
-        multiply-accumulates a second; on a GPU without the copies from and to the host), and
-        `copy_gb_s`, bytes read and written by copying memory, in 10^9 a second; beside them what was asked for.
+        `peaks`, a row for every precision that the provider supports and every number of rows, with `gmacs` (10^9
+        multiply-accumulates per second; on a GPU without copies from and to the host). `copy_gb_s`, 10^9 bytes per
+        second read and written by copying memory. The arguments are included.
     """
     wanted = sorted({*rows, CEILING_ROWS})
     peaks: list[Peak] = []
@@ -82,10 +82,10 @@ def probe(
 
 
 def rate(shapes: Sequence[tuple[int, int, int]], rows: int, seconds: Sequence[float]) -> float:
-    """10^9 multiply-accumulates a second of a mix of products.
+    """10^9 multiply-accumulates per second of a mix of products.
 
     Args:
-        shapes: Inner dimension, columns and how often of each.
+        shapes: Inner dimension, columns and count of each product.
         rows: Rows of the first factor.
         seconds: Time of one product of each.
     """
@@ -95,12 +95,15 @@ def rate(shapes: Sequence[tuple[int, int, int]], rows: int, seconds: Sequence[fl
 
 
 def device_of(provider: str) -> str:
-    """Where a provider's factors and products lie, by ONNX Runtime's name."""
+    """ONNX Runtime's name for the device that holds a provider's inputs and outputs."""
     return "cpu" if provider == CPU else "cuda"
 
 
 def copy_rate() -> float:
-    """Bytes read and written a second by one thread that copies memory too large for the caches; the best of five."""
+    """Bytes per second that one thread reads and writes by copying memory.
+
+    The memory is too large for the caches; the best of five.
+    """
     source = np.ones(COPIED_BYTES, np.uint8)
     copied = np.zeros_like(source)
     best_ns = min(_elapsed_ns(lambda: np.copyto(copied, source)) for _ in range(BLOCKS))
@@ -108,18 +111,18 @@ def copy_rate() -> float:
 
 
 def peak_of(found: Probe, precision: str, rows: int | None = None) -> float | None:
-    """The rate at so many rows, or the highest of all; None where it was not measured."""
+    """The rate at this number of rows, or the highest of all; None if it was not measured."""
     rates = [row["gmacs"] for row in found["peaks"] if row["precision"] == precision and rows in (None, row["rows"])]
     return max(rates, default=None)
 
 
 def is_bound(found: Probe) -> bool:
-    """Whether a prediction cannot be faster than these products: not so where each was launched by itself on a GPU."""
+    """Whether these rates bound a prediction's speed; not so if a GPU launched each product separately."""
     return bool(found.get("provider", CPU) == CPU)
 
 
 def _session(precision: str, inner: int, columns: int, threads: int, provider: str) -> InferenceSession:
-    """The products of one size; None where the provider has none of this precision and the CPU would step in."""
+    """The products of one size; None if the provider cannot run this precision and would fall back to the CPU."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -153,7 +156,7 @@ def _rows(precision: str, rows: int, inner: int) -> NDArray[np.generic]:
 
 
 def _seconds(session: InferenceSession, rows: NDArray[np.generic], device: str) -> float:
-    """Seconds of one product whose factors lie on the device, from the best block of runs."""
+    """Seconds per product with inputs on the device, from the fastest block of runs."""
     import onnxruntime
 
     binding = session.io_binding()

@@ -1,4 +1,4 @@
-"""The metric on a labelled file, one text at a time, as the device would answer."""
+"""The metric on a labelled file, one text at a time, as on the device."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from edgebert.runtime.rows import read_rows
 
 
 def work(model: Model, job: Job, call: Callable[[int], object]) -> Answer:
-    """The metric with its interval, and the metric's table of every text."""
+    """The metric with its interval, and the metric's table with one row per text."""
     metric = metric_of(model.manifest.task, job["metric"])
     named = Named(**job["named"]) if "named" in job else Named()
     answers = answer(model, read_rows(Path(job["data"]), model.manifest, named, model.task.find_tokens))

@@ -1,7 +1,7 @@
-"""Inputs that arrive at random: the highest arrival rate at which a percentile of the latencies stays under a bound.
+"""Inputs at random times: the highest arrival rate at which a percentile of the latencies stays under a bound.
 
-Arrivals are a Poisson process from a seed. One worker answers them in order of arrival; a latency counts from the
-arrival, the wait in the queue included.
+Arrivals are a seeded Poisson process. One worker answers them in order; a latency starts at the arrival and includes
+the wait in the queue.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ COMPARED = "server time a query"
 
 @dataclass(frozen=True)
 class Run:
-    """Inputs answered at one arrival rate; a rate of 0 stands for one after another without any waiting."""
+    """Inputs answered at one arrival rate; rate 0 means one after another without waiting."""
 
     qps: float
     latencies_ns: list[int]
@@ -32,12 +32,12 @@ class Run:
 
     @property
     def achieved_qps(self) -> float:
-        """Answers a second from the start to the last answer."""
+        """Answers per second from the start to the last answer."""
         return 1e9 * len(self.latencies_ns) / self.elapsed_ns if self.qps else 0.0
 
 
 def work(model: Model, job: Job, call: Callable[[int], object]) -> Answer:
-    """The highest rate found, the latencies at it, and the rates that were tried."""
+    """The highest rate found, its latencies, and the rates that were tried."""
     for at in range(job["warmup"]):
         call(at)
     quiet()
@@ -51,16 +51,16 @@ def search(
     clock: Clock = time.perf_counter_ns,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Answer:
-    """Bisect the arrival rate between 0 and what the worker does without a pause, above which queues only grow.
+    """Bisect the arrival rate between 0 and the worker's maximum, above which queues only grow.
 
-    Every rate has the same gaps between arrivals, only longer or shorter, so that a higher one never waits less.
+    All rates use the same gaps between arrivals, scaled, so waits never get shorter at a higher rate.
 
     Args:
         call: Answers one input.
-        settings: As in `suite.Server`.
+        settings: Settings of the scenario.
         seed: Seed of the gaps.
-        clock: Nanoseconds.
-        sleep: Waits for some seconds.
+        clock: Returns nanoseconds.
+        sleep: Waits for a number of seconds.
     """
     alone_ns = timed(call, settings["queries"], clock)
     capacity = 1e9 * len(alone_ns) / sum(alone_ns)
@@ -90,14 +90,14 @@ def search(
 
 
 def poisson_gaps(seed: int, queries: int) -> Samples:
-    """Gaps between arrivals of a Poisson process, their mean exactly 1: the rate that is told is the rate offered."""
+    """Gaps between arrivals of a Poisson process, scaled to a mean of exactly 1 so that the stated rate is exact."""
     gaps = np.random.default_rng(seed).exponential(size=queries)
     scaled: Samples = gaps / gaps.mean()
     return scaled
 
 
 def arrivals_ns(gaps: Samples, qps: float) -> list[int]:
-    """Times of arrival from unit exponential gaps, in nanoseconds from the start."""
+    """Arrival times in nanoseconds from the start, from exponential gaps with mean 1."""
     return [int(at) for at in np.cumsum(gaps) / qps * 1e9]
 
 
@@ -107,7 +107,7 @@ def serve(
     clock: Clock = time.perf_counter_ns,
     sleep: Callable[[float], None] = time.sleep,
 ) -> tuple[list[int], int]:
-    """Answer inputs one at a time, in order, none before it has arrived.
+    """Answer inputs one at a time, in order, none before its arrival.
 
     Returns:
         Nanoseconds from each arrival to its answer, and from the start to the last answer.
@@ -124,7 +124,10 @@ def serve(
 
 
 def highest(passes: Callable[[float], bool], tolerance: float) -> float:
-    """Largest share from 0 to 1 that passes, by bisection: what it gives passed, and that and `tolerance` did not."""
+    """Largest share from 0 to 1 that passes, by bisection.
+
+    The returned share passed; the share plus `tolerance` did not.
+    """
     low, high = 0.0, 1.0
     while high - low > tolerance:
         middle = (low + high) / 2
@@ -136,12 +139,12 @@ def highest(passes: Callable[[float], bool], tolerance: float) -> float:
 
 
 def under_bound(latencies_ns: Sequence[int], settings: ServerSettings) -> bool:
-    """Whether the percentile of a server's settings stays under its bound."""
+    """Whether the percentile of a server's settings is under its bound."""
     return bool(np.percentile(latencies_ns, settings["percent"]) / 1e6 < settings["bound_ms"])
 
 
 def fill(case: Case, answers: Sequence[Answer]) -> None:
-    """The rate over the processes, and the latencies at it; a rate of 0 says that even no queue is too slow."""
+    """The rate over the processes, and its latencies; rate 0 means that latency is too high even without a queue."""
     rounds = [np.array(answer["latencies_ns"], dtype=np.float64) for answer in answers]
     settings = answers[0]["settings"]
     rates = [answer["target_qps"] for answer in answers]
@@ -159,5 +162,5 @@ def fill(case: Case, answers: Sequence[Answer]) -> None:
 
 
 def compared(answer: Answer) -> Samples:
-    """Nanoseconds between arrivals at the highest rate; endless where there is none."""
+    """Nanoseconds between arrivals at the highest rate; infinite if there is none."""
     return np.array([1e9 / answer["target_qps"] if answer["target_qps"] else np.inf])

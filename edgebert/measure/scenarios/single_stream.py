@@ -18,7 +18,7 @@ PERCENTS = (50, 90, 99)
 
 
 def work(model: Model, job: Job, call: Callable[[int], object]) -> Answer:
-    """Every latency in the order of the texts, those of the same loop around nothing, and the energy of more of it."""
+    """Every latency in the order of the texts, the latencies of an empty loop, and energy from a separate loop."""
     for at in range(job["warmup"]):
         call(at)
     quiet()
@@ -32,7 +32,7 @@ def work(model: Model, job: Job, call: Callable[[int], object]) -> Answer:
 
 
 def fill(case: Case, answers: Sequence[Answer]) -> None:
-    """Percentiles over the processes with their intervals, and what of the samples is suspect."""
+    """Percentiles over the processes with their intervals, and suspicious samples."""
     fill_latency(case, [compared(answer) for answer in answers])
     fill_start(case, answers)
     measured = [power for answer in answers if (power := answer.get("power"))]
@@ -47,7 +47,7 @@ def compared(answer: Answer) -> Samples:
 
 
 def fill_latency(case: Case, rounds: Sequence[Samples]) -> None:
-    """Percentiles with intervals, mean, outliers, drift inside the processes and spread between them."""
+    """Percentiles with intervals, mean, outliers, drift inside processes and spread between them."""
     case.samples = sum(map(len, rounds))
     fill_percentiles(case, rounds)
     mean_ns = float(np.concatenate(list(rounds)).mean())
@@ -66,7 +66,7 @@ def fill_percentiles(case: Case, rounds: Sequence[Samples]) -> None:
 
 
 def fill_start(case: Case, answers: Sequence[Answer]) -> None:
-    """What came before the first answer, over the processes; of its loading, how long hashing takes."""
+    """Times before the first answer, over the processes, and the duration of the hash check in loading."""
 
     def over_processes_ms(took_ns: Sequence[float]) -> float:
         return round(over_rounds(took_ns)[0] / 1e6, 2)

@@ -1,4 +1,4 @@
-"""One prediction after another for minutes: does it slow down, does it grow?"""
+"""One prediction after another for minutes, to see whether latency or memory grows."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from edgebert.runtime.model import Model
 
 
 def work(model: Model, job: Job, call: Callable[[int], object]) -> Answer:
-    """Every latency until the minutes are over, and the resident set before and after."""
+    """Every latency until the time is up, and the resident set before and after."""
     for at in range(job["warmup"]):
         call(at)
     quiet()
@@ -31,7 +31,7 @@ def work(model: Model, job: Job, call: Callable[[int], object]) -> Answer:
 
 
 def fill(case: Case, answers: Sequence[Answer]) -> None:
-    """Percentiles, the last third against the first, resident memory; no intervals: there is but one process."""
+    """Percentiles, the last third against the first, resident memory; no intervals, since there is one process."""
     rounds = [np.array(answer["latencies_ns"], dtype=np.float64) for answer in answers]
     case.samples = sum(map(len, rounds))
     fill_percentiles(case, rounds)

@@ -1,4 +1,4 @@
-"""Where a bench runs: one file a target, each a context that sets up a machine, lends it, and tidies up behind it."""
+"""Where a bench runs: one file per target, each a context that sets up a machine, provides it, and cleans up."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ def open_target(name: str, variants: Sequence[Variant], data: Path | None, progr
 
     Args:
         name: `local`, `cuda`, `cuda://tensorrt`, `ssh://[USER@]HOST[:PORT]` or `qemu://CPU`.
-        variants: What will be measured on it.
-        data: The data file that jobs will name, if any.
-        progress: Called with a line a step.
+        variants: The variants to measure on it.
+        data: The jobs' data file, if any.
+        progress: Called with one line per step.
 
     Raises:
         InputError: No such target, or it cannot be used; the message says why and what to do.
-        RunError: It was lost on the way.
+        RunError: The connection was lost.
     """
     kind, _, rest = name.partition("://")
     if name == "local":
@@ -52,7 +52,7 @@ def open_target(name: str, variants: Sequence[Variant], data: Path | None, progr
 
 
 def local(variants: Sequence[Variant], progress: Progress) -> Machine:
-    """This machine's processor, for bundles too that open on a GPU by themselves."""
+    """This machine's CPU, also for bundles that would open on a GPU by default."""
     for_gpu = [variant.name for variant in variants if variant.manifest.profile.export.provider != CPU]
     if not for_gpu:
         return Machine()

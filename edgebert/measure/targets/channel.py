@@ -1,4 +1,4 @@
-"""A running ssh that has the keeper at its other end: messages out, answers in, signs of life between them."""
+"""A running ssh connection to the keeper: messages out, answers in, heartbeats between them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ MAX_LINE = 128 << 20
 
 
 class Lost(Exception):
-    """The connection has ended: ssh's exit code, and the last line that it or the far end complained with."""
+    """The connection has ended: ssh's exit code, and the last error line of ssh or the other machine."""
 
     def __init__(self, code: int, complaint: str) -> None:
         super().__init__(complaint)
@@ -43,7 +43,8 @@ def _answer(name: str, text: str) -> dict[str, Json]:
     """Parse an answer.
 
     Raises:
-        TargetError: It is no strict JSON object (`edgebert.strict_json`); the outputs of a broken model may be NaN.
+        TargetError: It is not a strict JSON object (`edgebert.strict_json`); NaN is allowed, since a broken model may
+            return it.
     """
     reason = ""
     try:
@@ -60,17 +61,17 @@ def _answer(name: str, text: str) -> dict[str, Json]:
 
 
 class Channel:
-    """One ssh process, in a session of its own so that a Ctrl-C here does not end it before it has tidied up."""
+    """One ssh process, in a session of its own, so that Ctrl-C here does not end it before it has cleaned up."""
 
     def __init__(self, name: str, command: Sequence[str]) -> None:
-        """Start it; the far end reads the keeper's source from its first line.
+        """Start ssh; the other machine reads the keeper's source from its first line of input.
 
         Args:
-            name: The target's, for messages.
+            name: Name of the target, for messages.
             command: The ssh command line.
 
         Raises:
-            FileNotFoundError: There is no ssh.
+            FileNotFoundError: ssh is not installed.
         """
         self._name, self._noise, self._left = name, "", bytearray()
         self.has_started = self.was_lost = False
@@ -96,16 +97,16 @@ class Channel:
         self._thread.start()
 
     def ask(self, message: dict[str, Json], work_s: float = 0) -> dict[str, Json]:
-        """Send a message and wait for its answer.
+        """Send a message, and wait for its answer.
 
         Args:
-            message: What to do there.
-            work_s: Seconds that the work itself may take; the answer must come within that and `MARGIN_S`, and the
-                first sign of the program there within `START_S`.
+            message: The request.
+            work_s: Seconds that the work itself may take. The answer must come within `work_s` plus `MARGIN_S`, and the
+                first heartbeat within `START_S`.
 
         Raises:
             Lost: The connection has ended.
-            TargetError: No sign of life for `PATIENCE_S`, no answer in time, or one that is too long or no JSON.
+            TargetError: No heartbeat for `PATIENCE_S`, no answer in time, or an answer that is too long or not JSON.
         """
         self.tell(message)
         asked = time.monotonic()
@@ -124,11 +125,11 @@ class Channel:
         raise self._lost()
 
     def tell(self, message: dict[str, Json], payload: Path | None = None, size: int = 0) -> None:
-        """Send a message, and behind it a file of so many bytes.
+        """Send a message, followed by a file of this many bytes.
 
         Raises:
             Lost: The connection has ended.
-            TargetError: The far end takes nothing for `PATIENCE_S`.
+            TargetError: The other machine reads nothing for `PATIENCE_S`.
             InputError: The file has become shorter.
         """
         try:
@@ -140,7 +141,7 @@ class Channel:
             raise self._lost() from None
 
     def close(self) -> int:
-        """End the connection; the far end tidies up first. Returns ssh's exit code."""
+        """End the connection; the other machine cleans up first. Returns ssh's exit code."""
         self._over.set()
         if self._lock.acquire(timeout=1):
             with contextlib.suppress(OSError):
@@ -157,7 +158,7 @@ class Channel:
         return code
 
     def _beat(self) -> None:
-        """Say now and then that this end is alive: a far end that no longer hears it stops and tidies up."""
+        """Send regular heartbeats: if they stop, the other machine ends and cleans up."""
         while not self._over.wait(BEAT_S):
             with contextlib.suppress(OSError, ValueError, TargetError), self._lock:
                 self._write(b'{"op": "beat"}\n')
@@ -179,7 +180,7 @@ class Channel:
             view = view[self._in.write(view) or 0 :]
 
     def _line(self, end: float, limit_s: float) -> bytes | None:
-        """Next line, with its end; None once the connection has ended."""
+        """Read the next line, with its end; None once the connection has ended."""
         looked = 0
         while (at := self._left.find(b"\n", looked)) < 0:
             looked = len(self._left)
@@ -216,7 +217,7 @@ class Channel:
         )
 
     def _kill(self) -> None:
-        """End ssh, and what it started (a ProxyCommand)."""
+        """End ssh and the processes that it started (a ProxyCommand)."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
 
@@ -247,13 +248,13 @@ class _Tail:
                 self._kept = (self._kept + block)[-BLOCK:]
 
     def text(self) -> str:
-        """What was written last, once the other end has closed the pipe."""
+        """The last bytes written, once the other end has closed the pipe."""
         self._thread.join(1)
         return self._kept.decode("utf-8", "replace")
 
 
 def _ready(end: IO[bytes], event: int, wait_s: float) -> bool:
-    """Whether a pipe can be read or written before too long; a closed one can."""
+    """Wait until a pipe can be read or written, with a time limit; a closed one can."""
     with selectors.DefaultSelector() as selector:
         selector.register(end, event)
         return bool(selector.select(wait_s))

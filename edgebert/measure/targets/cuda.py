@@ -1,4 +1,4 @@
-"""`cuda` and `cuda://tensorrt`: the local child on this machine's NVIDIA GPU, never on the CPU in secret."""
+"""`cuda` and `cuda://tensorrt`: the local child on this machine's NVIDIA GPU; it never falls back to the CPU."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ SAMPLE_S = 0.2
 
 @contextmanager
 def cuda(name: str, variants: Sequence[Variant], progress: Progress) -> Iterator[Machine]:
-    """Lend this machine, with every session on the GPU.
+    """Provide this machine, with every session on the GPU.
 
-    TensorRT's engines are built by the first process of a bundle and kept until the end, so that every later one finds
-    them: a cold start is one with a built engine.
+    The first process of a bundle builds TensorRT's engines, and later processes reuse them. So cold starts are measured
+    with a built engine.
 
     Raises:
-        InputError: No such provider, no driver that works, or a variant that is not for a GPU.
+        InputError: The provider does not exist, no driver works, or a variant is not for a GPU.
         MissingDependencyError: This onnxruntime lacks the provider.
     """
     provider = PROVIDERS.get(name)
@@ -68,9 +68,11 @@ def cuda(name: str, variants: Sequence[Variant], progress: Progress) -> Iterator
 
 
 def provider_options(provider: str, manifest: Manifest, batch_size: int, engines: str) -> dict[str, str]:
-    """Options of the provider for a bundle; TensorRT is given one engine for every length and batch up to the largest.
+    """Options of the provider for a bundle.
 
-    The precision is the bundle's own: a full-precision baseline stays FP32, INT8 is read from its Q/DQ nodes.
+    TensorRT gets one engine for every length and batch up to the largest.
+
+    The precision is the bundle's own: a full-precision baseline stays FP32, and INT8 comes from Q/DQ nodes.
     """
     if provider != PROVIDERS["cuda://tensorrt"]:
         return {}
@@ -94,7 +96,7 @@ def require_provider(name: str, provider: str) -> None:
     """Check that the installed ONNX Runtime has a provider.
 
     Raises:
-        MissingDependencyError: It has not; the message says how to install the one that has.
+        MissingDependencyError: It does not; the message says how to install one that does.
     """
     try:
         import onnxruntime
@@ -126,10 +128,10 @@ def read_gpu(name: str) -> GpuRow:
 
 @contextmanager
 def device_memory() -> Iterator[Answer]:
-    """Watch the GPU's memory while a process runs that is not timed.
+    """Measure the GPU's memory while a process runs that is not timed.
 
     Yields:
-        Filled at the end: `device_memory_mb`, the peak above what was in use before, in MB of 10^6 bytes.
+        A dictionary, filled at the end: `device_memory_mb`, the peak above the use before, in MB of 10^6 bytes.
     """
     found: Answer = {}
     peaks = [_used_mb()]
@@ -151,7 +153,7 @@ def device_memory() -> Iterator[Answer]:
 
 
 def _used_mb() -> float:
-    """MB of 10^6 bytes of the GPU's memory that are in use, by whomever."""
+    """GPU memory in use by all processes, in MB of 10^6 bytes."""
     return nvidia.megabytes(int(_query("cuda", "memory.used")))
 
 

@@ -1,6 +1,6 @@
-"""`qemu://CPU`: the bundle on an emulated ARM core or an older x86 one: right answers there, never how fast.
+"""`qemu://CPU`: run a bundle on an emulated ARM or older x86 CPU, to check its answers and not its speed.
 
-ARM has a root and wheels of its own. x86 runs this machine's own Python, with the packages that are installed here.
+ARM has its own root folder and wheels. x86 runs this machine's Python with the packages installed here.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ X86_CPUS = {"haswell": "Haswell", "nehalem": "Nehalem"}
 
 
 def arm_folder() -> Path:
-    """Where `bench/qemu-setup` puts qemu, an arm64 root and ARM wheels: `$EDGEBERT_ARM64`, or the user's cache."""
+    """Folder of qemu, an arm64 root and ARM wheels from `bench/qemu-setup`: `$EDGEBERT_ARM64`, or the user's cache."""
     return Path(os.environ.get("EDGEBERT_ARM64") or _cache() / "arm64")
 
 
 def x86_folder() -> Path:
-    """Where `bench/qemu-setup --x86` puts qemu: `$EDGEBERT_X86`, or the user's cache."""
+    """Folder of qemu from `bench/qemu-setup --x86`: `$EDGEBERT_X86`, or the user's cache."""
     return Path(os.environ.get("EDGEBERT_X86") or _cache() / "x86")
 
 
@@ -46,7 +46,7 @@ def _cache() -> Path:
 
 @contextmanager
 def emulated(cpu: str) -> Iterator[Machine]:
-    """Lend an emulated machine whose processes open the bundles on an ARM core, or on an older x86 one.
+    """Provide an emulated machine whose processes open the bundles on an ARM CPU, or on an older x86 one.
 
     Raises:
         InputError: No such CPU, or the emulation has not been set up.
@@ -61,7 +61,7 @@ def emulated(cpu: str) -> Iterator[Machine]:
 
 
 def _arm(cpu: str, sources: Path) -> Machine:
-    """A machine whose processes see the device half, copied to `sources`, and ARM wheels alone."""
+    """A machine whose processes only see the device half, copied to `sources`, and ARM wheels."""
     folder = arm_folder()
     qemu, root, site = folder / "qemu-aarch64", folder / "root", folder / "site"
     python = root / "usr" / "bin" / "python3.11"
@@ -78,7 +78,7 @@ def _arm(cpu: str, sources: Path) -> Machine:
 
 
 def _x86(cpu: str) -> Machine:
-    """A machine whose processes are this Python's, with its packages and this EdgeBERT."""
+    """A machine whose processes use this Python, its packages and this EdgeBERT."""
     if platform.machine() != X86:
         raise InputError(
             f"qemu://{cpu}: runs this machine's own Python, so it needs x86_64; here is {platform.machine()}"
@@ -99,7 +99,7 @@ def _x86(cpu: str) -> Machine:
 def _machine(
     cpu: str, python: Sequence[str], variables: dict[str, str], told: str, instead: Environment | None = None
 ) -> Machine:
-    """A machine that runs jobs by a command; `instead` takes the place of what its environment says by mistake."""
+    """A machine that runs jobs with a command; `instead` corrects entries of the environment that it reads wrongly."""
 
     def child(job: Job) -> Answer:
         return run_process([*python, *CHILD], job, variables, f"qemu://{cpu}")

@@ -1,10 +1,10 @@
-"""The far end of `ssh://`: keeps a temporary folder, runs jobs in it, and removes it when the connection ends.
+"""The other end of `ssh://`: keeps a temporary folder, runs jobs in it, and removes it when the connection ends.
 
-This source is sent over the connection and run by the Python there, so it stands alone: the standard library, nothing
-of EdgeBERT. What comes in are lines of JSON, `put` followed by the file's bytes; what goes out are lines of JSON behind
-`MARK`, for a login script may write lines of its own, the last one without an end. It ends, and takes the measured
-process and the folder with it, when the connection closes, when nothing has come for `silence_s`, or on SIGTERM or
-SIGHUP. At its start, and at intervals if something has come, it writes a sign of life: `{"beat": true}`.
+This source is sent over the connection and run by the Python there, so it uses only the standard library and nothing of
+EdgeBERT. Its input is lines of JSON; `put` is followed by the file's bytes. Its output is lines of JSON after `MARK`,
+because a login script may write lines of its own, the last one perhaps without a line end. It ends when the connection
+closes, when nothing has come for `silence_s`, or on SIGTERM or SIGHUP; it then ends the measured process and removes
+the folder. It writes a heartbeat at its start, and at intervals if something has come: `{"beat": true}`.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Closed(Exception):
 
 
 def inside(folder: str, path: object) -> str:
-    """Give the location of a received file.
+    """Location of a received file.
 
     Raises:
         ValueError: The path is not a plain relative one, or a link leads out of the folder.
@@ -65,7 +65,7 @@ def inside(folder: str, path: object) -> str:
 
 
 class Connection:
-    """Frames from standard input, read by a thread of their own, and the moment that anything last came."""
+    """Reads frames from standard input in a thread, and records when something last came."""
 
     def __init__(self) -> None:
         self.events: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
@@ -78,24 +78,24 @@ class Connection:
         self._lock = threading.Lock()
 
     def own(self, folder: str) -> None:
-        """Work in a folder that was just made here, and keep hold of it whatever takes its name later."""
+        """Change into the folder just made, and keep it open whatever takes its name later."""
         self.folder, self.place = folder, os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
 
     def is_own(self) -> bool:
-        """Whether the folder of that name is still the one that was made here, and no link or other one."""
+        """Whether the folder with that name is still the one made here, and not a link or another one."""
         try:
             return os.path.samestat(os.lstat(self.folder), os.fstat(self.place))
         except OSError:
             return False
 
     def new(self, name: str) -> int:
-        """Open a new file directly in the folder; an older one of that name is removed first."""
+        """Open a new file directly in the folder; an older file with that name is removed first."""
         with contextlib.suppress(FileNotFoundError):
             os.unlink(name, dir_fd=self.place)
         return os.open(name, NEW, 0o600, dir_fd=self.place)
 
     def read(self) -> None:
-        """Put files where they belong, and everything else into `events`; None when the connection has ended."""
+        """Write files to their locations, and put everything else into `events`; None when the connection has ended."""
         try:
             while True:
                 message = json.loads(self._line())
@@ -125,14 +125,14 @@ class Connection:
             return event
 
     def answer(self, document: Message) -> None:
-        """Write one line, behind the end of whatever else was written."""
+        """Write one line, after a line break in case other output did not end its line."""
         line = f"\n{MARK}{json.dumps(document)}\n".encode()
         with self._lock:
             while line:
                 line = line[os.write(1, line) :]
 
     def _put(self, path: str, size: int) -> None:
-        """Write a new file; what cannot be written is passed over, and `write_error` says why."""
+        """Write a new file; if that fails, the data is skipped and `write_error` holds the reason."""
         blocks = self._blocks(size)
         try:
             if not self.is_own():
@@ -194,10 +194,10 @@ def main() -> None:
 
 
 def check_message(message: Message) -> None:
-    """Refuse a message that lacks a value, or has one of another kind.
+    """Refuse a message in which a value is missing or has the wrong type.
 
     Raises:
-        ValueError: Says which.
+        ValueError: Names the value.
     """
     for name, kind in FIELDS.get(message["op"], {}).items():
         value = message.get(name)
@@ -224,7 +224,7 @@ def serve(connection: Connection) -> None:
 
 
 def hello(connection: Connection, message: Message) -> Message:
-    """Tell what this machine is, and make a folder where there is room for `bytes`."""
+    """Describe this machine, and make a folder on a disk with room for `bytes`."""
     connection.silence_s = message["silence_s"]
     places = {place: free_bytes(place) for place in (tempfile.gettempdir(), "/var/tmp", os.path.expanduser("~"))}
     roomy = [place for place, free in places.items() if free >= message["bytes"]]
@@ -242,7 +242,7 @@ def hello(connection: Connection, message: Message) -> Message:
 
 
 def free_bytes(place: str) -> int:
-    """Room in a folder that can be written; 0 for one that cannot."""
+    """Free bytes of a folder; 0 if it cannot be written."""
     try:
         return shutil.disk_usage(place).free if os.access(place, os.W_OK | os.X_OK) else 0
     except OSError:
@@ -250,13 +250,13 @@ def free_bytes(place: str) -> int:
 
 
 def variables(folder: str) -> dict[str, str]:
-    """Environment of a process that leaves nothing outside the folder; ONNX Runtime's telemetry would, on import."""
+    """Environment of a process that leaves no files outside the folder; ONNX Runtime's telemetry would, on import."""
     path = os.pathsep.join(filter(None, [folder, os.environ.get("PYTHONPATH")]))
     return {"ORT_DISABLE_TELEMETRY": "1", **os.environ, "PYTHONPATH": path, "TMPDIR": folder}
 
 
 def import_error(folder: str, modules: list[str]) -> str:
-    """Why a Python here cannot import these modules; "" where it can."""
+    """Say why a Python here cannot import these modules; "" if it can."""
     command = [sys.executable, "-c", f"import {', '.join(modules)}"]
     try:
         tried = subprocess.run(
@@ -275,14 +275,14 @@ def import_error(folder: str, modules: list[str]) -> str:
 
 
 def compile_sources(folder: str) -> None:
-    """Compile the sources once, so that the first measured process does not pay for it."""
+    """Compile the sources once, so that the first measured process does not have to."""
     command = [sys.executable, "-m", "compileall", "-q", os.path.join(folder, "edgebert")]
     with contextlib.suppress(subprocess.TimeoutExpired):
         subprocess.run(command, capture_output=True, check=False, stdin=subprocess.DEVNULL, timeout=PREPARE_S)
 
 
 def run_or_full(connection: Connection, message: Message) -> Message:
-    """Run one job; `full` with the reason where the disk is, `failed` where the folder is no longer ours."""
+    """Run one job; `full` with the reason if the disk is full, `failed` if the folder is no longer the keeper's."""
     if not connection.is_own():
         return {"failed": MOVED}
     try:
@@ -297,8 +297,8 @@ def run(connection: Connection, message: Message) -> Message:
     """Run one job in a fresh process.
 
     Returns:
-        `document` and `spawned_ns` (this machine's monotonic clock just before the process started), or `failed` (where
-        its answer found no room, `full`) with the last line of its complaint, or `overtime`.
+        `document` and `spawned_ns` (this machine's monotonic clock just before the process started), or `failed`
+        (`full` if its answer did not fit on the disk) with the last line of its error output, or `overtime`.
     """
     with contextlib.ExitStack() as opened:
         job, answer, complaint = (
@@ -329,10 +329,10 @@ def run(connection: Connection, message: Message) -> Message:
 
 
 def wait(connection: Connection, child: subprocess.Popen[bytes], timeout_s: float) -> bool:
-    """Wait for a process without using the processor; whether it had to be stopped after `timeout_s`.
+    """Wait for a process without using the processor; return whether it had to be stopped after `timeout_s`.
 
     Raises:
-        Closed: The connection ended first; the process is gone.
+        Closed: The connection ended first; the process was stopped.
     """
     ended, late = {"op": "ended", "pid": child.pid}, {"op": "late", "pid": child.pid}
 
@@ -357,7 +357,7 @@ def wait(connection: Connection, child: subprocess.Popen[bytes], timeout_s: floa
 
 
 def stop(child: subprocess.Popen[bytes]) -> None:
-    """End a process and what it started."""
+    """End a process and those that it started."""
     if child.poll() is None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(child.pid, signal.SIGKILL)

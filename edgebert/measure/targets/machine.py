@@ -1,4 +1,4 @@
-"""A machine that measured processes run on, as `bench` sees it."""
+"""A machine on which measured processes run, as `bench` sees it."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Machine:
-    """What runs one job in a fresh process there, how its environment is read, and what emulates it, if anything does.
+    """Runs one job in a fresh process there, reads its environment, and names its emulator, if any.
 
-    The time of an emulated machine means nothing, and is never reported.
+    Times on an emulated machine are meaningless and never reported.
     """
 
     name: str = "local"

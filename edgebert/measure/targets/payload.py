@@ -1,4 +1,4 @@
-"""What a machine elsewhere needs: EdgeBERT's device half, the bundles, the data file."""
+"""Files to send to another machine: EdgeBERT's device half, the bundles, the data file."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Files = dict[str, Path]
 
 
 def device_half() -> Files:
-    """Source files of the device half, from the installed package, by their place under a folder."""
+    """Source files of the device half in the installed package, by their location in the target folder."""
     package = Path(edgebert.__file__).parent
     paths = (path.relative_to(package) for path in sorted(package.rglob("*.py")))
     chosen = (path for path in paths if path.parts[0] not in LEFT_OUT)
@@ -32,16 +32,16 @@ def device_half() -> Files:
 
 
 def core_library(variants: Sequence[Variant]) -> Files:
-    """The native core's library of this machine, where a variant runs on it and there is one, by its place likewise."""
+    """The native core's library of this machine, if a variant uses it and it is installed, by its location."""
     found = core.library_files() if any(variant.runtime == CORE.name for variant in variants) else []
     return {f"edgebert/lib/{core.LIBRARY.name}": Path(found[0])} if found else {}
 
 
 def bundle_files(variants: Sequence[Variant]) -> tuple[Files, dict[str, str]]:
-    """Files of every bundle by their place under a folder, and the place of every bundle's folder.
+    """Files of every bundle by their location in the target folder, and the location of every bundle's folder.
 
     Raises:
-        BundleError: A path of a manifest leads out of its folder.
+        BundleError: A path in a manifest leads out of its folder.
     """
     files: Files = {}
     places: dict[str, str] = {}
@@ -54,10 +54,10 @@ def bundle_files(variants: Sequence[Variant]) -> tuple[Files, dict[str, str]]:
 
 
 def _below(folder: Path, name: str) -> Path:
-    """Give the location of a bundle's file.
+    """Location of a bundle's file.
 
     Raises:
-        BundleError: It is not below the folder, links resolved.
+        BundleError: It is not inside the folder after links are resolved.
     """
     if path_fault(name) or leads_out(folder / name, folder):
         raise BundleError(f"{folder}: the path {name!r:.80} leads out of the bundle; export the bundle again")
@@ -65,7 +65,7 @@ def _below(folder: Path, name: str) -> Path:
 
 
 def data_files(path: Path) -> tuple[Files, dict[str, str]]:
-    """The data file (or the three files of a slot folder), and the place of what was named."""
+    """The data file (or the three files of a slot folder), and the location of the named one."""
     path = path.resolve()
     folder = slot_folder(path)
     files = [path] if folder is None else _slot_files(folder)
@@ -76,5 +76,5 @@ def data_files(path: Path) -> tuple[Files, dict[str, str]]:
 
 
 def _slot_files(folder: Path) -> list[Path]:
-    """The files that a split is read from; whatever else lies in its folder stays here."""
+    """The files that a split is read from; other files in its folder are not sent."""
     return [folder / name for name in (WORDS, TAGS, INTENTS) if (folder / name).is_file()]

@@ -1,7 +1,7 @@
-"""`ssh://`: measure on another machine over plain OpenSSH; nothing has to be installed there but Python and wheels.
+"""`ssh://`: measure on another machine over plain OpenSSH; it only needs Python and wheels.
 
-One connection carries everything: the far end (`keeper.py`), the device half, the bundles, every job and every answer.
-What runs there ends with the connection, so a machine that can no longer be reached tidies up by itself.
+One connection carries everything: the program there (`keeper.py`), the device half, the bundles, every job and every
+answer. Processes there end with the connection, so a machine that can no longer be reached cleans up by itself.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ REMEDIES = {
 
 @dataclass(frozen=True)
 class Greeting:
-    """What the far end says first: its folder ("" if there is no room), machine and Python, and what that lacks."""
+    """The keeper's first message: its folder ("" if there is no room), machine, Python, and missing modules."""
 
     folder: str
     free_bytes: int
@@ -65,7 +65,7 @@ class Greeting:
 
 @dataclass(frozen=True)
 class Address:
-    """Whom to connect to; `~/.ssh/config` has the say on what is left out."""
+    """The machine to connect to; `~/.ssh/config` supplies what is left out."""
 
     host: str
     user: str | None = None
@@ -83,7 +83,7 @@ def parse(name: str) -> Address:
     """Read `ssh://[USER@]HOST[:PORT]`.
 
     Raises:
-        InputError: It is not of that form.
+        InputError: It does not have that form.
     """
     form = r"ssh://(?:(\w[^\s@:/]*)@)?(\[[0-9A-Fa-f:.]+\]|[\w.][\w.-]*)(?::(\d{1,5}))?/?"
     found = re.fullmatch(form, name)
@@ -94,16 +94,16 @@ def parse(name: str) -> Address:
 
 @contextmanager
 def ssh(name: str, variants: Sequence[Variant], data: Path | None, progress: Progress) -> Iterator[Machine]:
-    """Copy the device half, the bundles and the data there, lend the machine, and leave nothing behind.
+    """Copy the device half, the bundles and the data there, provide the machine, and clean up at the end.
 
-    The Python there is `$EDGEBERT_PYTHON` (as it is set here, or there), or the first of `python3` and its like that
+    The Python there is `$EDGEBERT_PYTHON` (set here or there), or the first of `python3`, `python3.11` and so on that
     is new enough.
 
     Raises:
-        InputError: It cannot be reached, refuses the key, has no Python or no wheels, or is no machine for them.
+        InputError: It cannot be reached, refuses the key, lacks Python or packages, or cannot run the bundles.
         DiskError: Too little room there.
         RunError: The connection was lost.
-        TargetError: No sign of life, no answer in time, or one that EdgeBERT never gives.
+        TargetError: No heartbeat, no answer in time, or an invalid one.
     """
     address = parse(name)
     files, places = _payload(variants, data)
@@ -127,7 +127,7 @@ def ssh(name: str, variants: Sequence[Variant], data: Path | None, progress: Pro
 
 
 def find_python(python: str) -> str:
-    """Shell command that finds a Python and has it read its program from its first line of input."""
+    """Shell command that finds a Python, which then reads its program from its first line of input."""
     candidates = shlex.quote(python) if python else PYTHONS
     check = shlex.quote("import sys; sys.exit(sys.version_info < (3, 11))")
     start = shlex.quote("import json; exec(json.loads(open(0, 'rb', 0, closefd=False).readline()))")
@@ -145,14 +145,14 @@ def _payload(variants: Sequence[Variant], data: Path | None) -> tuple[Files, dic
 
 
 def _modules(variants: Sequence[Variant]) -> list[str]:
-    """What the Python there must import."""
+    """Modules that the Python there must be able to import."""
     # The baseline runs on ONNX Runtime, whatever the bundles run on.
     used = (RUNTIMES[variant.runtime].module for variant in variants)
     return list(dict.fromkeys(["numpy", ONNXRUNTIME.module, "tokenizers", *filter(None, used)]))
 
 
 def _greet(name: str, channel: Channel, python: str, needed_bytes: int, variants: Sequence[Variant]) -> Greeting:
-    """Start the far end, and hear what machine it is on."""
+    """Start the keeper, and read its greeting."""
     message: dict[str, Json] = {"op": "hello", "silence_s": SILENCE_S, "bytes": needed_bytes}
     message["modules"] = _modules(variants)
     try:
@@ -174,10 +174,10 @@ def _greet(name: str, channel: Channel, python: str, needed_bytes: int, variants
 
 
 def _greeting(name: str, there: dict[str, Json]) -> Greeting:
-    """Read a greeting, and refuse one of another form: its folder is later removed.
+    """Read a greeting and check it: its folder will be removed later.
 
     Raises:
-        TargetError: A value is missing, is of another type, or the folder is no temporary folder of ours.
+        TargetError: A value is missing or has the wrong type, or the folder is not an EdgeBERT temporary folder.
     """
     wrong = [key for key, kind in GREETING.items() if type(there.get(key)) is not kind]
     for key in ("free_bytes", "bits"):
@@ -194,7 +194,7 @@ def _greeting(name: str, there: dict[str, Json]) -> Greeting:
 
 
 def _check(name: str, there: Greeting, needed_bytes: int, variants: Sequence[Variant], progress: Progress) -> None:
-    """Refuse a machine that cannot run the bundles, and say where they were made for another one."""
+    """Refuse a machine that cannot run the bundles, and report if they were made for another one."""
     machine, python = there.machine, there.python
     if machine not in MACHINES or there.bits != 64:
         raise InputError(
@@ -265,12 +265,12 @@ def _machine(name: str, channel: Channel, places: dict[str, str]) -> Machine:
 
 
 def _check_outcome(name: str, job: Job, answer: dict[str, Json], took_s: float) -> None:
-    """Raise the error of a job that did not end well.
+    """Raise the error of a job that failed.
 
     Raises:
         DiskError: No room there.
         RunError: It failed, or took too long.
-        TargetError: The reason is none, or the job cannot have taken so long.
+        TargetError: The reason is invalid, or the stated time is impossible.
     """
     for key in ("full", "failed"):
         reason = answer.get(key, "-")
@@ -293,10 +293,10 @@ def _never_says(name: str, answer: dict[str, Json]) -> TargetError:
 
 
 def _leave(name: str, address: Address, channel: Channel, folder: str, progress: Progress) -> None:
-    """Close the connection; where the far end did not end of its own accord, remove its folder by another way.
+    """Close the connection; if the keeper did not end normally, remove its folder by another connection.
 
-    ssh gives 255 where the connection is lost, and also where the far end was killed: that one removes nothing. What
-    ends with 0 before it was asked to need not have removed anything either.
+    ssh's exit code is 255 if the connection was lost, and also if the keeper was killed, which then removes nothing. A
+    keeper that ends with 0 before it was asked to may not have removed anything either.
     """
     code = channel.close()
     if not folder or (code == 0 and not channel.was_lost):

@@ -1,4 +1,4 @@
-"""Fill in masked tokens: for every [MASK] of a text, the likeliest tokens of the vocabulary."""
+"""Fill in masked tokens: for every [MASK] of a text, the most likely tokens of the vocabulary."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ SHARE = 0.15
 
 @dataclass(frozen=True)
 class Candidate(Prediction):
-    """A token that may stand at a mask: its text, its probability and its id.
+    """A candidate for a mask: its text, its probability and its id.
 
-    Several ids may have one text: a byte-level vocabulary has `the` with and without a space before it.
+    Several ids may have the same text: a byte-level vocabulary has `the` with and without a space before it.
     """
 
     token: str
@@ -44,14 +44,14 @@ class Candidate(Prediction):
 
 @dataclass(frozen=True)
 class Filled(Prediction):
-    """For every mask, in order, its likeliest tokens, best first; and whether the text was cut short.
+    """For every mask, in order, its most likely tokens, best first; and whether the text was truncated.
 
-    Special tokens ([SEP], [PAD], [MASK] and the like) are never named at a mask that the caller wrote, unlike in
-    transformers' pipeline, which lists them among the others. Probabilities are over the whole vocabulary in both: the
-    tokens that stay have the pipeline's scores.
+    Special tokens ([SEP], [PAD], [MASK] and others) are never candidates for a mask that the caller wrote, unlike in
+    transformers' pipeline. Probabilities are over the whole vocabulary in both, so the other tokens have the pipeline's
+    scores.
 
-    `hidden` holds the tokens that the task itself has hidden, one a mask, and `hidden_ids` their ids; both are empty if
-    the caller wrote the masks.
+    `hidden` holds the tokens that the task itself has hidden, one per mask, and `hidden_ids` their ids. Both are empty
+    if the caller wrote the masks.
     """
 
     masks: list[list[Candidate]]
@@ -61,23 +61,23 @@ class Filled(Prediction):
 
     @property
     def is_cut(self) -> bool:
-        """Whether the text was cut short."""
+        """Whether the text was truncated."""
         return self.truncated
 
     def __str__(self) -> str:
-        """Tokens and probabilities, masks apart by a bar."""
+        """Tokens and probabilities, masks separated by a bar."""
         return " | ".join(", ".join(f"{one.token} {one.score:.4f}" for one in several) for several in self.masks)
 
 
 @dataclass(frozen=True)
 class Masked(Encoded):
-    """A window with masks. `masks`: where they stand, and the token that each hides, None for the caller's own."""
+    """A window with masks. `masks`: their positions, and the token that each hides, None for the caller's own."""
 
     masks: Mapping[int, int | None] = field(default_factory=dict)
 
 
 def hidden_positions(ids: Sequence[int], random: np.random.Generator) -> NDArray[np.int64]:
-    """Positions to hide, drawn without repetition: 15% of what stands between the two special tokens, at least one."""
+    """Choose positions to hide, without repetition: 15% of the tokens between the special tokens, at least one."""
     import numpy as np
 
     inside = len(ids) - 2
@@ -85,9 +85,9 @@ def hidden_positions(ids: Sequence[int], random: np.random.Generator) -> NDArray
 
 
 class FillMask(DeviceTask[Settings, Text, Filled]):
-    """Probabilities by softmax over the vocabulary, special tokens included, at every mask.
+    """At every mask, softmax over the vocabulary, special tokens included.
 
-    Only other tokens are named at a mask that the caller wrote: special ones never stand in a text.
+    Candidates for a mask that the caller wrote exclude special tokens, which never occur in a text.
     """
 
     spec = SPEC
@@ -98,10 +98,10 @@ class FillMask(DeviceTask[Settings, Text, Filled]):
         return (None,)
 
     def mask(self) -> tuple[str, int]:
-        """The tokenizer's own mask token, and its number.
+        """The tokenizer's own mask token, and its id.
 
         Raises:
-            BundleError: It has none.
+            BundleError: The tokenizer has no mask token.
         """
         for token in MASK_TOKENS:
             number = self.encoder.token_id(token)
@@ -110,14 +110,14 @@ class FillMask(DeviceTask[Settings, Text, Filled]):
         raise BundleError(f"the tokenizer has no {' or '.join(MASK_TOKENS)}; take a checkpoint that was trained on one")
 
     def encode(self, given: Text) -> list[Encoded]:
-        """One window, cut where the text is too long.
+        """One window; a text that is too long is truncated.
 
         Args:
-            given: A text that holds [MASK]; or a tuple of one text, of which the task hides 15% of the tokens itself,
-                drawn from a hash of the text: the question that rows of data files are asked.
+            given: A text with [MASK]. Or a tuple of one text, in which the task hides 15% of the tokens itself, drawn
+                from a hash of the text; rows of data files are read in this way.
 
         Raises:
-            TextError: No mask, or none before the text is cut.
+            TextError: The text has no mask, or none before the point of truncation.
         """
         if isinstance(given, tuple):
             return [self._hide(given)]
@@ -141,7 +141,7 @@ class FillMask(DeviceTask[Settings, Text, Filled]):
         return Filled(words, window.truncated, [self.encoder.token(number) for number in hidden], hidden)
 
     def piped(self, given: Text, answer: Filled, top_k: TopK) -> Json:
-        """Candidates as transformers' `fill-mask` gives them: a list for the mask, or a list for each of several."""
+        """Candidates in the form of transformers' `fill-mask`: a list for one mask, or a list for each of several."""
         window = self.encode(given)[0]
         assert isinstance(window, Masked)
         alone = len(answer.masks) == 1
@@ -160,11 +160,11 @@ class FillMask(DeviceTask[Settings, Text, Filled]):
         return (example.text,)
 
     def expected(self, example: Example, unknown: Sequence[str] = ()) -> bool:
-        """That every hidden token is found."""
+        """The correct answer: every hidden token is found."""
         return True
 
     def predicted(self, prediction: Filled) -> Guesses:
-        """For every hidden token its id and that of the likeliest token at its mask."""
+        """For every hidden token its id, and the id of the most likely token at its mask."""
         likeliest = [best[0].id for best in prediction.masks]
         return list(zip(prediction.hidden_ids, likeliest, strict=True))
 
@@ -186,7 +186,7 @@ class FillMask(DeviceTask[Settings, Text, Filled]):
         return Masked(ids, window.type_ids, window.truncated, masks={at: window.ids[at] for at in positions})
 
     def _best(self, logits: NDArray[np.float32], words_only: bool) -> list[Candidate]:
-        """Likeliest tokens; for a caller's mask no special ones such as [SEP], which never stand in a text."""
+        """Most likely tokens; for a caller's mask without special ones such as [SEP], which never occur in a text."""
         import numpy as np
 
         special = [at for at in self.encoder.special_ids() if at < len(logits)] if words_only else []
@@ -202,7 +202,7 @@ class FillMask(DeviceTask[Settings, Text, Filled]):
 
 
 class FillMaskModel(Model):
-    """Answers lists batch by batch: one text's scores over a whole vocabulary are megabytes."""
+    """Answers lists batch by batch, since one text's scores over a whole vocabulary take megabytes."""
 
     def _answers(self, texts: Sequence[Any], windows: Sequence[list[Encoded]], batch_size: int) -> list[Any]:
         answers: list[Any] = []

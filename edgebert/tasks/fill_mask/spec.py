@@ -1,4 +1,4 @@
-"""Fill in masked tokens: for every [MASK] of a text, the likeliest tokens of the vocabulary."""
+"""Fill in masked tokens: for every [MASK] of a text, the most likely tokens of the vocabulary."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ Guesses = Sequence[tuple[int, int]]
 
 @dataclass(frozen=True)
 class Settings:
-    """How many tokens are named for every mask."""
+    """Number of candidates for every mask."""
 
     top_k: int = within(5, 1, 100_000)
 
 
 def read(path: Path, columns: Columns, settings: Settings) -> list[Example]:
-    """One text a row, of plain lines, a table or JSON Lines; a text is its own label."""
+    """Read one text per row, from plain lines, a table or JSON Lines; a text is its own label."""
     from edgebert.data.examples import read_examples
 
     rows = read_examples(path, replace(columns, text_pair="", label=""))
@@ -35,7 +35,7 @@ def read(path: Path, columns: Columns, settings: Settings) -> list[Example]:
 
 
 def _found(expected: Sequence[bool], predicted: Sequence[Guesses]) -> Table:
-    """Hidden tokens found and hidden tokens, of every text. *Shape*: (texts, 2)."""
+    """Number of hidden tokens that were found, and of hidden tokens, for every text. *Shape*: (texts, 2)."""
     import numpy as np
 
     rows = [[sum(hidden == likeliest for hidden, likeliest in guesses), len(guesses)] for guesses in predicted]

@@ -1,4 +1,4 @@
-"""Masked language modelling: hidden tokens are found from the text around them. Needs no labels."""
+"""Masked language modelling: predict hidden tokens from the text around them. Needs no labels."""
 
 from __future__ import annotations
 
@@ -48,10 +48,10 @@ class FillMaskTraining(TrainingTask[Settings, FillMask]):
     def read_labels(
         self, data: DataSettings, splits: Mapping[str, list[Example]], folder: Path, head: list[str] | None
     ) -> Labels:
-        """No labels: a text is its own.
+        """No labels: a text is its own label.
 
         Raises:
-            DataError: Names for labels.
+            DataError: The recipe names labels.
         """
         if data.label_names:
             raise DataError(f"data.label_names is {data.label_names}; masked words have no labels, so leave it out")
@@ -66,7 +66,7 @@ class FillMaskTraining(TrainingTask[Settings, FillMask]):
         return (result.logits,)
 
     def targets(self, task: FillMask, example: Example, windows: Sequence[Encoded]) -> list[Item]:
-        """What hiding takes: the number of the mask, and how many tokens there are."""
+        """Values for hiding tokens: the mask's id, and the size of the vocabulary."""
         return [{"mask_id": task.mask()[1], "vocabulary": task.encoder.vocabulary_size}]
 
     def hard_loss(self, ours: tuple[Tensor, ...], batch: dict[str, Tensor]) -> Tensor:
@@ -86,17 +86,17 @@ class FillMaskTraining(TrainingTask[Settings, FillMask]):
         return VocabularyHead(arch.masked_lm_head(model))
 
     def own_windows(self, task: FillMask, example: Example) -> list[Encoded]:
-        """The whole text; `collate` hides tokens of it anew for every batch."""
+        """The whole text; `collate` hides other tokens of it for every batch."""
         return [task.encoder.encode(example.text)]
 
     def collate(self, items: Sequence[Item], pad_id: int = 0) -> dict[str, Tensor]:
         """A padded batch with hidden tokens.
 
-        The draw is seeded by the batch's own texts. They come together anew in every epoch, so a text's mask changes
-        from one to the next (Liu et al. 2019, arXiv:1907.11692), and a run that goes on after a kill repeats it.
+        The draw is seeded by the batch's texts. Batches differ between epochs, so a text's mask changes from one epoch
+        to the next (Liu et al. 2019, arXiv:1907.11692). A run that resumes after a kill draws the same masks.
 
         Returns:
-            What `pad_batch` gives, and `labels`: the hidden tokens, -100 for all others. *Shape*: (batch, length),
+            The result of `pad_batch`, and `labels`: the hidden tokens, -100 for all others. *Shape*: (batch, length),
             int64.
         """
         texts = [{name: item[name] for name in ("input_ids", "token_type_ids")} for item in items]
@@ -119,7 +119,7 @@ class VocabularyHead(nn.Module):
     """A model's own head for masked language modelling."""
 
     def __init__(self, layers: nn.Module) -> None:
-        """Take over a model's layers."""
+        """Use a model's layers."""
         super().__init__()
         self.layers = layers
 

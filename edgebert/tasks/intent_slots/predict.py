@@ -1,4 +1,4 @@
-"""Intent and slots: what a command wants, and the stretches of it that say with what, by one forward pass."""
+"""Intent and slots: what a command asks for, and the spans that name its values, in one forward pass."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Command(Prediction):
-    """The likeliest intent, every intent's probability, the slots in order, and a BIO tag for each of the words."""
+    """The most likely intent, all intents' probabilities, the slots in order, and a BIO tag for each word."""
 
     intent: str
     score: float
@@ -39,7 +39,7 @@ class Command(Prediction):
 
 
 class IntentSlots(DeviceTask[Settings, str | Words, Command]):
-    """An intent by softmax over the [CLS] row, tags by softmax over the row of each word's first piece."""
+    """An intent by softmax over the [CLS] row, tags by softmax over the row of each word's first token."""
 
     spec = SPEC
 
@@ -57,11 +57,11 @@ class IntentSlots(DeviceTask[Settings, str | Words, Command]):
         return (len(self.labels), len(self.tagger.tags))
 
     def encode(self, given: str | Words) -> list[Encoded]:
-        """Windows that share tokens, where the text is too long for one."""
+        """Windows that share tokens, if the text is too long for one."""
         return self.tagger.encode(given)
 
     def decode(self, given: str | Words, windows: Sequence[Encoded], outputs: Sequence[TextOutputs]) -> Command:
-        """Intent and slots from both logits of every window; of several windows the mean probability decides.
+        """Intent and slots from both logits of every window; several windows are combined by mean probability.
 
         *Shape* of the logits: (intents,) and (tokens, tags).
         """
@@ -73,14 +73,14 @@ class IntentSlots(DeviceTask[Settings, str | Words, Command]):
         return Command(self.labels[best], scores[best], by_intent, tagged.entities, tagged.words, tagged.tags)
 
     def given(self, example: Example) -> str | Words:
-        """The row's words, or its text where that came unsplit."""
+        """The row's words, or its text if it was not split."""
         return Words(example.words) if example.words and not example.is_raw else example.text
 
     def intent(self, example: Example, unknown: Sequence[str] = ()) -> str:
-        """The row's intent as the bundle names it; one of `unknown` as the file does.
+        """The row's intent with the bundle's name for it; an intent in `unknown` keeps the file's name.
 
         Raises:
-            DataError: An intent that is neither the bundle's nor `unknown`.
+            DataError: The intent is neither the bundle's nor in `unknown`.
         """
         intent: str = example.label[0]
         if intent not in self._intents and intent not in unknown:
@@ -106,7 +106,8 @@ class IntentSlots(DeviceTask[Settings, str | Words, Command]):
         """The row's intent, and its tags in BIO.
 
         Raises:
-            DataError: A row without either, or an intent or a slot type that is neither the bundle's nor `unknown`.
+            DataError: The row lacks one of them, or has an intent or slot type that is neither the bundle's nor in
+                `unknown`.
         """
         if example.label is None:
             raise DataError(f"{example.place}: no intent and no tags; expected both")

@@ -1,4 +1,4 @@
-"""Intent and slots: what a command wants, and the stretches of it that say with what."""
+"""Intent and slots: what a command asks for, and the spans that name its values."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def read(path: Path, columns: Columns, settings: Settings, find_tokens: FindTokens | None = None) -> list[Example]:
-    """Rows of a slot folder or of JSON Lines; the label is the intent and the tags, one a word."""
+    """Read rows of a slot folder or of JSON Lines; the label is the intent and the tags, one per word."""
     from edgebert.runtime.tagged_rows import read_tagged
 
     return read_tagged(path, columns, settings, True, find_tokens)

@@ -1,4 +1,4 @@
-"""Intent and slots: softmax over intents from the [CLS] row, over tags from the row of each word's first piece."""
+"""Intent and slots: softmax over intents from the [CLS] row, over tags from the row of each word's first token."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class IntentSlotsTraining(TrainingTask[Settings, IntentSlots]):
     rows: Rows = "all"
 
     def score(self, metric: str, expected: Sequence[Frame], predicted: Sequence[Frame]) -> float:
-        """Metric of intents and BIO tags, one pair a text: slots by seqeval, intents by scikit-learn."""
+        """Metric of intents and BIO tags, one pair per text: slots with seqeval, intents with scikit-learn."""
         if metric == "intent_slots":
             return sum(self.score(one, expected, predicted) for one in ("intent_accuracy", "slot_f1")) / 2
         intents, tags = ([[frame[part] for frame in frames] for frames in (expected, predicted)] for part in (0, 1))
@@ -61,13 +61,13 @@ class IntentSlotsTraining(TrainingTask[Settings, IntentSlots]):
     def read_labels(
         self, data: DataSettings, splits: Mapping[str, list[Example]], folder: Path, head: list[str] | None
     ) -> Labels:
-        """Intents as labels; the tags of every slot type of the training file beside them.
+        """Intents as labels, and the tags of all slot types in the training file.
 
         `data.label_names` names intents; slot types keep the names that they have in the files.
 
         Raises:
-            DataError: A row without intent or tags, fewer than two intents, no slot at all, or no intent of the files
-                is one of the head that is to be kept.
+            DataError: A row has no intent or tags, there are fewer than two intents or no slot at all, or the kept head
+                has none of the files' intents.
         """
         check_labelled(splits)
         intents = {name: [replace(row, label=row.label[0]) for row in rows] for name, rows in splits.items()}
@@ -77,7 +77,7 @@ class IntentSlotsTraining(TrainingTask[Settings, IntentSlots]):
         return replace(labels, extra={"tags": tags}, config={"slot_tags": tags})
 
     def label_counts(self, rows: Sequence[Example], labels: Labels) -> dict[str, int]:
-        """Rows of each intent, as the file spells it."""
+        """Number of rows with each intent, as spelled in the file."""
         return count_labels(([row.label[0]] for row in rows if row.label is not None), labels.values)
 
     def stratum(self, example: Example) -> str:
@@ -100,7 +100,7 @@ class IntentSlotsTraining(TrainingTask[Settings, IntentSlots]):
         return (result.intent_logits, result.slot_logits)
 
     def targets(self, task: IntentSlots, example: Example, windows: Sequence[Encoded]) -> list[Item]:
-        """Number of the intent for every window, NO_INTENT if there is none, and the tags as `tag_targets` has them."""
+        """Number of the intent for every window, NO_INTENT if there is none, and the tags from `tag_targets`."""
         known = example.label is not None
         intent = task.labels.index(task.intent(example)) if known else NO_INTENT
         rows = tag_targets(task.tagger, example, example.label[1] if known else None, task.given(example), windows)
@@ -117,7 +117,7 @@ class IntentSlotsTraining(TrainingTask[Settings, IntentSlots]):
     def soft_loss(
         self, ours: tuple[Tensor, ...], theirs: tuple[Tensor, ...], batch: dict[str, Tensor], temperature: float
     ) -> Tensor:
-        """Softened intents of the teacher, and its softened tags at first pieces."""
+        """Teacher's softened intents, and its softened tags at first tokens."""
         intents = losses.soft_target(ours[0], theirs[0], temperature)
         return intents + soft_tag_loss(ours[1], theirs[1], batch["tags"], temperature)
 
@@ -130,7 +130,7 @@ class JointHead(nn.Module):
     """A head over the first row, and a linear layer over every row."""
 
     def __init__(self, intents: nn.Module, slots: nn.Module) -> None:
-        """Take over a model's layers."""
+        """Use a model's layers."""
         super().__init__()
         self.intents, self.slots = intents, slots
 

@@ -1,4 +1,4 @@
-"""Multi-label classification: any number of labels, also none, for a text or a pair of texts."""
+"""Multi-label classification: any number of labels, or none, for a text or a pair of texts."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ DEFAULT_THRESHOLD = 0.5
 
 @dataclass(frozen=True)
 class Labelling(Prediction):
-    """Labels over their thresholds, likeliest first; every label's probability; whether the text was cut short."""
+    """Labels above their thresholds, most likely first; all labels' probabilities; whether the text was truncated."""
 
     labels: tuple[str, ...]
     scores: dict[str, float]
@@ -36,17 +36,17 @@ class Labelling(Prediction):
 
     @property
     def is_cut(self) -> bool:
-        """Whether the text was cut short."""
+        """Whether the text was truncated."""
         return self.truncated
 
     def __str__(self) -> str:
-        """Labels and their scores, comma-separated, with a tab between; a dash where there is none."""
+        """Labels and their scores, each comma-separated, with a tab between; a dash if there are none."""
         scores = [f"{self.scores[label]:.4f}" for label in self.labels]
         return f"{','.join(self.labels) or '-'}\t{','.join(scores) or '-'}"
 
 
 class MultiLabel(DeviceTask[Settings, Text, Labelling]):
-    """A probability by sigmoid for every label, and a threshold for each."""
+    """Every label has a probability by sigmoid, and a threshold."""
 
     spec = SPEC
     ranks_labels = True
@@ -71,12 +71,12 @@ class MultiLabel(DeviceTask[Settings, Text, Labelling]):
         return (len(self.labels),)
 
     def encode(self, given: Text) -> list[Encoded]:
-        """One window, cut where the text is too long."""
+        """One window; a text that is too long is truncated."""
         given = single_or_pair(self.segments, given)
         return [self.encoder.encode_pair(*given) if isinstance(given, tuple) else self.encoder.encode(given)]
 
     def decode(self, given: Text, windows: Sequence[Encoded], outputs: Sequence[TextOutputs]) -> Labelling:
-        """Sigmoid of the logits. *Shape* of them: (labels,)."""
+        """Apply a sigmoid to the logits. *Shape*: (labels,)."""
         scores = [sigmoid(logit) for logit in numbers_of(outputs[0][0])]
         over = [at for at, threshold in enumerate(self.thresholds) if scores[at] > threshold]
         over.sort(key=lambda at: -scores[at])
@@ -84,7 +84,7 @@ class MultiLabel(DeviceTask[Settings, Text, Labelling]):
         return Labelling(tuple(self.labels[at] for at in over), by_label, windows[0].truncated)
 
     def piped(self, given: Text, answer: Labelling, top_k: TopK) -> Json:
-        """Labels and scores, as transformers' `text-classification` gives them: thresholds play no part there."""
+        """Labels and scores in the form of transformers' `text-classification`, which ignores thresholds."""
         return labelled(answer.scores, top_k)
 
     def given(self, example: Example) -> Text:
@@ -101,10 +101,10 @@ class MultiLabel(DeviceTask[Settings, Text, Labelling]):
         return [label for label in example.label or () if label not in self._numbers]
 
     def expected(self, example: Example, unknown: Sequence[str] = ()) -> Chosen:
-        """Which labels the row has. *Shape*: (labels,), with those of `unknown` after the bundle's own.
+        """The labels that the row has. *Shape*: (labels,), with those of `unknown` after the bundle's own.
 
         Raises:
-            DataError: A row without a label column, or a label that is neither the bundle's nor `unknown`.
+            DataError: A row has no label column, or a label that is neither the bundle's nor in `unknown`.
         """
         import numpy as np
 
@@ -122,7 +122,7 @@ class MultiLabel(DeviceTask[Settings, Text, Labelling]):
         return chosen
 
     def predicted(self, prediction: Labelling) -> Chosen:
-        """Which labels were predicted. *Shape*: (labels,)."""
+        """The predicted labels. *Shape*: (labels,)."""
         import numpy as np
 
         return np.array([label in prediction.labels for label in self.labels], dtype=np.bool_)

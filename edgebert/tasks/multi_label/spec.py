@@ -1,4 +1,4 @@
-"""Multi-label classification: any number of labels, also none, for a text or a pair of texts."""
+"""Multi-label classification: any number of labels, or none, for a text or a pair of texts."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Settings:
-    """What stands between the labels in a table's cell."""
+    """Separator between the labels in a table's cell."""
 
     separator: str = ","
 
     def __post_init__(self) -> None:
-        """Refuse a separator of nothing."""
+        """Refuse an empty separator."""
         if not self.separator:
             raise ValueError("separator is ''; expected at least one character")
 
 
 def read(path: Path, columns: Columns, settings: Settings) -> list[Example]:
-    """Rows of a table, with a cell of labels joined by the separator, or of JSON Lines, with a list of labels.
+    """Read rows of a table, with labels joined by the separator in a cell, or of JSON Lines, with a list of labels.
 
     Raises:
-        DataError: A list that is none, or a label that is blank, repeated or holds the separator.
+        DataError: The value is not a list, or a label is blank, repeated or contains the separator.
     """
     from edgebert.data.examples import read_examples
 

@@ -1,4 +1,4 @@
-"""Multi-label classification: a sigmoid for every label, read from the [CLS] row."""
+"""Multi-label classification: a sigmoid for every label, from the [CLS] row."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class MultiLabelTraining(TrainingTask[Settings, MultiLabel]):
     rows: Rows = "first"
 
     def score(self, metric: str, expected: Sequence[Chosen], predicted: Sequence[Chosen]) -> float:
-        """Metric of indicators, one array a text; a label that is neither expected nor predicted has no F1."""
+        """Metric of indicators, one array per text; a label that is neither expected nor predicted has no F1."""
         wanted, given = (chosen.astype(np.int64) for chosen in aligned(expected, predicted))
         if metric == "accuracy":
             return float(accuracy_score(wanted, given))
@@ -53,11 +53,11 @@ class MultiLabelTraining(TrainingTask[Settings, MultiLabel]):
     def read_labels(
         self, data: DataSettings, splits: Mapping[str, list[Example]], folder: Path, head: list[str] | None
     ) -> Labels:
-        """Labels in the files, in the order of the head's outputs; thresholds stand until `tune` moves them.
+        """Labels in the files, in the order of the head's outputs; `tune` replaces the default thresholds.
 
         Raises:
-            DataError: Fewer than two labels, no label of the files is one of the head that is to be kept, or a name
-                that holds the separator.
+            DataError: There are fewer than two labels, the kept head has none of the files' labels, or a name contains
+                the separator.
         """
         one_a_row = {name: [row for several in rows for row in _one_a_row(several)] for name, rows in splits.items()}
         labels = labels_of(data, one_a_row, folder, head)
@@ -71,7 +71,7 @@ class MultiLabelTraining(TrainingTask[Settings, MultiLabel]):
         return replace(labels, extra={"thresholds": [DEFAULT_THRESHOLD] * len(labels.names)})
 
     def label_counts(self, rows: Sequence[Example], labels: Labels) -> dict[str, int]:
-        """Rows that hold each label, as the file spells it."""
+        """Number of rows with each label, as spelled in the file."""
         return count_labels((row.label or () for row in rows), labels.values)
 
     def guess_loss(self, rows: Sequence[Example], labels: Labels) -> float | None:
@@ -80,7 +80,7 @@ class MultiLabelTraining(TrainingTask[Settings, MultiLabel]):
         return sum(entropy([count, known - count]) for count in self.label_counts(rows, labels).values())
 
     def stratum(self, example: Example) -> str:
-        """The first of the row's labels, in alphabetical order."""
+        """The row's alphabetically first label."""
         return str(min(example.label or (), default=""))
 
     def model_class(self, config: PreTrainedConfig) -> ModelClass:
@@ -99,7 +99,7 @@ class MultiLabelTraining(TrainingTask[Settings, MultiLabel]):
         return [{"labels": task.expected(example).astype(np.float32)}]
 
     def hard_loss(self, ours: tuple[Tensor, ...], batch: dict[str, Tensor]) -> Tensor:
-        """Binary cross-entropy, summed over labels, mean over the texts that have labels; 0 where none has.
+        """Binary cross-entropy, summed over labels, mean over texts with labels; 0 if there are none.
 
         Nam et al. 2014, arXiv:1312.5419.
         """
@@ -124,14 +124,14 @@ class MultiLabelTraining(TrainingTask[Settings, MultiLabel]):
         return pooled_head(model)
 
     def tune(self, task: MultiLabel, predictions: Iterable[Labelling], expected: Sequence[Chosen]) -> dict[str, Json]:
-        """Thresholds, one a label; each gives its label the best F1 on these texts (SCut: Yang 2001, SIGIR)."""
+        """Choose one threshold per label, with the best F1 on these texts (SCut: Yang 2001, SIGIR)."""
         scores = np.array([[prediction.scores[label] for label in task.labels] for prediction in predictions])
         wanted = np.stack(expected)
         return {"thresholds": [_threshold(scores[:, at], wanted[:, at]) for at in range(len(task.labels))]}
 
 
 def _threshold(scores: NDArray[np.float64], wanted: Chosen) -> float:
-    """Middle between two neighbouring scores that cuts best, of equally good ones the nearest to the default."""
+    """The best threshold midway between two neighbouring scores; of equally good ones the nearest to the default."""
     if not wanted.any():
         return DEFAULT_THRESHOLD
     order = np.argsort(-scores, kind="stable")
@@ -145,10 +145,10 @@ def _threshold(scores: NDArray[np.float64], wanted: Chosen) -> float:
 
 
 def _two_classes(logits: Tensor) -> Tensor:
-    """Each label as a choice of two, whose softmax is the label's sigmoid. *Shape*: (batch x labels, 2)."""
+    """Each label as two classes, whose softmax is the label's sigmoid. *Shape*: (batch x labels, 2)."""
     return torch.stack([logits, torch.zeros_like(logits)], dim=-1).flatten(0, 1)
 
 
 def _one_a_row(row: Example) -> list[Example]:
-    """A row for every label of a row."""
+    """Repeat for every label of a row."""
     return [row] if row.label is None else [replace(row, label=label) for label in row.label]

@@ -1,4 +1,4 @@
-"""Extractive question answering: the stretch of a context that answers a question, or that there is none."""
+"""Extractive question answering: the span of a context that answers a question, or no answer."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ DEFAULT_THRESHOLD = 0.0
 
 @dataclass(frozen=True)
 class FoundAnswer(Prediction):
-    """The answer as it stands in the context, from character `start` to before `end`; "" and None where there is none.
+    """The answer in the context, from character `start` up to `end` (exclusive); "" and None without an answer.
 
-    `score` is the probability of what is answered, in the window that it was found in: of the answer's start times its
-    end, or of [CLS], which stands for no answer. `candidate` is the likeliest stretch of the context even where that
-    is no answer. `no_answer_score` says by how much [CLS] outdoes it, in logits: more than the bundle's threshold means
-    no answer; None for a bundle that always answers.
+    `score` is the answer's probability in its window: start times end, or that of [CLS], which means no answer.
+    `candidate` is the most likely span, even if it is not returned as the answer. `no_answer_score` is the logit
+    difference of [CLS] and the candidate; above the bundle's threshold there is no answer. It is None for a bundle that
+    always answers.
     """
 
     answer: str
@@ -48,7 +48,10 @@ class FoundAnswer(Prediction):
 
 
 class QuestionAnswering(DeviceTask[Settings, Text, FoundAnswer]):
-    """The best span over all windows of the context, against [CLS] where the training data had no-answer questions."""
+    """The best span over all windows of the context.
+
+    If the training data has questions without an answer, it is compared with [CLS].
+    """
 
     spec = SPEC
 
@@ -65,7 +68,7 @@ class QuestionAnswering(DeviceTask[Settings, Text, FoundAnswer]):
         return (None, None)
 
     def encode(self, given: Text) -> list[Encoded]:
-        """Windows of the context, each behind the whole question.
+        """Windows of the context, each after the whole question.
 
         Raises:
             TextError: Not a question with a context, or one that cannot be encoded.
@@ -85,8 +88,8 @@ class QuestionAnswering(DeviceTask[Settings, Text, FoundAnswer]):
     def decode(self, given: Text, windows: Sequence[Encoded], outputs: Sequence[TextOutputs]) -> FoundAnswer:
         """Best span of all windows. *Shape* of start and end logits: (tokens,).
 
-        There is no answer where [CLS] outdoes the best span by more than the threshold, in the window where [CLS] does
-        worst (Devlin et al. 2019, arXiv:1810.04805, section 4.3, and its code for several windows).
+        There is no answer if [CLS] exceeds the best span by more than the threshold; of several windows, the one with
+        the lowest [CLS] score counts (Devlin et al. 2019, arXiv:1810.04805, section 4.3, and its code).
         """
         context, longest = given[1], self.settings.max_answer_length
         spans = [
@@ -104,27 +107,27 @@ class QuestionAnswering(DeviceTask[Settings, Text, FoundAnswer]):
         return FoundAnswer(candidate, best.start, best.start + len(candidate), best.probability, candidate, lead)
 
     def piped(self, given: Text, answer: FoundAnswer, top_k: TopK) -> Json:
-        """The answer as the pipeline of transformers 4 gives it, which 5 lacks; from 0 to 0 where there is none."""
+        """The answer in the form of the transformers 4 pipeline, which 5 lacks; from 0 to 0 if there is none."""
         return {"score": answer.score, "start": answer.start or 0, "end": answer.end or 0, "answer": answer.answer}
 
     def given(self, example: Example) -> Text:
         """The row's question and context.
 
         Raises:
-            DataError: It has no context.
+            DataError: The row has no context.
         """
         if example.text_pair is None:
             raise DataError(f"{example.place}: {example.text!r:.40} has no context; expected a question with one")
         return example.text, example.text_pair
 
     def expected(self, example: Example, unknown: Sequence[str] = ()) -> tuple[str, ...]:
-        """Texts of the row's answers, none where the context holds no answer.
+        """The row's answers; empty if the context has none.
 
-        Where questions may have no answer, one that normalises to nothing does not count, as in the evaluation of
-        SQuAD 2.0 and unlike that of 1.1.
+        If questions may have no answer, an answer whose normalised text is empty does not count, as in the evaluation
+        of SQuAD 2.0 and unlike that of 1.1.
 
         Raises:
-            DataError: The row does not say what is right.
+            DataError: The row has no `answers`.
         """
         if example.label is None:
             raise DataError(f"{example.place}: no 'answers'; expected a list of them, empty where there is none")

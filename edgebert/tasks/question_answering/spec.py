@@ -1,4 +1,4 @@
-"""Extractive question answering: the stretch of a context that answers a question, or that there is none."""
+"""Extractive question answering: the span of a context that answers a question, or no answer."""
 
 from __future__ import annotations
 
@@ -25,7 +25,11 @@ ARTICLES = re.compile(r"\b(a|an|the)\b")
 
 @dataclass(frozen=True)
 class Settings:
-    """Tokens that neighbouring windows share, most tokens of an answer, and what misplaced answers in data files do."""
+    """Settings of windows, answer length and misplaced answers.
+
+    They are the tokens that neighbouring windows share, the maximum number of tokens of an answer, and what to do with
+    answers whose `start` is wrong.
+    """
 
     stride: int = within(128, 0, 512)
     max_answer_length: int = within(30, 1, 512)
@@ -33,7 +37,7 @@ class Settings:
 
 
 def read(path: Path, columns: Columns, settings: Settings) -> list[Example]:
-    """Questions of a SQuAD document or of JSON Lines; the label is a tuple of answers, empty where there is none."""
+    """Read questions of a SQuAD document or of JSON Lines; the label is a tuple of answers, empty for no answer."""
     from edgebert.data.named import named_of
     from edgebert.data.squad import read_squad
 
@@ -43,20 +47,20 @@ def read(path: Path, columns: Columns, settings: Settings) -> list[Example]:
 
 
 def normalised(text: str) -> str:
-    """Lower case, without ASCII punctuation, English articles and surplus white space.
+    """Lower-case a text, and remove ASCII punctuation, English articles and extra white space.
 
-    As SQuAD's official evaluation has it (Rajpurkar et al. 2016, arXiv:1606.05250, section 6.1).
+    As in SQuAD's official evaluation (Rajpurkar et al. 2016, arXiv:1606.05250, section 6.1).
     """
     return " ".join(ARTICLES.sub(" ", text.lower().translate(PUNCTUATION)).split())
 
 
 def exact_match(answers: Sequence[str], predicted: str) -> float:
-    """1 where the prediction is one of the answers, both normalised; without answers, where it is empty."""
+    """1 if the normalised prediction equals one of the answers; without answers, 1 if it is empty."""
     return float(normalised(predicted) in {normalised(answer) for answer in answers or ("",)})
 
 
 def f1(answers: Sequence[str], predicted: str) -> float:
-    """F1 of the normalised words against those of the nearest answer; without answers, exact match."""
+    """F1 of the normalised words against the closest answer; without answers, exact match."""
     return max(_word_f1(answer, predicted) for answer in answers) if answers else exact_match(answers, predicted)
 
 

@@ -43,17 +43,17 @@ class QuestionAnsweringTraining(TrainingTask[Settings, QuestionAnswering]):
     rows: Rows = "all"
 
     def score(self, metric: str, expected: Sequence[Sequence[str]], predicted: Sequence[str]) -> float:
-        """Official SQuAD metric by the device's own functions: no library of the field has it."""
+        """Official SQuAD metric, computed by the device's own functions, since no library of the field has it."""
         chosen = SPEC.metrics[metric]
         return chosen.figure(chosen.table(expected, predicted))
 
     def read_labels(
         self, data: DataSettings, splits: Mapping[str, list[Example]], folder: Path, head: list[str] | None
     ) -> Labels:
-        """No labels; whether the device must expect questions without an answer.
+        """No labels; finds whether the device must expect questions without an answer.
 
         Raises:
-            DataError: A row without answers where they are learnt or scored, or training data with no answer at all.
+            DataError: A row that is trained on or scored has no `answers`, or the training data has no answer at all.
         """
         for row in chain(*splits.values()):
             if row.label is None:
@@ -64,7 +64,7 @@ class QuestionAnsweringTraining(TrainingTask[Settings, QuestionAnswering]):
         return Labels([], [], {"may_have_no_answer": any(not row.label for row in known)})
 
     def model_class(self, config: PreTrainedConfig) -> ModelClass:
-        """The family's class for question answering, with its two outputs a token."""
+        """The family's class for question answering, with two outputs per token."""
         config.problem_type, config.num_labels = None, 2
         return model_class_for("question-answering", config.model_type)
 
@@ -73,7 +73,7 @@ class QuestionAnsweringTraining(TrainingTask[Settings, QuestionAnswering]):
         return result.start_logits, result.end_logits
 
     def targets(self, task: QuestionAnswering, example: Example, windows: Sequence[Encoded]) -> list[Item]:
-        """Tokens at which the first answer starts and ends; [CLS] where a window does not hold all of it."""
+        """Tokens at which the first answer starts and ends; [CLS] if it is not completely in the window."""
         return [dict(zip(POSITIONS, positions, strict=True)) for positions in _positions(example, windows)]
 
     def hard_loss(self, ours: tuple[Tensor, ...], batch: dict[str, Tensor]) -> Tensor:
@@ -92,7 +92,7 @@ class QuestionAnsweringTraining(TrainingTask[Settings, QuestionAnswering]):
     def soft_loss(
         self, ours: tuple[Tensor, ...], theirs: tuple[Tensor, ...], batch: dict[str, Tensor], temperature: float
     ) -> Tensor:
-        """Mean divergence of the softened distributions of start and end over the tokens from the teacher's."""
+        """Divergence of the softened start and end distributions over the tokens from the teacher's; mean of both."""
         terms = [
             losses.soft_target(_real(student, batch), _real(teacher, batch), temperature)
             for student, teacher in zip(ours, theirs, strict=True)
@@ -106,10 +106,10 @@ class QuestionAnsweringTraining(TrainingTask[Settings, QuestionAnswering]):
     def tune(
         self, task: QuestionAnswering, predictions: Iterable[FoundAnswer], expected: Sequence[Sequence[str]]
     ) -> dict[str, Json]:
-        """Threshold for no answer with the best F1, where the training data has questions without an answer.
+        """Choose the no-answer threshold with the best F1, if the training data has questions without an answer.
 
         The method of SQuAD 2.0's official evaluation (Rajpurkar, Jia, Liang 2018, arXiv:1806.03822): questions are
-        answered in the order of their no-answer scores, and the best place to stop is kept.
+        answered in the order of their no-answer scores, and the best stopping point becomes the threshold.
         """
         if not task.may_have_no_answer:
             return {}
@@ -124,7 +124,7 @@ class SpanHead(nn.Module):
     """Linear layer with two outputs, start and end."""
 
     def __init__(self, linear: nn.Module) -> None:
-        """Take over a model's layer."""
+        """Use a model's layer."""
         super().__init__()
         self.linear = linear
 
@@ -135,7 +135,10 @@ class SpanHead(nn.Module):
 
 
 def _threshold(scored: NDArray[np.float64]) -> float:
-    """Middle between the last no-answer score that is answered and the next. *Shape*: (questions, score and gain)."""
+    """Midpoint between the last no-answer score that is answered and the next one.
+
+    *Shape*: (questions, score and gain).
+    """
     scores, gains = scored[np.argsort(scored[:, 0], kind="stable")].T
     # Sum of gains when the first 0, 1, 2, ... questions are answered; equal scores cannot be told apart.
     totals = np.append(0.0, gains.cumsum())
@@ -158,12 +161,15 @@ def _positions(example: Example, windows: Sequence[Encoded]) -> list[tuple[int, 
 
 
 def _between(offsets: list[tuple[int, int] | None], first: tuple[int, int], last: tuple[int, int]) -> tuple[int, int]:
-    """Numbers of the tokens with these offsets, of several with the same the outermost; [CLS] where one is missing."""
+    """Token numbers for these offsets; [CLS] if one is missing.
+
+    If several tokens have the same offset, the outermost one counts.
+    """
     if first not in offsets or last not in offsets:
         return CLS, CLS
     return offsets.index(first), len(offsets) - 1 - offsets[::-1].index(last)
 
 
 def _real(logits: Tensor, batch: dict[str, Tensor]) -> Tensor:
-    """Logits without a say of the padding."""
+    """Logits with padding masked out."""
     return logits.float().masked_fill(batch["attention_mask"] == 0, PADDING)

@@ -1,4 +1,4 @@
-"""Regression: a score for a text or, as a cross-encoder gives it, for a pair of texts."""
+"""Regression: a score for a text, or for a pair of texts as in a cross-encoder."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ SMALLEST = 1e-6
 
 @dataclass(frozen=True)
 class Score(Prediction):
-    """The score, inside the range, and whether the text was cut short."""
+    """The score within its range, and whether the text was truncated."""
 
     score: float
     truncated: bool
 
     @property
     def is_cut(self) -> bool:
-        """Whether the text was cut short."""
+        """Whether the text was truncated."""
         return self.truncated
 
     def __str__(self) -> str:
@@ -60,25 +60,25 @@ class Regression(DeviceTask[Settings, Text, Score]):
         return (1,)
 
     def encode(self, given: Text) -> list[Encoded]:
-        """One window, cut where the text is too long."""
+        """One window; a text that is too long is truncated."""
         given = single_or_pair(self.segments, given)
         return [self.encoder.encode_pair(*given) if isinstance(given, tuple) else self.encoder.encode(given)]
 
     def decode(self, given: Text, windows: Sequence[Encoded], outputs: Sequence[TextOutputs]) -> Score:
-        """The output in the caller's units, clipped to the range if `clip` says so. *Shape* of it: (1,)."""
+        """Scale the output to the caller's units, and clip it if `clip` is set. *Shape* of the output: (1,)."""
         score = self.score(float(outputs[0][0][0]))
         low, high = self.settings.low, self.settings.high
         return Score(min(max(score, low), high) if self.settings.clip else score, windows[0].truncated)
 
     def score(self, value: float) -> float:
-        """Score of an output, wherever it lies."""
+        """Score for an output, without clipping."""
         if self.settings.activation == "sigmoid":
             value = 0.5 * (1.0 + math.tanh(0.5 * value))  # does not overflow
         low, high = self.settings.low, self.settings.high
         return value if self.settings.output == "score" else low + value * (high - low)
 
     def piped(self, given: Text, answer: Score, top_k: TopK) -> Json:
-        """The score under transformers' name for a head's only output."""
+        """The score, with transformers' name for a head's only output."""
         return labelled({"LABEL_0": answer.score}, top_k)
 
     def given(self, example: Example) -> Text:
@@ -89,14 +89,14 @@ class Regression(DeviceTask[Settings, Text, Score]):
         """The row's score.
 
         Raises:
-            DataError: A row without one.
+            DataError: The row has no score.
         """
         if example.label is None:
             raise DataError(f"{example.place}: no score; expected a number from {self.settings.range}")
         return float(example.label)
 
     def output(self, score: float) -> float:
-        """What the head gives for a score."""
+        """The head's output for a score."""
         low, high = self.settings.low, self.settings.high
         value = score if self.settings.output == "score" else (score - low) / (high - low)
         if self.settings.activation == "none":

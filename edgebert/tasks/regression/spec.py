@@ -1,4 +1,4 @@
-"""Regression: a score for a text or, as a cross-encoder gives it, for a pair of texts."""
+"""Regression: a score for a text, or for a pair of texts as in a cross-encoder."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class Settings:
     Attributes:
         low: Lowest score.
         high: Highest score.
-        output: What the output is, behind the activation: a score scaled to 0..1, or the score itself.
-        activation: What is put over the output first, as cross-encoders have it.
-        clip: Whether scores beyond the range become its ends.
+        output: Meaning of the output after the activation: a score scaled to 0..1, or the score itself.
+        activation: Activation applied to the output first, as in cross-encoders.
+        clip: Whether scores are clipped to the range.
     """
 
     low: float = within(0.0, -1e9, 1e9)
@@ -33,7 +33,7 @@ class Settings:
     clip: bool = True
 
     def __post_init__(self) -> None:
-        """Refuse a range of nothing."""
+        """Refuse an empty range."""
         if not self.low < self.high:
             raise ValueError(f"low is {self.low}, high is {self.high}; expected low below high")
 
@@ -44,10 +44,10 @@ class Settings:
 
 
 def read(path: Path, columns: Columns, settings: Settings) -> list[Example]:
-    """Rows of a table or JSON Lines; the label is a number of the range.
+    """Read rows of a table or JSON Lines; the label is a number in the range.
 
     Raises:
-        DataError: A score that is not a finite number, or lies outside the range.
+        DataError: A score is not a finite number, or is outside the range.
     """
     from edgebert.data.examples import read_examples
 
@@ -61,7 +61,7 @@ def read(path: Path, columns: Columns, settings: Settings) -> list[Example]:
 
 
 def as_number(value: object) -> float | None:
-    """A number as it stands in a cell or in JSON; None for anything else."""
+    """A number in a cell or in JSON; None for any other value."""
     if isinstance(value, bool) or not isinstance(value, str | int | float) or "_" in str(value):
         return None
     try:
@@ -71,7 +71,7 @@ def as_number(value: object) -> float | None:
 
 
 def correlations() -> Scoring:
-    """Correlations of scores with those that are right."""
+    """Correlations of predicted with correct scores."""
     from edgebert.metrics.scores import PEARSON, SPEARMAN
 
     return Scoring({"spearman": SPEARMAN, "pearson": PEARSON})

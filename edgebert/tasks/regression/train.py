@@ -1,4 +1,4 @@
-"""Regression: one score, read from the [CLS] row."""
+"""Regression: one score, from the [CLS] row."""
 
 from __future__ import annotations
 
@@ -42,10 +42,10 @@ class RegressionTraining(TrainingTask[Settings, Regression]):
     def read_labels(
         self, data: DataSettings, splits: Mapping[str, list[Example]], folder: Path, head: list[str] | None
     ) -> Labels:
-        """No labels: a score has none.
+        """No labels: scores have none.
 
         Raises:
-            DataError: A row without a score, or names for labels.
+            DataError: A row has no score, or the recipe names labels.
         """
         if data.label_names:
             raise DataError(f"data.label_names is {data.label_names}; scores have no names, so leave it out")
@@ -67,11 +67,11 @@ class RegressionTraining(TrainingTask[Settings, Regression]):
         return (result.logits,)
 
     def targets(self, task: Regression, example: Example, windows: Sequence[Encoded]) -> list[Item]:
-        """The score as the head gives it, not a number where there is none."""
+        """The score as the head outputs it; NaN if there is none."""
         return [{"labels": math.nan if example.label is None else task.output(task.expected(example))}]
 
     def observed(self, task: Regression, givens: Sequence[Any], outputs: Iterable[Sequence[Outputs]]) -> str:
-        """Say how many scores leave the range and are clipped to its ends."""
+        """Say how many scores are outside the range and are clipped."""
         scores = [task.score(float(found[0][0][0])) for found in outputs]
         outside = sum(not task.settings.low <= score <= task.settings.high for score in scores)
         if not (task.settings.clip and outside):
@@ -82,7 +82,7 @@ class RegressionTraining(TrainingTask[Settings, Regression]):
         )
 
     def hard_loss(self, ours: tuple[Tensor, ...], batch: dict[str, Tensor]) -> Tensor:
-        """Mean squared error over the texts that have a score; 0 where none has."""
+        """Mean squared error over texts with a score; 0 if there are none."""
         wanted = batch["labels"]
         known = wanted.isfinite()
         squared = (ours[0].float().squeeze(-1) - wanted.nan_to_num()).pow(2)
@@ -103,7 +103,7 @@ class RegressionTraining(TrainingTask[Settings, Regression]):
 
 
 def correlation(metric: str, expected: Sequence[float], predicted: Sequence[float]) -> float:
-    """Correlation of scores; 0, as on the device, where either side is the same for every text."""
+    """Correlation of scores; 0, as on the device, if one side is constant."""
     if np.ptp(expected) == 0 or np.ptp(predicted) == 0:
         return 0.0
     return metrics.score(metric, expected, predicted)

@@ -1,4 +1,4 @@
-"""Reranking: a score for a query and a document, and the documents of a query in the order of their scores."""
+"""Reranking: score a query with a document, and sort a query's documents by score."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Relevance(Prediction):
-    """How well a document answers a query, and whether the pair was cut short."""
+    """How well a document answers a query, and whether the pair was truncated."""
 
     score: float
     truncated: bool
 
     @property
     def is_cut(self) -> bool:
-        """Whether the pair was cut short."""
+        """Whether the pair was truncated."""
         return self.truncated
 
     def __str__(self) -> str:
@@ -43,7 +43,7 @@ class Relevance(Prediction):
 
 @dataclass(frozen=True)
 class Ranked(Prediction):
-    """A document with its place in the list that was given (from 0), and its score."""
+    """A document's position in the given list (from 0), and its score."""
 
     index: int
     score: float
@@ -52,16 +52,16 @@ class Ranked(Prediction):
 
     @property
     def is_cut(self) -> bool:
-        """Whether query and document were cut short."""
+        """Whether query and document were truncated."""
         return self.truncated
 
     def __str__(self) -> str:
-        """Place and score, tab-separated."""
+        """Position and score, tab-separated."""
         return f"{self.index}\t{self.score:.4f}"
 
 
 class Rerank(DeviceTask[Settings, Text, Relevance]):
-    """A score from the head's one output, of a query and a document that are read together."""
+    """A score from the head's one output, for a query and a document in one input."""
 
     spec = SPEC
     ranks_labels = True
@@ -72,33 +72,33 @@ class Rerank(DeviceTask[Settings, Text, Relevance]):
         return (1,)
 
     def encode(self, given: Text) -> list[Encoded]:
-        """One window of the query and the document; the longer of the two is cut first."""
+        """One window with query and document; the longer of the two is truncated first."""
         return [self.encoder.encode_pair(*single_or_pair(2, given))]
 
     def decode(self, given: Text, windows: Sequence[Encoded], outputs: Sequence[TextOutputs]) -> Relevance:
-        """The output behind the activation. *Shape* of it: (1,)."""
+        """Apply the activation to the output. *Shape* of the output: (1,)."""
         logit = float(outputs[0][0][0])
         return Relevance(sigmoid(logit) if self.settings.activation == "sigmoid" else logit, windows[0].truncated)
 
     def piped(self, given: Text, answer: Relevance, top_k: TopK) -> Json:
-        """The score under transformers' name for a head's only output."""
+        """The score, with transformers' name for a head's only output."""
         return labelled({"LABEL_0": answer.score}, top_k)
 
     def given(self, example: Example) -> Text:
         """The row's query and document.
 
         Raises:
-            DataError: It has no document.
+            DataError: The row has no document.
         """
         if example.text_pair is None:
             raise DataError(f"{example.place}: no document; name its column in data.text_pair")
         return example.text, example.text_pair
 
     def expected(self, example: Example, unknown: Sequence[str] = ()) -> Judged:
-        """The row's query, and its grade above the lowest.
+        """The row's query, and its grade minus the lowest grade.
 
         Raises:
-            DataError: A row without a grade.
+            DataError: The row has no grade.
         """
         if example.label is None:
             raise DataError(f"{example.place}: no grade; expected a number of at least {self.settings.low:g}")
@@ -124,18 +124,18 @@ class RerankModel(Model):
     def rank(
         self, query: str, documents: Iterable[str], top_k: int | None = None, *, batch_size: int = 32
     ) -> list[Ranked]:
-        """Documents by their scores for a query, best first; of equal ones the earlier first.
+        """Sort documents by their scores for a query, best first; if equal, the earlier one first.
 
         Args:
             query: A text.
             documents: Texts; none give an empty list.
-            top_k: How many; None for all.
-            batch_size: Pairs run together, those of like length.
+            top_k: Number of documents to return; None for all.
+            batch_size: Maximum number of pairs of similar length that run together.
 
         Raises:
-            TextError: The query or a document is no string, or without a token; of several the message says which.
+            TextError: The query or a document is not a string, or has no token; the message says which document.
             InputError: `top_k` or `batch_size` is below 1, or the model is closed.
-            RunError: The graph gives NaN or infinity.
+            RunError: The graph's outputs have NaN or infinity.
         """
         check_batch_size(batch_size)
         if top_k is not None and (type(top_k) is not int or top_k < 1):

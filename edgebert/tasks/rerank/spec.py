@@ -1,4 +1,4 @@
-"""Reranking: how well a document answers a query, scored with both read together, and documents ordered by it."""
+"""Reranking: how well a document answers a query, scored with both in one input, and documents sorted by it."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ class Settings:
     """The grades of the data, and how a score is read from the head's one output.
 
     Attributes:
-        low: Grade of a document that does not answer its query at all.
-        high: Grade of one that answers it best, in training; files that are scored may have higher ones.
-        activation: What is put over the output: a score is then 0 to 1, or the output itself.
-        negative: Column of a document that does not answer the query, if the data has triples in place of grades.
+        low: Grade of a document that does not answer its query.
+        high: Best grade in training; files to be scored may have higher ones.
+        activation: Activation of the output: the score is then 0 to 1, or the output itself.
+        negative: Column of a document that does not answer the query, if the data has triples instead of grades.
     """
 
     low: float = within(0.0, -HIGHEST, HIGHEST)
@@ -35,18 +35,18 @@ class Settings:
     negative: str = ""
 
     def __post_init__(self) -> None:
-        """Refuse a range of nothing."""
+        """Refuse an empty range."""
         if not self.low < self.high:
             raise ValueError(f"low is {self.low}, high is {self.high}; expected low below high")
 
 
 def read(path: Path, columns: Columns, settings: Settings) -> list[Example]:
-    """Rows of a table or JSON Lines: a query, a document and its grade, or triples if the file has such a column.
+    """Read rows of a table or JSON Lines: query, document and grade, or triples if the file has that column.
 
-    A triple is two rows: the document that answers has the highest grade, the other one the lowest.
+    A triple becomes two rows: the answering document has the highest grade, the other one the lowest.
 
     Raises:
-        DataError: A grade that is no number or below the lowest, or a column that is named for two things.
+        DataError: A grade is not a number or below the lowest, or a column is named twice.
     """
     if settings.negative:
         if settings.negative in (columns.text, columns.text_pair):
@@ -76,7 +76,7 @@ def _grades(path: Path, columns: Columns, settings: Settings) -> list[Example]:
 
 
 def _triples(path: Path, columns: Columns, settings: Settings) -> list[Example]:
-    """Both pairs of every triple; of those that come more than once the best, where it comes first."""
+    """Both pairs of every triple; repeated pairs appear once, with the best grade, at their first position."""
     from edgebert.data.examples import read_examples
 
     negatives = read_examples(path, replace(columns, text_pair=settings.negative, label=""))

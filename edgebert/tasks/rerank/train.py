@@ -1,4 +1,4 @@
-"""Reranking: one output, read from the [CLS] row, learnt from grades of documents and from a teacher's outputs."""
+"""Reranking: one output from the [CLS] row, learnt from documents' grades and a teacher's outputs."""
 
 from __future__ import annotations
 
@@ -34,17 +34,17 @@ class RerankTraining(TrainingTask[Settings, Rerank]):
     rows: Rows = "first"
 
     def score(self, metric: str, expected: Sequence[Judged], predicted: Sequence[float]) -> float:
-        """The device's own metric, for scikit-learn takes one query at a time; tests hold it equal to that."""
+        """The device's own metric, since scikit-learn takes one query at a time; tests compare both."""
         chosen = SPEC.metrics[metric]
         return chosen.figure(chosen.table(expected, predicted))
 
     def read_labels(
         self, data: DataSettings, splits: Mapping[str, list[Example]], folder: Path, head: list[str] | None
     ) -> Labels:
-        """No labels: a grade has none.
+        """No labels: grades have none.
 
         Raises:
-            DataError: A row without a document or a grade, grades that say nothing of any order, or names for labels.
+            DataError: A row has no document or grade, grades define no order, or the recipe names labels.
         """
         if data.label_names:
             raise DataError(f"data.label_names is {data.label_names}; grades have no names, so leave it out")
@@ -75,7 +75,7 @@ class RerankTraining(TrainingTask[Settings, Rerank]):
         return (result.logits,)
 
     def targets(self, task: Rerank, example: Example, windows: Sequence[Encoded]) -> list[Item]:
-        """The grade scaled to 0..1, not a number where there is none."""
+        """The grade scaled to 0..1; NaN if there is none."""
         settings = self.settings
         if example.label is None:
             return [{"labels": math.nan}]
@@ -108,7 +108,9 @@ class RerankTraining(TrainingTask[Settings, Rerank]):
 
 
 def _check_learnable(rows: Sequence[Example], high: float, is_drawn: bool) -> None:
-    """Refuse grades that training cannot scale, and for a head that is drawn anew grades that are all the same.
+    """Refuse grades outside the range, and grades that are all equal if the head is new.
+
+    Training could learn nothing from them.
 
     Raises:
         DataError: Names a row.

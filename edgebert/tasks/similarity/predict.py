@@ -1,4 +1,4 @@
-"""Sentence similarity: an embedding for a text, the cosine of two embeddings for a pair, search among many texts."""
+"""Sentence similarity: an embedding of a text, the cosine of a pair of texts, search among many texts."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ SHORTEST = 1e-12
 
 @dataclass(frozen=True)
 class Embedding(Prediction):
-    """A text as a vector of length 1, and whether the text was cut short."""
+    """A unit vector of a text, and whether the text was truncated."""
 
     embedding: list[float]
     truncated: bool
 
     @property
     def is_cut(self) -> bool:
-        """Whether the text was cut short."""
+        """Whether the text was truncated."""
         return self.truncated
 
     def __str__(self) -> str:
@@ -51,14 +51,14 @@ class Embedding(Prediction):
 
 @dataclass(frozen=True)
 class Similarity(Prediction):
-    """Cosine of the two embeddings of a pair, -1 to 1, and whether either text was cut short."""
+    """Cosine of the two embeddings of a pair, -1 to 1, and whether either text was truncated."""
 
     score: float
     truncated: bool
 
     @property
     def is_cut(self) -> bool:
-        """Whether the text was cut short."""
+        """Whether either text was truncated."""
         return self.truncated
 
     def __str__(self) -> str:
@@ -67,7 +67,7 @@ class Similarity(Prediction):
 
 
 class SentenceSimilarity(DeviceTask[Settings, Text, Embedding | Similarity]):
-    """Every text is encoded alone; the graph pools and normalises."""
+    """Every text is encoded separately; the graph pools and normalizes."""
 
     spec = SPEC
 
@@ -77,15 +77,15 @@ class SentenceSimilarity(DeviceTask[Settings, Text, Embedding | Similarity]):
         return (None,)
 
     def encode(self, given: Text) -> list[Encoded]:
-        """One window a text, behind the default prompt, cut where the text is too long."""
+        """One window per text, with the default prompt; a text that is too long is truncated."""
         texts = single_or_pair(2, given) if isinstance(given, tuple) else (given,)
         return [self.encode_prompted(text, None) for text in texts]
 
     def encode_prompted(self, text: str, prompt_name: str | None) -> Encoded:
-        """Encode a text behind a prompt: the named one, the default one for None, none for "".
+        """Encode a text with a prompt: the named one, the default one for None, none for "".
 
         Raises:
-            InputError: There is no prompt of that name.
+            InputError: There is no prompt with that name.
         """
         name = self.settings.default_prompt if prompt_name is None else prompt_name
         if not isinstance(name, str) or (name and name not in self.settings.prompts):
@@ -95,7 +95,7 @@ class SentenceSimilarity(DeviceTask[Settings, Text, Embedding | Similarity]):
         return self.encoder.encode(self.settings.prompts[name] + text if name else text)
 
     def decode(self, given: Text, windows: Sequence[Encoded], outputs: Sequence[TextOutputs]) -> Embedding | Similarity:
-        """The embedding of a text, the cosine of a pair. *Shape* of an output: (width,)."""
+        """The embedding of a text, or the cosine of a pair. *Shape* of an output: (width,)."""
         truncated = any(window.truncated for window in windows)
         vectors = [numbers_of(output[0]) for output in outputs]
         if len(vectors) == 1:
@@ -107,14 +107,14 @@ class SentenceSimilarity(DeviceTask[Settings, Text, Embedding | Similarity]):
         return Similarity(min(max(cosine, -1.0), 1.0), truncated)
 
     def given(self, example: Example) -> Text:
-        """The row's two texts, or its one."""
+        """The row's two texts, or its only one."""
         return example.text if example.text_pair is None else (example.text, example.text_pair)
 
     def expected(self, example: Example, unknown: Sequence[str] = ()) -> float:
         """The row's score.
 
         Raises:
-            DataError: A row without a score or without a second text.
+            DataError: A row has no score or no second text.
         """
         if example.text_pair is None:
             raise DataError(f"{example.place}: no second text; name its column in data.text_pair")
@@ -123,7 +123,10 @@ class SentenceSimilarity(DeviceTask[Settings, Text, Embedding | Similarity]):
         return float(example.label)
 
     def predicted(self, prediction: Embedding | Similarity) -> float | list[float]:
-        """The cosine of a pair, for ranks and correlations need it in no other unit; the embedding of a single text."""
+        """The cosine of a pair, or the embedding of a single text.
+
+        Rank and correlation metrics do not depend on the unit of a score.
+        """
         return prediction.score if isinstance(prediction, Similarity) else prediction.embedding
 
     @property
@@ -137,10 +140,10 @@ class SentenceSimilarity(DeviceTask[Settings, Text, Embedding | Similarity]):
 
 
 class SentenceModel(Model):
-    """An opened bundle that embeds texts: call it with a text or a pair, or take whole arrays from the methods here."""
+    """An opened bundle that embeds texts: call it with a text or a pair, or use the methods here for arrays."""
 
     def __init__(self, facts: Facts, task: SentenceSimilarity, session: Session) -> None:
-        """Join the parts of an opened bundle; `edgebert.load` does this."""
+        """Combine the parts of an opened bundle; `edgebert.load` does this."""
         super().__init__(facts, task, session)
         self.widths = tuple(task.settings.widths)
         self._sentences = task
@@ -156,19 +159,19 @@ class SentenceModel(Model):
         """Embeddings of texts, in order.
 
         Args:
-            texts: Strings; longer ones are cut to the bundle's longest input.
-            width: Keep so many of the first numbers, and normalise anew: one of `widths`, or None for all.
-            batch_size: Texts run together.
-            prompt_name: Prompt that is put before every text: one of the bundle's, "" for none, None for its default.
+            texts: Strings; longer ones are truncated to the bundle's longest input.
+            width: Keep this many of the first dimensions, and normalize again: one of `widths`, or None for all.
+            batch_size: Maximum number of texts that run together.
+            prompt_name: Prompt before every text: one of the bundle's, "" for none, None for its default.
 
         Returns:
-            Vectors of length 1, unless the bundle says `normalize = false`. *Shape*: (texts, width), float32.
+            Unit vectors, unless the bundle has `normalize = false`. *Shape*: (texts, width), float32.
 
         Raises:
-            TextError: Not an iterable of strings, none in it, or one without a token.
-            InputError: A width that the embeddings were not trained to be cut to, a `batch_size` below 1, or no prompt
-                of that name.
-            RunError: The graph gives NaN or infinity.
+            TextError: Not an iterable of strings, no strings, or a string without a token.
+            InputError: The embeddings were not trained for this width, `batch_size` is below 1, or there is no such
+                prompt.
+            RunError: The graph's outputs have NaN or infinity.
         """
         from edgebert.runtime.vectors import stacked
 
@@ -193,12 +196,12 @@ class SentenceModel(Model):
         """Cosines of embeddings; `width` and `batch_size` as for `embed`.
 
         Returns:
-            A float for two strings; else every text of `a` against every text of `b`, one string counting as a list
+            A float for two strings; else every text of `a` against every text of `b`, where one string counts as a list
             of one. *Shape*: (texts of a, texts of b), float32.
 
         Raises:
-            TextError: Not strings, none, or one without a token.
-            InputError: A width that the embeddings were not trained to be cut to.
+            TextError: Not strings, no strings, or a string without a token.
+            InputError: The embeddings were not trained for this width.
         """
         from edgebert.runtime.vectors import cosines_of
 
@@ -215,22 +218,22 @@ class SentenceModel(Model):
         batch_size: int = 32,
         prompt_name: str | None = None,
     ) -> tuple[Indices, Vectors]:
-        """The `k` texts of a corpus whose embeddings are nearest to the query's; every one is compared.
+        """Find the `k` texts of a corpus whose embeddings are nearest to the query's, by comparing all of them.
 
         Args:
-            query: A text, or several.
-            corpus: Texts, or what `embed` gave for them, perhaps cut to one of `widths`.
-            k: How many; all of a smaller corpus.
-            batch_size: Texts run together.
+            query: A text, or several texts.
+            corpus: Texts, or their embeddings from `embed`, also truncated to one of `widths`.
+            k: Number of texts to return; all if the corpus is smaller.
+            batch_size: Maximum number of texts that run together.
             prompt_name: Prompt of the query, as for `embed`; texts of the corpus have the default one.
 
         Returns:
-            Positions in the corpus and cosines, best first, of equal ones the earlier first. *Shape* of both: (k,) for
+            Positions in the corpus and cosines, best first; if equal, the earlier one first. *Shape* of both: (k,) for
             one text, (queries, k) for several.
 
         Raises:
-            TextError: Not strings, none, or one without a token.
-            InputError: `k` below 1, or embeddings of another width, of another length than 1, or that are no numbers.
+            TextError: Not strings, no strings, or a string without a token.
+            InputError: `k` is below 1, or the embeddings have another width, are not unit vectors, or are not numbers.
         """
         import numpy as np
 
@@ -261,7 +264,7 @@ class SentenceModel(Model):
         return unit(vectors[:, :width])
 
     def _unit(self, vectors: Vectors) -> Vectors:
-        """Vectors of length 1, as cosines take them. *Shape*: (texts, width)."""
+        """Normalize vectors for cosines. *Shape*: (texts, width)."""
         from edgebert.runtime.vectors import unit
 
         return vectors if self._sentences.settings.normalize else unit(vectors)

@@ -1,4 +1,4 @@
-"""Sentence similarity: an embedding for a text, the cosine of two embeddings for a pair."""
+"""Sentence similarity: an embedding of a text, the cosine of two embeddings for a pair."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ POOLINGS = ("mean", "cls", "max", "mean_sqrt_len_tokens", "weightedmean", "lastt
 
 @dataclass(frozen=True)
 class Settings:
-    """What the embedding is learnt from, and how it is read from the encoder.
+    """How the embedding is trained, and how it is computed from the encoder's rows.
 
     Attributes:
-        objective: "scores" where every pair of the training data has one; "in_batch_negatives" where pairs belong
-            together, and the other pairs of a batch show what does not.
+        objective: "scores" if every training pair has a score; "in_batch_negatives" if pairs belong together, with the
+            other pairs of a batch as negatives.
         low: Lowest score.
         high: Highest score.
-        pooling: How the rows of a text's tokens become one vector: one of `POOLINGS`, or several joined by "+".
+        pooling: How a text's rows become one vector: one of `POOLINGS`, or several joined by "+".
         normalize: Whether vectors are divided by their length.
         prompts: Texts that can be put before a text, by name.
-        default_prompt: Name of the prompt that every text gets if none is named; "" for none.
-        widths: Narrower widths that the embedding is trained to be cut to, in rising order.
+        default_prompt: Name of the prompt for every text if none is named; "" for none.
+        widths: Smaller widths that the embedding is trained for, in ascending order.
     """
 
     objective: Literal["scores", "in_batch_negatives"] = "scores"
@@ -44,7 +44,7 @@ class Settings:
     default_prompt: str = ""
 
     def __post_init__(self) -> None:
-        """Refuse a range of nothing, widths out of order, an unknown pooling, and a prompt without a text."""
+        """Refuse an empty range, widths out of order, an unknown pooling, and a prompt without text."""
         unknown = [name for name in self.pooling.split("+") if name not in POOLINGS]
         if unknown:
             raise ValueError(f"pooling {self.pooling!r}: expected one of {', '.join(POOLINGS)}, or several joined by +")
@@ -62,12 +62,12 @@ class Settings:
 
 
 def read(path: Path, columns: Columns, settings: Settings) -> list[Example]:
-    """Rows of a table or JSON Lines; the label is a number from `low` to `high`.
+    """Read rows of a table or JSON Lines; the label is a number from `low` to `high`.
 
     A file of pairs that belong together ("in_batch_negatives") may lack the label's column.
 
     Raises:
-        DataError: A score that is not a number of the range.
+        DataError: A score is not a number in the range.
     """
     scores = regression.Settings(settings.low, settings.high)
     try:

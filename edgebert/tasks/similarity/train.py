@@ -1,4 +1,4 @@
-"""Sentence similarity: the encoder's rows pooled to one vector a text, and losses that compare vectors."""
+"""Sentence similarity: the encoder's rows pooled to one vector per text, and losses that compare vectors."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ SCALE = 20.0
 
 
 class SimilarityTraining(TrainingTask[Settings, SentenceSimilarity]):
-    """Losses that compare vectors, over an encoder without a head of its own."""
+    """Losses that compare vectors, for an encoder without a head."""
 
     has_own_weights = False
 
@@ -50,11 +50,11 @@ class SimilarityTraining(TrainingTask[Settings, SentenceSimilarity]):
     def read_labels(
         self, data: DataSettings, splits: Mapping[str, list[Example]], folder: Path, head: list[str] | None
     ) -> Labels:
-        """No labels: a score has none.
+        """No labels: scores have none.
 
         Raises:
-            DataError: A row without a second text, one without a score where scores are learnt or measured, or names
-                for labels.
+            DataError: A row has no second text, lacks a score that training or a metric needs, or the recipe names
+                labels.
         """
         if data.label_names:
             raise DataError(f"data.label_names is {data.label_names}; scores have no names, so leave it out")
@@ -71,7 +71,7 @@ class SimilarityTraining(TrainingTask[Settings, SentenceSimilarity]):
         return Labels([], [])
 
     def model_class(self, config: PreTrainedConfig) -> ModelClass:
-        """The family's encoder, without the pooler that some put on it."""
+        """The family's encoder, without the pooler that some families add."""
         return _Encoders(model_class_for("feature-extraction", config.model_type))
 
     def outputs(self, result: ModelOutput) -> tuple[Tensor, ...]:
@@ -82,11 +82,11 @@ class SimilarityTraining(TrainingTask[Settings, SentenceSimilarity]):
         return vectors
 
     def own_windows(self, task: SentenceSimilarity, example: Example) -> list[Encoded]:
-        """The first text; its pair rides along in the targets, so that no batch parts them."""
+        """The first text; the second one is in the targets, so that no batch separates them."""
         return task.encode(example.text)
 
     def targets(self, task: SentenceSimilarity, example: Example, windows: Sequence[Encoded]) -> list[Item]:
-        """The second text, None for a single text; and the score, not a number where there is none."""
+        """The second text, None for a single text; and the score, NaN if there is none."""
         second = None if example.text_pair is None else task.encode(example.text_pair)[0]
         return [{"second": second, "score": math.nan if example.label is None else float(example.label)}]
 
@@ -94,7 +94,8 @@ class SimilarityTraining(TrainingTask[Settings, SentenceSimilarity]):
         """One batch of all first texts, then all second texts.
 
         Returns:
-            What `pad_batch` gives for the texts; `pairs`: rows of both texts of every pair. *Shape*: (pairs, 2), int64;
+            The result of `pad_batch` for the texts; `pairs`: rows of both texts of every pair. *Shape*: (pairs, 2),
+            int64;
             `scores`: their scores. *Shape*: (pairs,), float32.
         """
         paired = [at for at, item in enumerate(items) if item["second"] is not None]
@@ -107,11 +108,11 @@ class SimilarityTraining(TrainingTask[Settings, SentenceSimilarity]):
         return {**pad_batch(texts, pad_id), "pairs": pairs, "scores": scores}
 
     def hard_loss(self, ours: tuple[Tensor, ...], batch: dict[str, Tensor]) -> Tensor:
-        """The objective's loss, mean over the widths (Kusupati et al. 2022, arXiv:2205.13147); 0 without a pair.
+        """The objective's loss, averaged over the widths (Kusupati et al. 2022, arXiv:2205.13147); 0 without pairs.
 
         For scores: mean squared error of the cosines (Reimers and Gurevych 2019, arXiv:1908.10084, section 3) to the
-        scores, scaled to 0..1. On the STS benchmark's validation pairs MiniLM came to a Spearman correlation of 0.895
-        with it, to 0.876 with CoSENT (two epochs at 3e-5, one run each; 0.855 and 0.859 on the test pairs).
+        scores, scaled to 0..1. On the STS benchmark's validation pairs MiniLM reached a Spearman correlation of 0.895
+        with it and 0.876 with CoSENT (two epochs at 3e-5, one run each; 0.855 and 0.859 on the test pairs).
         """
         pairs, scores = batch["pairs"], batch["scores"]
         if self.settings.objective == "scores":
@@ -130,9 +131,9 @@ class SimilarityTraining(TrainingTask[Settings, SentenceSimilarity]):
     def soft_loss(
         self, ours: tuple[Tensor, ...], theirs: tuple[Tensor, ...], batch: dict[str, Tensor], temperature: float
     ) -> Tensor:
-        """Distance of the cosines of all texts of a batch, mean over the widths, plus that of the embeddings.
+        """Difference of the cosines of all texts of a batch, averaged over the widths, plus that of the embeddings.
 
-        A student of another width than its teacher's learns the cosines alone. The temperature is not used.
+        A student whose width differs from its teacher's learns only the cosines. The temperature is not used.
         """
         wanted = theirs[0].float()
         unit = functional.normalize(wanted, dim=-1)
@@ -142,24 +143,24 @@ class SimilarityTraining(TrainingTask[Settings, SentenceSimilarity]):
         return loss
 
     def head(self, model: PreTrainedModel) -> nn.Module:
-        """Pooling, the modules behind it, and normalisation unless `normalize` is off."""
+        """Pooling, later modules, and normalization unless `normalize` is off."""
         modules, pooled_width = attached(model), self.pooled_width(int(model.config.hidden_size))
         self.check_width(modules.width(pooled_width) if modules else pooled_width)
         return self.head_module(modules)
 
     def head_module(self, modules: VectorModules | None = None) -> EmbeddingHead:
-        """The head that these settings ask for, with the modules of a folder behind the pooling."""
+        """Make the head for these settings, with a folder's modules after the pooling."""
         return EmbeddingHead(self.settings.pooling, self.settings.normalize, modules)
 
     def pooled_width(self, hidden_size: int) -> int:
-        """Numbers of a pooled vector, of rows so wide."""
+        """Width of a pooled vector for rows of this width."""
         return hidden_size * len(self.settings.pooling.split("+"))
 
     def check_width(self, full: int) -> None:
-        """Refuse `head.widths` that are no narrower than embeddings of this width.
+        """Refuse `head.widths` that are not smaller than the embedding's width.
 
         Raises:
-            SettingsError: Says how wide they are.
+            SettingsError: Names the embedding's width.
         """
         for width in self.settings.widths:
             if width >= full:
@@ -171,17 +172,17 @@ class SimilarityTraining(TrainingTask[Settings, SentenceSimilarity]):
         return (scores - self.settings.low) / (self.settings.high - self.settings.low)
 
     def _cuts(self, vectors: Tensor) -> list[Tensor]:
-        """Embeddings cut to every width and normalised anew, the whole ones last."""
+        """Embeddings truncated to every width and normalized again, the full ones last."""
         self.check_width(vectors.shape[1])
         widths = (*self.settings.widths, vectors.shape[1])
         return [functional.normalize(vectors[:, :width].float(), dim=-1) for width in widths]
 
 
 class EmbeddingHead(nn.Module):
-    """Pooling, what follows it, and normalisation, in the graph: what comes out is what a caller compares."""
+    """Pooling, later modules and normalization in the graph: its outputs are ready to compare."""
 
     def __init__(self, pooling: str, normalize: bool, modules: VectorModules | None = None) -> None:
-        """Take poolings, joined by "+", whether vectors are divided by their length, and the modules in between."""
+        """Take poolings, joined by "+", whether to normalize, and the modules in between."""
         super().__init__()
         self.pooling, self.normalize, self.vector_modules = pooling, normalize, modules
 
@@ -198,10 +199,10 @@ def _unit(vectors: Tensor, normalize: bool) -> Tensor:
 
 
 def pooled(hidden: Tensor, attention_mask: Tensor, pooling: str) -> Tensor:
-    """One vector a text: by each of several poolings, joined (Reimers and Gurevych 2019, arXiv:1908.10084, section 3).
+    """One vector per text: several poolings are concatenated (Reimers and Gurevych 2019, arXiv:1908.10084, section 3).
 
-    *Shape*: hidden (batch, rows, width), where [CLS] pooling reads the first row alone; mask (batch, length), padding
-    on the right.
+    *Shape*: hidden (batch, rows, width), where [CLS] pooling reads only the first row; mask (batch, length), padding on
+    the right.
     """
     vectors = [_POOLINGS[name](hidden, attention_mask) for name in pooling.split("+")]
     return vectors[0] if len(vectors) == 1 else torch.cat(vectors, dim=-1)
@@ -224,7 +225,7 @@ def _mean_sqrt_length(hidden: Tensor, mask: Tensor) -> Tensor:
 
 
 def _weighted_mean(hidden: Tensor, mask: Tensor) -> Tensor:
-    """Mean with weights that rise by 1 a token (Muennighoff 2022, arXiv:2202.08904, section 3.1)."""
+    """Mean with weights that increase by 1 per token (Muennighoff 2022, arXiv:2202.08904, section 3.1)."""
     return _mean(hidden, mask * mask.cumsum(1))
 
 
@@ -249,7 +250,7 @@ _POOLINGS = {
 
 
 def multiple_negatives(left: Tensor, right: Tensor) -> Tensor:
-    """Cross-entropy of finding each left text's own right text among all of the batch, cosines times 20.
+    """Cross-entropy of finding each left text's own right text among all of the batch; cosines times 20.
 
     *Shape* of both: (pairs, width). Henderson et al. 2017, arXiv:1705.00652, section 4.4.
     """
@@ -265,9 +266,9 @@ def relations(ours: Tensor, theirs: Tensor) -> Tensor:
 
 
 def distance(ours: Tensor, theirs: Tensor) -> Tensor:
-    """Mean squared length of the difference of two embeddings, as a share of theirs. *Shape* of both: (batch, width).
+    """Mean squared distance of two embeddings, relative to their length. *Shape* of both: (batch, width).
 
-    For vectors of length 1 that is 2 - 2 cos. Reimers and Gurevych 2020, arXiv:2004.09813, equation 1.
+    For unit vectors this is 2 - 2 cos. Reimers and Gurevych 2020, arXiv:2004.09813, equation 1.
     """
     wanted = theirs.float()
     squares = (ours.float() - wanted).pow(2).sum(-1)
@@ -275,14 +276,14 @@ def distance(ours: Tensor, theirs: Tensor) -> Tensor:
 
 
 def _cosines(left: Tensor, right: Tensor) -> Tensor:
-    """Every left row with every right row, in float32 also where training is not."""
+    """Cosines of all left rows with all right rows, in float32 even if training is not."""
     with torch.autocast(left.device.type, enabled=False):
         return left.float() @ right.float().T
 
 
 @dataclass
 class _Rows(ModelOutput):  # type: ignore[misc]
-    """What an encoder gives, and what tells padding: a type of its own, which several processes can take apart."""
+    """An encoder's rows and padding mask, in a type of its own, which distributed training can take apart."""
 
     last_hidden_state: Tensor | None = None
     hidden_states: tuple[Tensor, ...] | None = None
@@ -291,19 +292,19 @@ class _Rows(ModelOutput):  # type: ignore[misc]
 
 
 class _Encoders:
-    """Loads encoders whose results tell which tokens are padding, as pooling has to know."""
+    """Loads encoders whose results include the padding mask, which pooling needs."""
 
     def __init__(self, auto_class: ModelClass) -> None:
         self.auto_class = auto_class
 
     def from_pretrained(self, folder: str, **options: object) -> tuple[PreTrainedModel, Loading]:
-        """A checkpoint's model, and how it was loaded: `options` ask for that."""
+        """A checkpoint's model, and loading information if `options` ask for it."""
         model, loading = self.auto_class.from_pretrained(folder, **options)
         _prepare(model)
         return model, loading
 
     def from_config(self, config: PreTrainedConfig, **options: object) -> PreTrainedModel:
-        """A model with drawn weights."""
+        """A model with random weights."""
         model = self.auto_class.from_config(config, **options)
         _prepare(model)
         return model

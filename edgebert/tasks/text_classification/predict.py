@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Classification(Prediction):
-    """The likeliest label, its probability, every label's probability, and whether the text was cut short.
+    """The most likely label, its probability, all labels' probabilities, and whether the text was truncated.
 
-    Where the bundle has no softmax, outputs of the head stand in the place of probabilities.
+    If the bundle has no softmax, the head's outputs replace probabilities.
     """
 
     label: str
@@ -37,7 +37,7 @@ class Classification(Prediction):
 
     @property
     def is_cut(self) -> bool:
-        """Whether the text was cut short."""
+        """Whether the text was truncated."""
         return self.truncated
 
     def __str__(self) -> str:
@@ -46,7 +46,7 @@ class Classification(Prediction):
 
 
 class TextClassification(DeviceTask[Settings, Text, Classification]):
-    """Probabilities by softmax over the labels, or the head's outputs as they are."""
+    """Probabilities by softmax over the labels, or the head's raw outputs."""
 
     spec = SPEC
     ranks_labels = True
@@ -66,12 +66,12 @@ class TextClassification(DeviceTask[Settings, Text, Classification]):
         return (len(self.labels),)
 
     def encode(self, given: Text) -> list[Encoded]:
-        """One window, cut where the text is too long."""
+        """One window; a text that is too long is truncated."""
         given = single_or_pair(self.segments, given)
         return [self.encoder.encode_pair(*given) if isinstance(given, tuple) else self.encoder.encode(given)]
 
     def decode(self, given: Text, windows: Sequence[Encoded], outputs: Sequence[TextOutputs]) -> Classification:
-        """Scores of the logits. *Shape* of them: (labels,)."""
+        """Compute scores from the logits. *Shape*: (labels,)."""
         logits = numbers_of(outputs[0][0])
         scores = logits if self.settings.activation == "none" else softmax(logits)
         best = argmax(logits)
@@ -79,7 +79,7 @@ class TextClassification(DeviceTask[Settings, Text, Classification]):
         return Classification(self.labels[best], scores[best], by_label, windows[0].truncated)
 
     def piped(self, given: Text, answer: Classification, top_k: TopK) -> Json:
-        """The label and its score, as transformers' `text-classification` gives them."""
+        """The label and its score in the form of transformers' `text-classification`."""
         return labelled(answer.scores, top_k)
 
     def given(self, example: Example) -> Text:
@@ -96,10 +96,10 @@ class TextClassification(DeviceTask[Settings, Text, Classification]):
         return [] if example.label is None or example.label in self._numbers else [example.label]
 
     def expected(self, example: Example, unknown: Sequence[str] = ()) -> int:
-        """Number of the row's label; those of `unknown` come after the bundle's own.
+        """Number of the row's label; labels in `unknown` are numbered after the bundle's own.
 
         Raises:
-            DataError: A row without a label, or one that is neither the bundle's nor `unknown`.
+            DataError: The row has no label, or one that is neither the bundle's nor in `unknown`.
         """
         from edgebert.data.examples import listed
 

@@ -18,17 +18,17 @@ if TYPE_CHECKING:
 class Settings:
     """How scores are read from the head's outputs.
 
-    `activation`: softmax for probabilities, none for the outputs themselves, as most cross-encoders give them.
+    `activation`: softmax for probabilities, none for raw outputs, as in most cross-encoders.
     """
 
     activation: Literal["softmax", "none"] = "softmax"
 
 
 def read(path: Path, columns: Columns, settings: Settings) -> list[Example]:
-    """Rows of a table or JSON Lines; the label is a string, in JSON perhaps an integer.
+    """Read rows of a table or JSON Lines; the label is a string, or in JSON optionally an integer.
 
     Raises:
-        DataError: A blank label, or two that differ in white space at an end alone.
+        DataError: A label is blank, or two labels differ only in white space at an end.
     """
     from edgebert.data.examples import read_examples
 

@@ -1,4 +1,4 @@
-"""Text classification: softmax over labels, read from the [CLS] row."""
+"""Text classification: softmax over labels, from the [CLS] row."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class TextClassificationTraining(TrainingTask[Settings, TextClassification]):
         """Labels in the files, in the order of the head's outputs.
 
         Raises:
-            DataError: Only one label, or no label of the files is one of the head that is to be kept.
+            DataError: There is only one label, or the kept head has none of the files' labels.
         """
         if head is not None and len(head) == 1:
             raise DataError(
@@ -56,7 +56,7 @@ class TextClassificationTraining(TrainingTask[Settings, TextClassification]):
         return labels_of(data, splits, folder, head)
 
     def label_counts(self, rows: Sequence[Example], labels: Labels) -> dict[str, int]:
-        """Rows of each label, as the file spells it."""
+        """Number of rows with each label, as spelled in the file."""
         return count_labels(([row.label] for row in rows if row.label is not None), labels.values)
 
     def guess_loss(self, rows: Sequence[Example], labels: Labels) -> float | None:
@@ -77,7 +77,7 @@ class TextClassificationTraining(TrainingTask[Settings, TextClassification]):
         return (result.logits,)
 
     def targets(self, task: TextClassification, example: Example, windows: Sequence[Encoded]) -> list[Item]:
-        """Number of the label, -100 where there is none."""
+        """Number of the label, -100 if there is none."""
         return [{"labels": -100 if example.label is None else task.expected(example)}]
 
     def hard_loss(self, ours: tuple[Tensor, ...], batch: dict[str, Tensor]) -> Tensor:
@@ -89,7 +89,7 @@ class TextClassificationTraining(TrainingTask[Settings, TextClassification]):
     def soft_loss(
         self, ours: tuple[Tensor, ...], theirs: tuple[Tensor, ...], batch: dict[str, Tensor], temperature: float
     ) -> Tensor:
-        """Softened labels of the teacher."""
+        """Divergence from the teacher's softened labels."""
         return losses.soft_target(ours[0], theirs[0], temperature)
 
     def head(self, model: PreTrainedModel) -> nn.Module:
@@ -114,7 +114,7 @@ class PooledHead(nn.Module):
     def __init__(
         self, pooler: nn.Module, classifier: nn.Module, activation: Callable[[Tensor], Tensor] = torch.tanh
     ) -> None:
-        """Take over a model's layers."""
+        """Use a model's layers."""
         super().__init__()
         self.pooler, self.classifier, self.activation = pooler, classifier, activation
 
@@ -131,7 +131,7 @@ def pooled_head(model: PreTrainedModel) -> PooledHead:
 
 
 def _trained_labels(data: DataSettings, seen: list[str], train: Path) -> Labels:
-    """Labels of a head that is to be trained: those that the recipe names, else those of the training file."""
+    """Labels of a head that will be trained: the recipe's, else those of the training file."""
     names = data.label_names
     values = list(names) if names else seen
     if len(names) == 1:
@@ -142,10 +142,10 @@ def _trained_labels(data: DataSettings, seen: list[str], train: Path) -> Labels:
 
 
 def _labels_of_head(data: DataSettings, splits: Mapping[str, list[Example]], head: list[str]) -> Labels:
-    """Labels of a head that is kept, renamed as the recipe says, and how the files spell them.
+    """Labels of a head that is kept, renamed as in the recipe, and their spelling in the files.
 
-    Files may hold the keys of `data.label_names`, the names shown, the head's own names, or the outputs' numbers:
-    whichever the training file holds most of, then the other files.
+    Files may use the keys of `data.label_names`, the shown names, the head's own names, or the outputs' numbers. The
+    form that is most frequent in the training file is used, or else in the other files.
     """
     values, shown = list(head), list(head)
     named: dict[int, str] = {}
@@ -181,7 +181,7 @@ def _labels_of_head(data: DataSettings, splits: Mapping[str, list[Example]], hea
 
 
 def _say_mapped(value: str, name: str, output: int) -> None:
-    """Say that a label of the files is taken for another output than the one that the head calls so."""
+    """Report a label of the files that is mapped to another output than the one with this name in the head."""
     said = (
         f"edgebert: data.label_names: {value!r:.40} in the data files is taken for output {output} of the head, "
         f'{name!r:.40}; to rename outputs, name them by number: {{ "{NUMBER}{output}" = ... }}'
@@ -190,10 +190,10 @@ def _say_mapped(value: str, name: str, output: int) -> None:
 
 
 def _say_numbers(rows: Sequence[Example], shown: Sequence[str]) -> None:
-    """Say which outputs the numbers of the files are taken for, unless the head has no names either.
+    """Report which outputs the numbers in the files stand for, unless the head has no names either.
 
     Raises:
-        DataError: A name holds the number of another output, so that the file may mean that one.
+        DataError: A name contains the number of another output, so the file may mean that one.
     """
     if all(name == f"LABEL_{number}" for number, name in enumerate(shown)):
         return
@@ -212,7 +212,7 @@ def _say_numbers(rows: Sequence[Example], shown: Sequence[str]) -> None:
 
 
 def _output(value: str, name: str, head: list[str]) -> int:
-    """Output that an entry of `data.label_names` means: by the name shown, by the head's name, or by its number."""
+    """Output that an entry of `data.label_names` refers to: by shown name, by the head's name, or by number."""
     if name in head:
         return head.index(name)
     if value in head:

@@ -1,4 +1,4 @@
-"""Token classification: entities in a text, by one tag a word."""
+"""Token classification: entities in a text, from one tag per word."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ class Entities(Prediction):
     tags: tuple[str, ...]
 
     def __str__(self) -> str:
-        """Label and text of each entity, a hyphen where there are none."""
+        """Label and text of each entity; a hyphen if there are none."""
         return shown(self.entities)
 
 
 class TokenClassification(DeviceTask[Settings, str | Words, Entities]):
-    """Tags by softmax over the row of each word's first piece, and the entities that they make."""
+    """Tags by softmax over the row of each word's first token, and the entities that they form."""
 
     spec = SPEC
 
@@ -52,7 +52,7 @@ class TokenClassification(DeviceTask[Settings, str | Words, Entities]):
         return (len(self.tagger.tags),)
 
     def encode(self, given: str | Words) -> list[Encoded]:
-        """Windows that share tokens, where the text is too long for one."""
+        """Windows that share tokens, if the text is too long for one."""
         return self.tagger.encode(given)
 
     def decode(self, given: str | Words, windows: Sequence[Encoded], outputs: Sequence[TextOutputs]) -> Entities:
@@ -61,10 +61,10 @@ class TokenClassification(DeviceTask[Settings, str | Words, Entities]):
         return Entities(tagged.entities, tagged.words, tagged.tags)
 
     def piped(self, given: str | Words, answer: Entities, top_k: TopK) -> Json:
-        """Entities as transformers' `token-classification` gives them with an `aggregation_strategy`.
+        """Entities in the form of transformers' `token-classification` with an `aggregation_strategy`.
 
-        `word` is the text as it stands there, where the pipeline joins its tokens; `score` is the probability of the
-        entity's type, B- and I- together, where the pipeline takes that of the likeliest tag alone.
+        `word` is the original text, while the pipeline joins tokens. `score` is the probability of the entity's type,
+        B- and I- together, while the pipeline uses that of the most likely tag only.
         """
         return [
             {"entity_group": each.label, "score": each.score, "word": each.text, "start": each.start, "end": each.end}
@@ -72,7 +72,7 @@ class TokenClassification(DeviceTask[Settings, str | Words, Entities]):
         ]
 
     def given(self, example: Example) -> str | Words:
-        """The row's words, or its text where that came unsplit."""
+        """The row's words, or its text if it was not split."""
         return Words(example.words) if example.words and not example.is_raw else example.text
 
     @property
@@ -88,7 +88,7 @@ class TokenClassification(DeviceTask[Settings, str | Words, Entities]):
         """The row's tags in BIO.
 
         Raises:
-            DataError: A row without tags, or a tag that is neither the bundle's nor of an `unknown` type.
+            DataError: A row has no tags, or a tag that is neither the bundle's nor of a type in `unknown`.
         """
         if example.label is None:
             raise DataError(f"{example.place}: no tags; expected one for each word, or entities")

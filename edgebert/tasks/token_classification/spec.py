@@ -1,4 +1,4 @@
-"""Token classification: entities in a text, by one tag a word."""
+"""Token classification: entities in a text, from one tag per word."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def read(path: Path, columns: Columns, settings: Settings, find_tokens: FindTokens | None = None) -> list[Example]:
-    """Rows of CoNLL columns, of JSON Lines or of a slot folder; the label is the tags, one a word."""
+    """Read rows of CoNLL columns, JSON Lines or a slot folder; the label is the tags, one per word."""
     from edgebert.runtime.tagged_rows import read_tagged
 
     return read_tagged(path, columns, settings, False, find_tokens)

@@ -1,4 +1,4 @@
-"""Token classification: softmax over tags, read from the row of each word's first piece."""
+"""Token classification: softmax over tags, from the row of each word's first token."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class TokenClassificationTraining(TrainingTask[Settings, TokenClassification]):
     rows: Rows = "all"
 
     def score(self, metric: str, expected: Sequence[Tags], predicted: Sequence[Tags]) -> float:
-        """Micro-averaged metric of BIO tags, one tuple a text, by seqeval; 0 where there is nothing to divide by."""
+        """Micro-averaged metric of BIO tags, one tuple per text, with seqeval; 0 for a division by zero."""
         lists = [[list(tags) for tags in texts] for texts in (expected, predicted)]
         return float(SCORES[metric](*lists, zero_division=0))
 
@@ -54,7 +54,7 @@ class TokenClassificationTraining(TrainingTask[Settings, TokenClassification]):
         `data.label_names` names types: { type in the files = type shown }, in the order of the head's outputs.
 
         Raises:
-            DataError: A row without tags, no entity at all, or a head whose tags are not of the scheme.
+            DataError: A row has no tags, there are no entities, or the head's tags are not in the scheme.
         """
         check_labelled(splits)
         train = folder / data.train
@@ -67,7 +67,7 @@ class TokenClassificationTraining(TrainingTask[Settings, TokenClassification]):
         return _labels_of_head(data, head, self.settings)
 
     def label_counts(self, rows: Sequence[Example], labels: Labels) -> dict[str, int]:
-        """Rows that hold an entity of each type, as the file spells it."""
+        """Number of rows with an entity of each type, as spelled in the file."""
         return count_labels((types_of(row.label or ()) for row in rows), types_of(labels.values))
 
     def model_class(self, config: PreTrainedConfig) -> ModelClass:
@@ -81,18 +81,18 @@ class TokenClassificationTraining(TrainingTask[Settings, TokenClassification]):
         return (result.logits,)
 
     def targets(self, task: TokenClassification, example: Example, windows: Sequence[Encoded]) -> list[Item]:
-        """Number of the tag at each word's first piece, as `tag_targets` has it."""
+        """Number of the tag at each word's first token; see `tag_targets`."""
         rows = tag_targets(task.tagger, example, example.label, task.given(example), windows)
         return [{"labels": row} for row in rows]
 
     def hard_loss(self, ours: tuple[Tensor, ...], batch: dict[str, Tensor]) -> Tensor:
-        """Cross-entropy at first pieces (Devlin et al. 2019, arXiv:1810.04805, section 5.3)."""
+        """Cross-entropy at first tokens (Devlin et al. 2019, arXiv:1810.04805, section 5.3)."""
         return hard_tag_loss(ours[0], batch["labels"])
 
     def soft_loss(
         self, ours: tuple[Tensor, ...], theirs: tuple[Tensor, ...], batch: dict[str, Tensor], temperature: float
     ) -> Tensor:
-        """Softened tags of the teacher at first pieces."""
+        """Divergence from the teacher's softened tags at first tokens."""
         return soft_tag_loss(ours[0], theirs[0], batch["labels"], temperature)
 
     def head(self, model: PreTrainedModel) -> nn.Module:
@@ -102,7 +102,7 @@ class TokenClassificationTraining(TrainingTask[Settings, TokenClassification]):
     def observed(
         self, task: TokenClassification, givens: Sequence[str | Words], outputs: Iterable[Sequence[Outputs]]
     ) -> str:
-        """Say in how many texts the likeliest tags break the scheme, if it is more than one in ten."""
+        """Report in how many texts the most likely tags break the scheme, if it is more than one in ten."""
         windows = [task.encode(given) for given in givens]
         rows = zip(givens, windows, outputs, strict=True)
         breaks = task.tagger.breaks_scheme
@@ -119,7 +119,7 @@ class TokenHead(nn.Module):
     """Linear layer over every row."""
 
     def __init__(self, classifier: nn.Module) -> None:
-        """Take over a model's layer."""
+        """Use a model's layer."""
         super().__init__()
         self.classifier = classifier
 
@@ -131,10 +131,10 @@ class TokenHead(nn.Module):
 def tag_targets(
     tagger: Tagger, example: Example, tags: Sequence[str] | None, given: str | Words, windows: Sequence[Encoded]
 ) -> list[list[int]]:
-    """One number a token for every window of a row.
+    """One number per token for every window of a row.
 
-    The tag's, at a word's first piece in the window where the device reads that word; UNKNOWN there for a row without
-    tags, which the teacher alone can speak of; UNREAD everywhere else.
+    At a word's first token, in the window where the device reads the word, it is the tag's number, or UNKNOWN for a row
+    without tags, which only the teacher can label. It is UNREAD everywhere else.
     """
     places = tagger.places(given, windows)
     numbers = [UNKNOWN] * len(places) if tags is None else tagger.numbers(tags, example)
@@ -147,7 +147,7 @@ def tag_targets(
 
 
 def hard_tag_loss(logits: Tensor, numbers: Tensor) -> Tensor:
-    """Mean cross-entropy over the tokens whose tag is known; 0 where there are none.
+    """Mean cross-entropy over the tokens whose tag is known; 0 if there are none.
 
     *Shape*: logits (batch, length, tags), numbers (batch, length).
     """
@@ -156,10 +156,10 @@ def hard_tag_loss(logits: Tensor, numbers: Tensor) -> Tensor:
 
 
 def soft_tag_loss(ours: Tensor, theirs: Tensor, numbers: Tensor, temperature: float) -> Tensor:
-    """Softened tags of the teacher, over first pieces, known or not; 0 where there are none.
+    """Divergence from the teacher's softened tags over first tokens, known or not; 0 if there are none.
 
-    The teacher was never told anything about other tokens, and the device does not read them: what it says there is
-    nothing to learn. *Shape*: logits (batch, length, tags), numbers (batch, length).
+    The teacher was not trained on other tokens and the device does not read them, so its outputs there are ignored.
+    *Shape*: logits (batch, length, tags), numbers (batch, length).
     """
     read = numbers != UNREAD
     return losses.soft_target(ours[read], theirs[read], temperature) if bool(read.any()) else ours.sum() * 0.0
@@ -169,7 +169,7 @@ def check_labelled(splits: Mapping[str, list[Example]]) -> None:
     """Refuse rows without tags.
 
     Raises:
-        DataError: Names the first.
+        DataError: Names the first one.
     """
     for rows in splits.values():
         for row in rows:
@@ -178,7 +178,7 @@ def check_labelled(splits: Mapping[str, list[Example]]) -> None:
 
 
 def entity_types(rows: Sequence[Sequence[str]], train: Path, named: list[str]) -> list[str]:
-    """Types in the order of the head's outputs: as they are named, else those of the rows, sorted.
+    """Types in the order of the head's outputs: the named ones, else those of the rows, sorted.
 
     Raises:
         DataError: There are none.
@@ -190,7 +190,7 @@ def entity_types(rows: Sequence[Sequence[str]], train: Path, named: list[str]) -
 
 
 def _labels_of_head(data: DataSettings, head: list[str], settings: Settings) -> Labels:
-    """Tags of a head that is kept; `data.label_names` names its tags, or the types in the files that its types are."""
+    """Tags of a head that is kept; `data.label_names` renames its tags, or its types to those in the files."""
     tags = written_plainly(head, data.label_names, settings.scheme)
     check_scheme(tags, head, settings.scheme)
     in_files = {name: value for value, name in data.label_names.items() if value not in head}
