@@ -16,7 +16,8 @@ from edgebert.data.named import OPTIONS
 from edgebert.errors import DataError, InputError
 from edgebert.escape import escaped
 from edgebert.runtime.encode import MAX_CHARACTERS
-from edgebert.runtime.model import Model, Text
+from edgebert.runtime.inputs import Text
+from edgebert.runtime.model import Model
 from edgebert.runtime.prediction import Prediction
 from edgebert.runtime.rows import text_rows
 from edgebert.streams import flush

@@ -11,6 +11,7 @@ from statistics import fmean
 from typing import TextIO
 
 from edgebert.escape import escaped
+from edgebert.runtime.progress import shown_time
 
 LOG = logging.getLogger(__name__)
 
@@ -94,10 +95,3 @@ class Terminal:
         if self._stream.isatty():
             self._stream.write("\r\x1b[K")
             self._stream.flush()
-
-
-def shown_time(seconds: float) -> str:
-    """Seconds below a minute and a half, minutes below an hour and a half, hours above."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -9,17 +9,18 @@ from typing import TYPE_CHECKING, Any, Self, overload
 
 from edgebert.data.words import Words
 from edgebert.errors import InputError, RunError, TextError
+from edgebert.options import flag
 from edgebert.runtime.encode import Encoded
+from edgebert.runtime.inputs import Text, are_several, as_list, check_batch_size, check_encoded
 from edgebert.runtime.origin import Origin
 from edgebert.runtime.piped import TopK, check_top_k
 from edgebert.runtime.plain_math import is_finite
+from edgebert.runtime.progress import Advance, shown
 from edgebert.runtime.session import Outputs, RaggedSession, Session, TextOutputs
 
 if TYPE_CHECKING:
     from edgebert.manifest import Facts, Manifest
     from edgebert.tasks.device import Task
-
-Text = str | tuple[Any, ...]
 
 
 class Model:
@@ -104,19 +105,26 @@ class Model:
         return self._reopen
 
     @overload
-    def __call__(self, text: Text | Words, *, batch_size: int = ...) -> Any: ...  # noqa: ANN401
+    def __call__(self, text: Text | Words, *, batch_size: int = ..., progress: bool = ...) -> Any: ...  # noqa: ANN401
     @overload
-    def __call__(self, text: list[Text] | list[Words], *, batch_size: int = ...) -> list[Any]: ...  # type: ignore[overload-overlap]
+    def __call__(  # type: ignore[overload-overlap]
+        self, text: list[Text] | list[Words], *, batch_size: int = ..., progress: bool = ...
+    ) -> list[Any]: ...
     @overload
-    def __call__(self, text: Iterable[Text] | Iterable[Words], *, batch_size: int = ...) -> Iterator[Any]: ...
+    def __call__(
+        self, text: Iterable[Text] | Iterable[Words], *, batch_size: int = ..., progress: bool = ...
+    ) -> Iterator[Any]: ...
 
-    def __call__(self, text: Text | Words | Iterable[Text] | Iterable[Words], *, batch_size: int = 32) -> Any:
+    def __call__(
+        self, text: Text | Words | Iterable[Text] | Iterable[Words], *, batch_size: int = 32, progress: bool = False
+    ) -> Any:
         """Predict.
 
         Args:
             text: A string, or for tasks that take them a tuple of strings or `Words`; a list, a numpy array or a pandas
                 Series of them; or any other iterable, which is answered lazily in batches.
             batch_size: Maximum number of windows that run together.
+            progress: Whether stderr shows how many of several texts are answered, and the time left.
 
         Returns:
             The task's prediction; for several inputs a list or an iterator of them.
@@ -128,18 +136,25 @@ class Model:
             RunError: The graph's outputs have NaN or infinity.
         """
         check_batch_size(batch_size)
+        flag(progress, "progress")
         self._open_session()
         text = as_list(text)
         if isinstance(text, str | tuple | Words):
             return self._answers([text], [self.task.encode(text)], 1)[0]
         if isinstance(text, list):
-            return self._answers(text, self._windows(text), batch_size)
+            with shown(progress, len(text)) as advance:
+                return self._answers(text, self._windows(text), batch_size, advance)
         if are_several(text):
-            return self._stream(iter(text), batch_size)
+            return self._stream(iter(text), batch_size, progress)
         raise TextError(f"text is {type(text).__name__} {text!r:.40}; give a str, a pair, or an iterable of them")
 
     def pipeline(
-        self, text: Text | Words | Iterable[Text] | Iterable[Words], *, top_k: TopK = "best", batch_size: int = 32
+        self,
+        text: Text | Words | Iterable[Text] | Iterable[Words],
+        *,
+        top_k: TopK = "best",
+        batch_size: int = 32,
+        progress: bool = False,
     ) -> Any:  # noqa: ANN401
         """Predict, and return the result in the form of transformers' pipeline for the task.
 
@@ -150,6 +165,7 @@ class Model:
             top_k: Number of labels to return, best first, as in transformers; None for all. The default returns the
                 best label without a list around it.
             batch_size: Maximum number of windows that run together.
+            progress: As for a call.
 
         Returns:
             Dictionaries of plain JSON types: one answer for a text, a list or an iterator for several. As in
@@ -165,11 +181,12 @@ class Model:
             found = self.task.piped(text, self(text, batch_size=batch_size), top_k)
             return [found] if isinstance(text, str) and self.task.ranks_labels and top_k == "best" else found
         if isinstance(text, list):
-            return [self.task.piped(*pair, top_k) for pair in zip(text, self(text, batch_size=batch_size), strict=True)]
+            several = zip(text, self(text, batch_size=batch_size, progress=progress), strict=True)
+            return [self.task.piped(*pair, top_k) for pair in several]
         if not are_several(text):
             return self(text, batch_size=batch_size)  # says what is wrong with it
         given, asked = tee(text)
-        answers = self(asked, batch_size=batch_size)
+        answers = self(asked, batch_size=batch_size, progress=progress)
         return (self.task.piped(*pair, top_k) for pair in zip(given, answers, strict=True))
 
     def raw(self, texts: Sequence[Text], batch_size: int = 32) -> list[Outputs]:
@@ -195,8 +212,13 @@ class Model:
         """
         return [as_arrays(rows) for rows in self._read(encoded, batch_size)]
 
-    def _read(self, encoded: Sequence[Encoded], batch_size: int) -> list[TextOutputs]:
-        """Outputs of every window from the session, without numpy if the session does not use it."""
+    def _read(
+        self, encoded: Sequence[Encoded], batch_size: int, advance: Advance | None = None, texts: int = 0
+    ) -> list[TextOutputs]:
+        """Outputs of every window from the session, without numpy if the session does not use it.
+
+        `advance` counts the texts that the windows belong to, each window as an equal share of them.
+        """
         check_encoded(encoded)
         results: list[TextOutputs] = [()] * len(encoded)
         for chosen in self.batches(encoded, batch_size):
@@ -204,6 +226,8 @@ class Model:
             rows = self._rows(windows)
             for at, row in zip(chosen, rows, strict=True):
                 results[at] = row
+            if advance:
+                advance(len(chosen) * texts / len(encoded))
         return results
 
     def _rows(self, windows: Sequence[Encoded]) -> Sequence[TextOutputs]:
@@ -272,8 +296,15 @@ class Model:
         except TextError as error:
             raise TextError(f"text {place}: {error}") from None
 
-    def _answers(self, texts: Sequence[Any], windows: Sequence[list[Encoded]], batch_size: int) -> list[Any]:
-        found = self._read([window for several in windows for window in several], batch_size)
+    def _answers(
+        self,
+        texts: Sequence[Any],
+        windows: Sequence[list[Encoded]],
+        batch_size: int,
+        advance: Advance | None = None,
+    ) -> list[Any]:
+        encoded = [window for several in windows for window in several]
+        found = self._read(encoded, batch_size, advance, len(texts))
         check_finite(found)
         outputs = iter(found)
         return [
@@ -281,71 +312,12 @@ class Model:
             for text, several in zip(texts, windows, strict=True)
         ]
 
-    def _stream(self, texts: Iterator[Any], batch_size: int) -> Iterator[Any]:
+    def _stream(self, texts: Iterator[Any], batch_size: int, progress: bool) -> Iterator[Any]:
         numbers = count(1)
-        while batch := list(islice(texts, batch_size)):
-            windows = [self._encoded(text, str(next(numbers))) for text in batch]
-            yield from self._answers(batch, windows, batch_size)
-
-
-def are_several(text: object) -> bool:
-    """Whether an object yields texts one after another; a mapping does not count, since it yields keys."""
-    return isinstance(text, Iterable) and not isinstance(text, bytes | bytearray | Mapping)
-
-
-def as_list(texts: Any) -> Any:  # noqa: ANN401
-    """Convert a numpy array or a pandas Series to a list; return anything else unchanged.
-
-    Raises:
-        TextError: It is a DataFrame, or an array that is not one-dimensional. (A loop over a DataFrame yields its
-            column names, which would be valid texts.)
-    """
-    if isinstance(texts, str | tuple | list):
-        return texts
-    shape = getattr(texts, "shape", None)
-    if hasattr(texts, "columns") and isinstance(shape, tuple) and len(shape) == 2:
-        names = [str(name) for name in texts.columns]
-        first = repr("text" if "text" in names or not names else names[0])
-        raise TextError(
-            f"a {type(texts).__name__} with the columns {', '.join(names)[:80]} was given; "
-            f"give one of them: model(frame[{first}].tolist())"
-        )
-    dimensions = getattr(texts, "ndim", None)
-    if not isinstance(dimensions, int) or not hasattr(texts, "tolist"):
-        return texts
-    if dimensions != 1:
-        raise TextError(f"an array of the shape {shape} was given; give one dimension, a text in each element")
-    listed = texts.tolist()
-    if not isinstance(listed, list):
-        raise TextError(f"the {type(texts).__name__} {texts!r:.40} was given; give a list of texts")
-    return listed
-
-
-def check_batch_size(batch_size: object) -> None:
-    """Refuse a batch size that is not a whole number of 1 or more.
-
-    Raises:
-        InputError: Names the value.
-    """
-    if type(batch_size) is not int or batch_size < 1:
-        raise InputError(f"batch_size is {batch_size!r}; give a whole number of 1 or more")
-
-
-def check_encoded(encoded: object) -> None:
-    """Refuse anything but a sequence of encoded texts.
-
-    Raises:
-        TextError: Names the type.
-    """
-    wrong = encoded
-    if isinstance(encoded, Sequence) and not isinstance(encoded, str | bytes):
-        odd = [each for each in encoded if not isinstance(each, Encoded)]
-        if not odd:
-            return
-        wrong = odd[0]
-    raise TextError(
-        f"{type(wrong).__name__} {wrong!r:.40} is no encoded text; give a list of what model.task.encode returns"
-    )
+        with shown(progress) as advance:
+            while batch := list(islice(texts, batch_size)):
+                windows = [self._encoded(text, str(next(numbers))) for text in batch]
+                yield from self._answers(batch, windows, batch_size, advance)
 
 
 def as_arrays(rows: TextOutputs) -> Outputs:
@@ -366,22 +338,3 @@ def check_finite(outputs: Iterable[TextOutputs]) -> None:
             "the graph gives NaN or infinity for this text, so there is no answer; `edgebert verify` shows whether the "
             'bundle is as it was exported, and an export with quantize.format = "none" keeps full precision'
         )
-
-
-def single_or_pair(segments: int, given: Text) -> Text:
-    """Refuse a pair if the bundle takes single texts, and a single text if it takes pairs.
-
-    Raises:
-        TextError: Says which of the two the bundle takes.
-    """
-    if isinstance(given, tuple):
-        if len(given) != 2:
-            raise TextError(f"a tuple of {len(given)} was given; a pair is (text, text_pair), several texts are a list")
-        if segments == 1:
-            raise TextError("a pair of texts was given, but this bundle takes single texts; give one text")
-    elif segments == 2:
-        raise TextError(
-            f"the single text {given!r:.40} was given, but this bundle compares pairs; "
-            "give (text, text_pair), or --text-pair"
-        )
-    return given

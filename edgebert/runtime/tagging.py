@@ -13,7 +13,7 @@ from edgebert.data.tags import OUTSIDE, OnInvalid, Scheme, Span, check_tags, may
 from edgebert.data.words import Words, split_words
 from edgebert.errors import DataError, TextError
 from edgebert.runtime.encode import Encoded, TextEncoder, check_length, check_text
-from edgebert.runtime.model import single_or_pair
+from edgebert.runtime.inputs import single_or_pair
 from edgebert.runtime.plain_math import argmax, dot
 from edgebert.runtime.prediction import Prediction
 from edgebert.runtime.word_places import Place, sharing, text_places, word_places

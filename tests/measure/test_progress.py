@@ -4,7 +4,8 @@ import io
 
 import pytest
 
-from edgebert.measure.progress import Step, Terminal, TimeLeft, shown_time
+from edgebert.measure.progress import Step, Terminal, TimeLeft
+from edgebert.runtime.progress import shown_time
 
 
 class Screen(io.StringIO):

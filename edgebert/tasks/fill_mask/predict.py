@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from edgebert.errors import BundleError, TextError
 from edgebert.runtime.encode import Encoded, check_text
-from edgebert.runtime.model import Model, Text
+from edgebert.runtime.inputs import Text
+from edgebert.runtime.model import Model
 from edgebert.runtime.prediction import Prediction
+from edgebert.runtime.progress import Advance
 from edgebert.runtime.session import Session, TextOutputs
 from edgebert.tasks.device import DeviceTask
 from edgebert.tasks.fill_mask.spec import SPEC, Guesses, Settings
@@ -204,9 +206,15 @@ class FillMask(DeviceTask[Settings, Text, Filled]):
 class FillMaskModel(Model):
     """Answers lists batch by batch, since one text's scores over a whole vocabulary take megabytes."""
 
-    def _answers(self, texts: Sequence[Any], windows: Sequence[list[Encoded]], batch_size: int) -> list[Any]:
+    def _answers(
+        self,
+        texts: Sequence[Any],
+        windows: Sequence[list[Encoded]],
+        batch_size: int,
+        advance: Advance | None = None,
+    ) -> list[Any]:
         answers: list[Any] = []
         for start in range(0, len(texts), batch_size):
             part = slice(start, start + batch_size)
-            answers += super()._answers(texts[part], windows[part], batch_size)
+            answers += super()._answers(texts[part], windows[part], batch_size, advance)
         return answers

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from edgebert.errors import DataError, TextError
 from edgebert.runtime.encode import Encoded, TextEncoder
-from edgebert.runtime.model import Text
+from edgebert.runtime.inputs import Text
 from edgebert.runtime.plain_math import numbers_of
 from edgebert.runtime.prediction import Prediction
 from edgebert.runtime.session import TextOutputs

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from edgebert.errors import DataError
 from edgebert.runtime.encode import Encoded, TextEncoder
-from edgebert.runtime.model import Text, single_or_pair
+from edgebert.runtime.inputs import Text, single_or_pair
 from edgebert.runtime.piped import labelled
 from edgebert.runtime.prediction import Prediction
 from edgebert.runtime.session import TextOutputs

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from edgebert.errors import DataError, InputError, TextError
 from edgebert.runtime.encode import Encoded, check_text
-from edgebert.runtime.model import Model, Text, as_list, check_batch_size, single_or_pair
+from edgebert.runtime.inputs import Text, as_list, check_batch_size, single_or_pair
+from edgebert.runtime.model import Model
 from edgebert.runtime.piped import labelled
 from edgebert.runtime.plain_math import sigmoid
 from edgebert.runtime.prediction import Prediction
@@ -122,7 +123,13 @@ class RerankModel(Model):
     """An opened bundle that scores documents: call it with (query, document) pairs, or let it `rank` a list."""
 
     def rank(
-        self, query: str, documents: Iterable[str], top_k: int | None = None, *, batch_size: int = 32
+        self,
+        query: str,
+        documents: Iterable[str],
+        top_k: int | None = None,
+        *,
+        batch_size: int = 32,
+        progress: bool = False,
     ) -> list[Ranked]:
         """Sort documents by their scores for a query, best first; if equal, the earlier one first.
 
@@ -131,6 +138,7 @@ class RerankModel(Model):
             documents: Texts; none give an empty list.
             top_k: Number of documents to return; None for all.
             batch_size: Maximum number of pairs of similar length that run together.
+            progress: Whether stderr shows how many documents are scored, and the time left.
 
         Raises:
             TextError: The query or a document is not a string, or has no token; the message says which document.
@@ -149,6 +157,6 @@ class RerankModel(Model):
             if not text.strip():
                 raise TextError(f"document {number} of {len(texts)} is blank; leave it out of the list")
         pairs: list[Text] = [(query, text) for text in texts]
-        answers: list[Relevance] = self(pairs, batch_size=batch_size)
+        answers: list[Relevance] = self(pairs, batch_size=batch_size, progress=progress)
         order = sorted(range(len(texts)), key=lambda at: -answers[at].score)[:top_k]
         return [Ranked(at, answers[at].score, texts[at], answers[at].truncated) for at in order]

@@ -8,10 +8,13 @@ from math import sqrt
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from edgebert.errors import DataError, InputError, TextError
+from edgebert.options import flag
 from edgebert.runtime.encode import Encoded, check_text
-from edgebert.runtime.model import Model, Text, as_list, check_batch_size, check_finite, single_or_pair
+from edgebert.runtime.inputs import Text, as_list, check_batch_size, single_or_pair
+from edgebert.runtime.model import Model, as_arrays, check_finite
 from edgebert.runtime.plain_math import dot, numbers_of
 from edgebert.runtime.prediction import Prediction
+from edgebert.runtime.progress import shown
 from edgebert.runtime.session import Session, TextOutputs
 from edgebert.tasks.device import DeviceTask
 from edgebert.tasks.similarity.spec import SPEC, Settings
@@ -155,6 +158,7 @@ class SentenceModel(Model):
         *,
         batch_size: int = 32,
         prompt_name: str | None = None,
+        progress: bool = False,
     ) -> Vectors:
         """Embeddings of texts, in order.
 
@@ -163,6 +167,7 @@ class SentenceModel(Model):
             width: Keep this many of the first dimensions, and normalize again: one of `widths`, or None for all.
             batch_size: Maximum number of texts that run together.
             prompt_name: Prompt before every text: one of the bundle's, "" for none, None for its default.
+            progress: Whether stderr shows how many texts are embedded, and the time left.
 
         Returns:
             Unit vectors, unless the bundle has `normalize = false`. *Shape*: (texts, width), float32.
@@ -183,10 +188,12 @@ class SentenceModel(Model):
             raise TextError("an empty list was given; give at least one text")
         for number, text in enumerate(listed, 1):
             check_text(text, f"text {number} of {len(listed)}")
-        if prompt_name is None:
-            rows = self.raw(listed, batch_size)
-        else:
-            rows = self.outputs([self._sentences.encode_prompted(text, prompt_name) for text in listed], batch_size)
+        with shown(flag(progress, "progress"), len(listed)) as advance:
+            if prompt_name is None:
+                encoded = [window for several in self._windows(listed) for window in several]
+            else:
+                encoded = [self._sentences.encode_prompted(text, prompt_name) for text in listed]
+            rows = [as_arrays(row) for row in self._read(encoded, batch_size, advance, len(listed))]
         check_finite(rows)
         return self._cut(stacked(rows), width)
 
@@ -217,6 +224,7 @@ class SentenceModel(Model):
         *,
         batch_size: int = 32,
         prompt_name: str | None = None,
+        progress: bool = False,
     ) -> tuple[Indices, Vectors]:
         """Find the `k` texts of a corpus whose embeddings are nearest to the query's, by comparing all of them.
 
@@ -226,6 +234,7 @@ class SentenceModel(Model):
             k: Number of texts to return; all if the corpus is smaller.
             batch_size: Maximum number of texts that run together.
             prompt_name: Prompt of the query, as for `embed`; texts of the corpus have the default one.
+            progress: Whether stderr shows how many texts of the corpus are embedded, and the time left.
 
         Returns:
             Positions in the corpus and cosines, best first; if equal, the earlier one first. *Shape* of both: (k,) for
@@ -244,7 +253,7 @@ class SentenceModel(Model):
         if isinstance(corpus, np.ndarray) and corpus.dtype.kind not in "OSU":
             known = checked(corpus, self._sentences.settings.normalize)
         else:
-            known = self.embed(corpus, batch_size=batch_size)
+            known = self.embed(corpus, batch_size=batch_size, progress=progress)
         asked = self.embed(_listed(query), batch_size=batch_size, prompt_name=prompt_name)
         asked = self._unit(self._cut(asked, known.shape[1]))
         best, found = nearest(asked, self._unit(known), k)
