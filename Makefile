@@ -15,7 +15,7 @@ setup: $(READY) $(VENV)/.core  ## make .venv, install EdgeBERT with everything i
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --no-compile torch==2.13.0
-	$(BIN)/pip install --quiet --no-compile --constraint constraints.txt --editable '.[export,openvino,nncf,neural-compressor,report,demo,dev]'
+	$(BIN)/pip install --quiet --no-compile --constraint constraints.txt --editable '.[export,openvino,nncf,neural-compressor,parquet,report,demo,dev]'
 	touch $(READY)
 
 # A machine without a compiler gets one as a wheel; where neither builds the core, bundles run on ONNX Runtime.

@@ -237,8 +237,10 @@ def _predict(commands: Commands, common: argparse.ArgumentParser) -> None:
     command.add_argument("--context", help="the text to find answers in; every TEXT or line is a question")
     command.add_argument(
         "--input",
-        help="file of texts: .jsonl, .tsv or .csv with text (and text_pair; question and context), .txt, or .gz of one",
+        help="file of texts: .jsonl, .tsv or .csv with text (and text_pair; question and context), .txt or .gz of one, "
+        ".parquet, .arrow",
     )
+    command.add_argument("--out", help=".parquet or .arrow file for the input's columns and the answers")
     command.add_argument(
         "--jsonl", action="store_true", help="write one JSON object a line, each as soon as its text is answered"
     )

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from edgebert.errors import MissingDependencyError
 
 # Floors that a prediction checks. Copied from pyproject.toml, because reading metadata costs a cold start 20 ms.
-OLDEST = {"onnxruntime": "1.21.0", "openvino": "2026.3.0", "tokenizers": "0.20.3"}
+OLDEST = {"onnxruntime": "1.21.0", "openvino": "2026.3.0", "tokenizers": "0.20.3", "pyarrow": "17.0.0"}
 # Extras of one tool, named after it; whatever else an export needs is in the extra `export`.
 OWN_EXTRAS = ("openvino", "nncf", "neural-compressor")
 INSTALL = {"onnxruntime": "edgebert", "openvino": "edgebert[openvino]", "tokenizers": "edgebert"}
+INSTALL["pyarrow"] = "edgebert[parquet]"
 
 _REQUIREMENT = re.compile(r"(?P<name>[A-Za-z0-9._-]+)\s*(\[[^]]*\])?\s*(?P<versions>[^;]*)(;(?P<marker>.*))?")
 _FLOOR = re.compile(r"[>=]=\s*([0-9][0-9.]*)")

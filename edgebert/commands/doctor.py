@@ -16,7 +16,7 @@ from edgebert.versions import Requirement, installed_version, is_older, requirem
 
 # Extras whose packages are listed; `dev` and `demo` serve a clone.
 EXTRAS = {"": "edgebert"} | {
-    extra: f"edgebert[{extra}]" for extra in ("openvino", "report", "export", "nncf", "neural-compressor")
+    extra: f"edgebert[{extra}]" for extra in ("openvino", "parquet", "report", "export", "nncf", "neural-compressor")
 }
 
 

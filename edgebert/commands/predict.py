@@ -9,16 +9,19 @@ from dataclasses import replace
 from pathlib import Path
 
 import edgebert
+from edgebert.commands.columnar import QUIET_S, answered, is_columnar
+from edgebert.commands.columnar_out import batches_of, check_out, write_answers
 from edgebert.commands.output import named_columns, note, write, write_json, write_json_line
 from edgebert.data.empty import note_of_skipped
 from edgebert.data.examples import Example
-from edgebert.data.named import OPTIONS
+from edgebert.data.named import OPTIONS, Named
 from edgebert.errors import DataError, InputError
 from edgebert.escape import escaped
 from edgebert.runtime.encode import MAX_CHARACTERS
 from edgebert.runtime.inputs import Text
 from edgebert.runtime.model import Model
 from edgebert.runtime.prediction import Prediction
+from edgebert.runtime.progress import shown
 from edgebert.runtime.rows import text_rows
 from edgebert.streams import flush
 
@@ -28,21 +31,25 @@ NO_TEXT = "no text came on standard input; give TEXT, --input FILE, or one text 
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Answer the texts given as arguments, in a file or on stdin, one answer per line, each as soon as it is ready.
+    """Answer the texts given as arguments, in a file or on stdin: one answer per line, each at once, or a file.
 
     Invalid texts are refused before the first answer, except on stdin, which is read line by line.
     """
-    if arguments.text and arguments.input:
-        raise InputError("both TEXT and --input are given; give one of them")
-    if arguments.text_pair is not None and arguments.context is not None:
-        raise InputError("both --text-pair and --context are given; they are two names of the second text, give one")
-    if arguments.json and arguments.jsonl:
-        raise InputError("both --json and --jsonl are given; give one of them")
-    named = named_columns(arguments)
-    if not arguments.input:
-        named.refuse(tuple(OPTIONS), "no --input is given")
+    named = _checked(arguments)
+    source, out = (Path(name) if name else None for name in (arguments.input, arguments.out))
+    if out:
+        check_out(out, source)
     second = arguments.text_pair if arguments.context is None else arguments.context
     model = edgebert.load(arguments.bundle, runtime=arguments.runtime, threads=arguments.threads)
+    if out:
+        count = write_answers(
+            out,
+            answered(model, source, named, second, whole=True)
+            if source is not None and is_columnar(source)
+            else batches_of(_answers(model, arguments, second)),
+        )
+        note(f"edgebert: {out}: {count} answer{'s' * (count != 1)}")
+        return 0
     answers = _answers(model, arguments, second)
     if arguments.json:
         write_json([{"text": text, **answer.to_dict()} for text, answer in answers])
@@ -56,6 +63,22 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _checked(arguments: argparse.Namespace) -> Named:
+    """Columns that are named, after everything that two options say against each other is refused."""
+    if arguments.text and arguments.input:
+        raise InputError("both TEXT and --input are given; give one of them")
+    if arguments.text_pair is not None and arguments.context is not None:
+        raise InputError("both --text-pair and --context are given; they are two names of the second text, give one")
+    if arguments.json and arguments.jsonl:
+        raise InputError("both --json and --jsonl are given; give one of them")
+    if arguments.out and (arguments.json or arguments.jsonl):
+        raise InputError("--out writes a file, --json and --jsonl write to stdout; give one of them")
+    named = named_columns(arguments)
+    if not arguments.input:
+        named.refuse(tuple(OPTIONS), "no --input is given")
+    return named
+
+
 def _write_line(text: Text, answer: Prediction) -> None:
     """Write an answer and its text, cut to 200 characters, as one line."""
     shown = " ".join((text if isinstance(text, str) else " | ".join(text)).split())
@@ -66,8 +89,12 @@ def _write_line(text: Text, answer: Prediction) -> None:
 def _answers(model: Model, arguments: argparse.Namespace, second: str | None) -> Iterable[tuple[Text, Prediction]]:
     """Yield texts and the model's answers."""
     if arguments.input:
-        rows = text_rows(Path(arguments.input), model.manifest, named_columns(arguments))
-        if said := note_of_skipped(Path(arguments.input), rows):
+        source, named = Path(arguments.input), named_columns(arguments)
+        if is_columnar(source):
+            parts = answered(model, source, named, second, whole=False)
+            return ((text, answer) for part in parts for text, answer in zip(part.texts, part.answers, strict=True))
+        rows = text_rows(source, model.manifest, named)
+        if said := note_of_skipped(source, rows):
             note(f"edgebert: {said}")
         return _to_rows(model, _with_second(rows, second))
     if arguments.text:
@@ -91,7 +118,15 @@ def _to_rows(model: Model, rows: Sequence[Example]) -> Iterator[tuple[Text, Pred
     for row, text in zip(rows, texts, strict=True):
         with row.told():
             model.task.encode(text)
-    return ((text, model(text)) for text in texts)
+    return _shown(model, texts)
+
+
+def _shown(model: Model, texts: Sequence[Text]) -> Iterator[tuple[Text, Prediction]]:
+    """Answers one by one; stderr shows how far they are where stdout shows none of them on the same terminal."""
+    with shown(not sys.stdout.isatty(), len(texts), QUIET_S, "predict") as advance:
+        for text in texts:
+            yield text, model(text)
+            advance(1)
 
 
 def _to_lines(model: Model, second: str | None) -> Iterator[tuple[Text, Prediction]]:

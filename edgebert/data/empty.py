@@ -34,7 +34,11 @@ def without_empty(path: Path, rows: Sequence[Example]) -> Rows:
 
 def note_of_skipped(path: Path, rows: Rows) -> str:
     """The message on stderr about skipped rows; "" if there are none."""
-    lines = ", ".join(map(str, rows.skipped[:SHOWN])) + (", …" if len(rows.skipped) > SHOWN else "")
-    one, count = len(rows.skipped) == 1, len(rows) + len(rows.skipped)
-    said = f"{path}: skipped {len(rows.skipped)} of {count} rows with an empty cell (line{'s' * (not one)} {lines})"
-    return said if rows.skipped else ""
+    return skipped_of(path, len(rows), len(rows.skipped), rows.skipped)
+
+
+def skipped_of(path: Path, kept: int, skipped: int, lines: Sequence[int], unit: str = "line") -> str:
+    """The same message from counts. `lines` are the locations of at least the first `SHOWN` skipped rows."""
+    shown = ", ".join(map(str, lines[:SHOWN])) + (", …" if skipped > SHOWN else "")
+    said = f"{path}: skipped {skipped} of {kept + skipped} rows with an empty cell"
+    return f"{said} ({unit}{'s' * (skipped != 1)} {shown})" if skipped else ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -13,8 +13,8 @@ from typing import Any
 
 from edgebert.data.columns import Columns
 from edgebert.data.delimited import dialect_of, nearest, split, stated_delimiter
-from edgebert.data.formats import TABLES
-from edgebert.data.text_file import data_format, read_text, text_lines, wanted_of
+from edgebert.data.formats import COLUMNAR, TABLES
+from edgebert.data.text_file import data_format, read_text, suffix_of, text_lines, wanted_of
 from edgebert.errors import DataError, EmptyCellError, MissingColumnError, TextError
 from edgebert.strict_json import MARK, Json, parse_data
 
@@ -47,9 +47,8 @@ class Example:
 
     @property
     def place(self) -> str:
-        """File and line, or the question's location in a SQuAD document, for messages."""
-        counted = "question" if self.source.removesuffix(".gz").lower().endswith(".json") else "line"
-        return f"{self.source}: {counted} {self.line}"
+        """File and line, or the question's or row's location in a file without lines, for messages."""
+        return place_in(self.source, self.line)
 
     def place_of(self, word: int) -> str:
         """File and line of a word, counted from 0."""
@@ -66,6 +65,12 @@ class Example:
             yield
         except TextError as error:
             raise DataError(f"{self.place}: {error}") from None
+
+
+def place_in(source: Path | str, number: int) -> str:
+    """A file and a place in it: a line, a question of a SQuAD document, a row of Parquet or Arrow."""
+    units = {".json": "question", **dict.fromkeys(COLUMNAR, "row")}
+    return f"{source}: {units.get(suffix_of(Path(source)), 'line')} {number}"
 
 
 def one_class(value: object) -> str:
@@ -118,7 +123,7 @@ def read_examples(path: Path, columns: Columns, parse: Parse = one_class) -> lis
     read = readers[data_format(path, TABLES)]
     text = read_text(path)
     examples = [
-        unless_empty(partial(_example, path, values, columns, number, parse), path, number, columns.skip_empty)
+        unless_empty(partial(example_of, path, values, columns, number, parse), path, number, columns.skip_empty)
         for number, values in read(path, text, columns)
     ]
     if not examples:
@@ -257,11 +262,19 @@ def _check_unicode(path: Path, number: int, row: dict[str, Json]) -> None:
         raise DataError(f"{path}: line {number}: holds the lone surrogate {odd!r}; expected valid Unicode") from None
 
 
-def _example(path: Path, values: dict[str, Json], columns: Columns, line: int, parse: Parse) -> Example:
+def example_of(
+    path: Path, values: Mapping[str, Json], columns: Columns, line: int, parse: Parse = one_class
+) -> Example:
+    """The row that these values make.
+
+    Raises:
+        EmptyCellError: A text or the label is empty.
+        DataError: The label does not parse.
+    """
     for name in filter(None, (columns.text, columns.text_pair)):
         if name in values and is_blank(values[name]):
             raise EmptyCellError(
-                f"{path}: line {line}: '{name}' is {_short(values[name])}; expected a text that is not blank"
+                f"{place_in(path, line)}: '{name}' is {_short(values[name])}; expected a text that is not blank"
             )
     label = None
     if columns.label in values:
@@ -270,7 +283,7 @@ def _example(path: Path, values: dict[str, Json], columns: Columns, line: int, p
         except ValueError as error:
             shown = _short(values[columns.label])
             refusal = EmptyCellError if is_blank(values[columns.label]) else DataError
-            raise refusal(f"{path}: line {line}: '{columns.label}' is {shown}; expected {error}") from None
+            raise refusal(f"{place_in(path, line)}: '{columns.label}' is {shown}; expected {error}") from None
     pair = values.get(columns.text_pair)
     return Example(str(values[columns.text]), None if pair is None else str(pair), label, line, str(path))
 

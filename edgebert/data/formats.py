@@ -4,3 +4,5 @@ from __future__ import annotations
 
 TABLES = (".tsv", ".csv", ".jsonl", ".txt")
 SQUAD = (".json", ".jsonl")
+# By pyarrow, in `edgebert.commands.columnar`.
+COLUMNAR = (".parquet", ".arrow")

@@ -17,9 +17,9 @@ ON_TERMINAL, ELSEWHERE = 0.2, 15.0
 class Progress:
     """One line that changes on a terminal; elsewhere a line now and then, and the last one."""
 
-    def __init__(self, total: int | None, quiet_s: float = 0.0) -> None:
+    def __init__(self, total: int | None, quiet_s: float = 0.0, name: str = "") -> None:
         """Begin at none of `total` texts (None: not known), and write nothing in the first `quiet_s` seconds."""
-        self._total, self._done = total, 0.0
+        self._total, self._done, self._name = total, 0.0, f"{name}: " * bool(name)
         self._stream = sys.stderr
         self._on_terminal = self._stream is not None and self._stream.isatty()
         self._every = ON_TERMINAL if self._on_terminal else ELSEWHERE
@@ -45,7 +45,7 @@ class Progress:
     def _line(self, now: float, over: bool = False) -> str:
         """`[450/1000] 120 texts a second; 5 s left`."""
         done, seconds = round(self._done), max(now - self._begun, 1e-9)
-        counted = f"[{done}]" if self._total is None else f"[{done}/{self._total}]"
+        counted = self._name + (f"[{done}]" if self._total is None else f"[{done}/{self._total}]")
         if not done:
             return f"{counted} texts"
         rate = done / seconds
@@ -64,12 +64,12 @@ class Progress:
 
 
 @contextmanager
-def shown(shows: bool, total: int | None = None, quiet_s: float = 0.0) -> Iterator[Advance]:
+def shown(shows: bool, total: int | None = None, quiet_s: float = 0.0, name: str = "") -> Iterator[Advance]:
     """Show the progress of a block that counts its texts by what it is given; or show nothing."""
     if not shows:
         yield lambda texts: None
         return
-    progress = Progress(total, quiet_s)
+    progress = Progress(total, quiet_s, name)
     try:
         yield progress.advance
     finally:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from edgebert.data.columns import Columns, columns_fault
 from edgebert.data.empty import Rows, without_empty
 from edgebert.data.examples import read_by_first, read_examples
+from edgebert.data.formats import COLUMNAR
 from edgebert.data.named import OPTIONS, Named
 from edgebert.data.words import FindTokens
 from edgebert.errors import DataError, InputError, MissingColumnError
@@ -53,14 +54,34 @@ def text_rows(path: Path, manifest: Manifest, named: Named = USUAL) -> Rows:
         DataError: The file cannot be used.
         InputError: As `read_rows`, or the file has pairs and the bundle takes single texts.
     """
+    by = text_namings(path, manifest, named)
+    refuse_pairs(path, manifest, named, lambda first, pair: _has_pairs(path, Columns(first, pair, "", skip_empty=True)))
+    return without_empty(path, read_by_first(by, lambda columns: read_examples(path, columns)))
+
+
+def text_namings(path: Path, manifest: Manifest, named: Named) -> list[Columns]:
+    """Columns under which a file's texts are looked for, the first that fit first.
+
+    Raises:
+        InputError: `named` names what the file or the task does not have.
+    """
     check_named(path, manifest, named, texts_only=True)
     first, pair = spec_of(manifest.task).input_keys or ("text", "text_pair")
-    if manifest.segments == 1 and not named.text and _has_pairs(path, Columns(first, pair, "", skip_empty=True)):
-        raise InputError(f"{path}: has pairs ('{pair}'), but this bundle takes single texts; leave it out")
     by = unlabelled(manifest, named)
     if first != "text":
         by = [*map(named.over, (Columns(first, pair, ""), Columns("text", "text_pair", ""))), *by]
-    return without_empty(path, read_by_first(by, lambda columns: read_examples(path, columns)))
+    return by
+
+
+def refuse_pairs(path: Path, manifest: Manifest, named: Named, has: Callable[[str, str], bool]) -> None:
+    """Refuse a file with pairs under the usual names where the bundle takes single texts and none is named.
+
+    Raises:
+        InputError: `has` says of those two names that the file has them.
+    """
+    first, pair = spec_of(manifest.task).input_keys or ("text", "text_pair")
+    if manifest.segments == 1 and not named.text and has(first, pair):
+        raise InputError(f"{path}: has pairs ('{pair}'), but this bundle takes single texts; leave it out")
 
 
 def _has_pairs(path: Path, columns: Columns) -> bool:
@@ -130,7 +151,7 @@ def check_named(path: Path, manifest: Manifest, named: Named, texts_only: bool =
     suffix = Path(path.name.removesuffix(".gz")).suffix.lower()
     tagged = spec_of(manifest.task).is_tagged and not texts_only
     found = os.path.isdir(path) or path.name == "seq.in"
-    if suffix not in (".tsv", ".csv", ".jsonl") or found:
+    if suffix not in (".tsv", ".csv", ".jsonl", *COLUMNAR) or found:
         named.refuse(("skip_empty",), f"{path}: only tables and JSON Lines have empty cells")
     if suffix == ".json" or found:
         named.refuse(tuple(OPTIONS), f"{path}: {'a slot folder' if found else 'a SQuAD document'} has fixed names")
