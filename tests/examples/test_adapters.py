@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sentence_folders import export, make_folder
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -17,13 +16,6 @@ from examples.adapters.scikit_learn import TextVectors
 
 TEXTS = ["good film", "a lovely story", "dull and cold", "so very bad"]
 LABELS = ["good", "good", "bad", "bad"]
-
-
-@pytest.fixture(scope="module")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("adapters")
-    export(make_folder(folder / "model", {"pooling_mode_mean_tokens": True}), folder)
-    return folder / "bundle"
 
 
 def test_scikit_learn_trains_on_a_bundles_vectors(bundle: Path) -> None:

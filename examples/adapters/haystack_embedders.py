@@ -1,0 +1,104 @@
+"""A bundle as Haystack's embedders of queries and documents. Needs edgebert and haystack-ai, no PyTorch.
+
+>>> from haystack.document_stores.in_memory import InMemoryDocumentStore
+>>> embedded = BundleDocumentEmbedder("build/my").run(documents)  # doctest: +SKIP
+>>> InMemoryDocumentStore().write_documents(embedded["documents"])  # doctest: +SKIP
+>>> BundleTextEmbedder("build/my").run("a question")["embedding"]  # doctest: +SKIP
+"""
+
+from dataclasses import replace
+from typing import Any
+
+from haystack import Document, component, default_from_dict, default_to_dict
+
+import edgebert
+
+
+@component
+class BundleTextEmbedder:
+    """The vector of a query, by a bundle of the task `similarity`.
+
+    Models that were trained with prompts take other ones for queries than for documents: give the name, as
+    `edgebert inspect` shows it.
+    """
+
+    def __init__(self, bundle: str, *, prompt: str | None = None) -> None:
+        """Take the bundle's folder, and the name of the prompt (None: the bundle's default)."""
+        self.bundle, self.prompt = bundle, prompt
+        self._model: Any = None
+
+    def warm_up(self) -> None:
+        """Open the bundle: a pipeline calls this before it runs, so a wrong path fails there."""
+        self._model = self._model or edgebert.load(self.bundle)
+
+    @component.output_types(embedding=list[float])
+    def run(self, text: str) -> dict[str, Any]:
+        """Embed a text."""
+        self.warm_up()
+        (vector,) = self._model.embed([text], prompt_name=self.prompt)
+        return {"embedding": vector.tolist()}
+
+    def to_dict(self) -> dict[str, Any]:
+        """The settings alone: the bundle stays where it is."""
+        return default_to_dict(self, bundle=self.bundle, prompt=self.prompt)
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> "BundleTextEmbedder":
+        """The component of these settings."""
+        return default_from_dict(cls, data)
+
+
+@component
+class BundleDocumentEmbedder:
+    """Vectors of documents, by a bundle of the task `similarity`; the documents that come in stay as they are."""
+
+    def __init__(
+        self,
+        bundle: str,
+        *,
+        prompt: str | None = None,
+        meta_fields_to_embed: list[str] | None = None,
+        embedding_separator: str = "\n",
+        batch_size: int = 32,
+    ) -> None:
+        """Take the bundle's folder, the prompt's name, and fields of `meta` that are embedded before the content."""
+        self.bundle, self.prompt, self.batch_size = bundle, prompt, batch_size
+        self.meta_fields_to_embed, self.embedding_separator = meta_fields_to_embed or [], embedding_separator
+        self._model: Any = None
+
+    def warm_up(self) -> None:
+        """Open the bundle: a pipeline calls this before it runs, so a wrong path fails there."""
+        self._model = self._model or edgebert.load(self.bundle)
+
+    @component.output_types(documents=list[Document])
+    def run(self, documents: list[Document]) -> dict[str, Any]:
+        """Embed documents; none give none."""
+        if not documents:
+            return {"documents": []}
+        self.warm_up()
+        texts = [self._text(document) for document in documents]
+        vectors = self._model.embed(texts, batch_size=self.batch_size, prompt_name=self.prompt)
+        pairs = zip(documents, vectors, strict=True)
+        return {"documents": [replace(document, embedding=vector.tolist()) for document, vector in pairs]}
+
+    def _text(self, document: Document) -> str:
+        if document.content is None:
+            raise ValueError(f"document {document.id} has no content; embed documents of text alone")
+        before = [str(document.meta[name]) for name in self.meta_fields_to_embed if document.meta.get(name) is not None]
+        return self.embedding_separator.join([*before, document.content])
+
+    def to_dict(self) -> dict[str, Any]:
+        """The settings alone: the bundle stays where it is."""
+        return default_to_dict(
+            self,
+            bundle=self.bundle,
+            prompt=self.prompt,
+            meta_fields_to_embed=self.meta_fields_to_embed,
+            embedding_separator=self.embedding_separator,
+            batch_size=self.batch_size,
+        )
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> "BundleDocumentEmbedder":
+        """The component of these settings."""
+        return default_from_dict(cls, data)

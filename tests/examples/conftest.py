@@ -1,0 +1,14 @@
+"""What tests of several adapters share."""
+
+from pathlib import Path
+
+import pytest
+from sentence_folders import export, make_folder
+
+
+@pytest.fixture(scope="session")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle of the task `similarity`."""
+    folder = tmp_path_factory.mktemp("adapters")
+    export(make_folder(folder / "model", {"pooling_mode_mean_tokens": True}), folder)
+    return folder / "bundle"
