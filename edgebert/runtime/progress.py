@@ -18,12 +18,16 @@ class Progress:
     """One line that changes on a terminal; elsewhere a line now and then, and the last one."""
 
     def __init__(self, total: int | None, quiet_s: float = 0.0, name: str = "") -> None:
-        """Begin at none of `total` texts (None: not known), and write nothing in the first `quiet_s` seconds."""
+        """Begin at none of `total` texts (None: not known).
+
+        With `quiet_s` nothing is written of what takes no longer: so many seconds, or the pace of lines elsewhere.
+        """
         self._total, self._done, self._name = total, 0.0, f"{name}: " * bool(name)
         self._stream = sys.stderr
         self._on_terminal = self._stream is not None and self._stream.isatty()
         self._every = ON_TERMINAL if self._on_terminal else ELSEWHERE
         self._begun = time.monotonic()
+        quiet_s = max(quiet_s, 0.0 if self._on_terminal else ELSEWHERE) if quiet_s else 0.0
         self._next = self._begun + (quiet_s or (0.0 if self._on_terminal else ELSEWHERE))
         self._last_from = self._begun + quiet_s
         self.advance(0.0)
