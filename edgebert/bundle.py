@@ -189,7 +189,8 @@ def disk_errors(place: Path, option: str = "--out") -> Iterator[None]:
         if error.errno == errno.EFBIG:
             raise DiskError(f"{place}: larger than a file may be here (ulimit -f); raise the limit") from None
         if error.errno in UNWRITABLE:
-            raise DiskError(f"{place}: cannot be written ({error.strerror}); give another {option}") from None
+            why = "a file stands in its path" if error.errno in (errno.EEXIST, errno.ENOTDIR) else error.strerror
+            raise DiskError(f"{place}: cannot be written ({why}); give another {option}") from None
         raise
 
 

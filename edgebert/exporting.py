@@ -211,6 +211,7 @@ def _recipe_of(order: Order) -> tuple[Recipe, tuple[tuple[str, str, str], ...]]:
                 f"{order.asked.given[0]} is for a checkpoint without a recipe, but {order.recipe} is a recipe, which "
                 "says this itself; leave it out, or change the recipe by --set"
             )
+        _check_recipe_file(Path(order.recipe))
         return read_recipe(Path(order.recipe), order.overrides), ()
     if order.model is not None or order.data_dir is not None:
         option = "--model" if order.model is not None else "--data-dir"
@@ -223,6 +224,20 @@ def _recipe_of(order: Order) -> tuple[Recipe, tuple[tuple[str, str, str], ...]]:
     found = infer(order.recipe, resolve(order.recipe), order.asked, texts)
     recipe = overridden(found.recipe, order.overrides, order.recipe)
     return recipe, tuple(fact for fact in found.facts if fact[0] != "tags" or "scheme" not in recipe.head)
+
+
+def _check_recipe_file(path: Path) -> None:
+    """Refuse files that are no recipe, with what to give instead.
+
+    Raises:
+        SettingsError: It is a file of a checkpoint or of a bundle, or holds nothing.
+    """
+    if not path.is_file():
+        return
+    if path.suffix != ".toml" and any((path.parent / name).is_file() for name in ("config.json", bundle.MANIFEST)):
+        raise SettingsError(f"{path}: a file in a model's folder, not a recipe (.toml); give the folder, {path.parent}")
+    if not path.stat().st_size:
+        raise SettingsError(f"{path}: an empty file; `edgebert recipe TASK` writes a recipe to fill in")
 
 
 def _check_usable(formats: Sequence[str], form: str) -> None:

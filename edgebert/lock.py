@@ -48,6 +48,8 @@ class Holder(NamedTuple):
 def held(folder: Path, option: str) -> Iterator[None]:
     """Hold the lock of a folder: the file `.NAME.edgebert-lock` beside it, which is removed at the end.
 
+    Folders that had to be made for it go too if they are empty at the end.
+
     Args:
         folder: Folder that no other process may write to meanwhile; need not exist.
         option: The option that names the folder, for the message.
@@ -58,13 +60,19 @@ def held(folder: Path, option: str) -> Iterator[None]:
     """
     folder = folder.resolve()
     path = folder.parent / f".{folder.name}{ENDING}"
-    with disk_errors(folder, option):
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = _locked(path, folder, option)
+    made = [parent for parent in folder.parents if not parent.exists()]
     try:
-        yield
+        with disk_errors(folder, option):
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            descriptor = _locked(path, folder, option)
+        try:
+            yield
+        finally:
+            _release(descriptor, path)
     finally:
-        _release(descriptor, path)
+        with suppress(OSError):
+            for parent in made:
+                parent.rmdir()
 
 
 def _locked(path: Path, folder: Path, option: str) -> int:

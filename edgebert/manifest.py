@@ -21,6 +21,7 @@ from typing import Literal
 from edgebert.errors import BundleError, SettingsError
 from edgebert.escape import escaped, name_fault
 from edgebert.manifest_data import LARGEST, SHA256, Data, QualityEntry, check_distinct, check_filled
+from edgebert.no_bundle import no_bundle
 from edgebert.runtimes import RUNTIMES, Int8Form, RuntimeName, weights_beside
 from edgebert.settings import fill, required_within, within
 from edgebert.strict_json import Json, read_json
@@ -376,15 +377,14 @@ def _json(path: Path) -> Json:
     if leads_out(path, path.parent):
         raise BundleError(f"{path}: {LEADS_OUT}")
     try:
-        document: Json = read_json(path, MAX_BYTES)
+        return read_json(path, MAX_BYTES)
     except (FileNotFoundError, NotADirectoryError):
-        raise BundleError(f"{path.parent}: no {MANIFEST}; give the folder that `edgebert export` wrote") from None
+        raise BundleError(no_bundle(path.parent)) from None
     except OSError as error:
         reason = error.strerror or str(error)
         raise BundleError(f"{path}: cannot be read ({reason}); make it readable or copy the bundle again") from None
     except ValueError as error:
         raise BundleError(f"{path}: damaged ({error}); {AGAIN}") from None
-    return document
 
 
 def _check_hash(path: Path, manifest: Mapping[str, Json]) -> None:

@@ -1,7 +1,9 @@
-"""Names of the bundles that an export writes for its stages, in the folder beside its bundle."""
+"""Names of what an export writes for its stages: bundles beside its own, and the file of a finished stage's key."""
 
 from __future__ import annotations
 
+# In every folder of a finished stage: what its key was made of.
+STAGE_KEY = "stage-key.json"
 # In the folder of finished stages: the bundle of the same model before INT8.
 FULL_PRECISION = "edgebert-full-precision"
 BASELINE, FAST = "0-baseline", "1-graph"

@@ -27,13 +27,14 @@ from edgebert.escape import shortened
 from edgebert.places import CHECKPOINTS, check_checkpoints
 from edgebert.seal import damage, seal
 from edgebert.settings import fill
+from edgebert.stage_names import STAGE_KEY
 from edgebert.strict_json import Json, parse_json, read_json, table_of
 
 LOG = logging.getLogger(__name__)
 
 REPORT = "stage-report.json"
-# What a stage's key was made of, so that a run that starts anew can say why.
-KEY = "stage-key.json"
+# With it a run that starts anew can say why.
+KEY = STAGE_KEY
 # What stands in the place of tokenizer.json in a folder that an older transformers saved.
 OLDER_TOKENIZER = ["vocab.txt", "vocab.json", "merges.txt"]
 # How other people's writers say that a disk is full; PyTorch's says nothing of the sort.

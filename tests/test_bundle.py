@@ -167,7 +167,7 @@ def test_a_manifest_with_a_wrong_file_list_is_damaged(files: Any, folder: Path) 
 def test_what_is_no_bundle_is_told(make: Any, tmp_path: Path) -> None:
     make(tmp_path / "no")
     assert refused(tmp_path / "no") == (
-        f"{tmp_path / 'no'}: no manifest.json; give the folder that `edgebert export` wrote"
+        f"{tmp_path / 'no'}: no manifest.json; there is no such folder; give the one that `edgebert export` wrote"
     )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from edgebert.compress.git_lfs import check_fetched
 from edgebert.compress.json_file import SAVE, read_object
 from edgebert.errors import CheckpointError
+from edgebert.stage_names import STAGE_KEY
 
 SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 # Most file systems take no longer name.
@@ -63,7 +64,16 @@ def weight_files(folder: Path) -> list[Path]:
     if inner:
         last = max(inner, key=lambda path: (len(path.name), path.name))
         raise CheckpointError(f"{folder}: no {SINGLE}, but {last.name} has one; give {last}, or the one that you mean")
-    raise CheckpointError(f"{folder}: no {SINGLE}; save the weights with save_pretrained")
+    raise CheckpointError(f"{folder}: {_instead(folder)}")
+
+
+def _instead(folder: Path) -> str:
+    """What a folder without weights is, and what to give in its place."""
+    if not any(folder.iterdir()):
+        return "an empty folder; give that of a checkpoint (save_pretrained writes one), or a recipe"
+    if any(folder.glob(f"*/{STAGE_KEY}")):
+        return "finished stages of an export (its --work); give the checkpoint or the recipe of that export"
+    return f"no {SINGLE}; save the weights with save_pretrained"
 
 
 def _check_variant(folder: Path) -> None:

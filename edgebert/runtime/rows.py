@@ -56,7 +56,12 @@ def text_rows(path: Path, manifest: Manifest, named: Named = USUAL) -> Rows:
     """
     by = text_namings(path, manifest, named)
     refuse_pairs(path, manifest, named, lambda first, pair: _has_pairs(path, Columns(first, pair, "", skip_empty=True)))
-    return without_empty(path, read_by_first(by, lambda columns: read_examples(path, columns)))
+    try:
+        return without_empty(path, read_by_first(by, lambda columns: read_examples(path, columns)))
+    except MissingColumnError as error:
+        if named.text:
+            raise
+        raise MissingColumnError(f"{error}; name that of the texts with --text-column", column=error.column) from None
 
 
 def text_namings(path: Path, manifest: Manifest, named: Named) -> list[Columns]:

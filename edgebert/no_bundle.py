@@ -1,0 +1,22 @@
+"""What a folder is that was given as a bundle, and is none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+MANIFEST = "manifest.json"
+
+
+def no_bundle(folder: Path) -> str:
+    """Message for a folder without a manifest: what it is instead, and what to give.
+
+    Example:
+        >>> no_bundle(Path("build/nothing"))
+        'build/nothing: no manifest.json; there is no such folder; give the one that `edgebert export` wrote'
+    """
+    if folder.name == MANIFEST and folder.is_file():
+        return f"{folder}: no {MANIFEST} in it, since it is a file; give the bundle's folder, {folder.parent}"
+    if (folder / "config.json").is_file():
+        return f"{folder}: no {MANIFEST}; it is a checkpoint, from which `edgebert export` makes a bundle"
+    missing = "" if folder.exists() else "there is no such folder; "
+    return f"{folder}: no {MANIFEST}; {missing}give the {'one' if missing else 'folder'} that `edgebert export` wrote"
