@@ -140,8 +140,10 @@ def check_first_segment(folder: Path, tokenizer: PreTrainedTokenizerFast, config
     Raises:
         CheckpointError: Names the file and the entry.
     """
-    reads = FAMILIES[config.model_type].has_segments and SEGMENT_INPUT in tokenizer.model_input_names
-    if reads and any(_type_ids(tokenizer, "a")):
+    family = FAMILIES[config.model_type]
+    # A family whose graph is not rewritten keeps transformers' own, which reads the segments.
+    presumes = family.standard_layers and family.has_segments and SEGMENT_INPUT in tokenizer.model_input_names
+    if presumes and any(_type_ids(tokenizer, "a")):
         raise CheckpointError(
             f"{folder / 'tokenizer.json'}: post_processor gives a single text type_id 1; the rewritten graph has 0 "
             'alone; set export.graph = "plain", or type_id 0 if the model was trained so'
