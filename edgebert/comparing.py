@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -21,8 +22,10 @@ from edgebert.compress.source_model import Sentences, Transformers, open_source
 from edgebert.compress.weight_files import check_weights
 from edgebert.data.examples import Example
 from edgebert.errors import InputError, TextError
+from edgebert.manifest import Manifest
 from edgebert.runtime.model import Model
 from edgebert.runtime.session import Outputs
+from edgebert.workdir import model_hash
 
 # What runs a checkpoint.
 Source = Transformers | Sentences
@@ -93,6 +96,18 @@ def open_checkpoint(source: str, model: Model) -> tuple[Path, Source]:
     check_weights(encoder)
     task, length = model.manifest.task, model.manifest.max_length
     return encoder, open_source(folder, encoder, task, length)
+
+
+def unlike_source(encoder: Path, manifest: Manifest) -> str:
+    """Say that a checkpoint is not the one that the manifest names, by its hash; "" if it is that one, or may be.
+
+    The hash of a sentence encoder holds more than its encoder if modules follow the pooling, or texts are lower-cased.
+    """
+    base, encoder_hash = manifest.base_model, model_hash(encoder)
+    lowered = hashlib.sha256(f"{encoder_hash}lower".encode()).hexdigest()
+    if not base.sha256 or base.sha256 in (encoder_hash, lowered) or manifest.head.modules:
+        return ""
+    return f"is not the checkpoint that the bundle was made from ({base.source:.80}, by the manifest's hash)"
 
 
 def own_rows(encoder: Path, model: Model) -> list[Example]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import edgebert
 from edgebert.commands.output import named_columns, note, write, write_json
-from edgebert.comparing import Comparison, compare, open_checkpoint, own_rows
+from edgebert.comparing import Comparison, compare, open_checkpoint, own_rows, unlike_source
 from edgebert.data.empty import note_of_skipped
 from edgebert.data.named import OPTIONS
 from edgebert.errors import InputError
@@ -31,6 +31,8 @@ def run(arguments: argparse.Namespace) -> int:
         if said := note_of_skipped(Path(arguments.text), rows):
             note(f"edgebert: {said}")
     encoder, source = open_checkpoint(arguments.checkpoint, model)
+    if another := unlike_source(encoder, model.manifest):
+        note(f"edgebert: {arguments.checkpoint}: {another}")
     found = compare(model, source, rows or own_rows(encoder, model))
     if arguments.json:
         write_json({"bundle": arguments.bundle, "checkpoint": arguments.checkpoint, **found.to_dict()})

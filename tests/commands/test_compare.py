@@ -90,6 +90,8 @@ def test_a_changed_checkpoint_is_told_with_the_text_that_shows_it_most(run: Run)
     assert code == 1
     assert "outputs (before any softmax or sigmoid): 3.00e+00 apart on average, at most 9.00e+00" in out
     assert "furthest apart: t.txt: line " in out
+    assert "edgebert: other: is not the checkpoint that the bundle was made from (model, by the manifest's hash)" in err
+    assert "is not the checkpoint" not in run("compare", "bundle", "model", "--text", "t.txt")[2]
     assert err.splitlines()[-1] == "edgebert: the outputs differ by 9, more than --max-difference 0.1"
 
 
