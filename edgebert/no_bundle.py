@@ -12,11 +12,11 @@ def no_bundle(folder: Path) -> str:
 
     Example:
         >>> no_bundle(Path("build/nothing"))
-        'build/nothing: no manifest.json; there is no such folder; give the one that `edgebert export` wrote'
+        'build/nothing: no manifest.json; there is no such folder; give the folder that `edgebert export` wrote'
     """
     if folder.name == MANIFEST and folder.is_file():
         return f"{folder}: no {MANIFEST} in it, since it is a file; give the bundle's folder, {folder.parent}"
     if (folder / "config.json").is_file():
         return f"{folder}: no {MANIFEST}; it is a checkpoint, from which `edgebert export` makes a bundle"
-    missing = "" if folder.exists() else "there is no such folder; "
-    return f"{folder}: no {MANIFEST}; {missing}give the {'one' if missing else 'folder'} that `edgebert export` wrote"
+    fact = "it is a file; " if folder.is_file() else "" if folder.exists() else "there is no such folder; "
+    return f"{folder}: no {MANIFEST}; {fact}give the folder that `edgebert export` wrote"

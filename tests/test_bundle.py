@@ -163,11 +163,18 @@ def test_a_manifest_with_a_wrong_file_list_is_damaged(files: Any, folder: Path) 
     assert refused(folder).startswith(f"{folder / 'manifest.json'}: damaged")
 
 
-@pytest.mark.parametrize("make", [lambda path: None, Path.mkdir, lambda path: path.write_text("x")])
-def test_what_is_no_bundle_is_told(make: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("make", "fact"),
+    [
+        (lambda path: None, "there is no such folder; "),
+        (Path.mkdir, ""),
+        (lambda path: path.write_text("x"), "it is a file; "),
+    ],
+)
+def test_what_is_no_bundle_is_told(make: Any, fact: str, tmp_path: Path) -> None:
     make(tmp_path / "no")
     assert refused(tmp_path / "no") == (
-        f"{tmp_path / 'no'}: no manifest.json; there is no such folder; give the one that `edgebert export` wrote"
+        f"{tmp_path / 'no'}: no manifest.json; {fact}give the folder that `edgebert export` wrote"
     )
 
 
