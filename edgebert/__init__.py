@@ -29,7 +29,7 @@ from edgebert.errors import (
     TextError,
     UnknownLabelWarning,
 )
-from edgebert.escape import name_fault
+from edgebert.escape import name_fault, shown_value
 from edgebert.options import flag
 
 if TYPE_CHECKING:
@@ -207,7 +207,7 @@ def evaluate(model: Model, data: str | Path, *, strict_labels: bool = False) -> 
     from edgebert.runtime.rows import read_rows
 
     if not isinstance(model, Model):
-        raise TypeError(f"model is {type(model).__name__} {model!r:.40}; give what edgebert.load returns")
+        raise TypeError(f"model is {type(model).__name__} {shown_value(model)}; give what edgebert.load returns")
     flag(strict_labels, "strict_labels")
     rows = read_rows(_path(data, "data"), model.manifest, find_tokens=model.task.find_tokens)
     unknown = unknown_labels(model.task, rows)
@@ -337,7 +337,7 @@ def _path(value: str | Path, what: str) -> Path:
         InputError: It is empty.
     """
     if not isinstance(value, str | os.PathLike) or not isinstance(os.fspath(value), str):
-        raise TypeError(f"{what} is {type(value).__name__} {value!r:.40}; give a str or a pathlib.Path")
+        raise TypeError(f"{what} is {type(value).__name__} {shown_value(value)}; give a str or a pathlib.Path")
     if not os.fspath(value).strip():
         raise InputError(f"{what} is {value!r}; give the name of a file or folder")
     return Path(value)

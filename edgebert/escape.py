@@ -40,6 +40,17 @@ def name_fault(text: str) -> str:
     return ""
 
 
+def shown_value(value: object, characters: int = 40) -> str:
+    """The beginning of a value as Python writes it, for a message that refuses it.
+
+    A whole number of more than 4,300 digits cannot be written, nor what an object's own `__repr__` fails at.
+    """
+    try:
+        return repr(value)[:characters]
+    except Exception:  # noqa: BLE001 - whatever an object of the caller raises
+        return "too long to show" if isinstance(value, int) else "not to be shown"
+
+
 def shortened(text: str, characters: int = 200) -> str:
     """Return a text, cut to this many characters with a mark if it is longer."""
     return text if len(text) <= characters else text[:characters] + "…"

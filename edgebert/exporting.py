@@ -23,7 +23,7 @@ from edgebert.compress.source import resolve
 from edgebert.compress.weight_paths import ENDINGS as WEIGHTS
 from edgebert.cpu import Cpu, this_cpu
 from edgebert.errors import BundleError, MissingDependencyError, SettingsError
-from edgebert.escape import name_fault, shortened
+from edgebert.escape import name_fault, shortened, shown_value
 from edgebert.finished import Plan, ShownStage, earlier, key_of, record
 from edgebert.lock import held
 from edgebert.places import TEXTS as TEXTS
@@ -150,12 +150,14 @@ def overrides_of(settings: Mapping[str, Setting]) -> tuple[tuple[str, Setting], 
         SettingsError: A recipe has no such key, or does not allow the value.
     """
     if not isinstance(settings, Mapping):
-        raise TypeError(f"settings is {type(settings).__name__} {settings!r:.40}; give a dict of recipe keys to values")
+        raise TypeError(
+            f"settings is {type(settings).__name__} {shown_value(settings)}; give a dict of recipe keys to values"
+        )
     for key, value in settings.items():
         if not isinstance(key, str) or not _is_setting(value):
             raise SettingsError(
-                f"settings: {key!r:.80} is {value!r:.80}; expected the name of a key, and a text, a number, a boolean "
-                "or a list of them"
+                f"settings: {shown_value(key, 80)} is {shown_value(value, 80)}; expected the name of a key, and a "
+                "text, a number, a boolean or a list of them"
             )
     return tuple(settings.items())
 

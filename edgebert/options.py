@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from edgebert.errors import SettingsError
+from edgebert.escape import shown_value
 
 
 def flag(value: object, what: str) -> bool:
@@ -51,4 +52,4 @@ def check_choice(value: object, what: str, allowed: Sequence[str]) -> None:
 
 
 def _shown(value: object) -> str:
-    return f"{type(value).__name__} {value!r:.40}"
+    return f"{type(value).__name__} {shown_value(value)}"

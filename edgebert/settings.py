@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from edgebert.errors import SettingsError
-from edgebert.escape import escaped
+from edgebert.escape import escaped, shown_value
 from edgebert.strict_json import MARK, MARKED, Json, open_regular
 
 Settings = TypeVar("Settings")
@@ -212,7 +212,7 @@ def _shown(value: object) -> str:
     """Show a value in a message, cut if it is long."""
     if isinstance(value, int) and abs(value) >= 1 << 64:
         return "a number of more than 19 digits"
-    text = repr(value)
+    text = shown_value(value, MAX_SHOWN + 1)
     return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}…"
 
 

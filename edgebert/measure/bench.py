@@ -90,6 +90,7 @@ class _Bench:
         self.quality: dict[str, QualityRow | None] = {}
         self.peaks: Answers = {}
         self.null_ns: list[int] = []
+        self.has_written = False
 
     def all(self) -> None:
         for part in self.parts:
@@ -111,7 +112,13 @@ class _Bench:
         # Report the error that stopped the run, not the one that follows from it. The cases are already written.
         with suppress(RunError, TargetError):
             self._finish()
-        return f"what was measured is kept in {self.out / 'result.json'}"
+        return (
+            f"what was measured is kept in {self.out / 'result.json'}" if self.has_written else "no result was written"
+        )
+
+    def _write(self) -> None:
+        self.result.write(self.out)
+        self.has_written = True
 
     def _finish(self) -> None:
         after = state_of(self.machine.environment())
@@ -122,7 +129,7 @@ class _Bench:
         if self.null_ns:
             p50_us = round(float(np.median(self.null_ns)) / 1e3, 3)
             self.result.null_model = {"p50_us": p50_us, "samples": len(self.null_ns)}
-        self.result.write(self.out)
+        self._write()
 
     @cached_property
     def _vocabulary_size(self) -> int:
@@ -151,7 +158,7 @@ class _Bench:
             if part.makes_cases:
                 cases = [self._case(variant, part, answers[variant.name]) for variant in part.variants]
                 self.result.cases = before + cases
-                self.result.write(self.out)
+                self._write()
         return answers
 
     def _child(self, variant: Variant, part: Part, at: int) -> Answer:
@@ -258,7 +265,7 @@ class _Bench:
             if known[base] and known[name]:
                 title = f"{scenario.COMPARED}, {part.shown}: {base} / {name}"
                 self.result.ratios.append(median_ratio(title, rounds[base], rounds[name]))
-        self.result.write(self.out)
+        self._write()
 
 
 def _elsewhere(machine: Machine) -> str:

@@ -13,6 +13,7 @@ from tokenizers import Encoding, Tokenizer
 from tokenizers.pre_tokenizers import ByteLevel
 
 from edgebert.errors import BundleError, TextError
+from edgebert.escape import shown_value
 from edgebert.versions import check_version
 
 if TYPE_CHECKING:
@@ -356,7 +357,7 @@ def check_text(text: object, what: str) -> None:
         TextError: Says what is wrong and how to correct it.
     """
     if not isinstance(text, str):
-        raise TextError(f"{what} is {type(text).__name__} {text!r:.40}; give a str")
+        raise TextError(f"{what} is {type(text).__name__} {shown_value(text)}; give a str")
     try:
         text.encode("utf-8")
     except UnicodeEncodeError as error:

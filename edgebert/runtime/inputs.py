@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from edgebert.errors import InputError, TextError
+from edgebert.escape import shown_value
 from edgebert.runtime.encode import Encoded
 
 Text = str | tuple[Any, ...]
@@ -40,7 +41,7 @@ def as_list(texts: Any) -> Any:  # noqa: ANN401
         raise TextError(f"an array of the shape {shape} was given; give one dimension, a text in each element")
     listed = texts.tolist()
     if not isinstance(listed, list):
-        raise TextError(f"the {type(texts).__name__} {texts!r:.40} was given; give a list of texts")
+        raise TextError(f"the {type(texts).__name__} {shown_value(texts)} was given; give a list of texts")
     return listed
 
 
@@ -51,7 +52,7 @@ def check_batch_size(batch_size: object) -> None:
         InputError: Names the value.
     """
     if type(batch_size) is not int or batch_size < 1:
-        raise InputError(f"batch_size is {batch_size!r}; give a whole number of 1 or more")
+        raise InputError(f"batch_size is {shown_value(batch_size)}; give a whole number of 1 or more")
 
 
 def check_encoded(encoded: object) -> None:
@@ -67,7 +68,7 @@ def check_encoded(encoded: object) -> None:
             return
         wrong = odd[0]
     raise TextError(
-        f"{type(wrong).__name__} {wrong!r:.40} is no encoded text; give a list of what model.task.encode returns"
+        f"{type(wrong).__name__} {shown_value(wrong)} is no encoded text; give a list of what model.task.encode returns"
     )
 
 
@@ -84,7 +85,7 @@ def single_or_pair(segments: int, given: Text) -> Text:
             raise TextError("a pair of texts was given, but this bundle takes single texts; give one text")
     elif segments == 2:
         raise TextError(
-            f"the single text {given!r:.40} was given, but this bundle compares pairs; "
+            f"the single text {shown_value(given)} was given, but this bundle compares pairs; "
             "give (text, text_pair), or --text-pair"
         )
     return given

@@ -7,6 +7,7 @@ from pathlib import Path
 from edgebert.bundle import bundle_hash, check_files, read_manifest
 from edgebert.cpu import this_cpu, warn_once
 from edgebert.errors import BundleError, FallbackWarning, InputError
+from edgebert.escape import shown_value
 from edgebert.manifest import TOKENIZER, Manifest
 from edgebert.runtime.contract import check_graph, make_task, open_encoder
 from edgebert.runtime.cores import core_count
@@ -28,13 +29,13 @@ def load_bundle(
 ) -> Model:
     """Open a bundle; see `edgebert.load`. Only ONNX Runtime has `arena` and `provider` (overrides the profile's)."""
     if runtime is not None and not (isinstance(runtime, str) and runtime):
-        raise InputError(f"runtime is {runtime!r:.40}; give {' or '.join(RUNTIMES)}, or leave it out")
+        raise InputError(f"runtime is {shown_value(runtime)}; give {' or '.join(RUNTIMES)}, or leave it out")
     manifest = read_manifest(path)
     name = runtime or _default(path, manifest)
     check_files(path, manifest, hashes=opened_files(manifest, name) if verify else False)
     make_task(path, manifest, None)
     if threads is not None and not (type(threads) is int and 1 <= threads <= MOST_THREADS):
-        raise InputError(f"threads is {threads!r}; give 1 to {MOST_THREADS}")
+        raise InputError(f"threads is {shown_value(threads)}; give 1 to {MOST_THREADS}")
     task = make_task(path, manifest, open_encoder(path, manifest))
     opening = opening_of(path, manifest, name, threads, arena, provider)
     session = RUNTIMES[name].open(opening)

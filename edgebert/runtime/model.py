@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import count, islice, tee
 from types import TracebackType
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self, overload
 
 from edgebert.data.words import Words
 from edgebert.errors import InputError, RunError, TextError
+from edgebert.escape import shown_value
 from edgebert.options import flag
 from edgebert.runtime.encode import Encoded
 from edgebert.runtime.inputs import Text, are_several, as_list, check_batch_size, check_encoded
@@ -146,7 +148,9 @@ class Model:
                 return self._answers(text, self._windows(text), batch_size, advance)
         if are_several(text):
             return self._stream(iter(text), batch_size, progress)
-        raise TextError(f"text is {type(text).__name__} {text!r:.40}; give a str, a pair, or an iterable of them")
+        raise TextError(
+            f"text is {type(text).__name__} {shown_value(text)}; give a str, a pair, or an iterable of them"
+        )
 
     def pipeline(
         self,
@@ -198,7 +202,7 @@ class Model:
         """
         texts = as_list(texts)
         if isinstance(texts, str | bytes | bytearray | Mapping) or not isinstance(texts, Iterable):
-            raise TextError(f"the {type(texts).__name__} {texts!r:.40} was given; give a list of texts")
+            raise TextError(f"the {type(texts).__name__} {shown_value(texts)} was given; give a list of texts")
         texts = list(texts)
         return self.outputs([window for several in self._windows(texts) for window in several], batch_size)
 
@@ -315,7 +319,7 @@ class Model:
     def _stream(self, texts: Iterator[Any], batch_size: int, progress: bool) -> Iterator[Any]:
         numbers = count(1)
         with shown(progress) as advance:
-            while batch := list(islice(texts, batch_size)):
+            while batch := list(islice(texts, min(batch_size, sys.maxsize))):
                 windows = [self._encoded(text, str(next(numbers))) for text in batch]
                 yield from self._answers(batch, windows, batch_size, advance)
 

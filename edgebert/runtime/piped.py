@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal
 
 from edgebert.errors import InputError
+from edgebert.escape import shown_value
 
 if TYPE_CHECKING:
     from edgebert.strict_json import Json
@@ -36,6 +37,6 @@ def check_top_k(top_k: object, ranks_labels: bool) -> None:
     if isinstance(top_k, str) and top_k == "best":
         return
     if top_k is not None and (type(top_k) is not int or top_k < 1):
-        raise InputError(f"top_k is {top_k!r:.40}; give a whole number of 1 or more, or None for all labels")
+        raise InputError(f"top_k is {shown_value(top_k)}; give a whole number of 1 or more, or None for all labels")
     if not ranks_labels:
         raise InputError("top_k is given, but the bundle's task does not rank labels; leave it out")

@@ -11,7 +11,7 @@ from edgebert.commands.bench_tables import show
 from edgebert.errors import InputError, RunError, TargetError
 from edgebert.measure.bench import bench
 from edgebert.measure.experiment import Experiment
-from edgebert.measure.read import read_result
+from edgebert.measure.read import MAX_BYTES, read_result
 from edgebert.measure.results import Result
 from edgebert.measure.suite import Suite
 from edgebert.measure.targets.machine import Machine
@@ -128,3 +128,12 @@ def test_what_stopped_a_run_is_told_where_the_machine_says_nothing_more(
     with pytest.raises(RunError, match=r"failed: killed; what was measured is kept in .*result\.json$"):
         bench(Experiment(variants, workload, SUITE, tmp_path), Machine(child=Child(11), environment=environment))
     assert len(read_result(tmp_path)["cases"]) == 3
+
+
+def test_a_run_whose_result_cannot_be_written_does_not_say_that_it_is_kept(
+    variants: list[Variant], workload: Workload, tmp_path: Path
+) -> None:
+    machine = Machine(child=Child(), environment=lambda: {"cpu": "x" * MAX_BYTES})
+    with pytest.raises(RunError, match=r"not written, it has 17 MB, .*; no result was written$"):
+        bench(Experiment(variants, workload, SUITE, tmp_path), machine)
+    assert not (tmp_path / "result.json").exists()

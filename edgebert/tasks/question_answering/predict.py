@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edgebert.errors import DataError, TextError
+from edgebert.escape import shown_value
 from edgebert.runtime.encode import Encoded, TextEncoder
 from edgebert.runtime.inputs import Text
 from edgebert.runtime.plain_math import numbers_of
@@ -75,7 +76,9 @@ class QuestionAnswering(DeviceTask[Settings, Text, FoundAnswer]):
         """
         if not isinstance(given, tuple):
             what = (
-                f"the single text {given!r:.40}" if isinstance(given, str) else f"{type(given).__name__} {given!r:.40}"
+                f"the single text {given!r:.40}"
+                if isinstance(given, str)
+                else f"{type(given).__name__} {shown_value(given)}"
             )
             raise TextError(
                 f"{what} was given, but this bundle answers questions; give (question, context), or --context"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edgebert.errors import DataError, InputError, TextError
+from edgebert.escape import shown_value
 from edgebert.runtime.encode import Encoded, check_text
 from edgebert.runtime.inputs import Text, as_list, check_batch_size, single_or_pair
 from edgebert.runtime.model import Model
@@ -147,10 +148,12 @@ class RerankModel(Model):
         """
         check_batch_size(batch_size)
         if top_k is not None and (type(top_k) is not int or top_k < 1):
-            raise InputError(f"top_k is {top_k!r:.40}; give a whole number of 1 or more, or None for all documents")
+            raise InputError(
+                f"top_k is {shown_value(top_k)}; give a whole number of 1 or more, or None for all documents"
+            )
         check_text(query, "query")
         if isinstance(documents, str | bytes | Mapping) or not isinstance(documents, Iterable):
-            raise TextError(f"documents is {type(documents).__name__} {documents!r:.40}; give a list of texts")
+            raise TextError(f"documents is {type(documents).__name__} {shown_value(documents)}; give a list of texts")
         texts: list[str] = list(as_list(documents))
         for number, text in enumerate(texts, 1):
             check_text(text, f"document {number} of {len(texts)}")

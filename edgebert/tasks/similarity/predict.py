@@ -8,6 +8,7 @@ from math import sqrt
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from edgebert.errors import DataError, InputError, TextError
+from edgebert.escape import shown_value
 from edgebert.options import flag
 from edgebert.runtime.encode import Encoded, check_text
 from edgebert.runtime.inputs import Text, as_list, check_batch_size, single_or_pair
@@ -93,7 +94,7 @@ class SentenceSimilarity(DeviceTask[Settings, Text, Embedding | Similarity]):
         name = self.settings.default_prompt if prompt_name is None else prompt_name
         if not isinstance(name, str) or (name and name not in self.settings.prompts):
             known = ", ".join(self.settings.prompts) or "none"
-            raise InputError(f"prompt_name is {name!r:.80}; this bundle has the prompts: {known}")
+            raise InputError(f"prompt_name is {shown_value(name, 80)}; this bundle has the prompts: {known}")
         check_text(text, "text")
         return self.encoder.encode(self.settings.prompts[name] + text if name else text)
 
@@ -182,7 +183,7 @@ class SentenceModel(Model):
 
         check_batch_size(batch_size)
         if isinstance(texts, str | bytes | Mapping) or not isinstance(texts, Iterable):
-            raise TextError(f"the {type(texts).__name__} {texts!r:.40} was given; give a list of texts")
+            raise TextError(f"the {type(texts).__name__} {shown_value(texts)} was given; give a list of texts")
         listed = list(as_list(texts))
         if not listed:
             raise TextError("an empty list was given; give at least one text")
@@ -249,7 +250,7 @@ class SentenceModel(Model):
         from edgebert.runtime.vectors import checked, nearest
 
         if not isinstance(k, int | np.integer) or k < 1:
-            raise InputError(f"k is {k!r}; give a whole number of 1 or more")
+            raise InputError(f"k is {shown_value(k)}; give a whole number of 1 or more")
         if isinstance(corpus, np.ndarray) and corpus.dtype.kind not in "OSU":
             known = checked(corpus, self._sentences.settings.normalize)
         else:
@@ -267,7 +268,9 @@ class SentenceModel(Model):
             return vectors
         if not is_whole or width not in self.widths or width > full:
             also = f" and may be cut to {', '.join(map(str, self.widths))}" if self.widths else " and may not be cut"
-            raise InputError(f"width is {width!r:.40}; this bundle's embeddings are {full} wide{also} (head.widths)")
+            raise InputError(
+                f"width is {shown_value(width)}; this bundle's embeddings are {full} wide{also} (head.widths)"
+            )
         from edgebert.runtime.vectors import unit
 
         return unit(vectors[:, :width])
