@@ -104,6 +104,7 @@ class Columnar:
         self._is_parquet = suffix_of(path) == ".parquet"
         with self._told():
             self.schema: Schema = self._open().schema_arrow if self._is_parquet else self._open().schema
+            self.names = list(self.schema.names)
 
     def columns(self, namings: Sequence[Columns]) -> Columns:
         """The first naming whose texts are all there, as strings.
@@ -112,7 +113,7 @@ class Columnar:
             MissingColumnError: There is none.
             DataError: A column is there twice, or holds something else than strings.
         """
-        names = self.schema.names
+        names = self.names
         usable = [each for each in namings if each.header]
         chosen = next((each for each in usable if set(_texts(each)) <= set(names)), None)
         if chosen is None:
@@ -161,12 +162,26 @@ class Columnar:
         with self._told():
             file = self._open()
             if self._is_parquet:
-                yield from file.iter_batches(batch_size=ROWS, columns=names, use_threads=False)
-                return
-            is_stream = not hasattr(file, "num_record_batches")
-            for batch in file if is_stream else map(file.get_batch, range(file.num_record_batches)):
+                batches = file.iter_batches(batch_size=ROWS, columns=names, use_threads=False)
+            elif hasattr(file, "num_record_batches"):
+                batches = map(file.get_batch, range(file.num_record_batches))
+            else:
+                batches = file
+            for batch in batches:
                 chosen = batch if names is None else batch.select(names)
+                self._validate(chosen)
                 yield from (chosen.slice(start, ROWS) for start in range(0, batch.num_rows, ROWS))
+
+    def _validate(self, batch: Batch) -> None:
+        """Check offsets and lengths: Arrow takes them from a file as they are, and a wrong one crashes the process.
+
+        Whether strings are UTF-8 is left to whoever reads a row, who can name it.
+        """
+        pa = self._pa
+        bytes_of = {pa.string(): pa.binary(), pa.large_string(): pa.large_binary()}
+        for column in batch.columns:
+            kind = bytes_of.get(column.type)
+            (column if kind is None else column.view(kind)).validate(full=True)
 
     def _open(self) -> Any:  # noqa: ANN401
         pa = self._pa
@@ -186,7 +201,7 @@ class Columnar:
         """
         try:
             yield
-        except (self._pa.ArrowException, OSError) as error:
+        except (self._pa.ArrowException, OSError, UnicodeDecodeError) as error:
             kind = "a Parquet" if self._is_parquet else "an Arrow IPC"
             reason = " ".join(str(error).split()) or type(error).__name__
             raise DataError(f"{self.path}: cannot be read as {kind} file ({reason:.200}); write it again") from None
@@ -238,7 +253,7 @@ def chosen_columns(table: Columnar, model: Model, named: Named) -> Columns:
         DataError: There are none.
     """
     namings = text_namings(table.path, model.manifest, named)
-    names = table.schema.names
+    names = table.names
     refuse_pairs(table.path, model.manifest, named, lambda first, pair: first in names and pair in names)
     return table.columns(namings)
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from command_line import Run
 from fuzz.answering import make_model, wordpiece
@@ -178,6 +179,25 @@ def test_a_damaged_file_is_refused_in_one_line(suffix: str, kept: int, small: Pa
     file = write(tmp_path / f"in.{suffix}", pa.table({"text": TEXTS}))
     file.write_bytes(file.read_bytes()[:kept])
     assert f"{file}: cannot be read as a" in refusal(run, small, "--input", file)
+
+
+@pytest.mark.parametrize("column", ["text", "other"])
+def test_offsets_that_point_nowhere_are_refused(column: str, small: Path, tmp_path: Path, run: Run) -> None:
+    columns = {"text": TEXTS, "other": ["x"] * 5} if column == "other" else {"text": TEXTS}
+    columns[column] = ["a" * 77, "b" * 22, "c", "d", "e"]
+    file = write(tmp_path / "in.arrow", pa.table(columns), rows=9)
+    before, after = (np.int32([77, third]).tobytes() for third in (99, -99))
+    assert file.read_bytes().count(before) == 1
+    file.write_bytes(file.read_bytes().replace(before, after))
+    said = refusal(run, small, "--input", file, "--out", tmp_path / "out.parquet")
+    assert "cannot be read as an Arrow IPC file" in said
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_a_column_whose_name_is_not_unicode_is_refused(small: Path, tmp_path: Path, run: Run) -> None:
+    file = write(tmp_path / "in.arrow", pa.table({"text": TEXTS, "wrong": TEXTS}))
+    file.write_bytes(file.read_bytes().replace(b"wrong", b"wr\xffng"))
+    assert "cannot be read as an Arrow IPC file" in refusal(run, small, "--input", file)
 
 
 def test_files_that_are_none(small: Path, tmp_path: Path, run: Run) -> None:
