@@ -15,6 +15,8 @@ from edgebert.exporters.card import model_card
 from edgebert.measure.progress import Terminal
 
 EVIL = "a\nb\r\x1b[2J\x9b1m\u2028\u202ex"
+# The bundle has eight-bit weights.
+SATURATES = pytest.mark.filterwarnings("ignore::edgebert.SaturationWarning")
 SHOWN = r"a\nb\r\x1b[2J\x9b1m\u2028\u202ex"
 
 
@@ -62,6 +64,7 @@ def test_a_number_that_json_does_not_have_is_null(
     assert found == {"scores": {"a": None, "b": 0.5}, "embedding": [None, None, 1]}
 
 
+@SATURATES
 def test_labels_of_a_bundle_are_escaped_wherever_they_are_shown(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -78,6 +81,7 @@ def test_labels_of_a_bundle_are_escaped_wherever_they_are_shown(
         assert SHOWN in out or command[0] == "evaluate"
 
 
+@SATURATES
 def test_an_unknown_label_is_named_on_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     bundle = small_bundle(tmp_path / "bundle")
     rewrite(bundle, labels=[EVIL, "pos"])
