@@ -85,7 +85,7 @@ def export(  # noqa: PLR0913 - the options of the command, by name
     labels: Sequence[str] = (),
     pairs: bool = False,
     text: str | Path | None = None,
-    precision: Literal["int8", "fp32"] = "int8",
+    precision: Literal["int8", "int8-weights", "fp32"] = "int8",
 ) -> Exported:
     """Make a bundle from a checkpoint as it is, or from a recipe and its data. Needs the `export` extra.
 
@@ -103,7 +103,7 @@ def export(  # noqa: PLR0913 - the options of the command, by name
         labels: For a checkpoint: names of the head's outputs, in order.
         pairs: For a checkpoint: whether it takes two texts at a time.
         text: For a checkpoint: a file of texts to check the bundle on; EdgeBERT's own sentences if not given.
-        precision: For a checkpoint: `int8`, or `fp32`.
+        precision: For a checkpoint: `int8`, `int8-weights` (INT8 in the file, FP32 arithmetic), or `fp32`.
 
     Raises:
         TypeError: A value has the wrong type.
@@ -134,13 +134,18 @@ def export(  # noqa: PLR0913 - the options of the command, by name
 
 
 def _asked(
-    task: str, pooling: str, labels: Sequence[str], text: Path | None, pairs: bool, precision: Literal["int8", "fp32"]
+    task: str,
+    pooling: str,
+    labels: Sequence[str],
+    text: Path | None,
+    pairs: bool,
+    precision: Literal["int8", "int8-weights", "fp32"],
 ) -> Asked:
     """Collect the checkpoint's options, and check the type of each."""
     from edgebert.exporting import Asked
     from edgebert.options import check_choice, name, names
 
-    check_choice(precision, "precision", ("int8", "fp32"))
+    check_choice(precision, "precision", ("int8", "int8-weights", "fp32"))
     return Asked(
         "" if task is None else name(task, "task"),
         "" if pooling is None else name(pooling, "pooling"),

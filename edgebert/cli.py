@@ -14,12 +14,13 @@ from edgebert import __version__
 from edgebert.arguments import Parser, blank, unusable
 from edgebert.errors import EdgeBertError, FallbackWarning, InputError, SaturationWarning
 from edgebert.escape import escaped, shortened
-from edgebert.runtimes import RUNTIMES
+from edgebert.runtimes import RUNTIMES, WEIGHTS_ALONE
 from edgebert.streams import end, fill_closed, flush, logged, say
 
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
+PRECISIONS = "default: int8; int8-weights is small as int8, computes as fp32"
 # What an interrupted command leaves behind.
 KEPT = {
     "export": "; finished work is kept, the same command continues it",
@@ -205,7 +206,7 @@ def _export(commands: Commands, common: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--text", metavar="FILE", help="texts to check the bundle on (default: sentences of EdgeBERT's own)"
     )
-    group.add_argument("--precision", choices=["int8", "fp32"], default="int8", help="default: int8")
+    group.add_argument("--precision", choices=["int8", WEIGHTS_ALONE, "fp32"], default="int8", help=PRECISIONS)
 
 
 def _recipe(commands: Commands, common: argparse.ArgumentParser) -> None:

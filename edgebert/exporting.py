@@ -28,7 +28,8 @@ from edgebert.finished import Plan, ShownStage, earlier, key_of, record
 from edgebert.lock import held
 from edgebert.places import TEXTS as TEXTS
 from edgebert.places import check_data_files, check_places
-from edgebert.recipe import Recipe, data_files, overridden, quantization, read_recipe
+from edgebert.precision import FLOAT_FORMS, quantization
+from edgebert.recipe import Recipe, data_files, overridden, read_recipe
 from edgebert.runtimes import FORMATS, OPENVINO, Int8Form, saturates
 from edgebert.settings import Setting
 from edgebert.stage_names import FULL_PRECISION
@@ -173,7 +174,7 @@ def _is_setting(value: object, depth: int = 4) -> bool:
 def tools_of(form: str, formats: Sequence[str]) -> list[str]:
     """List packages that an export with this quantization form and these formats needs besides `NEEDED`."""
     tools = ["neural-compressor"] if form in ("static", "measure") else []
-    return tools + runtime_tools(formats, int8=form in ("dynamic", "static", "measure"))
+    return tools + runtime_tools(formats, int8=form not in FLOAT_FORMS)
 
 
 def _plan(order: Order) -> Plan:
@@ -183,7 +184,7 @@ def _plan(order: Order) -> Plan:
         LOG.info("%s: %s (%s)", what, value, stated)
     target = _target(order.profile or recipe.profile, this_cpu())
     form = quantization(recipe, target)  # what does not go together is said at once
-    if form in ("none", "fp16") and all(FORMATS[name].int8_only for name in recipe.export.formats):
+    if form in FLOAT_FORMS and all(FORMATS[name].int8_only for name in recipe.export.formats):
         raise SettingsError(
             f"{order.recipe}: export.formats holds {', '.join(recipe.export.formats)} alone, which runs INT8, "
             "but this export has no INT8; add onnx"
@@ -250,7 +251,7 @@ def _check_usable(formats: Sequence[str], form: str) -> None:
     """
     for name in formats:
         row = FORMATS[name]
-        if not (row.int8_only and form in ("none", "fp16")) and (reason := row.unusable()):
+        if not (row.int8_only and form in FLOAT_FORMS) and (reason := row.unusable()):
             raise MissingDependencyError(f"export.formats holds {name}, but {reason}")
 
 

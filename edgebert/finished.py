@@ -50,7 +50,7 @@ class Plan:
     Attributes:
         recipe: What to do.
         target: The hardware to do it for.
-        form: How weights are quantized (`recipe.quantization`).
+        form: How weights are quantized (`precision.quantization`).
         source: The checkpoint: a folder, `package:NAME` or a hub id.
         data_dir: Folder that the recipe's data paths are relative to.
         out: The bundle's folder.

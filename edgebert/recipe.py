@@ -13,11 +13,9 @@ from edgebert.data.columns import Columns, Delimiter, Quotes, columns_fault
 from edgebert.data.formats import TABLES
 from edgebert.data.text_file import format_fault
 from edgebert.errors import SettingsError
-from edgebert.runtime.session import CPU
 from edgebert.runtimes import FORMATS, FormatName
 from edgebert.settings import Setting, fill, parse_toml, read_toml, within
 from edgebert.strict_json import Json
-from edgebert.target import Target
 from edgebert.tasks.table import spec_of
 
 if TYPE_CHECKING:
@@ -160,12 +158,13 @@ class VocabularySettings:
 class QuantizeSettings:
     """INT8: how activations are quantized, what is spared, and the training that gets the model used to it; or FP16.
 
-    "profile" leaves the format to the profile, "measure" times every form on this machine and keeps the fastest.
+    "profile" leaves the format to the profile, "measure" times every form on this machine and keeps the fastest;
+    "weights" stores INT8 and computes FP32.
     `calibration` is for static INT8 and OpenVINO. `smooth` is SmoothQuant's alpha; 0 leaves it to nncf (0.95) in
     OpenVINO, and out elsewhere. Without `recover` nothing is trained.
     """
 
-    format: Literal["profile", "dynamic", "static", "fp16", "none", "measure"] = "profile"
+    format: Literal["profile", "dynamic", "static", "weights", "fp16", "none", "measure"] = "profile"
     embeddings: Literal["int8", "fp32"] = "int8"
     samples: int = within(256, 8, 1_000_000)
     calibration: Literal["minmax", "percentile", "entropy", "mse"] = "minmax"
@@ -305,35 +304,6 @@ def data_files(recipe: Recipe) -> list[str]:
     data, words = recipe.data, recipe.vocabulary
     splits = [name for name in (data.train, data.validation, data.test) if name]
     return [*splits, *data.unlabelled, *(words.corpus if words else ())]
-
-
-def quantization(recipe: Recipe, target: Target) -> str:
-    """`dynamic`, `static`, `fp16`, `none` or `measure`: what the recipe says, else what the profile says.
-
-    Raises:
-        SettingsError: Training for INT8 where there is none, static INT8 of a plain graph, or measuring here for what
-            does not run on a CPU.
-    """
-    choice = target.export
-    precision: str = recipe.quantize.format
-    if precision == "measure" and choice.provider != CPU:
-        raise SettingsError(
-            f'quantize.format "measure" times on this machine\'s CPU, but profile {target.name} runs on '
-            f"{choice.provider}; set quantize.format to profile, fp16, static or none"
-        )
-    if precision == "profile":
-        precision = {"fp32": "none", "fp16": "fp16", "int8": choice.format}[choice.precision]
-    if precision == "static" and recipe.export.graph == "plain":
-        raise SettingsError(
-            'static INT8 is made of the rewritten graph, but export.graph is "plain"; set export.graph = "fast", or '
-            "quantize.format to dynamic"
-        )
-    if recipe.quantize.recover and precision in ("none", "fp16"):
-        raise SettingsError(
-            f"[quantize.recover] trains for INT8, but the export is {'FP32' if precision == 'none' else 'FP16'}; "
-            "leave the table out, or set quantize.format to static or dynamic"
-        )
-    return precision
 
 
 def _for_task(recipe: Recipe, source: str) -> Recipe:

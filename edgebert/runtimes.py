@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 # A new row adds its names here too; mypy then points at every place that must know them.
 RuntimeName = Literal["onnxruntime", "openvino", "core"]
 FormatName = Literal["onnx", "openvino", "core"]
+# The precision of a bundle whose weights are INT8 and whose arithmetic is FP32.
+WEIGHTS_ALONE = "int8-weights"
 
 
 def _nothing() -> str:
@@ -137,7 +139,8 @@ def _onnx_needs_vnni(form: Int8Form) -> bool:
         # kernel; by its defaults it makes them unsigned on x86, and saturates.
         narrow = form.activation_type != "int8"
     else:
-        narrow = form.precision.startswith("int8") and form.weight_type == "int8"
+        integer = form.precision.startswith("int8") and form.precision != WEIGHTS_ALONE
+        narrow = integer and form.weight_type == "int8"
     return narrow and not form.reduce_range
 
 
@@ -249,6 +252,11 @@ CORE = Runtime(
 
 RUNTIMES: dict[str, Runtime] = {row.name: row for row in (ONNXRUNTIME, OPENVINO, CORE)}
 FORMATS: dict[str, Runtime] = {row.format: row for row in RUNTIMES.values()}
+
+
+def shown_precision(precision: str) -> str:
+    """A bundle's precision for a reader: INT8 of weights alone is told apart from INT8 arithmetic."""
+    return f"{precision} (INT8 weights, FP32 arithmetic)" if precision == WEIGHTS_ALONE else precision
 
 
 def next_runtime(default: str, graphs: Iterable[str]) -> str:

@@ -123,6 +123,7 @@ def form(precision: str, openvino: dict[str, Any] | None = None, **choice: Any) 
         (form("int8-static", activation_type="int8"), False, False),
         (form("int8-static", {}, activation_type="int8"), False, True),
         (form("int8-static", reduce_range=True), False, False),
+        (form("int8-weights"), False, False),
         (form("fp16"), False, False),
         (form("fp32"), False, False),
         (form("int8-dynamic", {"calibration": "x"}), True, True),

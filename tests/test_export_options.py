@@ -46,7 +46,7 @@ def test_an_option_of_a_wrong_type(named: dict[str, Any], says: str, classifier_
 
 @pytest.mark.parametrize("precision", ["int4", "", None, 5, ARRAY])
 def test_a_precision_that_there_is_not_is_not_int8(precision: Any, classifier_checkpoint: Path) -> None:
-    with pytest.raises(SettingsError, match=r"precision is .*; give int8 or fp32$"):
+    with pytest.raises(SettingsError, match=r"precision is .*; give int8 or int8-weights or fp32$"):
         edgebert.export(classifier_checkpoint, precision=precision)
 
 

@@ -10,7 +10,8 @@ from edgebert.cli import main
 from edgebert.data.examples import Columns
 from edgebert.errors import SettingsError
 from edgebert.measure.suite import read_suite
-from edgebert.recipe import VocabularySettings, quantization, read_recipe, settings_dict
+from edgebert.precision import quantization
+from edgebert.recipe import VocabularySettings, read_recipe, settings_dict
 from edgebert.target import PROFILES, profile_names, read_target
 from edgebert.tasks.table import spec_of, task_names
 

@@ -29,6 +29,8 @@ def show(result: Result) -> None:
         _show_agreement(agreements)
     else:
         _show_cases(result)
+    if forms := {case.variant: case.precision for case in result.cases if case.precision}:
+        write(f"precision: {', '.join(f'{variant} {precision}' for variant, precision in forms.items())}")
     for sentence in (result.verdict or {}).get("saturating", []):
         write(f"saturating: {sentence}")
     for line in labels_unknown([case.quality for case in result.cases]):

@@ -16,7 +16,7 @@ from edgebert.runtime.cost import by_layer, read_cost
 from edgebert.runtime.quality import about, shown, units_of
 from edgebert.runtime.rows import data_file
 from edgebert.runtime.sessions.core import kernel_names
-from edgebert.runtimes import CORE
+from edgebert.runtimes import CORE, shown_precision
 
 SHOWN_LENGTH = 128
 
@@ -46,7 +46,7 @@ def _write_page(folder: Path, manifest: Manifest) -> None:
     facts = [
         ("name", manifest.name),
         ("task", _task(manifest)),
-        ("precision", manifest.precision),
+        ("precision", shown_precision(manifest.precision)),
         ("layers", f"{layers} (heads x neurons)"),
         *_chosen(manifest),
         *_work(manifest),

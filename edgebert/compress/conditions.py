@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 
 from edgebert.compress.distributed import world_size
+from edgebert.precision import FLOAT_FORMS
 from edgebert.recipe import TrainSettings
 from edgebert.runtimes import FORMATS, RUNTIMES
 from edgebert.strict_json import Json, table_of
@@ -45,8 +46,8 @@ def conditions(tools: Sequence[str], training: TrainSettings | None = None) -> d
 
 
 def graph_tools(form: str, formats: Sequence[str]) -> tuple[str, ...]:
-    """Packages that write a graph in this quantization form (`static`, `dynamic`, `measure`, `fp16`) and formats."""
-    return (*GRAPH, *(STATIC * (form in ("static", "measure"))), *runtime_tools(formats, int8=form != "fp16"))
+    """Packages that write a graph in this quantization form (`dynamic`, `weights`, `fp16` ...) and formats."""
+    return (*GRAPH, *(STATIC * (form in ("static", "measure"))), *runtime_tools(formats, int8=form not in FLOAT_FORMS))
 
 
 def runtime_tools(formats: Sequence[str], int8: bool) -> list[str]:

@@ -20,6 +20,7 @@ from edgebert.compress.sentence_folder import MODULES, SentenceFolder, encoder_f
 from edgebert.compress.sentence_modules import read_object
 from edgebert.errors import CheckpointError, SettingsError
 from edgebert.manifest import MANIFEST
+from edgebert.precision import OF_CHECKPOINTS
 from edgebert.recipe import DataSettings, ExportSettings, ModelSettings, QuantizeSettings, Recipe
 from edgebert.runtimes import FORMATS, FormatName
 from edgebert.strict_json import Json
@@ -54,7 +55,7 @@ class Asked:
         labels: Names of the head's outputs, in order.
         text: A file of texts to check the model on; None for EdgeBERT's own sentences.
         pairs: Whether the model takes two texts at a time.
-        precision: `int8`, or `fp32` for none.
+        precision: `int8`, `int8-weights` for INT8 weights and FP32 arithmetic, or `fp32`.
     """
 
     task: str = ""
@@ -62,7 +63,7 @@ class Asked:
     labels: tuple[str, ...] = ()
     text: Path | None = None
     pairs: bool = False
-    precision: Literal["int8", "fp32"] = "int8"
+    precision: Literal["int8", "int8-weights", "fp32"] = "int8"
 
     @property
     def given(self) -> list[str]:
@@ -121,7 +122,7 @@ def infer(source: str, folder: Path, asked: Asked, texts: str) -> Inferred:
         model=ModelSettings(source),
         head=head,
         data=data,
-        quantize=QuantizeSettings(format="none" if asked.precision == "fp32" else "profile"),
+        quantize=QuantizeSettings(format=OF_CHECKPOINTS[asked.precision]),
         export=ExportSettings(formats=_formats(config, asked), stages=False),
     )
     facts = [("task", task, task_from), ("longest input", f"{length} tokens", length_from)]

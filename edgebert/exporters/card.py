@@ -10,7 +10,7 @@ from edgebert.escape import escaped
 from edgebert.manifest import Graphs, Head, Layer, Manifest, StageEntry
 from edgebert.runtime.quality import shown, units_of
 from edgebert.runtime.rows import data_file
-from edgebert.runtimes import CORE
+from edgebert.runtimes import CORE, shown_precision
 from edgebert.tasks.table import spec_of
 
 
@@ -20,7 +20,8 @@ def model_card(manifest: Manifest) -> str:
     lines = [
         f"# {manifest.name}",
         "",
-        f"{manifest.task}, {manifest.precision}, made by EdgeBERT {manifest.edgebert} for {manifest.profile.summary}.",
+        f"{manifest.task}, {shown_precision(manifest.precision)}, made by EdgeBERT {manifest.edgebert} for "
+        f"{manifest.profile.summary}.",
         "",
         "```python",
         "import edgebert",

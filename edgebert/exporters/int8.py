@@ -24,6 +24,7 @@ from edgebert.exporters.quantize.embeddings import quantize_embeddings
 from edgebert.exporters.quantize.graph import load_folded
 from edgebert.exporters.quantize.guard import Guard
 from edgebert.exporters.quantize.products import head_matmuls, release, weight_products
+from edgebert.exporters.quantize.weights import quantize_weights_alone
 from edgebert.exporters.writers import Int8Parts, writers
 from edgebert.recipe import QuantizeSettings, settings_dict
 from edgebert.runtime.encode import Encoded
@@ -41,13 +42,15 @@ Make = Callable[..., None]
 def quantized_graph(
     job: GraphJob, graph: Path, settings: QuantizeSettings, form: str, choice: ExportChoice, out: Path
 ) -> StageReport:
-    """Write INT8 graphs: ONNX dynamic or static, and those of other runtimes that the recipe asks for.
+    """Write INT8 graphs: ONNX dynamic, static or weight-only, and those of other runtimes that the recipe asks for.
+
+    For weight-only INT8, other runtimes get the ONNX graph as it is, when the bundle is written.
 
     Args:
         job: The model and its texts.
         graph: Folder of its full-precision graph.
         settings: The recipe's `[quantize]` table.
-        form: `dynamic` or `static`.
+        form: `dynamic`, `static` or `weights`.
         choice: The profile's types and granularity.
         out: Folder for `model.onnx`, `unpadded.onnx` and the graphs of other runtimes.
 
@@ -71,7 +74,7 @@ def quantized_graph(
         module = job.module()
     open_graph = open_as_bundle if "onnx" in job.settings.formats else open_onnx
     parts = Int8Parts(job, full, calibration, settings, choice)
-    make = graph_maker(parts, module if form == "static" else None, out)
+    make = weights_maker(parts) if form == "weights" else graph_maker(parts, module if form == "static" else None, out)
     if settings.max_drop is None:
         make((), out / GRAPH)
     else:
@@ -92,7 +95,8 @@ def quantized_graph(
     metrics["head"] = tuned = tuned_head(job, session, names)
     metrics["quality"] = as_json(quality_of(job, session, names, tuned))
     parts = replace(parts, graph=graph / GRAPH, tuned=tuned)
-    metrics |= _of_other_runtimes(parts, names, windows, reference, out)
+    if form != "weights":
+        metrics |= _of_other_runtimes(parts, names, windows, reference, out)
     metrics["measured_on"] = measured_on()
     arguments = {**settings_dict(settings), "format": form, "inputs": names, "profile": settings_dict(choice)}
     return StageReport("quantize", arguments, metrics)
@@ -149,6 +153,18 @@ def graph_maker(parts: Int8Parts, module: InferenceModel | PlainModel | None, fo
         else:
             quantize_weights(parts.graph, parts.choice, out, leave)
             model = onnx.load(out)
+        if embeddings == "int8":
+            quantize_embeddings(model)
+        onnx.save(model, out)
+
+    return make
+
+
+def weights_maker(parts: Int8Parts) -> Make:
+    """As `graph_maker`, for a graph of INT8 weights and FP32 arithmetic."""
+
+    def make(leave: Collection[str], out: Path, embeddings: str = parts.settings.embeddings) -> None:
+        model = quantize_weights_alone(parts.graph, leave)
         if embeddings == "int8":
             quantize_embeddings(model)
         onnx.save(model, out)

@@ -121,4 +121,5 @@ def _case(variant: Variant, suite: Suite, machine: Machine, theirs: Answer, agre
         emulated=machine.emulated or None,
         role=variant.role,
         instead_of=variant.instead_of or None,
+        precision=variant.manifest.precision,
     )

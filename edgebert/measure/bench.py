@@ -211,6 +211,7 @@ class _Bench:
             arena=part.arena if RUNTIMES[variant.runtime].has_arena else None,
             role=variant.role,
             instead_of=variant.instead_of or None,
+            precision=variant.manifest.precision,
         )
         import_module(f"edgebert.measure.scenarios.{part.scenario}").fill(case, answers)
         raw: dict[str, object] = {"rounds": answers}

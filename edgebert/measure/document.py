@@ -120,6 +120,7 @@ class CaseRow(TypedDict, total=False):
     hash_ms: float | None
     together: dict[str, float] | None
     instead_of: str | None
+    precision: str | None
 
 
 class RatioRow(TypedDict, total=False):

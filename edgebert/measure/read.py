@@ -111,7 +111,7 @@ CASE_MAY = {
     **dict.fromkeys(("p50_ci", "p90_ci", "p99_ci", "throughput_ci", "cold_start_ci"), INTERVAL),
     **dict.fromkeys(("quality", "memory", "power", "server", "roofline", "outliers", "agreement", "resident"), TABLE),
     **{"together": TABLE, "hashed": TRUTH, "hash_ms": NUMBER},
-    **{"operators": ROWS, "raw": TEXT, "role": ROLE, "instead_of": TEXT},
+    **{"operators": ROWS, "raw": TEXT, "role": ROLE, "instead_of": TEXT, "precision": TEXT},
 }
 ENVIRONMENT_MAY = {"flags": LIST, "versions": TEXTS, "gemm": TABLE}
 GEMM_MAY = {"peaks": ROWS, "provider": TEXT, "threads": NUMBER, "copy_gb_s": NUMBER}

@@ -40,6 +40,7 @@ class Case:
 
     Attributes:
         instead_of: The bundle's default runtime, if it cannot run on the machine and `runtime` replaces it.
+        precision: The bundle's precision, as its manifest has it; older results lack it.
         role: Role of the variant: `baseline`, `stage` or `bundle`; older results lack it.
         batch: Maximum number of inputs that run together: the suite's `batch_size` in the offline scenario.
         together: What actually ran together: windows in the `largest` and in the `mean` batch. A session only batches
@@ -111,6 +112,7 @@ class Case:
     hash_ms: float | None = None
     together: dict[str, float] | None = None
     instead_of: str | None = None
+    precision: str | None = None
 
 
 @dataclass

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from edgebert.measure.document import CaseRow
 from edgebert.report.numbers import number, plain, short, words
 from edgebert.report.parts import Cell, Column, Section, Table, table
 from edgebert.report.run import Run
@@ -46,7 +47,7 @@ def method_section(run: Run) -> Section:
     if data:
         facts += [(f"data {words(key)}", plain(value)) for key, value in data.items() if not isinstance(value, dict)]
     versions = [(name, str(version)) for name, version in (run.environment.get("versions") or {}).items()]
-    bundles = {case["bundle_hash"]: (case["variant"], case["bundle_hash"]) for case in run.cases}
+    bundles = {case["bundle_hash"]: (_named(case), case["bundle_hash"]) for case in run.cases}
     tables = [
         _facts("Suite and data", facts),
         _facts("Versions", versions),
@@ -58,6 +59,11 @@ def method_section(run: Run) -> Section:
         "The same command on the same bundles, data and versions measures it again:"
     )
     return Section("How to reproduce", about, tables=tuple(filter(None, tables)), commands=(run.document["command"],))
+
+
+def _named(case: CaseRow) -> str:
+    """A variant with its bundle's precision; earlier results do not tell it."""
+    return f"{case['variant']} ({case['precision']})" if case.get("precision") else case["variant"]
 
 
 def _facts(caption: str, facts: list[Pair]) -> Table | None:

@@ -13,7 +13,8 @@ from edgebert.cli import main
 from edgebert.cpu import INT8_NAMES, this_cpu
 from edgebert.errors import SettingsError
 from edgebert.exporters.candidates import Candidate, Form, Tried, best, candidates
-from edgebert.recipe import quantization, read_recipe
+from edgebert.precision import quantization
+from edgebert.recipe import read_recipe
 from edgebert.runtimes import Int8Form, saturates
 from edgebert.target import read_target
 

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from edgebert.errors import SettingsError
 from edgebert.measure.suite import read_suite
-from edgebert.recipe import quantization, read_recipe
+from edgebert.precision import quantization
+from edgebert.recipe import read_recipe
 from edgebert.target import read_target
 
 ROOT = Path(__file__).parent.parent.parent

@@ -20,7 +20,7 @@ from edgebert.measure.job import Answer, Environment, GpuRow, Job
 from edgebert.measure.process import CHILD, last_line, run_process
 from edgebert.measure.targets.machine import Machine, Progress
 from edgebert.measure.variants import Variant
-from edgebert.runtimes import ONNXRUNTIME, RUNTIMES
+from edgebert.runtimes import ONNXRUNTIME, RUNTIMES, WEIGHTS_ALONE
 from edgebert.versions import not_imported
 
 PROVIDERS = {"cuda": "CUDAExecutionProvider", "cuda://tensorrt": "TensorrtExecutionProvider"}
@@ -84,8 +84,8 @@ def provider_options(provider: str, manifest: Manifest, batch_size: int, engines
     return {
         "trt_engine_cache_enable": "True",
         "trt_engine_cache_path": engines,
-        "trt_fp16_enable": str(precision != "fp32"),
-        "trt_int8_enable": str(precision.startswith("int8")),
+        "trt_fp16_enable": str(precision not in ("fp32", WEIGHTS_ALONE)),
+        "trt_int8_enable": str(precision.startswith("int8") and precision != WEIGHTS_ALONE),
         "trt_profile_min_shapes": shapes(1, 1),
         "trt_profile_opt_shapes": shapes(1, min(longest, 128)),
         "trt_profile_max_shapes": shapes(batch_size, longest),

@@ -75,6 +75,8 @@ class OpenVinoSession:
             "INFERENCE_NUM_THREADS": threads,
             "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_PRECISION_HINT": "f32",
+            # Else activations before INT8 weights are rounded to INT8 on CPUs with VNNI, unasked.
+            "DYNAMIC_QUANTIZATION_GROUP_SIZE": 0,
             **({"PERF_COUNT": True} if profile else {}),
         }
         try:

@@ -143,7 +143,12 @@ def test_memory_is_told_in_millions_of_bytes(monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.mark.parametrize(
     ("precision", "fp16", "int8"),
-    [("fp32", "False", "False"), ("fp16", "True", "False"), ("int8-static", "True", "True")],
+    [
+        ("fp32", "False", "False"),
+        ("int8-weights", "False", "False"),
+        ("fp16", "True", "False"),
+        ("int8-static", "True", "True"),
+    ],
 )
 def test_tensorrt_builds_one_engine_in_the_bundles_own_precision(precision: str, fp16: str, int8: str) -> None:
     manifest = manifest_of(max_length=64, precision=precision)
