@@ -2,9 +2,9 @@
 
     python answer_parquet.py build/my corpus.parquet answers/ --text-column body
 
-Needs edgebert, `ray[data]` and pyarrow, no PyTorch. Every actor opens the bundle once, with one thread,
-and takes one core.
-The corpus streams through them by blocks. `answers/` gets Parquet files with the corpus's columns and the answers'.
+Needs edgebert, `ray[data]` and pyarrow, no PyTorch. Every actor opens the bundle once, with one thread, and takes one
+core. The corpus streams through them by blocks. `answers/` gets Parquet files with the corpus's columns and `answer`:
+the embedding of a bundle for similarity, else the prediction as JSON.
 """
 
 from __future__ import annotations
@@ -16,8 +16,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 import edgebert
 
@@ -35,27 +33,21 @@ class Answers:
         """Open the bundle: once in each actor."""
         self.model: Any = edgebert.load(bundle, threads=1)
         self.column = column
+        self.embeds = self.model.manifest.task == "similarity"
+        # Stated, so that it does not depend on the rows of a block.
+        self.type = pa.list_(pa.float32()) if self.embeds else pa.string()
 
     def __call__(self, rows: pa.Table) -> pa.Table:
-        """Put the answers' columns behind those of the rows; a row without a text gets none."""
-        texts = rows[self.column].to_pylist()
-        asked = [at for at, text in enumerate(texts) if text is not None and text.strip()]
-        answers: list[dict[str, Any] | None] = [None] * len(texts)
-        # One text at a time, as `edgebert predict`: dynamic INT8 takes one scale for all that run together.
-        for at, answer in zip(asked, self.model([texts[at] for at in asked], batch_size=1), strict=True):
-            answers[at] = answer.to_dict()
-        names = next((list(answer) for answer in answers if answer), [])
-        for name in names:
-            column = [None if answer is None else _cell(answer[name]) for answer in answers]
-            rows = rows.append_column(f"predicted_{name}", pa.array(column))
-        return rows
+        """Put the answers behind the columns of the rows; a row without a text gets none."""
+        answers = [self._answer(text) for text in rows[self.column].to_pylist()]
+        return rows.append_column("answer", pa.array(answers, self.type))
 
-
-def _cell(value: Any) -> Any:  # noqa: ANN401
-    """A value whose type does not depend on the row: an embedding as FP32, what is nested otherwise as JSON."""
-    if isinstance(value, list) and value and all(isinstance(each, float) for each in value):
-        return np.float32(value)
-    return json.dumps(value) if isinstance(value, dict | list) else value
+    def _answer(self, text: str | None) -> Any:  # noqa: ANN401 - a list of numbers, or JSON
+        if text is None or not text.strip():
+            return None
+        # One at a time, as `edgebert predict`: dynamic INT8 takes one scale for all texts that run together.
+        answer = self.model(text)
+        return answer.embedding if self.embeds else json.dumps(answer.to_dict())
 
 
 def answer_corpus(bundle: Path, corpus: Path, column: str, actors: int) -> ray.data.Dataset:

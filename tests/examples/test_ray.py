@@ -1,5 +1,6 @@
 """`examples/ray`: a Parquet corpus answered by actors of a local cluster, as the model answers."""
 
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -47,9 +48,19 @@ def test_a_corpus_is_answered_as_by_the_model(main: Any, small: Path, corpus: Pa
     assert [row["body"] for row in rows] == TEXTS * 3
     with edgebert.load(small) as model:
         for row in rows:
-            answer = model(row["body"]) if row["body"] and row["body"].strip() else None
-            assert row["predicted_label"] == (answer and answer.label)
-            assert row["predicted_score"] == (answer and answer.score)
+            expected = model(row["body"]).to_dict() if row["body"] and row["body"].strip() else None
+            assert (row["answer"] and json.loads(row["answer"])) == expected
+
+
+def test_embeddings_are_lists_and_a_file_without_texts_has_them_too(main: Any, bundle: Path, tmp_path: Path) -> None:
+    (tmp_path / "corpus").mkdir()
+    for number, texts in enumerate((["good film", "so very bad"], [None, " "])):
+        table = pa.table({"id": [2 * number, 2 * number + 1], "text": pa.array(texts, pa.string())})
+        pq.write_table(table, tmp_path / "corpus" / f"{number}.parquet")
+    assert main([str(bundle), str(tmp_path / "corpus"), str(tmp_path / "out"), "--actors", "1"]) == 0
+    rows = pq.read_table(tmp_path / "out").sort_by("id").to_pylist()
+    own = edgebert.load(bundle)
+    assert [row["answer"] for row in rows] == [own("good film").embedding, own("so very bad").embedding, None, None]
 
 
 def test_what_cannot_be_answered_is_told_before_a_cluster_starts(

@@ -52,6 +52,16 @@ def test_a_corpus_is_answered_as_by_the_model(folder: Path, tmp_path: Path) -> N
             assert (row["answer"] and json.loads(row["answer"])) == expected
 
 
+def test_embeddings_are_arrays(bundle: Path, tmp_path: Path) -> None:
+    from examples.spark.answer_parquet import main
+
+    pq.write_table(pa.table({"text": ["good film", None, "so very bad"]}), tmp_path / "in.parquet")
+    assert main([str(bundle), str(tmp_path / "in.parquet"), str(tmp_path / "out"), "--cores", "1"]) == 0
+    own = edgebert.load(bundle)
+    found = pq.read_table(tmp_path / "out")["answer"].to_pylist()
+    assert found == [own("good film").embedding, None, own("so very bad").embedding]
+
+
 def test_what_cannot_be_answered_is_told(folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert run(folder, tmp_path) == 2
     assert capfd.readouterr().err == f"{tmp_path}: is there already; name a new folder\n"
