@@ -86,6 +86,7 @@ def export(  # noqa: PLR0913 - the options of the command, by name
     pairs: bool = False,
     text: str | Path | None = None,
     precision: Literal["int8", "int8-weights", "fp32"] = "int8",
+    budget: str | None = None,
 ) -> Exported:
     """Make a bundle from a checkpoint as it is, or from a recipe and its data. Needs the `export` extra.
 
@@ -104,12 +105,10 @@ def export(  # noqa: PLR0913 - the options of the command, by name
         pairs: For a checkpoint: whether it takes two texts at a time.
         text: For a checkpoint: a file of texts to check the bundle on; EdgeBERT's own sentences if not given.
         precision: For a checkpoint: `int8`, `int8-weights` (INT8 in the file, FP32 arithmetic), or `fp32`.
+        budget: For a recipe: time that the export may take, such as `45m` or `1h30m`; epochs are fitted to it.
 
     Raises:
-        TypeError: A value has the wrong type.
-        SettingsError, CheckpointError, DataError: Recipe, setting, profile, checkpoint or data cannot be used.
-        MissingDependencyError: A package of the `export` extra is not installed.
-        BusyError, DiskError: Another export uses one of the folders; or one cannot be written, or the disk is full.
+        TypeError, InputError: A value has the wrong type or cannot be used; a folder is in use, or cannot be written.
         ParityError: The exported graph's outputs differ from the model's.
 
     Example:
@@ -129,6 +128,7 @@ def export(  # noqa: PLR0913 - the options of the command, by name
         _path_or_none(work, "work"),
         flag(strict_labels, "strict_labels"),
         _asked(task, pooling, labels, _path_or_none(text, "text"), pairs, precision),
+        budget=_text_or_none(budget, "budget") or "",
     )
     return export_bundle(order)
 

@@ -197,6 +197,7 @@ def _export(commands: Commands, common: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="override a recipe key; may be repeated"
     )
+    command.add_argument("--budget", metavar="TIME", help="time that the export may take, such as 45m; sets epochs")
     _strict_labels(command, "validation and test files")
     group = command.add_argument_group("of a checkpoint", "What its folder does not say; a recipe says it itself.")
     group.add_argument("--task", help="a task's name, such as text-classification (default: by the model's class)")

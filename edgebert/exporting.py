@@ -22,6 +22,7 @@ from edgebert.compress.sentence_folder import encoder_folder
 from edgebert.compress.source import resolve
 from edgebert.compress.weight_paths import ENDINGS as WEIGHTS
 from edgebert.cpu import Cpu, this_cpu
+from edgebert.duration import parse_duration
 from edgebert.errors import BundleError, MissingDependencyError, SettingsError
 from edgebert.escape import name_fault, shortened, shown_value
 from edgebert.finished import Plan, ShownStage, earlier, key_of, record
@@ -114,6 +115,7 @@ class Order:
     strict_labels: bool = False
     asked: Asked = field(default_factory=Asked)
     full_precision: bool = False
+    budget: str = ""
 
     @property
     def has_recipe(self) -> bool:
@@ -179,7 +181,10 @@ def tools_of(form: str, formats: Sequence[str]) -> list[str]:
 
 def _plan(order: Order) -> Plan:
     """Plan the export, report the plan, and check it as far as possible without loading the model."""
+    budget = parse_duration(order.budget, "--budget") if order.budget else 0
     recipe, facts = _recipe_of(order)
+    if budget and not recipe.trains:
+        raise SettingsError("--budget is for training, but nothing is trained here; leave it out, or name a recipe")
     for what, value, stated in facts if distributed.is_main() else ():
         LOG.info("%s: %s (%s)", what, value, stated)
     target = _target(order.profile or recipe.profile, this_cpu())
@@ -199,7 +204,7 @@ def _plan(order: Order) -> Plan:
     source, needs_texts = order.model or recipe.model.source, not order.has_recipe and order.asked.text is None
     data_dir = work if needs_texts else order.data_dir or (order.asked.text or Path(order.recipe)).parent
     beside = order.full_precision and not order.has_recipe and target.machine == this_cpu().machine
-    return Plan(recipe, target, form, source, data_dir, out, work, order.strict_labels, needs_texts, beside)
+    return Plan(recipe, target, form, source, data_dir, out, work, order.strict_labels, needs_texts, beside, budget)
 
 
 def _recipe_of(order: Order) -> tuple[Recipe, tuple[tuple[str, str, str], ...]]:

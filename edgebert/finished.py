@@ -60,6 +60,7 @@ class Plan:
         needs_texts: Whether no texts were given to check the model on. EdgeBERT then writes its own sentences to
             `work`.
         full_precision: Whether to leave a bundle of the same model before INT8 in `work`, for comparison.
+        budget: Seconds that the export may take; 0 for no limit.
     """
 
     recipe: Recipe
@@ -72,6 +73,7 @@ class Plan:
     strict_labels: bool = False
     needs_texts: bool = False
     full_precision: bool = False
+    budget: int = 0
 
 
 @dataclass(frozen=True)
@@ -116,6 +118,7 @@ def key_of(plan: Plan) -> str | None:
         "target": settings_dict(plan.target),
         "form": plan.form,
         "strict_labels": plan.strict_labels,
+        "budget": plan.budget,
         "source": [plan.source, model],
         "data": files,
         "edgebert": _content(sorted(path for path in walk(Path(__file__).parent) if path.suffix in SOURCES)),

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from edgebert import bundle
+from edgebert.budgeted import within_budget
 from edgebert.compress import checkpoint, distributed
 from edgebert.compress.conditions import CHECKPOINT, GRAPH, TRAINING, conditions, graph_tools
-from edgebert.compress.cross_encoder import counts_settings
-from edgebert.compress.data import read_named_data
 from edgebert.compress.distill import VERSION as DISTILL_VERSION
 from edgebert.compress.distill import Teacher, distill
 from edgebert.compress.finetune import VERSION as FINETUNE_VERSION
 from edgebert.compress.finetune import finetune
-from edgebert.compress.fit import check_fit
-from edgebert.compress.labels import with_own_values
-from edgebert.compress.loaded import Loaded
+from edgebert.compress.numbers import CHOSEN, sentence
 from edgebert.compress.prune import VERSION as PRUNE_VERSION
 from edgebert.compress.prune import prune
 from edgebert.compress.qat import STAGE as AWARE
@@ -27,19 +24,8 @@ from edgebert.compress.qat import VERSION as AWARE_VERSION
 from edgebert.compress.qat import Int8, train_aware
 from edgebert.compress.recover import recover
 from edgebert.compress.report import StageReport
-from edgebert.compress.run import Run
-from edgebert.compress.sentence_folder import encoder_folder, lower_cases, read_sentence_folder
-from edgebert.compress.stated import (
-    as_folder_says,
-    as_head_says,
-    as_long_as_trained,
-    as_numbered,
-    say_unread_settings,
-    vector_width,
-)
+from edgebert.compress.sentence_folder import lower_cases
 from edgebert.compress.step import Step
-from edgebert.compress.tokenizer_file import check_first_segment, check_vocabulary, say_segments
-from edgebert.compress.vector_modules import load_vector_modules
 from edgebert.compress.vocabulary import VERSION as VOCABULARY_VERSION
 from edgebert.compress.vocabulary import cut_settings, cut_vocabulary, recover_vocabulary
 from edgebert.cpu import this_cpu
@@ -56,12 +42,15 @@ from edgebert.exporters.int8 import VERSION as INT8_VERSION
 from edgebert.exporters.int8 import quantized_graph
 from edgebert.finished import Plan
 from edgebert.measure.environment import environment
+from edgebert.prepared import prepare
 from edgebert.recipe import TrainSettings, VocabularySettings, settings_dict
 from edgebert.settings import fill
-from edgebert.stage_bundles import remove_bundles
-from edgebert.stage_names import BASELINE, FAST, FULL_PRECISION, NAMES
+from edgebert.stage_bundles import bundled, remove_bundles
+from edgebert.stage_names import FULL_PRECISION
 from edgebert.strict_json import Json
-from edgebert.workdir import Done, Key, Workdir, model_hash
+from edgebert.workdir import Done, Key, Workdir, model_hash, noted, source_hash
+
+LOG = logging.getLogger(__name__)
 
 SPLITS = ("train", "validation", "test", "unlabelled")
 
@@ -90,43 +79,13 @@ class _Build:
 
     def __init__(self, plan: Plan) -> None:
         self.target, self.out, self.workdir = plan.target, plan.out, Workdir(plan.work)
-        self.source, recipe = plan.source, plan.recipe
+        self.source, self.budget, self.prepared = plan.source, plan.budget, prepare(plan)
+        if self.budget:
+            self.prepared = within_budget(self.prepared, self.budget, self.workdir)
         self.beside = plan.work / FULL_PRECISION if plan.full_precision else None
-        given = checkpoint.resolve(plan.source)
-        found = read_sentence_folder(given) if recipe.task == "similarity" else None
-        self.recipe = recipe = as_folder_says(recipe, given, found)
-        self.checkpoint = encoder_folder(given)
-        checkpoint.check_folder(self.checkpoint)
-        with_settings = counts_settings(given, recipe.task)
-        if not with_settings:
-            say_unread_settings(self.checkpoint)
-        loaded = Loaded(self.checkpoint if with_settings else None)
-        self.run_constants = Run(recipe.task, recipe.metric, recipe.seed, recipe.data.max_length, loaded)
-        tokenizer = self.run_constants.loaded.tokenizer(self.checkpoint)
-        config = checkpoint.load_config(self.checkpoint)
-        check_vocabulary(self.checkpoint, tokenizer, config.vocab_size)
-        self.vector_modules, width = None, None
-        if found is not None and found.steps:
-            width = vector_width(self.checkpoint, recipe, found)
-            self.vector_modules = load_vector_modules(str(recipe.head["pooling"]), found.steps, found.places)
-        check_fit(self.checkpoint, recipe, width, tokenizer)
-        replaced = recipe.finetune is not None and recipe.finetune.when == "always"
-        own = head = None if replaced else checkpoint.head_labels(self.checkpoint)
-        if head is not None:
-            recipe, head = as_numbered(recipe, head)
-        recipe = as_long_as_trained(recipe, self.checkpoint, head, with_settings)
-        if head is not None:
-            recipe = as_head_says(recipe, head, self.checkpoint, tokenizer)
-        self.recipe = recipe
-        self.data = read_named_data(recipe, plan.data_dir, head, plan.strict_labels, tokenizer)
-        if own is not None and head != own and recipe.task in ("text-classification", "multi-label"):
-            self.data = replace(self.data, labels=with_own_values(self.data.labels, own))
-        say_segments(self.checkpoint, tokenizer, config, self.data.graph_segments)
-        if recipe.export.graph == "fast" and self.data.graph_segments == 1:
-            check_first_segment(self.checkpoint, tokenizer, config)
-        if self.vector_modules is not None:
-            extra = {"modules": [str(step) for step in self.vector_modules.steps], "width": width}
-            self.data = replace(self.data, labels=replace(self.data.labels, extra=extra))
+        self.recipe, self.checkpoint = self.prepared.recipe, self.prepared.checkpoint
+        self.run_constants, self.data = self.prepared.run, self.prepared.data
+        self.vector_modules = self.prepared.vector_modules
         self.precision = plan.form
         self.done: list[Done] = []
         self.final = (Path(), "")
@@ -167,19 +126,24 @@ class _Build:
             runs_with: The tools that it uses; or, for training (in which all processes take part), its settings.
             of: What the stage works on, for the summary.
         """
-        constants = {"run": self.run_constants.facts(), "facts": self.data.key()}
+        constants: dict[str, Json] = {"run": self.run_constants.facts(), "facts": self.data.key()}
         trains = isinstance(runs_with, TrainSettings)
         ran = conditions(TRAINING, runs_with) if isinstance(runs_with, TrainSettings) else conditions(runs_with)
+        if trains:
+            self.run_constants.clock.start(name)
+            constants |= {"budget": self.budget} if self.budget else {}
+        chosen = self.prepared.chosen.get(name)
+        if chosen and distributed.is_main():
+            LOG.info("%s: %s", name, sentence(chosen))
         done = self.workdir.run(Key(name, version, {**constants, **inputs}, ran), action, trains, of)
+        done = noted(done, {CHOSEN: chosen}) if chosen else done
         self.done.append(done)
         return done
 
     def _teacher(self) -> Step:
         settings = self.recipe.finetune
-        labels = self.data.label_names
-        lack = checkpoint.lack_of_head(self.checkpoint, self.recipe.task, labels, self.data.labels.config)
-        enough = not lack and self.data.training_task.has_own_weights
-        if settings is None or settings.when == "never" or (settings.when == "needed" and enough):
+        labels, lack = self.data.label_names, self.prepared.lack
+        if settings is None or not self.prepared.trains_teacher:
             if lack:
                 raise SettingsError(
                     f"{self.source}: the checkpoint has no head for {self.recipe.task}"
@@ -295,8 +259,7 @@ class _Build:
         """Return a full-precision graph, with its quality in its report."""
         action = partial(graph_quality, self._job(step), graph.folder, graph.report)
         inputs = {**self._graph_inputs(step, graph), "head": graph.report.metrics["head"]}
-        scored = self._stage("score", GRAPH_VERSION, inputs, action, GRAPH, of=of).report.metrics
-        return replace(graph, report=replace(graph.report, metrics={**graph.report.metrics, **scored}))
+        return noted(graph, self._stage("score", GRAPH_VERSION, inputs, action, GRAPH, of=of).report.metrics)
 
     def _chosen(self, step: Step, graph: Done) -> Step:
         """Choose quantization form, types and runtime by what runs fastest on this machine."""
@@ -341,12 +304,7 @@ class _Build:
         if not (self.recipe.export.stages or self.recipe.export.baseline):
             remove_bundles(root, keep=())
             return []
-        steps = [(BASELINE, teacher, "plain"), (FAST, teacher, "fast")]
-        steps += [(NAMES[step.name], step, "fast") for step in chain[1:]]
-        if not self.recipe.export.stages:
-            steps = steps[:1]
-        elif skip_last:
-            steps = steps[:-1] if len(steps) > 1 else steps
+        steps = bundled(teacher, chain, self.recipe.export.stages, skip_last)
         for name, step, kind in steps:
             # What a bench compares with runs on ONNX Runtime, whatever the bundle is for.
             formats = dict.fromkeys(("onnx", *self.recipe.export.formats))
@@ -373,11 +331,10 @@ class _Build:
 
     def _source_hash(self) -> str:
         """Hash the checkpoint and what `modules.json` adds: lower-casing, and modules after the pooling."""
-        encoder = model_hash(self.checkpoint)
         added = self.vector_modules.sha256() if self.vector_modules is not None else ""
         if self.run_constants.loaded.with_settings is not None and lower_cases(self.checkpoint):
             added += "lower"
-        return hashlib.sha256((encoder + added).encode()).hexdigest() if added else encoder
+        return source_hash(self.checkpoint, added)
 
     def _job(self, step: Step) -> GraphJob:
         return GraphJob(step.folder, self.data, self.run_constants, self.recipe.export)

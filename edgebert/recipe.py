@@ -17,6 +17,10 @@ from edgebert.runtimes import FORMATS, FormatName
 from edgebert.settings import Setting, fill, parse_toml, read_toml, within
 from edgebert.strict_json import Json
 from edgebert.tasks.table import spec_of
+from edgebert.training_tables import DistillLoss as DistillLoss
+from edgebert.training_tables import DistillSettings as DistillSettings
+from edgebert.training_tables import FinetuneSettings as FinetuneSettings
+from edgebert.training_tables import TrainSettings as TrainSettings
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -67,58 +71,6 @@ class DataSettings:
 
 
 @dataclass(frozen=True)
-class TrainSettings:
-    """What every training stage has: AdamW with warm-up and linear decay, early stopping on the metric."""
-
-    epochs: float = within(3.0, 0.01, 1000)
-    learning_rate: float = within(4e-5, 1e-8, 1.0)
-    batch_size: int = within(32, 1, 4096)
-    warmup_share: float = within(0.06, 0.0, 1.0)
-    weight_decay: float = within(0.01, 0.0, 1.0)
-    max_grad_norm: float = within(1.0, 0.0, 1e9)
-    evaluations_per_epoch: int = within(1, 1, 1000)
-    patience: int = within(0, 0, 1_000_000)
-    precision: Literal["auto", "bf16", "fp32"] = "auto"
-
-
-@dataclass(frozen=True)
-class FinetuneSettings(TrainSettings):
-    """Fine-tuning of the teacher; `when` says what happens to a checkpoint that already has the task's head."""
-
-    when: Literal["needed", "always", "never"] = "needed"
-
-
-@dataclass(frozen=True)
-class DistillLoss:
-    """Weights of the distillation losses; a weight of 0 leaves the loss out."""
-
-    hard: float = within(0.0, 0.0, 1e6)
-    soft: float = within(1.0, 0.0, 1e6)
-    hidden: float = within(1.0, 0.0, 1e6)
-    relation: float = within(0.0, 0.0, 1e6)
-    temperature: float = within(2.0, 0.05, 100.0)
-
-    def __post_init__(self) -> None:
-        """Refuse a loss of nothing."""
-        if not (self.hard or self.soft or self.hidden or self.relation):
-            raise ValueError("every loss weight is 0; give at least one of hard, soft, hidden, relation")
-
-
-@dataclass(frozen=True)
-class DistillSettings(TrainSettings):
-    """A student of chosen teacher layers, trained to agree with the teacher."""
-
-    layers: tuple[int, ...] = within((0, 2, 5), 0, 1000)
-    hidden_size: int = within(0, 0, 65_536)
-    loss: DistillLoss = field(default_factory=DistillLoss)
-
-    def __post_init__(self) -> None:
-        """Refuse layers that are not in rising order."""
-        if not self.layers or list(self.layers) != sorted(set(self.layers)) or self.layers[0] < 0:
-            raise ValueError(f"layers {list(self.layers)}: expected teacher layers counted from 0 in rising order")
-
-
-@dataclass(frozen=True)
 class PruneSettings:
     """Heads and feed-forward neurons to remove, and the training that recovers from it."""
 
@@ -127,7 +79,7 @@ class PruneSettings:
     importance: Literal["first-order", "fisher"] = "fisher"
     samples: int = within(2048, 8, 1_000_000)
     ffn_multiple: int = within(32, 1, 65_536)
-    recover: TrainSettings = field(default_factory=lambda: TrainSettings(epochs=1.0))
+    recover: TrainSettings = field(default_factory=TrainSettings)
     loss: DistillLoss = field(default_factory=DistillLoss)
 
 

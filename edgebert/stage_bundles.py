@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from edgebert import bundle
 from edgebert.compress import distributed
+from edgebert.compress.step import Step
 from edgebert.leftovers import remove_leftover, replaced, stage_leftovers
-from edgebert.stage_names import STAGES
+from edgebert.stage_names import BASELINE, FAST, NAMES, STAGES
 
 
 def remove_bundles(root: Path, keep: Collection[str]) -> None:
@@ -38,3 +39,19 @@ def _remove_hidden(root: Path) -> None:
     """
     for left in stage_leftovers(root):
         remove_leftover(left)
+
+
+def bundled(teacher: Step, chain: Sequence[Step], stages: bool, skip_last: bool) -> list[tuple[str, Step, str]]:
+    """Names of the stage bundles, the model of each, and the kind of its graph.
+
+    Args:
+        teacher: The full-precision model, of which the baseline is made.
+        chain: It, and what every stage made of it.
+        stages: Whether the stages have bundles, and not the baseline alone.
+        skip_last: Whether the bundle itself is that of the last stage.
+    """
+    steps = [(BASELINE, teacher, "plain"), (FAST, teacher, "fast")]
+    steps += [(NAMES[step.name], step, "fast") for step in chain[1:]]
+    if not stages:
+        return steps[:1]
+    return steps[:-1] if skip_last and len(steps) > 1 else steps

@@ -229,5 +229,16 @@ def model_hash(folder: Path) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
+def source_hash(folder: Path, added: str) -> str:
+    """Hash of a checkpoint's folder, and of what is added to it; without that, `model_hash`."""
+    encoder = model_hash(folder)
+    return hashlib.sha256((encoder + added).encode()).hexdigest() if added else encoder
+
+
+def noted(done: Done, metrics: Mapping[str, Json]) -> Done:
+    """A finished stage with more metrics in its report."""
+    return replace(done, report=replace(done.report, metrics={**done.report.metrics, **metrics}))
+
+
 def _settings(path: Path) -> Json:
     return {key: value for key, value in read_object(path).items() if key not in NO_SETTINGS}

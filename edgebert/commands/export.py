@@ -47,6 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.strict_labels,
         asked,
         full_precision=not arguments.json,
+        budget=arguments.budget or "",
     )
     exported = export_bundle(order)
     if distributed.is_main():

@@ -98,6 +98,7 @@ def train_student(
         pad_id=tokenizer.pad_token_id,
         collate=objective.task.collate,
         standard=Standard(lesson.table, settings, run.metric, len(data.validation), teacher=teacher.validation),
+        until=run.clock.until,
     )
     metrics = train(student, training, objective)
     objective.detach(student)

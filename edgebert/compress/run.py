@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edgebert.compress.clock import Clock
 from edgebert.compress.loaded import Loaded
 from edgebert.runtime.encode import TextEncoder
 from edgebert.strict_json import Json
@@ -17,13 +18,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Run:
-    """One export's constants, and a cache of the models it has read."""
+    """One export's constants, a cache of the models it has read, and the time limit of its trainings."""
 
     task: str
     metric: str
     seed: int
     max_length: int
     loaded: Loaded = field(default_factory=Loaded, compare=False, repr=False)
+    clock: Clock = field(default_factory=Clock, compare=False, repr=False)
 
     def facts(self) -> dict[str, Json]:
         """The constants that every stage's result depends on."""

@@ -50,7 +50,7 @@ class Standard:
     @property
     def remedy(self) -> str:
         """The settings to raise, with their values."""
-        epochs, rate = self.settings.epochs, self.settings.learning_rate
+        epochs, rate = self.settings.numbers.epochs, self.settings.numbers.learning_rate
         return f"raise {self.table}.epochs (now {epochs:g}) or {self.table}.learning_rate (now {rate:g})"
 
 

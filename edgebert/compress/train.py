@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -41,7 +42,7 @@ class Training:
     """What a training run needs besides the model: data, settings, metric, seed and where its checkpoints lie.
 
     `validate` gives the metric of the model that it is handed, `collate` makes a batch of rows, `standard` is what the
-    training is held to.
+    training is held to. At `until` (`time.monotonic`) it stops; None is no limit.
     """
 
     title: str
@@ -54,6 +55,7 @@ class Training:
     pad_id: int = 0
     collate: Collate = pad_batch
     standard: Standard | None = None
+    until: float | None = None
 
 
 def train(model: PreTrainedModel, training: Training, loss: LossFunction) -> dict[str, Json]:
@@ -89,10 +91,12 @@ def train(model: PreTrainedModel, training: Training, loss: LossFunction) -> dic
 def _lacks(state: TrainerState, training: Training, best: float) -> list[str]:
     if training.standard is None:
         return []
-    stopped = state.global_step < _steps(training)
-    return shortfalls(
-        Record.of(state.log_history, training.metric, state.global_step, stopped), training.standard, best
-    )
+    done, steps = state.global_step, _steps(training)
+    record = Record.of(state.log_history, training.metric, done, done < steps)
+    lines = shortfalls(record, training.standard, best)
+    if done < steps and not _out_of_patience(state, training):
+        lines.append(f"stopped by the budget at step {done:,} of {steps:,}, with its best evaluation; raise --budget")
+    return lines
 
 
 def _trainer(model: PreTrainedModel, training: Training, loss: LossFunction) -> _Trainer:
@@ -103,7 +107,12 @@ def _trainer(model: PreTrainedModel, training: Training, loss: LossFunction) -> 
         # Asked for by the Trainer; our evaluate() reads the rows that `validate` holds.
         eval_dataset=training.train,
         data_collator=lambda items: training.collate(items, training.pad_id),
-        callbacks=[_ProgressBar(training.title, training.metric), _Checkpoints(training), _EarlyStop(training)],
+        callbacks=[
+            _ProgressBar(training.title, training.metric),
+            _Checkpoints(training),
+            _EarlyStop(training),
+            _Deadline(training),
+        ],
     )
     trainer.remove_callback(PrinterCallback)
     trainer.loss_function, trainer.training = loss, training
@@ -131,7 +140,7 @@ def _out_of_patience(state: TrainerState, training: Training) -> bool:
     best, since = float("-inf"), 0
     for at, figure in enumerate(figures):
         best, since = (figure, 0) if figure > best or at == 0 else (best, since + 1)
-    return 0 < training.settings.patience <= since
+    return 0 < training.settings.numbers.patience <= since
 
 
 def uses_bf16(settings: TrainSettings) -> bool:
@@ -260,6 +269,19 @@ class _EarlyStop(TrainerCallback):  # type: ignore[misc]
             control.should_training_stop = True
 
 
+class _Deadline(TrainerCallback):  # type: ignore[misc]
+    """Ends training, after one more evaluation, when its time is over."""
+
+    def __init__(self, training: Training) -> None:
+        self.until = training.until
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: object
+    ) -> None:
+        if self.until is not None and time.monotonic() >= self.until:
+            control.should_evaluate = control.should_save = control.should_training_stop = True
+
+
 class _ProgressBar(TrainerCallback):  # type: ignore[misc]
     """Progress on stderr: stage, steps, time left, last loss and metric."""
 
@@ -305,19 +327,19 @@ class _ProgressBar(TrainerCallback):  # type: ignore[misc]
 
 
 def _arguments(training: Training) -> TrainingArguments:
-    settings = training.settings
+    settings, numbers = training.settings, training.settings.numbers
     processes = distributed.world_size()
     total, per_epoch = _steps(training), _steps_per_epoch(training)
-    every = max(1, min(total, math.ceil(per_epoch / settings.evaluations_per_epoch)))
+    every = max(1, min(total, math.ceil(per_epoch / numbers.evaluations_per_epoch)))
     return TrainingArguments(
         output_dir=str(training.folder / resume.UNFINISHED),
         max_steps=total,
-        per_device_train_batch_size=max(1, settings.batch_size // processes),
-        learning_rate=settings.learning_rate,
+        per_device_train_batch_size=max(1, numbers.batch_size // processes),
+        learning_rate=numbers.learning_rate,
         lr_scheduler_type="linear",
-        warmup_steps=math.ceil(total * settings.warmup_share),
-        weight_decay=settings.weight_decay,
-        max_grad_norm=settings.max_grad_norm,
+        warmup_steps=math.ceil(total * numbers.warmup_share),
+        weight_decay=numbers.weight_decay,
+        max_grad_norm=numbers.max_grad_norm,
         bf16=uses_bf16(settings),
         optim="adamw_torch_fused",
         seed=training.seed,
@@ -342,11 +364,11 @@ def _arguments(training: Training) -> TrainingArguments:
 
 
 def _steps(training: Training) -> int:
-    return max(1, math.ceil(_steps_per_epoch(training) * training.settings.epochs))
+    return max(1, math.ceil(_steps_per_epoch(training) * training.settings.numbers.epochs))
 
 
 def _steps_per_epoch(training: Training) -> int:
-    return math.ceil(len(training.train) / training.settings.batch_size)
+    return math.ceil(len(training.train) / training.settings.numbers.batch_size)
 
 
 def _ddp_backend(processes: int) -> str | None:

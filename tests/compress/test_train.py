@@ -3,6 +3,8 @@
 import os
 import subprocess
 import sys
+import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from edgebert.bundle import file_sha256
 from edgebert.compress import checkpoint
 from edgebert.compress.batch import model_inputs
 from edgebert.compress.data import encode_rows, read_task_data
+from edgebert.compress.shortfalls import Standard
 from edgebert.compress.train import LengthGroupedSampler, Training, _Trainer, train
 from edgebert.compress.validation import Validation
 from edgebert.recipe import TrainSettings, read_recipe
@@ -101,6 +104,14 @@ def test_the_weights_of_the_best_evaluation_are_kept(make: Any) -> None:
 def test_early_stopping_stops(make: Any) -> None:
     model, training = make("stops", epochs=50.0, learning_rate=1e-8, patience=2)
     assert train(model, training, loss)["steps"] < 100
+
+
+def test_training_stops_when_its_time_is_over_with_its_best_evaluation(make: Any) -> None:
+    model, training = make("late", epochs=50.0)
+    standard = Standard("finetune", training.settings, "accuracy", rows=64)
+    figures = train(model, replace(training, until=time.monotonic(), standard=standard), loss)
+    assert figures["steps"] == 1
+    assert figures["advice"] == ["stopped by the budget at step 1 of 600, with its best evaluation; raise --budget"]
 
 
 def test_weight_decay_spares_biases_and_norms(make: Any) -> None:

@@ -17,6 +17,7 @@ from edgebert.runtimes import CORE
 LEFT_OUT = {"compress", "exporters", "report", "commands", "cli.py", "profiles"}
 LEFT_OUT |= {"comparing.py", "exporting.py", "finished.py", "pipeline.py", "places.py"}
 LEFT_OUT |= {"precision.py", "recipe.py", "seal.py", "stage_bundles.py", "workdir.py"}
+LEFT_OUT |= {"budgeted.py", "prepared.py", "training_tables.py"}
 # Files of a task's folder that train it.
 TRAINING = {"train.py", "training.py", "training_table.py"}
 
