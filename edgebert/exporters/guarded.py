@@ -14,7 +14,7 @@ from edgebert.exporters.unpadded import UNPADDED, write_unpadded
 from edgebert.runtime.encode import Encoded
 from edgebert.runtime.padded import padded_inputs
 from edgebert.runtime.session import Outputs, Session
-from edgebert.runtime.sessions.onnxruntime import OnnxSession, UnpaddedSession
+from edgebert.runtime.sessions.onnxruntime import OnnxOptions, OnnxSession, UnpaddedSession
 from edgebert.strict_json import Json
 
 
@@ -74,8 +74,8 @@ def open_onnx(graph: Path) -> Session:
     return OnnxSession(graph, 2, CPU)
 
 
-def open_as_bundle(graph: Path, threads: int = 2) -> Session:
+def open_as_bundle(graph: Path, threads: int = 2, weights_alone: bool = False) -> Session:
     """Open an INT8 graph as a bundle does: without a mask if possible, from a second file written beside it."""
     if write_unpadded(graph, graph.with_name(UNPADDED)):
-        return UnpaddedSession(graph.with_name(UNPADDED), threads, CPU)
+        return UnpaddedSession(graph.with_name(UNPADDED), threads, CPU, OnnxOptions(weights_alone=weights_alone))
     return OnnxSession(graph, threads, CPU)

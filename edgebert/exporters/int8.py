@@ -34,7 +34,7 @@ from edgebert.target import ExportChoice
 
 LOG = logging.getLogger(__name__)
 
-VERSION = 11
+VERSION = 12
 CALIBRATED, SMOOTHED = ".calibrated.onnx", ".smoothed.onnx"
 Make = Callable[..., None]
 
@@ -72,7 +72,8 @@ def quantized_graph(
         metrics["smoothing"] = {**done, "parity": asdict(parity)}
     elif form == "static":
         module = job.module()
-    open_graph = open_as_bundle if "onnx" in job.settings.formats else open_onnx
+    as_bundle = partial(open_as_bundle, weights_alone=form == "weights")
+    open_graph = as_bundle if "onnx" in job.settings.formats else open_onnx
     parts = Int8Parts(job, full, calibration, settings, choice)
     make = weights_maker(parts) if form == "weights" else graph_maker(parts, module if form == "static" else None, out)
     if settings.max_drop is None:

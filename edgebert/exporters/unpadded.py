@@ -15,6 +15,7 @@ from onnx import TensorProto
 
 from edgebert.exporters.attention import OPERATOR
 from edgebert.exporters.quantize.graph import drop_unused
+from edgebert.exporters.quantize.weights import decode_in_one_step
 
 UNPADDED = "unpadded.onnx"
 # Of MultiHeadAttention's inputs, the first ones: queries, keys, values. A bias and the mask follow.
@@ -36,6 +37,7 @@ def write_unpadded(graph: Path, out: Path) -> bool:
     model = onnx.load(graph)
     if not drop_mask(model) or all(tensor.data_type not in BYTES for tensor in model.graph.initializer):
         return False
+    decode_in_one_step(model)
     stored = graph.read_bytes()
     for tensor in model.graph.initializer:
         if tensor.data_type in BYTES and len(tensor.raw_data) >= LEAST_BYTES:

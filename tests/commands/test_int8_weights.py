@@ -4,17 +4,21 @@ import json
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
 from command_line import Run, refused
 from conftest import RECIPE, make_checkpoint
 
 import edgebert
-from edgebert.bundle import read_document
+from edgebert.bundle import read_document, read_manifest
 from edgebert.cli import main
 from edgebert.compress.conditions import graph_tools
 from edgebert.exporting import tools_of
 from edgebert.precision import quantization
 from edgebert.recipe import read_recipe
+from edgebert.runtime.load import opening_of
+from edgebert.runtime.sessions.onnxruntime import UnpaddedSession
+from edgebert.runtimes import ONNXRUNTIME
 from edgebert.target import read_target
 
 ALONE = ("--precision", "int8-weights")
@@ -88,6 +92,13 @@ def test_every_command_tells_it_apart(run: Run, folder: Path, tmp_path: Path) ->
     assert long in run("inspect", out)[1]
     assert long in (out / "README.md").read_text()
     assert "int8-weights" in run("compare", out, folder, "--text", text)[1]
+    # As anybody else opens it, and as `edgebert.load` does: FP32 arithmetic, by another graph.
+    ids = np.array([[2, 7, 8, 9, 3]])
+    given = {"input_ids": ids, "attention_mask": np.ones_like(ids)}
+    (right,) = onnxruntime.InferenceSession(out / "model.onnx", providers=["CPUExecutionProvider"]).run(None, given)
+    session = ONNXRUNTIME.open(opening_of(out, read_manifest(out), "onnxruntime", 1))
+    assert isinstance(session, UnpaddedSession)
+    assert np.abs(session.run(given)[0] - right).max() <= 1e-6
     # A suite of one case: what is timed is not the matter.
     (tmp_path / "s.toml").write_text(
         'name = "s"\nscenarios = ["single_stream"]\nsamples = 10\nrounds = 2\nwarmup = 1\n'

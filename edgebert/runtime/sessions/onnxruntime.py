@@ -33,6 +33,7 @@ from edgebert.runtime.session import (
     too_little,
 )
 from edgebert.runtime.turns import Turns
+from edgebert.runtimes import WEIGHTS_ALONE
 from edgebert.versions import check_version, not_imported
 
 if TYPE_CHECKING:
@@ -44,6 +45,9 @@ SLOW_ON_CPU = ["SkipLayerNormFusion"]
 # Without it ONNX Runtime on x86 runs products in FP32 if several read one signed INT8 value: queries, keys and values
 # of the static form for TensorRT. Unsigned values are in integers either way.
 SIGNED_INT8 = ("session.qdqisint8allowed", "1")
+# Else a DequantizeLinear before a product makes INT8 arithmetic of it, or runs every time
+# (findings/onnxruntime-weight-only-dequantize-computes-int8.sh).
+NO_INTEGERS = ("session.disable_quant_qdq", "1")
 # Runs at a time for every core; callers beyond them wait outside. Each run has activations of its own, so that memory
 # is bounded. With one or two a core, a core idles while the next caller wakes up (measured:
 # docs/explanation/batch-effects.md, "Threads").
@@ -86,7 +90,9 @@ def _open(opening: Opening, profile: Path | None = None) -> OnnxSession:
         kind, graph = UnpaddedSession, opening.folder / unpadded
     check_external_data(opening.folder, graph, opening.manifest)
     try:
-        return kind(graph, opening.threads, name, OnnxOptions(_fuses_everything(opening), opening.arena, profile, own))
+        weights_alone = opening.manifest.precision == WEIGHTS_ALONE
+        options = OnnxOptions(_fuses_everything(opening), opening.arena, profile, own, weights_alone)
+        return kind(graph, opening.threads, name, options)
     except BundleError as error:
         if graph == opening.graph:
             raise
@@ -112,12 +118,14 @@ class OnnxOptions:
         arena: Keep freed memory for the next run.
         profile: Prefix of the file with the time of every operator; `end_profiling` closes it.
         provider: The provider's own options.
+        weights_alone: Decode INT8 weights when the graph is opened, and compute FP32 with them on a CPU.
     """
 
     fuse_everything: bool = False
     arena: bool = True
     profile: Path | None = None
     provider: Mapping[str, str] = field(default_factory=dict)
+    weights_alone: bool = False
 
 
 USUAL = OnnxOptions()
@@ -153,6 +161,8 @@ class OnnxSession:
         if provider == CPU and not options.fuse_everything:
             disabled = SLOW_ON_CPU
             settings.add_session_config_entry(*SIGNED_INT8)
+        if provider == CPU and options.weights_alone:
+            settings.add_session_config_entry(*NO_INTEGERS)
         try:
             self._session = onnxruntime.InferenceSession(
                 str(graph),

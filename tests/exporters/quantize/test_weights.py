@@ -23,7 +23,7 @@ from edgebert.exporters.unpadded import UNPADDED, write_unpadded
 from edgebert.runtime.encode import Encoded
 from edgebert.runtime.padded import padded_inputs
 from edgebert.runtime.session import CPU, Outputs, Session
-from edgebert.runtime.sessions.onnxruntime import OnnxSession, UnpaddedSession
+from edgebert.runtime.sessions.onnxruntime import OnnxOptions, OnnxSession, UnpaddedSession
 from edgebert.tasks.table import spec_of, task_names
 from edgebert.tasks.training_table import training_task
 
@@ -132,11 +132,28 @@ def test_the_file_is_as_small_as_int8s_and_the_graph_without_a_mask_shares_its_b
     assert write_unpadded(made, tmp_path / UNPADDED)
     assert stored(tmp_path / UNPADDED)[TensorProto.INT8] == 0
     names = graph_inputs(full)
-    alone = answers(UnpaddedSession(tmp_path / UNPADDED, 1, CPU), names, rows)
+    alone = answers(UnpaddedSession(tmp_path / UNPADDED, 1, CPU, OnnxOptions(weights_alone=True)), names, rows)
     for ours, theirs in zip(alone, answers(OnnxSession(made, 1, CPU), names, rows), strict=True):
         assert np.abs(ours[0] - theirs[0]).max() <= 1e-6
     reference, int8 = (answers(OnnxSession(path, 1, CPU), names, rows) for path in (full, tmp_path / "int8.onnx"))
     assert relative_error(reference, alone) < relative_error(reference, int8) / 5
+
+
+@pytest.mark.slow
+def test_the_graph_of_our_own_decodes_every_matrix_in_one_step(tmp_path: Path) -> None:
+    # Columns of two groups, and of 97 weights, which have one scale.
+    full, rows = exported(tmp_path, "bert", "text-classification", hidden_size=128, intermediate_size=97)
+    made = written(quantize_weights_alone(full), tmp_path / "model.onnx")
+    assert write_unpadded(made, tmp_path / UNPADDED)
+    products = weight_products(load_folded(full))
+    found = [node.op_type for node in onnx.load(tmp_path / UNPADDED, load_external_data=False).graph.node]
+    assert (found.count("DequantizeLinear"), found.count("Reshape")) == (len(products), 0)
+    names, options = graph_inputs(full), OnnxOptions(weights_alone=True)
+    right = answers(OnnxSession(made, 1, CPU), names, rows)
+    for ours, theirs in zip(
+        answers(UnpaddedSession(tmp_path / UNPADDED, 1, CPU, options), names, rows), right, strict=True
+    ):
+        assert np.abs(ours[0] - theirs[0]).max() <= 1e-6
 
 
 @pytest.mark.slow
