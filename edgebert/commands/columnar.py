@@ -103,7 +103,10 @@ class Columnar:
         self._file, self._pa = file, pa
         self._is_parquet = suffix_of(path) == ".parquet"
         with self._told():
-            self.schema: Schema = self._open().schema_arrow if self._is_parquet else self._open().schema
+            found = self._open()
+            self.schema: Schema = found.schema_arrow if self._is_parquet else found.schema
+            # Of Arrow it is known once the file has been read.
+            self.count: int | None = found.metadata.num_rows if self._is_parquet else None
             self.names = list(self.schema.names)
 
     def columns(self, namings: Sequence[Columns]) -> Columns:
@@ -266,7 +269,7 @@ def check_rows(table: Columnar, columns: Columns, model: Model, second: str | No
     """
     kept, skipped = 0, 0
     first: list[int] = []
-    with shown(True, None, QUIET_S, "check") as advance:
+    with shown(True, table.count, QUIET_S, "check") as advance:
         for _, rows in table.rows(columns, whole=False):
             for row in rows:
                 if row.empty:
