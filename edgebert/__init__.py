@@ -217,7 +217,7 @@ def evaluate(model: Model, data: str | Path, *, strict_labels: bool = False) -> 
     rows = read_rows(_path(data, "data"), model.manifest, find_tokens=model.task.find_tokens)
     unknown = unknown_labels(model.task, rows)
     if strict_labels:
-        check_labels(unknown, model.task, "mend the file, or leave strict_labels out to count them as wrong")
+        check_labels(unknown, model.task, "correct the file, or leave strict_labels out to count them as wrong")
     if unknown.rows:
         warnings.warn(f"{data}: {unknown}; they count as wrong", UnknownLabelWarning, stacklevel=2)
     return evaluate_all(model, rows)

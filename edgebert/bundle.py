@@ -215,7 +215,9 @@ def check_outside(place: Path, option: str = "--out", is_replaced: bool = False)
     resolved = place.resolve()
     for folder in (*([] if is_replaced else [resolved]), *resolved.parents):
         if is_ours(folder):
-            raise DiskError(f"{place}: is or lies in the bundle {folder}, which stays as it is; give another {option}")
+            raise DiskError(
+                f"{place}: is or is inside the bundle {folder}, which must not change; give another {option}"
+            )
 
 
 def check_name(place: Path, ending: str, option: str = "--out") -> None:
@@ -289,7 +291,7 @@ def check_stages(folder: Path, are_written: bool) -> None:
     if not are_written:
         return
     if root.exists() and not root.is_dir():
-        raise DiskError(f"{root}: a file stands where the bundles of stages go; move it away or give another --out")
+        raise DiskError(f"{root}: a file where stage bundles go; move it away or give another --out")
     for name in STAGES:
         _check_free(root / name)
 

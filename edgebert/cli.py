@@ -24,7 +24,7 @@ PRECISIONS = "default: int8; int8-weights is small as int8, computes as fp32"
 # What an interrupted command leaves behind.
 KEPT = {
     "export": "; finished work is kept, the same command continues it",
-    "bench": "; what was measured is kept in the result folder",
+    "bench": "; results so far are kept in the result folder",
 }
 
 
@@ -182,16 +182,16 @@ def _export(commands: Commands, common: argparse.ArgumentParser) -> None:
     example = (
         "edgebert export my-model\n         edgebert export export/sst2.toml --data-dir data --set finetune.epochs=1"
     )
-    about = "make a bundle: of a checkpoint as it is, or of a recipe with its data"
+    about = "make a bundle from a checkpoint, or from a recipe and its data"
     command = _add(commands, common, "export", about, example)
     command.add_argument(
         "recipe",
         metavar="CHECKPOINT or RECIPE.toml",
-        help="a checkpoint's folder, package:NAME or hub id, as it is; or a recipe (`edgebert recipe` writes one)",
+        help="a checkpoint's folder, package:NAME or hub id; or a recipe (`edgebert recipe` writes one)",
     )
-    command.add_argument("--model", help="checkpoint folder, package:NAME or hub id, in place of the recipe's")
-    command.add_argument("--data-dir", help="what the recipe's data paths are relative to (default: its folder)")
-    command.add_argument("--profile", help="hardware profile, by name or path, in place of the recipe's")
+    command.add_argument("--model", help="checkpoint folder, package:NAME or hub id, instead of the recipe's")
+    command.add_argument("--data-dir", help="folder of the recipe's relative data paths (default: the recipe's)")
+    command.add_argument("--profile", help="hardware profile, by name or path, instead of the recipe's")
     command.add_argument("--out", help="the bundle's folder (default: build/NAME)")
     command.add_argument("--work", help="folder of finished stages, from which a run continues (default: OUT.work)")
     command.add_argument(
@@ -199,13 +199,13 @@ def _export(commands: Commands, common: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--budget", metavar="TIME", help="time that the export may take, such as 45m; sets epochs")
     _strict_labels(command, "validation and test files")
-    group = command.add_argument_group("of a checkpoint", "What its folder does not say; a recipe says it itself.")
-    group.add_argument("--task", help="a task's name, such as text-classification (default: by the model's class)")
-    group.add_argument("--pooling", help="of an encoder's rows to a vector: mean, cls, max and more")
-    group.add_argument("--labels", metavar="A,B,C", help="names of the head's outputs, in their order")
+    group = command.add_argument_group("of a checkpoint", "What its folder does not state; a recipe states it itself.")
+    group.add_argument("--task", help="a task's name, such as text-classification (default: from the model's class)")
+    group.add_argument("--pooling", help="how an encoder's rows become one vector: mean, cls, max and more")
+    group.add_argument("--labels", metavar="A,B,C", help="names of the head's outputs, in order")
     group.add_argument("--pairs", action="store_true", help="the model takes two texts at a time")
     group.add_argument(
-        "--text", metavar="FILE", help="texts to check the bundle on (default: sentences of EdgeBERT's own)"
+        "--text", metavar="FILE", help="texts to check the bundle on (default: EdgeBERT's own sentences)"
     )
     group.add_argument("--precision", choices=["int8", WEIGHTS_ALONE, "fp32"], default="int8", help=PRECISIONS)
 
@@ -222,9 +222,9 @@ def _compare(commands: Commands, common: argparse.ArgumentParser) -> None:
     command = _add(commands, common, "compare", about, example)
     command.add_argument("bundle", metavar="BUNDLE", help="the bundle's folder")
     command.add_argument("checkpoint", metavar="CHECKPOINT", help="the folder, package:NAME or hub id it was made from")
-    command.add_argument("--text", metavar="FILE", help="texts to compare on (default: sentences of EdgeBERT's own)")
+    command.add_argument("--text", metavar="FILE", help="texts to compare on (default: EdgeBERT's own sentences)")
     command.add_argument(
-        "--max-difference", type=float, metavar="D", help="end with 1 if an output differs by more (default: no limit)"
+        "--max-difference", type=float, metavar="D", help="exit with 1 if an output differs by more (default: no limit)"
     )
     _columns(command, "--text", labelled=False)
     _runtime(command)
@@ -232,9 +232,9 @@ def _compare(commands: Commands, common: argparse.ArgumentParser) -> None:
 
 def _predict(commands: Commands, common: argparse.ArgumentParser) -> None:
     example = 'edgebert predict build/sst2 "a charming and often affecting journey"'
-    command = _add(commands, common, "predict", "answer texts by a bundle's task", example)
+    command = _add(commands, common, "predict", "answer texts with a bundle", example)
     command.add_argument("bundle", metavar="BUNDLE", help="the bundle's folder")
-    command.add_argument("text", metavar="TEXT", nargs="*", help="texts; without any, one a line is read from stdin")
+    command.add_argument("text", metavar="TEXT", nargs="*", help="texts; without any, stdin is read, one text per line")
     command.add_argument("--text-pair", help="second text of every TEXT or line, for bundles that take pairs")
     command.add_argument("--context", help="the text to find answers in; every TEXT or line is a question")
     command.add_argument(
@@ -244,7 +244,7 @@ def _predict(commands: Commands, common: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--out", help=".parquet or .arrow file for the input's columns and the answers")
     command.add_argument(
-        "--jsonl", action="store_true", help="write one JSON object a line, each as soon as its text is answered"
+        "--jsonl", action="store_true", help="write one JSON object per line, as soon as each text is answered"
     )
     _columns(command, "--input", labelled=False)
     _runtime(command)
@@ -257,13 +257,13 @@ def _evaluate(commands: Commands, common: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--data",
         required=True,
-        help="labelled file, with the columns that the bundle was made from, or text, text_pair and label",
+        help="labelled file with the columns of the bundle's data, or with text, text_pair and label",
     )
     _columns(command, "--data")
     command.add_argument(
         "--by-label",
         action="store_true",
-        help="show precision, recall, F1 and support of each label or entity type too, and the commonest confusions",
+        help="also show precision, recall, F1 and support of each label or entity type, and frequent confusions",
     )
     _strict_labels(command, "a file")
     _runtime(command)
@@ -271,28 +271,28 @@ def _evaluate(commands: Commands, common: argparse.ArgumentParser) -> None:
 
 def _bench(commands: Commands, common: argparse.ArgumentParser) -> None:
     example = "edgebert bench build/sst2 --data data/sst2/dev.tsv --stages --out build/bench"
-    command = _add(commands, common, "bench", "measure bundles beside their full-precision baseline", example)
+    command = _add(commands, common, "bench", "measure bundles and their full-precision baseline", example)
     command.set_defaults(estimate_or_bundle=[])
     command.add_argument("bundle", metavar="BUNDLE", nargs="+", help="bundle folders")
-    command.add_argument("--data", help="text of natural lengths; labelled, it gives quality too")
+    command.add_argument("--data", help="file of texts; with labels, quality is measured too")
     _columns(command, "--data")
     _strict_labels(command, "a file")
-    command.add_argument("--suite", help="what to measure: a TOML file (bench/suites/), or the default suite")
+    command.add_argument("--suite", help="what to measure: a TOML file (bench/suites/; default: the standard suite)")
     command.add_argument(
         "--baseline", help="full-precision bundle (default: BUNDLE/baseline or BUNDLE.stages/0-baseline)"
     )
     command.add_argument(
-        "--stages", action="store_true", help="measure the bundles of BUNDLE.stages too: the waterfall"
+        "--stages", action="store_true", help="also measure the bundles of BUNDLE.stages, for a waterfall"
     )
     command.add_argument(
-        "--profile-ops", action="store_true", help="time by operator too, slowest first, in processes of its own"
+        "--profile-ops", action="store_true", help="also time every operator, slowest first, in separate processes"
     )
     command.add_argument(
         "--estimate",
         action="append",
         default=[],
         metavar="PROFILE",
-        help="estimate latency on a hardware profile too, by name or path; kept apart from what is measured; "
+        help="also estimate latency for a hardware profile, by name or path; kept apart from measurements; "
         "may be repeated, or name several: A,B or A B",
     )
     command.add_argument(
@@ -302,23 +302,26 @@ def _bench(commands: Commands, common: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--out", help="folder for result.json and raw samples (default: BUNDLE.bench)")
     command.add_argument(
-        "--strict", action="store_true", help="end with 1 where the machine was disturbed; the result is kept"
+        "--strict", action="store_true", help="exit with 1 if the machine was disturbed; the result is kept"
     )
     command.add_argument(
         "--fail-if",
         action="append",
         default=[],
         metavar="CHECK",
-        help="end with 1 if the bundle's METRIC>VALUE, METRIC<VALUE, or METRIC>FACTORx:RESULT.json of an earlier run; "
+        help="exit with 1 if the bundle's METRIC>VALUE, METRIC<VALUE, or METRIC>FACTORx:RESULT.json of an earlier run; "
         "p50, p90, p99, mean, cold_start, peak_rss, size, throughput or quality; may be repeated",
     )
 
 
 def _report(commands: Commands, common: argparse.ArgumentParser) -> None:
     example = "edgebert report build/sst2.bench/result.json --out build/report.html"
-    command = _add(commands, common, "report", "draw a page, a Markdown text or a CSV table from results", example)
+    command = _add(commands, common, "report", "make an HTML page, Markdown or a CSV table from results", example)
     command.add_argument(
-        "result", metavar="RESULT.json", nargs="+", help="what bench wrote (or its folder); several stand side by side"
+        "result",
+        metavar="RESULT.json",
+        nargs="+",
+        help="result.json of bench, or its folder; several are shown side by side",
     )
     command.add_argument(
         "--out",
@@ -329,7 +332,7 @@ def _report(commands: Commands, common: argparse.ArgumentParser) -> None:
 
 def _inspect(commands: Commands, common: argparse.ArgumentParser) -> None:
     command = _add(
-        commands, common, "inspect", "tell what a bundle is and how it was made", "edgebert inspect build/sst2"
+        commands, common, "inspect", "show what a bundle is and how it was made", "edgebert inspect build/sst2"
     )
     command.add_argument("bundle", metavar="BUNDLE", help="the bundle's folder")
 
@@ -340,7 +343,7 @@ def _verify(commands: Commands, common: argparse.ArgumentParser) -> None:
     command.add_argument("bundle", metavar="BUNDLE", help="the bundle's folder")
     command.add_argument(
         "--hash",
-        help="the hash that export printed, or its first digits: checks the manifest itself, which lists the others",
+        help="the hash that export printed, or its first digits; it covers the manifest, which lists all other hashes",
     )
 
 
@@ -356,7 +359,7 @@ def _doctor(commands: Commands, common: argparse.ArgumentParser) -> None:
         commands,
         common,
         "doctor",
-        "tell what is installed, what is missing, and what this machine can do",
+        "show what is installed, what is missing, and what this machine can do",
         "edgebert doctor",
     )
 
@@ -366,18 +369,20 @@ def _columns(command: argparse.ArgumentParser, file: str, labelled: bool = True)
     command.set_defaults(label_column="", tags_column="")
     group = command.add_argument_group(
         f"columns of {file}",
-        "Names in a header, JSON keys, or numbers from 1 with --no-header. The rest is as in the bundle's own data.",
+        "Header names, JSON keys, or with --no-header numbers from 1 (default: those of the bundle's data).",
     )
-    words = ", words or a question; of CoNLL columns its number, from 0" if labelled else " or a question"
+    words = ", words or a question; for CoNLL files the column's number, from 0" if labelled else " or a question"
     group.add_argument("--text-column", default="", metavar="NAME", help=f"the text{words}")
     group.add_argument("--pair-column", default="", metavar="NAME", help="the second text, or the context")
     if labelled:
         group.add_argument("--label-column", default="", metavar="NAME", help="label, score, intent or answers")
-        tags = "tags or entities; of CoNLL columns its number, from 0 or from -1 backwards"
+        tags = "tags or entities; for CoNLL files the column's number, from 0 or backwards from -1"
         group.add_argument("--tags-column", default="", metavar="NAME", help=tags)
     delimiters = ["tab", "comma", "semicolon", "pipe"]
-    group.add_argument("--delimiter", default="suffix", choices=delimiters, help="of a table (default: by its suffix)")
-    group.add_argument("--no-header", action="store_true", help="a table whose first line is a row")
+    group.add_argument(
+        "--delimiter", default="suffix", choices=delimiters, help="of a table (default: from its suffix)"
+    )
+    group.add_argument("--no-header", action="store_true", help="table whose first line is a row")
     group.add_argument("--skip-empty", action="store_true", help="skip rows with an empty cell, and say how many")
 
 
@@ -385,7 +390,7 @@ def _strict_labels(command: argparse.ArgumentParser, what: str) -> None:
     command.add_argument(
         "--strict-labels",
         action="store_true",
-        help=f"refuse {what} with labels that the model does not have (default: they count as wrong, and are named)",
+        help=f"refuse {what} with labels that the model does not have (default: report them, and count them as wrong)",
     )
 
 

@@ -218,7 +218,7 @@ def _gaps(place: str, ours: Outputs, theirs: Outputs) -> NDArray[np.float32]:
     for one, other in zip(ours, theirs, strict=True):
         if one.shape != other.shape:
             raise InputError(
-                f"{place}: the bundle answers {' x '.join(map(str, one.shape))} numbers, the checkpoint "
+                f"{place}: the bundle outputs {' x '.join(map(str, one.shape))} numbers, the checkpoint "
                 f"{' x '.join(map(str, other.shape))}; give the checkpoint that the bundle was made from"
             )
     return np.concatenate([np.abs(a - b).ravel() for a, b in zip(ours, theirs, strict=True)])

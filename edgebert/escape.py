@@ -36,7 +36,7 @@ def name_fault(text: str) -> str:
     try:
         text.encode()
     except UnicodeEncodeError:
-        return "is not UTF-8; write it in UTF-8, or rename the file that is called so"
+        return "is not UTF-8; write it in UTF-8, or rename the file"
     return ""
 
 

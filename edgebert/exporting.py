@@ -191,8 +191,8 @@ def _plan(order: Order) -> Plan:
     form = quantization(recipe, target)  # what does not go together is said at once
     if form in FLOAT_FORMS and all(FORMATS[name].int8_only for name in recipe.export.formats):
         raise SettingsError(
-            f"{order.recipe}: export.formats holds {', '.join(recipe.export.formats)} alone, which runs INT8, "
-            "but this export has no INT8; add onnx"
+            f"{order.recipe}: export.formats has only {', '.join(recipe.export.formats)}, which needs INT8, but this "
+            f"export has no INT8; add onnx"
         )
     check_installed((*NEEDED, *tools_of(form, recipe.export.formats)))
     _check_usable(recipe.export.formats, form)
@@ -224,7 +224,7 @@ def _recipe_of(order: Order) -> tuple[Recipe, tuple[tuple[str, str, str], ...]]:
     if order.model is not None or order.data_dir is not None:
         option = "--model" if order.model is not None else "--data-dir"
         raise SettingsError(
-            f"{option} goes with a recipe (a .toml file), but {order.recipe:.80} is none; leave it out, or name one"
+            f"{option} goes with a recipe (a .toml file), but {order.recipe:.80} is not one; leave it out, or name one"
         )
     if order.asked.text is not None and not os.path.isfile(order.asked.text):
         raise SettingsError(f"--text {order.asked.text}: no such file; give a file of texts (.txt, .tsv, .csv, .jsonl)")

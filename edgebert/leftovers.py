@@ -52,7 +52,7 @@ def check_leftover(place: Path) -> None:
     if not os.path.lexists(place) or _is_removable(place):
         return
     kind = "a link" if place.is_symlink() else "a folder that EdgeBERT did not write" if place.is_dir() else "a file"
-    raise DiskError(f"{place}: {kind}, where an export keeps what is not whole; move it away or give another --out")
+    raise DiskError(f"{place}: {kind}, where an export keeps unfinished work; move it away or give another --out")
 
 
 def remove_leftover(place: Path) -> None:

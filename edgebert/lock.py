@@ -112,7 +112,7 @@ def _opened(path: Path) -> int:
 
 
 def _strange(path: Path) -> DiskError:
-    return DiskError(f"{path}: stands where a lock has to be, and is not a file of ours; move or remove it")
+    return DiskError(f"{path}: has the name of a lock file, but is not EdgeBERT's; move or remove it")
 
 
 def _check_ours(descriptor: int, path: Path) -> None:

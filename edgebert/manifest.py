@@ -36,7 +36,7 @@ MAX_BYTES = 8 << 20
 MAX_FILE_BYTES = 16 << 30  # far more than an encoder weighs; a file that only claims its size takes hours to hash
 TOKENIZER = "tokenizer.json"
 SELF_HASH = "manifest_sha256"
-LEADS_OUT = "a link that leads out of the bundle; copy the folder with its files in place of links"
+LEADS_OUT = "a link that leads out of the bundle; copy the folder with files instead of links"
 AGAIN = "export the bundle again or copy it again"
 
 
@@ -128,7 +128,7 @@ class Choice:
         """Refuse a blank provider, and padding buckets that are not in ascending order."""
         check_filled("provider", self.provider)
         if list(self.length_buckets) != sorted(set(self.length_buckets)):
-            raise ValueError("length_buckets: expected rising token lengths")
+            raise ValueError("length_buckets: expected ascending token lengths")
 
 
 @dataclass(eq=False, repr=False)
@@ -397,4 +397,4 @@ def _check_hash(path: Path, manifest: Mapping[str, Json]) -> None:
         if "format_minor" in manifest:
             raise BundleError(f"{path}: altered, it lacks {SELF_HASH}; {AGAIN}")
     elif manifest[SELF_HASH] != self_hash(manifest):
-        raise BundleError(f"{path}: altered, its SHA-256 is not the one it carries; {AGAIN}")
+        raise BundleError(f"{path}: altered, its SHA-256 differs from the one in it; {AGAIN}")

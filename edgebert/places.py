@@ -47,14 +47,14 @@ def check_places(out: Path, work: Path, source: str, data_dir: Path | None, file
             raise SettingsError(f"{option} is {folder}, the root of all folders; give a folder in it")
         check_name(folder, LONGEST, option)
         if folder.is_symlink() and not folder.exists():
-            raise DiskError(f"{folder}: a link to what does not exist; remove it, or give another {option}")
+            raise DiskError(f"{folder}: a broken link; remove it, or give another {option}")
         check_outside(folder, option, is_replaced=option == "--out")
         for what, read in (("checkpoint", source), ("data", str(data_dir) if data_dir else "")):
             if os.path.isdir(read) and Path(read).resolve().is_relative_to(resolved):
-                raise SettingsError(f"{option} {folder} is or holds the {what} folder {read}; give another {option}")
+                raise SettingsError(f"{option} {folder} is or contains the {what} folder {read}; give another {option}")
         for file in read_files:
             if resolved in (*file.resolve().parents, *file.absolute().parents):
-                raise SettingsError(f"{option} {folder} holds {file}, which the export reads; give another {option}")
+                raise SettingsError(f"{option} {folder} contains {file}, which the export reads; give another {option}")
     with suppress(OSError), os.scandir(work) as entries:
         for entry in entries:
             _check_entry(entry)
@@ -108,4 +108,4 @@ def _check_entry(entry: os.DirEntry[str]) -> None:
 def _in_the_place(path: Path) -> DiskError:
     kinds = {"a link": path.is_symlink(), "a folder": path.is_dir(), "a file": path.is_file()}
     kind = next((kind for kind, holds in kinds.items() if holds), "a device, pipe or socket")
-    return DiskError(f"{path}: {kind} in the place of finished work; move it away or give another --work")
+    return DiskError(f"{path}: {kind} with a name that finished work needs; move it away or give another --work")

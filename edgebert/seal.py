@@ -67,7 +67,7 @@ def damage(folder: Path, leave_out: Collection[str] = ()) -> str | None:
             if (size := path.stat().st_size) != entry.bytes:
                 return f"{name} has {size} bytes, expected {entry.bytes}"
             if file_sha256(path) != entry.sha256:
-                return f"{name} has another SHA-256"
+                return f"{name} has a different SHA-256"
     except FileNotFoundError:
         return f"{SEAL} is missing"
     except (OSError, ValueError, SettingsError):

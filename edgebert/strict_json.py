@@ -156,7 +156,7 @@ def _distinct(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
     if len(table) < len(pairs):
         seen: set[str] = set()
         twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
-        raise ValueError(f"key {twice!r:.60} stands twice in one object")
+        raise ValueError(f"key {twice!r:.60} occurs twice in one object")
     return table
 
 

@@ -61,12 +61,12 @@ class Target:
         known = {key for key, value in vars(self.hardware).items() if value is not None} - {"features"}
         missing = known - set(self.sources)
         if missing:
-            raise ValueError(f"[sources] says nothing of {', '.join(sorted(missing))}; say where each comes from")
+            raise ValueError(f"[sources] has no entry for {', '.join(sorted(missing))}; state where each comes from")
         if self.export.format == "dynamic" and self.export.activation_type != "uint8":
             raise ValueError("export.activation_type: dynamic quantization makes uint8 activations; give uint8")
         buckets = self.export.length_buckets
         if not buckets or list(buckets) != sorted(set(buckets)):
-            raise ValueError(f"export.length_buckets {list(buckets)}: expected rising token lengths")
+            raise ValueError(f"export.length_buckets {list(buckets)}: expected ascending token lengths")
 
 
 # The profile for a CPU, by the instructions that it multiplies INT8 with.

@@ -139,12 +139,12 @@ class Workdir:
         with disk_errors(self.root, "--work"):
             wrong = damage(folder, [CHECKPOINTS]) or _report_damage(folder)
             if wrong:
-                LOG.warning("%s: %s is not whole (%s); running the stage again", title, folder, wrong)
+                LOG.warning("%s: %s is not complete (%s); running the stage again", title, folder, wrong)
                 shutil.rmtree(folder)
                 return False
         # A run that was killed right after the stage may have left them.
         shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
-        LOG.info("%s: done before, kept", title)
+        LOG.info("%s: already done, reused", title)
         return True
 
     def _unfit(self, key: Key) -> Iterator[str]:
@@ -155,7 +155,7 @@ class Workdir:
                 found = fill(KeyFile, table_of(read_json(path)), KEY)
                 if found.stage == now.stage:
                     what = ", ".join(differences(found.ran, now.ran))
-                    yield f"{path.parent.name} is not used, it ran with {what}; starting anew"
+                    yield f"{path.parent.name} is not used, since it ran with {what}; starting again"
 
     def _work(self, folder: Path, action: Callable[[Path], StageReport], trains: bool, key: Key) -> None:
         unfinished = _unfinished(folder)

@@ -51,12 +51,12 @@ def refused(bundle: Path) -> str:
         ({"task": "regression", "data": {"metric": "pearson"}}, "regression has 1 label(s) for logits, but the graph"),
         ({"task": "summarization"}, "task 'summarization' is not known"),
         ({"task": "../tasks"}, "is not known"),
-        ({"max_length": 2}, "max_length is 2, but the tokenizer's special tokens leave room from 3 on"),
-        ({"segments": 2, "max_length": 4}, "leave room from 5 on"),
+        ({"max_length": 2}, "max_length is 2, but the tokenizer's special tokens need 3"),
+        ({"segments": 2, "max_length": 4}, "special tokens need 5"),
         ({"pad_id": 5000}, "pad_id is 5000, but the tokenizer has"),
         ({"head": {"settings": {"stride": 3}}}, "unknown key 'head.settings.stride'"),
         ({"head": {"settings": {}, "thresholds": ["x"]}}, "'head.thresholds[0]' is 'x'"),
-        ({"data": {"metric": "bleu"}}, "data.metric 'bleu' is none of accuracy"),
+        ({"data": {"metric": "bleu"}}, "data.metric 'bleu' is not one of accuracy"),
     ],
 )
 def test_a_manifest_that_does_not_fit_its_task_tokenizer_or_graph_is_refused(
@@ -129,7 +129,7 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
     "climb-out": (climb_out, "path '../model.onnx' has an empty part, or one that ends in a dot"),
     "truncated": (lambda bundle: os.truncate(bundle / "model.onnx", 9), "9 bytes, expected"),
     "missing": (lambda bundle: (bundle / "tokenizer.json").unlink(), "missing from the bundle"),
-    "one-bit": (flip, "altered, its SHA-256 is not the one it carries"),
+    "one-bit": (flip, "altered, its SHA-256 differs from the one in it"),
     "deep": (lambda bundle: (bundle / "manifest.json").write_text("[" * 9999), "nested more than 64 deep"),
     "escape": (lambda bundle: rewrite(bundle, precision=["\x1b[2J\n"]), r"'precision' is ['\x1b[2J\n']"),
 }
@@ -248,7 +248,7 @@ def test_a_tokenizer_that_panics_at_every_text_is_refused_when_it_is_opened(
     usual = Tokenizer.from_file
     monkeypatch.setattr("edgebert.runtime.encode.Tokenizer.from_file", lambda path: Panicking(usual(path)))
     told = refused(bundle)
-    assert told.startswith(f"{bundle / 'tokenizer.json'}: damaged: encodes no text (index out of bounds); export ")
+    assert told.startswith(f"{bundle / 'tokenizer.json'}: damaged: cannot encode text (index out of bounds); export ")
 
 
 def test_a_tokenizer_that_panics_at_a_text_is_told(bundle: Path) -> None:

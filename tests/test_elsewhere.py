@@ -101,7 +101,7 @@ def test_every_command_of_the_device_half_works_elsewhere(
 
     (tmp_path / "result.json").write_text(json.dumps(document()))
     out = python(elsewhere, COMMANDS, built, data_dir / "test.tsv", tmp_path / "result.json")
-    assert "files whole and unaltered" in out
+    assert "files complete and unaltered" in out
     assert "accuracy" in out
 
 

@@ -41,7 +41,7 @@ def test_settings_take_the_place_of_the_recipes(
     assert not made.unchanged
     assert (manifest["name"], manifest["precision"], made.stage_bundles) == ("small one", "fp32", ())
     assert edgebert.load(made.bundle)("a good film").label in manifest["labels"]
-    assert "finetune: done before, kept" in caplog.messages
+    assert "finetune: already done, reused" in caplog.messages
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,7 @@ def test_the_same_export_again_says_so_without_pytorch(
     assert main(command) == 0
     answer = capsys.readouterr()
     first, *advice = answer.out.splitlines()
-    assert first == f"nothing to do: {built} (hash {before[:16]}) is what this recipe gives"
+    assert first == f"nothing to do: {built} (hash {before[:16]}) is up to date"
     stages = read_document(built)["stages"]
     assert advice == [f"{entry['stage']}: {line}" for entry in stages for line in entry["metrics"].get("advice", ())]
     assert main([*command, "--json"]) == 0

@@ -71,12 +71,12 @@ def test_another_in_the_place_of_a_leftover_is_refused_before_any_work(name: str
         place.symlink_to(mine)
     else:
         place.write_text("years of work") if kind == "file" else mine.rename(place)
-    says = f"{place}: a {kind}, where an export keeps what is not whole; move it away or give another --out"
+    says = f"{place}: a {kind}, where an export keeps unfinished work; move it away or give another --out"
     with pytest.raises(DiskError) as caught:
         check_replaceable(tmp_path / "out")
     assert (str(caught.value), caught.value.exit_code) == (says, 2)
     if place.parent != tmp_path:
-        with pytest.raises(DiskError, match="where an export keeps what is not whole"):
+        with pytest.raises(DiskError, match="where an export keeps unfinished work"):
             remove_bundles(place.parent, keep=())
     assert (place if kind == "file" else place / "thesis.txt").read_text() == "years of work"
 

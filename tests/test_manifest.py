@@ -84,7 +84,7 @@ def test_every_value_replaced_by_any_other_kind_is_read_or_refused(folder: Path)
         ('{"a": 1e999}', "the number 1e999 is too large"),
         ('{"a": ' + "9" * 5000 + "}", "has 5000 digits"),
         ('{"a": ' + "9" * 309 + "}", "is too large"),
-        ('{"a": 1, "b": {"c": 1, "c": 2}}', "key 'c' stands twice in one object"),
+        ('{"a": 1, "b": {"c": 1, "c": 2}}', "key 'c' occurs twice in one object"),
         ('{"a": "\\ud800"}', "the lone surrogate '\\ud800' is not valid Unicode"),
         ('{"\\ud800": 1}', "the lone surrogate"),
         ("", "damaged ("),

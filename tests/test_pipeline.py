@@ -90,7 +90,7 @@ def test_only_the_graph_of_the_bundle_is_scored(built: Path) -> None:
     scored = {path.name: sorted(read_document(path)["metrics"]) for path in stages}
     assert scored == {"0-baseline": [], "1-graph": [], "2-distill": [], "3-prune": ["test", "validation"]}
     assert "Not measured: the recipe does not ask for it" in (stages_folder(built) / "2-distill/README.md").read_text()
-    assert "| split | metric | value | 95% of the value | texts |" in (built / "README.md").read_text()
+    assert "| split | metric | value | 95% interval | texts |" in (built / "README.md").read_text()
 
 
 def test_a_second_run_does_nothing_again_and_gives_the_same_hash(

@@ -45,7 +45,7 @@ def refused(
 @pytest.mark.parametrize("name", ["mine/model", "mine/data", "mine", "mine/data/../model"])
 def test_a_folder_that_holds_what_is_read(option: str, name: str, refused: Refused, tmp_path: Path) -> None:
     told = refused(option, tmp_path / name)
-    assert told.startswith(f"edgebert: {option} {tmp_path / name} is or holds the ")
+    assert told.startswith(f"edgebert: {option} {tmp_path / name} is or contains the ")
     assert told.endswith(f"; give another {option}")
     assert not (tmp_path / "work").exists()
 
@@ -73,7 +73,7 @@ def test_something_else_in_the_place_of_finished_work(name: str, kind: str, refu
         path.symlink_to(tmp_path / "mine" / "data")
     else:
         path.mkdir() if kind == "folder" else path.write_text("mine")
-    told = f"{path}: a {kind} in the place of finished work; move it away or give another --work"
+    told = f"{path}: a {kind} with a name that finished work needs; move it away or give another --work"
     assert refused() == f"edgebert: {told}"
     assert path.exists()
 
@@ -87,7 +87,7 @@ def test_something_else_in_the_place_of_a_file(name: str, kind: str, refused: Re
         path.symlink_to(mine if kind == "link" else tmp_path / "nothing")
     else:
         path.mkdir() if kind == "folder" else os.mkfifo(path)
-    told = f"{path}: a {kind[:4] if 'link' in kind else kind} in the place of finished work"
+    told = f"{path}: a {kind[:4] if 'link' in kind else kind} with a name that finished work needs"
     assert refused() == f"edgebert: {told}; move it away or give another --work"
     assert os.path.lexists(path)
     assert not (tmp_path / "nothing").exists()
@@ -98,7 +98,7 @@ def test_links_inside_a_stage(name: str, refused: Refused, tmp_path: Path) -> No
     path = tmp_path / "work" / f"finetune-{KEY}.partial" / name
     path.parent.mkdir(parents=True)
     path.symlink_to(tmp_path / "mine" / "data")
-    told = f"{path}: a link in the place of finished work; move it away or give another --work"
+    told = f"{path}: a link with a name that finished work needs; move it away or give another --work"
     assert refused() == f"edgebert: {told}"
     assert path.is_symlink()
 
@@ -165,7 +165,7 @@ def test_a_bundle_in_the_place_of_the_stages_folder_stays_as_it_is(
     bundle = write_small_bundle(tmp_path / "out.stages")
     before = sorted(bundle.rglob("*"))
     told = refused("--set", f"export.stages={stages}")
-    assert told == f"edgebert: {bundle}: is or lies in the bundle {bundle}, which stays as it is; give another --out"
+    assert told == f"edgebert: {bundle}: is or is inside the bundle {bundle}, which must not change; give another --out"
     assert sorted(bundle.rglob("*")) == before
 
 
@@ -195,7 +195,8 @@ def test_a_folder_in_a_bundle(option: str, refused: Refused, tmp_path: Path) -> 
     before = sorted(bundle.rglob("*"))
     told = refused(option, bundle / "deep" / "new")
     assert told == (
-        f"edgebert: {bundle}/deep/new: is or lies in the bundle {bundle}, which stays as it is; give another {option}"
+        f"edgebert: {bundle}/deep/new: is or is inside the bundle {bundle}, which must not change; give another "
+        f"{option}"
     )
     assert sorted(bundle.rglob("*")) == before
 
@@ -204,7 +205,9 @@ def test_the_folder_of_finished_stages_is_no_bundle(refused: Refused, tmp_path: 
     bundle = write_small_bundle(tmp_path / "b")
     before = sorted(bundle.rglob("*"))
     told = refused("--work", bundle)
-    assert told == f"edgebert: {bundle}: is or lies in the bundle {bundle}, which stays as it is; give another --work"
+    assert (
+        told == f"edgebert: {bundle}: is or is inside the bundle {bundle}, which must not change; give another --work"
+    )
     assert sorted(bundle.rglob("*")) == before
 
 
@@ -214,5 +217,5 @@ def test_a_link_to_nothing(option: str, refused: Refused, tmp_path: Path) -> Non
     place.parent.mkdir()
     place.symlink_to(tmp_path / "elsewhere" / "deep")
     told = refused(option, place)
-    assert told == f"edgebert: {place}: a link to what does not exist; remove it, or give another {option}"
+    assert told == f"edgebert: {place}: a broken link; remove it, or give another {option}"
     assert not (tmp_path / "elsewhere").exists()

@@ -91,7 +91,7 @@ def test_an_unsound_profile_is_refused(old: str, new: str, parts: list[str], tmp
 def test_a_figure_without_a_source_is_refused(tmp_path: Path) -> None:
     without = "".join(line for line in AVX2.splitlines(keepends=True) if not line.startswith('clock_ghz = "'))
     assert without != AVX2
-    assert "[sources] says nothing of clock_ghz" in refused(without, tmp_path)
+    assert "[sources] has no entry for clock_ghz" in refused(without, tmp_path)
 
 
 def test_a_profile_of_your_own_is_read_by_its_path(tmp_path: Path) -> None:

@@ -50,7 +50,7 @@ def test_a_whole_stage_is_kept(stage: Stage, capsys: pytest.CaptureFixture[str])
     first, second = stage.run(), stage.run()
     assert (first.cached, second.cached, stage.runs) == (False, True, 1)
     assert first.report == second.report == StageReport("stage", {"a": 1}, ran=RAN)
-    assert capsys.readouterr().err == "stage: running\nstage: done before, kept\n"
+    assert capsys.readouterr().err == "stage: running\nstage: already done, reused\n"
     assert names(stage.root) == [f"{first.folder.name}/{name}" for name in FILES]
 
 
@@ -88,7 +88,7 @@ def test_a_pipe_in_the_place_of_a_stages_file_is_not_waited_for(name: str, stage
     [
         (lambda path: os.truncate(path, 0), "has 0 bytes, expected"),
         (Path.unlink, "is missing"),
-        (lambda path: path.write_bytes(b"x" * path.stat().st_size), "has another SHA-256"),
+        (lambda path: path.write_bytes(b"x" * path.stat().st_size), "has a different SHA-256"),
         (lambda path: path.with_name("more").write_bytes(b""), "more was added"),
     ],
 )
@@ -101,7 +101,7 @@ def test_a_stage_that_is_not_whole_runs_again(
     assert stage.run().cached
     assert names(folder) == FILES
     line = capsys.readouterr().err.splitlines()[1]
-    assert line.startswith(f"edgebert: stage: {folder} is not whole (")
+    assert line.startswith(f"edgebert: stage: {folder} is not complete (")
     assert told in line or name == "files.json"
 
 
@@ -131,7 +131,7 @@ def test_a_report_that_is_damaged_and_sealed_again_runs_again(
     assert not stage.run().cached
     assert stage.run().cached
     line = capsys.readouterr().err.splitlines()[1]
-    assert f"{folder} is not whole ({REPORT} is damaged: " in line
+    assert f"{folder} is not complete ({REPORT} is damaged: " in line
     assert says in line
 
 
@@ -214,7 +214,7 @@ def test_a_stage_that_ran_with_something_else_runs_anew_and_says_so(
     capsys.readouterr()
     second = stage.run(ran=now)
     assert capsys.readouterr().err == (
-        f"stage: {first.folder.name} is not used, it ran with {says}; starting anew\nstage: running\n"
+        f"stage: {first.folder.name} is not used, since it ran with {says}; starting again\nstage: running\n"
     )
     assert (second.cached, second.report.ran) == (False, now)
     assert stage.run().report.ran == RAN
@@ -236,7 +236,7 @@ def test_a_half_done_training_with_other_tools_is_left_and_the_run_says_so(
     stage.run(trains=True, ran=now)
     assert stage.found == [[]]
     told = capsys.readouterr().err
-    assert ".partial is not used, it ran with precision bf16 (now fp32); starting anew\n" in told
+    assert ".partial is not used, since it ran with precision bf16 (now fp32); starting again\n" in told
     stage.run(trains=True)
     assert stage.found[1] == [f"{CHECKPOINTS}/trainer_state.json"]
     assert "is not used" not in capsys.readouterr().err

@@ -115,7 +115,7 @@ class Comparison:
         if not self.latency and not self.memory:
             return "no process was done"
         self.finish(finished=False)
-        return f"what was measured is kept in {self.out}"
+        return f"results so far are kept in {self.out}"
 
     def _measure(self, process: Process) -> None:
         answer = self.child(self._job(process))

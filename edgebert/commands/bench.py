@@ -64,7 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
     reasons = (result.verdict or {}).get("reasons", [])
     if arguments.strict and reasons:
         more = f" and {len(reasons) - 1} more" if len(reasons) > 1 else ""
-        raise RunError(f"refused, the machine was disturbed: {reasons[0]}{more}; the result is kept in {out}")
+        raise RunError(f"--strict: the machine was disturbed: {reasons[0]}{more}; the result is kept in {out}")
     return int(any(row["failed"] for row in result.gates))
 
 
@@ -87,7 +87,7 @@ def told_apart(bundles: list[str], estimate: list[str], rest: list[str]) -> tupl
     named += [word for word in rest if not Path(word).is_dir()]
     folders = [word for word in (*bundles, *rest) if word not in named]
     if not folders:
-        raise InputError(f"no bundle is given beside --estimate {' '.join((*estimate, *named))}; give its folder")
+        raise InputError(f"no bundle is given besides --estimate {' '.join((*estimate, *named))}; give its folder")
     profiles = [name.strip() for given in estimate for name in given.split(",")]
     if "" in profiles:
         raise InputError(f"--estimate {' '.join(estimate)}: a name between commas is empty; leave the comma out")

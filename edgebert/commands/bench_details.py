@@ -15,14 +15,14 @@ def show_details(result: Result) -> None:
     """Write the detail tables of a result to stdout."""
     if rooflines := [_roofline_row(case) for case in result.cases if case.roofline]:
         columns = ("variant", "lengths", "tokens", "MMAC", "MB", "peak of", "GMAC/s", "reached", "share")
-        write("\nroofline: a matrix product's peak here, and what the whole prediction reaches of it")
+        write("\nroofline: the peak of matrix products here, and the share that the whole prediction reaches")
         write(table(columns, rooflines))
     for case in result.cases:
         if case.operators is not None:
             _show_operators(case)
     if result.estimates:
         write(f"\nESTIMATES, not measurements; {MODEL};")
-        write("efficiency: what the same graph reached here at the same length. Errors are against known latencies.")
+        write("efficiency: reached here by the same graph at the same length. Errors are relative to known latencies.")
         columns = ("for", "of", "lengths", "precision", "estimate ms", "efficiency", "known ms", "error", "known from")
         write(table(columns, [_estimate_row(row) for row in result.estimates]))
 
@@ -39,9 +39,9 @@ def _roofline_row(case: Case) -> tuple[object, ...]:
 
 def _show_operators(case: Case) -> None:
     lengths = "natural lengths" if case.lengths == "natural" else f"{case.lengths} tokens"
-    write(f"\noperators of {case.variant} on {case.runtime}, {lengths} (counted in a process of its own)")
+    write(f"\noperators of {case.variant} on {case.runtime}, {lengths} (measured in a separate process)")
     if not case.operators:
-        write("not available: this runtime keeps no time by operator here")
+        write("not available: this runtime does not time operators here")
         return
     rows = [(row["op"], f"{row['count']:g}", f"{row['us']:.1f}", f"{row['share']:.1%}") for row in case.operators]
     write(table(("operator", "count", "us", "share"), rows[:SHOWN_OPERATORS]))

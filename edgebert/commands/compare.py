@@ -51,12 +51,12 @@ def _show(found: Comparison, model: Model, texts: str) -> None:
     if found.other_ids is not None:
         write(f"token ids: the same in {found.inputs - found.other_ids} of {found.inputs}")
     if found.same_labels is not None:
-        write(f"likeliest output: the same in {found.same_labels:.2%} of inputs")
+        write(f"most likely output: the same in {found.same_labels:.2%} of inputs")
     if found.distance is not None and found.largest_distance is not None:
         write(f"1 - cosine: {found.distance:.2e} on average, at most {found.largest_distance:.2e}")
     if found.renamed:
         at, ours, theirs = found.renamed[0]
-        write(f"labels: {len(found.renamed)} of other names: output {at} is {ours!r} here and {theirs!r} there")
+        write(f"labels: {len(found.renamed)} with different names: output {at} is {ours!r} here and {theirs!r} there")
     before = "" if found.distance is not None else " (before any softmax or sigmoid)"
     write(f"outputs{before}: {found.mean:.2e} apart on average, at most {found.largest:.2e}")
     write(f"furthest apart: {found.worst[0]}, {shortened(' '.join(found.worst[1].split()))!r}")

@@ -35,7 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
     write(table(("runtime", "graph in a bundle", "usable here"), rows) + "\n")
     shown = ("cpu", "int8", "cores", "memory_mb", "os", "python")
     write(table(("machine", "value"), [(key, _shown(machine, key)) for key in shown]))
-    write(f"\nprofile that export takes here: {this_machine() or 'none; name one with --profile'}")
+    write(f"\nprofile that export uses here: {this_machine() or 'none; name one with --profile'}")
     write(f"profiles that this machine's instruction set covers: {', '.join(fitting) or 'none'}")
     return 0
 

@@ -64,7 +64,7 @@ def _show(exported: Exported, arguments: argparse.Namespace) -> None:
         write_json(exported.to_dict())
     elif exported.unchanged:
         digest = exported.bundle_hash[:16]
-        write(f"nothing to do: {exported.bundle} (hash {digest}) is what this recipe gives")
+        write(f"nothing to do: {exported.bundle} (hash {digest}) is up to date")
         _advise(exported)
     else:
         _report(exported)
@@ -74,7 +74,7 @@ def _show(exported: Exported, arguments: argparse.Namespace) -> None:
 
 def _time(bundle: Path, full_precision: Path, arguments: argparse.Namespace) -> None:
     """Time a bundle against full precision, and say how to measure and compare it properly."""
-    note("timing it beside full precision, some ten seconds")
+    note("comparing its speed with full precision, about ten seconds")
     texts = _path(arguments.text) or full_precision.parent / TEXTS
     try:
         found = glance(bundle, full_precision, read_inputs(texts, read_manifest(bundle)))
@@ -82,7 +82,7 @@ def _time(bundle: Path, full_precision: Path, arguments: argparse.Namespace) -> 
         note(f"edgebert: it could not be timed: {error}")
         return
     interval = f" (95%: {found.ratio.ci_low:.2f} to {found.ratio.ci_high:.2f})" if found.ratio.ci_low else ""
-    times = f"{found.bundle_ms:.2f} against {found.baseline_ms:.2f} ms a text"
+    times = f"{found.bundle_ms:.2f} against {found.baseline_ms:.2f} ms per text"
     processes = f"{found.ratio.rounds} fresh processes each"
     write(
         f"speed: {found.ratio.value:.2f} times full precision{interval}, {times}, on this CPU, one thread, {processes}"
@@ -143,7 +143,7 @@ def _figures(metrics: Mapping[str, Json], labelled: bool) -> str:
             parts += [f"{split} {entry.metric} {shown(entry)}" for split, entry in entries.items()]
         elif key in ("parity", "agreement") and isinstance(value, dict):
             # The largest number of an embedding or of a single score says nothing.
-            same = f", the likeliest labels the same in {value['agreement']:.1%} of texts" if labelled else ""
+            same = f", the most likely labels the same in {value['agreement']:.1%} of texts" if labelled else ""
             parts.append(f"outputs within {value['max_difference']:.1e} of PyTorch's{same}")
         elif key != ADVICE and not isinstance(value, dict):
             parts.append(f"{key} {value:g}" if isinstance(value, float) else f"{key} {value}")

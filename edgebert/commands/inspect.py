@@ -110,5 +110,5 @@ def _work(manifest: Manifest) -> list[tuple[str, str]]:
     found = by_layer(products, length)
     total, rest = sum(found.values()), found.pop(None, 0)
     layers = ", ".join(f"{macs / 1e6:.1f}" for macs in found.values())
-    shown = f"{total / 1e6:.1f} MMAC: layers {layers}; before and behind them {rest / 1e6:.1f}"
+    shown = f"{total / 1e6:.1f} MMAC: layers {layers}; before and after them {rest / 1e6:.1f}"
     return [(f"work at {length} tokens", shown)]

@@ -27,7 +27,7 @@ from edgebert.streams import flush
 
 TAB = "\t"
 MAX_LINE = 4 * MAX_CHARACTERS  # bytes of UTF-8
-NO_TEXT = "no text came on standard input; give TEXT, --input FILE, or one text a line"
+NO_TEXT = "standard input has no text; give TEXT, --input FILE, or one text per line"
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -68,7 +68,7 @@ def _checked(arguments: argparse.Namespace) -> Named:
     if arguments.text and arguments.input:
         raise InputError("both TEXT and --input are given; give one of them")
     if arguments.text_pair is not None and arguments.context is not None:
-        raise InputError("both --text-pair and --context are given; they are two names of the second text, give one")
+        raise InputError("both --text-pair and --context are given; both name the second text; give one of them")
     if arguments.json and arguments.jsonl:
         raise InputError("both --json and --jsonl are given; give one of them")
     if arguments.out and (arguments.json or arguments.jsonl):
@@ -135,12 +135,12 @@ def _to_lines(model: Model, second: str | None) -> Iterator[tuple[Text, Predicti
         raise InputError(NO_TEXT)
     if sys.stdin.isatty():
         end = "Ctrl-Z and Enter" if sys.platform == "win32" else "Ctrl-D"
-        note(f"edgebert: reads texts from this terminal, one a line; end with {end}")
+        note(f"edgebert: type one text per line; end with {end}")
     answered = False
     for number, line in enumerate(iter(lambda: sys.stdin.buffer.readline(MAX_LINE + 1), b""), 1):
         place = f"standard input: line {number}"
         if len(line) > MAX_LINE:
-            raise DataError(f"{place}: has more than {MAX_LINE:,} bytes; give its text in parts")
+            raise DataError(f"{place}: has more than {MAX_LINE:,} bytes; split the text")
         try:
             text = line.decode().removeprefix("\ufeff").rstrip("\r\n")
         except UnicodeDecodeError as error:

@@ -23,7 +23,7 @@ def run(arguments: argparse.Namespace) -> int:
         here = this_machine()
         write(table(("profile", "machine", "weights", "hardware"), [_row(target, here) for target in targets]))
         if here:
-            write(f"\n* fits this machine ({this_cpu()}): what export takes if neither recipe nor --profile names one")
+            write(f"\n* fits this machine ({this_cpu()}): export uses it if neither recipe nor --profile names one")
     return 0
 
 

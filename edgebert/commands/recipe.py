@@ -36,7 +36,7 @@ def _list(as_json: bool) -> None:
         write_json([{"task": task, "about": about} for task, about in rows])
         return
     write(table(("task", "what for"), rows))
-    write("\nedgebert recipe TASK > my.toml gives one to fill in")
+    write("\nedgebert recipe TASK > my.toml writes one to fill in")
 
 
 def _purpose(task: str) -> str:

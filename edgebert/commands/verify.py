@@ -28,14 +28,14 @@ def run(arguments: argparse.Namespace) -> int:
     except OSError as error:
         if error.errno != errno.ENAMETOOLONG:
             raise
-        fault = "holds a path that is too long to read, which no bundle does; remove what is not the bundle's"
+        fault = "has a path that is too long to read; remove files that are not part of the bundle"
         raise BundleError(f"{folder}: {fault}, or copy the bundle again") from None
     files = sum(len(each.files) for each in manifests.values())
     if arguments.json:
         document = {"bundle": str(folder), "files": files, "hash": bundle_hash(folder)}
         write_json({**document, "whole": not found, "damages": found, "strangers": [str(path) for path in others]})
     elif not found:
-        write(f"{folder}: {files} files whole and unaltered (hash {bundle_hash(folder)[:16]})")
+        write(f"{folder}: {files} files complete and unaltered (hash {bundle_hash(folder)[:16]})")
     for path in others:
         note(f"edgebert: {path}: not listed in the manifest; remove it if it is not yours")
     for damage in found[:-1]:
@@ -62,5 +62,5 @@ def _wrong_hash(folder: Path, expected: str | None) -> list[str]:
         return []
     return [
         f"{folder}: its hash is {found[: len(expected)]}, expected {expected}; "
-        "another bundle, or its manifest is altered"
+        "it is another bundle, or its manifest was altered"
     ]

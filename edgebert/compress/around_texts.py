@@ -34,9 +34,8 @@ def check_texts_once(path: Path, tokenizer: PreTrainedTokenizerFast, texts: int)
         names = [part["Sequence"]["id"] for part in template[entry] if "Sequence" in part]
         if len(names) > len(set(names)):
             raise CheckpointError(
-                f"{path}: the post_processor's {entry!r} puts a text into an input twice, so that a long one would "
-                "have more tokens than the longest input, which a bundle does not do; write it there once if the model "
-                "was trained so"
+                f"{path}: the post_processor's {entry!r} puts a text into an input twice, so a long text would exceed "
+                f"the longest input; put it there once if the model was trained that way"
             )
 
 

@@ -101,10 +101,10 @@ def lack_of_head(folder: Path, task: str, labels: list[str], entries: Mapping[st
     # Classes that are not for whole texts ignore the entry; heads for tokens have the same weights in some families.
     is_ignored = config.problem_type is None and _first_class(stated) and not _first_class(stated).endswith(OF_TEXTS)
     if problem not in (None, config.problem_type) and not is_ignored:
-        return f"config.json has problem_type {problem!r}, the one of task {PROBLEMS[str(problem)]!r}, not of {task!r}"
+        return f"config.json has problem_type {problem!r}, that of task {PROBLEMS[str(problem)]!r}, not {task!r}"
     for name, value in entries.items():
         if stated.get(name, value) != value:
-            return f"config.json has {name} {stated[name]!r:.60}, where the task has {value!r:.60}"
+            return f"config.json has {name} {stated[name]!r:.60}, but the task has {value!r:.60}"
     with _built_from(folder), torch.device("meta"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model = model_class.from_config(config)
@@ -126,7 +126,7 @@ def lack_of_head(folder: Path, task: str, labels: list[str], entries: Mapping[st
         if shape is None:
             return f"the weights lack {name}{_other_form(there)}"
         if shape != [*weight.shape]:
-            return f"{name} has the shape {shape}, where {[*weight.shape]} is needed"
+            return f"{name} has the shape {shape}, but {[*weight.shape]} is needed"
     return ""
 
 
@@ -301,7 +301,7 @@ def _require_encoder(folder: Path, model: PreTrainedModel, drawn: set[str]) -> N
     if lost:
         others = f", nor {len(lost) - 1} others of the encoder" if len(lost) > 1 else ""
         raise CheckpointError(
-            f"{folder}: the weights have no {lost[0]} of the shape that config.json tells{others}; save config and "
+            f"{folder}: the weights have no {lost[0]} of the shape in config.json{others}; save config and "
             "weights together with save_pretrained"
         )
 

@@ -40,7 +40,7 @@ def check_deberta(path: Path, config: Mapping[str, Json]) -> None:
     for entry in OF_V2 if config["model_type"] == DEBERTA_V1.model_type else ():
         if config.get(entry) not in (None, False, 0, -1, "none"):
             raise CheckpointError(
-                f"{path}: {entry} is {config[entry]!r:.40}, which transformers computes for deberta-v2 alone; correct "
+                f"{path}: {entry} is {config[entry]!r:.40}, which transformers only computes for deberta-v2; correct "
                 "model_type, or remove the entry if the model was trained without it"
             )
 
@@ -67,8 +67,8 @@ def check_parts(path: Path, config: Mapping[str, Json], names: Iterable[str]) ->
         found = next((name for name in weights if f".{part}" in f".{name}"), None)
         if found is not None and not has_part:
             raise CheckpointError(
-                f"{path}: the weights have {found}, which the model does not have by {entry}; state the entry as the "
-                "model was trained"
+                f"{path}: the weights have {found}, which the model does not have according to {entry}; set the entry "
+                f"as the model was trained"
             )
 
 

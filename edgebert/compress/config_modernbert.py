@@ -100,6 +100,6 @@ def _check_thetas(path: Path, config: Mapping[str, Json]) -> None:
 
 def _scaled(path: Path, entry: str, value: object) -> CheckpointError:
     return CheckpointError(
-        f"{path}: {entry} is {value!r:.60}; a bundle has positions as they were trained (rope_type 'default'); "
+        f"{path}: {entry} is {value!r:.60}; a bundle only supports rope_type 'default'; "
         "remove the entry if the model was trained without it"
     )

@@ -112,7 +112,7 @@ def _say_unread(folder: Path) -> None:
     stated = [name for name in (ENTRY, "default_prompt_name") if settings.get(name)]
     if stated and not (folder / MODULES).is_file():
         LOG.warning(
-            f"{folder / SETTINGS}: without effect here: {', '.join(stated)}; sentence-transformers reads the file "
+            f"{folder / SETTINGS}: no effect here: {', '.join(stated)}; sentence-transformers reads the file only "
             f"through {MODULES}, which is missing: copy the whole folder if it had one"
         )
 

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger(__name__)
 
-TRAIN_REMEDY = "name them in [data.label_names], or mend the file"
+TRAIN_REMEDY = "name them in [data.label_names], or correct the file"
 SPLITS = ("train", "validation", "test")
 
 
@@ -272,8 +272,8 @@ def _check_distinct(names: Sequence[str]) -> None:
     for number, name in enumerate(names):
         if (first := numbers.setdefault(name, number)) != number:
             raise DataError(
-                f"outputs {first} and {number} have the same label name {name!r:.60}; give each a name of its own by "
-                "--labels, in data.label_names, or in id2label of the checkpoint's config.json"
+                f"outputs {first} and {number} have the same label name {name!r:.60}; give each its own name with "
+                f"--labels, in data.label_names, or in id2label of the checkpoint's config.json"
             )
 
 

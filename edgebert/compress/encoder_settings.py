@@ -80,18 +80,18 @@ def check_encoder_settings(encoder: Path, wanted: Mapping[str, Json]) -> None:
     path, settings = _found(encoder)
     for entry, value in wanted.items():
         if settings.get(entry, value) != value:
-            raise CheckpointError(f"{path}: {entry} is {settings[entry]!r:.80}; a bundle does {value!r} alone")
+            raise CheckpointError(f"{path}: {entry} is {settings[entry]!r:.80}; a bundle only supports {value!r}")
     for entry in NOT_DONE:
         if settings.get(entry):
             raise CheckpointError(
-                f"{path}: {entry} is {settings[entry]!r:.80}, which a bundle does not do; remove the entry if the "
+                f"{path}: {entry} is {settings[entry]!r:.80}, which a bundle does not support; remove the entry if the "
                 "vectors are used without it"
             )
     for entry, (harmless, remedy) in ARGUMENTS.items():
         given = settings.get(entry) or {}
         other = sorted(set(given) - {*harmless, *REPLACED}) if isinstance(given, dict) else [str(given)]
         if other:
-            raise CheckpointError(f"{path}: {entry} has {other[0]!r:.40}, which a bundle does not do; {remedy}")
+            raise CheckpointError(f"{path}: {entry} has {other[0]!r:.40}, which a bundle does not support; {remedy}")
 
 
 def longest_input(encoder: Path, with_settings: bool) -> int | None:
@@ -135,7 +135,7 @@ def unread_settings(encoder: Path) -> str:
     if not entries:
         return ""
     return (
-        f"{path}: without effect here: {', '.join(entries)}; sentence-transformers reads the file through "
+        f"{path}: no effect here: {', '.join(entries)}; sentence-transformers reads the file only through "
         "modules.json, for vectors of texts and cross-encoders"
     )
 

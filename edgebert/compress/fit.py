@@ -60,13 +60,13 @@ def check_fit(
     rewritten = all(FORMATS[name].rewritten_only for name in recipe.export.formats)
     if rewritten and not arch.family_of(config).standard_layers:
         raise SettingsError(
-            f"export.formats holds {', '.join(recipe.export.formats)} alone, which does not run {config.model_type} "
+            f"export.formats has only {', '.join(recipe.export.formats)}, which does not run {config.model_type} "
             'layers; set export.formats = ["onnx"]'
         )
     if recipe.quantize.smooth and not arch.family_of(config).standard_layers:
         raise SettingsError(
-            f"quantize.smooth is {recipe.quantize.smooth}, but {config.model_type} layers cannot be rewritten, "
-            "nor smoothed; set quantize.smooth = 0.0"
+            f"quantize.smooth is {recipe.quantize.smooth}, but {config.model_type} layers cannot be rewritten or "
+            f"smoothed; set quantize.smooth = 0.0"
         )
 
 
@@ -79,7 +79,7 @@ def check_mask(folder: Path, tokenizer: PreTrainedTokenizerFast) -> None:
     vocabulary = tokenizer.get_vocab()
     found = next((token for token in MASK_TOKENS if token in vocabulary), None)
     if tokenizer.mask_token not in (None, found):
-        looked = f"takes the vocabulary's {found!r} for it" if found else f"knows {' and '.join(MASK_TOKENS)} alone"
+        looked = f"uses the vocabulary's {found!r}" if found else f"only knows {' and '.join(MASK_TOKENS)}"
         remedy = "exchange the two names" if found else f"rename the token to {MASK_TOKENS[0]}"
         raise CheckpointError(
             f"{folder / 'tokenizer_config.json'}: mask_token is {tokenizer.mask_token!r:.40}, but a bundle {looked}; "

@@ -73,14 +73,14 @@ def check_scheme(tags: Sequence[str], head: Sequence[str], scheme: Scheme) -> No
     if wrong or (OUTSIDE not in tags and scheme != "WORDS"):
         raise DataError(
             f"{NAMED}: the checkpoint's head has {', '.join(map(repr, wrong[:5])) or 'no O'}, expected {scheme} tags "
-            f"(O, {', '.join(f'{prefix}-TYPE' for prefix in PREFIXES[scheme])}); name the tag that each stands for by "
-            f'--labels, or in data.label_names ({{ {wrong[0] if wrong else head[0]} = "B-TYPE" }}), set head.scheme, '
+            f"(O, {', '.join(f'{prefix}-TYPE' for prefix in PREFIXES[scheme])}); map each to a tag with "
+            f'--labels or in data.label_names ({{ {wrong[0] if wrong else head[0]} = "B-TYPE" }}), set head.scheme, '
             "or finetune.when to always"
         )
     lost = sorted({tag[2:] for tag in tags if tag[0] == "I"} - {tag[2:] for tag in tags if tag[0] in "BS"})
     if scheme != "IOB1" and lost:
         raise DataError(
-            f"{NAMED}: the checkpoint's head has I-{lost[0]} and no B-{lost[0]}, so that under {scheme} no {lost[0]} "
+            f"{NAMED}: the checkpoint's head has I-{lost[0]} but no B-{lost[0]}, so in {scheme} no {lost[0]} entity "
             'can begin; set head.scheme to "IOB1" (--set head.scheme=IOB1)'
         )
 

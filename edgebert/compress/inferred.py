@@ -36,7 +36,8 @@ ENDINGS = {
 OF_TEXTS = "ForSequenceClassification"
 # Of a head of one output: what else it may be.
 OTHERWISE = {
-    "rerank": ", a cross-encoder; --task regression for scores that are to be measured as such",
+    "rerank": ", a cross-encoder; use --task regression if the scores are correct to a scale and not only in their "
+    "order",
     "regression": "; --task rerank if it scores documents for a query",
 }
 MULTI_LABEL = "multi_label_classification"
@@ -101,7 +102,7 @@ def infer(source: str, folder: Path, asked: Asked, texts: str) -> Inferred:
         SettingsError: An option does not apply to the task.
     """
     if (folder / MANIFEST).is_file():
-        raise CheckpointError(f"{folder}: a bundle, and no checkpoint; give the folder of the model it was made from")
+        raise CheckpointError(f"{folder}: a bundle, not a checkpoint; give the folder of the model it was made from")
     encoder = encoder_folder(folder)
     check_described(encoder)
     config = read_object(encoder / "config.json")
@@ -183,7 +184,7 @@ def _task_of_texts(folder: Path, config: Mapping[str, Json]) -> str:
     if count != 1 and config.get("problem_type") == "regression":
         raise CheckpointError(
             f"{folder / 'config.json'}: problem_type is regression and the head has {count} outputs, but EdgeBERT's "
-            "regression has one; export one model an output"
+            "regression has one; export one model per output"
         )
     if count != 1:
         return "text-classification"

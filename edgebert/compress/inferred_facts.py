@@ -60,7 +60,7 @@ def score_fact(folder: Path) -> Fact:
     """What a cross-encoder's score is, and the file that says so."""
     path, name = activation_of(folder)
     if name is None:
-        return ("score", SIGMOID, "as sentence-transformers has it; --set head.activation=none for the output itself")
+        return ("score", SIGMOID, "as in sentence-transformers; --set head.activation=none for the output itself")
     return ("score", SIGMOID if name == "Sigmoid" else "the output itself", str(path))
 
 

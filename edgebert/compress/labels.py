@@ -66,8 +66,8 @@ def names_by_number(label_names: Mapping[str, str], head: Sequence[str]) -> list
     for number in numbers.values():
         if names.count(names[number]) > 1:
             raise SettingsError(
-                f"data.label_names (--labels) names output {number} {names[number]!r:.40}, as another output is named; "
-                "give each a name of its own"
+                f"data.label_names (--labels) names output {number} {names[number]!r:.40}, which is another output's "
+                f"name; give each its own name"
             )
     return names
 

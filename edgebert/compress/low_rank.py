@@ -82,7 +82,7 @@ def factor_table(model: PreTrainedModel, rank: int) -> float:
     check_rank(model.config, rank)
     whole = arch.words(model).weight.detach().double()
     if rank >= len(whole):
-        raise SettingsError(f"vocabulary.rank is {rank}, but {len(whole)} pieces are left; give a lower rank")
+        raise SettingsError(f"vocabulary.rank is {rank}, but {len(whole)} tokens are left; give a lower rank")
     left, strengths, right = torch.linalg.svd(whole, full_matrices=False)
     resize_table(model, rank)
     words = arch.words(model)

@@ -37,7 +37,7 @@ def check_described(folder: Path) -> None:
     """
     path = folder / "config.json"
     if is_ours(folder):
-        raise CheckpointError(f"{folder}: a bundle, and no checkpoint; give the folder of the model it was made from")
+        raise CheckpointError(f"{folder}: a bundle, not a checkpoint; give the folder of the model it was made from")
     _check_files(folder)
     if not path.is_file():
         weight_files(folder)  # names an adapter, or weights of another kind, for what they are

@@ -141,8 +141,8 @@ def differences(recipe: Recipe, found: SentenceFolder) -> list[str]:
         )
     if not found.normalize and "normalize" not in recipe.head:
         said.append(
-            "the folder's vectors do not have length 1 (no Normalize, or truncate_dim behind it), the bundle's "
-            "have it nevertheless: cosines are the same; set head.normalize to false for vectors of their own length"
+            "the folder's vectors are not normalized (no Normalize, or truncate_dim after it), but the bundle's are; "
+            "cosines are the same; set head.normalize to false to keep their lengths"
         )
     return said
 
@@ -157,7 +157,7 @@ def module_kinds(folder: Path) -> list[tuple[str, Path]]:
     entries = read_value(path, "a list of modules", "save the folder again")
     if not isinstance(entries, list) or not all(_is_entry(entry) for entry in entries):
         raise CheckpointError(
-            f"{path}: not a list of modules, each an object with the texts {', '.join(ENTRY)}; save the folder again"
+            f"{path}: not a list of modules, each an object with the strings {', '.join(ENTRY)}; save the folder again"
         )
     found = [(_kind(entry["type"]), folder / entry["path"]) for entry in entries]
     names = [entry["name"] for entry in entries]
@@ -190,12 +190,12 @@ def _check_kinds(path: Path, modules: list[tuple[str, Path]]) -> None:
         if kind not in ("Transformer", "Pooling", *KINDS):
             raise CheckpointError(
                 f"{path}: module {kind} ({place.name}) cannot be exported; supported: Transformer, Pooling, "
-                f"{', '.join(KINDS)}; remove it and train the folder's vectors anew, or use sentence-transformers"
+                f"{', '.join(KINDS)}; remove it and train the folder's vectors again, or use sentence-transformers"
             )
     if kinds[:2] != ["Transformer", "Pooling"] or not set(kinds[2:]) <= set(KINDS):
         raise CheckpointError(
             f"{path}: modules {', '.join(kinds) or '(none)'}; expected Transformer, Pooling, each once and in this "
-            f"order, and behind them any of {', '.join(KINDS)}"
+            f"order, then any of {', '.join(KINDS)}"
         )
 
 
@@ -204,8 +204,8 @@ def _check_model_type(path: Path, settings: dict[str, Json]) -> None:
     stated = settings.get("model_type", KIND)
     if stated != KIND:
         raise CheckpointError(
-            f"{path}: model_type is {stated!r:.40}, and sentence-transformers drops the modules of any kind but "
-            f"{KIND!r}; set it to {KIND!r} if they make one vector of a text, else remove {MODULES}"
+            f"{path}: model_type is {stated!r:.40}, and sentence-transformers ignores the modules of any kind but "
+            f"{KIND!r}; set it to {KIND!r} if they make one vector per text, else remove {MODULES}"
         )
 
 
@@ -230,7 +230,7 @@ def _pooling(path: Path, prompted: bool) -> str:
     if prompted and not included:
         raise CheckpointError(
             f"{path}: include_prompt is {json.dumps(included):.40}, and {SETTINGS} has prompts; leaving a prompt's "
-            "tokens out of pooling cannot be exported: set include_prompt to true, or take the prompts away"
+            "tokens out of pooling cannot be exported: set include_prompt to true, or remove the prompts"
         )
     return "+".join(map(str, modes))
 

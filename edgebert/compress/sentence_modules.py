@@ -103,8 +103,8 @@ def check_steps(steps: Sequence[VectorStep], places: Sequence[Path], width: int)
     for step, place in zip(steps, places, strict=True):
         if step.inputs not in (0, width):
             raise CheckpointError(
-                f"{place / 'config.json'}: the {step.kind} module takes {step.inputs} numbers, but what comes before "
-                f"gives {width}; save the whole folder again, or leave head.pooling out of the recipe"
+                f"{place / 'config.json'}: the {step.kind} module takes {step.inputs} numbers, but the module before "
+                f"it outputs {width}; save the whole folder again, or leave head.pooling out of the recipe"
             )
         width = step.width_after(width)
     return width
@@ -129,7 +129,7 @@ def check_entries(path: Path, config: dict[str, Json], known: Sequence[str]) -> 
     other = next((entry for entry in config if entry not in known), None)
     if other is not None:
         raise CheckpointError(
-            f"{path}: {other!r:.40} is no setting of this module; remove it if the vectors are made without it "
+            f"{path}: {other!r:.40} is not a setting of this module; remove it if the vectors are made without it "
             f"(expected {', '.join(known)})"
         )
 

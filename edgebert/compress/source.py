@@ -72,7 +72,7 @@ def _from_hub(source: str) -> Path:
         return Path(snapshot_download(source, allow_patterns=HUB_FILES))
     except Exception as error:  # noqa: BLE001 - network, authentication and name errors alike
         if os.environ.get("HF_HUB_OFFLINE"):
-            asked = "the hub was not asked, for HF_HUB_OFFLINE is set"
+            asked = "the hub was not asked, because HF_HUB_OFFLINE is set"
         else:
-            asked = f"the hub did not give it: {first_line(error)}"
+            asked = f"the hub did not return it: {first_line(error)}"
         raise CheckpointError(f"{source}: no such folder, and {asked}; give a local folder") from None

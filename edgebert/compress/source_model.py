@@ -55,7 +55,7 @@ class Transformers:
                 str(folder), output_loading_info=True, dtype=torch.float32, **LOADED
             )
         except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
-            raise CheckpointError(f"{folder}: transformers does not load it ({first_line(error)})") from None
+            raise CheckpointError(f"{folder}: transformers cannot load it ({first_line(error)})") from None
         if missing := sorted(found["missing_keys"]):
             raise CheckpointError(
                 f"{folder}: has no {missing[0]}, which {CLASSES[task]} needs; give the checkpoint that the bundle was "
@@ -100,7 +100,7 @@ class Sentences:
         """
         if not (folder / MODULES).is_file():
             raise SettingsError(
-                f"{folder}: an encoder alone, whose pooling no library knows; compare with a folder that has {MODULES}"
+                f"{folder}: only an encoder, whose pooling no library knows; compare with a folder that has {MODULES}"
             )
         try:
             import sentence_transformers
@@ -114,7 +114,7 @@ class Sentences:
                 str(folder), device="cpu", local_files_only=True, model_kwargs={"dtype": torch.float32}
             )
         except (OSError, ValueError, KeyError, RuntimeError, ImportError, TypeError) as error:
-            raise CheckpointError(f"{folder}: sentence-transformers does not load it ({first_line(error)})") from None
+            raise CheckpointError(f"{folder}: sentence-transformers cannot load it ({first_line(error)})") from None
         self._model.max_seq_length = min(self._model.max_seq_length or max_length, max_length)
 
     def vector(self, text: str) -> NDArray[np.float32]:
@@ -139,5 +139,5 @@ def open_source(folder: Path, encoder: Path, task: str, max_length: int) -> Tran
     if task == "similarity":
         return Sentences(folder, max_length)
     if task not in CLASSES:
-        raise SettingsError(f"{task} is a task of EdgeBERT's own, which no library runs; compare a bundle of another")
+        raise SettingsError(f"{task} is EdgeBERT's own task, which no library runs; compare a bundle with another task")
     return Transformers(encoder, task, max_length)

@@ -70,8 +70,8 @@ def vector_width(folder: Path, recipe: Recipe, found: SentenceFolder) -> int:
     narrower = recipe.distill.hidden_size if recipe.distill else 0
     if narrower not in (0, config.hidden_size):
         raise SettingsError(
-            f"distill.hidden_size is {narrower}: the checkpoint's modules behind the pooling ({found.steps[0]}) read "
-            f"vectors of its own width, {config.hidden_size}; leave it out and keep fewer layers"
+            f"distill.hidden_size is {narrower}: the checkpoint's modules after the pooling ({found.steps[0]}) need "
+            f"its own width, {config.hidden_size}; leave it out and keep fewer layers"
         )
     pooled = training_task(recipe.task, recipe.head).pooled_width(int(config.hidden_size))
     return check_steps(found.steps, found.places, pooled)
@@ -114,9 +114,9 @@ def say_unmarked_score(recipe: Recipe, folder: Path, head: list[str]) -> None:
     scaled = f", from 0..1 scaled to {settings.range}" if is_scaled else ""
     clipped = f", clipped to {settings.range}" if settings.clip else ""
     LOG.warning(
-        f"{folder / 'config.json'}: neither problem_type nor an activation is stated for the head's one output: the "
-        f"score is the logit{scaled}{clipped}; for the sigmoid that transformers' text-classification pipeline puts "
-        "over it, set head.activation to 'sigmoid' (--set head.activation=sigmoid); 'none' says that none is meant"
+        f"{folder / 'config.json'}: the head has one output, and neither problem_type nor an activation is stated: "
+        f"the score is the logit{scaled}{clipped}; for the sigmoid that transformers' text-classification pipeline "
+        f"applies, set head.activation to 'sigmoid' (--set head.activation=sigmoid); 'none' confirms that there is none"
     )
 
 
@@ -142,7 +142,7 @@ def say_unnamed(folder: Path, head: list[str]) -> None:
     if stated and unnamed and distributed.is_main():
         LOG.warning(
             f"{path}: id2label names {len(stated)} of the head's {len(head)} outputs; output {unnamed[0]} is called "
-            f"{head[unnamed[0]]}; name it there, by --labels, or in data.label_names"
+            f"{head[unnamed[0]]}; name it there, with --labels, or in data.label_names"
         )
 
 
@@ -174,7 +174,7 @@ def with_spaces(recipe: Recipe, folder: Path, tokenizer: PreTrainedTokenizerFast
         LOG.warning(
             f"{folder}: the tokenizer is byte-level and puts no space before a word (add_prefix_space is not "
             "true); words are encoded as they are, as transformers does with is_split_into_words=True, and raw texts "
-            "whole; if the head was trained with a space before every word, set head.spaced_words = true"
+            "in one piece; if the head was trained with a space before every word, set head.spaced_words = true"
         )
     return replace(recipe, head={"spaced_words": False, "whole_texts": True} | recipe.head)
 

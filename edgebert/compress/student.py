@@ -53,7 +53,7 @@ def check_layers(config: PreTrainedConfig, layers: tuple[int, ...]) -> None:
     if arch.family_of(config).first_layer_stays and layers[0] != 0:
         raise SettingsError(
             f"distill.layers {list(layers)}: the first layer of {config.model_type} models has no norm before its "
-            "attention, so that no other can stand in its place; let the list begin with 0"
+            "attention, so no other layer can replace it; begin the list with 0"
         )
 
 

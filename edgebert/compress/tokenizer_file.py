@@ -112,8 +112,8 @@ def check_segments(folder: Path, tokenizer: PreTrainedTokenizerFast, config: Pre
         raise CheckpointError(f"{folder}: tokenizer cannot encode 'a' ({panic_reason(error)})") from None
     if texts > 1 and config.model_type == DEBERTA_V1.model_type and not (folder / "tokenizer.json").is_file():
         raise CheckpointError(
-            f"{folder}: no tokenizer.json, and from vocab.json transformers 5 puts two separators between the texts of "
-            "a pair, where DeBERTa was trained with one (findings/); save the tokenizer with transformers 4: "
+            f"{folder}: no tokenizer.json, and from vocab.json transformers 5 puts two separators between the texts "
+            f"of a pair, but DeBERTa was trained with one (findings/); save the tokenizer with transformers 4: "
             "AutoTokenizer.from_pretrained(folder).save_pretrained(folder)"
         )
     rows, path = getattr(config, "type_vocab_size", 0), folder / "config.json"
@@ -145,8 +145,8 @@ def check_first_segment(folder: Path, tokenizer: PreTrainedTokenizerFast, config
     presumes = family.standard_layers and family.has_segments and SEGMENT_INPUT in tokenizer.model_input_names
     if presumes and any(_type_ids(tokenizer, "a")):
         raise CheckpointError(
-            f"{folder / 'tokenizer.json'}: post_processor gives a single text type_id 1; the rewritten graph has 0 "
-            'alone; set export.graph = "plain", or type_id 0 if the model was trained so'
+            f"{folder / 'tokenizer.json'}: post_processor gives a single text type_id 1; the rewritten graph only "
+            'has 0; set export.graph = "plain", or type_id 0 if the model was trained so'
         )
 
 
@@ -228,8 +228,8 @@ def _check_words(folder: Path, tokenizer: PreTrainedTokenizerFast) -> None:
     words = set(tokenizer.get_vocab()).difference(tokenizer.all_special_tokens, ("▁",))
     if not words:
         raise CheckpointError(
-            f"{folder}: transformers reads no token but special ones by {type(tokenizer).__name__}, which has other "
-            "files than this folder; save a tokenizer.json of the same ids beside the weights, or name the "
+            f"{folder}: transformers reads only special tokens with {type(tokenizer).__name__}, which expects other "
+            f"files than this folder has; save a tokenizer.json of the same ids beside the weights, or name the "
             "tokenizer_class in tokenizer_config.json"
         )
 
@@ -239,7 +239,8 @@ def _check_repeats(path: Path, tokenizer: PreTrainedTokenizerFast) -> None:
     dropout = table_of(_document(tokenizer.backend_tokenizer)["model"]).get("dropout")
     if dropout:
         raise CheckpointError(
-            f"{path}: model.dropout is {dropout:g}, so the same text gets other tokens at every call; set it to null"
+            f"{path}: model.dropout is {dropout:g}, so the same text gets different tokens at every call; set it to "
+            f"null"
         )
 
 
@@ -262,9 +263,9 @@ def _as_in_file(path: Path, built: PreTrainedTokenizerFast, unset: PreTrainedTok
         _check_ends(path, kept)
     if other and distributed.is_main():
         LOG.warning(
-            f"{path}: {', '.join(other)} of the file {'are' if len(other) > 1 else 'is'} not what "
-            f"transformers {transformers.__version__} builds for {type(built).__name__}, which may split texts "
-            f"otherwise; the bundle keeps the file's{_not_in_file(own, unset)}"
+            f"{path}: {', '.join(other)} of the file {'differ' if len(other) > 1 else 'differs'} from what "
+            f"transformers {transformers.__version__} builds for {type(built).__name__}, so texts may be split "
+            f"differently; the bundle uses the file's{_not_in_file(own, unset)}"
         )
     return kept
 

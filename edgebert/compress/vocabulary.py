@@ -111,7 +111,7 @@ def check_vocabulary(folder: Path, recipe: Recipe, tokenizer: PreTrainedTokenize
     if training_task(recipe.task).outputs_vocabulary:
         raise SettingsError(
             f"vocabulary.rank is {rank}: the outputs of {recipe.task} are read from the whole table, "
-            "which would stay beside the narrow one; leave rank out"
+            "which would remain in addition to the narrow one; leave rank out"
         )
 
 
@@ -147,7 +147,7 @@ def choose(
     if settings.size and len(kept) > settings.size:
         raise SettingsError(
             f"vocabulary.size is {settings.size}, but special tokens, single characters and vocabulary.keep are "
-            f"{len(kept)} pieces; give at least that, or 0 for no limit"
+            f"{len(kept)} tokens; give at least that, or 0 for no limit"
         )
     frequent = [number for number, count in counts.items() if count >= settings.minimum_count]
     for number in sorted(frequent, key=lambda number: (-counts[number], number)):
@@ -166,7 +166,7 @@ def ordered(kept: set[int], config: PreTrainedConfig) -> list[int]:
     order = sorted(kept)
     if order[-1] >= config.vocab_size:
         raise CheckpointError(
-            f"the tokenizer has a piece with the id {order[-1]}, but config.json tells a word table of "
+            f"the tokenizer has a token with the id {order[-1]}, but config.json states a word table of "
             f"{config.vocab_size} rows; save model and tokenizer together"
         )
     padding = config.pad_token_id
@@ -176,7 +176,7 @@ def ordered(kept: set[int], config: PreTrainedConfig) -> list[int]:
         if order.index(padding) != padding:
             raise CheckpointError(
                 f"[vocabulary]: padding has the id {padding}, from which positions are counted, and only {len(order)} "
-                "pieces stay; leave the table out"
+                "tokens stay; leave the table out"
             )
     return order
 

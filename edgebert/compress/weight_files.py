@@ -50,8 +50,8 @@ def _check_names(folder: Path, names: Sequence[str]) -> None:
     before = [name.removesuffix(words) for name in names if name.endswith(words)]
     if before and not {"", f"{family.prefix}."} & set(before):
         raise CheckpointError(
-            f"{folder}: the weights stand under {before[0]!r:.60} ({before[0]}{words}), where a {family.model_type} "
-            f"model has {family.prefix + '.'!r} or nothing; save the transformers model inside the "
+            f"{folder}: the weights' names have the prefix {before[0]!r:.60} ({before[0]}{words}), but a "
+            f"{family.model_type} model has {family.prefix + '.'!r} or none; save the transformers model inside the "
             "wrapper with save_pretrained(folder)"
         )
 

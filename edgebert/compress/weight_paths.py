@@ -38,8 +38,8 @@ def weight_files(folder: Path) -> list[Path]:
     adapter = next((path.name for path in sorted(folder.glob("adapter_*"))), None)
     if adapter:
         raise CheckpointError(
-            f"{folder}: {adapter} is an adapter (PEFT), which a bundle does not hold; load it onto its base model, "
-            "merge it with merge_and_unload(), then save_pretrained(folder), or take it away if it is not in use"
+            f"{folder}: {adapter} is an adapter (PEFT), which a bundle cannot contain; load it onto its base model, "
+            "merge it with merge_and_unload(), then save_pretrained(folder), or remove it if it is not used"
         )
     if (folder / SINGLE).is_file():
         check_fetched(folder / SINGLE)
@@ -52,7 +52,7 @@ def weight_files(folder: Path) -> list[Path]:
     if pickled:
         raise CheckpointError(
             f"{folder}: weights only as pickle ({', '.join(pickled)}), which can run code when opened; "
-            "to convert, load them with transformers where you trust the file, then model.save_pretrained(folder)"
+            "to convert, load them with transformers if you trust the file, then model.save_pretrained(folder)"
         )
     other = next((path for pattern in OTHERS for path in sorted(folder.glob(pattern))), None)
     if other:
@@ -132,5 +132,5 @@ def weight_shapes(folder: Path) -> dict[str, list[int]]:
             with safe_open(path, framework="np") as opened:
                 shapes |= {name: opened.get_slice(name).get_shape() for name in opened.keys()}  # noqa: SIM118
         except (SafetensorError, OSError) as error:
-            raise CheckpointError(f"{path}: not a whole safetensors file ({error}); copy it again") from None
+            raise CheckpointError(f"{path}: not a complete safetensors file ({error}); copy it again") from None
     return shapes

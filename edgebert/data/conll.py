@@ -77,7 +77,7 @@ class _Columns:
             parted = "tabs" if self.tabs else "blanks"
             raise DataError(
                 f"{self.path}: line {number}: {len(cells)} columns in {line!r:.60}; "
-                f"expected {self.width}, parted by {parted}, as in the lines before"
+                f"expected {self.width}, separated by {parted}, as in the lines before"
             )
         if not cells[self.token]:
             raise DataError(f"{self.path}: line {number}: no word in column {self.token} of {line!r:.60}; expected one")
@@ -93,7 +93,7 @@ class _Columns:
         if self.token % self.width == self.tag % self.width:
             raise DataError(
                 f"{self.path}: line {number}: {self.width} columns in {line!r:.60}; "
-                f"expected the word in column {self.token} and its tag in column {self.tag}, which are one and the same"
+                f"expected the word in column {self.token} and its tag in column {self.tag}, which are the same"
             )
 
 

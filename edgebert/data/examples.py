@@ -187,7 +187,7 @@ def _table(path: Path, rows: Iterator[tuple[int, list[str]]], columns: Columns) 
             )
         if [row[0].removeprefix(MARK), *row[1:]] == header:
             raise DataError(
-                f"{path}: line {number}: the header again, as where files were joined; remove it there, and a "
+                f"{path}: line {number}: the header again, as in joined files; remove it, and a "
                 "byte-order mark (BOM) before it"
             )
         yield number, {name: row[at] for name, at in positions.items()}
@@ -216,7 +216,8 @@ def _position(path: Path, header: list[str], name: str) -> int:
         raise MissingColumnError(f"{path}: line 1: no column '{name}'; the header has: {has}", column=name)
     if header.count(name) > 1:
         raise DataError(
-            f"{path}: line 1: column '{name}' stands {header.count(name)} times in the header; name each once"
+            f"{path}: line 1: column '{name}' occurs {header.count(name)} times in the header; give each column its "
+            f"own name"
         )
     return header.index(name)
 

@@ -129,5 +129,5 @@ def column_number(name: str, option: str, usual: int) -> int:
     if not name:
         return usual
     if not name.removeprefix("-").isdecimal() or len(name) > 3:
-        raise InputError(f"{option} is {name!r:.60}; columns of words go by number, from 0, or from -1 backwards")
+        raise InputError(f"{option} is {name!r:.60}; give the column's number, from 0, or backwards from -1")
     return int(name)

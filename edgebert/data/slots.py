@@ -44,7 +44,7 @@ def read_slots(folder: Path, check: TagCheck, with_intents: bool) -> list[Exampl
     for number, (text, text_tags, intent) in enumerate(zip(words, tags, intents, strict=True), 1):
         if not text and (text_tags or (with_intents and intent)):
             raise DataError(
-                f"{folder / WORDS}: line {number}: no words; expected some, for the other files have this line"
+                f"{folder / WORDS}: line {number}: no words; expected some, because the other files have this line"
             )
         if text:
             example = _example(folder, number, _cells(text), _cells(text_tags), check)

@@ -98,7 +98,7 @@ class _Placing:
         """Log how many answers were repaired."""
         if self.moved or self.dropped:
             LOG.warning(
-                "%s: repaired answers that did not stand where they say: %d moved, %d dropped, %d questions left out",
+                "%s: repaired answers with a wrong start: %d moved, %d dropped, %d questions left out",
                 *(path, self.moved, self.dropped, self.left_out),
             )
 
@@ -108,8 +108,8 @@ class _Placing:
         if self.misplaced == "refuse":
             there = context[max(0, answer.start) :][: len(answer.text)]
             raise DataError(
-                f"{place}: answer {_short(answer.text)} is said to start at character {answer.start}, where "
-                f"{_short(there)} stands; expected its offset in the context, or "
+                f"{place}: answer {_short(answer.text)} should start at character {answer.start}, but {_short(there)} "
+                f"is there; expected its offset in the context, or "
                 'head.misplaced_answers = "repair" in the recipe'
             )
         start = _nearest(context, answer)
@@ -198,7 +198,7 @@ def _listed(answers: dict[str, object], start_key: str, place: str) -> list[dict
     """Answers in the form of Hugging Face's datasets: one list of all `text`, one of all `answer_start`."""
     texts, starts = (_member(answers, key, list, f"{place}: answers") for key in ("text", "answer_start"))
     if len(texts) != len(starts):
-        raise DataError(f"{place}: {len(texts)} texts of answers and {len(starts)} starts; expected as many")
+        raise DataError(f"{place}: {len(texts)} texts of answers and {len(starts)} starts; expected equal numbers")
     return [{"text": text, start_key: start} for text, start in zip(texts, starts, strict=True)]
 
 

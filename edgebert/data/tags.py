@@ -54,7 +54,7 @@ def tags_of(entities: Iterable[Span], length: int, scheme: Scheme) -> list[str]:
     tags = [OUTSIDE] * length
     for span in sorted(entities, key=lambda span: span.first):
         if not 0 <= span.first < span.end <= length:
-            raise ValueError(f"{span.label} of words {span.first} to {span.end} is not a stretch of {length} words")
+            raise ValueError(f"{span.label} of words {span.first} to {span.end} is outside a text of {length} words")
         if tags[span.first : span.end] != [OUTSIDE] * (span.end - span.first):
             raise ValueError(f"{span.label} of words {span.first} to {span.end} overlaps another entity")
         follows_its_kind = span.first > 0 and tags[span.first - 1][2:] == span.label
@@ -108,7 +108,7 @@ def check_tags(tags: Sequence[str], scheme: Scheme) -> None:
         raise ValueError(f"the tags lack {OUTSIDE!r} or hold one twice")
     for tag in tags:
         if not is_tag(tag, scheme):
-            raise ValueError(f"tag {tag!r:.60} is none of the scheme {scheme}")
+            raise ValueError(f"tag {tag!r:.60} is not a tag of the scheme {scheme}")
 
 
 def types_of(tags: Iterable[str]) -> list[str]:
@@ -162,7 +162,7 @@ class TagCheck:
         tags = f"{self.broken} tag{'s' * (self.broken > 1)}"
         if self.on_invalid == "refuse":
             raise DataError(
-                f"{self.path}: {self._first} ({tags} like this in the file); mend the file, or set "
+                f"{self.path}: {self._first} ({tags} like this in the file); correct the file, or set "
                 'head.scheme or head.invalid_tags = "repair" in the recipe'
             )
         LOG.warning("%s: repaired %s, the first at %s", self.path, tags, self._first)

@@ -70,7 +70,7 @@ def _read_bytes(path: Path) -> bytes:
     except FileNotFoundError:
         raise DataError(f"{path}: no such file; check the path and the folder it is relative to") from None
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise DataError(f"{path}: not a whole gzip file ({error}); compress it again") from None
+        raise DataError(f"{path}: not a complete gzip file ({error}); compress it again") from None
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror or error})") from None
 
@@ -104,14 +104,14 @@ def _decode(path: Path, data: bytes) -> str:
         raise DataError(f"{path}: line {line}: bytes {value!r} are not UTF-8; convert the file to UTF-8") from None
     by_lines = not path.name.lower().removesuffix(".gz").endswith((".csv", ".json"))
     if by_lines and "\r" in text.rstrip() and "\n" not in text:
-        raise DataError(f"{path}: its lines end in carriage returns alone; convert their ends to line feeds")
+        raise DataError(f"{path}: its lines end in only a carriage return; convert line ends to line feeds")
     return text
 
 
 def wanted_of(path: Path) -> str:
     """What a file with this suffix contains, for messages."""
     suffix = Path(path.name.removesuffix(".gz")).suffix.lower()
-    wanted = {".jsonl": "a JSON object a line", ".txt": "one text a line", ".json": "a SQuAD document"}
+    wanted = {".jsonl": "a JSON object a line", ".txt": "one text per line", ".json": "a SQuAD document"}
     return wanted.get(suffix, "a header and at least one row" if suffix in TABLES else "at least one row")
 
 

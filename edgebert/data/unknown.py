@@ -14,7 +14,7 @@ from typing import Protocol, TypedDict
 from edgebert.data.examples import Example, listed
 from edgebert.errors import DataError
 
-REMEDY = "mend the file, or leave --strict-labels out to count them as wrong"
+REMEDY = "correct the file, or leave --strict-labels out to count them as wrong"
 SHOWN = 5
 KEPT = 20
 # Metrics and confusions take room for each; a column of numbers or of texts in the place of the labels has far more.

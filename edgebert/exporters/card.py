@@ -31,8 +31,8 @@ def model_card(manifest: Manifest) -> str:
         "",
         *([f"- Labels: {', '.join(manifest.labels)}"] if manifest.labels else []),
         *_vectors(manifest.head),
-        f"- Longest input: {manifest.max_length} tokens; where the task has windows longer text is read in several, "
-        "else it is cut, and the prediction says so",
+        f"- Longest input: {manifest.max_length} tokens; a longer text is read in several windows if the task has "
+        f"them, else it is cut, and the prediction says so",
         *_runtimes(manifest.runtime),
         f"- Labelled data, for `edgebert evaluate`: {data_file(manifest)}",
         f"- Layers: {_layers(manifest.layers)}",
@@ -65,10 +65,10 @@ def _runtimes(runtime: Graphs) -> list[str]:
     """Which runtimes open the bundle, and notes for running its graph without EdgeBERT."""
     graphs = sorted(runtime.graphs, key=lambda name: name != runtime.default)
     if graphs == [CORE.name]:
-        return ["- Runtime: EdgeBERT's native core alone, which reads `core.bin`; no ONNX graph is here"]
+        return ["- Runtime: only EdgeBERT's native core, which reads `core.bin`; no ONNX graph is here"]
     padding = (
-        "- Batches are padded on the right: whoever runs the graph without EdgeBERT pads there, and never runs a row "
-        "of padding alone, which attention answers as if nothing were masked"
+        "- Batches are padded on the right. If you run the graph without EdgeBERT, pad there too, and never run a row "
+        "of only padding: attention would ignore its mask"
     )
     if len(graphs) == 1:
         return [padding]
@@ -94,7 +94,7 @@ def _quality(manifest: Manifest) -> list[str]:
         return ["Not measured: the recipe does not ask for it (export.score_stages)."]
     if not metrics:
         return ["Not measured: the recipe names no labelled held-out file."]
-    rows = [f"| split | metric | value | 95% of the value | {units_of(manifest.task)} |", "|---|---|---|---|---|"]
+    rows = [f"| split | metric | value | 95% interval | {units_of(manifest.task)} |", "|---|---|---|---|---|"]
     for split, quality in metrics.items():
         lacks, low, high = quality.lacks, quality.ci_low, quality.ci_high
         known = "none" if low is None or high is None else f"{low:.4f} to {high:.4f}"

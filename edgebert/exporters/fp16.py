@@ -95,7 +95,8 @@ def _check_error(
     error = float(np.max(errors))
     if not error <= MAX_ERROR:
         raise RunError(
-            f"in FP16 the outputs are off by {error:.2g} of their squares (at most {MAX_ERROR:.0e} is allowed): values "
+            f"in FP16 the squared error of the outputs is {error:.2g} of their squares (at most {MAX_ERROR:.0e} is "
+            f"allowed): values "
             'inside the model are too large or too small for it; set quantize.format = "none" for FP32, or static or '
             "dynamic for INT8"
         )

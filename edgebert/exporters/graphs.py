@@ -129,7 +129,7 @@ def full_precision_graph(job: GraphJob, kind: str, out: Path) -> StageReport:
     """
     model, outputs = copy.deepcopy(job.load()), list(job.task().spec.outputs)
     if kind == "fast" and not can_rewrite(model.config):
-        LOG.warning("graph: %s layers cannot be rewritten; a plain graph instead", model.config.model_type)
+        LOG.warning("graph: %s layers cannot be rewritten; writing a plain graph", model.config.model_type)
         kind = "plain"
     if kind == "plain":
         names = export_plain(model, job.training_task, outputs, out / GRAPH)

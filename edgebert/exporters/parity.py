@@ -112,7 +112,7 @@ def require_parity(parity: Parity, graph: str) -> None:
 def _remedy(graph: str) -> str:
     """Suggest a remedy for a graph that differs from PyTorch."""
     if graph == "plain graph":
-        return "It is as PyTorch wrote it: report the model's config.json and what edgebert doctor says"
+        return "It is as PyTorch wrote it: report the model's config.json and the output of edgebert doctor"
     return 'Try export.graph = "plain" (--set export.graph=plain)'
 
 

@@ -61,7 +61,7 @@ def agree(
             agreement = compare(ours, theirs)
         except ValueError:
             raise RunError(
-                f"{machine.name}: {variant.name}: answered another number of texts or outputs than here; "
+                f"{machine.name}: {variant.name}: answered a different number of texts or outputs than here; "
                 "EdgeBERT there was altered or is another version, run the same command again"
             ) from None
         result.cases.append(_case(variant, suite, machine, theirs, agreement))

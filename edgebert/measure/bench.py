@@ -112,9 +112,7 @@ class _Bench:
         # Report the error that stopped the run, not the one that follows from it. The cases are already written.
         with suppress(RunError, TargetError):
             self._finish()
-        return (
-            f"what was measured is kept in {self.out / 'result.json'}" if self.has_written else "no result was written"
-        )
+        return f"results so far are kept in {self.out / 'result.json'}" if self.has_written else "no result was written"
 
     def _write(self) -> None:
         self.result.write(self.out)
@@ -223,7 +221,7 @@ class _Bench:
             check_case("", asdict(case))
         except ValueError as error:
             subject = f"{variant.folder}: {part.scenario}"
-            raise damaged(subject, f"figures of no bench ({error})", _elsewhere(self.machine)) from None
+            raise damaged(subject, f"impossible figures ({error})", _elsewhere(self.machine)) from None
         suffix = "-no-arena" if part.arena is False else ""
         case.raw = self._keep_raw(f"{case.variant}-{case.scenario}-{case.lengths}{suffix}", raw)
         return case

@@ -37,7 +37,7 @@ def runnable(variants: Sequence[Variant], machine: Machine, say: Callable[[str],
         if reason and not other:
             raise MissingDependencyError(f"{where}{variant.folder}: {reason}")
         if other:
-            names.setdefault(f"{reason}; {other} is measured in its place", []).append(variant.name)
+            names.setdefault(f"{reason}; {other} is measured instead", []).append(variant.name)
             variant = replace(variant, runtime=other, instead_of=variant.runtime)
         found.append(variant)
     for told, several in names.items():

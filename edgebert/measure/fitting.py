@@ -77,12 +77,12 @@ def _check_comparable(manifest: Manifest, variant: Variant) -> None:
     if own != first and (variant.role == "baseline" or not own & first):
         raise InputError(
             f"{variant.folder}: its labels are {listed(variant.manifest.labels)}, those of {name} are "
-            f"{listed(manifest.labels)}; their quality does not compare, {REMEDIES[variant.role]}"
+            f"{listed(manifest.labels)}; their quality cannot be compared, {REMEDIES[variant.role]}"
         )
     if (range_ := _range(variant.manifest)) != _range(manifest):
         raise InputError(
-            f"{variant.folder}: its scores are {range_}, those of {name} {_range(manifest)}; "
-            f"their quality does not compare, {REMEDIES[variant.role]}"
+            f"{variant.folder}: its scores are {range_}, those of {name} {_range(manifest)}; their quality cannot be "
+            f"compared, {REMEDIES[variant.role]}"
         )
 
 

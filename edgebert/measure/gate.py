@@ -69,7 +69,7 @@ def read_gate(text: str) -> Gate:
     if metric not in FIELDS:
         raise InputError(f"--fail-if {text!r}: unknown metric '{metric}'; known: {', '.join(FIELDS)}")
     if not math.isfinite(limit):
-        raise InputError(f"--fail-if {text!r}: the limit is beyond what a number can be; give a smaller one")
+        raise InputError(f"--fail-if {text!r}: the limit is too large for a number; give a smaller one")
     if limit < 0 and metric != "quality" and not file:
         raise InputError(
             f"--fail-if {text!r}: the limit is {form['limit']}, and no {metric} is below 0; give another one"
@@ -117,11 +117,11 @@ def warnings(gates: Sequence[Gate], document: ResultDocument) -> list[str]:
         for key in MACHINE:
             if then.get(key) != now.get(key):
                 what = f"{gate.file}: another machine ({key} {then.get(key)!r}, here {now.get(key)!r})"
-                lines[f"warning: {what}; times and memory of two machines do not compare"] = None
+                lines[f"warning: {what}; times and memory of two machines cannot be compared"] = None
                 break
         lines |= dict.fromkeys(_other_figures(gate, gate.previous, document))
         if (gate.previous.get("data") or {}).get("sha256") != (document.get("data") or {}).get("sha256"):
-            lines[f"warning: {gate.file}: other texts (the data's SHA-256 differs); figures compare loosely"] = None
+            lines[f"warning: {gate.file}: other texts (the data's SHA-256 differs); compare with care"] = None
     return list(lines)
 
 

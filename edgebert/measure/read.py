@@ -246,7 +246,7 @@ def check_sizes(key: str, value: object) -> None:
     for name, each in inner:
         check_sizes(f"{key}.{name}".lstrip("."), each)
     if _is_number(value) and not abs(value) <= LARGEST:
-        fault = "larger than any figure of a bench" if math.isfinite(value) else "not finite"
+        fault = "larger than any real measurement" if math.isfinite(value) else "not finite"
         raise ValueError(f"'{escaped(key)}' is {value:.3g}, {fault}")
 
 

@@ -178,7 +178,7 @@ def _oversized(scenario: str, document: Mapping[str, object]) -> str:
     try:
         check_sizes("", {key: value for key, value in document.items() if key not in left_out})
     except ValueError as error:
-        return f"a figure of no bench: {error}"
+        return f"an impossible figure: {error}"
     return ""
 
 

@@ -155,7 +155,7 @@ class Result:
         text = f"{json.dumps(document, indent=1, ensure_ascii=False)}\n"
         try:
             if (size := len(text.encode("utf-8", "replace"))) > MAX_BYTES:
-                raise ValueError(f"it has {size / 1e6:.0f} MB, and {MAX_BYTES >> 20} MB are read")
+                raise ValueError(f"it has {size / 1e6:.0f} MB, but at most {MAX_BYTES >> 20} MB can be read again")
             check_result(parse_json(text, finite=False))
         except ValueError as error:
             raise RunError(f"{path}: not written, {error}; run the same command again") from None

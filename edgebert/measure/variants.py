@@ -116,7 +116,7 @@ def find_baseline(folder: Path, given: str | None) -> Path:
     for candidate in candidates:
         if os.path.isdir(candidate):  # unlike Path's, it takes a name that is too long as one that is not there
             if candidate.parent == folder and leads_out(candidate, folder):
-                raise BundleError(f"{candidate}: a link that leads out of the bundle; name its folder by --baseline")
+                raise BundleError(f"{candidate}: a link that leads out of the bundle; name its folder with --baseline")
             precision = read_manifest(candidate).precision
             if precision != "fp32":
                 raise BundleError(f"{candidate}: a baseline is full precision, this is {precision}; give another")

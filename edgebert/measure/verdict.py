@@ -56,9 +56,9 @@ def _throttled(before: Environment, after: Environment) -> list[str]:
     """What throttled the machine before or after, and throttling events in between."""
     first, last = set(before.get("throttled") or []), set(after.get("throttled") or [])
     words = {each for each in first | last if each.endswith(" now")} | (last - first)
-    reasons = [f"the machine was held back: {', '.join(sorted(words))}"] if words else []
+    reasons = [f"the machine was throttled: {', '.join(sorted(words))}"] if words else []
     events = (after.get("throttle_events") or 0) - (before.get("throttle_events") or 0)
-    return [*reasons, f"the cores were slowed for their heat {events} times"] if events > 0 else reasons
+    return [*reasons, f"the cores were slowed {events} times because of heat"] if events > 0 else reasons
 
 
 def _reasons(case: Case) -> list[str]:
@@ -67,7 +67,7 @@ def _reasons(case: Case) -> list[str]:
     if case.drift is not None and not 1 / DRIFT_LIMIT <= case.drift <= DRIFT_LIMIT:
         reasons.append(f"{name}: the last third of a process took {case.drift:.2f} times the first third's median")
     if case.spread is not None and case.spread > SPREAD_LIMIT:
-        reasons.append(f"{name}: the slowest process took {case.spread:.2f} times what the fastest did")
+        reasons.append(f"{name}: the slowest process took {case.spread:.2f} times as long as the fastest")
     if case.others is not None and case.others > OTHERS_LIMIT and case.scenario != "memory":
         reasons.append(f"{name}: other processes kept {case.others:.2f} cores busy")
     return reasons

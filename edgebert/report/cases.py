@@ -25,7 +25,7 @@ def cases_section(run: Run) -> Section:
         about += " Cold starts and loading leave out checking the hashes of a bundle's files, which edgebert.load does."
     emulated = dict.fromkeys(str(case["emulated"]) for case in run.cases if case.get("emulated"))
     if emulated:
-        about += f" Emulated ({', '.join(emulated)}): it shows answers; its times mean nothing and are not given."
+        about += f" Emulated ({', '.join(emulated)}): its answers are valid; its times mean nothing and are not shown."
     ordered = [sorted(run.of_scenario(scenario), key=length_of) for scenario in scenarios]
     return Section("Cases", about, tables=tuple(_table(run, cases) for cases in ordered))
 

@@ -33,7 +33,7 @@ def compare_section(runs: Sequence[Run]) -> Section:
         partial(plots.spans, rows=drawn),
     )
     about = (
-        "A ratio is only ever taken inside one run. Times and memory of different runs stand side by side as they were "
+        "Ratios are only computed inside one run. Times and memory of different runs are shown side by side as "
         "measured; machines, texts and conditions may differ."
     )
     tables = [_runs(runs), _bundles(entries) if entries else None, _agreement(runs)]

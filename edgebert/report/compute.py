@@ -19,7 +19,7 @@ def compute_section(run: Run) -> Section | None:
     operators = [_operators(case, found) for case in run.cases if (found := case.get("operators"))]
     tables = [_roofline(run), _peaks(run), *operators]
     held = tuple(part for part in tables if part)
-    about = "The peak is what this machine reached in a probe of matrix products alone, not a data sheet's figure."
+    about = "The peak was measured on this machine with matrix products only; it is not from a data sheet."
     return Section("Compute", about if _roofline(run) else "", tables=held) if held else None
 
 
@@ -44,7 +44,7 @@ def _peaks(run: Run) -> Table | None:
     precisions = list(dict.fromkeys(precision for _, precision in found))[:MOST]
     columns: list[Column[int]] = [("rows (tokens)", lambda rows: Cell(plain(rows)))]
     columns += [(f"{each.upper()} GMAC/s", _peak(found, each)) for each in precisions]
-    caption = f"Matrix products alone, threads: {plain(probe.get('threads'))}"
+    caption = f"Only matrix products, threads: {plain(probe.get('threads'))}"
     return table(caption, columns, list(dict.fromkeys(rows for rows, _ in found))) if found else None
 
 

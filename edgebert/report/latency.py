@@ -36,7 +36,7 @@ def ratios_section(run: Run) -> Section | None:
     columns: list[Column[RatioRow]] = [
         ("what", lambda ratio: Cell(ratio["what"])),
         ("ratio", lambda ratio: Cell(times(ratio["value"]))),
-        ("95% of the ratio", lambda ratio: Cell(shown_interval(ratio))),
+        ("95% interval of the ratio", lambda ratio: Cell(shown_interval(ratio))),
     ]
     drawn = [row for row in rows if row.low > 0][:MOST_DRAWN]
     plot = Plot(
@@ -47,7 +47,8 @@ def ratios_section(run: Run) -> Section | None:
         partial(plots.spans, rows=drawn),
     )
     about = (
-        "Baseline over candidate, both measured in this run, in turns: above 1 the candidate is faster. 95% intervals: "
+        "Baseline divided by candidate, both measured in turns in this run; above 1 the candidate is faster. 95% "
+        "intervals: "
         f"{run.interval_remark}."
     )
     return Section("Ratios", about, (plot,) if drawn else (), (table("Every ratio of this run", columns, ratios),))
@@ -68,7 +69,7 @@ def distribution_section(run: Run) -> Section | None:
     latencies = Plot(
         "Latency distribution",
         "; ".join(f"{each.variant}: p50 {short(float(np.median(each.values)))} ms" for each in pooled),
-        f"All {count:,} timed predictions, slow ones kept. Ticks under each: p50, p90, p99.",
+        f"All {count:,} timed predictions, including slow ones. Ticks under each: p50, p90, p99.",
         76 + 46 * len(pooled),
         partial(plots.distribution, samples=pooled),
     )
@@ -78,8 +79,8 @@ def distribution_section(run: Run) -> Section | None:
             f"{each.variant}: rounds between {short(float(each.values.min()))} and {short(float(each.values.max()))} ms"
             for each in medians
         ),
-        "The median of every round over the median of all rounds. Lines that move together show a machine that "
-        "changed its pace; ratios are of rounds side by side and feel it less.",
+        "The median of every round over the median of all rounds. Lines that move together show a machine whose speed "
+        "changed; ratios compare within a round, so they change less.",
         230,
         partial(plots.rounds, medians=medians),
     )
@@ -105,7 +106,11 @@ def lengths_section(run: Run) -> Section | None:
         280,
         partial(plots.lengths, series=chosen[:MOST], baseline=BASELINE),
     )
-    about = f"Drawn: the first {MOST} of {len(chosen)} variants; the cases have them all." if len(chosen) > MOST else ""
+    about = (
+        f"The plot has the first {MOST} of {len(chosen)} variants; the table of cases has all."
+        if len(chosen) > MOST
+        else ""
+    )
     columns: list[Column[int]] = [("tokens", lambda length: Cell(str(length)))]
     columns += [(name, _at_length(lines[name])) for name, _ in chosen[:MOST]]
     lengths = sorted({length for name, _ in chosen for length in lines[name]})
@@ -128,7 +133,7 @@ def _steadiness_table(run: Run) -> Table | None:
         ("slowest / fastest process", figure_cell("spread")),
         ("cores busy elsewhere", figure_cell("others")),
     ]
-    return table("How steady it was", columns, cases, ("scenario",)) if cases else None
+    return table("Stability", columns, cases, ("scenario",)) if cases else None
 
 
 def _outliers_cell(case: CaseRow) -> Cell | None:

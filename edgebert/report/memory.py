@@ -49,8 +49,8 @@ def _start(run: Run) -> Plot | None:
     return Plot(
         "Cold start split",
         "; ".join(f"{name}: {short(sum(values))} ms" for name, values in rows),
-        f"What a fresh process takes to its first answer{_hashing(run)}. Starting the interpreter comes on top: the "
-        "cases have the whole.",
+        f"What a fresh process takes to its first answer{_hashing(run)}. Starting the interpreter takes more; the "
+        f"table of cases has the total.",
         92 + 36 * len(rows),
         partial(bars.stacked, rows=rows, parts=tuple(START.values()), unit="milliseconds"),
     )

@@ -51,12 +51,12 @@ def method_section(run: Run) -> Section:
     tables = [
         _facts("Suite and data", facts),
         _facts("Versions", versions),
-        _facts("Bundles by their hash", list(bundles.values())),
+        _facts("Hashes of the bundles", list(bundles.values())),
         _gates(run),
     ]
     about = (
-        "Every case ran in fresh processes, baseline and candidates in turns in an order drawn anew each round. "
-        "The same command on the same bundles, data and versions measures it again:"
+        "Every case ran in fresh processes, baseline and candidates in turns, in a new random order each round. To "
+        "measure again, run the same command on the same bundles, data and versions:"
     )
     return Section("How to reproduce", about, tables=tuple(filter(None, tables)), commands=(run.document["command"],))
 

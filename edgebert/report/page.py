@@ -48,9 +48,9 @@ def make_page(runs: Sequence[Run]) -> Page:
 
 def _chapter(run: Run) -> Chapter:
     found = tuple(verdicts(run))
-    remark = "" if found else "This result holds no bundle: there is nothing to compare."
+    remark = "" if found else "This result has no bundle, so there is nothing to compare."
     if not run.cases:
-        remark = "This result holds no case: its run ended before the first one was measured."
+        remark = "This result has no case: its run ended before the first one was measured."
     return Chapter(run.label, found, steadiness(run), remark, tuple(_sections(run)))
 
 

@@ -146,7 +146,7 @@ def read_runs(paths: Sequence[Path]) -> list[Run]:
     documents = [read_result(file) for file in files]
     for at, document in enumerate(documents):
         if (first := documents.index(document)) < at:
-            raise InputError(f"{files[at]}: the same run as {files[first]}; give it once, for it is one measurement")
+            raise InputError(f"{files[at]}: the same run as {files[first]}; give it once")
     named = zip(_labels(files), documents, files, strict=True)
     return [Run(label, document, file.parent) for label, document, file in named]
 

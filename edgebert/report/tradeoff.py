@@ -24,8 +24,9 @@ def quality_section(run: Run) -> Section | None:
     plot = Plot(
         "Quality over latency",
         "; ".join(f"{point.variant}: {point.quality:.4f} at {short(point.p50_ms)} ms" for point in points),
-        "Up and to the left is better; the line joins what nothing else beats in both. Bars are each variant's own 95% "
-        "interval: variants answer the same texts, so that their difference is surer than the bars suggest.",
+        "Up and to the left is better; the line joins the variants that no other one beats in both. Bars are each "
+        "variant's own 95% "
+        "interval: variants answer the same texts, so their difference is more certain than the bars suggest.",
         300,
         partial(plots.frontier, points=points, metric=metric),
     )
@@ -45,7 +46,7 @@ def stages_section(run: Run) -> Section | None:
     plot = Plot(
         "Stage waterfall",
         "; ".join(f"{step.variant}: {short(step.p50_ms)} ms" for step in steps),
-        "Median latency after each stage and the gain over the stage before; pale is what the stage took away.",
+        "Median latency after each stage and the gain over the stage before; the pale part is what the stage removed.",
         70 + 40 * len(steps),
         partial(bars.waterfall, steps=steps),
     )
@@ -57,7 +58,7 @@ def stages_section(run: Run) -> Section | None:
         ("smaller", _figure("smaller", times)),
         ("quality", _figure("quality", "{:.4f}".format)),
     ]
-    return Section("Stages", "", (plot,), (table("What every stage gave, over the row before", columns, rows),))
+    return Section("Stages", "", (plot,), (table("Effect of every stage, relative to the row before", columns, rows),))
 
 
 def _points(run: Run) -> tuple[list[plots.Point], str]:
@@ -110,7 +111,7 @@ def _pairs_table(run: Run) -> Table | None:
         ("texts", lambda pair: Cell(plain(pair.get("n")))),
         ("p", _figure("p_value", "{:.3f}".format)),
     ]
-    caption = "McNemar's test on the same texts: p is how often chance alone would split them so unevenly"
+    caption = "McNemar's test on the same texts: p is the probability of such an uneven split by chance"
     return table(caption, columns, pairs) if pairs else None
 
 

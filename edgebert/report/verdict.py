@@ -89,11 +89,11 @@ def name_of(case: CaseRow) -> str:
 
 
 def _verdict(run: Run, baseline: CaseRow | None, case: CaseRow) -> Verdict:
-    clauses = ["was measured without a baseline: nothing can be said of how much faster it is"]
+    clauses = ["was measured without a baseline, so its speed-up is unknown"]
     if baseline:
         clauses = [_speed(run, case), _size(baseline, case), _quality(run, baseline, case), _same(case)]
     told = [clause for clause in clauses if clause]
-    ending = " and ".join(filter(None, [", ".join(told[:-1]), told[-1]])) if told else "has no figure in this result"
+    ending = " and ".join(filter(None, [", ".join(told[:-1]), told[-1]])) if told else "has no latency in this result"
     conditions = f"{lengths_of(case)}, {batch_of(case)}, {case['threads']} thread{'s' * (case['threads'] != 1)}"
     where = "" if case["target"] == "local" else f", {case['target']}"
     stats = (_speed_stat(run, case), _latency_stat(baseline, case), *_rest(run, baseline, case))
@@ -163,7 +163,7 @@ def _same(case: CaseRow) -> str:
     equal, texts = number(agreement.get("equal")), number(agreement.get("n"))
     if equal is None or not texts:
         return ""
-    return f"gives on {case['target']} the answer it gives here to {equal:,.0f} of {texts:,.0f} texts"
+    return f"gives the same answer on {case['target']} as here for {equal:,.0f} of {texts:,.0f} texts"
 
 
 def _chance(p_value: float | None) -> str:

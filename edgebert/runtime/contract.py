@@ -43,7 +43,7 @@ def make_task(folder: Path, manifest: Manifest, encoder: TextEncoder | None) -> 
         if manifest.outputs != tuple(spec.outputs):
             raise ValueError(f"outputs are not those of {spec.name}: {', '.join(spec.outputs)}")
         if manifest.data.metric not in spec.metric_names:
-            raise ValueError(f"data.metric {manifest.data.metric!r:.60} is none of {', '.join(spec.metric_names)}")
+            raise ValueError(f"data.metric {manifest.data.metric!r:.60} is not one of {', '.join(spec.metric_names)}")
     except SettingsError as error:
         raise BundleError(f"{error}; {AGAIN}") from None
     except ValueError as error:
@@ -62,14 +62,14 @@ def open_encoder(folder: Path, manifest: Manifest) -> TextEncoder:
     needed = encoder.special_tokens(pairs) + (2 if pairs else 1)
     path = f"{folder / MANIFEST}: damaged"
     if manifest.max_length < needed:
-        fault = f"max_length is {manifest.max_length}, but the tokenizer's special tokens leave room from {needed} on"
+        fault = f"max_length is {manifest.max_length}, but the tokenizer's special tokens need {needed}"
         raise BundleError(f"{path}: {fault}; {AGAIN}")
     if not encoder.has_id(pad_id := manifest.pad_id):
         raise BundleError(
             f"{path}: pad_id is {pad_id}, but the tokenizer has {encoder.vocabulary_size} tokens; {AGAIN}"
         )
     if fault := encoder.panic():
-        raise BundleError(f"{folder / TOKENIZER}: damaged: encodes no text ({fault}); {AGAIN}")
+        raise BundleError(f"{folder / TOKENIZER}: damaged: cannot encode text ({fault}); {AGAIN}")
     return encoder
 
 

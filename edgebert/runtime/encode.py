@@ -347,7 +347,7 @@ def check_length(characters: int) -> None:
         TextError: Names the number of characters.
     """
     if characters > MAX_CHARACTERS:
-        raise TextError(f"the text has {characters:,} characters, more than {MAX_CHARACTERS:,}; give it in parts")
+        raise TextError(f"the text has {characters:,} characters, more than {MAX_CHARACTERS:,}; split it")
 
 
 def check_text(text: object, what: str) -> None:

@@ -54,7 +54,7 @@ def check_external_data(folder: Path, graph: Path, manifest: Manifest) -> None:
     for name in names:
         beside = (graph.relative_to(folder).parent / name).as_posix()
         if path_fault(name) or beside not in listed:
-            raise BundleError(f"{graph}: takes weights from {name!r:.80}, which the bundle does not list; {AGAIN}")
+            raise BundleError(f"{graph}: reads weights from {name!r:.80}, which the bundle does not list; {AGAIN}")
 
 
 def check_ir(graph: Path) -> None:
@@ -121,9 +121,9 @@ def _fields(data: mmap.mmap, at: int, end: int) -> Iterator[tuple[int, int, int]
             yield tag >> 3, at, at + size
             at += size
         else:
-            raise ValueError(f"a field of kind {kind}")
+            raise ValueError(f"a field of wire type {kind}")
         if at > end:
-            raise ValueError("it breaks off")
+            raise ValueError("it is truncated")
 
 
 def _varint(data: mmap.mmap, at: int) -> tuple[int, int]:

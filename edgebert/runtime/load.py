@@ -68,7 +68,7 @@ def _default(path: Path, manifest: Manifest) -> str:
     if not reason:
         return name
     # Past this function, load_bundle and edgebert.load.
-    warn_once(f"{path}: {reason}; {other} runs it in its place", stacklevel=4, category=FallbackWarning)
+    warn_once(f"{path}: {reason}; {other} runs it instead", stacklevel=4, category=FallbackWarning)
     return other
 
 

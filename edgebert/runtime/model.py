@@ -339,6 +339,6 @@ def check_finite(outputs: Iterable[TextOutputs]) -> None:
     """
     if not all(is_finite(output) for window in outputs for output in window):
         raise RunError(
-            "the graph gives NaN or infinity for this text, so there is no answer; `edgebert verify` shows whether the "
-            'bundle is as it was exported, and an export with quantize.format = "none" keeps full precision'
+            "the graph's outputs for this text have NaN or infinity, so there is no answer; check the bundle with "
+            '`edgebert verify`, or export it in full precision with quantize.format = "none"'
         )

@@ -72,7 +72,7 @@ def check_shapes(
         if not isinstance(output, np.ndarray) or output.dtype.kind != "f":
             kind = output.dtype if isinstance(output, np.ndarray) else type(output).__name__
             raise BundleError(
-                f"the graph gives {name} as {kind}; its task reads floating-point numbers; export the bundle again"
+                f"the graph returns {name} as {kind}; its task reads floating-point numbers; export the bundle again"
             )
     longest = max(len(window.ids) for window in windows)
     for (name, per_token), output, width in zip(kinds.items(), outputs, widths, strict=True):
@@ -81,7 +81,7 @@ def check_shapes(
         whole = len(rows) == axes and rows[0] == len(windows) and (not per_token or rows[1] >= longest)
         if not whole or len(rest) > 1 or (width is not None and rest != (width,)):
             raise BundleError(
-                f"the graph gives {name} in the shape {output.shape} for {len(windows)} text(s) of up to {longest} "
+                f"the graph returns {name} in the shape {output.shape} for {len(windows)} text(s) of up to {longest} "
                 "tokens, which its task cannot read; export the bundle again"
             )
 
@@ -123,7 +123,7 @@ def _ids(item: Encoded, numbers: Sequence[int]) -> Ids:
     except (TypeError, ValueError):
         whole = False
     if not whole:
-        raise TextError(f"{item!r:.80} is no encoded text: every token has a whole number and a segment, from 0 on")
+        raise TextError(f"{item!r:.80} is no encoded text: each token needs an id and a segment, numbers from 0")
     return found
 
 

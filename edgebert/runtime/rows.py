@@ -161,9 +161,9 @@ def check_named(path: Path, manifest: Manifest, named: Named, texts_only: bool =
     if suffix == ".json" or found:
         named.refuse(tuple(OPTIONS), f"{path}: {'a slot folder' if found else 'a SQuAD document'} has fixed names")
     if suffix not in (".tsv", ".csv") or tagged:
-        named.refuse(("delimiter", "header"), f"{path}: is no table (.tsv, .csv) for {manifest.task}")
+        named.refuse(("delimiter", "header"), f"{path}: is not a table (.tsv, .csv) for {manifest.task}")
     if suffix == ".txt" and not tagged:
-        named.refuse(tuple(OPTIONS), f"{path}: has no columns, one text a line")
+        named.refuse(tuple(OPTIONS), f"{path}: has no columns, only one text per line")
     if not tagged:
         named.refuse(("tags",), f"the task {manifest.task} has no tags")
     if named.text_pair and manifest.segments == 1:

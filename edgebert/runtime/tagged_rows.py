@@ -51,7 +51,7 @@ def read_tagged(
     elif suffix == ".jsonl":
         examples = _Jsonl(path, columns, settings, check, with_intents, find_tokens).read()
     elif suffix == ".txt" and not looks_like_columns(path, settings.tag_column):
-        named.refuse(tuple(OPTIONS), f"{path}: has no columns, one text a line")
+        named.refuse(tuple(OPTIONS), f"{path}: has no columns, only one text per line")
         examples = read_examples(path, Columns(columns.text, label=""))
     elif with_intents:
         read_text(path)  # raises where there is no such file, or no text in it
@@ -89,7 +89,7 @@ class _Jsonl:
             if self.settings.cut_words == "refuse":
                 raise DataError(
                     f"{self.path}: {self._first_cut} ({counted} like this in the file); "
-                    "mend the file, or set head.cut_words to widen in the recipe"
+                    "correct the file, or set head.cut_words to widen in the recipe"
                 )
             LOG.warning("%s: widened %s to whole words, the first at %s", self.path, counted, self._first_cut)
         return examples
@@ -133,7 +133,7 @@ class _Jsonl:
                 fact = f"'words' {joined!r:.60} and '{self._text_name(row)}' {text!r:.60} differ"
                 raise self._error(number, fact, "the same text in both, or one of the two")
             if held:
-                raise self._error(number, f"'{held[0]}' beside 'words'", "'tags' there, or a text in place of 'words'")
+                raise self._error(number, f"'{held[0]}' beside 'words'", "'tags' there, or a text instead of 'words'")
         elif row.get("tags") is not None and text is not None:
             raise self._error(number, f"'tags' {row['tags']!r:.60} without 'words'", "both, or 'entities' of the text")
         elif len(held) > 1 and row[held[0]] != row[held[1]]:
@@ -188,7 +188,7 @@ class _Jsonl:
         try:
             return words, tags_of(entities, len(words), self.settings.scheme)
         except ValueError as error:
-            raise self._error(number, str(error), "entities apart from each other") from None
+            raise self._error(number, str(error), "entities that do not overlap") from None
 
     def _span(self, number: int, text: str, places: _Places, entity: object) -> Span:
         """Range of words for an entity given in characters."""
@@ -200,7 +200,7 @@ class _Jsonl:
         first, last = places.touched(start, end) if inside else (0, -1)
         if last < first:
             raise self._error(
-                number, f"{label} of characters {start} to {end}", f"a stretch of words in the text's {len(text)}"
+                number, f"{label} of characters {start} to {end}", f"a range of words in the text's {len(text)}"
             )
         named = fields.get("text")
         if isinstance(named, str) and named.strip() != text[start:end].strip():

@@ -53,7 +53,7 @@ def checked(known: NDArray[Any], normalized: bool) -> Vectors:
     if known.ndim != 2 or not len(known):
         raise InputError(f"the corpus has the shape {known.shape}; give texts, or embeddings of (texts, width)")
     if known.dtype.kind != "f":
-        raise InputError(f"the corpus is an array of {known.dtype}; give texts as a list, or what embed gave for them")
+        raise InputError(f"the corpus is an array of {known.dtype}; give texts as a list, or the result of embed")
     squares = np.einsum("ij,ij->i", known, known, dtype=np.result_type(known, np.float32))
     if not np.isfinite(squares).all():
         row = int(np.flatnonzero(~np.isfinite(squares))[0])

@@ -90,7 +90,7 @@ def test_strict_refuses_a_disturbed_run_and_keeps_it(
     assert out.count("disturbed: it was hot\n") == len(reasons)
     more = " and 2 more" if len(reasons) > 1 else ""
     refusal = (
-        f"edgebert: refused, the machine was disturbed: it was hot{more}; the result is kept in {tmp_path / 'out'}\n"
+        f"edgebert: --strict: the machine was disturbed: it was hot{more}; the result is kept in {tmp_path / 'out'}\n"
     )
     assert err == f"result: {tmp_path / 'out' / 'result.json'}\n" + (refusal if code else "")
     for line in (
@@ -142,7 +142,7 @@ def test_strict_labels_refuses_before_anything_is_measured(tmp_path: Path, run: 
     out, data = tmp_path / "out", tmp_path / "d.tsv"
     message = refused(run("bench", bundle, "--baseline", baseline, "--data", data, "--out", out, "--strict-labels"))
     told = f"{data}: line 3: 2 of 3 rows have labels that the model does not have: 'huge' (1), 'tiny' (1)"
-    assert message.startswith(f"{told} (it has short, long); mend the file")
+    assert message.startswith(f"{told} (it has short, long); correct the file")
     assert not out.exists()
 
 
@@ -196,7 +196,7 @@ def test_profiles_to_estimate_and_bundles_come_in_any_order(
         (["B", "--estimate", "pi"], "unknown profile 'pi'; shipped: "),
         (["B", "--estimate", PI, "pi"], "unknown profile 'pi'; shipped: "),
         (["--estimate", PI, "nowhere"], "nowhere: no manifest.json"),
-        (["--estimate", T4, PI], f"no bundle is given beside --estimate {T4} {PI}; give its folder"),
+        (["--estimate", T4, PI], f"no bundle is given besides --estimate {T4} {PI}; give its folder"),
     ],
 )
 def test_a_profile_that_is_none_and_a_bundle_that_is_none_are_told_apart(

@@ -86,7 +86,7 @@ def test_labels_that_have_nothing_in_common(which: str, tmp_path: Path, run: Run
     told = refused(run("bench", *given))
     assert told.startswith(
         f"{folders[which]}: its labels are LABEL_0, LABEL_1, those of first are short, long; "
-        "their quality does not compare, "
+        "their quality cannot be compared, "
     )
     assert not (tmp_path / "first.bench").exists()
 

@@ -67,7 +67,7 @@ def test_a_data_file_whose_name_is_too_long_is_one_short_line(tmp_path: Path, ru
     ("arguments", "kept"),
     [
         (["export", "x.toml"], "; finished work is kept, the same command continues it"),
-        (["bench", "x"], "; what was measured is kept in the result folder"),
+        (["bench", "x"], "; results so far are kept in the result folder"),
         (["predict", "x"], ""),
     ],
 )

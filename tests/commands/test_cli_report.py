@@ -136,7 +136,7 @@ def test_one_run_given_twice_is_no_second_measurement(tmp_path: Path, run: Run) 
     for again in (path, path.parent, other):
         told = refused(run("report", path, again, "--out", tmp_path / "r.md"))
         again = again / "result.json" if again.is_dir() else again
-        assert told == f"{again}: the same run as {path}; give it once, for it is one measurement"
+        assert told == f"{again}: the same run as {path}; give it once"
     assert not (tmp_path / "r.md").exists()
 
 
@@ -144,7 +144,7 @@ def test_a_report_is_not_written_into_a_bundle(tmp_path: Path, run: Run) -> None
     bundle, path = write_small_bundle(tmp_path / "b"), write(tmp_path / "a", full())
     for place in (bundle / "r.md", bundle / "deep" / "r.html"):
         told = refused(run("report", path, "--out", place))
-        assert told == f"{place}: is or lies in the bundle {bundle}, which stays as it is; give another --out"
+        assert told == f"{place}: is or is inside the bundle {bundle}, which must not change; give another --out"
     assert not (bundle / "r.md").exists()
     assert not (bundle / "deep").exists()
 

@@ -216,7 +216,7 @@ def test_where_an_answer_cannot_go(small: Path, tmp_path: Path, run: Run) -> Non
     (tmp_path / "d.arrow").mkdir()
     assert "is a folder; name a file" in refusal(run, *asked, tmp_path / "d.arrow")
     assert "--json and --jsonl write to stdout" in refusal(run, *asked, tmp_path / "out.parquet", "--jsonl")
-    assert "is no table (.tsv, .csv)" in refusal(run, small, "--input", file, "--no-header")
+    assert "is not a table (.tsv, .csv)" in refusal(run, small, "--input", file, "--no-header")
     assert file.read_bytes() == before
 
 
@@ -227,7 +227,7 @@ def test_an_answer_that_fails_leaves_the_file_as_it_was(
     out = tmp_path / "out.parquet"
     assert run("predict", small, "--input", file, "--out", out)[0] == 0
     before = out.read_bytes()
-    calls = iter([None, None, edgebert.RunError("the graph gives NaN")])
+    calls = iter([None, None, edgebert.RunError("outputs for this text have NaN")])
     usual = Model.__call__
 
     def fails(self: Model, text: Any, **named: Any) -> Any:

@@ -100,7 +100,7 @@ def test_wrong_input_is_refused_in_a_line(run: Run) -> None:
     make_whole(Path("encoder"), "bert", "", num_hidden_layers=1)
     for words, says in (
         (("bundle", "nothing"), "nothing"),
-        (("bundle", "bundle"), "bundle: a bundle, and no checkpoint; give the folder of the model it was made from"),
+        (("bundle", "bundle"), "bundle: a bundle, not a checkpoint; give the folder of the model it was made from"),
         (("nothing", "model"), "nothing: no manifest.json"),
         (("bundle", "model", "--text", "no.txt"), "no.txt"),
         (("bundle", "model", "--max-difference", "-1"), "--max-difference is -1; give a number of 0 or more"),
@@ -121,7 +121,7 @@ def test_labels_of_other_names_are_told(run: Run) -> None:
     Path("model/config.json").write_text(json.dumps(config | {"id2label": {"0": "pos", "1": "neu", "2": "neg"}}))
     code, out, _ = run("compare", "bundle", "model", "--text", "t.txt")
     assert code == 0
-    assert "labels: 2 of other names: output 0 is 'neg' here and 'pos' there" in out
+    assert "labels: 2 with different names: output 0 is 'neg' here and 'pos' there" in out
 
 
 def test_a_checkpoint_of_another_size_is_refused(run: Run) -> None:
@@ -129,5 +129,5 @@ def test_a_checkpoint_of_another_size_is_refused(run: Run) -> None:
     make_whole(Path("other"), "bert", num_hidden_layers=1, num_labels=1)
     code, out, err = run("compare", "bundle", "other", "--text", "t.txt")
     assert (code, out) == (2, "")
-    says = "t.txt: line 1: the bundle answers 3 numbers, the checkpoint 1; give the checkpoint that the bundle was made"
+    says = "t.txt: line 1: the bundle outputs 3 numbers, the checkpoint 1; give the checkpoint that the bundle was made"
     assert err.splitlines()[-1] == f"edgebert: {says} from"

@@ -113,7 +113,7 @@ def test_strict_labels_names_all_of_them_before_a_text_is_answered(small: Path, 
     data = write_rows(tmp_path / "more.tsv", [*ROWS, ("a b", "tiny"), ("b a", "tiny"), ("a", "huge")])
     assert refused(run("evaluate", small, "--data", data, "--strict-labels")) == (
         f"{data}: line 8: 3 of 9 rows have labels that the model does not have: 'tiny' (2), 'huge' (1) "
-        "(it has short, long); mend the file, or leave --strict-labels out to count them as wrong"
+        "(it has short, long); correct the file, or leave --strict-labels out to count them as wrong"
     )
     known = write_rows(tmp_path / "known.tsv", ROWS[:4])
     assert run("evaluate", small, "--data", known, "--strict-labels")[0] == 0

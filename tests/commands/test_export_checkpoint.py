@@ -181,7 +181,7 @@ def test_what_cannot_be_inferred_is_asked_for(
         ("pytorch_model.bin", "weights only as pickle (pytorch_model.bin)"),
         ("tf_model.h5", "weights are in tf_model.h5 (TensorFlow), not read here"),
         ("model.gguf", "weights are in model.gguf (GGUF), not read here"),
-        ("manifest.json", "a bundle, and no checkpoint"),
+        ("manifest.json", "a bundle, not a checkpoint"),
     ],
 )
 def test_weights_of_another_kind_are_named_before_anything_runs(run: Run, folder: Path, name: str, told: str) -> None:
@@ -275,7 +275,7 @@ def test_a_bundle_answers_as_its_checkpoint(run: Run, folder: Path, tmp_path: Pa
     # Timed beside the same model in full precision, which stays to be measured and looked at.
     beside = tmp_path / "b.work" / "edgebert-full-precision"
     assert re.search(
-        r"^speed: \d+\.\d\d times full precision \(95%: .*\), \d+\.\d\d against \d+\.\d\d ms a text, on this CPU, ",
+        r"^speed: \d+\.\d\d times full precision \(95%: .*\), \d+\.\d\d against \d+\.\d\d ms per text, on this CPU, ",
         out,
         re.M,
     )

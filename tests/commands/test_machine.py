@@ -38,12 +38,12 @@ def test_the_profile_for_this_machine_is_marked(run: Run, monkeypatch: pytest.Mo
     pretend(monkeypatch, "avx2")
     listed = run("profiles")[1]
     assert [line.split()[0] for line in listed.splitlines() if " * " in line] == ["x86-avx2"]
-    assert listed.splitlines()[-1].startswith("* fits this machine (Some CPU, AVX2 without VNNI): what export takes")
+    assert listed.splitlines()[-1].startswith("* fits this machine (Some CPU, AVX2 without VNNI): export uses it")
     fits = {row["name"]: row["fits_this_machine"] for row in json.loads(run("profiles", "--json")[1])}
     assert [name for name, here in fits.items() if here] == ["x86-avx2"]
     page = run("doctor")[1].splitlines()
     assert "int8       AVX2 without VNNI" in page
-    assert "profile that export takes here: x86-avx2" in page
+    assert "profile that export uses here: x86-avx2" in page
     found = json.loads(run("doctor", "--json")[1])
     assert (found["environment"]["int8"], found["profile"]) == ("avx2", "x86-avx2")
 
@@ -52,4 +52,4 @@ def test_a_machine_without_a_profile_has_none_marked(run: Run, monkeypatch: pyte
     pretend(monkeypatch, machine="riscv64")
     code, listed, _ = run("profiles")
     assert (code, "*" in listed) == (0, False)
-    assert "profile that export takes here: none; name one with --profile" in run("doctor")[1].splitlines()
+    assert "profile that export uses here: none; name one with --profile" in run("doctor")[1].splitlines()

@@ -85,10 +85,10 @@ def test_names_that_do_not_fit_are_refused(
 
 def test_formats_without_such_names_refuse_them(tmp_path: Path) -> None:
     (tmp_path / "d.txt").write_text("a\n")
-    with pytest.raises(InputError, match=r"d\.txt: has no columns, one text a line; leave --text-column out"):
+    with pytest.raises(InputError, match=r"d\.txt: has no columns, only one text per line; leave --text-column out"):
         read_texts(tmp_path / "d.txt", made("text-classification"), Named(text="x"))
     (tmp_path / "d.jsonl").write_text('{"text": "a", "label": "b"}\n')
-    with pytest.raises(InputError, match=r"is no table .* leave --delimiter and --no-header out"):
+    with pytest.raises(InputError, match=r"is not a table .* leave --delimiter and --no-header out"):
         read_rows(tmp_path / "d.jsonl", made("text-classification"), Named(delimiter="tab", header=False))
     with pytest.raises(InputError, match=r"a SQuAD document has fixed names; leave --text-column out"):
         read_rows(tmp_path / "d.json", made("question-answering", 2), Named(text="q"))
@@ -143,7 +143,7 @@ def test_words_tags_and_intents_go_by_name_too(tmp_path: Path) -> None:
     (tmp_path / "d.conll").write_text("1 a x B-p O\n2 b x O O\n")
     (row,) = read_rows(tmp_path / "d.conll", made("token-classification"), Named(text="1", tags="-2"))
     assert (row.words, row.label) == (("a", "b"), ("B-p", "O"))
-    with pytest.raises(InputError, match="--tags-column is 'ner'; columns of words go by number"):
+    with pytest.raises(InputError, match="--tags-column is 'ner'; give the column's number"):
         read_rows(tmp_path / "d.conll", made("token-classification"), Named(tags="ner"))
 
 

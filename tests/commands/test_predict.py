@@ -80,7 +80,7 @@ def test_a_line_of_stdin_without_an_end_is_refused(run: Run, built: Path, monkey
     monkeypatch.setattr("sys.stdin", given_on_stdin("a good film of 20 b\n" + "film " * 1_000))
     code, out, err = run("predict", built)
     assert (code, len(out.splitlines())) == (2, 1)
-    assert err == "edgebert: standard input: line 2: has more than 20 bytes; give its text in parts\n"
+    assert err == "edgebert: standard input: line 2: has more than 20 bytes; split the text\n"
 
 
 def test_only_a_line_feed_ends_a_line_of_stdin_or_of_a_file(
@@ -172,7 +172,7 @@ def test_nothing_on_stdin_is_told(
 ) -> None:
     monkeypatch.setattr("sys.stdin", given_on_stdin(given))
     message = refused(run("predict", built, *more))
-    assert message == "no text came on standard input; give TEXT, --input FILE, or one text a line"
+    assert message == "standard input has no text; give TEXT, --input FILE, or one text per line"
 
 
 def test_a_terminal_is_told_that_texts_are_awaited(built: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -181,7 +181,7 @@ def test_a_terminal_is_told_that_texts_are_awaited(built: Path, run: Run, monkey
     monkeypatch.setattr("sys.stdin", typed)
     code, out, err = run("predict", built)
     assert (code, out.split("\t")[0]) == (0, "pos")
-    assert err == "edgebert: reads texts from this terminal, one a line; end with Ctrl-D\n"
+    assert err == "edgebert: type one text per line; end with Ctrl-D\n"
 
 
 def test_stdin_that_is_not_utf8_is_bad_input(built: Path) -> None:
@@ -227,7 +227,7 @@ def test_a_reader_that_has_enough_is_no_failed_run(options: str, built: Path, tm
 
 def test_a_closed_standard_input_holds_no_text(built: Path, monkeypatch: pytest.MonkeyPatch, run: Run) -> None:
     monkeypatch.setattr(sys, "stdin", None)
-    assert refused(run("predict", built)).startswith("no text came on standard input; give TEXT")
+    assert refused(run("predict", built)).startswith("standard input has no text; give TEXT")
 
 
 def test_a_file_is_refused_before_its_first_answer(built: Path, tmp_path: Path, run: Run) -> None:

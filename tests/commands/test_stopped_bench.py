@@ -56,7 +56,7 @@ def test_a_stopped_bench_keeps_what_is_done_and_leaves_nothing_running(
         bench.send_signal(number)
         rest = bench.stderr.read()
     assert bench.returncode == 1
-    assert rest == f"edgebert: interrupted; what was measured is kept in {out / 'result.json'}\n"
+    assert rest == f"edgebert: interrupted; results so far are kept in {out / 'result.json'}\n"
     # One that was starting just then finds no job on its input and ends by itself.
     deadline = time.monotonic() + 20
     while children & set(running()):

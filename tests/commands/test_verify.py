@@ -24,7 +24,7 @@ def test_inspect_and_verify_tell_the_same_hash(built: Path, manifest: dict[str, 
     for shown in ("tiny", "text-classification, 2 labels: neg, pos", "int8-dynamic", json.loads(verified)["hash"]):
         assert shown in page
     assert all(entry["path"] in page for entry in manifest["files"])
-    assert f"{len(manifest['files'])} files whole and unaltered" in run("verify", built)[1]
+    assert f"{len(manifest['files'])} files complete and unaltered" in run("verify", built)[1]
 
 
 @pytest.mark.parametrize("command", ["predict", "verify", "bench"])
@@ -48,13 +48,13 @@ def test_folders_nested_too_deep_are_the_bundles_fault(bundle_copy: Path, run: R
         place = inner
     os.close(place)
     told = refused(run("verify", bundle_copy))
-    assert told.startswith(f"{bundle_copy}: holds a path that is too long to read, which no bundle does; remove ")
+    assert told.startswith(f"{bundle_copy}: has a path that is too long to read; remove ")
 
 
 def test_verify_reads_the_baseline_inside_too(bundle_copy: Path, built: Path, run: Run) -> None:
     inside = Path(shutil.copytree(built.with_name(built.name + ".stages") / "0-baseline", bundle_copy / "baseline"))
     count = sum(len(json.loads((each / "manifest.json").read_text())["files"]) for each in (bundle_copy, inside))
-    assert f"{count} files whole and unaltered" in run("verify", bundle_copy)[1]
+    assert f"{count} files complete and unaltered" in run("verify", bundle_copy)[1]
     (inside / "model.onnx").write_bytes(b"")
     assert refused(run("verify", bundle_copy)).startswith(f"{inside / 'model.onnx'}: 0 bytes, expected")
 
@@ -65,7 +65,7 @@ def test_an_altered_manifest_is_found_by_the_hash(bundle_copy: Path, run: Run) -
     rewrite(bundle_copy, name="tony")
     code, out, err = run("verify", bundle_copy, "--hash", expected[:16], "--json")
     assert (code, json.loads(out)["whole"]) == (2, False)
-    assert f"expected {expected[:16]}; another bundle, or its manifest is altered" in err
+    assert f"expected {expected[:16]}; it is another bundle, or its manifest was altered" in err
     assert "expected 8 to 64 hexadecimal digits" in refused(run("verify", bundle_copy, "--hash", "0xff"))
 
 

@@ -54,7 +54,7 @@ def test_a_config_is_refused_before_pytorch_is_imported(config: dict[str, object
         ({"vocab_size": 7}, "vocab_size is 7, but "),
         ({"type_vocab_size": 7}, "type_vocab_size is 7, but "),
         ({"max_position_embeddings": 77}, "max_position_embeddings is 77, but "),
-        ({}, "not a whole safetensors file"),
+        ({}, "not a complete safetensors file"),
         ({"model_type": "roberta", "pad_token_id": 1}, "model_type is 'roberta', but architectures names 'Bert"),
     ],
     ids=["words", "segments", "positions", "cut", "family"],

@@ -90,7 +90,7 @@ def test_pickled_weights_are_refused_with_the_way_to_convert(folder: Path) -> No
 def test_a_truncated_weight_file_is_refused(folder: Path) -> None:
     weights = folder / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:1000])
-    with pytest.raises(CheckpointError, match="not a whole safetensors file"):
+    with pytest.raises(CheckpointError, match="not a complete safetensors file"):
         checkpoint.check_folder(folder)
 
 

@@ -85,7 +85,7 @@ def test_what_no_check_knows_is_still_blamed_on_the_checkpoint(folders: dict[str
         (b"\xef\xbb\xbf{}", r"byte-order mark \(BOM\); save it as UTF-8 without one"),
         (b'{"model_type": "bert", "layer_norm_eps": NaN}', "NaN is not a JSON number"),
         (b'{"hidden_size": 1e999}', "the number 1e999 is too large"),
-        (b'{"a": 1, "a": 2}', "'a' stands twice"),
+        (b'{"a": 1, "a": 2}', "'a' occurs twice"),
         (b'{"a": ' + b"[" * 65 + b"]" * 65 + b"}", "nested more than 64 deep"),
         (b"\xff\xfe{}", "not UTF-8 text"),
         (b"[]", "not a JSON object but a list"),

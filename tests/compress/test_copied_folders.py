@@ -148,6 +148,6 @@ def test_a_vocabulary_that_the_tokenizers_class_does_not_read_is_refused(
         (folder / file).unlink()
     (folder / name).write_text("the 100\nstory 90\n")
     said = refused(checkpoint.load_tokenizer, folder)
-    assert "transformers reads no token but special ones by" in said
+    assert "transformers reads only special tokens with" in said
     make_tokenizer(family).save_pretrained(folder)
     assert checkpoint.load_tokenizer(folder).is_fast

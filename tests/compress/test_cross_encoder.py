@@ -146,7 +146,7 @@ def test_settings_beside_a_cross_encoder_count_through_the_list_of_modules(
     }
     settings.write_text(json.dumps(stated))
     assert with_activation(recipe("rerank"), tmp_path).head == {"activation": "sigmoid"}
-    assert "without effect here: activation_fn, default_prompt_name; " in caplog.text
+    assert "no effect here: activation_fn, default_prompt_name; " in caplog.text
     modules = [{"name": "0", "path": "", "type": "sentence_transformers.base.modules.Transformer"}]
     (tmp_path / "modules.json").write_text(json.dumps(modules))
     settings.write_text(json.dumps(stated | {"default_prompt_name": None}))

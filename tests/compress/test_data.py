@@ -105,7 +105,7 @@ def test_a_label_that_training_lacks_is_told_and_refused_if_that_is_asked_for(
     )
     with pytest.raises(DataError) as caught:
         read_named_data(recipe, folder, None, strict_labels=True)
-    assert str(caught.value).startswith(f"{folder / 'other.tsv'}: line 3: {told} (it has 0, 1, 2); mend the file")
+    assert str(caught.value).startswith(f"{folder / 'other.tsv'}: line 3: {told} (it has 0, 1, 2); correct the file")
 
 
 def test_a_metric_of_two_labels_is_refused_where_there_are_three(folder: Path) -> None:

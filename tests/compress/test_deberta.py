@@ -112,7 +112,7 @@ def test_parts_that_the_config_leaves_out_are_refused(
     change_config(folder, **stated)
     (entry,) = stated
     with pytest.raises(
-        CheckpointError, match=rf"the weights have deberta\..*, which the model does not have by .*{entry}"
+        CheckpointError, match=rf"the weights have deberta\..*, which the model does not have according to .*{entry}"
     ):
         checkpoint.check_folder(folder)
 
@@ -121,7 +121,7 @@ def test_parts_that_the_config_leaves_out_are_refused(
 def test_entries_of_v2_are_refused_in_v1(entry: str, folders: dict[str, Path], tmp_path: Path) -> None:
     folder = Path(shutil.copytree(folders["deberta"], tmp_path / "model"))
     change_config(folder, **{entry: True if entry == "share_att_key" else 3})
-    with pytest.raises(CheckpointError, match=f"{entry} is .*which transformers computes for deberta-v2 alone"):
+    with pytest.raises(CheckpointError, match=f"{entry} is .*which transformers only computes for deberta-v2"):
         checkpoint.check_folder(folder)
 
 

@@ -96,7 +96,7 @@ def test_the_best_distillation_loss_is_that_of_the_teacher_itself(family: str, f
 
 NOT_REWRITTEN = {
     "prune.samples=8": "models cannot be pruned",
-    "quantize.smooth=0.5": "layers cannot be rewritten, nor smoothed",
+    "quantize.smooth=0.5": "layers cannot be rewritten or smoothed",
     "distill.hidden_size=16": "models cannot be narrowed",
 }
 

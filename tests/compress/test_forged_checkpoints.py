@@ -91,6 +91,6 @@ def test_a_stage_does_not_train_through_a_link_or_over_a_file(name: str, kind: s
     with pytest.raises(DiskError) as caught:
         Workdir(tmp_path / "work").run(key, trains, trains=True)
     assert str(caught.value) == (
-        f"{place}: a {kind} in the place of finished work; move it away or give another --work"
+        f"{place}: a {kind} with a name that finished work needs; move it away or give another --work"
     )
     assert sorted(path.name for path in mine.iterdir()) == ["precious", resume.UNFINISHED]

@@ -105,7 +105,7 @@ def test_a_head_whose_entities_begin_with_i_is_told_by_the_sentences_of_the_expo
     make_lookup(Path("model"), tags, {"s": "I-PER", "j": "I-PER"})
     with caplog.at_level("INFO"):
         edgebert.export("model", out="bundle", precision="fp32")
-    assert any("the likeliest tags break BIO in" in record.getMessage() for record in caplog.records)
+    assert any("the most likely tags break BIO in" in record.getMessage() for record in caplog.records)
     with caplog.at_level("INFO"):
         caplog.clear()
         edgebert.export("model", out="again", precision="fp32", settings={"head.scheme": "IOB1"})

@@ -75,7 +75,7 @@ def test_outputs_are_named_by_their_numbers_in_any_order(names: dict[str, str], 
     [
         ({"#3": "x"}, "names output '#3', but the head has 3 outputs, #0 to #2"),
         ({"#0": "x", "mid": "y"}, "has the number '#0' and the label 'mid'"),
-        ({"#0": "pos"}, "names output 0 'pos', as another output is named"),
+        ({"#0": "pos"}, "names output 0 'pos', which is another output's name"),
         ({"#0": "x", "#1": "x"}, "give each a name of its own"),
     ],
 )
@@ -88,7 +88,7 @@ def test_names_of_a_head_that_the_recipe_takes_for_labels_of_files_are_said(caps
     found = read(["neg", "mid", "pos"], ["neg"], neg="pos", pos="neg")
     assert (found.values, found.names) == (["pos", "mid", "neg"], ["neg", "mid", "pos"])
     said = capsys.readouterr().err
-    assert "'neg' in the data files is taken for output 2 of the head, 'pos'; to rename outputs, name them by " in said
+    assert "'neg' in the data files is mapped to output 2 of the head, 'pos'; to rename outputs, name them by " in said
     read(["neg", "mid", "pos"], ["bad"], bad="neg")
     assert capsys.readouterr().err == ""
 
@@ -144,7 +144,7 @@ def test_what_matches_no_output_is_refused(labels: list[str], names: dict[str, s
 def test_numbers_taken_for_outputs_are_said(capsys: pytest.CaptureFixture[str]) -> None:
     read(["no", "maybe", "yes"], ["0", "2"])
     assert (
-        "numbers in the data files are taken for the head's outputs: 0 = 'no', 1 = 'maybe'" in capsys.readouterr().err
+        "numbers in the data files are mapped to the head's outputs: 0 = 'no', 1 = 'maybe'" in capsys.readouterr().err
     )
     read(HEAD, ["0", "2"])
     read(["0", "1"], ["0", "1"])

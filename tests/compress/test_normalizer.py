@@ -89,7 +89,7 @@ def test_where_the_config_says_nothing_the_ids_are_those_of_tokenizer_json(
     assert [saved.encode(text).ids for text in TEXTS] == expected
 
 
-SAID = "normalizer of the file is not what transformers"
+SAID = "normalizer of the file differs from what transformers"
 
 
 @pytest.mark.parametrize("class_", ["BertTokenizer", "PreTrainedTokenizerFast"])

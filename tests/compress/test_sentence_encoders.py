@@ -79,7 +79,7 @@ def test_of_settings_that_do_not_count_a_line_tells(tmp_path: Path, caplog: pyte
     write(tmp_path / "sentence_bert_config.json", SETTINGS)
     say_unread_settings(tmp_path)
     path = tmp_path / "sentence_bert_config.json"
-    assert caplog.messages[0].startswith(f"{path}: without effect here: max_seq_length, do_lower_case; sentence-")
+    assert caplog.messages[0].startswith(f"{path}: no effect here: max_seq_length, do_lower_case; sentence-")
 
 
 @pytest.mark.slow
@@ -88,7 +88,7 @@ def test_a_classifier_goes_without_them(tmp_path: Path, capsys: pytest.CaptureFi
     folder = make_family(tmp_path / "model", "bert", num_labels=3, num_hidden_layers=1, tokenizer=tokenizer)
     write(folder / "sentence_bert_config.json", SETTINGS)
     assert main(["export", str(folder), "--out", str(tmp_path / "b"), "--precision", "fp32"]) == 0
-    assert f"{folder / 'sentence_bert_config.json'}: without effect here: max_seq_length, " in capsys.readouterr().err
+    assert f"{folder / 'sentence_bert_config.json'}: no effect here: max_seq_length, " in capsys.readouterr().err
     texts = ["The Story was lovely", "a WARM meal and a good film and a cold one"]
     model = transformers.AutoModelForSequenceClassification.from_pretrained(folder)
     with torch.no_grad():

@@ -135,7 +135,7 @@ def plain_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ),
         ("sentence_bert_config.json", {"model_args": {"gguf_file": "x"}}, "load the model with it, save that"),
         ("1_Pooling/config.json", {"pooling_mode": None}, "pooling_mode is None"),
-        ("1_Pooling/config.json", {"whiten": True}, "'whiten' is no setting of this module"),
+        ("1_Pooling/config.json", {"whiten": True}, "'whiten' is not a setting of this module"),
         ("config_sentence_transformers.json", {"model_type": "SparseEncoder"}, "model_type is 'SparseEncoder', and"),
         ("config_sentence_transformers.json", {"model_type": "sentencetransformer"}, "set it to 'SentenceTransformer'"),
         ("config_sentence_transformers.json", {"model_type": None}, "model_type is None, and sentence-transformers"),
@@ -231,8 +231,8 @@ def test_a_module_that_is_not_exported_is_named(
         (("Dense", {"in_features": 32, "out_features": 8, "activation_function": None}), "is None, which a bundle"),
         (("Dense", {"in_features": 32, "out_features": 8, "activation_function": "mine.Tanh"}), "is 'mine.Tanh'"),
         (dense(32, 8, module_input_name="token_embeddings"), "module_input_name is 'token_embeddings'"),
-        (("LayerNorm", {"dimension": 8, "eps": 0.1}), "'eps' is no setting of this module"),
-        (("Dropout", {"p": 0.1}), "'p' is no setting of this module"),
+        (("LayerNorm", {"dimension": 8, "eps": 0.1}), "'eps' is not a setting of this module"),
+        (("Dropout", {"p": 0.1}), "'p' is not a setting of this module"),
         (dense(32, 0), "out_features is 0; expected a whole number"),
         (dense(32, 8, bias="yes"), "bias is 'yes'; expected true or false"),
     ],
@@ -249,9 +249,9 @@ def test_modules_that_do_not_fit_one_another_are_refused(tmp_path: Path) -> None
     steps = (VectorStep("Dense", 32, 16), VectorStep("LayerNorm", 8, 8), VectorStep("Truncate", outputs=4))
     places = (tmp_path / "2_Dense", tmp_path / "3_LayerNorm", tmp_path)
     assert check_steps((steps[0], steps[2]), places[::2], 32) == 4
-    with pytest.raises(CheckpointError, match="Dense module takes 32 numbers, but what comes before gives 64"):
+    with pytest.raises(CheckpointError, match="Dense module takes 32 numbers, but the module before it outputs 64"):
         check_steps(steps, places, 64)
-    with pytest.raises(CheckpointError, match=r"3_LayerNorm.*takes 8 numbers, but what comes before gives 16"):
+    with pytest.raises(CheckpointError, match=r"3_LayerNorm.*takes 8 numbers, but the module before it outputs 16"):
         check_steps(steps, places, 32)
 
 
@@ -315,7 +315,7 @@ def test_a_narrower_student_of_a_folder_with_modules_is_refused(
     (tmp_path / "t.tsv").touch()
     (tmp_path / "r.toml").write_text(recipe)
     assert main(["export", str(tmp_path / "r.toml"), "--out", str(tmp_path / "bundle")]) == 2
-    assert "distill.hidden_size is 16: the checkpoint's modules behind the pooling" in capsys.readouterr().err
+    assert "distill.hidden_size is 16: the checkpoint's modules after the pooling" in capsys.readouterr().err
 
 
 @pytest.mark.slow

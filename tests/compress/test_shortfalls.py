@@ -98,7 +98,7 @@ def test_an_export_says_what_its_trainings_lacked_and_says_it_again(
     assert len(said) == 1
     assert said[0].startswith("edgebert: distill: the student has accuracy 0.")
     assert "raise distill.epochs (now 0.1) or distill.learning_rate (now 1e-08)" in said[0]
-    assert "distill: done before, kept" in again.err
+    assert "distill: already done, reused" in again.err
     assert all(said[0].removeprefix("edgebert: ") in text for text in (first.out, again.err, again.out))
     assert "advice" not in first.out
     assert main([*command, "--set", "export.parity_samples=8"]) == 0

@@ -176,7 +176,7 @@ def test_a_tokenizer_that_leaves_merges_out_at_random_is_refused_by_the_entry(
     command = ["export", str(recipe_file), "--data-dir", str(data_dir), "--model", str(folder)]
     assert main([*command, "--out", str(tmp_path / "out")]) == 2
     line = capsys.readouterr().err.strip().splitlines()[-1]
-    assert f"{path}: model.dropout is 0.5, so the same text gets other tokens at every call; set it to null" in line
+    assert f"{path}: model.dropout is 0.5, so the same text gets different tokens at every call; set it to null" in line
 
 
 def test_a_normalizer_that_lower_cases_already_gets_no_second_lowercase(tmp_path: Path) -> None:

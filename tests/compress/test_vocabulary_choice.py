@@ -50,7 +50,7 @@ def test_rare_pieces_go_where_the_recipe_says_so(whole_folders: dict[str, Path],
     small = TextEncoder(tmp_path / "size" / "tokenizer.json", 32)
     assert report.metrics["pieces"] == 59
     assert [word for word in WORDS if small.token_id(word) is not None] == ["good", "the", "a"]
-    with pytest.raises(SettingsError, match=r"vocabulary\.size is 56, but .* are 57 pieces; give at least that"):
+    with pytest.raises(SettingsError, match=r"vocabulary\.size is 56, but .* are 57 tokens; give at least that"):
         cut(whole_folders["bert"], tmp_path / "small", size=56)
 
 
@@ -69,7 +69,7 @@ def test_where_positions_count_from_padding_it_keeps_its_id(whole_folders: dict[
     config.pad_token_id = 9
     with pytest.raises(CheckpointError, match="padding has the id 9, from which positions are counted"):
         ordered({0, 3, 9}, config)
-    with pytest.raises(CheckpointError, match=r"a piece with the id 9999, but config\.json tells a word table"):
+    with pytest.raises(CheckpointError, match=r"a token with the id 9999, but config\.json states a word table"):
         ordered({0, 9999}, config)
 
 

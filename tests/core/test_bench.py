@@ -111,7 +111,7 @@ def test_without_either_the_next_runtime_is_measured_and_a_line_says_so(
     assert main(far) == 0
     (note,) = [line for line in capsys.readouterr().err.splitlines() if "note: " in line]
     assert "note: ssh://board: bundle: the native core cannot be loaded (" in note
-    assert note.endswith("; onnxruntime is measured in its place")
+    assert note.endswith("; onnxruntime is measured instead")
     assert ran(tmp_path / "out") == ON_THE_OTHER
 
 
@@ -146,7 +146,7 @@ def test_without_the_library_here_the_next_runtime_is_measured_and_a_line_says_s
     assert done.returncode == 0
     (note,) = [line for line in done.stderr.splitlines() if "note: " in line]
     assert f"note: bundle: {NOT_HERE}; " in note
-    assert note.endswith("; onnxruntime is measured in its place")
+    assert note.endswith("; onnxruntime is measured instead")
     assert ran(tmp_path / "out") == ON_THE_OTHER
 
 

@@ -56,7 +56,7 @@ def no_library(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None
 
 @pytest.mark.usefixtures("no_library")
 def test_without_the_library_the_other_runtime_answers_and_one_warning_says_so(copied: Path) -> None:
-    with pytest.warns(edgebert.FallbackWarning, match=r"no-library\.so.*onnxruntime runs it in its place") as warned:
+    with pytest.warns(edgebert.FallbackWarning, match=r"no-library\.so.*onnxruntime runs it instead") as warned:
         model = edgebert.load(copied)
     assert len(warned) == 1
     assert warned[0].filename == __file__

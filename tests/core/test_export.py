@@ -98,8 +98,8 @@ def test_the_core_alone_is_the_smallest_bundle(
     assert manifest["runtime"]["graphs"] == {"core": "core.bin"}
     assert manifest["runtime"]["default"] == "core"
     card = (bundle / "README.md").read_text()
-    assert "EdgeBERT's native core alone" in card
-    assert "runs the graph without EdgeBERT" not in card
+    assert "only EdgeBERT's native core" in card
+    assert "run the graph without EdgeBERT" not in card
     assert edgebert.load(bundle)("a lovely film").label == "pos"
     with pytest.raises(BundleError, match="no graph for runtime 'onnxruntime'; this bundle has core"):
         edgebert.load(bundle, runtime="onnxruntime")
@@ -127,7 +127,7 @@ def test_the_core_alone_has_no_full_precision(
     form: str, export_core: Export, capsys: pytest.CaptureFixture[str]
 ) -> None:
     code, bundle = export_core('export.formats=["core"]', f"quantize.format={form}")
-    assert "export.formats holds core alone, which runs INT8" in refused(code, capsys)
+    assert "export.formats has only core, which needs INT8" in refused(code, capsys)
     assert not bundle.exists()
 
 
@@ -158,7 +158,7 @@ def test_a_family_that_is_not_covered_keeps_the_onnx_graph(
     command = ["export", str(core_recipe), "--data-dir", str(data_dir), "--profile", "x86-avx512-vnni"]
     command += ["--model", str(model), "--out", str(tmp_path / "out"), "--set", "finetune.epochs=0.1"]
     command += ["--set", 'finetune.precision="fp32"']
-    assert "export.formats holds core alone, which does not run mobilebert layers" in refused(
+    assert "export.formats has only core, which does not run mobilebert layers" in refused(
         main([*command, "--set", 'export.formats=["core"]']), capsys
     )
     assert main(command) == 0

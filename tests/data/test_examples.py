@@ -215,7 +215,7 @@ def test_a_row_knows_its_place(tmp_path: Path) -> None:
 def test_a_file_without_anything_is_told_as_empty(name: str, content: bytes, tmp_path: Path) -> None:
     message = refused(write(tmp_path, name, content))
     assert "is empty" in message or "holds no rows" in message
-    wanted = {".jsonl": "a JSON object a line", ".txt": "one text a line"}
+    wanted = {".jsonl": "a JSON object a line", ".txt": "one text per line"}
     assert f"expected {wanted.get(Path(name.removesuffix('.gz')).suffix, 'a header and at least one row')}" in message
 
 
@@ -232,7 +232,11 @@ def test_a_header_alone_is_told(name: str, header: str, tmp_path: Path) -> None:
         ("d.tsv", "sentence\tlabel\na\tb\n", "line 1: no column 'text'; the header has: 'sentence', 'label'"),
         ("d.csv", "text;lable\na;b\n", "line 1: no column 'label'; the header has: 'text', 'lable'"),
         ("d.csv", "text, lable\na, b\n", "line 1: no column 'label'; the header has: 'text', ' lable'"),
-        ("d.tsv", "text\tlabel\ttext\na\tb\tc\n", "line 1: column 'text' stands 2 times in the header; name each once"),
+        (
+            "d.tsv",
+            "text\tlabel\ttext\na\tb\tc\n",
+            "line 1: column 'text' occurs 2 times in the header; give each column its own name",
+        ),
         ("d.csv", "text\na\n", "line 1: no column 'label'; the header has: 'text'"),
         ("d.jsonl", '{"text": "a"}\n', "line 1: no key 'label'; the row has: text"),
         ("d.tsv", "text\tlabel\na\tb\na\tb\tc\n", "line 3: 3 columns in ['a', 'b', 'c']; expected 2: text, label"),
@@ -245,18 +249,26 @@ def test_a_header_alone_is_told(name: str, header: str, tmp_path: Path) -> None:
         (
             "d.jsonl",
             '{"text": "a", "label": "x"}\n{"text": "a", "text": "b", "label": "x"}\n',
-            "line 2: not JSON (key 'text' stands twice in one object): '{",
+            "line 2: not JSON (key 'text' occurs twice in one object): '{",
         ),
         (
             "d.jsonl",
             '{"text": "a", "label": "x", "more": [{"a": 1, "a": 1}]}\n',
-            "line 1: not JSON (key 'a' stands twice",
+            "line 1: not JSON (key 'a' occurs twice",
         ),
         ("d.jsonl", '{"text": "a", "label": NaN}\n', "line 1: not JSON (NaN is not a JSON number): '{"),
         ("d.jsonl", '{"text": "a", "label": "x", "more": -Infinity}\n', "line 1: not JSON (-Infinity is not a JSON"),
         ("d.jsonl", '{"text": "a", "label": 1e999}\n', "line 1: not JSON (the number 1e999 is too large)"),
-        ("d.csv", "text,label,text\na,b,c\n", "line 1: column 'text' stands 2 times in the header; name each once"),
-        ("d.csv", "label;label;text\na;b;c\n", "line 1: column 'label' stands 2 times in the header; name each once"),
+        (
+            "d.csv",
+            "text,label,text\na,b,c\n",
+            "line 1: column 'text' occurs 2 times in the header; give each column its own name",
+        ),
+        (
+            "d.csv",
+            "label;label;text\na;b;c\n",
+            "line 1: column 'label' occurs 2 times in the header; give each column its own name",
+        ),
         ("d.jsonl", '["a", 1]\n', "line 1: '[\"a\", 1]' is not a JSON object; expected one a line"),
         ("d.jsonl", '{"text": 5, "label": 1}\n', "line 1: 'text' is 5; expected a string"),
         ("d.jsonl", '{"text": null, "label": 1}\n', "line 1: 'text' is None; expected a text that is not blank"),
@@ -308,7 +320,7 @@ def test_a_long_row_is_shown_short(tmp_path: Path) -> None:
 def test_a_damaged_gzip_file_is_told(damage: object, tmp_path: Path) -> None:
     path = write(tmp_path, "d.tsv.gz", "text\tlabel\n" + "a\tb\n" * 500)
     path.write_bytes(damage(path.read_bytes()))  # type: ignore[operator]
-    assert refused(path).startswith("not a whole gzip file (")
+    assert refused(path).startswith("not a complete gzip file (")
 
 
 def test_a_file_that_unpacks_to_far_more_than_it_has_is_refused(
@@ -349,7 +361,7 @@ def test_a_long_list_says_how_many_more_there_are() -> None:
 @pytest.mark.parametrize("content", ["a film\ra song\r", "text\tlabel\ra film\tpos\r"])
 def test_lines_that_end_in_carriage_returns_alone_are_told(content: str, tmp_path: Path) -> None:
     path = write(tmp_path, "data.txt", content)
-    assert refused(path) == "its lines end in carriage returns alone; convert their ends to line feeds"
+    assert refused(path) == "its lines end in only a carriage return; convert line ends to line feeds"
 
 
 def test_csv_may_end_its_rows_in_carriage_returns(tmp_path: Path) -> None:

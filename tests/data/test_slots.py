@@ -68,7 +68,7 @@ def test_lines_that_are_blank_in_all_files_are_passed_over(tmp_path: Path) -> No
         ({"seq_out": "O O O O\nO\nO\n"}, "seq.out: 3 lines; expected 2, as many as seq.in has"),
         ({"label": "SwitchOn\n"}, "label: 1 lines; expected 2, as many as seq.in has"),
         ({"label": "\nStop\n"}, "label: line 1: no intent; expected one for 'turn on the lamp'"),
-        ({"seq_in": "\nstop\n"}, "seq.in: line 1: no words; expected some, for the other files have this line"),
+        ({"seq_in": "\nstop\n"}, "seq.in: line 1: no words; expected some, because the other files have this line"),
         ({"seq_out": None}, "seq.out: no such file"),
         ({"label": None}, "label: no such file"),
     ],

@@ -95,7 +95,7 @@ def test_answers_in_the_form_of_hugging_faces_datasets_are_read(tmp_path: Path) 
     path.write_text(json.dumps(row | {"answers": {"text": [], "answer_start": []}}))
     assert read_squad(path)[0].label == ()
     path.write_text(json.dumps(row | {"answers": {"text": ["Ann"], "answer_start": []}}))
-    with pytest.raises(DataError, match="line 1: 1 texts of answers and 0 starts; expected as many"):
+    with pytest.raises(DataError, match="line 1: 1 texts of answers and 0 starts; expected equal numbers"):
         read_squad(path)
 
 
@@ -131,8 +131,8 @@ def test_an_answer_that_is_not_where_it_says_is_refused_with_what_stands_there(
     with pytest.raises(DataError) as caught:
         read(squad(question([answer("Ann", 10)], 1), question([answer("Paris", 17), answer(text, start)], 2)))
     assert str(caught.value) == (
-        f"{tmp_path / 'd.json'}: question 'q2': answer {text!r} is said to start at character {start}, where {there} "
-        'stands; expected its offset in the context, or head.misplaced_answers = "repair" in the recipe'
+        f"{tmp_path / 'd.json'}: question 'q2': answer {text!r} should start at character {start}, but {there} "
+        'is there; expected its offset in the context, or head.misplaced_answers = "repair" in the recipe'
     )
     assert caught.value.exit_code == 2
 
@@ -145,7 +145,7 @@ def test_a_misplaced_answer_is_moved_to_its_nearest_occurrence(
 ) -> None:
     examples = read(squad(question([answer("Ann", start)])), "repair")
     assert examples[0].label == (Answer("Ann", found),)
-    note = f"edgebert: {tmp_path / 'd.json'}: repaired answers that did not stand where they say: "
+    note = f"edgebert: {tmp_path / 'd.json'}: repaired answers with a wrong start: "
     note += "1 moved, 0 dropped, 0 questions left out\n"
     assert capsys.readouterr().err == ("" if start == found else note)
 
@@ -178,7 +178,7 @@ def test_answers_that_stand_nowhere_are_dropped_and_a_question_that_loses_all_is
         ("", ": is empty"),
         ('{"data": [\n{"paragraphs" 5}]}', ": line 2: not JSON (Expecting ':' delimiter, at '5}]}'); expected"),
         ("[" * 100_000, ": line 1: not JSON (nested too deeply"),
-        ('{"data": [],\n"more":\n{"a": 1,\n"a": 1}}', ": line 3: not JSON (key 'a' stands twice in one object, at "),
+        ('{"data": [],\n"more":\n{"a": 1,\n"a": 1}}', ": line 3: not JSON (key 'a' occurs twice in one object, at "),
         ('{"data": [{},\n{"paragraphs": [NaN]}]}', ": line 2: not JSON (NaN is not a JSON number, at '{\"paragraphs"),
         ('["x"]', ": ['x']; expected an object with 'data'"),
         ({"version": "1.1"}, ": no key 'data' in {'version': '1.1'}; expected a list there"),
@@ -223,7 +223,7 @@ def test_a_document_that_is_not_of_the_form_is_told_with_place_value_and_what_wa
         ("{}", ": line 2: no key 'context' in {}; expected a string that is not blank there"),
         ("[1]", ": line 2: '[1]' is not a JSON object"),
         ("{", ": line 2: not JSON"),
-        ('{"question": "q", "question": "q", "context": "x"}', ": line 2: not JSON (key 'question' stands twice"),
+        ('{"question": "q", "question": "q", "context": "x"}', ": line 2: not JSON (key 'question' occurs twice"),
         ('{"question": "q", "context": "x", "answers": [{"text": "x", "start": Infinity}]}', ": line 2: not JSON (Inf"),
         ('{"id": "a", "context": "x"}', ": line 2: question 'a': no key 'question' in"),
         ('{"question": "q", "context": ""}', ": line 2: 'context' is ''; expected a string that is not blank"),

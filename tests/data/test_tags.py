@@ -86,7 +86,7 @@ def test_broken_tags_are_repaired_to_the_entities_that_they_are_read_as(scheme: 
     "entities", [[Span("X", 0, 2), Span("Y", 1, 3)], [Span("X", 2, 2)], [Span("X", 3, 5)], [Span("X", -1, 1)]]
 )
 def test_entities_that_no_tags_can_hold_are_refused(entities: list[Span]) -> None:
-    with pytest.raises(ValueError, match=r"[XY] of words .* (overlaps another entity|is not a stretch of 4 words)"):
+    with pytest.raises(ValueError, match=r"[XY] of words .* (overlaps another entity|is outside a text of 4 words)"):
         tags_of(entities, 4, "BIO")
 
 
@@ -110,7 +110,7 @@ def test_a_file_that_breaks_its_scheme_is_refused_with_count_first_place_and_val
     with pytest.raises(DataError) as caught:
         check.finish()
     assert str(caught.value) == (
-        "d.conll: line 6: tag 'I-X' where BIO has 'B-X' (3 tags like this in the file); mend the file, "
+        "d.conll: line 6: tag 'I-X' where BIO has 'B-X' (3 tags like this in the file); correct the file, "
         'or set head.scheme or head.invalid_tags = "repair" in the recipe'
     )
 

@@ -169,7 +169,7 @@ def test_what_is_said_names_rows_and_the_first_labels_and_how_many_more() -> Non
     with pytest.raises(DataError) as caught:
         check_labels(unknown, task)
     assert str(caught.value) == (
-        f"d.tsv: line 3: {told} (it has no, yes); mend the file, or leave --strict-labels out to count them as wrong"
+        f"d.tsv: line 3: {told} (it has no, yes); correct the file, or leave --strict-labels out to count them as wrong"
     )
     assert str(unknown_labels(task, rows("c"))) == "1 of 1 row has a label that the model does not have: 'c' (1)"
     check_labels(unknown_labels(task, rows("yes")), task)

@@ -31,7 +31,7 @@ def read(task: str, path: Path) -> Any:
         (CLASSES, "d.csv", "text,label\na,\n", ": line 2: 'label' is ''; expected a string that is not blank"),
         (CLASSES, "d.jsonl", LISTED % '""', ": line 1: 'label' is ''; expected a string that is not blank"),
         (CLASSES, "d.tsv", "text\tlabel\na\tx\nb\tx \n", ": line 3: the label 'x ' is also written 'x'; write it one"),
-        (CLASSES, "d.tsv", "text\tlabel\na\tx\ntext\tlabel\nb\ty\n", ": line 3: the header again, as where files were"),
+        (CLASSES, "d.tsv", "text\tlabel\na\tx\ntext\tlabel\nb\ty\n", ": line 3: the header again, as in joined files"),
         (CLASSES, "d.csv", f"text,label\na,x\n{BOM}text,label\nb,y\n", ": line 3: the header again"),
         (CLASSES, "d.tsv", "text\ttext\tlabel\na\tb\tc\n", ": line 1: column 'text' stands 2 times in the header"),
         (CLASSES, "d.tsv", "text\tlabel\n", ": holds no rows; expected a header and at least one row"),

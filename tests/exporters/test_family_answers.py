@@ -168,5 +168,5 @@ def test_a_tokenizer_file_that_transformers_would_not_read_is_said_once(
     assert code == 0
     said = [line for line in capsys.readouterr().err.splitlines() if "tokenizer.json" in line]
     assert len(said) == 1
-    assert "pre-tokenizer of the file is not what transformers" in said[0]
-    assert "the bundle keeps the file's" in said[0]
+    assert "pre-tokenizer of the file differs from what transformers" in said[0]
+    assert "the bundle uses the file's" in said[0]

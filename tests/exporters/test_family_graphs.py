@@ -268,7 +268,7 @@ def test_a_family_that_is_not_rewritten_has_an_int8_bundle_of_its_plain_graph(
 ) -> None:
     source = make_family(tmp_path / "model", family, num_hidden_layers=1)
     assert main(["export", str(source), "--out", str(tmp_path / "bundle")]) == 0
-    assert f"{family} layers cannot be rewritten; a plain graph instead" in capsys.readouterr().err
+    assert f"{family} layers cannot be rewritten; writing a plain graph" in capsys.readouterr().err
     manifest = read_document(tmp_path / "bundle")
     assert manifest["inputs"] == ["input_ids", "attention_mask"] + ["token_type_ids"] * (family == "albert")
     assert {layer for work in manifest["cost"] for layer in work["layers"]} == {0}
@@ -303,7 +303,7 @@ def test_a_mobilebert_keeps_the_plain_graph_and_says_so(
     stages = f"export.stages={'true' if precision == 'none' else 'false'}"
     command = ["export", str(recipe(tmp_path, source, more)), "--out", str(tmp_path / "bundle"), "--set", stages]
     assert main([*command, "--work", str(mobilebert_work)]) == 0
-    note = "mobilebert layers cannot be rewritten; a plain graph instead"
+    note = "mobilebert layers cannot be rewritten; writing a plain graph"
     assert (note in capsys.readouterr().err) == is_new
     manifest = read_document(tmp_path / "bundle")
     assert manifest["inputs"] == ["input_ids", "attention_mask", "token_type_ids"]

@@ -60,7 +60,7 @@ def test_a_problem_of_another_task_is_refused_with_its_task(
     Path("model/config.json").write_text(json.dumps(config | {"problem_type": problem}))
     assert export(task) == 2
     said = capsys.readouterr().err.splitlines()[-1]
-    assert f"problem_type {problem!r}, the one of task {TASKS[problem]!r}, not of {task!r}" in said
+    assert f"problem_type {problem!r}, that of task {TASKS[problem]!r}, not {task!r}" in said
 
 
 @pytest.mark.parametrize("family", FAMILIES)

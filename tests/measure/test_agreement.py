@@ -164,7 +164,7 @@ def test_another_number_of_answers_than_here_is_told(
     other: dict[str, Any], variants: list[Variant], workload: Workload, tmp_path: Path
 ) -> None:
     ours = {"answers": [0], "outputs": [[1.0]], "not_finite": [0], "quality": None}
-    with pytest.raises(RunError, match=r"^qemu://x: fp32: answered another number of texts or outputs than here"):
+    with pytest.raises(RunError, match=r"^qemu://x: fp32: answered a different number of texts or outputs than here"):
         agree(
             Experiment(variants, workload, SUITE, tmp_path / "out"),
             machine(lambda job: ours | other),

@@ -231,7 +231,7 @@ def test_the_machine_is_looked_at_before_and_after_and_disturbance_is_told(
     assert result.verdict == {
         "disturbed": True,
         "reasons": [
-            "the machine was held back: throttled now",
+            "the machine was throttled: throttled now",
             "fp32, single_stream, natural: other processes kept 0.50 cores busy",
             "bundle, single_stream, natural: other processes kept 0.50 cores busy",
         ],

@@ -26,7 +26,7 @@ def test_an_interrupt_keeps_what_is_done_and_says_where(
     out = tmp_path / "out"
     with pytest.raises(RunError) as caught:
         bench(Experiment(variants, workload, SUITE, out), Machine(child=Child(interrupted_at, KeyboardInterrupt())))
-    kept = f"what was measured is kept in {out / 'result.json'}" if cases else "no case was done"
+    kept = f"results so far are kept in {out / 'result.json'}" if cases else "no case was done"
     assert str(caught.value) == f"interrupted; {kept}"
     if cases:
         document = json.loads((out / "result.json").read_text())
@@ -40,7 +40,7 @@ def test_a_failed_process_leaves_the_cases_before_it_on_disk(
     fails_at: int, cases: int, variants: list[Variant], workload: Workload, tmp_path: Path
 ) -> None:
     with pytest.raises(
-        RunError, match=r"failed: killed; (what was measured is kept in .*result\.json|no case was done)$"
+        RunError, match=r"failed: killed; (results so far are kept in .*result\.json|no case was done)$"
     ):
         bench(Experiment(variants, workload, SUITE, tmp_path / "out"), Machine(child=Child(fails_at)))
     path = tmp_path / "out" / "result.json"
@@ -83,8 +83,8 @@ def test_memory_that_the_system_does_not_tell_is_left_blank(
 def test_a_target_that_falls_silent_leaves_the_cases_before_it_on_disk(
     variants: list[Variant], workload: Workload, tmp_path: Path
 ) -> None:
-    silent = TargetError("ssh://board: the machine gives no sign of life")
-    with pytest.raises(TargetError, match=r"no sign of life; what was measured is kept in .*result\.json$"):
+    silent = TargetError("ssh://board: the machine has sent no heartbeat")
+    with pytest.raises(TargetError, match=r"no heartbeat; results so far are kept in .*result\.json$"):
         bench(Experiment(variants, workload, SUITE, tmp_path), Machine(child=Child(11, silent)))
     assert len(json.loads((tmp_path / "result.json").read_text())["cases"]) == 3
 
@@ -102,7 +102,7 @@ def test_figures_that_no_result_can_hold_are_refused_and_what_came_before_stays(
         answer = child(job)
         return answer | {"latencies_ns": [figure]} if len(child.jobs) >= first else answer
 
-    told = rf"^ssh://board: .*: single_stream answered figures of no bench \(.*{said}.*{kept}$"
+    told = rf"^ssh://board: .*: single_stream answered impossible figures \(.*{said}.*{kept}$"
     with pytest.raises(TargetError, match=told):
         bench(Experiment(variants, workload, SUITE, tmp_path), Machine(child=odd, name="ssh://board"))
     assert not (tmp_path / "result.json").exists() or len(read_result(tmp_path)["cases"]) == 3
@@ -125,7 +125,7 @@ def test_what_stopped_a_run_is_told_where_the_machine_says_nothing_more(
             return found
         raise kind("environment answered with another thing")
 
-    with pytest.raises(RunError, match=r"failed: killed; what was measured is kept in .*result\.json$"):
+    with pytest.raises(RunError, match=r"failed: killed; results so far are kept in .*result\.json$"):
         bench(Experiment(variants, workload, SUITE, tmp_path), Machine(child=Child(11), environment=environment))
     assert len(read_result(tmp_path)["cases"]) == 3
 

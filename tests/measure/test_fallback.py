@@ -1,4 +1,4 @@
-"""A runtime that cannot run on the machine: what is measured in its place, and what is said."""
+"""A runtime that cannot run on the machine: what is measured instead, and what is said."""
 
 from pathlib import Path
 from typing import Any
@@ -43,7 +43,7 @@ def test_the_next_runtime_takes_its_place_and_one_line_names_them_all(tmp_path: 
         ("a", "onnxruntime", "core"),
         ("b", "onnxruntime", "core"),
     ]
-    assert lines == [f"note: ssh://board: a, b: {REASON}; onnxruntime is measured in its place"]
+    assert lines == [f"note: ssh://board: a, b: {REASON}; onnxruntime is measured instead"]
     assert [(job["scenario"], job["bundle"], job["runtime"]) for job in jobs] == [
         ("usable", str(variant.folder), "core") for variant in variants[1:]
     ]

@@ -127,7 +127,7 @@ def test_an_arena_that_was_not_asked_about_was_on(tmp_path: Path) -> None:
             (text, "not a check; write METRIC")
             for text in ("", "p50", "p50>", "p50>>1", "p50>x:a", "p50>1.1x:", "p50>1e3")
         ),
-        ("p50>" + "9" * 400, "the limit is beyond what a number can be"),
+        ("p50>" + "9" * 400, "the limit is too large for a number"),
         *((text, "not a check; write METRIC") for text in ("p50>nan", "p50=1", "p50>1.1:prev.json", ">1")),
         ("p51>1", "unknown metric 'p51'; known: p50, p90, p99, mean, cold_start, peak_rss, size, throughput, quality"),
         ("p50>0x:prev.json", "the factor is 0; give one above 0"),
@@ -163,8 +163,8 @@ def test_another_machine_and_other_texts_are_warned_of_once(tmp_path: Path) -> N
     gates = [read_gate(f"{metric}>9x:{path}") for metric in ("p50", "p90") for path in (same, other)]
     assert warnings([*gates, read_gate("p50>9")], document()) == [
         f"warning: {other}: another machine (cpu 'Old CPU', here 'Some CPU'); "
-        "times and memory of two machines do not compare",
-        f"warning: {other}: other texts (the data's SHA-256 differs); figures compare loosely",
+        "times and memory of two machines cannot be compared",
+        f"warning: {other}: other texts (the data's SHA-256 differs); compare with care",
     ]
 
 

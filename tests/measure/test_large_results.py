@@ -105,7 +105,7 @@ def test_a_result_that_is_too_large_to_be_read_again_is_not_written(tmp_path: Pa
     path = result.write(tmp_path)
     before = path.read_bytes()
     result.environment = {"cpu": "x" * MAX_BYTES}
-    with pytest.raises(RunError, match="not written, it has 17 MB, and 16 MB are read"):
+    with pytest.raises(RunError, match="not written, it has 17 MB, but at most 16 MB can be read again"):
         result.write(tmp_path)
     assert path.read_bytes() == before
     assert json.loads(before)["command"] == "edgebert bench"

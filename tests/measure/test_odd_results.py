@@ -85,7 +85,7 @@ def test_a_figure_that_no_bench_gives_is_named(
     path.write_text(json.dumps({**full(), "waterfall": [{"stage": "x", "faster": value}]}))
     assert main(["report", str(path), "--out", str(tmp_path / "r.html")]) == 2
     assert capsys.readouterr().err == (
-        f"edgebert: {path}: damaged, 'waterfall.0.faster' is {value:.3g}, larger than any figure of a bench; "
+        f"edgebert: {path}: damaged, 'waterfall.0.faster' is {value:.3g}, larger than any real measurement; "
         "copy it again or bench again\n"
     )
 

@@ -90,11 +90,11 @@ def test_a_value_of_another_kind_is_named(scenario: str, key: str, value: Any) -
             "'quality.value' is -inf, not finite",
         ),
         ("operators", "nodes", [{"us": float("inf")}], "'nodes.0.us' is inf, not finite"),
-        ("memory", "more", {"x": [-1e19]}, "'more.x.0' is -1e+19, larger than any figure of a bench"),
+        ("memory", "more", {"x": [-1e19]}, "'more.x.0' is -1e+19, larger than any real measurement"),
     ],
 )
 def test_a_number_that_no_result_may_hold_is_named(scenario: str, key: str, value: Any, said: str) -> None:
-    assert fault(scenario, {**MARKS, **OWN[scenario], key: value}) == f"a figure of no bench: {said}"
+    assert fault(scenario, {**MARKS, **OWN[scenario], key: value}) == f"an impossible figure: {said}"
 
 
 @pytest.mark.parametrize("key", ["temperature_c", "frequency_mhz", "throttle_events"])

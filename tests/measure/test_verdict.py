@@ -63,7 +63,7 @@ def test_every_limit_has_its_reason_and_names_the_case(figures: dict[str, float]
 )
 def test_throttling_at_either_end_or_new_since_boot_disturbs(before: list[str], after: list[str], words: str) -> None:
     found = verdict([case()], {"throttled": before}, {"throttled": after})
-    assert found["reasons"] == [f"the machine was held back: {words}"]
+    assert found["reasons"] == [f"the machine was throttled: {words}"]
 
 
 def test_what_happened_before_the_run_does_not_disturb_it() -> None:
@@ -74,7 +74,7 @@ def test_what_happened_before_the_run_does_not_disturb_it() -> None:
 
 def test_throttling_events_in_between_are_counted() -> None:
     found = verdict([], {"throttle_events": 9}, {"throttle_events": 12})
-    assert found == {"disturbed": True, "reasons": ["the cores were slowed for their heat 3 times"], "saturating": []}
+    assert found == {"disturbed": True, "reasons": ["the cores were slowed 3 times because of heat"], "saturating": []}
 
 
 def variant(name: str, precision: str, reduce_range: bool = False) -> Variant:

@@ -34,7 +34,7 @@ def test_a_full_result_has_every_section_in_order(tmp_path: Path) -> None:
 
 def test_columns_of_intervals_say_what_of(tmp_path: Path) -> None:
     (ratios,) = sections(tmp_path, full())["Ratios"].tables
-    assert list(ratios.header) == ["what", "ratio", "95% of the ratio"]
+    assert list(ratios.header) == ["what", "ratio", "95% interval of the ratio"]
 
 
 def test_a_plain_result_has_the_sections_it_has_data_for(tmp_path: Path) -> None:
@@ -148,7 +148,7 @@ def test_how_to_reproduce_has_command_data_hashes_and_checks(tmp_path: Path) -> 
     assert ["data sha256", "ab12" * 16] in told["Suite and data"]
     assert ["the harness itself", "0.200 µs a prediction (a model that does nothing)"] in told["Suite and data"]
     assert told["Versions"] == [["numpy", "2.4.6"]]
-    assert told["Bundles by their hash"][2] == ["bundle", "bundle-hash"]
+    assert told["Hashes of the bundles"][2] == ["bundle", "bundle-hash"]
     assert told["Checks (fail if)"] == [["p50>9", "bundle", "2", "9", "passed"]]
 
 

@@ -71,4 +71,4 @@ def test_training_and_calibration_build_none() -> None:
 
 
 def test_the_model_card_warns_of_it(built: Path) -> None:
-    assert "never runs a row of padding alone" in (built / "README.md").read_text()
+    assert "never run a row of only padding" in (built / "README.md").read_text()

@@ -191,7 +191,7 @@ def test_a_text_is_encoded_up_to_a_limit_and_refused_beyond(encoder: Make, monke
     asks += [lambda text: made.encode_context("ab", text[2:], 4), lambda text: made.encode_words([text], 4)]
     for ask in asks:
         ask((word * 334)[:1_000])
-        with pytest.raises(TextError, match=r"the text has 1,0\d\d characters, more than 1,000; give it in parts"):
+        with pytest.raises(TextError, match=r"the text has 1,0\d\d characters, more than 1,000; split it"):
             ask(word * 334)
 
 

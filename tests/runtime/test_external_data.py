@@ -123,7 +123,7 @@ def test_a_bundle_whose_second_graph_takes_weights_from_outside_is_not_opened(tm
     from edgebert.bundle import write_manifest
 
     write_manifest(bundle, json.loads((bundle / "manifest.json").read_text()))
-    with pytest.raises(BundleError, match=r"takes weights from '\.\./model\.onnx', which the bundle does not list"):
+    with pytest.raises(BundleError, match=r"reads weights from '\.\./model\.onnx', which the bundle does not list"):
         edgebert.load(bundle)
 
 

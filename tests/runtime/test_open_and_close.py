@@ -59,7 +59,7 @@ def test_no_label_is_made_up_from_what_is_no_number(logits: tuple[float, float],
     model.run_on(FixedSession(1e30, -1e30))
     assert model("a b").label == model(["a b", "b"])[1].label
     model.run_on(FixedSession(*logits))
-    with pytest.raises(RunError, match="gives NaN or infinity for this text, so there is no answer"):
+    with pytest.raises(RunError, match="outputs for this text have NaN or infinity, so there is no answer"):
         model("a b")
     with pytest.raises(RunError):
         model(["a b", "b"])

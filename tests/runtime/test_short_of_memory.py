@@ -145,5 +145,5 @@ def test_a_graph_that_takes_the_weights_of_another_names_both(monkeypatch: pytes
     monkeypatch.setattr(onnxruntime, "InferenceSession", raising(RuntimeError("out of bounds")))
     with pytest.raises(BundleError) as caught:
         edgebert.load(folder)
-    told = f"{folder / 'model.onnx'} or unpadded.onnx, which takes its weights: ONNX Runtime cannot open it ("
+    told = f"{folder / 'model.onnx'} or unpadded.onnx, which uses its weights: ONNX Runtime cannot open it ("
     assert str(caught.value).startswith(told)

@@ -88,7 +88,7 @@ def test_words_beside_their_own_text_are_taken(tmp_path: Path) -> None:
         ),
         (
             {"words": ["Rome"], "text": "Rome", "entities": [entity("LOC", 0, 4)]},
-            "'entities' beside 'words'; expected 'tags' there, or a text in place of 'words'",
+            "'entities' beside 'words'; expected 'tags' there, or a text instead of 'words'",
         ),
         ({"words": ["Rome"], "tags": ["O"], "slots": []}, "'slots' beside 'words'; expected 'tags' there, or a text"),
         ({"text": "Rome", "tags": ["B-LOC"]}, "'tags' ['B-LOC'] without 'words'; expected both, or 'entities' of"),
@@ -108,8 +108,8 @@ CUT = {"text": "Johnson's in Rome", "entities": [entity("PER", 0, 7), entity("LO
 def test_an_entity_that_ends_inside_a_word_is_refused_with_count_place_and_value(tmp_path: Path) -> None:
     rows = [{"text": "ok", "entities": []}, CUT]
     assert refused(jsonl(tmp_path, *rows)) == (
-        "line 2: PER 'Johnson' cuts \"Johnson's\" (2 entities like this in the file); mend the file, "
-        "or set head.cut_words to widen in the recipe"
+        "line 2: PER 'Johnson' cuts \"Johnson's\" (2 entities like this in the file); correct the file, or set "
+        "head.cut_words to widen in the recipe"
     )
 
 
@@ -151,21 +151,21 @@ def test_intents_stand_beside_tags(tmp_path: Path) -> None:
         ({"words": ["a"], "tags": "O"}, "'tags' is 'O'; expected a list of strings"),
         ({"words": ["a"], "tags": ["O", "O"]}, "2 tags in ['O', 'O']; expected 1, one for each of 'words'"),
         ({"words": ["a"], "tags": ["X"]}, "'X' is no BIO tag; expected O, B-TYPE, I-TYPE"),
-        ({"words": ["a"], "tags": ["I-X"]}, "tag 'I-X' where BIO has 'B-X' (1 tag like this in the file); mend"),
+        ({"words": ["a"], "tags": ["I-X"]}, "tag 'I-X' where BIO has 'B-X' (1 tag like this in the file); correct"),
         ({"text": "a", "entities": {}}, "entities are {}; expected a list of {label, start, end}"),
         ({"text": "a", "entities": [["X", 0, 1]]}, "entity ['X', 0, 1]; expected {label, start, end}: a string"),
         ({"text": "a", "entities": [entity("X", 0, True)]}, "entity {'label': 'X', 'start': 0, 'end': True}; expec"),
         ({"text": "a", "entities": [entity("", 0, 1)]}, "entity {'label': '', 'start': 0, 'end': 1}; expected"),
-        ({"text": "a b", "entities": [entity("X", 1, 2)]}, "X of characters 1 to 2; expected a stretch of words in"),
-        ({"text": "a", "entities": [entity("X", 0, 2)]}, "X of characters 0 to 2; expected a stretch of words in the"),
-        ({"text": "a", "entities": [entity("X", 1, 0)]}, "X of characters 1 to 0; expected a stretch of words in the"),
+        ({"text": "a b", "entities": [entity("X", 1, 2)]}, "X of characters 1 to 2; expected a range of words in"),
+        ({"text": "a", "entities": [entity("X", 0, 2)]}, "X of characters 0 to 2; expected a range of words in the"),
+        ({"text": "a", "entities": [entity("X", 1, 0)]}, "X of characters 1 to 0; expected a range of words in the"),
         (
             {"text": "a b", "entities": [entity("X", 0, 1) | {"text": "b"}]},
             "X of characters 0 to 1 is 'a'; expected its own text 'b'",
         ),
         (
             {"text": "a b", "entities": [entity("X", 0, 3), entity("Y", 2, 3)]},
-            "Y of words 1 to 2 overlaps another entity; expected entities apart from each other",
+            "Y of words 1 to 2 overlaps another entity; expected entities that do not overlap",
         ),
     ],
 )

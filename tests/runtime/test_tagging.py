@@ -50,7 +50,7 @@ def test_characters_are_counted_over_all_words_and_the_spaces_between(
     for given in ("ann" + " " * 97, Words(("ann",) * 25), Words(("ann", *[""] * 97))):
         assert tagger.encode(given)
     for given in ("ann" + " " * 98, Words(("ann",) * 26), Words(("ann", *[""] * 98))):
-        with pytest.raises(TextError, match=r"the text has 10\d characters, more than 100; give it in parts"):
+        with pytest.raises(TextError, match=r"the text has 10\d characters, more than 100; split it"):
             tagger.encode(given)
 
 
@@ -58,7 +58,7 @@ def test_characters_are_counted_over_all_words_and_the_spaces_between(
     ("tags", "values", "fact"),
     [
         (["O", *(f"B-{at}" for at in range(4096))], (), "4097 tags; expected at most 4096"),
-        (["O", "B-A"], ["O", "A"], "tag 'A' is none of the scheme BIO"),
+        (["O", "B-A"], ["O", "A"], "tag 'A' is not a tag of the scheme BIO"),
         (["O", "B-A"], ["B-A", "B-B"], "the tags lack 'O'"),
     ],
 )

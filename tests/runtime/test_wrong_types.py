@@ -105,7 +105,7 @@ ODD = [
     Encoded([1 << 63], [0]),
     Encoded([10**30], [0]),
 ]
-WINDOWS = "is no encoded text; give a list of what model.task.encode returns"
+WINDOWS = "is not an encoded text; give a list of results of model.task.encode"
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ WINDOWS = "is no encoded text; give a list of what model.task.encode returns"
         (lambda model: model.run_encoded([5]), f"int 5 {WINDOWS}"),
         (lambda model: model.batches("a"), f"str 'a' {WINDOWS}"),
         (lambda model: model.batches([None]), f"NoneType None {WINDOWS}"),
-        *((lambda model, each=each: model.outputs([each]), f"{each!r:.80} is no encoded text: every") for each in ODD),
+        *((lambda model, each=each: model.outputs([each]), f"{each!r:.80} is no encoded text: each") for each in ODD),
         (lambda model: model([("only",)]), "a tuple of 1 was given; a pair is (text, text_pair), several texts are "),
     ],
 )

@@ -55,7 +55,8 @@ def _answer(name: str, text: str) -> dict[str, Json]:
         answer, reason = None, f" ({error})"
     if not isinstance(answer, dict):
         raise TargetError(
-            f"{name}: the machine answers {text.strip():.80}{reason}, which EdgeBERT never says; check the machine"
+            f"{name}: the machine sent {text.strip():.80}{reason}, which is not an answer of EdgeBERT; check the "
+            f"machine"
         )
     return answer
 
@@ -176,7 +177,7 @@ class Channel:
         view = memoryview(data)
         while view:
             if not _ready(self._in, selectors.EVENT_WRITE, PATIENCE_S):
-                raise self._stuck(f"takes nothing for {PATIENCE_S:.0f} s")
+                raise self._stuck(f"has read nothing for {PATIENCE_S:.0f} s")
             view = view[self._in.write(view) or 0 :]
 
     def _line(self, end: float, limit_s: float) -> bytes | None:
@@ -186,7 +187,7 @@ class Channel:
             looked = len(self._left)
             if looked > MAX_LINE:
                 raise TargetError(
-                    f"{self._name}: the machine answers with a line of more than {MAX_LINE / 1e6:.0f} MB; check what "
+                    f"{self._name}: the machine sent a line of more than {MAX_LINE / 1e6:.0f} MB; check what "
                     "its login scripts write, or measure fewer texts"
                 )
             block = self._block(end, limit_s)
@@ -208,7 +209,7 @@ class Channel:
                 f"{self._name}: EdgeBERT's program has not started there within {min(limit_s, PATIENCE_S):.0f} s; "
                 "check that the machine is not stuck and that its login scripts end, then run the same command again"
             )
-        what = f"gives no sign of life for {PATIENCE_S:.0f} s" if silent else f"has not answered within {limit_s:.0f} s"
+        what = f"has sent no heartbeat for {PATIENCE_S:.0f} s" if silent else f"has not answered within {limit_s:.0f} s"
         raise self._stuck(what)
 
     def _stuck(self, what: str) -> TargetError:

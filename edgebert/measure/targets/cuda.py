@@ -122,7 +122,7 @@ def read_gpu(name: str) -> GpuRow:
     """
     row = _query(name, "name,driver_version,memory.total,compute_cap").split(", ")
     if len(row) != 4:
-        raise InputError(f"{name}: nvidia-smi tells of no GPU ({', '.join(row)}); check that there is one")
+        raise InputError(f"{name}: nvidia-smi reports no GPU ({', '.join(row)}); check that there is one")
     return {"name": row[0], "driver": row[1], "memory_mb": nvidia.megabytes(int(row[2])), "compute_capability": row[3]}
 
 
@@ -182,7 +182,7 @@ def _suits(name: str, variant: Variant, progress: Progress) -> None:
             f'give a suite with runtimes = ["{ONNXRUNTIME.name}"]'
         )
     if variant.manifest.precision == "int8-dynamic":
-        progress(f"note: {variant.name} is dynamic INT8, which is slow on a GPU; static INT8 or FP16 is for it")
+        progress(f"note: {variant.name} is dynamic INT8, which is slow on a GPU; use static INT8 or FP16")
 
 
 def _installed(package: str) -> bool:

@@ -43,7 +43,7 @@ FIELDS: dict[str, dict[str, type | tuple[type, ...]]] = {
     "run": {"job": dict, "timeout_s": NUMBER},
 }
 MAX_LINE = 1 << 30
-MOVED = "refuses to write: another folder or a link has taken the place of its temporary folder"
+MOVED = "refuses to write: another folder or a link has replaced its temporary folder"
 PREPARE_S = 300
 
 
@@ -152,7 +152,7 @@ class Connection:
     def _line(self) -> bytes:
         while b"\n" not in self._left:
             if len(self._left) > MAX_LINE:
-                raise ValueError("a line without an end")
+                raise ValueError("a line has no end")
             self._left += self._block()
         line, _, self._left = self._left.partition(b"\n")
         return line

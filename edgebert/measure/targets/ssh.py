@@ -165,7 +165,7 @@ def _greet(name: str, channel: Channel, python: str, needed_bytes: int, variants
             remedies = (remedy for sign, remedy in REMEDIES.items() if sign in lost.complaint)
             reason = f"no connection ({lost.complaint}); {next(remedies, 'check that it is on and the port is right')}"
         elif channel.has_started or re.match(EXCEPTION, lost.complaint):
-            remedy = "check the Python there, or name another one by EDGEBERT_PYTHON"
+            remedy = "check the Python there, or name another one with EDGEBERT_PYTHON"
             reason = f"EdgeBERT's program failed there ({lost.complaint}); {remedy}"
         else:
             reason = f"no program can be run there ({lost.complaint}); give a user with a shell"
@@ -188,7 +188,7 @@ def _greeting(name: str, there: dict[str, Json]) -> Greeting:
     if wrong:
         value = repr(there.get(wrong[0]))[:80]
         raise TargetError(
-            f"{name}: the machine answers {wrong[0]} {value}, which EdgeBERT never says; check the machine"
+            f"{name}: the machine sent {wrong[0]} {value}, which is not an answer of EdgeBERT; check the machine"
         )
     return fill(Greeting, there, name, strict=False)
 
@@ -198,8 +198,8 @@ def _check(name: str, there: Greeting, needed_bytes: int, variants: Sequence[Var
     machine, python = there.machine, there.python
     if machine not in MACHINES or there.bits != 64:
         raise InputError(
-            f"{name}: a {machine} machine with a {there.bits}-bit Python; ONNX Runtime has wheels for 64-bit "
-            f"{' and '.join(MACHINES)} alone; install a 64-bit system there"
+            f"{name}: a {machine} machine with a {there.bits}-bit Python; ONNX Runtime only has wheels for 64-bit "
+            f"{' and '.join(MACHINES)}; install a 64-bit system there"
         )
     if not there.folder:
         raise _full(name, f"{there.free_bytes / 1e6:.0f} MB free, {needed_bytes / 1e6:.0f} MB needed")
@@ -214,7 +214,7 @@ def _check(name: str, there: Greeting, needed_bytes: int, variants: Sequence[Var
         profile = variant.manifest.profile
         if profile.machine and profile.machine != machine:
             made = f"exported for {profile.name or '?'} ({profile.machine})"
-            progress(f"note: {variant.name} was {made}, {name} is {machine}; it may be neither fastest nor as accurate")
+            progress(f"note: {variant.name} was {made}, {name} is {machine}; it may be slower or less accurate there")
 
 
 def _copy(name: str, channel: Channel, files: Files, progress: Progress) -> None:
@@ -251,7 +251,7 @@ def _machine(name: str, channel: Channel, places: dict[str, str]) -> Machine:
         _check_outcome(name, job, answer, time.monotonic() - asked)
         document, spawned_ns = answer.get("document"), answer.get("spawned_ns")
         if "document" not in answer or not is_count(spawned_ns):
-            raise TargetError(f"{name}: the machine answers a job without a result; check the machine")
+            raise TargetError(f"{name}: the machine answered a job without a result; check the machine")
         return process.with_cold_start(job, document, spawned_ns, name)
 
     def environment() -> Environment:
@@ -289,7 +289,7 @@ def _check_outcome(name: str, job: Job, answer: dict[str, Json], took_s: float) 
 
 def _never_says(name: str, answer: dict[str, Json]) -> TargetError:
     shown = shortened(json.dumps(answer), 80)
-    return TargetError(f"{name}: the machine answers {shown}, which EdgeBERT never says; check the machine")
+    return TargetError(f"{name}: the machine sent {shown}, which is not an answer of EdgeBERT; check the machine")
 
 
 def _leave(name: str, address: Address, channel: Channel, folder: str, progress: Progress) -> None:
@@ -309,12 +309,12 @@ def _leave(name: str, address: Address, channel: Channel, folder: str, progress:
         removed = None
     if removed is None or removed.returncode:
         ends = f" (unless it was killed, the program there removes it within {SILENCE_S:.0f} s)" * (code == 255)
-        progress(f"note: {folder} may still lie on {name}{ends}; remove it")
+        progress(f"note: {folder} may still be on {name}{ends}; remove it")
 
 
 def _cut(name: str, lost: Lost) -> RunError:
     return RunError(
-        f"{name}: connection lost ({lost.complaint}); what ran there ends within {SILENCE_S:.0f} s; run the same "
+        f"{name}: connection lost ({lost.complaint}); processes there end within {SILENCE_S:.0f} s; run the same "
         "command again"
     )
 

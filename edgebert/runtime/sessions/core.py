@@ -149,7 +149,7 @@ def open_profiled(opening: Opening) -> ProfiledSession:
     Raises:
         RunError: Always.
     """
-    raise RunError("the native core does not count operators; give --runtime onnxruntime")
+    raise RunError("the native core does not time operators; give --runtime onnxruntime")
 
 
 class CoreSession:
@@ -300,7 +300,7 @@ def _extend(numbers: array[int], window: Encoded, more: Sequence[int]) -> None:
     except (TypeError, OverflowError):
         whole = False
     if not whole:
-        raise TextError(f"{window!r:.80} is no encoded text: every token has a whole number and a segment, from 0 on")
+        raise TextError(f"{window!r:.80} is no encoded text: each token needs an id and a segment, numbers from 0")
 
 
 def _address(values: array[int] | array[float]) -> int:

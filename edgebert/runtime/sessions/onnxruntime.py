@@ -97,7 +97,7 @@ def _open(opening: Opening, profile: Path | None = None) -> OnnxSession:
         if graph == opening.graph:
             raise
         reason = str(error).removeprefix(f"{graph}: ")
-        raise BundleError(f"{opening.graph} or {graph.name}, which takes its weights: {reason}") from None
+        raise BundleError(f"{opening.graph} or {graph.name}, which uses its weights: {reason}") from None
 
 
 def _provider(opening: Opening) -> Provider:
@@ -178,7 +178,7 @@ class OnnxSession:
         # ONNX Runtime goes on without a provider whose libraries it cannot load.
         if provider not in self._session.get_providers():
             raise MissingDependencyError(
-                f"provider {provider} could not start, its libraries or the driver do not fit; see docs/guides/gpu.md"
+                f"provider {provider} could not start: its libraries or the driver do not match; see docs/guides/gpu.md"
             )
 
     def run(self, inputs: dict[str, Ids]) -> Outputs:
@@ -223,7 +223,9 @@ class UnpaddedSession(OnnxSession):
             ValueError: There is padding, which would be read as text.
         """
         if not inputs["attention_mask"].all():
-            raise ValueError("a batch with padding was given to a graph for texts without; run each length by itself")
+            raise ValueError(
+                "the batch has padding, but this graph has no attention mask; batch only texts of equal token counts"
+            )
         return super().run(inputs)
 
 

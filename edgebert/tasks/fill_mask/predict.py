@@ -109,7 +109,7 @@ class FillMask(DeviceTask[Settings, Text, Filled]):
             number = self.encoder.token_id(token)
             if number is not None:
                 return token, number
-        raise BundleError(f"the tokenizer has no {' or '.join(MASK_TOKENS)}; take a checkpoint that was trained on one")
+        raise BundleError(f"the tokenizer has no {' or '.join(MASK_TOKENS)}; use a checkpoint trained with one")
 
     def encode(self, given: Text) -> list[Encoded]:
         """One window; a text that is too long is truncated.
@@ -129,7 +129,7 @@ class FillMask(DeviceTask[Settings, Text, Filled]):
         masks = {at: None for at, found in enumerate(window.ids) if found == number}
         if not masks:
             cut = f" among its first {self.encoder.max_length} tokens" if window.truncated else ""
-            raise TextError(f"text {given!r:.40} holds no {MASK}{cut}; write {MASK} for the word to be found")
+            raise TextError(f"text {given!r:.40} holds no {MASK}{cut}; write {MASK} in place of the word to predict")
         return [Masked(window.ids, window.type_ids, window.truncated, masks=masks)]
 
     def decode(self, given: Text, windows: Sequence[Encoded], outputs: Sequence[TextOutputs]) -> Filled:

@@ -60,6 +60,6 @@ SPEC = TaskSpec(
     scoring=_scoring,
     outputs={"logits": True},
     read=read,
-    data="one text a line, or a table or JSON Lines with the recipe's column of texts, or text",
+    data="one text per line, or a table or JSON Lines with the recipe's column of texts, or text",
     question='"a text with a [MASK] in it"',
 )

@@ -67,7 +67,7 @@ class MultiLabelTraining(TrainingTask[Settings, MultiLabel]):
         separator = self.settings.separator
         for name in labels.names:
             if separator in name:
-                raise DataError(f"label name {name!r} holds the separator {separator!r}; change head.separator")
+                raise DataError(f"label name {name!r} contains the separator {separator!r}; change head.separator")
         return replace(labels, extra={"thresholds": [DEFAULT_THRESHOLD] * len(labels.names)})
 
     def label_counts(self, rows: Sequence[Example], labels: Labels) -> dict[str, int]:

@@ -133,7 +133,7 @@ class QuestionAnswering(DeviceTask[Settings, Text, FoundAnswer]):
             DataError: The row has no `answers`.
         """
         if example.label is None:
-            raise DataError(f"{example.place}: no 'answers'; expected a list of them, empty where there is none")
+            raise DataError(f"{example.place}: no 'answers'; expected a list of them, empty if there is none")
         texts = tuple(answer.text for answer in example.label)
         return tuple(text for text in texts if normalised(text)) if self.may_have_no_answer else texts
 

@@ -57,9 +57,9 @@ class QuestionAnsweringTraining(TrainingTask[Settings, QuestionAnswering]):
         """
         for row in chain(*splits.values()):
             if row.label is None:
-                raise DataError(f"{row.place}: no 'answers'; expected a list of them, empty where there is none")
+                raise DataError(f"{row.place}: no 'answers'; expected a list of them, empty if there is none")
         if splits["train"] and not any(row.label for row in splits["train"]):
-            raise DataError(f"{folder / data.train}: no question has an answer; expected some that have")
+            raise DataError(f"{folder / data.train}: no question has an answer; expected at least one that has")
         known = splits["train"] or splits["validation"] or splits["test"]
         return Labels([], [], {"may_have_no_answer": any(not row.label for row in known)})
 

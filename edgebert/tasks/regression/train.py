@@ -77,7 +77,7 @@ class RegressionTraining(TrainingTask[Settings, Regression]):
         if not (task.settings.clip and outside):
             return ""
         return (
-            f"{outside} of {len(scores)} scores leave {task.settings.range} and are clipped to its ends; widen "
+            f"{outside} of {len(scores)} scores are outside {task.settings.range} and are clipped; widen "
             "head.low and head.high, or set head.clip to false"
         )
 

@@ -51,8 +51,8 @@ def read(path: Path, columns: Columns, settings: Settings) -> list[Example]:
     if settings.negative:
         if settings.negative in (columns.text, columns.text_pair):
             raise DataError(
-                f"head.negative is {settings.negative!r:.60}, the column of the query or of the document that answers "
-                "it; name the column of one that does not"
+                f"head.negative is {settings.negative!r:.60}, the column of the query or of its answering document; "
+                f"name the column of a document that does not answer it"
             )
         try:
             return _triples(path, columns, settings)

@@ -60,8 +60,8 @@ class RerankTraining(TrainingTask[Settings, Rerank]):
         _check_learnable(splits["train"], self.settings.high, is_drawn=head is None or len(head) != 1)
         if splits["validation"] and not _has_choice(splits["validation"]):
             raise DataError(
-                f"{folder / data.validation}: no query has documents of different grades, so no order is better than "
-                "another; give several documents of each query, with their grades"
+                f"{folder / data.validation}: no query has documents of different grades, so all orders are equally "
+                f"good; give several documents of each query, with their grades"
             )
         return Labels([], [])
 
@@ -122,8 +122,8 @@ def _check_learnable(rows: Sequence[Example], high: float, is_drawn: bool) -> No
         )
     if is_drawn and len({row.label for row in rows}) == 1:
         raise DataError(
-            f"{rows[0].place}: every grade is {rows[0].label:g}, from which no order can be learnt; add documents that "
-            "do not answer their queries, as search finds them"
+            f"{rows[0].place}: every grade is {rows[0].label:g}, so no order can be learnt; add documents that "
+            "do not answer their queries, such as other search results"
         )
 
 

@@ -267,9 +267,11 @@ class SentenceModel(Model):
         if width is None or (is_whole and width == full):
             return vectors
         if not is_whole or width not in self.widths or width > full:
-            also = f" and may be cut to {', '.join(map(str, self.widths))}" if self.widths else " and may not be cut"
+            allowed = (
+                f"can be truncated to {', '.join(map(str, self.widths))}" if self.widths else "cannot be truncated"
+            )
             raise InputError(
-                f"width is {shown_value(width)}; this bundle's embeddings are {full} wide{also} (head.widths)"
+                f"width is {shown_value(width)}; this bundle's embeddings are {full} wide and {allowed} (head.widths)"
             )
         from edgebert.runtime.vectors import unit
 

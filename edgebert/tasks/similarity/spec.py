@@ -53,7 +53,7 @@ class Settings:
         if not self.low < self.high:
             raise ValueError(f"low is {self.low}, high is {self.high}; expected low below high")
         if list(self.widths) != sorted(set(self.widths)):
-            raise ValueError(f"widths {list(self.widths)}: expected rising order, each once")
+            raise ValueError(f"widths {list(self.widths)}: expected ascending order, each once")
 
     @property
     def range(self) -> str:

@@ -50,8 +50,8 @@ class TextClassificationTraining(TrainingTask[Settings, TextClassification]):
         """
         if head is not None and len(head) == 1:
             raise DataError(
-                f"the checkpoint's head has one output ({head[0]}), which is always the likeliest; for its score "
-                '--task regression, or task = "regression" in the recipe; or set finetune.when to always'
+                f"the checkpoint's head has one output ({head[0]}), which is always the most likely; for its score "
+                'use --task regression, or task = "regression" in the recipe; or set finetune.when to always'
             )
         return labels_of(data, splits, folder, head)
 
@@ -183,7 +183,7 @@ def _labels_of_head(data: DataSettings, splits: Mapping[str, list[Example]], hea
 def _say_mapped(value: str, name: str, output: int) -> None:
     """Report a label of the files that is mapped to another output than the one with this name in the head."""
     said = (
-        f"edgebert: data.label_names: {value!r:.40} in the data files is taken for output {output} of the head, "
+        f"edgebert: data.label_names: {value!r:.40} in the data files is mapped to output {output} of the head, "
         f'{name!r:.40}; to rename outputs, name them by number: {{ "{NUMBER}{output}" = ... }}'
     )
     sys.stderr.write(escaped(said) + "\n")
@@ -203,11 +203,11 @@ def _say_numbers(rows: Sequence[Example], shown: Sequence[str]) -> None:
             if other in seen and other != str(number):
                 raise DataError(
                     f"{seen[other]}: label {other!r} is the number of output {other} of the head, but the name of "
-                    f"output {number} ({name!r}) holds it; say what is meant in [data.label_names]"
+                    f"output {number} ({name!r}) contains it; state the mapping in [data.label_names]"
                 )
     taken = ", ".join(f"{number} = {name!r:.40}" for number, name in list(enumerate(shown))[:6])
     more = ", ..." if len(shown) > 6 else ""
-    said = f"edgebert: numbers in the data files are taken for the head's outputs: {taken}{more}"
+    said = f"edgebert: numbers in the data files are mapped to the head's outputs: {taken}{more}"
     sys.stderr.write(escaped(said) + "\n")
 
 

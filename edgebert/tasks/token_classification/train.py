@@ -110,7 +110,7 @@ class TokenClassificationTraining(TrainingTask[Settings, TokenClassification]):
         if broken * 10 <= len(givens):
             return ""
         return (
-            f"the likeliest tags break {task.tagger.settings.scheme} in {broken} of {len(givens)} texts; "
+            f"the most likely tags break {task.tagger.settings.scheme} in {broken} of {len(givens)} texts; "
             "if the head was trained on another scheme, set head.scheme"
         )
 
@@ -174,7 +174,7 @@ def check_labelled(splits: Mapping[str, list[Example]]) -> None:
     for rows in splits.values():
         for row in rows:
             if row.label is None:
-                raise DataError(f"{row.place}: no tags for {row.text!r:.60}; expected a tag a word, or entities")
+                raise DataError(f"{row.place}: no tags for {row.text!r:.60}; expected one tag per word, or entities")
 
 
 def entity_types(rows: Sequence[Sequence[str]], train: Path, named: list[str]) -> list[str]:

@@ -82,7 +82,7 @@ def test_a_driver_that_does_not_match_is_told(
 @pytest.mark.usefixtures("gpu")
 def test_no_gpu_behind_the_driver_is_told(variant: Variant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     nvidia_smi(tmp_path, monkeypatch, "echo 'No devices were found'")
-    assert "tells of no GPU (No devices were found)" in refusal("cuda", variant, InputError)
+    assert "reports no GPU (No devices were found)" in refusal("cuda", variant, InputError)
 
 
 def test_another_provider_is_unknown(variant: Variant) -> None:
@@ -121,7 +121,7 @@ def test_jobs_name_the_provider_and_memory_is_the_device_s_too(
     assert [job["provider"] for job in jobs] == [("CUDAExecutionProvider", {})] * 2
     assert found["provider"] == "CUDAExecutionProvider"
     assert "T4" in str(found["gpu"])
-    assert lines == ["note: int8 is dynamic INT8, which is slow on a GPU; static INT8 or FP16 is for it"]
+    assert lines == ["note: int8 is dynamic INT8, which is slow on a GPU; use static INT8 or FP16"]
 
 
 def test_device_memory_is_the_peak_above_what_was_used_before(monkeypatch: pytest.MonkeyPatch) -> None:

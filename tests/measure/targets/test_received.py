@@ -77,9 +77,9 @@ def test_the_far_end_does_not_work_in_a_folder_that_has_taken_its_own_ones_place
     folder.symlink_to(mine)
     received.read()
     assert received.refused
-    assert "has taken the place of its temporary folder" in received.write_error
+    assert "has replaced its temporary folder" in received.write_error
     answer = keeper.run_or_full(received, {"job": {}, "timeout_s": 5})
-    assert "has taken the place of its temporary folder" in answer["failed"]
+    assert "has replaced its temporary folder" in answer["failed"]
     assert not list(mine.iterdir())
 
 
@@ -154,9 +154,7 @@ def test_a_machine_that_greets_strangely_is_refused_and_nothing_is_removed_there
     monkeypatch.setenv("FAKE_SSH_REPLACES", replaced)
     with pytest.raises(TargetError) as caught, open_target(NAME, [variant], None, print):
         pass
-    assert f"{NAME}: the machine answers {key}" in str(caught.value) or (
-        not key and "machine answers {" in str(caught.value)
-    )
+    assert f"{NAME}: the machine sent {key}" in str(caught.value) or (not key and "machine sent {" in str(caught.value))
     # One connection: the one that removes a folder by `rm -rf` was never made.
     assert Path(os.environ["FAKE_SSH_LOG"]).read_text().count("\n") == 1
 
@@ -200,7 +198,9 @@ def test_an_environment_of_another_form_is_told(
 
 @pytest.mark.parametrize("said", [r'"x": "\ud800"', r'"\udfff": 1', '"x": 1, "x": 2', '"x": 1e999'])
 def test_an_answer_that_cannot_be_written_again_is_refused(said: str) -> None:
-    with pytest.raises(TargetError, match=r"^ssh://board: the machine answers .* \(.*\), which EdgeBERT never says"):
+    with pytest.raises(
+        TargetError, match=r"^ssh://board: the machine sent .* \(.*\), which is not an answer of EdgeBERT"
+    ):
         _answer("ssh://board", f'{{"document": {{{said}}}}}')
     assert _answer("ssh://board", '{"outputs": [NaN]}')
 
@@ -223,7 +223,9 @@ def test_an_outcome_that_the_far_end_never_has_is_refused(
     ssh_module.device_half()["edgebert/measure/child.py"].write_text("print('{}')")
     monkeypatch.setenv("FAKE_SSH_REPLACES", f"{said}={lie}")
     with (
-        pytest.raises(TargetError, match=r"^ssh://pi@board: the machine answers \{.*, which EdgeBERT never says; "),
+        pytest.raises(
+            TargetError, match=r"^ssh://pi@board: the machine sent \{.*, which is not an answer of EdgeBERT; "
+        ),
         open_target(NAME, [variant], None, print) as machine,
     ):
         machine.environment()

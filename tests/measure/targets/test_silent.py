@@ -51,7 +51,7 @@ def write_ssh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> P
         (
             BEGINS,
             {"PATIENCE_S": 0.5},
-            "the machine gives no sign of life for 0 s; check that it is not stuck, then run",
+            "the machine has sent no heartbeat for 0 s; check that it is not stuck, then run",
         ),
         (SILENT, {"PATIENCE_S": 0.5}, STARTS_NOT),
         (SILENT, {"START_S": 0.5}, STARTS_NOT),
@@ -59,7 +59,7 @@ def write_ssh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> P
         (BEATS, {"MARGIN_S": 0.5}, "the machine has not answered within 0 s; check that it is not stuck, then run"),
         (ENDLESS, {"MAX_LINE": 1 << 20}, "a line of more than 1 MB; check what its login scripts write, or measure"),
         (ENDLESS_ANSWER, {"MAX_LINE": 1 << 20}, "a line of more than 1 MB; check what its login scripts write"),
-        (DEAF, {"PATIENCE_S": 3.0}, "the machine takes nothing for 3 s; check that it is not stuck, then run"),
+        (DEAF, {"PATIENCE_S": 3.0}, "the machine has read nothing for 3 s; check that it is not stuck, then run"),
     ],
     ids=["silent", "never starts", "starts late", "chats", "beats", "endless", "endless answer", "deaf"],
 )
@@ -110,7 +110,7 @@ def test_a_machine_that_falls_silent_in_a_job_is_left_and_its_folder_removed(
             monkeypatch.setattr(channel, "PATIENCE_S", 1.0)  # starting it may take longer than that
             machine.child(job(variant, pid_file))
 
-    with pytest.raises(TargetError, match="no sign of life") as caught:
+    with pytest.raises(TargetError, match="no heartbeat") as caught:
         measured()
     thread.join()
     os.kill(int(pid_file.read_text()), signal.SIGKILL)  # its keeper was stopped, so nobody could end it

@@ -24,8 +24,8 @@ def test_a_program_that_fails_there_is_not_taken_for_a_user_without_a_shell(
     with pytest.raises(InputError) as caught, open_target(NAME, [variant], None, print):
         pass
     assert str(caught.value) == (
-        f"{NAME}: EdgeBERT's program failed there (TypeError: odd); check the Python there, or name another one by "
-        "EDGEBERT_PYTHON"
+        f"{NAME}: EdgeBERT's program failed there (TypeError: odd); check the Python there, or name another one with "
+        f"EDGEBERT_PYTHON"
     )
 
 

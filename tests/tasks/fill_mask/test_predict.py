@@ -118,7 +118,7 @@ def test_a_tokenizer_without_a_mask_is_refused(make: Callable[..., FillMaskModel
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("a b c", r"text 'a b c' holds no \[MASK\]; write \[MASK\] for the word to be found"),
+        ("a b c", r"text 'a b c' holds no \[MASK\]; write \[MASK\] in place of the word to predict"),
         (f"{LONG} [MASK]", r"holds no \[MASK\] among its first 12 tokens"),
         ("", "holds no token"),
         (None, "text is NoneType None; give a str"),

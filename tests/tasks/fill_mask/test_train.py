@@ -230,9 +230,9 @@ def test_int8_of_a_head_that_shares_the_word_table_can_be_taken_back(
         (
             ["<m>"],
             "<m>",
-            r"mask_token is '<m>', but a bundle takes the vocabulary's '\[MASK\]' for it; exchange the two",
+            r"mask_token is '<m>', but a bundle uses the vocabulary's '\[MASK\]'; exchange the two",
         ),
-        (["<mask>"], "<mask>", r"mask_token is '<mask>', but a bundle takes the vocabulary's '\[MASK\]' for it"),
+        (["<mask>"], "<mask>", r"mask_token is '<mask>', but a bundle uses the vocabulary's '\[MASK\]'"),
     ],
 )
 def test_a_mask_that_a_bundle_would_not_find_is_refused(extra: list[str], mask: str, says: str, tmp_path: Path) -> None:

@@ -291,7 +291,7 @@ def test_answers_are_read_where_a_label_is_asked_for_and_repaired_where_the_sett
 ) -> None:
     path = tmp_path / "d.jsonl"
     path.write_text('{"question": "who", "context": "it is Ann", "answers": [{"text": "Ann", "start": 5}]}\n')
-    with pytest.raises(DataError, match="'Ann' is said to start at character 5"):
+    with pytest.raises(DataError, match="'Ann' should start at character 5"):
         read(path, Columns(), Settings())
     assert read(path, Columns(), Settings(misplaced_answers="repair"))[0].label == (Answer("Ann", 6),)
     assert "1 moved" in capsys.readouterr().err

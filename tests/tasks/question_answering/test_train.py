@@ -67,7 +67,8 @@ def test_data_that_teaches_nothing_is_refused() -> None:
     )
     assert refused(data, validation=[unknown]).startswith("t.json: question 7: no 'answers'; expected a")
     assert (
-        refused(data, train=[example("a b", None)]) == "data/t.json: no question has an answer; expected some that have"
+        refused(data, train=[example("a b", None)])
+        == "data/t.json: no question has an answer; expected at least one that has"
     )
 
 

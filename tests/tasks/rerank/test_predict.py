@@ -197,7 +197,7 @@ def test_a_file_without_the_column_of_triples_has_grades(tmp_path: Path) -> None
     with pytest.raises(DataError, match=r"e.tsv: line 1: no column 'document'"):
         read(tmp_path / "e.tsv", Columns("query", "document", "grade"), Settings(negative="positive"))
     with pytest.raises(
-        DataError, match=r"head\.negative is 'positive', the column of the query or of the document that"
+        DataError, match=r"head\.negative is 'positive', the column of the query or of its answering document"
     ):
         read(tmp_path / "d.tsv", PAIRS, Settings(negative="positive"))
 

@@ -55,7 +55,7 @@ def test_a_grade_has_no_labels() -> None:
             [],
             "d.tsv: line 3: the grade is 2, above head.high, 1; set head.high to the best grade",
         ),
-        (DATA, rows(1.0, 1.0), [], "d.tsv: line 2: every grade is 1, from which no order can be learnt; add documents"),
+        (DATA, rows(1.0, 1.0), [], "d.tsv: line 2: every grade is 1, so no order can be learnt; add documents"),
         (DataSettings(), rows(0.5), [], "data.text_pair is '', but a document is read with its query"),
         (DataSettings(text_pair="b", label_names={"0": "a"}), rows(0.5), [], "data.label_names is {'0': 'a'}; grades"),
         (DATA, rows(0.5, 1.0), rows(1.0, 1.0), "data/v.tsv: no query has documents of different grades"),
@@ -269,7 +269,7 @@ def test_the_command_line_evaluates_as_the_export_did(exported: Path, capsys: py
     assert ", 20 queries)" in capsys.readouterr().out.splitlines()[0]
     assert main(["inspect", str(exported)]) == 0
     assert ", 20 queries)" in capsys.readouterr().out
-    assert "| split | metric | value | 95% of the value | queries |" in (exported / "README.md").read_text()
+    assert "| split | metric | value | 95% interval | queries |" in (exported / "README.md").read_text()
 
 
 @pytest.mark.slow

@@ -165,9 +165,11 @@ def test_a_trained_width_cuts_and_normalises_anew(make: Callable[..., SentenceMo
 
 
 def test_a_width_that_was_not_trained_is_refused_with_those_that_were(make: Callable[..., SentenceModel]) -> None:
-    with pytest.raises(InputError, match=r"width is 3; this bundle's embeddings are 6 wide and may be cut to 2, 4 "):
+    with pytest.raises(
+        InputError, match=r"width is 3; this bundle's embeddings are 6 wide and can be truncated to 2, 4 "
+    ):
         make(widths=[2, 4]).embed(TEXTS, 3)
-    with pytest.raises(InputError, match=r"width is 3; .* 6 wide and may not be cut"):
+    with pytest.raises(InputError, match=r"width is 3; .* 6 wide and cannot be truncated"):
         make().similarity("a", "b", width=3)
     with pytest.raises(InputError, match=r"width is 4096; this bundle's embeddings are 6 wide"):
         make(widths=[2, 4096]).embed(TEXTS, 4096)
@@ -247,7 +249,7 @@ def test_a_corpus_of_cut_embeddings_is_searched_at_its_width(make: Callable[...,
         (np.eye(8, 6, dtype=np.float32), 1, "row 6 of the corpus has the length 0, not 1"),
         (np.array([[0.0] * 6, [math.nan] * 6], np.float32), 1, "nan or infinity, first in row 1; embed that text"),
         (np.array([[math.inf] * 6], np.float32), 1, "nan or infinity, first in row 0; embed that text"),
-        (np.eye(6, dtype=np.int64), 1, "the corpus is an array of int64; give texts as a list, or what embed gave"),
+        (np.eye(6, dtype=np.int64), 1, "the corpus is an array of int64; give texts as a list, or the result of embed"),
     ],
 )
 def test_a_search_that_cannot_be_is_refused(corpus: Any, k: int, says: str, model: SentenceModel) -> None:
@@ -259,8 +261,8 @@ def test_a_search_that_cannot_be_is_refused(corpus: Any, k: int, says: str, mode
     ("table", "fact"),
     [
         ({"low": 1.0}, "head: low is 1.0, high is 1.0; expected low below high"),
-        ({"widths": [64, 32]}, "head: widths [64, 32]: expected rising order, each once"),
-        ({"widths": [64, 64]}, "head: widths [64, 64]: expected rising order, each once"),
+        ({"widths": [64, 32]}, "head: widths [64, 32]: expected ascending order, each once"),
+        ({"widths": [64, 64]}, "head: widths [64, 64]: expected ascending order, each once"),
         ({"widths": [0]}, "'head.widths' is (0,); expected a value between 1 and 65536"),
         (
             {"pooling": "cls+median"},

@@ -107,7 +107,7 @@ def test_tags_of_a_head_are_read_however_they_are_written(
 
 
 def test_a_scheme_under_which_nothing_begins_is_refused_with_the_one_that_fits() -> None:
-    says = 'has I-LOC and no B-LOC, so that under BIO no LOC can begin; set head.scheme to "IOB1"'
+    says = 'has I-LOC but no B-LOC, so in BIO no LOC entity can begin; set head.scheme to "IOB1"'
     with pytest.raises(DataError, match=says):
         labels_of([], ["O", "B-PER", "I-PER", "I-LOC"])
     assert labels_of([], ["O", "B-PER", "I-PER", "I-LOC"], scheme="IOB1").names[3] == "I-LOC"
@@ -125,7 +125,7 @@ def test_a_scheme_that_the_likeliest_tags_break_is_said(scheme: str, breaks: boo
     task.encode = lambda given: [Encoded([0] * 5, [0] * 5, words=[None, 0, 1, 2, None])]
     inside = np.array([[4.0, 0, 0], [0, 0, 9], [9, 0, 0], [0, 0, 9], [4, 0, 0]], dtype=np.float32)
     said = TRAINING.observed(task, ["a b c"], [[(inside,)]])
-    assert ("the likeliest tags break BIO in 1 of 1 texts" in said) is breaks
+    assert ("the most likely tags break BIO in 1 of 1 texts" in said) is breaks
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ def test_a_scheme_that_the_likeliest_tags_break_is_said(scheme: str, breaks: boo
         (
             [row("B-a"), Example("x y", None, None, 3, "d.txt")],
             {},
-            "d.txt: line 3: no tags for 'x y'; expected a tag a",
+            "d.txt: line 3: no tags for 'x y'; expected one tag per",
         ),
         (
             [row("B-a")],
