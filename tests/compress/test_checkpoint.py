@@ -53,7 +53,7 @@ def test_a_pipe_or_a_device_in_a_file_s_place_is_refused(folder: Path, name: str
     ("content", "says"),
     [
         ('{"[NEW]": NaN}', "NaN is not a JSON number"),
-        ('{"[NEW]": 7, "[NEW]": 8}', "stands twice"),
+        ('{"[NEW]": 7, "[NEW]": 8}', "occurs twice"),
         ("[]", "not a JSON object but a list"),
         ('{"[NEW]": -1}', "the id of '[NEW]' is -1; give each token a whole number of 0 or more"),
         ('{"[NEW]": 1.5}', "the id of '[NEW]' is 1.5; "),
