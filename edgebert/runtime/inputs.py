@@ -68,7 +68,7 @@ def check_encoded(encoded: object) -> None:
             return
         wrong = odd[0]
     raise TextError(
-        f"{type(wrong).__name__} {shown_value(wrong)} is not an encoded text; give a list of results of model.task.encode"
+        f"{type(wrong).__name__} {shown_value(wrong)} is not an encoded text; give results of model.task.encode"
     )
 
 

@@ -105,7 +105,7 @@ ODD = [
     Encoded([1 << 63], [0]),
     Encoded([10**30], [0]),
 ]
-WINDOWS = "is not an encoded text; give a list of results of model.task.encode"
+WINDOWS = "is not an encoded text; give results of model.task.encode"
 
 
 @pytest.mark.parametrize(
