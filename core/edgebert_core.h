@@ -10,8 +10,8 @@
  *     if (edgebert_run(model, &batch, outputs)) fprintf(stderr, "%s\n", edgebert_last_error());
  *     edgebert_close(model);
  *
- * A batch is ragged: the token ids of all texts stand one after another, without padding. The answer for a text does
- * not depend on the texts beside it, on their order or on the number of threads. Threads may share a model.
+ * A batch is ragged: the token ids of all texts follow one another, without padding. The answer for a text does
+ * not depend on other texts, on their order or on the number of threads. Threads may share a model.
  */
 #ifndef EDGEBERT_CORE_H
 #define EDGEBERT_CORE_H
@@ -31,7 +31,7 @@ extern "C" {
 #define EDGEBERT_API __attribute__((visibility("default")))
 #endif
 
-/* Version of this interface. It changes when a caller has to change. */
+/* Version of this interface. It changes when callers must change. */
 #define EDGEBERT_CORE_INTERFACE 1
 
 typedef struct EdgebertModel EdgebertModel;
@@ -41,58 +41,58 @@ typedef struct EdgebertInfo {
     int32_t interface;  /* EDGEBERT_CORE_INTERFACE of the library */
     int32_t vocabulary; /* token ids are 0 to vocabulary - 1 */
     int32_t max_length; /* tokens of the longest text */
-    int32_t segments;   /* segment ids are 0 to segments - 1; 1: segments are not read */
+    int32_t segments;   /* segment ids are 0 to segments - 1; 1 means that segments are ignored */
     int32_t layers;     /* encoder layers */
-    int32_t width;      /* numbers of a token's vector between layers */
+    int32_t width;      /* width of a token's vector between layers */
     int32_t outputs;    /* outputs of `edgebert_run` */
     int32_t threads;    /* threads of one run at most */
-    const char *kernel; /* name of the kernel that this processor runs, see `edgebert_kernel_name` */
+    const char *kernel; /* name of the kernel in use, see `edgebert_kernel_name` */
 } EdgebertInfo;
 
 /* One output of a model. */
 typedef struct EdgebertOutput {
     int32_t width;     /* numbers of a row */
-    int32_t per_token; /* 1: a row for every token of the batch; 0: a row for every text */
-    int32_t scalar;    /* 1: a row means one number, not a vector with one */
+    int32_t per_token; /* 1: one row per token of the batch; 0: one row per text */
+    int32_t scalar;    /* 1: a row is a single number, not a vector of length 1 */
 } EdgebertOutput;
 
 /* Texts as token ids, one after another. */
 typedef struct EdgebertBatch {
-    const int32_t *ids;      /* the ids of all texts: the sum of `lengths` */
-    const int32_t *segments; /* a segment for every id, or NULL: all are 0 */
+    const int32_t *ids;      /* the ids of all texts; their number is the sum of `lengths` */
+    const int32_t *segments; /* one segment per id; NULL: all are 0 */
     const int32_t *lengths;  /* tokens of every text, 1 to max_length */
     int32_t texts;           /* number of texts, at least 1 */
 } EdgebertBatch;
 
 /* Open a model file. The file is mapped read-only; it must not change while the model is open.
  *
- * path: UTF-8 on Windows; elsewhere as the system has it.
+ * path: UTF-8 on Windows; elsewhere in the system's encoding.
  * threads: threads of one run, 1 to 256.
  * Returns NULL if the file cannot be used; `edgebert_last_error` says why.
  */
 EDGEBERT_API EdgebertModel *edgebert_open(const char *path, int32_t threads);
 
-/* Open a model file that runs with a kernel by name, for tests and comparisons; NULL takes the fastest. */
+/* Open a model file that runs with a kernel by name, for tests and comparisons; NULL uses the fastest. */
 EDGEBERT_API EdgebertModel *edgebert_open_with(const char *path, int32_t threads, const char *kernel);
 
 /* Describe an open model. */
 EDGEBERT_API void edgebert_describe(const EdgebertModel *model, EdgebertInfo *info);
 
-/* Describe one output; returns 0, or -1 if there is no output of this number. */
+/* Describe one output; returns 0, or -1 if there is no output with this number. */
 EDGEBERT_API int edgebert_output(const EdgebertModel *model, int32_t number, EdgebertOutput *output);
 
 /* Run a batch. `outputs` has a place for every output: the sum of `lengths`, or `texts`, rows of its width.
  *
- * Returns 0, or -1 with nothing to use in `outputs`: a token id, a segment or a length is out of range, or there is
- * too little memory. A number in an output is NaN where the weights of the model give none.
+ * Returns 0, or -1, and `outputs` is then undefined: a token id, a segment or a length is out of range, or there is
+ * too little memory. An output has NaN if the model's weights lead to NaN.
  */
 EDGEBERT_API int edgebert_run(EdgebertModel *model, const EdgebertBatch *batch, float *const *outputs);
 
-/* Close a model. No run of it may be going on. NULL is allowed. */
+/* Close a model. It must not be running. NULL is allowed. */
 EDGEBERT_API void edgebert_close(EdgebertModel *model);
 
-/* How the AVX2 kernel sums a matrix: what the tables of a model file hold, see core/src/runs.h. Without them a model
- * opens too, but making them takes a second for 60 million weights. */
+/* How the AVX2 kernel sums a matrix: the tables of a model file, see core/src/runs.h. A model without
+ * them opens too, but making them takes one second for 60 million weights. */
 typedef struct EdgebertRuns {
     int32_t most;           /* largest activation for which they are proven */
     int32_t blocks;         /* outputs / 16, rounded up */
@@ -107,18 +107,18 @@ typedef struct EdgebertRuns {
  *
  * weights: as in the file, [outputs / 16][inputs / 4][16][4], both rounded up, filled up with zeros.
  * inputs: 1 to 65536. most: largest quantized activation, 255 or 127.
- * Returns NULL if a number is out of range, or there is too little memory. Give it back with `edgebert_free_runs`.
+ * Returns NULL if a number is out of range, or there is too little memory. Free the result with `edgebert_free_runs`.
  */
 EDGEBERT_API EdgebertRuns *edgebert_make_runs(const int8_t *weights, int32_t inputs, int32_t outputs, int32_t most);
 
 /* Give runs back. NULL is allowed. */
 EDGEBERT_API void edgebert_free_runs(EdgebertRuns *runs);
 
-/* What went wrong in the last call of this thread that failed; never NULL. */
+/* Error message of this thread's last failed call; never NULL. */
 EDGEBERT_API const char *edgebert_last_error(void);
 
-/* Name of the kernel that this processor runs: "avx512-vnni" for example. Number 0 is the fastest, then those that it
- * can run too, the last one "portable"; NULL beyond them. */
+/* Name of a kernel that this processor can run, for example "avx512-vnni". Number 0 is the fastest,
+ * slower ones follow, the last one is "portable"; NULL after it. */
 EDGEBERT_API const char *edgebert_kernel_name(int32_t number);
 
 #ifdef __cplusplus

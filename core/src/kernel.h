@@ -1,4 +1,4 @@
-/* What a kernel is: INT8 products of one instruction set, and the FP32 arithmetic between them. */
+/* A kernel: INT8 matmuls with one instruction set, and the FP32 arithmetic between them. */
 #ifndef KERNEL_H
 #define KERNEL_H
 
@@ -6,7 +6,7 @@
 
 /* Rows in 8 bits, each with its own scale and zero point: x = scale * (q - zero). */
 typedef struct Quantized {
-    uint8_t *rows; /* `stride` bytes a row; zeros from the last number to a multiple of 64 bytes */
+    uint8_t *rows; /* `stride` bytes per row; zeros after the last number, up to a multiple of 64 bytes */
     size_t stride;
     float *scale;
     int32_t *zero;
@@ -16,45 +16,45 @@ typedef struct Norm {
     const float *weight, *bias; /* [width] */
 } Norm;
 
-/* What happens to a product's result before it is written. */
+/* Operations on a matmul's result before it is written. */
 typedef enum Activation { NONE, GELU, GELU_TANH, RELU, TANH, SIGMOID, SILU, ACTIVATIONS } Activation;
 
 typedef struct Finish {
     Activation activation;
-    const float *residual; /* added to the result; `residual_stride` numbers a row; NULL: nothing */
+    const float *residual; /* added to the result; `residual_stride` numbers per row; NULL: nothing */
     size_t residual_stride;
     float *out;
     size_t out_stride;
-    float *range; /* 16 smallest and 16 largest results of a row, widened; NULL: they are not asked for */
+    float *range; /* updated with 16 smallest and 16 largest results per row; NULL: not needed */
 } Finish;
 
-/* Attention of one text: `queries` of its `tokens` rows ask, all answer. */
+/* Attention of one text: the first `queries` of its `tokens` rows attend to all rows. */
 typedef struct Attention {
-    const float *query, *key, *value; /* first row of the text, first head; `stride` numbers a row */
+    const float *query, *key, *value; /* first row of the text, first head; `stride` numbers per row */
     size_t stride;
     int tokens, queries, heads, head_width;
-    int exact; /* in FP32, though the kernel has a faster way */
+    int exact; /* in FP32, even if the kernel has a faster method */
     float *context; /* `context_stride` numbers a row */
     size_t context_stride;
     float *scratch; /* `attention_scratch` numbers, aligned to 64 bytes */
 } Attention;
 
-/* INT8 products of `count` rows with the columns of `blocks` blocks, exact in 32 bits: out[count][16 * blocks]. */
+/* Multiply `count` INT8 rows by the columns of `blocks` blocks, exactly, in 32 bits: out[count][16 * blocks]. */
 typedef void (*Tile)(const Matrix *matrix, int block, int blocks, const uint8_t *rows, size_t stride, int count,
                      int32_t *out);
 
 typedef struct Products {
     int max_rows;                 /* of a tile */
-    int (*blocks_for)(int count); /* blocks of a tile that suit this number of rows */
+    int (*blocks_for)(int count); /* best number of blocks in a tile with this number of rows */
     Tile tile;
     int most; /* largest quantized activation: 255, or 127 */
-    int (*prepare)(Matrix *matrix); /* makes `matrix->runs`; -1: too little memory. NULL: nothing is to be made */
-    void (*begin)(int count); /* before tiles of `count` rows, and `end` after the last tile; NULL: neither is needed */
+    int (*prepare)(Matrix *matrix); /* makes `matrix->runs`; -1: too little memory. NULL: there are no tables */
+    void (*begin)(int count); /* called before tiles of `count` rows, and `end` after the last tile; NULL: not needed */
     void (*end)(void);
 } Products;
 
-/* FP32 arithmetic of one vector width; the functions of arithmetic.inc. Every function works row by row: what a row
- * gives does not depend on the rows beside it. */
+/* FP32 arithmetic of one vector width; the functions of arithmetic.inc. Every function works row by row: the result
+ * for a row does not depend on other rows. */
 typedef struct Arithmetic {
     void (*embed)(const int8_t *words8, const float *words32, float word_scale, const float *position,
                   const float *segment, int width, float *out);
@@ -81,7 +81,7 @@ typedef struct Kernel {
 /* Every kernel of this build, the fastest first; the last one is portable. */
 extern const Kernel *const kernels[];
 
-/* The fastest kernel that runs here, or the one of that name; NULL: there is none of that name, or it does not run. */
+/* The fastest kernel that runs here, or the named one; NULL: it does not exist, or does not run here. */
 const Kernel *find_kernel(const char *name);
 
 #endif

@@ -5,9 +5,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Columns of a block: outputs whose weights lie together. Inputs of a quad: what one INT8 instruction sums up. */
+/* Columns of a block: outputs whose weights are stored together. Inputs of a quad: those that one instruction sums. */
 enum { BLOCK = 16, QUAD = 4, QUAD_BYTES = BLOCK * QUAD };
-/* Quantized rows are as long as a multiple of this, filled up with zeros. */
+/* Quantized rows are padded with zeros to a multiple of this. */
 enum { ROW_ALIGN = 64 };
 
 /* How AVX2 sums a block: see runs.h. */
@@ -19,26 +19,26 @@ typedef struct RunBlock {
 } RunBlock;
 
 typedef struct Runs {
-    int most;                /* largest activation for which the runs are proven; 0: there are none */
+    int most;                /* largest activation for which the runs are proven; 0: no runs */
     uint32_t entries, groups; /* of all blocks together */
     const RunBlock *block;   /* [blocks] */
-    const uint16_t *order;   /* [entries]: what is summed one after another */
-    const int8_t *offsets;   /* [groups][32]: where the 16-bit sums of a group start, in units of 256 */
-    const int32_t *start;    /* [16 * blocks]: what the offsets of a column add up to, negative */
+    const uint16_t *order;   /* [entries]: the order of summation */
+    const int8_t *offsets;   /* [groups][32]: start values of the 16-bit sums of a group, in units of 256 */
+    const int32_t *start;    /* [16 * blocks]: minus the sum of a column's offsets */
 } Runs;
 
-/* y = x W + b. INT8: weights [block][quad][16][4] with a scale a column. FP32: weights [block][input][16]. */
+/* y = x W + b. INT8: weights [block][quad][16][4] with one scale per column. FP32: weights [block][input][16]. */
 typedef struct Matrix {
     int inputs, outputs;    /* numbers of x and y */
-    int quads, blocks;      /* inputs / 4 and outputs / 16, rounded up; what fills them up is zero */
+    int quads, blocks;      /* inputs / 4 and outputs / 16, rounded up; padding is zero */
     const int8_t *weights;  /* NULL: FP32 */
     const float *weights32; /* NULL: INT8 */
     const float *scale;     /* [16 * blocks] */
-    const int32_t *sums;    /* [16 * blocks]: sum of the weights of a column */
+    const int32_t *sums;    /* [16 * blocks]: sum of a column's weights */
     const float *bias;      /* [16 * blocks] */
-    const float *factors;   /* [inputs]: x is multiplied by them before it is quantized; NULL: it is not */
-    Runs runs;              /* of the file, or made by the kernel's `prepare` */
-    void (*release)(struct Matrix *matrix); /* gives back what `prepare` took; NULL: nothing */
+    const float *factors;   /* [inputs]: factors for x before it is quantized; NULL: none */
+    Runs runs;              /* from the file, or made by the kernel's `prepare` */
+    void (*release)(struct Matrix *matrix); /* frees the tables of `prepare`; NULL: none */
 } Matrix;
 
 /* Bytes from one quantized row to the next: an odd number of cache lines, which spreads rows over the cache. */

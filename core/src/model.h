@@ -1,4 +1,4 @@
-/* An encoder with its heads, as it lies in a model file. */
+/* An encoder with its heads, read from a model file. */
 #ifndef MODEL_H
 #define MODEL_H
 
@@ -7,10 +7,10 @@
 
 #include "../edgebert_core.h"
 
-/* How the rows of a text become one; the numbers are those of the file. */
+/* How a text's rows become one row; the numbers are those in the file. */
 typedef enum Pooling { POOL_FIRST, POOL_MEAN, POOL_MAX, POOL_ROOT, POOL_RISING, POOL_LAST, POOLINGS } Pooling;
 
-/* What a head does with a row after pooling; the numbers are those of the file. */
+/* Operations of a head on a row after pooling; the numbers are those in the file. */
 typedef enum StepKind { STEP_PRODUCT, STEP_NORM, STEP_UNIT, STEP_CUT, STEP_ACTIVATE, STEPS } StepKind;
 
 typedef struct Step {
@@ -42,18 +42,18 @@ typedef struct Layer {
 
 typedef struct Embeddings {
     int vocabulary, word_width, width, positions, segments;
-    int padding_id; /* positions are counted over other ids than this one; -1: over all */
+    int padding_id; /* positions skip this id; -1: no id is skipped */
     const int8_t *words8;
     const float *words32, *word_scale, *position, *segment;
-    const Matrix *widen;   /* low-rank word table: from word_width to width; NULL: there is none */
-    const Matrix *project; /* behind the norm: from width to the encoder's; NULL: there is none */
+    const Matrix *widen;   /* low-rank word table: from word_width to width; NULL: none */
+    const Matrix *project; /* after the norm: from width to the encoder's; NULL: none */
     Norm norm;
 } Embeddings;
 
 typedef struct Model {
     int hidden, max_length, layers, outputs;
-    int first_row_only; /* the last layer is computed for the first row of a text alone */
-    int widest;         /* numbers of the widest row of a layer or a head */
+    int first_row_only; /* the last layer is computed only for the first row of a text */
+    int widest;         /* width of the widest row in a layer or head */
     float eps;
     Embeddings embeddings;
     Layer *layer;
@@ -62,8 +62,8 @@ typedef struct Model {
     int matrix_count;
 } Model;
 
-/* Read a model out of a file that is in memory. Returns 0, or -1 with the reason in `error`; nothing of the file is
- * believed before it is checked. The model points into the file. */
+/* Read a model from a file in memory. Returns 0, or -1 with the reason in `error`; nothing in the file is
+ * trusted before it is checked. The model points into the file. */
 int read_model(const uint8_t *file, size_t size, Model *model, char *error, size_t error_size);
 void free_model(Model *model);
 

@@ -4,8 +4,8 @@
 
 /* Lock: one thread at a time is between `lock` and `unlock`.
  * Signal: threads that hold a lock wait for another thread to wake all of them. A wait may also end by itself, so wait
- * in a loop that asks for what was waited for.
- * Thread: runs a function once; the structure stays in place until `thread_join`.
+ * in a loop that checks the condition.
+ * Thread: runs a function once; the structure must not move before `thread_join`.
  *
  *     lock(&pool->lock);
  *     while (!pool->work) signal_wait(&pool->signal, &pool->lock);

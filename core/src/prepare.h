@@ -1,4 +1,4 @@
-/* What a kernel needs of a matrix beside the file: tables that are made when a model is opened. */
+/* Tables that a kernel needs besides the file, made when a model is opened. */
 #ifndef PREPARE_H
 #define PREPARE_H
 

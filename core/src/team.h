@@ -6,16 +6,16 @@
 
 typedef struct Team Team;
 
-/* A team of `threads`, the caller among them; 1 needs none: NULL. Returns NULL too where no thread can be started:
- * the caller works alone. */
+/* Start a team of `threads`, including the caller. Returns NULL for 1 thread, and if no thread can be started: the
+ * caller then works alone. */
 Team *new_team(int threads);
 void free_team(Team *team);
 
 /* Call `work(argument, part)` for every part from 0 to parts - 1, each on a thread of its own, part 0 on this one.
- * Returns 0; or -1, with nothing done, where the team works for somebody else. */
+ * Returns 0; or -1, with nothing done, if the team is working for another caller. */
 int run_team(Team *team, int parts, void (*work)(void *argument, int part), void *argument);
 
-/* Where the parts of one run wait for each other. */
+/* Barrier: the parts of one run wait for each other. */
 typedef struct Barrier {
     atomic_int arrived, round;
 } Barrier;

@@ -14,7 +14,7 @@ typedef struct TileShape {
     uint8_t rows[16];
 } TileShape;
 
-/* Tiles of so many rows of 64 bytes; 0: the tile is not used. */
+/* Configure tiles with these numbers of rows of 64 bytes; 0: the tile is not used. */
 static inline TileShape tile_shape(const int rows[TILES]) {
     TileShape shape = {.palette = 1};
     for (int i = 0; i < TILES; i++)
@@ -24,9 +24,9 @@ static inline TileShape tile_shape(const int rows[TILES]) {
 
 #ifndef AMX_PLAIN
 #include <immintrin.h>
-/* gcc's intrinsic says that it reads 8 bytes of the 64: without the barrier the others may never be written. */
+/* gcc's intrinsic declares only 8 of the 64 bytes as read: without the barrier the others may never be written. */
 #define TILE_CONFIGURE(shape) do { __asm__ volatile("" ::"r"(shape) : "memory"); _tile_loadconfig(shape); } while (0)
-/* Tiles in use cost every switch of threads 8 kB. */
+/* While tiles are in use, every context switch copies 8 kB. */
 #define TILE_RELEASE() _tile_release()
 #define TILE_ZERO(tile) _tile_zero(tile)
 #define TILE_LOAD(tile, from, stride) _tile_loadd(tile, from, stride)

@@ -43,8 +43,8 @@ static inline void vi_store_u8(uint8_t *p, VI v, VI most) {
 }
 
 #define OWN_EXP
-/* e^x = 2^t = 2^floor(t) 2^f; the error of 2^f is 7.5e-8 of it, that of t a half of its last bit. 0 far below, and NaN
- * for NaN. */
+/* e^x = 2^t = 2^floor(t) 2^f; the relative error of 2^f is 7.5e-8, and t is off by half of its last bit. Very
+ * negative x give 0, and NaN gives NaN. */
 static inline V v_exp(V x) {
     const V t = _mm512_mul_ps(x, v_set(1.44269504089f)), f = _mm512_reduce_ps(t, _MM_FROUND_TO_NEG_INF);
     V p = v_fma(v_set(1.877575011e-3f), f, v_set(8.989344512e-3f));

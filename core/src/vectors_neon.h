@@ -38,7 +38,7 @@ static inline float32x4_t reciprocal(float32x4_t x) {
 /* 1 / v for numbers that are neither tiny nor huge, relative error about 1e-7. */
 static inline V v_reciprocal(V v) { return (V){reciprocal(v.a), reciprocal(v.b)}; }
 static inline V v_fma(V x, V y, V z) { return (V){vfmaq_f32(z.a, x.a, y.a), vfmaq_f32(z.b, x.b, y.b)}; }
-/* FMIN and FMAX would return NaN where one number is NaN. */
+/* FMIN and FMAX would return NaN if one number is NaN. */
 static inline V v_min(V x, V y) {
     return (V){vbslq_f32(vcltq_f32(x.a, y.a), x.a, y.a), vbslq_f32(vcltq_f32(x.b, y.b), x.b, y.b)};
 }

@@ -23,7 +23,7 @@ static inline V v_div(V a, V b) { EACH(i) a.at[i] /= b.at[i]; return a; }
 static inline V v_fma(V a, V b, V c) { EACH(i) c.at[i] += a.at[i] * b.at[i]; return c; }
 /* 1 / v, for numbers that are neither tiny nor huge. */
 static inline V v_reciprocal(V v) { EACH(i) v.at[i] = 1.0f / v.at[i]; return v; }
-/* The second number where one of them is NaN. */
+/* Returns the second number if one of them is NaN. */
 static inline V v_min(V a, V b) { EACH(i) b.at[i] = a.at[i] < b.at[i] ? a.at[i] : b.at[i]; return b; }
 static inline V v_max(V a, V b) { EACH(i) b.at[i] = a.at[i] > b.at[i] ? a.at[i] : b.at[i]; return b; }
 static inline float v_sum(V v) {
@@ -33,7 +33,7 @@ static inline float v_sum(V v) {
 }
 static inline float v_lowest(V v) { float r = v.at[0]; EACH(i) r = v.at[i] < r ? v.at[i] : r; return r; }
 static inline float v_highest(V v) { float r = v.at[0]; EACH(i) r = v.at[i] > r ? v.at[i] : r; return r; }
-/* To the nearest whole number, to the even one of two; any number where it is NaN or does not fit. */
+/* Round to the nearest whole number, ties to even; the result is undefined for NaN and out of range. */
 static inline VI v_round(V v) {
     VI r;
     EACH(i) r.at[i] = fabsf(v.at[i]) < 2147483520.0f ? (int32_t)rintf(v.at[i]) : INT32_MIN;
@@ -53,7 +53,7 @@ static inline VI vi_load_i8(const int8_t *p) { VI r; EACH(i) r.at[i] = p[i]; ret
 static inline VI vi_add(VI a, VI b) { EACH(i) a.at[i] = (int32_t)((uint32_t)a.at[i] + (uint32_t)b.at[i]); return a; }
 static inline VI vi_sub(VI a, VI b) { EACH(i) a.at[i] = (int32_t)((uint32_t)a.at[i] - (uint32_t)b.at[i]); return a; }
 static inline VI vi_mul(VI a, VI b) { EACH(i) a.at[i] = (int32_t)((uint32_t)a.at[i] * (uint32_t)b.at[i]); return a; }
-/* Bytes: below 0 becomes 0, above `most` becomes `most`. */
+/* Convert to bytes: clamp to 0 .. `most`. */
 static inline void vi_store_u8(uint8_t *p, VI v, VI most) {
     EACH(i) p[i] = (uint8_t)(v.at[i] < 0 ? 0 : v.at[i] > most.at[i] ? most.at[i] : v.at[i]);
 }

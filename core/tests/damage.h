@@ -34,14 +34,14 @@ static uint32_t odd_value(uint32_t value, uint32_t number) {
     return near[(number - count) % 8];
 }
 
-/* Bytes of the header and the description: what is behind them are the tensors' numbers. */
+/* Bytes of the header and the description: after them come the tensors' numbers. */
 static size_t described(const uint8_t *file, size_t size) {
     if (size < HEADER_BYTES) return size;
     uint64_t end = HEADER_BYTES + ENTRY_BYTES * (uint64_t)get32(file + 24) + 4 * (uint64_t)get32(file + 28);
     return end < size ? (size_t)end : size;
 }
 
-/* Numbers that FP32 arithmetic stumbles over. */
+/* Numbers that are difficult for FP32 arithmetic. */
 static uint32_t odd_float(uint32_t number) {
     static const uint32_t bits[] = {0x7fc00000, 0xffc00000, 0x7f800000, 0xff800000, 0x7f7fffff, 0xff7fffff,
                                     0x00000000, 0x80000000, 0x00000001, 0x00800000, 0x7149f2ca, 0x3f800000};

@@ -1,7 +1,7 @@
-/* Bytes as a model file, through the interface alone: opened, and run if they open.
+/* Open bytes as a model file through the public interface, and run the model if it opens.
  *
  * Link with -Wl,--wrap=map_file,--wrap=unmap_file. A file is then a block of the heap of exactly its size, so that
- * AddressSanitizer sees every byte that is read beyond it. What is wrong stops the program by `abort`. */
+ * AddressSanitizer sees every byte that is read beyond it. Any fault stops the program with `abort`. */
 #ifndef PROBE_H
 #define PROBE_H
 
@@ -110,7 +110,7 @@ static void refuse(EdgebertModel *model, const EdgebertInfo *info, Probe *p) {
     must(edgebert_run(model, &batch, p->found), "no text was run");
 }
 
-/* Answers of a text alone are those among others, bit for bit (`same`); NaN where the others are NaN. */
+/* A text's answers alone and in a batch must be equal, bit for bit (`same`), NaN included. */
 static void run_twice(EdgebertModel *model, Probe *p, int same) {
     EdgebertBatch batch = {.ids = p->ids, .segments = p->segments, .lengths = p->lengths, .texts = PROBE_TEXTS};
     must(!edgebert_run(model, &batch, p->found), "a batch was refused");
@@ -133,8 +133,8 @@ static void run_twice(EdgebertModel *model, Probe *p, int same) {
 
 /* Open bytes with a kernel by name (NULL: the fastest). Returns whether they open.
  *
- * AVX2's tables in a file are not proven again. Sums may wrap around if they were altered, and a single row, which
- * does without them, then differs from others. */
+ * AVX2's tables in a file are not proven again. If they were altered, sums may wrap around, and a single row, which
+ * does not use them, then differs from others. */
 static int probe(const uint8_t *data, size_t size, const char *kernel, int threads, int altered) {
     probed = data, probed_size = size;
     EdgebertModel *model = edgebert_open_with("memory", threads, kernel);

@@ -53,7 +53,7 @@ PROFILE = {
     "export.format": "of INT8 ([which](../guides/int8.md))",
     "export.weight_type": "of INT8 weights",
     "export.activation_type": "of INT8 activations; dynamic INT8 makes them uint8",
-    "export.per_channel": "one scale a column of the weights",
+    "export.per_channel": "one scale per column of the weights",
     "export.reduce_range": "seven-bit weights, [whose sums do not saturate](../explanation/cpus.md)",
     "export.runtime": "that a bundle opens with by default",
     "export.provider": "ONNX Runtime's execution provider",

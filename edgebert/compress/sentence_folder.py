@@ -238,7 +238,7 @@ def _pooling(path: Path, prompted: bool) -> str:
 def _prompts(path: Path, settings: dict[str, Json]) -> tuple[dict[str, str], str]:
     prompts, default = settings.get("prompts") or {}, settings.get("default_prompt_name") or ""
     if not isinstance(prompts, dict) or not all(isinstance(text, str) for text in prompts.values()):
-        raise CheckpointError(f"{path}: prompts is {prompts!r:.60}; expected an object of texts by name")
+        raise CheckpointError(f"{path}: prompts is {prompts!r:.60}; expected an object of strings by name")
     if not isinstance(default, str) or (default and default not in prompts):
         raise CheckpointError(
             f"{path}: default_prompt_name is {default!r:.60}, which is not among prompts; name one of them"

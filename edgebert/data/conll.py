@@ -46,7 +46,7 @@ def read_conll(path: Path, check: TagCheck, token_column: int = 0, tag_column: i
             examples.append(Example(" ".join(words), None, checked, start, str(path), words, word_a_line=True))
             sentence = []
     if not examples:
-        raise DataError(f"{path}: holds no sentence; expected one word and its tag a line")
+        raise DataError(f"{path}: holds no sentence; expected one word and its tag per line")
     return examples
 
 

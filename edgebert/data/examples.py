@@ -111,7 +111,7 @@ def read_examples(path: Path, columns: Columns, parse: Parse = one_class) -> lis
     """Read every row of a data file.
 
     Args:
-        path: A `.tsv`, `.csv`, `.jsonl` or `.txt` (one text a line) file, or the `.gz` of one.
+        path: A `.tsv`, `.csv`, `.jsonl` or `.txt` (one text per line) file, or its `.gz`.
         columns: Which columns to take; a `.txt` file has only the text.
         parse: Reads the label's cell or JSON value; raises ValueError with what was expected.
 
@@ -248,7 +248,7 @@ def json_lines(path: Path, text: str) -> Iterator[tuple[int, dict[str, Json]]]:
         except JSONDecodeError as error:
             raise DataError(f"{path}: line {number}: not JSON ({error.msg}): {_short(line)}") from None
         if not isinstance(row, dict):
-            raise DataError(f"{path}: line {number}: {_short(line)} is not a JSON object; expected one a line")
+            raise DataError(f"{path}: line {number}: {_short(line)} is not a JSON object; expected one per line")
         if "\\ud" in line or "\\uD" in line:  # only an escape can make one
             _check_unicode(path, number, row)
         yield number, row

@@ -45,7 +45,7 @@ def read_squad(
     """Read every question of a data file.
 
     Args:
-        path: SQuAD 1.1 or 2.0 (`.json`), one object a line with question, context and answers [{text, start}] or, as
+        path: SQuAD 1.1 or 2.0 (`.json`), one object per line with question, context and answers [{text, start}] or, as
             Hugging Face's datasets have them, {text: [...], answer_start: [...]} (`.jsonl`), or the `.gz` of one.
         misplaced: What to do with an answer whose `start` is wrong: `refuse` raises an error. `repair` moves it to its
             nearest occurrence, or drops it if there is none; it drops questions that lose all answers, and logs the

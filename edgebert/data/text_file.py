@@ -111,7 +111,7 @@ def _decode(path: Path, data: bytes) -> str:
 def wanted_of(path: Path) -> str:
     """What a file with this suffix contains, for messages."""
     suffix = Path(path.name.removesuffix(".gz")).suffix.lower()
-    wanted = {".jsonl": "a JSON object a line", ".txt": "one text per line", ".json": "a SQuAD document"}
+    wanted = {".jsonl": "a JSON object per line", ".txt": "one text per line", ".json": "a SQuAD document"}
     return wanted.get(suffix, "a header and at least one row" if suffix in TABLES else "at least one row")
 
 

@@ -36,7 +36,7 @@ class Gate:
     """One check: it fails if the figure is on the stated side of the limit.
 
     With `previous`, an earlier result, `limit` is a factor on its figure. Without it, `limit` is in the metric's own
-    unit (milliseconds, MB of 10^6 bytes, texts a second, the quality metric's value).
+    unit (milliseconds, MB of 10^6 bytes, texts per second, the quality metric's value).
     """
 
     text: str

@@ -102,7 +102,7 @@ class TrainingTask(ABC, Generic[SettingsT, TaskT]):
     def targets(self, task: TaskT, example: Example, windows: Sequence[Encoded]) -> list[Item]:
         """Training targets for every window of a row, by name.
 
-        Each is a number, an array of fixed width, or a list with one number a token.
+        Each is a number, an array of fixed width, or a list with one number per token.
         """
 
     @abstractmethod

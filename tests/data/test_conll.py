@@ -83,7 +83,7 @@ def test_a_gzip_file_is_read(tmp_path: Path) -> None:
         ("a\n", "line 1: 1 columns in 'a'; expected the word in column 0 and its tag in column -1, which are"),
         ("a O\n\nb O\nc I-X\n", "line 4: tag 'I-X' where BIO has 'B-X' (1 tag like this in the file)"),
         ("a O\nb NOUN\n", "line 2: 'NOUN' is no BIO tag; expected O, B-TYPE, I-TYPE"),
-        ("-DOCSTART- O\n\n", "holds no sentence; expected one word and its tag a line"),
+        ("-DOCSTART- O\n\n", "holds no sentence; expected one word and its tag per line"),
         (" \n", "is empty"),
     ],
 )

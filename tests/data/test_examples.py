@@ -215,7 +215,7 @@ def test_a_row_knows_its_place(tmp_path: Path) -> None:
 def test_a_file_without_anything_is_told_as_empty(name: str, content: bytes, tmp_path: Path) -> None:
     message = refused(write(tmp_path, name, content))
     assert "is empty" in message or "holds no rows" in message
-    wanted = {".jsonl": "a JSON object a line", ".txt": "one text per line"}
+    wanted = {".jsonl": "a JSON object per line", ".txt": "one text per line"}
     assert f"expected {wanted.get(Path(name.removesuffix('.gz')).suffix, 'a header and at least one row')}" in message
 
 
@@ -269,7 +269,7 @@ def test_a_header_alone_is_told(name: str, header: str, tmp_path: Path) -> None:
             "label;label;text\na;b;c\n",
             "line 1: column 'label' occurs 2 times in the header; give each column its own name",
         ),
-        ("d.jsonl", '["a", 1]\n', "line 1: '[\"a\", 1]' is not a JSON object; expected one a line"),
+        ("d.jsonl", '["a", 1]\n', "line 1: '[\"a\", 1]' is not a JSON object; expected one per line"),
         ("d.jsonl", '{"text": 5, "label": 1}\n', "line 1: 'text' is 5; expected a string"),
         ("d.jsonl", '{"text": null, "label": 1}\n', "line 1: 'text' is None; expected a text that is not blank"),
         ("d.jsonl", '{"text": "a", "label": 0.5}\n', "line 1: 'label' is 0.5; expected a string"),

@@ -50,7 +50,7 @@ def read(task: str, path: Path) -> Any:
         (LABELS, "d.jsonl", LISTED % "[null]", ": line 1: 'label' is [None]; expected a list of strings"),
         (TAGS, "d.conll", "a O\nb\n", ": line 2: 1 columns in 'b'; expected 2, parted by blanks"),
         (TAGS, "d.conll", "a\tNaN\n", ": line 1: 'NaN' is no BIO tag; expected O, B-TYPE, I-TYPE"),
-        (TAGS, "d.conll", "-DOCSTART- O\n\n", ": holds no sentence; expected one word and its tag a line"),
+        (TAGS, "d.conll", "-DOCSTART- O\n\n", ": holds no sentence; expected one word and its tag per line"),
         (TAGS, "d.jsonl", r'{"words": ["a"], "tags": ["B-\uDFFF"]}', r": line 1: holds the lone surrogate '\udfff'"),
         (TAGS, "d.jsonl", '{"words": ["a", null]}', ": line 1: 'words' is ['a', None]; expected a list of strings"),
         (ANSWERS, "d.json", QUESTION % '"answers": []' + BOM, r": line 1: not JSON (Extra data, at '\ufeff')"),
