@@ -198,7 +198,7 @@ def _headless(path: Path, rows: Iterator[tuple[int, list[str]]], columns: Column
     names = _named(columns)
     if not all(name.isdecimal() and len(name) <= MAX_DIGITS and int(name) for name in names):
         raise DataError(
-            f"{path}: read without a header, so columns go by number from 1; got {_one_line(', '.join(names))}"
+            f"{path}: read without a header, so columns are numbered from 1; got {_one_line(', '.join(names))}"
         )
     for number, row in rows:
         short = [name for name in names if int(name) > len(row)]

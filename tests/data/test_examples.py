@@ -152,13 +152,13 @@ def test_a_delimiter_speaks_of_tables_only(tmp_path: Path) -> None:
     [
         (NUMBERED, "1\t2\t3\t4\n\n1\t2\t3\n", "line 3: 3 columns in ['1', '2', '3']; expected at least 4"),
         (NUMBERED, "1\t2\t \t4\n", "line 1: '3' is ' '; expected a text that is not blank"),
-        (Columns(header=False), "a\tb\n", "read without a header, so columns go by number from 1; got text, label"),
+        (Columns(header=False), "a\tb\n", "read without a header, so columns are numbered from 1; got text, label"),
         (
             Columns("0", header=False, label=""),
             "a\tb\n",
-            "read without a header, so columns go by number from 1; got 0",
+            "read without a header, so columns are numbered from 1; got 0",
         ),
-        (Columns("-1", header=False, label=""), "a\tb\n", "read without a header, so columns go by number from 1"),
+        (Columns("-1", header=False, label=""), "a\tb\n", "read without a header, so columns are numbered from 1"),
         (NUMBERED, "\n\n", "is empty; expected a header and at least one row"),
     ],
 )
