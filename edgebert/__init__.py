@@ -41,8 +41,9 @@ if TYPE_CHECKING:
 
 __version__ = "0.2.0"
 
-# ONNX Runtime 1.29 and later reports to its maker from its import on: a device id and a database in the user's cache
-# folder, a file in TMPDIR, name look-ups, one more thread. Here, because every module of the package runs this first.
+# On import, ONNX Runtime 1.29 and later reports to its maker: a device id and a database in the user's cache folder, a
+# file in TMPDIR, name look-ups, one more thread. It is switched off here, because every module of the package runs this
+# file first.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 __all__ = [

@@ -9,7 +9,7 @@ from typing import NoReturn
 from edgebert.errors import InputError
 from edgebert.escape import name_fault, shortened
 
-# Options whose value is a text, which may be empty; every other value names something.
+# Options whose value is free text and may be empty; all other values name something.
 TEXTS = ("--text-pair", "--context")
 
 

@@ -165,7 +165,7 @@ def replacing(folder: Path) -> Iterator[Path]:
     check_replaceable(folder)
     temporary = unfinished(folder)
     with disk_errors(folder):
-        # What a killed run left under this name would stand in the way.
+        # A killed run may have left something with this name.
         remove_leftover(temporary)
         temporary.mkdir(parents=True)
     try:
@@ -256,7 +256,7 @@ def check_writable(place: Path, option: str = "--out") -> None:
         place.parent.mkdir(parents=True, exist_ok=True)
         with contextlib.suppress(FileNotFoundError):
             os.lstat(place)
-        # A probe may be removed at any time, so one of a killed run goes whatever its age.
+        # A probe may be removed at any time, so one from a killed run is removed whatever its age.
         with new_file_beside(place, ".probe", 0) as (_, descriptor), os.fdopen(descriptor, "wb") as probe:
             probe.write(b"edgebert")
 

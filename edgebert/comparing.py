@@ -27,7 +27,7 @@ from edgebert.runtime.model import Model
 from edgebert.runtime.session import Outputs
 from edgebert.workdir import model_hash
 
-# What runs a checkpoint.
+# The library that runs a checkpoint.
 Source = Transformers | Sentences
 BY_TOKEN = ("fill-mask", "question-answering", "token-classification")
 
@@ -180,7 +180,7 @@ def _differences(model: Model, source: Source, row: Example) -> Iterator[Differe
         for text, window in zip(texts, windows, strict=True):
             yield _of_vectors(row.place, text, model.outputs([window])[0], source.vector(text))
     elif model.manifest.task == "fill-mask" or len(windows) > 1:
-        # What the task has hidden, and how it cuts a long text, only the bundle knows.
+        # Only the bundle knows what the task hides, and how it splits a long text.
         for window in windows:
             yield _of_labels(row, None, model.outputs([window])[0], source.answer_ids(window))
     else:

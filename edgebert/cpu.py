@@ -21,7 +21,7 @@ from edgebert.errors import SaturationWarning
 
 Int8 = Literal["amx", "vnni", "avx2", "sse", "i8mm", "dotprod", "neon"]
 
-# What each of them is called in a message.
+# Name of each in a message.
 INT8_NAMES: dict[str, str] = {
     "amx": "AMX",
     "vnni": "VNNI",
@@ -32,8 +32,8 @@ INT8_NAMES: dict[str, str] = {
     "neon": "NEON without dot product",
 }
 X86, ARM = "x86_64", "aarch64"
-# Index, register and bit of glibc's table of CPUID answers (sys/platform/x86.h); "active" registers stand behind the
-# four that CPUID gave, and hold what the operating system has enabled too.
+# Index, register and bit in glibc's table of CPUID results (sys/platform/x86.h); "active" registers follow the four
+# CPUID registers, and show what the operating system has enabled too.
 LEAF_7, LEAF_7_1 = 1, 6
 EAX, EBX, ECX, EDX = 4, 5, 6, 7
 X86_BITS = {
@@ -85,7 +85,7 @@ def this_cpu() -> Cpu:
 def read_cpuinfo() -> dict[str, str]:
     """Return the first processor's entry of /proc/cpuinfo; empty if the file does not exist (macOS, Windows)."""
     try:
-        # No further than the first blank line: of hundreds of cores the kernel takes milliseconds to tell.
+        # Read only to the first blank line: with hundreds of cores the kernel takes milliseconds.
         with CPUINFO.open(encoding="utf-8", errors="replace") as opened:
             pairs = [line.partition(":") for line in takewhile(str.strip, opened)]
     except OSError:
@@ -99,7 +99,7 @@ def _features(machine: str, first: dict[str, str]) -> frozenset[str] | None:
         return None if known is None else frozenset(ARM_FEATURES) & frozenset(known.split())
     if machine != X86:
         return None
-    # Under qemu-user /proc/cpuinfo still lists the host's flags. CPUID does not, and glibc keeps what it answered.
+    # Under qemu-user, /proc/cpuinfo still has the host's flags. CPUID does not, and glibc keeps its results.
     found = glibc_features()
     if found is None and "flags" in first:
         found = frozenset(X86_BITS) & frozenset(first["flags"].split())

@@ -6,7 +6,7 @@ import unicodedata
 
 # Line breaks, terminal escapes and lone surrogates; other format characters (joiners, soft hyphens) belong to text.
 UNSAFE = {"Cc", "Cs", "Zl", "Zp"}
-# They reverse the order in which a terminal or a page shows what follows.
+# They reverse the order in which a terminal or a page displays the text.
 BIDIRECTIONAL = {*map(chr, range(0x202A, 0x202F)), *map(chr, range(0x2066, 0x206A))}
 
 

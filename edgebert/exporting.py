@@ -45,8 +45,8 @@ NEEDED = (
     *("seqeval", "safetensors", "tokenizers", "tqdm"),
 )
 
-# How often one of PyTorch's threads looks whether the others are done before it sleeps. libgomp's own 300,000 keep a
-# core from whoever has the work: CONTRIBUTING has figures.
+# How often a PyTorch thread checks whether the others are done before it sleeps. libgomp's default of 300,000 blocks a
+# core that others need: CONTRIBUTING has figures.
 SPINS = "20000"
 
 
@@ -261,7 +261,7 @@ def _check_usable(formats: Sequence[str], form: str) -> None:
 
 
 def _export(plan: Plan, key: str | None) -> Exported:
-    # Said before PyTorch is imported, which takes seconds.
+    # Reported before PyTorch is imported, which takes seconds.
     LOG.info("exporting %s for %s; finished stages are kept in %s", plan.recipe.name, plan.target.name, plan.work)
     _warn_of_saturation(plan.target, plan.form, plan.recipe.export.formats, this_cpu())
     if "OMP_WAIT_POLICY" not in os.environ:

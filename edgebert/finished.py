@@ -38,7 +38,7 @@ from edgebert.strict_json import Json, read_json, table_of
 from edgebert.target import Target
 from edgebert.whole_file import write_whole
 
-# What is read of a checkpoint's folder.
+# Files of a checkpoint's folder that are read.
 MODEL_FILES = (".json", ".txt", ".safetensors", ".bin")
 SOURCES = (".py", ".toml")
 

@@ -14,7 +14,7 @@ from edgebert.manifest import FORMAT, MANIFEST, MAX_BYTES
 from edgebert.stage_names import STAGES
 from edgebert.strict_json import read_json
 
-# Stands in a folder as long as it has no manifest to say whose it is; no bundle has it.
+# File in an unfinished folder until it has a manifest; no bundle contains it.
 MARKER = ".edgebert-unfinished"
 
 

@@ -28,12 +28,12 @@ except ImportError:
 
 ENDING = ".edgebert-lock"
 FLAGS = ("O_NOFOLLOW", "O_CLOEXEC", "O_NONBLOCK", "O_BINARY")
-# What a file system without locks answers with.
+# Errors of a file system without locks.
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
-# A holder writes its name right after it has the lock.
+# A holder writes its name immediately after it gets the lock.
 NAMED_WITHIN_SECONDS = 1.0
 MAX_BYTES = 1024
-# What a holder writes; anything else in the file is not ours to remove.
+# Content that a holder writes; a file with anything else must not be removed.
 HOLDER = re.compile(rb"[0-9]{1,20} \S{1,255}\n")
 
 

@@ -28,10 +28,10 @@ from edgebert.strict_json import Json, read_json
 
 FORMAT = "edgebert-bundle"
 FORMAT_VERSION = 1
-# From minor version 1 on the manifest carries its own hash. Bundles without `format_minor` are of minor version 0.
+# From minor version 1 on, the manifest has its own hash. Bundles without `format_minor` have minor version 0.
 FORMAT_MINOR = 1
 MANIFEST = "manifest.json"
-# A hundred thousand labels fit in; whatever is read costs forty times its size in memory.
+# Enough for a hundred thousand labels; reading needs forty times the file's size in memory.
 MAX_BYTES = 8 << 20
 MAX_FILE_BYTES = 16 << 30  # far more than an encoder weighs; a file that only claims its size takes hours to hash
 TOKENIZER = "tokenizer.json"
@@ -149,7 +149,7 @@ class Layer:
     ffn: int = required_within(0, LARGEST)
 
 
-# A dimension: a number, or "n" for the text's tokens.
+# A dimension: a number, or "n" for the number of the text's tokens.
 Size = int | Literal["n"]
 
 
@@ -285,7 +285,7 @@ class Manifest:
             weight_type=export.weight_type,
             activation_type=export.activation_type,
             reduce_range=export.reduce_range,
-            # Bundles from before `reduce_range` was written here have eight bits: nncf was never told otherwise.
+            # Bundles from before `reduce_range` was stored have eight bits, nncf's setting at that time.
             openvino_reduce_range=bool(made.get("reduce_range", False)) if isinstance(made, dict) else None,
         )
 

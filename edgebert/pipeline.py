@@ -251,7 +251,7 @@ class _Build:
         action = partial(full_precision_graph, job, kind)
         of = f"{step.name}, {kind}"
         graph = self._stage("graph", GRAPH_VERSION, inputs, action, GRAPH, of=of)
-        # A stage before the graph that the bundle is made of is scored only where asked: `bench --stages` does it too.
+        # Stages before the bundle's own graph are scored only on request: `bench --stages` does it too.
         asked = self.recipe.export.score_stages or (step.folder, kind) == self.final
         return self._scored(step, graph, of) if asked and (self.data.validation or self.data.test) else graph
 
@@ -292,7 +292,7 @@ class _Build:
         job = self._job(step)
         inputs = {**self._graph_inputs(step, graph), "settings": settings_dict(self.recipe.quantize)}
         inputs |= {"profile": settings_dict(self.target.export), "formats": list(self.recipe.export.formats)}
-        # Quality, and what max_drop keeps in full precision, depend on whether sums saturate here.
+        # Quality, and what max_drop keeps in full precision, depend on whether sums saturate on this CPU.
         inputs["cpu"] = this_cpu().int8
         action = partial(quantized_graph, job, graph.folder, self.recipe.quantize, self.precision, self.target.export)
         tools = graph_tools(self.precision, self.recipe.export.formats)
@@ -306,7 +306,7 @@ class _Build:
             return []
         steps = bundled(teacher, chain, self.recipe.export.stages, skip_last)
         for name, step, kind in steps:
-            # What a bench compares with runs on ONNX Runtime, whatever the bundle is for.
+            # The baseline of a bench runs on ONNX Runtime, whatever the bundle's runtime is.
             formats = dict.fromkeys(("onnx", *self.recipe.export.formats))
             self._write(root / name, step, self._graph(step, kind), "none", tuple(formats))
         remove_bundles(root, keep=[name for name, _, _ in steps])

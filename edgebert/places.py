@@ -14,14 +14,14 @@ from edgebert.lock import ENDING
 from edgebert.stage_names import FULL_PRECISION
 
 STAGE = re.compile(r"[a-z0-9-]+-[0-9a-f]{16}(?:\.partial)?")
-# What is added to a bundle's name beside it: the lock of the default --work; the other names are shorter.
+# Longest suffix of a name beside a bundle: the lock of the default --work; other names are shorter.
 LONGEST = f".work{ENDING}"
 FINISHED = re.compile(r"finished-[0-9a-f]{16}\.json")
-# Sentences to check a model on, where its owner names none. A name that no file of a user has.
+# Sentences to check a model on, if the user gives none. Users' files do not have this name.
 TEXTS = "edgebert-texts.jsonl"
-# In a stage's folder: what a training goes on from after a kill.
+# Folder in a stage's folder with the checkpoints from which training continues after a kill.
 CHECKPOINTS = "checkpoints"
-# How the names of the folders in it begin: a whole checkpoint, and the place of one that is being written.
+# Prefixes of the folders in it: a complete checkpoint, and one that is being written.
 TRAINED = ("checkpoint-", "unfinished")
 
 

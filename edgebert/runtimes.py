@@ -25,7 +25,7 @@ from edgebert.versions import installed_version
 if TYPE_CHECKING:
     from edgebert.runtime.session import GraphSession, Opening, ProfiledSession
 
-# A new row adds its names here too; mypy then points at every place that must know them.
+# Add the names of a new row here too; mypy then reports every place that must know them.
 RuntimeName = Literal["onnxruntime", "openvino", "core"]
 FormatName = Literal["onnx", "openvino", "core"]
 # The precision of a bundle whose weights are INT8 and whose arithmetic is FP32.
@@ -135,8 +135,8 @@ class Runtime:
 
 def _onnx_needs_vnni(form: Int8Form) -> bool:
     if form.precision == "int8-static":
-        # Signed weights whatever the profile says. Of signed activations our sessions let ONNX Runtime take its exact
-        # kernel; by its defaults it makes them unsigned on x86, and saturates.
+        # Weights are signed whatever the profile says. For signed activations EdgeBERT's sessions select ONNX Runtime's
+        # exact kernel; by default it converts them to unsigned on x86, and saturates.
         narrow = form.activation_type != "int8"
     else:
         integer = form.precision.startswith("int8") and form.precision != WEIGHTS_ALONE

@@ -19,12 +19,12 @@ from edgebert.strict_json import MARK, MARKED, Json, open_regular
 
 Settings = TypeVar("Settings")
 Default = TypeVar("Default")
-# A value of a table, as it is given from Python; no table of ours has dates.
+# A value of a table, as given from Python; EdgeBERT's tables have no dates.
 Setting = str | bool | int | float | Sequence["Setting"]
 
 MAX_SHOWN = 120
 MAX_BYTES = 1 << 20
-# Python's reader takes minutes for keys of many thousand parts.
+# Python's parser takes minutes for keys of many thousand parts.
 MAX_DOTS = 64
 PART = r"""(?:[\w-]+|"[^"\n]*"|'[^'\n]*')[ \t]*"""
 DEEP_KEY = rf"(?:\.[ \t]*{PART}){{{MAX_DOTS},}}"

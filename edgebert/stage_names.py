@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-# In every folder of a finished stage: what its key was made of.
+# In every folder of a finished stage: the inputs of its key.
 STAGE_KEY = "stage-key.json"
 # In the folder of finished stages: the bundle of the same model before INT8.
 FULL_PRECISION = "edgebert-full-precision"
 BASELINE, FAST = "0-baseline", "1-graph"
-# Of the other steps, by the stage that made their models.
+# Names of the other steps, by the stage that made their models.
 NAMES = {
     "distill": "2-distill",
     "recover": "3-prune",

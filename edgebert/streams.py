@@ -54,7 +54,7 @@ def logged() -> Iterator[None]:
     before = logger.level, logger.propagate
     logger.addHandler(lines)
     logger.setLevel(logging.INFO)
-    # A library that configures the root logger in the middle of an export would show every line again.
+    # If a library configures the root logger during an export, every line would be shown twice.
     logger.propagate = False
     try:
         yield

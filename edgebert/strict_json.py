@@ -15,16 +15,16 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    # A value of a JSON document. Tables and lists are the read-only kinds, so that a dict of numbers is one too.
+    # A value of a JSON document. Tables and lists are read-only types, so that a dict of numbers is one too.
     Json: TypeAlias = "bool | int | float | str | Sequence[Json] | Mapping[str, Json] | None"
 else:
-    # `edgebert.settings.fill` takes any value of a document for it; to resolve the real one costs a start-up time.
+    # `edgebert.settings.fill` accepts any value of a document for it; resolving the real type costs start-up time.
     Json = object
 
 MAX_DEPTH = 64
-# Python refuses to print an int of more than 4,300 digits, and a double holds none of more than 309.
+# Python refuses to print an int of more than 4,300 digits, and a double holds no more than 309.
 MAX_DIGITS = 309
-# What some editors write before the first character of a UTF-8 file.
+# Bytes that some editors write before the first character of a UTF-8 file.
 MARK = "\ufeff"
 MARKED = "it begins with a byte-order mark (BOM); save it as UTF-8 without one"
 

@@ -69,12 +69,12 @@ class Target:
             raise ValueError(f"export.length_buckets {list(buckets)}: expected ascending token lengths")
 
 
-# The profile for a CPU, by the instructions that it multiplies INT8 with.
+# The profile for a CPU, by its INT8 instructions.
 PROFILES = {
     **{"amx": "x86-avx512-vnni", "vnni": "x86-avx512-vnni", "avx2": "x86-avx2", "sse": "x86-avx2"},
     **{"i8mm": "graviton3", "dotprod": "raspberry-pi-5", "neon": "raspberry-pi-4"},
 }
-# Where the instructions cannot be read: weights that are right on any x86; on ARM every form is.
+# For unknown instructions: weights that are correct on any x86 CPU; on ARM every form is correct.
 UNREAD = {X86: "x86-avx2", ARM: "raspberry-pi-5"}
 
 

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 
 from edgebert.errors import MissingDependencyError
 
-# Floors that a prediction checks. Copied from pyproject.toml, because reading metadata costs a cold start 20 ms.
+# Lowest versions that a prediction checks. Copied from pyproject.toml, because reading metadata adds 20 ms to a cold
+# start.
 OLDEST = {"onnxruntime": "1.21.0", "openvino": "2026.3.0", "tokenizers": "0.20.3", "pyarrow": "17.0.0"}
-# Extras of one tool, named after it; whatever else an export needs is in the extra `export`.
+# Extras for one tool, named after it; everything else for exports is in the extra `export`.
 OWN_EXTRAS = ("openvino", "nncf", "neural-compressor")
 INSTALL = {"onnxruntime": "edgebert", "openvino": "edgebert[openvino]", "tokenizers": "edgebert"}
 INSTALL["pyarrow"] = "edgebert[parquet]"

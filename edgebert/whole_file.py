@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-# A new file, or an error: neither a file nor a link that somebody put there is written through.
+# Create a new file or fail: never write to somebody's existing file or link.
 NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 NEW |= getattr(os, "O_BINARY", 0)
 
 
-# Nobody takes so long to write a file of text: what is older was left by a killed process.
+# No process takes this long to write a text file, so an older file was left by a killed process.
 STALE_SECONDS = 600.0
 
 

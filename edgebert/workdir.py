@@ -33,14 +33,14 @@ from edgebert.strict_json import Json, parse_json, read_json, table_of
 LOG = logging.getLogger(__name__)
 
 REPORT = "stage-report.json"
-# With it a run that starts anew can say why.
+# With it, a run that starts again can give the reason.
 KEY = STAGE_KEY
-# What stands in the place of tokenizer.json in a folder that an older transformers saved.
+# Replaces tokenizer.json in the hash of a folder that an older transformers saved.
 OLDER_TOKENIZER = ["vocab.txt", "vocab.json", "merges.txt"]
-# How other people's writers say that a disk is full; PyTorch's says nothing of the sort.
+# Messages of other libraries about a full disk; PyTorch's does not mention it.
 FULL = ("No space left on device", "Disk quota exceeded", "os error 28", "os error 122")
 LEAST_FREE_BYTES = 1 << 20
-# What a tokenizer's settings say of how it came here.
+# Settings of a tokenizer that only record its origin.
 NO_SETTINGS = ("is_local", "local_files_only", "name_or_path")
 
 
@@ -176,7 +176,7 @@ class Workdir:
                 (unfinished / REPORT).write_text(text, encoding="utf-8")
                 seal(unfinished, [CHECKPOINTS])
                 unfinished.rename(folder)
-                # Only now: a run that is killed while they are removed need not train again.
+                # Only now: if the run is killed while they are removed, it need not train again.
                 shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
 
 

@@ -83,7 +83,8 @@ def told_apart(bundles: list[str], estimate: list[str], rest: list[str]) -> tupl
         return bundles, []
     known = {*profile_names()}
     named = [word for word in bundles if (word in known or word.endswith(".toml")) and not Path(word).is_dir()]
-    # One that is neither a folder nor a profile is refused as a profile, for a bundle has been named before it.
+    # An argument that is neither a folder nor a profile is reported as an unknown profile, because a bundle was named
+    # before it.
     named += [word for word in rest if not Path(word).is_dir()]
     folders = [word for word in (*bundles, *rest) if word not in named]
     if not folders:

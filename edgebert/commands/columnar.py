@@ -27,14 +27,14 @@ from edgebert.runtime.rows import refuse_pairs, text_namings
 from edgebert.strict_json import open_regular
 from edgebert.versions import check_version, not_imported
 
-# pyarrow comes without types.
+# pyarrow has no type annotations.
 Batch: TypeAlias = Any
 Schema: TypeAlias = Any
 Field: TypeAlias = Any
 
 # Rows in memory at a time; long texts are megabytes each.
 ROWS = 128
-# Bytes of a compressed column that are read at a time.
+# Number of bytes of a compressed column that are read at a time.
 READ_BYTES = 1 << 20
 QUIET_S = 2.0
 
@@ -240,7 +240,7 @@ def answered(model: Model, path: Path, named: Named, second: str | None, whole: 
                 texts = [given_of(rows[at], second) for at in kept]
                 if not texts:
                     continue
-                # One at a time, as `predict` asks: dynamic INT8 takes one scale for all that run together.
+                # One text at a time, as in `predict`: dynamic INT8 uses one scale for all texts that run together.
                 answers = []
                 for text in texts:
                     answers.append(model(text))

@@ -21,7 +21,7 @@ from edgebert.whole_file import new_file_beside
 PREFIX = "predicted_"
 # A row group (Parquet) or a record batch (Arrow) ends at the first of the two.
 GROUP_ROWS, GROUP_BYTES = 10_000, 32 << 20
-# A run over millions of texts takes hours, and between two row groups nothing is written.
+# A run over millions of texts takes hours, and nothing is written between two row groups.
 STALE_SECONDS = 7 * 86_400.0
 
 
@@ -159,5 +159,5 @@ def _type(hint: Any, pa: Any) -> Any:  # noqa: ANN401
         return pa.map_(*(_type(each, pa) for each in inside))
     if isinstance(hint, UnionType):
         return _type(inside[0], pa)
-    # The only list of numbers is an embedding, and the graph gives it in FP32.
+    # The only list of numbers is an embedding, which the graph returns in FP32.
     return pa.list_(pa.float32() if inside == [float] else _type(inside[0], pa))

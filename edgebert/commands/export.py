@@ -142,7 +142,7 @@ def _figures(metrics: Mapping[str, Json], labelled: bool) -> str:
             entries = {split: fill(QualityEntry, quality, "quality", strict=False) for split, quality in value.items()}
             parts += [f"{split} {entry.metric} {shown(entry)}" for split, entry in entries.items()]
         elif key in ("parity", "agreement") and isinstance(value, dict):
-            # The largest number of an embedding or of a single score says nothing.
+            # For an embedding or a single score, the index of the largest number has no meaning.
             same = f", the most likely labels the same in {value['agreement']:.1%} of texts" if labelled else ""
             parts.append(f"outputs within {value['max_difference']:.1e} of PyTorch's{same}")
         elif key != ADVICE and not isinstance(value, dict):

@@ -99,7 +99,7 @@ def _answers(model: Model, arguments: argparse.Namespace, second: str | None) ->
         return _to_rows(model, _with_second(rows, second))
     if arguments.text:
         texts = [text if second is None else (text, second) for text in arguments.text]
-        # One at a time, as a device answers: dynamic INT8 takes one scale for all that run together.
+        # One text at a time, as on a device: dynamic INT8 uses one scale for all texts that run together.
         return zip(texts, model(texts, batch_size=1), strict=True)
     return _to_lines(model, second)
 

@@ -2,6 +2,6 @@
 
 import logging
 
-# torchao, which neural-compressor brings, complains at import about GPU kernels that a CPU build never has.
+# On import, torchao (a dependency of neural-compressor) warns about GPU kernels that a CPU build never has.
 logging.getLogger("torchao").setLevel(logging.ERROR)
 logging.getLogger("torch.utils._pytree").setLevel(logging.ERROR)

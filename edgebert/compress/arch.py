@@ -125,7 +125,7 @@ def encoder_layers(model: PreTrainedModel) -> list[nn.Module]:
     if not family.in_group:
         return held
     count = model.config.num_hidden_layers
-    # As transformers counts.
+    # transformers counts in the same way.
     return [attrgetter(family.in_group)(held[int(at / (count / len(held)))]) for at in range(count)]
 
 
@@ -195,7 +195,7 @@ def sequence_head(model: PreTrainedModel) -> HeadParts:
     """Parts of the head for sequence classification: from the first row to the logits."""
     paths = family_of(model.config).sequence_head
     out = attrgetter(paths.out)(model)
-    # MobileBERT's pooler may be no more than the row itself; other families do not know the entry.
+    # MobileBERT's pooler may just return the row; other families do not have this entry.
     if not getattr(pooler_of(model), "do_activate", True):
         return HeadParts(nn.Identity(), nn.Identity(), out)
     activation = (
@@ -324,7 +324,7 @@ def _without_padding(
     if ids is None or mask is None:
         return args, kwargs
     rows = model.embeddings.word_embeddings(ids)
-    # Whatever id fills a batch: the tokenizer's padding may be another one than the config's.
+    # Use the id that fills the batch: the tokenizer's padding id may differ from the config's.
     rows = rows * mask.ne(0).unsqueeze(-1).to(rows.dtype)
     if args:
         return (None, *args[1:]), {**kwargs, "inputs_embeds": rows}

@@ -27,7 +27,7 @@ def check_texts_once(path: Path, tokenizer: PreTrainedTokenizerFast, texts: int)
         CheckpointError: Names the entry.
     """
     entry = "pair" if texts > 1 else "single"
-    # By itself: the whole tokenizer of a large vocabulary takes a third of a second to write and read.
+    # Only the post-processor: writing and reading the whole tokenizer of a large vocabulary takes a third of a second.
     processor = tokenizer.backend_tokenizer.post_processor
     document = None if processor is None else json.loads(processor.__getstate__())
     for template in _templates(document):

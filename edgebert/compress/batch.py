@@ -11,9 +11,9 @@ import torch
 from edgebert.errors import TextError
 
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
-# A window with its targets: lists with a value a token, numbers, arrays, and what a task's own `collate` reads.
+# A window with its targets: lists with one value per token, numbers, arrays, and values for a task's own `collate`.
 Item = dict[str, Any]
-# Windows with their targets and the id of padding, to a batch.
+# Makes a batch from windows with their targets and the padding id.
 Collate = Callable[[Sequence[Item], int], dict[str, torch.Tensor]]
 
 

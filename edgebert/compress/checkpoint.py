@@ -41,15 +41,15 @@ transformers.utils.logging.disable_progress_bar()
 
 # Eager attention trains a fifth faster than SDPA on short texts (CPU), and exports without NaN guards.
 ATTENTION = "eager"
-# Rows and outputs by name, no others beside them; all rows at once; attention that needs no package.
+# Outputs as named rows, without other outputs; all rows at once; attention that needs no extra package.
 RETURNED: dict[str, Json] = {"return_dict": True, "output_hidden_states": False, "output_attentions": False}
 RETURNED |= {"chunk_size_feed_forward": 0, "_attn_implementation": ATTENTION}
-# End of the names of classes with a head over a whole text.
+# Suffixes of the names of classes with a head over a whole text.
 OF_TEXTS = "ForSequenceClassification"
-# Of those with a head over the tokens of answers, which has no labels.
+# Suffixes of classes with a head over the tokens of answers, which has no labels.
 OF_ANSWERS = "ForQuestionAnswering"
 VERSION = 3
-# What torch and transformers raise for an entry of the config that no model can have.
+# Errors that torch and transformers raise for impossible config entries.
 UNBUILDABLE = (
     *(RuntimeError, LookupError, ValueError, TypeError, AttributeError),
     *(ArithmeticError, AssertionError, MemoryError, OSError),
@@ -98,7 +98,8 @@ def lack_of_head(folder: Path, task: str, labels: list[str], entries: Mapping[st
     stated = read_object(folder / "config.json")
     config, model_class = _for_task(folder, task, labels, entries)
     problem = stated.get("problem_type")
-    # Classes that are not for whole texts ignore the entry; heads for tokens have the same weights in some families.
+    # Classes for other inputs than whole texts ignore the entry; in some families, heads for tokens have the same
+    # weights.
     is_ignored = config.problem_type is None and _first_class(stated) and not _first_class(stated).endswith(OF_TEXTS)
     if problem not in (None, config.problem_type) and not is_ignored:
         return f"config.json has problem_type {problem!r}, that of task {PROBLEMS[str(problem)]!r}, not {task!r}"
@@ -121,7 +122,7 @@ def lack_of_head(folder: Path, task: str, labels: list[str], entries: Mapping[st
         for name, shape in weight_shapes(folder).items()
     }
     for name, weight in head.items():
-        # The encoder's own part of it, the pooler, may stand without the encoder's name before it.
+        # The pooler belongs to the encoder, but its name may lack the encoder's prefix.
         shape = there.get(name, there.get(name.removeprefix(f"{model.base_model_prefix}.")))
         if shape is None:
             return f"the weights lack {name}{_other_form(there)}"

@@ -12,7 +12,7 @@ from edgebert.errors import CheckpointError
 from edgebert.strict_json import Json
 
 SWITCHES = ("relative_attention", "position_biased_input", "share_att_key", "talking_head", "legacy")
-# Content to position and position to content.
+# Attention from content to position, and from position to content.
 KINDS = ("c2p", "p2c")
 NORMS = ("none", "layer_norm")
 OF_V2 = ("position_buckets", "norm_rel_ebd", "share_att_key", "conv_kernel_size")

@@ -22,13 +22,13 @@ from edgebert.compress.json_file import whole
 from edgebert.errors import CheckpointError
 from edgebert.strict_json import Json
 
-# Kinds of problem that transformers knows, and the task for each.
+# problem_type values of transformers, and the task for each.
 PROBLEMS = {
     "regression": "regression",
     "single_label_classification": "text-classification",
     "multi_label_classification": "multi-label",
 }
-# What an entry must be, where it is stated, and what to do if it is something else.
+# Required value of an entry, if it is present, and the remedy for another value.
 WANTED = {
     "position_embedding_type": (
         ("absolute", None),
@@ -52,7 +52,7 @@ WANTED = {
     ),
 }
 MPNET_PADDING = 1
-# Of MobileBERT.
+# Entries of MobileBERT.
 SWITCHES = (
     *("use_bottleneck", "use_bottleneck_attention", "key_query_shared_bottleneck", "trigram_input"),
     "classifier_activation",

@@ -12,10 +12,10 @@ from edgebert.compress.json_file import whole
 from edgebert.errors import CheckpointError
 from edgebert.strict_json import Json
 
-# How a layer's attention looks, and what older configs call the theta of its positions.
+# Kinds of attention in a layer, and older configs' names for the theta of its positions.
 THETAS = {"full_attention": "global_rope_theta", "sliding_attention": "local_rope_theta"}
 POOLINGS = ("cls", "mean")
-# An entry, and the end of the names of weights that a model has only if it is true.
+# An entry, and the suffix of the names of weights that a model has only if the entry is true.
 BIASES = {
     "attention_bias": "attn.Wqkv.bias",
     "mlp_bias": "mlp.Wi.bias",

@@ -10,7 +10,7 @@ from edgebert.compress.json_file import whole
 from edgebert.errors import CheckpointError
 from edgebert.strict_json import Json
 
-# Far beyond every published encoder, and small enough to be refused before memory or time is spent.
+# Far above every published encoder, but small enough to be refused before it costs memory or time.
 MAX_LAYERS, MAX_WIDTH, MAX_ROWS, MAX_LABELS = 1_000, 1_000_000, 10_000_000, 100_000
 SIZES = {
     **dict.fromkeys(("num_hidden_layers", "n_layers", "num_feedforward_networks"), MAX_LAYERS),
@@ -20,7 +20,7 @@ SIZES = {
     **dict.fromkeys(("intermediate_size", "hidden_dim", "num_attention_heads", "n_heads"), MAX_WIDTH),
     **dict.fromkeys(("vocab_size", "max_position_embeddings", "type_vocab_size"), MAX_ROWS),
 }
-# DistilBERT has none, and its folders may say 0.
+# DistilBERT has no segments, and its folders may have 0.
 SEGMENT_ROWS = "type_vocab_size"
 DROPOUTS = (
     *("hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout"),
@@ -29,7 +29,7 @@ DROPOUTS = (
 )
 ACTIVATIONS = ("hidden_act", "activation", "hidden_activation", "pooler_hidden_act", "conv_act")
 NORMS = ("layer_norm_eps", "norm_eps")
-# Those that are usual are known without importing transformers, and PyTorch with it.
+# Common activations are listed here, because importing transformers would import PyTorch.
 USUAL = ("gelu", "gelu_new", "gelu_fast", "gelu_pytorch_tanh", "quick_gelu", "relu", "silu", "swish", "tanh", "mish")
 
 

@@ -17,11 +17,10 @@ from edgebert.strict_json import Json
 
 LOG = logging.getLogger(__name__)
 
-# Where version 6 names it, versions 4 and 5, and those before.
+# Where the activation is named: by version 6, by versions 4 and 5, and by older versions.
 ENTRY, TABLE, OLD_ENTRY = "activation_fn", "sentence_transformers", "sbert_ce_default_activation_function"
 KIND = "CrossEncoder"
-# What each task can compute from a head's outputs, by the name of its head.activation; a task without one does nothing
-# else.
+# Activations that each task can compute, by the name of its head.activation; a task without an entry computes none.
 ALLOWED = {
     "regression": {"Sigmoid": "sigmoid", "Identity": "none"},
     "rerank": {"Sigmoid": "sigmoid", "Identity": "none"},
@@ -58,7 +57,7 @@ def with_activation(recipe: Recipe, folder: Path) -> Recipe:
     if not activation:
         return recipe
     stated = recipe.head.get("activation", activation)
-    # Probabilities of outputs that the folder gives as they are: what `predict(apply_softmax=True)` gives.
+    # Probabilities for a folder without an activation: the result of `predict(apply_softmax=True)`.
     if stated != activation and stated != "softmax":
         raise SettingsError(
             f"head.activation is {recipe.head['activation']!r}, but the cross-encoder's is {activation!r} ({path}); "
@@ -92,7 +91,7 @@ def activation_of(folder: Path) -> tuple[Path, str | None]:
         found.append((config_path, config.get(OLD_ENTRY)))
     path, named = next(((path, named) for path, named in found if named), (config_path, None))
     if named is None:
-        # As the library does it for a head of one output.
+        # The library does the same for a head with one output.
         return folder / SETTINGS, ("Sigmoid" if head_outputs(config) == 1 else "Identity") if is_known else None
     package, _, name = str(named).rpartition(".")
     return path, name if package.partition(".")[0] == "torch" else str(named)

@@ -170,7 +170,7 @@ class Objective:
 
     def _hidden_loss(self, student: PreTrainedModel, ours: Any, theirs: Any, inputs: dict[str, Tensor]) -> Tensor:  # noqa: ANN401
         projection = getattr(getattr(student, "module", student), PROJECTION, None)
-        # Index 0 is the embedding output; layer i's output stands at i + 1.
+        # Index 0 is the embedding output; the output of layer i has index i + 1.
         pairs = [(0, 0)] + [(at + 1, layer + 1) for at, layer in enumerate(self.layers)]
         terms = []
         for at, layer in pairs:

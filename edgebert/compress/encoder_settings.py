@@ -14,17 +14,17 @@ from edgebert.compress.sentence_modules import read_object
 from edgebert.errors import CheckpointError
 from edgebert.strict_json import Json
 
-# The first of these that says anything is the one that counts.
+# The first of these files that has the setting is used.
 FILES = tuple(
     f"sentence_{family}_config.json"
     for family in ("bert", "roberta", "distilbert", "camembert", "albert", "xlm-roberta", "xlnet")
 )
-# Of a recipe's data.max_length.
+# Minimum of a recipe's data.max_length.
 SHORTEST = 8
-# transformers writes 10 to the power of 30 for no limit.
+# transformers writes 10 to the power of 30 for "no limit".
 NO_LENGTH = 1 << 30
 TASK, MODALITIES, OUTPUT = "transformer_task", "modality_config", "module_output_name"
-# What a bundle of rows reads, and what a bundle of scores does.
+# Modes of a bundle that returns rows, and of one that returns scores.
 ROWS: dict[str, Json] = {
     TASK: "feature-extraction",
     MODALITIES: {"text": {"method": "forward", "method_output_name": "last_hidden_state"}},
@@ -36,12 +36,12 @@ SCORES: dict[str, Json] = {
 }
 SCORES |= {OUTPUT: "scores"}
 NOT_DONE = ("processing_kwargs", "query_length", "document_length", "query_expansion", "tokenizer_name_or_path")
-# Those that sentence-transformers puts others in the place of.
+# Settings that sentence-transformers replaces by others.
 REPLACED = ("trust_remote_code", "token", "cache_dir", "revision", "local_files_only")
 PRECISION = ("attn_implementation", "torch_dtype", "dtype")
 LOADING = (*PRECISION, "use_safetensors", "low_cpu_mem_usage", "device_map", "add_pooling_layer")
-# Arguments of from_pretrained, under their names before version 6 and since: those that change no answer, and what to
-# do with another one.
+# Arguments of from_pretrained, by their names before and since version 6: values that change no answer, and the remedy
+# for others.
 ARGUMENTS = {
     **dict.fromkeys(
         ("model_args", "model_kwargs"),

@@ -150,7 +150,7 @@ ROBERTA = Family(
     adds_first_segment=True,
     skips_padding=True,
 )
-# The same layers, heads and positions under class names of their own; transformers keeps the weights' names.
+# The same layers, heads and positions with other class names; transformers keeps the weights' names.
 XLM_ROBERTA = replace(ROBERTA, model_type="xlm-roberta", layer_class="XLMRobertaLayer")
 CAMEMBERT = replace(ROBERTA, model_type="camembert", layer_class="CamembertLayer")
 
@@ -170,7 +170,7 @@ MPNET = Family(
     ),
     has_segments=False,
     skips_padding=True,
-    # Scores have a bias of the distance between two tokens, one for all layers, which the rewritten graph lacks.
+    # Scores have a bias for the distance between two tokens, shared by all layers, which the rewritten graph lacks.
     standard_layers=False,
 )
 
@@ -208,9 +208,9 @@ MODERNBERT = Family(
     ),
     has_segments=False,
     heads_alike=True,
-    # It has no norm before its attention.
+    # The first layer has no norm before its attention.
     first_layer_stays=True,
-    # Norms before the blocks, rotated positions, windows of attention, gated neurons: the rewritten graph has none.
+    # Norms before the blocks, rotary positions, local attention, gated neurons: the rewritten graph has none of these.
     standard_layers=False,
 )
 
@@ -224,7 +224,7 @@ DEBERTA_V2 = Family(  # and v3
         query="attention.self.query_proj", key="attention.self.key_proj", value="attention.self.value_proj"
     ),
     segments_optional=True,
-    # Scores have products of contents with distances, which the rewritten graph lacks.
+    # Scores include products of contents and distances, which the rewritten graph lacks.
     standard_layers=False,
 )
 
@@ -248,7 +248,7 @@ ALBERT = Family(
         ffn_out="ffn_output",
         ffn_norm="full_layer_layer_norm",
     ),
-    # Layers share their weights: what is cut from one is cut from all, and the rewritten graph would hold each anew.
+    # Layers share their weights: pruning one layer prunes all, and the rewritten graph would store each separately.
     standard_layers=False,
 )
 
@@ -267,10 +267,10 @@ FAMILIES = {
         *(DEBERTA_V2, DEBERTA_V1, ALBERT),
     )
 }
-# What a config of EdgeBERT's own notes: heads and neurons of each layer, and the rank of a split word table.
+# EdgeBERT's own config entries: heads and neurons of each layer, and the rank of a low-rank word table.
 SHAPES_KEY, RANK_KEY = "edgebert_layer_shapes", "edgebert_embedding_rank"
 LAYER_CLASSES = {family.layer_class: family for family in FAMILIES.values()}
-# The weights whose rows are the outputs of a classification head.
+# Weights with one row per output of a classification head.
 CLASSIFIER_WEIGHTS = ("classifier.weight", "classifier.out_proj.weight")
 
 

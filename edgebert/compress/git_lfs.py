@@ -6,7 +6,7 @@ from pathlib import Path
 
 from edgebert.errors import CheckpointError
 
-# How every pointer begins (the specification of Git LFS).
+# First line of every pointer (specification of Git LFS).
 POINTER = b"version https://git-lfs.github.com/spec/"
 
 

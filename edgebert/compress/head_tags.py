@@ -8,17 +8,17 @@ from collections.abc import Collection, Mapping, Sequence
 from edgebert.data.tags import OUTSIDE, PREFIXES, Scheme, is_tag
 from edgebert.errors import DataError
 
-# B-PER, B_PER; in other schemes L-PER and U-PER (BILOU) or M-PER and W-PER (BMEWO) for some of their words.
+# For example B-PER or B_PER; other schemes also have L-PER and U-PER (BILOU) or M-PER and W-PER (BMEWO).
 WRITTEN = re.compile(r"([BIESLUMW])[-_](.+)", re.DOTALL)
 PREFIX = re.compile(r"([^\W\d_])[-_](.+)", re.DOTALL)
 SUFFIX = re.compile(r"(.+)[-_]([BIESLUMW])", re.DOTALL)
-# Other letters for E (an entity's last word), S (its only word) and I (the words between).
+# Other letters for E (last word of an entity), S (single word) and I (words between).
 SAME = {"L": "E", "U": "S", "M": "I", "W": "S"}
-# The name of an output that the config does not name.
+# Name of an output that the config does not name.
 UNNAMED = re.compile(r"LABEL_\d+")
-# What names the tags of a head.
+# Config entry that names the tags of a head.
 NAMED = "id2label in config.json"
-# The type of entities whose tags name none.
+# Type of entities whose tags have no type.
 NO_TYPE = "ENTITY"
 
 

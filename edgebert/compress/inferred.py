@@ -26,7 +26,7 @@ from edgebert.runtimes import FORMATS, FormatName
 from edgebert.strict_json import Json
 from edgebert.tasks.table import TASKS
 
-# Ends of the class names that `architectures` holds, and the task of each; a whole text's head has several tasks.
+# Suffixes of class names in `architectures`, with the task of each; heads for whole texts belong to several tasks.
 ENDINGS = {
     "ForTokenClassification": "token-classification",
     "ForQuestionAnswering": "question-answering",
@@ -34,7 +34,7 @@ ENDINGS = {
     "ForPreTraining": "fill-mask",
 }
 OF_TEXTS = "ForSequenceClassification"
-# Of a head of one output: what else it may be.
+# Other possible tasks of a head with one output.
 OTHERWISE = {
     "rerank": ", a cross-encoder; use --task regression if the scores are correct to a scale and not only in their "
     "order",
@@ -42,7 +42,7 @@ OTHERWISE = {
 }
 MULTI_LABEL = "multi_label_classification"
 LABELLED = ("multi-label", "text-classification", "token-classification")
-# Of a recipe; longer inputs take a model that was made for them.
+# Maximum of a recipe; longer inputs need a model that was made for them.
 LONGEST = 512
 
 

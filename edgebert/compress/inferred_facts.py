@@ -20,7 +20,7 @@ SCHEMES: Mapping[Scheme, str] = {
     "IOB1": "IOB1, an entity begins with I-, or with B- right behind another of its type",
     "WORDS": "WORDS, each word has a label of its own",
 }
-# What, its value, and the file that says so.
+# A fact, its value, and the file that states it.
 Fact = tuple[str, str, str]
 
 

@@ -10,7 +10,7 @@ from edgebert.data.examples import Example
 from edgebert.errors import SettingsError
 from edgebert.strict_json import Json
 
-# Before the number of an output, as a key of `data.label_names`.
+# Prefix of an output's number in a key of `data.label_names`.
 NUMBER = "#"
 BY_NUMBER = re.compile(NUMBER + r"(?:0|[1-9]\d{0,8})", re.ASCII)
 HEAD_REMEDY = "map them in [data.label_names], or set finetune.when to always"

@@ -14,12 +14,12 @@ from edgebert.compress.encoder_settings import FILES as ENCODER_SETTINGS
 from edgebert.compress.weight_paths import weight_files
 from edgebert.runtime.encode import TextEncoder
 
-# Everything that decides what a folder's tokenizer is.
+# Files that determine a folder's tokenizer.
 TOKENIZER = (
     *("tokenizer.json", "vocab.txt", "vocab.json", "merges.txt", "tokenizer_config.json", "special_tokens_map.json"),
     *("added_tokens.json", *ENCODER_SETTINGS),
 )
-# The teacher, and the model that is worked on.
+# The teacher, and the model in work.
 MODELS = 2
 
 

@@ -17,7 +17,7 @@ def score(metric: str, expected: Sequence[object], predicted: Sequence[object]) 
     if metric == "accuracy":
         return float(accuracy_score(expected, predicted))
     if metric == "f1":
-        # As average="binary", which refuses labels that are neither 0 nor 1: those that the model does not have.
+        # Like average="binary", which refuses labels other than 0 and 1, that is labels that the model does not have.
         return float(f1_score(expected, predicted, labels=[1], average="macro"))
     if metric == "macro_f1":
         return float(f1_score(expected, predicted, average="macro"))

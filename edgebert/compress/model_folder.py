@@ -18,12 +18,12 @@ from edgebert.errors import CheckpointError
 from edgebert.leftovers import is_ours
 from edgebert.strict_json import Json
 
-# What transformers 5 saves, and what older versions did.
+# Files that transformers 5 saves, and those of older versions.
 TOKENIZER_FILES = (("tokenizer.json",), ("vocab.txt",), ("vocab.json", "merges.txt"))
-# transformers builds the tokenizer by these too.
+# transformers also builds the tokenizer from these.
 ADDED = "added_tokens.json"
 TOKENIZER_SETTINGS = ("tokenizer_config.json", "special_tokens_map.json", ADDED)
-# A model of SentencePiece, which the runtime's tokenizers do not read.
+# A SentencePiece model, which the runtime's tokenizers cannot read.
 DEBERTAS = "spm.model"
 SENTENCE_PIECES = ("sentencepiece.bpe.model", "spiece.model", DEBERTAS)
 
@@ -61,7 +61,7 @@ def _check_class(path: Path, config: dict[str, Json]) -> None:
     names, stated = config.get("architectures"), FAMILIES[str(config["model_type"])]
     name = names[0] if isinstance(names, list) and names and isinstance(names[0], str) else ""
     found = family_of_class(name)
-    # Families of one prefix, such as RoBERTa and XLM-RoBERTa, compute the same.
+    # Families with the same prefix, such as RoBERTa and XLM-RoBERTa, compute the same.
     if found and found.prefix != stated.prefix:
         raise CheckpointError(
             f"{path}: model_type is {stated.model_type!r}, but architectures names {name!r:.60}, a class of "
@@ -78,7 +78,7 @@ def _check_tokenizer(folder: Path) -> None:
         return
     found = next((name for name in SENTENCE_PIECES if (folder / name).is_file()), "")
     if found:
-        # Version 5 leaves DeBERTa's normalization of characters out (findings/).
+        # transformers 5 omits DeBERTa's normalization of characters (findings/).
         version = " 4" if found == DEBERTAS else ""
         raise CheckpointError(
             f"{folder}: {found} without a tokenizer.json; make one with transformers{version} and the sentencepiece "

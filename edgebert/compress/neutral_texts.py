@@ -15,12 +15,12 @@ from edgebert.runtime.encode import panic_reason
 from edgebert.whole_file import write_whole
 
 ROWS = 128
-# Sentences of one row, over and over: most texts are short, some are long.
+# Number of sentences per row, repeated: most texts are short, some are long.
 SENTENCES = (1, 1, 2, 1, 1, 3, 1, 2, 1, 6)
 WHO = (
     *("The baker", "My neighbour", "A young doctor", "The old captain", "Our teacher", "The committee", "A student"),
     *("The engineer", "Her brother", "The shop on the corner", "A tall woman", "The new mayor", "Nobody"),
-    # Names, so that taggers have something to find.
+    # Names, for taggers to find.
     *("Anna Schmidt", "John Smith from London", "The University of Oslo", "Maria", "The European Union", "Siemens"),
 )
 DOES = (

@@ -9,7 +9,7 @@ from pathlib import Path
 from edgebert.errors import CheckpointError
 from edgebert.strict_json import Json
 
-# Of BertNormalizer in tokenizer.json: the setting's name in tokenizer_config.json, and what transformers takes without.
+# BertNormalizer's settings in tokenizer.json: name in tokenizer_config.json, and transformers' default.
 SETTINGS = {
     "lowercase": ("do_lower_case", True),
     "strip_accents": ("strip_accents", None),

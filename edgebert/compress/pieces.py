@@ -28,9 +28,9 @@ from edgebert.errors import SettingsError
 
 Document = dict[str, Any]
 SUPPORTED = "WordPiece, byte-level BPE, BPE over characters with byte_fallback and Unigram"
-# What a byte of an unknown character is written as.
+# Form of a byte of an unknown character.
 BYTE = re.compile("<0x[0-9A-F]{2}>")
-# A BPE model that sets one of these merges in another way than described above.
+# A BPE model with one of these settings merges differently from the description above.
 OTHER_BPE = ("dropout", "continuing_subword_prefix", "end_of_word_suffix", "byte_fallback", "ignore_merges")
 
 

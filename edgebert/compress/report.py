@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from edgebert.strict_json import Json
 
-# The metric that holds what a training lacked.
+# Metric with a list of what a training lacked.
 ADVICE = "advice"
 
 

@@ -16,13 +16,13 @@ from edgebert.strict_json import parse_json, table_of
 
 LOG = logging.getLogger(__name__)
 
-# The Trainer writes here; a checkpoint leaves this folder when it is whole.
+# The Trainer writes here; a checkpoint leaves this folder when it is complete.
 UNFINISHED = "unfinished"
 STATE = "trainer_state.json"
 PREFIX = "checkpoint-"
-# What the Trainer goes on from; files of random states have other names where several processes train.
+# Files from which the Trainer continues; files of random states have other names if several processes train.
 FILES = ("model.safetensors", "optimizer.pt", "scheduler.pt", STATE)
-# The one to continue from, and the one before it in case the first is damaged.
+# The checkpoint to continue from, and the one before it in case the first is damaged.
 KEPT = 2
 
 

@@ -35,7 +35,8 @@ class Run:
         """The device's encoder with a checkpoint's tokenizer, which is written to `folder/tokenizer.json`."""
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / "tokenizer.json"
-        # Processes that train together all come here: each writes a file of its own and puts it in place whole.
+        # All processes of a distributed training come here: each writes its own file and renames it when it is
+        # complete.
         own = folder / f"tokenizer.json.{os.getpid()}"
         tokenizer.backend_tokenizer.save(str(own))
         os.replace(own, path)

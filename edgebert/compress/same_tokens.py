@@ -12,7 +12,7 @@ from edgebert.strict_json import Json
 
 Document = Mapping[str, Any]
 PARTS = ("normalizer", "pre_tokenizer", "model", "post_processor", "added_tokens")
-# Where a part may hold several of its kind.
+# Parts that may be a sequence of several.
 INNER = {"normalizer": "normalizers", "pre_tokenizer": "pretokenizers", "post_processor": "processors"}
 # A byte-level vocabulary with all bytes has no unknown token.
 OF_UNKNOWN = ("unk_token", "fuse_unk", "byte_fallback")
@@ -84,7 +84,7 @@ def _normalizer(step: Document) -> dict[str, Json]:
 
 def _model(model: Document, is_byte_level: bool) -> dict[str, Json]:
     if model["type"] == "Unigram":
-        # tokenizers 0.23 reads a score one unit in the last place beside what is written; SentencePiece has float32.
+        # tokenizers 0.23 reads a score with an error of one unit in the last place; SentencePiece uses float32.
         pieces, scores = zip(*model["vocab"], strict=True)
         return {**model, "vocab": pieces, "scores": array("f", scores)}
     if model["type"] != "BPE":

@@ -19,11 +19,11 @@ from edgebert.strict_json import Json
 MODULES = "modules.json"
 SETTINGS = "config_sentence_transformers.json"
 LIBRARY = "sentence_transformers."
-# What config_sentence_transformers.json calls the kind of model whose modules count.
+# Value in config_sentence_transformers.json for the kind of model whose modules are used.
 KIND = "SentenceTransformer"
 MAX_NAME = 255
 ENTRY = ("name", "path", "type")
-# Names of the flags that stood for poolings before sentence-transformers 5, in the order it joins their vectors.
+# Flags for poolings before sentence-transformers 5, in the order in which it joins their vectors.
 OLD_POOLINGS = {
     "pooling_mode_cls_token": "cls",
     "pooling_mode_max_tokens": "max",
@@ -32,7 +32,7 @@ OLD_POOLINGS = {
     "pooling_mode_weightedmean_tokens": "weightedmean",
     "pooling_mode_lasttoken": "lasttoken",
 }
-# What the library's Pooling takes.
+# Poolings that the library's Pooling supports.
 POOLING_ENTRIES = ("embedding_dimension", "word_embedding_dimension", "pooling_mode", "include_prompt", *OLD_POOLINGS)
 
 

@@ -11,7 +11,7 @@ from edgebert.compress import json_file
 from edgebert.errors import CheckpointError
 from edgebert.strict_json import Json
 
-# Class names of torch.nn without weights and without arguments, as sentence-transformers makes them.
+# Classes in torch.nn without weights and arguments, as sentence-transformers creates them.
 ACTIVATIONS = (
     *("Identity", "Tanh", "ReLU", "GELU", "Sigmoid", "SiLU", "LeakyReLU", "ELU", "SELU", "CELU", "Softplus"),
     *("Softsign", "Hardtanh", "ReLU6", "Hardswish", "Hardsigmoid", "Mish", "LogSigmoid", "Tanhshrink"),
@@ -19,7 +19,7 @@ ACTIVATIONS = (
 DEFAULT_ACTIVATION = "torch.nn.modules.activation.Tanh"
 VECTOR = "sentence_embedding"
 KINDS = ("Dense", "LayerNorm", "Normalize", "Dropout")
-# Of kinds whose settings sentence-transformers cannot load with others beside them.
+# Kinds of modules whose settings sentence-transformers cannot load if there are unknown ones.
 ENTRIES = {"LayerNorm": ("dimension",), "Dropout": ("dropout",)}
 
 

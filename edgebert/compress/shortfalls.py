@@ -10,13 +10,13 @@ from dataclasses import dataclass
 
 from edgebert.recipe import TrainSettings
 
-# A metric has changed if it did by so much, and by so many rows of the validation split.
+# A metric has changed if it did by more than this, and by more than this number of validation rows.
 CLEARLY, ROWS = 0.01, 2
-# A loss still falls if it is below this part of the one before.
+# A loss is still falling if it is below this fraction of the one before.
 FALLS = 0.9
-# What is near the loss of guessing; above half of it, there is much left to learn.
+# Fraction of the loss of guessing that is "near" it; above half of it, much is left to learn.
 NEAR, HALF = 0.9, 0.5
-# A student may lose this part of its teacher's metric.
+# A student may lose this fraction of its teacher's metric.
 MAX_LOSS = 0.05
 
 

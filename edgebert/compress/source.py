@@ -10,14 +10,14 @@ from pathlib import Path
 from edgebert.errors import CheckpointError
 from edgebert.escape import shortened
 
-# Of a hub model: an encoder's files, and those of sentence-transformers with its folders of modules.
+# Files of a hub model: those of an encoder, and those of sentence-transformers with its module folders.
 OWN_FILES = ("config.json", "tokenizer*", "vocab*", "merges.txt", "*_tokens*.json", "sentence_*_config.json")
 HUB_FILES = [
     *("*.safetensors", "modules.json", "config_sentence_transformers.json", "[0-9]*_*/pytorch_model.bin"),
     *OWN_FILES,
     *(f"[0-9]*_*/{name}" for name in OWN_FILES),
 ]
-# Older models have no owner before their name, such as bert-base-uncased.
+# Names of older models, such as bert-base-uncased, have no owner.
 HUB_ID = re.compile(r"(?:[A-Za-z0-9][\w.-]{0,95}/)?[A-Za-z0-9][\w.-]{0,95}", re.ASCII)
 
 

@@ -30,7 +30,7 @@ CLASSES = {
     "text-classification": "AutoModelForSequenceClassification",
     "token-classification": "AutoModelForTokenClassification",
 }
-# Outputs of a model's forward, in the order of the bundle's.
+# Outputs of a model's forward pass, in the bundle's order.
 OUTPUTS = {"question-answering": ("start_logits", "end_logits")}
 transformers.utils.logging.set_verbosity_error()
 transformers.utils.logging.disable_progress_bar()

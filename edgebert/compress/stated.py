@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger(__name__)
 
-# Entries of a regression's head that say what its scores are.
+# Entries of a regression head that define its scores.
 SCORE_ENTRIES = frozenset(("low", "high", "output", "clip"))
 
 

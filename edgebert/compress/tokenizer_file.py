@@ -32,9 +32,9 @@ SPECIAL_TOKENS = ("cls_token", "sep_token", "pad_token")
 NAMED_TOKENS = (*SPECIAL_TOKENS, "unk_token", "mask_token", "bos_token", "eos_token")
 SETTINGS = ("model_max_length", "padding_side", "truncation_side", "model_input_names")
 SEGMENT_INPUT = "token_type_ids"
-# These change with every use of a tokenizer, and say nothing about how it splits a text.
+# These change with every use of a tokenizer, and do not affect how it splits a text.
 PASSING = ("truncation", "padding", "version")
-# A cut is noted for the side it is made on; how many tokens are left is said where it is made.
+# Truncation is stored only for its side; the length is set by the caller.
 NOTED_LENGTH = 512
 
 
@@ -66,7 +66,7 @@ def load_tokenizer(folder: Path, with_settings: bool = False) -> PreTrainedToken
     missing = [name for name in SPECIAL_TOKENS if getattr(built, name, None) is None]
     if missing:
         raise CheckpointError(f"{folder}: tokenizer has no {', '.join(missing)}; an encoder needs all three")
-    # Its side counts, whatever the file's own truncation was left at.
+    # Only its side is used; the file's own truncation length is ignored.
     built.backend_tokenizer.no_truncation()
     tokenizer = _as_in_file(folder / "tokenizer.json", built, _built(folder, {}) if settings else built)
     _check_repeats(folder / "tokenizer.json", tokenizer)
@@ -141,7 +141,7 @@ def check_first_segment(folder: Path, tokenizer: PreTrainedTokenizerFast, config
         CheckpointError: Names the file and the entry.
     """
     family = FAMILIES[config.model_type]
-    # A family whose graph is not rewritten keeps transformers' own, which reads the segments.
+    # A family whose graph is not rewritten keeps transformers' own graph, which reads the segments.
     presumes = family.standard_layers and family.has_segments and SEGMENT_INPUT in tokenizer.model_input_names
     if presumes and any(_type_ids(tokenizer, "a")):
         raise CheckpointError(

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel
 
 NOTE = "edgebert_vector_modules"
-# As sentence-transformers looks for them.
+# File names in the order in which sentence-transformers looks for them.
 SAFE, PICKLED = "model.safetensors", "pytorch_model.bin"
 
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerFast
 
 VERSION = 4
-# Longer than any text: words beyond what the model reads are counted too, so that a cut text ends as it did.
+# Longer than any text: words beyond the model's longest input count too, so truncated texts keep their tokens.
 WHOLE_TEXT = 1 << 20
 
 
@@ -234,7 +234,7 @@ def _counts(data: TaskData, settings: VocabularySettings, encoder: TextEncoder) 
     training = data.training_task
     for example in progress([*data.train, *data.unlabelled], desc="count pieces", unit="text"):
         found = _tally(reader.ids(example))
-        # What the device hides of a text, training sees.
+        # Training sees the tokens that the device hides in a text.
         found |= _tally([window.ids for window in training.own_windows(reader.task, example) or ()])
         counts.update(found)
     for example in progress(data.corpus, desc="count pieces", unit="text"):

@@ -14,7 +14,7 @@ from edgebert.compress.json_file import read_object
 from edgebert.compress.weight_paths import weight_files, weight_shapes
 from edgebert.errors import CheckpointError
 
-# Prefixes that a wrapper puts in front of every name, and what the wrapper is.
+# Prefixes that a wrapper adds to every name, and the wrapper's name.
 WRAPPERS = {"module.": "DistributedDataParallel", "_orig_mod.": "torch.compile", "model.": "a Lightning module"}
 
 
@@ -38,7 +38,7 @@ def check_weights(folder: Path) -> None:
 def _check_names(folder: Path, names: Sequence[str]) -> None:
     family = family_named(read_object(folder / "config.json").get("model_type"))
     for prefix, wrapper in WRAPPERS.items():
-        # ModernBERT's own names begin as a Lightning module's do.
+        # ModernBERT's own names have the same prefix as those of a Lightning module.
         start = prefix * 2 if prefix == f"{family.prefix}." else prefix
         wrapped = next((name for name in names if name.startswith(start)), None)
         if wrapped:

@@ -12,19 +12,19 @@ from edgebert.errors import CheckpointError
 from edgebert.stage_names import STAGE_KEY
 
 SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
-# Most file systems take no longer name.
+# Maximum length of a file name on most file systems.
 MAX_NAME = 255
 PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 OTHERS = {"*.h5": "TensorFlow", "*.msgpack": "Flax", "*.gguf": "GGUF", "*.onnx": "ONNX", "*.ot": "Rust"}
-# What a Trainer keeps beside weights, as pickles.
+# Pickle files that a Trainer saves beside weights.
 BESIDE = ("training_args.bin", "optimizer.pt", "optimizer.bin", "scheduler.pt", "scaler.pt", "rng_state*.pth")
-# What transformers saves with `variant`, and one of several files.
+# Names that transformers saves with `variant`, for one file and for one of several.
 VARIANT = re.compile(r"model\.(.+?)(?:-\d+-of-\d+)?\.safetensors")
 SHARD = re.compile(r"model-\d+-of-\d+\.safetensors")
-# Parts of the names of weights that PEFT puts beside and around a model's.
+# Parts of the names of weights that PEFT adds to a model's.
 ADAPTED = {"base_layer", "modules_to_save", "original_module", "lora_A", "lora_B", "lora_magnitude_vector", "ia3_l"}
 ADAPTED |= {"lora_embedding_A", "lora_embedding_B"}
-# Ends of the names of all of them.
+# Suffixes of all weight names.
 ENDINGS = tuple(pattern[1:] for pattern in ("*.safetensors", *PICKLED, *OTHERS))
 
 

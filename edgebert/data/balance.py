@@ -8,9 +8,9 @@ from collections.abc import Collection, Iterable, Sequence
 
 from edgebert.data.examples import listed
 
-# A label of fewer rows is hardly learnt, whatever the settings.
+# A label with fewer rows can hardly be learnt with any settings.
 FEW_ROWS = 5
-# The commonest label has at least so many times the rows of the rarest.
+# Minimum ratio of the most frequent label's rows to the rarest label's.
 UNEVEN = 10
 SHOWN = 5
 REMEDY = "add rows of the rare labels, and look at each label in evaluate --by-label"

@@ -13,7 +13,7 @@ from edgebert.errors import DataError
 
 DOCUMENT_START = "-DOCSTART-"
 
-# Only these: a no-break space may well be a part of a word.
+# Only these: a no-break space may be part of a word.
 _BLANKS = re.compile(r"[ \t]+")
 
 

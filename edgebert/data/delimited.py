@@ -20,7 +20,8 @@ Rows = Iterator[tuple[int, list[str]]]
 
 CHARACTERS: dict[str, str] = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|"}
 QUOTES: dict[str, str] = {"double": '"', "single": "'"}
-# The largest cell that every platform's C long can state; Python's own limit of 131,072 cuts long documents short.
+# The largest cell size that fits a C long on every platform; Python's default limit of 131,072 would refuse long
+# documents.
 MAX_CELL = 2**31 - 1
 # Excel's own line before the header.
 _STATED = re.compile(r'"?sep=([^\w"\r\n])"?(?=\r?\n)', re.IGNORECASE)

@@ -18,7 +18,7 @@ from edgebert.data.text_file import data_format, read_text, suffix_of, text_line
 from edgebert.errors import DataError, EmptyCellError, MissingColumnError, TextError
 from edgebert.strict_json import MARK, Json, parse_data
 
-# No table has a column whose number is longer.
+# Maximum number of digits in a column's number.
 MAX_DIGITS = 9
 
 

@@ -4,5 +4,5 @@ from __future__ import annotations
 
 TABLES = (".tsv", ".csv", ".jsonl", ".txt")
 SQUAD = (".json", ".jsonl")
-# By pyarrow, in `edgebert.commands.columnar`.
+# Read with pyarrow, in `edgebert.commands.columnar`.
 COLUMNAR = (".parquet", ".arrow")

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from edgebert.data.examples import Example
 from edgebert.errors import DataError
 
-# Fewer validation rows tell little of a model; at most half of the rows are cut to reach them.
+# Fewer validation rows say little about a model; at most half of the rows are split off to reach this number.
 WANTED_ROWS = 50
 MIN_ROWS = 10
 
@@ -46,7 +46,7 @@ def hold_out(
     for _, texts in sorted(texts_of.items()):
         if len(texts) > 1:
             random_.shuffle(texts)
-            # Counted on over all labels, so that rare ones together give their share too.
+            # Counted over all labels together, so that rare labels together contribute their share too.
             numbers = range(passed, passed + len(texts))
             chosen |= {text for at, text in zip(numbers, texts, strict=True) if int((at + 1) * share) > int(at * share)}
             passed += len(texts)

@@ -134,7 +134,7 @@ class _Question:
 
     def _answer(self, value: object) -> Answer:
         fields = value if isinstance(value, dict) else {}
-        # SQuAD's own name for it is taken in JSON Lines too.
+        # JSON Lines may use SQuAD's own name for it too.
         text, start = fields.get("text"), fields.get(self.start_key, fields.get("answer_start"))
         if fields.get("answer_start", start) != start:
             raise DataError(

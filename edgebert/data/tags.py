@@ -11,7 +11,7 @@ from edgebert.errors import DataError
 
 LOG = logging.getLogger(__name__)
 
-# WORDS: tags without prefixes (parts of speech), each for one word; inside, and as predicted, they have a B-.
+# WORDS: tags without prefixes (parts of speech), each for one word; internally and in predictions they have B-.
 Scheme = Literal["BIO", "BIOES", "IOB1", "WORDS"]
 OnInvalid = Literal["refuse", "repair"]
 
@@ -84,7 +84,8 @@ def may_follow(before: str, tag: str, scheme: Scheme) -> bool:
     goes_on = before[0] in "BI" and tag[2:] == before[2:]
     if scheme == "BIOES":
         return goes_on and tag[0] in "IE" if before[0] in "BI" else tag[0] in "OBS"
-    # The tag that needs its own kind before it: I in BIO, B in IOB1, where it divides two entities of one type.
+    # The tag that must follow a tag of its own type: I in BIO, and B in IOB1, where it separates two entities of one
+    # type.
     return goes_on or tag[0] != ("I" if scheme == "BIO" else "B")
 
 

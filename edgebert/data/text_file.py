@@ -13,7 +13,7 @@ from edgebert.errors import DataError
 from edgebert.escape import name_fault
 from edgebert.strict_json import open_regular
 
-# Text packs three to ten times as small; a file of zeros, a thousand times.
+# Text compresses three to ten times; a file of zeros a thousand times.
 MAX_UNPACKED, MAX_RATIO = 64 << 20, 100
 
 

@@ -17,7 +17,7 @@ from edgebert.errors import DataError
 REMEDY = "correct the file, or leave --strict-labels out to count them as wrong"
 SHOWN = 5
 KEPT = 20
-# Metrics and confusions take room for each; a column of numbers or of texts in the place of the labels has far more.
+# Metrics and confusions need memory for each. A column of numbers or texts that is read as labels has far more.
 MAX_UNKNOWN = 1_000
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from edgebert.errors import TextError
 
-# Finds the stretches of a text that a tokenizer reads as one token each.
+# Finds the ranges of a text that a tokenizer reads as one token each.
 FindTokens = Callable[[str], Sequence[tuple[int, int]]]
 
 WORD, MARK, SYMBOL, IDEOGRAPH = "word", "mark", "symbol", "ideograph"
@@ -18,7 +18,7 @@ _STRETCH = re.compile(r"\S+")
 _NAME = re.compile(r"\w")
 _INITIALS = re.compile(r"[A-Z]\.|(?:[^\W\d_]\.){2,}")
 
-# The blocks that BERT's tokenizer takes for Chinese characters, each a word piece of its own.
+# The blocks that BERT's tokenizer treats as Chinese characters, each a token of its own.
 _IDEOGRAPHS = (
     (0x4E00, 0x9FFF),
     (0x3400, 0x4DBF),

@@ -27,10 +27,11 @@ from edgebert.runtimes import ONNXRUNTIME, RUNTIMES, Runtime
 from edgebert.strict_json import Json
 from edgebert.target import Target
 
-# What counts the work of the graph and saves tokenizer and config runs here.
+# Tools that run here, to count the work of the graph and to save tokenizer and config.
 WRITING = ("onnx", "onnxruntime", "tokenizers", "transformers", "torch")
 
-# Name programs beside the checkpoint, which a reader with `trust_remote_code` would run; a bundle needs none.
+# Entries that name programs beside the checkpoint, which a reader with `trust_remote_code` would run; a bundle needs
+# none.
 CODE = ("auto_map", "custom_pipelines")
 
 
@@ -110,13 +111,13 @@ def _write_tokenizer(tokenizer: Tokenizer, source: Path, max_length: int, inputs
         tokenizer.enable_padding(direction="right", **kept)
     tokenizer.save(str(folder / "tokenizer.json"))
     config = json.loads((source / "tokenizer_config.json").read_text(encoding="utf-8"))
-    # How transformers came by it, which is nothing about the tokenizer.
+    # Traces of how transformers loaded the tokenizer, which are not part of it.
     for key in ("is_local", "local_files_only", *CODE):
         config.pop(key, None)
     config |= {key: max_length for key in ("model_max_length", "max_length") if key in config}
     config |= {"padding_side": "right"} if "padding_side" in config else {}
     config["model_input_names"] = list(inputs)
-    # transformers 4 does not know the name that transformers 5 gives its general class.
+    # transformers 4 does not know transformers 5's name of its general class.
     if config.get("tokenizer_class") == "TokenizersBackend":
         config["tokenizer_class"] = "PreTrainedTokenizerFast"
     (folder / "tokenizer_config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
@@ -125,7 +126,7 @@ def _write_tokenizer(tokenizer: Tokenizer, source: Path, max_length: int, inputs
 def _config(parts: BundleParts, max_length: int | None) -> dict[str, object]:
     """The model's config, with the shown labels and the graph's number of positions."""
     config: dict[str, object] = json.loads((parts.job.model / "config.json").read_text(encoding="utf-8"))
-    # A task without labels keeps what its head was saved with: the map's length is the number of its outputs.
+    # A task without labels keeps the saved map of the head: its length is the number of outputs.
     if labels := parts.data.label_names:
         config["id2label"] = {str(index): label for index, label in enumerate(labels)}
         config["label2id"] = {label: index for index, label in enumerate(labels)}
@@ -136,7 +137,7 @@ def _config(parts: BundleParts, max_length: int | None) -> dict[str, object]:
 
 def _manifest(parts: BundleParts, folder: Path, reports: Sequence[StageReport]) -> dict[str, Json]:
     recipe, last = parts.recipe, reports[-1]
-    # The recipe speaks for its own model, not for one that --model put in its place.
+    # The recipe's licence is for its own model, not for one that --model names instead.
     licence = recipe.model.licence if parts.source == recipe.model.source else ""
     graphs = {row.name: row.graph for row in _written(folder) if row is not ONNXRUNTIME or "onnx" in parts.formats}
     preferred = parts.target.export.runtime
@@ -145,7 +146,7 @@ def _manifest(parts: BundleParts, folder: Path, reports: Sequence[StageReport]) 
     precision = {"none": "fp32", "fp16": "fp16"}.get(parts.precision, f"int8-{parts.precision}")
     quality = last.metrics["quality"]
     default = preferred if preferred in graphs else next(iter(graphs))
-    # The bundle is as good as the graph that is opened by default.
+    # The bundle's quality is that of the default runtime's graph.
     own = next((writer for writer in WRITERS if writer.runtime.name == default), None)
     if own is not None and default in last.metrics:
         precision, quality = own.precision, last.table(default)["quality"]

@@ -17,7 +17,7 @@ from edgebert.exporters.inference import MASKED
 from edgebert.exporters.quantize.graph import add_constant, array, constants, drop_unused, producers, replace_nodes
 
 DOMAIN, OPERATOR = "com.microsoft", "MultiHeadAttention"
-# The same with its projections inside (`exporters.packed`).
+# The operator that includes the projections (`exporters.packed`).
 PACKED = "Attention"
 MASK, MASK_INT32 = "attention_mask", "attention_mask.int32"
 HEADS_FIRST, KEYS_LAST = [0, 2, 1, 3], [0, 2, 3, 1]
@@ -154,7 +154,7 @@ def _expanded(model: onnx.ModelProto, node: onnx.NodeProto) -> list[onnx.NodePro
     split = add_constant(model, f"{name}.split", np.array([0, 0, heads, -1]))
     joined = add_constant(model, f"{name}.joined", np.array([0, 0, -1]))
     nodes = []
-    # Named by what they are for: equal weights of key and value leave one projection for both.
+    # Named by purpose: otherwise equal weights of key and value would be merged into one projection.
     query, key, value = rows = [f"{name}.{part}.rows" for part in ("query", "key", "value")]
     for given, made, order in zip(node.input[:3], rows, (HEADS_FIRST, KEYS_LAST, HEADS_FIRST), strict=True):
         nodes.append(helper.make_node("Reshape", [given, split], [f"{made}.split"]))

@@ -36,9 +36,9 @@ VERSION = 5
 STAGE = "choose"
 TRIALS = "trials"
 ROUNDS = 5
-# Nearer than this, two candidates are taken to be equally fast, and the earlier in the list is kept.
+# If two candidates differ by less, they count as equally fast, and the earlier one in the list is chosen.
 TIE = 0.03
-# Of the metric, below the best candidate's, where the recipe has no max_drop.
+# Allowed loss of the metric below the best candidate's, if the recipe has no max_drop.
 ALLOWED_DROP = 0.005
 
 Form = Literal["dynamic", "static", "none"]
@@ -142,7 +142,7 @@ def choose(job: GraphJob, graph: Path, settings: QuantizeSettings, choice: Expor
         progress(candidates(job.settings.formats, job.settings.graph, this_cpu().int8), desc="candidates", unit="graph")
     ):
         folder = out / TRIALS / str(at)
-        # A killed run may have left one.
+        # A killed run may have left a folder.
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         try:

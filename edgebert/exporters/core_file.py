@@ -19,7 +19,7 @@ MAGIC, FORMAT, ORDER = b"EDGEBERT", 1, 0x01020304
 BLOCK, QUAD, ALIGN, SLACK = 16, 4, 64, 4096
 HEADER_BYTES, ENTRY_BYTES = 64, 24
 NOTHING = 0xFFFFFFFF
-# Precisions of a matrix, as core/src/read_model.c has them.
+# Precisions of a matrix; the numbers are those in core/src/read_model.c.
 FULL, INT8, WITH_RUNS = range(3)
 KINDS = {"float32": 0, "int8": 1, "int32": 2, "uint16": 3, "uint32": 4}
 

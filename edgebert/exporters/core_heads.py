@@ -19,10 +19,10 @@ from edgebert.tasks.similarity.train import EmbeddingHead
 from edgebert.tasks.text_classification.train import PooledHead
 from edgebert.tasks.token_classification.train import TokenHead
 
-# In the order of the enumerations in core/src/model.h.
+# In the same order as the enumerations in core/src/model.h.
 POOLINGS = ("cls", "mean", "max", "mean_sqrt_len_tokens", "weightedmean", "lasttoken")
 PRODUCT, NORM, UNIT, CUT, ACTIVATE = range(5)
-# As `exporters.quantize.products`: a product that gives outputs stays in FP32 unless it scores a vocabulary.
+# As in `exporters.quantize.products`: an output layer stays in FP32 unless it scores a vocabulary.
 WIDEST_FULL = 1024
 
 

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from edgebert.errors import CheckpointError
 from edgebert.exporters.core_file import BLOCK, CoreFile, Floats, Int8Columns, write_matrix
 
-# In the order of the enumeration in core/src/kernel.h.
+# In the same order as the enumeration in core/src/kernel.h.
 ACTIVATIONS = ("identity", "gelu", "gelu_tanh", "relu", "tanh", "sigmoid", "silu")
-# Of an INT8 product: core/src/read_model.c refuses more.
+# Maximum inputs of an INT8 matrix: core/src/read_model.c refuses more.
 MAX_INPUTS = 1 << 16
 FUNCTIONS = {
     "identity": lambda x: x,

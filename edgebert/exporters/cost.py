@@ -24,12 +24,12 @@ from edgebert.exporters.quantize.graph import constants, producers
 from edgebert.runtime.cost import LENGTH, Dim, Kind, Precision, Product
 
 LENGTHS = (2, 3)
-# Operators that multiply matrices, and the places of their two factors.
+# Operators that multiply matrices, and the positions of their two factors.
 FACTORS = {"MatMul": (0, 1), "Gemm": (0, 1), "MatMulInteger": (0, 1), "QLinearMatMul": (0, 3)}
 INTEGER = ("MatMulInteger", "QLinearMatMul")
 LOOKUPS = ("Gather", "Slice")
 TABLE_TYPES = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.INT8, TensorProto.UINT8)
-# Products behind the attention of a standard layer: its output projection, and the two of the feed-forward part.
+# Matmuls after the attention of a standard layer: its output projection, and the two of the feed-forward part.
 TAIL = 3
 PRECISIONS: dict[str, Precision] = {"int8": "int8", "uint8": "int8", "float16": "fp16", "float32": "fp32"}
 
@@ -191,9 +191,9 @@ def _sizes(node: onnx.NodeProto, kind: Kind, arrays: Arrays) -> Sizes:
     """Batch, rows, inner dimension and columns."""
     first, made = (arrays[name] for name in _values(node))
     if kind == "lookup":
-        # A bias of the distance between every two tokens looks up as many rows for each token.
+        # A bias for the distance between every two tokens looks up as many rows for each token.
         return prod(made.shape[:-2]), prod(made.shape[-2:-1]), 0, made.shape[-1]
-    # Weights have no batch axis: all that stands before the columns are rows.
+    # Weights have no batch axis: all axes before the columns are rows.
     batch = prod(made.shape[:-2]) if kind == "attention" else 1
     rows = prod(made.shape[:-1]) // batch
     return batch, rows, first.size // (batch * rows), made.shape[-1]

@@ -29,8 +29,8 @@ from edgebert.strict_json import Json, as_json
 LOG = logging.getLogger(__name__)
 
 VERSION = 7
-# Of the outputs' squares. MiniLM with an untrained head loses 1.9e-6 to rounding every value; a model that FP16
-# does not fit gives no numbers, or others altogether.
+# Limit relative to the outputs' squares. For MiniLM with an untrained head, rounding every value gives 1.9e-6; a model
+# that does not fit FP16 gives NaN or completely different numbers.
 MAX_ERROR = 1e-5
 EMULATED = ".emulated.onnx"
 BATCH, PADDING = 8, 8
@@ -54,7 +54,7 @@ def fp16_graph(job: GraphJob, graph: Path, provider: str, out: Path) -> StageRep
     model, names, windows = onnx.load(graph / GRAPH), graph_inputs(graph / GRAPH), job.parity_windows()
     lower_masks(model)
     overflow = find_overflow(model, _padded_batches(job, names, windows))
-    # Other runtimes read no packed attention rightly; they run on the CPU beside that GPU.
+    # Other runtimes do not read packed attention correctly; they run on the CPU of the GPU's machine.
     if provider == CUDA and (others := writers(job.settings.formats)):
         onnx.save(to_fp16(model, overflow.nodes), out / GRAPH)
         for write in filter(None, (writer.write for writer in others)):

@@ -66,7 +66,7 @@ class _Embeddings(nn.Module):
         super().__init__()
         self.words = parts.words
         self.padding_id = parts.padding_id
-        # Where positions skip padding, the first row kept is padding's own.
+        # If positions skip padding, the first kept row is padding's own.
         first, rows = (0, max_length) if parts.padding_id is None else (parts.padding_id, max_length + 1)
         positions = parts.positions.weight.detach()[first : first + rows].clone()
         folded = None if parts.types is None or takes_segments else parts.types.weight.detach()[0]

@@ -72,7 +72,7 @@ def quantized(parts: Int8Parts, leave: Collection[str], out: Path) -> None:
         largest=largest_weight(parts.choice),
         leave=leave,
         int8_words=parts.settings.embeddings == "int8",
-        # Seven bits are for x86 without VNNI.
+        # Seven-bit weights are for x86 without VNNI.
         for_avx2=largest_weight(parts.choice) == SEVEN_BITS,
     )
     write_core(job.module(), order, out)

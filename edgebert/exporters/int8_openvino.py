@@ -18,7 +18,7 @@ from edgebert.runtime.sessions.openvino import OpenVinoSession
 from edgebert.strict_json import Json
 from edgebert.target import ExportChoice
 
-# Texts to calibrate on where products are only put in order: nncf calibrates anew for every one of them.
+# Number of calibration texts while matmuls are sorted: nncf calibrates again for every matmul.
 TRIAL_TEXTS = 32
 
 

@@ -14,7 +14,7 @@ from edgebert.exporters.quantize.graph import array, replace_nodes
 
 FP32, FP16 = TensorProto.FLOAT, TensorProto.FLOAT16
 SMALLEST, LARGEST = 5.96e-8, 65504.0
-# ONNX Runtime has no FP16 kernel of these, or the only one computes in FP32 anyway.
+# ONNX Runtime has no FP16 kernel for these, or only one that computes in FP32.
 ALWAYS_FP32 = ("CumSum", "Max", "Min", "Range", "TopK")
 
 
@@ -31,7 +31,7 @@ def to_fp16(model: onnx.ModelProto, keep: Collection[str] = ()) -> onnx.ModelPro
     floats = tensors_of_type(result, "tensor(float)")
     kept = {node.output[0] for node in result.graph.node if node.output[0] in keep or node.op_type in ALWAYS_FP32}
     kept |= position_nodes(result, floats)
-    # The name of every float value in each precision that exists so far.
+    # Names of every float value in each precision that exists so far.
     wide, half = _split_weights(result, kept)
     wide |= {value.name: value.name for value in result.graph.input if value.name in floats}
     results, nodes = {value.name for value in result.graph.output}, []

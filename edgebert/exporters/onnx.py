@@ -27,7 +27,7 @@ OPSET = 20
 MOST_BATCH = 4096
 TRACED_LENGTH = 16
 
-# Of every input, its axes that are free, and what `torch.export.Dim` says of each.
+# Dynamic axes of every input, with their `torch.export.Dim`.
 DynamicShapes = dict[str, dict[int, object]]
 
 
@@ -136,7 +136,7 @@ def traced(
     module: nn.Module, inputs: dict[str, torch.Tensor], outputs: Sequence[str], shapes: DynamicShapes
 ) -> onnx.ModelProto:
     """The traced graph of a module, without traces of this machine (paths, stack traces)."""
-    # Four lines on stderr that torchvision, which nothing here uses, is not installed.
+    # Suppresses four lines on stderr about torchvision, which is not installed and not needed.
     logging.getLogger("torch.onnx._internal.exporter._registration").setLevel(logging.ERROR)
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
@@ -153,7 +153,7 @@ def traced(
     if program is None:
         raise RunError("torch.onnx.export gave no graph; run with --debug for its messages")
     graph = program.model_proto
-    # The exporter keeps its programs for good, and the weights with them.
+    # The exporter never frees its programs and their weights.
     program.model.graph.initializers.clear()
     del program
     strip(graph)

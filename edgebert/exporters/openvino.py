@@ -19,7 +19,7 @@ def read_graph(graph: Path) -> openvino.Model:
 def save_ir(model: openvino.Model, out: Path) -> None:
     """Write `model.xml` and `model.bin` without compressing weights; equal models give equal bytes."""
     out.mkdir(parents=True, exist_ok=True)
-    # OpenVINO names what it makes after a counter of the process; inputs and outputs keep the names of the graph.
+    # OpenVINO names nodes with a process-wide counter; inputs and outputs keep the graph's names.
     for number, operator in enumerate(model.get_ordered_ops()):
         if operator.get_type_name() not in ("Parameter", "Result"):
             operator.set_friendly_name(f"{operator.get_type_name()}_{number}")

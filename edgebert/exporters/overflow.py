@@ -14,9 +14,9 @@ from edgebert.exporters.inference import MASKED
 from edgebert.exporters.mixed import LARGEST, open_unoptimized, tensors_of_type
 from edgebert.exporters.quantize.graph import Values, add_constant, array, replace_nodes
 
-# Other texts than those measured reach further; a quarter of the range is left for them.
+# Other texts may have larger values than those measured, so a quarter of the range is the limit.
 LIMIT = LARGEST / 4
-# Masks of transformers' own graphs: the smallest FP32 number, or minus infinity.
+# Mask constants in transformers' own graphs: the smallest FP32 number, or minus infinity.
 MASK_BELOW = -1e30
 PRODUCTS = ("MatMul", "Gemm")
 
@@ -62,7 +62,7 @@ def find_overflow(model: onnx.ModelProto, batches: Iterable[Mapping[str, Values]
     session, peaks = open_unoptimized(probe), dict.fromkeys(watched, 0.0)
     for batch in batches:
         for name, peak in zip(watched, session.run(list(watched.values()), dict(batch)), strict=True):
-            # NaN stays: of two numbers `max` gives the first where they do not compare.
+            # NaN must be kept: `max` returns its first argument if the two cannot be compared.
             peaks[name] = max(float(np.nan_to_num(peak, nan=np.inf)), peaks[name])
     peaks |= {each.name: _size(each) for each in model.graph.initializer if each.data_type == onnx.TensorProto.FLOAT}
     high = {name: peak for name, peak in peaks.items() if not peak <= LIMIT}

@@ -12,9 +12,9 @@ from edgebert.runtime.encode import Encoded
 from edgebert.runtime.padded import padded_inputs, split_batch
 from edgebert.runtime.session import Outputs, Session
 
-# Of the largest output, where that is above 1: what FP32's own rounding is relative to.
+# Relative to the largest output if it is above 1, since FP32's own rounding is relative to that.
 FP32_TOLERANCE = 1e-5
-# Of two graphs whose INT8 changes next to nothing.
+# For two graphs whose INT8 values are almost the same.
 SAME_ERROR = 1e-6
 
 

@@ -18,11 +18,11 @@ from edgebert.exporters.quantize.graph import drop_unused
 from edgebert.exporters.quantize.weights import decode_in_one_step
 
 UNPADDED = "unpadded.onnx"
-# Of MultiHeadAttention's inputs, the first ones: queries, keys, values. A bias and the mask follow.
+# The first inputs of MultiHeadAttention: queries, keys, values. A bias and the mask follow.
 PROJECTIONS = 3
 BYTES = (TensorProto.INT8, TensorProto.UINT8)
 LEAST_BYTES = 1024
-# Of the first file, what the second may copy: a tenth, or a MiB.
+# Maximum size that the second file may copy: a tenth of the first file, or a MiB.
 COPIED_SHARE, COPIED_BYTES = 0.1, 1 << 20
 
 

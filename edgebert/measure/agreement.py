@@ -16,7 +16,7 @@ from edgebert.measure.targets.machine import Machine, Progress
 from edgebert.measure.variants import Variant
 from edgebert.measure.verdict import saturating
 
-# Scores (a regression's, a cosine) that differ by less are the same answer.
+# Scores (of a regression, or a cosine) that differ by less count as equal.
 SAME_SCORE = 0.01
 
 
@@ -39,7 +39,7 @@ def agree(
     if workload is None:
         raise InputError(f"{machine.name}: emulation shows answers, not times; give --data FILE to answer")
     result = experiment.result(machine.environment())
-    # Nothing is timed, so that nothing is said of disturbance.
+    # Nothing is timed, so the verdict does not apply.
     result.verdict = {"saturating": saturating(variants, result.environment)}
     for number, variant in enumerate(variants, 1):
         job: Job = {

@@ -54,7 +54,7 @@ def job_of(variant: Variant, suite: Suite, scenario: str, length: int = 0) -> Jo
         "bundle": str(variant.folder),
         "runtime": variant.runtime,
         "threads": suite.threads,
-        # As `edgebert.load` does by default: an application's first answer comes after the hashes.
+        # As `edgebert.load` does by default: the check of hashes is part of an application's first answer.
         "verify": True,
         "scenario": scenario,
         "length": length,

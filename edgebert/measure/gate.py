@@ -26,7 +26,7 @@ FIELDS = {
 }
 FORM = re.compile(r"\s*(?P<metric>\w+)\s*(?P<sign>[<>])\s*(?P<limit>-?\d+(\.\d+)?)(?P<times>x:(?P<file>.+))?\s*")
 SAME_CASE = ("variant", "target", "runtime", "scenario", "batch", "lengths", "threads")
-# The scenario that is about a metric, where it is not `single_stream`.
+# Scenario of each metric, if it is not `single_stream`.
 HOMES = {"throughput": ("offline",), "cold_start": ("cold_start",)}
 MACHINE = ("cpu", "machine", "cores", "gpu")
 

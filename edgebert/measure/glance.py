@@ -55,5 +55,5 @@ def glance(bundle: Path, baseline: Path, texts: Sequence[Input]) -> Glance:
 
 def _timed(variant: Variant, texts: Sequence[Input]) -> Answer:
     job = job_of(variant, SUITE, "single_stream")
-    # Energy would take two seconds more in every process.
+    # Measuring energy would take two more seconds in every process.
     return run_child({**job, "energy": False, "texts": timed_texts(texts, SUITE)})

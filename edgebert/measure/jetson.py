@@ -6,7 +6,7 @@ import re
 
 from edgebert.measure.tool import first_line, tool_text
 
-# Rails that carry the whole module, newest boards first.
+# Power rails of the whole module, newest boards first.
 WHOLE_MODULE = ("VDD_IN", "POM_5V_IN")
 
 

@@ -14,7 +14,7 @@ from edgebert.measure.received import check_received, damaged
 from edgebert.strict_json import parse_json
 
 TIMEOUT_S = 3600
-# Scenarios that answer every text of the data file.
+# Scenarios that answer all texts of the data file.
 WHOLE_FILE = ("quality", "answers")
 CHILD = ("-m", "edgebert.measure.child")
 

@@ -18,14 +18,14 @@ RESULT = "result.json"
 FORMAT = "edgebert-result"
 FORMAT_VERSION = 1
 LARGEST = 1e18
-# More than any bench writes. A report of more takes minutes to hours: it draws every variant and length, and a table of
-# every key is as wide as it is long.
+# More than any bench writes. A report of more would take minutes to hours, since it shows every variant and length and
+# has a column for every key.
 MAX_BYTES = 16 << 20
 MAX_ROWS = 10_000
 MAX_VARIANTS = 250
 MAX_LENGTHS = 1_000
 MAX_KEYS = 500
-# Names that `edgebert.pipeline` gives stage bundles, behind the bundle's name and before the runtime's.
+# Names of stage bundles from `edgebert.pipeline`, between the bundle's name and the runtime's.
 STAGES = re.compile(r"(?:.*/)?(?:0-baseline|1-graph|2-distill|3-prune|4-vocabulary|5-[^@/]+)(?:@\w+)?")
 
 

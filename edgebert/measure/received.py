@@ -9,7 +9,7 @@ from edgebert.errors import RunError, TargetError
 from edgebert.measure.job import Answer, Environment
 from edgebert.measure.read import LARGEST, ROWS, TEXT, TEXTS, TRUTH, UNKNOWN_LABELS, Check, check_sizes
 
-# Less than any rate or energy, more than what a quotient overflows of.
+# Smaller than any real rate or energy, but large enough that quotients do not overflow.
 SMALLEST = 1e-9
 LONGEST_TEXT = 1 << 24
 
@@ -101,7 +101,7 @@ SPAN: Check = (
     "two whole numbers",
 )
 
-# What `edgebert.measure.child` writes and a bench reads, of every scenario and of each.
+# Values that `edgebert.measure.child` writes and a bench reads, common to all scenarios and for each one.
 EVERY = {
     **dict.fromkeys(("start_ns", "import_ns", "load_ns", "first_ns", "hash_ns"), COUNT),
     **dict.fromkeys(("import_rss", "load_rss", "first_rss", "end_rss"), _or_null(COUNT)),
@@ -126,14 +126,14 @@ OWN: dict[str, dict[str, Check]] = {
     "operators": {"operators": OPERATORS, "nodes": ROWS},
     "probe": {"windows": LENGTHS, "probe": PROBE},
 }
-# Of jobs that open no bundle to measure it.
+# Values of jobs that do not open a bundle to measure it.
 UNTIMED: dict[str, dict[str, Check]] = {"environment": {"versions": TEXTS}, "usable": {"unusable": TEXT}}
 MAY = {
     **{"first_ns": COUNT, "null_ns": COUNTS, "gemm": _or_null(PROBE), "int8": _or_null(TEXT), "flags": WORDS},
     **{"throttled": _or_null(WORDS), "throttle_events": _or_null(COUNT), "device_memory_mb": _or_null(RATE)},
     "together": TOGETHER,
 }
-# The outputs of a broken model, which may be NaN or infinite: they are compared, and written nowhere.
+# Outputs of a broken model may be NaN or infinite: they are compared and never written.
 UNBOUNDED = ("answers", "outputs")
 
 

@@ -19,10 +19,10 @@ from edgebert.runtime.cost import Product, macs, main_precision, parts, read_cos
 
 Progress = Callable[[str], None]
 
-# The peaks are those of a model's mix of sizes; more of them than this change little and cost time.
+# Peaks are measured for a model's mix of sizes; more sizes than this change little and cost time.
 MOST_SHAPES = 4
 PROFILED = 100
-# A token that every vocabulary has; what an operator takes does not depend on it.
+# A token that every vocabulary has; the time of operators does not depend on it.
 TOKEN = 5
 
 

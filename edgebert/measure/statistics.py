@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-# As a result names it; what it covers is in docs/explanation/intervals.md.
+# Name of the method in a result; docs/explanation/intervals.md has its coverage.
 METHOD = "t interval of the logarithms of the rounds' figures"
-# Results that do not name their method have this one's intervals.
+# Method of results that do not name one.
 EARLIER_METHOD = "bootstrap over rounds"
 MIN_ROUNDS = 3
 # 97.5% quantiles of Student's t for 1 to 9 degrees of freedom (scipy.stats.t.ppf).

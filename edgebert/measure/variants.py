@@ -18,7 +18,7 @@ from edgebert.stage_names import FULL_PRECISION
 
 Role = Literal["baseline", "stage", "bundle"]
 BASELINE = "fp32"
-# A file's name has 255; raw samples add scenario, lengths, arena and an ending.
+# A file name may have 255 bytes; raw samples add scenario, lengths, arena and a suffix.
 MAX_NAME_BYTES = 190
 
 
@@ -121,7 +121,7 @@ def find_baseline(folder: Path, given: str | None) -> Path:
             if precision != "fp32":
                 raise BundleError(f"{candidate}: a baseline is full precision, this is {precision}; give another")
             return candidate
-    # Of the export into this folder or of one before it, so that it is named and not taken.
+    # It may come from this export or an earlier one, so the message names it and it is not used.
     left = folder.with_name(f"{folder.name}.work") / FULL_PRECISION
     remedy = f"give --baseline {left}, which an export left" if left.is_dir() else "give --baseline"
     raise BundleError(

@@ -11,10 +11,11 @@ from edgebert.measure.results import Case
 from edgebert.measure.variants import Variant
 from edgebert.runtimes import saturates
 
-# Last third over first third of a process, and slowest over fastest process of a variant: either way by a tenth.
+# Limits for the last third of a process divided by its first, and for the slowest process divided by the fastest: a
+# tenth.
 DRIFT_LIMIT = 1.10
 SPREAD_LIMIT = 1.10
-# Cores that other processes kept busy.
+# Number of cores that other processes kept busy.
 OTHERS_LIMIT = 0.10
 
 

@@ -19,7 +19,7 @@ from edgebert.metrics.scores import aligned
 MOST_CONFUSIONS = 10
 
 Counts = NDArray[np.int64]
-# Labels, what is right and what was predicted, one entry a text, labels that the model does not have -> a breakdown.
+# Maps labels, correct answers and predictions (one entry per text), and unknown labels to a breakdown.
 ByLabel = Callable[[Sequence[str], Sequence[Any], Sequence[Any], Sequence[str]], "Breakdown"]
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from edgebert.metrics.scores import Metric, Table, interval_of
 
 RESAMPLES = 1000
-# Beyond it, whole numbers of so many digits take time that grows with their square; logarithms give ten digits.
+# Above this, integers become so long that time grows with their square; logarithms give ten digits.
 MAX_EXACT = 10_000
 
 

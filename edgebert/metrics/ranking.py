@@ -17,7 +17,7 @@ from edgebert.metrics.scores import Metric, Table
 # A document's query, and its gain: 0 if it does not answer it.
 Judged = tuple[str, float]
 Numbers = NDArray[np.float64]
-# Gains and scores of the documents of a query -> a figure.
+# Maps gains and scores of a query's documents to a metric.
 OfQuery = Callable[[Numbers, Numbers], float]
 
 FIRST = 10
@@ -48,7 +48,7 @@ def reciprocal_rank(gains: Numbers, scores: Numbers) -> float:
     above, tied = int((scores > first).sum()), scores == first
     size, right = int(tied.sum()), int(relevant[tied].sum())
     ways = comb(size, right)
-    # Of all ways to put the relevant ones among those of equal scores: those whose first one is at this place.
+    # Among all orders of documents with equal scores: the share in which the first relevant one has this rank.
     return sum(
         comb(size - at - 1, right - 1) / ways / (above + at + 1) for at in range(size - right + 1) if above + at < FIRST
     )

@@ -18,7 +18,7 @@ Chosen = NDArray[np.bool_]
 Right = TypeVar("Right")
 Given = TypeVar("Given")
 
-# As a result names it; what it covers is in docs/explanation/intervals.md.
+# Name of the method in a result; docs/explanation/intervals.md has its coverage.
 TEXTS_METHOD = "percentile bootstrap over texts"
 MIN_TEXTS = 10
 

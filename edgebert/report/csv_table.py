@@ -45,7 +45,7 @@ def _flat(key: str, value: object) -> dict[str, object]:
     if key in LEFT_OUT:
         return {}
     if isinstance(value, dict):
-        # Of labels that the model does not have, the rows: their names come from the data, and make no columns.
+        # For unknown labels, only the number of rows: their names come from the data and must not become columns.
         unknown = value.get("unknown_labels")
         rows = {"unknown_labels": unknown["rows"]} if isinstance(unknown, dict) and "rows" in unknown else {}
         return {f"{key}.{inner}": held for inner, held in (value | rows).items()}

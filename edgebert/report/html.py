@@ -27,5 +27,5 @@ def render(page: Page) -> str:
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
     template = environment.from_string((folder / "page.html").read_text(encoding="utf-8"))
     text: str = template.render(page=page, css=Markup(css), draw=draw, version=__version__)
-    # Of everything at once: names stand in tables, in drawings and in what a drawing says to a screen reader.
+    # Escape everything: names occur in tables, in plots and in texts for screen readers.
     return "\n".join(escaped(line, keep="\t") for line in text.split("\n"))

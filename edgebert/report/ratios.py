@@ -6,7 +6,7 @@ from edgebert.measure.document import CaseRow, DifferenceRow, PairRow, RatioRow
 from edgebert.report.numbers import between
 from edgebert.report.run import Run, lengths_of
 
-# What the title of a scenario's own ratio begins with.
+# First words in the title of a scenario's ratio.
 ABOUT = {
     "single_stream": "p50",
     "offline": "offline time",

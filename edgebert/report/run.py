@@ -59,7 +59,8 @@ class Run:
     def start_remark(self, case: CaseRow) -> str:
         """What a case's cold start leaves out, compared with `edgebert.load`; "" if nothing."""
         has_start = case.get("cold_start_ms") is not None
-        # The peers' runs have always opened bundles by `edgebert.load`, and other tools' models have no hashes.
+        # The runs of bench/peers have always opened bundles with `edgebert.load`, and other tools' models have no
+        # hashes.
         unknown = case.get("hashed") is None and "ours" not in self.document["suite"]
         return "hashes not checked" if has_start and (unknown or case.get("hashed") is False) else ""
 

@@ -33,7 +33,7 @@ def rounds_of(run: Run, case: CaseRow) -> list[Milliseconds]:
         latencies = answer.get("latencies_ns") if isinstance(answer, dict) else None
         if isinstance(latencies, list) and latencies and all(isinstance(value, int | float) for value in latencies):
             found.append(np.array(latencies, dtype=np.float64) / 1e6)
-    # What no clock gives is left out: the axes of a plot overflow of it.
+    # Drop values that no clock returns: the axes of a plot would overflow.
     return [taken for taken in found if ((taken > 0) & (taken <= LONGEST_MS)).all()]
 
 
@@ -74,7 +74,7 @@ def _read(run: Run, case: CaseRow) -> object:
     except (OSError, ValueError, RuntimeError):  # before Python 3.13, `resolve` raises RuntimeError for a loop of links
         return None
     if owner is not case:
-        # One large file could be read, and drawn, for thousands of cases.
+        # Otherwise one large file could be read, and plotted, for thousands of cases.
         first = f"{owner['variant']}, {owner['scenario']}"
         raise InputError(
             f"{path}: raw samples of two cases ({first}; {case['variant']}, {case['scenario']}); bench again"

@@ -15,7 +15,7 @@ from edgebert.runtime.quality import QualityRow
 SIGNIFICANT = 0.05
 POINT = 0.01
 MOST_REASONS = 3
-# What a bundle does faster, by the scenario that a ratio is of.
+# What a bundle does faster, by the scenario of a ratio.
 DOES = {"single_stream": "answers", "offline": "answers batches", "server": "serves", "cold_start": "starts"}
 
 

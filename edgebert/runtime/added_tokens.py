@@ -16,7 +16,7 @@ class AddedTokens:
         """
         added = list(tokenizer.get_added_tokens_decoder().values())
         self._contents = [token.content for token in added]
-        # Only as it is normalized a text may hold such a token that is not written in it.
+        # A normalized text may contain such a token even if the original text does not.
         self._is_plain = tokenizer.normalizer is None or not any(token.normalized for token in added)
         self._finder = Tokenizer(WordLevel({"": 0}, unk_token=""))
         if tokenizer.normalizer is not None:

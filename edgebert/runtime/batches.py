@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-# A run costs as much as so many tokens before its first one; MiniLM on one core: 2.5 tokens in INT8, 6 in FP32.
+# Fixed cost of a run, in tokens; MiniLM on one core: 2.5 tokens in INT8, 6 in FP32.
 SPARE_TOKENS = 2
-# Activations of more tokens no longer fit a core's cache: 32 texts of 128 tokens take 7% longer together than alone.
+# The activations of more tokens no longer fit a core's cache: 32 texts of 128 tokens take 7% longer together than
+# alone.
 MAX_TOKENS = 1024
 
 

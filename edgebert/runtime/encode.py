@@ -36,7 +36,7 @@ class Encoded:
     offsets: Sequence[tuple[int, int] | None] = ()
 
 
-# A character takes 60 to 900 bytes while it is encoded; the longest novels have three million characters.
+# Encoding needs 60 to 900 bytes per character; the longest novels have three million characters.
 MAX_CHARACTERS = 4 << 20
 
 
@@ -167,7 +167,7 @@ class TextEncoder:
     @property
     def spaces_words(self) -> bool:
         """Whether to put a space before a word, because the byte-level vocabulary adds none itself."""
-        # A byte-level vocabulary knows where a word starts by the space before it.
+        # A byte-level vocabulary recognises the start of a word by the space before it.
         split = self._tokenizer.pre_tokenizer
         return isinstance(split, ByteLevel) and not split.add_prefix_space
 
@@ -210,7 +210,7 @@ class TextEncoder:
         return str(self._tokenizer.decode(list(ids), skip_special_tokens=not special))
 
     def _encoded(self, text: str, text_pair: str | None) -> Encoded:
-        # Cut here: of two long texts tokenizers would make every combination of what is left over.
+        # Cut here: for two long texts, tokenizers would make all combinations of the remaining parts.
         self._keep_whole()
         encoding = self._tokenized(text, text_pair)
         found = set(encoding.sequence_ids)

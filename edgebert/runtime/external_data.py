@@ -16,7 +16,7 @@ from edgebert.manifest import AGAIN, Manifest, path_fault
 from edgebert.strict_json import open_regular
 
 LOCATION = b"location"
-# Messages of onnx.proto that hold tensors at some depth: of each the fields to follow, by number.
+# Messages of onnx.proto that contain tensors at some depth: for each the fields to follow, by number.
 FIELDS: dict[str, dict[int, str]] = {
     "model": {7: "graph", 20: "training", 25: "function"},
     "training": {1: "graph", 2: "graph"},
@@ -28,10 +28,10 @@ FIELDS: dict[str, dict[int, str]] = {
     "tensor": {13: "entry"},
 }
 FIXED = {1: 8, 5: 4}
-# Protobuf itself opens no message deeper than this.
+# Protobuf itself does not parse messages deeper than this.
 MAX_DEPTH = 100
 UTF8_MARK = b"\xef\xbb\xbf"
-# No protobuf begins with "<": a file that does is not an ONNX graph as well.
+# No protobuf begins with "<", so a file that does is not an ONNX graph.
 IR_BEGINNINGS = (b"<?xml", b"<net")
 
 
@@ -93,12 +93,12 @@ def _locations(data: mmap.mmap) -> Iterator[str]:
         if depth > MAX_DEPTH:
             raise ValueError(f"nested more than {MAX_DEPTH} deep")
         if kind == "entry":
-            # Of a field that comes twice the last one holds.
+            # If a field occurs twice, the last one counts.
             parts = {number: data[first:last] for number, first, last in _fields(data, start, end)}
             if parts.get(1) == LOCATION:
                 yield parts.get(2, b"").decode("utf-8")
             continue
-        # Nodes are many and small: a search is quicker than a walk, and few hold a tensor.
+        # There are many small nodes: searching is faster than parsing, and few contain a tensor.
         if kind == "node" and data.find(LOCATION, start, end) < 0:
             continue
         follow = FIELDS[kind]

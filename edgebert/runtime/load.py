@@ -67,7 +67,7 @@ def _default(path: Path, manifest: Manifest) -> str:
     reason = RUNTIMES[name].unusable() if other else ""
     if not reason:
         return name
-    # Past this function, load_bundle and edgebert.load.
+    # Skips this function, load_bundle and edgebert.load.
     warn_once(f"{path}: {reason}; {other} runs it instead", stacklevel=4, category=FallbackWarning)
     return other
 
@@ -100,7 +100,7 @@ def _warn_of_saturation(opening: Opening, runtime: Runtime) -> None:
     if not runtime.has_providers or provider == CPU:
         told = saturation(opening.manifest.int8_form, runtime.name, this_cpu())
         if told:
-            # Past this function, load_bundle and edgebert.load: the line that asked for the bundle.
+            # Skips this function, load_bundle and edgebert.load, to name the line that opened the bundle.
             warn_once(f"{opening.folder}: {told}", stacklevel=4)
 
 

@@ -11,7 +11,8 @@ from edgebert.escape import shown_value
 if TYPE_CHECKING:
     from edgebert.strict_json import Json
 
-# How many labels are answered: the likeliest alone, so many of them, or all (None). "best" gives it without a list.
+# Number of labels to return: only the most likely one, this many of them, or all (None). "best" returns it without a
+# list.
 TopK = int | Literal["best"] | None
 
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-# Python adds up so many bytes of float32 in half a millisecond; what gives more of them runs for far longer.
+# Python sums this many bytes of float32 in half a millisecond; models with more outputs run far longer.
 SHORT_BYTES = 1 << 16
 
 
@@ -24,7 +24,7 @@ def numbers_of(output: NDArray[np.float32] | memoryview[float]) -> list[float]:
 def is_finite(output: NDArray[np.float32] | memoryview[float]) -> bool:
     """Whether a session's output has neither NaN nor infinity."""
     if isinstance(output, memoryview) and output.nbytes <= SHORT_BYTES:
-        # A double holds every sum of so few float32 numbers.
+        # A double holds every sum of this few float32 numbers exactly enough.
         return math.isfinite(sum(output.cast("B").cast("f").tolist()))
     import numpy as np
 

@@ -8,9 +8,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
-# What is told of texts that are done: how many more, of long ones perhaps a part.
+# Reports finished texts: how many more, for long texts perhaps a fraction.
 Advance = Callable[[float], None]
-# Seconds between two lines where a terminal redraws the same one, and elsewhere.
+# Seconds between two lines: on a terminal, which redraws one line, and elsewhere.
 ON_TERMINAL, ELSEWHERE = 0.2, 15.0
 
 

@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 CPU, CUDA, TENSORRT = "CPUExecutionProvider", "CUDAExecutionProvider", "TensorrtExecutionProvider"
 
-# What runtimes say where memory, or a thread, cannot be had.
+# Messages of runtimes if memory, or a thread, is not available.
 SHORT = ("bad_alloc", "bad allocation", "llocate memory", "can't alloc", "out of memory")
 NOT_MADE = ("failed to map segment", "pthread_create", "PosixThread", "temporarily unavailable")
 
 Ids: TypeAlias = "NDArray[np.int64]"
 Outputs: TypeAlias = "tuple[NDArray[np.float32], ...]"
-# What a task reads: numpy arrays, or memory that `numpy.asarray` makes arrays of without a copy. Both have `tolist`.
+# Types that a task reads: numpy arrays, or memory that `numpy.asarray` wraps without a copy. Both have `tolist`.
 TextOutputs: TypeAlias = "tuple[NDArray[np.float32] | memoryview[float], ...]"
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from edgebert.data.examples import Example
 
-# Every tag is compared with every other; BIOES with 500 types of entities has 2,001.
+# Every tag is compared with every other; BIOES with 500 entity types has 2,001 tags.
 MAX_TAGS = 4096
 
 # Logits of a window. *Shape*: (tokens, tags).
@@ -113,10 +113,10 @@ class Tagger:
             check_tags(values, settings.scheme)
         self._encoder = encoder
         self._numbers = {tag: at for at, tag in enumerate(self.tags)} | {tag: at for at, tag in enumerate(values)}
-        # Only the scheme WORDS may have no O, and lets every tag follow every other.
+        # Only the scheme WORDS may lack O, and allows every tag after every other.
         self._outside = self.tags.index(OUTSIDE) if OUTSIDE in self.tags else -1
         shown = dict(zip(values, self.tags, strict=False)) | {tag: tag for tag in self.tags}
-        # Types as the files write them, and as they are shown.
+        # Types as written in the files, and as shown.
         self._types = {written[2:]: tag[2:] for written, tag in shown.items() if tag != OUTSIDE}
 
     def encode(self, given: str | Words) -> list[Encoded]:
@@ -146,7 +146,8 @@ class Tagger:
         text, places = self.words_of(given)
         located = self.places(given, windows)
         if isinstance(given, Words):
-            # A vocabulary with a token for the space gives even a blank word one, and an entity needs a character.
+            # With a vocabulary that has a token for the space, even a blank word gets a token, but an entity needs a
+            # character.
             located = [at if _is_visible(word) else None for at, word in zip(located, given.words, strict=True)]
         # Words that share a token have one tag, and are parts of one entity.
         shared = sharing(located)

@@ -13,7 +13,7 @@ from edgebert.runtime.session import Outputs
 
 Vectors = NDArray[np.float32]
 Indices = NDArray[np.int64]
-# What a vector is divided by at least.
+# Minimum divisor of a vector.
 SHORTEST = 1e-12
 
 
@@ -58,7 +58,7 @@ def checked(known: NDArray[Any], normalized: bool) -> Vectors:
     if not np.isfinite(squares).all():
         row = int(np.flatnonzero(~np.isfinite(squares))[0])
         raise InputError(f"the corpus holds nan or infinity, first in row {row}; embed that text again")
-    # Half precision leaves a length within a thousandth.
+    # With half precision, lengths are within a thousandth of 1.
     if normalized and len(others := np.flatnonzero(np.abs(squares - 1.0) > 0.01)):
         row, length = int(others[0]), float(np.sqrt(squares[others[0]]))
         raise InputError(f"row {row} of the corpus has the length {length:.3g}, not 1; divide every row by its length")

@@ -129,5 +129,5 @@ class DeviceTask(ABC, Generic[SettingsT, InputT, AnswerT]):
         return Model(facts, self, session)
 
 
-# Any task, where its kinds of input and answer do not matter.
+# Any task, for code that does not depend on its input and prediction types.
 Task = DeviceTask[Any, Any, Any]

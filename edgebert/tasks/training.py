@@ -171,5 +171,5 @@ class TrainingTask(ABC, Generic[SettingsT, TaskT]):
         """
 
 
-# Any task, where its settings and its class on the device do not matter.
+# Any task, for code that does not depend on its settings and its class on the device.
 AnyTrainingTask = TrainingTask[Any, Any]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-# The measured process imports this file before its last mark, and numpy would stand in that.
+# The measured process imports this file before its last mark, so importing numpy here would be measured too.
 if TYPE_CHECKING:
     from edgebert.measure.job import Answer, Job
     from edgebert.measure.results import Case

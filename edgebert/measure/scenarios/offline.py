@@ -20,7 +20,7 @@ from edgebert.runtime.model import Model
 
 COMPARED = "offline time"
 
-# A GPU answers a few hundred texts in less time than it takes to meet their shapes for the first time.
+# A GPU answers a few hundred texts faster than it handles their new shapes.
 LEAST_NS = 500_000_000
 LONGEST_WARMUP_NS = 10_000_000_000
 

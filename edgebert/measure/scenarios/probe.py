@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
     from edgebert.runtime.model import Model
 
-# Matrices side by side, so that a run's own cost is shared and the weights are not all in the nearest cache.
+# Several matrices, so that the cost of a run is shared and not all weights are in the nearest cache.
 MATRICES = 4
 BLOCKS = 5
 BLOCK_NS = 4_000_000
-# Rows at which every machine here is past its ramp: the rate there stands for the most that can be had.
+# Number of rows at which every machine here reaches its full rate, which is used as the ceiling.
 CEILING_ROWS = 256
 COPIED_BYTES = 64 << 20
 

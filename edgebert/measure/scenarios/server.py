@@ -76,7 +76,7 @@ def search(
         best = run if under else best
         return under
 
-    # No rate can bring the percentile under what it is without any waiting.
+    # No rate can bring the percentile below its value without any waiting.
     if under_bound(alone_ns, settings):
         highest(stays_under, settings["tolerance"])
     return {

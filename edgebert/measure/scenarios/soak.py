@@ -23,7 +23,7 @@ def work(model: Model, job: Job, call: Callable[[int], object]) -> Answer:
     quiet()
     before = rss_bytes()
     latencies_ns = timed_for(call, job["soak_minutes"] * 60)
-    # The list of samples is ours, not the bundle's.
+    # The list of samples is part of the measurement, not of the bundle.
     own_bytes = len(latencies_ns) * latencies_ns.itemsize
     after = rss_bytes()
     resident = None if before is None or after is None else [before, after - own_bytes]

@@ -20,11 +20,11 @@ from edgebert.measure.targets import keeper
 from edgebert.strict_json import Json, parse_json
 
 BEAT_S = 15.0
-# The far end says something whenever it hears something, and hears something every BEAT_S.
+# The keeper answers every heartbeat that it receives, and gets one every BEAT_S.
 PATIENCE_S = 120.0
-# What an answer may take beyond the work that was asked for: imports on a slow board, a long answer on a slow line.
+# Time allowed for an answer beyond the work itself: imports on a slow board, a long answer on a slow connection.
 MARGIN_S = 600.0
-# What may pass until the far end's program says that it runs: logging in, a login script, a start on a slow board.
+# Time allowed until the program there reports that it runs: logging in, a login script, a start on a slow board.
 START_S = 60.0
 CLOSE_S = 20.0
 BLOCK = 1 << 16

@@ -26,7 +26,7 @@ from edgebert.measure.targets.machine import Machine
 from edgebert.measure.targets.payload import device_half
 
 ARM_CPUS = ("cortex-a72", "cortex-a76", "neoverse-v1")
-# As qemu calls them. Haswell has AVX2 and no VNNI, Nehalem SSE4.2 and no AVX2; qemu 10 emulates no AVX-512.
+# qemu's names. Haswell has AVX2 and no VNNI, Nehalem SSE4.2 and no AVX2; qemu 10 emulates no AVX-512.
 X86_CPUS = {"haswell": "Haswell", "nehalem": "Nehalem"}
 
 
@@ -88,10 +88,10 @@ def _x86(cpu: str) -> Machine:
     name = X86_CPUS[cpu]
     told = f"{_version(cpu, qemu, setup)}, -cpu {name}"
     paths = [str(Path(edgebert.__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
-    # OPENBLAS_CORETYPE names a kernel for this machine's processor, which the emulated one may lack.
+    # OPENBLAS_CORETYPE selects a kernel for this machine's processor, which the emulated one may not support.
     variables = {key: value for key, value in os.environ.items() if key != "OPENBLAS_CORETYPE"}
     variables |= {"PYTHONPATH": os.pathsep.join(paths)}
-    # /proc/cpuinfo is the host's: its name and flags are not those of the CPU that is emulated.
+    # /proc/cpuinfo is the host's: its name and flags are not those of the emulated CPU.
     instead: Environment = {"cpu": f"{name}, emulated", "family_model": "", "flags": []}
     return _machine(cpu, [str(qemu), "-cpu", name, sys.executable], variables, told, instead)
 

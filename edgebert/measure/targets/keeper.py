@@ -28,7 +28,7 @@ from typing import Any
 MARK = "edgebert: "
 BLOCK = 1 << 16
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-# A new file, or an error: no file that is there already, and no link, is written through.
+# Create a new file or fail: never write to an existing file or through a link.
 NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 ENDINGS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
 
@@ -36,7 +36,7 @@ ENDINGS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasat
 Message = dict[str, Any]
 
 NUMBER = (int, float)
-# What each message must hold. A job has the texts of a data file in it.
+# Required values of each message. A job includes the texts of a data file.
 FIELDS: dict[str, dict[str, type | tuple[type, ...]]] = {
     "hello": {"silence_s": NUMBER, "bytes": int, "modules": list},
     "put": {"path": str, "bytes": int},

@@ -13,7 +13,7 @@ from edgebert.measure.variants import Variant
 from edgebert.runtime.sessions import core
 from edgebert.runtimes import CORE
 
-# What a measured process never imports: the workstation half (pyproject.toml has the list) and the command line.
+# Modules that a measured process never imports: the workstation half (listed in pyproject.toml) and the command line.
 LEFT_OUT = {"compress", "exporters", "report", "commands", "cli.py", "profiles"}
 LEFT_OUT |= {"comparing.py", "exporting.py", "finished.py", "pipeline.py", "places.py"}
 LEFT_OUT |= {"precision.py", "recipe.py", "seal.py", "stage_bundles.py", "workdir.py"}

@@ -38,8 +38,8 @@ NO_PYTHON = 96
 PYTHONS = '"${EDGEBERT_PYTHON:-}" python3 python3.14 python3.13 python3.12 python3.11'
 OPTIONS = ["BatchMode=yes", "ConnectTimeout=10", "ServerAliveInterval=15", "ServerAliveCountMax=4"]
 OPTIONS += ["ControlMaster=no", "ControlPath=none", "ClearAllForwardings=yes", "ForwardAgent=no"]
-# What the far end says first. Its folder is one that tempfile made: an absolute path without "..", our prefix last, of
-# ASCII that can be printed, so that it can be shown and given to a shell.
+# Values of the keeper's greeting. Its folder must look like one from tempfile: an absolute path without "..", with
+# EdgeBERT's prefix last, in printable ASCII, so that it can be shown and passed to a shell.
 GREETING = {"folder": str, "free_bytes": int, "machine": str, "bits": int, "python": str, "import_error": str}
 FOLDER = r"(/(?!\.{1,2}/)[ -.0-~]+)*/edgebert-[a-z0-9_]{4,32}"
 EXCEPTION = r"[\w.]+(Error|Exception)\b"
@@ -146,7 +146,7 @@ def _payload(variants: Sequence[Variant], data: Path | None) -> tuple[Files, dic
 
 def _modules(variants: Sequence[Variant]) -> list[str]:
     """Modules that the Python there must be able to import."""
-    # The baseline runs on ONNX Runtime, whatever the bundles run on.
+    # The baseline runs on ONNX Runtime, whatever runtime the bundles use.
     used = (RUNTIMES[variant.runtime].module for variant in variants)
     return list(dict.fromkeys(["numpy", ONNXRUNTIME.module, "tokenizers", *filter(None, used)]))
 
@@ -205,7 +205,7 @@ def _check(name: str, there: Greeting, needed_bytes: int, variants: Sequence[Var
         raise _full(name, f"{there.free_bytes / 1e6:.0f} MB free, {needed_bytes / 1e6:.0f} MB needed")
     if there.import_error:
         modules = " ".join(_modules(variants))
-        # A command that its reader may copy: a path of another kind could be one of its own.
+        # The user may copy this command, and a path with other characters could contain a command.
         remedy = f"; install {modules} there"
         if re.fullmatch(PLAIN, python):
             remedy = f" ({python}); there: {python} -m pip install {modules}"
@@ -258,7 +258,7 @@ def _machine(name: str, channel: Channel, places: dict[str, str]) -> Machine:
         if not usable:  # what is asked for at the end of a run that was cut or interrupted can no longer be known
             return {}
         found = environment_of(child({"scenario": "environment"}))
-        # The copied sources are not an installed package, whose version could be read.
+        # The copied sources are not an installed package with a readable version.
         return {**found, "versions": found["versions"] | {"edgebert": __version__}}
 
     return Machine(name, child, environment)
@@ -279,7 +279,7 @@ def _check_outcome(name: str, job: Job, answer: dict[str, Json], took_s: float) 
     if "full" in answer:
         raise _full(name, str(answer["full"]))
     if "overtime" in answer:
-        # The clock over there starts later than the one here; a second is for their difference in speed.
+        # The clock there starts later than the one here; one second allows for different clock rates.
         if answer["overtime"] is not True or took_s < process.TIMEOUT_S - 1:
             raise _never_says(name, answer)
         raise process.overtime(job)

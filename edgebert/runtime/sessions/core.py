@@ -182,7 +182,7 @@ class CoreSession:
             if reason.endswith("too little memory"):
                 raise too_little(path, "the native core", "it cannot be mapped")
             raise BundleError(f"{reason}; export the bundle again")
-        # A library of another interface may write more.
+        # A library with another interface may write more bytes.
         room = (_Info * 16)()
         self._library.edgebert_describe(self._model, ctypes.byref(room))
         info = room[0]

@@ -23,16 +23,16 @@ from edgebert.runtime.sessions.onnxruntime import OnnxOptions, OnnxSession, run_
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession, RunOptions
 
-# What comes after so many shapes, or so many bytes of their inputs and outputs, runs kernel by kernel: a service whose
-# batches are of every size, or whose outputs are scores of a whole vocabulary, must not fill the GPU.
+# After this many shapes, or this many bytes of their inputs and outputs, new shapes run kernel by kernel. Otherwise a
+# service with batches of all sizes, or with scores of a whole vocabulary as outputs, would fill the GPU's memory.
 MOST_SHAPES = 64
 MOST_BYTES = 256_000_000
-# Of ONNX Runtime's kernels for attention all but cuDNN's (8), which plans for 0.1 s at every new shape and gains in
-# batches only: MiniLM in FP16 takes 0.33 ms with it and 0.31 without for one text of 128 tokens, 0.66 and 0.85 for 32.
-# Naming kernels also takes away the least lengths that some of them have by default; FP32 was as fast either way.
+# All of ONNX Runtime's attention kernels except cuDNN's (8), which needs 0.1 s of planning for every new shape and only
+# helps batches: MiniLM in FP16 takes 0.33 ms with it and 0.31 without for one text of 128 tokens, and 0.66 and 0.85 for
+# 32. Naming kernels also removes the minimum lengths that some have by default; FP32 was as fast either way.
 ATTENTION_KERNELS = 1 | 2 | 4 | 16 | 32 | 64 | 128
 
-# While one session records, nothing else of this process may allocate on the GPU.
+# While one session records, no other one of this process may allocate GPU memory.
 _TURN = threading.Lock()
 
 
@@ -163,7 +163,7 @@ class _Shape:
             bound.update_inplace(np.ascontiguousarray(inputs[name]))
         self._session.run_with_iobinding(self._binding, self._options)
         answers = tuple(bound.numpy() for bound in self._outputs)
-        # On a CPU they are the memory that the next run overwrites.
+        # On a CPU these arrays are the memory that the next run overwrites.
         return answers if self._device == "cuda" else tuple(each.copy() for each in answers)
 
 

@@ -39,11 +39,11 @@ from edgebert.versions import check_version, not_imported
 if TYPE_CHECKING:
     from onnxruntime import SessionOptions
 
-# On a CPU ONNX Runtime's fused kernel takes 37 us where Add and LayerNormalization take 10 (25 x 384, one thread). On a
-# GPU it saves launches: MiniLM in FP16 takes 0.85 ms with it and 0.97 without (24 tokens, NVIDIA H200).
+# On a CPU ONNX Runtime's fused kernel takes 37 us, while Add and LayerNormalization take 10 (25 x 384, one thread). On
+# a GPU it saves launches: MiniLM in FP16 takes 0.85 ms with it and 0.97 without (24 tokens, NVIDIA H200).
 SLOW_ON_CPU = ["SkipLayerNormFusion"]
-# Without it ONNX Runtime on x86 runs products in FP32 if several read one signed INT8 value: queries, keys and values
-# of the static form for TensorRT. Unsigned values are in integers either way.
+# Without it, ONNX Runtime on x86 runs matmuls in FP32 if several read one signed INT8 value: queries, keys and values
+# of static INT8 for TensorRT. With unsigned values they run in integers either way.
 SIGNED_INT8 = ("session.qdqisint8allowed", "1")
 # Else a DequantizeLinear before a product makes INT8 arithmetic of it, or runs every time
 # (findings/onnxruntime-weight-only-dequantize-computes-int8.sh).
@@ -52,7 +52,7 @@ NO_INTEGERS = ("session.disable_quant_qdq", "1")
 # is bounded. With one or two a core, a core idles while the next caller wakes up (measured:
 # docs/explanation/batch-effects.md, "Threads").
 RUNS_A_CORE = 4
-# What a run takes beside its operators.
+# Name for the time of a run outside its operators.
 OUTSIDE = "(outside operators)"
 
 
@@ -85,7 +85,8 @@ def open_profiled(opening: Opening, folder: Path) -> ProfiledSession:
 def _open(opening: Opening, profile: Path | None = None) -> OnnxSession:
     name, own = _provider(opening)
     kind, graph, unpadded = OnnxSession, opening.graph, opening.manifest.runtime.unpadded
-    # Its weights are in the other file: ONNX Runtime finds them where no link leads out of the folder (`check_files`).
+    # Its weights are in the other file, which ONNX Runtime only reads if no link leads out of the folder
+    # (`check_files`).
     if unpadded and name == CPU:
         kind, graph = UnpaddedSession, opening.folder / unpadded
     check_external_data(opening.folder, graph, opening.manifest)
@@ -175,7 +176,7 @@ class OnnxSession:
             if is_short_of_memory(error):
                 raise too_little(graph, "ONNX Runtime", error_line(error)) from None
             raise BundleError(f"{graph}: ONNX Runtime cannot open it ({error_line(error)}); {AGAIN}") from None
-        # ONNX Runtime goes on without a provider whose libraries it cannot load.
+        # ONNX Runtime continues without a provider whose libraries it cannot load.
         if provider not in self._session.get_providers():
             raise MissingDependencyError(
                 f"provider {provider} could not start: its libraries or the driver do not match; see docs/guides/gpu.md"
@@ -286,7 +287,7 @@ def _options(onnxruntime: ModuleType, threads: int, asked: OnnxOptions) -> Sessi
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    # What it would log as an error, it raises too.
+    # It also raises what it would log as an error.
     options.log_severity_level = 4
     options.enable_cpu_mem_arena = asked.arena
     if asked.profile is not None:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 MASK = "[MASK]"
 MASK_TOKENS = (MASK, "<mask>")
-# Of every text, this share of its tokens, and at least one, is hidden (Devlin et al. 2019, arXiv:1810.04805).
+# This share of a text's tokens, and at least one, is hidden (Devlin et al. 2019, arXiv:1810.04805).
 SHARE = 0.15
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from edgebert.data.examples import Example
     from edgebert.metrics.scores import Table
 
-# Of every hidden token of a text: its id, and the id of the likeliest token at its mask.
+# For every hidden token of a text: its id, and the id of the most likely token at its mask.
 Guesses = Sequence[tuple[int, int]]
 
 

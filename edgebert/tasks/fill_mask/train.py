@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel
     from transformers.utils import ModelOutput
 
-# Of the hidden tokens: what share is shown as the mask, and what share as a token drawn at random; the rest stands as
-# it was (Devlin et al. 2019, arXiv:1810.04805, section 3.1).
+# Share of the hidden tokens that become the mask, and share that become a random token; the others stay (Devlin et al.
+# 2019, arXiv:1810.04805, section 3.1).
 AS_MASK, AS_RANDOM = 0.8, 0.1
 
 

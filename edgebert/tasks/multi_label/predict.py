@@ -61,7 +61,7 @@ class MultiLabel(DeviceTask[Settings, Text, Labelling]):
             raise ValueError(f"head.thresholds has {len(self.thresholds)} entries for {len(self.labels)} labels")
         if odd := [threshold for threshold in self.thresholds if not 0 <= threshold <= 1]:
             raise ValueError(f"head.thresholds holds {odd[0]:g}; expected probabilities, from 0 to 1")
-        # A data file gives labels as the training data wrote them or as the bundle names them.
+        # A data file may use the labels of the training data or the bundle's names.
         self._numbers = {name: index for index, name in enumerate(self.labels)}
         self._numbers |= {value: index for index, value in enumerate(facts.label_values)}
 

@@ -138,7 +138,7 @@ def _threshold(scores: NDArray[np.float64], wanted: Chosen) -> float:
     above = scores[order]
     below = np.append(above[1:], 0.0)
     f1 = 2 * np.cumsum(wanted[order]) / (np.arange(1, len(scores) + 1) + wanted.sum())
-    # Equal scores cannot be told apart by a cut.
+    # No threshold can separate equal scores.
     f1[above == below] = -1.0
     cuts = ((above + below) / 2)[f1 == f1.max()]
     return float(cuts[np.abs(cuts - DEFAULT_THRESHOLD).argmin()])

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from edgebert.runtime.piped import TopK
     from edgebert.strict_json import Json
 
-# A score at an end of the range would need an infinite output under a sigmoid.
+# A score at an end of the range would need an infinite output before a sigmoid.
 SMALLEST = 1e-6
 
 

@@ -31,7 +31,7 @@ Vectors: TypeAlias = "NDArray[np.float32]"
 Indices: TypeAlias = "NDArray[np.int64]"
 
 
-# What a vector is divided by at least.
+# Minimum divisor of a vector.
 SHORTEST = 1e-12
 
 

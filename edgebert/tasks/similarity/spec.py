@@ -83,7 +83,7 @@ SPEC = TaskSpec(
     settings=Settings,
     metric_names=("spearman", "pearson"),
     scoring=regression.correlations,
-    # The name that optimum and sentence-transformers give it; the exporter keeps "embedding" for its own values.
+    # The name in optimum and sentence-transformers; the exporter uses "embedding" for its own values.
     outputs={"sentence_embedding": False},
     read=read,
     question='"your text"',

@@ -29,7 +29,7 @@ from edgebert.tasks.training import Loading, ModelClass, Rows, TrainingTask
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel
 
-# Cosines are this much steeper where one of a batch is to be found: the inverse of a temperature of 0.05.
+# Factor for cosines when one of a batch must be found: the inverse of a temperature of 0.05.
 SCALE = 20.0
 
 
@@ -230,7 +230,7 @@ def _weighted_mean(hidden: Tensor, mask: Tensor) -> Tensor:
 
 
 def _maximum(hidden: Tensor, mask: Tensor) -> Tensor:
-    # Behind a LayerNorm no number comes near; FP16 holds it.
+    # After a LayerNorm no number comes near this; FP16 can hold it.
     return hidden.masked_fill(mask.unsqueeze(-1) == 0, -60000.0).amax(1)
 
 
@@ -318,6 +318,6 @@ def _prepare(model: PreTrainedModel) -> None:
 
 def _keep_mask(module: nn.Module, args: object, kwargs: Mapping[str, Tensor], result: ModelOutput) -> _Rows:
     rows, mask, modules = result.last_hidden_state, kwargs["attention_mask"], attached(module)
-    # Here, and not in `outputs`: processes that train together share out what a forward pass reads.
+    # Here, and not in `outputs`: in distributed training, a forward pass's inputs are split between processes.
     vectors = None if modules is None else modules(pooled(rows.float(), mask, modules.pooling))
     return _Rows(rows, result.get("hidden_states"), mask, vectors)

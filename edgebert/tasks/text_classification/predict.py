@@ -56,7 +56,7 @@ class TextClassification(DeviceTask[Settings, Text, Classification]):
         super().__init__(facts, encoder)
         self.labels = list(facts.labels)
         self.segments = facts.segments
-        # A data file gives labels as the training data wrote them or as the bundle names them.
+        # A data file may use the labels of the training data or the bundle's names.
         self._numbers = {name: index for index, name in enumerate(self.labels)}
         self._numbers |= {value: index for index, value in enumerate(facts.label_values)}
 

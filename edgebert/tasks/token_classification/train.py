@@ -72,7 +72,7 @@ class TokenClassificationTraining(TrainingTask[Settings, TokenClassification]):
 
     def model_class(self, config: PreTrainedConfig) -> ModelClass:
         """The family's class for token classification."""
-        # A head for whole texts has the same parameters; a checkpoint that says it has one is told by this.
+        # A head for whole texts has the same parameters, so this entry tells the two apart.
         config.problem_type = None
         return model_class_for("token-classification", config.model_type)
 
