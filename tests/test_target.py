@@ -75,9 +75,9 @@ def test_a_shipped_profile_chooses_what_its_hardware_can_do(path: Path) -> None:
         ('machine = "x86_64"', 'machine = "mips"', ["'machine' is 'mips'", "'x86_64', 'aarch64'"]),
         ('precision = "int8"', 'precision = "int4"', ["'export.precision' is 'int4'", "'int8', 'fp16', 'fp32'"]),
         ('activation_type = "uint8"', 'activation_type = "int8"', ["activation_type", "give uint8"]),
-        ("[16, 32, 64", "[32, 16, 64", ["length_buckets [32, 16, 64, 128, 256, 512]", "rising"]),
-        ("[16, 32, 64", "[16, 16, 64", ["length_buckets [16, 16, 64, 128, 256, 512]", "rising"]),
-        ("[16, 32, 64, 128, 256, 512]", "[]", ["length_buckets []", "rising"]),
+        ("[16, 32, 64", "[32, 16, 64", ["length_buckets [32, 16, 64, 128, 256, 512]", "ascending"]),
+        ("[16, 32, 64", "[16, 16, 64", ["length_buckets [16, 16, 64, 128, 256, 512]", "ascending"]),
+        ("[16, 32, 64, 128, 256, 512]", "[]", ["length_buckets []", "ascending"]),
         ("intra_op_threads = 4", "intra_op_threads = 0", ["'export.intra_op_threads' is 0", "between 1 and 1024"]),
     ],
 )

@@ -177,7 +177,7 @@ def test_what_cannot_be_inferred_is_asked_for(
 @pytest.mark.parametrize(
     ("name", "told"),
     [
-        ("adapter_config.json", "is an adapter (PEFT), which a bundle does not hold"),
+        ("adapter_config.json", "is an adapter (PEFT), which a bundle cannot contain"),
         ("pytorch_model.bin", "weights only as pickle (pytorch_model.bin)"),
         ("tf_model.h5", "weights are in tf_model.h5 (TensorFlow), not read here"),
         ("model.gguf", "weights are in model.gguf (GGUF), not read here"),

@@ -77,8 +77,8 @@ def test_a_gzip_file_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("a O\nb NN O\n", "line 2: 3 columns in 'b NN O'; expected 2, parted by blanks, as in the lines before"),
-        ("a\tO\n\nb O\n", "line 3: 1 columns in 'b O'; expected 2, parted by tabs, as in the lines before"),
+        ("a O\nb NN O\n", "line 2: 3 columns in 'b NN O'; expected 2, separated by blanks, as in the lines before"),
+        ("a\tO\n\nb O\n", "line 3: 1 columns in 'b O'; expected 2, separated by tabs, as in the lines before"),
         ("a\tO\n\tO\n", "line 2: no word in column 0 of '\\tO'; expected one"),
         ("a\n", "line 1: 1 columns in 'a'; expected the word in column 0 and its tag in column -1, which are"),
         ("a O\n\nb O\nc I-X\n", "line 4: tag 'I-X' where BIO has 'B-X' (1 tag like this in the file)"),

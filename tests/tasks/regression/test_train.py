@@ -253,7 +253,7 @@ def model(exported: Path) -> Model:
 
 
 @pytest.mark.parametrize(
-    ("clip", "outputs", "says"), [(True, [0.5, 1.5, -2.0], "2 of 3 scores leave 0 to 5"), (False, [9.0], "")]
+    ("clip", "outputs", "says"), [(True, [0.5, 1.5, -2.0], "2 of 3 scores are outside 0 to 5"), (False, [9.0], "")]
 )
 def test_scores_that_are_clipped_are_counted(clip: bool, outputs: list[float], says: str) -> None:
     manifest = {"segments": 1, "head": {"settings": {"high": 5.0, "clip": clip}}}
