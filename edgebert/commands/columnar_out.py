@@ -43,7 +43,7 @@ def check_out(out: Path, source: Path | None) -> None:
     if not out.parent.is_dir():
         raise InputError(f"--out {out}: the folder {out.parent} does not exist; make it first")
     if source is not None and source.exists() and out.exists() and source.samefile(out):
-        raise InputError(f"--out {out}: is the file that is read; name another")
+        raise InputError(f"--out {out}: is the input file; name another one")
 
 
 def write_answers(out: Path, parts: Iterable[Part]) -> int:

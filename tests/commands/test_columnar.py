@@ -212,7 +212,7 @@ def test_where_an_answer_cannot_go(small: Path, tmp_path: Path, run: Run) -> Non
     asked = (small, "--input", file, "--out")
     assert "expected a name that ends in .parquet or .arrow" in refusal(run, *asked, tmp_path / "out.csv")
     assert f"the folder {tmp_path / 'none'} does not exist" in refusal(run, *asked, tmp_path / "none" / "out.parquet")
-    assert "is the file that is read; name another" in refusal(run, *asked, file)
+    assert "is the input file; name another one" in refusal(run, *asked, file)
     (tmp_path / "d.arrow").mkdir()
     assert "is a folder; name a file" in refusal(run, *asked, tmp_path / "d.arrow")
     assert "--json and --jsonl write to stdout" in refusal(run, *asked, tmp_path / "out.parquet", "--jsonl")
