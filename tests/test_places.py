@@ -175,7 +175,7 @@ def test_a_folder_that_holds_a_file_which_is_read(option: str, refused: Refused,
     (tmp_path / "place" / "train.tsv").write_text("text\tlabel\n")
     told = refused(option, tmp_path / "place", "--set", f"data.train={tmp_path / 'place' / 'train.tsv'}")
     assert told == (
-        f"edgebert: {option} {tmp_path / 'place'} holds {tmp_path / 'place' / 'train.tsv'}, which the export reads; "
+        f"edgebert: {option} {tmp_path / 'place'} contains {tmp_path / 'place' / 'train.tsv'}, which the export reads; "
         f"give another {option}"
     )
 
