@@ -160,7 +160,10 @@ def test_memory_is_read_in_processes_of_their_own_and_long_jobs_have_fewer_sampl
 
 @pytest.mark.parametrize(
     ("error", "said"),
-    [(KeyboardInterrupt(), "interrupted; results so far are kept in"), (RunError("it broke"), "it broke; results so far")],
+    [
+        (KeyboardInterrupt(), "interrupted; results so far are kept in"),
+        (RunError("it broke"), "it broke; results so far"),
+    ],
 )
 def test_a_run_that_is_stopped_keeps_what_was_done(tmp_path: Path, error: BaseException, said: str) -> None:
     run = compare(tmp_path, Processes(9, error), runtimes=("onnxruntime",), rounds=1)

@@ -232,7 +232,10 @@ def test_a_document_that_is_not_of_the_form_is_told_with_place_value_and_what_wa
             ": line 2: answers: no key 'text' in {}; expected a list there",
         ),
         ('{"question": "q", "context": "x", "answers": [{"text": "x", "begin": 0}]}', '"start": an integer}'),
-        ('{"question": "q", "context": "x", "answers": [{"text": "y", "start": 0}]}', ": line 2: answer 'y' should start"),
+        (
+            '{"question": "q", "context": "x", "answers": [{"text": "y", "start": 0}]}',
+            ": line 2: answer 'y' should start",
+        ),
         ('{"question": "q", "context": "x", "answers": null}', ": line 2: 'answers' is None; expected a list"),
     ],
 )

@@ -388,7 +388,9 @@ def test_bench_runs_there_and_keeps_what_is_done_when_the_connection_is_cut(
     told = capsys.readouterr()
     assert told.out == ""
     last = told.err.splitlines()[-1]
-    assert last.startswith(f"edgebert: {NAME}: connection lost (Connection to there closed by remote host.); processes ")
+    assert last.startswith(
+        f"edgebert: {NAME}: connection lost (Connection to there closed by remote host.); processes "
+    )
     assert last.endswith(f"; results so far are kept in {out / 'result.json'}")
     assert [case["samples"] for case in json.loads((out / "result.json").read_text())["cases"]] == [10, 10]
     assert wait_until(lambda: not list(there.iterdir()))
