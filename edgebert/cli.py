@@ -318,10 +318,7 @@ def _report(commands: Commands, common: argparse.ArgumentParser) -> None:
     example = "edgebert report build/sst2.bench/result.json --out build/report.html"
     command = _add(commands, common, "report", "make an HTML page, Markdown or a CSV table from results", example)
     command.add_argument(
-        "result",
-        metavar="RESULT.json",
-        nargs="+",
-        help="result.json of bench, or its folder; several are shown side by side",
+        "result", metavar="RESULT.json", nargs="+", help="result of bench, or its folder; several side by side"
     )
     command.add_argument(
         "--out",
@@ -379,9 +376,7 @@ def _columns(command: argparse.ArgumentParser, file: str, labelled: bool = True)
         tags = "tags or entities; for CoNLL files the column's number, from 0 or backwards from -1"
         group.add_argument("--tags-column", default="", metavar="NAME", help=tags)
     delimiters = ["tab", "comma", "semicolon", "pipe"]
-    group.add_argument(
-        "--delimiter", default="suffix", choices=delimiters, help="of a table (default: from its suffix)"
-    )
+    group.add_argument("--delimiter", default="suffix", choices=delimiters, help="of a table (default: from suffix)")
     group.add_argument("--no-header", action="store_true", help="table whose first line is a row")
     group.add_argument("--skip-empty", action="store_true", help="skip rows with an empty cell, and say how many")
 

@@ -123,6 +123,6 @@ def test_an_export_is_refused_says_what_fits_and_keeps_to_it(
     assert main([*command, found[1]]) == 0
     said = capsys.readouterr().err
     assert f"budget {found[1]}: finetune " in said
-    assert "pace: done before, kept" in said
+    assert "pace: already done, reused" in said
     assert main([*command, found[1]]) == 0
     assert "epochs" not in capsys.readouterr().err

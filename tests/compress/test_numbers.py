@@ -124,6 +124,6 @@ def test_an_export_says_and_keeps_what_it_chose(
     named += ["--set", "finetune.warmup_share=0.1", "--set", "finetune.patience=14"]
     assert main([*command, *named, "--set", "distill.epochs=1.0"]) == 0
     said = capsys.readouterr().err
-    assert "finetune: done before, kept" in said
+    assert "finetune: already done, reused" in said
     assert "distill: running" in said
     assert "finetune: epochs" not in said
