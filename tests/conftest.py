@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from recipes import splits, whole_chain
 from shared_work import Traces, folder_of_the_run, once
 from this_machine import start_children_under
 
@@ -160,37 +161,9 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return once(folder_of_the_run(tmp_path_factory) / "data", write)
 
 
-RECIPE = """
-name = "tiny"
-task = "text-classification"
-[model]
-source = "CHECKPOINT"
-[data]
-train = "train.tsv"
-validation = "validation.tsv"
-test = "test.tsv"
-max_length = 32
-[finetune]
-epochs = 4.0
-learning_rate = 2e-3
-batch_size = 8
-[distill]
-layers = [0, 2]
-epochs = 3.0
-learning_rate = 2e-3
-batch_size = 8
-[prune]
-ffn_multiple = 8
-samples = 64
-[prune.recover]
-epochs = 2.0
-learning_rate = 1e-3
-batch_size = 8
-[quantize]
-samples = 32
-[export]
-formats = ["onnx", "openvino"]
-"""
+RECIPE = whole_chain(
+    "tiny", "text-classification", splits("tsv", max_length=32), export={"formats": ["onnx", "openvino"]}
+)
 
 
 @pytest.fixture(scope="session")

@@ -5,30 +5,19 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from recipes import CHAIN, recipe, splits
 from shared_work import folder_of_the_run, once
 
 from edgebert.cli import main
 
-RECIPE = """
-name = "tiny"
-task = "text-classification"
-[model]
-source = "CHECKPOINT"
-[data]
-train = "train.tsv"
-validation = "validation.tsv"
-test = "test.tsv"
-max_length = 32
-[finetune]
-epochs = 4.0
-learning_rate = 2e-3
-batch_size = 8
-[quantize]
-samples = 32
-[export]
-formats = ["onnx", "core"]
-stages = false
-"""
+RECIPE = recipe(
+    "tiny",
+    "text-classification",
+    splits("tsv", max_length=32),
+    finetune=CHAIN["finetune"],
+    quantize=CHAIN["quantize"],
+    export={"formats": ["onnx", "core"], "stages": False},
+)
 
 
 @pytest.fixture(scope="session")

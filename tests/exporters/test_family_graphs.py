@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from family_checkpoints import FAMILIES, PAIRED, STANDARD, make_family
+from recipes import splits, whole_chain
 
 import edgebert
 from edgebert.bundle import read_document
@@ -182,38 +183,21 @@ def recipe(folder: Path, source: Path, more: str) -> Path:
     return path
 
 
-WHOLE = """
-[data]
-train = "train.tsv"
-validation = "validation.tsv"
-test = "test.tsv"
-max_length = 32
-[finetune]
-epochs = 4.0
-learning_rate = 2e-3
-batch_size = 8
-[distill]
-layers = [0, 2]
-epochs = 3.0
-learning_rate = 2e-3
-batch_size = 8
-[prune]
-ffn_multiple = 8
-samples = 32
-[prune.recover]
-epochs = 1.0
-learning_rate = 1e-3
-batch_size = 8
-[export]
-stages = false
-"""
+WHOLE = whole_chain(
+    "r",
+    "text-classification",
+    splits("tsv", max_length=32),
+    prune={"samples": 32, "recover": {"epochs": 1.0}},
+    export={"stages": False},
+)
 
 
 @pytest.mark.slow
 def test_a_distilbert_goes_down_the_whole_chain(data_dir: Path, tmp_path: Path) -> None:
     source = make_family(tmp_path / "model", "distilbert", "")
     out = tmp_path / "bundle"
-    assert main(["export", str(recipe(tmp_path, source, WHOLE)), "--data-dir", str(data_dir), "--out", str(out)]) == 0
+    (tmp_path / "r.toml").write_text(WHOLE.replace("CHECKPOINT", str(source)))
+    assert main(["export", str(tmp_path / "r.toml"), "--data-dir", str(data_dir), "--out", str(out)]) == 0
     manifest = read_document(out)
     assert [stage["stage"] for stage in manifest["stages"]] == ["finetune", "distill", "prune", "recover", "quantize"]
     assert manifest["inputs"] == ["input_ids", "attention_mask"]

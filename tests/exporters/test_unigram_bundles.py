@@ -8,6 +8,7 @@ import pytest
 import torch
 import transformers
 from family_checkpoints import make_whole
+from recipes import splits, whole_chain
 from unigram_tokenizers import write
 
 import edgebert
@@ -16,39 +17,17 @@ from edgebert.cli import main
 from edgebert.runtime.sessions.core import unusable
 
 TEXTS = ["the ﬁlm was  good", "été\tnaïve 日本 film 🙂", "so bad , a story ☃"]
-CHAIN = """
-name = "chain"
-task = "text-classification"
-[model]
-source = "SOURCE"
-[data]
-train = "train.tsv"
-validation = "validation.tsv"
-test = "test.tsv"
-max_length = 32
-[finetune]
-epochs = 1.0
-learning_rate = 2e-3
-batch_size = 32
-[distill]
-layers = [0, 2]
-epochs = 1.0
-learning_rate = 2e-3
-batch_size = 32
-[prune]
-ffn_multiple = 8
-samples = 32
-[prune.recover]
-epochs = 1.0
-batch_size = 32
-[vocabulary]
-minimum_count = 1
-[quantize]
-max_drop = 0.05
-[export]
-formats = ["onnx", "core"]
-stages = false
-"""
+CHAIN = whole_chain(
+    "chain",
+    "text-classification",
+    splits("tsv", max_length=32),
+    finetune={"epochs": 1.0, "batch_size": 32},
+    distill={"epochs": 1.0, "batch_size": 32},
+    prune={"samples": 32, "recover": {"epochs": 1.0, "batch_size": 32}},
+    vocabulary={"minimum_count": 1},
+    quantize={"max_drop": 0.05},
+    export={"formats": ["onnx", "core"], "stages": False},
+)
 
 
 def folder_of(root: Path, family: str, head: str, **more: Any) -> Path:
@@ -82,7 +61,7 @@ def test_a_tagger_is_exported_without_a_recipe(tmp_path: Path, monkeypatch: pyte
 def test_a_camembert_goes_down_the_whole_chain(data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = folder_of(tmp_path, "camembert", "")
     monkeypatch.chdir(tmp_path)
-    Path("chain.toml").write_text(CHAIN.replace("SOURCE", str(source)))
+    Path("chain.toml").write_text(CHAIN.replace("CHECKPOINT", str(source)))
     assert main(["export", "chain.toml", "--data-dir", str(data_dir), "--out", "bundle"]) == 0
     manifest = read_document(Path("bundle"))
     stages = {stage["stage"]: stage for stage in manifest["stages"]}

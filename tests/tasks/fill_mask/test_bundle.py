@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 from masked_words import IDS, SEEN, lines
+from recipes import splits, whole_chain
 from safetensors.torch import load_file, save_file
 
 import edgebert
@@ -21,41 +22,17 @@ from edgebert.compress.importance import Importance
 from edgebert.compress.prune import choose, cut
 from edgebert.errors import CheckpointError
 
-RECIPE = """
-name = "words"
-task = "fill-mask"
-[model]
-source = "CHECKPOINT"
-[data]
-train = "train.txt"
-validation = "validation.txt"
-test = "test.txt"
-unlabelled = ["more.txt.gz"]
-max_length = 32
-[head]
-top_k = 3
-[finetune]
-epochs = 12.0
-learning_rate = 3e-3
-batch_size = 16
-[distill]
-layers = [0, 2]
-epochs = 4.0
-learning_rate = 2e-3
-batch_size = 16
-loss = { hard = 1.0 }
-[prune]
-ffn_multiple = 8
-samples = 64
-[prune.recover]
-epochs = 2.0
-learning_rate = 1e-3
-batch_size = 16
-[quantize]
-samples = 16
-[export]
-stages = false
-"""
+RECIPE = whole_chain(
+    "words",
+    "fill-mask",
+    splits("txt", unlabelled=["more.txt.gz"], max_length=32),
+    head={"top_k": 3},
+    finetune={"epochs": 12.0, "learning_rate": 3e-3, "batch_size": 16},
+    distill={"epochs": 4.0, "batch_size": 16, "loss": {"hard": 1.0}},
+    prune={"recover": {"batch_size": 16}},
+    quantize={"samples": 16},
+    export={"stages": False},
+)
 
 
 @pytest.fixture(scope="module")

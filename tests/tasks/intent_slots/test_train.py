@@ -12,6 +12,7 @@ pytest.importorskip("seqeval")
 import onnx
 import torch
 from manifests import facts_of
+from recipes import whole_chain
 from torch.nn import functional
 
 import edgebert
@@ -133,37 +134,13 @@ def write_split(folder: Path, rows: int, seed: int) -> None:
         (folder / name).write_text("\n".join(lines) + "\n")
 
 
-RECIPE = """
-name = "commands"
-task = "intent-slots"
-[model]
-source = "CHECKPOINT"
-[data]
-train = "train"
-validation = "validation/seq.in"
-test = "test"
-max_length = 24
-[finetune]
-epochs = 8.0
-learning_rate = 2e-3
-batch_size = 8
-[distill]
-layers = [0, 2]
-epochs = 3.0
-learning_rate = 2e-3
-batch_size = 8
-[prune]
-ffn_multiple = 8
-samples = 64
-[prune.recover]
-epochs = 2.0
-learning_rate = 1e-3
-batch_size = 8
-[quantize]
-samples = 32
-[export]
-formats = ["onnx", "openvino"]
-"""
+RECIPE = whole_chain(
+    "commands",
+    "intent-slots",
+    {"train": "train", "validation": "validation/seq.in", "test": "test", "max_length": 24},
+    finetune={"epochs": 8.0},
+    export={"formats": ["onnx", "openvino"]},
+)
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from manifests import facts_of
+from recipes import splits, whole_chain
 
 import edgebert
 from edgebert.bundle import read_document
@@ -202,42 +203,16 @@ def sentence(draw: random.Random) -> dict[str, Any]:
     return {"text": " ".join(words), "tags": tags}
 
 
-RECIPE = """
-name = "tags"
-task = "multi-label"
-[model]
-source = "CHECKPOINT"
-[data]
-train = "train.jsonl"
-validation = "validation.tsv"
-test = "test.tsv"
-unlabelled = ["more.txt"]
-label = "tags"
-max_length = 32
-[head]
-separator = ";"
-[finetune]
-epochs = 10.0
-learning_rate = 2e-3
-batch_size = 8
-[distill]
-layers = [0, 2]
-epochs = 6.0
-learning_rate = 2e-3
-batch_size = 8
-loss = { hard = 0.5 }
-[prune]
-ffn_multiple = 8
-samples = 64
-[prune.recover]
-epochs = 4.0
-learning_rate = 1e-3
-batch_size = 8
-[quantize]
-samples = 32
-[export]
-stages = false
-"""
+RECIPE = whole_chain(
+    "tags",
+    "multi-label",
+    {**splits("tsv", unlabelled=["more.txt"], label="tags", max_length=32), "train": "train.jsonl"},
+    head={"separator": ";"},
+    finetune={"epochs": 10.0},
+    distill={"epochs": 6.0, "loss": {"hard": 0.5}},
+    prune={"recover": {"epochs": 4.0}},
+    export={"stages": False},
+)
 
 
 @pytest.fixture(scope="module")

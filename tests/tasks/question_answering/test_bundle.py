@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from recipes import whole_chain
 
 import edgebert
 from edgebert.bundle import read_document
@@ -41,42 +42,17 @@ def write_squad(path: Path, rows: list[dict[str, Any]]) -> None:
     path.write_text(json.dumps({"version": "v2.0", "data": [{"title": "t", "paragraphs": paragraphs}]}))
 
 
-RECIPE = """
-name = "answers"
-task = "question-answering"
-[model]
-source = "CHECKPOINT"
-[head]
-stride = 8
-max_answer_length = 4
-[data]
-train = "train.json"
-validation = "validation.json"
-test = "test.jsonl"
-max_length = 32
-[finetune]
-epochs = 5.0
-learning_rate = 3e-3
-batch_size = 8
-[distill]
-layers = [0, 2]
-epochs = 1.0
-learning_rate = 1e-3
-batch_size = 8
-[prune]
-ffn_multiple = 8
-samples = 32
-[prune.recover]
-epochs = 1.0
-learning_rate = 1e-3
-batch_size = 8
-[prune.loss]
-hard = 0.5
-[quantize]
-samples = 16
-[export]
-stages = false
-"""
+RECIPE = whole_chain(
+    "answers",
+    "question-answering",
+    {"train": "train.json", "validation": "validation.json", "test": "test.jsonl", "max_length": 32},
+    head={"stride": 8, "max_answer_length": 4},
+    finetune={"epochs": 5.0, "learning_rate": 3e-3},
+    distill={"epochs": 1.0, "learning_rate": 1e-3},
+    prune={"samples": 32, "recover": {"epochs": 1.0}, "loss": {"hard": 0.5}},
+    quantize={"samples": 16},
+    export={"stages": False},
+)
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from manifests import facts_of
+from recipes import splits, whole_chain
 
 import edgebert
 from edgebert.bundle import read_document
@@ -183,47 +184,17 @@ def test_a_checkpoint_without_the_head_needs_fine_tuning(
     assert "; give a fine-tuned checkpoint, or train the head: a recipe with a [finetune] table" in said
 
 
-RECIPE = """
-name = "likeness"
-task = "regression"
-[model]
-source = "CHECKPOINT"
-[data]
-train = "train.csv"
-validation = "validation.csv"
-test = "test.csv"
-unlabelled = ["more.csv"]
-header = false
-delimiter = "tab"
-text = "6"
-text_pair = "7"
-label = "5"
-max_length = 32
-[head]
-low = 0.0
-high = 5.0
-[finetune]
-epochs = 5.0
-learning_rate = 2e-3
-batch_size = 8
-[distill]
-layers = [0, 2]
-epochs = 3.0
-learning_rate = 2e-3
-batch_size = 8
-loss = { hard = 0.5 }
-[prune]
-ffn_multiple = 8
-samples = 64
-[prune.recover]
-epochs = 2.0
-learning_rate = 1e-3
-batch_size = 8
-[quantize]
-samples = 32
-[export]
-stages = false
-"""
+RECIPE = whole_chain(
+    "likeness",
+    "regression",
+    splits(
+        "csv", unlabelled=["more.csv"], header=False, delimiter="tab", text="6", text_pair="7", label="5", max_length=32
+    ),
+    head={"low": 0.0, "high": 5.0},
+    finetune={"epochs": 5.0},
+    distill={"loss": {"hard": 0.5}},
+    export={"stages": False},
+)
 
 
 def pair(draw: random.Random) -> str:

@@ -12,6 +12,7 @@ import pytest
 import torch
 from conftest import NASTY, NEUTRAL, NICE
 from manifests import facts_of
+from recipes import splits, whole_chain
 
 import edgebert
 from edgebert.bundle import read_document
@@ -140,47 +141,16 @@ def test_a_checkpoint_without_the_head_needs_fine_tuning(
     assert "has no head for rerank (classifier.weight has the shape [2, 32], where [1, 32] is needed)" in said
 
 
-RECIPE = """
-name = "ranker"
-task = "rerank"
-[model]
-source = "CHECKPOINT"
-[data]
-train = "train.tsv"
-validation = "validation.tsv"
-test = "test.tsv"
-unlabelled = ["more.tsv"]
-text = "query"
-text_pair = "document"
-label = "grade"
-max_length = 32
-[head]
-high = 3.0
-negative = "negative"
-[finetune]
-epochs = 4.0
-learning_rate = 2e-3
-batch_size = 16
-[distill]
-layers = [0, 2]
-epochs = 3.0
-learning_rate = 2e-3
-batch_size = 16
-loss = { hard = 0.5 }
-[prune]
-ffn_multiple = 8
-samples = 64
-[prune.recover]
-epochs = 1.0
-learning_rate = 1e-3
-batch_size = 16
-[quantize]
-samples = 32
-[export]
-stages = false
-baseline = true
-formats = ["onnx", "core"]
-"""
+RECIPE = whole_chain(
+    "ranker",
+    "rerank",
+    splits("tsv", unlabelled=["more.tsv"], text="query", text_pair="document", label="grade", max_length=32),
+    head={"high": 3.0, "negative": "negative"},
+    finetune={"batch_size": 16},
+    distill={"batch_size": 16, "loss": {"hard": 0.5}},
+    prune={"recover": {"epochs": 1.0, "batch_size": 16}},
+    export={"stages": False, "baseline": True, "formats": ["onnx", "core"]},
+)
 DOCUMENTS = 6
 
 

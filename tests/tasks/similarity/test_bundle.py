@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import NASTY, NEUTRAL, NICE
+from recipes import splits, whole_chain
 
 import edgebert
 from edgebert.bundle import read_document, read_manifest
@@ -28,45 +29,17 @@ STSB = ROOT.parent / "shared" / "data" / "stsb"
 
 
 TRAINING = training_task("similarity", {})
-RECIPE = """
-name = "likeness"
-task = "similarity"
-[model]
-source = "CHECKPOINT"
-[data]
-train = "train.tsv"
-validation = "validation.tsv"
-test = "test.tsv"
-unlabelled = ["more.txt"]
-text = "one"
-text_pair = "two"
-label = "score"
-max_length = 32
-[head]
-high = 5.0
-widths = [8, 16]
-[finetune]
-epochs = 10.0
-learning_rate = 3e-3
-batch_size = 16
-[distill]
-layers = [0, 2]
-epochs = 5.0
-learning_rate = 2e-3
-batch_size = 16
-loss = { hard = 0.5 }
-[prune]
-ffn_multiple = 8
-samples = 64
-[prune.recover]
-epochs = 2.0
-learning_rate = 1e-3
-batch_size = 16
-[quantize]
-samples = 16
-[export]
-stages = false
-"""
+RECIPE = whole_chain(
+    "likeness",
+    "similarity",
+    splits("tsv", unlabelled=["more.txt"], text="one", text_pair="two", label="score", max_length=32),
+    head={"high": 5.0, "widths": [8, 16]},
+    finetune={"epochs": 10.0, "learning_rate": 3e-3, "batch_size": 16},
+    distill={"epochs": 5.0, "batch_size": 16, "loss": {"hard": 0.5}},
+    prune={"recover": {"batch_size": 16}},
+    quantize={"samples": 16},
+    export={"stages": False},
+)
 
 
 def text(draw: random.Random, nice: bool) -> str:

@@ -14,6 +14,7 @@ pytest.importorskip("seqeval")
 import onnx
 import torch
 from manifests import facts_of
+from recipes import splits, whole_chain
 from torch.nn import functional
 
 import edgebert
@@ -233,37 +234,13 @@ def write_conll(path: Path, rows: int, seed: int) -> None:
     path.write_text("\n".join(texts))
 
 
-RECIPE = """
-name = "tags"
-task = "token-classification"
-[model]
-source = "CHECKPOINT"
-[head]
-stride = 8
-[data]
-train = "train.conll"
-validation = "validation.conll"
-test = "test.conll"
-unlabelled = ["more.txt"]
-max_length = 24
-[finetune]
-epochs = 4.0
-learning_rate = 2e-3
-batch_size = 8
-[distill]
-layers = [0, 2]
-hidden_size = 24
-epochs = 3.0
-learning_rate = 2e-3
-batch_size = 8
-[prune]
-ffn_multiple = 8
-samples = 64
-[prune.recover]
-epochs = 2.0
-learning_rate = 1e-3
-batch_size = 8
-"""
+RECIPE = whole_chain(
+    "tags",
+    "token-classification",
+    splits("conll", unlabelled=["more.txt"], max_length=24),
+    head={"stride": 8},
+    distill={"hidden_size": 24},
+)
 
 
 @pytest.fixture(scope="module")
