@@ -8,6 +8,7 @@ Table = Mapping[str, Any]
 
 # Every stage, for the tiny checkpoint of conftest.py.
 CHAIN: dict[str, Table] = {
+    "head": {},
     "finetune": {"epochs": 4.0, "learning_rate": 2e-3, "batch_size": 8},
     "distill": {"layers": [0, 2], "epochs": 3.0, "learning_rate": 2e-3, "batch_size": 8},
     "prune": {
