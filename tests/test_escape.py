@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from manifests import manifest_of, rewrite, small_bundle
+from manifests import SATURATES, manifest_of, rewrite, small_bundle
 
 from edgebert.cli import main
 from edgebert.commands.output import note, table, write, write_json, write_json_line
@@ -15,8 +15,6 @@ from edgebert.exporters.card import model_card
 from edgebert.measure.progress import Terminal
 
 EVIL = "a\nb\r\x1b[2J\x9b1m\u2028\u202ex"
-# The bundle has eight-bit weights.
-SATURATES = pytest.mark.filterwarnings("ignore::edgebert.SaturationWarning")
 SHOWN = r"a\nb\r\x1b[2J\x9b1m\u2028\u202ex"
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from manifests import CONTENT, rewrite
+from manifests import CONTENT, SATURATES, rewrite
 
 import edgebert
 from edgebert.bundle import write_manifest
@@ -248,6 +248,7 @@ def test_a_figure_that_is_not_finite_is_never_written(folder: Path) -> None:
         write_manifest(folder, {**CONTENT, "metrics": {"test": {"value": float("nan")}}})
 
 
+@SATURATES
 def test_a_bundle_from_before_manifests_were_hashed_still_answers(tmp_path: Path) -> None:
     assert SELF_HASH not in read_document(OLD)
     answer = edgebert.load(OLD)("a good film")
