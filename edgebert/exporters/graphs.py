@@ -127,15 +127,17 @@ def full_precision_graph(job: GraphJob, kind: str, out: Path) -> StageReport:
     Raises:
         ParityError: Its outputs differ from the PyTorch model's.
     """
-    model, outputs = copy.deepcopy(job.load()), list(job.task().spec.outputs)
+    model, outputs = job.load(), list(job.task().spec.outputs)
     if kind == "fast" and not can_rewrite(model.config):
         LOG.warning("graph: %s layers cannot be rewritten; writing a plain graph", model.config.model_type)
         kind = "plain"
     if kind == "plain":
+        # Its modules are put in a steady order; the rewritten graph reads the weights where they are.
+        model = copy.deepcopy(model)
         names = export_plain(model, job.training_task, outputs, out / GRAPH)
     else:
         names = export_fast(model, job.training_task, outputs, job.segments, job.run.max_length, out / GRAPH)
-    del model  # a copy of all weights
+    del model  # perhaps a copy of all weights
     give_back()
     session = OnnxSession(out / GRAPH, 2, CPU)
     windows = job.parity_windows()

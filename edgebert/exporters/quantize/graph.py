@@ -66,9 +66,10 @@ def drop_unused(model: onnx.ModelProto) -> None:
         if len(kept) == len(model.graph.node):
             break
         replace_nodes(model, kept)
-    tensors = [tensor for tensor in model.graph.initializer if tensor.name in read]
-    del model.graph.initializer[:]
-    model.graph.initializer.extend(tensors)
+    # One by one: a new list of the others would hold every weight a second time.
+    for at in reversed(range(len(model.graph.initializer))):
+        if model.graph.initializer[at].name not in read:
+            del model.graph.initializer[at]
     del model.graph.value_info[:]
 
 
