@@ -76,7 +76,7 @@ def test_outputs_are_named_by_their_numbers_in_any_order(names: dict[str, str], 
         ({"#3": "x"}, "names output '#3', but the head has 3 outputs, #0 to #2"),
         ({"#0": "x", "mid": "y"}, "has the number '#0' and the label 'mid'"),
         ({"#0": "pos"}, "names output 0 'pos', which is another output's name"),
-        ({"#0": "x", "#1": "x"}, "give each a name of its own"),
+        ({"#0": "x", "#1": "x"}, "give each its own name"),
     ],
 )
 def test_numbers_that_name_no_output_of_their_own_are_refused(names: dict[str, str], says: str) -> None:

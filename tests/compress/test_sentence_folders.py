@@ -122,11 +122,11 @@ def plain_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("modules.json", [], r"modules \(none\); expected Transformer, Pooling"),
         ("config_sentence_transformers.json", {"default_prompt_name": "q"}, "not among prompts"),
         ("config_sentence_transformers.json", {"default_prompt_name": ["q"]}, "not among prompts"),
-        ("config_sentence_transformers.json", {"prompts": {"q": 3}}, "expected an object of texts"),
+        ("config_sentence_transformers.json", {"prompts": {"q": 3}}, "expected an object of strings"),
         ("config_sentence_transformers.json", [1], "not a JSON object"),
         ("sentence_bert_config.json", {"max_seq_length": "long"}, "max_seq_length is 'long'"),
         ("sentence_bert_config.json", {"transformer_task": "fill-mask"}, "transformer_task is 'fill-mask'"),
-        ("sentence_bert_config.json", {"module_output_name": "scores"}, "a bundle does 'token_embeddings' alone"),
+        ("sentence_bert_config.json", {"module_output_name": "scores"}, "a bundle only supports 'token_embeddings'"),
         ("sentence_bert_config.json", {"config_args": {"num_hidden_layers": 1}}, "config_args has 'num_hidden_layers'"),
         (
             "sentence_bert_config.json",

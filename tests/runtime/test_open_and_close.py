@@ -71,7 +71,7 @@ def test_a_graph_that_answers_in_another_shape_is_refused(shape: tuple[int, ...]
     model.run_on(ShapedSession(1, 2))
     assert model("a b").label == "short"
     model.run_on(ShapedSession(*shape))
-    with pytest.raises(BundleError, match=rf"gives logits in the shape {re.escape(str(shape))} for 1 text"):
+    with pytest.raises(BundleError, match=rf"returns logits in the shape {re.escape(str(shape))} for 1 text"):
         model("a b")
 
 
@@ -91,7 +91,7 @@ def test_a_graph_that_answers_in_no_floating_point_numbers_is_refused(given: Any
 
     model = edgebert.load(bundle)
     model.run_on(GivenSession())
-    with pytest.raises(BundleError, match=f"gives logits as {kind}; its task reads floating-point numbers"):
+    with pytest.raises(BundleError, match=f"returns logits as {kind}; its task reads floating-point numbers"):
         model("a b")
 
 

@@ -244,7 +244,7 @@ def test_a_mask_that_a_bundle_would_not_find_is_refused(extra: list[str], mask: 
         check_mask(tmp_path, tokenizer)
     pieces = [piece for piece in WORDPIECES if piece != "[MASK]"]
     other = transformers.BertTokenizer(vocab={piece: at for at, piece in enumerate([*pieces, "<m>"])}, mask_token="<m>")
-    with pytest.raises(CheckpointError, match=r"mask_token is '<m>', but a bundle knows \[MASK\] and <mask> alone"):
+    with pytest.raises(CheckpointError, match=r"mask_token is '<m>', but a bundle only knows \[MASK\] and <mask>"):
         check_mask(tmp_path, other)
 
 

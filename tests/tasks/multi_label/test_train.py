@@ -73,7 +73,7 @@ def test_the_labels_of_a_head_that_is_kept_stand() -> None:
         (
             rows(("joy", "fear")),
             {"names": {"joy": "joy, mild", "fear": "fear"}},
-            "label name 'joy, mild' holds the sep",
+            "label name 'joy, mild' contains the sep",
         ),
     ],
 )

@@ -154,7 +154,7 @@ def test_the_folder_says_whether_a_head_of_one_output_ranks(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("outputs", "activation", "options", "told"),
     [
-        (3, None, (), "has no head for rerank (classifier.weight has the shape [3, 32], where [1, 32] is needed)"),
+        (3, None, (), "has no head for rerank (classifier.weight has the shape [3, 32], but [1, 32] is needed)"),
         (1, "torch.nn.modules.activation.Tanh", (), "activation is 'Tanh', which task 'rerank' does not compute"),
         (1, SIGMOID, ("--labels", "a"), "--labels names outputs, but rerank has none with a name; leave it out"),
         (1, SIGMOID, ("--pooling", "mean"), "but rerank pools nothing; leave it out"),

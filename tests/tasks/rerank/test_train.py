@@ -138,7 +138,7 @@ def test_a_checkpoint_without_the_head_needs_fine_tuning(
     )
     assert main(["export", str(recipe), "--out", str(tmp_path / "q")]) == 2
     said = capsys.readouterr().err
-    assert "has no head for rerank (classifier.weight has the shape [2, 32], where [1, 32] is needed)" in said
+    assert "has no head for rerank (classifier.weight has the shape [2, 32], but [1, 32] is needed)" in said
 
 
 RECIPE = whole_chain(
