@@ -85,7 +85,8 @@ def refuse_pairs(path: Path, manifest: Manifest, named: Named, has: Callable[[st
         InputError: `has` says of those two names that the file has them.
     """
     first, pair = spec_of(manifest.task).input_keys or ("text", "text_pair")
-    if manifest.segments == 1 and not named.text and has(first, pair):
+    single = manifest.segments == 1 and not spec_of(manifest.task).encodes_alone
+    if single and not named.text and has(first, pair):
         raise InputError(f"{path}: has pairs ('{pair}'), but this bundle takes single texts; leave it out")
 
 
@@ -115,9 +116,10 @@ def data_file(manifest: Manifest) -> str:
 
 def namings(manifest: Manifest, named: Named = USUAL) -> list[Columns]:
     """Sets of column names to try: those of the bundle's data, and the usual ones, each with the user's names."""
-    own = replace(manifest.data.columns, skip_empty=False)
+    spec, own = spec_of(manifest.task), replace(manifest.data.columns, skip_empty=False)
+    if spec.encodes_alone and not own.text_pair:  # exported from a folder and single texts, but scored on pairs
+        own = replace(own, text_pair="text_pair")
     usual = Columns(text_pair="text_pair" if own.text_pair else "", label="label" if own.label else "")
-    spec = spec_of(manifest.task)
     label = spec.label_key if own.label else ""
     also = [] if spec.input_keys is None or spec.data is not None else [Columns(*spec.input_keys, label)]
     return _numbers_last(list(dict.fromkeys(map(named.over, (own, *also, usual)))))
@@ -166,7 +168,7 @@ def check_named(path: Path, manifest: Manifest, named: Named, texts_only: bool =
         named.refuse(tuple(OPTIONS), f"{path}: has no columns, only one text per line")
     if not tagged:
         named.refuse(("tags",), f"the task {manifest.task} has no tags")
-    if named.text_pair and manifest.segments == 1:
+    if named.text_pair and manifest.segments == 1 and not spec_of(manifest.task).encodes_alone:
         named.refuse(("text_pair",), "this bundle takes single texts")
 
 

@@ -79,6 +79,17 @@ def test_vectors_are_those_of_sentence_transformers(run: Run) -> None:
     assert found["same_labels"] is None
 
 
+def test_pairs_score_vectors_of_a_folder_that_names_no_columns(run: Run) -> None:
+    make_folder(Path("model"), {"pooling_mode_mean_tokens": True})
+    edgebert.export("model", out="bundle", text="t.txt", precision="fp32")
+    Path("p.tsv").write_text("text\ttext_pair\tlabel\ngood\tbad\t0.1\nwarm\tcold\t0.9\nsong\tplay\t0.4\n")
+    for more in ([], ["--pair-column", "text_pair"]):
+        code, out, err = run("evaluate", "bundle", "--data", "p.tsv", *more)
+        assert (code, out.split()[0]) == (0, "spearman"), err
+    assert len(run("predict", "bundle", "--input", "p.tsv")[1].splitlines()) == 3
+    assert "inputs: 6, of p.tsv" in run("compare", "bundle", "model", "--text", "p.tsv")[1]
+
+
 def test_a_changed_checkpoint_is_told_with_the_text_that_shows_it_most(run: Run) -> None:
     exported("SequenceClassification", num_labels=3)
     model = transformers.AutoModelForSequenceClassification.from_pretrained("model")

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from manifests import rewrite
+from manifests import SATURATES, rewrite
 
 import edgebert
 from edgebert.bundle import read_document, write_manifest
@@ -55,6 +55,7 @@ def no_library(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None
 
 
 @pytest.mark.usefixtures("no_library")
+@SATURATES
 def test_without_the_library_the_other_runtime_answers_and_one_warning_says_so(copied: Path) -> None:
     with pytest.warns(edgebert.FallbackWarning, match=r"no-library\.so.*onnxruntime runs it instead") as warned:
         model = edgebert.load(copied)
@@ -69,6 +70,7 @@ def test_without_the_library_the_other_runtime_answers_and_one_warning_says_so(c
 
 @pytest.mark.usefixtures("no_library")
 @pytest.mark.filterwarnings("default::edgebert.FallbackWarning")
+@SATURATES
 def test_without_the_library_the_command_line_says_so_in_a_line(
     copied: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
