@@ -60,7 +60,7 @@ def held(folder: Path, option: str) -> Iterator[None]:
     """
     folder = folder.resolve()
     path = folder.parent / f".{folder.name}{ENDING}"
-    made = [parent for parent in folder.parents if not parent.exists()]
+    made = [parent for parent in folder.parents if not os.path.exists(parent)]
     try:
         with disk_errors(folder, option):
             folder.parent.mkdir(parents=True, exist_ok=True)

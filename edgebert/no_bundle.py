@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 MANIFEST = "manifest.json"
@@ -14,9 +15,9 @@ def no_bundle(folder: Path) -> str:
         >>> no_bundle(Path("build/nothing"))
         'build/nothing: no manifest.json; there is no such folder; give the folder that `edgebert export` wrote'
     """
-    if folder.name == MANIFEST and folder.is_file():
+    if folder.name == MANIFEST and os.path.isfile(folder):
         return f"{folder}: no {MANIFEST} in it, since it is a file; give the bundle's folder, {folder.parent}"
-    if (folder / "config.json").is_file():
+    if os.path.isfile(folder / "config.json"):
         return f"{folder}: no {MANIFEST}; it is a checkpoint, from which `edgebert export` makes a bundle"
-    fact = "it is a file; " if folder.is_file() else "" if folder.exists() else "there is no such folder; "
+    fact = "it is a file; " if os.path.isfile(folder) else "" if os.path.exists(folder) else "there is no such folder; "
     return f"{folder}: no {MANIFEST}; {fact}give the folder that `edgebert export` wrote"

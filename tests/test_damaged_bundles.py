@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from manifests import rewrite, small_bundle
+from manifests import SATURATES, rewrite, small_bundle
 from tokenizers import Tokenizer
 
 import edgebert
@@ -17,6 +17,7 @@ from edgebert.cli import main
 from edgebert.errors import BundleError, TextError
 from edgebert.runtime.encode import TextEncoder
 
+pytestmark = SATURATES
 ROWS = "text\tlabel\na good film\tpos\nan awful play\tneg\n"
 Damage = Callable[[Path], object]
 
