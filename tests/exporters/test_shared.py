@@ -8,17 +8,16 @@ import pytest
 import torch
 from family_checkpoints import make_family
 from family_models import IDS, MASK, load
+from this_machine import choice_here
 
 from edgebert.exporters.onnx import export_plain
 from edgebert.exporters.quantize.dynamic import quantize_weights
 from edgebert.exporters.quantize.graph import constants
 from edgebert.exporters.shared import share_equal_weights
 from edgebert.runtime.sessions.onnxruntime import OnnxSession
-from edgebert.target import read_target
 from edgebert.tasks.training_table import training_task
 
 TRAINING = training_task("text-classification")
-PROFILE = "x86-avx512-vnni"
 
 
 def outputs(graph: Path) -> np.ndarray:
@@ -36,7 +35,7 @@ def test_six_layers_of_one_group_are_hardly_larger_than_one(tmp_path: Path) -> N
         )
         model, full, small = load(folder), tmp_path / f"{layers}.onnx", tmp_path / f"{layers}.int8.onnx"
         export_plain(model, TRAINING, ["logits"], full)
-        quantize_weights(full, read_target(PROFILE).export, small)
+        quantize_weights(full, choice_here(), small)
         with torch.no_grad():
             expected = model(input_ids=IDS, attention_mask=MASK).logits.numpy()
         assert np.abs(outputs(full) - expected).max() <= 1e-5
