@@ -86,8 +86,7 @@ def quantized_graph(
         metrics["guard"] = guard.run(full, out / GRAPH)
     for name in (CALIBRATED, SMOOTHED):
         (out / name).unlink(missing_ok=True)
-    names = graph_inputs(out / GRAPH)
-    with_mask, session = open_onnx(out / GRAPH), open_graph(out / GRAPH)
+    names, with_mask, session = graph_inputs(out / GRAPH), open_onnx(out / GRAPH), open_graph(out / GRAPH)
     metrics["agreement"] = asdict(compare_graph(job, with_mask, names, windows, reference))
     if not session.batching.pads:
         metrics["unpadded"] = asdict(compare_graph(job, session, names, windows, reference, batch_sizes=(1,)))
