@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Literal, cast, get_args
 
 from edgebert.errors import (
     BundleError,
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from edgebert.measure.results import Result
     from edgebert.runtime.model import Model
     from edgebert.runtime.quality import Quality
+    from edgebert.runtimes import AskedPrecision
     from edgebert.settings import Setting
 
 __version__ = "0.2.0"
@@ -140,13 +141,14 @@ def _asked(
     labels: Sequence[str],
     text: Path | None,
     pairs: bool,
-    precision: Literal["int8", "int8-weights", "fp32"],
+    precision: AskedPrecision,
 ) -> Asked:
     """Collect the checkpoint's options, and check the type of each."""
     from edgebert.exporting import Asked
     from edgebert.options import check_choice, name, names
+    from edgebert.runtimes import AskedPrecision
 
-    check_choice(precision, "precision", ("int8", "int8-weights", "fp32"))
+    check_choice(precision, "precision", get_args(AskedPrecision))
     return Asked(
         "" if task is None else name(task, "task"),
         "" if pooling is None else name(pooling, "pooling"),

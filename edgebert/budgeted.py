@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from edgebert.compress import distributed
+from edgebert.compress.clock import Clock
 from edgebert.compress.conditions import TRAINING, installed
 from edgebert.compress.numbers import Ground, choices, stage_settings, with_numbers
 from edgebert.compress.pace import STAGE, VERSION, Pace, expected_seconds, measure_pace
@@ -51,7 +52,7 @@ def within_budget(prepared: Prepared, budget: int, workdir: Workdir) -> Prepared
     """Fit chosen epochs to a budget, say what each stage may take, and set the clock of the trainings.
 
     Args:
-        prepared: The export, whose run's clock is set.
+        prepared: The export.
         budget: Seconds.
         workdir: Keeps the measured pace, so that a run that continues has the same epochs.
 
@@ -61,7 +62,7 @@ def within_budget(prepared: Prepared, budget: int, workdir: Workdir) -> Prepared
     started = time.monotonic()
     if distributed.world_size() > 1:
         raise SettingsError("--budget is for one process, but several train together; leave it out")
-    ground, pace = prepared.ground, _pace(prepared, workdir)
+    ground, pace = prepared.ground(), _pace(prepared, workdir)
 
     def at(share: float) -> tuple[Recipe, Estimate]:
         recipe = with_numbers(prepared.asked, ground, share)
@@ -74,9 +75,8 @@ def within_budget(prepared: Prepared, budget: int, workdir: Workdir) -> Prepared
         facts = choice["for"]
         assert isinstance(facts, dict)
         found[stage] = {**choice, "for": {**facts, "budget_seconds": budget}}
-    prepared.run.clock.end = started + budget - estimate.rest
-    prepared.run.clock.expected = estimate.stages
-    return replace(prepared, recipe=recipe, chosen=found)
+    run = replace(prepared.run, clock=Clock(started + budget - estimate.rest, estimate.stages))
+    return replace(prepared, recipe=recipe, chosen=found, run=run)
 
 
 def _pace(prepared: Prepared, workdir: Workdir) -> Pace:

@@ -8,13 +8,13 @@ import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from edgebert import __version__
 from edgebert.arguments import Parser, blank, unusable
 from edgebert.errors import EdgeBertError, FallbackWarning, InputError, SaturationWarning
 from edgebert.escape import escaped, shortened
-from edgebert.runtimes import RUNTIMES, WEIGHTS_ALONE
+from edgebert.runtimes import RUNTIMES, AskedPrecision
 from edgebert.streams import end, fill_closed, flush, logged, say
 
 if TYPE_CHECKING:
@@ -207,7 +207,7 @@ def _export(commands: Commands, common: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--text", metavar="FILE", help="texts to check the bundle on (default: EdgeBERT's own sentences)"
     )
-    group.add_argument("--precision", choices=["int8", WEIGHTS_ALONE, "fp32"], default="int8", help=PRECISIONS)
+    group.add_argument("--precision", choices=get_args(AskedPrecision), default="int8", help=PRECISIONS)
 
 
 def _recipe(commands: Commands, common: argparse.ArgumentParser) -> None:

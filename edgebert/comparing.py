@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -12,11 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgebert.compress.cross_encoder import counts_settings
 from edgebert.compress.head_tags import written_plainly
 from edgebert.compress.model_folder import check_described
 from edgebert.compress.neutral_texts import neutral_rows
 from edgebert.compress.progress import end_bars, progress
-from edgebert.compress.sentence_folder import encoder_folder
+from edgebert.compress.sentence_folder import encoder_folder, lower_cases
 from edgebert.compress.source import resolve
 from edgebert.compress.source_model import Sentences, Transformers, open_source
 from edgebert.compress.weight_files import check_weights
@@ -25,7 +25,7 @@ from edgebert.errors import InputError, TextError
 from edgebert.manifest import Manifest
 from edgebert.runtime.model import Model
 from edgebert.runtime.session import Outputs
-from edgebert.workdir import model_hash
+from edgebert.workdir import LOWER_CASED, source_hash
 
 # The library that runs a checkpoint.
 Source = Transformers | Sentences
@@ -98,14 +98,17 @@ def open_checkpoint(source: str, model: Model) -> tuple[Path, Source]:
     return encoder, open_source(folder, encoder, task, length)
 
 
-def unlike_source(encoder: Path, manifest: Manifest) -> str:
-    """Say that a checkpoint is not the one that the manifest names, by its hash; "" if it is that one, or may be.
+def unlike_source(source: str, manifest: Manifest) -> str:
+    """Say that a checkpoint is not the one that the manifest names, by its hash; "" if it is, or if that is not known.
 
-    The hash of a sentence encoder holds more than its encoder if modules follow the pooling, or texts are lower-cased.
+    Modules after the pooling are part of the manifest's hash; they are not read here.
     """
-    base, encoder_hash = manifest.base_model, model_hash(encoder)
-    lowered = hashlib.sha256(f"{encoder_hash}lower".encode()).hexdigest()
-    if not base.sha256 or base.sha256 in (encoder_hash, lowered) or manifest.head.modules:
+    base, folder = manifest.base_model, resolve(source)
+    if not base.sha256 or manifest.head.modules:
+        return ""
+    encoder = encoder_folder(folder)
+    lowers = counts_settings(folder, manifest.task) and lower_cases(encoder)
+    if source_hash(encoder, LOWER_CASED * lowers) == base.sha256:
         return ""
     return f"is not the checkpoint that the bundle was made from ({base.source:.80}, by the manifest's hash)"
 

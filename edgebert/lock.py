@@ -60,19 +60,27 @@ def held(folder: Path, option: str) -> Iterator[None]:
     """
     folder = folder.resolve()
     path = folder.parent / f".{folder.name}{ENDING}"
-    made = [parent for parent in folder.parents if not os.path.exists(parent)]
-    try:
+    with _made_for_now(folder.parent, option):
         with disk_errors(folder, option):
-            folder.parent.mkdir(parents=True, exist_ok=True)
             descriptor = _locked(path, folder, option)
         try:
             yield
         finally:
             _release(descriptor, path)
+
+
+@contextmanager
+def _made_for_now(folder: Path, option: str) -> Iterator[None]:
+    """Make a folder and those that it is in; remove those that were made and are empty at the end."""
+    made = [each for each in (folder, *folder.parents) if not os.path.exists(each)]
+    with disk_errors(folder, option):
+        folder.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
     finally:
         with suppress(OSError):
-            for parent in made:
-                parent.rmdir()
+            for each in made:
+                each.rmdir()
 
 
 def _locked(path: Path, folder: Path, option: str) -> int:

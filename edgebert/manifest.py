@@ -21,6 +21,7 @@ from typing import Literal
 from edgebert.errors import BundleError, SettingsError
 from edgebert.escape import escaped, name_fault
 from edgebert.manifest_data import LARGEST, SHA256, Data, QualityEntry, check_distinct, check_filled
+from edgebert.no_bundle import MANIFEST as MANIFEST
 from edgebert.no_bundle import no_bundle
 from edgebert.runtimes import RUNTIMES, Int8Form, RuntimeName, weights_beside
 from edgebert.settings import fill, required_within, within
@@ -30,7 +31,6 @@ FORMAT = "edgebert-bundle"
 FORMAT_VERSION = 1
 # From minor version 1 on, the manifest has its own hash. Bundles without `format_minor` have minor version 0.
 FORMAT_MINOR = 1
-MANIFEST = "manifest.json"
 # Enough for a hundred thousand labels; reading needs forty times the file's size in memory.
 MAX_BYTES = 8 << 20
 MAX_FILE_BYTES = 16 << 30  # far more than an encoder weighs; a file that only claims its size takes hours to hash

@@ -48,7 +48,7 @@ from edgebert.settings import fill
 from edgebert.stage_bundles import bundled, remove_bundles
 from edgebert.stage_names import FULL_PRECISION
 from edgebert.strict_json import Json
-from edgebert.workdir import Done, Key, Workdir, model_hash, noted, source_hash
+from edgebert.workdir import LOWER_CASED, Done, Key, Workdir, model_hash, noted, source_hash
 
 LOG = logging.getLogger(__name__)
 
@@ -129,9 +129,8 @@ class _Build:
         constants: dict[str, Json] = {"run": self.run_constants.facts(), "facts": self.data.key()}
         trains = isinstance(runs_with, TrainSettings)
         ran = conditions(TRAINING, runs_with) if isinstance(runs_with, TrainSettings) else conditions(runs_with)
-        if trains:
-            self.run_constants.clock.start(name)
-            constants |= {"budget": self.budget} if self.budget else {}
+        if trains and self.budget:
+            constants["budget"] = self.budget
         chosen = self.prepared.chosen.get(name)
         if chosen and distributed.is_main():
             LOG.info("%s: %s", name, sentence(chosen))
@@ -333,7 +332,7 @@ class _Build:
         """Hash the checkpoint and what `modules.json` adds: lower-casing, and modules after the pooling."""
         added = self.vector_modules.sha256() if self.vector_modules is not None else ""
         if self.run_constants.loaded.with_settings is not None and lower_cases(self.checkpoint):
-            added += "lower"
+            added += LOWER_CASED
         return source_hash(self.checkpoint, added)
 
     def _job(self, step: Step) -> GraphJob:

@@ -7,15 +7,15 @@ from typing import Literal
 from edgebert.errors import SettingsError
 from edgebert.recipe import Recipe
 from edgebert.runtime.session import CPU
-from edgebert.runtimes import FORMATS, WEIGHTS_ALONE
+from edgebert.runtimes import FORMATS, AskedPrecision
 from edgebert.target import Target
 
 # What no INT8 arithmetic is in, as a message calls it.
 FLOAT_FORMS = {"none": "FP32", "fp16": "FP16", "weights": "weight-only INT8, which computes FP32"}
 # `--precision` of a checkpoint, and the form of each.
-OF_CHECKPOINTS: dict[str, Literal["profile", "weights", "none"]] = {
+OF_CHECKPOINTS: dict[AskedPrecision, Literal["profile", "weights", "none"]] = {
     "int8": "profile",
-    WEIGHTS_ALONE: "weights",
+    "int8-weights": "weights",
     "fp32": "none",
 }
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 from edgebert.compress import checkpoint
@@ -43,6 +44,7 @@ class Prepared:
         vector_modules: Modules behind a sentence encoder's pooling.
         lack: What the checkpoint lacks of the task's head; "" for nothing.
         chosen: What was chosen for each training stage (`compress.numbers.choices`).
+        ground: What numbers are chosen by; the rows are counted at the first call.
     """
 
     asked: Recipe
@@ -53,6 +55,7 @@ class Prepared:
     vector_modules: VectorModules | None
     lack: str
     chosen: dict[str, dict[str, Json]]
+    ground: Callable[[], Ground]
 
     @property
     def trains_teacher(self) -> bool:
@@ -60,11 +63,6 @@ class Prepared:
         settings = self.recipe.finetune
         enough = not self.lack and self.data.training_task.has_own_weights
         return not (settings is None or settings.when == "never" or (settings.when == "needed" and enough))
-
-    @property
-    def ground(self) -> Ground:
-        """What numbers are chosen by."""
-        return Ground.of(self.checkpoint, self.data, self.run, has_new_head=bool(self.lack))
 
 
 def prepare(plan: Plan) -> Prepared:
@@ -108,5 +106,6 @@ def prepare(plan: Plan) -> Prepared:
         extra = {"modules": [str(step) for step in vector_modules.steps], "width": width}
         data = replace(data, labels=replace(data.labels, extra=extra))
     lack = checkpoint.lack_of_head(folder, recipe.task, data.label_names, data.labels.config)
-    after, chosen = settled(recipe, partial(Ground.of, folder, data, run, has_new_head=bool(lack)))
-    return Prepared(recipe, after, folder, run, data, vector_modules, lack, chosen)
+    ground = cache(partial(Ground.of, folder, data, run, has_new_head=bool(lack)))
+    after, chosen = settled(recipe, ground)
+    return Prepared(recipe, after, folder, run, data, vector_modules, lack, chosen, ground)

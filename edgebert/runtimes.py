@@ -30,6 +30,8 @@ RuntimeName = Literal["onnxruntime", "openvino", "core"]
 FormatName = Literal["onnx", "openvino", "core"]
 # The precision of a bundle whose weights are INT8 and whose arithmetic is FP32.
 WEIGHTS_ALONE = "int8-weights"
+# Of a checkpoint that is exported without a recipe.
+AskedPrecision = Literal["int8", "int8-weights", "fp32"]
 
 
 def _nothing() -> str:
@@ -255,7 +257,7 @@ FORMATS: dict[str, Runtime] = {row.format: row for row in RUNTIMES.values()}
 
 
 def shown_precision(precision: str) -> str:
-    """A bundle's precision for a reader: INT8 of weights alone is told apart from INT8 arithmetic."""
+    """A bundle's precision as people read it; weight-only INT8 is explained."""
     return f"{precision} (INT8 weights, FP32 arithmetic)" if precision == WEIGHTS_ALONE else precision
 
 

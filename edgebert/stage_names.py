@@ -1,4 +1,4 @@
-"""Names of what an export writes for its stages: bundles beside its own, and the file of a finished stage's key."""
+"""File and folder names that an export uses for its stages."""
 
 from __future__ import annotations
 

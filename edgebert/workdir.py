@@ -33,8 +33,8 @@ from edgebert.strict_json import Json, parse_json, read_json, table_of
 LOG = logging.getLogger(__name__)
 
 REPORT = "stage-report.json"
-# With it, a run that starts again can give the reason.
-KEY = STAGE_KEY
+# What a source's hash holds besides its files, if its folder says that texts are lower-cased.
+LOWER_CASED = "lower"
 # Replaces tokenizer.json in the hash of a folder that an older transformers saved.
 OLDER_TOKENIZER = ["vocab.txt", "vocab.json", "merges.txt"]
 # Messages of other libraries about a full disk; PyTorch's does not mention it.
@@ -149,10 +149,10 @@ class Workdir:
 
     def _unfit(self, key: Key) -> Iterator[str]:
         """Explain why another result of this stage and these inputs is not reused: it ran with other tools."""
-        now = fill(KeyFile, json.loads(key.text), KEY)
-        for path in sorted(self.root.glob(f"{key.stage}-*/{KEY}")):
+        now = fill(KeyFile, json.loads(key.text), STAGE_KEY)
+        for path in sorted(self.root.glob(f"{key.stage}-*/{STAGE_KEY}")):
             with suppress(OSError, ValueError, SettingsError):
-                found = fill(KeyFile, table_of(read_json(path)), KEY)
+                found = fill(KeyFile, table_of(read_json(path)), STAGE_KEY)
                 if found.stage == now.stage:
                     what = ", ".join(differences(found.ran, now.ran))
                     yield f"{path.parent.name} is not used, since it ran with {what}; starting again"
@@ -163,7 +163,7 @@ class Workdir:
             if distributed.is_main():
                 check_checkpoints(unfinished)
                 _clear(unfinished, keep=[CHECKPOINTS] if trains else [])
-                (unfinished / KEY).write_text(
+                (unfinished / STAGE_KEY).write_text(
                     json.dumps(key.document, indent=1, sort_keys=True) + "\n", encoding="utf-8"
                 )
             if trains:

@@ -12,9 +12,10 @@ from safetensors import SafetensorError
 from edgebert.compress.report import StageReport
 from edgebert.errors import DiskError
 from edgebert.seal import SEAL, seal
-from edgebert.workdir import CHECKPOINTS, KEY, REPORT, Done, Key, Workdir
+from edgebert.stage_names import STAGE_KEY
+from edgebert.workdir import CHECKPOINTS, REPORT, Done, Key, Workdir
 
-FILES = ["files.json", "graph/model.onnx", "model.safetensors", KEY, REPORT]
+FILES = ["files.json", "graph/model.onnx", "model.safetensors", STAGE_KEY, REPORT]
 RAN = {"tools": {"torch": "2.12.0", "numpy": "2.3.5"}, "precision": "bf16"}
 
 
@@ -27,7 +28,7 @@ class Stage:
 
     def __call__(self, out: Path) -> StageReport:
         self.runs += 1
-        self.found.append([name for name in names(out) if name != KEY])
+        self.found.append([name for name in names(out) if name != STAGE_KEY])
         (out / "model.safetensors").write_bytes(b"weights")
         (out / "graph").mkdir()
         (out / "graph" / "model.onnx").write_bytes(b"graph")
@@ -68,12 +69,12 @@ def test_a_key_of_another_stage_that_is_damaged_is_passed_over(
     key: str, stage: Stage, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (stage.root / "stage-aa").mkdir(parents=True)
-    (stage.root / "stage-aa" / KEY).write_text(key)
+    (stage.root / "stage-aa" / STAGE_KEY).write_text(key)
     assert not stage.run().cached
     assert capsys.readouterr().err == "stage: running\n"
 
 
-@pytest.mark.parametrize("name", [KEY, "files.json"])
+@pytest.mark.parametrize("name", [STAGE_KEY, "files.json"])
 def test_a_pipe_in_the_place_of_a_stages_file_is_not_waited_for(name: str, stage: Stage) -> None:
     folder = stage.run().folder
     (folder / name).unlink()

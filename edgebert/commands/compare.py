@@ -31,7 +31,7 @@ def run(arguments: argparse.Namespace) -> int:
         if said := note_of_skipped(Path(arguments.text), rows):
             note(f"edgebert: {said}")
     encoder, source = open_checkpoint(arguments.checkpoint, model)
-    if another := unlike_source(encoder, model.manifest):
+    if another := unlike_source(arguments.checkpoint, model.manifest):
         note(f"edgebert: {arguments.checkpoint}: {another}")
     found = compare(model, source, rows or own_rows(encoder, model))
     if arguments.json:

@@ -98,7 +98,7 @@ def train_student(
         pad_id=tokenizer.pad_token_id,
         collate=objective.task.collate,
         standard=Standard(lesson.table, settings, run.metric, len(data.validation), teacher=teacher.validation),
-        until=run.clock.until,
+        until=run.clock.until(lesson.stage),
     )
     metrics = train(student, training, objective)
     objective.detach(student)

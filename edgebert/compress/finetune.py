@@ -57,7 +57,7 @@ def finetune(source: Path, data: TaskData, settings: FinetuneSettings, run: Run,
             learns_labels=True,
             guess_loss=task.guess_loss(data.train, data.labels),
         ),
-        until=run.clock.until,
+        until=run.clock.until("finetune"),
     )
 
     def loss(model: PreTrainedModel, batch: dict[str, Tensor]) -> Tensor:

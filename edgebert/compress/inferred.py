@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from edgebert.compress import encoder_settings
 from edgebert.compress.cross_encoder import ALLOWED, counts_settings, head_outputs, is_cross_encoder
@@ -22,7 +21,7 @@ from edgebert.errors import CheckpointError, SettingsError
 from edgebert.manifest import MANIFEST
 from edgebert.precision import OF_CHECKPOINTS
 from edgebert.recipe import DataSettings, ExportSettings, ModelSettings, QuantizeSettings, Recipe
-from edgebert.runtimes import FORMATS, FormatName
+from edgebert.runtimes import FORMATS, AskedPrecision, FormatName
 from edgebert.strict_json import Json
 from edgebert.tasks.table import TASKS
 
@@ -64,7 +63,7 @@ class Asked:
     labels: tuple[str, ...] = ()
     text: Path | None = None
     pairs: bool = False
-    precision: Literal["int8", "int8-weights", "fp32"] = "int8"
+    precision: AskedPrecision = "int8"
 
     @property
     def given(self) -> list[str]:

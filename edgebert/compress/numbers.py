@@ -175,7 +175,8 @@ def settle(settings: SettingsT, rule: Rule, rows: int, rate: float, tokens: int 
         tokens: Mean tokens of a row.
         share: Part of the rule's steps to take.
     """
-    if settings.epochs is not None and settings.learning_rate is not None:
+    names = left_out(settings)
+    if not names:
         return replace(settings, **asdict(settings.numbers))
     batch = settings.batch_size or (SMALL_BATCH if rows < FEW_ROWS or tokens > LONG_TEXT else BATCH)
     per_epoch = math.ceil(max(1, rows) / batch)
@@ -193,7 +194,7 @@ def settle(settings: SettingsT, rule: Rule, rows: int, rate: float, tokens: int 
     )
     every = settings.evaluations_per_epoch or chosen.evaluations_per_epoch
     chosen = replace(chosen, patience=max(PATIENCE, math.ceil(epochs * every / PATIENCE)))
-    return replace(settings, **{name: value for name, value in asdict(chosen).items() if name in left_out(settings)})
+    return replace(settings, **{name: value for name, value in asdict(chosen).items() if name in names})
 
 
 def rate_of(layers: int, width: int) -> float:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from edgebert.strict_json import Json
 
-# Metric with a list of what a training lacked.
+# The metric that lists what a training lacked.
 ADVICE = "advice"
 
 

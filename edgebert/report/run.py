@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 from edgebert.errors import InputError
 from edgebert.measure.document import CaseRow, DifferenceRow, PairRow, RatioRow, ResultDocument
@@ -80,8 +81,9 @@ class Run:
 
     @cached_property
     def raw_owners(self) -> dict[tuple[int, int], CaseRow]:
-        """The case that each file of raw samples was read for, by the file's device and number."""
-        return {}
+        """The first case that names each file of raw samples, by the file's device and number, links followed."""
+        found = ((raw_file(self.folder, case), case) for case in reversed(self.cases))
+        return {file.identity: case for file, case in found if file}
 
     @cached_property
     def ratio_by_title(self) -> dict[tuple[str, str], RatioRow]:
@@ -135,6 +137,26 @@ class Run:
     def bundles(self) -> list[CaseRow]:
         """The bundles' headline cases."""
         return [case for case in self._headline if role_of(case) == "bundle"]
+
+
+class RawFile(NamedTuple):
+    """A file of raw samples: its path with links resolved, and its device and number there."""
+
+    path: Path
+    identity: tuple[int, int]
+
+
+def raw_file(folder: Path, case: CaseRow) -> RawFile | None:
+    """Find a case's raw samples; None if it names no file, or one that is missing or outside the result's folder."""
+    name = case.get("raw")
+    if not name:
+        return None
+    try:
+        path = (folder / name).resolve()
+        found = path.stat() if path.is_relative_to(folder.resolve()) else None
+    except (OSError, ValueError, RuntimeError):  # before Python 3.13, `resolve` raises RuntimeError for a loop of links
+        return None
+    return None if found is None else RawFile(path, (found.st_dev, found.st_ino))
 
 
 def read_runs(paths: Sequence[Path]) -> list[Run]:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-
 import numpy as np
 from numpy.typing import NDArray
 
 from edgebert.errors import InputError
 from edgebert.measure.document import CaseRow
-from edgebert.report.run import Run
+from edgebert.report.run import Run, raw_file
 from edgebert.strict_json import read_json
 
 LONGEST_MS = 1e12
@@ -61,22 +59,16 @@ def _is_number(value: object) -> bool:
 
 
 def _read(run: Run, case: CaseRow) -> object:
-    name = case.get("raw")
-    if not name:
+    file = raw_file(run.folder, case)
+    if file is None:
         return None
-    try:
-        path = (run.folder / name).resolve()
-        if not path.is_relative_to(run.folder.resolve()):
-            return None
-        found = os.stat(path)
-        owner = run.raw_owners.setdefault((found.st_dev, found.st_ino), case)
-        document = read_json(path) if owner is case else None
-    except (OSError, ValueError, RuntimeError):  # before Python 3.13, `resolve` raises RuntimeError for a loop of links
-        return None
-    if owner is not case:
+    if (owner := run.raw_owners.get(file.identity, case)) is not case:
         # Otherwise one large file could be read, and plotted, for thousands of cases.
         first = f"{owner['variant']}, {owner['scenario']}"
         raise InputError(
-            f"{path}: raw samples of two cases ({first}; {case['variant']}, {case['scenario']}); bench again"
+            f"{file.path}: raw samples of two cases ({first}; {case['variant']}, {case['scenario']}); bench again"
         )
-    return document
+    try:
+        return read_json(file.path)
+    except (OSError, ValueError):
+        return None

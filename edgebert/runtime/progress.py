@@ -20,7 +20,8 @@ class Progress:
     def __init__(self, total: int | None, quiet_s: float = 0.0, name: str = "") -> None:
         """Begin at none of `total` texts (None: not known).
 
-        With `quiet_s` nothing is written of what takes no longer: so many seconds, or the pace of lines elsewhere.
+        With `quiet_s`, nothing is written before so many seconds have passed; off a terminal, not before the first
+        line is due.
         """
         self._total, self._done, self._name = total, 0.0, f"{name}: " * bool(name)
         self._stream = sys.stderr

@@ -85,9 +85,13 @@ def refuse_pairs(path: Path, manifest: Manifest, named: Named, has: Callable[[st
         InputError: `has` says of those two names that the file has them.
     """
     first, pair = spec_of(manifest.task).input_keys or ("text", "text_pair")
-    single = manifest.segments == 1 and not spec_of(manifest.task).encodes_alone
-    if single and not named.text and has(first, pair):
+    if _takes_no_pairs(manifest) and not named.text and has(first, pair):
         raise InputError(f"{path}: has pairs ('{pair}'), but this bundle takes single texts; leave it out")
+
+
+def _takes_no_pairs(manifest: Manifest) -> bool:
+    """Whether a row is a single text; a task that encodes each text of a row alone takes pairs as well."""
+    return manifest.segments == 1 and not spec_of(manifest.task).encodes_alone
 
 
 def _has_pairs(path: Path, columns: Columns) -> bool:
@@ -168,7 +172,7 @@ def check_named(path: Path, manifest: Manifest, named: Named, texts_only: bool =
         named.refuse(tuple(OPTIONS), f"{path}: has no columns, only one text per line")
     if not tagged:
         named.refuse(("tags",), f"the task {manifest.task} has no tags")
-    if named.text_pair and manifest.segments == 1 and not spec_of(manifest.task).encodes_alone:
+    if named.text_pair and _takes_no_pairs(manifest):
         named.refuse(("text_pair",), "this bundle takes single texts")
 
 

@@ -84,13 +84,12 @@ def test_named_numbers_are_not_fitted(recipe: Recipe) -> None:
 
 def test_a_stage_may_use_what_the_one_before_left() -> None:
     clock = Clock(time.monotonic() + 100, {"finetune": 10.0, "distill": 30.0})
-    clock.start("finetune")
-    assert clock.until is not None
-    assert 20 < clock.until - time.monotonic() < 25
-    clock.start("distill")
-    assert 90 < clock.until - time.monotonic() < 100
-    clock.start("prune")
-    assert clock.until is None
+    first, second = clock.until("finetune"), clock.until("distill")
+    assert first is not None
+    assert second is not None
+    assert 20 < first - time.monotonic() < 25
+    assert 90 < second - time.monotonic() < 100
+    assert clock.until("prune") is None
 
 
 def test_a_budget_without_training_is_refused(
