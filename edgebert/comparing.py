@@ -16,9 +16,9 @@ from edgebert.compress.head_tags import written_plainly
 from edgebert.compress.model_folder import check_described
 from edgebert.compress.neutral_texts import neutral_rows
 from edgebert.compress.progress import end_bars, progress
-from edgebert.compress.sentence_folder import encoder_folder, lower_cases
+from edgebert.compress.sentence_folder import MODULES, encoder_folder, lower_cases
 from edgebert.compress.source import resolve
-from edgebert.compress.source_model import Sentences, Transformers, open_source
+from edgebert.compress.source_model import CLASSES, Sentences, Transformers, open_source
 from edgebert.compress.weight_files import check_weights
 from edgebert.data.examples import Example
 from edgebert.errors import InputError, TextError
@@ -55,7 +55,8 @@ class Comparison:
     Attributes:
         source: The library that ran the checkpoint, with its version and class.
         precision: The bundle's.
-        inputs: Number of inputs: texts, pairs, or the windows of long ones.
+        inputs: Number of inputs: texts, pairs, or the windows of long ones; both texts of a pair if they are separate.
+        rows: Number of texts or pairs that the inputs come from.
         other_ids: Number of inputs whose token ids differ; None if the library was not asked for ids.
         same_labels: Share of inputs with the same most likely output (at every token, for tags); None for vectors and
             single scores.
@@ -69,6 +70,7 @@ class Comparison:
     source: str
     precision: str
     inputs: int
+    rows: int
     other_ids: int | None
     same_labels: float | None
     largest: float
@@ -96,6 +98,11 @@ def open_checkpoint(source: str, model: Model) -> tuple[Path, Source]:
     check_weights(encoder)
     task, length = model.manifest.task, model.manifest.max_length
     return encoder, open_source(folder, encoder, task, length)
+
+
+def has_library(source: str, task: str) -> bool:
+    """Whether a library can run the checkpoint for a task: no library knows how a bare encoder pools its tokens."""
+    return task in CLASSES or (task == "similarity" and (resolve(source) / MODULES).is_file())
 
 
 def unlike_source(source: str, manifest: Manifest) -> str:
@@ -154,6 +161,7 @@ def compare(model: Model, source: Source, rows: Sequence[Example]) -> Comparison
         source.name,
         model.manifest.precision,
         len(found),
+        len(rows),
         ids.count(False) if ids else None,
         round(sum(labels) / len(labels), 6) if labels else None,
         worst.largest or 0.0,

@@ -19,5 +19,8 @@ def no_bundle(folder: Path) -> str:
         return f"{folder}: no {MANIFEST} in it, since it is a file; give the bundle's folder, {folder.parent}"
     if os.path.isfile(folder / "config.json"):
         return f"{folder}: no {MANIFEST}; it is a checkpoint, from which `edgebert export` makes a bundle"
+    inside = sorted(path.parent for path in folder.glob(f"*/{MANIFEST}")) if os.path.isdir(folder) else []
+    if inside:
+        return f"{folder}: no {MANIFEST}; give a folder inside it that is a bundle, such as {inside[0]}"
     fact = "it is a file; " if os.path.isfile(folder) else "" if os.path.exists(folder) else "there is no such folder; "
     return f"{folder}: no {MANIFEST}; {fact}give the folder that `edgebert export` wrote"

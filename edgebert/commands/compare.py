@@ -47,7 +47,8 @@ def run(arguments: argparse.Namespace) -> int:
 def _show(found: Comparison, model: Model, texts: str) -> None:
     write(f"compared: {model!r}")
     write(f"with: {found.source}, FP32, one text at a time")
-    write(f"inputs: {found.inputs}, of {texts}")
+    split = "" if found.inputs == found.rows else f" ({found.rows} texts or pairs, split as the bundle splits them)"
+    write(f"inputs: {found.inputs}{split}, of {texts}")
     if found.other_ids is not None:
         write(f"token ids: the same in {found.inputs - found.other_ids} of {found.inputs}")
     if found.same_labels is not None:

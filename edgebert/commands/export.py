@@ -74,6 +74,8 @@ def _show(exported: Exported, arguments: argparse.Namespace) -> None:
 
 def _time(bundle: Path, full_precision: Path, arguments: argparse.Namespace) -> None:
     """Time a bundle against full precision, and say how to measure and compare it properly."""
+    from edgebert.comparing import has_library  # transformers, which a refused export does without
+
     note("comparing its speed with full precision, about ten seconds")
     texts = _path(arguments.text) or full_precision.parent / TEXTS
     try:
@@ -89,7 +91,7 @@ def _time(bundle: Path, full_precision: Path, arguments: argparse.Namespace) -> 
     )
     checkpoint, names = shlex.quote(arguments.recipe), [shlex.quote(str(path)) for path in (bundle, full_precision)]
     write(f"measure it: edgebert bench {names[0]} --data FILE --baseline {names[1]}")
-    if not arguments.pooling:  # which no library could know
+    if has_library(arguments.recipe, read_manifest(bundle).task):
         write(f"compare it: edgebert compare {names[0]} {checkpoint}")
 
 

@@ -76,7 +76,7 @@ def _core(manifest: Manifest) -> list[tuple[str, str]]:
         return [("core", CORE.unusable() or f"kernel {kernel_names()[0]} on this CPU")]
     made = manifest.stages[-1].metrics.get(CORE.name) if manifest.stages else None
     reason = made.get("not_covered") if isinstance(made, dict) else None
-    return [("core", f"does not run this model: {reason}")] if reason else []
+    return [("core", f"does not run this model: {reason}" if reason else "not among the formats of the export")]
 
 
 def _task(manifest: Manifest) -> str:

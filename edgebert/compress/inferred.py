@@ -21,7 +21,7 @@ from edgebert.errors import CheckpointError, SettingsError
 from edgebert.manifest import MANIFEST
 from edgebert.precision import OF_CHECKPOINTS
 from edgebert.recipe import DataSettings, ExportSettings, ModelSettings, QuantizeSettings, Recipe
-from edgebert.runtimes import FORMATS, AskedPrecision, FormatName
+from edgebert.runtimes import FORMATS, AskedPrecision
 from edgebert.strict_json import Json
 from edgebert.tasks.table import TASKS
 
@@ -110,6 +110,7 @@ def infer(source: str, folder: Path, asked: Asked, texts: str) -> Inferred:
     length, length_from = _longest(encoder, config, counts_settings(folder, task))
     found = read_sentence_folder(folder) if task == "similarity" else None
     head = _head(task, found, asked)
+    no_core = _no_core(config, asked)
     data = DataSettings(
         unlabelled=(texts,),
         text_pair="text_pair" if pairs else "",
@@ -123,7 +124,7 @@ def infer(source: str, folder: Path, asked: Asked, texts: str) -> Inferred:
         head=head,
         data=data,
         quantize=QuantizeSettings(format=OF_CHECKPOINTS[asked.precision]),
-        export=ExportSettings(formats=_formats(config, asked), stages=False),
+        export=ExportSettings(formats=("onnx",) if no_core else ("onnx", "core"), stages=False),
     )
     facts = [("task", task, task_from), ("longest input", f"{length} tokens", length_from)]
     if pairs:
@@ -139,6 +140,8 @@ def infer(source: str, folder: Path, asked: Asked, texts: str) -> Inferred:
     facts += label_facts(encoder / "config.json", config, asked.labels) if task in LABELLED else []
     if task == "token-classification":
         facts += tag_facts(encoder / "config.json", config, asked.labels)
+    if no_core:
+        facts.append(("formats", f"ONNX; {no_core[0]}", no_core[1]))
     return Inferred(recipe, tuple(facts))
 
 
@@ -250,8 +253,11 @@ def _label_names(task: str, config: Mapping[str, Json], asked: Asked) -> dict[st
     return by_number(asked.labels)
 
 
-def _formats(config: Mapping[str, Json], asked: Asked) -> tuple[FormatName, ...]:
-    """Formats to write: ONNX, and the native core's if it runs here and supports the family in INT8."""
+def _no_core(config: Mapping[str, Json], asked: Asked) -> tuple[str, str] | None:
+    """Why the bundle has no graph of the native core, and what says so; None if it has one."""
     family, core = FAMILIES.get(str(config.get("model_type"))), FORMATS["core"]
-    fits = family is not None and family.standard_layers and asked.precision == "int8" and not core.unusable()
-    return ("onnx", "core") if fits else ("onnx",)
+    if asked.precision != "int8":
+        return f"no graph of the native core, which is INT8; this is {asked.precision}", "--precision"
+    if family is None or not family.standard_layers:
+        return "no graph of the native core", f"it does not support the layers of {config.get('model_type')}"
+    return ("no graph of the native core", reason) if (reason := core.unusable()) else None

@@ -31,6 +31,7 @@ def resolve(source: str) -> Path:
         return _in_package(source.removeprefix("package:"))
     folder = Path(source)
     if os.path.isdir(folder):
+        _check_level(folder)
         return folder
     if os.path.isfile(folder):
         raise CheckpointError(f"{source}: a file; give the folder that holds the model's config.json and weights")
@@ -42,9 +43,28 @@ def resolve(source: str) -> Path:
     return _from_hub(source)
 
 
+def _check_level(folder: Path) -> None:
+    """Refuse a folder that only holds model folders, or only a module of sentence-transformers.
+
+    Raises:
+        CheckpointError: Names the folder to give.
+    """
+    weights = any(folder.glob("*.safetensors"))
+    if (folder / "config.json").is_file() and not weights and (folder.parent / "modules.json").is_file():
+        raise CheckpointError(f"{folder}: a module of a sentence-transformers folder; give {folder.parent}")
+    if weights or any((folder / name).is_file() for name in ("config.json", "modules.json")):
+        return
+    inside = sorted(path.parent for path in folder.glob("*/config.json") if any(path.parent.glob("*.safetensors")))
+    if inside:
+        raise CheckpointError(
+            f"{folder}: no config.json; give a folder inside it that holds a model, such as {inside[0]}"
+        )
+
+
 def first_line(error: BaseException) -> str:
     """First line of an error's message, for use in EdgeBERT's own message."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+    # The hub's client writes "Got: ConnectError: ..." as its own last line.
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200].removeprefix("Got: ")
 
 
 def _in_package(name: str) -> Path:

@@ -119,7 +119,10 @@ def opening_of(
     """
     graphs = manifest.runtime.graphs
     if runtime not in graphs:
-        raise BundleError(f"{path}: no graph for runtime {runtime!r}; this bundle has {', '.join(graphs)}")
+        raise BundleError(
+            f"{path}: no graph for runtime {runtime!r}; this bundle has {', '.join(graphs)} (export.formats of the "
+            "recipe names the formats to write)"
+        )
     if runtime not in RUNTIMES:
         raise BundleError(f"{path}: this EdgeBERT has no runtime {runtime!r} (it has {', '.join(RUNTIMES)}); update it")
     return Opening(path, manifest, path / graphs[runtime], thread_count(manifest, threads), arena, provider)

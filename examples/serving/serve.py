@@ -245,8 +245,12 @@ def main() -> int:
         parser.add_argument(f"--{name.replace('_', '-')}", type=type(default), default=default, help=f"{default}")
     given = vars(parser.parse_args())
     limits = Limits(**{name: given[name] for name in vars(Limits())})
-    if min(vars(limits).values()) <= 0 or limits.max_texts > limits.queue or (given["workers"] or 1) < 1:
-        parser.error("limits and --workers are above 0, and --max-texts is at most --queue")
+    if min(vars(limits).values()) <= 0 or limits.max_texts > limits.queue:
+        parser.error("limits are above 0, and --max-texts is at most --queue")
+    if given["workers"] is not None and given["workers"] < 1:
+        parser.error(f"--workers {given['workers']}: give at least 1")
+    if not 0 <= given["port"] < 65536:
+        parser.error(f"--port {given['port']}: give 1 to 65535, or 0 for a free one")
     try:
         model = edgebert.load(given["bundle"], runtime=given["runtime"], threads=given["threads"])
     except edgebert.EdgeBertError as error:

@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 import torch
 import transformers
-from family_checkpoints import make_whole
+from family_checkpoints import make_family, make_whole
 from sentence_folders import make_folder
 
 import edgebert
 from edgebert.cli import main
+from edgebert.comparing import has_library
 
 Run = Callable[..., tuple[int, str, str]]
 TAGS = {"id2label": {0: "O", 1: "B-PER"}, "label2id": {"O": 0, "B-PER": 1}}
@@ -87,7 +88,17 @@ def test_pairs_score_vectors_of_a_folder_that_names_no_columns(run: Run) -> None
         code, out, err = run("evaluate", "bundle", "--data", "p.tsv", *more)
         assert (code, out.split()[0]) == (0, "spearman"), err
     assert len(run("predict", "bundle", "--input", "p.tsv")[1].splitlines()) == 3
-    assert "inputs: 6, of p.tsv" in run("compare", "bundle", "model", "--text", "p.tsv")[1]
+    said = run("compare", "bundle", "model", "--text", "p.tsv")[1]
+    assert "inputs: 6 (3 texts or pairs, split as the bundle splits them), of p.tsv" in said
+
+
+def test_only_a_comparison_that_a_library_can_make_is_proposed(run: Run) -> None:
+    make_folder(Path("model"), {"pooling_mode": "mean"})
+    make_family(Path("encoder"), "bert", "SequenceClassification")
+    assert has_library("model", "similarity")
+    assert has_library("encoder", "text-classification")
+    assert not has_library("encoder", "similarity")
+    assert not has_library("encoder", "intent-slots")
 
 
 def test_a_changed_checkpoint_is_told_with_the_text_that_shows_it_most(run: Run) -> None:

@@ -297,6 +297,10 @@ def test_what_the_folder_says_is_told(folder: Path, tmp_path: Path) -> None:
     state(folder, id2label={"0": "bad", "1": "good"}, label2id=None)
     facts = {what: (value, stated) for what, value, stated in infer(str(folder), folder, Asked(), "t").facts}
     assert facts["labels"] == ("bad, good", f"{path}: id2label")
+    assert "formats" not in facts
+    deberta = infer("deberta", make_family(tmp_path / "deberta", "deberta-v2"), Asked(), "t")
+    assert deberta.recipe.export.formats == ("onnx",)
+    assert deberta.facts[-1][2] == "it does not support the layers of deberta-v2"
     vectors = tmp_path / "vectors"
     shutil.copytree(folder, vectors / "0_Transformer")
     (vectors / "modules.json").write_text(json.dumps([MEAN[0] | {"path": "0_Transformer"}, MEAN[1]]))

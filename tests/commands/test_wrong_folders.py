@@ -33,6 +33,7 @@ def test_what_is_given_as_a_bundle_is_named(command: str, tmp_path: Path, run: R
     assert "there is no such folder" in refused(run(command, tmp_path / "none"))
     assert refused(run(command, bundle / "manifest.json")).endswith(f"give the bundle's folder, {bundle}")
     assert refused(run(command, model)).endswith("it is a checkpoint, from which `edgebert export` makes a bundle")
+    assert refused(run(command, tmp_path)).endswith(f"give a folder inside it that is a bundle, such as {bundle}")
 
 
 @pytest.mark.parametrize(
@@ -45,6 +46,15 @@ def test_what_is_given_as_a_bundle_is_named(command: str, tmp_path: Path, run: R
 def test_a_folder_without_weights_is_named(make: Callable[[Path], Path], says: str, tmp_path: Path, run: Run) -> None:
     folder = make(tmp_path / "given")
     assert f"{folder}: {says}" in refused(run("export", folder, "--out", tmp_path / "out"))
+
+
+def test_a_folder_one_level_off_names_the_right_one(tmp_path: Path, run: Run) -> None:
+    model = checkpoint_in(tmp_path / "model")
+    (model / "model.safetensors").touch()
+    (model / "modules.json").write_text("[]\n")
+    pooling = checkpoint_in(model / "1_Pooling")
+    assert refused(run("export", tmp_path)).endswith(f"a folder inside it that holds a model, such as {model}")
+    assert refused(run("export", pooling)).endswith(f"a module of a sentence-transformers folder; give {model}")
 
 
 def test_files_that_are_no_recipe_are_named(tmp_path: Path, run: Run) -> None:

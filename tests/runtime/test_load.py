@@ -73,7 +73,8 @@ def test_a_bundle_without_an_openvino_graph_says_what_it_has(bundle_copy: Path) 
     shutil.rmtree(bundle_copy / "openvino")
     change(bundle_copy, runtime={"default": "onnxruntime", "graphs": {"onnxruntime": "model.onnx"}})
     assert refused(bundle_copy, runtime="openvino") == (
-        f"{bundle_copy}: no graph for runtime 'openvino'; this bundle has onnxruntime"
+        f"{bundle_copy}: no graph for runtime 'openvino'; this bundle has onnxruntime "
+        "(export.formats of the recipe names the formats to write)"
     )
     assert edgebert.load(bundle_copy)("a good film").label == "pos"
 
