@@ -1,6 +1,6 @@
 """Build the native core with a C compiler: `python core/build.py`, or for another machine with `--target`.
 
-Without a compiler on the machine the one of the `ziglang` package is taken, if it is installed.
+If the machine has no compiler, the one in the `ziglang` package is used, if it is installed.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ COMMON = [
     "-fno-math-errno",
 ]
 AVX2, AVX512 = ["-mavx2", "-mfma"], ["-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mfma"]
-# Files of one instruction set, and what the compiler has to know; every other file is for every processor.
+# Files for one instruction set, and their compiler flags. All other files are for every processor.
 X86 = {
     "arithmetic_avx2": AVX2,
     "arithmetic_avx512": AVX512,
@@ -41,7 +41,7 @@ X86 = {
     "products_avx2": AVX2,
     "products_avx512vnni": [*AVX512, "-mavx512vnni"],
     "products_avxvnni": [*AVX2, "-mavxvnni"],
-    # Of the tests.
+    # Used only by the tests.
     "amx_plain": [],
     "attention_amx_plain": [*AVX512, "-mavx512bf16"],
     "avxvnni_evex": [*AVX512, "-mavx512vnni"],
@@ -53,7 +53,7 @@ ARM: dict[str, list[str]] = {
     "products_neon_i8mm": ["-march=armv8.2-a+dotprod+i8mm"],
 }
 ZIG = "ziglang"
-# zig's names; the oldest C library that a wheel promises.
+# Names of the targets in zig, each with the oldest C library or macOS that the wheel supports.
 TARGETS = {
     "linux-x86_64": "x86_64-linux-gnu.2.17",
     "linux-aarch64": "aarch64-linux-gnu.2.17",
@@ -66,12 +66,12 @@ TARGETS = {
 
 
 class NoCompilerError(Exception):
-    """There is nothing to build with."""
+    """No C compiler was found."""
 
 
 @dataclass(frozen=True)
 class Build:
-    """How to build: the compiler's command, the machine's kind, further flags, and the library's file name."""
+    """How to build: compiler command, whether the target is ARM, additional flags, and file name of the library."""
 
     command: tuple[str, ...]
     arm: bool
@@ -79,7 +79,7 @@ class Build:
     library: str
 
     def sources(self) -> dict[Path, list[str]]:
-        """Files to compile and the flags of each."""
+        """Return the files to compile, each with its flags."""
         return self._flags(sorted((CORE / "src").glob("*.c")))
 
     def _flags(self, files: Sequence[Path]) -> dict[Path, list[str]]:
@@ -87,7 +87,7 @@ class Build:
         return {file: own.get(file.stem, []) for file in files if file.stem not in foreign}
 
     def run(self, out: Path) -> Path:
-        """Compile and link into a folder; the library appears there whole or not at all."""
+        """Compile and link the library. It is moved into the folder only when it is complete."""
         out.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory() as work, ThreadPoolExecutor(os.cpu_count()) as pool:
             objects = list(pool.map(lambda item: self._compile(*item, Path(work)), self.sources().items()))
@@ -95,7 +95,7 @@ class Build:
             self._call(["-shared", "-o", str(built), *map(str, objects), *self._link()])
             if self.library.endswith(".dll"):
                 _clear_time(built)
-            # Renamed in its own folder: a process that has the old one open keeps it.
+            # Rename within the folder: a process that has the old library open can continue to use it.
             whole = out / f".{self.library}.{os.getpid()}"
             shutil.copyfile(built, whole)
             os.replace(whole, out / self.library)
@@ -104,12 +104,12 @@ class Build:
     def _link(self) -> list[str]:
         if self.library.endswith(".dll"):
             return ["-s"]
-        # The name says where programs look for it; otherwise it would be that of the temporary folder.
+        # On macOS, programs look for a library at its install name. The default would be the temporary folder.
         name = f"-Wl,-install_name,@rpath/{self.library}" if self.library.endswith(".dylib") else "-s"
         return [name, "-lm", "-lpthread"]
 
     def program(self, files: Sequence[Path], out: Path) -> Path:
-        """Compile a C program with the whole core in it: a test, or a fuzzer."""
+        """Compile a C program that includes the whole core: a test or a fuzzer."""
         with tempfile.TemporaryDirectory() as work, ThreadPoolExecutor(os.cpu_count()) as pool:
             sources = {**self.sources(), **self._flags(files)}
             objects = list(pool.map(lambda item: self._compile(*item, Path(work)), sources.items()))
@@ -119,9 +119,9 @@ class Build:
     def _compile(self, source: Path, flags: list[str], work: Path) -> Path:
         made = work / f"{source.stem}.o"
         shared = [] if self.library.endswith(".dll") else ["-fPIC"]
-        if ZIG in self.command:  # it names instructions by processor alone
+        if ZIG in self.command:  # zig selects instruction sets only by -mcpu
             flags = [flag.replace("-march=armv8.2-a", "-mcpu=generic") for flag in flags]
-        # Sanitizers make the unrolled kernels ten times as large; at -O3 they take minutes and a gigabyte to compile.
+        # Sanitizers make the unrolled kernels ten times as large. At -O3, compiling them takes minutes and a gigabyte.
         level = "-O1" if any(flag.startswith("-fsanitize") for flag in self.flags) else "-O3"
         self._call([*COMMON, level, *shared, "-fvisibility=hidden", *flags, "-c", str(source), "-o", str(made)])
         return made
@@ -131,10 +131,10 @@ class Build:
 
 
 def find_build(target: str | None, flags: tuple[str, ...] = ()) -> Build:
-    """Build for this machine (None), or for one of `TARGETS`.
+    """Find out how to build for this machine (None) or for one of `TARGETS`.
 
     Raises:
-        NoCompilerError: There is no compiler for it.
+        NoCompilerError: No compiler for this target was found.
     """
     if target is not None:
         arm = "aarch64" in TARGETS[target] or "arm64" in target
@@ -146,7 +146,7 @@ def find_build(target: str | None, flags: tuple[str, ...] = ()) -> Build:
 
 
 def _clear_time(library: Path) -> None:
-    """Clear the time of linking in a library for Windows: the same sources give the same bytes."""
+    """Clear the time stamp that the linker wrote into a Windows library, so that builds are reproducible."""
     data = bytearray(library.read_bytes())
     header = int.from_bytes(data[0x3C:0x40], "little")
     data[header + 8 : header + 12] = bytes(4)
@@ -154,7 +154,7 @@ def _clear_time(library: Path) -> None:
 
 
 def library_name(system: str) -> str:
-    """File name of the library on a system."""
+    """Return the file name of the library on an operating system."""
     if system.startswith("windows"):
         return "edgebert_core.dll"
     return "libedgebert_core.dylib" if system.startswith(("macos", "darwin")) else "libedgebert_core.so"
@@ -163,12 +163,12 @@ def library_name(system: str) -> str:
 def _zig(arm: bool) -> list[str]:
     if importlib.util.find_spec(ZIG) is None:
         raise NoCompilerError("no C compiler: install gcc or clang, or `pip install ziglang`")
-    # Without a processor it would take everything that this one has.
+    # Without -mcpu, zig would use every instruction set of this processor.
     return [sys.executable, "-m", ZIG, "cc", "-mcpu=generic" if arm else "-mcpu=x86_64"]
 
 
 def main() -> int:
-    """Read the arguments and build."""
+    """Parse the arguments and build."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--target", choices=sorted(TARGETS), help="another machine, by zig; default: this one")
     parser.add_argument("--out", type=Path, default=OUT, help="folder for the library (default: edgebert/lib)")

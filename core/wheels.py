@@ -1,7 +1,7 @@
-"""Build the wheels: `python core/wheels.py`. One for every platform with the native core, and one without it.
+"""Build the wheels with `python core/wheels.py`: one per platform with the native core, and a pure one without it.
 
-The pure wheel is built as pip builds it; the others are this wheel with a library in it and another tag. The bytes of a
-wheel depend on the sources, zig and zlib alone.
+pip builds the pure wheel. The others are copies of it with a library and another platform tag. The bytes of a wheel
+depend only on the sources, zig and zlib.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import build
 
 ROOT = build.CORE.parent
 PURE = "pure"
-# What each library of build.TARGETS runs on, in the words of pip (packaging.python.org, platform compatibility tags).
+# Platform tag of the wheel for each of build.TARGETS (packaging.python.org, platform compatibility tags).
 PLATFORMS = {
     "linux-x86_64": "manylinux_2_17_x86_64.manylinux2014_x86_64",
     "linux-aarch64": "manylinux_2_17_aarch64.manylinux2014_aarch64",
@@ -32,12 +32,12 @@ PLATFORMS = {
     "macos-arm64": "macosx_11_0_arm64",
     "windows-x86_64": "win_amd64",
 }
-# Of every entry: zip knows no earlier day.
+# Date of every entry, so that builds are reproducible: the earliest date that zip supports.
 DATE = (1980, 1, 1, 0, 0, 0)
 
 
 def build_pure(work: Path) -> Path:
-    """Build the wheel without a library, from a copy of the sources so that nothing is left among them."""
+    """Build the wheel without a library, from a copy of the sources, so that no build files remain among them."""
     source = work / "source"
     for name in ("edgebert", "profiles", "export"):
         shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("lib", "__pycache__"))
@@ -49,14 +49,14 @@ def build_pure(work: Path) -> Path:
 
 
 def read_wheel(wheel: Path) -> dict[str, bytes]:
-    """Read the files of a wheel by name, without its RECORD."""
+    """Read the files of a wheel, by name, without RECORD."""
     with zipfile.ZipFile(wheel) as archive:
         names = [name for name in archive.namelist() if not name.endswith((".dist-info/RECORD", "/"))]
         return {name: archive.read(name) for name in names}
 
 
 def retag(files: Mapping[str, bytes], platform: str, library: Path) -> dict[str, bytes]:
-    """Add a library to the files of the pure wheel, and say what the wheel runs on."""
+    """Add a library to the files of the pure wheel, and replace its platform tag."""
     name = next(name for name in files if name.endswith(".dist-info/WHEEL"))
     kept = [
         "Root-Is-Purelib: false" if line.startswith("Root-Is-Purelib:") else line
@@ -72,7 +72,7 @@ def retag(files: Mapping[str, bytes], platform: str, library: Path) -> dict[str,
 
 
 def write_wheel(files: Mapping[str, bytes], path: Path) -> Path:
-    """Write a wheel with its RECORD: entries in order of their names, all of one date."""
+    """Write a wheel with its RECORD. Entries are sorted by name and have the same date."""
     info = next(name for name in files if name.endswith(".dist-info/WHEEL")).removesuffix("WHEEL")
     record = "".join(f"{name},sha256={_digest(data)},{len(data)}\n" for name, data in sorted(files.items()))
     last = {f"{info}RECORD": f"{record}{info}RECORD,,\n".encode()}
@@ -89,7 +89,7 @@ def _digest(data: bytes) -> str:
 
 
 def make_wheel(pure: Path, target: str, out: Path, work: Path) -> Path:
-    """Make the wheel of one of `PLATFORMS`, or the pure one, from the wheel that pip built."""
+    """Make the wheel for one of `PLATFORMS`, or the pure one, from the wheel that pip built."""
     files = read_wheel(pure)
     if target == PURE:
         return write_wheel(files, out / pure.name)
@@ -99,7 +99,7 @@ def make_wheel(pure: Path, target: str, out: Path, work: Path) -> Path:
 
 
 def main() -> int:
-    """Read the arguments and build."""
+    """Parse the arguments and build."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     choices = [*PLATFORMS, PURE]
     parser.add_argument("targets", nargs="*", metavar="TARGET", help=f"of {', '.join(choices)}; default: all")

@@ -1,4 +1,4 @@
-/* Which kernels this processor runs. */
+/* Detect which kernels this processor supports. */
 #include "kernel.h"
 
 #include <string.h>
@@ -45,7 +45,7 @@ static Features features(void) {
     return f;
 }
 
-/* Linux gives a process the tiles when it asks for them. */
+/* Linux lets a process use tiles only after it has requested permission. */
 static int may_use_tiles(void) {
 #if defined(__linux__)
     enum { REQUEST_PERMISSION = 0x1023, TILE_DATA = 18 };
@@ -57,7 +57,7 @@ static int may_use_tiles(void) {
 
 static int has_amx(void) { return features().amx && may_use_tiles(); }
 
-/* Intel's VDPBF16PS is no faster than FP32: on an Emerald Rapids a text of 128 tokens took 1.1 times as long by it. */
+/* Intel's VDPBF16PS is not faster than FP32: on Emerald Rapids, a text of 128 tokens took 1.1 times as long with it. */
 static int has_fast_bf16(void) {
     unsigned a, b, c, d;
     return features().avx512_bf16 && __get_cpuid(0, &a, &b, &c, &d) && b != 0x756e6547; /* "Genu" */
@@ -90,7 +90,7 @@ static const Kernel avx2 = {"avx2", has_avx2, &products_avx2, &arithmetic_avx2};
 extern const Arithmetic arithmetic_neon;
 extern const Products products_neon, products_neon_dotprod, products_neon_i8mm;
 
-/* The numbers of Linux's and Windows' headers, which older ones lack. */
+/* Feature numbers as in the headers of Linux and Windows. Older headers do not define their names. */
 #if defined(__linux__)
 static int has_dotprod(void) { return getauxval(AT_HWCAP) >> 20 & 1; }
 static int has_i8mm(void) { return has_dotprod() && getauxval(AT_HWCAP2) >> 13 & 1; }

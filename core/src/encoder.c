@@ -1,23 +1,23 @@
-/* The forward pass: token ids of some texts in, the outputs of their heads out. */
+/* The forward pass, from the token ids of a batch of texts to the outputs of the heads. */
 #include "model.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Tokens that go through the layers together, unless one text has more: what fits a second-level cache. */
+/* Tokens per thread that go through the layers together, unless one text has more. They fit a second-level cache. */
 enum { MAX_TOKENS = 256 };
-/* Rows of the feed-forward network that are computed together, for the same reason. */
+/* Rows of the feed-forward network that are computed together, so that they fit a second-level cache. */
 enum { PANEL_ROWS = 32 };
 /* Rows that go through a head together. */
 enum { HEAD_ROWS = 32 };
-/* Threads of one run at most, and rows that make one worth its while. */
+/* Largest number of threads in one run, and smallest number of rows per thread. */
 enum { MAX_PARTS = 64, ROWS_A_PART = 8 };
 
 static size_t padded(int width) { return ((size_t)width + BLOCK - 1) / BLOCK * BLOCK; }
 
-/* Memory of one thread: a panel of rows between the two matrices of a feed-forward network, with their ranges and their
- * 8 bits; keys and scores of a head; rows on their way through a head. */
+/* Memory of one thread: a panel of rows between the two matmuls of a feed-forward network, with their ranges and their
+ * quantized copy; scratch memory of attention; and two buffers for the rows of an output head. */
 typedef struct Scratch {
     float *middle, *range, *attention, *head_a, *head_b;
     Quantized inner;
@@ -26,7 +26,8 @@ typedef struct Scratch {
 struct Workspace {
     char *memory;
     size_t size;
-    /* Rows of the layers, of the residual sums, of queries with keys and values, of attention's results. */
+    /* Rows of the layers; of the residual sums; of queries, keys and values; of the results of attention; and of a
+     * low-rank word table. */
     float *hidden, *sum, *qkv, *context, *words;
     Quantized input, first;
     Scratch scratch[MAX_PARTS];
@@ -39,7 +40,7 @@ void free_workspace(Workspace *w) {
     free(w);
 }
 
-/* Takes parts of a block of memory one after another; counts only where there is no block yet. */
+/* Allocates parts of a block of memory one after another. If `base` is NULL, it only counts the bytes. */
 typedef struct Arena { char *base; size_t used; } Arena;
 
 static void *take(Arena *arena, size_t count, size_t bytes) {
@@ -56,12 +57,13 @@ static Quantized take_quantized(Arena *arena, size_t rows, int width) {
     return q;
 }
 
-/* Rows a multiple of 4096 bytes apart, or of half of it, would meet in the same places of the cache. */
+/* Stride that is an odd multiple of 64 bytes. Rows at a distance that is a multiple of 4096 or 2048 bytes would use the
+ * same cache sets. */
 static size_t spread(int width) { return padded(width) | BLOCK; }
 
 static size_t qkv_stride(const Layer *layer) { return spread(3 * layer->part_width); }
 
-/* Sizes of what a model needs while it runs. */
+/* Sizes of the buffers that a model needs while it runs. */
 typedef struct Sizes {
     size_t rows, qkv, attention;
     int width, part, ffn, longest;
@@ -121,8 +123,8 @@ static int reserve(Workspace *w, const Model *m, const Sizes *sizes, int parts) 
     return 0;
 }
 
-/* Some texts of a batch, on their way through the layers. `parts` threads go through them together: each has a share
- * of the rows, and of the heads in attention, and waits for the others where it reads rows of theirs. */
+/* A forward pass of some texts of a batch, on `parts` threads. Each thread has a share of the rows, and of the heads in
+ * attention. It waits for the other threads before it reads their rows. */
 typedef struct Pass {
     const Model *model;
     const Kernel *kernel;
@@ -134,14 +136,15 @@ typedef struct Pass {
     float *outputs[MAX_OUTPUTS];
 } Pass;
 
-/* From one row, text or head to another one. */
+/* A range of rows, texts or heads; `to` is not included. */
 typedef struct Share { int from, to; } Share;
 
 static Share share_of(int count, int parts, int part) {
     return (Share){(int)((int64_t)count * part / parts), (int)((int64_t)count * (part + 1) / parts)};
 }
 
-/* Positions of one text. Where padding is skipped, the table's first row is that of padding ids in the text. */
+/* Row of the position table for a token. If padding is skipped, padding ids in a text use the first row of the
+ * table. */
 static int position_of(const Embeddings *e, int32_t id, int at, int *counted) {
     if (e->padding_id < 0) return at;
     return id == e->padding_id ? 0 : ++*counted;
@@ -153,7 +156,7 @@ static void multiply(const Pass *p, const Matrix *matrix, const float *in, size_
     else p->math->product32(matrix, 0, matrix->blocks, in, stride, rows, finish);
 }
 
-/* Word table of a low rank: rows to the width of the embeddings, in `hidden`. */
+/* Widen the rows of a low-rank word table to the width of the embeddings, into `hidden`. */
 static void widen(const Pass *p, Share rows) {
     const Embeddings *e = &p->model->embeddings;
     const size_t width = padded(e->width), word_width = padded(e->word_width);
@@ -187,7 +190,7 @@ static void embed(const Pass *p, Share rows) {
         }
 }
 
-/* LayerNorm of rows, and their 8 bits where the next matrix takes them. */
+/* LayerNorm of rows. The rows are also quantized if the next matrix is in INT8. */
 static void norm_rows(const Pass *p, const float *in, int rows, Norm norm, float *out, const Quantized *quantized,
                       const Matrix *next) {
     int wanted = next && next->weights;
@@ -228,7 +231,8 @@ static void project(const Pass *p, const Layer *layer, int from, Share share) {
     else p->math->product32(qkv, from, qkv->blocks, p->w->hidden + (size_t)share.from * width, width, rows, &finish);
 }
 
-/* Queries of the first row of every text. The rows are gathered, so that the product has all of them at once. */
+/* Compute the queries of the first row of every text. The rows are gathered so that one matmul processes all of
+ * them. */
 static void project_first(const Pass *p, const Layer *layer) {
     const Matrix *qkv = layer->qkv;
     const size_t width = padded(p->model->hidden), stride = qkv_stride(layer), part = (size_t)layer->part_width;
@@ -248,14 +252,15 @@ static void project_first(const Pass *p, const Layer *layer) {
         memcpy(w->qkv + (size_t)row * stride, w->context + (size_t)text * part, part * sizeof(float));
 }
 
-/* Heads of some texts: as many for every part as take the same time. */
+/* Attention of one thread's share of the heads of all texts. Shares are divided so that they take about the same
+ * time. */
 static void attend(const Pass *p, const Layer *layer, int first, int number) {
     const size_t stride = qkv_stride(layer), part = (size_t)layer->part_width;
     int64_t all = 0, done = 0;
     for (int text = 0; text < p->texts; text++) all += (int64_t)p->lengths[text] * (first ? 1 : p->lengths[text]);
     for (int text = 0, row = 0; text < p->texts; row += p->lengths[text++]) {
         const int64_t work = (int64_t)p->lengths[text] * (first ? 1 : p->lengths[text]);
-        /* The share of this part, in heads of this text. */
+        /* Which heads of this text belong to this part. */
         const int64_t low = all * number / p->parts - done, high = all * (number + 1) / p->parts - done;
         int from = low <= 0 ? 0 : low >= work ? layer->heads : (int)(layer->heads * low / work);
         int to = high <= 0 ? 0 : high >= work ? layer->heads : (int)(layer->heads * high / work);
@@ -272,7 +277,7 @@ static void attend(const Pass *p, const Layer *layer, int first, int number) {
     }
 }
 
-/* What fills up the rows of attention's results is zero. */
+/* Set the padding of the rows of attention's results to zero. */
 static void clear_context(const Pass *p, const Layer *layer, Share rows) {
     const size_t part = (size_t)layer->part_width, used = (size_t)layer->heads * (size_t)layer->head_width;
     if (used == part) return;
@@ -280,7 +285,7 @@ static void clear_context(const Pass *p, const Layer *layer, Share rows) {
         memset(p->w->context + (size_t)row * part + used, 0, (part - used) * sizeof(float));
 }
 
-/* What follows attention, for a panel of rows: output, residual, norm, feed-forward, residual, norm. */
+/* The part of a layer after attention, for a panel of rows: output, residual, norm, feed-forward, residual, norm. */
 static void tail(const Pass *p, const Layer *layer, const Matrix *next, Scratch *s, int row, int rows) {
     const Model *m = p->model;
     Workspace *w = p->w;
@@ -320,14 +325,16 @@ static void run_layer(Pass *p, int number, int part) {
     const Share rows = share_of(p->rows, p->parts, part);
     project(p, layer, 0, rows);
     wait_for_all(&p->barrier, p->parts);
-    /* Not before: layers differ in width, so these may be other rows of the layer before, which others still read. */
+    /* Not before the barrier: layers differ in width, so this memory may contain rows of the previous layer that other
+     * threads still read. */
     clear_context(p, layer, rows);
     attend(p, layer, 0, part);
     wait_for_all(&p->barrier, p->parts);
     tails(p, layer, number == m->layers - 1 ? NULL : m->layer[number + 1].qkv, part, rows);
 }
 
-/* The last layer where the heads read the first row of a text alone: keys and values of every row, one query. */
+/* The last layer if the heads read only the first row of each text: keys and values of every row, but only one
+ * query. */
 static void run_last_layer(Pass *p, int part) {
     const Model *m = p->model;
     const Layer *layer = &m->layer[m->layers - 1];
@@ -375,7 +382,8 @@ static void to_unit_length(float *row, int width) {
     for (int k = 0; k < width; k++) row[k] /= length;
 }
 
-/* One step of a head over some rows, `from` to `to`, both `stride` apart; returns where the result is. */
+/* Apply one step of a head to rows, from `from` to `to`. Returns the buffer with the result: `to`, or `from` if the
+ * step works in place. */
 static float *take_step(const Pass *p, const Quantized *inner, const Step *step, int before, float *from, float *to,
                         int rows) {
     const size_t stride = padded(p->model->widest);
@@ -407,7 +415,7 @@ static float *take_step(const Pass *p, const Quantized *inner, const Step *step,
     }
 }
 
-/* Steps of a head over the rows in `head_a`; the result is written without gaps. */
+/* Apply all steps of a head to the rows in `head_a`, and write the result without gaps between rows. */
 static void finish_head(const Pass *p, Scratch *s, const Output *output, int width, int rows, float *out) {
     const size_t stride = padded(p->model->widest);
     float *from = s->head_a, *to = s->head_b;
@@ -420,7 +428,7 @@ static void finish_head(const Pass *p, Scratch *s, const Output *output, int wid
         memcpy(out + (size_t)i * (size_t)width, from + (size_t)i * stride, (size_t)width * sizeof(float));
 }
 
-/* First row of a text among the rows that the last layer left. */
+/* Index of a text's first row in the result of the last layer. */
 static size_t first_row(const Pass *p, int text) {
     if (p->model->first_row_only) return (size_t)text;
     size_t row = 0;
@@ -428,7 +436,7 @@ static size_t first_row(const Pass *p, int text) {
     return row;
 }
 
-/* One output for a share of the texts, or of the tokens. */
+/* Compute one output for this thread's share of the texts, or of the tokens. */
 static void run_head(const Pass *p, const Output *output, int part, float *out) {
     const int hidden = p->model->hidden, joined = hidden * (output->poolings ? output->poolings : 1);
     const size_t width = padded(hidden), stride = padded(p->model->widest);
@@ -459,7 +467,8 @@ static void run_part(void *argument, int part) {
     for (int i = 0; i < m->outputs; i++) run_head(p, &m->output[i], part, p->outputs[i]);
 }
 
-/* Texts of a batch, from `text` on, that go through the layers together. */
+/* How many texts, from number `text` of the batch on, go through the layers together: at most `most` tokens or one
+ * text. `rows` and `longest` become their tokens and the tokens of the longest one. */
 static int texts_together(const EdgebertBatch *batch, int text, int most, int *rows, int *longest) {
     int count = 0;
     for (*rows = *longest = 0; text + count < batch->texts; count++) {

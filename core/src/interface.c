@@ -1,4 +1,4 @@
-/* The C interface: files are mapped, batches are checked, workspaces are kept for the next run. */
+/* The C interface: maps files, checks batches, and keeps workspaces for the next run. */
 #include "model.h"
 #include "os_file.h"
 #include "os_threads.h"
@@ -16,7 +16,7 @@ struct EdgebertModel {
     const Kernel *kernel;
     MappedFile file;
     int threads;
-    Lock lock; /* of `idle` */
+    Lock lock; /* protects `idle` */
     Team *team;
     Workspace *idle[MAX_IDLE];
     int idle_count;

@@ -1,11 +1,11 @@
-/* The part of the C interface that an export calls. */
+/* The functions of the C interface that an export calls. */
 #include "runs.h"
 
 #include "../edgebert_core.h"
 
 #include <stdlib.h>
 
-/* What a caller sees comes first. */
+/* `seen` must be the first member: the caller's pointer to it is also the pointer to this structure. */
 typedef struct Made {
     EdgebertRuns seen;
     Runs runs;

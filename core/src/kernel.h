@@ -4,7 +4,7 @@
 
 #include "matrix.h"
 
-/* Rows in 8 bits, each with its own scale and zero point: x = scale * (q - zero). */
+/* Rows quantized to 8 bits, each with its own scale and zero point: x = scale * (q - zero). */
 typedef struct Quantized {
     uint8_t *rows; /* `stride` bytes per row; zeros after the last number, up to a multiple of 64 bytes */
     size_t stride;
@@ -25,7 +25,7 @@ typedef struct Finish {
     size_t residual_stride;
     float *out;
     size_t out_stride;
-    float *range; /* updated with 16 smallest and 16 largest results per row; NULL: not needed */
+    float *range; /* per row the smallest results so far in 16 lanes, then the largest ones; NULL: not needed */
 } Finish;
 
 /* Attention of one text: the first `queries` of its `tokens` rows attend to all rows. */
@@ -34,21 +34,21 @@ typedef struct Attention {
     size_t stride;
     int tokens, queries, heads, head_width;
     int exact; /* in FP32, even if the kernel has a faster method */
-    float *context; /* `context_stride` numbers a row */
+    float *context; /* `context_stride` numbers per row */
     size_t context_stride;
     float *scratch; /* `attention_scratch` numbers, aligned to 64 bytes */
 } Attention;
 
-/* Multiply `count` INT8 rows by the columns of `blocks` blocks, exactly, in 32 bits: out[count][16 * blocks]. */
+/* Multiply `count` INT8 rows by the columns of `blocks` blocks. The 32-bit sums are exact: out[count][16 * blocks]. */
 typedef void (*Tile)(const Matrix *matrix, int block, int blocks, const uint8_t *rows, size_t stride, int count,
                      int32_t *out);
 
 typedef struct Products {
-    int max_rows;                 /* of a tile */
+    int max_rows;                 /* largest number of rows in a tile */
     int (*blocks_for)(int count); /* best number of blocks in a tile with this number of rows */
     Tile tile;
     int most; /* largest quantized activation: 255, or 127 */
-    int (*prepare)(Matrix *matrix); /* makes `matrix->runs`; -1: too little memory. NULL: there are no tables */
+    int (*prepare)(Matrix *matrix); /* makes `matrix->runs`; -1: too little memory. NULL: the kernel needs no tables */
     void (*begin)(int count); /* called before tiles of `count` rows, and `end` after the last tile; NULL: not needed */
     void (*end)(void);
 } Products;
@@ -78,10 +78,11 @@ typedef struct Kernel {
     const Arithmetic *arithmetic;
 } Kernel;
 
-/* Every kernel of this build, the fastest first; the last one is portable. */
+/* All kernels of this build, the fastest first. The last one is portable; NULL ends the list. */
 extern const Kernel *const kernels[];
 
-/* The fastest kernel that runs here, or the named one; NULL: it does not exist, or does not run here. */
+/* Find the fastest kernel that this processor supports (name NULL), or the named one. Returns NULL if it does not exist
+ * or the processor does not support it. */
 const Kernel *find_kernel(const char *name);
 
 #endif

@@ -24,7 +24,7 @@ const char *map_file(const char *path, MappedFile *mapped) {
     HANDLE mapping = NULL;
     if (GetFileSizeEx(file, &size) && size.QuadPart > 0 && (uint64_t)size.QuadPart <= SIZE_MAX)
         mapping = CreateFileMappingW(file, NULL, PAGE_READONLY, 0, 0, NULL);
-    /* The view keeps the mapping, and the mapping the file, after their handles are closed. */
+    /* After the handles are closed, the view keeps the mapping open, and the mapping keeps the file open. */
     if (mapping) {
         mapped->data = MapViewOfFile(mapping, FILE_MAP_READ, 0, 0, 0);
         CloseHandle(mapping);
@@ -49,7 +49,7 @@ void unmap_file(MappedFile *mapped) {
 
 const char *map_file(const char *path, MappedFile *mapped) {
     *mapped = (MappedFile){NULL, 0};
-    /* Without O_NONBLOCK a pipe in the file's place would wait for somebody to write. */
+    /* If the path is a pipe, open would wait for a writer without O_NONBLOCK. */
     int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (file < 0) return errno == ENOMEM ? "too little memory" : "cannot be opened";
     struct stat status;

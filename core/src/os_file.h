@@ -9,7 +9,7 @@ typedef struct MappedFile {
     size_t size;
 } MappedFile;
 
-/* Map a whole file; `path` is UTF-8 on Windows. Returns NULL, or what failed: "cannot be opened", "cannot be
+/* Map a whole file; `path` is UTF-8 on Windows. Returns NULL on success, or the error: "cannot be opened", "cannot be
  * mapped", "too little memory". */
 const char *map_file(const char *path, MappedFile *file);
 void unmap_file(MappedFile *file);

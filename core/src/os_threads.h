@@ -2,9 +2,9 @@
 #ifndef OS_THREADS_H
 #define OS_THREADS_H
 
-/* Lock: one thread at a time is between `lock` and `unlock`.
- * Signal: threads that hold a lock wait for another thread to wake all of them. A wait may also end by itself, so wait
- * in a loop that checks the condition.
+/* Lock: a mutex. Only one thread at a time is between `lock` and `unlock`.
+ * Signal: a condition variable. Threads that hold a lock wait until another thread wakes all of them. A wait may also
+ * end without a signal, so wait in a loop that checks the condition.
  * Thread: runs a function once; the structure must not move before `thread_join`.
  *
  *     lock(&pool->lock);

@@ -1,4 +1,4 @@
-/* Tables that a kernel needs besides the file, made when a model is opened. */
+/* Tables that a kernel needs and that the file does not have. They are made when a model is opened. */
 #ifndef PREPARE_H
 #define PREPARE_H
 
@@ -6,7 +6,7 @@
 
 extern const Products products_portable;
 
-/* Make the kernel's tables of an INT8 matrix, if it has any. Returns 0, or -1: too little memory. */
+/* Make the tables that the kernel needs for an INT8 matrix, if any. Returns 0, or -1 if there is too little memory. */
 int prepare_matrix(Matrix *matrix, const Kernel *kernel);
 void release_matrix(Matrix *matrix);
 

@@ -1,18 +1,19 @@
-/* INT8 products by TDPBUSD on tiles of 16 rows and 64 bytes: 16 quads of a block are a tile as they lie in the file.
+/* INT8 matmuls with TDPBUSD on tiles of 16 rows and 64 bytes. 16 quads of a block in the file can be loaded directly as
+ * a tile.
  *
- * The last tile of a block reads up to 15 quads beyond it. They meet activations that are zero: quantized rows are
- * filled up to 64 bytes, and files have room behind their last number.
+ * The last tile of a block reads up to 15 quads beyond the block. These are multiplied by zeros, because quantized rows
+ * are padded to 64 bytes. The reads are safe, because files have padding after their last number.
  */
 #include "kernel.h"
 #include "tiles.h"
 
 enum { DEPTH = TILE_BYTES / QUAD, WEIGHT_TILE = DEPTH * QUAD_BYTES };
-/* So few rows leave most of a tile empty: they are left to the registers. */
+/* FEW_ROWS or fewer rows would leave most of a tile empty: they use the AVX-512 kernel. */
 enum { FEW_ROWS = 2, FEW_BLOCKS = 4 };
 
 extern const Products products_avx512vnni;
 
-/* Weights are fetched so many bytes before they are read. */
+/* Weights are prefetched this many bytes ahead. */
 enum { AHEAD = 2048 };
 
 static inline __attribute__((always_inline)) void fetch(const int8_t *w) {
@@ -20,7 +21,8 @@ static inline __attribute__((always_inline)) void fetch(const int8_t *w) {
     for (int i = 0; i < WEIGHT_TILE; i += QUAD_BYTES) FETCH(w + AHEAD + i);
 }
 
-/* Numbers of tiles are part of the instructions, so each shape has its own loop. */
+/* Instructions contain the numbers of their tiles as constants, so each shape has its own loop. upper: the first 16
+ * rows only; both: up to 32 rows. one, two: blocks. */
 static void upper_one(const int8_t *w, int steps, const uint8_t *in, size_t stride, int32_t *out) {
     TILE_ZERO(0);
     for (int k = 0; k < steps; k++, w += WEIGHT_TILE, in += TILE_BYTES) {
@@ -105,7 +107,7 @@ static void tile(const Matrix *matrix, int block, int blocks, const uint8_t *in,
 
 static void begin(int count) {
     const int lower = count > TILE_ROWS ? count - TILE_ROWS : 0, upper = count - lower;
-    /* 0 to 3: sums, [upper, lower rows][first, second block]; 4, 5: upper and lower rows; 6, 7: weights. */
+    /* Tiles 0 to 3: sums, [upper, lower rows][first, second block]; 4 and 5: upper and lower rows; 6 and 7: weights. */
     const TileShape shape = tile_shape((const int[TILES]){upper, upper, lower, lower, upper, lower, DEPTH, DEPTH});
     TILE_CONFIGURE(&shape);
 }

@@ -1,6 +1,6 @@
-/* INT8 products by VPMADDUBSW with sums of 16 bits (runs.h), and by VPMADDWD for few rows.
+/* INT8 matmuls with VPMADDUBSW and 16-bit sums (runs.h), and with VPMADDWD for few rows.
  *
- * A quad of a block is two registers, 8 columns each; a column is two lanes of 16 bits.
+ * A quad of a block fills two registers of 8 columns each; a column has two 16-bit lanes.
  */
 #include "kernel.h"
 #include "runs.h"
@@ -10,9 +10,10 @@
 #include <string.h>
 
 #define INLINE static inline __attribute__((always_inline))
-/* With 6 rows 12 of the 16 registers accumulate. So few rows are bound by memory, and read weights in order. */
+/* With MAX_ROWS rows, 12 of the 16 registers are accumulators. FEW_ROWS or fewer rows are limited by memory bandwidth
+ * and read the weights in the order of the file. */
 enum { MAX_ROWS = 6, FEW_ROWS = 1, MOST = 255 };
-/* Few rows fetch weights so many bytes before they are read. */
+/* For few rows, weights are prefetched this many bytes ahead. */
 enum { AHEAD = 1024 };
 
 static const _Alignas(32) int16_t MASKS[4][16] = {
@@ -28,7 +29,8 @@ INLINE __m256i four(const uint8_t *in) {
     return _mm256_set1_epi32(bytes);
 }
 
-/* One quad of one row. A core that gives 133 GMAC/s in this order gives 97 in gcc 12's own order of the intrinsics. */
+/* Multiply one quad of one row. On one core, this order of instructions reached 133 GMAC/s; the order that gcc 12 chose
+ * for the intrinsics reached 97. */
 INLINE void step(const uint8_t *in, __m256i left, __m256i right, __m256i *sums) {
 #if !defined(__SANITIZE_ADDRESS__)
     __m256i x, y;
@@ -70,7 +72,8 @@ INLINE void multiply(int rows, int masked, const int8_t *weights, size_t next, c
             const size_t entry = *order++, at = masked ? entry & ~(size_t)ALL : entry;
             const int8_t *quad = weights + at * (QUAD_BYTES / QUAD);
             __m256i left = load(quad), right = load(quad + QUAD_BYTES / 2);
-            /* The next block's, into the second level: in this order no processor guesses it. */
+            /* Prefetch the weights of the next block into the second-level cache: hardware prefetchers cannot predict
+             * this order. */
             _mm_prefetch((const char *)(quad + next), _MM_HINT_T1);
             if (masked) {
                 __m256i mask = load(MASKS[entry & ALL]);
@@ -89,12 +92,12 @@ INLINE void multiply(int rows, int masked, const int8_t *weights, size_t next, c
     }
 }
 
-/* Sums of 32 bits, each of two products of 16 bits: two vectors of 2 lanes a column to 8 columns. */
+/* Add the two 32-bit lanes of each column: two vectors of 4 columns become one vector of 8 columns. */
 INLINE __m256i columns(__m256i a, __m256i b) {
     return _mm256_permute4x64_epi64(_mm256_hadd_epi32(a, b), _MM_SHUFFLE(3, 1, 2, 0));
 }
 
-/* Any weights, in the order of the file. */
+/* Multiply one row, with any weights, in the order of the file. */
 static void multiply_wide(const int8_t *weights, int quads, const uint8_t *in, int32_t *out) {
     __m256i sums[4] = {_mm256_setzero_si256(), _mm256_setzero_si256(), _mm256_setzero_si256(), _mm256_setzero_si256()};
     for (int q = 0; q < quads; q++, weights += QUAD_BYTES, in += QUAD) {
@@ -138,7 +141,7 @@ static int one_block(int count) {
 
 static void release(Matrix *matrix) { free_runs(&matrix->runs); }
 
-/* Makes runs that the file does not have. Matrices too large for them do without. */
+/* Make runs if the file has none. Matrices with more than MAX_QUADS quads have no runs. */
 static int prepare(Matrix *matrix) {
     if (matrix->runs.most >= MOST || matrix->quads > MAX_QUADS) return 0;
     if (make_runs(matrix->weights, matrix->quads, matrix->blocks, MOST, &matrix->runs)) return -1;

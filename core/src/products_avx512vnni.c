@@ -1,13 +1,14 @@
-/* INT8 products by VPDPBUSD on 512 bits: a register is a quad of a block, 16 columns of 4 inputs. */
+/* INT8 matmuls with VPDPBUSD on 512 bits: a register has a quad of a block, 16 columns of 4 inputs. */
 #include "kernel.h"
 
 #include <immintrin.h>
 #include <string.h>
 
 #define INLINE static inline __attribute__((always_inline))
-/* With 12 rows and 2 blocks 24 of the 32 registers accumulate; few rows take more blocks, to have as many sums. */
+/* With 12 rows and 2 blocks, 24 of the 32 registers are accumulators. Fewer rows use more blocks, so that there are
+ * still many accumulators. */
 enum { MAX_ROWS = 12, FEW_ROWS = 6, WIDE = 4, MAX_SUMS = 24 };
-/* Weights are fetched so many bytes before they are read. */
+/* Weights are prefetched this many bytes ahead. */
 enum { AHEAD = 1024 };
 
 INLINE void multiply(int rows, int blocks, const int8_t *weights, size_t block_bytes, int quads, const uint8_t *in,

@@ -1,16 +1,18 @@
-/* INT8 products by VPDPBUSD on 256 bits: two registers are a quad of a block, 8 columns of 4 inputs each. */
+/* INT8 matmuls with VPDPBUSD on 256 bits: a quad of a block fills two registers, each with 8 columns of 4 inputs. */
 #include "kernel.h"
 
 #include <immintrin.h>
 #include <string.h>
 
 #define INLINE static inline __attribute__((always_inline))
-/* With 6 rows 12 of the 16 registers accumulate; few rows take more blocks, to have as many sums. */
+/* With 6 rows, 12 of the 16 registers are accumulators. Fewer rows use more blocks, so that there are still many
+ * accumulators. */
 enum { MAX_ROWS = 6, WIDE = 4, HALVES = 2, LANES = BLOCK / HALVES, MAX_SUMS = 12 };
-/* Weights are fetched so many bytes before they are read. */
+/* Weights are prefetched this many bytes ahead. */
 enum { AHEAD = 1024 };
 
-/* The same instruction by its AVX-512 name, for a processor that has only that one: core/tests/avxvnni_evex.c. */
+/* Without AVX-VNNI, use the AVX-512 encoding of the same instruction. core/tests/avxvnni_evex.c uses this to test the
+ * kernel on processors without AVX-VNNI. */
 #ifdef __AVXVNNI__
 #define DOT _mm256_dpbusd_avx_epi32
 #else

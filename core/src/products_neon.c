@@ -1,27 +1,28 @@
-/* INT8 products of ARMv8.0: SMULL and SMLAL add two products in 16 bits, SADALP adds pairs of them into 32 bits.
+/* INT8 matmuls for ARMv8.0: SMULL and SMLAL add two products in 16 bits, SADALP adds pairs of these sums into 32 bits.
  *
- * Activations become signed by their highest bit: x - 128. Two products are then at most 2 * 128 * 127 in size, which
- * fits 16 bits, and 128 times the sum of a column's weights is added at the end.
+ * Flipping the highest bit of the unsigned activations makes them signed: x - 128. The sum of two products is then at
+ * most 2 * 128 * 127 in absolute value, which fits 16 bits. At the end, 128 times the sum of each column's weights is
+ * added.
  */
 #include "kernel.h"
 
 #include <arm_neon.h>
 
 #define INLINE static inline __attribute__((always_inline))
-/* Four columns of a quad fill a register. One and two rows take all 16 columns at once, three and four take 8: both
- * leave registers for weights beside the sums. */
+/* Four columns of a quad fill a register. One or two rows process all 16 columns at once, three or four rows process 8.
+ * In both cases, registers for weights are left besides the accumulators. */
 enum { MAX_ROWS = 4, WIDE = BLOCK / 4 };
 
-/* Sums of four columns lie in two registers: two numbers a column, still to be added up. */
+/* Sums of four columns are in two registers: two numbers per column, which are added at the end. */
 typedef struct Sums { int32x4_t first, second; } Sums;
 
-/* A quad of a row, made signed, for each of the four columns. */
+/* Load a quad of a row, make it signed, and copy it for each of the four columns. */
 INLINE int8x16_t quad(const uint8_t *in) {
     const uint32x4_t four = vld1q_dup_u32((const uint32_t *)(const void *)in);
     return vreinterpretq_s8_u8(veorq_u8(vreinterpretq_u8_u32(four), vdupq_n_u8(0x80)));
 }
 
-/* x times v, and y times w where there are two quads. */
+/* Add x times v, and also y times w if there are two quads. */
 INLINE void add_products(Sums *sums, int count, int8x16_t x, int8x16_t v, int8x16_t y, int8x16_t w) {
     int16x8_t low = vmull_s8(vget_low_s8(x), vget_low_s8(v)), high = vmull_high_s8(x, v);
     if (count > 1) {
@@ -32,7 +33,7 @@ INLINE void add_products(Sums *sums, int count, int8x16_t x, int8x16_t v, int8x1
     sums->second = vpadalq_s16(sums->second, high);
 }
 
-/* The next quads of every row, `count` of them: 2, or 1. */
+/* Multiply the next 2 quads of every row, or the last one (`count` is 2 or 1). */
 INLINE void add_quads(Sums sums[][WIDE], int rows, int groups, int count, const int8_t *weights, const uint8_t *in,
                       size_t stride) {
     int8x16_t v[WIDE], w[WIDE];
@@ -46,7 +47,7 @@ INLINE void add_quads(Sums sums[][WIDE], int rows, int groups, int count, const 
         const int8x16_t x = quad(in), y = count > 1 ? quad(in + QUAD) : vdupq_n_s8(0);
 #pragma GCC unroll 4
         for (int g = 0; g < groups; g++) add_products(&sums[i][g], count, x, v[g], y, w[g]);
-        /* Row after row: clang would mix the rows, and run out of registers. */
+        /* Keep the rows in order: otherwise clang would interleave them and run out of registers. */
 #pragma GCC unroll 4
         for (int g = 0; g < groups; g++) __asm__ volatile("" : "+w"(sums[i][g].first), "+w"(sums[i][g].second));
     }

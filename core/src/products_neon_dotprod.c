@@ -1,14 +1,15 @@
-/* INT8 products by SDOT: four columns of a quad a register. Activations become signed by their highest bit, x - 128;
- * 128 times the sum of a column's weights is added at the end. */
+/* INT8 matmuls with SDOT: a register has four columns of a quad. Flipping the highest bit of the unsigned activations
+ * makes them signed: x - 128. Sums start with 128 times the sum of each column's weights to compensate. */
 #include "kernel.h"
 
 #include <arm_neon.h>
 
 #define INLINE static inline __attribute__((always_inline))
-/* Of 32 registers 20 add up: 5 rows of a block. One and two rows take more blocks, to have as many sums. */
+/* 20 of the 32 registers are accumulators: 5 rows of a block. One or two rows use more blocks, so that there are still
+ * many accumulators. */
 enum { MAX_ROWS = 5, WIDE = 4, GROUPS = BLOCK / 4 };
 
-/* One quad of every row: x holds four of a row. */
+/* Multiply one quad of every row. `x` has four quads of each row; `number` selects one. */
 INLINE void add_quad(int32x4_t sums[][WIDE * GROUPS], int rows, int blocks, const int8x16_t *x, int number,
                      const int8_t *weights, size_t block_bytes) {
 #pragma GCC unroll 16
@@ -39,7 +40,7 @@ INLINE void multiply(int rows, int blocks, const Matrix *matrix, int block, cons
     }
     for (int left = matrix->quads; left > 0; left -= 4, in += 4 * QUAD, weights += 4 * QUAD_BYTES) {
         int8x16_t x[MAX_ROWS];
-        /* Rows are filled up to a multiple of 64 bytes. */
+        /* This may read beyond the last quad: rows are padded to a multiple of 64 bytes. */
 #pragma GCC unroll 5
         for (int i = 0; i < rows; i++)
             x[i] = vreinterpretq_s8_u8(veorq_u8(vld1q_u8(in + (size_t)i * stride), vdupq_n_u8(0x80)));

@@ -1,22 +1,24 @@
-/* INT8 products by USMMLA: two rows times two columns, eight inputs each; activations stay unsigned.
+/* INT8 matmuls with USMMLA: two rows times two columns, eight inputs each. Activations stay unsigned.
  *
- * A register of weights holds four columns of one quad: two quads zipped are twice two columns of eight inputs. The
- * rows are put in pairs into a panel on the stack, as many inputs at a time as a first-level cache holds.
+ * A register of weights has four columns of one quad. Interleaving the registers of two quads gives two registers, each
+ * with two columns of eight inputs. The rows are copied in pairs into a panel on the stack, as many inputs at a time as
+ * fit a first-level cache.
  */
 #include "kernel.h"
 
 #include <arm_neon.h>
 
 #define INLINE static inline __attribute__((always_inline))
-/* Of 32 registers 24 add up: 6 pairs of rows, 4 pairs of columns. */
+/* 24 of the 32 registers are accumulators: 6 pairs of rows, 4 pairs of columns. */
 enum { MAX_ROWS = 12, MAX_PAIRS = MAX_ROWS / 2, HALF = BLOCK / 2, COLUMN_PAIRS = HALF / 2, GROUPS = BLOCK / 4 };
-/* Blocks of one row alone, which does not go in pairs, and of more. */
+/* Blocks in a tile: WIDE for a single row, which is not computed in pairs; TWO for more rows. */
 enum { WIDE = 4, TWO = 2 };
-/* Quads of a panel: 24 KB with 12 rows. */
+/* Quads in a panel: 24 KB with 12 rows. */
 enum { PANEL_QUADS = 512, PAIR_BYTES = 16 };
 
-/* Rows into pairs: [8 inputs][pair][2][8]. A last odd row makes a pair with itself; what is beyond the last quad is
- * multiplied by zero weights. Rows are filled up with zeros to a multiple of 64 bytes. */
+/* Copy rows in pairs: [inputs / 8][pair][2][8]. An odd last row is paired with itself. The copy may read beyond the
+ * last quad, because rows are padded with zeros to a multiple of 64 bytes; these inputs are multiplied by zero
+ * weights. */
 INLINE void make_panel(int pairs, const uint8_t *in, size_t stride, int count, int quads, uint8_t *panel) {
     for (int p = 0; p < pairs; p++) {
         const uint8_t *first = in + (size_t)(2 * p) * stride, *second = 2 * p + 1 < count ? first + stride : first;
@@ -55,7 +57,7 @@ INLINE void store(int32_t *out, int32x4_t sum, int more) {
     vst1q_s32(out, more ? vaddq_s32(vld1q_s32(out), sum) : sum);
 }
 
-/* Eight columns of a block; `more`: the results are added to those of earlier inputs. */
+/* Compute eight columns of a block. `more`: add the results to those of earlier inputs. */
 INLINE void multiply(int pairs, const uint8_t *panel, const int8_t *weights, int quads, int count, int more,
                      int32_t *out, size_t out_stride) {
     int32x4_t sums[MAX_PAIRS][COLUMN_PAIRS];
@@ -91,7 +93,7 @@ INLINE void pairs_tile(int pairs, const Matrix *matrix, int block, int blocks, c
     }
 }
 
-/* One row by SUDOT: USMMLA would compute it twice. */
+/* Multiply a single row with USDOT: USMMLA would compute it twice. */
 INLINE void one_row(const Matrix *matrix, int block, int blocks, const uint8_t *in, int32_t *out) {
     const size_t bytes = (size_t)matrix->quads * QUAD_BYTES;
     const int8_t *weights = matrix->weights + (size_t)block * bytes;

@@ -1,4 +1,4 @@
-/* INT8 products in plain C: the reference that every other kernel equals bit for bit. */
+/* INT8 matmuls in plain C: the reference. The sums of every other kernel equal these, bit for bit. */
 #include "kernel.h"
 
 static int one_block(int count) {

@@ -1,15 +1,15 @@
-/* Read a model file: header, tensors, and the words that say what they are.
+/* Read a model file: header, tensors, and the words that describe them.
  *
  *     0   "EDGEBERT"
  *     8   u32 format version, u32 0x01020304 in the byte order of the file
- *     16  u64 bytes of the file
- *     24  u32 tensors, u32 words
+ *     16  u64 size of the file in bytes
+ *     24  u32 number of tensors, u32 number of words
  *     32  32 bytes of zeros
  *     64  tensors, 24 bytes each: u32 kind, u32 zero, u64 offset, u64 count
  *     ..  words, u32 each
- *     ..  tensors' data, each at a multiple of 64
+ *     ..  data of the tensors, each at a multiple of 64
  *
- * Kinds: 0 float32, 1 int8, 2 int32, 3 uint16, 4 uint32. docs/explanation/core.md has the order of the words.
+ * Kinds: 0 float32, 1 int8, 2 int32, 3 uint16, 4 uint32. docs/explanation/core.md describes the order of the words.
  */
 #include "model.h"
 #include "prepare.h"
@@ -22,14 +22,14 @@
 #include <string.h>
 
 enum { FORMAT = 1, ORDER = 0x01020304, HEADER = 64, ENTRY = 24, SLACK = 1024 };
-/* Precisions of a matrix: 0 FP32, 1 INT8, and INT8 with runs for AVX2. */
+/* Precisions of a matrix: 0 FP32, 1 INT8, 2 (WITH_RUNS) INT8 with runs for AVX2. */
 enum { WITH_RUNS = 2 };
 enum { FLOAT32, INT8, INT32, UINT16, UINT32, KINDS };
 static const uint32_t NOTHING = 0xffffffffu;
 static const size_t BYTES[KINDS] = {4, 1, 4, 2, 4};
-/* No encoder is larger; sizes below cannot overflow 64 bits. */
+/* Limits. No encoder is larger. Within these limits, the sizes computed below cannot overflow 64 bits. */
 enum { MAX_WIDTH = 1 << 20, MAX_COUNT = 1 << 16, MAX_LAYERS = 1024, MAX_VOCABULARY = 1 << 24 };
-/* The sum of so many products of 8 bits fits 32 bits, whatever they are: 65536 * 255 * 128 < 2^31. */
+/* The sum of this many 8-bit products always fits 32 bits: 65536 * 255 * 128 < 2^31. */
 enum { MAX_INPUTS8 = 1 << 16 };
 _Static_assert(sizeof(size_t) == 8, "sizes of models and batches are counted in 64 bits");
 
@@ -72,7 +72,7 @@ static uint32_t word(Reader *r) {
     return u32(r->words + 4 * (size_t)r->at++);
 }
 
-/* The next word, which is a number from `least` to `most`. */
+/* Read the next word, which must be a number from `least` to `most`. */
 static int number(Reader *r, const char *name, uint32_t least, uint32_t most) {
     uint32_t value = word(r);
     if (!r->failed && (value < least || value > most))
@@ -88,7 +88,7 @@ static float real(Reader *r) {
     return value;
 }
 
-/* Data of the tensor that the next word names; it holds `count` numbers of a kind. */
+/* Get the data of the tensor whose number is the next word. The tensor must have `count` numbers of this kind. */
 static const void *tensor(Reader *r, const char *name, uint32_t kind, uint64_t count) {
     uint32_t which = word(r);
     if (r->failed) return NULL;
@@ -105,7 +105,7 @@ static const void *tensor(Reader *r, const char *name, uint32_t kind, uint64_t c
     return r->file + offset;
 }
 
-/* The same, or NULL where the word says that there is none. */
+/* Like `tensor`, or NULL if the next word says that there is no tensor. */
 static const void *optional(Reader *r, const char *name, uint32_t kind, uint64_t count) {
     if (!r->failed && r->at < r->word_count && u32(r->words + 4 * (size_t)r->at) == NOTHING) {
         r->at++;
@@ -116,7 +116,8 @@ static const void *optional(Reader *r, const char *name, uint32_t kind, uint64_t
 
 static uint64_t filled(int width) { return ((uint64_t)width + BLOCK - 1) / BLOCK * BLOCK; }
 
-/* How AVX2 sums a matrix, made at export. Sums are wrong if the runs are, but nothing is read out of bounds. */
+/* Read the tables for AVX2, which were made at export. Wrong tables that pass the checks give wrong sums, but no read
+ * out of bounds. */
 static void read_runs(Reader *r, Matrix *m) {
     Runs *runs = &m->runs;
     runs->most = number(r, "the largest activation of runs", 1, 255);
@@ -158,7 +159,7 @@ static const Matrix *matrix(Reader *r, Model *model, const char *name, int input
     return m;
 }
 
-/* A matrix in FP32, or NULL where the word says that there is none. */
+/* Read a matrix that must be in FP32. Returns NULL if the word says that there is no matrix. */
 static const Matrix *optional_matrix(Reader *r, Model *model, const char *name, int inputs) {
     if (!r->failed && r->at < r->word_count && u32(r->words + 4 * (size_t)r->at) == NOTHING) {
         r->at++;
@@ -208,7 +209,7 @@ static void read_embeddings(Reader *r, Model *model) {
     e->project = optional_matrix(r, model, "the projection of the embeddings", e->width);
     check_outputs(r, "the projection of the embeddings", e->project, model->hidden);
     if (!e->project && e->width != model->hidden) fail(r, "the embeddings are not as wide as the layers");
-    /* The first row of a table that skips padding is padding's own. */
+    /* If padding is skipped, the first row of the table is only for padding. */
     int longest = e->positions - (e->padding_id >= 0);
     if (model->max_length > longest) fail(r, "texts of %d tokens, but %d positions", model->max_length, longest);
 }

@@ -3,23 +3,24 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Longest run; how full groups may be on average for a length to be tried; how often quads are exchanged in vain. */
+/* MAX_LENGTH: longest run. MAX_TRIES: attempts to exchange items before a length is given up. NEAR: groups that
+ * `distribute` compares for each item. FULL: a length is tried only if the groups are at most this full on average. */
 enum { MAX_LENGTH = 16, MAX_TRIES = 4000, NEAR = 24 };
 static const double FULL = 0.94;
 
-/* Something that is summed: a quad, or half of one. */
+/* An item to sum: a quad or half of a quad. */
 typedef struct Item {
-    int16_t load[LANES16]; /* sum of its |weights| in every lane */
+    int16_t load[LANES16]; /* sum of its |weights| in each lane */
     uint16_t entry;
-    int16_t peak; /* the largest load */
+    int16_t peak; /* largest number in `load` */
 } Item;
 
-/* One block on its way. Groups have `length` places, the last one those that are left. */
+/* The groups of one block while they are being formed. Each group has `length` slots; the last one has the rest. */
 typedef struct Packing {
     int items, length, groups, cap;
     Item *item;
-    int *by_peak, *place; /* items by peak; item at every place */
-    int *count, *excess;  /* of groups: places taken; by how much lanes are too full, all together */
+    int *by_peak, *place; /* items sorted by peak, the largest first; item in each slot */
+    int *count, *excess;  /* per group: used slots; sum over all lanes of the amount above `cap` */
     int16_t (*sum)[LANES16];
 } Packing;
 
@@ -42,7 +43,7 @@ static int peak_with(const int16_t *a, const int16_t *b) {
     return peak;
 }
 
-/* Whether there is hope for this length. */
+/* Check whether this length can succeed: the groups must not be too full on average. */
 static int may_fit(const Packing *p) {
     int total[LANES16] = {0}, most = 0;
     for (int i = 0; i < p->items; i++)
@@ -51,7 +52,8 @@ static int may_fit(const Packing *p) {
     return most <= FULL * p->cap * p->items / p->length;
 }
 
-/* The heaviest first, each into the group of some near ones that it fills least. */
+/* Distribute the items over the groups, those with the largest peak first. Of the next NEAR groups with a free slot,
+ * each item goes to the one whose largest lane is then smallest. */
 static void distribute(Packing *p) {
     memset(p->count, 0, (size_t)p->groups * sizeof *p->count);
     memset(p->sum, 0, (size_t)p->groups * sizeof *p->sum);
@@ -71,7 +73,8 @@ static void distribute(Packing *p) {
     }
 }
 
-/* Exchange items between a group that is too full and any other while that helps. Returns whether all groups fit. */
+/* Exchange random items between a group that is too full and any other group if this does not increase the excess.
+ * Returns whether all groups fit. */
 static int exchange(Packing *p) {
     uint32_t seed = 12345;
     int total = 0;
@@ -141,7 +144,7 @@ static void sort_by_peak(Packing *p) {
     for (int i = 0; i < p->items; i++) p->by_peak[first[512 - p->item[i].peak]++] = i;
 }
 
-/* Offsets of a group, and what they add to its columns. */
+/* Set the offsets of a group, and subtract them from the start values of its columns. */
 static void set_offsets(const Packing *p, const int8_t *weights, int group, int most, int8_t *offsets, int32_t *start) {
     int low[LANES16] = {0}, high[LANES16] = {0};
     for (int i = 0; i < places(p, group); i++) {
@@ -151,7 +154,7 @@ static void set_offsets(const Packing *p, const int8_t *weights, int group, int 
             if (entry & (k % 2 ? ODD : EVEN)) *(w[k] > 0 ? &high[k / 2] : &low[k / 2]) += most * w[k];
     }
     for (int l = 0; l < LANES16; l++) {
-        /* The offset nearest to 0 with low + 256 offset >= -32768 and high + 256 offset <= 32767. */
+        /* The offset nearest to 0 with low + 256 * offset >= -32768 and high + 256 * offset <= 32767. */
         int least = -((32768 + low[l]) >> 8), largest = (32767 - high[l]) >> 8;
         int offset = least > 0 ? least : largest < 0 ? largest : 0;
         offsets[offset_place(l)] = (int8_t)offset;
@@ -211,7 +214,7 @@ int make_runs(const int8_t *weights, int quads, int blocks, int most, Runs *runs
     void *const scratch[] = {p.item, p.by_peak, p.place, p.count, p.excess, p.sum};
     for (size_t i = 0; i < sizeof scratch / sizeof *scratch; i++) free(scratch[i]);
     if (!made) return free_runs(runs), -1;
-    /* Most of the room was for the worst weights. */
+    /* The memory was allocated for the worst case: free the unused part. */
     void *order = realloc((void *)runs->order, runs->entries * sizeof(uint16_t));
     if (order) runs->order = order;
     void *offsets = realloc((void *)runs->offsets, (size_t)runs->groups * LANES16);

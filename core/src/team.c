@@ -8,10 +8,10 @@
 #include <unistd.h>
 #endif
 
-/* A thread looks so many times whether it can go on before it lets others run, or sleeps: some 20 microseconds. */
+/* How often a waiting thread checks whether it can continue before it yields or sleeps: about 20 microseconds. */
 enum { SPINS = 2000 };
 
-/* What a run asks of a team. */
+/* The work of one run. */
 typedef struct Task {
     unsigned round;
     int parts;
@@ -21,12 +21,12 @@ typedef struct Task {
 
 struct Team {
     int threads, process;
-    Lock lock;     /* of everything below */
-    Signal signal; /* there is work, or there will be none */
+    Lock lock;     /* protects all members below */
+    Signal signal; /* there is new work, or the team ends */
     int busy, ending;
-    Task task;        /* of the run that is going on, or was the last */
-    atomic_uint round; /* the task's, to look at without the lock */
-    atomic_int left; /* parts that are not done */
+    Task task;        /* of the current run, or of the last one */
+    atomic_uint round; /* copy of `task.round` that can be read without the lock */
+    atomic_int left; /* number of unfinished parts */
     struct Member {
         Thread thread;
         Team *team;
@@ -71,8 +71,8 @@ void wait_for_all(Barrier *barrier, int parts) {
         else let_others_run();
 }
 
-/* Waits for the run after `round` and copies its task: what a thread that came too late for one run reads must be all
- * of the next one. Returns 0 where there will be none. */
+/* Wait for the run after `round` and copy its task. The copy is made under the lock, so that a thread that missed one
+ * run gets the complete task of the next one. Returns 0 if the team ends. */
 static int next_task(Team *team, unsigned round, Task *task) {
     for (int spins = 0; spins < SPINS; spins++) {
         if (atomic_load_explicit(&team->round, memory_order_acquire) != round) break;
@@ -116,7 +116,7 @@ Team *new_team(int threads) {
 
 void free_team(Team *team) {
     if (!team) return;
-    /* A child process has the memory of its parent, but not its threads. */
+    /* A forked child process has a copy of its parent's memory, but not its threads. */
     if (team->process == this_process()) {
         lock(&team->lock);
         team->ending = 1;

@@ -1,4 +1,4 @@
-/* Threads that work on one run together. */
+/* A team of threads that share the work of one run. */
 #ifndef TEAM_H
 #define TEAM_H
 
@@ -6,16 +6,17 @@
 
 typedef struct Team Team;
 
-/* Start a team of `threads`, including the caller. Returns NULL for 1 thread, and if no thread can be started: the
- * caller then works alone. */
+/* Start a team of `threads` threads, including the caller. Returns NULL for 1 thread or if no thread can be started;
+ * the caller then works alone. */
 Team *new_team(int threads);
 void free_team(Team *team);
 
-/* Call `work(argument, part)` for every part from 0 to parts - 1, each on a thread of its own, part 0 on this one.
- * Returns 0; or -1, with nothing done, if the team is working for another caller. */
+/* Call `work(argument, part)` for every part from 0 to parts - 1, each on its own thread; part 0 runs on this thread.
+ * Returns 0 if all parts are done, or -1 without running any part if the team cannot run them now (it is busy with
+ * another caller, it has too few threads, or this is a forked process). */
 int run_team(Team *team, int parts, void (*work)(void *argument, int part), void *argument);
 
-/* Barrier: the parts of one run wait for each other. */
+/* Barrier: a part waits here until all parts of the run have arrived. */
 typedef struct Barrier {
     atomic_int arrived, round;
 } Barrier;

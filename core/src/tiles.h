@@ -1,4 +1,4 @@
-/* The tile instructions of AMX; core/tests/plain_tiles.h has them in plain C. */
+/* The tile instructions of AMX. core/tests/plain_tiles.h implements them in plain C. */
 #ifndef TILES_H
 #define TILES_H
 
@@ -7,14 +7,14 @@
 /* Rows of a tile and bytes of a row. */
 enum { TILE_ROWS = 16, TILE_BYTES = 64, TILES = 8 };
 
-/* What LDTILECFG reads. */
+/* The memory layout that LDTILECFG reads. */
 typedef struct TileShape {
     uint8_t palette, start_row, zero[14];
     uint16_t bytes[16];
     uint8_t rows[16];
 } TileShape;
 
-/* Configure tiles with these numbers of rows of 64 bytes; 0: the tile is not used. */
+/* Make a configuration: `rows` has the number of 64-byte rows of each tile; 0: the tile is not used. */
 static inline TileShape tile_shape(const int rows[TILES]) {
     TileShape shape = {.palette = 1};
     for (int i = 0; i < TILES; i++)
@@ -24,9 +24,10 @@ static inline TileShape tile_shape(const int rows[TILES]) {
 
 #ifndef AMX_PLAIN
 #include <immintrin.h>
-/* gcc's intrinsic declares only 8 of the 64 bytes as read: without the barrier the others may never be written. */
+/* gcc's intrinsic declares that it reads only 8 of the 64 bytes. Without the barrier, gcc may omit the stores to the
+ * others. */
 #define TILE_CONFIGURE(shape) do { __asm__ volatile("" ::"r"(shape) : "memory"); _tile_loadconfig(shape); } while (0)
-/* While tiles are in use, every context switch copies 8 kB. */
+/* Release the tiles after use: while they are in use, every context switch copies 8 kB. */
 #define TILE_RELEASE() _tile_release()
 #define TILE_ZERO(tile) _tile_zero(tile)
 #define TILE_LOAD(tile, from, stride) _tile_loadd(tile, from, stride)

@@ -1,4 +1,4 @@
-/* Vectors of 8 numbers: AVX2 and FMA. vectors_portable.h says what every function does. */
+/* Vectors of 8 numbers: AVX2 and FMA. vectors_portable.h describes the functions. */
 #include <immintrin.h>
 #include <stdint.h>
 

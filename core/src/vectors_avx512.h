@@ -1,4 +1,4 @@
-/* Vectors of 16 numbers: AVX-512 F, BW, DQ and VL. vectors_portable.h says what every function does. */
+/* Vectors of 16 numbers: AVX-512 F, BW, DQ and VL. vectors_portable.h describes the functions. */
 #include <immintrin.h>
 #include <stdint.h>
 
@@ -43,8 +43,8 @@ static inline void vi_store_u8(uint8_t *p, VI v, VI most) {
 }
 
 #define OWN_EXP
-/* e^x = 2^t = 2^floor(t) 2^f; the relative error of 2^f is 7.5e-8, and t is off by half of its last bit. Very
- * negative x give 0, and NaN gives NaN. */
+/* e^x = 2^t = 2^floor(t) 2^f. The relative error of 2^f is 7.5e-8, and the rounding error of t is half of its last bit.
+ * The result is 0 for very negative x, and NaN for NaN. */
 static inline V v_exp(V x) {
     const V t = _mm512_mul_ps(x, v_set(1.44269504089f)), f = _mm512_reduce_ps(t, _MM_FROUND_TO_NEG_INF);
     V p = v_fma(v_set(1.877575011e-3f), f, v_set(8.989344512e-3f));

@@ -1,4 +1,4 @@
-/* Vectors of 8 numbers in pairs of registers: ARMv8.0 NEON. vectors_portable.h says what every function does. */
+/* Vectors of 8 numbers in pairs of registers: ARMv8.0 NEON. vectors_portable.h describes the functions. */
 #include <arm_neon.h>
 #include <stdint.h>
 #include <string.h>

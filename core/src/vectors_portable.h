@@ -1,4 +1,4 @@
-/* Vectors of 8 numbers in plain C: what every function of the other vectors_*.h does. */
+/* Vectors of 8 numbers in plain C. This file defines the behaviour of the functions of every vectors_*.h. */
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
@@ -11,7 +11,7 @@ typedef struct { int32_t at[LANES]; } VI;
 static inline V v_set(float x) { V r; EACH(i) r.at[i] = x; return r; }
 static inline V v_load(const float *p) { V r; memcpy(&r, p, sizeof r); return r; }
 static inline void v_store(float *p, V v) { memcpy(p, &v, sizeof v); }
-/* The first n lanes, 1 to LANES; the others are 0, are not written, or come from `rest`. */
+/* Functions of the first n lanes, n from 1 to LANES. Other lanes are 0, are not written, or come from `rest`. */
 static inline V v_load_n(const float *p, int n) { V r; EACH(i) r.at[i] = i < n ? p[i] : 0.0f; return r; }
 static inline void v_store_n(float *p, V v, int n) { for (int i = 0; i < n; i++) p[i] = v.at[i]; }
 static inline V v_first_n(V v, int n, V rest) { EACH(i) if (i >= n) v.at[i] = rest.at[i]; return v; }
@@ -19,7 +19,7 @@ static inline V v_add(V a, V b) { EACH(i) a.at[i] += b.at[i]; return a; }
 static inline V v_sub(V a, V b) { EACH(i) a.at[i] -= b.at[i]; return a; }
 static inline V v_mul(V a, V b) { EACH(i) a.at[i] *= b.at[i]; return a; }
 static inline V v_div(V a, V b) { EACH(i) a.at[i] /= b.at[i]; return a; }
-/* a * b + c, rounded once or twice. */
+/* a * b + c, with one rounding or two. */
 static inline V v_fma(V a, V b, V c) { EACH(i) c.at[i] += a.at[i] * b.at[i]; return c; }
 /* 1 / v, for numbers that are neither tiny nor huge. */
 static inline V v_reciprocal(V v) { EACH(i) v.at[i] = 1.0f / v.at[i]; return v; }

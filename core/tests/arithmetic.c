@@ -1,5 +1,6 @@
-/* FP32 arithmetic of every vector width that runs here against double precision. Exits with 0 if it is as near as
- * promised: GELU and softmax within 2e-6, attention in bfloat16 within the rounding of its weights. */
+/* Compare the FP32 arithmetic of every vector width that this processor supports with double precision. Exits with 0 if
+ * all errors are within the documented limits: 2e-6 for GELU and softmax; the rounding of the weights for attention in
+ * bfloat16. */
 #include "../src/kernel.h"
 
 #include <math.h>
@@ -22,7 +23,7 @@ static double draw(void) {
 
 static double normal(void) { return sqrt(-2 * log(draw() + 1e-12)) * cos(6.283185307179586 * draw()); }
 
-/* A number that attention in bfloat16 takes as it is. */
+/* Truncate a number so that bfloat16 represents it exactly. */
 static float bfloat16(double x) {
     float value = (float)x;
     uint32_t bits;
@@ -39,12 +40,12 @@ static float *room(size_t numbers) {
     return p;
 }
 
-/* The larger error; one that is NaN is the largest. */
+/* Return the larger error. NaN counts as the largest error. */
 static double worse(double most, double error) { return isnan(most) || error <= most ? most : error; }
 
 static void report(const char *what, double error, double most) {
     printf("%s: %s is off by %.2g, %.2g allowed\n", name, what, error, most);
-    /* An error that is NaN is wrong too. */
+    /* An error of NaN is a failure too. */
     if (!(error <= most)) wrong++;
 }
 
@@ -60,7 +61,8 @@ static double exact(Activation activation, double x) {
     }
 }
 
-/* Largest error of an activation from -limit to limit; of results above 1 the relative one. */
+/* Largest error of an activation function for inputs from -limit to limit. For results above 1 the error is
+ * relative. */
 static double activation_error(const Arithmetic *math, Activation activation, double limit) {
     enum { COUNT = 400003 };
     float *row = room(COUNT + BLOCK), *in = room(COUNT + BLOCK);
@@ -76,7 +78,8 @@ static double activation_error(const Arithmetic *math, Activation activation, do
     return most;
 }
 
-/* Softmax is attention with values that are unit vectors: `width` of the tokens are looked at. */
+/* Largest error of softmax. If the values are unit vectors, attention returns the softmax: it is checked for the first
+ * WIDTH tokens. */
 static double softmax_error(const Arithmetic *math, int tokens, double spread) {
     enum { WIDTH = 24, HEADS = 2, STRIDE = 64 };
     float *query = room((size_t)tokens * STRIDE), *key = room((size_t)tokens * STRIDE);
@@ -108,7 +111,8 @@ static double softmax_error(const Arithmetic *math, int tokens, double spread) {
     return most;
 }
 
-/* Attention of heads of any width, for all tokens or the first one, with values that bfloat16 takes as they are. */
+/* Largest error of attention with heads of any width, for the first `queries` tokens. The inputs are exact in
+ * bfloat16. */
 static double attention_error(const Arithmetic *math, int tokens, int queries, int width) {
     enum { HEADS = 2 };
     const int stride = HEADS * width + 3;
@@ -143,7 +147,7 @@ static double attention_error(const Arithmetic *math, int tokens, int queries, i
     return most;
 }
 
-/* Error of a norm; and of its 8 bits, in steps. */
+/* Largest error of a norm, and of its quantized result in units of the scale. */
 static void check_norm(const Arithmetic *math, int width, double *error, double *steps) {
     enum { ROWS = 3 };
     const size_t stride = ((size_t)width + BLOCK - 1) / BLOCK * BLOCK, bytes = row_bytes(width);
@@ -205,7 +209,7 @@ static void check(const Arithmetic *math) {
         for (int tokens = 1; tokens < 100; tokens += 1 + tokens / 4)
             for (int queries = 1; queries <= tokens; queries += tokens > 1 ? tokens - 1 : 1)
                 context = worse(context, attention_error(math, tokens, queries, width));
-    /* Weights of 8 bits are off by half of the last one. */
+    /* Weights with 8 significant bits have a rounding error of half of the last bit. */
     const int rounds = strstr(name, "bf16") || strstr(name, "amx");
     report("softmax", softmax, rounds ? 1.0 / 256 : 2e-6);
     report("attention", context, rounds ? 1.0 / 64 : 1e-5);
@@ -217,7 +221,7 @@ static void check(const Arithmetic *math) {
 int main(void) {
     const Arithmetic *last = NULL;
     for (int i = 0; kernels[i]; i++) {
-        /* Kernels of one vector width follow each other. */
+        /* Kernels with the same vector width are adjacent in the list: check each width once. */
         if (!kernels[i]->runs_here() || kernels[i]->arithmetic == last) continue;
         last = kernels[i]->arithmetic;
         name = kernels[i]->name;

@@ -1,4 +1,4 @@
-/* The attention of arithmetic_amx.c with plain_tiles.h in place of the processor's tiles. */
+/* The attention of arithmetic_amx.c with the tiles of plain_tiles.h instead of the processor's tiles. */
 #include "plain_tiles.h"
 
 #define arithmetic_amx arithmetic_amx_plain

@@ -1,3 +1,3 @@
-/* The kernel of products_avxvnni.c with VPDPBUSD as AVX-512 encodes it, for processors without AVX-VNNI. */
+/* The kernel of products_avxvnni.c with the AVX-512 encoding of VPDPBUSD, to test it on processors without AVX-VNNI. */
 #define products_avxvnni products_avxvnni_evex
 #include "../src/products_avxvnni.c"

@@ -1,4 +1,4 @@
-/* Changes to a model file: odd values in its header, its description and its numbers. */
+/* Random damage to a model file: unusual values in its header, its description and its tensors. */
 #ifndef DAMAGE_H
 #define DAMAGE_H
 
@@ -23,7 +23,7 @@ static uint32_t get32(const uint8_t *p) {
 
 static void put32(uint8_t *p, uint32_t value) { memcpy(p, &value, 4); }
 
-/* A value to put in the place of another. */
+/* A value to replace another one. */
 static uint32_t odd_value(uint32_t value, uint32_t number) {
     static const uint32_t fixed[] = {0, 1, 2, 3, 5, 6, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 128, 255, 256,
                                      4096, 65535, 65536, 65537, 1u << 20, 1048577, 1u << 24, 0x7fffffff, 1u << 31, ~0u};
@@ -34,7 +34,7 @@ static uint32_t odd_value(uint32_t value, uint32_t number) {
     return near[(number - count) % 8];
 }
 
-/* Bytes of the header and the description: after them come the tensors' numbers. */
+/* Size of the header and the description in bytes. The data of the tensors follows. */
 static size_t described(const uint8_t *file, size_t size) {
     if (size < HEADER_BYTES) return size;
     uint64_t end = HEADER_BYTES + ENTRY_BYTES * (uint64_t)get32(file + 24) + 4 * (uint64_t)get32(file + 28);
@@ -48,7 +48,7 @@ static uint32_t odd_float(uint32_t number) {
     return bits[number % (sizeof bits / sizeof *bits)];
 }
 
-/* Change something at random: mostly the description, sometimes numbers of tensors. */
+/* Make one random change: mostly in the description, sometimes in the data of the tensors. */
 static void damage(uint8_t *file, size_t size) {
     size_t end = described(file, size);
     if (size < HEADER_BYTES + 8 || end < HEADER_BYTES + 8) return;

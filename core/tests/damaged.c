@@ -1,22 +1,24 @@
-/* Model files that are cut short or altered, by the thousand: none is read out of bounds, none gives a batch another
- * answer than its texts. Build it with sanitizers (see probe.h for the linker's flags), and give it model files.
+/* Open and run thousands of truncated or altered model files. No file may cause a read out of bounds, and every text
+ * must get the same answer alone and in a batch. Build with sanitizers (see probe.h for the flags of the linker).
  *
  *     damaged SEED COUNT STEP FILE...
  *
- * COUNT random changes a file; one of STEP among all lengths near boundaries, and all odd values of all fields. */
+ * COUNT: number of random changes per file. STEP: of all lengths near boundaries, and of all unusual values of all
+ * fields, one in STEP is tried.
+ */
 #include "damage.h"
 #include "probe.h"
 
 static int opened, refused, step;
 
-/* Whether this one of all attempts is among those that are made. */
+/* Decide at random whether to make this attempt: one in `step` is made. */
 static int chosen(void) { return draw((uint32_t)step) == 0; }
 
 static const char *kernel_for(int number) {
     int kernels = 0;
     while (edgebert_kernel_name(kernels)) kernels++;
     const char *name = edgebert_kernel_name(number % kernels);
-    /* AVX2 takes long to open a model: it gets a few. */
+    /* Opening a model with AVX2 is slow, so few files are opened with it. */
     return strcmp(name, "avx2") || number % 40 < kernels ? name : "portable";
 }
 
@@ -28,7 +30,7 @@ static int attempt(const uint8_t *file, size_t size) {
 
 static void put64(uint8_t *p, uint64_t value) { memcpy(p, &value, 8); }
 
-/* Every length near a boundary, with the size in the header as it was, and as it is. */
+/* Truncate the file at every length near a boundary, with the old and with the new size in the header. */
 static void cut(const uint8_t *file, size_t size) {
     const uint32_t tensors = get32(file + 24);
     uint8_t *copy = malloc(size);
@@ -53,7 +55,7 @@ static void cut(const uint8_t *file, size_t size) {
     free(copy);
 }
 
-/* Every byte of the header, and every word of the description, with every odd value. */
+/* Flip every bit of the header, and replace every word of the description by every unusual value. */
 static void alter(const uint8_t *file, size_t size) {
     uint8_t *copy = malloc(size);
     memcpy(copy, file, size);

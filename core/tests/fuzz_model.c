@@ -1,5 +1,5 @@
-/* Fuzzing of model files by libFuzzer. Bytes are opened and run; the header's size is made to fit, since otherwise
- * nearly nothing would get further. docs/contributing/testing.md says how to build and run it. */
+/* Fuzz model files with libFuzzer: open the bytes and run the model. The size in the header is corrected, because
+ * otherwise almost every input would be refused there. docs/contributing/testing.md says how to build and run it. */
 #include "damage.h"
 #include "probe.h"
 
@@ -7,7 +7,7 @@ size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t most);
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t most, unsigned int seed);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* A change to the description half of the time, else any. */
+/* Half of the mutations are those of damage.h, the others are libFuzzer's own. */
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t most, unsigned int seed) {
     drawn = seed;
     if (draw(2)) damage(data, size);
@@ -18,7 +18,7 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t most, unsigned
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-    /* The kernel by a byte of the file's content, so that the same bytes always do the same. */
+    /* A byte of the file selects the kernel, so that the same bytes always have the same effect. */
     probe(data, size, size > 128 && data[size / 2] % 2 ? "portable" : NULL, 1, 1);
     return 0;
 }

@@ -1,7 +1,8 @@
-/* Every kernel that runs on this processor against plain C: INT8 products must be equal bit for bit, for every number
- * of rows, tails of every size, and the worst weights and activations there are. Exits with 0 if all are.
+/* Compare every kernel that this processor supports with plain C. The sums of INT8 matmuls must be equal, bit for bit,
+ * for every number of rows, tails of every size, and the weights and activations with the largest sums. Exits with 0 if
+ * all are equal.
  *
- * Memory holds no byte more than kernels may read, so that AddressSanitizer sees one that reads on. */
+ * Buffers end where kernels must stop reading, so that AddressSanitizer detects a read beyond them. */
 #include "../src/kernel.h"
 #include "../src/prepare.h"
 #include "../src/runs.h"
@@ -11,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Behind the weights, as in a file; more rows than any tile has. */
+/* SLACK: padding after the weights, as in a file. MANY_ROWS: more rows than any tile has. */
 enum { SLACK = 1024, MANY_ROWS = 70 };
 
 extern const Arithmetic arithmetic_portable;
@@ -33,12 +34,12 @@ static void *room(size_t bytes) {
     return p;
 }
 
-/* How weights and activations are drawn. */
+/* How random weights and activations are drawn. */
 enum { UNIFORM, SMALL, GAUSSIAN, GAUSSIAN_SMALL, LARGEST, SIGNS, ZERO, WAYS };
-/* Activations alone: the largest where a column has positive weights, or where it has negative ones. */
+/* Only for activations: the largest one for each positive weight of a column and 0 for the others, or the reverse. */
 enum { WORST = WAYS };
 
-/* As trained weights are: a column's largest is 127, or 64, and most are a fourth of it. */
+/* A weight with the distribution of trained weights: normal, clipped at `largest`. */
 static int8_t gaussian(int largest) {
     double a = (draw() % 65536 + 1) / 65537.0, b = (draw() % 65536) / 65536.0;
     double x = sqrt(-2 * log(a)) * cos(2 * 3.14159265358979 * b) * largest / 3.5;
@@ -71,7 +72,7 @@ static uint8_t activation(int way, int most) {
     }
 }
 
-/* Weights in the order of the file; what fills up rows and columns is zero. */
+/* A matrix of random weights in the order of the file. Padding of rows and columns is zero. */
 static Matrix random_matrix(int inputs, int outputs, int way) {
     Matrix m = {.inputs = inputs, .outputs = outputs, .quads = (inputs + 3) / 4, .blocks = (outputs + 15) / 16};
     int8_t *weights = room((size_t)m.blocks * (size_t)m.quads * QUAD_BYTES + SLACK);
@@ -130,7 +131,7 @@ static int check_tile(const Kernel *kernel, const Matrix *m, int rows, int way) 
     return wrong;
 }
 
-/* A whole product of any number of rows; with scales of 1 it is the integers. */
+/* Check a whole matmul of any number of rows. With scales of 1, the result has integer values. */
 static int check_product(const Kernel *kernel, const Matrix *m, int rows, int say) {
     const size_t columns = (size_t)m->blocks * BLOCK, bytes = sizeof(float) * (size_t)rows * columns;
     Quantized in = {.stride = row_bytes(m->inputs)};
@@ -153,7 +154,8 @@ static int check_product(const Kernel *kernel, const Matrix *m, int rows, int sa
     return wrong;
 }
 
-/* The most inputs that a model file may have, with weights and activations that give the largest sums of both signs. */
+/* Check the largest number of inputs that a model file may have, with the weights and activations that give the largest
+ * positive and negative sums. */
 static int check_largest_sums(const Kernel *kernel) {
     int wrong = 0;
     for (int sign = 0; sign < 2; sign++) {
@@ -179,7 +181,7 @@ static int check_kernel(const Kernel *kernel) {
         for (int way = 0; way < WAYS; way++) {
             Matrix m = random_matrix(shapes[s][0], shapes[s][1], way);
             if (prepare_matrix(&m, kernel)) exit(2);
-            /* Of many rows each number with some weights. */
+            /* If the tile has many rows, check each number of rows only with some of the weights. */
             const int step = kernel->products->max_rows > 16 ? 3 : 1;
             for (int rows = 1 + way % step; rows <= kernel->products->max_rows; rows += step, checked++)
                 wrong += check_tile(kernel, &m, rows, (rows + way + (int)s) % (WORST + 1));
@@ -192,14 +194,15 @@ static int check_kernel(const Kernel *kernel) {
     return wrong;
 }
 
-/* Tables that a file may hold: those that are accepted, however wrong, are run without reading out of bounds. */
+/* Check damaged tables: if `runs_fit` accepts them, the kernel must run without a read out of bounds, even if the sums
+ * are wrong. */
 static int check_tables(const Kernel *kernel) {
     Matrix m = random_matrix(70, 40, GAUSSIAN);
     Runs good;
     if (make_runs(m.weights, m.quads, m.blocks, 255, &good)) exit(2);
     int wrong = !runs_fit(&good, m.quads, m.blocks), accepted = 0;
     for (int i = 0; i < 4000; i++) {
-        /* Copies of the exact size, so that reading on is seen. */
+        /* Copy the tables to memory of the exact size, so that a read beyond the end is detected. */
         Runs r = good;
         const size_t sizes[] = {(size_t)m.blocks * sizeof(RunBlock), r.entries * sizeof(uint16_t), r.groups * 32u,
                                 (size_t)m.blocks * BLOCK * sizeof(int32_t)};

@@ -1,4 +1,5 @@
-/* The tile instructions of AMX in plain C, so that code for tiles can be tested on processors without them. As on the processor, a tile that is not configured, or is too small, stops the program. */
+/* The tile instructions of AMX in plain C, to test code for tiles on processors without AMX. As on the processor, use
+ * of a tile that is not configured or is too small stops the program. */
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* Open bytes as a model file through the public interface, and run the model if it opens.
  *
- * Link with -Wl,--wrap=map_file,--wrap=unmap_file. A file is then a block of the heap of exactly its size, so that
- * AddressSanitizer sees every byte that is read beyond it. Any fault stops the program with `abort`. */
+ * Link with -Wl,--wrap=map_file,--wrap=unmap_file. A file is then a heap block of exactly the file's size, so that
+ * AddressSanitizer detects every read beyond it. Every fault stops the program with `abort`. */
 #ifndef PROBE_H
 #define PROBE_H
 
@@ -40,7 +40,7 @@ static void must(int holds, const char *what) {
     abort();
 }
 
-/* A batch, and room for its outputs. */
+/* A batch, and memory for its outputs. */
 typedef struct Probe {
     int32_t *ids, *segments, lengths[PROBE_TEXTS];
     size_t tokens;
@@ -110,7 +110,7 @@ static void refuse(EdgebertModel *model, const EdgebertInfo *info, Probe *p) {
     must(edgebert_run(model, &batch, p->found), "no text was run");
 }
 
-/* A text's answers alone and in a batch must be equal, bit for bit (`same`), NaN included. */
+/* Run every text alone and in a batch. If `same` is set, the answers must be equal, including NaN. */
 static void run_twice(EdgebertModel *model, Probe *p, int same) {
     EdgebertBatch batch = {.ids = p->ids, .segments = p->segments, .lengths = p->lengths, .texts = PROBE_TEXTS};
     must(!edgebert_run(model, &batch, p->found), "a batch was refused");
@@ -131,10 +131,11 @@ static void run_twice(EdgebertModel *model, Probe *p, int same) {
     }
 }
 
-/* Open bytes with a kernel by name (NULL: the fastest). Returns whether they open.
+/* Open bytes with the named kernel (NULL: the fastest). Returns whether they open.
  *
- * AVX2's tables in a file are not proven again. If they were altered, sums may wrap around, and a single row, which
- * does not use them, then differs from others. */
+ * The ranges in a file's AVX2 tables are not checked. If the tables were altered, sums may wrap around. A single row
+ * does not use the tables, so its answer then differs.
+ */
 static int probe(const uint8_t *data, size_t size, const char *kernel, int threads, int altered) {
     probed = data, probed_size = size;
     EdgebertModel *model = edgebert_open_with("memory", threads, kernel);

@@ -1,5 +1,5 @@
-/* Threads that share a model, each run of which has threads of its own: under ThreadSanitizer no two touch the same
- * memory without order, and every answer has the bits of a single thread's.
+/* Several threads call one model, and each run has its own team of threads. ThreadSanitizer must find no data race, and
+ * every answer must equal that of a single thread, bit for bit.
  *
  *     shared FILE... */
 #include "../edgebert_core.h"
