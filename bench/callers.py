@@ -1,6 +1,7 @@
-"""Texts a second that several threads get out of one model, one text a call: fresh processes in random order.
+"""Measure the throughput of one model that several threads call with one text per call.
 
-The ratio beside a row is its rate over that of the first number of callers in the same round, with its 95% interval.
+Every measurement is a fresh process, in random order. The ratio in a row is the row's rate divided by the rate of the
+first number of callers in the same round, with its 95% interval.
 
 python bench/callers.py BUNDLE TEXTS.txt [--callers 1 2 4 8 16] [--rounds 5] [--threads 1] [--count 2000]
 """
@@ -21,7 +22,7 @@ WARMUP = 50
 
 
 def measure(bundle: str, texts: list[str], threads: int, callers: int, count: int) -> dict[str, float]:
-    """Texts a second, and milliseconds of processor time a text, of one process."""
+    """Measure one process: texts per second, and milliseconds of processor time per text."""
     import edgebert
 
     model = edgebert.load(bundle, threads=threads, verify=False)
@@ -43,7 +44,7 @@ def measure(bundle: str, texts: list[str], threads: int, callers: int, count: in
 
 
 def main() -> None:
-    """Measure, and print the medians of every number of callers."""
+    """Measure, and print the medians for every number of callers."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("bundle")
     parser.add_argument("texts", type=Path)
@@ -70,7 +71,7 @@ def main() -> None:
 
 
 def ratio(several: list[dict[str, float]], first: list[dict[str, float]]) -> str:
-    """Rate over the first one's, over the rounds, with its interval."""
+    """Format the ratio of a rate to the first one, over the rounds, with its interval."""
     value, interval = over_rounds([one["rate"] / other["rate"] for one, other in zip(several, first, strict=True)])
     return f"{value:.2f} times ({interval[0]:.2f} to {interval[1]:.2f})" if interval else f"{value:.2f} times"
 

@@ -1,11 +1,12 @@
-"""What does each rewriting of the graph gain? The whole graph against the same graph with one pass left out.
+"""Measure the gain of each graph rewriting: the complete graph against the same graph without one pass.
 
     .venv/bin/python bench/graph_passes.py --out bench/results/DATE-graph-passes [--rounds 5] [--samples 60]
 
 The packaged MiniLM with a classification head of random weights, batch 1, one thread, random tokens of fixed lengths.
-Before anything is timed every full-precision graph has to answer as PyTorch does (1e-5). Then fresh processes alternate
-in random order; a ratio is the time without the pass over the time with all, with its 95% interval over rounds
-(docs/explanation/intervals.md): above 1, the pass gains. Writes passes.json and passes.md.
+Before the measurement, the answers of every full-precision graph must equal PyTorch's within 1e-5. Then fresh processes
+run in random order. A ratio is the time without the pass divided by the time with all passes, with its 95% interval
+over rounds (docs/explanation/intervals.md). If it is above 1, the pass makes the graph faster. Writes passes.json and
+passes.md.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ VARIANTS = {
 
 
 class Joined(inference._Attention):
-    """Queries, keys and values by one product and a Split: what `exporters.inference` did before."""
+    """Queries, keys and values from one matmul and a Split, as in earlier versions of `exporters.inference`."""
 
     def __init__(self, parts: arch.LayerParts) -> None:
         super().__init__(parts)
@@ -69,13 +70,13 @@ class Joined(inference._Attention):
 
 
 class EveryRow(TextClassificationTraining):
-    """The task, its head reading the first of every row."""
+    """The task, but the last layer computes every row although the head reads only the first one."""
 
     rows = "all"
 
 
 def write(variant: str, model, out: Path) -> None:
-    """The FP32 graph of a variant."""
+    """Write the FP32 graph of a variant."""
     if variant == "plain":
         _export(PlainModel(model, TRAINING), ["logits"], model.config, LONGEST, out)
     elif variant == "attention":
@@ -119,7 +120,7 @@ def check(graph: Path, variant: str, model) -> None:
 
 
 def child(graph: Path, variant: str, samples: int) -> None:
-    """Latencies of one process, as JSON: nanoseconds by length."""
+    """Print the latencies of this process as JSON: nanoseconds by length."""
     session, names = opened(graph, variant)
     quiet()
     answer = {}

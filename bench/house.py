@@ -1,11 +1,11 @@
-"""Print figures about the code itself, to be compared from change to change; nothing is refused.
+"""Print figures about the code, to compare them between changes. The script enforces no limits.
 
-    .venv/bin/python bench/house.py            # a line a figure
+    .venv/bin/python bench/house.py            # one line per figure
     .venv/bin/python bench/house.py --json     # one JSON object
-    .venv/bin/python bench/house.py --list     # where each figure comes from, too
+    .venv/bin/python bench/house.py --list     # also the locations in the code
 
 Lines with `Any`, `# noqa: ANN401` exemptions, functions with more than six parameters (as ruff's PLR0913 counts them),
-rooms that import upwards (the import contracts of pyproject.toml that are broken), and the longest file.
+imports that break a contract of pyproject.toml, and the longest file.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ MAX_PARAMETERS = 6
 
 @dataclass(frozen=True)
 class Figure:
-    """A figure, and the places that it counts."""
+    """A figure, and the locations that it counts."""
 
     name: str
     value: int
@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def figures(package: Path) -> list[Figure]:
-    """Every figure of a package."""
+    """Compute every figure of a package."""
     files = {path: path.read_text(encoding="utf-8") for path in sorted(package.rglob("*.py"))}
     lengths = {path: text.count("\n") for path, text in files.items()}
     longest = max(lengths, key=lambda path: lengths[path])
@@ -69,7 +69,7 @@ def figures(package: Path) -> list[Figure]:
 
 
 def wide_functions(path: Path, text: str) -> Iterator[str]:
-    """Functions with too many parameters; `self` and `cls` are none."""
+    """Find functions with too many parameters. `self` and `cls` do not count."""
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             named = [each.arg for each in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)]
@@ -79,7 +79,7 @@ def wide_functions(path: Path, text: str) -> Iterator[str]:
 
 
 def broken_contracts() -> list[str]:
-    """Imports that break a contract, as import-linter names them."""
+    """Find imports that break a contract, as import-linter prints them."""
     command = [sys.executable, "-c", "from importlinter.cli import lint_imports; exit(lint_imports(no_cache=True))"]
     answer = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if answer.returncode and "broken" not in answer.stdout:
@@ -88,7 +88,7 @@ def broken_contracts() -> list[str]:
 
 
 def _by_room(files: dict[Path, str], pattern: str, package: Path) -> tuple[int, list[str]]:
-    """Lines that match, and how many of them are in each room."""
+    """Count the matching lines, in total and per subpackage."""
     rooms = Counter(
         path.relative_to(package).parts[0]
         for path, text in files.items()

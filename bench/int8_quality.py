@@ -1,10 +1,10 @@
-"""What do INT8's options cost in quality? One fine-tuned model, quantized in every way, scored on its held-out splits.
+"""Measure how the options of INT8 change quality: one fine-tuned model, quantized with each option, on held-out splits.
 
     .venv/bin/python -m bench.int8_quality RECIPE --model FOLDER --data-dir DIR --out bench/results/DATE-int8-quality
 
-The model is any folder with the task's head, such as a finetune or distill folder of OUT.work. Every way is an export
-that only quantizes, so that the figures are those of real bundles; finished ones stay in OUT/work. Nothing is timed.
-Writes quality.json and quality.md.
+The model is any folder with the task's head, such as a finetune or distill folder of OUT.work. For each option an
+export only quantizes, so that the figures are those of real bundles. Finished bundles stay in OUT/work. No latency is
+measured. Writes quality.json and quality.md.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ FORMS = {
         for method in ("minmax", "percentile")
     },
 }
-# Which of them are written for OpenVINO too; entropy is nncf's minmax.
+# Options for which an OpenVINO graph is written too. Entropy is left out: nncf uses minmax for it.
 OPENVINO = {"static, minmax", "static, percentile", "static, mse", "static, minmax, smooth 0.5"}
 
 
 def export(name: str, recipe: Recipe, arguments: argparse.Namespace) -> list[dict[str, Any]]:
-    """Rows of one way: the ONNX graph's, and OpenVINO's where it is written too."""
+    """Table rows of one option: the ONNX graph, and the OpenVINO graph if it is written too."""
     profile, settings = FORMS[name]
     formats = ("onnx", "openvino") if name in OPENVINO else ("onnx",)
     out, work = arguments.out / "work" / "bundle", arguments.out / "work" / "stages"

@@ -1,12 +1,16 @@
-"""How often do the 95% intervals of a bench hold the true value? Simulated runs of 3 to 10 rounds.
+"""Measure how often the 95% intervals of a bench contain the true value, with simulated runs of 3 to 10 rounds.
 
     .venv/bin/python -m bench.interval_coverage [--runs 10000] [--bootstrap 500]
 
-Every run draws a process of the baseline and one of the candidate for each round, whose medians differ from the true
-ones by what a model says, with the same true ratio for all. Prints a table of the share of runs whose interval holds
-that ratio: by `edgebert.measure.statistics.median_ratio`, and, in so many runs, by the bootstrap over rounds and
-predictions that results recorded before it have; and a table of the share whose interval of the candidate's own median
-holds the mean over ever more processes. Tables of docs/explanation/intervals.md come from here.
+Each round of a run draws one process of the baseline and one of the candidate. Their medians differ from the true
+medians as a noise model defines; the true ratio is always the same. The script prints two tables:
+
+- the share of runs whose interval contains the true ratio, for `edgebert.measure.statistics.median_ratio` and (in
+  --bootstrap runs) for the bootstrap over rounds and predictions of earlier recorded results;
+- the share of runs whose interval of the candidate's own median contains the mean over a very large number of
+  processes.
+
+docs/explanation/intervals.md has these tables.
 """
 
 from __future__ import annotations
@@ -29,27 +33,27 @@ PROCESSES = 200_000
 
 
 def independent(draw: Callable[[np.random.Generator, int], Array]) -> Model:
-    """Processes that differ from each other, and nothing else."""
+    """Make a noise model in which processes differ independently of each other."""
     return lambda random, rounds: (draw(random, rounds), draw(random, rounds))
 
 
 def drifting(random: np.random.Generator, rounds: int) -> tuple[Array, Array]:
-    """5% between processes, and a machine whose pace changes by 30% over the rounds, for both alike."""
+    """Draw 5% between processes, on a machine whose speed drifts by 30% over the rounds for both variants."""
     pace = np.linspace(0, 0.3, rounds) + 0.1 * random.standard_normal(rounds)
     return pace + 0.05 * random.standard_normal(rounds), pace + 0.05 * random.standard_normal(rounds)
 
 
 def one_side(random: np.random.Generator, rounds: int) -> tuple[Array, Array]:
-    """A candidate whose processes differ by 15%, beside a baseline's by 1%."""
+    """Draw 15% between the candidate's processes, and 1% between those of the baseline."""
     return 0.01 * random.standard_normal(rounds), 0.15 * random.standard_normal(rounds)
 
 
 def slow_process(random: np.random.Generator, rounds: int) -> Array:
-    """2% between processes, of which every tenth takes half as long again."""
+    """Draw 2% between processes; one process in ten takes 1.5 times as long."""
     return 0.02 * random.standard_normal(rounds) + np.log(1.5) * (random.random(rounds) < 0.1)
 
 
-# Logarithms of what each process's pace differs by.
+# Each model draws the logarithms of the factors by which processes differ from the true time.
 MODELS: dict[str, Model] = {
     "processes alike": independent(lambda random, rounds: np.zeros(rounds)),
     "5% between processes": independent(lambda random, rounds: 0.05 * random.standard_normal(rounds)),
@@ -62,14 +66,14 @@ MODELS: dict[str, Model] = {
 
 
 def covered(model: str, rounds: int, runs: int, seed: int = 0, bootstrap: bool = False) -> float:
-    """Share of runs whose interval holds the true ratio.
+    """Return the share of runs whose interval contains the true ratio.
 
     Args:
         model: A key of `MODELS`.
-        rounds: Of every run.
-        runs: How many to simulate.
-        seed: Of everything that is drawn.
-        bootstrap: Take the bootstrap's interval in place of ours.
+        rounds: Number of rounds in each run.
+        runs: Number of simulated runs.
+        seed: Seed of the random numbers.
+        bootstrap: Use the interval of the bootstrap instead of `median_ratio`.
     """
     random, held = np.random.default_rng(seed), 0
     for _ in range(runs):
@@ -84,13 +88,13 @@ def covered(model: str, rounds: int, runs: int, seed: int = 0, bootstrap: bool =
 
 
 def covered_time(model: str, rounds: int, runs: int, seed: int = 0) -> float:
-    """Share of runs whose interval of a median holds the geometric mean over ever more processes.
+    """Return the share of runs whose interval of a median contains the geometric mean over many processes.
 
     Args:
         model: A key of `MODELS`.
-        rounds: Of every run.
-        runs: How many to simulate.
-        seed: Of everything that is drawn.
+        rounds: Number of rounds in each run.
+        runs: Number of simulated runs.
+        seed: Seed of the random numbers.
     """
     random, held = np.random.default_rng(seed), 0
     true_ms = math.exp(np.mean([MODELS[model](random, rounds)[1].mean() for _ in range(PROCESSES // rounds)]))
@@ -111,7 +115,7 @@ def _ours(before: list[Array], after: list[Array]) -> tuple[float, float]:
 
 
 def _bootstrap(random: np.random.Generator, before: list[Array], after: list[Array]) -> tuple[float, float]:
-    """Percentiles of ratios of pooled medians, of resampled rounds and, in each, resampled predictions."""
+    """Bootstrap interval of the ratio of pooled medians. Rounds are resampled, and predictions within each round."""
     first, second = np.stack(before), np.stack(after)
     rounds, size = first.shape
     chosen = random.integers(0, rounds, (RESAMPLES, rounds, 1))
@@ -124,7 +128,7 @@ def _bootstrap(random: np.random.Generator, before: list[Array], after: list[Arr
 
 
 def table(runs: int, bootstrap_runs: int) -> str:
-    """Markdown: a row a model and method, a column a number of rounds."""
+    """Format the ratios as Markdown: one row per model and method, one column per number of rounds."""
     lines = ["| model | interval | " + " | ".join(map(str, ROUNDS)) + " |", "|---" * (len(ROUNDS) + 2) + "|"]
     for model in MODELS:
         for method, count in (("t of logarithms", runs), ("bootstrap", bootstrap_runs)):
@@ -134,7 +138,7 @@ def table(runs: int, bootstrap_runs: int) -> str:
 
 
 def table_of_times(runs: int) -> str:
-    """Markdown: a row a model, a column a number of rounds."""
+    """Format the medians as Markdown: one row per model, one column per number of rounds."""
     lines = ["| model | " + " | ".join(map(str, ROUNDS)) + " |", "|---" * (len(ROUNDS) + 1) + "|"]
     for model in MODELS:
         shares = [covered_time(model, rounds, runs, rounds) for rounds in ROUNDS]
@@ -143,7 +147,7 @@ def table_of_times(runs: int) -> str:
 
 
 def main() -> None:
-    """Print the table."""
+    """Print both tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=10_000, help="simulated runs of every model (default: 10000)")
     parser.add_argument("--bootstrap", type=int, default=500, help="and of the bootstrap; 0 for none (default: 500)")

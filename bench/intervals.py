@@ -1,10 +1,10 @@
-"""Ratios of recorded results, with the intervals of today: computed again from the raw samples beside each result.
+"""Recompute the ratios of recorded results with the current interval method, from the raw samples of each result.
 
     .venv/bin/python -m bench.intervals bench/results/2026-*          # a table of every ratio
-    .venv/bin/python -m bench.intervals RESULT --only bundle          # those whose title ends so
+    .venv/bin/python -m bench.intervals RESULT --only bundle          # ratios whose title ends in "bundle"
 
-A result stays as it was written. One without raw samples, or with a ratio that is not of two of its cases, is named on
-stderr and left out.
+Recorded results are not changed. A result without raw samples, or with a ratio that does not belong to two of its
+cases, is named on stderr and skipped.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Row = tuple[str, dict[str, Any], Ratio]
 
 
 def recomputed(run: Run) -> Iterator[Row]:
-    """Every ratio of a result whose two cases have raw samples: its run, as it was recorded, and as it is today."""
+    """Recompute each ratio of a result whose cases have raw samples: its run, the recorded ratio and the new one."""
     for case in run.cases:
         recorded = ratio_of(run, case)
         title = compared(recorded["what"]) if recorded else None
@@ -49,7 +49,7 @@ def recomputed(run: Run) -> Iterator[Row]:
 
 
 def rounds_of(run: Run, case: CaseRow) -> list[Samples]:
-    """What a case's scenario compares, one array a process; empty without raw samples."""
+    """Read the samples that a case's scenario compares, one array per process. Empty if there are no raw samples."""
     path = run.folder / str(case.get("raw"))
     if not case.get("raw") or not path.is_file():
         return []
@@ -59,7 +59,7 @@ def rounds_of(run: Run, case: CaseRow) -> list[Samples]:
 
 
 def table(rows: list[Row]) -> str:
-    """Markdown."""
+    """Format the ratios as a Markdown table."""
     lines = ["| result | ratio | rounds | as recorded | t interval |", "|---|---|---|---|---|"]
     for label, recorded, ratio in rows:
         now = shown(
@@ -71,7 +71,7 @@ def table(rows: list[Row]) -> str:
 
 
 def shown(value: float, interval: tuple[float, float] | None) -> str:
-    """A ratio and its interval."""
+    """Format a ratio and its interval."""
     return f"{value:.2f} (no interval)" if interval is None else f"{value:.2f} ({interval[0]:.2f} to {interval[1]:.2f})"
 
 

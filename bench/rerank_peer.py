@@ -1,7 +1,7 @@
-"""Time of one ranking: a bundle beside sentence-transformers' CrossEncoder (PyTorch, FP32) of the same weights.
+"""Time one ranking by a bundle and by sentence-transformers' CrossEncoder (PyTorch, FP32) with the same weights.
 
-Both rank the same documents, of so many tokens each, for one query; fresh processes in random order. Prints the median
-of each, the ratio of medians over the rounds with its 95% interval, and how far the scores of the two are apart.
+Both rank the same documents of --tokens tokens for one query, in fresh processes in random order. Prints the median of
+each, the ratio of medians over the rounds with its 95% interval, and the largest difference between the scores.
 
 .venv/bin/python -m bench.rerank_peer CHECKPOINT BUNDLE [--documents 100] [--tokens 64] [--rounds 5] [--samples 5]
     [--threads 1] [--runtime core]
@@ -28,7 +28,7 @@ PEER, OURS = "sentence-transformers", "edgebert"
 
 
 def documents_of(bundle: Path, count: int, tokens: int) -> list[str]:
-    """Documents of so many tokens each, special tokens included, by the bundle's tokenizer."""
+    """Make documents of `tokens` tokens each, including special tokens, with the bundle's tokenizer."""
     from tokenizers import Tokenizer
 
     tokenizer, drawn, documents = Tokenizer.from_file(str(bundle / "tokenizer.json")), random.Random(7), []
@@ -43,7 +43,7 @@ def documents_of(bundle: Path, count: int, tokens: int) -> list[str]:
 
 
 def peer(checkpoint: str, threads: int) -> Callable[[list[str]], list[tuple[int, float]]]:
-    """Ranking by sentence-transformers."""
+    """Return a function that ranks with sentence-transformers."""
     import torch
     from sentence_transformers import CrossEncoder
 
@@ -53,7 +53,7 @@ def peer(checkpoint: str, threads: int) -> Callable[[list[str]], list[tuple[int,
 
 
 def ours(bundle: str, threads: int, runtime: str | None) -> Callable[[list[str]], list[tuple[int, float]]]:
-    """Ranking by the bundle."""
+    """Return a function that ranks with the bundle."""
     import edgebert
 
     model: Any = edgebert.load(bundle, threads=threads, runtime=runtime, verify=False)
@@ -61,7 +61,7 @@ def ours(bundle: str, threads: int, runtime: str | None) -> Callable[[list[str]]
 
 
 def measure(rank: Callable[[list[str]], list[tuple[int, float]]], texts: list[str], samples: int) -> dict[str, Any]:
-    """Nanoseconds of rankings after one that is not counted, and the scores in the order of the documents."""
+    """Measure rankings after one warm-up: nanoseconds of each, and the scores in the order of the documents."""
     scores = dict(rank(texts))
     times = []
     for _ in range(samples):
@@ -72,7 +72,7 @@ def measure(rank: Callable[[list[str]], list[tuple[int, float]]], texts: list[st
 
 
 def arguments() -> argparse.Namespace:
-    """Read the command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("checkpoint")
     parser.add_argument("bundle")
@@ -84,7 +84,7 @@ def arguments() -> argparse.Namespace:
 
 
 def main() -> None:
-    """Measure, and print what came out."""
+    """Measure, and print the results."""
     given = arguments()
     if given.one:
         texts = documents_of(Path(given.bundle), given.documents, given.tokens)

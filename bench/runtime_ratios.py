@@ -1,8 +1,9 @@
-"""How much faster one runtime of a bundle is than another, from the raw samples of one recorded run.
+"""Compare two runtimes of a bundle, from the raw samples of one recorded run.
 
     .venv/bin/python -m bench.runtime_ratios RESULT --first bundle@onnxruntime --second bundle@core
 
-A ratio above 1 says that the second is faster. Intervals are those of `edgebert bench` (docs/explanation/intervals.md).
+If a ratio is above 1, the second runtime is faster. The intervals are computed as in `edgebert bench`
+(docs/explanation/intervals.md).
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ SAME = ("scenario", "lengths", "batch", "arena")
 
 
 def rows(run: Run, first: str, second: str) -> list[tuple[str, str, str]]:
-    """Scenario, lengths, and the ratio with its interval, of every case that both variants have."""
+    """Compute the ratio of each case that both variants have: scenario, lengths, and the ratio with its interval."""
     found = []
     for case in run.cases:
         same = [each for each in run.cases if all(each.get(key) == case.get(key) for key in SAME)]

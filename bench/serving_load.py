@@ -1,10 +1,11 @@
-"""Latency of `examples/serving` at given rates: an open loop of real HTTP on the loopback, in fresh processes.
+"""Measure the latency of `examples/serving` at fixed request rates, with HTTP over the loopback interface.
 
-Requests of one text come at random times (exponential gaps from a seed), whether or not earlier ones are answered. A
-latency counts from the time at which its request was due, so that waiting behind a late sender counts too. `late` is
-how late the generator itself sent, at the 99th percentile: near the latencies, the generator is what was measured.
-Every rate of every round has a service and a generator of its own; rates come in random order. `--null` asks /healthz
-in place of the model: what HTTP and the generator cost by themselves. Options behind `--` go to the service.
+The load is an open loop: requests of one text are sent at random times (exponential gaps from a seed), whether or not
+earlier requests are answered. A latency starts at the time when the request was due, so it includes the delay of a
+late sender. `late` is the 99th percentile of this delay. If it is close to the latencies, the result shows the limit of
+the generator, not of the service. Every rate of every round has its own service process and its own generator process;
+rates are in random order. `--null` requests /healthz instead of an answer of the model: it measures the cost of HTTP
+and of the generator. Options after `--` are passed to the service.
 
 python bench/serving_load.py BUNDLE TEXTS.txt --rates 50 100 200 [--seconds 20] [--rounds 5] [--null] [-- --workers 1]
 """
@@ -36,14 +37,14 @@ Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 class Client:
-    """Asks over kept connections; opens one more where all are busy."""
+    """An HTTP client that keeps its connections, and opens another one if all are busy."""
 
     def __init__(self, port: int, null: bool) -> None:
         self._port, self._null = port, null
         self._idle: list[Connection] = []
 
     async def ask(self, text: str) -> int:
-        """The status of the answer."""
+        """Send a request and return the status of the response."""
         while self._idle and self._idle[-1][0].at_eof():
             self._idle.pop()[1].close()
         reader, writer = self._idle.pop() if self._idle else await asyncio.open_connection("127.0.0.1", self._port)
@@ -67,7 +68,7 @@ class Client:
 
 
 async def load(port: int, texts: Sequence[str], rate: float, seconds: float, null: bool) -> dict[str, float]:
-    """Ask at a rate, and say how it went."""
+    """Send requests at a rate, and return counts and latencies."""
     client, chance = Client(port, null), random.Random(0)
     for at in range(WARMUP):
         await client.ask(texts[at % len(texts)])
@@ -108,7 +109,7 @@ async def load(port: int, texts: Sequence[str], rate: float, seconds: float, nul
 
 @contextmanager
 def service(bundle: str, options: Sequence[str]) -> Iterator[int]:
-    """The port of a service that runs until the end of the block."""
+    """Run a service until the end of the block, and yield its port."""
     command = [sys.executable, str(SERVE), bundle, "--port", "0", *options]
     with tempfile.TemporaryFile() as log, subprocess.Popen(command, stdout=log, stderr=log) as process:
         try:
@@ -123,12 +124,12 @@ def service(bundle: str, options: Sequence[str]) -> Iterator[int]:
 
 
 def said(log: int) -> bytes:
-    """What a process wrote to its log."""
+    """Read what a process wrote to its log."""
     return os.pread(log, 1 << 16, 0)
 
 
 def measure(given: argparse.Namespace, rate: float) -> dict[str, float]:
-    """One rate, by a service and a generator in processes of their own."""
+    """Measure one rate with a new service process and a new generator process."""
     with service(given.bundle, given.options) as port:
         own = ["--null"] * given.null
         command = [sys.executable, __file__, given.bundle, given.texts, "--rates", str(rate), "--port", str(port), *own]
@@ -138,7 +139,7 @@ def measure(given: argparse.Namespace, rate: float) -> dict[str, float]:
 
 
 def report(rate: float, rounds: Sequence[dict[str, float]]) -> str:
-    """A line: percentiles with their intervals over the rounds, sums of counts."""
+    """Format one line: percentiles with their intervals over the rounds, and sums of the counts."""
     parts = [f"{rate:8g}/s asked", f"{median(one['answers_s'] for one in rounds):8.1f}/s answered"]
     for name in ("p50_ms", "p99_ms"):
         value, interval = over_rounds([one[name] for one in rounds])
@@ -149,7 +150,7 @@ def report(rate: float, rounds: Sequence[dict[str, float]]) -> str:
 
 
 def main() -> None:
-    """Measure, and print a line for every rate."""
+    """Measure, and print one line per rate."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("bundle")
     parser.add_argument("texts")

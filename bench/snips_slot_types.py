@@ -1,8 +1,9 @@
-"""Many labels from Snips: which kinds of slot a command has. Writes OUT/train.jsonl, valid.jsonl and test.jsonl.
+"""Make a multi-label data set from Snips: the slot types in each command. Writes OUT/{train,valid,test}.jsonl.
 
     .venv/bin/python bench/snips_slot_types.py ../shared/data/snips build/snips-slot-types
 
-Commands and slots are the data's own; the words that fill them are not marked. Read by export/snips-slot-types.toml.
+The labels of a command are the types of its slots; the positions of the slots are not kept. The recipe
+export/snips-slot-types.toml reads these files.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from edgebert.data.tags import TagCheck, spans
 
 
 def write_split(folder: Path, target: Path) -> None:
-    """One JSON object a command: its text, and the kinds of its slots in order of the alphabet."""
+    """Make one JSON object per command: its text, and its slot types in alphabetical order."""
     check = TagCheck(folder, "BIO", "refuse")
     rows = read_slots(folder, check, with_intents=False)
     check.finish()
@@ -26,7 +27,7 @@ def write_split(folder: Path, target: Path) -> None:
 
 
 def main() -> None:
-    """Read the arguments and write every split."""
+    """Parse the arguments and write every split."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("snips", type=Path, help="holds train, valid and test, each with seq.in and seq.out")
     parser.add_argument("out", type=Path)

@@ -1,9 +1,9 @@
-"""How much slower is a step of the Trainer than of a bare loop over the same batches?
+"""Measure how much slower a step of the Trainer is than a step of a bare loop over the same batches.
 
     .venv/bin/python bench/trainer_overhead.py [--steps 60] [--rounds 5]
 
-The two take turns on the packaged MiniLM with batches of 32 random texts of 16 tokens, bf16 where the hardware has it;
-prints the ratio of the rounds' step times, Trainer over bare loop. The allowance is 1.05.
+Both alternate on the packaged MiniLM with batches of 32 random texts of 16 tokens, in bf16 if the hardware supports it.
+Prints the ratio of the step times over the rounds, Trainer over bare loop. The accepted limit is 1.05.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def rows(count: int) -> EncodedRows:
 
 
 class Loss:
-    """The task's loss, which notes when it is called: once a step, so that the gaps are whole steps."""
+    """The task's loss, which records the time of each call. It is called once per step, so the gaps are whole steps."""
 
     def __init__(self) -> None:
         self.calls: list[float] = []
@@ -48,7 +48,7 @@ class Loss:
         return TRAINING.hard_loss(TRAINING.outputs(model(**model_inputs(batch))), batch)
 
     def steps(self) -> list[float]:
-        """Seconds of every step but the first few and the last, which the evaluation follows."""
+        """Return the seconds of each step, without the first few and without the last one, which evaluation follows."""
         return np.diff(self.calls)[WARM_UP:].tolist()
 
 

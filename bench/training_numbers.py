@@ -1,9 +1,9 @@
-"""What learning rate and how many epochs train well? Fine-tunes the packaged MiniLM on small sets, prints a line each.
+"""Find good learning rates and numbers of epochs: fine-tune the packaged MiniLM on small data sets, one line per run.
 
     .venv/bin/python bench/training_numbers.py SET ROWS RATE[,RATE] EPOCHS [BATCH]
 
-SET is `actions` (77 made-up intents of a bank: eleven things times seven actions, drawn from templates, no data
-needed), `commands` (Snips, labelled by intent and first slot: many labels of real sentences), `intents` (Snips) or
+SET is `actions` (77 artificial intents of a bank, made from templates without a data file: eleven things times seven
+actions), `commands` (Snips, labelled by intent and first slot: real sentences with many labels), `intents` (Snips) or
 `sst2`.
 """
 
@@ -72,7 +72,7 @@ AFTER = ("", "", "?", " please", ", what now?", " and I need help", " since yest
 
 
 def actions(count: int, seed: int) -> Rows:
-    """Questions of 77 intents, the same number of each; one in thirty has a wrong label, some name a second thing."""
+    """Make questions with 77 intents, equally many of each. One in 30 has a random label; some name a second thing."""
     rng = random.Random(seed)
     names = [(thing, action) for thing in THINGS for action in ACTIONS]
     rows = []
@@ -106,7 +106,7 @@ def sst2(folder: Path, split: str) -> Rows:
 
 
 def rows_of(name: str, count: int, folder: Path) -> tuple[Rows, Rows, Rows]:
-    """Training rows, 500 to validate on, 1,000 to test on, or fewer."""
+    """Return training rows, at most 500 validation rows, and at most 1,000 test rows."""
     if name == "actions":
         return actions(count, 1), actions(385, 2), actions(770, 3)
     if name == "sst2":
@@ -161,7 +161,7 @@ def main() -> None:
             recipe = recipe_of(folder, numbers)
             run = Run(recipe.task, recipe.metric, recipe.seed, recipe.data.max_length)
             data = read_task_data(recipe, folder)
-            if source is None:  # a word table of these texts alone: the same answers, and a step in half the time
+            if source is None:  # cut to the tokens of these texts: same answers, steps take half the time
                 source = folder / "cut"
                 cut_vocabulary(checkpoint.resolve(SOURCE), data, VocabularySettings(), run, source)
             assert recipe.finetune is not None

@@ -1,10 +1,10 @@
-"""What cutting a Unigram vocabulary of 250,000 tokens saves: bundles, tokenizer, export, before and after.
+"""Measure what cutting a Unigram vocabulary of 250,000 tokens saves in the bundle, in the tokenizer and at export.
 
     .venv/bin/python bench/unigram_vocabulary.py build/unigram --layers 12 --hidden 768
 
-Makes an XLM-RoBERTa from a seed (weights at random, tokens of six scripts with scores by rank), texts of its Latin and
-Cyrillic tokens, and two INT8 bundles of it, with and without `[vocabulary]`. Prints one JSON object: sizes in bytes,
-seconds, MiB. Random weights say nothing of quality: only that the texts have the same tokens, which export checks.
+Makes an XLM-RoBERTa from a seed (random weights; tokens of six scripts, with scores by rank), texts of its Latin and
+Cyrillic tokens, and two INT8 bundles, with and without `[vocabulary]`. Prints one JSON object: sizes in bytes, seconds,
+MiB. With random weights, quality cannot be measured. Export checks that the texts have the same tokens.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ print(json.dumps({"load_s": round(seconds, 3), "memory_mib": round((resident() -
 
 
 def vocabulary(draw: random.Random) -> list[tuple[str, float]]:
-    """Special tokens, every character, then words and parts of words; the score falls with the rank."""
+    """Make the vocabulary: special tokens, all characters, then words and parts of words. Scores fall with the rank."""
     characters = ["▁", *dict.fromkeys("".join(SCRIPTS.values()) + "0123456789.,;:!?-'\"()")]
     tokens = dict.fromkeys(characters)
     scripts = list(SCRIPTS.values())
@@ -74,7 +74,7 @@ def vocabulary(draw: random.Random) -> list[tuple[str, float]]:
 
 
 def texts(tokens: list[tuple[str, float]], draw: random.Random) -> list[str]:
-    """20,000 texts of 20 words of two scripts, drawn from 15,000 words of the vocabulary by Zipf's law."""
+    """Draw 20,000 texts of 20 words in two scripts, from 15,000 words of the vocabulary, by Zipf's law."""
     letters = {*SCRIPTS["latin"], *SCRIPTS["cyrillic"]}
     words = [token[1:] for token, _ in tokens if token[0] == "▁" and len(token) > 2 and letters.issuperset(token[1:])]
     weights = [1 / (rank + 10) for rank in range(15_000)]
@@ -82,7 +82,7 @@ def texts(tokens: list[tuple[str, float]], draw: random.Random) -> list[str]:
 
 
 def make(folder: Path, layers: int, hidden: int) -> None:
-    """The checkpoint and the texts."""
+    """Write the checkpoint and the texts."""
     import torch
     import transformers
 
@@ -99,7 +99,7 @@ def make(folder: Path, layers: int, hidden: int) -> None:
 
 
 def export(folder: Path, kind: str, runtime: str) -> dict[str, object]:
-    """Make a bundle; bytes of it and of its parts, seconds, and the peak of memory of the export."""
+    """Export a bundle; return the bytes of the bundle and its parts, and seconds and peak memory of the export."""
     name = f"{kind}-{runtime}"
     more = "[vocabulary]\nminimum_count = 1\n" if kind == "cut" else ""
     (folder / f"{name}.toml").write_text(RECIPE.replace("FORMAT", runtime) + more, encoding="utf-8")
@@ -124,7 +124,7 @@ def export(folder: Path, kind: str, runtime: str) -> dict[str, object]:
 
 
 def main() -> None:
-    """Read the arguments and measure."""
+    """Parse the arguments and measure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--layers", type=int, default=12)

@@ -1,6 +1,7 @@
-"""The measured process: one architecture in one runtime on one job.
+"""The measured process: one architecture on one runtime with one job.
 
-Run as `python -m bench.architectures.child` with a job on standard input; writes one JSON document to standard output.
+Run it as `python -m bench.architectures.child` with a job on standard input. It writes one JSON document to standard
+output.
 """
 
 from __future__ import annotations
@@ -19,12 +20,12 @@ from edgebert.measure.memory import peak_rss_bytes
 from edgebert.measure.others import processor_time, spent
 
 TEXTS = 4
-# A warm-up of a long generation would take as long as a sample.
+# Warm-up generates only a few tokens: a complete long generation would take as long as a sample.
 WARM_TOKENS = 3
 
 
 def main() -> int:
-    """Do the job on standard input."""
+    """Run the job from standard input."""
     given: dict[str, Any] = json.load(sys.stdin)
     with contextlib.redirect_stdout(sys.stderr):
         document = measure(given)
@@ -33,11 +34,11 @@ def main() -> int:
 
 
 def measure(given: dict[str, Any]) -> dict[str, Any]:
-    """Load, warm up, and read the clock at every label token that counts.
+    """Load, warm up, and read the clock at each measured label token.
 
     Returns:
-        `marks_ns`, of every answer the nanoseconds from its beginning to each of those tokens; high-water marks of
-        memory after import, load and the last answer; what the processor did.
+        `marks_ns`: for each answer, the nanoseconds from its start to each measured token; peak memory after import,
+        after load and after the last answer; and processor times.
     """
     from bench.architectures.jobs import jobs
     from bench.architectures.prepare import text
@@ -66,7 +67,7 @@ def measure(given: dict[str, Any]) -> dict[str, Any]:
 
 
 def marks(answer: Callable[[Callable[[], None]], Any], clock: Callable[[], int] = time.perf_counter_ns) -> list[int]:
-    """Nanoseconds from the beginning of an answer to each time that it calls the mark."""
+    """Run one answer; return the nanoseconds from its start to each call of `mark`."""
     seen: list[int] = []
     begin = clock()
     answer(lambda: seen.append(clock()))
@@ -74,7 +75,7 @@ def marks(answer: Callable[[Callable[[], None]], Any], clock: Callable[[], int] 
 
 
 def _imported(runtime: str, architecture: str, tags: bool) -> Any:
-    """The runtime's module, with everything that it needs imported, the model's class included."""
+    """Import the runtime's module and everything that it needs, including the model's class."""
     if runtime == "onnxruntime":
         import onnxruntime  # noqa: F401
 

@@ -1,4 +1,4 @@
-"""What is usually quoted, and whether a measured ratio bears it out."""
+"""Commonly quoted ratios, and whether the measured ratios support them."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ LATENCY, MEMORY = "latency", "peak memory"
 
 @dataclass(frozen=True)
 class Claim:
-    """A quoted range of another architecture's figure over the encoder's.
+    """A quoted range of the ratio of another architecture to the encoder.
 
     Attributes:
-        said: As it is usually put.
+        said: The usual wording of the claim.
         quantity: Latency or peak memory.
-        architectures: What it is said of.
+        architectures: The architectures that the claim is about.
     """
 
     said: str
@@ -29,7 +29,7 @@ class Claim:
 
 
 def less(percent: float) -> float:
-    """The ratio that "so many percent less" means."""
+    """Convert "PERCENT less" to a ratio."""
     return 100 / (100 - percent)
 
 
@@ -43,14 +43,14 @@ CLAIMS = (
 
 
 def claim_of(quantity: str, architecture: str) -> Claim | None:
-    """What is quoted of an architecture."""
+    """Find the claim about a quantity of an architecture."""
     return next(
         (each for each in CLAIMS if quantity.startswith(each.quantity) and architecture in each.architectures), None
     )
 
 
 def judged(claim: Claim, ratio: Ratio) -> str:
-    """Where the measured interval lies beside the quoted range."""
+    """Compare the measured interval with the quoted range."""
     if ratio.ci_low is None or ratio.ci_high is None:
         return "too few rounds"
     if ratio.ci_high < claim.low:
@@ -63,7 +63,7 @@ def judged(claim: Claim, ratio: Ratio) -> str:
 
 
 def compared(quantity: str, architecture: str, ratio: Ratio) -> dict[str, Any]:
-    """A ratio beside its claim, where there is one."""
+    """Return the claim about a ratio and whether the ratio supports it; empty if there is no claim."""
     claim = claim_of(quantity, architecture)
     if claim is None:
         return {}

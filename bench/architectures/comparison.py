@@ -1,4 +1,4 @@
-"""Run every process of the plan, and keep what it says after each."""
+"""Run every process of the plan, and write its results after each process."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ class Settings:
     """What is measured, and how often.
 
     Attributes:
-        rounds: Fresh processes of every case whose latency is taken.
-        memory_rounds: Fresh processes of every case whose memory is read.
-        samples: Timed answers of a process.
-        slow_samples: The same where a job generates more than a few tokens.
-        warmup: Answers before those, of a few label tokens at most.
+        rounds: Fresh processes per case for latency.
+        memory_rounds: Fresh processes per case for memory.
+        samples: Timed answers per process.
+        slow_samples: Timed answers per process if the job generates more than a few tokens.
+        warmup: Untimed answers before those, with at most a few label tokens.
     """
 
     architectures: tuple[str, ...] = models.ARCHITECTURES
@@ -52,12 +52,12 @@ class Settings:
 
 
 class Comparison:
-    """One comparison on its way through its processes."""
+    """A running comparison: its plan and the results so far."""
 
     def __init__(
         self, settings: Settings, prepared: list[dict[str, Any]], work: Path, out: Path, command: str, child: Child
     ) -> None:
-        """Take what has been prepared in `work`, one folder an architecture."""
+        """Use the prepared files in `work`, which has one folder per architecture."""
         self.settings, self.work, self.out, self.child = settings, work, out, child
         self.jobs: dict[str, Job] = {job.name: job for job in jobs(settings.tiny) if job.name in settings.jobs}
         self.cases = cases(settings.architectures, settings.runtimes, tuple(self.jobs))
@@ -77,10 +77,10 @@ class Comparison:
         }
 
     def run(self, terminal: Terminal) -> dict[str, Any]:
-        """Measure everything; `architectures.json` and the raw samples are written after every process.
+        """Measure everything. `architectures.json` and the raw samples are written after every process.
 
         Raises:
-            RunError: A process failed or the run was interrupted; what was measured is kept.
+            RunError: A process failed or the run was interrupted. Results so far are kept.
         """
         settings = self.settings
         planned = processes(self.cases, settings.rounds, settings.memory_rounds, settings.seed)
@@ -99,7 +99,7 @@ class Comparison:
         return self.document
 
     def finish(self, finished: bool) -> None:
-        """Ratios, the verdict on the run and the tables, from what there is."""
+        """Compute the ratios, the verdict on the run and the tables from the results so far."""
         after = {key: value for key, value in environment().items() if key in STATE}
         self.document |= {
             "ratios": ratios(self.cases, self.jobs, self.latency, self.memory),
@@ -140,7 +140,7 @@ class Comparison:
         }
 
     def _keep(self, case: Case) -> None:
-        """Bring the case up to date, and write it."""
+        """Update a case in the result, and write it."""
         latency, memory = self.latency.get(case, []), self.memory.get(case, [])
         raw = f"raw/{case.name.replace(', ', '-')}.json"
         write_json(self.out / raw, {"latency": latency, "memory": memory})
@@ -150,7 +150,7 @@ class Comparison:
         write_json(self.out / "architectures.json", self.document)
 
     def _judged(self) -> list[ResultCase]:
-        """The cases in the words that a verdict is given in: the runtime stands where a bench has its lengths."""
+        """Convert the cases to those of `edgebert.measure`, for its verdict. The field for lengths has the runtime."""
         return [
             ResultCase(
                 each["model"],
@@ -175,7 +175,7 @@ def _name(figures_: dict[str, Any]) -> str:
 
 
 def _environment() -> dict[str, Any]:
-    """This machine, with the versions of what exports and of PyTorch."""
+    """Describe this machine, with the versions of PyTorch and of the packages that export."""
     found = environment()
     for name in ("torch", "transformers", "onnxscript"):
         found["versions"][name] = importlib.metadata.version(name)

@@ -1,7 +1,8 @@
-"""Write the graphs of one architecture, its weights in a file beside each.
+"""Write the graphs of one architecture, each with its weights in a separate file.
 
-ONNX Runtime maps such a file into memory, so that a word table is resident only where it is read, and both graphs of an
-encoder-decoder may hold it: the first reads the rows of its text, the second reads all of it for its logits.
+ONNX Runtime maps such a file into memory, so only the parts of a word table that are read become resident. Therefore
+both graphs of an encoder-decoder can have the table: the first reads only the rows of its text, the second reads all of
+it for its logits.
 """
 
 from __future__ import annotations
@@ -23,10 +24,10 @@ def export(architecture: str, model: Any, folder: Path, longest: int, tags: bool
 
     Args:
         architecture: One of `models.ARCHITECTURES`.
-        model: transformers' model.
-        folder: Where they go.
-        longest: Tokens that a graph takes at most, cache included.
-        tags: For the encoder, which of its two heads the model has.
+        model: The model in transformers.
+        folder: Folder for the graphs.
+        longest: Largest number of tokens in a graph, including the cache.
+        tags: For the encoder: whether the model has the head for tags.
 
     Returns:
         Names of the `.onnx` files.
@@ -39,7 +40,7 @@ def export(architecture: str, model: Any, folder: Path, longest: int, tags: bool
 
 
 def cache_names(prefix: str, layers: int) -> list[str]:
-    """Names of a cache's tensors in a graph, in their order."""
+    """Return the names of the cache's tensors in a graph, in order."""
     return [f"{prefix}.{layer}.{what}" for layer in range(layers) for what in ("key", "value")]
 
 

@@ -1,4 +1,4 @@
-"""What the answers of the measured processes come to: figures of each case, and ratios over the encoder's."""
+"""Compute the figures of each case, and their ratios to the encoder, from the answers of the measured processes."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from edgebert.measure.statistics import Samples, median_ratio, over_rounds, perc
 
 Answer = dict[str, Any]
 MB = 1e6
-# The peak, and what of it stands above the process that has imported its runtime and loaded nothing.
+# The peak minus the memory of the process after it imported its runtime and before it loaded a model.
 ABOVE_RUNTIME = f"{MEMORY} above the runtime's own"
 
 
 def latencies(answers: Sequence[Answer], at: int) -> list[Samples]:
-    """Nanoseconds to the label token at this place, one array a process; an encoder has one place for all."""
+    """Return the nanoseconds to label token number `at`, one array per process. An encoder has one time for all."""
     found = [np.array(answer["marks_ns"], dtype=np.float64) for answer in answers]
     return [each[:, min(at, each.shape[1] - 1)] for each in found]
 
 
 def peaks_mb(answers: Sequence[Answer], above_runtime: bool = False) -> list[float]:
-    """Peak resident memory, one figure a process."""
+    """Return the peak resident memory of each process."""
     return [(answer["peak_rss"] - (answer["import_rss"] if above_runtime else 0)) / MB for answer in answers]
 
 
 def figures(case: Case, job: Job, answers: Sequence[Answer], memory: Sequence[Answer]) -> dict[str, Any]:
-    """One case, as far as it has been measured."""
+    """Summarize the measurements of one case so far."""
     found: dict[str, Any] = {
         "job": case.job,
         "runtime": case.runtime,
@@ -58,7 +58,7 @@ def figures(case: Case, job: Job, answers: Sequence[Answer], memory: Sequence[An
 
 
 def _latency(case: Case, job: Job, answers: Sequence[Answer]) -> list[dict[str, Any]]:
-    """Median of every number of label tokens; the encoder's one pass stands for all, with none generated."""
+    """Return the median for each number of label tokens. The encoder has one entry with 0 generated tokens."""
     encodes = case.architecture == models.ENCODER
     found = []
     for at, tokens in enumerate(job.label_tokens[:1] if encodes else job.label_tokens):
@@ -75,7 +75,7 @@ def ratios(
     latency: dict[Case, list[Answer]],
     memory: dict[Case, list[Answer]],
 ) -> list[dict[str, Any]]:
-    """Every other architecture's figures over the encoder's, from the rounds that both have."""
+    """Compute the ratio of each other architecture to the encoder, from the rounds that both have."""
     found = []
     for case in cases:
         base = Case(case.job, case.runtime, models.ENCODER)

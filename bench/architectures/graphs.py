@@ -1,7 +1,8 @@
-"""The modules that are exported: the weights of transformers' models, with the cache as plain inputs and outputs.
+"""The exported modules: the weights of transformers' models, with the cache as ordinary inputs and outputs.
 
-Each is equal to transformers' own forward (`prepare.py` checks it before anything is timed). Batch is 1 and nothing is
-padded, so no graph takes a padding mask. A cache is a flat list: keys and values of the first layer, of the second, ...
+Each module computes the same as transformers' own forward; `prepare.py` checks this before the measurement. The batch
+size is 1 and there is no padding, so no graph has a padding mask. A cache is a flat list: keys and values of the first
+layer, of the second, ...
 *Shape* of each: (1, heads, length, head width).
 """
 
@@ -54,7 +55,7 @@ class DecoderGraph(nn.Module):
 
 
 class EncodeGraph(nn.Module):
-    """T5's encoder, and the keys and values that every layer of the decoder takes of its result: once a text.
+    """T5's encoder, and the keys and values of its result for each decoder layer. It runs once per text.
 
     *Shape*: `input_ids` (1, length); the cache of cross-attention, of that length.
     """
@@ -80,7 +81,7 @@ class EncodeGraph(nn.Module):
 
 
 class StepGraph(nn.Module):
-    """One step of T5's decoder, the first one (an empty cache) included.
+    """One step of T5's decoder. The first step has an empty cache.
 
     *Shape*: `input_ids` (1, 1); logits (1, words); the cache of self-attention grows by one.
     """
@@ -113,12 +114,12 @@ class StepGraph(nn.Module):
 
 
 def _heads(rows: Tensor, heads: int) -> Tensor:
-    """(1, length, width) to (1, heads, length, head width)."""
+    """Reshape (1, length, width) to (1, heads, length, head width)."""
     return rows.view(1, rows.shape[1], heads, -1).transpose(1, 2)
 
 
 def _attend(query: Tensor, keys: Tensor, values: Tensor, scaling: float, bias: Tensor | None) -> Tensor:
-    """Attention; (1, heads, length, head width) to (1, length, width)."""
+    """Compute attention, from (1, heads, length, head width) to (1, length, width)."""
     scores = torch.matmul(query, keys.transpose(2, 3))
     scores = scores if scaling == 1.0 else scores * scaling
     scores = scores if bias is None else scores + bias
@@ -130,7 +131,7 @@ def _keys_values(attention: Any, rows: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _rms_norm(norm: Any, rows: Tensor) -> Tensor:
-    """T5's layer norm in the form that ONNX Runtime fuses into one operator."""
+    """T5's layer norm, written so that ONNX Runtime fuses it into one operator."""
     return rows / torch.sqrt(rows.pow(2).mean(-1, keepdim=True) + norm.variance_epsilon) * norm.weight
 
 
@@ -139,7 +140,7 @@ def _feed_forward(layer: Any, rows: Tensor) -> Tensor:
 
 
 def _scores(table: Tensor, last: Tensor) -> Tensor:
-    """Logits of one position, as word table times column, of which ONNX Runtime keeps no second, repacked table.
+    """Compute the logits of one position as word table times column, so that ONNX Runtime makes no repacked copy of it.
 
     *Shape*: (words, width) and (1, width) to (1, words).
     """

@@ -1,4 +1,4 @@
-"""What every architecture is asked to do, and how much of it is generated."""
+"""The jobs that every architecture runs, and how many tokens each job generates."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ class Job:
     """One understanding job.
 
     Attributes:
-        name: What it is called.
-        text_tokens: Tokens that are read, the same number for every architecture.
-        segments: Texts among them, of equal length: the encoder is told them apart by token_type_ids.
-        label_tokens: Generated tokens after which the clock is read; the last one ends the job. An encoder has none.
-        tags: Whether the encoder gives a label a token, in place of one for [CLS].
+        name: Name of the job.
+        text_tokens: Number of input tokens, the same for every architecture.
+        segments: Number of texts in the input, all of equal length. The encoder's token_type_ids separate them.
+        label_tokens: Numbers of generated tokens after which the clock is read; the job ends after the last one. An
+            encoder generates no tokens.
+        tags: Whether the encoder computes one label per token instead of one label at [CLS].
     """
 
     name: str
@@ -25,7 +26,7 @@ class Job:
 
     @property
     def generated(self) -> int:
-        """Tokens that a decoder generates for the whole job."""
+        """Number of tokens that a decoder generates for the whole job."""
         return self.label_tokens[-1]
 
 
@@ -36,12 +37,12 @@ JOBS = (CLASSIFY, COMPARE, TAG)
 
 
 def jobs(tiny: bool) -> tuple[Job, ...]:
-    """The three jobs, or the same over 16 tokens with 6 tags for tests."""
+    """Return the three jobs. `tiny`: with 16 tokens and 6 tags, for tests."""
     if not tiny:
         return JOBS
     return tuple(replace(job, text_tokens=16, label_tokens=(6,) if job.tags else job.label_tokens) for job in JOBS)
 
 
 def tokens_said(count: int) -> str:
-    """`1 label token`, `96 label tokens`."""
+    """Format a number of label tokens: `1 label token`, `96 label tokens`."""
     return f"{count} label token{'' if count == 1 else 's'}"

@@ -25,14 +25,14 @@ MOST = 1000
 
 
 class Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line."""
+    """A parser whose error message is a single line."""
 
     def error(self, message: str) -> NoReturn:
         raise InputError(f"{message}; --help lists what can be given")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Prepare, measure, print the tables; 0 when done, 1 when the run failed, 2 for wrong use."""
+    """Prepare, measure and print the tables. Returns 0 on success, 1 if the run failed, 2 for invalid arguments."""
     given = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in given
     terminal = Terminal()
@@ -74,10 +74,10 @@ def _run(arguments: argparse.Namespace, given: list[str], terminal: Terminal) ->
 
 
 def settings_of(arguments: argparse.Namespace) -> comparison.Settings:
-    """What was asked for.
+    """Make the settings from the arguments.
 
     Raises:
-        InputError: A number is out of its range, or the encoder, which all are compared with, is left out.
+        InputError: A number is out of range, or the encoder is missing, to which all others are compared.
     """
     least = {"rounds": 1, "memory_rounds": 0, "samples": 1, "slow_samples": 1, "warmup": 0, "seed": 0}
     for name, low in least.items():
@@ -110,7 +110,7 @@ def _child(job: dict[str, Any]) -> dict[str, Any]:
 
 
 def _variables() -> dict[str, str]:
-    """Environment of a child: it finds these scripts, asks no hub, and starts no threads of its own accord."""
+    """Environment variables of a child: it finds these scripts, uses no network, and libraries use one thread."""
     path = os.pathsep.join(part for part in (str(ROOT), os.environ.get("PYTHONPATH", "")) if part)
     quiet = {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", "OMP_NUM_THREADS": "1"}
     return {**os.environ, "PYTHONPATH": path, **quiet}

@@ -1,4 +1,4 @@
-"""The four models, from transformers' configurations and a seed: nothing is downloaded, no weight is trained."""
+"""The four models, made from transformers' configurations and a seed. Nothing is downloaded or trained."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ MODELS = {
     ENCODER_DECODER: "T5-base, 12 + 12 layers",
     ENCODER_DECODER_HALF: "T5-base's shape, 6 + 6 layers",
 }
-# Two labels for a text or a pair; nine tags, as CoNLL 2003 has.
+# Two labels for a text or a pair; nine tags, as in CoNLL 2003.
 CLASSES, TAGS = 2, 9
 
 
 @dataclass(frozen=True)
 class Shape:
-    """What the models have in common."""
+    """Sizes that all models share."""
 
     width: int
     layers: int
@@ -39,12 +39,12 @@ TINY_VOCABULARY = 512
 
 
 def vocabulary(architecture: str, tiny: bool) -> int:
-    """Rows of the model's word table."""
+    """Number of rows in the model's word table."""
     return TINY_VOCABULARY if tiny else VOCABULARY[architecture]
 
 
 def config_of(architecture: str, tiny: bool, tags: bool = False) -> PretrainedConfig:
-    """Configuration of a model; for the encoder, with as many labels as its head has."""
+    """Return the configuration of a model. For the encoder it includes the number of labels of its head."""
     shape, words = TINY if tiny else FULL, vocabulary(architecture, tiny)
     if architecture == ENCODER:
         return _bert(shape, words, TAGS if tags else CLASSES)
@@ -54,7 +54,7 @@ def config_of(architecture: str, tiny: bool, tags: bool = False) -> PretrainedCo
 
 
 def build(architecture: str, tiny: bool, seed: int, tags: bool = False) -> PreTrainedModel:
-    """The model, in evaluation mode, with random weights in FP32."""
+    """Make the model in evaluation mode, with random FP32 weights."""
     import torch
     import transformers
 
@@ -63,14 +63,14 @@ def build(architecture: str, tiny: bool, seed: int, tags: bool = False) -> PreTr
 
 
 def class_name(architecture: str, tags: bool = False) -> str:
-    """transformers' class."""
+    """Return the model's class in transformers."""
     if architecture == ENCODER:
         return "BertForTokenClassification" if tags else "BertForSequenceClassification"
     return "GPT2LMHeadModel" if architecture == DECODER else "T5ForConditionalGeneration"
 
 
 def parameters(model: PreTrainedModel) -> dict[str, int]:
-    """Weights of a model, each counted once: all of them, and the share of its word table."""
+    """Count the weights of a model, each once: all weights, and those of the word table."""
     table = model.get_input_embeddings().weight.numel()
     return {"all": sum(each.numel() for each in model.parameters()), "word_table": table}
 
@@ -90,7 +90,7 @@ def _bert(shape: Shape, words: int, labels: int) -> PretrainedConfig:
 
 
 def _gpt2(shape: Shape, words: int, positions: int) -> PretrainedConfig:
-    """GPT-2, its GELU (by tanh) as one operator in place of eight; no end of text, so that a length can be forced."""
+    """GPT-2's configuration: GELU (tanh) as one operator instead of eight, and no end of text, to force a length."""
     from transformers import GPT2Config
 
     return GPT2Config(

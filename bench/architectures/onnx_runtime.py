@@ -1,6 +1,6 @@
-"""ONNX Runtime with its defaults, one thread; caches stay its own values between steps and are never copied to numpy.
+"""ONNX Runtime with its defaults on one thread. Caches stay ONNX Runtime values between steps, without copies to numpy.
 
-What a runtime is, `torch_runtime` says.
+`torch_runtime` describes the interface of a runtime.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from bench.architectures.torch_runtime import Answer
 
 
 def open_model(architecture: str, folder: Path, job: Job, threads: int = 1) -> Answer:
-    """Open the graphs that do a job."""
+    """Open the graphs for a job."""
     if architecture == models.ENCODER:
         return _encoder(_session(folder / f"{'tag' if job.tags else 'classify'}.onnx", threads))
     if architecture == models.DECODER:
@@ -82,7 +82,7 @@ def _encoder_decoder(encode: Any, step: Any) -> Answer:
 
 
 class _Cache:
-    """A graph with a cache: the names of its tensors, and an empty one."""
+    """A graph with a cache: the names of the cache's tensors, and an empty cache."""
 
     def __init__(self, session: Any) -> None:
         self.session = session
@@ -100,7 +100,7 @@ def _greedy(
     mark: Callable[[], None],
     logits: list[np.ndarray] | None,
 ) -> list[int]:
-    """The likeliest token, as often as the job wants one."""
+    """Generate greedily: take the most likely token until the job has all its tokens."""
     past, token, labels = cache.empty, first, []
     for _ in range(job.generated):
         given = {"input_ids": _value(token), **dict(zip(cache.inputs, past, strict=True)), **cross}

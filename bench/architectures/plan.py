@@ -1,4 +1,4 @@
-"""Which processes are run, and in which order."""
+"""The list of processes to run, and their order."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ RUNTIMES = ("onnxruntime", "pytorch")
 
 @dataclass(frozen=True)
 class Case:
-    """One architecture in one runtime on one job."""
+    """One architecture on one runtime with one job."""
 
     job: str
     runtime: str
@@ -19,33 +19,33 @@ class Case:
 
     @property
     def name(self) -> str:
-        """`classify, onnxruntime, decoder`."""
+        """Name of the case, for example `classify, onnxruntime, decoder`."""
         return f"{self.job}, {self.runtime}, {self.architecture}"
 
 
 @dataclass(frozen=True)
 class Process:
-    """A fresh process of a case; memory is read in processes of its own."""
+    """A fresh process of a case, for latency or for memory."""
 
     case: Case
     memory: bool
 
     @property
     def what(self) -> str:
-        """For the line of progress."""
+        """Description for the progress line."""
         return f"{self.case.name}: {'memory' if self.memory else 'latency'}"
 
 
 def cases(architectures: Sequence[str], runtimes: Sequence[str], jobs: Sequence[str]) -> list[Case]:
-    """Every case; those that are compared stand side by side."""
+    """List all cases. Cases that are compared with each other are adjacent."""
     return [Case(job, runtime, each) for job in jobs for runtime in runtimes for each in architectures]
 
 
 def processes(planned: Sequence[Case], rounds: int, memory_rounds: int, seed: int) -> list[Process]:
-    """Latency, round after round, then memory.
+    """List the processes: all rounds of latency, then memory.
 
-    What is compared (the architectures on one job in one runtime) runs side by side; the groups and the cases inside
-    each are shuffled anew every round.
+    A group (the architectures with one job on one runtime) runs without interruption, because its cases are compared
+    with each other. The groups, and the cases in each group, are shuffled again every round.
     """
     drawn = random.Random(seed)
     found = []

@@ -1,7 +1,7 @@
-"""Build one architecture's model from a seed, export it, and find its graphs equal to transformers' own forward.
+"""Make one architecture's model from a seed, export it, and check its graphs against transformers' own forward.
 
-Run as `python -m bench.architectures.prepare` with a job on standard input, so that its memory goes with its process.
-What was prepared from the same configuration, seed and versions is kept.
+Run it as `python -m bench.architectures.prepare` with a job on standard input. It is a separate process so that its
+memory is freed at the end. Files from the same configuration, seed and versions are reused.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from edgebert.bundle import disk_errors
 from edgebert.errors import ParityError
 from edgebert.measure.results import write_json
 
-# Raise when what is prepared would change.
+# Increase this if the prepared files change.
 VERSION = 1
 TOLERANCE = 1e-3
 PREPARED = "prepared.json"
@@ -31,7 +31,7 @@ VERSIONS = ("torch", "transformers", "onnxscript", "onnx")
 
 
 def main() -> int:
-    """Prepare what the job on standard input names."""
+    """Prepare the files for the job from standard input."""
     job: dict[str, Any] = json.load(sys.stdin)
     with contextlib.redirect_stdout(sys.stderr):
         found = prepare(job["architecture"], job["tiny"], job["seed"], Path(job["folder"]))
@@ -40,13 +40,13 @@ def main() -> int:
 
 
 def prepare(architecture: str, tiny: bool, seed: int, folder: Path) -> dict[str, Any]:
-    """Make `folder` hold checkpoints and graphs of an architecture.
+    """Write the checkpoints and graphs of an architecture to `folder`, if they are not there yet.
 
     Returns:
-        `parameters`, `graphs` with their bytes, `checks` of every job, the model's and its class's name.
+        `parameters`, `graphs` with their bytes, `checks` of each job, and the names of the model and its class.
 
     Raises:
-        ParityError: A graph gives other labels than transformers, or logits that are 1e-3 apart.
+        ParityError: A graph's labels differ from those of transformers, or its logits differ by more than 1e-3.
     """
     key = key_of(architecture, tiny, seed)
     if kept := prepared(folder, key):
@@ -73,7 +73,7 @@ def prepare(architecture: str, tiny: bool, seed: int, folder: Path) -> dict[str,
 
 
 def key_of(architecture: str, tiny: bool, seed: int) -> str:
-    """What a prepared folder depends on."""
+    """Everything that a prepared folder depends on."""
     versions = {name: importlib.metadata.version(name) for name in VERSIONS}
     config = models.config_of(architecture, tiny).to_dict()
     everything = json.dumps([VERSION, architecture, tiny, seed, versions, config], sort_keys=True, default=str)
@@ -81,7 +81,7 @@ def key_of(architecture: str, tiny: bool, seed: int) -> str:
 
 
 def prepared(folder: Path, key: str) -> dict[str, Any] | None:
-    """What was prepared there under this key; None where nothing was, or where files are missing."""
+    """Read the report of a folder that was prepared with this key. None if there is none, or if files are missing."""
     try:
         found: dict[str, Any] = json.loads((folder / PREPARED).read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -90,10 +90,10 @@ def prepared(folder: Path, key: str) -> dict[str, Any] | None:
 
 
 def check(architecture: str, model: Any, folder: Path, job: Job, ids: np.ndarray) -> dict[str, Any]:
-    """Answer one text in both runtimes.
+    """Answer one text on both runtimes and compare.
 
     Raises:
-        ParityError: The labels differ, or a logit by more than 1e-3.
+        ParityError: The labels differ, or a logit differs by more than 1e-3.
     """
     from bench.architectures import onnx_runtime, torch_runtime
 
@@ -112,7 +112,7 @@ def check(architecture: str, model: Any, folder: Path, job: Job, ids: np.ndarray
 
 
 def text(job: Job, number: int, seed: int) -> np.ndarray:
-    """Random words that every vocabulary has. *Shape*: (1, text tokens), int64."""
+    """Draw random token ids that are valid in every vocabulary. *Shape*: (1, text tokens), int64."""
     random = np.random.default_rng([seed, number])
     return random.integers(100, models.TINY_VOCABULARY, size=(1, job.text_tokens))
 

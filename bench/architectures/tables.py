@@ -1,4 +1,4 @@
-"""The result as Markdown: models, latencies, memory, and every quoted claim beside what came out."""
+"""Format the result as Markdown: models, latencies, memory, and each quoted claim with the measured ratios."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NAMES = {"onnxruntime": "ONNX Runtime", "pytorch": "PyTorch"}
 
 
 def markdown(document: Document) -> str:
-    """All tables, and what the run says about itself."""
+    """Format all tables, and the verdict on the run."""
     parts = [_title(document), _models(document), _latencies(document), _memory(document), _claims(document)]
     return "\n\n".join([part for part in parts if part] + [_verdict(document)]) + "\n"
 
@@ -75,7 +75,7 @@ def _memory(document: Document) -> str:
 
 
 def _claims(document: Document) -> str:
-    """Every claim, with a row for every figure it can be held to and two columns a runtime."""
+    """Format the claims: one row per figure that a claim is about, and two columns per runtime."""
     runtimes = document["settings"]["runtimes"]
     rows = [row for claim in CLAIMS for row in _claim_rows(claim, document["ratios"], runtimes)]
     columns = [cell for runtime in runtimes for cell in (NAMES[runtime], "so it is")]

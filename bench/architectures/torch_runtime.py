@@ -1,7 +1,7 @@
-"""PyTorch: transformers' own modules, with a bare greedy loop over their cache.
+"""PyTorch: transformers' own modules, with a minimal greedy loop over their cache.
 
-A runtime is a function `(ids, job, mark, logits)` that gives the label's ids. `mark` is called when a label token (for
-an encoder, the whole answer) is known; logits are appended to the list, where one is given.
+A runtime is a function `(ids, job, mark, logits)` that returns the label's ids. It calls `mark` when a label token (for
+an encoder, the whole answer) is known. If `logits` is a list, it appends the logits to it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Answer = Callable[..., list[int]]
 
 
 def open_model(architecture: str, folder: Path, job: Job, threads: int = 1) -> Answer:
-    """Load the checkpoint that does a job."""
+    """Load the checkpoint for a job."""
     import torch
     import transformers
 
@@ -31,7 +31,7 @@ def open_model(architecture: str, folder: Path, job: Job, threads: int = 1) -> A
 
 
 def over(architecture: str, model: Any) -> Answer:
-    """A model that is in memory already."""
+    """Make the runtime from a model that is already in memory."""
     import torch
 
     run = {models.ENCODER: _encoder, models.DECODER: _decoder}.get(architecture, _encoder_decoder)
@@ -87,7 +87,7 @@ def _encoder_decoder(model: Any, ids: Any, job: Job, mark: Callable[[], None], l
 def _greedy(
     step: Callable[[Any], Any], first: Any, job: Job, mark: Callable[[], None], logits: list[Any] | None
 ) -> list[int]:
-    """The likeliest token, as often as the job wants one."""
+    """Generate greedily: take the most likely token until the job has all its tokens."""
     token, labels = first, []
     for _ in range(job.generated):
         scores = step(token)

@@ -1,4 +1,4 @@
-"""Open the bundles of exports.py and hold their answers to the recorded ones.
+"""Open the bundles of exports.py and compare their answers with the recorded ones.
 
 python bench/lowest/answers.py FOLDER
 """
@@ -13,12 +13,12 @@ import numpy as np
 
 import edgebert
 
-# The models have two labels whose scores differ by about 0.1 between texts: a wrong graph is off by more than this.
+# The scores of the two labels differ by about 0.1 between texts, so a wrong graph exceeds this tolerance.
 TOLERANCE = 1e-4
 
 
 def main(folder: Path) -> int:
-    """Compare every recorded answer; 1 if one differs or nothing was recorded."""
+    """Compare every recorded answer. Returns 1 if one differs or if nothing was recorded."""
     recorded = sorted(folder.glob("*.json"))
     texts = [line.split("\t")[0] for line in (folder / "data" / "test.tsv").read_text().splitlines()[1:]]
     differ = [where for path in recorded for where in differences(path, texts)]
@@ -27,7 +27,7 @@ def main(folder: Path) -> int:
 
 
 def differences(recorded: Path, texts: list[str]) -> list[str]:
-    """Runtimes of one bundle that answer otherwise than recorded, or not at all."""
+    """List the runtimes of one bundle whose answers differ from the recorded ones, or that fail."""
     found = []
     for runtime, expected in json.loads(recorded.read_text()).items():
         try:

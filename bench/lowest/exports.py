@@ -18,7 +18,7 @@ from edgebert.cli import main as edgebert_main
 
 SHORT = ("finetune.epochs=1", "distill.epochs=0.5", "prune.recover.epochs=0.3")
 ONNX = 'export.formats=["onnx"]'
-# What each kind runs beside fine-tuning, distillation and pruning.
+# The steps of each kind in addition to fine-tuning, distillation and pruning.
 KINDS: dict[str, tuple[str, tuple[str, ...]]] = {
     "dynamic": ("x86-avx2", ()),  # ONNX Runtime's quantizer, nncf
     "static": ("x86-avx2", ("quantize.format=static", "quantize.calibration=entropy", ONNX)),  # neural-compressor
@@ -30,7 +30,7 @@ KINDS: dict[str, tuple[str, tuple[str, ...]]] = {
 
 
 def main(arguments: list[str]) -> int:
-    """Export the kinds asked for, all of them by default; 1 if any fails."""
+    """Export the named kinds, or all of them. Returns 1 if any export fails."""
     folder = Path(arguments[0])
     recipe = write_inputs(folder)
     failed = [kind for kind in arguments[1:] or KINDS if not export(kind, folder, recipe)]
@@ -39,7 +39,7 @@ def main(arguments: list[str]) -> int:
 
 
 def write_inputs(folder: Path) -> Path:
-    """Checkpoint, data and recipe, as the tests make them."""
+    """Make checkpoint, data and recipe in the same way as the tests."""
     (folder / "data").mkdir(parents=True, exist_ok=True)
     for name, rows, seed in (("train", 96, 1), ("validation", 64, 2), ("test", 64, 3)):
         conftest.write_tsv(folder / "data" / f"{name}.tsv", rows, seed)
@@ -50,20 +50,20 @@ def write_inputs(folder: Path) -> Path:
 
 
 def export(kind: str, folder: Path, recipe: Path) -> bool:
-    """Export one kind and record its answers; whether that worked."""
+    """Export one kind and record its answers. Returns whether this succeeded."""
     profile, settings = KINDS[kind]
     start = time.monotonic()
     changes = [part for setting in (*SHORT, *settings) for part in ("--set", setting)]
     places = ["--data-dir", str(folder / "data"), "--out", str(folder / kind), "--work", str(folder / "work")]
     code = edgebert_main(["export", str(recipe), "--profile", profile, *places, *changes])
     print(f"export {kind}: exit code {code}, {time.monotonic() - start:.0f} s", flush=True)
-    if code == 0 and kind != "fp16":  # its bundle asks for a GPU
+    if code == 0 and kind != "fp16":  # the bundle of this kind needs a GPU
         (folder / f"{kind}.json").write_text(json.dumps(answers(folder / kind, folder / "data" / "test.tsv")))
     return code == 0
 
 
 def answers(bundle: Path, data: Path) -> dict[str, list[list[float]]]:
-    """Scores of every text of a TSV file, by every runtime that the bundle has a graph for."""
+    """Score every text of a TSV file on each runtime for which the bundle has a graph."""
     import edgebert
 
     texts = [line.split("\t")[0] for line in data.read_text().splitlines()[1:]]

@@ -1,18 +1,18 @@
-"""Run the floors of pyproject.toml: install the lowest admitted versions in fresh environments, export, predict, test.
+"""Test the lowest versions that pyproject.toml allows: install them in fresh environments, export, predict, run tests.
 
-    python3.11 bench/lowest/run.py                         # both environments at their floors
+    python3.11 bench/lowest/run.py                         # both environments with the lowest versions
     python3.11 bench/lowest/run.py --set openvino==2026.2  # the same with another version of one package
     python3.11 bench/lowest/run.py --only device --bundles DIR --keep
-    python3.11 bench/lowest/run.py --list device           # print the tests that need the device half alone
+    python3.11 bench/lowest/run.py --list device           # print the tests that need only the device half
 
-1. "export": torch at the version named by --torch, every other package of the base and of the extras `openvino`,
-   `export`, `nncf`, `neural-compressor` and `report` at its floor; exports.py makes a bundle of each kind from a tiny
-   seeded model; a few tests run.
-2. "device": the base and the extra `openvino` at their floors, nothing else; answers.py opens those bundles and holds
-   the answers to those of step 1; tests that need no workstation run.
+1. "export": torch has the version of --torch. All other packages of the base and of the extras `openvino`, `export`,
+   `nncf`, `neural-compressor` and `report` have their lowest version. exports.py makes a bundle of each kind from a
+   tiny seeded model, and a few tests run.
+2. "device": only the base and the extra `openvino`, at their lowest versions. answers.py opens the bundles and compares
+   the answers with those of step 1. Then the tests run that need only the device half.
 
-Python 3.11, pip, about 3 GB in a temporary folder, and 10 minutes on two cores. Exit code 0 if everything holds, 1 if
-something fails, 2 if the floors cannot be installed together.
+Needs Python 3.11, pip, about 3 GB in a temporary folder, and 10 minutes on two cores. Exit code 0 if everything passes,
+1 if something fails, 2 if the lowest versions cannot be installed together.
 """
 
 from __future__ import annotations
@@ -48,12 +48,12 @@ TESTS = {
                "tests/test_settings.py", "tests/test_target.py"),
 }  # fmt: skip
 PYTEST = ("pytest", "hypothesis")
-# The working tree stays out of the path (-P and pythonpath), so that the installed package is what runs.
+# Without the working tree on the path (-P and pythonpath), the tests use the installed package.
 PYTEST_OPTIONS = ("-q", "-p", "no:cacheprovider", "-o", "pythonpath=tests")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Read the arguments and run both environments in a temporary folder."""
+    """Parse the arguments and run both environments in a temporary folder."""
     options = parser().parse_args(arguments)
     if options.list:
         print("\n".join(TESTS[options.list]))
@@ -75,7 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
-    """Command line."""
+    """Make the parser of the command line."""
     found = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     found.add_argument("--only", choices=list(EXTRAS), help="run one environment; device alone needs --bundles")
     found.add_argument("--set", action="append", default=[], metavar="NAME==VERSION", help="a version off its floor")
@@ -88,7 +88,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def copy_source(to: Path) -> Path:
-    """Copy what a wheel is built from, so that the build leaves nothing in the working tree."""
+    """Copy the sources of the wheel, so that the build leaves no files in the working tree."""
     for name in ("edgebert", "profiles"):
         shutil.copytree(ROOT / name, to / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("pyproject.toml", "README.md", "LICENSE"):
@@ -97,12 +97,12 @@ def copy_source(to: Path) -> Path:
 
 
 def lowest(extras: Sequence[str]) -> dict[str, str]:
-    """Lowest admitted version of every direct dependency; the highest floor if several extras name one."""
+    """Find the lowest allowed version of every direct dependency; if extras differ, the highest of these versions."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     lines = [*project["dependencies"], *(line for extra in extras for line in project["optional-dependencies"][extra])]
     floors: dict[str, str] = {}
     for line in lines:
-        # The marker and the brackets of "neural-compressor[pt]" matter to pip, not here.
+        # Only pip needs the marker and the brackets of "neural-compressor[pt]".
         name = line.partition(";")[0].partition(">")[0].partition("<")[0].strip()
         floor = parse_requirement(line).floor
         if name not in floors or (floor and is_older(floors[name], floor)):
@@ -134,10 +134,10 @@ def run_environment(kind: str, folder: Path, source: Path, bundles: Path, option
 
 
 def install(folder: Path, python: str, source: Path, versions: dict[str, str]) -> None:
-    """Make the environment: exact versions of every direct dependency, then EdgeBERT without looking at any other."""
+    """Make the environment: exact versions of every direct dependency, then EdgeBERT without its dependencies."""
     subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
     pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    if "torch" in versions:  # first and alone: a looser range would bring a CUDA build
+    if "torch" in versions:  # first and separately: a wider range would install a CUDA build
         subprocess.run([*pip, f"torch=={versions['torch']}"], check=True)
     exact = [f"{name}=={version}" if version else name for name, version in versions.items()]
     print(f"== {folder.name}: {' '.join(exact)}", flush=True)
@@ -146,7 +146,7 @@ def install(folder: Path, python: str, source: Path, versions: dict[str, str]) -
 
 
 def call(command: list[str]) -> int:
-    """Run a command in the repository, one thread, without the network; its exit code."""
+    """Run a command in the repository with one thread and without model hubs. Returns its exit code."""
     quiet = {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     return subprocess.run(command, cwd=ROOT, env=environment | quiet, check=False).returncode

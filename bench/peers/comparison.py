@@ -1,4 +1,4 @@
-"""Whether contenders answer alike: the check before anything is timed."""
+"""Check that contenders give the same answers, before the measurement."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ Answers = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Agreement:
-    """How far answers are from the reference's.
+    """How much answers differ from those of the reference.
 
     Attributes:
-        n: Texts.
-        equal: Texts of equal label; of embeddings, those whose cosine rounds to 1.000.
-        share: Share of equal labels; of embeddings, their mean cosine.
-        largest_difference: Of any probability, or any number of an embedding.
+        n: Number of texts.
+        equal: Number of texts with the same label; for embeddings, those whose cosine rounds to 1.000.
+        share: Share of texts with the same label; for embeddings, their mean cosine.
+        largest_difference: Largest difference of a probability, or of a number in an embedding.
     """
 
     n: int
@@ -36,7 +36,7 @@ def compare(task: str, reference: Answers, answers: Answers) -> Agreement:
     Args:
         task: `text-classification` or `similarity`.
         reference: *Shape*: (texts, labels), probabilities; or (texts, width), vectors of length 1.
-        answers: The same of another contender.
+        answers: The answers of another contender, in the same form.
     """
     largest = float(np.abs(reference - answers).max())
     if task == "similarity":
@@ -47,8 +47,8 @@ def compare(task: str, reference: Answers, answers: Answers) -> Agreement:
 
 
 def refusal(precision: str, agreement: Agreement, suite: Suite) -> str | None:
-    """Why a contender may not be timed, or None."""
-    # A difference that is not a number is not within any limit.
+    """Return the reason why a contender must not be measured, or None."""
+    # Written so that a difference of NaN exceeds every limit.
     if precision == "fp32" and not agreement.largest_difference <= suite.largest_difference:
         found, most = agreement.largest_difference, suite.largest_difference
         return f"FP32 answers differ by {found:.2g}; at most {most:g} is allowed"
@@ -59,7 +59,7 @@ def refusal(precision: str, agreement: Agreement, suite: Suite) -> str | None:
 
 
 def predictions(task: str, answers: Answers) -> Sequence[float]:
-    """What the task's metrics compare: numbers of labels; or cosines of pairs, whose texts come one after the other."""
+    """Convert answers to what the task's metrics compare: label numbers, or cosines of pairs (adjacent texts)."""
     if task == "similarity":
         return [float(value) for value in (answers[0::2] * answers[1::2]).sum(axis=1)]
     return [int(value) for value in answers.argmax(axis=1)]

@@ -1,4 +1,4 @@
-"""A virtual environment for every peer, made from its requirements file where it is missing or outdated."""
+"""Virtual environments of the peers. Each is made from its requirements file if it is missing or outdated."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ OURS = "edgebert"
 
 
 def interpreter(name: str, root: Path) -> str:
-    """Python of an environment, which is made first where it has to be.
+    """Return the Python of an environment. The environment is made if necessary.
 
     Raises:
         SettingsError: There is no such requirements file.
-        RunError: A package could not be installed; the message has pip's last line.
+        RunError: A package could not be installed. The message contains pip's last line.
     """
     if name == OURS:
         return sys.executable
@@ -38,7 +38,7 @@ def interpreter(name: str, root: Path) -> str:
 
 
 def variables(name: str, threads: int) -> dict[str, str]:
-    """Environment of a contender's process: so many threads for every library, no hub, nothing of this process's."""
+    """Environment variables of a contender's process: the number of threads for all libraries, and no model hub."""
     ours = ("PYTHONPATH",) if name == OURS else ()
     kept = {key: value for key, value in os.environ.items() if key in ours or not key.startswith("PYTHON")}
     limits = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(threads))
@@ -49,7 +49,7 @@ def _make(folder: Path, python: Path, requirements: Path, wanted: str) -> None:
     if not python.exists():
         _run([sys.executable, "-m", "venv", str(folder)], folder.name)
     install = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    # The release for the CPU is named first and alone: a range would bring several GB for a GPU.
+    # Install the CPU release first and separately: a version range would install several GB for a GPU.
     for line in wanted.splitlines():
         if line.startswith("torch=="):
             _run([*install, line], folder.name)

@@ -1,4 +1,4 @@
-"""Texts of an exact length in tokens, made of the words of a data file."""
+"""Texts with an exact number of tokens, made from the words of a data file."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ COUNT = 8
 
 
 def fixed_texts(tokenizer: Tokenizer, texts: Sequence[str], length: int, seed: int) -> list[str]:
-    """Eight texts of exactly so many tokens, special ones included.
+    """Make eight texts of exactly `length` tokens, including special tokens.
 
     Raises:
-        DataError: The words cannot be put together to that length.
+        DataError: The words cannot be combined to this length.
     """
     tokenizer.no_padding()
     tokenizer.no_truncation()

@@ -1,4 +1,4 @@
-"""What contenders run: files converted once and kept, and answers given once and kept, each under a key."""
+"""Files and answers of contenders. Both are made once and kept, each under a key."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PLAIN = "pytorch"
 
 @dataclass(frozen=True)
 class Places:
-    """Folders of a run (the model, EdgeBERT's bundle, finished files, environments), and calibration texts."""
+    """Folders of a run (model, EdgeBERT's bundle, finished files, environments), and calibration texts."""
 
     model: Path
     bundle: Path
@@ -39,7 +39,7 @@ class Places:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A contender with the folder that it opens and the hash of what is in it."""
+    """A contender, the folder that it opens, and a hash of the folder's contents."""
 
     contender: Contender
     folder: Path
@@ -47,7 +47,7 @@ class Prepared:
 
     @property
     def size_mb(self) -> float:
-        """Files of the folder; of a bundle, only those that the runtime opens."""
+        """Size of the files in the folder; for a bundle, only of those that the runtime opens."""
         if not self.contender.bundle:
             return sum(path.stat().st_size for path in self.folder.rglob("*") if path.is_file()) / 1e6
         manifest = read_manifest(self.folder)
@@ -58,10 +58,10 @@ class Prepared:
 
 
 def run_contender(prepared: Prepared, suite: Suite, places: Places, action: str, **more: Any) -> dict[str, Any]:
-    """One job in a fresh process of a contender's environment.
+    """Run one job in a fresh process in a contender's environment.
 
     Raises:
-        RunError: It could not be installed, or it failed.
+        RunError: The environment could not be installed, or the process failed.
     """
     contender = prepared.contender
     name = contender.converted_in if action == "prepare" and contender.converted_in else contender.environment
@@ -82,16 +82,16 @@ def run_contender(prepared: Prepared, suite: Suite, places: Places, action: str,
 
 
 def plain_export(suite: Suite, places: Places) -> Path:
-    """The model as one ONNX graph, as transformers defines it: what several peers start from."""
+    """Export the model to one ONNX graph as transformers defines it. Several peers start from this graph."""
     exported = Contender("plain export", PLAIN, "fp32", suite.exported_in, "export")
     return prepare(exported, suite, places, Path()).folder
 
 
 def prepare(contender: Contender, suite: Suite, places: Places, plain: Path) -> Prepared:
-    """A contender's files: a bundle as it is, or what the peer makes of the model, made once.
+    """Prepare a contender's files: a bundle as it is, or files that the peer makes from the model once.
 
     Raises:
-        RunError: The peer could not make them.
+        RunError: The peer could not make the files.
         BundleError: The bundle has no such stage.
     """
     if contender.bundle:
@@ -111,7 +111,7 @@ def prepare(contender: Contender, suite: Suite, places: Places, plain: Path) -> 
 
 
 def answers_of(prepared: Prepared, suite: Suite, places: Places, texts: list[str]) -> Answers:
-    """Answers to all texts, from the last run where nothing has changed since. *Shape*: (texts, labels or width)."""
+    """Get the answers to all texts, or reuse those of an earlier run. *Shape*: (texts, labels or width)."""
     asked = hashlib.sha256(json.dumps([prepared.key, texts]).encode()).hexdigest()
     kept = places.work / f"answers-{asked[:16]}.json"
     if not kept.is_file():
@@ -129,7 +129,7 @@ def _bundle(contender: Contender, places: Places) -> Prepared:
 
 
 def _key(contender: Contender, suite: Suite, places: Places) -> str:
-    """Hash of all that a contender's files depend on."""
+    """Hash everything that a contender's files depend on."""
     names = {contender.environment, contender.converted_in or contender.environment}
     sources = [HERE / "contenders" / f"{name}.py" for name in (contender.file, "texts", PLAIN)]
     sources += [HERE / "requirements" / f"{name}.txt" for name in sorted(names)]

@@ -1,4 +1,4 @@
-"""One run: everybody prepared, answers compared, then rounds of fresh processes, and the result after every round."""
+"""One run: prepare all contenders, compare answers, then run rounds of fresh processes; write the result each round."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ NATURAL = "natural"
 
 
 class Bench:
-    """A run on its way."""
+    """A run: its settings and the results so far."""
 
     def __init__(
         self, suite: Suite, places: Places, workload: Workload, manifest: Manifest, out: Path, command: str
@@ -50,10 +50,10 @@ class Bench:
         self.left_out: dict[str, str] = {}
 
     def compare(self) -> None:
-        """Prepare everybody, and keep those who answer as the reference does.
+        """Prepare all contenders, and keep those whose answers agree with the reference.
 
         Raises:
-            RunError: The reference itself fails, or nobody is left beside it.
+            RunError: The reference itself fails, or no other contender is left.
         """
         plain, texts = plain_export(self.suite, self.places), self._texts()
         reference: Answers | None = None
@@ -71,7 +71,7 @@ class Bench:
             raise RunError("nobody is left to compare with the reference; the lines above say why")
 
     def time(self) -> None:
-        """Rounds of one fresh process a contender, in an order drawn anew every round."""
+        """Run the rounds: one fresh process per contender, in a new random order each round."""
         loops, drawn = self._loops(), random.Random(self.suite.seed)
         answers: dict[str, list[Answer]] = {prepared.contender.name: [] for prepared in self.prepared}
         for number in range(self.suite.rounds):
@@ -85,7 +85,7 @@ class Bench:
         self.result.finished = True
 
     def finish(self) -> Answer:
-        """Write `result.json` and give it."""
+        """Write `result.json` and return its contents."""
         after = environment()
         self.result.environment_after = after
         self.result.verdict = verdict(self.result.cases, self.result.environment, after)
@@ -96,7 +96,7 @@ class Bench:
         return self.result.as_dict()
 
     def _texts(self) -> list[str]:
-        """Texts to answer, those of a pair one after the other."""
+        """Texts to answer. The texts of a pair are adjacent."""
         rows = self.workload.examples
         return [text for row in rows for text in (row.text, row.text_pair) if text is not None]
 
@@ -126,7 +126,7 @@ class Bench:
         return measure_quality(name, metric_of(self.suite.task, name), expected, found).as_dict()
 
     def _loops(self) -> list[Answer]:
-        """What every process times, one after another: the texts of each kind, and how often."""
+        """What each process measures, in order: the texts of each kind, and the number of samples."""
         suite, texts = self.suite, self._texts()
         loops = []
         if suite.natural:
@@ -141,7 +141,7 @@ class Bench:
         return loops
 
     def _fill(self, answers: dict[str, list[Answer]], kinds: list[str]) -> None:
-        """Cases and ratios of the rounds so far."""
+        """Compute cases and ratios from the rounds so far."""
         self.result.cases = [
             self._case(prepared, kind, answers[prepared.contender.name]) for kind in kinds for prepared in self.prepared
         ]
@@ -170,7 +170,7 @@ class Bench:
             size_mb=round(prepared.size_mb, 2),
             quality=self.quality.get(name),
             agreement=asdict(self.agreements[name]),
-            # EdgeBERT's bundles are opened by `edgebert.load` with its defaults.
+            # `edgebert.load` opens EdgeBERT's bundles with its defaults, so it checks the hash.
             hashed=True if contender.bundle else None,
         )
         fill_latency(case, [latencies(answer, kind) for answer in answers])
@@ -184,18 +184,18 @@ class Bench:
 
 
 def _raw(answer: Answer, kind: str) -> Answer:
-    """One process's latencies at one kind of length, in the order they were taken, and its marks."""
+    """One process's latencies at one kind of length, in the order of measurement, and its start times."""
     marks = {key: value for key, value in answer.items() if key != "loops"}
     return {"latencies_ns": answer["loops"][kind], **marks}
 
 
 def latencies(answer: Answer, kind: str) -> Samples:
-    """Nanoseconds of one process at one kind of length."""
+    """Latencies of one process at one kind of length, in nanoseconds."""
     return np.array(answer["loops"][kind], dtype=np.float64)
 
 
 def in_like_thirds(texts: list[str], drawn: random.Random) -> list[str]:
-    """The texts in an order whose thirds hold texts of like lengths, so that drift is never the texts' own."""
+    """Order the texts so that each third has similar lengths: drift then comes from the machine, not from the texts."""
     ordered = sorted(texts, key=len)
     thirds = [ordered[start::3] for start in range(3)]
     for third in thirds:

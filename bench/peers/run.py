@@ -1,8 +1,8 @@
-"""EdgeBERT beside other ways to run the same weights: answers compared first, then timed in interleaved processes.
+"""Compare EdgeBERT with other ways to run the same weights: first the answers, then latency in interleaved processes.
 
     python -m bench.peers.run bench/peers/suites/sst2.toml --model FOLDER --bundle FOLDER --data FILE
 
-README.md beside this file says where the folders come from.
+README.md in this folder says how to make the folders.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ CALIBRATION = 256
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Exit codes: 0 done, 1 a part failed, 2 wrong use."""
+    """Exit codes: 0 success, 1 something failed, 2 invalid arguments."""
     arguments = _parser().parse_args(argv)
     try:
         return _run(arguments)
@@ -96,7 +96,7 @@ def _suite(arguments: argparse.Namespace) -> Suite:
 
 
 def _calibration(workload: Workload, seed: int) -> list[str]:
-    """A seeded sample of texts."""
+    """Draw a sample of texts from a seed."""
     texts = [text for example in workload.examples for text in (example.text, example.text_pair) if text is not None]
     return random.Random(seed).sample(texts, min(CALIBRATION, len(texts)))
 

@@ -1,4 +1,4 @@
-"""A suite of contenders: who is measured on what. TOML in, frozen dataclasses out."""
+"""A suite of contenders and how to measure them: TOML to frozen dataclasses."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ class Contender:
     """One way to run the model.
 
     Attributes:
-        name: As tables show it.
-        file: File of `contenders/` that runs it, without `.py`.
-        variant: What that file makes of the model; of a bundle, the runtime.
-        precision: FP32 must give the reference's answers, FP16 and INT8 may differ a little.
-        environment: Its packages: a file of `requirements/`, or `edgebert` for this interpreter.
-        converted_in: The environment that prepares its files, where that is another one.
-        bundle: For EdgeBERT: `bundle`, or a folder of BUNDLE.stages.
+        name: Name in tables.
+        file: File in `contenders/` that runs it, without `.py`.
+        variant: Which form of the model that file runs; for a bundle, the runtime.
+        precision: FP32 must give the reference's answers; FP16 and INT8 may differ slightly.
+        environment: Its packages: a file in `requirements/`, or `edgebert` for this interpreter.
+        converted_in: The environment that prepares its files, if it is a different one.
+        bundle: For EdgeBERT: `bundle`, or a folder in BUNDLE.stages.
     """
 
     name: str
@@ -34,20 +34,20 @@ class Contender:
 
 @dataclass(frozen=True)
 class Suite:
-    """What every contender is put through.
+    """How all contenders are measured.
 
     Attributes:
-        contender: The first one is the reference: its answers are what the others must give.
-        natural: Whether texts of the data file are timed at their own lengths.
-        lengths: Fixed lengths in tokens, made of words of the data file.
-        rounds: Fresh processes of every contender, in an order drawn anew every round.
+        contender: The contenders. The first one is the reference: the others must give its answers.
+        natural: Whether texts of the data file are measured at their own lengths.
+        lengths: Fixed lengths in tokens. These texts are made from words of the data file.
+        rounds: Fresh processes per contender, in a new random order each round.
         warmup: Predictions that are not counted.
-        samples: Predictions timed in one process at natural lengths.
-        fixed_samples: And at every fixed length.
-        exported_in: The environment that writes the plain ONNX graph which several contenders start from.
-        scored: Whether answers are compared with labels; random weights have nothing to score.
-        largest_difference: Most that a probability, or a number of an embedding, may differ in FP32.
-        least_agreement: Least share of equal labels, or mean cosine of embeddings, in FP16 and INT8.
+        samples: Predictions measured in one process at natural lengths.
+        fixed_samples: Predictions measured in one process at each fixed length.
+        exported_in: The environment that writes the plain ONNX graph from which several contenders start.
+        scored: Whether answers are compared with labels. With random weights this would mean nothing.
+        largest_difference: Largest allowed difference of a probability, or of a number in an embedding, in FP32.
+        least_agreement: Smallest allowed share of equal labels, or mean cosine of embeddings, in FP16 and INT8.
     """
 
     name: str
@@ -68,7 +68,7 @@ class Suite:
     least_agreement: float = within(0.95, -1.0, 1.0)
 
     def __post_init__(self) -> None:
-        """Refuse names that stand twice, and a suite without lengths."""
+        """Refuse duplicate names, and a suite without lengths."""
         names = [contender.name for contender in self.contender]
         if len(set(names)) < len(names):
             raise ValueError(f"contender names {names}: expected each once")

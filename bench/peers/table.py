@@ -1,4 +1,4 @@
-"""The result as Markdown: one row a contender."""
+"""Format the result as Markdown, with one row per contender."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ Document = dict[str, Any]
 
 
 def markdown(result: Document) -> str:
-    """Tables of a result: one for every kind of length, one of start and memory, and who is missing and why."""
+    """Format a result: a table per kind of length, one of start and memory, and the missing contenders with reasons."""
     kinds = list(dict.fromkeys(case["lengths"] for case in result["cases"]))
     ours = result["suite"]["ours"]
     parts = [_latency(result, kind, ours) for kind in kinds] + [_start(result, kinds[0])] if kinds else []
@@ -61,7 +61,7 @@ def _ratio(result: Document, peer: str, ours: str, kind: str) -> str:
 
 
 def what(peer: str, ours: str, kind: str) -> str:
-    """Title of a ratio: the peer's median over EdgeBERT's."""
+    """Return the title of a ratio: the peer's median divided by EdgeBERT's."""
     return f"p50, {kind}: {peer} / {ours}"
 
 

@@ -1,7 +1,7 @@
-"""CTranslate2: BERT's encoder and pooler, FP32 or INT8; the head is applied in numpy.
+"""CTranslate2: BERT's encoder and pooler in FP32 or INT8. The head runs in numpy.
 
-Converting needs torch and transformers, which the package imports where they are installed; so it is converted in an
-environment of its own, and measured in one without them.
+Conversion needs torch and transformers. The package imports them if they are installed, so it is converted in a
+separate environment and measured in one without them.
 """
 
 from __future__ import annotations

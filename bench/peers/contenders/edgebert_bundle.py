@@ -1,4 +1,4 @@
-"""EdgeBERT's bundle, opened and called as the README shows. The folder is the bundle itself; nothing is prepared."""
+"""EdgeBERT's bundle, opened and called as in the README. The folder is the bundle itself; nothing is prepared."""
 
 from __future__ import annotations
 

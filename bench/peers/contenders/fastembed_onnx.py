@@ -1,4 +1,4 @@
-"""fastembed on a local folder: the plain export, registered as a model of one's own."""
+"""fastembed on a local folder: the plain export, registered as a custom model."""
 
 from __future__ import annotations
 

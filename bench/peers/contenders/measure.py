@@ -1,9 +1,10 @@
 """The measured process of every contender: import, load, answer, and time one text after another.
 
-Run as `python -P measure.py` with a job on standard input, by the interpreter of the contender's own environment. A
-contender is a file beside this one with `load(job)`, which gives a function from a text to its scores or its embedding,
-and perhaps `prepare(job)`, which writes into `job["folder"]` what `load` opens; what it imports at its top is what a
-program that predicts imports. Of EdgeBERT only parts that need the standard library alone are used here.
+Run it as `python -P measure.py` with a job on standard input, with the interpreter of the contender's own environment.
+A contender is a file in this folder with a function `load(job)`. It returns a function from a text to its scores or its
+embedding. An optional `prepare(job)` writes the files that `load` opens to `job["folder"]`. The imports at the top of
+the file are those of a program that predicts. This file uses only parts of EdgeBERT that need just the standard
+library.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from edgebert.measure.others import processor_time, spent  # noqa: E402
 
 
 def main() -> int:
-    """Do the job on standard input; whatever libraries print goes to standard error."""
+    """Run the job from standard input. Output that libraries print goes to standard error."""
     answer = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     job = json.load(sys.stdin)
@@ -34,7 +35,7 @@ def main() -> int:
 
 
 def prepare(job: dict) -> dict:
-    """Convert and quantize, where the contender does."""
+    """Convert and quantize, if the contender has this step."""
     work = getattr(import_module(job["contender"]), "prepare", None)
     if work is not None:
         work(job)
@@ -42,13 +43,13 @@ def prepare(job: dict) -> dict:
 
 
 def answer(job: dict) -> dict:
-    """Scores or embedding of every text. *Shape*: (texts, labels or width)."""
+    """Compute the scores or the embedding of every text. *Shape*: (texts, labels or width)."""
     call = import_module(job["contender"]).load(job)
     return {"answers": [[round(float(value), 7) for value in call(text)] for text in job["texts"]]}
 
 
 def measure(job: dict) -> dict:
-    """Marks of the start, peak memory, and nanoseconds of every prediction by the kind of text."""
+    """Measure start times, peak memory, and the nanoseconds of every prediction for each kind of text."""
     before = processor_time()
     marks = {"start_ns": time.monotonic_ns()}
     contender = import_module(job["contender"])
@@ -66,7 +67,7 @@ def measure(job: dict) -> dict:
 
 
 def _loop(call, loop: dict) -> list[int]:
-    """Latencies over the texts of one kind, after a warm-up on others of them."""
+    """Measure latencies for the texts of one kind, after a warm-up that begins with the last texts."""
     texts = loop["texts"]
     for at in range(loop["warmup"]):
         call(texts[-1 - at % len(texts)])

@@ -1,6 +1,6 @@
-"""Plain ONNX Runtime: the plain export with the runtime's defaults, but for the number of threads. The baseline.
+"""Plain ONNX Runtime: the plain export with the runtime's defaults except the number of threads. The baseline.
 
-On a GPU: `cuda`, whose products of FP32 are TF32 by default where the GPU has it, and `cuda-no-tf32`.
+On a GPU: `cuda`, whose FP32 matmuls use TF32 by default if the GPU supports it, and `cuda-no-tf32`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""OpenVINO: the plain export as it is, or in INT8 by nncf (SmoothQuant, calibrated), run for latency."""
+"""OpenVINO with its latency hint: the plain export as it is, or quantized to INT8 by nncf (SmoothQuant, calibrated)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def prepare(job: dict) -> None:
         encoder = Encoder(str(plain / "tokenizer.json"), job["max_length"])
         names = {name for value in model.inputs for name in value.names}
         rows = [{name: array for name, array in encoder(text).items() if name in names} for text in job["calibration"]]
-        # SmoothQuant is nncf's own choice for this model type.
+        # For this model type, nncf uses SmoothQuant by default.
         model = nncf.quantize(model, nncf.Dataset(rows), model_type=nncf.ModelType.TRANSFORMER, subset_size=len(rows))
     openvino.save_model(model, str(folder / "model.xml"), compress_to_fp16=False)
 

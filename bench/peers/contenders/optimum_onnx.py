@@ -1,4 +1,4 @@
-"""optimum-onnx: its FP32 export, and its dynamic INT8 recipe, one scale a channel, for this CPU's instructions."""
+"""optimum-onnx: its FP32 export, and its dynamic INT8 preset with one scale per channel for this CPU's instructions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""PyTorch with transformers: as it comes, under torch.compile, and with dynamic INT8 (torch.ao), saved whole.
+"""PyTorch with transformers: unchanged, with torch.compile, and with dynamic INT8 (torch.ao), saved as a whole module.
 
 On a GPU: `cuda`, `cuda-fp16`, and `cuda-fp16-compile`. The variant `export` writes the plain ONNX graph that the ONNX
 Runtime and OpenVINO contenders start from.
@@ -51,7 +51,7 @@ def _opened(job: dict, device: str):
     if "fp16" in job["variant"]:
         model = model.half()
     if job["variant"].endswith("compile"):
-        # Compiled code is kept between processes, as a program that starts more than once has it.
+        # Keep compiled code between processes, as for a program that starts more than once.
         os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", job["folder"].rstrip("/") + ".compiled")
         return torch.compile(model, dynamic=True)
     return model
@@ -74,7 +74,7 @@ def _quantized(model):
 
 
 def _export(job: dict, folder: Path) -> None:
-    """Logits, or the last hidden state, as transformers computes them; free batch and length."""
+    """Logits or the last hidden state, as transformers computes them. Batch and length are dynamic."""
     model = _model(job, job["model"], attn_implementation="eager")
     names = ["input_ids", "attention_mask", "token_type_ids"]
     inputs = {name: torch.ones(2, 16, dtype=torch.int64) for name in names}

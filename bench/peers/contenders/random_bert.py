@@ -1,4 +1,4 @@
-"""Writes BERT-base with random weights from a seed, and a tokenizer of another folder: a shape to time, not a model.
+"""Write BERT-base with random weights from a seed and the tokenizer of another folder, only to measure latency.
 
 python bench/peers/contenders/random_bert.py TOKENIZER_FOLDER OUT      (in an environment with torch and transformers)
 """

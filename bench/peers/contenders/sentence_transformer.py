@@ -1,4 +1,4 @@
-"""sentence-transformers on its three backends, and its own dynamic INT8 of the ONNX graph."""
+"""sentence-transformers on its three backends, and with its own dynamic INT8 quantization of the ONNX graph."""
 
 from __future__ import annotations
 
@@ -55,6 +55,6 @@ def _openvino(job: dict) -> dict:
 
 
 def _instructions() -> str:
-    """Name of the package's recipe for this CPU."""
+    """Return the name of the package's INT8 preset for this CPU."""
     flags = Path("/proc/cpuinfo").read_text(encoding="utf-8")
     return "avx512_vnni" if "avx512_vnni" in flags else "avx2"

@@ -1,4 +1,4 @@
-"""Around a graph: text to arrays by `tokenizers`, and the graph's rows to scores or an embedding, in numpy."""
+"""Text to arrays with `tokenizers`, and outputs of a graph to scores or an embedding with numpy."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from tokenizers import Tokenizer
 
 
 class Encoder:
-    """Token ids, mask and segments of a text, cut to the longest input and not padded. *Shape* of each: (1, length)."""
+    """Token ids, mask and segments of a text, truncated to max_length, not padded. *Shape* of each: (1, length)."""
 
     def __init__(self, tokenizer_file: str, max_length: int) -> None:
         self.tokenizer = Tokenizer.from_file(tokenizer_file)
@@ -24,14 +24,14 @@ class Encoder:
 
 
 def finish(task: str, output: np.ndarray) -> np.ndarray:
-    """Answer of one text.
+    """Compute the answer for one text.
 
     Args:
         task: `text-classification` or `similarity`.
         output: Logits, *shape* (1, labels), or the last hidden state, *shape* (1, length, width).
 
     Returns:
-        Probabilities, or the mean row at length 1.
+        Probabilities, or the mean row, normalized to length 1.
     """
     if task == "similarity":
         vector = output[0].mean(axis=0)

