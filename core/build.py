@@ -89,8 +89,8 @@ class Build:
     def run(self, out: Path) -> Path:
         """Compile and link the library. It is moved into the folder only when it is complete."""
         out.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory() as work, ThreadPoolExecutor(os.cpu_count()) as pool:
-            objects = list(pool.map(lambda item: self._compile(*item, Path(work)), self.sources().items()))
+        with tempfile.TemporaryDirectory() as work:
+            objects = self._objects(self.sources(), Path(work))
             built = Path(work) / self.library
             self._call(["-shared", "-o", str(built), *map(str, objects), *self._link()])
             if self.library.endswith(".dll"):
@@ -108,13 +108,26 @@ class Build:
         name = f"-Wl,-install_name,@rpath/{self.library}" if self.library.endswith(".dylib") else "-s"
         return [name, "-lm", "-lpthread"]
 
-    def program(self, files: Sequence[Path], out: Path) -> Path:
-        """Compile a C program that includes the whole core: a test or a fuzzer."""
-        with tempfile.TemporaryDirectory() as work, ThreadPoolExecutor(os.cpu_count()) as pool:
-            sources = {**self.sources(), **self._flags(files)}
-            objects = list(pool.map(lambda item: self._compile(*item, Path(work)), sources.items()))
-            self._call(["-o", str(out), *map(str, objects), "-lm", "-lpthread"])
+    def program(self, files: Sequence[Path], out: Path, core: Sequence[Path] = ()) -> Path:
+        """Compile a C program that includes the whole core: a test or a fuzzer.
+
+        Args:
+            files: The program's own C files.
+            out: The program to write.
+            core: The core's object files from `objects`, for several programs; without them the core is compiled here.
+        """
+        with tempfile.TemporaryDirectory() as work:
+            made = self._objects(self._flags(files) if core else {**self.sources(), **self._flags(files)}, Path(work))
+            self._call(["-o", str(out), *map(str, (*core, *made)), "-lm", "-lpthread"])
         return out
+
+    def objects(self, folder: Path) -> list[Path]:
+        """Compile the core into object files in a folder."""
+        return self._objects(self.sources(), folder)
+
+    def _objects(self, sources: dict[Path, list[str]], folder: Path) -> list[Path]:
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            return list(pool.map(lambda item: self._compile(*item, folder), sources.items()))
 
     def _compile(self, source: Path, flags: list[str], work: Path) -> Path:
         made = work / f"{source.stem}.o"

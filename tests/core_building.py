@@ -1,5 +1,6 @@
 """For tests of the native core: its build script, the compiler for other machines, and emulated ARM processors."""
 
+import hashlib
 import importlib.util
 import platform
 import subprocess
@@ -8,6 +9,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from shared_work import once
 
 from edgebert.measure.targets.emulated import arm_folder
 
@@ -32,18 +34,28 @@ def load_script(name: str) -> ModuleType:
     return module
 
 
-def build_program(program: str, flags: tuple[str, ...], folder: Path) -> Path:
-    """Compile a program of core/tests with the core, or skip."""
+def build_program(program: str, flags: tuple[str, ...], out: Path, shared: Path) -> Path:
+    """Compile a program of core/tests with the core, or skip.
+
+    Args:
+        program: Name of its C file.
+        flags: For compiler and linker.
+        out: Folder for the program.
+        shared: Folder of the run: programs with the same flags for the compiler share the core's object files there.
+    """
     core = load_script("build")
     try:
         plan = core.find_build(None)
     except core.NoCompilerError as error:
         pytest.skip(str(error))
-    if flags and not _links(plan.command, flags, folder):
+    if flags and not _links(plan.command, flags, out):
         pytest.skip(f"{plan.command[0]} has no {' '.join(flags)} here")
+    compiled = tuple(flag for flag in flags if not flag.startswith("-Wl,"))
+    name = hashlib.sha256(repr(compiled).encode()).hexdigest()[:16]
+    objects = once(shared / f"core-objects-{name}", core.find_build(None, compiled).objects)
     others = ["amx_plain", "attention_amx_plain", "avxvnni_evex"] if platform.machine() in ("x86_64", "AMD64") else []
     files = [CORE / "tests" / f"{name}.c" for name in (program, *others)]
-    built: Path = core.find_build(None, flags).program(files, folder / program)
+    built: Path = core.find_build(None, flags).program(files, out / program, sorted(objects.glob("*.o")))
     return built
 
 

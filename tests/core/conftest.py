@@ -21,6 +21,12 @@ RECIPE = recipe(
 
 
 @pytest.fixture(scope="session")
+def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder that all workers of this run share."""
+    return folder_of_the_run(tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
 def core_recipe(tmp_path_factory: pytest.TempPathFactory, checkpoint: Path) -> Path:
     """A recipe for the tiny checkpoint that asks for the core too."""
     file = tmp_path_factory.mktemp("core-recipe") / "tiny.toml"

@@ -32,8 +32,8 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 
 @pytest.mark.slow
-def test_no_damaged_file_is_read_out_of_bounds(models: list[Path], tmp_path: Path) -> None:
-    program = build_program("damaged", (*SANITIZERS, WRAPPED), tmp_path)
+def test_no_damaged_file_is_read_out_of_bounds(models: list[Path], tmp_path: Path, run_folder: Path) -> None:
+    program = build_program("damaged", (*SANITIZERS, WRAPPED), tmp_path, run_folder)
     command = [program, "1", str(COUNT), str(STEP), *models]
     ran = subprocess.run(command, capture_output=True, text=True, timeout=3600, check=False)
     assert ran.returncode == 0, ran.stdout + ran.stderr

@@ -11,8 +11,8 @@ from core_building import SANITIZERS, build_program
 
 @pytest.mark.parametrize("flags", [(), SANITIZERS], ids=["as it is", "sanitizers"])
 @pytest.mark.parametrize("program", ["kernels", "arithmetic"])
-def test_kernels_are_exact(program: str, flags: tuple[str, ...], tmp_path: Path) -> None:
+def test_kernels_are_exact(program: str, flags: tuple[str, ...], tmp_path: Path, run_folder: Path) -> None:
     """The program of core/tests succeeds; it says what differs."""
-    built = build_program(program, flags, tmp_path)
+    built = build_program(program, flags, tmp_path, run_folder)
     ran = subprocess.run([built], capture_output=True, text=True, timeout=600, check=False)
     assert ran.returncode == 0, ran.stdout + ran.stderr

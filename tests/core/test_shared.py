@@ -13,9 +13,9 @@ FLAGS = ("-fsanitize=thread", "-g")
 
 
 @pytest.mark.slow
-def test_threads_share_a_model_without_a_race(tmp_path: Path) -> None:
+def test_threads_share_a_model_without_a_race(tmp_path: Path, run_folder: Path) -> None:
     """Model files of uneven layers too: their rows have other places in every layer."""
-    program = build_program("shared", FLAGS, tmp_path)
+    program = build_program("shared", FLAGS, tmp_path, run_folder)
     command = [program, *write_models(tmp_path)]
     ran = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
     if "unexpected memory mapping" in ran.stderr:
