@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# neural-compressor 3.8 declares no bound on torch; its static quantizer imports torch.ao.quantization.quantizer, which
-# torch 2.13 no longer has. 3.8.1 quantizes.
+# neural-compressor 3.8 declares no upper bound for torch. Its static quantizer imports torch.ao.quantization.quantizer,
+# which torch 2.13 no longer has. 3.8.1 works.
 #
 # Versions: torch 2.13.0, neural-compressor[pt] 3.8 and 3.8.1, torchao 0.18.0, Python 3.11.
 # Input:    one linear layer of 8 x 8.

@@ -1,17 +1,18 @@
 #!/usr/bin/env bash
-# nncf 3.4.0 with OpenVINO 2026.4.1: the default overflow fix leaves a transformer's matrices at eight bits.
+# nncf 3.4.0 with OpenVINO 2026.4.1: the default overflow fix does not change the eight-bit weights of a transformer.
 #
-# On x86 without VNNI, OpenVINO adds two products of an unsigned and a signed byte in 16 bits, which saturates unless the
-# weights have seven bits. nncf has a fix for it (`overflow_fix`), whose default is not off but FIRST_LAYER. That halves the
-# range of the first convolutions of a model. A transformer has matrix products only, and gets no fix at all, with
-# model_type TRANSFORMER and the default target device (ANY) too: the same bytes as with DISABLE. ENABLE halves every matrix.
+# On x86 without VNNI, OpenVINO adds two products of an unsigned and a signed byte in 16 bits. This saturates unless the
+# weights have seven bits. nncf has a fix for this (`overflow_fix`), and its default is FIRST_LAYER. FIRST_LAYER halves
+# the range of the first convolutions of a model. A transformer has only matmuls, so it gets no fix: the bytes are the
+# same as with DISABLE. This is also so with model_type TRANSFORMER and the default target device (ANY). ENABLE halves
+# the range of every matrix.
 #
 # Seen (Python 3.11, x86_64):
 #   default: weights from -127 to 127
 #   DISABLE: weights from -127 to 127
 #   ENABLE: weights from -63 to 63
 #
-# Exit code 0 while it is so, 1 once the default gives a matrix seven bits.
+# Exit code: 0 while this is so, 1 once a matrix has seven bits by default.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

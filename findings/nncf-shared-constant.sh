@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# nncf fails on an OpenVINO model read from ONNX while another one with the same attention is alive.
+# nncf fails on an OpenVINO model from ONNX if another model with the same attention is open in the process.
 #
-# OpenVINO's ONNX reader puts one and the same constant into every com.microsoft.MultiHeadAttention of a process. The
-# constant lists its readers in all living models; nncf.quantize follows them and looks for a node of the other model
-# in its own graph. A clone of the model has constants of its own and is quantized.
+# OpenVINO's ONNX reader uses one shared constant for every com.microsoft.MultiHeadAttention in a process. The constant
+# lists its readers in all open models. nncf.quantize follows this list and looks for a node of the other model in its
+# own graph. A clone of the model has its own constants, and quantization works.
 #
 # Versions: nncf 3.4.0, openvino 2026.4.1, onnx 1.23.2, numpy 2.4.6; Python 3.11, Linux, x86-64.
 # Seen:

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # ONNX Runtime before 1.21 (CPU): com.microsoft.MultiHeadAttention with one query row, several keys and a
-# key_padding_mask of (batch, keys) does not apply that mask, without an error. With as many queries as keys it does.
-# Such a graph is what remains of the last encoder layer if only [CLS] is read.
+# key_padding_mask of (batch, keys) ignores the mask, without an error. With equal numbers of queries and keys it
+# applies it. The last encoder layer has this form if the head reads only [CLS].
 #
 # Versions: onnxruntime 1.20.1 and 1.21.0 (1.18.1 and 1.19.2 behave as 1.20.1), onnx 1.17.0, numpy 1.26.4, Python 3.11.
 # Input:    batch 2, one query, 6 keys, two heads of 4; the second row has 3 keys and 3 masked ones.

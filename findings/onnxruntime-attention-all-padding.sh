@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# A row that is all padding: MultiHeadAttention answers as if nothing were masked, ONNX's Attention gives zeros.
+# For a row with only padding, MultiHeadAttention gives the same result as without a mask. ONNX's Attention gives zeros.
 #
-# com.microsoft.MultiHeadAttention adds mask_filter_value (-10000) to every masked score. If all are masked, the
-# softmax takes it away again: the answer is that of a row without a mask, but for rounding. ONNX's own Attention
-# (opset 23) with a boolean mask gives zeros. Rows with a token left agree.
+# com.microsoft.MultiHeadAttention adds mask_filter_value (-10000) to every masked score. If all scores are masked, this
+# constant cancels in the softmax: except for rounding, the result is that of a row without a mask. ONNX's own Attention
+# (opset 23) with a boolean mask gives zeros. For rows with at least one token, both agree.
 #
 # Versions: onnxruntime 1.32.0, onnx 1.23.2, numpy 2.4.6; Python 3.11, Linux, x86-64.
 # Seen:

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# A bias behind a static INT8 product makes ONNX Runtime run it in FP32, if its rows have two dimensions.
+# ONNX Runtime runs a static INT8 matmul in FP32 if a bias follows it and its input has two dimensions.
 #
-# QuantizeLinear, DequantizeLinear, MatMul with INT8 weights becomes MatMulIntegerToFloat. With a bias (Add) behind
-# it, and an input of two dimensions, or of three whose sizes are all fixed, MatMul and Add become one FP32 Gemm
-# first, and the weights are dequantized. With three dimensions of free sizes the product stays in integers.
+# QuantizeLinear, DequantizeLinear and MatMul with INT8 weights become MatMulIntegerToFloat. But if a bias (Add)
+# follows, and the input has two dimensions, or three dimensions with fixed sizes, an earlier fusion makes one FP32 Gemm
+# of MatMul and Add, and the weights are dequantized. With three dimensions of dynamic size, the matmul stays in
+# integers.
 #
 # Versions: onnxruntime 1.32.0, onnx 1.23.2, numpy 2.4.6; Python 3.11, Linux, x86-64.
 # Seen:

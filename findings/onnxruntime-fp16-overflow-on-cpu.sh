@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # ONNX Runtime on a CPU computes an FP16 graph in FP32: a value that overflows FP16 stays finite.
 #
-# 90 * 1000 = 90,000 is above FP16's largest number, 65504. An FP16 graph that goes through it, and divides by 1000
-# again, has an infinite tensor where arithmetic is in FP16. On this CPU, for which there is no FP16 kernel of MatMul,
-# ONNX Runtime puts casts around each node and drops those between two nodes, with all optimizations disabled too: the
-# answer is about 90. The tensor is infinite only if it is an output itself. So a comparison of outputs on a CPU shows
-# no overflow.
+# 90 * 1000 = 90,000 is above FP16's largest number, 65504. The graph here computes this value in FP16 and then divides
+# it by 1000. With FP16 arithmetic, the value is infinite. For this CPU, ONNX Runtime has no FP16 kernel of MatMul. It
+# adds casts around each node and removes those between two nodes, even with all optimizations disabled. The answer is
+# then about 90. The value is infinite only if it is an output of the graph itself. Therefore a comparison of outputs on
+# a CPU does not show the overflow.
 #
 # Versions: onnxruntime 1.32.0, onnx 1.23.2, numpy 2.4.6; Python 3.11, Linux, x86-64.
 # Seen:

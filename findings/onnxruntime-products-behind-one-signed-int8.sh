@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Several static INT8 products behind one signed value run in FP32 in ONNX Runtime on x86, behind an unsigned one in
-# integers.
+# ONNX Runtime on x86: if several static INT8 matmuls read one signed tensor, they run in FP32. If the tensor is
+# unsigned, they run in integers.
 #
-# Queries, keys and values read one quantized value. If it is uint8, all become MatMulIntegerToFloat. If it is int8,
-# one product does, but two or three stay FP32 products of dequantized values. The session option
-# session.qdqisint8allowed = 1 puts them in integers. Run on x86 alone.
+# The matmuls of queries, keys and values read one quantized tensor. If it is uint8, all become MatMulIntegerToFloat. If
+# it is int8, this is so for a single matmul, but two or three stay FP32 matmuls of dequantized values. With the session
+# option session.qdqisint8allowed = 1 they run in integers. We ran this only on x86.
 #
 # Versions: onnxruntime 1.32.0, onnx 1.23.2, numpy 2.4.6; Python 3.11, Linux, x86-64.
 # Seen:

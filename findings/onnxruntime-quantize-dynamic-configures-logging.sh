@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# onnxruntime's quantize_dynamic configures Python's root logger: it warns by logging.warning, which gives a root logger
-# without handlers one on standard error. From then on every line of every library that logs there, of its own handler or
-# none, is shown on standard error once more.
+# onnxruntime's quantize_dynamic configures Python's root logger. It warns with logging.warning, which adds a handler on
+# standard error to a root logger that has none. From then on, every log line of every library is also printed on
+# standard error, whether or not the library has its own handler.
 #
 # Versions: onnxruntime 1.32.0, onnx 1.23.2, numpy 2.4.6, Python 3.11.
 # Input:    a graph of one MatMul of 4 by 4, made here.

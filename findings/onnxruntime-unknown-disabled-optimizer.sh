@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# ONNX Runtime accepts unknown names among disabled_optimizers: no error, no warning, and the fusion stays.
+# ONNX Runtime accepts unknown names in disabled_optimizers without an error or a warning, and the fusion stays enabled.
 #
-# The name of the optimizer that makes SkipLayerNormalization of Add and LayerNormalization is SkipLayerNormFusion.
-# Any other name is passed over in silence, so that a misspelt or renamed optimizer stays on.
+# The optimizer that fuses Add and LayerNormalization to SkipLayerNormalization is called SkipLayerNormFusion. Other
+# names are ignored silently, so a misspelled or renamed optimizer stays enabled.
 #
 # Versions: onnxruntime 1.32.0, onnx 1.23.2, numpy 2.4.6; Python 3.11, Linux, x86-64.
 # Seen:
@@ -44,7 +44,7 @@ def operators(disabled):
     return [node.op_type for node in onnx.load("optimized.onnx").graph.node]
 
 
-# Warnings come from C++ on the process's own standard error.
+# C++ code writes the warnings directly to the standard error of the process.
 kept = os.dup(2)
 with open("log", "wb") as log:
     os.dup2(log.fileno(), 2)

@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# ONNX Runtime makes INT8 arithmetic of a product whose weights alone are INT8, or decodes them again at every run.
+# ONNX Runtime computes a matmul with INT8 weights and FP32 activations in INT8, or dequantizes the weights at every
+# run.
 #
-# A DequantizeLinear of constant INT8 weights before a MatMul says FP32 arithmetic. 1.32 fuses both into MatMulNBits
-# with accuracy_level 4, which rounds the activations to INT8: the answer is ten thousand times further from the FP32
-# product of the same weights than FP32 rounding is. With the session option session.disable_quant_qdq = 1 it is FP32.
-# MatMulNBits with bits = 8 and accuracy_level 1 is FP32 too, but several times slower for few rows. 1.21 has no such
-# fusion: it decodes the weights at every run, and has no MatMulNBits of eight bits. Cast and Mul over the same constants
-# are computed once, when the session opens, by both.
+# A graph with DequantizeLinear of constant INT8 weights before a MatMul defines FP32 arithmetic. 1.32 fuses both into
+# MatMulNBits with accuracy_level 4, which rounds the activations to INT8. The error is then ten thousand times larger
+# than that of FP32 rounding. With the session option session.disable_quant_qdq = 1 the arithmetic is FP32. MatMulNBits
+# with bits = 8 and accuracy_level 1 is FP32 too, but several times slower for few rows. 1.21 has no such fusion: it
+# dequantizes the weights at every run, and has no eight-bit MatMulNBits. In both versions, Cast and Mul of the same
+# constants are computed only once, when the session opens.
 #
 # Versions: onnxruntime 1.32.0 and 1.21.0, onnx 1.23.2, numpy 2.4.6; Python 3.11, Linux, x86-64 (AVX2).
 # Seen:

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# OpenVINO 2025.0.0 on a CPU with AVX-512 VNNI: a matrix product with INT8 weights (DequantizeLinear behind an ONNX
-# MatMul) has wrong values in its last 14 columns with 30 and 62 columns. 2025.1.0 is right. Weights of one scale and
-# of a scale a column are hit alike; 2, 33, 64, 100 and 1153 columns were right.
+# OpenVINO 2025.0.0 on a CPU with AVX-512 VNNI: a matmul with INT8 weights (DequantizeLinear and MatMul in ONNX) has
+# wrong values in its last 14 columns if it has 30 or 62 columns. 2025.1.0 is correct. The error occurs with one scale
+# for all weights and with one scale per column. With 2, 33, 64, 100 and 1153 columns the values were correct.
 #
 # Versions: openvino 2025.0.0 and 2025.1.0, onnx 1.19.0, numpy 1.26.4, Python 3.11; AMD Zen 4. Without AVX-512 VNNI
-#           another kernel runs, and the script says that it cannot tell.
+#           another kernel runs, and the script prints that it cannot test this.
 # Input:    values of 1 x 7 x 32, INT8 weights of 32 x 62 with one scale, 0.01.
 # Seen:     2025.0.0: largest error 14.90, columns off by more than 1: 48 to 61 (14 of 62)
 #           2025.1.0: largest error 0.07, columns off by more than 1: none

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# OpenVINO before 2026.3 has no conversion for com.microsoft.MultiHeadAttention: reading an ONNX graph with it raises.
-# OpenVINO 2026.3.0 reads and computes it, and so does ONNX Runtime.
+# OpenVINO before 2026.3 has no conversion for com.microsoft.MultiHeadAttention: reading an ONNX graph with this operator
+# raises an error. OpenVINO 2026.3.0 and ONNX Runtime read and compute it.
 #
 # Versions: openvino 2026.2.1 and 2026.3.0, onnx 1.19.0, numpy 1.26.4, Python 3.11, x86-64.
 # Input:    one MultiHeadAttention node, batch 1, length 4, two heads of 4, no mask.

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# optimum 2.0.0 declares transformers>=4.29 without an upper bound; its export tables import names that transformers 5
-# removed, so that pip installs the two together and the import fails. optimum 2.1.0 imports.
+# optimum 2.0.0 declares transformers>=4.29 without an upper bound, but its export tables import names that transformers
+# 5 has removed. pip installs the two together, and the import fails. optimum 2.1.0 can be imported.
 #
 # Versions: torch 2.13.0, transformers 5.23.0, optimum 2.0.0 and 2.1.0, requests 2.32.5, Python 3.11.
 # Seen:     2.0.0: ImportError: cannot import name 'TF2_WEIGHTS_NAME' from 'transformers.utils'

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# optimum (core) imports `requests` and does not declare it. huggingface_hub 1.x uses httpx and no longer brings it, so
-# that a fresh install of optimum with transformers 5 cannot import optimum.exporters.tasks.
+# optimum (core) imports `requests` but does not declare it as a dependency. huggingface_hub 1.x uses httpx, so it no
+# longer installs requests. After a fresh install of optimum with transformers 5, optimum.exporters.tasks cannot be
+# imported.
 #
 # Versions: torch 2.13.0, optimum 2.1.0 (2.3.0 the same), transformers 5.0.0, huggingface_hub 1.x, Python 3.11.
 # Seen:     optimum declares no requests; ModuleNotFoundError: No module named 'requests'

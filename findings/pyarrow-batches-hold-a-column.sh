@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# pyarrow's ParquetFile.iter_batches holds a row group's whole column in memory, however small a batch is asked for.
+# pyarrow's ParquetFile.iter_batches keeps a whole column of a row group in memory, even for small batches.
 #
-# A file of one row group, as pandas writes up to a million rows, is then in memory whole (as it is stored). That is so
-# with pre_buffer=False too. With a buffer_size, which is 0 unless named, the column is read piece by piece.
+# pandas writes up to a million rows as one row group. The stored bytes of the column are then in memory as a whole,
+# also with pre_buffer=False. With a buffer_size (0 by default) the column is read in parts.
 #
 # Versions: pyarrow 26.0.1; Python 3.11, Linux, x86-64. pyarrow 17.0.0 does the same.
 # Seen, a column of 32 MB, batches of 128 rows (1 MB):

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# sentence-transformers saves a Dense module's activation by its class alone; its arguments are lost without a word.
+# sentence-transformers saves only the class of a Dense module's activation. Its arguments are lost without a warning.
 #
-# A model whose Dense module has LeakyReLU(negative_slope=0.5) encodes a text, is saved with save_pretrained and loaded
-# again. config.json of the module holds only the name torch.nn.modules.activation.LeakyReLU, and the loaded module has
-# PyTorch's default slope, 0.01: other vectors from the same folder. GELU(approximate="tanh") comes back as the exact GELU.
+# The script saves a model whose Dense module has LeakyReLU(negative_slope=0.5) with save_pretrained, and loads it
+# again. config.json of the module has only the name torch.nn.modules.activation.LeakyReLU. The loaded module has
+# PyTorch's default slope, 0.01, so the loaded model computes other vectors. GELU(approximate="tanh") is loaded as the
+# exact GELU.
 #
 # Versions: sentence-transformers 6.2.0, transformers 5.23.0, torch 2.13.0; Python 3.11, Linux, x86-64.
 # Seen:

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# A template may put a text into an input twice. tokenizers cuts the text as if it were there once, so a long one gets
-# more tokens than max_length, without a warning: a model with so many positions fails on it.
+# A template can repeat a text in the input. tokenizers truncates the text as if it occurred once, so a long text gets
+# more than max_length tokens, without a warning. A model with max_length positions then fails.
 #
 # Versions: tokenizers 0.23.3, Python 3.11.
 # Input:    a text of ten words, templates "[CLS] $A [SEP]" and "[CLS] $A [SEP] $A [SEP]", truncation to 8 tokens.

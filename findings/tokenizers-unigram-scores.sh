@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# tokenizers reads many scores of a Unigram tokenizer.json one unit in the last place beside the number that is written.
+# tokenizers reads many scores of a Unigram tokenizer.json with an error of one unit in the last place.
 #
-# Python's json reads the same digits exactly. So a tokenizer that is built from the list in the file, as transformers 5
-# builds it, and one that is read from the file are not equal, number by number, and may split a text otherwise whose
-# two splits have the same sum. A file that is read and written has other scores once: those are read as they are
-# written. Scores that are float32, as SentencePiece has them, stay the same when rounded to float32.
+# Python's json reads the same digits exactly. Therefore a tokenizer built from the list in the file, as in transformers
+# 5, and one read from the file have different scores. They can split a text differently if two splits have the same
+# sum. Reading and writing a file changes the scores only once: the new scores are read exactly. float32 scores, as in
+# SentencePiece, stay the same if they are rounded to float32.
 #
 # Versions: tokenizers 0.23.3; Python 3.11, Linux, x86-64.
 # Seen:

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# The WordPiece trainer of tokenizers gives another vocabulary in every process; the byte-pair trainer does not.
+# The WordPiece trainer of tokenizers makes a different vocabulary in every process. The byte-pair trainer does not.
 #
-# Trained on the same text, with the same settings and PYTHONHASHSEED=0, eight processes number the pieces that go on
-# a word (##) in another order each, and of equally frequent pieces they take others. The byte-pair trainer gives the
-# same file every time.
+# Eight processes train on the same text, with the same settings and PYTHONHASHSEED=0. Each numbers the continuation
+# tokens (##) in a different order, and chooses other tokens among equally frequent ones. The byte-pair trainer makes
+# the same file every time.
 #
 # Versions: tokenizers 0.23.3; Python 3.11, Linux, x86-64.
 # Seen:

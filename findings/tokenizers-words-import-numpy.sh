@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# tokenizers has no dependency on numpy and encodes texts without it. Encoding a list of words (is_pretokenized=True)
-# imports numpy where it is installed, to see if the words are an array: a process that needs no array pays for it.
+# tokenizers does not depend on numpy and encodes texts without it. But encoding a list of words (is_pretokenized=True)
+# imports numpy if it is installed, to check whether the words are an array. This costs time in a process without
+# arrays.
 #
 # Versions: tokenizers 0.23.3, numpy 2.4.6, Python 3.11.
 # Input:    a vocabulary of two words; the text "a b", and the words ["a", "b"].

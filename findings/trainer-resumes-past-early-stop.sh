@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# transformers 5.23.0 (torch 2.13.0, accelerate 1.15.0): a Trainer with EarlyStoppingCallback that is resumed from the
-# checkpoint at which it had stopped trains on, even with restore_callback_states_from_checkpoint=True: the restored
-# control says should_training_stop, and the call of on_train_begin sets it back before the first step. Without that
-# argument, which is the default, the count of evaluations starts at zero as well, so that a run that was killed stops
-# later than one that was not. A better evaluation after that point is then chosen as the best.
+# transformers 5.23.0 (torch 2.13.0, accelerate 1.15.0): a Trainer with EarlyStoppingCallback that resumes from the
+# checkpoint at which it stopped continues to train, even with restore_callback_states_from_checkpoint=True. The
+# restored control has should_training_stop, but the call of on_train_begin resets it before the first step. Without
+# that argument (the default) the count of evaluations also starts at zero, so a killed and resumed run stops later than
+# an uninterrupted one. If a later evaluation is better, the Trainer then chooses it as the best.
 #
 # Seen: "whole run: 3 steps", "resumed at its end: 4 steps with restored callbacks, 5 without".
-# Exits with 0 while it is so.
+# Exits with 0 while this is so.
 set -euo pipefail
 folder=$(mktemp -d); trap 'rm -rf "$folder"' EXIT
 python3 -m venv "$folder/venv"

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# transformers 5.23.0 (torch 2.13.0, accelerate 1.15.0): a Trainer that is resumed from the checkpoint of its last step
-# takes one more step than max_steps when that step is in the middle of an epoch, evaluates there, and may choose those
-# weights as the best ones. One would expect it to see that training is over: it checks max_steps only after a step.
+# transformers 5.23.0 (torch 2.13.0, accelerate 1.15.0): a Trainer that resumes from the checkpoint of its last step
+# does one step more than max_steps if that step is in the middle of an epoch. It evaluates there, and may choose those
+# weights as the best ones. The reason is that it checks max_steps only after a step.
 #
 # Seen: "whole run: 5 steps", "resumed from checkpoint-5: 6 steps".
-# Exits with 0 while it is so.
+# Exits with 0 while this is so.
 set -euo pipefail
 folder=$(mktemp -d); trap 'rm -rf "$folder"' EXIT
 python3 -m venv "$folder/venv"

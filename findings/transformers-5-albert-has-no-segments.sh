@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# transformers 5 gives a pair no token_type_ids for ALBERT, whose models have a row for each of the two texts.
+# transformers 5 returns no token_type_ids for a pair with ALBERT, although its models have an embedding for each
+# segment.
 #
-# The folder states no model_input_names, as published ALBERT checkpoints do not. transformers 4 gives the second text
-# segment 1, which is what such models were trained with. The model takes 0 for all tokens where nothing is given, so that
-# its answers for pairs change without a word.
+# Like published ALBERT checkpoints, the folder has no model_input_names. In transformers 4 the second text has segment
+# 1, as in the training of such models. Without token_type_ids the model uses segment 0 for all tokens, so its answers
+# for pairs change without a warning.
 #
 # Versions: transformers 4.57.1 and 5.23.0; Python 3.11, Linux, x86-64.
 # Seen:

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# transformers 5 puts two [SEP] between the texts of a pair for DeBERTa (v1), and both texts into segment 0.
+# For DeBERTa (v1), transformers 5 puts two [SEP] between the texts of a pair, and gives both texts segment 0.
 #
-# The folder has vocab.json and merges.txt, as published DeBERTa checkpoints do. transformers 4 puts one [SEP] there, and
-# the second text into segment 1, which is what such models were trained with. Nothing says that the ids have changed.
+# Like published DeBERTa checkpoints, the folder has vocab.json and merges.txt. transformers 4 puts one [SEP] between
+# the texts, and gives the second text segment 1, as in the training of such models. There is no warning that the ids
+# have changed.
 #
 # Versions: transformers 4.57.1 and 5.23.0; Python 3.11, Linux, x86-64.
 # Seen:

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# transformers 5 drops SentencePiece's normalization of characters from DeBERTa v2 and v3's tokenizer.
+# transformers 5 drops SentencePiece's character normalization from the tokenizer of DeBERTa v2 and v3.
 #
-# The folder has spm.model, as published checkpoints do, whose model folds ligatures and full-width letters (nmt_nfkc).
-# transformers 4 keeps the rules as Precompiled; transformers 5 puts NFC in their place, so that such characters become
-# unknown. Nothing says so.
+# Like published checkpoints, the folder has spm.model. Its rules (nmt_nfkc) replace ligatures and full-width letters by
+# ordinary letters. transformers 4 keeps the rules as Precompiled. transformers 5 uses NFC instead, so such characters
+# become unknown, without a warning.
 #
 # Versions: transformers 4.57.1 and 5.23.0, sentencepiece 0.2.1, protobuf 6.33.0; Python 3.11, Linux, x86-64.
 # Seen:

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# transformers 5 gives pairs no token_type_ids under its general tokenizer class, where transformers 4 gave them.
+# With its general tokenizer class, transformers 5 returns no token_type_ids for pairs. transformers 4 returned them.
 #
-# A folder with a BERT tokenizer.json (segments 0 and 1 in its post-processor) and a tokenizer_config.json that names
-# PreTrainedTokenizerFast and no model_input_names: transformers 4 returns token_type_ids for a pair, transformers 5
-# returns none, so that a model reads both texts as segment 0 and answers otherwise, without a word.
+# The folder has a BERT tokenizer.json (segments 0 and 1 in its post-processor) and a tokenizer_config.json that names
+# PreTrainedTokenizerFast and has no model_input_names. transformers 4 returns token_type_ids for a pair, transformers 5
+# does not. A model then reads both texts as segment 0 and gives other answers, without a warning.
 #
 # Versions: transformers 4.57.1 and 5.23.0; Python 3.11, Linux, x86-64.
 # Seen:

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# transformers 5 builds a pre-tokenizer of its own for XLM-RoBERTa and CamemBERT in place of that in tokenizer.json.
+# For XLM-RoBERTa and CamemBERT, transformers 5 builds its own pre-tokenizer instead of the one in tokenizer.json.
 #
-# The one it builds drops white space before it marks words. A file that marks words alone (Metaspace) has a token for a
-# space at the end of a text and for a second space between words. Normalizers of the file other than Precompiled are
-# dropped likewise. Nothing says that the ids of such texts are not those of the file.
+# This pre-tokenizer removes white space before it marks words. A file that only marks words (Metaspace) has a token for
+# a space at the end of a text and for a second space between words. Normalizers of the file other than Precompiled are
+# dropped too. There is no warning that the ids of such texts differ from those of the file.
 #
 # Versions: transformers 5.23.0, tokenizers 0.23.3; Python 3.11, Linux, x86-64.
 # Seen:

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # transformers 5 ignores the normalizer of tokenizer.json and builds one from tokenizer_config.json and its defaults.
 #
-# A folder with a BERT tokenizer.json whose normalizer has lowercase = false, and a tokenizer_config.json without
-# do_lower_case: tokenizers, and all that read the file itself, keep capitals; AutoTokenizer lowers them, without a
-# word. With do_lower_case = true beside lowercase = false, and the other way round, transformers follows the config
-# too.
+# The folder has a BERT tokenizer.json whose normalizer has lowercase = false, and a tokenizer_config.json without
+# do_lower_case. tokenizers, and every program that reads the file itself, keeps capital letters. AutoTokenizer changes
+# them to lower case, without a warning. If do_lower_case and lowercase contradict each other, transformers follows
+# do_lower_case of the config.
 #
 # Versions: transformers 5.23.0, tokenizers 0.23.3; Python 3.11, Linux, x86-64.
 # Seen:

@@ -16,10 +16,10 @@ import edgebert
 
 @component
 class BundleTextEmbedder:
-    """The vector of a query, by a bundle of the task `similarity`.
+    """Embed queries with a bundle for the task `similarity`.
 
-    Models that were trained with prompts take other ones for queries than for documents: give the name, as
-    `edgebert inspect` shows it.
+    Models that were trained with prompts use different prompts for queries and for documents. Pass the name of the
+    prompt; `edgebert inspect` lists the names.
     """
 
     def __init__(self, bundle: str, *, prompt: str | None = None) -> None:
@@ -50,7 +50,7 @@ class BundleTextEmbedder:
 
 @component
 class BundleDocumentEmbedder:
-    """Vectors of documents, by a bundle of the task `similarity`; the documents that come in stay as they are."""
+    """Embed documents with a bundle for the task `similarity`. The input documents are not changed."""
 
     def __init__(
         self,
@@ -61,7 +61,7 @@ class BundleDocumentEmbedder:
         embedding_separator: str = "\n",
         batch_size: int = 32,
     ) -> None:
-        """Take the bundle's folder, the prompt's name, and fields of `meta` that are embedded before the content."""
+        """Take the bundle's folder, the prompt's name, and the fields of `meta` to embed before the content."""
         self.bundle, self.prompt, self.batch_size = bundle, prompt, batch_size
         self.meta_fields_to_embed, self.embedding_separator = meta_fields_to_embed or [], embedding_separator
         self._model: Any = None
@@ -72,7 +72,7 @@ class BundleDocumentEmbedder:
 
     @component.output_types(documents=list[Document])
     def run(self, documents: list[Document]) -> dict[str, Any]:
-        """Embed documents; none give none."""
+        """Embed documents. An empty list gives an empty list."""
         if not documents:
             return {"documents": []}
         self.warm_up()

@@ -14,10 +14,10 @@ import edgebert
 
 
 class BundleEmbeddings(Embeddings):
-    """Vectors of texts, by a bundle of the task `similarity`.
+    """Embed texts with a bundle for the task `similarity`.
 
-    Models that were trained with prompts take other ones for queries than for documents: give their names, as
-    `edgebert inspect` shows them.
+    Models that were trained with prompts use different prompts for queries and for documents. Pass the names of the
+    prompts; `edgebert inspect` lists them.
     """
 
     def __init__(self, bundle: str, *, query_prompt: str | None = None, document_prompt: str | None = None) -> None:
@@ -26,12 +26,12 @@ class BundleEmbeddings(Embeddings):
         self.query_prompt, self.document_prompt = query_prompt, document_prompt
 
     def embed_documents(self, texts: list[str]) -> list[list[float]]:
-        """A vector for each text; none for none."""
+        """Embed each text. An empty list gives an empty list."""
         if isinstance(texts, list) and not texts:
             return []
         return [list(map(float, vector)) for vector in self.model.embed(texts, prompt_name=self.document_prompt)]
 
     def embed_query(self, text: str) -> list[float]:
-        """The vector of one text."""
+        """Embed one text."""
         (vector,) = self.model.embed([text], prompt_name=self.query_prompt)
         return list(map(float, vector))

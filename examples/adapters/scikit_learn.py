@@ -18,25 +18,25 @@ import edgebert
 
 
 class TextVectors(TransformerMixin, BaseEstimator):
-    """Vectors of texts, by a bundle of the task `similarity`.
+    """Embed texts with a bundle for the task `similarity`.
 
-    It learns nothing, so `transform` works without `fit`. It can be cloned, and pickled with its pipeline: the bundle
-    itself stays where it is, and has to be there when the pipeline is loaded.
+    There is nothing to fit, so `transform` works without `fit`. It can be cloned, and pickled with its pipeline. The
+    pickle contains only the bundle's path, so the bundle must exist there when the pipeline is loaded.
     """
 
     def __init__(self, bundle: str, *, width: int | None = None, batch_size: int = 32) -> None:
-        """Take the bundle's folder, and how many of a vector's first numbers are kept (None: all)."""
+        """Take the bundle's folder, and the number of leading dimensions to keep (None: all)."""
         self.bundle = bundle
         self.width = width
         self.batch_size = batch_size
 
     def fit(self, texts: Iterable[str], labels: object = None) -> TextVectors:
-        """Open the bundle: a wrong path fails here, before anything is trained."""
+        """Open the bundle, so that a wrong path fails before anything is trained."""
         self._opened()
         return self
 
     def transform(self, texts: Iterable[str]) -> np.ndarray:
-        """Vectors of texts. *Shape*: (texts, width), float32."""
+        """Embed texts. *Shape*: (texts, width), float32."""
         return np.asarray(self._opened().embed(texts, self.width, batch_size=self.batch_size))
 
     def _opened(self) -> Any:  # noqa: ANN401 - edgebert.load is typed as a model of any task
@@ -45,7 +45,7 @@ class TextVectors(TransformerMixin, BaseEstimator):
         return self._model
 
     def __sklearn_is_fitted__(self) -> bool:
-        """Always: there is nothing to learn."""
+        """Return True: there is nothing to fit."""
         return True
 
     def __getstate__(self) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from spacy.util import filter_spans, minibatch
 
 import edgebert
 
-# What of a prediction becomes entities, and the tasks whose scores by label become categories.
+# The field of a prediction that becomes entities, and the tasks whose scores per label become categories.
 ENTITIES = {"token-classification": "entities", "intent-slots": "slots"}
 CATEGORIES = ("text-classification", "multi-label", "intent-slots")
 
@@ -42,7 +42,7 @@ class BundleComponent:
         return self._written(doc, self.model(doc.text)) if doc.text.strip() else doc
 
     def pipe(self, docs: Iterable[Doc], *, batch_size: int = 128) -> Iterator[Doc]:
-        """Answer documents as `nlp.pipe` hands them on; `batch_size` of them are held at a time."""
+        """Answer the documents of `nlp.pipe`, `batch_size` documents at a time."""
         for several in minibatch(docs, batch_size):
             asked = [doc.text for doc in several if doc.text.strip()]
             answers = iter(self.model(asked, batch_size=self.batch_size))
@@ -52,7 +52,7 @@ class BundleComponent:
         if self.task in CATEGORIES:
             doc.cats = dict(answer.scores)
         if self.task in ENTITIES:
-            # Of a token that begins or ends elsewhere than the bundle's word, the whole token is taken.
+            # If an entity begins or ends inside a token, include the whole token.
             found = getattr(answer, ENTITIES[self.task])
             spans = [doc.char_span(each.start, each.end, each.label, alignment_mode="expand") for each in found]
             doc.set_ents(filter_spans([span for span in spans if span is not None]))
@@ -61,5 +61,5 @@ class BundleComponent:
 
 @Language.factory("edgebert", default_config={"batch_size": 1}, assigns=["doc.ents", "doc.cats"])
 def make_component(nlp: Language, name: str, bundle: str, batch_size: int) -> BundleComponent:
-    """Make the component of a pipeline's configuration."""
+    """Make the component from a pipeline's configuration."""
     return BundleComponent(bundle, batch_size)

@@ -1,4 +1,4 @@
-// The page: texts, a line each. Labels with their probabilities, or every text beside the first one.
+// The page: one text per line. It shows labels with their probabilities, or compares every text with the first one.
 
 import { Bundle, cosine } from "./bundle.js";
 

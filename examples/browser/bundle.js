@@ -1,11 +1,11 @@
-// A bundle in a page: its own tokenizer.json and model.onnx, read from a folder on the server.
+// Run a bundle in a web page, with its tokenizer.json and model.onnx from a folder on the server.
 // onnxruntime-web runs the graph on the CPU (WebAssembly, one thread), one text at a time.
 
 import * as ort from "./vendor/ort.wasm.min.mjs";
 import { Tokenizer } from "./vendor/tokenizers.min.mjs";
 
 ort.env.wasm.wasmPaths = new URL("./vendor/", import.meta.url).href;
-ort.env.wasm.numThreads = 1; // more need a page that is isolated by COOP and COEP headers
+ort.env.wasm.numThreads = 1; // more threads need a page that is isolated by COOP and COEP headers
 
 export class Bundle {
   constructor(manifest, tokenizer, session) {
@@ -33,7 +33,7 @@ export class Bundle {
     return new Bundle(manifest, tokenizer, session);
   }
 
-  // Token ids with the special tokens around them, cut to the bundle's longest input.
+  // Token ids of a text with special tokens, truncated to the bundle's longest input.
   encode(text) {
     const whole = this.tokenizer.encode(text).ids;
     const room = this.manifest.max_length;

@@ -1,4 +1,4 @@
-"""Put a bundle, the page and the libraries from node_modules into one folder that any web server can serve.
+"""Copy a bundle, the page and the libraries from node_modules into one folder that any web server can serve.
 
     npm install                             # once, in this folder
     python publish.py ../../build/my site
@@ -30,7 +30,7 @@ def publish(bundle: Path, out: Path, modules: Path) -> int:
     """Copy everything; return the size in bytes.
 
     Raises:
-        FileNotFoundError: The bundle, its ONNX graph or a library is missing; the message says what to do.
+        FileNotFoundError: The bundle, its ONNX graph or a library is missing. The message says what to do.
     """
     manifest = bundle / "manifest.json"
     if not manifest.is_file():
@@ -51,7 +51,7 @@ def publish(bundle: Path, out: Path, modules: Path) -> int:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Read the arguments and copy."""
+    """Parse the arguments and copy."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("bundle", type=Path)
     parser.add_argument("out", type=Path)

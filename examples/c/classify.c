@@ -1,10 +1,10 @@
-/* Classify texts with the native core of EdgeBERT: this file, edgebert_core.h and the library, nothing else.
+/* Classify texts with the native core of EdgeBERT. Needs only this file, edgebert_core.h and the library.
  *
  *     classify [--raw] MODEL IDS [THREADS]
  *
- * IDS has one text a line: its token ids, with [CLS] and [SEP], separated by spaces. For every text a line is written:
- * the number of its class and the class's probability. With --raw every output is written as it is, one row a line;
- * this also serves models that give vectors or an answer for every token.
+ * IDS has one text per line: its token ids, including [CLS] and [SEP], separated by spaces. The output has one line per
+ * text: the number of its class and the probability. With --raw the output has all rows of the model's outputs, one per
+ * line. Use this also for models with vectors or with an answer per token.
  */
 #include "edgebert_core.h"
 
@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Numbers that grow as they are read. */
+/* An array of numbers that grows while a file is read. */
 typedef struct Numbers { int32_t *at; size_t count, room; } Numbers;
 
 static void append(Numbers *numbers, int32_t number) {
@@ -29,7 +29,7 @@ static void append(Numbers *numbers, int32_t number) {
     numbers->at[numbers->count++] = number;
 }
 
-/* One token id. Returns 0, or -1: this is no number. */
+/* Read one token id. Returns 0, or -1 if it is not a number. */
 static int read_id(const char *word, Numbers *ids) {
     char *end;
     errno = 0;
@@ -39,7 +39,8 @@ static int read_id(const char *word, Numbers *ids) {
     return 0;
 }
 
-/* Token ids of every line; `lengths` has how many a line has. Returns the line that is wrong, counted from 1, or 0. */
+/* Read the token ids of all lines; `lengths` gets the number of ids in each line. Returns 0, or the number of the first
+ * wrong line, counted from 1. */
 static size_t read_texts(FILE *file, Numbers *ids, Numbers *lengths) {
     char word[16];
     size_t letters = 0, before = 0;
@@ -78,7 +79,7 @@ static void print_rows(const float *row, size_t rows, int width) {
         for (int k = 0; k < width; k++) printf("%.9g%c", (double)row[k], k + 1 < width ? ' ' : '\n');
 }
 
-/* Run all texts in one batch and print what comes out. */
+/* Run all texts in one batch and print the outputs. */
 static int answer(EdgebertModel *model, const EdgebertBatch *batch, size_t tokens, int raw) {
     EdgebertInfo info;
     edgebert_describe(model, &info);

@@ -1,10 +1,10 @@
-"""Answer a Parquet corpus by a bundle on every core of a Ray cluster.
+"""Run a bundle on a Parquet corpus, on all cores of a Ray cluster.
 
     python answer_parquet.py build/my corpus.parquet answers/ --text-column body
 
-Needs edgebert, `ray[data]` and pyarrow, no PyTorch. Every actor opens the bundle once, with one thread, and takes one
-core. The corpus streams through them by blocks. `answers/` gets Parquet files with the corpus's columns and `answer`:
-the embedding of a bundle for similarity, else the prediction as JSON.
+Needs edgebert, `ray[data]` and pyarrow, but not PyTorch. Each actor opens the bundle once, with one thread, and uses
+one core. The corpus streams through the actors in blocks. The Parquet files in `answers/` have the columns of the
+corpus and `answer`: the embedding for a bundle with the task similarity, otherwise the prediction as JSON.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 
 import edgebert
 
-# Ray reports its use to its maker unless this is set; say RAY_USAGE_STATS_ENABLED=1 yourself to allow it.
+# Ray sends usage data to its maker unless this is set. To allow it, set RAY_USAGE_STATS_ENABLED=1 yourself.
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 
 import pyarrow as pa
@@ -27,31 +27,31 @@ import ray
 
 
 class Answers:
-    """An actor: a bundle that is open, called with a block of rows at a time."""
+    """An actor: an open bundle, which Ray calls with one block of rows at a time."""
 
     def __init__(self, bundle: str, column: str) -> None:
-        """Open the bundle: once in each actor."""
+        """Open the bundle, once per actor."""
         self.model: Any = edgebert.load(bundle, threads=1)
         self.column = column
         self.embeds = self.model.manifest.task == "similarity"
-        # Stated, so that it does not depend on the rows of a block.
+        # The type is explicit, so that it does not depend on the rows of a block.
         self.type = pa.list_(pa.float32()) if self.embeds else pa.string()
 
     def __call__(self, rows: pa.Table) -> pa.Table:
-        """Put the answers behind the columns of the rows; a row without a text gets none."""
+        """Add a column with the answers. A row without a text has a null answer."""
         answers = [self._answer(text) for text in rows[self.column].to_pylist()]
         return rows.append_column("answer", pa.array(answers, self.type))
 
     def _answer(self, text: str | None) -> Any:  # noqa: ANN401 - a list of numbers, or JSON
         if text is None or not text.strip():
             return None
-        # One at a time, as `edgebert predict`: dynamic INT8 takes one scale for all texts that run together.
+        # One text at a time, as in `edgebert predict`: dynamic INT8 has one scale for all texts that run together.
         answer = self.model(text)
         return answer.embedding if self.embeds else json.dumps(answer.to_dict())
 
 
 def answer_corpus(bundle: Path, corpus: Path, column: str, actors: int) -> ray.data.Dataset:
-    """The corpus with its answers, computed as it is read.
+    """Return the corpus with its answers, which are computed when it is read.
 
     Raises:
         ValueError: The corpus has no such column.
@@ -71,7 +71,7 @@ def answer_corpus(bundle: Path, corpus: Path, column: str, actors: int) -> ray.d
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Read the arguments, answer the corpus, write the answers."""
+    """Parse the arguments, run the corpus, and write the answers."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("bundle", type=Path)
     parser.add_argument("corpus", type=Path, help="a Parquet file, or a folder of them")
@@ -83,7 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.out.exists():
         print(f"{options.out}: is there already; name a new folder", file=sys.stderr)
         return 2
-    edgebert.load(options.bundle).close()  # a wrong bundle is told before anything starts
+    edgebert.load(options.bundle).close()  # report a wrong bundle before anything starts
     here: dict[str, Any] = {"_node_ip_address": "127.0.0.1", "num_cpus": options.actors + 1}
     ray.init(**({"address": options.address} if options.address else here), include_dashboard=False)
     try:

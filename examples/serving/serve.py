@@ -1,10 +1,11 @@
-"""Answer texts over HTTP with one bundle. Needs edgebert, fastapi, uvicorn and prometheus-client; copy and change it.
+"""Serve one bundle over HTTP. Needs edgebert, fastapi, uvicorn and prometheus-client. Copy it and change it.
 
     python serve.py build/my --port 8000
     curl -s localhost:8000/predict -d '{"text": "a charming journey"}'
 
-Texts that arrive while others run wait, and the native core then runs them together: there a batch never changes an
-answer. With other runtimes it can (dynamic INT8 has one scale for all texts of a run), so there each text runs alone.
+Texts that arrive while others run must wait. The native core then runs them together, because on it a batch never
+changes an answer. On other runtimes it can (dynamic INT8 has one scale for all texts of a run), so each text runs
+alone there.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ class Question(BaseModel, extra="forbid"):
 
 @dataclass(frozen=True)
 class Limits:
-    """What the service accepts: more is refused, so that memory and waiting times stay bounded."""
+    """Limits of the service. It refuses requests above them, so that memory and waiting times stay bounded."""
 
     queue: int = 256
     max_texts: int = 64
@@ -71,10 +72,10 @@ class Job:
 
 
 class Runner:
-    """Runs texts in threads, first come, first served; `waiting` are those that no thread has taken yet."""
+    """Runs texts in threads, in order of arrival. `waiting` has the texts that no thread has taken yet."""
 
     def __init__(self, model: Model, workers: int, limits: Limits) -> None:
-        """Have `workers` runs of the model at a time."""
+        """Allow `workers` simultaneous runs of the model."""
         self._model, self._limits, self._free, self._accepted = model, limits, workers, 0
         self._runs_together = model.runtime == "core"
         self._pool = ThreadPoolExecutor(workers)
@@ -82,12 +83,12 @@ class Runner:
 
     @property
     def is_full(self) -> bool:
-        """Whether one more text would be refused."""
+        """Return whether the queue is full, so that one more text would be refused."""
         return self._accepted >= self._limits.queue
 
     @contextmanager
     def places(self, count: int) -> Iterator[None]:
-        """Hold places in the queue; refuse if there are too few."""
+        """Reserve places in the queue. Refuse if too few are free."""
         if self._accepted + count > self._limits.queue:
             raise HTTPException(503, f"the queue of {self._limits.queue} texts is full; try again later", LATER)
         self._accepted += count
@@ -99,7 +100,7 @@ class Runner:
             QUEUE.set(self._accepted)
 
     async def answers(self, texts: Sequence[Text]) -> list[Answer]:
-        """Answer texts; those of several requests run together if the runtime allows it."""
+        """Answer texts. Texts of several requests run together if the runtime allows it."""
         loop = asyncio.get_running_loop()
         counts = await loop.run_in_executor(None, self._tokens, texts)
         jobs = [Job(text, count, loop.create_future()) for text, count in zip(texts, counts, strict=True)]
@@ -108,7 +109,7 @@ class Runner:
         return await asyncio.gather(*(job.answer for job in jobs))
 
     def _tokens(self, texts: Sequence[Text]) -> list[int]:
-        """Count the tokens of each text: a text that is refused must not spoil a batch with others."""
+        """Count the tokens of each text first, so that a refused text does not fail a batch with other texts."""
         counts = []
         for number, text in enumerate(texts, 1):
             try:
@@ -119,7 +120,7 @@ class Runner:
         return counts
 
     def _start(self) -> None:
-        """Give batches to free threads: nothing waits for a batch to fill up."""
+        """Start batches on free threads at once, without waiting until a batch is full."""
         while self._free and (batch := self._take()):
             self._free -= 1
             BATCH.observe(len(batch))
@@ -127,7 +128,7 @@ class Runner:
             run.add_done_callback(partial(self._finish, batch))
 
     def _take(self) -> list[Job]:
-        """The next texts that run together, without those whose time is up."""
+        """Take the next texts that run together, without those that have timed out."""
         batch: list[Job] = []
         tokens = 0
         while self.waiting:
@@ -156,7 +157,7 @@ class Runner:
 
 
 async def read_texts(request: Request, limits: Limits) -> tuple[list[Text], bool]:
-    """Read the texts of a request, and whether it asks for a list of answers."""
+    """Read the texts of a request, and whether the response must be a list."""
     body = bytearray()
     try:
         async with asyncio.timeout(limits.seconds):
@@ -233,7 +234,7 @@ def create_app(model: Model, workers: int, limits: Limits) -> FastAPI:
 
 
 def main() -> int:
-    """Serve until SIGTERM or Ctrl-C, then answer what was accepted."""
+    """Serve until SIGTERM or Ctrl-C, then finish the accepted requests."""
     parser = argparse.ArgumentParser(description="Answer texts over HTTP with one bundle.")
     parser.add_argument("bundle")
     parser.add_argument("--host", default="127.0.0.1")

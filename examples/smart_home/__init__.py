@@ -1,1 +1,1 @@
-"""Generated smart-home commands for `make demo`: synthetic text, all of it made by this code."""
+"""Generated smart-home commands for `make demo`. This code makes all of the text."""

@@ -1,7 +1,7 @@
-"""A synthetic corpus of spoken smart-home commands, written by our own templates from a seed.
+"""A synthetic corpus of spoken smart-home commands, made from our own templates and a seed.
 
-No sentence is taken from a data set. A share of the templates and of the slot values is kept out of training:
-validation and test each have their own share, so that their accuracy speaks of sentences not learnt by heart.
+No sentence comes from a data set. Some templates and slot values do not occur in training. Validation and test each
+have their own share of these, so that their accuracy also measures sentences that the model has not memorized.
 """
 
 import argparse
@@ -33,7 +33,7 @@ _PIECE = re.compile(r"\{(\w+)\}|([a-z]+)")
 
 @dataclass(frozen=True)
 class Slot:
-    """A labelled stretch of the text: characters `start` up to, not including, `end`."""
+    """A labelled part of the text: characters from `start` to `end`, without `end`."""
 
     label: str
     start: int
@@ -44,7 +44,7 @@ class Slot:
 class Utterance:
     """One spoken sentence with its intent and slots.
 
-    `unseen` says what training did not show: "none", "values", "template" or "both".
+    `unseen` names the parts that do not occur in training: "none", "values", "template" or "both".
     """
 
     text: str
@@ -55,7 +55,7 @@ class Utterance:
 
 @dataclass(frozen=True)
 class _Draft:
-    """A sentence as words; `labels[n]` names its slot n, which is a slot of the record only if in scope."""
+    """A sentence as words. `labels[n]` is the type of its slot n. Unlabelled fillers count too but are not recorded."""
 
     words: tuple[Word, ...]
     labels: tuple[str, ...]
@@ -76,37 +76,37 @@ def generate(
 ) -> dict[str, list[Utterance]]:
     """Make the three splits of the corpus; no text occurs twice in it.
 
-    The same arguments give the same corpus in every process. With `noise_share` 0, each utterance is the
-    clean form of the one at the same place in the noised corpus.
+    The same arguments give the same corpus in every process. With `noise_share` 0, each utterance is the clean form of
+    the utterance at the same position in the corpus with noise.
 
     Args:
         seed: Any whole number.
         train: Number of training utterances.
         validation: Number of validation utterances.
         test: Number of test utterances.
-        noise_share: The share of utterances, 0 to 1, given one or two recogniser mistakes.
+        noise_share: The share of utterances, 0 to 1, that get one or two mistakes of a speech recogniser.
 
     Returns:
         The utterances of "train", "validation" and "test".
 
     Raises:
-        ValueError: A count is negative or larger than the templates can fill, or the share is out of range.
+        ValueError: A count is negative or larger than the templates can make, or the share is out of range.
     """
     counts = {"train": train, "validation": validation, "test": test}
     if min(counts.values()) < 0 or not 0 <= noise_share <= 1:
         raise ValueError(f"counts must be 0 or more and noise_share 0 to 1: {counts}, {noise_share}")
     used: set[str] = set()
-    # The held-out splits come first: their cells are the smallest, and training must not use them up.
+    # Make the held-out splits first: they have the fewest combinations, and training must not use these up.
     order = ("test", "validation", "train")
     drafts = {split: _draw_split(split, counts[split], seed, used) for split in order}
     return {split: _speak_split(split, drafts[split], seed, noise_share, used) for split in counts}
 
 
 def write_corpus(folder: Path, seed: int = 7) -> list[Path]:
-    """Write train.jsonl, validation.jsonl and test.jsonl, each replaced whole or not at all.
+    """Write train.jsonl, validation.jsonl and test.jsonl. Each file is replaced atomically.
 
     Args:
-        folder: Where the files go; made with its parents if missing.
+        folder: Folder for the files. It is made, with its parents, if it does not exist.
         seed: Any whole number.
 
     Returns:
@@ -129,7 +129,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Write the corpus from the command line and return the exit code.
 
     Args:
-        argv: The arguments without the program name; those of the process if None.
+        argv: The arguments without the program name. None: the arguments of the process.
     """
     parser = argparse.ArgumentParser(
         prog="python -m examples.smart_home.corpus",
@@ -162,7 +162,7 @@ def _draw_split(split: str, count: int, seed: int, used: set[str]) -> list[_Draf
 def _draw_unused(intent: str, unseen: str, split: str, random: Random, used: set[str]) -> _Draft:
     for _ in range(_DRAWS_PER_SENTENCE):
         draft = _draw(intent, unseen, split, random)
-        # Without a slot the sentence could not show the values its group promises.
+        # A sentence without slots cannot have the values that its group requires.
         if draft.text not in used and (draft.labels or unseen in ("none", "template")):
             used.add(draft.text)
             return draft
@@ -215,7 +215,7 @@ def _noised(draft: _Draft, split: str, random: Random, used: set[str]) -> _Draft
 
 
 def _shows_held_out(draft: _Draft) -> bool:
-    """A cut or misheard word can turn one value into another, such as "light green" into "green"."""
+    """A missing or misheard word can change one value into another, such as "light green" into "green"."""
     slots = _utterance(draft).slots
     return any(draft.text[slot.start : slot.end] in held_out_values(slot.label) for slot in slots)
 

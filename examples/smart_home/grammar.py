@@ -1,8 +1,8 @@
 """Sentence templates of the synthetic smart-home corpus.
 
-In a template, `{room}` is filled with a slot value, `(a|b|)` is one of the alternatives, the last of them
-here empty, and a leading `!` marks an order, which may follow "could you". The split that may use a template
-follows from its place in the list, so a new one goes at the end of its intent.
+In a template, `{room}` is replaced by a slot value. `(a|b|)` is replaced by one of the alternatives; the last one here
+is empty. A leading `!` marks an imperative, which may follow "could you". The position of a template in its list
+decides which split may use it, so add a new template at the end of its intent.
 """
 
 from examples.smart_home.slots import phrases, select_pool

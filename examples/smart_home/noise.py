@@ -1,4 +1,4 @@
-"""Mistakes of a speech recogniser, made on words that know which slot they belong to."""
+"""Simulate mistakes of a speech recogniser. Each word keeps the number of its slot."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -10,7 +10,7 @@ from examples.smart_home.slots import phrases
 
 @dataclass(frozen=True)
 class Word:
-    """One spoken word; `slot` numbers the slot of the sentence it belongs to, None outside slots."""
+    """One spoken word. `slot` is the number of its slot in the sentence, or None outside slots."""
 
     text: str
     slot: int | None = None
@@ -121,13 +121,13 @@ SOUND_ALIKES: dict[str, tuple[str, ...]] = {
 
 
 def add_noise(words: Sequence[Word], random: Random) -> list[Word]:
-    """Return the words after one or two mistakes; every slot keeps at least one word.
+    """Return the words after one or two mistakes. Every slot keeps at least one word.
 
     A mistake that does not apply to these words is skipped, so the result may equal the input.
 
     Args:
         words: The clean sentence.
-        random: Where the choices come from.
+        random: The random number generator.
     """
     edits: tuple[Edit, ...] = (_mishear, _drop, _repeat, _hesitate, _cut_start, _cut_end)
     noised = list(words)
@@ -165,7 +165,7 @@ def _repeat(words: Sequence[Word], random: Random) -> list[Word]:
 
 def _hesitate(words: Sequence[Word], random: Random) -> list[Word]:
     place = random.randrange(len(words))
-    # A filler inside a slot must belong to it, or the slot would no longer be one span.
+    # A filler word inside a slot must belong to the slot; otherwise the slot would not be one span.
     inside = place > 0 and words[place - 1].slot == words[place].slot
     slot = words[place].slot if inside else None
     return [*words[:place], *(Word(text, slot) for text in random.choice(FILLERS).split()), *words[place:]]

@@ -1,4 +1,4 @@
-"""Slot values of the synthetic smart-home corpus, and which split may use which of them."""
+"""Slot values of the synthetic smart-home corpus, and the split that may use each of them."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ POOLS = ("train", "validation", "test")
 
 
 def phrases(block: str) -> tuple[str, ...]:
-    """Return the phrases of a block of text, in which a comma or a line end follows each."""
+    """Return the phrases of a block of text. Commas and line ends separate them."""
     return tuple(phrase.strip() for phrase in block.replace("\n", ",").split(",") if phrase.strip())
 
 
@@ -38,9 +38,9 @@ def number_words(number: int) -> str:
 
 
 def select_pool(rows: Sequence[str], pool: str) -> tuple[str, ...]:
-    """Return the rows that belong to one pool: six ninths train, two test, one validation.
+    """Return the rows of one pool: six ninths are for train, two for test, one for validation.
 
-    The pool follows from the row's place in its table, so it is the same for every seed.
+    The pool depends on the row's position in its table, so it is the same for every seed.
 
     Args:
         rows: A table of at least nine rows.

@@ -1,10 +1,10 @@
-"""Answer a Parquet corpus by a bundle in Spark: a pandas UDF in its iterator form.
+"""Run a bundle on a Parquet corpus in Spark, with an iterator pandas UDF.
 
     python answer_parquet.py build/my corpus.parquet answers --text-column body
 
-Needs edgebert, pyspark, pandas, pyarrow and Java 17 or newer, no PyTorch. Every task, which is a partition
-of the corpus, opens the bundle once, with one thread. `answers` gets Parquet files with the corpus's columns and
-`answer`: the embedding of a bundle for similarity, else the prediction as JSON.
+Needs edgebert, pyspark, pandas, pyarrow and Java 17 or newer, but not PyTorch. Each Spark task (a partition of the
+corpus) opens the bundle once, with one thread. The Parquet files in `answers` have the columns of the corpus and
+`answer`: the embedding for a bundle with the task similarity, otherwise the prediction as JSON.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ import edgebert
 
 
 def answer_udf(bundle: str) -> Any:  # noqa: ANN401 - what pandas_udf makes
-    """A function of a column of texts: an array of float of a bundle for similarity, else JSON. Null for no text."""
+    """Make a UDF for a column of texts. It returns the embedding (task similarity) or JSON, null without a text."""
     with edgebert.load(bundle) as model:
         embeds = model.manifest.task == "similarity"
 
@@ -44,7 +44,7 @@ def _answer(model: Callable[[str], Any], text: object, embeds: bool) -> Any:  # 
 
 
 def answer_corpus(spark: SparkSession, bundle: Path, corpus: Path, column: str) -> DataFrame:
-    """The corpus with its answers, computed when it is written or collected.
+    """Return the corpus with its answers, which are computed when it is written or collected.
 
     Raises:
         ValueError: The corpus has no such column.
@@ -57,8 +57,8 @@ def answer_corpus(spark: SparkSession, bundle: Path, corpus: Path, column: str) 
 
 
 def local_session(cores: str = "*") -> SparkSession:
-    """Spark on this machine alone, on the loopback; on a cluster take the session that `spark-submit` gives."""
-    # Without it workers run the `python3` of PATH, which need not be this one.
+    """Start Spark only on this machine, on the loopback. On a cluster, use the session of `spark-submit` instead."""
+    # Without this, workers use the `python3` on PATH, which may be a different one.
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     builder = SparkSession.builder.master(f"local[{cores}]").appName("edgebert")
     for key, value in {
@@ -72,7 +72,7 @@ def local_session(cores: str = "*") -> SparkSession:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Read the arguments, answer the corpus, write the answers."""
+    """Parse the arguments, run the corpus, and write the answers."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("bundle", type=Path)
     parser.add_argument("corpus", type=Path, help="a Parquet file, or a folder of them")
