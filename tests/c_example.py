@@ -4,7 +4,7 @@ from pathlib import Path
 
 
 def write_model(checkpoint: Path, task: str, file: Path, longest: int = 16) -> Path:
-    """A model file of a checkpoint with the labels a and b."""
+    """Make a model file from a checkpoint with the labels a and b."""
     from edgebert.compress.checkpoint import load_model
     from edgebert.exporters.core import CoreOrder, write_core
     from edgebert.exporters.inference import InferenceModel

@@ -1,4 +1,4 @@
-"""Encoder against decoder: what is exported equals transformers, what is compared is paired, what is quoted is judged.
+"""Encoder and decoder comparison: exported graphs equal transformers, rounds are paired, claims are compared.
 
 The figures of tiny models mean nothing; that they are taken, kept and set beside the claims does.
 """
@@ -26,7 +26,7 @@ if str(ROOT) not in sys.path:
 
 
 def load(name: str) -> Any:
-    """A module of the scripts, which are in no package."""
+    """Import a module of the scripts, which are not in a package."""
     return importlib.import_module(f"bench.architectures.{name}")
 
 
@@ -38,7 +38,7 @@ MS, MB = 1_000_000, 1_000_000
 
 
 def answer(architecture: str, job: str, peak_mb: float = 0) -> dict[str, Any]:
-    """What a process would say: an encoder takes 10 ms; a decoder 20, and 5 more for every further token."""
+    """A process's answer: an encoder takes 10 ms; a decoder 20 ms, and 5 ms more for each further token."""
     tokens = (1,) if architecture == ENCODER else next(each for each in jobs.JOBS if each.name == job).label_tokens
     first = 10 if architecture == ENCODER else 15
     marks = [[(first + (0 if architecture == ENCODER else 5 * count)) * MS for count in tokens]] * 3
@@ -47,7 +47,7 @@ def answer(architecture: str, job: str, peak_mb: float = 0) -> dict[str, Any]:
 
 
 class Processes:
-    """Answers in place of processes; fails or is interrupted at one of them."""
+    """Returns answers instead of starting processes; fails or is interrupted at one of them."""
 
     def __init__(self, stops_at: int | None = None, error: BaseException | None = None) -> None:
         self.seen: list[dict[str, Any]] = []
@@ -206,7 +206,7 @@ def test_an_unwritable_folder_is_2(tmp_path: Path, capsys: pytest.CaptureFixture
 
 
 def test_sizes_are_those_of_the_models_named() -> None:
-    """Parameters of the real configurations, counted without their weights."""
+    """Parameters of the real configurations, counted without allocating weights."""
     import torch
     import transformers
 
@@ -240,7 +240,7 @@ def test_the_bare_loop_answers_as_generate_does(name: str) -> None:
 
 @pytest.fixture(scope="module")
 def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three tiny models, prepared where the command looks for them."""
+    """Three tiny models, prepared in the folder where the command looks for them."""
     folder = tmp_path_factory.mktemp("work")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

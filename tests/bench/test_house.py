@@ -1,4 +1,4 @@
-"""Figures about the code: what they count, on a small package of known faults."""
+"""Figures about the code, on a small package with known violations."""
 
 import json
 import tomllib

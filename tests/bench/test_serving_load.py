@@ -1,4 +1,4 @@
-"""`bench/serving_load.py`: requests go out at their rate whatever the service does, and all of them are counted."""
+"""`bench/serving_load.py` sends requests at its rate, whatever the service does, and counts all of them."""
 
 import asyncio
 import re
@@ -16,7 +16,7 @@ RATE, SECONDS = 100.0, 0.5
 
 
 def loaded(statuses: tuple[int, ...] = (200,), held: int = 0) -> dict[str, float]:
-    """Load a service that gives these statuses in turn; it answers nothing until `held` requests are waiting."""
+    """Load a service that returns these statuses in turn; it answers only after `held` requests are waiting."""
 
     async def run() -> dict[str, float]:
         arrived, all_there = 0, asyncio.Event()

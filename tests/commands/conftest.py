@@ -1,4 +1,4 @@
-"""Commands run in this process."""
+"""Run commands in this process."""
 
 import pytest
 from command_line import Run
@@ -8,7 +8,7 @@ from edgebert.cli import main
 
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    """Runs a command; gives its exit code, stdout and stderr."""
+    """Run a command; return its exit code, stdout and stderr."""
 
     def command(*arguments: object) -> tuple[int, str, str]:
         capsys.readouterr()

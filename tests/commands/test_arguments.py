@@ -1,4 +1,4 @@
-"""Arguments that no command can use: each is a line, before any work."""
+"""Invalid arguments are refused with one line, before any work starts."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""`edgebert bench`: every stage beside its baseline, and a disturbed run."""
+"""`edgebert bench`: stages compared with the baseline, and a disturbed run."""
 
 import json
 import platform
@@ -57,7 +57,7 @@ def test_bench_measures_every_stage_beside_the_baseline(built: Path, data_dir: P
 
 
 def disturbed_result(reasons: list[str]) -> Result:
-    """A result of one bench with every scenario in it."""
+    """A result of one bench with every scenario."""
     cases = [
         Case("b", "h", "fp32", "local", "onnxruntime", scenario, 1, "natural", 1, 30, 1.0, 2.0, 3.0, size_mb=1.0)
         for scenario in ("single_stream", "offline", "server", "cold_start", "memory", "soak")

@@ -1,4 +1,4 @@
-"""A bench of several bundles: the data file has to fit each of them before the first one is measured."""
+"""A bench of several bundles checks that the data file fits each of them before it measures the first."""
 
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from edgebert.bundle import read_document, write_manifest
 
 
 def change(folder: Path, **entries: Any) -> Path:
-    """Write a bundle's manifest anew with other entries; those of `data` are its columns."""
+    """Rewrite a bundle's manifest with other entries; those of `data` replace its columns."""
     manifest = read_document(folder)
     columns = {**manifest["data"]["columns"], **entries.pop("columns", {})}
     stays = {key: value for key, value in manifest.items() if key not in ("files", "manifest_sha256")}
@@ -21,7 +21,7 @@ def change(folder: Path, **entries: Any) -> Path:
 
 @pytest.fixture
 def message(tmp_path: Path, run: Run) -> Any:
-    """The refusal of a bench of two bundles on a table, before anything is measured."""
+    """The error of a bench of two bundles on a table, before it measures."""
 
     def refusal(first: Path, second: Path, table: str, *more: str) -> str:
         (tmp_path / "d.tsv").write_text(table)

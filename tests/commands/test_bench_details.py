@@ -1,4 +1,4 @@
-"""`edgebert bench` beside its latencies: roofline, time by operator, estimates; told as what they are."""
+"""`edgebert bench` in addition to latency: roofline, time by operator, and labelled estimates."""
 
 import contextlib
 import io
@@ -18,7 +18,7 @@ SUITE = 'scenarios = ["single_stream"]\nrounds = 2\nsamples = 10\nwarmup = 1\nle
 
 @pytest.fixture(scope="module")
 def shown(built: Path, data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """A bench with everything: its page, and the folder of its result."""
+    """A bench with all options: its page, and the folder of its result."""
     folder = tmp_path_factory.mktemp("bench")
     (folder / "s.toml").write_text(SUITE)
     arguments = ["--suite", str(folder / "s.toml"), "--data", str(data_dir / "test.tsv"), "--out", str(folder / "out")]

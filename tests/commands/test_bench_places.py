@@ -1,4 +1,4 @@
-"""What `edgebert bench` refuses before it measures: places in a bundle, names too long, checks of nothing."""
+"""What `edgebert bench` refuses before it measures: output inside a bundle, long names, checks that match nothing."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The command line as a whole: help, wrong use, exit codes."""
+"""The command line: help, invalid usage, exit codes."""
 
 import io
 import logging

@@ -1,4 +1,4 @@
-"""`edgebert export` with input that cannot be used: one clear line, exit 2, nothing half-written."""
+"""`edgebert export` with invalid input: one line of error, exit code 2, and no incomplete files."""
 
 import errno
 import json
@@ -19,7 +19,7 @@ from edgebert.cpu import measured_on
 
 
 def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
-    """Exit code 2 and one line on stderr beside notes and what a training lacked; returns that line."""
+    """Check for exit code 2 and one line on stderr besides messages; return that line."""
     assert main(["export", *arguments]) == 2
     captured = capsys.readouterr()
     assert captured.out == ""
@@ -182,7 +182,7 @@ def test_an_export_is_for_the_machine_at_hand_if_nothing_names_another(
     features: list[str], profile: str, has: str, recipe_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
-    """Stopped before PyTorch is imported, and by then it has been said."""
+    """It stops before PyTorch is imported, after the message is printed."""
     pretend(monkeypatch, *features)
     monkeypatch.setitem(sys.modules, "edgebert.pipeline", None)
     out = ["--out", str(tmp_path / "out")]
@@ -219,7 +219,7 @@ def test_a_manifest_says_where_its_quality_was_measured(
     recipe_file: Path, data_dir: Path, built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
-    """A work folder that has come from another CPU measures again what depends on the CPU, and nothing else."""
+    """In a work folder from another CPU, only the steps that depend on the CPU are measured again."""
     before = measured_on()
     assert read_document(built)["measured_on"] == before
     pretend(monkeypatch, "avx2")
@@ -227,7 +227,7 @@ def test_a_manifest_says_where_its_quality_was_measured(
     command = ["export", str(recipe_file), "--data-dir", str(data_dir), "--work", str(work), "--out", str(out)]
     assert main([*command, "--profile", read_document(built)["profile"]["name"], "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
-    # A CPU of the same kind has nothing to measure again, and the manifest still names the one that measured.
+    # A CPU of the same kind measures nothing again, and the manifest still names the CPU that measured.
     again = before["int8"] != "avx2"
     here = {"cpu": "Some CPU", "machine": "x86_64", "int8": "avx2"} if again else before
     assert document["measured_on"] == read_document(out)["measured_on"] == here

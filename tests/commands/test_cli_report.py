@@ -1,4 +1,4 @@
-"""`edgebert report` and `edgebert bench --fail-if`: files, exit codes, one line for everything that is wrong."""
+"""`edgebert report` and `edgebert bench --fail-if`: files, exit codes, one line for each error."""
 
 import json
 import os

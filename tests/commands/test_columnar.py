@@ -1,4 +1,4 @@
-"""`edgebert predict` on Parquet and Arrow files: the same answers, streamed, whole or not at all, one line of error."""
+"""`edgebert predict` on Parquet and Arrow files: equal answers, streaming, atomic output, one line of error."""
 
 import json
 import tracemalloc
@@ -35,7 +35,7 @@ def model(small: Path) -> Model:
 
 
 def write(path: Path, table: Any, rows: int = 2) -> Path:
-    """Write a table in groups of so many rows: Parquet, an Arrow file, or with .stream.arrow an Arrow stream."""
+    """Write a table in groups of this many rows: Parquet, an Arrow file, or with .stream.arrow an Arrow stream."""
     if path.suffix == ".parquet":
         pq.write_table(table, path, row_group_size=rows)
         return path

@@ -1,4 +1,4 @@
-"""`edgebert compare`: a bundle beside its checkpoint in transformers and sentence-transformers."""
+"""`edgebert compare`: a bundle and its checkpoint in transformers and sentence-transformers."""
 
 import json
 from collections.abc import Callable
@@ -61,7 +61,7 @@ def test_a_bundle_in_full_precision_is_its_checkpoint(
     found = json.loads(out)
     assert found["largest"] < 1e-5
     assert found["same_labels"] == 1
-    # A long context is several windows, whose ids are the bundle's own.
+    # A long context has several windows, with the ids of the bundle's own encoder.
     assert found["inputs"] > 3 if row is QUESTION else found["inputs"] == (1 if row else 3)
     assert found["other_ids"] == (None if row is QUESTION or head == "MaskedLM" else 0)
     assert found["source"].startswith(f"transformers {transformers.__version__}, AutoModelFor{head}")

@@ -1,4 +1,4 @@
-"""`edgebert evaluate`: the manifest's own figure, the task's other ones, and faults by their line."""
+"""`edgebert evaluate`: the manifest's own metric, the task's other metrics, and errors with their line."""
 
 import json
 import warnings
@@ -36,7 +36,7 @@ def test_sums_that_saturate_here_are_told_on_stderr(
         code, out, err = run("evaluate", bundle_copy, "--data", data_dir / "test.tsv", "--json")
     assert code == 0
     assert json.loads(out)["quality"]["n"] == 64
-    # One line, without the line of source that Python shows.
+    # One line, without the source line that Python prints for warnings.
     assert err.startswith(f"edgebert: warning: {bundle_copy}: INT8 sums saturate on this CPU")
     assert err.endswith("export with --profile x86-avx2, whose weights have seven\n")
     assert err.count("\n") == 1

@@ -1,4 +1,4 @@
-"""`edgebert evaluate --by-label`, and texts that were cut, on a bundle written by hand."""
+"""`edgebert evaluate --by-label`, and truncated texts, on a bundle written by hand."""
 
 import json
 from pathlib import Path
@@ -11,7 +11,7 @@ from small_bundle import write_small_bundle
 import edgebert
 from edgebert.bundle import read_document, write_manifest
 
-# The bundle calls texts of four words and more `long`, and reads six words.
+# The bundle answers `long` for texts of at least four words, and reads at most six words.
 ROWS = [
     ("a", "short"),
     ("a b", "short"),
@@ -86,7 +86,7 @@ def test_cut_texts_are_counted_on_stderr_and_in_json(small: Path, data: Path, ru
 
 
 def test_where_no_text_was_cut_stderr_says_nothing(small: Path, tmp_path: Path, run: Run) -> None:
-    # Six words and two special tokens just fit.
+    # Six words and two special tokens are exactly the limit.
     data = write_rows(tmp_path / "short.tsv", [("a", "short"), ("a b a b a b", "long")])
     code, out, err = run("evaluate", small, "--data", data, "--json")
     document: Any = json.loads(out)

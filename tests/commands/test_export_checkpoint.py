@@ -1,4 +1,4 @@
-"""`edgebert export CHECKPOINT`: a model as it is, without a recipe."""
+"""`edgebert export CHECKPOINT`: exports a model without a recipe."""
 
 import json
 import os
@@ -70,7 +70,7 @@ def test_a_sentence_folder_gives_vectors_and_a_cross_encoder_takes_pairs(folder:
     (folder / "modules.json").write_text(json.dumps(MEAN))
     (folder / "1_Pooling").mkdir()
     (folder / "1_Pooling" / "config.json").write_text('{"pooling_mode": "mean"}')
-    # The mark of a cross-encoder that the encoder was trained from says nothing.
+    # That the encoder comes from a cross-encoder has no meaning here.
     assert inferred(folder).head == {"normalize": False}
     assert (inferred(folder).task, inferred(folder).data.text_pair) == ("similarity", "")
 
@@ -103,7 +103,7 @@ def test_the_longest_input_is_the_least_that_the_folder_states(folder: Path, tmp
     assert inferred(long).data.max_length == 512
     (long / "tokenizer_config.json").write_text(json.dumps(tokenizer | {"model_max_length": 40}))
     assert inferred(long).data.max_length == 40
-    # RoBERTa's positions begin behind the padding id.
+    # RoBERTa's positions begin after the padding id.
     roberta = make_family(tmp_path / "roberta", "roberta")
     config = json.loads((roberta / "config.json").read_text())
     assert inferred(roberta).data.max_length == config["max_position_embeddings"] - config["pad_token_id"] - 1
@@ -267,12 +267,12 @@ def test_a_bundle_answers_as_its_checkpoint(run: Run, folder: Path, tmp_path: Pa
     answers = edgebert.load(tmp_path / "b")(texts)
     found = np.array([[answer.scores["no"], answer.scores["yes"]] for answer in answers])
     assert np.abs(found - right).max() < 1e-5
-    # Again, now in INT8, with a text of the user's.
+    # Again, now in INT8, with a text from the user.
     (tmp_path / "mine.txt").write_text("\n".join(texts * 3) + "\n")
     code, out, err = run("export", folder, "--out", tmp_path / "b", "--text", tmp_path / "mine.txt")
     assert code == 0, err
     assert edgebert.load(tmp_path / "b")("a good film").label in ("LABEL_0", "LABEL_1")
-    # Timed beside the same model in full precision, which stays to be measured and looked at.
+    # It is measured together with the same model in full precision, which is kept for further measurements.
     beside = tmp_path / "b.work" / "edgebert-full-precision"
     assert re.search(
         r"^speed: \d+\.\d\d times full precision \(95%: .*\), \d+\.\d\d against \d+\.\d\d ms per text, on this CPU, ",
@@ -346,7 +346,7 @@ def test_labels_beside_the_texts_do_not_stop_the_first_look(run: Run, folder: Pa
     code, out, err = run("export", folder, "--out", tmp_path / "b", "--text", tmp_path / "mine.csv")
     assert code == 0, err
     assert "speed: " in out
-    # A full-precision bundle that is gone is made again by the same command.
+    # The same command exports a deleted full-precision bundle again.
     shutil.rmtree(tmp_path / "b.work" / "edgebert-full-precision")
     code, out, _ = run("export", folder, "--out", tmp_path / "b", "--text", tmp_path / "mine.csv")
     assert (code, "speed: " in out) == (0, True)
@@ -366,7 +366,7 @@ def test_an_export_whose_processes_cannot_be_timed_is_done_all_the_same(
     assert "try it: edgebert predict" in out
     assert "speed: " not in out
     assert err.splitlines()[-1] == "edgebert: it could not be timed: b: single_stream failed: no more processes"
-    # What is written for a program is not timed.
+    # With machine-readable output, no latency is measured.
     shutil.rmtree(tmp_path / "b.work")
     code, out, _ = run("export", folder, "--out", tmp_path / "c", "--work", tmp_path / "b.work", "--json")
     assert (code, json.loads(out)["bundle"]) == (0, str(tmp_path / "c"))

@@ -1,4 +1,4 @@
-"""`--precision int8-weights`: what it refuses, and what the commands tell of a bundle that was made with it."""
+"""`--precision int8-weights`: what it refuses, and what other commands print about its bundles."""
 
 import json
 from pathlib import Path
@@ -92,14 +92,14 @@ def test_every_command_tells_it_apart(run: Run, folder: Path, tmp_path: Path) ->
     assert long in run("inspect", out)[1]
     assert long in (out / "README.md").read_text()
     assert "int8-weights" in run("compare", out, folder, "--text", text)[1]
-    # As anybody else opens it, and as `edgebert.load` does: FP32 arithmetic, by another graph.
+    # With ONNX Runtime's defaults and with `edgebert.load`: FP32 arithmetic, but different graphs.
     ids = np.array([[2, 7, 8, 9, 3]])
     given = {"input_ids": ids, "attention_mask": np.ones_like(ids)}
     (right,) = onnxruntime.InferenceSession(out / "model.onnx", providers=["CPUExecutionProvider"]).run(None, given)
     session = ONNXRUNTIME.open(opening_of(out, read_manifest(out), "onnxruntime", 1))
     assert isinstance(session, UnpaddedSession)
     assert np.abs(session.run(given)[0] - right).max() <= 1e-6
-    # A suite of one case: what is timed is not the matter.
+    # A suite of one case: the latency is not relevant here.
     (tmp_path / "s.toml").write_text(
         'name = "s"\nscenarios = ["single_stream"]\nsamples = 10\nrounds = 2\nwarmup = 1\n'
     )

@@ -1,4 +1,4 @@
-"""Two exports into one folder: the second is refused by the first one's name; a killed one blocks nobody."""
+"""Two exports into one folder: the second is refused and names the first; a killed export blocks nothing."""
 
 import errno
 import os
@@ -35,7 +35,7 @@ def other(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
 
 @pytest.fixture
 def no_locks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file system that has no locks."""
+    """A file system without locks."""
 
     def refuse(*arguments: object) -> None:
         raise OSError(errno.ENOLCK, "No locks available")

@@ -1,4 +1,4 @@
-"""`edgebert profiles` and `edgebert doctor`: what hardware is known, and what this machine has."""
+"""`edgebert profiles` and `edgebert doctor`: known hardware, and the features of this machine."""
 
 import json
 from importlib.metadata import version

@@ -1,4 +1,4 @@
-"""Columns of a data file that the command line names: evaluate, bench and predict."""
+"""Columns of a data file that are named on the command line: evaluate, bench and predict."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""`inspect` and `verify` on bundles that pass every check and are odd nevertheless."""
+"""`inspect` and `verify` on unusual bundles that pass every check."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""`edgebert predict`: answers on stdout, one line of error on stderr, texts from everywhere."""
+"""`edgebert predict`: answers on stdout, one line of error on stderr, texts from all sources."""
 
 import io
 import json
@@ -15,7 +15,7 @@ from manifests import manifest_of, rewrite
 
 from edgebert.runtime.prediction import Prediction
 
-# Standard input as it is in a UTF-8 locale; in the C locale Python lets wrong bytes through as surrogates.
+# Standard input as in a UTF-8 locale. In the C locale, Python passes invalid bytes as surrogates.
 STRICT = {**os.environ, "PYTHONIOENCODING": "utf-8:strict"}
 
 
@@ -115,7 +115,7 @@ class Said(Prediction):
 
 
 class Joined:
-    """A bundle that answers with its two texts, one behind the other."""
+    """A bundle whose answer is its two texts, joined."""
 
     manifest = manifest_of(task="question-answering", segments=2)
 
@@ -298,7 +298,7 @@ def test_predict_reads_the_columns_that_the_bundle_was_made_from(bundle_copy: Pa
 
 
 def test_a_pipe_that_has_256_characters_gets_the_others_as_escapes(built: Path) -> None:
-    # As Windows writes to a file: in its code page, not in UTF-8.
+    # As Windows writes to a file: in its code page instead of UTF-8.
     environment = {**os.environ, "PYTHONIOENCODING": "cp1252:strict"}
     command = [sys.executable, "-m", "edgebert.cli", "predict", str(built), "caf\u00e9 \u732b"]
     shown = subprocess.run(command, capture_output=True, env=environment, check=True).stdout.decode("cp1252")

@@ -1,4 +1,4 @@
-"""`edgebert predict --jsonl`: one JSON object a line, each before the next text comes."""
+"""`edgebert predict --jsonl`: one JSON object per line, each written before the next text is read."""
 
 import json
 import os
@@ -23,7 +23,7 @@ def test_each_line_is_the_object_that_json_has(small: Path, run: Run) -> None:
     texts = ["a b", "a b a b a b", "a\u2028b\x85a", "a\nb"]
     code, out, err = run("predict", small, *texts, "--jsonl")
     assert (code, err) == (0, "")
-    # Readers that end lines where Unicode does see the same lines.
+    # Readers that split lines at all Unicode line ends get the same lines.
     rows = [json.loads(line) for line in out.splitlines()]
     assert out.count("\n") == 4
     assert rows == json.loads(run("predict", small, *texts, "--json")[1])
@@ -33,7 +33,7 @@ def test_each_line_is_the_object_that_json_has(small: Path, run: Run) -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="select waits for sockets alone on Windows")
 def test_an_answer_comes_before_the_next_text(small: Path) -> None:
     command = [sys.executable, "-m", "edgebert.cli", "predict", str(small), "--jsonl"]
-    # A pipe's stdout is buffered in blocks, unless each line is flushed.
+    # stdout to a pipe is buffered in blocks unless each line is flushed.
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment) as process:
         assert process.stdin is not None

@@ -1,4 +1,4 @@
-"""`edgebert recipe`: the recipe of a task, to fill in."""
+"""`edgebert recipe`: prints the recipe of a task as a template."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""`edgebert bench` that is stopped: what is done is kept, and nothing is left running."""
+"""A stopped `edgebert bench` keeps finished results and leaves no process running."""
 
 import json
 import signal
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-# Tests may run where signals are ignored, as behind nohup; a bench started by hand does not.
+# Tests may run with ignored signals, for example with nohup; a bench that a user starts does not.
 STARTED_BY_HAND = """
 import signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -20,7 +20,7 @@ sys.exit(main(sys.argv[1:]))
 
 
 def running() -> dict[int, int]:
-    """Every process that has not ended, and its parent."""
+    """Every running process, and its parent."""
     found = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -57,7 +57,7 @@ def test_a_stopped_bench_keeps_what_is_done_and_leaves_nothing_running(
         rest = bench.stderr.read()
     assert bench.returncode == 1
     assert rest == f"edgebert: interrupted; results so far are kept in {out / 'result.json'}\n"
-    # One that was starting just then finds no job on its input and ends by itself.
+    # A process that was just starting finds no job on its input and exits.
     deadline = time.monotonic() + 20
     while children & set(running()):
         assert time.monotonic() < deadline

@@ -1,4 +1,4 @@
-"""`edgebert inspect` and `edgebert verify`: what a bundle is, and whether it is whole."""
+"""`edgebert inspect` and `edgebert verify`: the contents of a bundle, and whether it is complete."""
 
 import json
 import os

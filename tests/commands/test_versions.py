@@ -1,4 +1,4 @@
-"""Floors of the dependencies: what is compared with them, and how an older version is refused."""
+"""Lowest versions of dependencies: which are checked, and how an older version is refused."""
 
 import importlib
 import json
@@ -97,7 +97,7 @@ def test_a_bundle_is_not_opened_by_a_version_below_the_floor(
 
 
 def pretend(monkeypatch: pytest.MonkeyPatch, versions: dict[str, str | None]) -> None:
-    """Metadata with other versions of some packages; None for one that is missing."""
+    """Package metadata with other versions of some packages; None if a package is missing."""
     installed = metadata.version
 
     def version(name: str) -> str:

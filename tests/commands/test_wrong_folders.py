@@ -1,4 +1,4 @@
-"""Folders and files of another kind than the command takes: one line says what they are, and what to give."""
+"""Folders and files of the wrong kind: one line says what they are, and what to pass instead."""
 
 import shutil
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from small_bundle import write_small_bundle
 
 
 def checkpoint_in(folder: Path) -> Path:
-    """A folder that looks like a checkpoint's without its weights."""
+    """A folder that looks like a checkpoint without weights."""
     folder.mkdir()
     (folder / "config.json").write_text('{"model_type": "bert"}\n')
     return folder

@@ -1,4 +1,4 @@
-"""ALBERT: layers that share weights, students of fewer of them, entries of its config."""
+"""ALBERT: layers that share weights, students with fewer of these layers, entries of its config."""
 
 import shutil
 from pathlib import Path

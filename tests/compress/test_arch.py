@@ -1,4 +1,4 @@
-"""Where each family keeps its parts: what is read is what computes, and what is written takes its place."""
+"""The locations of each family's parts: reads return the weights that compute, and writes replace them."""
 
 from pathlib import Path
 from typing import Any

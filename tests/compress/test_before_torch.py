@@ -1,4 +1,4 @@
-"""A config or tokenizer that cannot be used is refused before PyTorch is imported, which takes seconds."""
+"""An invalid config or tokenizer is refused before PyTorch is imported, which takes seconds."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""A time budget: refused if too short, with the nearest that fits; epochs fitted to it; training stops at its end."""
+"""A time budget: refused if too short, with the shortest possible; epochs fit it; training stops at its end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Model folders: what is refused, and with which words; what is taken."""
+"""Model folders: which are refused, with which message, and which are accepted."""
 
 import json
 import os

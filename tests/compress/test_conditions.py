@@ -1,4 +1,4 @@
-"""What a stage's result depends on besides its inputs: tools, precision, processes, device."""
+"""Conditions of a stage's result besides its inputs: tools, precision, processes, device."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Entries of `config.json` that no model can have are refused before any model is built."""
+"""Values in `config.json` that are impossible for a model are refused before a model is built."""
 
 import shutil
 from pathlib import Path

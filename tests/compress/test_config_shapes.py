@@ -1,4 +1,4 @@
-"""Sizes of `config.json` that are not those of the weights are refused before a model of these sizes is built."""
+"""Sizes in `config.json` that differ from the weights are refused before a model of these sizes is built."""
 
 import shutil
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Folders that were not copied or saved whole: the message says what is there, and which command mends it."""
+"""Incomplete copies of model folders: the message says what is there, and which command repairs it."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""Cross-encoders score pairs as they do in sentence-transformers, or are refused by the activation's name."""
+"""Cross-encoders score pairs as in sentence-transformers, or are refused with the name of the activation."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Data of an export: files to labels and numbered targets, rows encoded as the device does, batches padded."""
+"""Training data: files to labels and label numbers, encoding as on the device, padded batches."""
 
 from dataclasses import replace
 from pathlib import Path

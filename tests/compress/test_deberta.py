@@ -1,4 +1,4 @@
-"""DeBERTa: entries of its config are followed as transformers does, or refused by name."""
+"""DeBERTa: entries of its config have the effect that they have in transformers, or are refused by name."""
 
 import shutil
 from pathlib import Path

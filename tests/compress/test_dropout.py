@@ -1,4 +1,4 @@
-"""Dropout by masks of sixteen bits: the share it drops, the mean it keeps, its gradient, its generator, its place."""
+"""Dropout with 16-bit masks: its rate, mean, gradient, random generator, and position in the model."""
 
 import pytest
 import torch
@@ -15,7 +15,7 @@ def test_it_drops_its_share_and_keeps_the_mean(p: float, dtype: torch.dtype) -> 
     dropped = quick_dropout(torch.ones(1001, 999, dtype=dtype), p)
     assert dropped.dtype == dtype
     share = float((dropped == 0).float().mean())
-    # Five standard deviations of a million throws.
+    # Five standard deviations of a million draws.
     assert share == pytest.approx(p, abs=5 * (p * (1 - p) / 1e6) ** 0.5 + 1e-5)
     kept = dropped[dropped != 0]
     assert kept.unique().tolist() == pytest.approx([1 / (1 - p)], rel=0.004 if dtype == torch.bfloat16 else 2e-4)

@@ -1,4 +1,4 @@
-"""Every family through loading, saving, padding, students; what is refused and how."""
+"""Every family: loading, saving, padding, students; what is refused, with which message."""
 
 import shutil
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Heads and neurons cut out of every family that can be pruned."""
+"""Pruning of heads and neurons in every family that supports it."""
 
 from pathlib import Path
 

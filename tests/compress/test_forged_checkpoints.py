@@ -1,4 +1,4 @@
-"""Checkpoints of a stage that another program altered and sealed again: skipped, or refused; nothing is lost."""
+"""Checkpoints of a stage that another program changed and sealed again are skipped or refused; nothing is lost."""
 
 import json
 from pathlib import Path
@@ -15,7 +15,7 @@ from edgebert.workdir import Key, Workdir
 
 
 def forge(folder: Path, step: int, state: Any = None, without: str = "") -> Path:
-    """A checkpoint that its seal calls whole."""
+    """A checkpoint whose seal is valid."""
     place = folder / f"checkpoint-{step}"
     place.mkdir(parents=True)
     for name in resume.FILES:

@@ -1,4 +1,4 @@
-"""Tags of a head in every spelling that is met, against the entities of transformers' pipeline."""
+"""All common spellings of a head's tags, compared with the entities of transformers' pipeline."""
 
 from pathlib import Path
 
@@ -24,7 +24,7 @@ WORDS = ("good", "story", "film", "meal")
         (["o", "b-per", "i-per"], ["O", "B-per", "I-per"], "BIO"),
         (["O", "PER-B", "PER-I"], ["O", "B-PER", "I-PER"], "BIO"),
         (["O", "B-", "I-"], ["O", "B-ENTITY", "I-ENTITY"], "BIO"),
-        # No prefixes, though they look like some.
+        # These look like prefixes but are not.
         (["O", "b-per", "loc"], ["O", "I-b-per", "I-loc"], "IOB1"),
     ],
 )
@@ -41,7 +41,7 @@ def test_a_prefix_that_no_scheme_has_is_refused_by_name(odd: str) -> None:
 
 
 def make_lookup(folder: Path, tags: list[str], of_words: dict[str, str]) -> Path:
-    """A tagger that gives every word a tag of its own, whatever stands beside it."""
+    """A tagger that gives each word its own tag, independent of its neighbours."""
     names = {"id2label": dict(enumerate(tags)), "label2id": {tag: at for at, tag in enumerate(tags)}}
     make_whole(folder, "bert", "TokenClassification", num_hidden_layers=1, **names)
     model = transformers.AutoModelForTokenClassification.from_pretrained(folder)

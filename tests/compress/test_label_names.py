@@ -1,4 +1,4 @@
-"""Names of a head's outputs, as the config states them, as the recipe renames them, as data files spell them."""
+"""Names of a head's outputs in the config, in the recipe and in data files."""
 
 from pathlib import Path
 from typing import Any

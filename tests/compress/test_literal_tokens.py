@@ -1,4 +1,4 @@
-"""Special tokens that stand in a text as its words do: answers are those of transformers, alone and padded."""
+"""Special tokens written in a text: answers equal those of transformers, alone and padded."""
 
 from pathlib import Path
 

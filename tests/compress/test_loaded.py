@@ -1,4 +1,4 @@
-"""Tokenizers and models of one export are read once, and again where their files are others."""
+"""Tokenizers and models of one export are read once, and read again if their files change."""
 
 import shutil
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A head that is kept cuts texts where its tokenizer's files say."""
+"""A checkpoint's own head truncates texts at the length in its tokenizer's files."""
 
 import json
 from pathlib import Path

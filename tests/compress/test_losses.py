@@ -1,4 +1,4 @@
-"""Distillation losses: zero for equals, positive otherwise, blind to padding, right against hand-made values."""
+"""Distillation losses: zero for equal inputs, otherwise positive, independent of padding, equal to hand-made values."""
 
 import math
 

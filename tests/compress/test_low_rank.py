@@ -1,4 +1,4 @@
-"""A word table of low rank: the nearest one, saved, loaded again and exported as a lookup and a matrix product."""
+"""A low-rank word table: the best approximation; saving, loading, and export as a lookup and a matmul."""
 
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ MASK[1, 7:] = 0
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """A folder with a head of two labels for every family; treat them as read-only."""
+    """One folder per family, with a head of two labels; treat them as read-only."""
     return {family: make_family(tmp_path_factory.mktemp(family), family) for family in FAMILIES}
 
 

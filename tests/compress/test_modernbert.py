@@ -1,4 +1,4 @@
-"""ModernBERT: entries of its config are followed as transformers does, or refused by name; its tokenizers are read."""
+"""ModernBERT: config entries have their effect as in transformers or are refused by name; its tokenizers load."""
 
 import shutil
 from pathlib import Path
@@ -128,7 +128,7 @@ def test_a_folder_without_the_encoder_s_name_before_its_weights_is_the_same_enco
 
 @pytest.fixture
 def many_languages(tmp_path: Path) -> Path:
-    """A folder as mmBERT's: ModernBERT's layers, and a tokenizer of Gemma's kind."""
+    """A folder like mmBERT's: ModernBERT's layers, and a tokenizer of Gemma's kind."""
     tokenizer = learn_fallback(["日本 a good film", *CORPUS, *OTHER], GEMMA, 400)
     tokenizer.add_special_tokens([AddedToken(token, special=True) for token in GEMMA])
     ends = [(token, tokenizer.token_to_id(token)) for token in ("<bos>", "<eos>")]

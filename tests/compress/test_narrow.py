@@ -1,4 +1,4 @@
-"""Narrower students: of a BERT with any head, and of no other family."""
+"""Narrower students: only for BERT, with any head."""
 
 from pathlib import Path
 

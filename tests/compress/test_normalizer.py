@@ -1,4 +1,4 @@
-"""`tokenizer.json` says how text is normalized; a `tokenizer_config.json` that says something else is refused."""
+"""`tokenizer.json` defines the normalization of text; a contradicting `tokenizer_config.json` is refused."""
 
 import json
 import shutil

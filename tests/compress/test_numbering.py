@@ -1,4 +1,4 @@
-"""Tokenizers are numbered the same in every process: those that tests train, and those that a corpus is cut to."""
+"""Token ids are the same in every process: of tokenizers that tests train, and of cut vocabularies."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""A recipe that leaves numbers out gets them by its data and the model's size; what it names is kept."""
+"""Numbers that a recipe omits are chosen by its data and the model's size; numbers in the recipe are kept."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Folders as transformers 4 saved them, and half-precision ones."""
+"""Folders from transformers 4, and half-precision ones."""
 
 import json
 import shutil

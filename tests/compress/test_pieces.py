@@ -1,4 +1,4 @@
-"""Tokenizers cut to a corpus: its texts are split as before, no text becomes unknown, special tokens follow."""
+"""Tokenizers cut to a corpus: texts have the same tokens, no text becomes unknown, special tokens are kept."""
 
 import json
 import random
@@ -27,7 +27,7 @@ def texts(seed: int, count: int) -> list[str]:
 
 
 def trained(kind: str, seed: int) -> Tokenizer:
-    """A tokenizer whose pieces are learnt from text: many more than a small corpus holds."""
+    """A tokenizer trained on text, with many more tokens than a small corpus contains."""
     special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
     if kind == "wordpiece":
         tokenizer = Tokenizer(models.WordPiece(unk_token="<unk>"))
@@ -59,7 +59,7 @@ def trained(kind: str, seed: int) -> Tokenizer:
 
 
 def cut_to(tokenizer: Tokenizer, corpus: list[str], least: int = 1) -> tuple[Tokenizer, list[int]]:
-    """The tokenizer of what the corpus holds at least so often, and the old ids of its pieces."""
+    """Cut the tokenizer to tokens with at least this many occurrences; also return the old ids of its tokens."""
     document = json.loads(tokenizer.to_str())
     check_supported(document)
     found = [number for text in corpus for number in tokenizer.encode(text).ids]

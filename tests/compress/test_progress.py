@@ -1,4 +1,4 @@
-"""Bars on stderr."""
+"""Progress bars on stderr."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Pruning: importance finds what matters, the cut model is the masked model, and the cut model reloads."""
+"""Pruning: importance finds the relevant parts, and the pruned model equals the masked model and can be reloaded."""
 
 from pathlib import Path
 from typing import Any

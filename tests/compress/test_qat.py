@@ -1,4 +1,4 @@
-"""Training for INT8: it sees what the INT8 graph computes, every weight learns, and its figure is the bundle's."""
+"""Training for INT8 computes as the INT8 graph, trains every weight, and reports the bundle's metric."""
 
 import json
 from pathlib import Path

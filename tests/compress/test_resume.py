@@ -1,4 +1,4 @@
-"""A killed or damaged training run goes on from its newest whole checkpoint to the weights of an undisturbed one."""
+"""A killed or damaged training run resumes from its newest intact checkpoint and ends with the same weights."""
 
 import os
 import shutil
@@ -43,7 +43,7 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
 
 
 class Runs:
-    """Six steps of training a tiny model, evaluated and saved after every second one."""
+    """Train a tiny model for six steps; evaluate and save after every second step."""
 
     def __init__(self, source: Path, data_dir: Path, recipe: Path, root: Path) -> None:
         self.source, self.root = source, root
@@ -70,7 +70,7 @@ class Runs:
         return {name: tensor.clone() for name, tensor in model.state_dict().items()}
 
     def killed(self, folder: Path, step: int, validate: Any = None, **settings: Any) -> Path:
-        """Train until a step begins, and stop there as a killed process does: nothing is tidied up."""
+        """Train until a step begins, then stop without any cleanup, like a killed process."""
         whole = _Trainer.training_step
 
         def dies(self: Any, *arguments: Any, **named: Any) -> Any:
@@ -94,7 +94,7 @@ def same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
 
 
 def figures_of(*values: float) -> Callable[[Any], float]:
-    """A metric that gives these values, one an evaluation."""
+    """A metric that returns these values, one per evaluation."""
     left = iter(values)
     return lambda model: next(left)
 
@@ -117,7 +117,7 @@ def killed_at_5(runs: Runs) -> Path:
 
 @pytest.fixture
 def killed(killed_at_5: Path, tmp_path: Path) -> Path:
-    """A copy to damage; in another place, where no absolute path fits any more."""
+    """A copy to damage, in another location, so that absolute paths are invalid."""
     return Path(shutil.copytree(killed_at_5, tmp_path / "killed"))
 
 
@@ -130,12 +130,12 @@ def test_the_files_of_a_checkpoint_are_the_ones_damaged_here(killed: Path) -> No
 
 
 def test_a_checkpoint_names_no_folder_that_it_has_left(killed: Path) -> None:
-    """The Trainer warns of a folder that it does not find."""
+    """The Trainer warns if a folder does not exist."""
     assert "unfinished" not in (killed / "checkpoint-4" / "trainer_state.json").read_text()
 
 
 def alter(path: Path) -> None:
-    """Change one bit in the middle: the size stays, and no reader need notice."""
+    """Flip one bit in the middle. The size does not change, and a reader may not notice."""
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)

@@ -1,4 +1,4 @@
-"""The line about a tokenizer's parts is there if transformers gives some text other ids, and only then."""
+"""The message about a tokenizer's parts is printed only if transformers gives some text other ids."""
 
 import json
 import math

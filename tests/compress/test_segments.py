@@ -1,4 +1,4 @@
-"""Pairs have the segments that the checkpoint's own tokenizer gives in transformers, or none where it gives none."""
+"""Segments of pairs equal those of the checkpoint's tokenizer in transformers, or there are none if it has none."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Which encoder of a folder counts, and when what sentence-transformers saved beside it does."""
+"""Which encoder of a folder is used, and when the modules of sentence-transformers count."""
 
 import json
 import logging

@@ -1,4 +1,4 @@
-"""Folders that sentence-transformers saved answer in a bundle as they do there, or are refused by name."""
+"""Folders of sentence-transformers give the same answers in a bundle, or are refused by name."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""What a training lacked is said with the setting to change, and nothing is said of one that lacked nothing."""
+"""Signs of bad training are reported with the setting to change; good training gives no message."""
 
 import json
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Students made of teacher layers: which weights they take, and what is refused."""
+"""Students made from teacher layers: which weights they copy, and what is refused."""
 
 from pathlib import Path
 from typing import Any
@@ -87,7 +87,7 @@ def test_the_best_loss_is_that_of_the_teacher_itself(teacher: Any) -> None:
 def test_the_losses_of_the_outputs_are_the_tasks_own_in_their_weights(
     teacher: Any, weights: dict[str, float], expected: float
 ) -> None:
-    """A task of another kind: other outputs, other losses, the same objective."""
+    """A task of another kind: other outputs and losses, the same objective."""
 
     class Other:
         def outputs(self, result: Any) -> tuple[torch.Tensor, ...]:

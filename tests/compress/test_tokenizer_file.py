@@ -1,4 +1,4 @@
-"""A checkpoint's tokenizer gives the ids of its own file, cuts where it says, and has a row for every token."""
+"""A checkpoint's tokenizer gives the ids of its file, truncates where it says, and has a row for every token."""
 
 import json
 import shutil
@@ -126,7 +126,7 @@ def test_a_token_without_a_row_is_named(family: str, tmp_path: Path) -> None:
 
 
 class Panic(BaseException):
-    """What pyo3 raises when Rust code panics is no Exception either."""
+    """pyo3's error for a panic in Rust code is not an Exception either."""
 
 
 @pytest.mark.parametrize("reader", ["transformers.AutoTokenizer.from_pretrained", "tokenizers.Tokenizer.from_file"])

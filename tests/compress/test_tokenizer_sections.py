@@ -1,4 +1,4 @@
-"""Sections of tokenizer.json that transformers ignores change nothing; what would break a long text is refused."""
+"""Sections of tokenizer.json that transformers ignores have no effect; those that break long texts are refused."""
 
 import json
 import shutil
@@ -27,7 +27,7 @@ def bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def edited(bert: Path, tmp_path: Path) -> Callable[..., Path]:
-    """The folder with other entries in its tokenizer.json, and tokens that its template may have."""
+    """The folder with other entries in tokenizer.json, and tokens for its template."""
 
     def edit(single: list[Any] | None = None, pair: list[Any] | None = None, **entries: Any) -> Path:
         folder = Path(shutil.copytree(bert, tmp_path / "model"))

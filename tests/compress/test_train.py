@@ -1,4 +1,4 @@
-"""Training: exact resume, the order of batches, the weights kept, early stopping, exclusions, two processes."""
+"""Training: exact resume, batch order, the chosen weights, early stopping, excluded options, two processes."""
 
 import os
 import subprocess

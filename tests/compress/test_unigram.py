@@ -1,4 +1,4 @@
-"""Unigram tokenizers as folders have them: the ids of transformers, whole spans, the same pieces after a cut."""
+"""Unigram tokenizers in their usual folders: transformers' ids, exact spans, the same tokens after a cut."""
 
 import json
 from pathlib import Path

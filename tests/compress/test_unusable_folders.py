@@ -1,4 +1,4 @@
-"""What transformers cannot run, or could only guess at, is refused by file, entry and remedy, with exit code 2."""
+"""Models that transformers cannot run or would guess at are refused with file, entry and remedy, exit code 2."""
 
 import json
 import shutil

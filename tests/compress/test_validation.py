@@ -1,4 +1,4 @@
-"""The metric of a PyTorch model is the device's: the same rows, the same reading of the same outputs."""
+"""A PyTorch model's metric is computed as on the device: the same rows, and the same decoding of outputs."""
 
 from pathlib import Path
 from typing import Any

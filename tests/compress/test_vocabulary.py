@@ -1,4 +1,4 @@
-"""Fewer words: the answers to the corpus stay bit for bit, and folders reload."""
+"""Cut vocabularies: answers for the corpus stay equal bit for bit, and folders can be reloaded."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Which words stay, and what the report tells of texts that are now read otherwise."""
+"""Which words are kept, and what the report says about texts whose tokens change."""
 
 from pathlib import Path
 

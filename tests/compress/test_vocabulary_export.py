@@ -1,4 +1,4 @@
-"""Fewer words through `edgebert export`: what is refused first, bundles of fewer words, a table of low rank."""
+"""Cut vocabularies in `edgebert export`: early errors, bundles with fewer words, a low-rank word table."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""Weights in one file or in shards; what is refused, and how it is named."""
+"""Weights in one file or in shards: what is refused, with which message."""
 
 import json
 import shutil
