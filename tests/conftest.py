@@ -1,4 +1,4 @@
-"""Shared fixtures: a tiny BERT made from a seed, tiny data, and bundles built from them once a session."""
+"""Shared fixtures: a tiny BERT made from a seed, tiny data, and bundles that are exported once per session."""
 
 import gc
 import json
@@ -21,7 +21,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 # Some tests import onnxruntime before edgebert.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
-# Matrices of 32 columns are no work for two: on a busy machine threads only wait for each other, by spinning.
+# Matrices of 32 columns are too small for two threads: on a busy machine the threads only spin and wait.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 logging.getLogger("torchao").setLevel(logging.ERROR)
 
@@ -76,7 +76,7 @@ def write_tsv(path: Path, rows: int, seed: int) -> Path:
 
 @pytest.fixture(autouse=True)
 def _notes_on_stderr() -> Iterator[None]:
-    """What the library logs is on standard error, as under a command: tests read it with `capsys`."""
+    """Under a command, log lines go to standard error: tests read them with `capsys`."""
     from edgebert.streams import logged
 
     with logged():
@@ -113,7 +113,7 @@ def traces(tmp_path_factory: pytest.TempPathFactory) -> Traces:
 
 @pytest.fixture
 def traced_anew(traces: Traces) -> Iterator[None]:
-    """For tests of the tracing itself: that the same model gives the same graph."""
+    """Disable the shared graphs, for tests of tracing itself: the same model must give the same graph."""
     traces.fresh = True
     yield
     traces.fresh = False
@@ -139,7 +139,7 @@ def classifier_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def classifier_graph(tmp_path_factory: pytest.TempPathFactory, classifier_checkpoint: Path) -> Path:
-    """Its full-precision graph of three layers, rewritten, for up to 32 tokens; treat it as read-only."""
+    """The full-precision graph of the tiny BERT, rewritten, for up to 32 tokens; treat it as read-only."""
     from edgebert.compress import checkpoint
     from edgebert.exporters.onnx import export_fast
     from edgebert.tasks.training_table import training_task
@@ -168,7 +168,7 @@ RECIPE = whole_chain(
 
 @pytest.fixture(scope="session")
 def recipe_file(tmp_path_factory: pytest.TempPathFactory, checkpoint: Path) -> Path:
-    """A recipe of every stage for the tiny checkpoint."""
+    """A recipe with every stage for the tiny checkpoint."""
     text = RECIPE.replace("CHECKPOINT", str(checkpoint))
     folder = once(folder_of_the_run(tmp_path_factory) / "recipe", lambda to: (to / "tiny.toml").write_text(text))
     return folder / "tiny.toml"
@@ -176,7 +176,7 @@ def recipe_file(tmp_path_factory: pytest.TempPathFactory, checkpoint: Path) -> P
 
 @pytest.fixture(scope="session")
 def first_built(tmp_path_factory: pytest.TempPathFactory, recipe_file: Path, data_dir: Path) -> Path:
-    """The bundle of the whole chain where one worker exported it: `built` is a copy for this worker."""
+    """The bundle of all stages, exported by one worker: `built` is a copy for this worker."""
 
     def export(folder: Path) -> None:
         from edgebert.cli import main
@@ -189,13 +189,13 @@ def first_built(tmp_path_factory: pytest.TempPathFactory, recipe_file: Path, dat
 
 @pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory, first_built: Path) -> Path:
-    """The bundle of the whole chain; treat it as read-only. Its stage bundles and its work folder stand beside it."""
+    """The bundle of all stages; treat it as read-only. Its stage bundles and its work folder are beside it."""
     return shutil.copytree(first_built.parent, tmp_path_factory.mktemp("built") / "of") / first_built.name
 
 
 @pytest.fixture
 def bundle_copy(built: Path, tmp_path: Path) -> Path:
-    """A bundle of your own to damage."""
+    """A copy of the bundle that a test may damage."""
     return Path(shutil.copytree(built, tmp_path / "bundle"))
 
 

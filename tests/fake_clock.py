@@ -1,4 +1,4 @@
-"""A clock that stands still until it is told to go on."""
+"""A clock that moves only when a test advances it."""
 
 
 class Clock:
@@ -14,7 +14,7 @@ class Clock:
         self.now_ns += round(seconds * 1e9)
 
     def work(self, *times_ns: int):  # noqa: ANN201
-        """A call that takes these times, over and over."""
+        """A call that takes these times, repeatedly."""
 
         def call(at: int) -> None:
             self.now_ns += times_ns[at % len(times_ns)]

@@ -1,4 +1,4 @@
-"""Tiny checkpoints of every family, made from a seed, with every weight off its initial value."""
+"""Tiny checkpoints of every family, made from a seed; every weight differs from its initial value."""
 
 import json
 from collections.abc import Sequence
@@ -60,7 +60,7 @@ def make_config(family: str, vocabulary: int, **more: Any) -> Any:
         "deberta": {"relative_attention": True, "pos_att_type": "c2p|p2c", "position_biased_input": False},
         **{each: {"max_position_embeddings": 66, "type_vocab_size": 1} for each in COUNT_PADDING},
         "modernbert": {"local_attention": 8, **special_ids(("pad", 3), ("bos", 1), ("cls", 1), ("eos", 2), ("sep", 2))},
-        # As DeBERTa v3 states it.
+        # As in the config of DeBERTa v3.
         "deberta-v2": {
             **{"relative_attention": True, "pos_att_type": "p2c|c2p", "position_buckets": 8, "share_att_key": True},
             **{"norm_rel_ebd": "layer_norm", "position_biased_input": False, "max_relative_positions": -1},
@@ -75,7 +75,7 @@ def special_ids(*ids: tuple[str, int]) -> dict[str, int]:
 
 
 def make_whole(folder: Path, family: str, head: str = "SequenceClassification", **more: Any) -> Path:
-    """`make_family` with a row in the word table for every piece of the tokenizer."""
+    """`make_family` with a row in the word table for every token of the tokenizer."""
     return make_family(folder, family, head, **{"tokenizer": make_tokenizer(family, PIECES), **more})
 
 
@@ -110,7 +110,7 @@ def make_tokenizer(family: str, pieces: list[str] = WORDPIECES) -> Any:
 
 
 def modern_tokenizer() -> Any:
-    """Byte-level BPE as ModernBERT has it: a normalizer, spaces as added tokens, a mask that takes a space."""
+    """Byte-level BPE as in ModernBERT: a normalizer, spaces as added tokens, a mask that strips a space."""
     import transformers
     from tokenizers import AddedToken, Tokenizer, normalizers, pre_tokenizers
     from tokenizers.models import BPE

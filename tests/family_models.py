@@ -1,4 +1,4 @@
-"""Models of every family in the tests: loading, answers, masks at random."""
+"""Models of every family in the tests: loading, answers, random masks."""
 
 import json
 from pathlib import Path
@@ -36,7 +36,7 @@ def whole_logits(model: Any) -> torch.Tensor:
 
 
 def assert_same(model: Any, other: Any) -> None:
-    """Bit for bit the same weights, and answers as near as the order of sums allows."""
+    """Check that weights are equal bit for bit, and answers within rounding of another order of sums."""
     weights, others = model.state_dict(), other.state_dict()
     assert weights.keys() == others.keys()
     assert all(torch.equal(weight, others[name]) for name, weight in weights.items())

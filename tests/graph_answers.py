@@ -1,4 +1,4 @@
-"""What a graph answers, for tests that hold two of them to each other."""
+"""Outputs of a graph, for tests that compare two graphs."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A manifest by hand that is valid, and other values in a manifest with its hash made right."""
+"""A valid manifest made by hand, and changes to a manifest that keep its hash valid."""
 
 import json
 import shutil
@@ -37,13 +37,13 @@ CONTENT: dict[str, Any] = {
 
 
 def rewrite(folder: Path, **changes: Any) -> None:
-    """Put other values into a bundle's manifest, and make the manifest's own hash right."""
+    """Change values in a bundle's manifest, and update the manifest's own hash."""
     path = folder / "manifest.json"
     path.write_text(json.dumps(sealed({**json.loads(path.read_text()), **changes})))
 
 
 OLD = Path(__file__).parent / "old_bundles" / "format-1-minor-0"
-# Its weights have eight bits, of which `load` warns on a CPU without VNNI.
+# Its weights have eight bits, so `load` warns on a CPU without VNNI.
 SATURATES = pytest.mark.filterwarnings("ignore::edgebert.SaturationWarning")
 
 
@@ -55,7 +55,7 @@ def small_bundle(folder: Path) -> Path:
 
 
 def manifest_of(document: Mapping[str, Any] | None = None, **changes: Any) -> Manifest:
-    """A manifest with some other values: what a whole document holds, or those of `CONTENT`."""
+    """A manifest with some other values: keys of the whole document, or of `CONTENT`."""
     asked = json.loads(json.dumps({**(document or {}), **changes}))
     for entry in ("head", "data", "profile"):
         asked[entry] = merged(CONTENT[entry], asked.get(entry, {}))
@@ -67,13 +67,13 @@ def manifest_of(document: Mapping[str, Any] | None = None, **changes: Any) -> Ma
 
 
 def merged(usual: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
-    """A document's table with the values of another in the place of its own, at every depth."""
+    """A table of a document with replaced values, at every depth."""
     both = {key: merged(usual[key], other[key]) for key in other if isinstance(usual.get(key), dict)}
     return {**usual, **other, **both}
 
 
 def facts_of(document: Mapping[str, Any] | None = None, **changes: Any) -> Facts:
-    """What a task reads of some entries of a manifest."""
+    """The facts that a task reads from some entries of a manifest."""
     entries = {"task": "", "labels": (), "segments": 1, "head": {}, "data": {}, **(document or {}), **changes}
     named = {key: entries[key] for key in ("task", "segments", "pad_id", "name", "precision") if key in entries}
     head = {"settings": {}, **json.loads(json.dumps(entries["head"]))}

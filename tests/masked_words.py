@@ -10,6 +10,6 @@ SEEN = (IDS != 0).long()
 
 
 def lines(count: int, seed: int) -> list[str]:
-    """One word again and again: what is hidden stands beside its mask."""
+    """Sentences in which one word is repeated: a hidden word is next to its mask."""
     draw = random.Random(seed)
     return [" ".join([draw.choice([*NICE, *NASTY])] * draw.randint(4, 9)) for _ in range(count)]

@@ -1,4 +1,4 @@
-"""A bench whose children only pretend: bundles by hand, and invented figures."""
+"""A bench with simulated child processes: hand-made bundles, and made-up figures."""
 
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ def make_bundle(folder: Path, size: int = 100) -> Path:
 
 
 class Child:
-    """Answers every job with invented figures; fails or is interrupted at the job of this number."""
+    """Answers every job with made-up figures; fails or is interrupted at the job with this number."""
 
     def __init__(self, fails_at: int = 0, error: BaseException | None = None) -> None:
         self.jobs: list[dict[str, Any]] = []

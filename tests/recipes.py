@@ -1,4 +1,4 @@
-"""Recipes for the tests: what all whole chains share, and what one says otherwise."""
+"""Recipes for the tests: the common recipe with all stages, and changes to it."""
 
 import json
 from collections.abc import Mapping
@@ -26,12 +26,12 @@ def splits(ending: str, **more: Any) -> Table:
 
 
 def whole_chain(name: str, task: str, data: Table, **tables: Table) -> str:
-    """A recipe of every stage; `tables` change `CHAIN` key by key, and add to it. CHECKPOINT stands for the source."""
+    """A recipe with every stage; `tables` change or extend `CHAIN`. CHECKPOINT is replaced by the source."""
     return recipe(name, task, data, **_merged(CHAIN, tables))
 
 
 def recipe(name: str, task: str, data: Table, **tables: Table) -> str:
-    """A recipe of these tables as TOML. CHECKPOINT stands for the source."""
+    """A recipe with these tables as TOML. CHECKPOINT is replaced by the source."""
     written = {"model": {"source": "CHECKPOINT"}, "data": data, **tables}
     return f'name = "{name}"\ntask = "{task}"\n' + "".join(_table(key, table) for key, table in written.items())
 

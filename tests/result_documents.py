@@ -1,4 +1,4 @@
-"""Results by hand: what `bench` writes, with figures that a test can know."""
+"""Hand-made results in the format of `bench`, with known figures."""
 
 import json
 from pathlib import Path
@@ -48,7 +48,7 @@ def document(cases: list[dict[str, Any]] | None = None, **more: Any) -> dict[str
 
 
 def full() -> dict[str, Any]:
-    """A result that holds everything that a result may hold."""
+    """A result with everything that a result may have."""
     start = {"cold_start_ms": 200.0, "import_ms": 100.0, "load_ms": 60.0, "first_ms": 10.0, "cold_start_ci": [190, 210]}
     memory = {"import_mb": 40.0, "load_mb": 90.0, "first_mb": 91.0, "steady_mb": 95.0}
     steady = {"drift": 1.01, "spread": 1.02, "others": 0.0, "outliers": {"count": 3, "limit_ms": 9.0}}
@@ -98,7 +98,7 @@ def full() -> dict[str, Any]:
 
 
 def write(folder: Path, whole: dict[str, Any], rounds: int = 2) -> Path:
-    """Write a result, with raw samples of every case that names some; gives the path of `result.json`."""
+    """Write a result, with raw samples for every case that names them; return the path of `result.json`."""
     folder.mkdir(parents=True, exist_ok=True)
     for each in whole["cases"]:
         if isinstance(each, dict) and each.get("raw"):

@@ -1,4 +1,4 @@
-"""Folders as sentence-transformers saves them, and what it makes of them."""
+"""Folders as saved by sentence-transformers, and its answers for them."""
 
 import json
 from pathlib import Path
@@ -49,7 +49,7 @@ def make_folder(folder: Path, pooling: dict[str, Any], family: str = "bert", nor
 
 
 def add_module(folder: Path, kind: str, config: dict[str, Any] | None = None, pickled: bool = False) -> None:
-    """Put a module behind those that a folder has, with weights from a seed."""
+    """Append a module to those of a folder, with weights from a seed."""
     modules = json.loads((folder / "modules.json").read_text())
     at, config = len(modules), config or {}
     place = folder / f"{at}_{kind}"

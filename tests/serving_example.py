@@ -1,4 +1,4 @@
-"""Bundles for the service of `examples/serving`, and the service in a process of its own."""
+"""Bundles for the service of `examples/serving`, and the service in its own process."""
 
 import http.client
 import json
@@ -25,7 +25,7 @@ Answered = tuple[int, Any, http.client.HTTPMessage]
 
 
 def write_core_bundle(checkpoint: Path, folder: Path) -> Path:
-    """The small bundle, with a model file of the native core in place of its graph."""
+    """The small bundle with a model file of the native core instead of its graph."""
     write_small_bundle(folder)
     (folder / "model.onnx").unlink()
     write_model(checkpoint, "text-classification", folder / "core.bin", 8)
@@ -34,7 +34,7 @@ def write_core_bundle(checkpoint: Path, folder: Path) -> Path:
 
 
 def write_pair_bundle(folder: Path) -> Path:
-    """The small bundle, of pairs."""
+    """The small bundle for pairs."""
     write_small_bundle(folder)
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     special, pair = [("[CLS]", 1), ("[SEP]", 2)], "[CLS] $A [SEP] $B [SEP]"
@@ -45,7 +45,7 @@ def write_pair_bundle(folder: Path) -> Path:
 
 
 class Service:
-    """A service that runs, on a free port of the loopback."""
+    """A running service on a free port of the loopback."""
 
     def __init__(self, process: subprocess.Popen[bytes] | None, port: int) -> None:
         self.process, self.port = process, port
@@ -69,7 +69,7 @@ class Service:
 
 
 class Unfinished:
-    """A request whose body has not arrived yet: it holds a place in the queue."""
+    """A request whose body has not arrived yet: it occupies a place in the queue."""
 
     def __init__(self, service: Service, question: object) -> None:
         self._body = json.dumps(question).encode()
@@ -98,7 +98,7 @@ def wait_until(holds: Any, seconds: float = 60) -> None:
 
 @contextmanager
 def served(bundle: Path, log: Path, *options: str) -> Iterator[Service]:
-    """The service, once it listens; stopped at the end if it still runs."""
+    """Start the service and yield it once it listens; stop it at the end."""
     command = [sys.executable, str(SERVE), str(bundle), "--port", "0", *options]
     with log.open("wb") as errors, subprocess.Popen(command, cwd=ROOT, stderr=errors, stdout=errors) as process:
         try:

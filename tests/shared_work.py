@@ -1,4 +1,4 @@
-"""What one worker of a test run makes and every worker uses: folders, and graphs that were traced before."""
+"""Work of one test worker that all workers reuse: folders, and traced graphs."""
 
 import functools
 import hashlib
@@ -15,7 +15,7 @@ import pytest
 
 
 def folder_of_the_run(factory: pytest.TempPathFactory) -> Path:
-    """A folder that all workers of this run share; it goes with pytest's other temporary folders."""
+    """A folder that all workers of this run share; pytest deletes it with its other temporary folders."""
     base = factory.getbasetemp()
     folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "shared"
     folder.mkdir(exist_ok=True)
@@ -23,7 +23,7 @@ def folder_of_the_run(factory: pytest.TempPathFactory) -> Path:
 
 
 def once(folder: Path, make: Callable[[Path], object]) -> Path:
-    """Let the first worker make a folder; the others wait for it. Treat it as read-only."""
+    """The first worker makes a folder, and the others wait for it. Treat it as read-only."""
     import fcntl  # not on Windows, where only tests of the device half run
 
     with folder.with_name(f"{folder.name}.lock").open("w") as lock:
@@ -50,7 +50,7 @@ class Traces:
         self.fresh = False
 
     def install(self) -> None:
-        """Let `torch.onnx.export` of this process look here first."""
+        """Make `torch.onnx.export` of this process look here first."""
         import torch
 
         traced = torch.onnx.export
@@ -69,7 +69,7 @@ class Traces:
         _read_operators_once()
 
     def _path(self, given: Any) -> Path | None:
-        """File of the graph; None if there is no saying what the module consists of."""
+        """File of the graph; None if the module's contents cannot be hashed."""
         content = io.BytesIO()
         try:
             _Contents(content).dump(given)
@@ -79,7 +79,7 @@ class Traces:
 
 
 class _Program:
-    """A traced graph, as far as EdgeBERT and `bench/` use what `torch.onnx.export` returns."""
+    """A traced graph, with the parts that EdgeBERT and `bench/` use of `torch.onnx.export`'s result."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -104,7 +104,7 @@ class _Program:
 
 
 def _read_operators_once() -> None:
-    """Keep the exporter's table of ONNX functions, which it reads from their source code for every graph."""
+    """Cache the exporter's table of ONNX functions, which it otherwise parses from source code for every graph."""
     from torch.onnx._internal.exporter import _registration
 
     registry = _registration.ONNXRegistry
@@ -117,13 +117,13 @@ def _keep(graph: Any, path: Path) -> None:
     partial.rename(path)
 
 
-# Entries of a model's config that no layer reads: where it was read from, and what its outputs are called.
+# Entries of a model's config that no layer reads: the path it was read from, and the names of its outputs.
 NAMES = ("name_or_path", "_name_or_path", "id2label", "label2id", "problem_type", "architectures")
 ACTIVATIONS = ("sentence_transformers", "sbert_ce_default_activation_function")
 
 
 class _Contents(pickle.Pickler):
-    """Pickles everything that a trace depends on: tensors by their bytes, and no path that a model was read from."""
+    """Pickles everything that a trace depends on: tensors as bytes, without the model's path."""
 
     def reducer_override(self, given: Any) -> Any:
         import torch

@@ -1,4 +1,4 @@
-"""A bundle written by hand, without torch: its graph answers with the number of tokens and the sum of their ids."""
+"""A bundle made by hand without torch: its graph returns the number of tokens and the sum of their ids."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ VOCABULARY = {"[UNK]": 0, "[CLS]": 1, "[SEP]": 2, "a": 3, "b": 4}
 
 
 def write_small_bundle(folder: Path, name: str = "small", max_length: int = 8) -> Path:
-    """Write a text classifier of the labels `short` and `long`, of texts of `a` and `b`."""
+    """Write a text classifier with the labels `short` and `long`, for texts made of `a` and `b`."""
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer = Tokenizer(WordPiece(VOCABULARY, unk_token="[UNK]"))
     tokenizer.pre_tokenizer = Whitespace()

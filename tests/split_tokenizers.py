@@ -1,4 +1,4 @@
-"""Tokenizers that split texts in every way that marks where a word starts, or does not."""
+"""Tokenizers for every way of splitting texts, with and without a mark at the start of a word."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""Small things that the tests of the targets share."""
+"""Helpers for the tests of targets."""
 
 import json
 import os
@@ -58,7 +58,7 @@ def write_script(path: Path, text: str) -> Path:
 
 
 def lead_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Put the fake ssh before the real one, and give the temporary folder of the machine that it leads to: this one."""
+    """Put the fake ssh first on the path; return the temporary folder of its machine, which is this one."""
     folder = tmp_path / "there"
     folder.mkdir()
     write_script(tmp_path / "bin" / "ssh", f"#!{sys.executable} -IS\n{textwrap.dedent(FAKE_SSH)}")
@@ -70,7 +70,7 @@ def lead_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def wait_until(holds: Callable[[], bool], seconds: float = 20) -> bool:
-    """Whether something comes true before too long."""
+    """Whether a condition becomes true before a timeout."""
     end = time.monotonic() + seconds
     while time.monotonic() < end and not holds():
         time.sleep(0.02)
@@ -86,7 +86,7 @@ def alive(pid: int) -> bool:
 
 
 def make_variant(folder: Path, name: str = "bundle", runtime: str = "onnxruntime", **manifest: Any) -> Variant:
-    """A bundle of three small files, whose model says its name."""
+    """A bundle of three small files; the model file contains its name."""
     folder.mkdir(parents=True)
     (folder / "model.onnx").write_text(f"model of {name}")
     (folder / "openvino").mkdir()

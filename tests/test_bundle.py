@@ -1,4 +1,4 @@
-"""The artifact contract: manifest and files, their checks, and a folder that is replaced whole or not at all."""
+"""The format of a bundle: manifest and files, their checks, and atomic replacement of the folder."""
 
 import errno
 import hashlib
@@ -275,7 +275,7 @@ def test_a_link_where_a_bundle_would_have_been_moved_aside_is_not_put_back(folde
 def test_an_out_that_is_not_a_bundle_is_refused_before_any_work(
     kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Replacing it would delete what the user has there."""
+    """Replacing the folder would delete the user's files in it."""
     pytest.importorskip("torch")
     place = tmp_path / "precious"
     mine = place / "mine.txt" if kind == "folder" else place

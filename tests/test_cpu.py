@@ -1,4 +1,4 @@
-"""What a CPU multiplies INT8 with, and whether a bundle's sums saturate there: as said, and as computed."""
+"""INT8 instructions of a CPU, and whether a bundle's sums saturate on it: as reported and as computed."""
 
 import platform
 from pathlib import Path
@@ -60,7 +60,7 @@ def test_features_decide_instructions_and_profile(
     assert this_cpu().int8 == int8
     name, why = fitting_profile(this_cpu())
     assert (name, why.startswith("this CPU (Some CPU) has ")) == (profile, True)
-    # What it picks never saturates where it was picked.
+    # The form that it chooses never saturates on the CPU where it was chosen.
     choice = read_target(name).export
     made = form("int8-dynamic", reduce_range=choice.reduce_range, openvino={"reduce_range": choice.reduce_range})
     assert not saturates(made, "onnxruntime", int8)
@@ -74,7 +74,7 @@ def test_cpuinfo_is_read_if_glibc_does_not_know(tmp_path: Path, monkeypatch: pyt
 
 
 def test_what_the_process_sees_beats_the_host_s_cpuinfo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As under qemu-user, whose /proc/cpuinfo is the host's."""
+    """As in qemu-user, whose /proc/cpuinfo is that of the host."""
     (tmp_path / "cpuinfo").write_text(XEON)
     assert read_as(monkeypatch, "x86_64", frozenset({"avx2"}), tmp_path / "cpuinfo").int8 == "avx2"
 
@@ -128,7 +128,7 @@ def form(precision: str, openvino: dict[str, Any] | None = None, **choice: Any) 
         (form("fp32"), False, False),
         (form("int8-dynamic", {"calibration": "x"}), True, True),
         (form("int8-dynamic", {"reduce_range": True}, reduce_range=True), False, False),
-        # From before nncf was told: seven bits for ONNX Runtime, eight for OpenVINO.
+        # From a version that did not pass seven bits to nncf: seven for ONNX Runtime, eight for OpenVINO.
         (form("int8-dynamic", {}, reduce_range=True), False, True),
     ],
 )
@@ -144,7 +144,7 @@ ROWS, INNER, COLUMNS = 25, 384, 32
 
 
 def products(signed: bool, largest: int) -> tuple[onnx.ModelProto, np.ndarray, np.ndarray]:
-    """A static INT8 product at the ends of its range, inputs for it, and what it gives in exact arithmetic."""
+    """A static INT8 matmul at the ends of its range, its inputs, and its exact result."""
     random = np.random.default_rng(0)
     kind, top = (np.int8, 127) if signed else (np.uint8, 255)
     weights = random.integers(-largest, largest + 1, (INNER, COLUMNS)).astype(np.int8)

@@ -1,4 +1,4 @@
-"""Bundles that anybody may have made or damaged: one line says what is wrong, and no file outside is read."""
+"""Bundles from untrusted sources: one line says what is wrong, and no file outside is read."""
 
 import json
 import os
@@ -92,7 +92,7 @@ def link_out(bundle: Path) -> None:
 
 
 def link_folder_out(bundle: Path) -> None:
-    """A folder inside the bundle that is a link: the file's own name is plain."""
+    """A folder in the bundle that is a link; the file's own name is ordinary."""
     outside = bundle.with_name("outside")
     outside.mkdir()
     shutil.move(bundle / "tokenizer_config.json", outside / "x.json")
@@ -174,7 +174,7 @@ def test_a_link_to_another_file_of_the_bundle_is_followed(bundle: Path) -> None:
 
 @pytest.mark.parametrize("name", ["manifest.json", "tokenizer.json", "model.onnx"])
 def test_a_file_that_may_not_be_read_is_named(name: str, bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As the operating system refuses it to anybody but root."""
+    """The error of the operating system for users other than root."""
     real = os.open
 
     def guarded(path: Any, *rest: Any, **more: Any) -> int:
@@ -207,7 +207,7 @@ def test_a_bundle_inside_a_bundle_is_held_to_the_same(bundle: Path, capsys: pyte
 
 
 class Panic(BaseException):
-    """What pyo3 raises when Rust code panics is no Exception either."""
+    """pyo3's error for a panic in Rust code is not an Exception either."""
 
 
 def test_a_tokenizer_that_panics_is_refused(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:

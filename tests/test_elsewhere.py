@@ -1,4 +1,4 @@
-"""The device half without what only Linux has, as macOS and Windows have it: commands, Python, a bench."""
+"""The device half without Linux-only features, as on macOS and Windows: commands, Python, a bench."""
 
 import json
 import os
@@ -49,7 +49,7 @@ os.stat = stat
 
 @pytest.fixture(scope="module")
 def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Environment of a process on a machine that has only what every system has."""
+    """Environment of a process on a machine that has only features of every operating system."""
     folder = tmp_path_factory.mktemp("elsewhere")
     (folder / "sitecustomize.py").write_text(ELSEWHERE)
     path = [str(folder), *(entry for entry in sys.path if entry)]
@@ -129,6 +129,6 @@ def test_bench_leaves_out_what_the_system_does_not_tell(elsewhere: dict[str, str
     assert result["environment"]["cores"] == os.cpu_count()
     for case in result["cases"]:
         assert case["p50_ms"] > 0
-        # No peak, no share of other processes: never a 0 in their place.
+        # Peak memory and the share of other processes are missing, never 0.
         assert (case["peak_rss_mb"], case["memory"], case["others"]) == (None, None, None)
     assert "p50" in python(elsewhere, COMMAND, "report", tmp_path / "out", "--out", "-")

@@ -1,4 +1,4 @@
-"""Messages are one line that any terminal can show, whatever was in the file that they are about."""
+"""Messages are one line that every terminal can show, whatever the file contains."""
 
 from edgebert.errors import DataError, EdgeBertError, MissingColumnError
 

@@ -1,4 +1,4 @@
-"""What came from a bundle, a result or a user is shown on one line, and no terminal obeys it."""
+"""Text from a bundle, a result or a user is printed on one line, without control characters."""
 
 import json
 from collections.abc import Callable

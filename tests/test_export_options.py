@@ -1,4 +1,4 @@
-"""Options of `edgebert.export` and `edgebert.bench` of a wrong type: refused by name, never taken for another."""
+"""Options of `edgebert.export` and `edgebert.bench` with a wrong type are refused by name."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A finished export that is run again says so, without torch; whatever has changed since, it goes on as ever."""
+"""A finished export that is repeated prints this without torch; after any change it runs as usual."""
 
 import json
 import shutil
@@ -40,7 +40,7 @@ def plan(built: Path, recipe_file: Path, data_dir: Path, checkpoint: Path, tmp_p
 
 @pytest.fixture
 def key(plan: Plan) -> str:
-    """The key of that export, whose result is kept."""
+    """The key of this export, whose result is kept."""
     key = key_of(plan)
     assert key is not None
     record(

@@ -1,4 +1,4 @@
-"""Files and folders that killed processes left beside a target go with the next one; nothing else goes."""
+"""The next run removes files and folders that killed processes left beside a target, and nothing else."""
 
 import os
 import time

@@ -1,4 +1,4 @@
-"""Any document in manifest.json is valid or ends in one BundleError, and no single changed bit goes unnoticed."""
+"""Any document in manifest.json is valid or gives one BundleError, and every changed bit is noticed."""
 
 import contextlib
 import json
@@ -22,7 +22,7 @@ ODD = [None, True, -1, 10**300, -1e308, "", "\n" * 1000, [], [[None]], {"": {}}]
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A bundle made by hand, with every optional entry of a manifest."""
+    """A hand-made bundle with every optional entry of a manifest."""
     files = ("model.onnx", "unpadded.onnx", "openvino/model.xml", "openvino/model.bin", "tokenizer.json")
     for name in files:
         (tmp_path / name).parent.mkdir(exist_ok=True)
@@ -44,7 +44,7 @@ def refused(folder: Path) -> str:
 
 
 def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """Keys that lead to every value inside a document, two entries of a list."""
+    """Keys of every value in a document; of a list, two entries."""
     yield path
     inner = value.items() if isinstance(value, dict) else enumerate(value[:2]) if isinstance(value, list) else ()
     for key, each in inner:
@@ -61,7 +61,7 @@ def with_value(document: Any, path: tuple[Any, ...], value: Any) -> Any:
 
 
 def test_every_value_replaced_by_any_other_kind_is_read_or_refused(folder: Path) -> None:
-    """About 1,500 manifests, each with its own hash right: what is wrong has to be seen in the values."""
+    """About 1,500 manifests with valid hashes, so that errors must be found in the values."""
     manifest = json.loads((folder / "manifest.json").read_text())
     del manifest[SELF_HASH]
     manifest["head"] |= {"width": 8, "thresholds": [0.5], "tags": ["O"], "modules": ["dense"]}
@@ -197,7 +197,7 @@ def test_a_plain_relative_path_is_taken(path: str) -> None:
 
 
 def test_no_single_changed_bit_of_a_manifest_is_overlooked(folder: Path) -> None:
-    """It is refused, or the document is the same: a digit that no double can tell from another."""
+    """It is refused, or the document is equal, because the double does not change with this digit."""
     path = folder / "manifest.json"
     before = path.read_bytes()
     document, random_ = read_document(folder), random.Random(0)
@@ -221,7 +221,7 @@ def test_the_hash_of_a_manifest_cannot_get_lost(folder: Path) -> None:
 
 
 def test_a_manifest_may_be_written_in_another_form(folder: Path) -> None:
-    """White space, the order of keys and escapes are no part of what is hashed."""
+    """White space, the order of keys and escapes do not change the hash."""
     manifest = read_document(folder)
     (folder / "manifest.json").write_text(json.dumps(dict(reversed(manifest.items()))))
     assert read_document(folder) == manifest

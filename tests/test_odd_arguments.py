@@ -1,4 +1,4 @@
-"""Values that cannot be written into a message are refused like others of a wrong type or size."""
+"""Values that cannot be printed in a message are refused like others of a wrong type or size."""
 
 import warnings
 from collections.abc import Callable
@@ -19,7 +19,7 @@ class Silent:
         raise OSError("no name")
 
 
-# Python writes no whole number of more than 4,300 digits.
+# Python does not print integers with more than 4,300 digits.
 HUGE = 10**5000
 ODD = [HUGE, -HUGE, [HUGE], (HUGE, HUGE), Silent()]
 

@@ -1,4 +1,4 @@
-"""The whole chain on a tiny model: what comes out, and that a killed or repeated run gives the same bytes."""
+"""All stages on a tiny model: their results, and equal bytes after killed or repeated runs."""
 
 import contextlib
 import json
@@ -33,7 +33,7 @@ def export(recipe: Path, data: Path, out: Path, *more: str) -> int:
 
 @pytest.fixture(scope="module")
 def brief_recipe(tmp_path_factory: pytest.TempPathFactory, checkpoint: Path) -> Path:
-    """A recipe of every stage that is over soon, for runs that are repeated from nothing or killed."""
+    """A fast recipe with every stage, for runs that are repeated from the start or killed."""
     path = tmp_path_factory.mktemp("brief") / "brief.toml"
     text = re.sub(r"epochs = \d\.0", "epochs = 2.0", RECIPE.replace("CHECKPOINT", str(checkpoint)))
     path.write_text(f"{text}stages = false\n".replace("layers = [0, 2]", "layers = [0]"))
@@ -129,7 +129,7 @@ def test_a_run_killed_inside_a_stage_goes_on_to_the_same_hash(
         [sys.executable, "-m", "edgebert.cli", *command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     deadline = time.monotonic() + 120
-    # Training is killed when it has left a checkpoint, the others as soon as they write.
+    # Kill training after it has written a checkpoint, and the other stages as soon as they write.
     pattern = f"{stage}-*.partial/**/trainer_state.json" if stage not in ("quantize",) else f"{stage}-*.partial"
     written = False
     while not written and process.poll() is None and time.monotonic() < deadline:
@@ -163,7 +163,7 @@ def test_a_checkpoint_with_the_head_is_only_quantized(tmp_path: Path) -> None:
 
 @pytest.fixture
 def text_only(tmp_path: Path) -> Path:
-    """A recipe that only quantizes and exports a checkpoint of one layer, to whatever is set besides."""
+    """A recipe that only quantizes and exports a checkpoint of one layer, with other settings as given."""
     source = make_checkpoint(tmp_path / "model", layers=1, head=2)
     (tmp_path / "text.txt").write_text("a good film\nthe story is dull\n" * 8)
     (tmp_path / "quantize.toml").write_text(
@@ -226,7 +226,7 @@ def test_an_upgrade_between_two_runs_runs_again_what_it_concerns(
 
 @pytest.fixture
 def read(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
-    """How often each model and its tokenizer were read, by the name of what reads and of the stage that made them."""
+    """How often each model and its tokenizer were read, by reader and by the stage that made them."""
     counts: Counter[str] = Counter()
 
     def count(owner: Any, name: str, folder: Callable[[Path], Path]) -> None:
@@ -312,7 +312,7 @@ def test_static_int8_keeps_the_labels(recipe_file: Path, data_dir: Path, built: 
     assert manifest["precision"] == "int8-static"
     guard, held = (manifest["stages"][-1]["metrics"][name] for name in ("guard", "quality"))
     assert guard["tried"][-1]["quality"] == held["validation"]["value"] >= guard["full_precision"] - 0.05
-    # Its attention is standard nodes, which TensorRT needs, and reads its mask.
+    # Its attention is made of standard nodes, which TensorRT needs, and reads its mask.
     dynamic = {path.name for path in built.iterdir()}
     assert {path.name for path in (tmp_path / "static").iterdir()} == dynamic - {"openvino", "unpadded.onnx"}
     assert manifest["stages"][-1]["metrics"]["agreement"]["agreement"] >= 0.95

@@ -1,4 +1,4 @@
-"""Folders that an export must not write to are refused before PyTorch is imported, and nothing in them is touched."""
+"""Forbidden folders of an export are refused before PyTorch is imported, and nothing in them changes."""
 
 import os
 import sys
@@ -23,7 +23,7 @@ KEY = "0123456789abcdef"
 def refused(
     recipe_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Refused:
-    """Runs an export with other options after the usual ones; gives the line that refuses it."""
+    """Run an export with other options after the usual ones; return the error line."""
     monkeypatch.setitem(sys.modules, "edgebert.pipeline", None)
     for name in ("model", "data"):
         (tmp_path / "mine" / name).mkdir(parents=True)

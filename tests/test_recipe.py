@@ -1,4 +1,4 @@
-"""Recipes: strict reading, --set overrides, and every shipped recipe bound to the code."""
+"""Recipes: strict reading, --set, and every recipe in the repository checked against the code."""
 
 import re
 from dataclasses import fields, replace
@@ -207,7 +207,7 @@ def test_settings_as_a_dictionary_are_plain_json(minimal: Path) -> None:
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_every_shipped_recipe_is_one_that_the_code_can_run(path: Path) -> None:
     recipe = read_recipe(path)
-    # It is for the machine that it runs on, and shows how to name another.
+    # It is for this machine, and shows how to name another one.
     assert recipe.profile == ""
     (shown,) = re.findall(r'^# profile = "(.+?)"', path.read_text(), flags=re.MULTILINE)
     assert shown in profile_names()

@@ -1,4 +1,4 @@
-"""The table of runtimes: names and rows agree, `load` opens what a row opens, `doctor` lists what is usable."""
+"""The table of runtimes: names equal rows, `load` opens every runtime, `doctor` lists the usable ones."""
 
 import json
 import typing
@@ -18,7 +18,7 @@ from edgebert.runtimes import FORMATS, ONNXRUNTIME, RUNTIMES, FormatName, Runtim
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A bundle with a graph for ONNX Runtime and one for a runtime that no table has."""
+    """A bundle with a graph for ONNX Runtime and one for an unknown runtime."""
     folder = write_small_bundle(tmp_path / "small")
     rewrite(folder, runtime={"default": "onnxruntime", "graphs": {"onnxruntime": "model.onnx", "toy": "model.onnx"}})
     return folder

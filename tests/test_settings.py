@@ -1,4 +1,4 @@
-"""TOML into frozen dataclasses: what is not meant to be there is refused, by file, key, value and what is allowed."""
+"""TOML to frozen dataclasses: invalid values are refused with file, key, value and allowed values."""
 
 import dataclasses
 import os
@@ -195,7 +195,7 @@ def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
 
 
 def numbers(settings: Any, prefix: str) -> Iterator[tuple[str, Any]]:
-    """Every field that holds numbers, however deep, with its bounds."""
+    """Every field with numbers, at any depth, with its bounds."""
     for one in dataclasses.fields(settings):
         hint = typing.get_type_hints(settings)[one.name]
         for kind in (hint, *typing.get_args(hint)):

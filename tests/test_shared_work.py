@@ -1,4 +1,4 @@
-"""What tests share: a folder is made once, and a graph belongs to one module with one set of arguments."""
+"""Shared work of tests: a folder is made once; a graph belongs to one module with one set of arguments."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -34,7 +34,7 @@ class Scaled(torch.nn.Module):
 
 @pytest.fixture
 def traced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Calls `torch.onnx.export`; says whether a graph was traced for it."""
+    """Call `torch.onnx.export`; return whether it traced a graph."""
     import onnx
 
     calls: list[Any] = []

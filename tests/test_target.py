@@ -1,4 +1,4 @@
-"""Hardware profiles: the shipped ones are sound, and an unsound one is refused by file, key and value."""
+"""Hardware profiles: those in the repository are valid; invalid ones are refused by file, key and value."""
 
 import re
 from dataclasses import asdict

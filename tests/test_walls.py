@@ -1,4 +1,4 @@
-"""The import contracts of pyproject.toml: what the device half may import, and what a process that predicts has."""
+"""The import contracts of pyproject.toml: imports of the device half, and of a process that predicts."""
 
 import ast
 import subprocess
@@ -21,7 +21,7 @@ HEAVY = [name for name in FORBIDDEN if not name.startswith("edgebert.")]
 
 
 def required(*extras: str) -> set[str]:
-    """Packages that the wheel requires by itself or in the extras."""
+    """Packages that the wheel requires, by itself or in its extras."""
     wanted = [
         PROJECT["project"]["dependencies"],
         *(PROJECT["project"]["optional-dependencies"][name] for name in extras),
@@ -30,7 +30,7 @@ def required(*extras: str) -> set[str]:
 
 
 def is_under(name: str, patterns: list[str]) -> bool:
-    """Whether a module is one of a contract, or inside one; a star stands for one name."""
+    """Whether a module matches or is inside one of a contract; a star stands for one name."""
     return any(fnmatchcase(name, pattern) or fnmatchcase(name, f"{pattern}.*") for pattern in patterns)
 
 
@@ -50,7 +50,7 @@ def test_the_contracts_name_every_module() -> None:
 
 
 def side_of(path: Path) -> str:
-    """The pattern of a contract, for the device or for training, that a file of `tasks/` falls under."""
+    """The pattern of a contract, for the device or for training, that matches a file of `tasks/`."""
     name = ".".join(("edgebert", *path.relative_to(PACKAGE).with_suffix("").parts))
     return next((pattern for pattern in (*DEVICE, *FORBIDDEN) if fnmatchcase(name, pattern)), "")
 
@@ -85,7 +85,7 @@ def test_import_alone_loads_no_numpy() -> None:
 
 
 def workstation(loaded: set[str]) -> set[str]:
-    """What of a process's modules has no place on a device."""
+    """Modules of a process that must not be on a device."""
     return {name for name in loaded if name in HEAVY or is_under(name, WORKSTATION)}
 
 

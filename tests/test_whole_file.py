@@ -1,4 +1,4 @@
-"""Temporary files beside a file: new ones, never through a link, and never over what somebody else has there."""
+"""Temporary files beside a file: always new, never through a link, never over an existing file."""
 
 import contextlib
 import os

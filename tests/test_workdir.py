@@ -1,4 +1,4 @@
-"""Finished stages: kept while they are whole, run again when they are not, with nothing left of a killed run."""
+"""Finished stages are reused if complete, otherwise run again; killed runs leave nothing."""
 
 import json
 import os
@@ -20,7 +20,7 @@ RAN = {"tools": {"torch": "2.12.0", "numpy": "2.3.5"}, "precision": "bf16"}
 
 
 class Stage:
-    """A stage that counts how often it has run."""
+    """A stage that counts its runs."""
 
     def __init__(self, root: Path) -> None:
         self.root, self.runs = root, 0
@@ -140,7 +140,7 @@ def test_a_report_that_is_damaged_and_sealed_again_runs_again(
 def test_a_stage_reads_no_file_outside_its_folder(
     way: str, stage: Stage, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A seal that names a file elsewhere, of the right size and hash, makes no whole stage."""
+    """A seal for a file outside the folder, with the right size and hash, does not make a stage complete."""
     folder = stage.run().folder
     mine = tmp_path / "mine"
     mine.write_bytes(b"weights")

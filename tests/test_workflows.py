@@ -1,4 +1,4 @@
-"""Workflow files and commit hooks: they parse, and what they call exists."""
+"""Workflow files and commit hooks are valid, and the commands in them exist."""
 
 import re
 import subprocess

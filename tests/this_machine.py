@@ -1,4 +1,4 @@
-"""What tests of INT8 need to know of the CPU they run on: the form that is right here, and a CPU to pretend."""
+"""Facts about the CPU for tests of INT8: the form that is exact on it, and CPUs to simulate."""
 
 import platform
 import sys
@@ -23,7 +23,7 @@ def choice_here() -> ExportChoice:
 
 
 def pretend(monkeypatch: pytest.MonkeyPatch, *features: str, machine: str = "x86_64") -> None:
-    """Let this process take its CPU for one of these features."""
+    """Let this process treat its CPU as one with these features."""
     monkeypatch.setattr(platform, "machine", lambda: machine)
     monkeypatch.setattr(cpu, "glibc_features", lambda: frozenset(features))
     first = {"model name": "Some CPU", "Features": " ".join(features)}
@@ -31,7 +31,7 @@ def pretend(monkeypatch: pytest.MonkeyPatch, *features: str, machine: str = "x86
 
 
 def start_children_under(emulator: str) -> None:
-    """Let the processes that tests start with `sys.executable` run under an emulator too (`bench/as-cpu`)."""
+    """Run the processes that tests start with `sys.executable` in an emulator too (`bench/as-cpu`)."""
     wrapper = Path(tempfile.mkdtemp(prefix="edgebert-python-")) / "python"
     wrapper.write_text(f'#!/bin/sh\nexec {emulator} "{sys.executable}" "$@"\n')
     wrapper.chmod(0o755)

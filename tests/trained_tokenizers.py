@@ -1,4 +1,4 @@
-"""WordPiece, BPE and Unigram vocabularies for tests, the same in every process."""
+"""WordPiece, BPE and Unigram vocabularies for tests, equal in every process."""
 
 import json
 import math
@@ -44,7 +44,7 @@ def learn_unigrams(tokenizer: Tokenizer, texts: Iterable[str], special: Sequence
 
 
 def learn_fallback(texts: Iterable[str], special: Sequence[str], size: int) -> Tokenizer:
-    """A tokenizer as Gemma's: BPE over characters, a text is one word, an unknown character is written in bytes."""
+    """A tokenizer like Gemma's: BPE over characters, a text is one word, unknown characters become bytes."""
     learner = Tokenizer(models.BPE())
     learner.normalizer = normalizers.Replace(" ", "\u2581")
     trainer = trainers.BpeTrainer(vocab_size=size - 256, special_tokens=[*special], show_progress=False)

@@ -1,4 +1,4 @@
-"""Unigram tokenizers as the folders of XLM-RoBERTa and CamemBERT have them, written by transformers 4."""
+"""Unigram tokenizers as in folders of XLM-RoBERTa and CamemBERT, written by transformers 4."""
 
 import base64
 import json
@@ -63,7 +63,7 @@ def learnt(family: str, splits: bool = True) -> Tokenizer:
 
 
 def write(folder: Path, family: str, splits: bool = True) -> Tokenizer:
-    """Put its files into a folder as transformers 4 saved them, and give it back."""
+    """Write its files into a folder as transformers 4 saves them, and return the folder."""
     folder.mkdir(exist_ok=True)
     tokenizer = learnt(family, splits)
     tokenizer.save(str(folder / "tokenizer.json"))

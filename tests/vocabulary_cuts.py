@@ -1,4 +1,4 @@
-"""Vocabularies cut in the tests: a corpus, the cut, and the answers to compare."""
+"""Vocabularies that tests cut: a corpus, the cut, and the answers to compare."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -45,7 +45,7 @@ def cut(source: Path, out: Path, data: TaskData | None = None, **settings: Any) 
 
 
 def outputs(folder: Path, data: TaskData, rows: Sequence[Example]) -> list[tuple[Any, ...]]:
-    """What the model of a folder gives for rows, one window at a time."""
+    """Outputs of a folder's model for rows, one window at a time."""
     model = checkpoint.load_model(folder, data.task, data.label_names).eval()
     reader = Reader.of(TextEncoder(folder / "tokenizer.json", 32), data)
     windows = [window for row in rows for window in reader.task.encode(reader.task.given(row))]

@@ -11,7 +11,7 @@ from bench.intervals import main
 
 @pytest.fixture
 def recorded(tmp_path: Path) -> Path:
-    """A result of three rounds with the ratios 2, 4 and 8, recorded as if each were 4."""
+    """A result of three rounds with the ratios 2, 4 and 8; the recorded ratio is 4 with a narrow interval."""
     cases = [case(name, 1.0, raw=f"raw/{name}.json") for name in ("fp32", "bundle")]
     path = write(tmp_path / "run", document(cases, ratios=[ratio("p50, natural lengths: fp32 / bundle", 4, 3.9, 4.1)]))
     for name, medians in (("fp32", (2, 4, 8)), ("bundle", (1, 1, 1))):

@@ -70,7 +70,7 @@ def test_a_sentence_folder_gives_vectors_and_a_cross_encoder_takes_pairs(folder:
     (folder / "modules.json").write_text(json.dumps(MEAN))
     (folder / "1_Pooling").mkdir()
     (folder / "1_Pooling" / "config.json").write_text('{"pooling_mode": "mean"}')
-    # That the encoder comes from a cross-encoder has no meaning here.
+    # The entry of the cross-encoder from which the encoder was trained has no effect.
     assert inferred(folder).head == {"normalize": False}
     assert (inferred(folder).task, inferred(folder).data.text_pair) == ("similarity", "")
 

@@ -1,4 +1,4 @@
-"""Labels with few rows are named before training; even ones are not."""
+"""Labels with few rows are reported before training; balanced labels are not."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""CoNLL columns: what is read of them, and what is refused with which line."""
+"""CoNLL columns: what is read from them, and what is refused, with which line."""
 
 import gzip
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The delimiter of a table: found by its header, or stated by Excel's first line."""
+"""The delimiter of a table: detected from the header, or given in Excel's first line."""
 
 from pathlib import Path
 

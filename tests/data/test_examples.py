@@ -1,4 +1,4 @@
-"""Labelled text on disk: every format read as it is meant, every fault told with file, line, value and expectation."""
+"""Labelled texts on disk: every format is read correctly, and errors name file, line, value and allowed values."""
 
 import gzip
 import json

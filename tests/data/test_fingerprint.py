@@ -1,4 +1,4 @@
-"""The hash of a data file, and of a folder of slots: which bytes it is of, and what it never reads."""
+"""The hash of a data file and of a folder of slots: which bytes it includes."""
 
 import gzip
 import hashlib

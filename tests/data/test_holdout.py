@@ -1,4 +1,4 @@
-"""Validation rows cut from the training rows: which, how many, and that nothing of them is trained on."""
+"""Validation rows split off from the training rows: which, how many, and that training does not use them."""
 
 from collections import Counter
 from pathlib import Path
@@ -84,6 +84,6 @@ def test_an_export_cuts_them_and_its_manifest_says_which(
     assert validation.rows >= 0.4 * len(texts)
     assert manifest.metrics["validation"].n == validation.rows
     assert f"{validation.rows} of 120 rows are held out for validation and not trained on (seed 7)" in said
-    # Another share is another training, not the one that was kept.
+    # Another share is a different training, so the finished one is not reused.
     assert main([*command, "--set", "data.validation_share=0.5"]) == 0
     assert "finetune: running" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""The three files of slots: what is read of them, and what is refused where they do not match."""
+"""The three files of slots: what is read from them, and what is refused if they do not match."""
 
 from pathlib import Path
 

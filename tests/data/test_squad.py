@@ -1,4 +1,4 @@
-"""Questions on disk: SQuAD documents and JSON Lines, answers that stand where they say, and files that are wrong."""
+"""Questions on disk: SQuAD documents and JSON Lines, answers at the stated offsets, and invalid files."""
 
 import gzip
 import json

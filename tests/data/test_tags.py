@@ -1,4 +1,4 @@
-"""Tag schemes: tags to spans and back, which tag may follow which, and files that break their scheme."""
+"""Tag schemes: tags to spans and back, which tag may follow which, and files that violate their scheme."""
 
 from itertools import pairwise, product
 from pathlib import Path
@@ -25,7 +25,7 @@ SCHEMES: list[Scheme] = ["BIO", "BIOES", "IOB1"]
 
 
 def all_spans(length: int, types: str) -> list[list[Span]]:
-    """Every way to lay entities into a text of `length` words."""
+    """Every way to place entities in a text of `length` words."""
     if length == 0:
         return [[]]
     whole = list(all_spans(length - 1, types))

@@ -1,4 +1,4 @@
-"""Labels of a data file that the model does not have: counted as scikit-learn and seqeval count them."""
+"""Labels of a data file that the model does not have are counted as in scikit-learn and seqeval."""
 
 import warnings
 from typing import Any
@@ -36,7 +36,7 @@ def rows(*labels: Any) -> list[Example]:
 
 
 def figures(task: str, expected: Any, predicted: Any) -> dict[str, float]:
-    """Every metric of a task by the device, held equal to the workstation's libraries."""
+    """Every metric of a task on the device, compared with the workstation's libraries."""
     found = {name: metric.figure(metric.table(expected, predicted)) for name, metric in spec_of(task).metrics.items()}
     score = training_task(task).score
     assert found == pytest.approx({name: score(name, expected, predicted) for name in found}, abs=1e-12)

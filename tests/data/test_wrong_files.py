@@ -1,4 +1,4 @@
-"""Wrong data files of every reader: each is refused in one line that names file, place and value."""
+"""Invalid data files for every reader: each is refused in one line with file, location and value."""
 
 from pathlib import Path
 from typing import Any

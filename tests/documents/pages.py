@@ -1,4 +1,4 @@
-"""The pages of the documents, and the fenced blocks in them."""
+"""The pages of the documentation, and their fenced blocks."""
 
 import re
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class Block:
 
 
 def blocks(*languages: str) -> list[Block]:
-    """Every block in one of the languages, of all if none is named; "" is a block of commands."""
+    """Every block in one of the languages, or every block if none is named; "" is a block of commands."""
     found = []
     for path in PAGES:
         text = path.read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Pages that repeat the code's words or are made from recorded results."""
+"""Pages that repeat text from the code or are generated from recorded results."""
 
 import ast
 import re
@@ -22,7 +22,7 @@ QUOTED = re.findall(r"^\| (`.+?) \| ", TROUBLE, re.MULTILINE)
 
 @cache
 def said() -> str:
-    """Every text in the code, the values inside left out."""
+    """Every string in the code, without the values inserted into it."""
     texts = []
     for path in sorted((ROOT / "edgebert").rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

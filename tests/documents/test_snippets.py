@@ -1,4 +1,4 @@
-"""What the documents show is right: Python runs and has right types, commands parse, recipes and rows are valid."""
+"""Snippets in the documentation: Python runs and type-checks, commands parse, recipes and rows are valid."""
 
 import json
 import re
@@ -73,7 +73,7 @@ def test_every_block_is_of_a_kind_that_is_checked_or_shows_output() -> None:
 
 
 def commands(block: Block) -> list[str]:
-    """The lines of a block of commands, joined where they go on."""
+    """The lines of a block of commands, with continued lines joined."""
     lines = block.text.replace("\\\n", " ").splitlines()
     return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
 

@@ -1,4 +1,4 @@
-"""What tests of several adapters share."""
+"""Fixtures for tests of several adapters."""
 
 from pathlib import Path
 

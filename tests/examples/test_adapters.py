@@ -1,4 +1,4 @@
-"""`examples/adapters`: a bundle inside other libraries gives its own vectors."""
+"""`examples/adapters`: a bundle gives its own vectors in other libraries."""
 
 import pickle
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""`examples/browser`: a bundle in a page of headless Chromium answers as Python does, by the bundle's own files."""
+"""`examples/browser`: a bundle on a page in headless Chromium gives the same answers as in Python."""
 
 import json
 import os
@@ -34,7 +34,7 @@ TEXTS = [
     "film " * 500,
     "good",
 ]
-# The page asks for the texts, answers them, and sends the answers back.
+# The page requests the texts, runs the bundle on them, and sends the answers back.
 CHECK = """<!doctype html><script type="module">
 import { Bundle } from "./bundle.js";
 let found;
@@ -56,7 +56,7 @@ def fp32(built: Path) -> Path:
 
 
 class Handler(SimpleHTTPRequestHandler):
-    """Serves a folder, and takes what the page sends."""
+    """Serves a folder, and receives the page's answers."""
 
     extensions_map = SimpleHTTPRequestHandler.extensions_map | {".mjs": "text/javascript", ".wasm": "application/wasm"}
 
@@ -97,7 +97,7 @@ def chromium(profile: Path, *more: str) -> list[str]:
 
 
 def answers_of(site: Path, profile: Path) -> Any:
-    """What the page answers to the texts."""
+    """The page's answers to the texts."""
     (site / "check.html").write_text(CHECK)
     (site / "texts.json").write_text(json.dumps(TEXTS))
     with served(site) as (url, found):

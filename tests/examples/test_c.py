@@ -1,4 +1,4 @@
-"""`examples/c`: a C program with the header and the library alone gives EdgeBERT's own answers."""
+"""`examples/c`: a C program with only the header and the library gives EdgeBERT's own answers."""
 
 import shutil
 import subprocess

@@ -1,4 +1,4 @@
-"""`examples/adapters/haystack_embedders.py`: a bundle's own vectors inside a Haystack pipeline."""
+"""`examples/adapters/haystack_embedders.py`: a bundle gives its own vectors in a Haystack pipeline."""
 
 import os
 from pathlib import Path

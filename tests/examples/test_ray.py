@@ -1,4 +1,4 @@
-"""`examples/ray`: a Parquet corpus answered by actors of a local cluster, as the model answers."""
+"""`examples/ray`: actors of a local cluster answer a Parquet corpus with the model's own answers."""
 
 import json
 import os
@@ -14,7 +14,7 @@ pytest.importorskip("ray.data", reason="ray[data] is not installed")
 pa = pytest.importorskip("pyarrow", reason="pyarrow is not installed")
 pq = pytest.importorskip("pyarrow.parquet")
 
-# Its processes outlive their sockets' last use, and its own modules warn.
+# Ray's processes leave sockets open, and its own modules raise warnings.
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 TEXTS = ["a", "b a", None, "a b b", " ", "b b b b", "a a a a a a a a a a"]
 

@@ -1,4 +1,4 @@
-"""`examples/serving`: a bundle behind HTTP answers as the model does, refuses what is too much, and stops in order."""
+"""`examples/serving`: a bundle over HTTP gives the model's answers, refuses overload, and shuts down cleanly."""
 
 import asyncio
 import configparser
@@ -171,7 +171,7 @@ def test_a_wrong_bundle_or_limit_is_refused_in_one_line(tmp_path: Path) -> None:
 
 
 class HeldModel:
-    """A model whose runs wait until they are let go; a text has as many tokens as characters."""
+    """A model whose runs wait until they are released; a text has one token per character."""
 
     def __init__(self, runtime: str) -> None:
         self.runtime, self.runs, self.go = runtime, list[list[str]](), threading.Event()

@@ -63,7 +63,7 @@ def frame(utterance: Utterance) -> str:
 
 
 def expansions(template: str) -> set[str]:
-    """Every sentence frame that one template can give."""
+    """Every sentence pattern that one template can make."""
     pieces = re.split(r"\(([^()]*)\)", template.removeprefix("!"))
     options = [piece.split("|") if place % 2 else [piece] for place, piece in enumerate(pieces)]
     return {" ".join("".join(choice).split()) for choice in product(*options)}

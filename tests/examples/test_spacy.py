@@ -1,4 +1,4 @@
-"""`examples/adapters/spacy_component.py`: a bundle's entities and labels in spaCy's documents."""
+"""`examples/adapters/spacy_component.py`: a bundle writes entities and labels to spaCy's documents."""
 
 from collections.abc import Callable
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""`examples/spark`: a Parquet corpus answered by a pandas UDF in local mode, as the model answers."""
+"""`examples/spark`: a pandas UDF in local mode answers a Parquet corpus with the model's own answers."""
 
 import json
 import shutil

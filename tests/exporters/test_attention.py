@@ -1,4 +1,4 @@
-"""Attention becomes one operator where it is ours, with the same answers, and is counted as what it multiplies."""
+"""Our attention becomes one operator with equal answers, and its cost is counted correctly."""
 
 from collections import Counter
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Forms measured on this machine: what is tried is told, and the fastest whose answers are good enough is exported."""
+"""Forms measured on this machine: each is reported, and the fastest with good enough answers is exported."""
 
 import json
 from pathlib import Path

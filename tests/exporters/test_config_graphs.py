@@ -1,4 +1,4 @@
-"""Graphs of models whose config changes the forward pass answer as transformers does, alone and in padded batches."""
+"""Configs that change the forward pass: graphs answer as transformers, alone and in padded batches."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""What an export counts in its graph: against the model's sizes by hand, and against what ONNX Runtime executes."""
+"""Costs that an export counts in its graph, compared with manual counts and with the work of ONNX Runtime."""
 
 import json
 from math import prod
@@ -36,7 +36,7 @@ def kinds(products: list[Product], length: int) -> dict[str, int]:
 
 
 def layer_macs(n: int, width: int, attention: int, ffn: int, first_row: bool) -> tuple[int, int]:
-    """Work of a layer by the book: with weights, and of attention; `attention` is its heads' width together."""
+    """Work of a layer by formula: with weights, and in attention; `attention` is the total width of its heads."""
     rows = 1 if first_row else n
     weights = rows * width * attention + 2 * n * width * attention + rows * attention * width + 2 * rows * width * ffn
     return weights, 2 * rows * n * attention
@@ -50,7 +50,7 @@ def test_the_baseline_is_a_whole_encoder_and_its_head(length: int, built: Path) 
     assert {product.precision for product in products} == {"fp32"}
     layer = macs(encoder, [length]) // 3
     assert by_layer(products, length) == {0: layer, 1: layer, 2: layer, None: WIDTH * WIDTH + WIDTH * LABELS}
-    # Words, positions and segments, a row of each a token.
+    # One row of words, positions and segments per token.
     lookups = [product for product in products if product.kind == "lookup"]
     assert sum(product.weight_bytes(length) for product in lookups) == 3 * length * WIDTH * 4
 
@@ -85,7 +85,7 @@ def test_minilm_is_what_was_known_of_it() -> None:
 
 
 def executed(bundle: Path, length: int) -> int:
-    """Work of the products that ONNX Runtime really ran, after its own optimizations, from the shapes it tells."""
+    """Work of the matmuls that ONNX Runtime ran after its own optimizations, from the reported shapes."""
     job = {"bundle": str(bundle), "runtime": "onnxruntime", "threads": 1, "scenario": "operators", "batch_size": 1}
     answer = run_child({**job, "length": length, "warmup": 0, "samples": 1, "ids": [[5] * length]})
     rows = [row for row in answer["nodes"] if any(kind in row["op"] for kind in ("MatMul", "Gemm", "Attention"))]

@@ -1,4 +1,4 @@
-"""Bundles of every family, tags, pairs and named labels: their answers are those of the checkpoint in transformers."""
+"""Bundles of every family, tags, pairs and named labels give the answers of the checkpoint in transformers."""
 
 import json
 from collections.abc import Sequence

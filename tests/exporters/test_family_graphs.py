@@ -1,4 +1,4 @@
-"""Graphs of every family answer as PyTorch does; whole exports of DistilBERT, RoBERTa and MobileBERT."""
+"""Graphs of every family answer as PyTorch; complete exports of DistilBERT, RoBERTa and MobileBERT."""
 
 import json
 from collections.abc import Mapping
@@ -34,7 +34,7 @@ OUTPUTS: Mapping[str, bool] = {"logits": False}
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """A folder with a head of two labels for every family; treat them as read-only."""
+    """One folder per family, with a head of two labels; treat them as read-only."""
     return {family: make_family(tmp_path_factory.mktemp(family), family) for family in FAMILIES}
 
 
@@ -83,7 +83,7 @@ def test_the_rewritten_module_equals_the_model_at_every_length(
         mask, types = torch.ones_like(ids), torch.zeros_like(ids)
         mask[1, max(1, length // 2) :] = 0
         ids[1][mask[1] == 0] = pad_id
-        # The padding token may stand inside a text too: a user can write it.
+        # The padding token can also occur inside a text, because a user can write it.
         ids[2, length // 2] = pad_id
         types[:, length // 2 :] = segments - 1
         with torch.no_grad():
@@ -94,7 +94,7 @@ def test_the_rewritten_module_equals_the_model_at_every_length(
 
 @pytest.fixture(scope="module")
 def encoders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """A folder without a head for every family; treat them as read-only."""
+    """One folder per family, without a head; treat them as read-only."""
     tags = ["O", "B-x", "I-x"]
     return {family: make_family(tmp_path_factory.mktemp(family), family, "", slot_tags=tags) for family in FAMILIES}
 
@@ -268,7 +268,7 @@ def test_a_family_that_is_not_rewritten_has_an_int8_bundle_of_its_plain_graph(
 
 @pytest.fixture(scope="module")
 def mobilebert_work(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Finished stages of MobileBERT: its plain graph is made once, and checked, for every precision."""
+    """Finished stages of MobileBERT: its plain graph is made and checked once for all precisions."""
     return tmp_path_factory.mktemp("mobilebert") / "work"
 
 

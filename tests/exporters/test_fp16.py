@@ -1,4 +1,4 @@
-"""FP16: half the bytes and the same answers; what outgrows it stays in FP32."""
+"""FP16: half the bytes and the same answers; values above its range stay in FP32."""
 
 import json
 import shutil
@@ -69,7 +69,7 @@ def test_the_gpus_profiles_export_as_they_are(
     full = built.with_name(built.name + ".stages") / "3-prune"
     texts = ["a lovely film", "the meal was awful and cold", "so so"]
     theirs = [answer.scores for answer in edgebert.load(full)(texts)]
-    # ONNX Runtime on the CPU stands in for the GPU; OpenVINO has a graph of its own.
+    # ONNX Runtime on the CPU replaces the GPU here; OpenVINO has its own graph.
     on_cpu = load_bundle(out, "onnxruntime", 1, verify=True, provider=("CPUExecutionProvider", {}))
     for model in (on_cpu, edgebert.load(out, runtime="openvino")):
         for one, other in zip([answer.scores for answer in model(texts)], theirs, strict=True):
@@ -79,7 +79,7 @@ def test_the_gpus_profiles_export_as_they_are(
 def export_changed(
     change: Callable[[arch.LayerParts], None], built: Path, data_dir: Path, tmp_path: Path, *more: str
 ) -> int:
-    """Export the fine-tuned teacher in FP16 after a change of its second layer that keeps its answers."""
+    """Change the second layer of the fine-tuned teacher without changing its answers, and export it in FP16."""
     (teacher,) = built.with_name(built.name + ".work").glob("finetune-*")
     source = Path(shutil.copytree(teacher, tmp_path / "source"))
     model = checkpoints.load_model(source, "text-classification", ["neg", "pos"])
@@ -126,7 +126,7 @@ def test_products_that_outgrow_fp16_stay_in_fp32_and_the_bundle_says_so(
 def test_a_model_that_fp16_does_not_fit_is_refused(
     built: Path, data_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Its weights are too small for FP16, and are made up for by large ones."""
+    """Its weights are too small for FP16; large weights elsewhere compensate for this."""
 
     def small(parts: arch.LayerParts) -> None:
         parts.value.weight *= 1e-5

@@ -1,4 +1,4 @@
-"""Exported graphs answer as PyTorch does: every length, padded or not, pruned or not, one segment or two."""
+"""Exported graphs answer as PyTorch: all lengths, with and without padding, pruning and segments."""
 
 from pathlib import Path
 from typing import Any
@@ -55,7 +55,7 @@ def texts(lengths: list[int], segments: int = 1) -> list[Encoded]:
 
 
 def batch_of(length: int, segments: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Ids, mask and segments of three texts, the second half padding."""
+    """Ids, mask and segments of three texts; the second half is padding."""
     ids = torch.randint(5, 40, (3, length), generator=torch.Generator().manual_seed(length))
     mask, types = torch.ones_like(ids), torch.zeros_like(ids)
     mask[1, max(1, length // 2) :] = 0
@@ -80,7 +80,7 @@ def test_the_rewritten_module_equals_the_model_at_every_length(
 
 
 class Rows(nn.Module):
-    """A head that gives the rows of every token and the mask that it was given."""
+    """A head that returns the rows of every token and the mask that it received."""
 
     def forward(self, hidden: Tensor, attention_mask: Tensor) -> tuple[Tensor, ...]:
         return hidden, attention_mask

@@ -1,4 +1,4 @@
-"""The guard over OpenVINO's INT8: products go back to full precision there too until the declared loss holds."""
+"""The guard for OpenVINO's INT8: matmuls return to full precision until the loss is within the limit."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -113,7 +113,7 @@ def test_tables_are_int8_only_where_asked(full: Path, rows: list[Encoded], tmp_p
 def test_the_loss_holds_on_both_runtimes(
     built: Path, checkpoint: Path, data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Quality stands in for the error here, so that INT8 costs something on a model as small as this one."""
+    """Quality replaces the error here, so that INT8 lowers it even on such a small model."""
     first: dict[Any, float] = {}
 
     def quality(self: Outcome, graph: Path) -> float:
@@ -140,7 +140,7 @@ def test_the_loss_holds_on_both_runtimes(
 def test_matrices_have_the_range_that_the_profile_asks_for(
     seven_bits: bool, full: Path, rows: list[Encoded], tmp_path: Path
 ) -> None:
-    """Left to itself nncf halves the range of convolutions alone, of which a BERT has none."""
+    """By default nncf halves only the range of convolutions, and BERT has none."""
     made = quantize_openvino(
         full, Calibration(rows), NAMES, tmp_path, NncfOptions(embeddings=False, reduce_range=seven_bits)
     )

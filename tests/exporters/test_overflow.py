@@ -1,4 +1,4 @@
-"""FP16 beyond its range: every value that a GPU would make infinite is found, stays in FP32, and answers stay."""
+"""Values above FP16's range: all that become infinite on a GPU are found and stay in FP32; answers are equal."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -29,7 +29,7 @@ Outgrow = Callable[[Any], None]
 
 
 def outgrown(tmp_path: Path, family: str, outgrow: Outgrow, plain: bool = False) -> onnx.ModelProto:
-    """FP32 graph of a tiny model that was changed, without a change of its answers."""
+    """FP32 graph of a tiny model that was changed without changing its answers."""
     make_family(tmp_path / "source", family)
     model = checkpoint.load_model(tmp_path / "source", "text-classification", ["a", "b"]).eval()
     with torch.no_grad():
@@ -42,14 +42,14 @@ def outgrown(tmp_path: Path, family: str, outgrow: Outgrow, plain: bool = False)
 
 
 def one_neuron(model: Any) -> None:
-    """A neuron of the second layer is at 90,000 and beyond in some tokens; what reads it is as much smaller."""
+    """A neuron of the second layer reaches 90,000 for some tokens; weights that read it are smaller to compensate."""
     parts = arch.layer_parts(arch.encoder_layers(model)[1])
     parts.ffn_in.weight[3] = 16_000 * parts.ffn_in.weight[3].sign()
     parts.ffn_out.weight[:, 3] /= 90_000
 
 
 def values(model: Any) -> None:
-    """Attention's values are large, and so is what it makes of them."""
+    """The values of attention, and its results, are large."""
     parts = arch.layer_parts(arch.encoder_layers(model)[0])
     parts.value.weight *= 1e6
     parts.value.bias *= 1e6
@@ -57,14 +57,14 @@ def values(model: Any) -> None:
 
 
 def scores(model: Any) -> None:
-    """A part of every score is 250,000, for all keys alike, so that the softmax does not change."""
+    """Every score contains 250,000 for all keys alike, so the softmax does not change."""
     parts = arch.layer_parts(arch.encoder_layers(model)[1])
     parts.query.weight[0], parts.key.weight[0] = 0, 0
     parts.query.bias[0], parts.key.bias[0] = 700, 1000
 
 
 def weights(model: Any) -> None:
-    """One weight alone is beyond the range; its neuron is 0 nearly everywhere else."""
+    """Only one weight is out of range; its neuron is 0 almost everywhere else."""
     parts = arch.layer_parts(arch.encoder_layers(model)[1])
     parts.ffn_in.weight[3] *= 1e-3
     parts.ffn_in.bias[3] = 1e-2
@@ -73,7 +73,7 @@ def weights(model: Any) -> None:
 
 
 def infinite(model: onnx.ModelProto, batch: dict[str, Any]) -> list[str]:
-    """FP16 values of a graph that a GPU makes infinite or no number."""
+    """FP16 values of a graph that become infinite or NaN on a GPU."""
     names = sorted(tensors_of_type(model, "tensor(float16)") - {each.name for each in model.graph.initializer})
     probe = emulated(model)
     probe.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
@@ -99,7 +99,7 @@ def test_one_neuron_at_90000_stays_in_fp32(family: str, tmp_path: Path) -> None:
     assert max(found.peaks.values()) > 90_000
     naive = to_fp16(model)
     assert len(infinite(naive, BATCH)) >= 3
-    # ONNX Runtime on a CPU sees nothing of it.
+    # ONNX Runtime on a CPU does not show the overflow.
     assert np.isfinite(answers(naive)).all()
     packed = onnx.ModelProto.FromString(model.SerializeToString())
     assert pack_attention(packed, found.nodes) == 2
@@ -124,7 +124,7 @@ def test_what_leaves_the_range_inside_attention_or_as_a_weight_stays_in_fp32(tmp
     full, found = answers(model), find_overflow(model, [BATCH])
     of_values, of_scores, of_weights = ["Add", "MatMul", "MatMul"], ["MultiHeadAttention"], ["MatMul"]
     assert kinds(model, found) == sorted([*of_values, "MultiHeadAttention", *of_scores, *of_weights])
-    # All three stay: the last one has other rows for its queries than for its keys.
+    # All three stay in FP32: the rows of queries in the last layer are not those of keys.
     assert pack_attention(model, found.nodes) == 0
     mixed = to_fp16(model, found.nodes)
     assert infinite(mixed, BATCH) == []
@@ -144,7 +144,7 @@ def test_the_mask_of_a_plain_graph_needs_no_fp32(tmp_path: Path) -> None:
 
 
 def graph_of(nodes: list[onnx.NodeProto], **weights: Any) -> onnx.ModelProto:
-    """A graph from input_ids, two of them a row, to `y`."""
+    """A graph from input_ids, two per row, to `y`."""
     ids = helper.make_tensor_value_info("input_ids", TensorProto.INT64, ["batch", 2])
     made = helper.make_tensor_value_info("y", TensorProto.FLOAT, None)
     tensors = [numpy_helper.from_array(np.asarray(value), name) for name, value in weights.items()]
@@ -153,7 +153,7 @@ def graph_of(nodes: list[onnx.NodeProto], **weights: Any) -> onnx.ModelProto:
 
 
 def test_what_only_a_norm_or_a_product_sums_up_counts_too() -> None:
-    """Every value fits, but the mean of the squares and the sum of the products do not."""
+    """Every value fits, but the mean of squares and the sum of products do not."""
     ones = np.ones(4, np.float32)
     table = np.array([[0, 0, 0, 0], [400, -400, 400, -400]], np.float32)
     column = np.array([[20.0], [20.0], [20.0], [20.0]], np.float32)
@@ -168,7 +168,7 @@ def test_what_only_a_norm_or_a_product_sums_up_counts_too() -> None:
     ):
         model = graph_of(nodes, table=table, **weights)
         assert find_overflow(model, [{"input_ids": np.array([[0, 0]])}]) == Overflow(frozenset(), {})
-        # One row of a batch is enough, a padded one for example.
+        # One row of a batch is enough, for example a padded one.
         found = find_overflow(model, [{"input_ids": np.array([[0, 0], [0, 1]])}])
         assert found == Overflow(frozenset({"y"}), peak)
 

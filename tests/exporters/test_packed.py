@@ -1,4 +1,4 @@
-"""Attention for a GPU's kernels: one product and lengths, the same answers, counted as what it multiplies."""
+"""Attention for a GPU's kernels: one matmul and lengths, equal answers, correctly counted cost."""
 
 from collections import Counter
 from pathlib import Path
@@ -21,7 +21,7 @@ TRAINING = training_task("text-classification")
 
 @pytest.fixture(scope="module")
 def three(classifier_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A graph of three layers with one, two and three heads of four left; the last layer answers for [CLS] alone."""
+    """A graph of three layers with one, two and three of four heads left; the last layer computes only [CLS]."""
     torch = pytest.importorskip("torch")
     model = checkpoint.load_model(classifier_checkpoint, "text-classification", ["a", "b"]).eval()
     heads = [torch.tensor(scores) for scores in ([9.0, 0, 0, 0], [9.0, 8, 0, 0], [9.0, 8, 7, 0])]

@@ -1,4 +1,4 @@
-"""Positions keep their digits in an FP16 graph: angles of long texts, and buckets of distances."""
+"""Positions stay precise in an FP16 graph: angles of long texts, and buckets of distances."""
 
 from pathlib import Path
 
@@ -28,7 +28,7 @@ def graph_of(nodes: list[onnx.NodeProto], out: str, kind: int) -> onnx.ModelProt
 
 
 def answers(model: onnx.ModelProto) -> list[NDArray[np.generic]]:
-    """What a graph gives in FP32, and what a GPU gives in FP16."""
+    """A graph's result in FP32, and its result on a GPU in FP16."""
     given = {"at": np.arange(1, LENGTH)}
     return [open_unoptimized(each).run(None, given)[0] for each in (model, emulated(to_fp16(model)))]
 
@@ -68,5 +68,5 @@ def test_a_long_text_is_answered_in_fp16_as_in_fp32(family: str, most: float, tm
     ids = np.random.default_rng(0).integers(5, 40, (1, 1500))
     given = {"input_ids": ids, "attention_mask": np.ones_like(ids)}
     full, half = (open_unoptimized(each).run(["logits"], given)[0] for each in (graph, emulated(to_fp16(graph))))
-    # Without their digits, positions alone move the logits by 0.035 and 1.3.
+    # With imprecise positions alone, the logits change by 0.035 and 1.3.
     assert np.abs(full - half).max() <= most

@@ -1,4 +1,4 @@
-"""A bundle's ONNX file is for everybody: other readers answer as ONNX Runtime does, padded batches too."""
+"""Other ONNX readers give a bundle's graph the same answers as ONNX Runtime, including padded batches."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""What a graph's stage says of the splits that it scores."""
+"""The report of a graph's stage about the splits that it scores."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -12,7 +12,7 @@ from edgebert.tasks.text_classification.predict import Classification, TextClass
 
 
 class Cutting:
-    """Answers `no`, and cuts texts of more than three characters."""
+    """Answers `no`, and truncates texts of more than three characters."""
 
     def __init__(self) -> None:
         self.task = TextClassification(facts_of(labels=["no", "yes"]), None)

@@ -1,4 +1,4 @@
-"""What a config says of its head: the kind of problem, the names, the scores; as transformers reads it or refused."""
+"""A config's description of its head (problem type, names, scores): read as in transformers, or refused."""
 
 import json
 from pathlib import Path
@@ -37,7 +37,7 @@ TASKS = {
 
 @pytest.fixture
 def export(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Exports the folder `model` for a task, into the folder `bundle`."""
+    """Export the folder `model` for a task into the folder `bundle`."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "texts.txt").write_text("\n".join(TEXTS))
 

@@ -1,4 +1,4 @@
-"""A graph has the same bytes in every process, whatever order Python's sets have."""
+"""A graph has the same bytes in every process, independent of the order of Python's sets."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Whole exports of checkpoints with Unigram tokenizers: without a recipe, and down the whole chain."""
+"""Complete exports of checkpoints with Unigram tokenizers, without a recipe and with all stages."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""The graph for texts without padding: the same answers without a mask, weights of the other file."""
+"""The graph for texts without padding: equal answers without a mask, and the weights of the other file."""
 
 import json
 from pathlib import Path

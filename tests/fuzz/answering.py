@@ -1,4 +1,4 @@
-"""A model of every task over a session made by hand: real tokenizers, real decoding, and no graph."""
+"""A model of every task with a hand-made session: real tokenizers and decoding, but no graph."""
 
 from pathlib import Path
 from typing import Any
@@ -42,7 +42,7 @@ WIDTHS = {
 
 
 class ByTokens:
-    """Outputs that depend on the token ids alone, whatever stands beside them in the batch."""
+    """Outputs that depend only on the token ids, not on other texts of the batch."""
 
     batching = ANY_LENGTHS
 

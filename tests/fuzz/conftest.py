@@ -1,4 +1,4 @@
-"""How much is tried: a few seconds in the usual tests, the long form with EDGEBERT_FUZZ=long (`make fuzz`)."""
+"""The amount of fuzzing: a few seconds in ordinary tests, more with EDGEBERT_FUZZ=long (`make fuzz`)."""
 
 import importlib.util
 import os
@@ -8,19 +8,19 @@ from typing import Any
 
 import pytest
 
-# Environments for the device half alone have no hypothesis; every other test can run there.
+# Environments for only the device half have no hypothesis; all other tests run there.
 collect_ignore_glob = ["test_damaged_*.py", "test_odd_*.py"]
 if importlib.util.find_spec("hypothesis"):
     from hypothesis.configuration import set_hypothesis_home_dir
 
     collect_ignore_glob = []
-    # Its caches are of no use to anybody else, and would stand in the source tree.
+    # hypothesis would write its cache into the source tree, and nothing uses it.
     set_hypothesis_home_dir(os.path.join(tempfile.gettempdir(), "edgebert-hypothesis"))
 
 
 @pytest.fixture(scope="session")
 def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder for what one example after the other writes."""
+    """A folder that all examples of a test reuse."""
     return tmp_path_factory.mktemp("scratch")
 
 

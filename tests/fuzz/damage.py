@@ -1,4 +1,4 @@
-"""Damage to files: to their bytes, and to any value of a JSON document."""
+"""Damage to files: to their bytes, or to any value of a JSON document."""
 
 import copy
 import json
@@ -30,7 +30,7 @@ VALUES: list[Any] = [
 
 
 class Damaged(bytes):
-    """A file's content that does not fill the screen when a test fails."""
+    """A file's content with a short repr, for failed tests."""
 
     def __repr__(self) -> str:
         return super().__repr__() if len(self) < 400 else f"<{len(self)} bytes, as the file at hand has them>"
@@ -38,7 +38,7 @@ class Damaged(bytes):
 
 @st.composite
 def damaged_bytes(draw: st.DrawFn, content: bytes, most: int = 3) -> Damaged:
-    """The content cut off, or with bits flipped, or with stretches put in, left out, repeated or moved."""
+    """The content truncated, with flipped bits, or with parts inserted, removed, repeated or moved."""
     for _ in range(draw(st.integers(1, most))):
         start, end = sorted((draw(st.integers(0, len(content))), draw(st.integers(0, len(content)))))
         end = min(end, start + draw(st.sampled_from([1, 8, 64, len(content) + 1])))
@@ -61,7 +61,7 @@ def damaged_bytes(draw: st.DrawFn, content: bytes, most: int = 3) -> Damaged:
 
 @st.composite
 def damaged_json(draw: st.DrawFn, document: Any, most: int = 2) -> Damaged:
-    """The document with other values, of any type and depth, or with keys or items left out, added or renamed."""
+    """The document with replaced values of any type and depth, or with added, removed or renamed keys or items."""
     document = copy.deepcopy(document)
     for _ in range(draw(st.integers(1, most))):
         table, key = draw(st.sampled_from(_places(document)))
@@ -79,7 +79,7 @@ def damaged_json(draw: st.DrawFn, document: Any, most: int = 2) -> Damaged:
 
 
 def json_bytes(document: Any) -> bytes:
-    """The document as text, with what json.dumps would not write."""
+    """The document as text, including values that json.dumps would not write."""
     text = json.dumps(document, indent=1)
     for name, raw in RAW.items():
         text = text.replace(json.dumps(name), raw)

@@ -1,4 +1,4 @@
-"""Tiny exports that pass through every stage, for runs that are killed."""
+"""Tiny exports with every stage, for runs that are killed."""
 
 import random
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ rank = 16
 [export]
 stages = false
 """
-# A checkpoint that is only quantized, for both runtimes, with the baseline inside.
+# A checkpoint that is only quantized, for both runtimes, with the baseline in the bundle.
 QUANTIZED = f"""{HEAD}{LABELLED}label_names = {{ neg = "LABEL_0", pos = "LABEL_1" }}
 [quantize]
 format = "static"

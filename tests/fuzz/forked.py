@@ -1,4 +1,4 @@
-"""One export in a forked child, which may kill itself at a chosen moment of writing. Linux only."""
+"""One export in a forked child, which can kill itself at a chosen file operation. Linux only."""
 
 import importlib
 import json
@@ -33,7 +33,7 @@ class Kill:
 
 
 class Watch:
-    """Counts the child's changes of files below a folder, and ends it at the chosen one."""
+    """Counts the child's file changes below a folder, and ends the child at the chosen one."""
 
     def __init__(self, root: Path, kill: Kill) -> None:
         self.root, self.kill = f"{root}{os.sep}", kill
@@ -93,7 +93,7 @@ def moments(arguments: list[str], folder: Path) -> tuple[list[str], list[str], f
 
 
 def preload(modules: list[str]) -> None:
-    """Import what an export takes, so that children have it: importing takes longer than a tiny export."""
+    """Import an export's modules before the fork: the imports take longer than a tiny export."""
     for name in modules:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -30,7 +30,7 @@ Item = TypeVar("Item")
 
 @dataclass
 class Undisturbed:
-    """What an export gives when nothing kills it, and when it changes files."""
+    """An undisturbed export: its result, and the times of its file changes."""
 
     export: Export
     bundle_hash: str
@@ -47,7 +47,7 @@ class Undisturbed:
 
 @dataclass
 class Tally:
-    """What came of the kills so far."""
+    """The outcome of the kills so far."""
 
     kinds: Counter[str] = field(default_factory=Counter)
     stages: Counter[str] = field(default_factory=Counter)
@@ -99,7 +99,7 @@ def undisturbed(export: Export, root: Path) -> Undisturbed:
 
 
 def plan(whole: list[Undisturbed], seed: int) -> Iterator[tuple[Undisturbed, str, str, Kill]]:
-    """Kills without end, of every kind in turn: at a moment of every stage of every export in turn, or at any time."""
+    """Endless kills of every kind in turn: at a moment of each stage of each export, or at any time."""
     chance = random.Random(seed)
     stages = turns([(run, stage) for run in whole for stage in run.stages()], chance)
     exports = turns(whole, chance)
@@ -115,13 +115,13 @@ def plan(whole: list[Undisturbed], seed: int) -> Iterator[tuple[Undisturbed, str
 
 
 def turns(items: list[Item], chance: random.Random) -> Iterator[Item]:
-    """Every item once in a new order, again and again."""
+    """Yield every item once in random order, again and again."""
     while True:
         yield from chance.sample(items, len(items))
 
 
 def kill_once(whole: Undisturbed, kill: Kill, folder: Path) -> tuple[bool, str]:
-    """Kill an export and let it go on; return whether the kill came in time, and what is wrong in the end."""
+    """Kill an export and resume it; return whether the kill came in time, and what is wrong in the end."""
     arguments = whole.export.arguments(folder / "out")
     begin(whole.export, folder.parent, folder)
     code, told = run(arguments, folder, kill)

@@ -1,4 +1,4 @@
-"""Texts that nobody writes, and that a service gets."""
+"""Unusual texts that a service may receive."""
 
 from hypothesis import strategies as st
 

@@ -1,4 +1,4 @@
-"""Counts of what was tried and what came of it, and how many examples a test tries."""
+"""Counts of attempts and their outcomes, and the number of examples of a test."""
 
 import os
 from collections import Counter
@@ -13,7 +13,7 @@ LONG = os.environ.get("EDGEBERT_FUZZ") == "long"
 
 
 class Tally:
-    """Counts by what was tried and what came of it."""
+    """Counts by kind of attempt and outcome."""
 
     def __init__(self) -> None:
         self.counts: Counter[tuple[str, str]] = Counter()
@@ -37,7 +37,7 @@ TALLY = Tally()
 
 
 def examples(brief: int, long: int) -> Callable[[Any], Any]:
-    """Settings of a test: always the same few examples, or many new ones."""
+    """Settings of a test: a few fixed examples, or many new ones."""
     return settings(
         max_examples=long if LONG else brief,
         derandomize=not LONG,
@@ -48,7 +48,7 @@ def examples(brief: int, long: int) -> Callable[[Any], Any]:
 
 
 def assert_line(error: EdgeBertError, begins: str = "") -> None:
-    """An error's message is one line that says something (first of all this), and can be printed."""
+    """Check that an error's message is one printable line that is not empty and starts with `begins`."""
     message = str(error)
     assert message.startswith(begins)
     assert message.strip()

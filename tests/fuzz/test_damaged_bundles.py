@@ -1,4 +1,4 @@
-"""Damaged and forged bundles are refused in one line, or answer; nothing outside their folder is read or written."""
+"""Damaged and forged bundles are refused in one line or answer; nothing outside their folder is used."""
 
 import json
 import os
@@ -43,7 +43,7 @@ def other_answers(place: Path) -> Any:
 
 
 class Opened:
-    """Files that Python opens while it watches."""
+    """Records the files that Python opens."""
 
     def __init__(self) -> None:
         self.watching = False
@@ -104,7 +104,7 @@ def swapped(path: Path) -> None:
         other.write_bytes(content)
 
 
-# What happens to one file of a bundle, besides changes of its bytes.
+# Changes to one file of a bundle, besides changes to its bytes.
 ACCIDENTS: list[Callable[[Path], object]] = [
     Path.unlink,
     lambda path: path.write_bytes(b""),
@@ -123,7 +123,7 @@ def names(built: Path) -> list[str]:
 
 
 def test_damaged_bundles(built: Path, place: Path, answers: dict[str | None, Any], opened: Opened) -> None:
-    """Whatever happens to the files, a bundle that still opens answers as it did."""
+    """With any change to the files, a bundle that still opens gives the same answers."""
 
     @examples(brief=60, long=2000)
     @given(st.data(), st.sampled_from(RUNTIMES))
@@ -154,14 +154,14 @@ def test_damaged_bundles(built: Path, place: Path, answers: dict[str | None, Any
 def test_forged_manifests(
     built: Path, place: Path, other_answers: Any, opened: Opened, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Whatever a manifest says, and states the right hash of: an error in one line, or an answer of its own graph."""
+    """Any manifest with a valid hash gives an error in one line, or an answer of its own graph."""
     document = json.loads((built / MANIFEST).read_text())
 
     @examples(brief=60, long=2000)
     @given(damaged_json(document), st.sampled_from(RUNTIMES))
     def is_refused_or_answers(forged: bytes, runtime: str | None) -> None:
         folder = fresh(built, place)
-        # Some documents cannot be sealed.
+        # Some documents have no hash because they cannot be written.
         with suppress(ValueError, RecursionError, TypeError, AttributeError):
             forged = json.dumps(sealed(json.loads(forged))).encode()
         (folder / MANIFEST).write_bytes(forged)

@@ -1,4 +1,4 @@
-"""Damaged data files end in a DataError that names the file, or give rows that make sense."""
+"""Damaged data files raise a DataError that names the file, or give valid rows."""
 
 import gzip
 import json
@@ -19,7 +19,7 @@ from edgebert.tasks.table import spec_of
 
 @dataclass(frozen=True)
 class Source:
-    """A data file of a task; `line_by_line` says that every line is a row of its own."""
+    """A data file of a task; `line_by_line`: every line is a separate row."""
 
     task: str
     name: str
@@ -86,7 +86,7 @@ def read(source: Source, path: Path) -> list[Example]:
 
 
 def outcome(source: Source, path: Path, named: Path) -> list[Example] | None:
-    """The rows of a damaged file, or None if it is refused as it should be."""
+    """The rows of a damaged file, or None if it is correctly refused."""
     try:
         return read(source, path)
     except DataError as error:
@@ -96,7 +96,7 @@ def outcome(source: Source, path: Path, named: Path) -> list[Example] | None:
 
 
 def check(rows: list[Example], with_intents: bool) -> None:
-    """Rows that a task can use: texts in whole characters, labels of their kind."""
+    """Check that the task can use the rows: valid texts, labels of the right kind."""
     assert rows
     for row in rows:
         assert row.text.strip()
@@ -117,7 +117,7 @@ def check(rows: list[Example], with_intents: bool) -> None:
 
 
 def check_untouched_lines(source: Source, damaged: bytes, rows: list[Example], whole: list[Example]) -> None:
-    """Rows of lines that are as they were are as they were."""
+    """Check that unchanged lines give unchanged rows."""
     before, after = source.content.split(b"\n"), damaged.split(b"\n")
     if not source.line_by_line or len(before) != len(after) or before[0] != after[0] or b"\r" in damaged:
         return

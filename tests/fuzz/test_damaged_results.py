@@ -1,4 +1,4 @@
-"""Damaged results are refused in one line, or make a report."""
+"""Damaged results are refused in one line, or a report can be made."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Damaged recipes, profiles and suites are refused in one line, or are of use."""
+"""Damaged recipes, profiles and suites are refused in one line, or are usable."""
 
 import re
 from collections.abc import Callable
@@ -24,7 +24,7 @@ VALUES = [
     "1979-05-27", "07:32:00", "[" * 3000, "0x7f", "999999999999999999999", "-0.0", '"../x"', '"/etc/hostname"',
     '"text-classification"', '"fp16"', '"static"',
 ]  # fmt: skip
-# A value as it stands behind its key.
+# A value after its key.
 VALUE = re.compile(r"(?m)(?<== )[^\n#]+")
 
 
@@ -43,7 +43,7 @@ READERS: dict[str, Callable[[Path], Any]] = {
 
 @st.composite
 def other_values(draw: st.DrawFn, text: str) -> Damaged:
-    """The text with other values behind some of its keys; keys that are comments count in."""
+    """The text with other values after some of its keys, including keys in comments."""
     text = re.sub(r"(?m)^# (?=\S+ = |\[)", "", text)
     for _ in range(draw(st.integers(1, 3))):
         found = draw(st.sampled_from(list(VALUE.finditer(text))))

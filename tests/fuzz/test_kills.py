@@ -1,4 +1,4 @@
-"""The harness that kills exports, briefly; `make fuzz` kills fifty."""
+"""A short run of the harness that kills exports; `make fuzz` kills fifty."""
 
 import os
 import subprocess

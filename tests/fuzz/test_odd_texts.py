@@ -1,4 +1,4 @@
-"""Every task answers odd texts with right places, or refuses them with a TextError; each alone as all together."""
+"""Every task answers unusual texts with valid offsets or raises TextError, equally alone and together."""
 
 import json
 import math
@@ -69,7 +69,7 @@ def check(task: str, given_: Any, answer: Any) -> None:
 
 
 def check_same(task: str, one: Any, other: Any) -> None:
-    """The same but for the last digits: sums of rows of another length are added up in another order."""
+    """Equal except for the last digits: rows of another length are summed in another order."""
     one, other = asdict(one), asdict(other)
     assert json.dumps(rounded(one)) == json.dumps(rounded(other)) or near(one, other)
 

@@ -1,4 +1,4 @@
-"""Bundles by hand, their variants, and a workload for them."""
+"""Hand-made bundles, their variants, and a workload for them."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from edgebert.measure.workload import Workload
 
 @pytest.fixture
 def bundle(tmp_path: Path) -> Path:
-    """A bundle by hand, with its baseline and one stage bundle beside it."""
+    """A hand-made bundle with its baseline and one stage bundle."""
     make_bundle(tmp_path / "tiny.stages" / "0-baseline", 4_000_000)
     make_bundle(tmp_path / "tiny.stages" / "1-graph", 4_000_000)
     return make_bundle(tmp_path / "tiny", 1_000_000)

@@ -1,4 +1,4 @@
-"""Agreement: which answers count as equal, what a result of it holds, and what is kept when a machine fails."""
+"""Agreement: which answers count as equal, what the result has, and what is kept if a machine fails."""
 
 import json
 import math

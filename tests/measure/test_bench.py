@@ -1,4 +1,4 @@
-"""Bench on a child that only pretends: rounds, figures, ratios, and what every scenario gives."""
+"""Bench with simulated child processes: rounds, figures, ratios, and the results of every scenario."""
 
 import json
 from collections import Counter

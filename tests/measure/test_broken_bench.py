@@ -1,4 +1,4 @@
-"""Bench that is interrupted, whose child fails, or that has nothing to run."""
+"""Bench that is interrupted, whose child process fails, or that has nothing to run."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Real children: what an application would see, a fault in one line."""
+"""Real child processes: measurements as in an application, and an error in one line."""
 
 import json
 import shutil
@@ -19,7 +19,7 @@ from edgebert.measure.workload import read_workload
 
 @pytest.fixture
 def job(built: Path, data_dir: Path) -> dict[str, Any]:
-    """A job for a real child, but for its scenario."""
+    """A job for a real child process, without its scenario."""
     manifest = json.loads((built / "manifest.json").read_text())
     texts = read_workload(data_dir / "test.tsv", manifest_of(manifest)).inputs[:5]
     job = {"bundle": str(built), "runtime": "onnxruntime", "threads": 1, "length": 0, "warmup": 2, "samples": 12}

@@ -1,4 +1,4 @@
-"""Cost: multiply-accumulates and bytes from a manifest's list of products, counted here by hand."""
+"""Cost: multiply-accumulates and bytes from a manifest's list of matmuls, compared with manual counts."""
 
 import pytest
 from manifests import manifest_of

@@ -1,4 +1,4 @@
-"""Estimates: the formula by hand, a profile's limits, and the checks that stand beside them."""
+"""Estimates: the formula computed by hand, a profile's limits, and the checks of estimates."""
 
 from dataclasses import replace
 from pathlib import Path

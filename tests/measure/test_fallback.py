@@ -1,4 +1,4 @@
-"""A runtime that cannot run on the machine: what is measured instead, and what is said."""
+"""A runtime that cannot run on the machine: what is measured instead, with which message."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""Checks that fail a bench: how they are written, what they look at, and what they say."""
+"""Checks that fail a bench: their syntax, what they compare, and their messages."""
 
 import math
 from pathlib import Path

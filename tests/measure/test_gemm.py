@@ -1,4 +1,4 @@
-"""The graph of the probe: what ONNX's own package and ONNX Runtime make of the bytes that we write."""
+"""The graph of the probe is valid for ONNX's own package and for ONNX Runtime."""
 
 import numpy as np
 import onnx
@@ -12,7 +12,7 @@ FLOAT, UINT8, INT8, INT32, FLOAT16 = 1, 2, 3, 6, 10
 
 
 def weights(dtype: str, inner: int = 300, columns: int = 200) -> list[np.ndarray]:
-    """Two matrices; of more than 2^14 bytes and dimensions over 2^7, so that their lengths take several bytes."""
+    """Two matrices; more than 2^14 bytes and dimensions above 2^7, so that lengths need several bytes."""
     random = np.random.default_rng(0)
     return [random.integers(-9, 10, (inner, columns)).astype(dtype) for _ in range(2)]
 
@@ -29,7 +29,7 @@ def test_the_bytes_are_a_valid_onnx_model(dtype: str, operator: str, given: int,
     matrices = weights(dtype)
     model = onnx.load_from_string(gemm_graph(matrices))
     onnx.checker.check_model(model, full_check=True)
-    # Nothing is lost in a field that onnx.proto does not have.
+    # The bytes have no field that onnx.proto does not define.
     assert model.SerializeToString() == onnx.ModelProto.FromString(model.SerializeToString()).SerializeToString()
     assert len(model.SerializeToString()) == len(gemm_graph(matrices))
     assert [(node.op_type, list(node.input), list(node.output)) for node in model.graph.node] == [

@@ -1,4 +1,4 @@
-"""A first look at a bundle's speed: fresh processes in turn, a ratio with its interval, and no energy."""
+"""The short measurement after an export: alternating fresh processes, a ratio with its interval, no energy."""
 
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ def test_both_are_timed_in_turn_and_the_ratio_is_of_the_rounds(tmp_path: Path, m
     assert [set(names[at : at + 2]) for at in range(0, 2 * ROUNDS, 2)] == [{str(full), str(ours)}] * ROUNDS
     assert (found.ratio.value, found.ratio.ci_low, found.ratio.ci_high) == pytest.approx((4, 4, 4))
     assert (found.baseline_ms, found.bundle_ms) == pytest.approx((8, 2))
-    # What would take seconds in each process is left out.
+    # Parts that would take seconds in each process are omitted.
     assert not any(job["energy"] for job in jobs)
     assert all(len(job["texts"]) == job["samples"] for job in jobs)
 

@@ -1,4 +1,4 @@
-"""What tegrastats and nvpmodel say on newer and older boards."""
+"""Output of tegrastats and nvpmodel on newer and older boards."""
 
 import pytest
 

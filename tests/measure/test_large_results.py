@@ -1,4 +1,4 @@
-"""Results that are larger than any bench writes: one line says so, in the time that it takes to read them."""
+"""Results that are larger than any bench writes: one line of error, after the time to read them."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""The timed loop under a clock that only the work moves."""
+"""The timed loop with a clock that only the work advances."""
 
 import gc
 

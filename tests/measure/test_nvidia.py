@@ -1,4 +1,4 @@
-"""What nvidia-smi says of one GPU, of two, and of one that does not tell everything."""
+"""Output of nvidia-smi for one GPU, for two, and for one with missing values."""
 
 from pathlib import Path
 

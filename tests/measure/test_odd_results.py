@@ -1,4 +1,4 @@
-"""Results that anybody may have written: a report and a check are made of them, or one line says what is wrong."""
+"""Results from untrusted sources: reports and checks accept them, or one line says what is wrong."""
 
 import contextlib
 import json

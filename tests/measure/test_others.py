@@ -1,4 +1,4 @@
-"""Time that other processes took, from the kernel's own counters."""
+"""CPU time of other processes, from the kernel's counters."""
 
 import os
 import subprocess

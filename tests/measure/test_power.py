@@ -1,4 +1,4 @@
-"""Joules of an inference from counters and from sampled watts."""
+"""Joules per inference, from counters and from sampled watts."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""How far a bench is and what is left of it, on a terminal and elsewhere."""
+"""Progress and remaining time of a bench, on a terminal and elsewhere."""
 
 import io
 

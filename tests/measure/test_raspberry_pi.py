@@ -1,4 +1,4 @@
-"""What vcgencmd says, and what it does not."""
+"""Output of vcgencmd, with and without values."""
 
 import pytest
 

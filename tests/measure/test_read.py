@@ -1,4 +1,4 @@
-"""Reading a result back: everything that is not a result of this format is told in one line."""
+"""Reading a result: everything that does not match the format is an error in one line."""
 
 import json
 from pathlib import Path

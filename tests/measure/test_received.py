@@ -1,4 +1,4 @@
-"""What a measured process answers is checked once, before anything reads it."""
+"""The answer of a measured process is checked once, before it is used."""
 
 import sys
 from typing import Any

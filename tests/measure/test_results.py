@@ -1,4 +1,4 @@
-"""The result file: whole or not at all, in the contract's form; the waterfall's rows."""
+"""The result file: written atomically, in the documented format; the rows of the waterfall."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Roofline and operators of a bench: figures from invented peaks, on a child that only pretends."""
+"""Roofline and operators of a bench: figures from made-up peaks, with simulated child processes."""
 
 import json
 from pathlib import Path

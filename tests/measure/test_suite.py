@@ -1,4 +1,4 @@
-"""Suites that are not sound."""
+"""Invalid suites."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The machine's state from the kernel's files, and from a machine that has none of them."""
+"""The machine's state from the kernel's files, and from a machine without these files."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Vendors' tools: what they say, and what is said of one that is not there, fails or never ends."""
+"""Vendors' tools: their output, and the message if one is missing, fails or does not end."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Variants: the baseline, the stages, and bundles of one name."""
+"""Variants: the baseline, the stages, and bundles with the same name."""
 
 from pathlib import Path
 

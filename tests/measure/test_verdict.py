@@ -1,4 +1,4 @@
-"""When a run is called disturbed, and what it says about it."""
+"""When a run counts as disturbed, and what the verdict says about it."""
 
 from pathlib import Path
 from typing import Any

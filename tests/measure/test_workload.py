@@ -1,4 +1,4 @@
-"""Workloads: what a caller would ask, and what is refused before anything is measured."""
+"""Workloads: the texts of a bench, and what is refused before it measures."""
 
 import hashlib
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Metrics over entities: worked out by hand, and equal to seqeval's on random tags."""
+"""Entity metrics: equal to manual results, and to seqeval on random tags."""
 
 import json
 import random
@@ -45,7 +45,7 @@ def test_a_frame_is_right_where_intent_and_all_slots_are() -> None:
 
 
 def random_tags(seed: int, broken: bool) -> tuple[list[tuple[str, ...]], list[tuple[str, ...]]]:
-    """Tags of 30 texts and guesses that are right two times of three; `broken` ones follow no scheme."""
+    """Tags of 30 texts, and predictions of which two thirds are right; `broken` ones violate the scheme."""
     random_ = random.Random(seed)
     tags = tag_set(["a", "b-c"], "BIOES" if broken else "BIO")
     expected, predicted = [], []

@@ -1,4 +1,4 @@
-"""McNemar's exact test against values worked out by hand and scipy's, and paired differences of metrics."""
+"""McNemar's exact test compared with manual results and scipy, and paired differences of metrics."""
 
 from math import comb
 from typing import Any

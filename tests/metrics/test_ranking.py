@@ -1,4 +1,4 @@
-"""Ranking metrics are scikit-learn's and those counted by hand: ties, ten documents, queries that say nothing."""
+"""Ranking metrics equal scikit-learn's and manual counts: ties, cut-off at ten, queries without a result."""
 
 from itertools import permutations
 
@@ -62,7 +62,7 @@ def test_figures_by_hand() -> None:
     assert figures(third) == pytest.approx((0.5, 1 / 3))
     assert figures(last) == (0.0, 0.0)
     assert figures(best, third, last) == pytest.approx(((1 + 0.5 + 0) / 3, (1 + 1 / 3 + 0) / 3))
-    # A grade of 2 counts twice a grade of 1, at the place where it is.
+    # A grade of 2 counts twice as much as a grade of 1 at the same rank.
     assert figures([(1.0, 0.9), (2.0, 0.1)])[0] == pytest.approx((1 + 2 / np.log2(3)) / (2 + 1 / np.log2(3)))
 
 
@@ -84,7 +84,7 @@ def test_a_query_without_a_relevant_document_counts_as_0_and_many_of_them_say_no
     assert figures(nothing, best) == (0.5, 0.5)
     for metric in (NDCG, MRR):
         assert metric.lacks(metric.table([("q", 0.0), ("q", 0.0)], [0.9, 0.5]))
-        # Documents that are all as good are in the best order, whichever it is.
+        # If all documents are equally relevant, every order is the best one.
         assert metric.lacks(metric.table([("q", 1.0), ("q", 1.0), ("r", 1.0)], [0.9, 0.5, 0.1]))
         assert not metric.lacks(metric.table([("q", 1.0), ("q", 0.0)], [0.9, 0.5]))
 

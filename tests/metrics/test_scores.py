@@ -1,4 +1,4 @@
-"""The device's metrics are scikit-learn's and scipy's, and the workstation's: ties, constant inputs, many classes."""
+"""Metrics on the device equal those of scikit-learn and scipy: ties, constant inputs, many classes."""
 
 import warnings
 from collections.abc import Callable

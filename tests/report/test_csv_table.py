@@ -1,4 +1,4 @@
-"""CSV: one row a case, every figure as it was recorded."""
+"""CSV: one row per case, every figure as recorded."""
 
 import csv
 import io
@@ -51,7 +51,7 @@ def test_a_name_that_looks_like_a_formula_stays_a_name(tmp_path: Path) -> None:
     ],
 )
 def test_no_part_of_a_name_begins_like_a_formula(name: str, cell: str, tmp_path: Path) -> None:
-    """Spreadsheets of some languages divide a line at semicolons, and take full-width signs for the usual ones."""
+    """Spreadsheets in some languages separate cells by semicolons, and read full-width signs as ordinary ones."""
     (row,) = rows(write(tmp_path, document([case(name)])))
     assert row["variant"] == cell
 

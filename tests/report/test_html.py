@@ -1,4 +1,4 @@
-"""The page: one file, nothing from outside, whole without scripts, names escaped, both colour schemes."""
+"""The page: one file, no external resources, readable without scripts, escaped names, both colour schemes."""
 
 import json
 import re
@@ -18,7 +18,7 @@ NASTY = "<script>alert(1)</script> & \"$x$\" '名前' {{ 7 * 7 }} #0a0101"
 
 
 class Elements(HTMLParser):
-    """Elements and text of a page; fails on a tag that is not closed where it should be."""
+    """Elements and text of a page; fails if a tag is not closed correctly."""
 
     def __init__(self, text: str) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Markdown: the verdict first, tables that stay tables, names as they are; no package of the extra is needed."""
+"""Markdown: the verdict first, valid tables, unchanged names; needs no package of the extra."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Sections: each where the result holds its data, and nowhere else; several runs side by side."""
+"""Sections: each is present exactly if the result has its data; several runs side by side."""
 
 from pathlib import Path
 from typing import Any
@@ -223,7 +223,7 @@ def test_a_single_run_is_compared_with_nothing(tmp_path: Path) -> None:
 
 
 def another(whole: dict[str, Any], at: int) -> dict[str, Any]:
-    """A like result of another run."""
+    """A similar result of another run."""
     return {**whole, "null_model": {"p50_us": 0.1 + at}}
 
 
@@ -236,7 +236,7 @@ def test_runs_of_one_name_are_told_apart(tmp_path: Path) -> None:
 
 
 def now(whole: dict[str, Any]) -> dict[str, Any]:
-    """The same result as it is written today."""
+    """The same result in the current format."""
     cases = [{**each, "hashed": True, "hash_ms": 7.0} for each in whole["cases"]]
     return {**whole, "cases": cases, "intervals": {"rounds": "t interval"}}
 

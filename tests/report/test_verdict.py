@@ -1,4 +1,4 @@
-"""The verdict: what it claims, and what it does not."""
+"""The verdict: which claims it makes, and which it does not."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""A row of padding alone has no right answer: no batch with one is built, and no session runs one."""
+"""A row of only padding has no correct answer: no batch has one, and no session runs one."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -37,7 +37,7 @@ def test_no_session_runs_a_row_of_padding(make: Callable[[Path], Session], class
     ):
         with pytest.raises(TextError, match=f"{row} is all padding; give each text at least one token"):
             session.run(batch(mask))
-    # Padding on the left leaves a token.
+    # Padding on the left, with one token left.
     for mask in ([[1, 1], [0, 1]], [[1, 0], [1, 1]], [[1]]):
         assert np.isfinite(session.run(batch(mask))[0]).all()
 

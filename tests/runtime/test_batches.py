@@ -1,4 +1,4 @@
-"""Which texts run together: no batch that costs more than its texts one by one."""
+"""Which texts run together: a batch never costs more than its texts one by one."""
 
 import random
 
@@ -50,7 +50,7 @@ def test_padding_never_costs_more_than_the_runs_it_saves(size: int) -> None:
 @pytest.mark.parametrize("batching", [EQUAL_LENGTHS, LIKE_LENGTHS])
 def test_a_batch_holds_no_more_tokens_than_a_cache(batching: Batching) -> None:
     assert [len(batch) for batch in lengths_of(batching, [128] * 20)] == [8, 8, 4]
-    # A text that is longer than that by itself still runs.
+    # A text that alone exceeds the limit still runs.
     assert lengths_of(batching, [2 * MAX_TOKENS] * 2) == [[2 * MAX_TOKENS]] * 2
 
 

@@ -1,4 +1,4 @@
-"""Columns of texts from numpy and pandas, without pandas: it is known by `tolist`, `ndim` and `columns`."""
+"""Columns of texts from numpy and pandas, without importing pandas: detected by `tolist`, `ndim` and `columns`."""
 
 from collections.abc import Iterator
 from typing import Any, ClassVar
@@ -15,7 +15,7 @@ TEXTS = ["a b", "a b a b a b", "b"]
 
 
 class Series:
-    """A column whose rows are numbered from 7, as those of a filtered frame are: `series[0]` is a KeyError."""
+    """A column whose row numbers start at 7, as in a filtered frame: `series[0]` is a KeyError."""
 
     ndim = 1
 
@@ -36,7 +36,7 @@ class Series:
 
 
 class DataFrame:
-    """A loop over it gives the names of its columns."""
+    """Iteration gives the names of its columns."""
 
     ndim, shape = 2, (3, 2)
     columns: ClassVar = ["id", "text"]
@@ -49,7 +49,7 @@ class DataFrame:
 
 
 class PolarsFrame(DataFrame):
-    """Polars' has no `ndim`, and may have numbers alone for names."""
+    """Polars' frame has no `ndim`, and its names may all be numbers."""
 
     ndim = None  # type: ignore[assignment]
     columns: ClassVar = ["review", "stars"]

@@ -1,4 +1,4 @@
-"""The session for a GPU, on the CPU: the same arrays are bound and padded, and only the recording is missing."""
+"""The session for a GPU, run on the CPU: it binds and pads the same arrays; only the recording is missing."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor

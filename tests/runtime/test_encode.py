@@ -1,4 +1,4 @@
-"""Text to token ids: cut, in windows of words, in windows of a context; nothing lost, every offset exact."""
+"""Text to token ids: truncation, windows of words and of a context; nothing is lost, and offsets are exact."""
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise, product
@@ -23,7 +23,7 @@ Make = Callable[[int], TextEncoder]
 
 @pytest.fixture(scope="module")
 def tokenizer_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tokenizer of words letter by letter, as BERT's are normalized and split."""
+    """A tokenizer that makes one token per letter, with BERT's normalization and splitting."""
     tokenizer = Tokenizer(WordPiece({token: at for at, token in enumerate(VOCABULARY)}, unk_token="[UNK]"))
     tokenizer.normalizer, tokenizer.pre_tokenizer = BertNormalizer(lowercase=True), BertPreTokenizer()
     tokenizer.post_processor = TemplateProcessing(
@@ -36,7 +36,7 @@ def tokenizer_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def encoder(tokenizer_file: Path) -> Make:
-    """An encoder of that tokenizer for a token limit."""
+    """An encoder with this tokenizer for a token limit."""
     return lambda max_length: TextEncoder(tokenizer_file, max_length)
 
 
@@ -49,12 +49,12 @@ def refused(act: Callable[[], Any]) -> str:
 
 
 def stitched(windows: Sequence[Sequence[Any]], stride: int) -> list[Any]:
-    """The windows as one sequence, every shared stretch once."""
+    """Join the windows to one sequence, with each overlap only once."""
     return [*windows[0], *(item for window in windows[1:] for item in window[stride:])]
 
 
 def shared(windows: Sequence[Sequence[Any]], stride: int) -> bool:
-    """Whether every window begins with what the one before ended with."""
+    """Whether every window begins with the end of the one before."""
     return all(list(before[len(before) - stride :]) == list(after[:stride]) for before, after in pairwise(windows))
 
 

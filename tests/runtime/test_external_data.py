@@ -1,4 +1,4 @@
-"""Weights outside the graph's file: only those that the bundle lists, whatever the version of ONNX Runtime reads."""
+"""Weights outside the graph's file: only those in the bundle's list are read, in every version of ONNX Runtime."""
 
 import json
 from pathlib import Path
@@ -38,7 +38,7 @@ def add(*more: Any) -> onnx.NodeProto:
 
 
 def models(location: str) -> dict[str, onnx.ModelProto]:
-    """A tensor of an external file at every place where a graph may have one."""
+    """A tensor in an external file, at every location where a graph may have one."""
     inner = graph([add()], [tensor(location)])
     branches = helper.make_node("If", ["c"], ["y"], then_branch=inner, else_branch=graph([add()], []))
     constant = helper.make_node("Constant", [], ["w"], value=tensor(location))

@@ -1,4 +1,4 @@
-"""A prediction leaves nothing behind and talks to nobody: by Python's own account, and by the kernel's."""
+"""A prediction leaves no files and makes no connections, according to Python's audit events and the kernel."""
 
 import json
 import os
@@ -37,7 +37,7 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
 @pytest.fixture
 def places(tmp_path: Path) -> dict[str, Path]:
-    """Empty folders that a process takes for the user's: home, cache, temporary files, where it runs."""
+    """Empty folders that a process uses as the user's: home, cache, temporary files, working folder."""
     found = {name: tmp_path / name for name in ("HOME", "XDG_CACHE_HOME", "TMPDIR", "PWD")}
     for place in found.values():
         place.mkdir()
@@ -45,7 +45,7 @@ def places(tmp_path: Path) -> dict[str, Path]:
 
 
 def variables(places: dict[str, Path]) -> dict[str, str]:
-    """Environment of a user who has said nothing about telemetry."""
+    """Environment of a user who has not set anything about telemetry."""
     own = {name: str(place) for name, place in places.items()}
     quiet = {"PYTHONDONTWRITEBYTECODE": "1", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
     path = os.pathsep.join(entry for entry in sys.path if entry)
@@ -54,12 +54,12 @@ def variables(places: dict[str, Path]) -> dict[str, str]:
 
 
 def left(places: dict[str, Path]) -> list[Path]:
-    """Everything that lies in them."""
+    """All files in these folders."""
     return [path for place in places.values() for path in place.rglob("*")]
 
 
 def readable() -> list[str]:
-    """Where Python, its packages, our sources and the system's libraries lie."""
+    """Folders of Python, its packages, our sources and the system's libraries."""
     found = {sys.prefix, sys.base_prefix, *sysconfig.get_paths().values(), *(path for path in sys.path if path)}
     return [os.path.realpath(path) for path in found] + ["/usr", "/lib", "/lib64", "/etc", "/proc", "/sys", "/dev"]
 
@@ -83,7 +83,7 @@ def test_a_prediction_reads_its_bundle_writes_nothing_and_opens_no_socket(built:
     assert [path for path, flags in found["opened"] if flags & WRITES] == []
     assert found["sockets"] == []
     assert [link for link in found["links"] if link.startswith("socket:")] == []
-    # A thread that nobody has asked for would be telemetry's; a forked child waits for it for ever.
+    # An unexpected thread would be telemetry's; a forked child process would wait for it forever.
     assert found["threads"] == 1
     assert left(places) == []
 

@@ -1,4 +1,4 @@
-"""Opening a bundle: the runtime asked for, the threads, and what is missing or damaged."""
+"""Opening a bundle: the requested runtime, threads, and missing or damaged parts."""
 
 import json
 import shutil
@@ -24,7 +24,7 @@ TEXTS = ["a good film", "the story was awful and cold", "warm meal and lovely pl
 
 
 def change(bundle: Path, **changes: Any) -> None:
-    """Rewrite the manifest with other values, its hashes right."""
+    """Rewrite the manifest with other values and valid hashes."""
     manifest = json.loads((bundle / "manifest.json").read_text())
     write_manifest(bundle, {**manifest, **changes})
 
@@ -207,7 +207,7 @@ def test_sums_that_saturate_here_are_warned_of_once(
         edgebert.load(folder)
     (warning,) = recwarn.list
     assert warning.category is edgebert.SaturationWarning
-    # Where the bundle was asked for, not inside of EdgeBERT.
+    # The warning points to the caller's line, not into EdgeBERT.
     assert warning.filename == __file__
     assert str(warning.message) == (
         f"{folder}: INT8 sums saturate on this CPU (Some CPU, AVX2 without VNNI): the weights have eight bits, which "
@@ -225,7 +225,7 @@ def test_sums_that_saturate_here_are_warned_of_once(
 def test_nothing_is_warned_of_where_sums_are_exact(
     features: tuple[str, ...], bundle_copy: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Warnings are errors in these tests."""
+    """In these tests, warnings are errors."""
     pretend(monkeypatch, *features)
     edgebert.load(full_range(bundle_copy))
 

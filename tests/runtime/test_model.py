@@ -1,4 +1,4 @@
-"""An opened bundle, whatever its task: order, batches, laziness, windows, padding. On a real one and on one by hand."""
+"""An open bundle of any task: order, batches, lazy evaluation, windows, padding; a real and a hand-made one."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ def fp32(built: Path) -> Model:
 
 
 class CountingSession:
-    """Answers with each window's number of tokens and with every token's id; notes the shapes that it was given."""
+    """Answers with each window's number of tokens and every token's id; records the shapes of its inputs."""
 
     batching = ANY_LENGTHS
 
@@ -50,7 +50,7 @@ class CountingSession:
 
 
 class CountingUnpadded(UnpaddedSession):
-    """The same, for inputs without padding alone."""
+    """The same, but only for inputs without padding."""
 
     def __init__(self) -> None:
         self.counting = CountingSession()
@@ -68,7 +68,7 @@ class Answer:
 
 
 class Windowed:
-    """A task whose texts are read in windows of eight tokens that share two."""
+    """A task that reads texts in windows of eight tokens, with an overlap of two."""
 
     spec: ClassVar = SimpleNamespace(outputs={"tokens": False, "ids": True})
     widths: ClassVar = (1, None)
@@ -207,7 +207,7 @@ def test_every_text_gets_the_outputs_of_its_own_windows(
     answers = list(model(kind(LONG), batch_size=batch_size))
     windows = [model.task.encode(text) for text in LONG]
     assert [len(several) for several in windows] == WINDOWS
-    # No id of padding is among them, though a batch holds windows of different lengths.
+    # There is no padding id in it, although a batch has windows of different lengths.
     expected = [
         Answer(text, [len(window.ids) for window in several], [window.ids for window in several])
         for text, several in zip(LONG, windows, strict=True)
@@ -240,7 +240,7 @@ def test_raw_outputs_are_those_of_every_window_in_order(by_hand: tuple[Model, Co
 
 
 def test_raw_outputs_of_a_bare_string_are_refused(by_hand: tuple[Model, CountingSession]) -> None:
-    """A string is a sequence of strings: its letters would be answered one by one."""
+    """A string is a sequence of strings: without the check, each letter would get an answer."""
     model, _ = by_hand
     with pytest.raises(TextError, match="list"):
         model.raw("a b")
@@ -270,7 +270,7 @@ def test_inputs_are_padded_to_the_longest_and_masked(pad_id: int) -> None:
 
 
 def test_a_split_batch_has_no_rows_of_padding_where_there_is_a_row_a_token() -> None:
-    # A session may pad further than the longest window.
+    # A session may pad to more than the longest window.
     rows, whole = np.arange(36.0).reshape(2, 6, 3), np.array([[1.0], [2.0]])
     first, second = split_batch((rows, whole), ROWS, {"rows": True, "whole": False})
     assert [output.tolist() for output in first] == [rows[0, :4].tolist(), [1.0]]

@@ -1,4 +1,4 @@
-"""An opened bundle as an object: pickled, copied, shown and closed. On a bundle written by hand."""
+"""An open bundle as an object: pickling, copying, repr and closing. On a hand-made bundle."""
 
 import copy
 import pickle
@@ -28,7 +28,7 @@ def bundle(tmp_path: Path) -> Path:
 
 
 class ShapedSession:
-    """Answers with zeros of a shape."""
+    """Answers with zeros of a fixed shape."""
 
     batching = ANY_LENGTHS
 

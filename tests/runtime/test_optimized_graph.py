@@ -1,4 +1,4 @@
-"""What ONNX Runtime makes of our graphs when a session opens them on a CPU: an option it does not know is no error."""
+"""The graphs that ONNX Runtime makes of ours on a CPU: it does not report options that it does not know."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -33,7 +33,7 @@ INTEGER = "MatMulIntegerToFloat"
 
 @pytest.fixture
 def optimized(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """What a session of ours runs: a function of the graph, the kind of session and its options."""
+    """The graph that one of our sessions runs: made from a graph, the kind of session and its options."""
     path = tmp_path / "optimized.onnx"
 
     class Noted(onnxruntime.SessionOptions):
@@ -56,7 +56,7 @@ def operators(model: onnx.ModelProto) -> list[str]:
 
 @pytest.fixture
 def dynamic(classifier_graph: Path, tmp_path: Path) -> Path:
-    """Dynamic INT8: the only form of ours in which ONNX Runtime finds a place for the slow fusion."""
+    """Dynamic INT8: our only form in which ONNX Runtime can use the slow fusion."""
     quantize_weights(classifier_graph, read_target("x86-avx512-vnni").export, tmp_path / "model.onnx")
     return tmp_path / "model.onnx"
 
@@ -75,7 +75,7 @@ def test_a_misspelt_optimizer_would_be_seen(optimized: Any, dynamic: Path, monke
 
 
 def float_products(model: onnx.ModelProto) -> list[str]:
-    """Products of FP32 activations with weights, those behind a DequantizeLinear too."""
+    """Matmuls of FP32 activations with weights, including weights after a DequantizeLinear."""
     known = {tensor.name for tensor in model.graph.initializer if tensor.data_type != TensorProto.INT64}
     constant = known | {
         name
@@ -104,7 +104,7 @@ def test_static_int8_has_no_float_product_with_weights(
     quantize_static(fast_module(model, TRAINING, 1, 32), Calibration(rows), ["logits"], 32, choice, path)
     found = optimized(path)
     assert float_products(found) == []
-    # Six a layer, the pooler and the head.
+    # Six per layer, the pooler and the head.
     assert operators(found).count(INTEGER) == 3 * 6 + 2
     signed = choice.activation_type == "int8"
     monkeypatch.setattr(sessions, "SIGNED_INT8", ("session.qdqisint8allowed", "0"))

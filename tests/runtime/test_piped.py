@@ -1,4 +1,4 @@
-"""`Model.pipeline` answers as transformers' pipeline does on the same checkpoint."""
+"""`Model.pipeline` gives the answers of transformers' pipeline for the same checkpoint."""
 
 import json
 from collections.abc import Callable
@@ -19,7 +19,7 @@ Opened = Callable[..., tuple[Model, Any]]
 
 @pytest.fixture
 def opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Opened:
-    """Exports a checkpoint from a seed in FP32; gives its bundle and transformers' pipeline."""
+    """Export a seeded checkpoint in FP32; return its bundle and transformers' pipeline."""
     monkeypatch.chdir(tmp_path)
     Path("texts.txt").write_text("\n".join([*TEXTS, "a warm meal"]) + "\n")
 
@@ -39,7 +39,7 @@ def opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Opened:
 
 
 def assert_same(ours: Any, theirs: Any) -> None:
-    """Equal keys, labels and order; numbers within 1e-5."""
+    """Check for equal keys, labels and order, and numbers within 1e-5."""
     if isinstance(theirs, dict):
         assert isinstance(ours, dict)
         assert list(ours) == list(theirs)
@@ -79,13 +79,13 @@ def test_a_pair(opened: Opened) -> None:
     pair = (TEXTS[0], "a meal")
     given = {"text": pair[0], "text_pair": pair[1]}
     assert_same(model.pipeline(pair), theirs(given))
-    # A loop over a dictionary would answer its keys.
+    # Iteration over a dictionary would answer its keys.
     with pytest.raises(TextError, match="text is dict"):
         model.pipeline(given)  # type: ignore[arg-type]
 
 
 def test_entities(opened: Opened) -> None:
-    # No tag that may not follow another: EdgeBERT never answers such a row of tags, transformers does.
+    # Only rows of tags that the scheme allows: EdgeBERT never answers others, but transformers does.
     names = {0: "O", 1: "B-PER", 2: "B-LOC"}
     labels = {"id2label": names, "label2id": {name: at for at, name in names.items()}}
     model, theirs = opened("token-classification", "TokenClassification", **labels)
@@ -95,13 +95,13 @@ def test_entities(opened: Opened) -> None:
         assert [list(each) for each in ours] == [list(each) for each in expected]
         for name in ("entity_group", "word", "start", "end"):
             assert [each[name] for each in ours] == [each[name] for each in expected]
-        # A type's probability is that of all of its tags together, so never less than that of the likeliest.
+        # A type's probability is the sum over its tags, so it is never below that of the most likely tag.
         assert all(one["score"] >= other["score"] - 1e-6 for one, other in zip(ours, expected, strict=True))
         assert model.pipeline(text) == ours
 
 
 def test_an_answer(opened: Opened) -> None:
-    """In the form of transformers 4: version 5 has no pipeline for questions."""
+    """In the format of transformers 4, because version 5 has no pipeline for questions."""
     model, _ = opened("feature-extraction", "QuestionAnswering", pairs=("question", "context"))
     context = "the story was so bad and cold but a good film"
     asked = ("was the film good", context)

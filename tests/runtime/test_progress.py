@@ -1,4 +1,4 @@
-"""How far a call is: on a terminal, elsewhere, of lists, of iterators, and where a call fails."""
+"""Progress of a call: on a terminal and elsewhere, for lists and iterators, and if a call fails."""
 
 import io
 import re

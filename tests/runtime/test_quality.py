@@ -35,7 +35,7 @@ def test_the_interval_holds_the_value_and_narrows_with_more_texts(metric: str) -
     for quality in (small, large):
         assert 0 < quality.ci_low < quality.value < quality.ci_high < 1
     assert (small.n, large.n) == (100, 1600)
-    # Four times the root of the texts: four times narrower, give or take the samples' own luck.
+    # With 16 times as many texts the interval is four times narrower, within sampling error.
     assert 2.5 < (small.ci_high - small.ci_low) / (large.ci_high - large.ci_low) < 6
 
 
@@ -79,7 +79,7 @@ def test_texts_that_say_nothing_of_a_metric_are_told(
 
 
 def test_the_interval_is_of_the_resamples_that_say_something() -> None:
-    # Half of the two texts' resamples lack the entity, and have no F1 that could be nought.
+    # Resamples with neither the entity nor the false alarm have no F1 and are left out.
     right = [("B-A",), *[("O",)] * 11]
     wrong = [("B-A",), ("B-A",), *[("O",)] * 10]
     told = measure_quality("entity_f1", ENTITY_METRICS["entity_f1"], right, wrong)
@@ -118,7 +118,7 @@ def test_false_alarms_alone_are_a_nought() -> None:
 
 
 class Model:
-    """Finds every text with an `x` in it positive; notes what it was asked."""
+    """Answers positive for every text with an `x`; records its inputs."""
 
     def __init__(self, segments: int = 1, longest: int = 100) -> None:
         self.longest = longest

@@ -1,4 +1,4 @@
-"""Too little memory to open a bundle's graph is said as such, and not as damage; so is a runtime that cannot load."""
+"""Too little memory to open a graph, or a runtime that cannot load, is reported as such and not as damage."""
 
 import builtins
 import subprocess
@@ -55,7 +55,7 @@ def test_openvino_without_memory(error: Exception, tmp_path: Path, monkeypatch: 
 
 
 class Library:
-    """A core that has no memory for a file."""
+    """A core without memory for a file."""
 
     def edgebert_open_with(self, *given: object) -> None:
         """Open nothing."""

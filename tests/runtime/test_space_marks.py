@@ -1,4 +1,4 @@
-"""Vocabularies with a token for the space: no entity and no answer is empty or blank, whatever the scores say."""
+"""Vocabularies with a token for a space: no entity or answer is empty or blank, for any scores."""
 
 import string
 from pathlib import Path
@@ -56,7 +56,7 @@ def encoder(request: pytest.FixtureRequest, tmp_path: Path) -> TextEncoder:
 
 
 def answers(encoder: TextEncoder, context: str, draws: int = 20) -> list[Any]:
-    """Answers to random scores, [CLS] low."""
+    """Answers with random scores, low at [CLS]."""
     task = QuestionAnswering(facts_of({"head": {"settings": {"stride": 4}}}), encoder)
     windows = task.encode(("a", context))
     random = np.random.default_rng(0)

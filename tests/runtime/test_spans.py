@@ -1,4 +1,4 @@
-"""The likeliest span of a window: the one that trying them all finds, with its probability and its characters."""
+"""The most likely span of a window equals that of an exhaustive search, with its probability and characters."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,7 +12,7 @@ Offsets = Sequence[tuple[int, int] | None]
 
 
 def by_trying(starts: Any, ends: Any, longest: int) -> tuple[int, int]:
-    """First of the spans with the largest sum, in the order of their starts and then of their lengths."""
+    """The first span with the largest sum, ordered by start, then by length."""
     best, found = -np.inf, (-1, -1)
     for first in range(len(starts)):
         for last in range(first, min(first + longest, len(ends))):
@@ -46,7 +46,7 @@ def test_an_end_before_the_start_or_too_far_behind_it_is_no_span() -> None:
 
 
 def window(context_tokens: int, seed: int) -> tuple[Any, Any, Offsets]:
-    """Logits of [CLS], two question tokens, [SEP], the context, [SEP]; the largest stand outside the context."""
+    """Logits of [CLS], two question tokens, [SEP], the context, [SEP]; the largest are outside the context."""
     starts, ends = np.random.default_rng(seed).normal(size=(2, context_tokens + 5)).astype(np.float32)
     for logits in (starts, ends):
         logits[[1, 2, 3, -1]] = 50.0

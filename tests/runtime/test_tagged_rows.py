@@ -1,4 +1,4 @@
-"""Files of words and tags: which reader a path gets, JSON Lines of either kind, and what is refused."""
+"""Files of words and tags: the reader for each path, both kinds of JSON Lines, and what is refused."""
 
 import gzip
 import json
@@ -43,7 +43,7 @@ def test_words_and_tags_are_taken_as_they_are(tmp_path: Path) -> None:
 
 
 def test_a_text_of_very_many_entities_is_read_in_time(tmp_path: Path) -> None:
-    """Each entity against each word would be 1.6 thousand million looks, which take minutes."""
+    """Comparing each entity with each word would be 1.6 billion comparisons, which take minutes."""
     count, begun = 40_000, time.monotonic()
     entities = [entity("LOC", 5 * at, 5 * at + 4) for at in range(count)]
     [row] = read(jsonl(tmp_path, {"text": "Rome " * count, "entities": entities}))

@@ -1,4 +1,4 @@
-"""Words to windows, tag scores to entities: borders, exact places, tags that a scheme forbids."""
+"""Words to windows, tag scores to entities: window borders, exact offsets, tags that a scheme forbids."""
 
 import random
 from collections.abc import Callable
@@ -25,7 +25,7 @@ PEOPLE = {"ann": "B-PER", "lee": "I-PER", "rome": "B-LOC"}
 
 @pytest.fixture
 def encoder(tmp_path: Path) -> Callable[[int], TextEncoder]:
-    """An encoder of letters: every word is a piece a letter, but the names, which are pieces of their own."""
+    """An encoder that makes one token per letter, except for names, which are one token."""
     letters = "abcdefghijklmnopqrstuvwxyz"
     pieces = ["[UNK]", "[CLS]", "[SEP]", *PEOPLE, *letters, *(f"##{letter}" for letter in letters), *".,!"]
     tokenizer = Tokenizer(WordPiece({piece: at for at, piece in enumerate(pieces)}, unk_token="[UNK]"))
@@ -68,7 +68,7 @@ def test_tags_that_no_table_can_hold_or_no_file_has_are_refused(tags: list[str],
 
 
 def scores_of(window: Encoded, blind: int = 0, first: bool = True, last: bool = True) -> Any:
-    """Logits that know the names, but not the `blind` tokens next to a border inside the text."""
+    """Logits that detect names, except in the `blind` tokens next to a window border inside the text."""
     scores = np.zeros((len(window.ids), len(TAGS)), dtype=np.float32)
     known = {3 + at: TAGS.index(tag) for at, tag in enumerate(PEOPLE.values())}
     for row, number in enumerate(window.ids):
@@ -90,7 +90,7 @@ def test_entities_have_label_text_place_and_score(encoder: Any) -> None:
         ("PER", "Ann\tLee", 2, 9),
         ("LOC", "Rome", 15, 19),
     ]
-    # B- and I- of the label together.
+    # B- and I- of the label, added.
     probability = (np.exp(8) + 1) / (np.exp(8) + len(TAGS) - 1)
     assert [entity.score for entity in tagged.entities] == pytest.approx([probability] * 2)
     assert tagged.words == ("Ann", "Lee", ",", "of", "Rome", "!")
@@ -148,14 +148,14 @@ def test_every_word_is_read_once_at_its_first_piece_furthest_from_a_border(
 
 
 def margin(windows: list[Encoded], at: int, row: int) -> int:
-    """Tokens between a row and the nearer border that is not the text's own end."""
+    """Tokens between a row and the nearer window border that is not an end of the text."""
     inner = [1000 if at == 0 else row - 1, 1000 if at == len(windows) - 1 else len(windows[at].ids) - 2 - row]
     return min(inner)
 
 
 @pytest.mark.parametrize("shift", range(12))
 def test_an_entity_across_a_border_is_found_whole_and_once(encoder: Any, shift: int) -> None:
-    """A model that is blind next to a border misses it in either window, at one shift or another."""
+    """A model that is blind next to a border misses it in both windows, at some shift."""
     text = " ".join(["x"] * shift + ["Ann", "Lee"] + ["x"] * (22 - shift))
     tagger = tagger_of(encoder(12), stride=4)
     assert len(tagger.encode(text)) > 2
@@ -166,7 +166,7 @@ def test_an_entity_across_a_border_is_found_whole_and_once(encoder: Any, shift: 
 
 
 def test_windows_of_a_short_model_still_go_on(encoder: Any) -> None:
-    """A stride as wide as the window would take a step of one token at a time."""
+    """A stride as large as the window would give steps of one token."""
     windows = tagger_of(encoder(10), stride=255).encode(" ".join(["x"] * 400))
     assert len(windows) <= 100
 
@@ -197,7 +197,7 @@ def test_an_entity_is_exactly_what_stands_at_its_place(encoder: Any, text: str, 
 
 @pytest.mark.parametrize("char", list("\x0b\x0c\x1c\x1d\x1e\x1f\x85\u2028\u2029"))
 def test_a_form_feed_inside_an_entity_keeps_its_place(encoder: Any, char: str) -> None:
-    """It parts the words of a raw text, and stays inside a word that comes as one."""
+    """It splits the words of a raw text, but can occur inside a word of a list."""
     text = f"x ann{char}lee, rome{char}"
     found = read(tagger_of(encoder(32)), text)
     assert [(each.text, each.start, each.end) for each in found.entities] == [

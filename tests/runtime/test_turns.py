@@ -1,4 +1,4 @@
-"""Many callers of one session: only so many run at a time, everybody is answered."""
+"""Many callers of one session: the number of simultaneous runs is limited, and all get answers."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +19,7 @@ BATCH = {"input_ids": np.ones((1, 4), np.int64), "attention_mask": np.ones((1, 4
 
 
 class Crowd:
-    """In place of ONNX Runtime's session: a run lasts until the gate is opened; notes how many run at a time."""
+    """Replaces ONNX Runtime's session: a run lasts until the gate opens; records simultaneous runs."""
 
     def __init__(self, enough: int) -> None:
         self.gate, self.full = threading.Event(), threading.Event()
@@ -41,7 +41,7 @@ class Crowd:
 
 @pytest.fixture
 def session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> OnnxSession:
-    """A session on two cores, whatever this machine has; of some graph, for it is not run."""
+    """A session for two cores on any machine; its graph is not run."""
     monkeypatch.setattr(session_module, "core_count", lambda: 2)
     (tmp_path / "model.onnx").write_bytes(gemm_graph([np.ones((4, 4), np.float32)]))
     return OnnxSession(tmp_path / "model.onnx", 1, CPU)
@@ -52,7 +52,7 @@ def test_sixteen_callers_run_eight_at_a_time_on_two_cores(session: OnnxSession) 
     with ThreadPoolExecutor(16) as pool:
         answers = [pool.submit(session.run, BATCH) for _ in range(48)]
         assert crowd.full.wait(WAIT_S)
-        # A ninth would have come by now; none comes, however slow this machine is.
+        # A ninth run would have started by now, even on a slow machine.
         assert not any(answer.done() for answer in answers)
         threading.Event().wait(0.1)
         assert crowd.running == 8

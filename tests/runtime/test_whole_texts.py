@@ -1,4 +1,4 @@
-"""A raw text that is encoded whole has the entities that transformers' pipeline finds in it."""
+"""A raw text that is encoded as a whole has the entities of transformers' pipeline."""
 
 import json
 from pathlib import Path
@@ -46,7 +46,7 @@ parity_samples = 2
 
 
 def checkpoint(folder: Path, kind: str, tags: tuple[str, ...] = ("A", "B", "C")) -> Path:
-    """A tagger whose tokenizer is of this kind; its tags stand for themselves, one a word."""
+    """A tagger with this kind of tokenizer; every word has its own tag."""
     make(folder / "tokenizer", kind)
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder / "tokenizer")
     family = kind if kind in FAMILIES else "roberta" if kind.startswith("roberta") else "bert"
@@ -57,7 +57,7 @@ def checkpoint(folder: Path, kind: str, tags: tuple[str, ...] = ("A", "B", "C"))
 
 
 def tags_by_offsets(folder: Path, text: str) -> list[tuple[str, float]]:
-    """Of every word the tag and score of the first token of the pipeline that has a character of it."""
+    """For each word, tag and score of the pipeline's first token with a character of the word."""
     pipeline: Any = transformers.pipeline("token-classification", model=str(folder), tokenizer=str(folder), device=-1)
     tokens = pipeline(text, aggregation_strategy="none", ignore_labels=[])
     found = []
@@ -87,7 +87,7 @@ def test_every_word_has_the_tag_of_its_first_token_in_the_pipeline(
 
 @pytest.fixture
 def encoder(tmp_path: Path) -> TextEncoder:
-    """An encoder of seven tokens a window whose tokens are what stands between spaces."""
+    """An encoder with seven tokens per window; tokens are separated by spaces."""
     known = {"[UNK]": 0, "[CLS]": 1, "[SEP]": 2, "ann": 3, "(ann)": 4, "is": 5, "rome,": 6}
     tokenizer = Tokenizer(models.WordLevel(known, unk_token="[UNK]"))
     tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
@@ -102,7 +102,7 @@ TAGS = ["O", "B-PER", "I-PER"]
 
 
 def read(tagger: Tagger, text: str, tags: dict[int, int]) -> list[tuple[str, str]]:
-    """Entities of a text if its tokens have these tags, by their ids."""
+    """Entities of a text whose tokens have the tags with these ids."""
     windows = tagger.encode(text)
     scores = [np.eye(3, dtype=np.float32)[[tags.get(number, 0) for number in one.ids]] * 9 for one in windows]
     return [(entity.label, entity.text) for entity in tagger.read(text, windows, scores).entities]

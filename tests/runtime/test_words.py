@@ -1,4 +1,4 @@
-"""Raw texts split into words, with exact places; texts that come split."""
+"""Raw texts are split into words with exact offsets; texts can also be given as words."""
 
 import random
 import re

@@ -1,4 +1,4 @@
-"""Words and raw texts of a tagger have the ids that transformers gives them, whatever splits the checkpoint's texts."""
+"""Words and raw texts of a tagger get the ids of transformers, for every kind of tokenizer."""
 
 import json
 from pathlib import Path
@@ -31,7 +31,7 @@ def tagger_ids(tagger: Tagger, given: str | Words) -> list[int]:
 
 
 def tagger_of(folder: Path) -> Tagger:
-    """A tagger as an export makes it of a checkpoint that has a head."""
+    """A tagger as exported from a checkpoint with a head."""
     loaded = load_tokenizer(folder)
     settings = Settings(**with_spaces(RECIPE, folder, loaded).head)
     loaded.backend_tokenizer.save(str(folder / "written.json"))
@@ -59,7 +59,7 @@ def test_a_raw_text_has_the_ids_that_transformers_gives_it(kind: str, tmp_path: 
 
 
 def add_tokens(folder: Path) -> Any:
-    """Tokens of every kind that may be added: stripped of spaces on either side, as whole words, in any case."""
+    """All kinds of added tokens: stripped of spaces on either side, as whole words, in any case."""
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
     tokenizer.add_tokens([AddedToken("[E1]", normalized=False), AddedToken("<e1>", normalized=True)])
     tokenizer.add_tokens([AddedToken("@user", lstrip=True), AddedToken("#url", rstrip=True)])

@@ -1,4 +1,4 @@
-"""Values of a wrong type given to the Python API: said by name, never an error of what is inside."""
+"""Wrong types in the Python API give an error with the argument's name, never an internal error."""
 
 import types
 from collections.abc import Callable

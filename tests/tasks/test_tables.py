@@ -1,4 +1,4 @@
-"""Every task is in the table under its own name, with all that the base classes ask for."""
+"""The table has every task under its own name, with everything that the base classes require."""
 
 import dataclasses
 from pathlib import Path

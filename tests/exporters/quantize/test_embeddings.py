@@ -1,4 +1,4 @@
-"""INT8 rows: how far an element can be off, and that nothing else of the graph changes."""
+"""INT8 rows: the largest error of an element; the rest of the graph does not change."""
 
 import numpy as np
 import onnx

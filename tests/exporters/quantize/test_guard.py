@@ -1,4 +1,4 @@
-"""The guard over INT8: what hurts most stays in full precision, and no more than has to."""
+"""The guard for INT8: the matmuls with the largest loss stay in full precision, and only as many as necessary."""
 
 from collections.abc import Collection
 from dataclasses import replace
@@ -40,7 +40,7 @@ HURT = {"a": 0.04, "b": 0.0, "c": 0.02, "d": 0.01}
 
 
 def guard(max_drop: float, embeddings: float = 0.0) -> Guard:
-    """Over "graphs" that are lists of what they leave; quality falls by what every quantized product hurts."""
+    """For "graphs" that are lists of their excluded matmuls; each quantized matmul lowers quality by its own amount."""
 
     def make(leave: Collection[str], out: Path) -> None:
         out.write_text(" ".join(leave))
@@ -89,7 +89,7 @@ def test_full_precision_tables_are_not_blamed(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def graphs(classifier_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """A full-precision graph, its static INT8 one, and texts."""
+    """A full-precision graph, its static INT8 graph, and texts."""
     folder = tmp_path_factory.mktemp("graphs")
     random = np.random.default_rng(0)
     rows = [Encoded([2, *random.integers(5, 40, n).tolist(), 3], [0] * (n + 2), False) for n in [4, 9, 20, 30] * 4]

@@ -1,4 +1,4 @@
-"""INT8 graphs: weights really INT8, answers close to full precision, one QDQ file on both runtimes."""
+"""INT8 graphs: weights are INT8, answers are close to full precision, one QDQ file works on both runtimes."""
 
 import logging
 from collections import Counter
@@ -199,7 +199,7 @@ def test_static_qdq_has_int8_weights_and_runs_alike_on_both_runtimes(
     assert [name for name in big_floats(path) if "word" not in name and "position" not in name] == []
     onnx.checker.check_model(graph)
     on_ort, on_openvino = outputs(OnnxSession(path, 1, CPU), rows), outputs(OpenVinoSession(path, 1, [8, 16, 32]), rows)
-    # What the same answer to every text would be off by.
+    # The error of a graph that gives every text the same answer.
     size = relative_error(reference, [(np.mean([output for (output,) in reference], axis=0),)] * len(reference))
     # Of what tells one text from another, INT8 changes a twentieth at most, the choice of the runtime less still.
     errors = [relative_error(reference, on_ort), relative_error(reference, on_openvino)]
@@ -243,7 +243,7 @@ def test_a_range_is_chosen_from_every_text_unpadded(
         histogram.add(module.embeddings(torch.tensor([row.ids]), None).detach().numpy())
     low, high = choose_range(histogram, method, symmetric=activations == "int8")
     scale, zero = first_quantized(path)
-    # PyTorch's symmetric INT8 takes the size for 127.5 steps.
+    # PyTorch's symmetric INT8 has the scale (largest magnitude) / 127.5.
     assert scale == pytest.approx((high - low) / 255, rel=1e-4)
     assert zero == (0 if activations == "int8" else round(-low / scale))
 

@@ -1,4 +1,4 @@
-"""Ranges of activations on distributions whose answer is known."""
+"""Ranges of activations, for distributions with known results."""
 
 import numpy as np
 import pytest
@@ -32,7 +32,7 @@ def error(values: np.ndarray, low: float, high: float) -> float:
 @pytest.mark.parametrize("symmetric", [False, True])
 @pytest.mark.parametrize("method", METHODS)
 def test_one_outlier_does_not_set_the_range(method: str, symmetric: bool) -> None:
-    # One in four million: of so few, least squares too gives up the outlier for finer steps.
+    # One value in four million: it is so rare that least squares clips it too, for smaller steps.
     low, high = choose_range(histogram_of(*[gaussian()] * 20, np.array([60.0])), method, symmetric)
     assert 2.5 < high < 8.0
     assert -6.0 < low < -2.5 or symmetric

@@ -1,4 +1,4 @@
-"""Smoothing: the same answers in full precision, and closer ones in INT8 where a channel is an outlier."""
+"""Smoothing: equal answers in full precision, and smaller INT8 errors if a channel is an outlier."""
 
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from edgebert.tasks.training_table import training_task
 
 TRAINING = training_task("text-classification")
 
-# Weights of seven bits: without VNNI those of eight saturate, and their error would hide every other.
+# Seven-bit weights: without VNNI, saturation of eight-bit weights would be larger than every other error.
 pytestmark = pytest.mark.int8
 
 CHOICE = read_target("x86-avx2").export
@@ -86,7 +86,7 @@ def test_inputs_and_weights_meet_half_way(classifier_checkpoint: Path, texts: li
         for text in texts:
             module(*(torch.from_numpy(array) for array in padded_inputs([text], NAMES).values()))
     read = torch.cat([layer.attention.query.weight, layer.attention.key.weight, layer.attention.value.weight])
-    # At alpha 0.5 the largest input and the largest weight of a channel come out the same.
+    # At alpha 0.5 the largest input and the largest weight of a channel become equal.
     assert torch.allclose(seen["key"], read.abs().amax(0), rtol=1e-3)
     assert torch.allclose(seen["output"], layer.tail.attention_output.weight.abs().amax(0), rtol=1e-3)
 

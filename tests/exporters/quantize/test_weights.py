@@ -1,4 +1,4 @@
-"""Weight-only INT8: the file of INT8, the arithmetic of FP32, in every family and for every task."""
+"""Weight-only INT8: files as small as INT8 and FP32 arithmetic, for every family and task."""
 
 from collections.abc import Collection
 from pathlib import Path
@@ -29,7 +29,7 @@ from edgebert.tasks.training_table import training_task
 
 pytestmark = pytest.mark.int8
 
-# What the names of ONNX Runtime's operators on integers hold.
+# Parts of the names of ONNX Runtime's integer operators.
 INTEGER = ("Integer", "NBits", "QLinear", "QGemm", "Quantize")
 CASES = [
     *((family, "similarity") for family in FAMILIES),
@@ -51,7 +51,7 @@ def test_as_many_weights_of_a_column_share_a_scale_as_divide_it(inner: int, grou
 
 
 def operators(graph: Path, folder: Path) -> list[str]:
-    """What ONNX Runtime makes of a graph for anybody who opens it with its defaults."""
+    """The graph that ONNX Runtime makes with its defaults."""
     options = onnxruntime.SessionOptions()
     options.optimized_model_filepath, options.log_severity_level = str(folder / "optimized.onnx"), 3
     onnxruntime.InferenceSession(str(graph), options, providers=[CPU])
@@ -67,7 +67,7 @@ def texts(vocabulary: int) -> list[Encoded]:
 
 
 def exported(folder: Path, family: str, task: str, **config: Any) -> tuple[Path, list[Encoded]]:
-    """The FP32 graph that a bundle of a seeded model has, and texts for it."""
+    """The FP32 graph in the bundle of a seeded model, and texts for it."""
     source = make_family(folder / "source", family, "", num_hidden_layers=2, slot_tags=["O", "B-x", "I-x"], **config)
     model, graph = checkpoint.load_model(source, task, ["a", "b"]).eval(), folder / "full.onnx"
     outputs, training = list(spec_of(task).outputs), training_task(task)
@@ -88,7 +88,7 @@ def written(model: onnx.ModelProto, path: Path) -> Path:
 
 
 def rounded_in_fp32(full: Path, out: Path) -> Path:
-    """The FP32 graph with every matrix rounded to INT8 and back: what weight-only INT8 must answer."""
+    """The FP32 graph with every matrix rounded to INT8 and back: weight-only INT8 must give its answers."""
     model = load_folded(full)
     known = constants(model)
     for name in dict.fromkeys(node.input[1] for node in model.graph.node if node.name in weight_products(model)):
@@ -110,12 +110,12 @@ def test_answers_are_fp32_arithmetic_over_rounded_weights(family: str, task: str
             assert np.abs(one - other).max() <= 1e-5
     quantize_weights(full, choice_here(), tmp_path / "int8.onnx")
     of_int8 = relative_error(reference, answers(OnnxSession(tmp_path / "int8.onnx", 1, CPU), names, rows))
-    # Two logits may be right by chance, a vector is not.
+    # Two logits may agree by chance; a vector does not.
     assert 0 < relative_error(reference, found) < (of_int8 / 2 if task == "similarity" else 1e-3)
 
 
 def stored(graph: Path) -> dict[int, int]:
-    """Bytes of a graph's constants by their type."""
+    """Bytes of a graph's constants, by type."""
     found: dict[int, int] = {}
     for tensor in onnx.load(graph, load_external_data=False).graph.initializer:
         found[tensor.data_type] = found.get(tensor.data_type, 0) + len(tensor.raw_data)

@@ -1,4 +1,4 @@
-"""How the answers of measured processes become a case, scenario by scenario."""
+"""Answers of measured processes become a case, for each scenario."""
 
 from importlib import import_module
 from pathlib import Path

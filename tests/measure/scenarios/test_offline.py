@@ -1,4 +1,4 @@
-"""The offline scenario says how many texts ran together, which is seldom the batch that was asked for."""
+"""The offline scenario reports how many texts ran together, which is often fewer than the batch."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Time by operator: from the events that a runtime keeps to the table, and once from each runtime."""
+"""Time by operator: from a runtime's events to the table, and one real run per runtime."""
 
 from pathlib import Path
 from typing import Any
@@ -74,7 +74,7 @@ def test_a_real_process_tells_where_its_time_went(runtime: str, built: Path) -> 
     assert len(answer["nodes"]) > len(answer["operators"])
     if runtime == "onnxruntime":
         assert OUTSIDE in operators
-        # As the bundle's own session opens it: the slow fusion stays off.
+        # With the options of the bundle's own session: the slow fusion is disabled.
         assert "SkipLayerNormalization" not in operators
         assert operators["MultiHeadAttention"]["count"] == 2
         attention = [row for row in answer["nodes"] if row["op"] == "MultiHeadAttention"]

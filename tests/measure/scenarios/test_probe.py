@@ -1,4 +1,4 @@
-"""The probe: which rates it gives, and that they are work over time."""
+"""The probe: which rates it returns, and that they are work divided by time."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Random arrivals: a queue worked out by hand, and the highest rate against a queue computed another way."""
+"""Random arrivals: a queue computed by hand, and the highest rate compared with another simulation."""
 
 from typing import Any
 

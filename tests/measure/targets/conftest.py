@@ -1,4 +1,4 @@
-"""The machine that a fake `ssh` leads to, and a stand-in for the measured process that does as its job says."""
+"""The machine behind a fake `ssh`, and a replacement for the measured process that follows its job."""
 
 from pathlib import Path
 
@@ -42,13 +42,13 @@ def data(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The temporary folder of the machine that the fake ssh leads to: this one."""
+    """The temporary folder of the machine behind the fake ssh, which is this machine."""
     return lead_here(tmp_path, monkeypatch)
 
 
 @pytest.fixture
 def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In place of the device half: a process that sleeps, fails, or tells what it found, as the job says."""
+    """Replaces the device half: a process that sleeps, fails, or reports what it found, as the job says."""
     sources = {"edgebert/__init__.py": "", "edgebert/measure/__init__.py": "", "edgebert/measure/child.py": CHILD}
     files = {}
     for name, text in sources.items():

@@ -1,4 +1,4 @@
-"""`cuda`: what can be held to without a GPU; a stand-in nvidia-smi and a list of providers say that there is one."""
+"""`cuda` without a GPU: a replacement nvidia-smi and a list of providers report one."""
 
 import sys
 from pathlib import Path
@@ -27,7 +27,7 @@ def variant(tmp_path: Path) -> Variant:
 
 @pytest.fixture
 def gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine that says it has a T4 and an onnxruntime for it."""
+    """A machine that reports a T4 and an onnxruntime for it."""
     nvidia_smi(tmp_path, monkeypatch, f"case $* in *memory.used*) echo 300;; *) echo '{GPU}';; esac")
     providers = ["TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"]
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: providers)
@@ -162,7 +162,7 @@ def test_tensorrt_builds_one_engine_in_the_bundles_own_precision(precision: str,
 
 
 class QuietlyOnTheCpu:
-    """An ONNX Runtime session that could not load its provider and went on without it."""
+    """An ONNX Runtime session that could not load its provider and continued without it."""
 
     def __init__(self, graph: str, options: Any, providers: list[Any], **more: Any) -> None:
         self.asked = providers
@@ -184,7 +184,7 @@ def test_a_session_that_would_run_on_the_cpu_in_secret_is_refused(
 
 
 class WhatItWasAsked:
-    """An ONNX Runtime session on any provider, which keeps the fusions it was told to leave out."""
+    """An ONNX Runtime session on any provider, which records the disabled fusions."""
 
     def __init__(self, graph: str, options: Any, providers: list[Any], **more: Any) -> None:
         self.providers = [name for name, _ in providers]

@@ -1,4 +1,4 @@
-"""`qemu://`: refusals, the command on a stand-in for qemu, and the real thing where `bench/qemu-setup` has been run."""
+"""`qemu://`: errors, the command with a replacement for qemu, and real qemu after `bench/qemu-setup`."""
 
 import json
 import platform
@@ -25,7 +25,7 @@ exec {python} "$@"
 
 @pytest.fixture
 def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A set-up whose qemu runs this machine's Python."""
+    """A setup whose qemu runs this machine's Python."""
     folder = tmp_path / "arm64"
     write_script(folder / "qemu-aarch64", STAND_IN.format(python=sys.executable))
     write_script(folder / "root" / "usr" / "bin" / "python3.11", "")
@@ -125,7 +125,7 @@ def test_an_older_x86_runs_this_python_with_its_packages(
     document = json.loads((out / "result.json").read_text())
     told = document["environment"]
     assert told["emulated"] == "qemu-x86_64 version 10.0.2, -cpu Haswell"
-    # The host's /proc/cpuinfo says nothing of the CPU that is emulated.
+    # The host's /proc/cpuinfo does not describe the emulated CPU.
     assert (told["cpu"], told["flags"]) == ("Haswell, emulated", [])
     assert [case["agreement"]["equal"] for case in document["cases"]] == [64, 64]
     root = Path(__file__).parents[3]
@@ -151,7 +151,7 @@ def test_sums_that_saturate_on_the_emulated_cpu_stand_in_the_verdict(
     built: Path, bundle_copy: Path, data_dir: Path, x86_stand_in: Path, tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
-    """By what the CPU there says of itself, not by the one here."""
+    """Judged by the CPU of the target, not by the one of this machine."""
     manifest = read_document(bundle_copy)
     manifest["profile"]["export"] |= {"reduce_range": False, "weight_type": "int8"}
     write_manifest(bundle_copy, manifest)

@@ -1,4 +1,4 @@
-"""The far end of ssh:// handed odd messages: it writes nothing outside its folder, keeps none, and ends quietly."""
+"""Unusual messages to the remote end of ssh://: it writes only in its folder, keeps no files, and exits."""
 
 import json
 import os
@@ -16,7 +16,7 @@ HELLO = {"op": "hello", "silence_s": 5, "bytes": 1, "modules": ["json"]}
 
 
 def serve(messages: list[Any], tmp_path: Path) -> subprocess.CompletedProcess[str]:
-    """Run the far end on messages, in an empty folder, with temporary folders in another one."""
+    """Run the remote end on messages, in an empty folder, with temporary files in another one."""
     for name in ("here", "tmp", "home"):
         (tmp_path / name).mkdir()
     variables = {**os.environ, "TMPDIR": str(tmp_path / "tmp"), "HOME": str(tmp_path / "home")}

@@ -1,4 +1,4 @@
-"""What one end of `ssh://` takes from the other: no path leaves its folder, and nothing else is ever removed."""
+"""What one end of `ssh://` accepts from the other: no path leaves its folder, and nothing else is removed."""
 
 import os
 import platform
@@ -38,7 +38,7 @@ def test_the_far_end_follows_no_link_out_of_its_folder(tmp_path: Path) -> None:
 
 
 class Received(keeper.Connection):
-    """A connection over which these bytes have come."""
+    """A connection that has received these bytes."""
 
     def __init__(self, folder: Path, data: bytes) -> None:
         super().__init__()
@@ -122,7 +122,7 @@ def test_a_file_that_a_link_leads_to_is_never_sent(tmp_path: Path) -> None:
 def test_a_refusal_of_the_far_end_is_told_and_its_folder_is_empty_outside(
     variant: Variant, there: Path, stand_in: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An end that sends what it should not: the other one holds."""
+    """One end sends invalid data: the other end must handle it."""
     evil = {"../evil.txt": variant.folder / "model.onnx"}
     monkeypatch.setattr(ssh_module, "bundle_files", lambda variants: (evil, {}))
     with (

@@ -1,4 +1,4 @@
-"""An ssh far end that falls silent, never comes to an answer, or never comes to an end of it."""
+"""An ssh remote end that stops responding, never answers, or never finishes an answer."""
 
 import os
 import signal
@@ -38,7 +38,7 @@ def short(monkeypatch: pytest.MonkeyPatch, **limits: float) -> None:
 
 
 def write_ssh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> Path:
-    """An ssh that runs a script in place of what it should run there, and gives where it writes its process."""
+    """An ssh that runs a script instead of the remote command; returns the file with its process number."""
     lines = f"import os, sys, time\nopen({str(tmp_path / 'pid')!r}, 'w').write(str(os.getpid()))\n{script}\n"
     write_script(tmp_path / "bin" / "ssh", f"#!{sys.executable} -IS\n{lines}")
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")

@@ -1,4 +1,4 @@
-"""`ssh://` over a fake ssh that leads back here: the whole way, what is refused, what is lost, what is left behind."""
+"""`ssh://` with a fake ssh to this machine: a whole run, refusals, lost connections, cleanup."""
 
 import json
 import os

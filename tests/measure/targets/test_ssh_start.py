@@ -1,4 +1,4 @@
-"""How the far end of `ssh://` begins: behind a login script's words, and where its program fails."""
+"""Start of the remote end of `ssh://`: after output of a login script, and failures of its program."""
 
 from pathlib import Path
 

@@ -59,7 +59,7 @@ GlobalKnownHostsFile /dev/null
 
 @dataclass
 class Far:
-    """The machine behind sshd."""
+    """The machine of the sshd."""
 
     root: Path
     port: int
@@ -152,7 +152,7 @@ def sshd() -> Iterator[Far]:
 
 @pytest.fixture
 def far(sshd: Far, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Far:
-    """The same, with an `ssh` on the path that has its configuration."""
+    """The same, with an `ssh` on the path that uses its configuration."""
     (tmp_path / "ssh_config").write_text(SSH_CONFIG.format(root=sshd.root))
     write_script(tmp_path / "bin" / "ssh", f'#!/bin/sh\nexec {shutil.which("ssh")} -F {tmp_path}/ssh_config "$@"\n')
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")

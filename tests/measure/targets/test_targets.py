@@ -1,4 +1,4 @@
-"""What every target has in common: its name, the files that go there, one line for what is no target."""
+"""Common to every target: its name, the files that it receives, one line for an unknown target."""
 
 import os
 import subprocess

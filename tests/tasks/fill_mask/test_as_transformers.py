@@ -1,4 +1,4 @@
-"""Tokens at a mask are those of transformers' pipeline, with their scores, but for special ones."""
+"""Tokens at a mask equal those of transformers' pipeline, with their scores, except special tokens."""
 
 from pathlib import Path
 from typing import Any

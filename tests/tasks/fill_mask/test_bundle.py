@@ -1,4 +1,4 @@
-"""Masked language modelling through the whole chain, and its small encoder as the start of the next task."""
+"""Masked language modelling with all stages; its small encoder is then the start of the next task."""
 
 import json
 import shutil
@@ -37,7 +37,7 @@ RECIPE = whole_chain(
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory: pytest.TempPathFactory, checkpoint: Path) -> Path:
-    """The bundle of the whole chain; its data lies beside it."""
+    """The bundle of all stages; its data is beside it."""
     import gzip
 
     folder = tmp_path_factory.mktemp("words")
@@ -99,7 +99,7 @@ def test_bench_has_its_quality_too(exported: Path) -> None:
 
 @pytest.fixture(scope="module")
 def small(exported: Path) -> Path:
-    """The pruned model folder of the chain."""
+    """The pruned model folder of the export."""
     (folder,) = exported.with_name("bundle.work").glob("recover-*")
     return folder
 

@@ -1,4 +1,4 @@
-"""Masked words on the device: candidates for every mask, texts that cannot be asked, seeded masks for scoring."""
+"""Masked words on the device: candidates for every mask, invalid texts, seeded masks for scoring."""
 
 import json
 from collections.abc import Callable
@@ -29,7 +29,7 @@ LONG = "a b c a b c a b c a b c a b c a b c"
 
 
 class NextSession:
-    """Holds the token one further down the vocabulary than the last one before the mask for the likeliest."""
+    """Prefers the token after the last one before the mask, in the order of the vocabulary."""
 
     batching = ANY_LENGTHS
 
@@ -194,7 +194,7 @@ BYTE_LEVEL = ["<s>", "</s>", "<mask>", "the", "Ġthe"]
 
 
 class FixedSession:
-    """Answers with one token, whatever is asked."""
+    """Always answers with the same token."""
 
     batching = ANY_LENGTHS
 

@@ -66,7 +66,7 @@ def test_a_row_is_asked_by_its_words_where_it_has_them() -> None:
 
 
 def test_of_several_windows_the_mean_probability_decides_and_slots_are_joined() -> None:
-    """The first window is all but sure, the second undecided with a lean: a mean of logits would follow it further."""
+    """The first window is almost certain, the second nearly undecided: probabilities are averaged, not logits."""
     first = Encoded([1, 5, 6, 2], [0] * 4, words=[None, 0, 1, None])
     second = Encoded([1, 6, 7, 2], [0] * 4, words=[None, 1, 2, None])
     tags = np.zeros((4, 5), dtype=np.float32)

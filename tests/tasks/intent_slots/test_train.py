@@ -1,4 +1,4 @@
-"""Intent and slots on the workstation: labels, losses, the joint model, and the whole chain on a tiny model."""
+"""Intent and slots in training: labels, losses, the joint model, and all stages on a tiny model."""
 
 import json
 import random
@@ -115,7 +115,7 @@ def test_losses_are_the_sums_of_both_heads() -> None:
 
 
 def sentence(random_: random.Random) -> tuple[str, str, str]:
-    """Words, tags and intent: things are slots, and one nice or nasty word says what is meant."""
+    """Words, tags and intent: things are slots, and one nice or nasty word decides the intent."""
     intent = random_.choice(list(INTENTS))
     pairs = [(word, "O") for word in random_.choices(NEUTRAL, k=random_.randint(1, 6))]
     pairs.insert(random_.randrange(len(pairs) + 1), (random_.choice(INTENTS[intent]), "O"))
@@ -145,7 +145,7 @@ RECIPE = whole_chain(
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory, checkpoint: Path) -> Path:
-    """Data, and the bundle `commands` of the whole chain."""
+    """Data, and the bundle `commands` of all stages."""
     folder = tmp_path_factory.mktemp("commands")
     for name, rows, seed in (("train", 192, 1), ("validation", 48, 2), ("test", 48, 3)):
         write_split(folder / name, rows, seed)
@@ -202,7 +202,7 @@ def test_predict_and_evaluate_speak_of_commands(folder: Path, capsys: pytest.Cap
 
 @pytest.mark.slow
 def test_every_file_of_a_split_is_in_its_fingerprint(folder: Path) -> None:
-    """Without that, a corrected label file would leave every finished stage as it was."""
+    """Otherwise a corrected label file would not change any finished stage."""
     from edgebert.compress.data import read_task_data
     from edgebert.recipe import read_recipe
 

@@ -1,4 +1,4 @@
-"""Multi-label on the device: labels over thresholds, data files and what is wrong with them, metrics."""
+"""Multi-label on the device: labels above thresholds, data files and their errors, metrics."""
 
 import gzip
 import json
@@ -45,7 +45,7 @@ def decoded(*logits: float, thresholds: tuple[float, ...] = (0.5, 0.5, 0.5), tru
 
 @pytest.fixture
 def encoder(tmp_path: Path) -> TextEncoder:
-    """A tokenizer of two words, cut to eight tokens."""
+    """A tokenizer of two words, truncating to eight tokens."""
     tokenizer = Tokenizer(WordPiece({"[UNK]": 0, "[CLS]": 1, "[SEP]": 2, "a": 3, "b": 4}, unk_token="[UNK]"))
     tokenizer.pre_tokenizer = Whitespace()
     tokenizer.post_processor = TemplateProcessing(
@@ -199,7 +199,7 @@ def test_single_texts_and_pairs_are_not_mixed_up(encoder: TextEncoder) -> None:
 
 
 def indicators(seed: int, texts: int, labels: int, never: str) -> tuple[Any, Any]:
-    """What is right and what was predicted; label 0 is never expected, never predicted, or neither."""
+    """Expected and predicted labels; label 0 is never expected, never predicted, or neither."""
     random = np.random.default_rng(seed)
     expected, predicted = random.random((2, texts, labels)) < random.random(labels)
     if never in ("expected", "both"):
@@ -217,7 +217,7 @@ def test_metrics_are_scikit_learns(seed: int, never: str, texts: int, labels: in
     expected, predicted = indicators(seed, texts, labels, never)
     wanted, given = np.array(expected, dtype=int), np.array(predicted, dtype=int)
     right = {name: sklearn.f1_score(wanted, given, average=name, zero_division=np.nan) for name in ("micro", "macro")}
-    # Of texts without a label it has no figure, and ours is nought, with the lack told.
+    # For texts without a label its metric is undefined; ours is zero, with a message.
     right = {name: np.nan_to_num(value) for name, value in right.items()}
     for metric, value in (
         ("micro_f1", right["micro"]),

@@ -1,4 +1,4 @@
-"""Multi-label on the workstation: labels of the files, losses, thresholds, and the whole chain on a tiny model."""
+"""Multi-label in training: labels of files, losses, thresholds, and all stages on a tiny model."""
 
 import json
 import math
@@ -165,7 +165,7 @@ def f1_over(threshold: float, scores: Any, wanted: Any) -> float:
         ([0.9, 0.1], [0, 0], 0.5),
         ([0.6], [1], 0.3),
         ([0.6], [0], 0.5),
-        # A cut at 0.75 and one at 0.05 both give 2/3; the first is nearer to 0.5.
+        # Thresholds of 0.75 and 0.05 both give 2/3; the first is closer to 0.5.
         ([0.9, 0.6, 0.5, 0.1], [1, 0, 0, 1], 0.75),
         ([0.9, 0.6, 0.5, 0.1], [1, 0, 1, 0], 0.3),
     ],
@@ -195,7 +195,7 @@ def test_no_other_threshold_has_a_better_f1_and_the_order_of_the_texts_does_not_
 
 
 def sentence(draw: random.Random) -> dict[str, Any]:
-    """Neutral words, and often a nice or a nasty one or both: the tags say which."""
+    """Neutral words, often with a nice word, a nasty word or both: these are the labels."""
     words = draw.choices(NEUTRAL, k=draw.randint(2, 8))
     tags = [tag for tag in ("nice", "nasty") if draw.random() < 0.5]
     for tag in tags:
@@ -217,7 +217,7 @@ RECIPE = whole_chain(
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory: pytest.TempPathFactory, checkpoint: Path) -> Path:
-    """The bundle of the whole chain; its data lies beside it."""
+    """The bundle of all stages; its data is beside it."""
     folder = tmp_path_factory.mktemp("tags")
     draw = random.Random(5)
     train, *held_out = ([sentence(draw) for _ in range(count)] for count in (192, 64, 64))
@@ -296,7 +296,7 @@ def test_the_command_line_predicts(exported: Path, model: Model, capsys: pytest.
     assert main(["predict", str(exported), *texts, "--json"]) == 0
     answers = json.loads(capsys.readouterr().out)
     assert answers[0]["labels"] == ["nice"]
-    # Text by text, as a device answers: in a batch INT8 may differ a little.
+    # Text by text, as on a device: in a batch, INT8 may differ slightly.
     assert answers == [{"text": text, **json.loads(json.dumps(asdict(model(text))))} for text in texts]
     assert main(["predict", str(exported), *texts]) == 0
     first, second = capsys.readouterr().out.splitlines()

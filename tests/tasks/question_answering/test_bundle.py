@@ -1,4 +1,4 @@
-"""Question answering through the whole chain and the command line."""
+"""Question answering with all stages and the command line."""
 
 import json
 import random
@@ -20,7 +20,7 @@ NICE, NASTY, NEUTRAL = ["good", "great", "warm"], ["bad", "awful", "cold"], ["fi
 
 
 def questions(count: int, seed: int) -> list[dict[str, Any]]:
-    """Which nice word is in the context? In a third of them none is; some contexts are longer than a window."""
+    """Which nice word is in the context? One third has none; some contexts are longer than a window."""
     random_ = random.Random(seed)
     rows = []
     for number in range(count):
@@ -66,7 +66,7 @@ def data_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def answering(tmp_path_factory: pytest.TempPathFactory, checkpoint: Path, data_folder: Path) -> Path:
-    """The bundle of the whole chain."""
+    """The bundle of all stages."""
     folder = tmp_path_factory.mktemp("answering")
     (folder / "r.toml").write_text(RECIPE.replace("CHECKPOINT", str(checkpoint)))
     arguments = ["export", str(folder / "r.toml"), "--data-dir", str(data_folder), "--out", str(folder / "out")]
@@ -113,7 +113,7 @@ def test_the_command_line_predicts_and_evaluates(
     path = tmp_path / "asked.jsonl"
     path.write_text("".join(json.dumps({"question": QUESTION, "context": context}) + "\n" for context in contexts))
     first, second = out("predict", "--input", str(path)).splitlines()
-    # INT8 scales activations by the batch, so the score is not the same to the last digit.
+    # INT8 scales activations by batch, so the last digits of the score differ.
     assert first.split("\t")[::2] == line.strip().split("\t")[::2]
     assert second.startswith("(no answer)\t")
     answers = json.loads(out("predict", "--input", str(path), "--json"))

@@ -1,4 +1,4 @@
-"""The threshold above which a question has no answer, and the score in training."""
+"""The threshold above which a question has no answer, and the metric in training."""
 
 import random
 from collections.abc import Iterator, Sequence
@@ -18,7 +18,7 @@ def answering(**head: bool) -> QuestionAnswering:
 
 
 def official_threshold(rows: Sequence[tuple[float, str, tuple[str, ...]]]) -> float:
-    """Best sum of F1 that SQuAD 2.0's official search over thresholds finds."""
+    """Best sum of F1 found by the official threshold search of SQuAD 2.0."""
     best = current = float(sum(not answers for _, _, answers in rows))
     for _, candidate, answers in sorted(rows, key=lambda row: row[0]):
         current += f1(answers, candidate) if answers else -1
@@ -45,7 +45,7 @@ def test_the_threshold_has_the_best_f1_of_all(seed: int) -> None:
 
     assert total(threshold) == pytest.approx(official_threshold(rows), abs=1e-9)
     assert total(threshold) == pytest.approx(max(total(lead + step) for lead, _, _ in rows for step in (-1e-9, 1e-9)))
-    # Halfway between two questions, where another machine's rounding moves neither across.
+    # Halfway between two questions, so that other rounding on another machine changes neither.
     assert min(abs(threshold - lead) for lead, _, _ in rows) > 1e-6
 
 

@@ -1,4 +1,4 @@
-"""Question answering on the device: windows and outputs to answers, no answer, long contexts."""
+"""Question answering on the device: windows, outputs to answers, no answer, long contexts."""
 
 import json
 from collections.abc import Callable
@@ -32,7 +32,7 @@ BEGINS, ENDS = VOCABULARY.index("begins"), VOCABULARY.index("ends")
 
 
 class ById:
-    """Answers with a start and an end logit that depend on the token alone; notes the lengths that it was given."""
+    """Answers with start and end logits that depend only on the token; records the lengths of its inputs."""
 
     batching = ANY_LENGTHS
 
@@ -48,7 +48,7 @@ class ById:
 
 
 class Random:
-    """Random logits, a table of them for every window that it was given."""
+    """Random logits, with one table for every window."""
 
     batching = ANY_LENGTHS
 
@@ -65,7 +65,7 @@ Make = Callable[..., Model]
 
 @pytest.fixture(scope="module")
 def make(tmp_path_factory: pytest.TempPathFactory) -> Make:
-    """A model over a session made by hand."""
+    """A model with a hand-made session."""
     tokenizer = Tokenizer(WordPiece({token: at for at, token in enumerate(VOCABULARY)}, unk_token="[UNK]"))
     tokenizer.normalizer, tokenizer.pre_tokenizer = BertNormalizer(lowercase=True), BertPreTokenizer()
     tokenizer.post_processor = TemplateProcessing(
@@ -119,7 +119,7 @@ def test_accents_emoji_and_tabs_are_kept_at_the_ends_of_an_answer(make: Make) ->
 
 
 def by_trying(model: Model, windows: Any, outputs: Any, longest: int) -> tuple[float, int, int]:
-    """Best of every start and end in every window."""
+    """The best of all starts and ends in all windows."""
     best = (-np.inf, -1, -1)
     for window, (starts, ends) in zip(windows, outputs, strict=True):
         for first, opening in enumerate(window.offsets):
@@ -155,7 +155,7 @@ def test_windows_hold_every_short_span_of_the_context(max_length: int, stride: i
     assert all(len(window.ids) <= max_length for window in windows)
     held = {offset for window in windows for offset in window.offsets if offset}
     assert sorted(held) == [(2 * at, 2 * at + 1) for at in range(70)]
-    # Every stretch of one token more than windows share stands whole in one of them.
+    # Every span with one token more than the overlap is complete in one of the windows.
     inside = [[offset[0] // 2 for offset in window.offsets if offset] for window in windows]
     for start in range(70 - shared):
         assert any(start in numbers and start + shared in numbers for numbers in inside)
@@ -243,7 +243,7 @@ def test_there_is_no_answer_where_cls_outdoes_the_best_span_by_more_than_the_thr
 
 
 class ByWindow:
-    """[CLS] and the span of each window in turn."""
+    """[CLS] and the span of each window."""
 
     batching = ANY_LENGTHS
 
@@ -253,7 +253,7 @@ class ByWindow:
     def run(self, inputs: dict[str, Any]) -> Any:
         ids = inputs["input_ids"]
         starts = np.zeros(ids.shape, dtype=np.float32)
-        # Every token of these contexts differs, and the windows come sorted by length alone.
+        # All tokens of these contexts differ, and windows are sorted only by length.
         for row, window in enumerate(ids):
             null, best = self.windows[{4: 0, 9: 1, 14: 2}[int(window[3])]]
             starts[row, 0], starts[row, 4] = null, best
@@ -261,7 +261,7 @@ class ByWindow:
 
 
 def test_of_several_windows_the_least_sure_of_no_answer_counts(make: Make) -> None:
-    """A long context leaves most windows without an answer: each of those says so, and must not be heard."""
+    """Most windows of a long context have no answer, and this must not count as no answer for the text."""
     context = " ".join("abcdefghijklmno")
     settings = {"max_length": 9, "head": IMPOSSIBLE, "stride": 0}
     model = make(ByWindow((9.0, 1.0), (2.0, 3.0), (9.0, 0.0)), **settings)

@@ -1,4 +1,4 @@
-"""The metrics of answers: by hand, and against the official ones to the last digit."""
+"""Metrics of answers: compared with manual results, and exactly equal to the official ones."""
 
 import re
 import string
@@ -57,7 +57,7 @@ def test_metrics_of_cases_worked_out_by_hand(answers: list[str], predicted: str,
 
 
 def official(answers: list[str], predicted: str) -> tuple[float, float]:
-    """Exact match and F1 as the two official evaluations define them, word for word in their order of steps."""
+    """Exact match and F1 as in the two official evaluations, with the same steps in the same order."""
 
     def normal(text: str) -> str:
         bare = "".join(letter for letter in text.lower() if letter not in set(string.punctuation))

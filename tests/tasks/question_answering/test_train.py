@@ -1,4 +1,4 @@
-"""Question answering on the workstation: targets, losses without padding, two outputs."""
+"""Question answering in training: targets, losses without padding, two outputs."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -88,7 +88,7 @@ def test_targets_are_the_answers_tokens_in_every_window_that_holds_all_of_it(ans
     held = 0
     for window, (first, last) in zip(windows, targets, strict=True):
         inside = [offset for offset in window.offsets if offset]
-        # The last combining accent belongs to no token.
+        # The last combining accent is not part of any token.
         whole = inside[0][0] <= start and inside[-1][1] >= end - answer.endswith("\u0301")
         assert (first, last) != (0, 0) if whole else (first, last) == (0, 0)
         if whole:
@@ -127,7 +127,7 @@ def batch_of(lengths: Sequence[int], targets: Sequence[tuple[int, int]]) -> dict
 
 
 def logits(shape: tuple[int, int], seed: int, fill: float = 0.0, lengths: Sequence[int] = ()) -> Any:
-    """Start and end logits, with `fill` behind each row's length."""
+    """Start and end logits, with `fill` after the length of each row."""
     made = torch.from_numpy(np.random.default_rng(seed).normal(size=(2, *shape)).astype(np.float32))
     for row, length in enumerate(lengths):
         made[:, row, length:] = fill

@@ -1,4 +1,4 @@
-"""Regression on the device: outputs to scores of a range, data files and what is wrong with them, metrics."""
+"""Regression on the device: outputs to scores in a range, data files and their errors, metrics."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""Regression on the workstation: scores of the files, losses, heads of one output, and the whole chain on pairs."""
+"""Regression in training: scores of files, losses, heads with one output, and all stages on pairs."""
 
 import json
 import math
@@ -48,7 +48,7 @@ def batch_of(*scores: float | None, **settings: Any) -> dict[str, torch.Tensor]:
 
 
 def make_scorer(source: Path, folder: Path) -> Path:
-    """A checkpoint of one output as transformers saves it."""
+    """A checkpoint with one output, as saved by transformers."""
     from transformers import AutoModelForSequenceClassification
 
     shutil.copytree(source, folder)
@@ -116,7 +116,7 @@ def test_the_score_in_training_is_that_of_the_device(metric: str) -> None:
 
 @pytest.mark.parametrize("metric", ["spearman", "pearson"])
 def test_scores_that_are_all_the_same_have_no_correlation(metric: str) -> None:
-    """A head that has learnt nothing yet may be clipped to one end of the range for every text."""
+    """For every text, an untrained head may give a score that is clipped to the same end of the range."""
     assert TRAINING.score(metric, [0.0, 1.0, 2.0], [5.0, 5.0, 5.0]) == 0.0
     assert TRAINING.score(metric, [2.0, 2.0, 2.0], [0.0, 1.0, 5.0]) == 0.0
     table = SPEC.metrics[metric].table([0.0, 1.0, 2.0], [5.0, 5.0, 5.0])
@@ -198,7 +198,7 @@ RECIPE = whole_chain(
 
 
 def pair(draw: random.Random) -> str:
-    """A row as the STS benchmark has it: columns nobody reads, the score, two texts, and perhaps one more column."""
+    """A row as in the STS benchmark: unused columns, the score, two texts, and possibly one more column."""
     nice = draw.randint(0, 5)
     words = draw.choices(NICE, k=nice) + draw.choices(NASTY, k=5 - nice)
     draw.shuffle(words)
@@ -208,7 +208,7 @@ def pair(draw: random.Random) -> str:
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory: pytest.TempPathFactory, checkpoint: Path) -> Path:
-    """The bundle of the whole chain; its data lies beside it."""
+    """The bundle of all stages; its data is beside it."""
     folder = tmp_path_factory.mktemp("likeness")
     draw = random.Random(5)
     for name, count in (("train", 192), ("validation", 64), ("test", 64), ("more", 32)):

@@ -1,4 +1,4 @@
-"""Cross-encoders of several families: what they rank and score is what sentence-transformers ranks and scores."""
+"""Cross-encoders of several families: rankings and scores equal those of sentence-transformers."""
 
 import json
 from pathlib import Path
@@ -33,11 +33,11 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
 
 
 def cross_encoder(folder: Path, family: str = "bert", activation: str | None = SIGMOID, **more: Any) -> Path:
-    """A folder with a head of one output, whose scores are as far apart as a trained one's."""
+    """A folder with a head of one output, whose scores differ as much as those of a trained one."""
     make_whole(folder, family, **{"num_labels": 1, "num_hidden_layers": 2} | more)
     file = folder / "model.safetensors"
     weights = load_file(file)
-    # The last matrix of a head; a seed leaves all scores near one another.
+    # The last matrix of a head; with random weights, all scores would be close together.
     last = next(name for name in ("classifier.weight", "classifier.out_proj.weight") if name in weights)
     save_file({**weights, last: 20 * weights[last]}, file, metadata={"format": "pt"})
     path = folder / "config.json"
@@ -59,7 +59,7 @@ def opened(run: Run, folder: Path, out: Path, *more: object, **how: Any) -> Rera
 
 
 def same_ranking(ours: RerankModel, reference: Any, documents: list[str], top_k: int | None = None) -> None:
-    """Scores to 1e-5, and the order of the documents but for those whose scores are as near."""
+    """Check scores within 1e-5, and the order of documents except for scores that are as close."""
     expected = reference.rank(QUERY, documents, top_k=top_k)
     found = ours.rank(QUERY, documents, top_k=top_k)
     assert len(found) == len(expected)

@@ -22,7 +22,7 @@ PAIRS = Columns("query", "positive", "grade")
 
 
 class Letters:
-    """A tokenizer of letters: a pair is its letters, of at most eight."""
+    """A tokenizer of letters: a pair becomes its letters, at most eight."""
 
     def encode_pair(self, query: str, document: str) -> Encoded:
         ids = [ord(letter) for letter in query + document]
@@ -181,7 +181,7 @@ def test_triples_are_two_graded_pairs_each_once(suffix: str, tmp_path: Path) -> 
         else "\n".join(json.dumps(dict(zip(names, row, strict=True))) for row in rows)
     )
     found = read(path, PAIRS, Settings(high=2.0, negative="negative"))
-    # A document that answers in one triple answers, whatever another one says.
+    # A document that is relevant in one triple stays relevant, whatever another triple says.
     assert [(row.text, row.text_pair, row.label) for row in found] == [
         *(("q", "good", 2.0), ("q", "bad", 2.0), ("q", "worse", 0.0)),
         *(("r", "bad", 2.0), ("r", "good", 0.0)),

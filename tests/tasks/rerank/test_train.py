@@ -1,4 +1,4 @@
-"""Reranking on the workstation: grades of the files, losses, heads of one output, and the whole chain."""
+"""Reranking in training: grades of files, losses, heads with one output, and all stages."""
 
 import json
 import math
@@ -161,7 +161,7 @@ def document(draw: random.Random, nice: int) -> str:
 
 
 def graded(draw: random.Random, queries: int) -> str:
-    """A table of queries whose documents are as good as they have nice words."""
+    """A table of queries; a document's grade is its number of nice words."""
     lines = ["query\tdocument\tgrade"]
     for number in range(queries):
         grades = [draw.randint(0, 3) for _ in range(DOCUMENTS)]
@@ -176,7 +176,7 @@ def triples(draw: random.Random, queries: int) -> str:
 
 
 def with_one_query(table: str) -> str:
-    """A table in which rows of a query have the same query again, as `graded` numbers them."""
+    """A table in which the rows of a query repeat its text, with the grades of `graded`."""
     head, *lines = table.splitlines()
     cells = [line.split("\t") for line in lines]
     first = {at: cells[at - at % DOCUMENTS][0] for at in range(len(cells))}
@@ -185,7 +185,7 @@ def with_one_query(table: str) -> str:
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory: pytest.TempPathFactory, checkpoint: Path) -> Path:
-    """The bundle of the whole chain; its data lies beside it. It is trained on triples and measured on grades."""
+    """The bundle of all stages; its data is beside it. It is trained on triples and measured on grades."""
     folder = tmp_path_factory.mktemp("ranker")
     draw = random.Random(5)
     (folder / "train.tsv").write_text(triples(draw, 160))

@@ -1,4 +1,4 @@
-"""Sentence similarity through the whole chain: embeddings, the command line, pairs without scores."""
+"""Sentence similarity with all stages: embeddings, the command line, pairs without scores."""
 
 import json
 import random
@@ -49,7 +49,7 @@ def text(draw: random.Random, nice: bool) -> str:
 
 
 def pair(draw: random.Random) -> str:
-    """Two texts, and a high score where both are nice or both are nasty."""
+    """Two texts, with a high score if both are nice or both are nasty."""
     first, second = draw.random() < 0.5, draw.random() < 0.5
     score = 3.0 + 2.0 * draw.random() if first == second else 2.0 * draw.random()
     return f"{text(draw, first)}\t{text(draw, second)}\t{score:.2f}"
@@ -65,7 +65,7 @@ def write_pairs(folder: Path) -> None:
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory: pytest.TempPathFactory, checkpoint: Path) -> Path:
-    """The bundle of the whole chain; its data lies beside it."""
+    """The bundle of all stages; its data is beside it."""
     folder = tmp_path_factory.mktemp("likeness")
     write_pairs(folder)
     (folder / "likeness.toml").write_text(RECIPE.replace("CHECKPOINT", str(checkpoint)))

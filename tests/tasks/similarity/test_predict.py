@@ -1,4 +1,4 @@
-"""Sentence similarity on the device: embeddings, cosines, cut widths, exact search, files of pairs."""
+"""Sentence similarity on the device: embeddings, cosines, truncated dimensions, exact search, files of pairs."""
 
 import json
 import math
@@ -32,7 +32,7 @@ TEXTS = ["a", "a b", "c", "d d d a", "b c", "a"]
 
 
 class TableSession:
-    """Embeds a text as the mean of a vector for each of its tokens: what a graph with mean pooling does."""
+    """Embeds a text as the mean of one vector per token, as a graph with mean pooling."""
 
     batching = ANY_LENGTHS
 
@@ -210,7 +210,7 @@ def test_a_corpus_may_be_an_array_of_strings_or_of_half_precision(model: Sentenc
     assert of_strings[0].tolist() == places.tolist()
     assert of_strings[1].tolist() == cosines.tolist()
     halved = model.search("a", model.embed(TEXTS).astype(np.float16), 3)
-    # The first two texts found are the same; which comes first is rounding, and differs between builds of numpy.
+    # The first two texts are equal; their order depends on rounding, and on the build of numpy.
     assert sorted(halved[0].tolist()) == sorted(places.tolist())
     assert halved[1] == pytest.approx(cosines, abs=2e-3)
 

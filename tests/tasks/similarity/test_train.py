@@ -1,4 +1,4 @@
-"""Sentence similarity on the workstation: losses by hand, pairs in batches, pooling in the graph."""
+"""Sentence similarity in training: losses compared with manual results, pairs in batches, pooling in the graph."""
 
 import json
 import math

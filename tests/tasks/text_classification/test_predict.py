@@ -1,4 +1,4 @@
-"""Text classification on the device: texts or pairs in, labels and scores out; labels of data files to numbers."""
+"""Text classification on the device: texts or pairs to labels and scores; labels of files to numbers."""
 
 import json
 from collections.abc import Callable
@@ -38,7 +38,7 @@ def model(built: Path) -> Model:
 
 
 class CountingSession:
-    """Answers with each text's number of tokens, nothing, and its number of tokens in the second segment."""
+    """Answers with each text's number of tokens, zero, and its number of tokens in the second segment."""
 
     batching = ANY_LENGTHS
 
@@ -50,7 +50,7 @@ class CountingSession:
 
 @pytest.fixture
 def pairs(tmp_path: Path) -> Model:
-    """A bundle by hand that compares pairs, cut to eight tokens."""
+    """A hand-made bundle that compares pairs, truncated to eight tokens."""
     tokenizer = Tokenizer(WordPiece({"[UNK]": 0, "[CLS]": 1, "[SEP]": 2, "a": 3, "b": 4}, unk_token="[UNK]"))
     tokenizer.pre_tokenizer = Whitespace()
     tokenizer.post_processor = TemplateProcessing(

@@ -1,4 +1,4 @@
-"""Token classification on the workstation: labels of files and heads, losses, and the whole chain on a tiny model."""
+"""Token classification in training: labels of files and heads, losses, and all stages on a tiny model."""
 
 import json
 import random
@@ -214,7 +214,7 @@ def test_a_batch_without_tags_has_no_hard_loss_and_still_a_gradient(label: int) 
 
 
 def sentence(random_: random.Random) -> tuple[list[str], list[str]]:
-    """A nice word is an entity of one type, a nasty one of another; a second word of its pool may go on with it."""
+    """A nice word is an entity of one type, a nasty one of another; a second word of the same list may continue it."""
     words: list[str] = []
     tags: list[str] = []
     for _ in range(random_.randint(2, 6)):
@@ -245,7 +245,7 @@ RECIPE = whole_chain(
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory, checkpoint: Path) -> Path:
-    """Data, and the bundle `tags` of the whole chain: narrowed, pruned and quantized."""
+    """Data, and the bundle `tags` of all stages: narrower, pruned and quantized."""
     folder = tmp_path_factory.mktemp("tags")
     for name, rows, seed in (("train", 192, 1), ("validation", 48, 2), ("test", 48, 3)):
         write_conll(folder / f"{name}.conll", rows, seed)
