@@ -11,6 +11,7 @@ from tokenizers import Tokenizer
 from edgebert.bundle import file_sha256
 from edgebert.compress import checkpoint
 from edgebert.compress.encoder_settings import FILES as ENCODER_SETTINGS
+from edgebert.compress.memory import give_back
 from edgebert.compress.weight_paths import weight_files
 from edgebert.runtime.encode import TextEncoder
 
@@ -78,3 +79,8 @@ class Loaded:
         while len(self._models) > MODELS:
             del self._models[next(iter(self._models))]
         return model.cpu().eval().requires_grad_(False)
+
+    def forget_models(self) -> None:
+        """Free the models, before work that needs as much memory as several of them; the next call loads one again."""
+        self._models.clear()
+        give_back()

@@ -70,9 +70,10 @@ class GraphJob:
         """The PyTorch model; copy it before changing it."""
         return self.run.loaded.model(self.model, self.run.task, self.data.label_names)
 
-    def module(self) -> InferenceModel | PlainModel:
-        """The PyTorch model rewritten for inference."""
-        return fast_module(copy.deepcopy(self.load()), self.training_task, self.segments, self.run.max_length)
+    def module(self, is_read_only: bool = False) -> InferenceModel | PlainModel:
+        """The PyTorch model rewritten for inference: of its own weights, or of those of `load`, to read them alone."""
+        model = self.load() if is_read_only else copy.deepcopy(self.load())
+        return fast_module(model, self.training_task, self.segments, self.run.max_length)
 
     def task(self) -> Task:
         """The device's task with the model's own tokenizer."""
@@ -139,9 +140,11 @@ def full_precision_graph(job: GraphJob, kind: str, out: Path) -> StageReport:
         names = export_fast(model, job.training_task, outputs, job.segments, job.run.max_length, out / GRAPH)
     del model  # perhaps a copy of all weights
     give_back()
-    session = OnnxSession(out / GRAPH, 2, CPU)
     windows = job.parity_windows()
-    parity = compare_graph(job, session, names, windows, job.reference(windows))
+    reference = job.reference(windows)
+    job.run.loaded.forget_models()
+    session = OnnxSession(out / GRAPH, 2, CPU)
+    parity = compare_graph(job, session, names, windows, reference)
     require_parity(parity, f"{kind} graph")
     tuned = tuned_head(job, session, names)
     metrics: dict[str, Json] = {"parity": asdict(parity), "head": tuned, "quality": {}}

@@ -11,6 +11,7 @@ from pathlib import Path
 import onnx
 
 from edgebert.compress import checkpoint
+from edgebert.compress.memory import give_back
 from edgebert.compress.report import StageReport
 from edgebert.cpu import measured_on
 from edgebert.exporters.graphs import GRAPH, GraphJob, compare_graph, outputs_of, quality_of, tuned_head
@@ -61,6 +62,7 @@ def quantized_graph(
     """
     calibration, windows = job.calibration_windows(settings.samples), job.parity_windows()
     reference = job.reference(windows)
+    job.run.loaded.forget_models()
     metrics: dict[str, Json] = {}
     full = graph / GRAPH
     module: InferenceModel | PlainModel | None = None
@@ -95,6 +97,8 @@ def quantized_graph(
     metrics["head"] = tuned = tuned_head(job, session, names)
     metrics["quality"] = as_json(quality_of(job, session, names, tuned))
     parts = replace(parts, graph=graph / GRAPH, tuned=tuned)
+    del with_mask, session  # each holds the weights
+    give_back()
     if form != "weights":
         metrics |= _of_other_runtimes(parts, names, windows, reference, out)
     metrics["measured_on"] = measured_on()

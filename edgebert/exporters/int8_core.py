@@ -48,7 +48,7 @@ def core_int8(parts: Int8Parts, out: Path) -> dict[str, Json]:
     outcome = Outcome(parts.job, parts.graph, lambda file: CoreSession(file, 2, (), ()), parts.tuned)
     make = partial(quantized, parts)
     guard = Guard(
-        {name: name for name in product_names(parts.job.module())},
+        {name: name for name in product_names(parts.job.module(is_read_only=True))},
         make,
         make,
         outcome.quality,
@@ -75,7 +75,7 @@ def quantized(parts: Int8Parts, leave: Collection[str], out: Path) -> None:
         # Seven-bit weights are for x86 without VNNI.
         for_avx2=largest_weight(parts.choice) == SEVEN_BITS,
     )
-    write_core(job.module(), order, out)
+    write_core(job.module(is_read_only=True), order, out)
 
 
 def largest_weight(choice: ExportChoice) -> int:

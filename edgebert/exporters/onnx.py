@@ -153,7 +153,9 @@ def traced(
     if program is None:
         raise RunError("torch.onnx.export gave no graph; run with --debug for its messages")
     graph = program.model_proto
-    # The exporter never frees its programs and their weights.
+    # onnxscript's rewrite rules hold the last graph that they matched, and each of its values holds its weights.
+    for value in program.model.graph.initializers.values():
+        value.const_value = None
     program.model.graph.initializers.clear()
     del program
     strip(graph)

@@ -11,12 +11,14 @@ import onnx
 import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
+from onnxruntime.quantization import quantize_dynamic
 from this_machine import choice_here
 
 from edgebert.compress import checkpoint
 from edgebert.compress.validation import torch_outputs
 from edgebert.exporters.onnx import export_fast, fast_module
 from edgebert.exporters.parity import Parity, compare, relative_error
+from edgebert.exporters.quantize import dynamic
 from edgebert.exporters.quantize.calibration import Calibration
 from edgebert.exporters.quantize.dynamic import quantize_weights
 from edgebert.exporters.quantize.embeddings import quantize_embeddings
@@ -296,6 +298,24 @@ def test_the_same_model_gives_the_same_int8_bytes(form: str, full: Path, rows: l
             quantize_openvino(full, Calibration(rows), NAMES, folder)
         written.append((folder / "model.bin").read_bytes())
     assert written[0] == written[1]
+
+
+def test_tables_that_are_left_aside_meanwhile_come_back(
+    full: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Large ones are not given to the quantizer, which would hold them four times; the file is the same."""
+    quantize_weights(full, CHOICE, tmp_path / "whole.onnx")
+    monkeypatch.setattr(dynamic, "LARGE", 1024)
+    seen: list[int] = []
+
+    def noted(given: str, *arguments: Any, **settings: Any) -> None:
+        seen.append(Path(given).stat().st_size)
+        quantize_dynamic(given, *arguments, **settings)
+
+    monkeypatch.setattr(dynamic, "quantize_dynamic", noted)
+    quantize_weights(full, CHOICE, tmp_path / "parted.onnx")
+    assert seen[0] < full.stat().st_size - 1000 * 4
+    assert (tmp_path / "parted.onnx").read_bytes() == (tmp_path / "whole.onnx").read_bytes()
 
 
 def test_the_root_logger_stays_as_it_is(classifier_graph: Path, tmp_path: Path) -> None:
