@@ -189,7 +189,7 @@ def main() -> int:
     parser.add_argument(
         "--program", type=Path, nargs="+", help="C files to compile with the core into OUT, in place of a library"
     )
-    parser.add_argument("--if-possible", action="store_true", help="where it cannot be built, say so and succeed")
+    parser.add_argument("--if-possible", action="store_true", help="if it cannot be built, only print a message")
     arguments = parser.parse_args()
     try:
         build = find_build(arguments.target, tuple(arguments.flags.split()))

@@ -107,7 +107,7 @@ def main() -> int:
     arguments = parser.parse_args()
     unknown = [target for target in arguments.targets if target not in choices]
     if unknown:
-        parser.error(f"there is no target {unknown[0]}; take {', '.join(choices)}")
+        parser.error(f"there is no target {unknown[0]}; use {', '.join(choices)}")
     arguments.out.mkdir(parents=True, exist_ok=True)
     try:
         with tempfile.TemporaryDirectory() as work:

@@ -220,7 +220,7 @@ static void start(const Pass *p, Share share) {
                           p->kernel->products->most);
 }
 
-/* Queries, keys and values of some rows; from block `from` on. */
+/* Compute queries, keys and values of a range of rows, for the blocks from `from` on. */
 static void project(const Pass *p, const Layer *layer, int from, Share share) {
     const Matrix *qkv = layer->qkv;
     const size_t width = padded(p->model->hidden), stride = qkv_stride(layer);

@@ -39,12 +39,12 @@ class BundleTextEmbedder:
         return {"embedding": vector.tolist()}
 
     def to_dict(self) -> dict[str, Any]:
-        """The settings alone: the bundle stays where it is."""
+        """Return the settings as a dictionary; the bundle is not copied."""
         return default_to_dict(self, bundle=self.bundle, prompt=self.prompt)
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> "BundleTextEmbedder":
-        """The component of these settings."""
+        """Make the component from its settings."""
         return default_from_dict(cls, data)
 
 
@@ -88,7 +88,7 @@ class BundleDocumentEmbedder:
         return self.embedding_separator.join([*before, document.content])
 
     def to_dict(self) -> dict[str, Any]:
-        """The settings alone: the bundle stays where it is."""
+        """Return the settings as a dictionary; the bundle is not copied."""
         return default_to_dict(
             self,
             bundle=self.bundle,
@@ -100,5 +100,5 @@ class BundleDocumentEmbedder:
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> "BundleDocumentEmbedder":
-        """The component of these settings."""
+        """Make the component from its settings."""
         return default_from_dict(cls, data)

@@ -49,5 +49,5 @@ class TextVectors(TransformerMixin, BaseEstimator):
         return True
 
     def __getstate__(self) -> dict[str, Any]:
-        """The settings alone."""
+        """Return the settings, without the open bundle."""
         return {name: value for name, value in super().__getstate__().items() if name != "_model"}
