@@ -82,5 +82,6 @@ class Loaded:
 
     def forget_models(self) -> None:
         """Free the models, before work that needs as much memory as several of them; the next call loads one again."""
+        size = sum(weight.nbytes for model in self._models.values() for weight in model.parameters())
         self._models.clear()
-        give_back()
+        give_back(size)

@@ -6,13 +6,21 @@ import ctypes
 import gc
 import sys
 
+# Collecting takes half a second: more than a small model is worth.
+WORTH_IT = 64 << 20
 
-def give_back() -> None:
+
+def give_back(size: int) -> None:
     """Return freed memory to the operating system between steps that each need as much as several models.
 
     glibc keeps freed memory for later use; without this call an export of BERT-base holds half a gigabyte more. With
     another C library this does nothing.
+
+    Args:
+        size: What was freed, in bytes, about. Little is left to Python.
     """
+    if size < WORTH_IT:
+        return
     gc.collect()
     if sys.platform == "linux":
         trim = getattr(ctypes.CDLL(None), "malloc_trim", None)

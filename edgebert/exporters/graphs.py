@@ -139,7 +139,7 @@ def full_precision_graph(job: GraphJob, kind: str, out: Path) -> StageReport:
     else:
         names = export_fast(model, job.training_task, outputs, job.segments, job.run.max_length, out / GRAPH)
     del model  # perhaps a copy of all weights
-    give_back()
+    give_back((out / GRAPH).stat().st_size)
     windows = job.parity_windows()
     reference = job.reference(windows)
     job.run.loaded.forget_models()

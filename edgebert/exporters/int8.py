@@ -98,7 +98,7 @@ def quantized_graph(
     metrics["quality"] = as_json(quality_of(job, session, names, tuned))
     parts = replace(parts, graph=graph / GRAPH, tuned=tuned)
     del with_mask, session  # each holds the weights
-    give_back()
+    give_back((graph / GRAPH).stat().st_size)
     if form != "weights":
         metrics |= _of_other_runtimes(parts, names, windows, reference, out)
     metrics["measured_on"] = measured_on()

@@ -31,7 +31,7 @@ def quantize_weights(graph: Path, choice: ExportChoice, out: Path, leave: Collec
     """
     # quantize_dynamic holds four copies of a model given as a file, and more of one in memory.
     heads, parked = _prepare(graph, leave, out)
-    give_back()
+    give_back(graph.stat().st_size)
     with _root_logger_as_it_is():
         quantize_dynamic(
             str(out),
@@ -43,7 +43,7 @@ def quantize_weights(graph: Path, choice: ExportChoice, out: Path, leave: Collec
             nodes_to_exclude=[*heads, *leave],
             extra_options={"MatMulConstBOnly": True, "DefaultTensorType": onnx.TensorProto.FLOAT},
         )
-    give_back()
+    give_back(graph.stat().st_size)
     _put_back(parked, graph, out)
 
 
