@@ -11,7 +11,7 @@ from tokenizers import Tokenizer
 from edgebert.bundle import file_sha256
 from edgebert.compress import checkpoint
 from edgebert.compress.encoder_settings import FILES as ENCODER_SETTINGS
-from edgebert.compress.memory import give_back
+from edgebert.compress.memory import LARGE, give_back
 from edgebert.compress.weight_paths import weight_files
 from edgebert.runtime.encode import TextEncoder
 
@@ -81,7 +81,8 @@ class Loaded:
         return model.cpu().eval().requires_grad_(False)
 
     def forget_models(self) -> None:
-        """Free the models, before work that needs as much memory as several of them; the next call loads one again."""
+        """Free large models, before work that needs as much memory as several; the next call loads one again."""
         size = sum(weight.nbytes for model in self._models.values() for weight in model.parameters())
-        self._models.clear()
-        give_back(size)
+        if size >= LARGE:
+            self._models.clear()
+            give_back(size)

@@ -6,8 +6,8 @@ import ctypes
 import gc
 import sys
 
-# Collecting takes half a second: more than a small model is worth.
-WORTH_IT = 64 << 20
+# Bytes of a model from which on it is worth freeing: collecting takes half a second.
+LARGE = 64 << 20
 
 
 def give_back(size: int) -> None:
@@ -19,7 +19,7 @@ def give_back(size: int) -> None:
     Args:
         size: What was freed, in bytes, about. Little is left to Python.
     """
-    if size < WORTH_IT:
+    if size < LARGE:
         return
     gc.collect()
     if sys.platform == "linux":

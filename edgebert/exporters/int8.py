@@ -29,7 +29,7 @@ from edgebert.exporters.quantize.weights import quantize_weights_alone
 from edgebert.exporters.writers import Int8Parts, writers
 from edgebert.recipe import QuantizeSettings, settings_dict
 from edgebert.runtime.encode import Encoded
-from edgebert.runtime.session import Outputs, bucket_lengths
+from edgebert.runtime.session import Outputs, Session, bucket_lengths
 from edgebert.strict_json import Json, as_json
 from edgebert.target import ExportChoice
 
@@ -88,22 +88,37 @@ def quantized_graph(
         metrics["guard"] = guard.run(full, out / GRAPH)
     for name in (CALIBRATED, SMOOTHED):
         (out / name).unlink(missing_ok=True)
-    names, with_mask, session = graph_inputs(out / GRAPH), open_onnx(out / GRAPH), open_graph(out / GRAPH)
-    metrics["agreement"] = asdict(compare_graph(job, with_mask, names, windows, reference))
-    if not session.batching.pads:
-        metrics["unpadded"] = asdict(compare_graph(job, session, names, windows, reference, batch_sizes=(1,)))
-        alone = [outputs_of(job, each, names, windows) for each in (with_mask, session)]
-        require_same(reference, *alone)
-    metrics["head"] = tuned = tuned_head(job, session, names)
-    metrics["quality"] = as_json(quality_of(job, session, names, tuned))
+    names = graph_inputs(out / GRAPH)
+    tuned, judged = _judged(job, open_graph, windows, reference, out)
+    metrics |= judged
+    give_back((graph / GRAPH).stat().st_size)  # of sessions, each of which holds the weights
     parts = replace(parts, graph=graph / GRAPH, tuned=tuned)
-    del with_mask, session  # each holds the weights
-    give_back((graph / GRAPH).stat().st_size)
     if form != "weights":
         metrics |= _of_other_runtimes(parts, names, windows, reference, out)
     metrics["measured_on"] = measured_on()
     arguments = {**settings_dict(settings), "format": form, "inputs": names, "profile": settings_dict(choice)}
     return StageReport("quantize", arguments, metrics)
+
+
+def _judged(
+    job: GraphJob, open_graph: Callable[[Path], Session], windows: list[Encoded], reference: list[Outputs], out: Path
+) -> tuple[dict[str, Json], dict[str, Json]]:
+    """Compare the ONNX graph with PyTorch, and with itself without a mask, and score it.
+
+    Returns:
+        What the task chose on the validation split, and all values for the manifest.
+
+    Raises:
+        ParityError: The graph without a mask differs from the one with it.
+    """
+    names, with_mask, session = graph_inputs(out / GRAPH), open_onnx(out / GRAPH), open_graph(out / GRAPH)
+    found: dict[str, Json] = {"agreement": asdict(compare_graph(job, with_mask, names, windows, reference))}
+    if not session.batching.pads:
+        found["unpadded"] = asdict(compare_graph(job, session, names, windows, reference, batch_sizes=(1,)))
+        alone = [outputs_of(job, each, names, windows) for each in (with_mask, session)]
+        require_same(reference, *alone)
+    tuned = tuned_head(job, session, names)
+    return tuned, {**found, "head": tuned, "quality": as_json(quality_of(job, session, names, tuned))}
 
 
 def _of_other_runtimes(
