@@ -325,6 +325,7 @@ class _Build:
             self.recipe, self.target, self.source, source_hash, self.data, self._job(step), precision, formats
         )
         if distributed.is_main():
+            self.run_constants.loaded.forget_models()
             write_bundle(parts, graph.folder, reports, out, baseline)
         distributed.wait()
 

@@ -7,6 +7,7 @@ length.
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterable, Sequence
 from math import prod
 from pathlib import Path
@@ -156,7 +157,10 @@ class _Graph:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
         options.intra_op_num_threads, options.log_severity_level = 1, 3
         providers = ["CPUExecutionProvider"]
-        session = onnxruntime.InferenceSession(self.model.SerializeToString(), options, providers=providers)
+        with tempfile.TemporaryDirectory() as folder:  # a session of bytes needs as much memory again
+            path = Path(folder) / "graph.onnx"
+            onnx.save(self.model, path)
+            session = onnxruntime.InferenceSession(str(path), options, providers=providers)
         results = []
         for length in lengths:
             shape = (1, length)
