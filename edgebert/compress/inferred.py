@@ -141,7 +141,7 @@ def infer(source: str, folder: Path, asked: Asked, texts: str) -> Inferred:
     if task == "token-classification":
         facts += tag_facts(encoder / "config.json", config, asked.labels)
     if no_core:
-        facts.append(("formats", f"ONNX; {no_core[0]}", no_core[1]))
+        facts.append(("formats", "ONNX; no graph of the native core", no_core))
     return Inferred(recipe, tuple(facts))
 
 
@@ -253,11 +253,11 @@ def _label_names(task: str, config: Mapping[str, Json], asked: Asked) -> dict[st
     return by_number(asked.labels)
 
 
-def _no_core(config: Mapping[str, Json], asked: Asked) -> tuple[str, str] | None:
-    """Why the bundle has no graph of the native core, and what says so; None if it has one."""
-    family, core = FAMILIES.get(str(config.get("model_type"))), FORMATS["core"]
+def _no_core(config: Mapping[str, Json], asked: Asked) -> str:
+    """Why the bundle has no graph of the native core; "" if it has one."""
+    family = FAMILIES.get(str(config.get("model_type")))
     if asked.precision != "int8":
-        return f"no graph of the native core, which is INT8; this is {asked.precision}", "--precision"
+        return f"which is INT8, and --precision is {asked.precision}"
     if family is None or not family.standard_layers:
-        return "no graph of the native core", f"it does not support the layers of {config.get('model_type')}"
-    return ("no graph of the native core", reason) if (reason := core.unusable()) else None
+        return f"it does not support the layers of {config.get('model_type')}"
+    return FORMATS["core"].unusable()

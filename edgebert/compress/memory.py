@@ -17,7 +17,7 @@ def give_back(size: int) -> None:
     another C library this does nothing.
 
     Args:
-        size: What was freed, in bytes, about. Little is left to Python.
+        size: Bytes that were freed, about. Below `LARGE` nothing is done.
     """
     if size < LARGE:
         return

@@ -7,13 +7,14 @@ import os
 import re
 from pathlib import Path
 
+from edgebert.compress.sentence_folder import MODULES
 from edgebert.errors import CheckpointError
 from edgebert.escape import shortened
 
 # Files of a hub model: those of an encoder, and those of sentence-transformers with its module folders.
 OWN_FILES = ("config.json", "tokenizer*", "vocab*", "merges.txt", "*_tokens*.json", "sentence_*_config.json")
 HUB_FILES = [
-    *("*.safetensors", "modules.json", "config_sentence_transformers.json", "[0-9]*_*/pytorch_model.bin"),
+    *("*.safetensors", MODULES, "config_sentence_transformers.json", "[0-9]*_*/pytorch_model.bin"),
     *OWN_FILES,
     *(f"[0-9]*_*/{name}" for name in OWN_FILES),
 ]
@@ -50,9 +51,9 @@ def _check_level(folder: Path) -> None:
         CheckpointError: Names the folder to give.
     """
     weights = any(folder.glob("*.safetensors"))
-    if (folder / "config.json").is_file() and not weights and (folder.parent / "modules.json").is_file():
+    if (folder / "config.json").is_file() and not weights and (folder.parent / MODULES).is_file():
         raise CheckpointError(f"{folder}: a module of a sentence-transformers folder; give {folder.parent}")
-    if weights or any((folder / name).is_file() for name in ("config.json", "modules.json")):
+    if weights or any((folder / name).is_file() for name in ("config.json", MODULES)):
         return
     inside = sorted(path.parent for path in folder.glob("*/config.json") if any(path.parent.glob("*.safetensors")))
     if inside:

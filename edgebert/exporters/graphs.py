@@ -71,8 +71,10 @@ class GraphJob:
         return self.run.loaded.model(self.model, self.run.task, self.data.label_names)
 
     def module(self, is_read_only: bool = False) -> InferenceModel | PlainModel:
-        """The PyTorch model rewritten for inference: of its own weights, or of those of `load`, to read them alone."""
-        model = self.load() if is_read_only else copy.deepcopy(self.load())
+        """The PyTorch model rewritten for inference. If it is only read, it shares the weights of `load`."""
+        model = self.load()
+        if not (is_read_only and can_rewrite(model.config)):  # a model that is not rewritten is changed in its order
+            model = copy.deepcopy(model)
         return fast_module(model, self.training_task, self.segments, self.run.max_length)
 
     def task(self) -> Task:

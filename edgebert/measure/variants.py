@@ -13,6 +13,7 @@ from edgebert.errors import BundleError
 from edgebert.manifest import Manifest, leads_out, read_manifest
 from edgebert.measure.suite import Suite
 from edgebert.runtime.contract import read_bundle
+from edgebert.runtime.load import require_graph
 from edgebert.runtimes import ONNXRUNTIME, RUNTIMES
 from edgebert.stage_names import FULL_PRECISION
 
@@ -137,11 +138,9 @@ def _beside(folder: Path) -> Path:
 def _variant(name: str, folder: Path, runtime: str, role: Role) -> Variant:
     manifest = read_bundle(folder)
     check_files(folder, manifest)
-    graphs = manifest.runtime.graphs
     is_default = runtime == "default"
     runtime = manifest.runtime.default if is_default else runtime
-    if runtime not in graphs:
-        raise BundleError(f"{folder}: no graph for runtime {runtime!r}; this bundle has {', '.join(graphs)}")
+    require_graph(folder, manifest, runtime)
     return Variant(name, folder, manifest, runtime, role, is_default)
 
 

@@ -117,12 +117,23 @@ def opening_of(
     Raises:
         BundleError: The bundle has no graph for the runtime.
     """
+    require_graph(path, manifest, runtime)
+    if runtime not in RUNTIMES:
+        raise BundleError(f"{path}: this EdgeBERT has no runtime {runtime!r} (it has {', '.join(RUNTIMES)}); update it")
+    return Opening(
+        path, manifest, path / manifest.runtime.graphs[runtime], thread_count(manifest, threads), arena, provider
+    )
+
+
+def require_graph(path: Path, manifest: Manifest, runtime: str) -> None:
+    """Refuse a runtime that the bundle has no graph for.
+
+    Raises:
+        BundleError: Names the runtimes that it has graphs for.
+    """
     graphs = manifest.runtime.graphs
     if runtime not in graphs:
         raise BundleError(
             f"{path}: no graph for runtime {runtime!r}; this bundle has {', '.join(graphs)} (export.formats of the "
             "recipe names the formats to write)"
         )
-    if runtime not in RUNTIMES:
-        raise BundleError(f"{path}: this EdgeBERT has no runtime {runtime!r} (it has {', '.join(RUNTIMES)}); update it")
-    return Opening(path, manifest, path / graphs[runtime], thread_count(manifest, threads), arena, provider)

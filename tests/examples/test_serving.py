@@ -163,7 +163,12 @@ def refuses_connections(port: int) -> bool:
 
 
 def test_a_wrong_bundle_or_limit_is_refused_in_one_line(tmp_path: Path) -> None:
-    for options, says in ((("none",), "none"), (("none", "--queue", "1"), "--max-texts is at most --queue")):
+    for options, says in (
+        (("none",), "none"),
+        (("none", "--queue", "1"), "--max-texts is at most --queue"),
+        (("none", "--workers", "0"), "--workers 0: give at least 1"),
+        (("none", "--port", "99999"), "--port 99999: give 1 to 65535, or 0 for a free one"),
+    ):
         command = [sys.executable, SERVE, *options]
         ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
         assert (ran.returncode, ran.stdout) == (2, "")
