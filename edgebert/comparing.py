@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +24,7 @@ from edgebert.errors import InputError, TextError
 from edgebert.manifest import Manifest
 from edgebert.runtime.model import Model
 from edgebert.runtime.session import Outputs
+from edgebert.strict_json import Json
 from edgebert.workdir import LOWER_CASED, source_hash
 
 # The library that runs a checkpoint.
@@ -80,7 +80,7 @@ class Comparison:
     worst: tuple[str, str]
     renamed: tuple[tuple[int, str, str], ...] = ()
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Json]:
         """Plain values, as `edgebert compare --json` writes them."""
         return asdict(self) | {"worst": {"place": self.worst[0], "text": self.worst[1]}}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
@@ -23,7 +24,7 @@ from edgebert.compress.source import resolve
 from edgebert.compress.weight_paths import ENDINGS as WEIGHTS
 from edgebert.cpu import Cpu, this_cpu
 from edgebert.duration import parse_duration
-from edgebert.errors import BundleError, MissingDependencyError, SettingsError
+from edgebert.errors import BundleError, InputError, MissingDependencyError, SettingsError
 from edgebert.escape import name_fault, shortened, shown_value
 from edgebert.finished import Plan, ShownStage, earlier, key_of, record
 from edgebert.lock import held
@@ -130,7 +131,7 @@ def export_bundle(order: Order) -> Exported:
     files += [Path(order.recipe)] if order.has_recipe else []
     files += [Path(name) for name in (order.profile or plan.recipe.profile,) if name and name.endswith(".toml")]
     check_places(plan.out, plan.work, plan.source, None if plan.needs_texts else plan.data_dir, files)
-    with _alone(plan.out, plan.work):
+    with _alone(plan.out, plan.work), _no_empty_work(plan.work):
         if plan.needs_texts and distributed.is_main():
             bundle.check_folder(plan.work, "--work")
             encoder = encoder_folder(resolve(plan.source))
@@ -315,6 +316,18 @@ def _table(value: Json) -> dict[str, Json]:
 def _earlier(shown: ShownStage) -> Stage:
     """A stage of an earlier export."""
     return Stage(shown.stage, shown.title, shown.metrics, cached=True, seconds=0.0)
+
+
+@contextmanager
+def _no_empty_work(work: Path) -> Iterator[None]:
+    """Remove the folder of finished stages if the export is refused before it has made one there."""
+    is_new = not work.exists()
+    try:
+        yield
+    except InputError:
+        if is_new and distributed.is_main() and work.is_dir() and {path.name for path in work.iterdir()} <= {TEXTS}:
+            shutil.rmtree(work, ignore_errors=True)
+        raise
 
 
 @contextmanager

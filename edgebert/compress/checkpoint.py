@@ -137,11 +137,6 @@ def _other_form(names: Iterable[str]) -> str:
     return ', but have lm_predictions: set "legacy": false in config.json for fill-mask' if found else ""
 
 
-def is_of_tokens(config: Mapping[str, Json]) -> bool:
-    """Whether a config's `architectures` name a head over tokens."""
-    return _first_class(config).endswith("ForTokenClassification")
-
-
 def _first_class(config: Mapping[str, Json]) -> str:
     """First class in `architectures`, or ""."""
     named = config.get("architectures")

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 from edgebert.compress import arch, checkpoint, losses
 from edgebert.compress.batch import model_inputs
@@ -128,7 +129,7 @@ class Objective:
         self.weights = weights
         self._states: dict[str, list[Tensor]] = {}
         self._calls: dict[str, int] = {}
-        self._hooks: list[Any] = []
+        self._hooks: list[RemovableHandle] = []
         if weights.hidden and student.config.hidden_size != teacher.config.hidden_size:
             torch.manual_seed(0)
             student.add_module(PROJECTION, nn.Linear(student.config.hidden_size, teacher.config.hidden_size))
@@ -147,7 +148,8 @@ class Objective:
         student_outputs = student(**inputs, output_hidden_states=deep)
         loss = self._output_losses(student_outputs, teacher_outputs, batch)
         if deep:
-            loss = loss + self.weights.hidden * self._hidden_loss(student, student_outputs, teacher_outputs, inputs)
+            states = (student_outputs.hidden_states, teacher_outputs.hidden_states)
+            loss = loss + self.weights.hidden * self._hidden_loss(student, *states, inputs["attention_mask"])
         if self.weights.relation:
             loss = loss + self.weights.relation * self._relation_loss(inputs["attention_mask"])
         return loss
@@ -168,15 +170,17 @@ class Objective:
             loss = loss + self.weights.hard * self.task.hard_loss(ours, batch)
         return loss
 
-    def _hidden_loss(self, student: PreTrainedModel, ours: Any, theirs: Any, inputs: dict[str, Tensor]) -> Tensor:  # noqa: ANN401
+    def _hidden_loss(
+        self, student: PreTrainedModel, ours: Sequence[Tensor], theirs: Sequence[Tensor], attention_mask: Tensor
+    ) -> Tensor:
         projection = getattr(getattr(student, "module", student), PROJECTION, None)
         # Index 0 is the embedding output; the output of layer i has index i + 1.
         pairs = [(0, 0)] + [(at + 1, layer + 1) for at, layer in enumerate(self.layers)]
         terms = []
         for at, layer in pairs:
-            hidden = ours.hidden_states[at]
+            hidden = ours[at]
             hidden = hidden if projection is None else projection(hidden.float())
-            terms.append(losses.hidden_state(hidden, theirs.hidden_states[layer], inputs["attention_mask"]))
+            terms.append(losses.hidden_state(hidden, theirs[layer], attention_mask))
         return torch.stack(terms).mean()
 
     def _relation_loss(self, attention_mask: Tensor) -> Tensor:
@@ -194,7 +198,7 @@ class Objective:
         parts = arch.layer_parts(layer)
         for name in PROJECTIONS:
 
-            def keep(module: nn.Module, inputs: Any, output: Tensor, name: Projection = name) -> None:  # noqa: ANN401
+            def keep(module: nn.Module, inputs: object, output: Tensor, name: Projection = name) -> None:
                 self._states.setdefault(f"{whose}.{name}", []).append(arch.projection(layer, name, output))
 
             self._hooks.append(getattr(parts, name).register_forward_hook(keep))

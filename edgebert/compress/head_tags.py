@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from edgebert.data.tags import OUTSIDE, PREFIXES, Scheme, is_tag
 from edgebert.errors import DataError
+from edgebert.strict_json import Json
 
 # For example B-PER or B_PER; other schemes also have L-PER and U-PER (BILOU) or M-PER and W-PER (BMEWO).
 WRITTEN = re.compile(r"([BIESLUMW])[-_](.+)", re.DOTALL)
@@ -47,6 +48,21 @@ def written_plainly(head: Sequence[str], names: Mapping[str, str], scheme: str =
         return plain
     prefix = _prefix_of(loose, plain, scheme)
     return [f"{prefix}-{tag}" if tag in loose else tag for tag in plain]
+
+
+def own_scheme(tags: Sequence[str], config: Mapping[str, Json]) -> Scheme | None:
+    """Scheme of a checkpoint's tags; None too if they look like labels of words, but the head is for whole texts.
+
+    Tags without prefixes look like labels of whole texts, so `architectures` must not name another kind of head.
+
+    Args:
+        tags: The head's tags in this project's form (`written_plainly`).
+        config: The checkpoint's config.json.
+    """
+    named = config.get("architectures")
+    first = str(named[0]) if isinstance(named, list) and named else ""
+    scheme = scheme_of(tags)
+    return None if scheme == "WORDS" and first and not first.endswith("ForTokenClassification") else scheme
 
 
 def scheme_of(tags: Sequence[str]) -> Scheme | None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from edgebert.compress.cross_encoder import activation_of, head_outputs
-from edgebert.compress.head_tags import UNNAMED, scheme_of, written_plainly
+from edgebert.compress.head_tags import UNNAMED, own_scheme, written_plainly
 from edgebert.compress.label_names import label_names
 from edgebert.compress.sentence_folder import MODULES, SentenceFolder
 from edgebert.data.tags import Scheme
@@ -49,7 +49,7 @@ def label_facts(path: Path, config: Mapping[str, Json], given: tuple[str, ...]) 
 def tag_facts(path: Path, config: Mapping[str, Json], given: tuple[str, ...]) -> list[Fact]:
     """Scheme of a tagger's tags. BIO and IOB1 have the same tags; only the head's outputs tell them apart."""
     names = given or label_names(config, head_outputs(config), str(path))
-    scheme = scheme_of(written_plainly(names, {}))
+    scheme = own_scheme(written_plainly(names, {}), config)
     if scheme is None:
         return []
     stated = "--labels" if given else f"{path}: id2label"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -90,7 +90,7 @@ class Padding:
 
     real: Tensor | None = None
 
-    def note(self, _model: PreTrainedModel, _args: tuple[Any, ...], given: dict[str, Any]) -> None:
+    def note(self, _model: PreTrainedModel, _args: tuple[object, ...], given: dict[str, Tensor]) -> None:
         """Store the mask that the model is called with."""
         self.real = given.get("attention_mask")
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from edgebert.compress import checkpoint, distributed
 from edgebert.compress.cross_encoder import cut_as_folder, with_activation
 from edgebert.compress.encoder_settings import unread_settings
-from edgebert.compress.head_tags import scheme_of, written_plainly
+from edgebert.compress.head_tags import own_scheme, written_plainly
 from edgebert.compress.json_file import read_object
 from edgebert.compress.labels import names_by_number
 from edgebert.compress.sentence_folder import SentenceFolder, differences, with_sentence_settings
@@ -147,14 +147,11 @@ def say_unnamed(folder: Path, head: list[str]) -> None:
 
 
 def with_scheme(recipe: Recipe, head: list[str], folder: Path) -> Recipe:
-    """Add the scheme of a tagger's own tags, unless the recipe states one.
-
-    Tags without prefixes look like labels of whole texts, so `architectures` must not name another kind of head.
-    """
+    """Add the scheme of a tagger's own tags, unless the recipe states one."""
     stated = str(recipe.head.get("scheme", ""))
-    scheme = scheme_of(written_plainly(head, recipe.data.label_names, stated))
-    config = read_object(folder / "config.json")
-    if scheme is None or (scheme == "WORDS" and config.get("architectures") and not checkpoint.is_of_tokens(config)):
+    tags = written_plainly(head, recipe.data.label_names, stated)
+    scheme = own_scheme(tags, read_object(folder / "config.json"))
+    if scheme is None:
         return recipe
     return replace(recipe, head={"scheme": scheme} | recipe.head)
 

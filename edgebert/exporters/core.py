@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from torch import nn
 
@@ -13,7 +12,7 @@ from edgebert.compress.low_rank import LowRankEmbedding
 from edgebert.exporters.core_file import NOTHING, CoreFile, Floats, Int8Columns, filled
 from edgebert.exporters.core_heads import Head, Product, read_head
 from edgebert.exporters.core_matrices import Matrices, NotCoveredError, activation_number, numbers
-from edgebert.exporters.inference import InferenceModel, Rescale
+from edgebert.exporters.inference import InferenceModel, Layer, Rescale
 
 CORE = "core.bin"
 
@@ -77,7 +76,7 @@ class _Writer:
     def __init__(self, module: InferenceModel, order: CoreOrder) -> None:
         self.module, self.order = module, order
         self.matrices = Matrices(order.largest, order.leave, order.for_avx2)
-        self.layers: list[Any] = [*module.layers, module.last]
+        self.layers = module.encoder_layers()
 
     def file(self) -> CoreFile:
         """Return the complete description."""
@@ -100,10 +99,10 @@ class _Writer:
         return [norm for layer in self.layers for norm in (layer.tail.attention_norm, layer.tail.ffn_norm)]
 
     def _embeddings(self, file: CoreFile) -> None:
-        parts: Any = self.module.embeddings
+        parts = self.module.embeddings
         words = parts.words
-        low_rank = isinstance(words, LowRankEmbedding)
-        table = numbers(words.table.weight if low_rank else words.weight)
+        low_rank = words if isinstance(words, LowRankEmbedding) else None
+        table = numbers(low_rank.table.weight if low_rank else words.get_parameter("weight"))
         positions = numbers(parts.positions)
         types = None if parts.types is None else numbers(parts.types.weight)
         file.number(table.shape[0], table.shape[1], positions.shape[1], positions.shape[0])
@@ -116,13 +115,13 @@ class _Writer:
             file.tensor(rows.scale)
         else:
             file.table(table)
-        file.number(self.matrices.full(words.widen) if low_rank else NOTHING)
+        file.number(self.matrices.full(low_rank.widen) if low_rank else NOTHING)
         file.table(positions)
         file.tensor(None if types is None else filled(types))
         _norm(file, parts.norm)
         file.number(NOTHING if parts.projection is None else self.matrices.full(parts.projection))
 
-    def _layer(self, file: CoreFile, layer: Any, name: str) -> None:  # noqa: ANN401
+    def _layer(self, file: CoreFile, layer: Layer, name: str) -> None:
         attention, tail = layer.attention, layer.tail
         width = attention.query.out_features
         file.number(width // attention.head_size, attention.head_size, activation_number(tail.activation))

@@ -45,9 +45,13 @@ class InferenceModel(nn.Module):
         takes_segments = arch.SEGMENT_INPUT in self.inputs
         self.embeddings = _Embeddings(arch.embedding_parts(model), takes_segments, max_length)
         layers = [arch.layer_parts(layer) for layer in arch.encoder_layers(model)]
-        self.layers = nn.ModuleList(_Layer(parts) for parts in layers[:-1])
-        self.last = _FirstRowLayer(layers[-1]) if rows == "first" else _Layer(layers[-1])
+        self.layers = nn.ModuleList(Layer(parts) for parts in layers[:-1])
+        self.last = _FirstRowLayer(layers[-1]) if rows == "first" else Layer(layers[-1])
         self.head = head
+
+    def encoder_layers(self) -> list[Layer]:
+        """Every layer of the encoder, in order."""
+        return [layer for layer in (*self.layers, self.last) if isinstance(layer, Layer)]
 
     def forward(
         self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None
@@ -90,21 +94,26 @@ class _Embeddings(nn.Module):
         return functional.embedding(torch.cumsum(is_token, dim=1) * is_token, self.positions)
 
 
-class _Layer(nn.Module):
-    """One encoder layer for all rows."""
+class Layer(nn.Module):
+    """One encoder layer for all rows.
+
+    *Shape*: rows in and out (batch, length, width), the mask (batch, 1, 1, length).
+    """
 
     def __init__(self, parts: arch.LayerParts) -> None:
+        """Take the parts of a layer."""
         super().__init__()
         self.attention_input: nn.Module = nn.Identity()
         self.attention, self.tail = _Attention(parts), _LayerTail(parts)
 
     def forward(self, hidden: Tensor, bias: Tensor) -> Tensor:
+        """Return the layer's rows."""
         given = self.attention_input(hidden)
         tail: Tensor = self.tail(self.attention(given, given, bias), hidden)
         return tail
 
 
-class _FirstRowLayer(_Layer):
+class _FirstRowLayer(Layer):
     """The last encoder layer for the [CLS] row only: keys and values of every row, one query."""
 
     def forward(self, hidden: Tensor, bias: Tensor) -> Tensor:

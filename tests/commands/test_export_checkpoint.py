@@ -191,6 +191,17 @@ def test_weights_of_another_kind_are_named_before_anything_runs(run: Run, folder
     assert not (folder.parent / "out.work").exists()
 
 
+def test_a_refusal_after_the_checks_leaves_no_folder(run: Run, folder: Path) -> None:
+    code, _, err = run("export", folder, "--out", folder.parent / "out", "--task", "token-classification")
+    assert code == 2
+    assert "expected BIO tags" in err.splitlines()[-1]
+    assert "tags: " not in err, "labels of whole texts are not said to be labels of words"
+    assert [path.name for path in folder.parent.iterdir()] == [folder.name]
+    (folder.parent / "out.work").mkdir()
+    run("export", folder, "--out", folder.parent / "out", "--task", "token-classification")
+    assert (folder.parent / "out.work").is_dir()
+
+
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no FIFOs here")
 @pytest.mark.parametrize("option", ["--out", "--work"])
 def test_a_pipe_where_a_folder_is_to_be(option: str, run: Run, folder: Path, tmp_path: Path) -> None:

@@ -61,7 +61,7 @@ def test_python_runs(block: Block, tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_python_has_right_types(tmp_path: Path) -> None:
     for number, block in enumerate(blocks("python")):
         (tmp_path / f"snippet_{number}.py").write_text(f"# {block.place}\n{block.text}")
-    config = ["--config-file", str(ROOT / "pyproject.toml"), "--cache-dir", str(tmp_path / "cache")]
+    config = ["--config-file", str(ROOT / "pyproject.toml")]
     command = [sys.executable, "-m", "mypy", "--strict", *config, *map(str, sorted(tmp_path.glob("*.py")))]
     answer = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert answer.returncode == 0, answer.stdout

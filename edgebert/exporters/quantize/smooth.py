@@ -14,12 +14,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from edgebert.exporters.inference import InferenceModel, Rescale
+from edgebert.exporters.inference import InferenceModel, Layer, Rescale
 from edgebert.runtime.encode import Encoded
 from edgebert.runtime.padded import padded_inputs
 from edgebert.strict_json import Json
@@ -38,7 +37,7 @@ def smooth_module(module: InferenceModel, rows: Sequence[Encoded], alpha: float)
     Returns:
         For the manifest: `alpha`, products with a multiplication before them, and pairs `folded` without one.
     """
-    layers: list[Any] = [*module.layers, module.last]
+    layers = module.encoder_layers()
     readers = [product for layer in layers for product in _readers(layer)]
     largest = dict(zip(readers, _largest_inputs(module, readers, rows), strict=True))
     with torch.no_grad():
@@ -47,16 +46,16 @@ def smooth_module(module: InferenceModel, rows: Sequence[Encoded], alpha: float)
     return {"alpha": alpha, "rescaled": 3 * len(layers), "folded": len(layers)}
 
 
-def _readers(layer: Any) -> tuple[nn.Linear, ...]:  # noqa: ANN401
+def _readers(layer: Layer) -> tuple[nn.Linear, ...]:
     """One product for each activation of a layer; the key reads every row, where a last query may read the first."""
     return layer.attention.key, layer.tail.attention_output, layer.tail.ffn_in, layer.tail.ffn_out
 
 
-def _smooth_layer(layer: Any, largest: dict[nn.Linear, Tensor], alpha: float) -> None:  # noqa: ANN401
+def _smooth_layer(layer: Layer, largest: dict[nn.Linear, Tensor], alpha: float) -> None:
     attention, tail = layer.attention, layer.tail
     factors = _factors(largest[tail.attention_output], [tail.attention_output], alpha)
-    attention.value.weight /= factors[:, None]
-    attention.value.bias /= factors
+    attention.value.weight.div_(factors[:, None])
+    attention.value.bias.div_(factors)
     products = [attention.query, attention.key, attention.value]
     layer.attention_input = Rescale(1 / _factors(largest[attention.key], products, alpha))
     tail.ffn_input = Rescale(1 / _factors(largest[tail.ffn_in], [tail.ffn_in], alpha))
