@@ -15,9 +15,10 @@ from edgebert.compress.head_tags import written_plainly
 from edgebert.compress.model_folder import check_described
 from edgebert.compress.neutral_texts import neutral_rows
 from edgebert.compress.progress import end_bars, progress
-from edgebert.compress.sentence_folder import MODULES, encoder_folder, lower_cases
+from edgebert.compress.sentence_folder import MODULES, encoder_folder, lower_cases, read_sentence_folder
 from edgebert.compress.source import resolve
 from edgebert.compress.source_model import CLASSES, Sentences, Transformers, open_source
+from edgebert.compress.vector_modules import load_vector_modules
 from edgebert.compress.weight_files import check_weights
 from edgebert.data.examples import Example
 from edgebert.errors import InputError, TextError
@@ -108,16 +109,21 @@ def has_library(source: str, task: str) -> bool:
 def unlike_source(source: str, manifest: Manifest) -> str:
     """Say that a checkpoint is not the one that the manifest names, by its hash; "" if it is, or if that is not known.
 
-    Modules after the pooling are part of the manifest's hash; they are not read here.
+    Prompts are no part of the hash, so they are compared.
     """
-    base, folder = manifest.base_model, resolve(source)
-    if not base.sha256 or manifest.head.modules:
-        return ""
+    base, folder, settings = manifest.base_model, resolve(source), manifest.head.settings
     encoder = encoder_folder(folder)
-    lowers = counts_settings(folder, manifest.task) and lower_cases(encoder)
-    if source_hash(encoder, LOWER_CASED * lowers) == base.sha256:
+    found = read_sentence_folder(folder) if manifest.task == "similarity" else None
+    added = ""
+    if found is not None and found.steps:
+        added = load_vector_modules(str(settings.get("pooling")), found.steps, found.places).sha256()
+    added += LOWER_CASED * (counts_settings(folder, manifest.task) and lower_cases(encoder))
+    if base.sha256 and source_hash(encoder, added) != base.sha256:
+        return f"is not the checkpoint that the bundle was made from ({base.source:.80}, by the manifest's hash)"
+    prompts = (settings.get("prompts", {}), settings.get("default_prompt", ""))
+    if found is None or (found.prompts, found.default_prompt) == prompts:
         return ""
-    return f"is not the checkpoint that the bundle was made from ({base.source:.80}, by the manifest's hash)"
+    return "its prompts, or the default one, are not those of the bundle (edgebert inspect shows them)"
 
 
 def own_rows(encoder: Path, model: Model) -> list[Example]:

@@ -15,6 +15,7 @@ from edgebert import bundle
 from edgebert.bundle import bundle_hash, read_document, read_manifest, stages_folder
 from edgebert.compress import distributed
 from edgebert.compress.conditions import runtime_tools
+from edgebert.compress.given_texts import check_texts
 from edgebert.compress.inferred import Asked as Asked
 from edgebert.compress.inferred import infer
 from edgebert.compress.model_folder import check_described
@@ -32,6 +33,7 @@ from edgebert.places import TEXTS as TEXTS
 from edgebert.places import check_data_files, check_places
 from edgebert.precision import FLOAT_FORMS, quantization
 from edgebert.recipe import Recipe, data_files, overridden, read_recipe
+from edgebert.runtime.session import CPU
 from edgebert.runtimes import FORMATS, OPENVINO, Int8Form, saturates
 from edgebert.settings import Setting
 from edgebert.stage_names import FULL_PRECISION
@@ -190,6 +192,8 @@ def _plan(order: Order) -> Plan:
         LOG.info("%s: %s (%s)", what, value, stated)
     target = _target(order.profile or recipe.profile, this_cpu())
     form = quantization(recipe, target)  # what does not go together is said at once
+    if not order.has_recipe and order.asked.precision == "int8" and form in FLOAT_FORMS and distributed.is_main():
+        LOG.info("precision: %s, not INT8 (profile %s says so)", FLOAT_FORMS[form], target.name)
     if form in FLOAT_FORMS and all(FORMATS[name].int8_only for name in recipe.export.formats):
         raise SettingsError(
             f"{order.recipe}: export.formats has only {', '.join(recipe.export.formats)}, which needs INT8, but this "
@@ -204,7 +208,8 @@ def _plan(order: Order) -> Plan:
     work = order.work or out.with_name(out.name + ".work")
     source, needs_texts = order.model or recipe.model.source, not order.has_recipe and order.asked.text is None
     data_dir = work if needs_texts else order.data_dir or (order.asked.text or Path(order.recipe)).parent
-    beside = order.full_precision and not order.has_recipe and target.machine == this_cpu().machine
+    runs_here = target.machine == this_cpu().machine and target.export.provider == CPU
+    beside = order.full_precision and not order.has_recipe and runs_here
     return Plan(recipe, target, form, source, data_dir, out, work, order.strict_labels, needs_texts, beside, budget)
 
 
@@ -227,11 +232,14 @@ def _recipe_of(order: Order) -> tuple[Recipe, tuple[tuple[str, str, str], ...]]:
         raise SettingsError(
             f"{option} goes with a recipe (a .toml file), but {order.recipe:.80} is not one; leave it out, or name one"
         )
-    if order.asked.text is not None and not os.path.isfile(order.asked.text):
-        raise SettingsError(f"--text {order.asked.text}: no such file; give a file of texts (.txt, .tsv, .csv, .jsonl)")
-    texts = TEXTS if order.asked.text is None else order.asked.text.name
+    text = order.asked.text
+    if text is not None and not os.path.isfile(text):
+        raise SettingsError(f"--text {text}: no such file; give a file of texts (.txt, .tsv, .csv, .jsonl)")
+    texts = TEXTS if text is None else text.name
     found = infer(order.recipe, resolve(order.recipe), order.asked, texts)
     recipe = overridden(found.recipe, order.overrides, order.recipe)
+    if text is not None:
+        check_texts(text, recipe)
     return recipe, tuple(fact for fact in found.facts if fact[0] != "tags" or "scheme" not in recipe.head)
 
 

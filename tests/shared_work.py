@@ -66,7 +66,6 @@ class Traces:
             return program
 
         torch.onnx.export = export
-        _read_operators_once()
 
     def _path(self, given: Any) -> Path | None:
         """File of the graph; None if the module's contents cannot be hashed."""
@@ -101,14 +100,6 @@ class _Program:
         import torch
 
         torch.onnx.ONNXProgram(onnx_ir.load(self.path), None).save(path, **settings)
-
-
-def _read_operators_once() -> None:
-    """Cache the exporter's table of ONNX functions, which it otherwise parses from source code for every graph."""
-    from torch.onnx._internal.exporter import _registration
-
-    registry = _registration.ONNXRegistry
-    registry.from_torchlib = staticmethod(functools.cache(registry.from_torchlib))
 
 
 def _keep(graph: Any, path: Path) -> None:

@@ -135,7 +135,7 @@ def test_a_run_killed_inside_a_stage_goes_on_to_the_same_hash(
     while not written and process.poll() is None and time.monotonic() < deadline:
         with contextlib.suppress(FileNotFoundError):  # a folder that was renamed while it was listed
             written = any(work.glob(pattern))
-        time.sleep(0.005)
+        time.sleep(0.02)
     assert process.poll() is None, "the run ended before it could be killed"
     os.kill(process.pid, signal.SIGKILL)
     process.wait()

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import argparse
 import shlex
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from edgebert.commands.bench_details import show_details
 from edgebert.commands.bench_tables import show
+from edgebert.commands.interrupts import ended_like_ctrl_c
 from edgebert.commands.output import named_columns, note, write_json
 from edgebert.errors import InputError, RunError
 from edgebert.measure.compare import Request, compare
@@ -45,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
         tuple(gates),
     )
     out, terminal = request.folder, Terminal()
-    with _ended_like_ctrl_c():
+    with ended_like_ctrl_c():
         try:
             result = compare(request, terminal)
         finally:
@@ -93,20 +91,3 @@ def told_apart(bundles: list[str], estimate: list[str], rest: list[str]) -> tupl
     if "" in profiles:
         raise InputError(f"--estimate {' '.join(estimate)}: a name between commas is empty; leave the comma out")
     return folders, profiles + named
-
-
-@contextmanager
-def _ended_like_ctrl_c() -> Iterator[None]:
-    """Handle SIGTERM and SIGHUP (not on Windows) like Ctrl-C, so that measured processes end and results are kept."""
-
-    def interrupt(number: int, frame: object) -> None:
-        raise KeyboardInterrupt
-
-    known = (getattr(signal, name, None) for name in ("SIGTERM", "SIGHUP"))
-    ending = [number for number in known if number is not None and signal.getsignal(number) is signal.SIG_DFL]
-    before = {number: signal.signal(number, interrupt) for number in ending}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

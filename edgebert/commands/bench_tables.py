@@ -15,6 +15,8 @@ from edgebert.runtime.quality import labels_unknown, units_in
 from edgebert.runtime.quality import shown as shown_quality
 from edgebert.settings import fill
 
+# Reasons of a disturbed machine that are printed; result.json has all.
+MAX_REASONS = 5
 SINGLE = ("quality", "p50 ms", "p90", "95% of p90", "p99", "samples", "texts/s", "cold ms", "RSS MB", "model MB")
 SERVER = ("texts/s", "at p", "under ms", "p50 ms", "p90", "p99")
 OFFLINE = ("texts/s", "run together: mean", "largest", "allowed")
@@ -52,12 +54,23 @@ def _show_cases(result: Result) -> None:
         write(f"{ratio.what}: {ratio.value:.2f}x ({_interval(ratio, '.2f', f'{ratio.rounds} rounds')})")
     for difference in result.differences:
         interval = _interval(difference, "+.4f", f"{difference.n} {units_in(case.quality for case in result.cases)}")
-        write(f"{difference.what}: {difference.value:+.4f} ({interval}){_mcnemar(result, difference.what)}")
+        shown = f"{_minus(difference.what)}: {difference.value:+.4f} ({interval})"
+        write(f"{shown}{_mcnemar(result, difference.what)}")
     if result.waterfall:
         columns = ("stage", "p50 ms", "faster", "model MB", "smaller", "quality")
         write("\n" + table(columns, [_waterfall_row(row) for row in result.waterfall]))
-    for reason in (result.verdict or {}).get("reasons", []):
+    reasons = (result.verdict or {}).get("reasons", [])
+    for reason in reasons[:MAX_REASONS]:
         write(f"disturbed: {reason}")
+    if len(reasons) > MAX_REASONS:
+        write(f"disturbed: {len(reasons) - MAX_REASONS} more reasons are in result.json")
+
+
+def _minus(what: str) -> str:
+    """Title of a difference; its result file writes it like a ratio, `accuracy: fp32 / bundle`."""
+    metric, _, names = what.partition(": ")
+    base, between, variant = names.partition(" / ")
+    return f"{metric}: {variant} minus {base}" if between else what
 
 
 def _interval(found: Ratio | Difference, form: str, of: str) -> str:

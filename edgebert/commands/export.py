@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from edgebert.bundle import read_manifest
+from edgebert.commands.interrupts import ended_like_ctrl_c
 from edgebert.commands.output import note, table, write, write_json
 from edgebert.compress import distributed
 from edgebert.compress.inferred import Asked
@@ -49,7 +50,8 @@ def run(arguments: argparse.Namespace) -> int:
         full_precision=not arguments.json,
         budget=arguments.budget or "",
     )
-    exported = export_bundle(order)
+    with ended_like_ctrl_c():
+        exported = export_bundle(order)
     if distributed.is_main():
         _show(exported, arguments)
     return 0

@@ -10,6 +10,7 @@ from edgebert.commands.output import note, table, write, write_json
 from edgebert.cpu import shown_cpu
 from edgebert.data.examples import listed
 from edgebert.errors import BundleError
+from edgebert.escape import shown_value
 from edgebert.manifest import Manifest
 from edgebert.runtime.contract import read_bundle
 from edgebert.runtime.cost import by_layer, read_cost
@@ -49,6 +50,7 @@ def _write_page(folder: Path, manifest: Manifest) -> None:
         ("precision", shown_precision(manifest.precision)),
         ("layers", f"{layers} (heads x neurons)"),
         *_chosen(manifest),
+        *_prompts(manifest),
         *_work(manifest),
         ("longest input", f"{manifest.max_length} tokens, {manifest.segments} text(s)"),
         ("labelled data", data_file(manifest)),
@@ -100,6 +102,15 @@ def _chosen(manifest: Manifest) -> list[tuple[str, str]]:
     if head.no_answer_threshold is not None:
         found.append(("no-answer threshold", f"{head.no_answer_threshold:.4f}"))
     return found
+
+
+def _prompts(manifest: Manifest) -> list[tuple[str, str]]:
+    """Prompts of a sentence encoder with their texts, and the one that every text gets by default."""
+    prompts, default = (manifest.head.settings.get(name) for name in ("prompts", "default_prompt"))
+    if not isinstance(prompts, dict) or not prompts:
+        return []
+    each = [f"{name} {shown_value(text, 40)}" for name, text in prompts.items()]
+    return [("prompts", f"{listed(each)}; {default} by default" if default else f"{listed(each)}; none by default")]
 
 
 def _work(manifest: Manifest) -> list[tuple[str, str]]:

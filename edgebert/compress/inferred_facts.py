@@ -43,7 +43,8 @@ def label_facts(path: Path, config: Mapping[str, Json], given: tuple[str, ...]) 
         return [("labels", _shown(given), "--labels")]
     names = label_names(config, head_outputs(config), str(path))
     unnamed = all(UNNAMED.fullmatch(name) for name in names)
-    return [("labels", _shown(names), f"{path}: id2label{'; --labels names them' if unnamed else ''}")]
+    stated = f"{path}: {'no names; --labels gives them' if unnamed else 'id2label'}"
+    return [("labels", _shown(names), stated)]
 
 
 def tag_facts(path: Path, config: Mapping[str, Json], given: tuple[str, ...]) -> list[Fact]:

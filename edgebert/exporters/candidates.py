@@ -32,7 +32,7 @@ from edgebert.target import ExportChoice
 
 LOG = logging.getLogger(__name__)
 
-VERSION = 5
+VERSION = 6
 STAGE = "choose"
 TRIALS = "trials"
 ROUNDS = 5

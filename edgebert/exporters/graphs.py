@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger(__name__)
 
-VERSION = 8
+VERSION = 9
 CPU = "CPUExecutionProvider"
 GRAPH = ONNXRUNTIME.graph
 

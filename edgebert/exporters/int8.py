@@ -35,7 +35,7 @@ from edgebert.target import ExportChoice
 
 LOG = logging.getLogger(__name__)
 
-VERSION = 12
+VERSION = 13
 CALIBRATED, SMOOTHED = ".calibrated.onnx", ".smoothed.onnx"
 Make = Callable[..., None]
 

@@ -16,6 +16,7 @@ from edgebert.compress import arch, optimum_tables
 from edgebert.errors import RunError
 from edgebert.exporters.attention import fuse_attention
 from edgebert.exporters.inference import InferenceModel
+from edgebert.exporters.quick_trace import quick_trace
 from edgebert.exporters.shared import share_equal_weights
 from edgebert.exporters.steady import steady_order
 from edgebert.tasks.training import AnyTrainingTask
@@ -138,7 +139,7 @@ def traced(
     """The traced graph of a module, without traces of this machine (paths, stack traces)."""
     # Suppresses four lines on stderr about torchvision, which is not installed and not needed.
     logging.getLogger("torch.onnx._internal.exporter._registration").setLevel(logging.ERROR)
-    with warnings.catch_warnings(), torch.no_grad():
+    with warnings.catch_warnings(), torch.no_grad(), quick_trace():
         warnings.simplefilter("ignore")
         program = torch.onnx.export(
             module,

@@ -83,10 +83,10 @@ class Model:
         self.close()
 
     def __repr__(self) -> str:
-        """Return bundle name, task, number of labels, precision, runtime and threads in one line."""
+        """Return bundle name, task, number of labels if it has any, precision, runtime and threads in one line."""
         names = list(filter(None, (self.facts.task, self.facts.precision)))
-        labels = f"{len(self.labels)} label{'s' * (len(self.labels) != 1)}"
-        parts = [*names[:1], labels, *names[1:]]
+        labels = [f"{len(self.labels)} label{'s' * (len(self.labels) != 1)}"] * bool(self.labels)
+        parts = [*names[:1], *labels, *names[1:]]
         if self.runtime:
             parts += [self.runtime, f"{self.threads} thread{'s' * (self.threads != 1)}"]
         parts += ["closed"] * (self._session is None)

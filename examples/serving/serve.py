@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import socket
 import sys
 import time
 from collections import deque
@@ -246,12 +247,20 @@ def main() -> int:
         parser.add_argument(f"--{name.replace('_', '-')}", type=type(default), default=default, help=f"{default}")
     given = vars(parser.parse_args())
     limits = Limits(**{name: given[name] for name in vars(Limits())})
-    if min(vars(limits).values()) <= 0 or limits.max_texts > limits.queue:
-        parser.error("limits are above 0, and --max-texts is at most --queue")
+    for name, value in vars(limits).items():
+        if not value > 0:
+            parser.error(f"--{name.replace('_', '-')} {value}: give more than 0")
+    if limits.max_texts > limits.queue:
+        parser.error(f"--max-texts {limits.max_texts} is more than --queue {limits.queue}; give fewer")
     if given["workers"] is not None and given["workers"] < 1:
         parser.error(f"--workers {given['workers']}: give at least 1")
     if not 0 <= given["port"] < 65536:
         parser.error(f"--port {given['port']}: give 1 to 65535, or 0 for a free one")
+    try:
+        check_port(given["host"], given["port"])
+    except OSError as error:
+        reason = str(error.strerror or error).partition(" (while")[0]
+        parser.error(f"--host {given['host']} --port {given['port']}: {reason}; give another")
     try:
         model = edgebert.load(given["bundle"], runtime=given["runtime"], threads=given["threads"])
     except edgebert.EdgeBertError as error:
@@ -262,6 +271,16 @@ def main() -> int:
     app = create_app(model, workers, limits)
     uvicorn.run(app, host=given["host"], port=given["port"], access_log=False, timeout_graceful_shutdown=stop)
     return 0
+
+
+def check_port(host: str, port: int) -> None:
+    """Open the port and close it again, so that a taken one is refused before the bundle is loaded.
+
+    Raises:
+        OSError: Another process has it, or the machine has no such address.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    socket.create_server((host, port), family=family).close()
 
 
 if __name__ == "__main__":

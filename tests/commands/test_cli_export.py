@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import shutil
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,21 @@ def test_what_does_not_go_together_is_said_before_pytorch_is_imported(
     monkeypatch.setitem(sys.modules, "edgebert.pipeline", None)
     more = ("--set", "quantize.format=static", "--set", "export.graph=plain", "--out", str(tmp_path / "out"))
     assert "static INT8 is made of the rewritten graph" in refused(capsys, str(recipe_file), *more)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a process cannot send itself SIGTERM there")
+def test_an_export_that_is_terminated_says_what_is_kept(
+    recipe_file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("edgebert.commands.export.export_bundle", lambda order: os.kill(os.getpid(), signal.SIGTERM))
+    before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    try:
+        assert main(["export", str(recipe_file)]) == 1
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    said = "edgebert: interrupted; finished work is kept, the same command continues it"
+    assert capsys.readouterr().err.splitlines() == [said]
 
 
 @pytest.mark.parametrize("name", ["../x", "..", ".", "/tmp/x", "a/b", "a\\b", "c:x", "x" * 300, "a\n"])

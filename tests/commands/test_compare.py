@@ -1,6 +1,7 @@
 """`edgebert compare`: a bundle and its checkpoint in transformers and sentence-transformers."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,7 +9,8 @@ import pytest
 import torch
 import transformers
 from family_checkpoints import make_family, make_whole
-from sentence_folders import make_folder
+from safetensors.torch import load_file, save_file
+from sentence_folders import add_module, make_folder, write
 
 import edgebert
 from edgebert.cli import main
@@ -115,6 +117,25 @@ def test_a_changed_checkpoint_is_told_with_the_text_that_shows_it_most(run: Run)
     assert "edgebert: other: is not the checkpoint that the bundle was made from (model, by the manifest's hash)" in err
     assert "is not the checkpoint" not in run("compare", "bundle", "model", "--text", "t.txt")[2]
     assert err.splitlines()[-1] == "edgebert: the outputs differ by 9, more than --max-difference 0.1"
+
+
+def test_other_modules_and_prompts_are_told(run: Run) -> None:
+    make_folder(Path("model"), {"pooling_mode": "mean"}, normalize=False)
+    add_module(Path("model"), "LayerNorm", {"dimension": 32})
+    prompts = {"prompts": {"query": "a good "}, "default_prompt_name": None}
+    write(Path("model/config_sentence_transformers.json"), prompts)
+    edgebert.export("model", out="bundle", text="t.txt", precision="fp32")
+    assert "the bundle" not in run("compare", "bundle", "model", "--text", "t.txt")[2]
+    shutil.copytree("model", "prompted")
+    write(Path("prompted/config_sentence_transformers.json"), prompts | {"default_prompt_name": "query"})
+    told = run("compare", "bundle", "prompted", "--text", "t.txt")[2]
+    assert "edgebert: prompted: its prompts, or the default one, are not those of the bundle" in told
+    weights = load_file("model/2_LayerNorm/model.safetensors")
+    save_file({name: weight + 1 for name, weight in weights.items()}, "model/2_LayerNorm/model.safetensors")
+    told = run("compare", "bundle", "model", "--text", "t.txt")[2]
+    assert "model: is not the checkpoint that the bundle was made from (model, by the manifest's hash)" in told
+    (line,) = [line for line in run("inspect", "bundle")[1].splitlines() if line.startswith("prompts")]
+    assert line.split(maxsplit=1)[1] == "query 'a good '; none by default"
 
 
 def test_wrong_input_is_refused_in_a_line(run: Run) -> None:

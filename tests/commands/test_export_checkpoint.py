@@ -191,17 +191,6 @@ def test_weights_of_another_kind_are_named_before_anything_runs(run: Run, folder
     assert not (folder.parent / "out.work").exists()
 
 
-def test_a_refusal_after_the_checks_leaves_no_folder(run: Run, folder: Path) -> None:
-    code, _, err = run("export", folder, "--out", folder.parent / "out", "--task", "token-classification")
-    assert code == 2
-    assert "expected BIO tags" in err.splitlines()[-1]
-    assert "tags: " not in err, "labels of whole texts are not said to be labels of words"
-    assert [path.name for path in folder.parent.iterdir()] == [folder.name]
-    (folder.parent / "out.work").mkdir()
-    run("export", folder, "--out", folder.parent / "out", "--task", "token-classification")
-    assert (folder.parent / "out.work").is_dir()
-
-
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no FIFOs here")
 @pytest.mark.parametrize("option", ["--out", "--work"])
 def test_a_pipe_where_a_folder_is_to_be(option: str, run: Run, folder: Path, tmp_path: Path) -> None:
@@ -303,7 +292,7 @@ def test_a_bundle_answers_as_its_checkpoint(run: Run, folder: Path, tmp_path: Pa
 def test_what_the_folder_says_is_told(folder: Path, tmp_path: Path) -> None:
     facts = {what: (value, stated) for what, value, stated in infer(str(folder), folder, Asked(), "t").facts}
     path = folder / "config.json"
-    assert facts["labels"] == ("LABEL_0, LABEL_1", f"{path}: id2label; --labels names them")
+    assert facts["labels"] == ("LABEL_0, LABEL_1", f"{path}: no names; --labels gives them")
     assert facts["input"] == ("single texts", "without --pairs")
     state(folder, id2label={"0": "bad", "1": "good"}, label2id=None)
     facts = {what: (value, stated) for what, value, stated in infer(str(folder), folder, Asked(), "t").facts}

@@ -162,10 +162,19 @@ def refuses_connections(port: int) -> bool:
     return False
 
 
+def test_a_port_that_is_taken_is_refused_before_the_bundle_is_loaded(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        command = [sys.executable, SERVE, "none", "--port", str(taken.getsockname()[1])]
+        ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert ran.stderr.splitlines()[-1].endswith("Address already in use; give another")
+
+
 def test_a_wrong_bundle_or_limit_is_refused_in_one_line(tmp_path: Path) -> None:
     for options, says in (
         (("none",), "none"),
-        (("none", "--queue", "1"), "--max-texts is at most --queue"),
+        (("none", "--queue", "1"), "--max-texts 64 is more than --queue 1; give fewer"),
+        (("none", "--seconds", "0"), "--seconds 0.0: give more than 0"),
         (("none", "--workers", "0"), "--workers 0: give at least 1"),
         (("none", "--port", "99999"), "--port 99999: give 1 to 65535, or 0 for a free one"),
     ):

@@ -93,7 +93,9 @@ class Rerank(DeviceTask[Settings, Text, Relevance]):
             DataError: The row has no document.
         """
         if example.text_pair is None:
-            raise DataError(f"{example.place}: no document; name its column in data.text_pair")
+            raise DataError(
+                f"{example.place}: no document; name its column (--pair-column, in a recipe data.text_pair)"
+            )
         return example.text, example.text_pair
 
     def expected(self, example: Example, unknown: Sequence[str] = ()) -> Judged:

@@ -121,7 +121,9 @@ class SentenceSimilarity(DeviceTask[Settings, Text, Embedding | Similarity]):
             DataError: A row has no score or no second text.
         """
         if example.text_pair is None:
-            raise DataError(f"{example.place}: no second text; name its column in data.text_pair")
+            raise DataError(
+                f"{example.place}: no second text; name its column (--pair-column, in a recipe data.text_pair)"
+            )
         if example.label is None:
             raise DataError(f"{example.place}: no score; expected a number from {self.settings.range}")
         return float(example.label)

@@ -135,7 +135,9 @@ def test_what_cannot_be_ranked_is_told(
 def test_a_single_text_has_no_document() -> None:
     with pytest.raises(TextError, match=r"single text 'a' .* compares pairs"):
         task().encode("a")
-    with pytest.raises(DataError, match=r"^d.tsv: line 3: no document; name its column in data.text_pair$"):
+    with pytest.raises(
+        DataError, match=r"^d.tsv: line 3: no document; name its column \(--pair-column, in a recipe data.text_pair\)$"
+    ):
         task().given(Example("a", None, 1.0, 3, "d.tsv"))
     with pytest.raises(DataError, match=r"^d.tsv: line 3: no grade; expected a number of at least 0$"):
         task().expected(Example("a", "b", None, 3, "d.tsv"))

@@ -307,7 +307,10 @@ def test_a_wrong_score_of_pairs_that_belong_together_is_still_refused(tmp_path: 
 
 def test_a_row_that_cannot_be_scored_says_what_it_lacks(model: SentenceModel) -> None:
     assert model.task.expected(Example("a", "b", 0.5, 3)) == 0.5
-    with pytest.raises(DataError, match=r"^d.tsv: line 3: no second text; name its column in data.text_pair$"):
+    with pytest.raises(
+        DataError,
+        match=r"^d.tsv: line 3: no second text; name its column \(--pair-column, in a recipe data.text_pair\)$",
+    ):
         model.task.expected(Example("a", None, 0.5, 3, "d.tsv"))
     with pytest.raises(DataError, match=r"^d.tsv: line 3: no score; expected a number from 0 to 1$"):
         model.task.expected(Example("a", "b", None, 3, "d.tsv"))
