@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from scipy.stats import pearsonr, spearmanr
-from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef
-
 
 def score(metric: str, expected: Sequence[object], predicted: Sequence[object]) -> float:
     """Score predictions in the form that the task compares, one per text; `f1` takes label 1 as positive.
@@ -14,6 +11,10 @@ def score(metric: str, expected: Sequence[object], predicted: Sequence[object]) 
     Raises:
         ValueError: The metric is not known.
     """
+    # Takes two seconds, and an export without training scores nothing by these.
+    from scipy.stats import pearsonr, spearmanr
+    from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef
+
     if metric == "accuracy":
         return float(accuracy_score(expected, predicted))
     if metric == "f1":

@@ -21,7 +21,7 @@ from edgebert.runtime.sessions.core import CoreSession, unusable
 # A file is then memory of exactly its size: core/tests/probe.h.
 WRAPPED = "-Wl,--wrap=map_file,--wrap=unmap_file"
 # Random changes a file, and one of how many of all others.
-COUNT, STEP = (2000, 1) if os.environ.get("EDGEBERT_FUZZ") == "long" else (60, 12)
+COUNT, STEP = (2000, 1) if os.environ.get("EDGEBERT_FUZZ") == "long" else (40, 20)
 LIBRARY = pytest.mark.skipif(bool(unusable()), reason=unusable())
 
 

@@ -7,8 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from seqeval.metrics import f1_score
-from sklearn.metrics import accuracy_score
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -49,6 +47,9 @@ class IntentSlotsTraining(TrainingTask[Settings, IntentSlots]):
 
     def score(self, metric: str, expected: Sequence[Frame], predicted: Sequence[Frame]) -> float:
         """Metric of intents and BIO tags, one pair per text: slots with seqeval, intents with scikit-learn."""
+        from seqeval.metrics import f1_score  # imports scikit-learn, which takes two seconds
+        from sklearn.metrics import accuracy_score
+
         if metric == "intent_slots":
             return sum(self.score(one, expected, predicted) for one in ("intent_accuracy", "slot_f1")) / 2
         intents, tags = ([[frame[part] for frame in frames] for frames in (expected, predicted)] for part in (0, 1))

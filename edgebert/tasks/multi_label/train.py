@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.metrics import accuracy_score, f1_score
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -44,6 +43,8 @@ class MultiLabelTraining(TrainingTask[Settings, MultiLabel]):
 
     def score(self, metric: str, expected: Sequence[Chosen], predicted: Sequence[Chosen]) -> float:
         """Metric of indicators, one array per text; a label that is neither expected nor predicted has no F1."""
+        from sklearn.metrics import accuracy_score, f1_score  # takes two seconds
+
         wanted, given = (chosen.astype(np.int64) for chosen in aligned(expected, predicted))
         if metric == "accuracy":
             return float(accuracy_score(wanted, given))

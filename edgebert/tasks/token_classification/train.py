@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from seqeval.metrics import f1_score, precision_score, recall_score
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
     from transformers.utils import ModelOutput
 
 UNREAD, UNKNOWN = -100, -1
-SCORES = {"entity_f1": f1_score, "entity_precision": precision_score, "entity_recall": recall_score}
 
 
 class TokenClassificationTraining(TrainingTask[Settings, TokenClassification]):
@@ -43,8 +41,11 @@ class TokenClassificationTraining(TrainingTask[Settings, TokenClassification]):
 
     def score(self, metric: str, expected: Sequence[Tags], predicted: Sequence[Tags]) -> float:
         """Micro-averaged metric of BIO tags, one tuple per text, with seqeval; 0 for a division by zero."""
+        from seqeval.metrics import f1_score, precision_score, recall_score  # imports scikit-learn: two seconds
+
+        scores = {"entity_f1": f1_score, "entity_precision": precision_score, "entity_recall": recall_score}
         lists = [[list(tags) for tags in texts] for texts in (expected, predicted)]
-        return float(SCORES[metric](*lists, zero_division=0))
+        return float(scores[metric](*lists, zero_division=0))
 
     def read_labels(
         self, data: DataSettings, splits: Mapping[str, list[Example]], folder: Path, head: list[str] | None

@@ -68,7 +68,8 @@ def texts(vocabulary: int) -> list[Encoded]:
 
 def exported(folder: Path, family: str, task: str, **config: Any) -> tuple[Path, list[Encoded]]:
     """The FP32 graph in the bundle of a seeded model, and texts for it."""
-    source = make_family(folder / "source", family, "", num_hidden_layers=2, slot_tags=["O", "B-x", "I-x"], **config)
+    settings = {"num_hidden_layers": 1, "slot_tags": ["O", "B-x", "I-x"], **config}
+    source = make_family(folder / "source", family, "", **settings)
     model, graph = checkpoint.load_model(source, task, ["a", "b"]).eval(), folder / "full.onnx"
     outputs, training = list(spec_of(task).outputs), training_task(task)
     if can_rewrite(model.config):
@@ -124,7 +125,7 @@ def stored(graph: Path) -> dict[int, int]:
 
 @pytest.mark.slow
 def test_the_file_is_as_small_as_int8s_and_the_graph_without_a_mask_shares_its_bytes(tmp_path: Path) -> None:
-    full, rows = exported(tmp_path, "bert", "similarity", hidden_size=256, intermediate_size=1024)
+    full, rows = exported(tmp_path, "bert", "similarity", num_hidden_layers=2, hidden_size=256, intermediate_size=1024)
     made = written(quantize_weights_alone(full), tmp_path / "model.onnx")
     quantize_weights(full, choice_here(), tmp_path / "int8.onnx")
     size, of_int8, of_full = (path.stat().st_size for path in (made, tmp_path / "int8.onnx", full))
@@ -158,7 +159,7 @@ def test_the_graph_of_our_own_decodes_every_matrix_in_one_step(tmp_path: Path) -
 
 @pytest.mark.slow
 def test_a_matrix_that_layers_share_is_stored_once(tmp_path: Path) -> None:
-    full, _ = exported(tmp_path, "albert", "text-classification")
+    full, _ = exported(tmp_path, "albert", "text-classification", num_hidden_layers=2)
     model = quantize_weights_alone(full)
     matrices = {node.input[1] for node in model.graph.node if node.op_type == "MatMul"}
     products = weight_products(load_folded(full))
