@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from edgebert.data.columns import Columns
@@ -19,7 +20,7 @@ def check_texts(path: Path, recipe: Recipe) -> None:
     """
     data, keys = recipe.data, spec_of(recipe.task).input_keys
     own = [Columns(*keys, "", skip_empty=data.skip_empty)] if keys else []
-    named = Columns(data.text, data.text_pair, "", skip_empty=data.skip_empty)
+    named = replace(data.columns(), label="")
     try:
         rows = read_by_first([named, *own], lambda columns: read_examples(path, columns))
     except MissingColumnError as error:

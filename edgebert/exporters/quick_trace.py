@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from torch.export import ExportedProgram
 
 ATEN = torch.ops.aten
+COMPOSED = torch._C.DispatchKey.CompositeImplicitAutograd
+# Composed operators that never return their input.
+FRESH = (ATEN.linear.default, ATEN.matmul.default)
 # The exporter removes these too.
 CHECKS = (ATEN._assert_tensor_metadata.default, ATEN._assert_scalar.default, ATEN.sym_constrain_range_for_size.default)
 
@@ -97,7 +100,7 @@ def _is_plain(node: Node) -> bool:
     if node.op != "call_function":  # Blocks have code of their own, such as one without gradients.
         return node.op in ("placeholder", "output")
     if node.target is ATEN.dropout.default:
-        return not node.args[2]
+        return len(node.args) == 3 and not node.args[2]
     if node.target is ATEN.rsub.Scalar:
         return len(node.args) == 2 and not node.kwargs
     if node.target in IN_PLACE:
@@ -107,10 +110,13 @@ def _is_plain(node: Node) -> bool:
 
 
 def _is_own(node: Node) -> bool:
-    """Whether a node's only reader is the operator that writes over it: it and all that it is a view of."""
+    """Whether a node's only reader is the operator that writes over it: it and all that it is a view of.
+
+    An operator that is composed of others may return its input without declaring it, as dropout does outside training.
+    """
     while len(node.users) == 1 and isinstance(node.target, torch._ops.OpOverload):
         if all(given.alias_info is None for given in node.target._schema.returns):
-            return True
+            return node.target in FRESH or not node.target.has_kernel_for_dispatch_key(COMPOSED)
         node = _input(node)
     return False
 

@@ -98,6 +98,13 @@ def added_to_the_input(rows: Tensor) -> Tensor:
     return rows.add_(1) * 2
 
 
+def added_to_what_dropout_returned(rows: Tensor) -> Tensor:
+    doubled = rows * 2
+    kept = nn.functional.dropout(doubled, 0.5, training=False)
+    kept.add_(1)
+    return doubled + kept
+
+
 def read_before(rows: Tensor) -> Tensor:
     doubled = rows * 2
     turned = doubled.t()
@@ -136,6 +143,7 @@ KNOWN = {
         (added_to, True),
         (added_to_a_view, False),
         (added_to_the_input, False),
+        (added_to_what_dropout_returned, False),
         (read_before, False),
         (without_gradients, False),
         (torch.cos, False),
