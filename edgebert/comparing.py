@@ -21,7 +21,7 @@ from edgebert.compress.source_model import CLASSES, Sentences, Transformers, ope
 from edgebert.compress.vector_modules import load_vector_modules
 from edgebert.compress.weight_files import check_weights
 from edgebert.data.examples import Example
-from edgebert.errors import InputError, TextError
+from edgebert.errors import CheckpointError, InputError, TextError
 from edgebert.manifest import Manifest
 from edgebert.runtime.model import Model
 from edgebert.runtime.session import Outputs
@@ -109,17 +109,22 @@ def has_library(source: str, task: str) -> bool:
 def unlike_source(source: str, manifest: Manifest) -> str:
     """Say that a checkpoint is not the one that the manifest names, by its hash; "" if it is, or if that is not known.
 
-    Prompts are no part of the hash, so they are compared.
+    Prompts are no part of the hash, so they are compared. A folder that EdgeBERT would not read is another one.
     """
     base, folder, settings = manifest.base_model, resolve(source), manifest.head.settings
-    encoder = encoder_folder(folder)
-    found = read_sentence_folder(folder) if manifest.task == "similarity" else None
-    added = ""
-    if found is not None and found.steps:
-        added = load_vector_modules(str(settings.get("pooling")), found.steps, found.places).sha256()
+    if not base.sha256:
+        return ""
+    another = f"is not the checkpoint that the bundle was made from ({base.source:.80}, by the manifest's hash)"
+    encoder, added = encoder_folder(folder), ""
+    try:
+        found = read_sentence_folder(folder) if manifest.task == "similarity" else None
+        if found is not None and found.steps:
+            added = load_vector_modules(str(settings.get("pooling")), found.steps, found.places).sha256()
+    except CheckpointError:
+        return another
     added += LOWER_CASED * (counts_settings(folder, manifest.task) and lower_cases(encoder))
-    if base.sha256 and source_hash(encoder, added) != base.sha256:
-        return f"is not the checkpoint that the bundle was made from ({base.source:.80}, by the manifest's hash)"
+    if source_hash(encoder, added) != base.sha256:
+        return another
     prompts = (settings.get("prompts", {}), settings.get("default_prompt", ""))
     if found is None or (found.prompts, found.default_prompt) == prompts:
         return ""

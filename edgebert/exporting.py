@@ -15,7 +15,7 @@ from edgebert import bundle
 from edgebert.bundle import bundle_hash, read_document, read_manifest, stages_folder
 from edgebert.compress import distributed
 from edgebert.compress.conditions import runtime_tools
-from edgebert.compress.given_texts import check_texts
+from edgebert.compress.early_checks import check_early
 from edgebert.compress.inferred import Asked as Asked
 from edgebert.compress.inferred import infer
 from edgebert.compress.model_folder import check_described
@@ -192,7 +192,7 @@ def _plan(order: Order) -> Plan:
         LOG.info("%s: %s (%s)", what, value, stated)
     target = _target(order.profile or recipe.profile, this_cpu())
     form = quantization(recipe, target)  # what does not go together is said at once
-    if not order.has_recipe and order.asked.precision == "int8" and form in FLOAT_FORMS and distributed.is_main():
+    if not order.has_recipe and recipe.quantize.format == "profile" and form in FLOAT_FORMS and distributed.is_main():
         LOG.info("precision: %s, not INT8 (profile %s says so)", FLOAT_FORMS[form], target.name)
     if form in FLOAT_FORMS and all(FORMATS[name].int8_only for name in recipe.export.formats):
         raise SettingsError(
@@ -235,11 +235,10 @@ def _recipe_of(order: Order) -> tuple[Recipe, tuple[tuple[str, str, str], ...]]:
     text = order.asked.text
     if text is not None and not os.path.isfile(text):
         raise SettingsError(f"--text {text}: no such file; give a file of texts (.txt, .tsv, .csv, .jsonl)")
-    texts = TEXTS if text is None else text.name
-    found = infer(order.recipe, resolve(order.recipe), order.asked, texts)
+    folder = resolve(order.recipe)
+    found = infer(order.recipe, folder, order.asked, TEXTS if text is None else text.name)
     recipe = overridden(found.recipe, order.overrides, order.recipe)
-    if text is not None:
-        check_texts(text, recipe)
+    check_early(folder, recipe, text)
     return recipe, tuple(fact for fact in found.facts if fact[0] != "tags" or "scheme" not in recipe.head)
 
 

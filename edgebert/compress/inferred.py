@@ -11,13 +11,12 @@ from pathlib import Path
 
 from edgebert.compress import encoder_settings
 from edgebert.compress.cross_encoder import ALLOWED, counts_settings, head_outputs, is_cross_encoder
-from edgebert.compress.families import CLASSIFIER_WEIGHTS, FAMILIES
+from edgebert.compress.families import FAMILIES
 from edgebert.compress.inferred_facts import label_facts, score_fact, tag_facts, vector_facts
 from edgebert.compress.labels import by_number
 from edgebert.compress.model_folder import check_described
 from edgebert.compress.sentence_folder import MODULES, SentenceFolder, encoder_folder, read_sentence_folder
 from edgebert.compress.sentence_modules import read_object
-from edgebert.compress.weight_paths import weight_shapes
 from edgebert.errors import CheckpointError, SettingsError
 from edgebert.manifest import MANIFEST
 from edgebert.precision import OF_CHECKPOINTS
@@ -107,7 +106,6 @@ def infer(source: str, folder: Path, asked: Asked, texts: str) -> Inferred:
     check_described(encoder)
     config = read_object(encoder / "config.json")
     task, task_from = _task(folder, encoder / "config.json", config, asked)
-    _check_head(task, folder, encoder)
     pairs, pairs_from = _pairs(folder, task, asked)
     length, length_from = _longest(encoder, config, counts_settings(folder, task))
     found = read_sentence_folder(folder) if task == "similarity" else None
@@ -224,20 +222,6 @@ def _longest(encoder: Path, config: Mapping[str, Json], with_settings: bool) -> 
             "or more; give a model with more positions"
         )
     return length, source
-
-
-def _check_head(task: str, folder: Path, encoder: Path) -> None:
-    """Refuse a checkpoint without a head before PyTorch is imported; what else a head may lack is found later.
-
-    Raises:
-        CheckpointError: Says what the weights lack.
-    """
-    weights = weight_shapes(encoder) if task in (*LABELLED, "regression", "rerank") else {}
-    if weights and not any(name in weights for name in CLASSIFIER_WEIGHTS):
-        raise CheckpointError(
-            f"{folder}: the checkpoint has no head for {task} (the weights lack {CLASSIFIER_WEIGHTS[0]}); give a "
-            "fine-tuned checkpoint, or train the head: a recipe with a [finetune] table"
-        )
 
 
 def _head(task: str, found: SentenceFolder | None, asked: Asked) -> dict[str, Json]:

@@ -279,7 +279,7 @@ def check_port(host: str, port: int) -> None:
     Raises:
         OSError: Another process has it, or the machine has no such address.
     """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    family, *_ = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     socket.create_server((host, port), family=family).close()
 
 

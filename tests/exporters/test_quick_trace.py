@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from edgebert.compress import checkpoint
 from edgebert.exporters import onnx as exporter
 from edgebert.exporters.quick_trace import quick_trace, replace_operators
+from edgebert.tasks.table import spec_of
 from edgebert.tasks.training_table import training_task
 
 ATEN = torch.ops.aten
@@ -41,13 +42,20 @@ def described(path: Path) -> list[Any]:
 @pytest.mark.slow
 @pytest.mark.usefixtures("traced_anew")
 @pytest.mark.parametrize(
-    ("family", "kind"), [("bert", "fast"), ("bert", "plain"), ("deberta-v2", "plain"), ("mpnet", "plain")]
+    ("family", "kind", "name"),
+    [
+        ("bert", "fast", "text-classification"),
+        ("bert", "plain", "question-answering"),
+        ("deberta-v2", "plain", "text-classification"),
+        ("mobilebert", "plain", "fill-mask"),
+        ("mpnet", "plain", "text-classification"),
+    ],
 )
 def test_the_graph_is_the_one_of_three_traces(
-    family: str, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    family: str, kind: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    task = training_task("text-classification")
-    source = make_family(tmp_path / "model", family, num_hidden_layers=1)
+    task, outputs = training_task(name), list(spec_of(name).outputs)
+    source = make_family(tmp_path / "model", family, "", num_hidden_layers=1)
     retraced: list[bool] = []
 
     @contextlib.contextmanager
@@ -60,13 +68,13 @@ def test_the_graph_is_the_one_of_three_traces(
             yield
         monkeypatch.setattr(_fx_passes, "decompose_with_registry", full)
 
-    for name, context in (("quick", noted), ("full", contextlib.nullcontext)):
+    for out, context in (("quick", noted), ("full", contextlib.nullcontext)):
         monkeypatch.setattr(exporter, "quick_trace", context)
-        model = checkpoint.load_model(source, "text-classification", ["a", "b"]).eval()
+        model = checkpoint.load_model(source, name, ["a", "b"]).eval()
         if kind == "fast":
-            exporter.export_fast(model, task, ["logits"], 1, 32, tmp_path / name)
+            exporter.export_fast(model, task, outputs, 1, 32, tmp_path / out)
         else:
-            exporter.export_plain(model, task, ["logits"], tmp_path / name)
+            exporter.export_plain(model, task, outputs, tmp_path / out)
     assert not retraced
     assert described(tmp_path / "quick") == described(tmp_path / "full")
 
@@ -85,6 +93,12 @@ class Does(nn.Module):
 def added_to(rows: Tensor) -> Tensor:
     doubled = rows * 2
     doubled += rows
+    return doubled
+
+
+def added_with_another_type(rows: Tensor) -> Tensor:
+    doubled = rows * 2
+    doubled += rows.to(torch.float64)
     return doubled
 
 
@@ -142,6 +156,7 @@ KNOWN = {
         (simple, True),
         (added_to, True),
         (added_to_a_view, False),
+        (added_with_another_type, False),
         (added_to_the_input, False),
         (added_to_what_dropout_returned, False),
         (read_before, False),
@@ -154,6 +169,8 @@ def test_a_program_still_computes_the_same(function: Callable[[Tensor], Tensor],
     rows = torch.arange(12, dtype=torch.float32).view(3, 4)
     program = torch.export.export(Does(function).eval(), (rows.clone(),))
     assert replace_operators(program, KNOWN) == suffices
+    (*_, last) = program.graph.nodes
+    assert [spec.arg.name for spec in program.graph_signature.output_specs] == [node.name for node in last.args[0]]
     found = program.module()(rows.clone())
     expected = function(rows.clone())
     assert found.dtype == expected.dtype
