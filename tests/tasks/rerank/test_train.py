@@ -269,7 +269,7 @@ def test_a_bench_counts_queries(exported: Path, tmp_path: Path, capsys: pytest.C
     (tmp_path / "s.toml").write_text('scenarios = ["single_stream"]\nrounds = 2\nsamples = 10\nwarmup = 1\n')
     where = ["--suite", str(tmp_path / "s.toml"), "--out", str(tmp_path / "out")]
     assert main(["bench", str(exported), "--data", str(exported.with_name("test.tsv")), *where]) == 0
-    assert "\nndcg@10: fp32 / bundle: " in capsys.readouterr().out
+    assert "\nndcg@10: bundle minus fp32: " in capsys.readouterr().out
     case = json.loads((tmp_path / "out" / "result.json").read_text())["cases"][-1]
     assert case["quality"] == {**read_document(exported)["metrics"]["test"], "counts": "queries"}
     assert main(["report", str(tmp_path / "out"), "--out", "-"]) == 0
