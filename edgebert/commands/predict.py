@@ -41,12 +41,6 @@ def run(arguments: argparse.Namespace) -> int:
         check_out(out, source)
     second = arguments.text_pair if arguments.context is None else arguments.context
     model = edgebert.load(arguments.bundle, runtime=arguments.runtime, threads=arguments.threads)
-    takes_pairs = model.manifest.segments == 2 or model.manifest.task == "similarity"
-    if arguments.context is not None and takes_pairs and model.manifest.task != "question-answering":
-        raise InputError(
-            f"--context is the text to find answers in, but this bundle does {model.manifest.task}; for a second text "
-            "give --text-pair"
-        )
     if out:
         count = write_answers(
             out,

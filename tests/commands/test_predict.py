@@ -150,16 +150,6 @@ def test_rows_of_a_file_are_asked_with_their_context_or_the_given_one(
     ]
 
 
-def test_a_context_is_only_for_questions(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    joined = Joined()
-    joined.manifest = manifest_of(task="regression", segments=2)
-    monkeypatch.setattr("edgebert.load", lambda *_, **__: joined)
-    message = refused(run("predict", "a-bundle", "a good film", "--context", "the story"))
-    assert message.endswith(
-        "--context is the text to find answers in, but this bundle does regression; for a second text give --text-pair"
-    )
-
-
 def test_two_contexts_are_refused(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("edgebert.load", lambda *_, **__: Joined())
     (tmp_path / "q.tsv").write_text("question\tcontext\nwho?\tAnn.\n")
