@@ -18,7 +18,7 @@ from edgebert.compress.autocast import keep_attention_in_fp32
 from edgebert.compress.config_entries import PROBLEMS
 from edgebert.compress.config_shapes import check_shapes
 from edgebert.compress.families import CLASSIFIER_WEIGHTS
-from edgebert.compress.json_file import read_object
+from edgebert.compress.json_file import first_class, read_object
 from edgebert.compress.label_names import label_names
 from edgebert.compress.model_folder import check_described
 from edgebert.compress.report import StageReport
@@ -76,7 +76,7 @@ def head_labels(folder: Path) -> list[str] | None:
         CheckpointError: The config's names of the outputs cannot be used.
     """
     config = read_object(folder / "config.json")
-    if _first_class(config).endswith(OF_ANSWERS):
+    if first_class(config).endswith(OF_ANSWERS):
         return None
     shapes = weight_shapes(folder)
     head = next((name for name in CLASSIFIER_WEIGHTS if name in shapes), None)
@@ -100,7 +100,7 @@ def lack_of_head(folder: Path, task: str, labels: list[str], entries: Mapping[st
     problem = stated.get("problem_type")
     # Classes for other inputs than whole texts ignore the entry; in some families, heads for tokens have the same
     # weights.
-    is_ignored = config.problem_type is None and _first_class(stated) and not _first_class(stated).endswith(OF_TEXTS)
+    is_ignored = config.problem_type is None and first_class(stated) and not first_class(stated).endswith(OF_TEXTS)
     if problem not in (None, config.problem_type) and not is_ignored:
         return f"config.json has problem_type {problem!r}, that of task {PROBLEMS[str(problem)]!r}, not {task!r}"
     for name, value in entries.items():
@@ -109,7 +109,7 @@ def lack_of_head(folder: Path, task: str, labels: list[str], entries: Mapping[st
     with _built_from(folder), torch.device("meta"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model = model_class.from_config(config)
-    named, own = _first_class(stated), type(model).__name__
+    named, own = first_class(stated), type(model).__name__
     if arch.family_of(config).heads_alike and "For" in named and named != own:
         return f"architectures names {named}, whose head has the same weights as that of {own}"
     pooler = getattr(model.base_model, "pooler", None)
@@ -135,12 +135,6 @@ def _other_form(names: Iterable[str]) -> str:
     """Say what to do about a DeBERTa masked-language head that is not in transformers' legacy form."""
     found = any(name.startswith("lm_predictions.") for name in names)
     return ', but have lm_predictions: set "legacy": false in config.json for fill-mask' if found else ""
-
-
-def _first_class(config: Mapping[str, Json]) -> str:
-    """First class in `architectures`, or ""."""
-    named = config.get("architectures")
-    return str(named[0]) if isinstance(named, list) and named else ""
 
 
 def load_config(folder: Path) -> PreTrainedConfig:

@@ -15,7 +15,7 @@ from edgebert.compress.labels import HEAD_REMEDY, Labels
 from edgebert.data.balance import imbalance
 from edgebert.data.columns import Columns
 from edgebert.data.empty import Rows, note_of_skipped, without_empty
-from edgebert.data.examples import Example, read_by_first, read_examples
+from edgebert.data.examples import Example, read_examples, read_texts
 from edgebert.data.fingerprint import fingerprint
 from edgebert.data.holdout import hold_out
 from edgebert.data.unknown import Unknown, check_labels, note_of, unknown_labels
@@ -183,8 +183,7 @@ def _cut(recipe: Recipe, rows: Rows, path: Path) -> dict[str, Rows]:
 
 def _unlabelled(path: Path, columns: Columns, spec: TaskSpec[Any]) -> Rows:
     """Read rows without labels, by the recipe's columns or by the task's own names for its texts."""
-    own = [Columns(*spec.input_keys, "", skip_empty=columns.skip_empty)] if spec.input_keys else []
-    return _kept(path, read_by_first([columns, *own], lambda named: read_examples(path, named)))
+    return _kept(path, read_texts(path, columns, spec.input_keys))
 
 
 def _check_pairs(rows: Sequence[Example], columns: Columns, spec: TaskSpec[Any]) -> None:

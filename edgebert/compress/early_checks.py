@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 from edgebert.compress.families import CLASSIFIER_WEIGHTS
 from edgebert.compress.inferred import LABELLED
 from edgebert.compress.sentence_folder import encoder_folder
 from edgebert.compress.weight_paths import weight_shapes
-from edgebert.data.columns import Columns
 from edgebert.data.empty import without_empty
-from edgebert.data.examples import read_by_first, read_examples
+from edgebert.data.examples import read_texts
 from edgebert.errors import CheckpointError, DataError, MissingColumnError
 from edgebert.recipe import Recipe
 from edgebert.tasks.table import spec_of
@@ -30,10 +28,9 @@ def check_early(folder: Path, recipe: Recipe, texts: Path | None) -> None:
 
 
 def _check_texts(path: Path, recipe: Recipe) -> None:
-    columns, keys = replace(recipe.data.columns(), label=""), spec_of(recipe.task).input_keys
-    own = [Columns(*keys, "", skip_empty=columns.skip_empty)] if keys else []
+    columns = recipe.data.columns()
     try:
-        without_empty(path, read_by_first([columns, *own], lambda named: read_examples(path, named)))
+        without_empty(path, read_texts(path, columns, spec_of(recipe.task).input_keys))
     except MissingColumnError as error:
         key = "data.text_pair" if error.column == columns.text_pair else "data.text"
         raise DataError(f"{error}; name the column of the texts: --set {key}=COLUMN") from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping, Sequence
 
+from edgebert.compress.json_file import first_class
 from edgebert.data.tags import OUTSIDE, PREFIXES, Scheme, is_tag
 from edgebert.errors import DataError
 from edgebert.strict_json import Json
@@ -59,9 +60,7 @@ def own_scheme(tags: Sequence[str], config: Mapping[str, Json]) -> Scheme | None
         tags: The head's tags in this project's form (`written_plainly`).
         config: The checkpoint's config.json.
     """
-    named = config.get("architectures")
-    first = str(named[0]) if isinstance(named, list) and named else ""
-    scheme = scheme_of(tags)
+    scheme, first = scheme_of(tags), first_class(config)
     return None if scheme == "WORDS" and first and not first.endswith("ForTokenClassification") else scheme
 
 

@@ -18,6 +18,12 @@ def whole(config: Mapping[str, Json], entry: str, default: int) -> int:
     return value if isinstance(value, int) else default
 
 
+def first_class(config: Mapping[str, Json]) -> str:
+    """First class in a config's `architectures`, or ""."""
+    named = config.get("architectures")
+    return str(named[0]) if isinstance(named, list) and named else ""
+
+
 def read_object(path: Path, remedy: str = SAVE) -> dict[str, Json]:
     """Read a JSON object, as strictly as a manifest (`edgebert.strict_json`).
 

@@ -147,6 +147,12 @@ def read_by_first(namings: Sequence[Columns], read: Callable[[Columns], list[Exa
     raise (unlabelled or missing)[0]
 
 
+def read_texts(path: Path, columns: Columns, keys: tuple[str, str] | None) -> list[Example]:
+    """Read rows without labels, by these columns or by a task's own names for its texts, `keys`."""
+    own = [Columns(*keys, "", skip_empty=columns.skip_empty)] if keys else []
+    return read_by_first([replace(columns, label=""), *own], lambda named: read_examples(path, named))
+
+
 def _lines(text: str) -> Iterator[tuple[int, str]]:
     return ((number, line) for number, line in text_lines(text) if line.strip())
 
